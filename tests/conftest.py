@@ -1,0 +1,15 @@
+"""What holds for every test: a blocked event loop fails it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    # The client writes its own files and pipes in a process that does nothing else.
+    with blockbuster_ctx("wyoming_tts", excluded_modules=["wyoming_tts.client"]) as detector:
+        yield detector
