@@ -1,0 +1,105 @@
+"""What a client can meet: every failure as a code, a message and a hint.
+
+Code inside raises the narrowest class below; `told_to_client` is the one place that turns any
+exception into one of them, so that a transport never words an error itself.
+
+    SpeechError
+    +-- BadRequest            the request is malformed or out of range
+    |   +-- TooLong           the text, or one message, is over a limit
+    |   +-- Unsupported       well formed, but this voice or this server cannot do it
+    +-- UnknownVoice          no voice (or no speaker of it) has that name
+    +-- VoiceUnavailable      the voice is known, its files cannot be used now
+    +-- Busy                  the server has no room for another stream
+    +-- ShuttingDown          the server is going down
+    +-- EngineFailed          the engine broke while rendering
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """Stable, machine-readable codes: clients compare them, so they are never renamed."""
+
+    BAD_REQUEST = "bad_request"
+    TOO_LONG = "too_long"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN_VOICE = "unknown_voice"
+    VOICE_UNAVAILABLE = "voice_unavailable"
+    BUSY = "busy"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL = "internal"
+
+
+class SpeechError(Exception):
+    """A failure a client is told of; `message` says what happened, `hint` what to do."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class BadRequest(SpeechError):
+    """The request is malformed or a value is out of range."""
+
+    code = ErrorCode.BAD_REQUEST
+
+
+class TooLong(BadRequest):
+    """The text, or one message, is over a limit."""
+
+    code = ErrorCode.TOO_LONG
+
+
+class Unsupported(BadRequest):
+    """The request is well formed, but this voice or this server cannot do it."""
+
+    code = ErrorCode.UNSUPPORTED
+
+
+class UnknownVoice(SpeechError):
+    """No voice, or no speaker of the voice, has that name."""
+
+    code = ErrorCode.UNKNOWN_VOICE
+
+
+class VoiceUnavailable(SpeechError):
+    """The voice is known, but its files are missing or cannot be loaded."""
+
+    code = ErrorCode.VOICE_UNAVAILABLE
+
+
+class Busy(SpeechError):
+    """The server has no room for another stream."""
+
+    code = ErrorCode.BUSY
+
+
+class ShuttingDown(SpeechError):
+    """The server is going down and ends its streams."""
+
+    code = ErrorCode.SHUTTING_DOWN
+
+
+class EngineFailed(SpeechError):
+    """The engine broke while it rendered; the utterance cannot go on."""
+
+    code = ErrorCode.INTERNAL
+
+
+def told_to_client(error: BaseException) -> SpeechError:
+    """The error as a client may see it: unforeseen ones lose their text, which may hold paths."""
+    if isinstance(error, SpeechError):
+        return error
+    return SpeechError(
+        f"The server failed with an unforeseen {type(error).__name__}.",
+        hint="Its log has the details.",
+    )

@@ -1,0 +1,207 @@
+"""The values that flow through the product, from a request to the audio that answers it.
+
+All are frozen: a value that crosses a task or a thread never changes behind its reader's back.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Mono audio, shape (n,), float32, nominal range -1 to 1."""
+
+
+class TextFormat(StrEnum):
+    """How an utterance's text is to be read."""
+
+    PLAIN = "text"
+    SSML = "ssml"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRequest:
+    """What a client said about the voice; all None asks for the server's default voice."""
+
+    name: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """How to speak. Neutral values leave a voice as it was trained."""
+
+    speed: float = 1.0
+    """Pace relative to the voice's own: 2.0 takes half the time."""
+    pitch: float = 1.0
+    """Relative pitch, for engines that can (espeak-ng)."""
+    volume: float = 1.0
+    """Linear gain on top of the voice's level."""
+    length_scale: float | None = None
+    """Piper's phoneme length in place of the voice's own; `speed` divides it."""
+    noise_scale: float | None = None
+    """Piper's generator noise in place of the voice's own."""
+    noise_w_scale: float | None = None
+    """Piper's phoneme width noise in place of the voice's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of an utterance that is rendered in one go: a sentence or a clause."""
+
+    text: str
+    pause_before: float = 0.0
+    """Seconds of silence between the segment before and this one; 0 for the first."""
+    text_format: TextFormat = TextFormat.PLAIN
+    sentence: str = ""
+    """The whole sentence this was cut from, where that is known; empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who made a voice, and where it comes from."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice whose files are on this machine, as an engine describes it without loading it."""
+
+    name: str
+    """Unique among all engines: `en_US-lessac-medium`, `af_heart`, `espeak-en-us`."""
+    engine: str
+    """Name of the engine that renders it: `piper`, `kokoro`, `espeak`."""
+    language: str
+    """The tag shown to clients, `en_US`; never changed once published."""
+    description: str
+    sample_rate: int
+    """Hz of what `LoadedVoice.render` yields."""
+    model: str
+    """Identity of what has to be in memory; voices with one model share one `LoadedVoice`."""
+    attribution: Attribution
+    speakers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Speaker name to the engine's id; empty for a voice of one speaker."""
+    default_speaker: int | None = None
+    version: str | None = None
+    files: tuple[Path, ...] = ()
+    """What the engine reads to load it, the model file first; empty for built-in voices."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpec:
+    """A request resolved to one installed voice and one speaker of it."""
+
+    voice: Voice
+    speaker: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """Format of PCM on the wire: signed little-endian integers."""
+
+    rate: int
+    width: int = 2
+    channels: int = 1
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of all channels."""
+        return self.width * self.channels
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Some audio of a stream, in order and without gaps."""
+
+    format: AudioFormat
+    pcm: bytes
+    first_sample: int
+    """Samples of the stream before this chunk."""
+
+    @property
+    def samples(self) -> int:
+        """Samples per channel in this chunk."""
+        return len(self.pcm) // self.format.frame_bytes
+
+    @property
+    def seconds(self) -> float:
+        """Playing time of this chunk."""
+        return self.samples / self.format.rate
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Playing time of the stream before this chunk, in milliseconds."""
+        return self.first_sample * 1000 // self.format.rate
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
+
+
+async def _one_piece(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """One request to speak. `text` is iterated once, as it arrives."""
+
+    text: AsyncIterable[str]
+    voice: VoiceRequest = VoiceRequest()
+    prosody: Prosody | None = None
+    """None takes the server's settings."""
+    text_format: TextFormat = TextFormat.PLAIN
+    transport: str = "python"
+    """Which door it came through, for logs and metrics."""
+    id: str = field(default_factory=_new_id)
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        *,
+        voice: VoiceRequest | None = None,
+        prosody: Prosody | None = None,
+        text_format: TextFormat = TextFormat.PLAIN,
+        transport: str = "python",
+    ) -> Utterance:
+        """An utterance whose whole text is known."""
+        return cls(_one_piece(text), voice or VoiceRequest(), prosody, text_format, transport)
+
+
+class Outcome(StrEnum):
+    """How an utterance ended."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceRecord:
+    """What is known of an utterance once it is over; never its text."""
+
+    id: str
+    transport: str
+    voice: str
+    engine: str
+    characters: int
+    segments: int
+    ttfa: float | None
+    """Seconds from the first segment's text being there to its first audio; None without audio."""
+    audio_seconds: float
+    compute_seconds: float
+    outcome: Outcome
+    error: str = ""
+    """The error's code when the outcome is FAILED."""
