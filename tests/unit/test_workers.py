@@ -1,0 +1,147 @@
+"""Steps on threads, handed back to the loop; cancellation between them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Generator
+from functools import partial
+
+import pytest
+
+from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
+from wyoming_tts.workers import StepwiseRender, Workers
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    workers = Workers(Scheduler(slots=1))
+    yield workers
+    assert await workers.close()
+
+
+def a_stream(work_since: float = 0.0) -> StreamClock:
+    return StreamClock(work_since=work_since)
+
+
+class Gate:
+    """Work that tells when it runs and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.running = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._go = threading.Event()
+
+    def __call__(self) -> str:
+        self._loop.call_soon_threadsafe(self.running.set)
+        self._go.wait(10)
+        return "done"
+
+    def open(self) -> None:
+        self._go.set()
+
+
+async def test_a_step_runs_on_a_compute_thread_and_hands_its_result_back(workers: Workers) -> None:
+    name = await workers.step(a_stream(), lambda: threading.current_thread().name)
+    assert name.startswith("compute-")
+
+
+async def test_blocking_work_runs_beside_the_compute_threads(workers: Workers) -> None:
+    gate = Gate()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(workers.step(a_stream(), gate))
+        await gate.running.wait()
+        name = await workers.run_blocking(lambda: threading.current_thread().name)
+        gate.open()
+    assert name.startswith("background-")
+
+
+async def test_an_error_in_a_step_is_raised_where_the_step_was_asked_for(workers: Workers) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    stream = a_stream()
+    with pytest.raises(ZeroDivisionError):
+        await workers.step(stream, broken)
+    assert await workers.step(stream, lambda: "works again") == "works again"
+
+
+async def test_waiting_steps_run_in_the_order_of_their_deadlines(workers: Workers) -> None:
+    gate, order = Gate(), list[int]()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(workers.step(a_stream(), gate))
+        await gate.running.wait()
+        for due in (3, 1, 2):
+            tasks.create_task(workers.step(a_stream(due), partial(order.append, due)))
+            await asyncio.sleep(0)
+        gate.open()
+    assert order == [1, 2, 3]
+
+
+async def test_a_waiting_step_that_is_cancelled_never_runs(workers: Workers) -> None:
+    gate, ran = Gate(), list[str]()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(workers.step(a_stream(), gate))
+        await gate.running.wait()
+        stream = a_stream()
+        waiting = tasks.create_task(workers.step(stream, lambda: ran.append("ran")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        gate.open()
+    assert waiting.cancelled()
+    assert stream.state is StepState.IDLE
+    assert ran == []
+
+
+async def test_a_running_step_that_is_cancelled_is_left_only_after_its_end(workers: Workers) -> None:
+    gate = Gate()
+    step = asyncio.create_task(workers.step(a_stream(), gate))
+    await gate.running.wait()
+    step.cancel()
+    await asyncio.sleep(0)
+    step.cancel()
+    await asyncio.sleep(0)
+    assert not step.done()
+    gate.open()
+    await asyncio.wait([step])
+    assert step.cancelled()
+    assert await workers.step(a_stream(), lambda: "the slot is free") == "the slot is free"
+
+
+async def test_a_step_cancelled_in_the_moment_of_its_turn_frees_the_slot(workers: Workers) -> None:
+    chosen = asyncio.create_task(workers.step(a_stream(), lambda: None))
+    await asyncio.sleep(0)  # it has its turn, and has not gone on yet
+    chosen.cancel()
+    await asyncio.wait([chosen])
+    assert await workers.step(a_stream(), lambda: "free") == "free"
+
+
+async def test_a_render_is_closed_when_its_listener_leaves(workers: Workers) -> None:
+    closed = threading.Event()
+
+    def endless() -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    async with StepwiseRender(workers, a_stream(), endless()) as steps:
+        assert await anext(steps) == 1
+    assert closed.is_set()
+
+
+async def test_a_render_ends_when_its_generator_does(workers: Workers) -> None:
+    async with StepwiseRender(workers, a_stream(), (number for number in range(3))) as steps:
+        assert [number async for number in steps] == [0, 1, 2]
+
+
+async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
+    workers = Workers(Scheduler(slots=1))
+    gate = Gate()
+    step = asyncio.create_task(workers.step(a_stream(), gate))
+    await gate.running.wait()
+    assert not await workers.close(patience=0.01)
+    gate.open()
+    assert await step == "done"

@@ -1,0 +1,189 @@
+"""The only threads of the product.
+
+Compute threads run one step of a stream at a time, in the order the scheduler decides. Background
+threads do what blocks without being urgent: files, loading models, digests. Results are handed
+back to the event loop; nothing here is shared with it but queues.
+
+A step cannot be interrupted. Whoever is cancelled while one runs waits for its end before leaving,
+so that no model is freed and no generator closed under a running thread: cancellation takes effect
+within one step. The threads are daemons, because a step that outlasts the patience at shutdown must
+not keep the process alive; `close` tells whether that happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
+
+T = TypeVar("T")
+
+_Job = tuple[Callable[[], Any] | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+"""What to run and where to hand it back; None in place of work ends the thread."""
+
+
+class _Threads:
+    """A fixed number of named threads that take jobs from one queue."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((work, future, loop))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await _settled(future)
+            raise
+
+    async def close(self, patience: float) -> bool:
+        loop = asyncio.get_running_loop()
+        ends = [loop.create_future() for _ in self._threads]
+        for end in ends:
+            self._jobs.put((None, end, loop))
+        _, at_work = await asyncio.wait(ends, timeout=patience)
+        return not at_work
+
+    def _work(self) -> None:
+        while True:
+            work, future, loop = self._jobs.get()
+            try:
+                _run_and_hand_back(work or _nothing, future, loop)
+            except RuntimeError:
+                return  # the loop is closed: nobody waits any more
+            if work is None:
+                return
+            del work, future  # or the thread would keep the result alive until its next job
+
+
+def _nothing() -> None:
+    return
+
+
+def _run_and_hand_back(
+    work: Callable[[], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop
+) -> None:
+    result, failure = None, None
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - it is raised again where the job was given
+        failure = error
+    loop.call_soon_threadsafe(_settle, future, result, failure)
+
+
+def _settle(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
+
+
+async def _settled(future: asyncio.Future[Any]) -> None:
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue  # the caller is being cancelled already and raises when the job is over
+    if not future.cancelled():
+        future.exception()
+
+
+class Workers:
+    """Runs steps on compute threads and blocking work on background threads."""
+
+    def __init__(self, scheduler: Scheduler, *, background_threads: int = 2) -> None:
+        self._scheduler = scheduler
+        self._compute = _Threads("compute", scheduler.slots)
+        self._background = _Threads("background", background_threads)
+        self._turns: dict[StreamClock, asyncio.Future[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Workers {self._scheduler}>"
+
+    async def step(self, stream: StreamClock, work: Callable[[], T]) -> T:
+        """Run `work` on a compute thread when it is the stream's turn.
+
+        Cancelled while it waits, it leaves at once; cancelled while `work` runs, after that.
+        """
+        await self._turn(stream)
+        try:
+            return await self._compute.run(work)
+        finally:
+            self._scheduler.step_done(stream)
+            self._start_waiting()
+
+    async def run_blocking(self, work: Callable[[], T]) -> T:
+        """Run work that blocks on a background thread."""
+        return await self._background.run(work)
+
+    async def close(self, patience: float = 1.0) -> bool:
+        """End the threads after their current job; False if one is still at it after `patience` seconds."""
+        ended = await asyncio.gather(self._compute.close(patience), self._background.close(patience))
+        return all(ended)
+
+    async def _turn(self, stream: StreamClock) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._turns[stream] = turn
+        self._scheduler.ask(stream)
+        self._start_waiting()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._give_up(stream)
+            raise
+
+    def _give_up(self, stream: StreamClock) -> None:
+        self._turns.pop(stream, None)
+        if stream.state is StepState.RUNNING:  # chosen in the same moment as it was cancelled
+            self._scheduler.step_done(stream)
+            self._start_waiting()
+        else:
+            self._scheduler.withdraw(stream)
+
+    def _start_waiting(self) -> None:
+        while (stream := self._scheduler.start_next()) is not None:
+            turn = self._turns.pop(stream)
+            if not turn.done():
+                turn.set_result(None)
+
+
+_END = object()
+
+
+class StepwiseRender(Generic[T]):
+    """A generator that runs on compute threads, one `next()` a step; use it as `async with`."""
+
+    def __init__(self, workers: Workers, stream: StreamClock, steps: Generator[T, None, None]) -> None:
+        self._workers = workers
+        self._stream = stream
+        self._steps = steps
+
+    async def __aenter__(self) -> StepwiseRender[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # No step is running here (see Workers.step), and closing a suspended generator is quick.
+        self._steps.close()
+
+    def __aiter__(self) -> StepwiseRender[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        result: Any = await self._workers.step(self._stream, lambda: next(self._steps, _END))
+        if result is _END:
+            raise StopAsyncIteration
+        return result  # type: ignore[no-any-return]
