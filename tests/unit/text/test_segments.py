@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentence_stream import SentenceBoundaryDetector
+
+from wyoming_tts.errors import TooLong
+from wyoming_tts.speech import Segment, TextFormat
+from wyoming_tts.text import segments
+from wyoming_tts.text.cleanup import is_speakable
+from wyoming_tts.text.segments import Segmenter, SegmentOptions
+
+AS_WRITTEN = SegmentOptions(auto_punctuation="")
+
+
+def segmented(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
+    segmenter = Segmenter(options)
+    return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
+
+
+def texts(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[str]:
+    return [segment.text for segment in segmented(pieces, options)]
+
+
+def cut_at(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+TABLE = {
+    "English": ("The front door is open. Is it? Yes!", ["The front door is open.", "Is it?", "Yes!"]),
+    "numbers": (
+        "It is 7:05. Pay $3.50, or 3.5 % more. Go.",
+        ["It is 7:05.", "Pay $3.50, or 3.5 % more.", "Go."],
+    ),
+    "titles": ("Dr. Smith met Mrs. Jones. They left.", ["Dr. Smith met Mrs. Jones.", "They left."]),
+    "initials": ("J. R. R. Tolkien wrote it. Read it.", ["J. R. R. Tolkien wrote it.", "Read it."]),
+    "small letters": ("It is approx. five, e.g. now. Fine.", ["It is approx. five, e.g. now.", "Fine."]),
+    "quotes": ('He said "Stop." Then (at last.) Quiet.', ['He said "Stop."', "Then (at last.)", "Quiet."]),
+    "ellipsis": ("Well... Maybe not. Wait… What?!", ["Well...", "Maybe not.", "Wait…", "What?!"]),
+    "paragraphs": ("A title\n\nThe text\nof it.\n\n\n", ["A title", "The text of it."]),
+    "lines": ("- eggs\n- milk", ["- eggs - milk"]),
+    "numbered": ("Two things. 1) Eggs. 2) Milk.", ["Two things.", "1) Eggs.", "2) Milk."]),
+    "German": (
+        "Die Tür ist offen. Öffne sie! Größe: 3,5 m. Übrigens…",
+        ["Die Tür ist offen.", "Öffne sie!", "Größe: 3,5 m.", "Übrigens…"],
+    ),
+    "French": ("Bonjour\u00a0! Ça va\u202f? Élise dort.", ["Bonjour !", "Ça va ?", "Élise dort."]),
+    "Chinese": (
+        "你好。今天25.5度！“真的吗？”他说。走吧……好",
+        ["你好。", "今天25.5度！", "“真的吗？”", "他说。", "走吧……", "好"],
+    ),
+    "Arabic": ("كيف حالك؟ أنا بخير. شكرا", ["كيف حالك؟", "أنا بخير.", "شكرا"]),
+    "Hindi": ("नमस्ते। आप कैसे हैं? मैं ठीक हूँ॥ धन्यवाद", ["नमस्ते।", "आप कैसे हैं?", "मैं ठीक हूँ॥", "धन्यवाद"]),
+    "Markdown": ("**Sure!** *Here* it is. 😀 Enjoy 🎉!", ["Sure!", "Here it is.", "Enjoy!"]),
+    "phonemes": ("Say [[ h@. L*oU ]] now. Then go.", ["Say [[ h@. L*oU ]] now.", "Then go."]),
+    "phonemes alone": ("[[ həloʊ ]]", ["[[ həloʊ ]]"]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), TABLE.values(), ids=TABLE)
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_sentences_are_segments(text: str, expected: list[str], size: int) -> None:
+    assert texts(cut_at(text, size)) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n\u00a0", "...", "?! … 。", "😀👍🏽 ❤️", "***\n---\n===", "@#$%^&*()", "[[ ]]"]
+)
+def test_text_without_anything_to_say_gives_no_segment(text: str) -> None:
+    assert segmented([text], SegmentOptions()) == []
+
+
+def test_sentences_without_anything_to_say_are_left_out() -> None:
+    assert texts(["... Hello. !!!\n\n---\n\nWorld. 😀"]) == ["Hello. !!!", "World."]
+
+
+def test_a_sentence_comes_out_with_the_first_letter_of_the_next() -> None:
+    segmenter = Segmenter(AS_WRITTEN)
+
+    assert segmenter.feed("The door is open. ") == []
+    assert segmenter.feed("T") == [Segment("The door is open.")]
+
+
+@pytest.mark.parametrize("lead", ["", " "])
+def test_a_word_at_a_time_gives_each_sentence_with_the_next_one_s_first_word(lead: str) -> None:
+    segmenter = Segmenter(AS_WRITTEN)
+    words = ["It", "is", "late.", "Everyone", "is", "asleep.", "Good", "night."]
+
+    given_out = [[s.text for s in segmenter.feed(f"{lead}{word}{'' if lead else ' '}")] for word in words]
+
+    assert given_out == [[], [], [], ["It is late."], [], [], ["Everyone is asleep."], []]
+    assert segmenter.finish() == [Segment("Good night.")]
+
+
+@pytest.mark.parametrize(
+    ("begun", "decider", "expected"),
+    [
+        ("你好。", "我", "你好。"),
+        ("A title\n", "\nT", "A title"),
+        ("Things. 1)", " E", "Things."),
+        ("“你好。”", "我", "“你好。”"),
+        ("शुभ। ", "न", "शुभ।"),
+    ],
+)
+def test_a_boundary_is_not_waited_for_longer_than_needed(begun: str, decider: str, expected: str) -> None:
+    segmenter = Segmenter(AS_WRITTEN)
+
+    assert segmenter.feed(begun) == []
+    assert [segment.text for segment in segmenter.feed(decider)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello", "Hello."),
+        ("Hello!", "Hello!"),
+        ("Hello,", "Hello,."),
+        ('He said "Go!"', 'He said "Go!"'),
+        ("(Go.)", "(Go.)"),
+        ("(Go)", "(Go)."),
+        ("»Los!«", "»Los!«"),
+        ("Wait…", "Wait…"),
+        ("你好。", "你好。"),
+        ("नमस्ते।", "नमस्ते।"),
+        ("[[ x. ]]", "[[ x. ]]."),
+        ("50 %", "50 %."),
+    ],
+)
+def test_a_missing_mark_is_added_once(text: str, expected: str) -> None:
+    assert texts([text], SegmentOptions(auto_punctuation=".?!")) == [expected]
+
+
+def test_the_first_of_the_marks_is_the_one_added() -> None:
+    assert texts(["Hello\n\nWorld;"], SegmentOptions(auto_punctuation="!;")) == ["Hello!", "World;"]
+
+
+def test_silence_lies_between_sentences_only() -> None:
+    silent = SegmentOptions(sentence_silence=0.5)
+
+    pauses = [segment.pause_before for segment in segmented(["... First. Second. !!! Third."], silent)]
+
+    assert pauses == [0.0, 0.5, 0.5]
+
+
+def test_a_long_sentence_is_cut_at_a_space_without_silence_or_mark() -> None:
+    options = SegmentOptions(sentence_silence=0.5, max_segment_chars=12)
+
+    assert segmented(["First. Five words of four each. Then"], options) == [
+        Segment("First."),
+        Segment("Five words", pause_before=0.5),
+        Segment("of four"),
+        Segment("each."),
+        Segment("Then.", pause_before=0.5),
+    ]
+
+
+def test_a_sentence_that_just_fits_keeps_its_silence() -> None:
+    options = SegmentOptions(sentence_silence=0.5, max_segment_chars=10)
+
+    assert segmented(["Ten chars. Next"], options) == [
+        Segment("Ten chars."),
+        Segment("Next.", pause_before=0.5),
+    ]
+
+
+def test_boundaries_without_a_letter_behind_them_are_found_in_time() -> None:
+    assert texts(["好。5。"]) == ["好。", "5。"]
+    assert texts(["1。" * 8], SegmentOptions(auto_punctuation="", max_segment_chars=5)) == ["1。"] * 8
+
+
+def test_a_sentence_whose_middle_has_nothing_to_say_keeps_the_silence_before_it() -> None:
+    options = SegmentOptions(auto_punctuation="", sentence_silence=0.5, max_segment_chars=10)
+
+    pauses = [(s.text, s.pause_before) for s in segmented(["Hello.\n\n" + "-" * 30 + " World"], options)]
+
+    assert pauses[0] == ("Hello.", 0.0)
+    assert pauses[-1][0].endswith("World")
+    assert [pause for _, pause in pauses[1:]] == [0.5]
+
+
+def test_a_word_without_end_is_cut_hard() -> None:
+    assert texts(["x" * 25], SegmentOptions(auto_punctuation="", max_segment_chars=10)) == [
+        "x" * 10,
+        "x" * 10,
+        "x" * 5,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("abcde\u0301f", ["abcd", "e\u0301f"]),
+        ("abcक्षd", ["abc", "क्षd"]),
+        ("م\u200cممم\u200cم", ["م\u200cمم", "م\u200cم"]),
+    ],
+)
+def test_a_hard_cut_does_not_part_one_sign(text: str, expected: list[str]) -> None:
+    assert texts([text], SegmentOptions(auto_punctuation="", max_segment_chars=5)) == expected
+
+
+def test_a_phoneme_block_is_never_parted() -> None:
+    options = SegmentOptions(auto_punctuation="", max_segment_chars=20)
+
+    assert texts(["some words [[ a b c d ]][[ e f g h ]] and [[ more. A than allowed ]] on"], options) == [
+        "some words",
+        "[[ a b c d ]]",
+        "[[ e f g h ]] and [[",
+        "more.",
+        "A than allowed ]] on",
+    ]
+
+
+def test_text_over_the_limit_is_refused_and_what_was_taken_stays() -> None:
+    segmenter = Segmenter(SegmentOptions(auto_punctuation="", max_text_chars=12))
+
+    assert segmenter.feed("First. Rest") == [Segment("First.")]
+    with pytest.raises(TooLong, match="more than 12 characters"):
+        segmenter.feed("and more")
+    assert segmenter.finish() == [Segment("Rest")]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_segment_chars": 0}, {"max_text_chars": 0}, {"sentence_silence": -1.0}]
+)
+def test_options_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SegmentOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_an_ssml_document_comes_out_whole_at_the_end() -> None:
+    document = "<speak>One. Two *three*.\n\n<break time='1s'/>Four 😀</speak>"
+    segmenter = Segmenter(SegmentOptions(max_segment_chars=10), text_format=TextFormat.SSML)
+
+    assert [segmenter.feed(piece) for piece in cut_at(document + "\x00\ud800\n", 7)] == [[]] * 9
+    assert segmenter.finish() == [Segment(document, text_format=TextFormat.SSML)]
+
+
+def test_a_blank_ssml_document_gives_no_segment() -> None:
+    segmenter = Segmenter(SegmentOptions(), text_format=TextFormat.SSML)
+
+    assert segmenter.feed(" \n") + segmenter.finish() == []
+
+
+def test_an_ssml_document_has_the_same_limit() -> None:
+    with pytest.raises(TooLong):
+        Segmenter(SegmentOptions(max_text_chars=10), text_format=TextFormat.SSML).feed("<speak>hello</speak>")
+
+
+WORDS = st.sampled_from(
+    [
+        *["Hello", "world", "Dr.", "U.S.", "e.g.", "3.5", "7:05", "1)", "2.", "A.", "B.", "e\u0301"],
+        *["...", "…", "Ende?!", '"Go."', "(x)", "%", "€", "_", "-", "©", "ಠ_ಠ"],
+        *["你好。", "今天", "！”", "كيف؟", "أنا", "می\u200cخ", "नमस्ते।", "क्ष"],
+        *["*b*", "**", "👩\u200d🔬", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ℹ\ufe0f"],
+        *["[[ a. B ]]", "[[", "]]", "[[x", "\x00", "\ud800"],
+    ]
+)
+SPACES = st.sampled_from([" ", "", "  ", "\n", "\n\n", "\r\n\r\n", "\u00a0", "\u200b"])
+TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60).map("".join)
+SIZES = st.sampled_from([4, 9, 20, 60, 500])
+
+
+@settings(max_examples=300)
+@given(text=TEXTS, size=SIZES, cuts=st.lists(st.integers(0, 200), max_size=12))
+def test_the_segments_do_not_depend_on_the_cuts(text: str, size: int, cuts: list[int]) -> None:
+    options = SegmentOptions(sentence_silence=0.5, max_segment_chars=size)
+    edges = [0, *sorted(cuts), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(edges)]
+    whole = segmented([text], options)
+
+    assert segmented(text, options) == whole
+    assert segmented(pieces if max(cuts, default=0) <= len(text) else [text], options) == whole
+
+
+@given(text=TEXTS, size=SIZES)
+def test_nothing_is_lost_or_doubled(text: str, size: int) -> None:
+    said = "".join(texts(cut_at(text, 3), SegmentOptions(max_segment_chars=size)))
+
+    assert letters_and_digits(said) == letters_and_digits(without_pictures(text))
+
+
+@given(text=TEXTS, size=SIZES)
+def test_segments_are_short_folded_and_speakable(text: str, size: int) -> None:
+    for segment in texts([text], SegmentOptions(max_segment_chars=size)):
+        assert 0 < len(segment) <= size + len(".")
+        assert segment == segment.strip()
+        assert "\n" not in segment
+        assert is_speakable(segment) or "[[" in segment
+
+
+def letters_and_digits(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def without_pictures(text: str) -> str:
+    """Keycaps, and a letter that the selector after it makes a picture."""
+    return re.sub(r"[0-9]\ufe0f?\u20e3|ℹ\ufe0f", "", text)
+
+
+FLOODS = {
+    "normal": "The light is on, and the door of the garage is open. ",
+    "no boundary": "lorem ipsum dolor sit amet ",
+    "no space": "x",
+    "Chinese commas": "今天天气很好，",
+    "stops": "!",
+    "spaced stops": ". ",
+    "decimals": "1.",
+    "initials": "A. ",
+    "small letters": "a. ",
+    "abbreviations": "a.",
+    "ellipses": "…",
+    "open blocks": "[[",
+    "blocks": "[[ x ]] ",
+    "line ends": "\n",
+    "asterisks": "*",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = 0
+
+    class Counting(SentenceBoundaryDetector):
+        def add_chunk(self, chunk: str) -> Iterable[str]:
+            nonlocal searched
+            searched += len(self.remaining_text) + len(chunk)
+            return super().add_chunk(chunk)
+
+    monkeypatch.setattr(segments, "SentenceBoundaryDetector", Counting)
+
+    def work(length: int) -> int:
+        nonlocal searched
+        searched = 0
+        segmented(cut_at((flood * length)[:length], 5))
+        return searched
+
+    once, twice = work(10_000), work(20_000)
+
+    assert twice <= 2.1 * once + 1000
+    assert twice <= 100 * 20_000
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
+    segmenter = Segmenter(SegmentOptions(max_segment_chars=100))
+
+    for piece in cut_at((flood * 5_000)[:5_000], 7):
+        segmenter.feed(piece)
+        cutter = segmenter._cutter
+        detector = cutter._detector
+        assert len(cutter._pending) + len(segmenter._cleaner._held) <= 220
+        assert len(detector.remaining_text) + len(detector.current_sentence) <= 110
+
+
+def test_200_kilobytes_without_a_boundary_come_out_whole() -> None:
+    text = "lorem ipsum dolor " * 11_200
+
+    result = texts(cut_at(text, 4_096))
+
+    assert " ".join(result) == text.strip()
+    assert max(map(len, result)) <= 500
