@@ -1,0 +1,205 @@
+"""The language of the test voices: what each tone means, and how to hear it again.
+
+A tone voice speaks every phoneme id as a tone of one slot, `base + spacing * id + shift * speaker`
+hertz. From a voice's audio, also after a gain, a limiter and int16, `spoken` and `said` tell what
+was said and by whom, so that a test proves the words and not that there was some sound.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+VOICES = Path(__file__).parent.parent / "voices"
+"""The directory of the test voices: a data directory for engines."""
+
+NOISE = 0.05
+"""Standard deviation of the hiss at a noise scale of 1."""
+WIDTH_NOISE = 0.5
+"""How much longer slots become at a noise width scale of 1, times a drawn number."""
+ROW_LEVEL = 0.0002
+"""How much the row of a Kokoro style adds to the amplitude: row 100 speaks 0.02 louder."""
+KOKORO_ROWS = 510
+
+_SPECTRUM = 16384
+# A tone of 400 Hz or more is below this for no more than a few samples on end.
+_GAP = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One slot of audio, understood."""
+
+    id: int
+    speaker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToneVoice:
+    """A test voice, and the ear for it."""
+
+    name: str
+    rate: int
+    slot: int
+    """Samples of one phoneme id at the voice's own pace."""
+    spacing: int
+    shift: int
+    symbols: Mapping[str, int]
+    speakers: Sequence[str] = ("only",)
+    base: int = 400
+    level: float = 0.25
+    length_scale: float = 1.0
+    silent_pad: bool = False
+    """Whether the pads at both ends are silence (Kokoro) and not tones (Piper)."""
+
+    def spoken(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> list[list[Tone]]:
+        """The tones of each stretch of sound between silences.
+
+        Args:
+            audio: samples of any type and level, shape (n,).
+            speed: the pace it was spoken at.
+
+        Raises:
+            AssertionError: a stretch is not a whole number of slots: something was lost or added.
+        """
+        slot = round(self.slot / speed)
+        return [self._tones(stretch, slot) for stretch in stretches(audio)]
+
+    def said(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> list[str]:
+        """The phonemes of each sentence, without the ids that frame and pad it."""
+        tones = [tone for stretch in self.spoken(audio, speed=speed) for tone in stretch]
+        names = {number: symbol for symbol, number in self.symbols.items()}
+        if self.silent_pad:
+            return ["".join(names[tone.id] for tone in tones)] if tones else []
+        text = "".join(names[tone.id] for tone in tones if tone.id != self.symbols["_"])
+        assert text.count("^") == text.count("$"), f"a sentence is torn: {text!r}"
+        return [sentence.removeprefix("^") for sentence in text.split("$")[:-1]]
+
+    def speakers_of(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> set[str]:
+        """Who speaks in it."""
+        stretches_ = self.spoken(audio, speed=speed)
+        return {self.speakers[tone.speaker] for stretch in stretches_ for tone in stretch}
+
+    def _tones(self, stretch: npt.NDArray[np.float64], slot: int) -> list[Tone]:
+        count = round(len(stretch) / slot)
+        # The silence found around a stretch may take a last sample that was near zero.
+        lost = count * slot - len(stretch)
+        assert 0 <= lost < _GAP, f"{len(stretch)} samples are no whole number of slots of {slot}"
+        slots = np.pad(stretch, (0, lost)).reshape(count, slot)
+        return [self._tone(pitch) for pitch in _pitches(slots, self.rate)]
+
+    def _tone(self, pitch: float) -> Tone:
+        above = pitch - self.base
+        number = int((above + self.shift / 2) // self.spacing) if self.shift else round(above / self.spacing)
+        speaker = round((above - number * self.spacing) / self.shift) if self.shift else 0
+        off = above - number * self.spacing - speaker * self.shift
+        assert abs(off) < (self.shift or self.spacing) * 0.45, f"{pitch:.1f} Hz is no tone of {self.name}"
+        assert 0 <= speaker < len(self.speakers), f"{pitch:.1f} Hz is no speaker of {self.name}"
+        return Tone(number, speaker)
+
+
+def stretches(audio: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
+    """The stretches of sound between silences, as float samples at the level they came in."""
+    samples = np.asarray(audio, dtype=np.float64)
+    return [samples[start:end] for start, end in _edges(samples)]
+
+
+def silences(audio: npt.ArrayLike) -> list[int]:
+    """Samples of silence before, between and after the stretches of sound."""
+    samples = np.asarray(audio, dtype=np.float64)
+    cuts = [0, *(edge for edges in _edges(samples) for edge in edges), len(samples)]
+    return [int(end - start) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
+
+
+def _edges(samples: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Start and end of each stretch; sound begins with its loudest sample, so a start is exact."""
+    if not len(samples) or not (peak := np.abs(samples).max()):
+        return
+    loud = np.flatnonzero(np.abs(samples) > peak * 0.01)
+    breaks = np.flatnonzero(np.diff(loud) > _GAP)
+    starts = loud[np.concatenate(([0], breaks + 1))]
+    ends = loud[np.concatenate((breaks, [len(loud) - 1]))] + 1
+    yield from zip(starts.tolist(), ends.tolist(), strict=True)
+
+
+def _pitches(slots: npt.NDArray[np.float64], rate: int) -> list[float]:
+    """The frequency of each row, by a parabola through the peak of its log spectrum."""
+    windowed = slots * np.hanning(slots.shape[1] + 1)[:-1]
+    spectrum = np.log(np.abs(np.fft.rfft(windowed, _SPECTRUM)) + 1e-12)
+    peak = spectrum.argmax(axis=1).clip(1, spectrum.shape[1] - 2)
+    row = np.arange(len(slots))
+    low, mid, high = (spectrum[row, peak + step] for step in (-1, 0, 1))
+    offset = (low - high) / (2 * (low - 2 * mid + high))
+    return [float(bin_) * rate / _SPECTRUM for bin_ in peak + offset]
+
+
+def _ipa_symbols() -> dict[str, int]:
+    """The phonemes of Piper's espeak voices, numbered in their order there."""
+    text = (
+        "_^$ !'(),-.:;?abcdefhijklmnopqrstuvwxyzæçðøħŋœǀǁǂǃɐɑɒɓɔɕɖɗɘəɚɛɜɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾ"
+        "ʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢʲˈˌːˑ˞βθχᵻⱱ0123456789"
+    )
+    combining = "\u0327\u0303\u032a\u032f\u0329"
+    return {symbol: number for number, symbol in enumerate(text + combining)}
+
+
+def _letter_symbols() -> dict[str, int]:
+    printable = [chr(code) for code in range(0x20, 0x7F) if chr(code) not in "_^$"]
+    return {symbol: number for number, symbol in enumerate(["_", "^", "$", *printable])}
+
+
+def _kokoro_symbols() -> dict[str, int]:
+    config = json.loads(files("kokoro_onnx").joinpath("config.json").read_text(encoding="utf-8"))
+    vocabulary: dict[str, int] = config["vocab"]
+    return vocabulary
+
+
+LOW = ToneVoice(
+    "en_US-tone-low",
+    rate=22050,
+    slot=512,
+    spacing=40,
+    shift=0,
+    symbols=_ipa_symbols(),
+)
+"""A Piper voice of one speaker that speaks espeak's English phonemes."""
+
+TONES = ToneVoice(
+    "de_DE-tones-low",
+    rate=16000,
+    slot=640,
+    spacing=40,
+    shift=13,
+    symbols=_ipa_symbols(),
+    speakers=("anna", "bert", "clara"),
+    length_scale=1.25,
+)
+"""A Piper voice of three speakers, German phonemes, and a length scale of its own."""
+
+LETTERS = ToneVoice(
+    "en_US-letters-low",
+    rate=22050,
+    slot=512,
+    spacing=90,
+    shift=0,
+    symbols=_letter_symbols(),
+)
+"""A Piper voice whose phonemes are the letters of the text: `said` gives the text back."""
+
+KOKORO = ToneVoice(
+    "kokoro-tones",
+    rate=24000,
+    slot=600,
+    spacing=60,
+    shift=8,
+    symbols=_kokoro_symbols(),
+    speakers=("af_test", "am_test", "bf_test", "ef_test", "ff_test", "zf_test"),
+    silent_pad=True,
+)
+"""A Kokoro model with a pack of voices, one a language or gender."""

@@ -1,0 +1,148 @@
+"""Voices in memory: loaded once, leased, freed in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
+
+import pytest
+
+from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+
+T = TypeVar("T")
+
+
+def a_voice(name: str, *, engine: str = "fake") -> Voice:
+    return Voice(
+        name=name,
+        engine=engine,
+        language="en_US",
+        description=name,
+        sample_rate=16_000,
+        model=name,
+        attribution=Attribution("nobody", ""),
+    )
+
+
+class FakeLoaded:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        yield from ()
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:
+        return Segment("1")
+
+    def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+
+
+class FakeEngine:
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.made: list[FakeLoaded] = []
+        self.failures = 0
+
+    def installed(self) -> Sequence[Voice]:
+        return ()
+
+    def load(self, voice: Voice) -> FakeLoaded:
+        if self.failures:
+            self.failures -= 1
+            raise VoiceUnavailable("The file is half.")
+        self.made.append(FakeLoaded())
+        return self.made[-1]
+
+
+async def on_a_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def loaded(engine: FakeEngine) -> LoadedVoices:
+    return LoadedVoices({"fake": engine}, run_blocking=on_a_thread, capacity=2)
+
+
+async def lend(loaded: LoadedVoices, name: str) -> None:
+    async with loaded.lease(a_voice(name)):
+        pass
+
+
+async def test_many_askers_at_once_load_a_model_once(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    await asyncio.gather(*(lend(loaded, "a") for _ in range(20)))
+    assert len(engine.made) == 1
+
+
+async def test_a_model_stays_loaded_after_its_lease(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    await lend(loaded, "a")
+    await lend(loaded, "a")
+    assert len(engine.made) == 1
+    assert not engine.made[0].closed
+
+
+async def test_the_least_recently_used_model_is_freed_first(loaded: LoadedVoices) -> None:
+    for name in ("a", "b", "a", "c"):
+        await lend(loaded, name)
+    assert loaded.models == ("a", "c")
+
+
+async def test_a_model_in_use_is_never_freed(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    async with loaded.lease(a_voice("a")):
+        for name in ("b", "c", "d"):
+            await lend(loaded, name)
+        assert not engine.made[0].closed
+        assert "a" in loaded.models
+
+
+async def test_a_failed_load_is_told_and_tried_again(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    engine.failures = 1
+    with pytest.raises(VoiceUnavailable, match="half"):
+        await lend(loaded, "a")
+    assert repr(loaded) == "<LoadedVoices empty>"
+    await lend(loaded, "a")
+    assert loaded.models == ("a",)
+
+
+async def test_an_asker_that_goes_away_does_not_lose_the_model(engine: FakeEngine) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(work: Callable[[], T]) -> T:
+        started.set()
+        try:
+            await go_on.wait()
+        finally:
+            result = work()  # as the workers do: the work runs to its end, then the cancellation goes on
+        return result
+
+    loaded = LoadedVoices({"fake": engine}, run_blocking=slowly, capacity=2)
+    asker = asyncio.create_task(lend(loaded, "a"))
+    await started.wait()
+    asker.cancel()
+    await asyncio.wait([asker])
+    assert asker.cancelled()
+    await lend(loaded, "a")
+    assert len(engine.made) == 1
+
+
+async def test_an_engine_that_is_not_installed_is_named(loaded: LoadedVoices) -> None:
+    with pytest.raises(VoiceUnavailable, match="needs the engine elsewhere"):
+        async with loaded.lease(a_voice("x", engine="elsewhere")):
+            pass
+
+
+async def test_closing_frees_every_model(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    for name in ("a", "b"):
+        await lend(loaded, name)
+    loaded.close()
+    assert [voice.closed for voice in engine.made] == [True, True]

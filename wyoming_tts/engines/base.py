@@ -1,0 +1,88 @@
+"""What an engine is to the rest of the product.
+
+An engine knows one way to make sound and the files it needs for that. It is found through the
+entry-point group `wyoming_tts.engines`, so another distribution can bring one: the entry point
+names a callable `(EngineOptions) -> Engine`. Importing it must be cheap; heavy libraries are
+imported in `load` or `installed`, which run on a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
+
+ENTRY_POINT_GROUP = "wyoming_tts.engines"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What every engine is made with; each takes what concerns it."""
+
+    data_dirs: tuple[Path, ...] = ()
+    """Directories searched for voice files, first match wins."""
+    download_dir: Path | None = None
+    """Where an engine may store resources it fetches itself (piper's g2pW)."""
+    use_cuda: bool = False
+    intra_op_threads: int = 0
+    """Threads onnxruntime uses within one operator; 0 leaves the choice to the engine."""
+    kokoro_model: Path | None = None
+    kokoro_voices: Path | None = None
+
+
+class LoadedVoice(Protocol):
+    """A model in memory, ready to speak with any voice that names it as its `Voice.model`.
+
+    Methods are called on worker threads, never two at once for the same render; two renders of
+    one LoadedVoice may run on two threads at the same time.
+    """
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        """Render the segment as bounded steps.
+
+        Each `next()` does a bounded piece of work on the calling thread and yields the next mono
+        float32 samples at `spec.voice.sample_rate`, or an empty array when that step made none
+        (phonemizing). Level and limits are not the engine's: samples come as the model makes them,
+        and `prosody.volume` is applied later. Closing the generator cancels; nothing is left over.
+        Text without anything to pronounce yields no samples.
+
+        Raises:
+            Unsupported: the segment's format is not one this engine can speak.
+            EngineFailed: the model broke; the message says how.
+        """
+        ...
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:
+        """A short neutral text this voice can surely speak, by which its level is measured."""
+        ...
+
+    def close(self) -> None:
+        """Free the model. Called once, when no render is open."""
+        ...
+
+
+class Engine(Protocol):
+    """One way to make sound."""
+
+    @property
+    def name(self) -> str:
+        """Short and stable: `piper`."""
+        ...
+
+    def installed(self) -> Sequence[Voice]:
+        """The voices that can be spoken with now. Reads files: called on a worker.
+
+        A broken voice is left out with one warning in the log that names the file and the reason.
+        """
+        ...
+
+    def load(self, voice: Voice) -> LoadedVoice:
+        """Load `voice.model`. Takes seconds and memory: called on a worker.
+
+        Raises:
+            VoiceUnavailable: its files are gone or cannot be loaded; the message says which and why.
+        """
+        ...

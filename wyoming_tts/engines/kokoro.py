@@ -1,0 +1,311 @@
+"""Kokoro voices: one model, and a pack of styles that are its voices.
+
+kokoro_onnx knows the model's dialects, its vocabulary and where to cut long input; this runs it a
+batch at a time. The phonemizer is used directly: kokoro_onnx has it keep the marks by which
+espeak-ng shows a change of language, and the model would read those out ("(en)" as speech).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import unicodedata
+import zipfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
+from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+
+_LOGGER = logging.getLogger(__name__)
+
+SAMPLE_RATE = 24000
+"""Hz; every Kokoro model speaks at this rate."""
+SLOWEST = 0.5
+FASTEST = 2.0
+"""The speeds the model was made for; others are brought to the nearest."""
+
+_ATTRIBUTION = Attribution("hexgrad/Kokoro-82M", "https://huggingface.co/hexgrad/Kokoro-82M")
+
+# Seconds of silence at a join. Inside a batch a clause mark gets the same; a full stop there is no
+# end of a sentence (segments are), most often it is an abbreviation.
+_SENTENCE_PAUSE = 0.25
+_CLAUSE_PAUSE = 0.1
+
+_VOICE_NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
+_GENDERS = {"f": "female", "m": "male"}
+
+_MODEL_FILES = ("kokoro*.onnx",)
+_PACK_FILES = ("voices*.bin", "voices*.npz")
+_EXACT_NAMES = frozenset({"kokoro-v1.0.onnx", "voices-v1.0.bin"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    tag: str
+    """As clients are shown it."""
+    espeak: str
+    """As espeak-ng calls it."""
+
+
+_LANGUAGES = {
+    "a": _Language("en_US", "en-us"),
+    "b": _Language("en_GB", "en-gb"),
+    "e": _Language("es_ES", "es"),
+    "f": _Language("fr_FR", "fr-fr"),
+    "h": _Language("hi_IN", "hi"),
+    "i": _Language("it_IT", "it"),
+    "j": _Language("ja_JP", "ja"),
+    "p": _Language("pt_BR", "pt-br"),
+    "z": _Language("zh_CN", "cmn"),
+}
+
+
+class KokoroEngine:
+    """Finds and loads a Kokoro model and its voice pack."""
+
+    name = "kokoro"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._complaints = Complaints()
+        self._phonemizer = _Phonemizer()
+
+    def installed(self) -> list[Voice]:
+        """The voices of the pack, by name; none if the model or the pack is missing."""
+        model = self._file(self._options.kokoro_model, _MODEL_FILES)
+        pack = self._file(self._options.kokoro_voices, _PACK_FILES)
+        if not model or not pack:
+            self._complain_of_half(model, pack)
+            return []
+        try:
+            return [_voice(name, model, pack) for name in _names(pack)]
+        except (OSError, zipfile.BadZipFile) as error:
+            self._complaints.tell(pack, f"it is no voice pack: {error}")
+            return []
+
+    def load(self, voice: Voice) -> LoadedKokoro:
+        """Load the model; the pack's styles are read as they are asked for.
+
+        Raises:
+            VoiceUnavailable: the model or the pack is missing or broken.
+        """
+        import kokoro_onnx  # noqa: PLC0415  # it imports onnxruntime
+
+        # It prints on a handler of its own, past the format and level that the server logs with.
+        logging.getLogger("kokoro_onnx").handlers.clear()
+        model_path, pack = voice.files
+        model = open_model(model_path, self._options)
+        if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
+            raise VoiceUnavailable(f"{model_path} is no Kokoro model: its inputs are {[*model.inputs]}.")
+        try:
+            kokoro = kokoro_onnx.Kokoro.from_session(model, str(pack))
+            kokoro.voices.keys()
+        except Exception as error:
+            raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
+        return LoadedKokoro(model, kokoro, self._phonemizer)
+
+    def _complain_of_half(self, model: Path | None, pack: Path | None) -> None:
+        if model and not pack:
+            self._complaints.tell(model, "there is no voice pack (voices-v1.0.bin) to go with it")
+        if pack and not model:
+            self._complaints.tell(pack, "there is no model (kokoro-v1.0.onnx) to go with it")
+
+    def _file(self, given: Path | None, patterns: tuple[str, ...]) -> Path | None:
+        if given is None:
+            found = [
+                path for directory in self._options.data_dirs for path in self._found(directory, patterns)
+            ]
+            return min(found, key=lambda path: path.name not in _EXACT_NAMES, default=None)
+        if given.is_file():
+            return given
+        self._complaints.tell(given, "there is no such file")
+        return None
+
+    def _found(self, directory: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+        try:
+            for path in sorted(path for pattern in patterns for path in directory.glob(pattern)):
+                # With a json beside it, it is a Piper voice of that name.
+                if not path.with_name(f"{path.name}.json").exists() and path.stat().st_size:
+                    yield path
+        except OSError as error:
+            self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
+
+
+class LoadedKokoro:
+    """A Kokoro model in memory, for all voices of its pack."""
+
+    def __init__(self, model: Model, kokoro: Any, phonemizer: _Phonemizer) -> None:
+        self._model = model
+        self._kokoro = kokoro
+        self._phonemizer = phonemizer
+        self._whole_speeds = model.inputs["speed"] in ("tensor(int32)", "tensor(int64)")
+        self._styles: dict[str, Samples] = {}
+        self._reading = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        """Phonemize in the first step, then speak a batch of at most 510 phonemes a step.
+
+        The pace is `prosody.speed / prosody.length_scale`, within SLOWEST and FASTEST.
+
+        Raises:
+            Unsupported: the segment is SSML.
+            UnknownVoice: the pack has no such voice, or a speaker is asked for.
+            VoiceUnavailable: the voice's style cannot be read.
+            EngineFailed: the phonemizer or the model failed.
+        """
+        style = self._style(spec)
+        speed = self._speed(prosody)
+        batches = self._batches(plain_text(segment, engine="Kokoro"), spec.voice.name)
+        yield NO_SAMPLES
+        for position, batch in enumerate(batches, start=1):
+            yield self._speak(batch, style, speed, last=position == len(batches))
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all voices
+        """Five numbers: espeak-ng reads digits in every language."""
+        return Segment("1, 2, 3, 4, 5.")
+
+    def close(self) -> None:
+        """Free the model."""
+        self._styles.clear()
+        self._kokoro.voices.close()
+        self._model.close()
+
+    def _speak(self, batch: str, style: Samples, speed: float, *, last: bool) -> Samples:
+        from kokoro_onnx.chunker import pause_after  # noqa: PLC0415  # heavy
+
+        pause = 0.0 if last else pause_after(batch, _SENTENCE_PAUSE, _CLAUSE_PAUSE)
+        try:
+            audio, _ = self._kokoro.create(
+                batch, style, speed, is_phonemes=True, sentence_pause=0.0, clause_pause=_CLAUSE_PAUSE
+            )
+        except SpeechError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"Kokoro failed at {len(batch)} phonemes: {error}") from error
+        samples: Samples = np.asarray(audio, dtype=np.float32).reshape(-1)
+        return np.pad(samples, (0, round(pause * SAMPLE_RATE)))
+
+    def _batches(self, text: str, voice: str) -> list[str]:
+        """Phonemes in pieces the model can take, without pieces that are only marks."""
+        from kokoro_onnx.chunker import split_phonemes  # noqa: PLC0415  # heavy
+
+        if not text:
+            return []
+        try:
+            phonemes = self._phonemizer.phonemes(text, _language(voice).espeak)
+        except Exception as error:
+            raise EngineFailed(f"Kokoro could not turn a text into phonemes: {error}") from error
+        known = self._kokoro.tokenizer.known(phonemes)
+        return [batch for batch in split_phonemes(known) if _is_audible(batch)]
+
+    def _speed(self, prosody: Prosody) -> float:
+        wanted = prosody.speed / (prosody.length_scale or 1.0)
+        speed = min(max(wanted, SLOWEST), FASTEST)
+        if self._whole_speeds:
+            speed = float(max(1, round(speed)))
+        if speed != wanted:
+            _LOGGER.debug("Kokoro speaks at speed %.2f, not %.2f as asked", speed, wanted)
+        return speed
+
+    def _style(self, spec: VoiceSpec) -> Samples:
+        """The voice's style vectors, one row per number of tokens, shape (n, 1, 256)."""
+        name = spec.voice.name
+        if spec.speaker:
+            raise UnknownVoice(f"The voice {name} has no speaker {spec.speaker}.", hint="It has one only.")
+        with self._reading:
+            if name not in self._styles:
+                self._styles[name] = self._read_style(name)
+            return self._styles[name]
+
+    def _read_style(self, name: str) -> Samples:
+        if name not in self._kokoro.voices:
+            raise UnknownVoice(f"The voice pack has no voice {name}.")
+        try:
+            style: Samples = np.asarray(self._kokoro.voices[name], dtype=np.float32)
+        except Exception as error:
+            raise VoiceUnavailable(f"The style of {name} cannot be read: {error}") from error
+        if style.ndim != 3 or not style.size:  # noqa: PLR2004  # rows, one, values
+            raise VoiceUnavailable(f"The style of {name} has shape {style.shape}, expected (510, 1, 256).")
+        return style
+
+
+class _Phonemizer:
+    """espeak-ng by language, each in a copy of the library of its own.
+
+    Making one takes 15 ms and loads four copies of the library (11 MB), never to be unloaded; a call
+    after that takes 0.2 ms. So they are kept as long as the engine, whatever models come and go.
+    phonemizer's own cache would do, were it not for eight languages only: Kokoro has nine.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._backends: dict[str, Any] = {}
+
+    def phonemes(self, text: str, language: str) -> str:
+        with self._lock:
+            if language not in self._backends:
+                self._backends[language] = self._made(language)
+            return "\n".join(self._backends[language].phonemize([text]))
+
+    def _made(self, language: str) -> Any:
+        from phonemizer.backend import EspeakBackend  # noqa: PLC0415  # heavy
+
+        # Words of another language are common and not worth the warnings it gives for each.
+        logger = _LOGGER.getChild("phonemizer")
+        logger.setLevel(logging.ERROR)
+        return EspeakBackend(
+            language,
+            preserve_punctuation=True,
+            with_stress=True,
+            language_switch="remove-flags",
+            logger=logger,
+        )
+
+
+def _names(pack: Path) -> list[str]:
+    """The names in a voice pack, from its directory alone."""
+    with zipfile.ZipFile(pack) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
+
+
+def _voice(name: str, model: Path, pack: Path) -> Voice:
+    return Voice(
+        name=name,
+        engine=KokoroEngine.name,
+        language=_language(name).tag,
+        description=_description(name),
+        sample_rate=SAMPLE_RATE,
+        model=str(model),
+        attribution=_ATTRIBUTION,
+        files=(model, pack),
+    )
+
+
+def _language(name: str) -> _Language:
+    """By the first letter of `af_heart`; a name of another form is taken for American English."""
+    match = _VOICE_NAME.fullmatch(name)
+    return _LANGUAGES[match["language"] if match else "a"]
+
+
+def _description(name: str) -> str:
+    """`Bella (Kokoro, female)` for `af_bella`."""
+    match = _VOICE_NAME.fullmatch(name)
+    words = ((match["name"] if match else None) or name).replace("_", " ")
+    kind = f"Kokoro, {_GENDERS[match['gender']]}" if match else "Kokoro"
+    return f"{words[:1].upper()}{words[1:]} ({kind})"
+
+
+def _is_audible(phonemes: str) -> bool:
+    """Whether there is a sound among the punctuation and the stress marks."""
+    return any(unicodedata.category(phoneme) in ("Ll", "Lu", "Lo") for phoneme in phonemes)

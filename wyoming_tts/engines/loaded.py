@@ -1,0 +1,96 @@
+"""The voices in memory: loaded once, leased to streams, the least recently used one freed first.
+
+A stream holds a lease while it speaks, so a model in use is never freed. However many ask for one
+model at once, it is loaded once; a load whose asker has gone is kept for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.engines.base import Engine, LoadedVoice
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Voice
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Entry:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    loaded: LoadedVoice | None = None
+    leases: int = 0
+
+
+class LoadedVoices:
+    """Models by identity (`Voice.model`), at most `capacity` of them beside those in use."""
+
+    def __init__(self, engines: Mapping[str, Engine], *, run_blocking: RunBlocking, capacity: int) -> None:
+        self._engines = engines
+        self._run_blocking = run_blocking
+        self._capacity = capacity
+        self._entries: dict[str, _Entry] = {}  # the most recently used last
+
+    def __repr__(self) -> str:
+        return f"<LoadedVoices {', '.join(self.models) or 'empty'}>"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What is in memory, the least recently used first."""
+        return tuple(model for model, entry in self._entries.items() if entry.loaded is not None)
+
+    @asynccontextmanager
+    async def lease(self, voice: Voice) -> AsyncIterator[LoadedVoice]:
+        """Lend the voice's model, loading it first if need be.
+
+        Raises:
+            VoiceUnavailable: its engine is not there or its files cannot be loaded.
+        """
+        entry = self._entries.setdefault(voice.model, _Entry())
+        self._entries[voice.model] = self._entries.pop(voice.model)
+        entry.leases += 1
+        try:
+            yield await self._loaded(voice, entry)
+        finally:
+            entry.leases -= 1
+            self._free_beyond_capacity()
+
+    def close(self) -> None:
+        """Free every model; nobody may hold a lease any more."""
+        self._capacity = 0
+        self._free_beyond_capacity()
+
+    async def _loaded(self, voice: Voice, entry: _Entry) -> LoadedVoice:
+        async with entry.lock:
+            if entry.loaded is None:
+                await self._run_blocking(lambda: self._load(voice, entry))
+        if entry.loaded is None:
+            raise AssertionError("Loading neither failed nor gave a voice.")
+        return entry.loaded
+
+    def _load(self, voice: Voice, entry: _Entry) -> None:
+        # Stored by the worker itself: an asker cancelled meanwhile must not lose the model.
+        engine = self._engines.get(voice.engine)
+        if engine is None:
+            raise VoiceUnavailable(
+                f"Voice {voice.name} needs the engine {voice.engine}, which is not installed.",
+                hint=f"Engines here: {', '.join(self._engines)}.",
+            )
+        started = time.perf_counter()
+        entry.loaded = engine.load(voice)
+        _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, time.perf_counter() - started)
+
+    def _free_beyond_capacity(self) -> None:
+        for model in [model for model, entry in self._entries.items() if not entry.leases]:
+            entry = self._entries[model]
+            if entry.loaded is None:
+                del self._entries[model]  # its load failed
+            elif len(self.models) > self._capacity:
+                del self._entries[model]
+                entry.loaded.close()

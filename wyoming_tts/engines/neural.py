@@ -1,0 +1,186 @@
+"""What the neural engines share: how a model is opened and run, and which text is fit to phonemize.
+
+One place decides the onnxruntime options, so that every model in the process keeps to the same
+number of threads and none of them burns a core while it waits for the next sentence.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
+from wyoming_tts.speech import Samples, Segment, TextFormat
+
+_LOGGER = logging.getLogger(__name__)
+
+NO_SAMPLES: Samples = np.zeros(0, dtype=np.float32)
+"""What a step yields that made no sound."""
+
+# Punctuation that has a spoken name in every language; the rest only shapes a sentence, and a
+# phonemizer that is given nothing else reads it out ("exclamation").
+_NAMED_MARKS = frozenset("%&@#*/\\§")
+
+_ONNX_ERRORS_ONLY = 3
+
+
+class Model:
+    """An ONNX model in memory, with the part of onnxruntime's session that the voices need.
+
+    It stands in for the session wherever piper and kokoro_onnx take one: `run` raises our errors,
+    hands every floating output out as float32, and never lets a number through that is none.
+    """
+
+    def __init__(self, session: Any, path: Path) -> None:
+        self._session = session
+        self._path = path
+        self._model_path = str(path)  # kokoro_onnx reads it from a session
+        self.inputs: Mapping[str, str] = {each.name: each.type for each in session.get_inputs()}
+        """The type of each input by name, such as `tensor(int64)`."""
+
+    def __repr__(self) -> str:
+        return f"<Model {self._path.name}{'' if self._session else ' closed'}>"
+
+    def get_inputs(self) -> Sequence[Any]:
+        """As onnxruntime's session."""
+        return self._open().get_inputs()  # type: ignore[no-any-return]
+
+    def get_outputs(self) -> Sequence[Any]:
+        """As onnxruntime's session."""
+        return self._open().get_outputs()  # type: ignore[no-any-return]
+
+    def get_modelmeta(self) -> Any:
+        """As onnxruntime's session."""
+        return self._open().get_modelmeta()
+
+    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+        """Run the model once.
+
+        Raises:
+            EngineFailed: onnxruntime failed, or the model made a number that is not finite.
+        """
+        session = self._open()
+        try:
+            results = session.run(outputs, feeds)
+        except Exception as error:
+            raise EngineFailed(f"The model {self._path.name} failed: {error}") from error
+        return [self._sound(result) for result in results]
+
+    def close(self) -> None:
+        """Free the model, and hand its memory back to the system."""
+        self._session = None
+        _return_freed_memory()
+
+    def _open(self) -> Any:
+        if self._session is None:
+            raise EngineFailed(f"The model {self._path.name} was freed while it was still in use.")
+        return self._session
+
+    def _sound(self, result: Any) -> Any:
+        if not np.issubdtype(result.dtype, np.floating):
+            return result
+        if not np.isfinite(result).all():
+            raise EngineFailed(
+                f"The model {self._path.name} made numbers that are not finite.",
+                hint="Its file may be damaged: install the voice again.",
+            )
+        return result.astype(np.float32, copy=False)
+
+
+def _return_freed_memory() -> None:
+    """Have the C library let go of what was freed, where it can be asked to (glibc).
+
+    Unasked it keeps all of a model: 113 MB after a Piper voice of 63 MB.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def open_model(path: Path, options: EngineOptions) -> Model:
+    """Read an ONNX model into memory.
+
+    Raises:
+        VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
+    """
+    import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.intra_op_threads
+    settings.log_severity_level = _ONNX_ERRORS_ONLY
+    # A server is idle most of its time; threads that spin for work would heat a small machine.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    providers = _providers(path, options, onnxruntime.get_available_providers())
+    try:
+        session = onnxruntime.InferenceSession(str(path), sess_options=settings, providers=providers)
+    except Exception as error:
+        raise VoiceUnavailable(
+            f"The model {path} cannot be loaded: {error}", hint="Install the voice again."
+        ) from error
+    if options.use_cuda and len(providers) > 1 and session.get_providers() == ["CPUExecutionProvider"]:
+        _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
+    return Model(session, path)
+
+
+def _providers(path: Path, options: EngineOptions, available: Sequence[str]) -> list[Any]:
+    if not options.use_cuda:
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in available:
+        _LOGGER.warning(
+            "%s runs on the CPU: this onnxruntime has no CUDA (install onnxruntime-gpu in its place)",
+            path.name,
+        )
+        return ["CPUExecutionProvider"]
+    # The exhaustive search, the default, is repeated for every new length of sentence.
+    return [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}), "CPUExecutionProvider"]
+
+
+def plain_text(segment: Segment, *, engine: str) -> str:
+    """The segment's text on one line, as a phonemizer can take it; empty if nothing is to be said.
+
+    Raises:
+        Unsupported: the segment is SSML.
+    """
+    if segment.text_format is not TextFormat.PLAIN:
+        raise Unsupported(
+            f"{engine} voices do not speak {segment.text_format.value.upper()}.",
+            hint="Send plain text, or choose an espeak voice.",
+        )
+    # Lone surrogates cannot be encoded, and a NUL ends a C string.
+    clean = segment.text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
+    return " ".join(clean.split()) if any(map(_is_spoken, clean)) else ""
+
+
+def _is_spoken(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "LN" or category in ("Sm", "Sc", "So") or character in _NAMED_MARKS
+
+
+class Complaints:
+    """Says once what is wrong with a file, and again only when the file has changed."""
+
+    def __init__(self) -> None:
+        self._told: dict[Path, tuple[object, str]] = {}
+
+    def tell(self, path: Path, reason: str) -> None:
+        """Warn that the file was left out, unless that was said already."""
+        state = (_stamp(path), reason)
+        if self._told.get(path) != state:
+            self._told[path] = state
+            _LOGGER.warning("Voice file %s left out: %s", path, reason)
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

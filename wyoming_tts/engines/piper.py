@@ -1,0 +1,333 @@
+"""Piper voices: any `NAME.onnx` with `NAME.onnx.json` beside it.
+
+The piper package turns text into phoneme ids, whatever the language needs for that; the model is
+run here, so that threads, errors and levels are ours. Its peak normalization is left out on
+purpose: it makes neighbouring sentences uneven and turns a lone full stop into a burst of noise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import unicodedata
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
+from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+
+_LOGGER = logging.getLogger(__name__)
+
+_NAME = re.compile(r"(?P<language>[a-z]{2,3}_[A-Z0-9]{2,3})-(?P<rest>.+)")
+_CATALOGUE_NAME = re.compile(r"[a-z]{2,3}_[A-Z0-9]{2,3}-[^-]+-(x_low|low|medium|high)")
+_CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
+_CUSTOM = Attribution("Custom voice", "")
+
+# Begin, end and padding: the ids that the package puts around and between phonemes.
+_FRAME = ("^", "$", "_")
+
+# By the way a voice's text becomes phonemes: what to install, and what to count to five in.
+_EXTRAS = {"pinyin": "piper-tts[zh]", "japanese": "piper-tts[ja]", "thai": "piper-tts[th]"}
+_COUNTING = {
+    "espeak": "1, 2, 3, 4, 5",
+    "pinyin": "一，二，三，四，五。",
+    "hebrew": "אחת, שתיים, שלוש, ארבע, חמש",
+    "japanese": "一、二、三、四、五。",
+    "thai": "หนึ่ง สอง สาม สี่ ห้า",
+}
+
+# Their libraries keep state for the whole process; the others keep it in the voice, and fetching
+# the dictionary of one (pinyin) must not hold up the rest.
+_PROCESS_WIDE = frozenset({"japanese", "thai"})
+
+# Home Assistant compares tags exactly and knows no `cmn`.
+_ESPEAK_LANGUAGES = {"cmn": "zh_CN"}
+
+
+class PiperEngine:
+    """Finds and loads Piper voices in `EngineOptions.data_dirs`."""
+
+    name = "piper"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._complaints = Complaints()
+        self._process_wide = threading.Lock()
+
+    def installed(self) -> list[Voice]:
+        """The voices found, by directory, then by name; the first of a name wins."""
+        voices: dict[str, Voice] = {}
+        for path in self._models():
+            if path.stem not in voices and (voice := self._described(path)):
+                voices[voice.name] = voice
+        return list(voices.values())
+
+    def load(self, voice: Voice) -> LoadedPiper:
+        """Load the voice's model, and what its language needs to become phonemes.
+
+        Raises:
+            VoiceUnavailable: a file is missing or broken, or a package is not installed.
+        """
+        from piper import PiperVoice  # noqa: PLC0415  # it imports onnxruntime
+
+        path = Path(voice.model)
+        try:
+            _, config = _read_config(path)
+        except _BROKEN as error:
+            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
+        model = open_model(path, self._options)
+        if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
+            raise VoiceUnavailable(f"{path} is no Piper model: it has no input {min(missing)!r}.")
+        phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
+        shared = config.phoneme_type.value in _PROCESS_WIDE
+        lock = self._process_wide if shared else threading.Lock()
+        loaded = LoadedPiper(voice.name, model, phonemizer, lock)
+        loaded.prepare()
+        return loaded
+
+    def _models(self) -> Iterator[Path]:
+        for directory in self._options.data_dirs:
+            try:
+                yield from sorted(path for path in directory.glob("*.onnx") if _config_path(path).is_file())
+            except OSError as error:
+                self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
+
+    def _described(self, path: Path) -> Voice | None:
+        try:
+            if not path.stat().st_size:
+                raise ValueError("the model is empty")
+            return _voice(path, *_read_config(path))
+        except _BROKEN as error:
+            self._complaints.tell(path, _reason(error))
+            return None
+
+    def _download_dir(self) -> Path:
+        return self._options.download_dir or next(iter(self._options.data_dirs), Path.cwd())
+
+
+class LoadedPiper:
+    """A Piper model in memory."""
+
+    def __init__(self, name: str, model: Model, phonemizer: Any, phonemizing: threading.Lock) -> None:
+        self._name = name
+        self._model = model
+        self._phonemizer = phonemizer
+        self._config = phonemizer.config
+        self._phonemizing = phonemizing
+        self._unknown: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<LoadedPiper {self._name} {self._model!r}>"
+
+    def prepare(self) -> None:
+        """Load what the language needs now, not in the middle of the first sentence.
+
+        Raises:
+            VoiceUnavailable: it is not installed, cannot be fetched, or does not exist.
+        """
+        kind = self._config.phoneme_type.value
+        try:
+            with self._phonemizing:
+                self._phonemizer.phonemize("")
+        except ImportError as error:
+            raise VoiceUnavailable(
+                f"The voice {self._name} needs a package for {kind} text: {error}.",
+                hint=f"Install it: pip install '{_EXTRAS.get(kind, 'piper-tts')}'.",
+            ) from error
+        except Exception as error:
+            raise VoiceUnavailable(
+                f"The voice {self._name} cannot turn {kind} text into phonemes: {error}"
+            ) from error
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        """Phonemize in the first step, then speak a sentence of the segment a step.
+
+        Raises:
+            Unsupported: the segment is SSML.
+            UnknownVoice: the voice has no such speaker.
+            EngineFailed: the phonemizer or the model failed.
+        """
+        manner = self._manner(spec, prosody)
+        sentences = self._sentences(plain_text(segment, engine="Piper"))
+        yield NO_SAMPLES
+        for ids in sentences:
+            yield from self._speak(ids, manner)
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all speakers
+        """Five numbers, or for voices trained on letters some of those."""
+        kind = self._config.phoneme_type.value
+        return Segment(_COUNTING.get(kind) or _letters_of(self._config.phoneme_id_map))
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model.close()
+
+    def _speak(self, ids: list[int], manner: Mapping[str, Any]) -> Iterator[Samples]:
+        """Phoneme ids to the chunks of their sound: here all of it at once."""
+        feeds = {
+            "input": np.array([ids], dtype=np.int64),
+            "input_lengths": np.array([len(ids)], dtype=np.int64),
+            **manner,
+        }
+        yield self._model.run(None, feeds)[0].reshape(-1)
+
+    def _manner(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
+        """The model's inputs other than the phonemes."""
+        config = self._config
+        length = _first(prosody.length_scale, config.length_scale) / prosody.speed
+        noise = _first(prosody.noise_scale, config.noise_scale)
+        noise_w = _first(prosody.noise_w_scale, config.noise_w_scale)
+        manner = {"scales": np.array([noise, length, noise_w], dtype=np.float32)}
+        speaker = self._speaker(spec)
+        if "sid" in self._model.inputs:
+            manner["sid"] = np.array([speaker], dtype=np.int64)
+        return manner
+
+    def _speaker(self, spec: VoiceSpec) -> int:
+        speaker = spec.speaker if spec.speaker is not None else spec.voice.default_speaker or 0
+        count = max(1, self._config.num_speakers)
+        if not 0 <= speaker < count:
+            raise UnknownVoice(
+                f"The voice {self._name} has no speaker {speaker}.",
+                hint=f"Its speakers are 0 to {count - 1}." if count > 1 else "It has one speaker only.",
+            )
+        return speaker
+
+    def _sentences(self, text: str) -> list[list[int]]:
+        """The phoneme ids of each sentence that has any phoneme."""
+        if not text:
+            return []
+        try:
+            with self._phonemizing:
+                sentences = self._phonemizer.phonemize(_without_unclosed_block(text))
+            known = [self._known(phonemes) for phonemes in sentences]
+            return [self._phonemizer.phonemes_to_ids(phonemes) for phonemes in known if phonemes]
+        except SpeechError:
+            raise
+        except Exception as error:
+            raise EngineFailed(
+                f"The voice {self._name} could not turn a text into phonemes: {error}"
+            ) from error
+
+    def _known(self, phonemes: list[str]) -> list[str]:
+        known = self._config.phoneme_id_map
+        for symbol in sorted({*phonemes} - known.keys() - self._unknown):
+            self._unknown.add(symbol)
+            _LOGGER.warning("The voice %s has no sound for %r: left out", self._name, symbol)
+        kept = [phoneme for phoneme in phonemes if phoneme in known]
+        return kept if any(not phoneme.isspace() for phoneme in kept) else []
+
+
+# What reading a voice's files may raise when they are broken.
+_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"its json has no {error.args[0]!r}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"its json is broken: {error}"
+    return str(error) or type(error).__name__
+
+
+def _config_path(model: Path) -> Path:
+    return model.with_name(f"{model.name}.json")
+
+
+def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
+    """The voice's json, as it stands and as a checked piper.PiperConfig."""
+    from piper import PiperConfig  # noqa: PLC0415  # it imports onnxruntime
+
+    document = json.loads(_config_path(model).read_text(encoding="utf-8"))
+    config = PiperConfig.from_dict(document)
+    if not isinstance(config.sample_rate, int) or config.sample_rate <= 0:
+        raise ValueError(f"its json gives a sample rate of {config.sample_rate!r}")
+    if not isinstance(config.num_speakers, int):
+        raise TypeError(f"its json gives {config.num_speakers!r} as number of speakers")
+    for mark in _FRAME:
+        if mark not in config.phoneme_id_map:
+            raise ValueError(f"its phoneme_id_map has no {mark!r}")
+    for scale in (config.noise_scale, config.length_scale, config.noise_w_scale):
+        float(scale)
+    return document, config
+
+
+def _voice(path: Path, document: dict[str, Any], config: Any) -> Voice:
+    quality = document["audio"].get("quality")
+    speakers = _speakers(config)
+    return Voice(
+        name=path.stem,
+        engine=PiperEngine.name,
+        language=_language(path.stem, document, config),
+        description=_description(path.stem, quality if isinstance(quality, str) else ""),
+        sample_rate=config.sample_rate,
+        model=str(path),
+        attribution=_CATALOGUE if _CATALOGUE_NAME.fullmatch(path.stem) else _CUSTOM,
+        speakers=MappingProxyType(speakers),
+        default_speaker=_default_speaker(config) if speakers else None,
+        version=str(config.piper_version) if config.piper_version else None,
+        files=(path, _config_path(path)),
+    )
+
+
+def _speakers(config: Any) -> dict[str, int]:
+    if config.num_speakers <= 1:
+        return {}
+    named = {str(name): int(number) for name, number in config.speaker_id_map.items()}
+    if not named:
+        return {str(number): number for number in range(config.num_speakers)}
+    return {name: number for name, number in named.items() if 0 <= number < config.num_speakers}
+
+
+def _default_speaker(config: Any) -> int:
+    number = config.default_speaker_id
+    return number if number in range(config.num_speakers) else 0
+
+
+def _language(name: str, document: dict[str, Any], config: Any) -> str:
+    """The json's language code, else the name's, else what its phonemizer speaks."""
+    declared = document.get("language")
+    if isinstance(declared, dict) and declared.get("code"):
+        return str(declared["code"])
+    if match := _NAME.fullmatch(name):
+        return match["language"]
+    family, _, region = str(config.espeak_voice).partition("-")
+    tag = f"{family}_{region.partition('-')[0].upper()}" if region else family
+    return _ESPEAK_LANGUAGES.get(family, tag)
+
+
+def _description(name: str, quality: str) -> str:
+    """`Lessac medium (Piper)` for `en_US-lessac-medium`."""
+    match = _NAME.fullmatch(name)
+    words = re.sub(r"[-_\s]+", " ", match["rest"] if match else name).strip()
+    level = quality.replace("_", " ")
+    if level and not words.casefold().endswith(level.casefold()):
+        words = f"{words} {level}"
+    return f"{words[:1].upper()}{words[1:]} (Piper)"
+
+
+def _letters_of(known: Mapping[str, Any]) -> str:
+    """A few words out of a voice's own letters, vowels first."""
+    letters = [symbol for symbol in known if len(symbol) == 1 and symbol.isalpha()]
+    # The package decomposes text: a letter that is stored composed would never be met.
+    usable = [letter for letter in letters if unicodedata.is_normalized("NFD", letter)]
+    usable.sort(key=lambda letter: letter.casefold() not in "aeiouаеиоу")
+    return " ".join("".join(usable[start : start + 4]) for start in range(0, min(len(usable), 12), 4))
+
+
+def _without_unclosed_block(text: str) -> str:
+    """The package would take it for phonemes, less its last two letters."""
+    head, close, tail = text.rpartition("]]")
+    return head + close + tail.replace("[[", " ")
+
+
+def _first(wanted: float | None, own: float) -> float:
+    return own if wanted is None else wanted
