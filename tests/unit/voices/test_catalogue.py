@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import json
+import logging
+import runpy
+import subprocess
+import sys
+import unicodedata
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wyoming_tts.voices import catalogue as catalogue_module
+from wyoming_tts.voices.catalogue import (
+    PIPER_BASE_URL,
+    Catalogue,
+    CatalogueError,
+    CatalogueFile,
+    CatalogueVoice,
+    Gender,
+    data_directory,
+    load_catalogue,
+    read_index,
+    read_kokoro,
+    read_piper,
+)
+
+UPDATE = Path(__file__).parents[3] / "voices" / "update.py"
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+def voices_of(catalogue: Catalogue, engine: str) -> list[CatalogueVoice]:
+    return [voice for voice in catalogue.voices if voice.engine == engine]
+
+
+def as_index(voices: tuple[CatalogueVoice, ...]) -> dict[str, Any]:
+    """Upstream's index, as far as it is read, of these voices."""
+    return {voice.name: _index_entry(voice) for voice in voices}
+
+
+def _index_entry(voice: CatalogueVoice) -> dict[str, Any]:
+    files = {
+        f.path: {"size_bytes": f.size, "md5_digest": (f.digest or "").removeprefix("md5:")}
+        for f in voice.files
+    }
+    card = {"en/MODEL_CARD": {"size_bytes": 274, "md5_digest": "b6f0eaf5a7fd094be22a1bcb162173fb"}}
+    return {
+        "language": {"code": voice.language},
+        "quality": voice.quality,
+        "num_speakers": voice.speakers,
+        "files": card | files,
+        "aliases": list(voice.aliases),
+    }
+
+
+def written(directory: Path, content: object, name: str = "voices.json") -> Path:
+    path = directory / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+# The facts
+
+
+def test_every_piper_voice_has_its_model_first_and_its_configuration(catalogue: Catalogue) -> None:
+    voices = voices_of(catalogue, "piper")
+    assert len(voices) >= 176
+    for voice in voices:
+        assert [file.name for file in voice.files] == [f"{voice.name}.onnx", f"{voice.name}.onnx.json"]
+        assert voice.files[0].size is not None
+        assert voice.files[0].size > 1_000_000
+        assert all((file.digest or "").startswith("md5:") for file in voice.files)
+        assert all(file.url.startswith(PIPER_BASE_URL) and file.url.isascii() for file in voice.files)
+        assert voice.name.startswith(f"{voice.language}-")
+        assert voice.speakers >= 1
+
+
+def test_the_default_voice_is_known_in_full(catalogue: Catalogue) -> None:
+    voice = catalogue.find("en_US-lessac-medium")
+    assert voice is not None
+    folder = "en/en_US/lessac/medium"
+    assert voice.files[0] == CatalogueFile(
+        path=f"{folder}/en_US-lessac-medium.onnx",
+        url=f"https://huggingface.co/rhasspy/piper-voices/resolve/main/{folder}/en_US-lessac-medium.onnx",
+        size=63201294,
+        digest="md5:2fc642b535197b6305c7c8f92dc8b24f",
+    )
+    assert (voice.language, voice.quality, voice.speakers) == ("en_US", "medium", 1)
+    assert voice.size == sum(file.size or 0 for file in voice.files)
+
+
+def test_a_name_beyond_ascii_is_quoted_in_its_address_only(catalogue: Catalogue) -> None:
+    voice = catalogue.find("pt_PT-tugão-medium")
+    assert voice is not None
+    assert voice.files[0].name == "pt_PT-tugão-medium.onnx"
+    assert voice.files[0].url.endswith("/pt_PT-tug%C3%A3o-medium.onnx")
+
+
+def test_all_kokoro_voices_are_there_with_language_and_gender(catalogue: Catalogue) -> None:
+    voices = voices_of(catalogue, "kokoro")
+    assert Counter(voice.language for voice in voices) == {
+        "en_US": 20,
+        "en_GB": 8,
+        "es_ES": 3,
+        "fr_FR": 1,
+        "hi_IN": 4,
+        "it_IT": 2,
+        "ja_JP": 5,
+        "pt_BR": 3,
+        "zh_CN": 8,
+    }
+    letters = {"a": "en_US", "b": "en_GB", "e": "es_ES", "f": "fr_FR", "h": "hi_IN", "i": "it_IT"}
+    letters |= {"j": "ja_JP", "p": "pt_BR", "z": "zh_CN"}
+    genders = {"f": Gender.FEMALE, "m": Gender.MALE}
+    for voice in voices:
+        assert voice.language == letters[voice.name[0]]
+        assert voice.gender is genders[voice.name[1]]
+    assert {voice.name: voice.grade for voice in voices}["af_heart"] == "A"
+
+
+def test_all_kokoro_voices_share_one_model_and_one_pack(catalogue: Catalogue) -> None:
+    assert len({voice.files for voice in voices_of(catalogue, "kokoro")}) == 1
+    model, pack = voices_of(catalogue, "kokoro")[0].files
+    assert (model.name, model.size) == ("kokoro-v1.0.onnx", 325532387)
+    assert (pack.name, pack.size) == ("voices-v1.0.bin", 28214398)
+
+
+@pytest.mark.parametrize(
+    ("export", "name", "size"),
+    [("fp16", "kokoro-v1.0.fp16.onnx", 177464787), ("int8", "kokoro-v1.0.int8.onnx", 92361271)],
+)
+def test_another_export_of_the_kokoro_model_can_be_chosen(export: str, name: str, size: int) -> None:
+    voice = load_catalogue(kokoro_model=export).find("af_heart")
+    assert voice is not None
+    assert (voice.files[0].name, voice.files[0].size, voice.quality) == (name, size, export)
+
+
+def test_an_export_that_does_not_exist_is_named_with_those_that_do() -> None:
+    with pytest.raises(ValueError, match=r"'fp8'.*fp32, fp16, int8"):
+        load_catalogue(kokoro_model="fp8")
+
+
+def test_no_name_means_two_voices(catalogue: Catalogue) -> None:
+    names = [voice.name.casefold() for voice in catalogue.voices]
+    aliases = [alias.casefold() for voice in catalogue.voices for alias in voice.aliases]
+    assert len({*names, *aliases}) == len(names) + len(aliases)
+
+
+def test_voices_come_sorted_by_name(catalogue: Catalogue) -> None:
+    for engine in ("piper", "kokoro"):
+        names = [voice.name for voice in voices_of(catalogue, engine)]
+        assert names == sorted(names)
+
+
+# Finding
+
+
+@pytest.mark.parametrize("name", ["en_US-lessac-medium", "EN_us-Lessac-MEDIUM", "en-us-lessac-medium"])
+def test_a_voice_is_found_by_name_and_alias_in_any_case(catalogue: Catalogue, name: str) -> None:
+    voice = catalogue.find(name)
+    assert voice is not None
+    assert voice.name == "en_US-lessac-medium"
+
+
+def test_a_decomposed_name_is_the_same_name(catalogue: Catalogue) -> None:
+    assert catalogue.find(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
+
+
+@pytest.mark.parametrize("name", ["", "en_US", "en_US-lessac", "en_US-lessac-medium.onnx"])
+def test_a_name_that_is_none_finds_nothing(catalogue: Catalogue, name: str) -> None:
+    assert catalogue.find(name) is None
+
+
+def test_a_name_goes_before_an_alias() -> None:
+    named = CatalogueVoice("a", "piper", "en_US", "low", 1, ())
+    aliased = CatalogueVoice("b", "piper", "en_US", "low", 1, (), aliases=("A",))
+    for voices in [(named, aliased), (aliased, named)]:
+        assert Catalogue(voices).find("a") is named
+
+
+# The index that a user fetched
+
+
+def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, catalogue: Catalogue) -> None:
+    known = catalogue.find("en_US-lessac-medium")
+    assert known is not None
+    index = as_index((known,))
+    index["en_US-lessac-medium"]["num_speakers"] = 7
+    index["xx_XX-new-low"] = _index_entry(known) | {
+        "files": {
+            f"xx/xx_XX-new-low{end}": {"size_bytes": 5, "md5_digest": "0" * 32}
+            for end in (".onnx", ".onnx.json")
+        },
+        "aliases": [],
+    }
+    merged = load_catalogue(written(tmp_path, index))
+    changed, new = merged.find("en-us-lessac-medium"), merged.find("xx_XX-new-low")
+    assert changed is not None
+    assert changed.speakers == 7
+    assert new is not None
+    assert new.files[0].url == f"{PIPER_BASE_URL}xx/xx_XX-new-low.onnx"
+    assert len(merged.voices) == len(catalogue.voices) + 1
+    assert [voice.name for voice in voices_of(merged, "piper")] == sorted(
+        voice.name for voice in voices_of(merged, "piper")
+    )
+
+
+def test_an_index_that_was_never_fetched_is_no_news(
+    tmp_path: Path, catalogue: Catalogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_catalogue(tmp_path / "voices.json") == catalogue
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("broken", ['{"half', "[1, 2]", '{"a": 1}', '{"a": {"files": {}}}', "\x00"])
+def test_a_broken_index_is_one_warning_that_names_it(
+    tmp_path: Path, catalogue: Catalogue, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    path = written(tmp_path, broken)
+    assert load_catalogue(path) == catalogue
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(path) in record.getMessage()
+    assert "--update-voices" in record.getMessage()
+
+
+def entry_with(**changes: Any) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "language": {"code": "en_US"},
+        "quality": "low",
+        "num_speakers": 1,
+        "files": {f"x{end}": {"size_bytes": 5, "md5_digest": "0" * 32} for end in (".onnx", ".onnx.json")},
+        "aliases": [],
+    }
+    return {"x": entry | changes}
+
+
+def test_an_index_entry_as_it_should_be_is_read(tmp_path: Path) -> None:
+    (voice,) = read_index(written(tmp_path, entry_with()))
+    assert voice.name == "x"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"language": "en_US"},
+        {"files": {}},
+        {"files": {"x.onnx": {"size_bytes": 5, "md5_digest": "0" * 32}}},
+        {"files": {"x.onnx": {"size_bytes": -1, "md5_digest": "0" * 32}}},
+        {"files": {"x.onnx": {"size_bytes": "5", "md5_digest": "0" * 32}}},
+        {"files": {"x.onnx": {"size_bytes": 5, "md5_digest": "no digest"}}},
+        {"files": None},
+    ],
+)
+def test_a_malformed_entry_is_named_with_its_file(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = written(tmp_path, entry_with(**changes))
+    with pytest.raises(CatalogueError, match="the voice x is malformed") as caught:
+        read_index(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["", "..", "a/..", "a\\b", "a\0b"])
+def test_a_file_cannot_leave_the_download_directory(path: str) -> None:
+    with pytest.raises(ValueError, match="does not name a file"):
+        CatalogueFile(path, "https://example.com/")
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/./passwd"])
+def test_a_file_lies_flat_whatever_its_path(path: str) -> None:
+    assert CatalogueFile(path, "https://example.com/").name == "passwd"
+
+
+# The YAML
+
+
+@pytest.mark.parametrize("text", ["voices: [", "- a", "just text", "voices: 5", "\x00"])
+def test_yaml_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text, "piper.yaml")
+    with pytest.raises(CatalogueError) as caught:
+        read_piper(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "voices: {}",
+        "{base_url: a, models: {fp32: [a, 1]}, pack: [b, 1, null], voices: {}}",
+        "{base_url: a, models: {fp32: [a, 1, 'sha256:0']}, pack: [b, 1, null], voices: {}}",
+        "{base_url: a, models: {fp32: [a, 1, null]}, pack: [b, 1, null], voices: {x: {language: en_US}}}",
+        "{base_url: a, models: {fp32: [a, 1, ~]}, pack: [b, 1, ~], voices: {x: {language: a, gender: b}}}",
+    ],
+)
+def test_a_malformed_kokoro_catalogue_is_named(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text, "kokoro.yaml")
+    with pytest.raises(CatalogueError) as caught:
+        read_kokoro(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"piper\.yaml"):
+        read_piper(tmp_path / "piper.yaml")
+
+
+def test_the_catalogue_inside_an_installed_package_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "wyoming_tts" / "voices"
+    monkeypatch.setattr(catalogue_module, "__file__", str(package / "catalogue.py"))
+    with pytest.raises(CatalogueError, match="install again"):
+        data_directory()
+    for place in (tmp_path / "voices", package / "data"):
+        place.mkdir(parents=True)
+        written(place, "", "piper.yaml")
+        assert data_directory() == place
+
+
+def test_reading_the_module_does_not_load_yaml() -> None:
+    code = "import sys, wyoming_tts.voices.catalogue; sys.exit('yaml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Writing it anew
+
+
+def updated(arguments: list[str]) -> None:
+    runpy.run_path(str(UPDATE))["main"](arguments)
+
+
+def test_the_same_index_gives_the_same_bytes(tmp_path: Path) -> None:
+    present = UPDATE.with_name("piper.yaml")
+    index = as_index(read_piper(present))
+    for order in (1, -1):
+        shuffled = written(tmp_path, dict(list(index.items())[::order]))
+        updated([str(shuffled), "--output", str(tmp_path / "piper.yaml")])
+        assert (tmp_path / "piper.yaml").read_bytes() == present.read_bytes()
+
+
+def test_what_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "piper.yaml"
+    arguments = [str(tmp_path / "voices.json"), "--output", str(output)]
+    index = as_index(read_piper(UPDATE.with_name("piper.yaml"))[:3])
+    names = sorted(index)
+    written(tmp_path, {name: index[name] for name in names[:2]})
+    updated(arguments)
+    assert capsys.readouterr().out == "2 voices\n"
+    index[names[1]]["num_speakers"] = 9
+    written(tmp_path, {name: index[name] for name in names[1:]})
+    updated(arguments)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 voices",
+        f"new: {names[2]}",
+        f"gone: {names[0]}",
+        f"changed: {names[1]}",
+    ]
+
+
+def test_a_broken_index_leaves_the_catalogue_alone(tmp_path: Path) -> None:
+    output = written(tmp_path, "as it was", "piper.yaml")
+    with pytest.raises(CatalogueError):
+        updated([str(written(tmp_path, "{")), "--output", str(output)])
+    assert output.read_text() == "as it was"

@@ -1,0 +1,287 @@
+"""What can be downloaded, and how to know that it arrived whole.
+
+The facts lie in YAML beside the code, one file an engine; a newer index of the Piper voices that
+the user fetched goes over them. Nothing here opens a socket or says what is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+_LOGGER = logging.getLogger(__name__)
+
+PIPER_BASE_URL = "https://huggingface.co/rhasspy/piper-voices/resolve/main/"
+INDEX_NAME = "voices.json"
+"""Upstream's index of the Piper voices: its name there and in the download directory."""
+DEFAULT_KOKORO_MODEL = "fp32"
+"""The reference; fp16 needs half the memory, int8 a third, and neither is faster on every CPU."""
+
+_DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
+_NOT_TO_SPEAK_WITH = "MODEL_CARD"
+
+
+class CatalogueError(Exception):
+    """A catalogue cannot be read; the message names the file and the entry."""
+
+
+class Gender(StrEnum):
+    """How a voice sounds."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """A file of a voice, where it lies and what it must be."""
+
+    path: str
+    """Relative to the repository it comes from, `/` between folders."""
+    url: str
+    size: int | None = None
+    """Bytes; None where upstream does not say."""
+    digest: str | None = None
+    """`md5:…` or `sha256:…` in lower-case hexadecimal; None where upstream does not say."""
+
+    def __post_init__(self) -> None:
+        if self.name in {"", ".."} or "\\" in self.name or "\0" in self.name:
+            raise ValueError(f"{self.path!r} does not name a file")
+        if self.size is not None and self.size <= 0:
+            raise ValueError(f"the size of {self.path} is {self.size}, expected a number of bytes")
+        if self.digest is not None and not _DIGEST.fullmatch(self.digest):
+            raise ValueError(f"the digest of {self.path} is {self.digest!r}, expected md5:… or sha256:…")
+
+    @property
+    def name(self) -> str:
+        """Its name on disk: voices lie flat in the download directory, as wyoming-piper has them."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueVoice:
+    """A voice that can be downloaded."""
+
+    name: str
+    engine: str
+    """Name of the engine that speaks with it: `piper`, `kokoro`."""
+    language: str
+    """The tag its engine publishes: `en_US`."""
+    quality: str
+    """Piper's step from `x_low` to `high`; for Kokoro the model's precision."""
+    speakers: int
+    files: tuple[CatalogueFile, ...]
+    """The model first: the file whose presence makes the voice."""
+    aliases: tuple[str, ...] = ()
+    gender: Gender | None = None
+    """None where upstream does not say."""
+    grade: str | None = None
+    """Upstream's estimate of the training data, `A` to `F`; None without one."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files; None while one of them is unknown."""
+        sizes = [file.size for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _by_name(voices: Iterable[CatalogueVoice]) -> dict[str, CatalogueVoice]:
+    voices = tuple(voices)
+    found = {_folded(alias): voice for voice in voices for alias in voice.aliases}
+    return found | {_folded(voice.name): voice for voice in voices}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All voices that can be downloaded, sorted by name within each engine."""
+
+    voices: tuple[CatalogueVoice, ...]
+    _names: MappingProxyType[str, CatalogueVoice] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", MappingProxyType(_by_name(self.voices)))
+
+    def find(self, name: str) -> CatalogueVoice | None:
+        """The voice of that name or, failing that, alias; upper and lower case are one."""
+        return self._names.get(_folded(name))
+
+
+def data_directory() -> Path:
+    """Where the catalogues lie: in the package once installed, else in the checkout around it.
+
+    Raises:
+        CatalogueError: they are in neither place.
+    """
+    places = (Path(__file__).with_name("data"), Path(__file__).parents[2] / "voices")
+    for place in places:
+        if (place / "piper.yaml").is_file():
+            return place
+    raise CatalogueError(
+        f"The voice catalogue piper.yaml is neither in {places[0]} nor in {places[1]}: install again."
+    )
+
+
+def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAULT_KOKORO_MODEL) -> Catalogue:
+    """Read the catalogues that came with the product, and a newer Piper index over them. Reads files.
+
+    Args:
+        extra_index: upstream's `voices.json`, if it was fetched; one that is not there is no news,
+            a broken one is left out with a warning.
+        kokoro_model: which export of the Kokoro model its voices are to be spoken with.
+
+    Raises:
+        CatalogueError: a catalogue of the product itself is missing or malformed.
+        ValueError: there is no such Kokoro export.
+    """
+    directory = data_directory()
+    piper = {voice.name: voice for voice in read_piper(directory / "piper.yaml")}
+    piper |= {voice.name: voice for voice in _newer(extra_index)}
+    kokoro = read_kokoro(directory / "kokoro.yaml", kokoro_model)
+    return Catalogue((*sorted(piper.values(), key=lambda voice: voice.name), *kokoro))
+
+
+def _newer(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
+    if extra_index is None or not extra_index.exists():
+        return ()
+    try:
+        return read_index(extra_index)
+    except CatalogueError as error:
+        _LOGGER.warning("%s It is left out: fetch it again with --update-voices or delete it.", error)
+        return ()
+
+
+def read_index(path: Path) -> tuple[CatalogueVoice, ...]:
+    """The voices of upstream's `voices.json`, sorted by name.
+
+    Raises:
+        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+    """
+    try:
+        entries = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"{path} cannot be read as JSON: {error}.") from error
+    return _voices(path, entries, _from_index)
+
+
+def read_piper(path: Path) -> tuple[CatalogueVoice, ...]:
+    """The voices of `piper.yaml`, sorted by name.
+
+    Raises:
+        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+    """
+    facts = _read_yaml(path)
+    base = str(facts.get("base_url", PIPER_BASE_URL))
+    return _voices(path, facts.get("voices"), lambda name, entry: _from_piper_yaml(base, name, entry))
+
+
+def read_kokoro(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:
+    """The voices of `kokoro.yaml`, sorted by name; all share one model file and one pack of styles.
+
+    Raises:
+        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+        ValueError: it has no export of that name.
+    """
+    facts = _read_yaml(path)
+    try:
+        models = {name: _from_triple(facts["base_url"], triple) for name, triple in facts["models"].items()}
+        pack = _from_triple(facts["base_url"], facts["pack"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CatalogueError(f"{path}: the model files are malformed: {error!r}.") from error
+    if model not in models:
+        raise ValueError(f"There is no Kokoro model {model!r}; there are {', '.join(models)}.")
+    files = (models[model], pack)
+
+    def voice(name: str, entry: Any) -> CatalogueVoice:
+        gender, grade = Gender(entry["gender"]), entry.get("grade")
+        return CatalogueVoice(name, "kokoro", entry["language"], model, 1, files, gender=gender, grade=grade)
+
+    return _voices(path, facts.get("voices"), voice)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415  # only the one who asks for the catalogue pays for it
+
+    try:
+        facts = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CatalogueError(f"{path} cannot be read as YAML: {error}.") from error
+    if not isinstance(facts, dict):
+        raise CatalogueError(f"{path} holds {type(facts).__name__}, expected a mapping.")
+    return facts
+
+
+def _voices(
+    path: Path, entries: object, make: Callable[[str, Any], CatalogueVoice]
+) -> tuple[CatalogueVoice, ...]:
+    if not isinstance(entries, dict):
+        raise CatalogueError(f"{path} holds {type(entries).__name__}, expected voices by name.")
+    return tuple(_voice(path, str(name), entry, make) for name, entry in sorted(entries.items()))
+
+
+def _voice(
+    path: Path, name: str, entry: object, make: Callable[[str, Any], CatalogueVoice]
+) -> CatalogueVoice:
+    try:
+        return make(name, entry)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CatalogueError(f"{path}: the voice {name} is malformed: {error!r}.") from error
+
+
+def _from_index(name: str, entry: Any) -> CatalogueVoice:
+    triples = [
+        (path, facts["size_bytes"], f"md5:{facts['md5_digest']}") for path, facts in entry["files"].items()
+    ]
+    return _piper_voice(
+        name,
+        (_from_triple(PIPER_BASE_URL, triple) for triple in triples),
+        language=entry["language"]["code"],
+        quality=entry["quality"],
+        speakers=entry["num_speakers"],
+        aliases=entry.get("aliases", ()),
+    )
+
+
+def _from_piper_yaml(base: str, name: str, entry: Any) -> CatalogueVoice:
+    return _piper_voice(
+        name,
+        (_from_triple(base, (path, *facts)) for path, facts in entry["files"].items()),
+        language=entry["language"],
+        quality=entry["quality"],
+        speakers=entry["speakers"],
+        aliases=entry.get("aliases", ()),
+    )
+
+
+def _from_triple(base: str, triple: Iterable[Any]) -> CatalogueFile:
+    path, size, digest = triple
+    return CatalogueFile(path, base + quote(path), size, digest)
+
+
+def _piper_voice(
+    name: str,
+    files: Iterable[CatalogueFile],
+    *,
+    language: str,
+    quality: str,
+    speakers: int,
+    aliases: Iterable[str],
+) -> CatalogueVoice:
+    model, config = f"{name}.onnx", f"{name}.onnx.json"
+    kept = {file.name: file for file in files if file.name != _NOT_TO_SPEAK_WITH}
+    if not kept.keys() >= {model, config}:
+        raise ValueError(f"its files are {', '.join(kept)}, expected {model} and {config}")
+    ordered = sorted(kept.values(), key=lambda file: (file.name != model, file.path))
+    return CatalogueVoice(name, "piper", language, quality, speakers, tuple(ordered), tuple(aliases))
