@@ -1,0 +1,78 @@
+"""A Wyoming client for tests: raw enough to misbehave, read by the wyoming package's own reader."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from wyoming.event import Event, async_read_event, async_write_event
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, host: str, port: int) -> AsyncIterator[Self]:
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    async def send(self, *events: Event) -> None:
+        for event in events:
+            await async_write_event(event, self.writer)
+
+    async def send_bytes(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def receive(self) -> Event:
+        event = await async_read_event(self.reader)
+        assert event is not None, "the server closed the connection"
+        return event
+
+    async def until(self, event_type: str) -> list[Event]:
+        """The events up to the first of a type, with it."""
+        events = [await self.receive()]
+        while events[-1].type != event_type:
+            events.append(await self.receive())
+        return events
+
+    async def rest(self) -> list[Event]:
+        """The events until the server closes."""
+        events = []
+        while (event := await async_read_event(self.reader)) is not None:
+            events.append(event)
+        return events
+
+
+def reset(client: Client) -> None:
+    """Leave as a process that is killed over unread data: the server gets a reset, not an end."""
+    sock = client.writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+
+
+def sound(events: Sequence[Event]) -> bytes:
+    """The PCM in the events."""
+    return b"".join(event.payload or b"" for event in events if event.type == "audio-chunk")
+
+
+def kinds(events: Sequence[Event]) -> list[str]:
+    """The events' types, with a run of audio-chunk as one."""
+    found: list[str] = []
+    for event in events:
+        if not (event.type == "audio-chunk" and found[-1:] == ["audio-chunk"]):
+            found.append(event.type)
+    return found
