@@ -1,0 +1,562 @@
+"""Found, resolved, renamed, followed and gone, between real zeroconf instances on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import ifaddr
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zeroconf import (  # type: ignore[attr-defined]  # a gap in __all__
+    DNSQuestionType,
+    DNSService,
+    RecordUpdate,
+    RecordUpdateListener,
+    ServiceStateChange,
+    Zeroconf,
+)
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from wyoming_tts.transports import discovery
+from wyoming_tts.transports.discovery import (
+    SERVICE_TYPE,
+    Announcement,
+    Machine,
+    Names,
+    Surroundings,
+    interface_addresses,
+    reachable_addresses,
+    this_machine,
+)
+
+LOOPBACK = ["127.0.0.1"]
+KITCHEN = Machine("kitchen", "0123456789abcdef0123456789abcdef")
+AROUND = Surroundings(machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, ask=0.1, look=0.05)
+PATIENCE = 10.0
+
+T = TypeVar("T")
+
+ADDED = ServiceStateChange.Added
+UPDATED = ServiceStateChange.Updated
+REMOVED = ServiceStateChange.Removed
+
+
+class Listener:
+    """A client that browses for servers and keeps what it has heard in order."""
+
+    def __init__(self) -> None:
+        self.zeroconf = AsyncZeroconf(interfaces=LOOPBACK)
+        self._heard: asyncio.Queue[tuple[ServiceStateChange, str]] = asyncio.Queue()
+        self._browser = AsyncServiceBrowser(self.zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._on_change])
+
+    def _on_change(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:
+        self._heard.put_nowait((state_change, name.removesuffix(f".{SERVICE_TYPE}")))
+
+    async def hears(self, change: ServiceStateChange, name: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await self._heard.get() != (change, name):
+                pass
+
+    async def resolves(self, name: str) -> AsyncServiceInfo:
+        found = await self.zeroconf.async_get_service_info(SERVICE_TYPE, f"{name}.{SERVICE_TYPE}")
+        assert found is not None
+        return found
+
+    async def close(self) -> None:
+        await self._browser.async_cancel()
+        await self.zeroconf.async_close()
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    listener = Listener()
+    yield listener
+    await listener.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """Unlike any other name on this loopback interface, where other tests may run."""
+    return f"kitchen {secrets.token_hex(4)}"
+
+
+@asynccontextmanager
+async def running(*announcements: Announcement) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(announcement.run()) for announcement in announcements]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(end) for end in ended] == [asyncio.CancelledError] * len(tasks)
+
+
+def on_loopback(
+    port: int, *, host: str = "127.0.0.1", name: str, around: Surroundings = AROUND
+) -> Announcement:
+    return Announcement(port, host=host, name=name, interfaces=LOOPBACK, surroundings=around)
+
+
+class Network:
+    """Interface addresses that a test changes, and a way to wait until they were looked at."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = list(addresses)
+        self._looks: asyncio.Queue[None] = asyncio.Queue()
+
+    def __call__(self) -> Sequence[str]:
+        self._looks.put_nowait(None)
+        return tuple(self.addresses)
+
+    async def looked_at(self, times: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(self._looks.qsize() + times):
+                await self._looks.get()
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == discovery.__name__
+    ]
+
+
+async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"hello")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_server_is_found_resolved_reached_and_gone_after_the_stop(
+    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        announcement = on_loopback(port, name=name)
+        async with running(announcement):
+            await listener.hears(ADDED, name)
+            found = await listener.resolves(name)
+            (address,) = found.parsed_addresses()
+            reader, writer = await asyncio.open_connection(address, found.port)
+            assert await reader.read() == b"hello"
+            writer.close()
+            await writer.wait_closed()
+            assert (announcement.name, announcement.addresses) == (name, ("127.0.0.1",))
+        await listener.hears(REMOVED, name)
+    assert (announcement.name, announcement.addresses) == (None, ())
+    assert not [message for level, message in said(caplog) if level == "WARNING"]
+
+
+async def test_a_name_that_is_taken_gets_a_number_and_both_are_found_at_their_own_port(
+    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = on_loopback(7001, name=name)
+    second = on_loopback(7002, name=name.upper(), around=replace(AROUND, ask=1.5))
+    async with running(first):
+        await listener.hears(ADDED, name)
+        async with running(second):
+            await listener.hears(ADDED, f"{name.upper()}-2")
+            assert (await listener.resolves(name)).port == 7001
+            renamed = await listener.resolves(f"{name.upper()}-2")
+            assert renamed.port == 7002
+            assert renamed.server != (await listener.resolves(name)).server
+        await listener.hears(REMOVED, f"{name.upper()}-2")
+        assert (await listener.resolves(name)).port == 7001
+    assert [level for level, message in said(caplog) if "is taken by 127.0.0.1:7001" in message] == [
+        "WARNING"
+    ]
+
+
+@asynccontextmanager
+async def fresh_zeroconf() -> AsyncIterator[AsyncZeroconf]:
+    zc = AsyncZeroconf(interfaces=LOOPBACK)
+    yield zc
+    await zc.async_close()
+
+
+async def resolved_anew(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo:
+    info = AsyncServiceInfo(SERVICE_TYPE, f"{name}.{SERVICE_TYPE}")
+    assert await info.async_request(zc.zeroconf, PATIENCE * 1000, question_type=DNSQuestionType.QM)
+    return info
+
+
+@pytest.mark.parametrize(
+    ("ports", "together"),
+    [((7001, 7002), True), ((7001, 7002), False), ((7002, 7001), False)],
+    ids=["at the same moment", "the later one yields", "the earlier one yields"],
+)
+async def test_of_two_servers_that_took_a_name_unheard_one_yields(
+    listener: Listener, name: str, *, ports: tuple[int, int], together: bool
+) -> None:
+    unhearing = replace(AROUND, ask=0.001)  # no answer is that quick
+    one, other = (on_loopback(port, name=name, around=unhearing) for port in ports)
+    async with running(*([one, other] if together else [one])):
+        await listener.hears(ADDED, name)
+        async with running(*([] if together else [other])):
+            await listener.hears(ADDED, f"{name}-2")
+            assert {one.name, other.name} == {name, f"{name}-2"}
+            async with fresh_zeroconf() as newcomer:
+                for server in (one, other):
+                    assert (await resolved_anew(newcomer, server.name)).port == server._port
+
+
+class Overhearing(RecordUpdateListener):
+    """Notes the ports that are announced, without asking anybody."""
+
+    def __init__(self) -> None:
+        self.ports: asyncio.Queue[int] = asyncio.Queue()
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        for update in records:
+            if isinstance(update.new, DNSService):
+                self.ports.put_nowait(update.new.port)
+
+
+async def test_a_server_that_keeps_its_name_tells_a_rival_that_has_not_heard_of_it(
+    listener: Listener, name: str
+) -> None:
+    rival = AsyncServiceInfo(
+        SERVICE_TYPE, f"{name}.{SERVICE_TYPE}", port=7002, server="z.local.", addresses=[b"\x7f\0\0\1"]
+    )
+    network = Network("127.0.0.1")
+    async with running(on_loopback(7001, name=name, around=replace(AROUND, addresses=network))):
+        await listener.hears(ADDED, name)
+        await network.looked_at(2)  # all that it says of itself is said
+        async with fresh_zeroconf() as zc:
+            overhearing = Overhearing()
+            zc.zeroconf.async_add_listener(overhearing, None)
+            await (await zc.async_register_service(rival, cooperating_responders=True))
+            async with asyncio.timeout(PATIENCE):
+                while await overhearing.ports.get() != 7001:
+                    pass
+
+
+class Recording(AsyncZeroconf):
+    """Speaks on loopback, whatever interfaces it is asked for, and notes them."""
+
+    def __init__(self, interfaces: list[str]) -> None:
+        super().__init__(interfaces=LOOPBACK)
+        self.asked_for = [interfaces]
+
+    async def async_update_interfaces(self, interfaces: object = None, *_: object) -> None:
+        assert isinstance(interfaces, list)
+        self.asked_for.append(interfaces)
+
+
+async def test_a_changed_address_is_announced_and_its_interface_joined(listener: Listener, name: str) -> None:
+    network = Network("127.0.0.1", "::1", "198.51.100.1", "fe80::1", "2001:db8::1")
+    opened: list[Recording] = []
+
+    def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
+        opened.append(Recording(interfaces))
+        return opened[-1]
+
+    around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
+    announcement = Announcement(7001, host="0.0.0.0", name=name, surroundings=around)
+    async with running(announcement):
+        await listener.hears(ADDED, name)
+        assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1"]
+        network.addresses[2] = "198.51.100.2"
+        await listener.hears(UPDATED, name)
+        assert "198.51.100.2" in (await listener.resolves(name)).parsed_addresses()
+        async with fresh_zeroconf() as newcomer:
+            assert (await resolved_anew(newcomer, name)).parsed_addresses() == ["198.51.100.2"]
+    (zc,) = opened
+    assert zc.asked_for == [["198.51.100.1"], ["198.51.100.2"]]
+
+
+async def test_without_a_network_the_server_waits_for_one_and_says_so_once(
+    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    network = Network("127.0.0.1", "fe80::1")
+    announcement = on_loopback(7001, host="::", name=name, around=replace(AROUND, addresses=network))
+    async with running(announcement):
+        await network.looked_at(3)
+        ((level, message),) = said(caplog)
+        assert level == "INFO"
+        assert "No network address" in message
+
+        network.addresses += ["2001:db8::1", "198.51.100.1"]
+        await listener.hears(ADDED, name)
+        assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1", "2001:db8::1"]
+        assert announcement.addresses == ("198.51.100.1", "2001:db8::1")
+
+        network.addresses.clear()
+        await listener.hears(REMOVED, name)
+        await network.looked_at(2)
+    levels_and_starts = [(level, message[:16]) for level, message in said(caplog)]
+    assert levels_and_starts == [
+        ("INFO", "No network addre"),
+        ("INFO", "Found by zerocon"),
+        ("INFO", "No network addre"),
+    ]
+    assert f"{name!r} at 198.51.100.1:7001, [2001:db8::1]:7001" in said(caplog)[1][1]
+
+
+async def test_a_failing_zeroconf_is_one_warning_and_is_tried_again(
+    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = Network("198.51.100.1")
+    broken = True
+
+    def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
+        if broken:
+            raise PermissionError(1, "Operation not permitted")
+        return AsyncZeroconf(interfaces)
+
+    around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
+    async with running(on_loopback(7001, host="", name=name, around=around)):
+        await network.looked_at(3)
+        ((level, message),) = said(caplog)
+        assert level == "WARNING"
+        assert "Operation not permitted" in message
+        assert "--no-zeroconf" in message
+        broken = False
+        await listener.hears(ADDED, name)
+
+
+async def test_interfaces_that_refuse_multicast_are_a_warning(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = Network("198.51.100.1")
+    around = replace(AROUND, addresses=network, open_zeroconf=lambda _: AsyncZeroconf(interfaces=[]))
+    announcement = on_loopback(7001, host="0.0.0.0", name=name, around=around)
+    async with running(announcement):
+        await network.looked_at(3)
+        assert announcement.name is None
+    assert [level for level, _ in said(caplog)] == ["WARNING"]
+
+
+async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    resolved = asyncio.Event()
+
+    async def run_blocking(call: Callable[[], T], /) -> T:
+        try:
+            return call()
+        finally:
+            resolved.set()
+
+    announcement = Announcement(
+        7001, host="a..b", name=name, run_blocking=run_blocking, surroundings=replace(AROUND, look=0.0)
+    )
+    async with running(announcement):
+        for _ in range(3):
+            resolved.clear()
+            await asyncio.wait_for(resolved.wait(), PATIENCE)
+    assert [level for level, _ in said(caplog)] == ["WARNING"]
+
+
+async def test_what_may_block_is_given_to_run_blocking(listener: Listener, name: str) -> None:
+    blocking_allowed = False
+
+    async def run_blocking(call: Callable[[], T], /) -> T:
+        nonlocal blocking_allowed
+        blocking_allowed = True
+        try:
+            return call()
+        finally:
+            blocking_allowed = False
+
+    def asked(answer: T) -> T:
+        assert blocking_allowed
+        return answer
+
+    around = replace(AROUND, machine=lambda: asked(KITCHEN), addresses=lambda: asked(["198.51.100.1"]))
+    announcement = Announcement(
+        7001, host="0.0.0.0", name=name, interfaces=LOOPBACK, run_blocking=run_blocking, surroundings=around
+    )
+    async with running(announcement):
+        await listener.hears(ADDED, name)
+
+
+async def test_cancelled_before_it_is_announced_it_leaves_no_socket_open(name: str) -> None:
+    opened: asyncio.Future[AsyncZeroconf] = asyncio.get_running_loop().create_future()
+
+    def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
+        opened.set_result(AsyncZeroconf(interfaces))
+        return opened.result()
+
+    async with running(on_loopback(7001, name=name, around=replace(AROUND, open_zeroconf=open_zeroconf))):
+        zc = await opened
+    assert zc.zeroconf.done
+    assert all(sender.transport.is_closing() for sender in zc.zeroconf.engine.senders)
+
+
+class Stuck(AsyncZeroconf):
+    """Its farewell never ends."""
+
+    async def async_close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_goodbye_that_hangs_is_given_up(
+    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck: list[Stuck] = []
+
+    def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
+        stuck.append(Stuck(interfaces))
+        return stuck[-1]
+
+    around = replace(AROUND, open_zeroconf=open_zeroconf, goodbye=0.05)
+    async with asyncio.timeout(PATIENCE):
+        async with running(on_loopback(7001, name=name, around=around)):
+            await listener.hears(ADDED, name)
+    await AsyncZeroconf.async_close(stuck[0])
+    ((level, message),) = said(caplog)
+    assert level == "WARNING"
+    assert "goodbye" in message
+
+
+@pytest.mark.parametrize(
+    ("bound_to", "reached_at"),
+    [
+        (["0.0.0.0"], ("10.0.0.5", "192.168.1.5")),
+        (["::"], ("10.0.0.5", "192.168.1.5", "2001:db8::5", "fd00::5")),
+        (["192.168.1.5"], ("192.168.1.5",)),
+        (["fd00::5"], ("fd00::5",)),
+        (["127.0.0.1"], ("127.0.0.1",)),
+        (["127.0.0.1", "::1", "127.0.0.1"], ("127.0.0.1", "::1")),
+        (["fe80::5%eth0"], ()),
+        (["169.254.1.1"], ()),
+    ],
+)
+def test_a_listener_is_reached_where_it_is_bound(bound_to: list[str], reached_at: tuple[str, ...]) -> None:
+    interfaces = [
+        "127.0.0.1",
+        "192.168.1.5",
+        "10.0.0.5",
+        "169.254.7.7",
+        "::1",
+        "fe80::5",
+        "fd00::5",
+        "2001:db8::5",
+    ]
+    assert reachable_addresses(bound_to, interfaces) == reached_at
+
+
+ADDRESSES = st.ip_addresses().map(str) | st.sampled_from(
+    ["0.0.0.0", "::", "fe80::1", "169.254.0.1", "224.0.0.251"]
+)
+
+
+@given(st.lists(ADDRESSES, max_size=3), st.lists(ADDRESSES, max_size=5))
+def test_no_address_is_announced_that_clients_cannot_use(bound_to: list[str], interfaces: list[str]) -> None:
+    for address in map(ipaddress.ip_address, reachable_addresses(bound_to, interfaces)):
+        assert not any((address.is_unspecified, address.is_link_local, address.is_multicast))
+        assert str(address) in bound_to or not address.is_loopback
+
+
+def test_the_addresses_of_bridges_and_tunnels_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def adapter(name: str, *addresses: str | tuple[str, int, int]) -> ifaddr.Adapter:
+        return ifaddr.Adapter(name, name, [ifaddr.IP(address, 24, name) for address in addresses])
+
+    adapters = [
+        adapter("lo", "127.0.0.1"),
+        adapter("eth0", "192.168.1.5", ("fd00::5", 0, 0)),
+        adapter("br-lan", "192.168.2.5"),
+        adapter("docker0", "172.17.0.1"),
+        adapter("br-0123456789ab", "172.18.0.1"),
+        adapter("wg0", "10.8.0.2"),
+    ]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
+    assert interface_addresses() == ["127.0.0.1", "192.168.1.5", "fd00::5", "192.168.2.5"]
+
+
+def test_this_machine_has_addresses_and_a_lasting_identity() -> None:
+    assert "127.0.0.1" in interface_addresses()
+    assert this_machine() == this_machine()
+    assert this_machine().host_name
+
+
+@pytest.mark.parametrize(
+    ("machine_id", "hardware_address", "identity"),
+    [
+        ("0123456789abcdef0123456789abcdef\n", 0x0242AC110002, "0123456789abcdef0123456789abcdef"),
+        ("uninitialized\n", 0x0242AC110002, "0242ac110002"),
+        (None, 0x0242AC110002, "0242ac110002"),
+        (None, 0x0142AC110002, ""),  # the multicast bit: uuid made it up
+    ],
+)
+def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
+    monkeypatch: pytest.MonkeyPatch, machine_id: str | None, hardware_address: int, identity: str
+) -> None:
+    def read_text(_path: Path, encoding: str) -> str:
+        if machine_id is None:
+            raise FileNotFoundError
+        return machine_id
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(uuid, "getnode", lambda: hardware_address)
+    assert this_machine().identity == identity
+
+
+def test_the_default_name_tells_the_host_and_is_the_same_at_every_start() -> None:
+    names = Names.of(Machine("Kitchen.home.arpa", KITCHEN.identity), 10200)
+    assert names == Names.of(KITCHEN, 10200)
+    assert names.instance == names.host == f"wyoming-tts-kitchen-{KITCHEN.digest}"
+    assert Names.of(KITCHEN, 10300).instance == f"{names.instance}-10300"
+
+
+def test_machines_of_one_name_differ_by_their_identity() -> None:
+    other = Machine("kitchen", "f" * 32)
+    assert Names.of(KITCHEN, 10200).instance != Names.of(other, 10200).instance
+    assert Names.of(KITCHEN, 10200, given="Radio").instance == Names.of(other, 10200, given="Radio").instance
+    assert Names.of(KITCHEN, 10200, given="Radio").host != Names.of(other, 10200, given="Radio").host
+
+
+def test_the_digest_does_not_give_the_machine_id_away() -> None:
+    assert KITCHEN.digest not in KITCHEN.identity
+    assert len(KITCHEN.digest) == 6
+
+
+def test_a_machine_without_identity_is_told_by_its_host_name() -> None:
+    assert Machine("kitchen", "").digest == Machine("kitchen", "").digest != Machine("hall", "").digest
+
+
+@pytest.mark.parametrize(
+    ("given_name", "instance"),
+    [
+        ("Küche oben", "Küche oben"),
+        ("Ku\u0308che", "Küche"),
+        ("Dr. Who", "Dr- Who"),
+        (" kitchen. ", "kitchen"),
+        ("a\x00b\nc", "abc"),
+        ("x" * 70, "x" * 63),
+        ("ä" * 40, "ä" * 31),
+        ("", f"wyoming-tts-kitchen-{KITCHEN.digest}"),
+        ("...", f"wyoming-tts-kitchen-{KITCHEN.digest}"),
+    ],
+)
+def test_a_given_name_is_used_as_far_as_the_protocol_allows(given_name: str, instance: str) -> None:
+    assert Names.of(KITCHEN, 10200, given=given_name).instance == instance
+
+
+@given(st.text(max_size=80), st.text(max_size=80), st.integers(1, 65535), st.integers(1, 99))
+def test_every_name_fits_into_a_dns_label(host_name: str, given_name: str, port: int, number: int) -> None:
+    names = Names.of(Machine(host_name, KITCHEN.identity), port, given=given_name, number=number)
+    assert 0 < len(names.instance.encode()) <= 63
+    assert "." not in names.instance
+    assert names.instance.isprintable() or not any(ord(char) < 32 for char in names.instance)
+    assert len(names.host) <= 63
+    assert set(names.host) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert number == 1 or names.instance.endswith(f"-{number}")
+    AsyncServiceInfo(SERVICE_TYPE, f"{names.instance}.{SERVICE_TYPE}")
