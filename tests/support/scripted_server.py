@@ -1,0 +1,153 @@
+"""A real Wyoming server on loopback that does what its test's script says, right or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event, Eventable, async_read_event, async_write_event
+from wyoming.info import Attribution, Describe, Info, TtsProgram, TtsVoice
+
+_CREDIT = Attribution(name="tests", url="https://example.org")
+
+
+class Conversation:
+    """One connection as the script sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.received: list[Event] = []
+        self.writer = writer
+        self._reader = reader
+
+    async def read(self) -> Event | None:
+        """The next event; None when the client has closed."""
+        event = await async_read_event(self._reader)
+        if event is not None:
+            self.received.append(event)
+        return event
+
+    async def read_until(self, event_type: str) -> None:
+        """Read on until an event of this type came."""
+        while (event := await self.read()) is not None:
+            if event.type == event_type:
+                return
+        raise AssertionError(f"the client closed before {event_type}: {[e.type for e in self.received]}")
+
+    async def closed(self) -> None:
+        """Wait until the client closes its end."""
+        with contextlib.suppress(ConnectionError):
+            while await self.read() is not None:
+                pass
+
+    async def send(self, *events: Eventable) -> None:
+        for event in events:
+            await async_write_event(event.event(), self.writer)
+
+    async def send_bytes(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+Script: TypeAlias = Callable[[Conversation], Awaitable[None]]
+
+
+@dataclass
+class ScriptedServer:
+    """Where the server listens, and what it has heard."""
+
+    uri: str
+    conversations: list[Conversation] = field(default_factory=list)
+
+    @property
+    def received(self) -> list[Event]:
+        """Events of all connections, in order of connection."""
+        return [event for conversation in self.conversations for event in conversation.received]
+
+    @property
+    def types(self) -> list[str]:
+        return [event.type for event in self.received]
+
+    @property
+    def port(self) -> int:
+        return int(self.uri.rpartition(":")[2])
+
+
+@contextlib.asynccontextmanager
+async def scripted_server(script: Script, *, unix_path: Path | None = None) -> AsyncIterator[ScriptedServer]:
+    """Serve on 127.0.0.1 (or a unix socket); leaving waits for the scripts and raises what they raised."""
+    scripts: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = Conversation(reader, writer)
+        served.conversations.append(conversation)
+        try:
+            await script(conversation)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        scripts.append(asyncio.create_task(serve(reader, writer)))
+
+    if unix_path is None:
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        served = ScriptedServer(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    else:
+        server = await asyncio.start_unix_server(accept, unix_path)
+        served = ScriptedServer(f"unix://{unix_path}")
+    try:
+        yield served
+        await asyncio.gather(*scripts)
+    finally:
+        server.close()
+        for task in scripts:
+            task.cancel()
+        await asyncio.gather(*scripts, return_exceptions=True)
+
+
+START = AudioStart(rate=22050, width=2, channels=1)
+STOP = AudioStop()
+
+
+def audio(pcm: bytes, *, rate: int = 22050, width: int = 2) -> AudioChunk:
+    """A mono chunk as servers send it."""
+    return AudioChunk(rate=rate, width=width, channels=1, audio=pcm)
+
+
+def info(*, streaming: bool = True, installed: bool = True) -> Info:
+    """The info of a server with one text-to-speech program and one voice."""
+    voice = TtsVoice(
+        name="tone",
+        attribution=_CREDIT,
+        installed=installed,
+        description="Tone",
+        version=None,
+        languages=["en_US"],
+    )
+    program = TtsProgram(
+        name="scripted",
+        attribution=_CREDIT,
+        installed=installed,
+        description="Scripted",
+        version="1",
+        voices=[voice],
+        supports_synthesize_streaming=streaming,
+    )
+    return Info(tts=[program])
+
+
+def answering(reply: Info) -> Script:
+    """A script that answers `describe` and nothing else."""
+
+    async def answer(conversation: Conversation) -> None:
+        while (event := await conversation.read()) is not None:
+            if Describe.is_type(event.type):
+                await conversation.send(reply)
+
+    return answer

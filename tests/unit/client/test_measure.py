@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.client import Measure, SpokenReport
+from wyoming_tts.speech import AudioFormat
+
+MONO = AudioFormat(22050)
+
+
+def sine(amplitude: float, *, samples: int = 22050, hertz: float = 220.5, rate: int = 22050) -> bytes:
+    wave = amplitude * np.sin(2 * np.pi * hertz * np.arange(samples) / rate)
+    return np.round(wave).astype("<i2").tobytes()
+
+
+def measured(*chunks: bytes, audio_format: AudioFormat = MONO) -> SpokenReport:
+    measure = Measure()
+    for chunk in chunks:
+        measure.add(audio_format, chunk)
+    return measure.report()
+
+
+def test_a_sine_at_half_scale_is_nine_decibels_down_and_peaks_at_six() -> None:
+    report = measured(sine(16384))
+    assert report.rms_dbfs == pytest.approx(-9.03, abs=0.01)
+    assert report.peak_dbfs == pytest.approx(-6.02, abs=0.01)
+    assert report.seconds == pytest.approx(1.0)
+    assert report.samples == 22050
+
+
+def test_the_most_negative_sample_is_full_scale_and_does_not_overflow() -> None:
+    report = measured(np.full(1000, -32768, dtype="<i2").tobytes())
+    assert report.rms_dbfs == 0.0
+    assert report.peak_dbfs == 0.0
+
+
+def test_silence_has_no_level() -> None:
+    report = measured(bytes(200))
+    assert report.rms_dbfs == -math.inf
+    assert report.peak_dbfs == -math.inf
+    assert report.samples == 100
+
+
+def test_stereo_counts_samples_per_channel_and_levels_over_both() -> None:
+    loud_and_silent = np.tile(np.array([16384, 0], dtype="<i2"), 500).tobytes()
+    report = measured(loud_and_silent, audio_format=AudioFormat(48000, 2, 2))
+    assert report.samples == 500
+    assert report.rms_dbfs == pytest.approx(-9.03, abs=0.01)
+
+
+@given(st.lists(st.integers(0, 2000), max_size=6))
+def test_any_cut_into_chunks_gives_the_same_figures(cuts: list[int]) -> None:
+    pcm = sine(9000, samples=2000)
+    borders = [0, *sorted(2 * cut for cut in cuts), len(pcm)]
+    pieces = [pcm[a:b] for a, b in itertools.pairwise(borders)]
+    whole, cut_up = measured(pcm), measured(*pieces)
+    assert cut_up.samples == whole.samples
+    assert cut_up.rms_dbfs == pytest.approx(whole.rms_dbfs)
+    assert cut_up.peak_dbfs == whole.peak_dbfs
+    assert cut_up.chunks == sum(1 for piece in pieces if piece)
+
+
+def test_times_run_from_the_first_text_to_the_first_audio_and_to_the_end() -> None:
+    clock = iter([10.0, 10.25, 11.5])
+    measure = Measure(now=lambda: next(clock))
+    measure.text_given()
+    measure.text_given()
+    measure.add(MONO, b"")
+    measure.add(MONO, sine(1000))
+    measure.add(MONO, sine(1000))
+    report = measure.report()
+    assert report.ttfa == 0.25
+    assert report.total == 1.5
+    assert report.seconds == pytest.approx(2.0)
+    assert report.real_time_factor == pytest.approx(0.75)
+
+
+def test_without_audio_there_is_no_ttfa_and_no_real_time_factor() -> None:
+    measure = Measure()
+    measure.text_given()
+    report = measure.report()
+    assert (report.ttfa, report.real_time_factor, report.format) == (None, None, None)
+    assert (report.seconds, report.samples, report.chunks) == (0.0, 0, 0)
+
+
+def test_a_format_without_audio_is_reported_as_such() -> None:
+    report = measured(b"")
+    assert report.format == MONO
+    assert (report.samples, report.chunks, report.rms_dbfs) == (0, 0, -math.inf)

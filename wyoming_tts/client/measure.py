@@ -1,0 +1,113 @@
+"""Figures of one spoken utterance, gathered while its audio passes, whoever made it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from wyoming_tts.speech import AudioFormat
+
+OnAudio: TypeAlias = Callable[[AudioFormat, bytes], Awaitable[None]]
+"""Takes 16-bit PCM in order; called with no bytes as soon as the format is known."""
+
+_FULL_SCALE = 32768.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenReport:
+    """What was heard of one utterance, and how long it took."""
+
+    format: AudioFormat | None
+    """None when not even a format came."""
+    samples: int
+    """Samples per channel."""
+    chunks: int
+    ttfa: float | None
+    """Seconds from the first text given to the first audio; None without audio."""
+    total: float
+    """Seconds from the first text given to the end of the reply; waiting for a player included."""
+    rms_dbfs: float
+    """Level over all samples: 0 is a square wave at full scale, -3.01 a sine; -inf is silence."""
+    peak_dbfs: float
+    """The largest sample: 0 is full scale, -inf silence."""
+    complete: bool = True
+    """False when the listener went away before the end."""
+
+    @property
+    def seconds(self) -> float:
+        """Playing time of the audio."""
+        return self.samples / self.format.rate if self.format else 0.0
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Seconds taken for each second of audio; None without audio."""
+        return self.total / self.seconds if self.samples else None
+
+
+class Measure:
+    """Adds up a report chunk by chunk, so that memory does not grow with the speech."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self._given_at: float | None = None
+        self._heard_at: float | None = None
+        self._format: AudioFormat | None = None
+        self._samples = 0
+        self._chunks = 0
+        self._square_sum = 0.0
+        self._peak = 0
+
+    def text_given(self) -> None:
+        """The clock starts: the first text is on its way. Later calls change nothing."""
+        if self._given_at is None:
+            self._given_at = self._now()
+
+    def add(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        """Count some audio: 16-bit little-endian PCM, whole samples; none at all sets the format."""
+        self._format = audio_format
+        if not pcm:
+            return
+        if self._heard_at is None:
+            self._heard_at = self._now()
+        values = np.frombuffer(pcm, dtype="<i2").astype(np.int64)
+        self._samples += len(pcm) // audio_format.frame_bytes
+        self._chunks += 1
+        self._square_sum += float(np.dot(values, values))
+        self._peak = max(self._peak, int(np.abs(values).max()))
+
+    @property
+    def seconds(self) -> float:
+        """Playing time so far."""
+        return self._samples / self._format.rate if self._format else 0.0
+
+    def report(self, *, complete: bool = True) -> SpokenReport:
+        """The figures up to now; `complete` is False when the speech was cut short."""
+        return SpokenReport(
+            format=self._format,
+            samples=self._samples,
+            chunks=self._chunks,
+            ttfa=self._ttfa(),
+            total=0.0 if self._given_at is None else self._now() - self._given_at,
+            rms_dbfs=_decibels(self._rms()),
+            peak_dbfs=_decibels(float(self._peak)),
+            complete=complete,
+        )
+
+    def _ttfa(self) -> float | None:
+        if self._given_at is None or self._heard_at is None:
+            return None
+        return self._heard_at - self._given_at
+
+    def _rms(self) -> float:
+        if self._format is None or self._samples == 0:
+            return 0.0
+        return math.sqrt(self._square_sum / (self._samples * self._format.channels))
+
+
+def _decibels(level: float) -> float:
+    return 20 * math.log10(level / _FULL_SCALE) if level else -math.inf

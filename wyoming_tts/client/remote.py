@@ -1,0 +1,337 @@
+"""Asks a Wyoming server what it has, and has it speak.
+
+One request uses one connection. Text goes out in one task while the reply is read in another, so a
+streamed reply is heard before its text has ended. What the server or the network does wrong comes
+out as a `ClientError`, worded here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
+
+from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
+from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
+from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+
+_T = TypeVar("_T")
+_ERROR_GRACE_SECONDS = 2.0
+"""How long the closing events may take after an `error`; some servers never send them."""
+_CLOSE_SECONDS = 1.0
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+"""What the wyoming package raises on JSON that is not an event it knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the client waits, in seconds."""
+
+    connect: float = 5.0
+    answer: float = 60.0
+    """For the first audio once the text is complete, then for each event after another."""
+
+
+async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 -- told in the error's own words
+    """What the server says it is and which voices it has.
+
+    Raises:
+        ClientError: it cannot be reached, or gave no answer within `timeout` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout), _connected(uri, timeout) as client:
+            await _write(client, uri, Describe().event())
+            event = await _read(client, uri)
+            while not Info.is_type(event.type):
+                event = await _read(client, uri)
+    except TimeoutError:
+        raise ClientError(
+            f"{uri} did not answer within {timeout:g} s.",
+            hint="Is it a Wyoming server, and is it overloaded?",
+        ) from None
+    return _parsed(Info.from_event, event)
+
+
+def supports_streaming(info: Info) -> bool:
+    """Whether the server takes text that is still being written (`speak` with `streaming`)."""
+    return any(program.installed and program.supports_synthesize_streaming for program in info.tts)
+
+
+async def speak(
+    uri: str,
+    pieces: AsyncIterable[str],
+    *,
+    on_audio: OnAudio,
+    voice: VoiceRequest | None = None,
+    streaming: bool = False,
+    text_format: TextFormat = TextFormat.PLAIN,
+    timeouts: Timeouts | None = None,
+) -> SpokenReport:
+    """Have the server speak the text and hand its audio to `on_audio` while it arrives.
+
+    With `streaming` every piece is sent as it comes, else all of them in one request. A sink that
+    raises ListenerGone ends the speech early; the report then says that it is not complete.
+
+    Raises:
+        ServerError: the server answered with an error; whatever it sent before was handed on.
+        ConnectionLost: the connection ended before the reply did.
+        ClientError: no connection, no answer in time, or an answer that cannot be used.
+    """
+    limits = timeouts or Timeouts()
+    wanted = _wire_voice(voice or VoiceRequest())
+    wire_format = None if text_format is TextFormat.PLAIN else text_format.value
+    async with _connected(uri, limits.connect) as client:
+        exchange = _Exchange(client, uri, streaming=streaming, on_audio=on_audio, answer=limits.answer)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                sending = tasks.create_task(exchange.send(pieces, wanted, wire_format))
+                await exchange.receive()
+                sending.cancel()
+        except ExceptionGroup as group:
+            # Whichever side failed first is the reason; the other was only cancelled.
+            raise group.exceptions[0] from None
+    return exchange.report()
+
+
+class _Exchange:
+    """One request and its reply on one connection."""
+
+    def __init__(
+        self, client: AsyncClient, uri: str, *, streaming: bool, on_audio: OnAudio, answer: float
+    ) -> None:
+        self._client = client
+        self._uri = uri
+        self._streaming = streaming
+        self._on_audio = on_audio
+        self._answer = answer
+        self._measure = Measure()
+        self._format: AudioFormat | None = None
+        self._error: ServerError | None = None
+        self._text_sent = False
+        self._audio_ended = False
+        self._complete = True
+        self._reading: asyncio.Timeout | None = None
+
+    def report(self) -> SpokenReport:
+        return self._measure.report(complete=self._complete)
+
+    async def send(
+        self, pieces: AsyncIterable[str], voice: SynthesizeVoice | None, text_format: str | None
+    ) -> None:
+        # A connection that breaks while we write is met by the reader too, which knows what was lost.
+        with contextlib.suppress(ConnectionLost):
+            if self._streaming:
+                await self._send_as_it_comes(pieces, voice, text_format)
+            else:
+                text = "".join([piece async for piece in pieces])
+                self._measure.text_given()
+                await self._write(Synthesize(text, voice, text_format).event())
+        self._text_is_sent()
+
+    async def _send_as_it_comes(
+        self, pieces: AsyncIterable[str], voice: SynthesizeVoice | None, text_format: str | None
+    ) -> None:
+        said: list[str] = []
+        await self._write(SynthesizeStart(voice, text_format).event())
+        async for piece in pieces:
+            said.append(piece)
+            self._measure.text_given()
+            await self._write(SynthesizeChunk(piece).event())
+        # For servers that cannot stream: they passed over the chunks and speak this.
+        await self._write(Synthesize("".join(said), voice, text_format).event())
+        await self._write(SynthesizeStop().event())
+
+    async def _write(self, event: Event) -> None:
+        await _write(self._client, self._uri, event)
+
+    def _text_is_sent(self) -> None:
+        self._text_sent = True
+        if self._reading is not None and self._reading.when() is None:
+            self._reading.reschedule(asyncio.get_running_loop().time() + self._answer)
+
+    async def receive(self) -> None:
+        """Read the reply to its end and hand on its audio."""
+        try:
+            while not await self._took_last(await self._next_event()):
+                pass
+        except ListenerGone:
+            self._complete = False
+        if self._error is not None:
+            raise self._error
+
+    async def _next_event(self) -> Event:
+        try:
+            async with asyncio.timeout(self._patience()) as self._reading:
+                return await _read(self._client, self._uri)
+        except (TimeoutError, ConnectionLost) as error:
+            raise (self._error or self._cut_short(error)) from None
+        finally:
+            self._reading = None
+
+    def _patience(self) -> float | None:
+        if self._error is not None:
+            return _ERROR_GRACE_SECONDS
+        # Someone may be typing the text: the server owes nothing before it has all of it.
+        return self._answer if self._text_sent else None
+
+    async def _took_last(self, event: Event) -> bool:
+        """Act on an event; True when the reply ends with it."""
+        if Error.is_type(event.type):
+            error = _parsed(Error.from_event, event)
+            self._error = self._error or ServerError(error.text, error.code)
+        elif AudioStart.is_type(event.type):
+            start = _parsed(AudioStart.from_event, event)
+            await self._hear(AudioFormat(start.rate, start.width, start.channels), b"")
+        elif AudioChunk.is_type(event.type):
+            chunk = _parsed(AudioChunk.from_event, event)
+            await self._hear(AudioFormat(chunk.rate, chunk.width, chunk.channels), chunk.audio)
+        elif AudioStop.is_type(event.type):
+            self._audio_ended = True
+            return not self._streaming
+        return SynthesizeStopped.is_type(event.type)
+
+    async def _hear(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        if self._format is None:
+            self._format = _usable(audio_format, self._uri)
+        if audio_format != self._format or len(pcm) % self._format.frame_bytes:
+            raise ClientError(
+                f"{self._uri} sent {len(pcm)} bytes of {_in_words(audio_format)} "
+                f"in a stream of {_in_words(self._format)}.",
+                hint="That is a fault of the server.",
+            )
+        self._measure.add(audio_format, pcm)
+        await self._on_audio(audio_format, pcm)
+
+    def _cut_short(self, error: Exception) -> ClientError:
+        heard = f"after {self._measure.seconds:.1f} s of audio" if self._format else "before any audio"
+        if self._streaming and self._audio_ended:
+            return ClientError(
+                f"{self._uri} sent the audio, but not the end of the stream.",
+                hint="It may not take text as a stream: try it without --stream.",
+            )
+        if isinstance(error, TimeoutError):
+            return ClientError(
+                f"{self._uri} went silent for {self._answer:g} s {heard}.",
+                hint="It may be overloaded, or not a text-to-speech server; its log may tell.",
+            )
+        return ConnectionLost(
+            f"{self._uri} closed the connection {heard}, before the end of the speech.",
+            hint="Its log may tell why.",
+        )
+
+
+def _wire_voice(voice: VoiceRequest) -> SynthesizeVoice | None:
+    if voice.speaker is not None and voice.name is None:
+        raise ClientError(
+            f"Speaker {voice.speaker!r} was asked for without a voice.", hint="Name the voice as well."
+        )
+    if voice == VoiceRequest():
+        return None
+    return SynthesizeVoice(voice.name, voice.language, voice.speaker)
+
+
+def _usable(audio_format: AudioFormat, uri: str) -> AudioFormat:
+    sane = audio_format.width == 2 and audio_format.channels > 0 and audio_format.rate > 0  # noqa: PLR2004 -- bytes
+    if not sane:
+        raise ClientError(f"{uri} sends {_in_words(audio_format)}; 16-bit PCM was expected.")
+    return audio_format
+
+
+def _in_words(audio_format: AudioFormat) -> str:
+    return f"{audio_format.width * 8}-bit audio at {audio_format.rate} Hz, {audio_format.channels} channel(s)"
+
+
+@contextlib.asynccontextmanager
+async def _connected(uri: str, patience: float) -> AsyncIterator[AsyncClient]:
+    client = _client(uri)
+    try:
+        async with asyncio.timeout(patience):
+            await client.connect()
+    except TimeoutError:
+        raise _unreachable(uri, f"no answer within {patience:g} s") from None
+    except OSError as error:
+        raise _unreachable(uri, _reason(error)) from error
+    try:
+        yield client
+    finally:
+        # A peer that does not read would keep a polite goodbye waiting for ever.
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await client.disconnect()
+
+
+def _client(uri: str) -> AsyncClient:
+    reason = "it starts with neither tcp:// nor unix://"
+    try:
+        if urlsplit(uri).scheme in {"tcp", "unix"}:
+            return AsyncClient.from_uri(uri)
+    except ValueError as error:
+        reason = str(error)
+    raise ClientError(
+        f"{uri!r} is not an address to connect to: {reason}.", hint="Give tcp://HOST:10200 or unix:///PATH."
+    )
+
+
+def _reason(error: OSError) -> str:
+    # asyncio words connection errors with the address in them, which the message has already.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
+def _unreachable(uri: str, reason: str) -> ClientError:
+    return ClientError(
+        f"No connection to {uri}: {reason}.",
+        hint="Is the server running there? `wyoming-tts serve` starts one.",
+    )
+
+
+async def _read(client: AsyncClient, uri: str) -> Event:
+    try:
+        event = await client.read_event()
+    except (OSError, EOFError) as error:
+        raise ConnectionLost(f"The connection to {uri} was lost: {error}.") from error
+    except _MALFORMED as error:
+        raise ClientError(
+            f"{uri} sent something that is not Wyoming.", hint="Is it the right port?"
+        ) from error
+    if event is None:
+        raise ConnectionLost(
+            f"{uri} closed the connection.", hint="Is it a Wyoming server? Its log may tell why."
+        )
+    return event
+
+
+async def _write(client: AsyncClient, uri: str, event: Event) -> None:
+    try:
+        await client.write_event(event)
+    except OSError as error:
+        raise ConnectionLost(f"The connection to {uri} was lost: {error}.") from error
+
+
+def _parsed(parse: Callable[[Event], _T], event: Event) -> _T:
+    try:
+        return parse(event)
+    except _MALFORMED as error:
+        raise ClientError(
+            f"The server sent a malformed {event.type!r} event: {error!r}.",
+            hint="That is a fault of the server.",
+        ) from error
