@@ -1,0 +1,349 @@
+"""The settings themselves: each with its type, default, range and meaning.
+
+Nothing here reads flags, variables or files; everything that shows or reads settings is made from
+this model, so none of them can name a setting that another one lacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "WYOMING_TTS_"
+"""Of every setting's name in the environment."""
+
+
+class Group(StrEnum):
+    """Headings under which settings are shown."""
+
+    LISTENING = "Listening"
+    VOICES = "Voices"
+    SPEECH = "Speech"
+    DOWNLOADS = "Downloads"
+    LIMITS = "Limits"
+    COMPUTING = "Computing"
+    LOGGING = "Logging"
+
+
+def _in_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # there is no home directory
+        raise ValueError(str(error)) from error
+
+
+def _listening_uri(uri: str) -> str:
+    parts = urlsplit(uri)
+    tcp = parts.scheme == "tcp" and parts.hostname and parts.port is not None and not parts.path.strip("/")
+    unix = parts.scheme == "unix" and not parts.netloc and parts.path.strip("/")
+    if not (tcp or unix or uri == "stdio://"):
+        raise ValueError(uri)
+    return uri
+
+
+def _uri_of_host_and_port(values: Mapping[str, Any]) -> str:
+    host = f"[{values['host']}]" if ":" in values["host"] else values["host"]
+    return f"tcp://{host}:{values['port']}"
+
+
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError(url)
+    return url.rstrip("/")
+
+
+def _instance_name(name: str) -> str:
+    if not name.isprintable() or len(name.encode()) > 63:  # noqa: PLR2004 - the length of a DNS label
+        raise ValueError(name)
+    return name
+
+
+def _punctuation(characters: str) -> str:
+    """The characters without spaces between them; `none` is how a file or a variable says "no characters"."""
+    return "" if characters == "none" else "".join(characters.split())
+
+
+def _log_format(text: str) -> str:
+    try:
+        logging.Formatter(text).format(logging.makeLogRecord({"msg": "a record to try it with"}))
+    except TypeError as error:  # pydantic takes a ValueError alone for a wrong value
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _not_a_switch(value: object) -> object:
+    """Pydantic would read YAML's `yes` as the number 1."""
+    if isinstance(value, bool):
+        raise ValueError(value)  # noqa: TRY004 - the same
+    return value
+
+
+AnyPath = Annotated[Path, AfterValidator(_in_home)]
+Paths = Annotated[
+    tuple[AnyPath, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
+Whole = Annotated[int, BeforeValidator(_not_a_switch)]
+Number = Annotated[float, BeforeValidator(_not_a_switch)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _setting(
+    group: Group,
+    default: object,
+    text: str,
+    *,
+    unit: str = "",
+    shown: str = "",
+    expects: str = "",
+    **limits: Any,
+) -> Any:
+    """A field of `Settings`.
+
+    `shown` stands for a default that is worked out, `expects` for what is allowed where type and limits do
+    not say it.
+    """
+    extra: dict[str, Any] = {"group": group, "unit": unit, "shown": shown, "expects": expects}
+    given = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**given, description=text, json_schema_extra=extra, **limits)
+
+
+class Settings(BaseSettings):
+    """What the server is told, from keywords alone; `load_settings` reads the outer world."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        validate_default=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        str_strip_whitespace=True,
+    )
+
+    host: str = _setting(
+        Group.LISTENING,
+        "0.0.0.0",  # noqa: S104 - satellites are other machines
+        "Address to listen on.",
+        expects="an address or a host name",
+        pattern=r"^[^\s/\[\]]+$",
+    )
+    port: Whole = _setting(
+        Group.LISTENING, 10200, "TCP port to listen on; 0 lets the system choose one.", ge=0, le=65535
+    )
+    uri: Annotated[str, AfterValidator(_listening_uri)] = _setting(
+        Group.LISTENING,
+        _uri_of_host_and_port,
+        "Where to listen, in place of host and port.",
+        shown="tcp://HOST:PORT",
+        expects="tcp://HOST:PORT, unix:///PATH or stdio://",
+    )
+    zeroconf: bool = _setting(
+        Group.LISTENING,
+        True,
+        "Announce the server in the local network, under the given instance name if there is one; "
+        "only a tcp:// server can be announced.",
+        expects="true, false or an instance name",
+    )
+    zeroconf_name: Annotated[str, AfterValidator(_instance_name)] | None = _setting(
+        Group.LISTENING,
+        None,
+        "Instance name of the announcement; must differ between the servers of a network.",
+        shown="made from the machine's name",
+        expects="a printable name of 1 to 63 bytes",
+        min_length=1,
+    )
+    http: bool = _setting(
+        Group.LISTENING, True, "Serve the HTTP API. This version has none yet: accepted, without effect."
+    )
+    ui: bool = _setting(
+        Group.LISTENING, True, "Serve the web page. This version has none yet: accepted, without effect."
+    )
+
+    voice: Name = _setting(
+        Group.VOICES,
+        "en_US-lessac-medium",
+        "Voice for requests that name none.",
+        expects="the name of a voice",
+    )
+    speaker: Name | None = _setting(
+        Group.VOICES,
+        None,
+        "Speaker of the default voice, by name or number.",
+        shown="the voice's first",
+        expects="the name or number of a speaker",
+    )
+    engine: str = _setting(
+        Group.VOICES,
+        "auto",
+        "Engine that speaks: piper, kokoro, espeak or one installed beside them; auto goes by the voice.",
+        expects="auto, or the name of an engine: small letters, digits, '-' and '_'",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+    )
+    data_dir: Paths = _setting(
+        Group.VOICES,
+        lambda: [user_data_path("wyoming-tts", appauthor=False)],
+        f"Directories searched for voices, the first match wins; several flags, a list in the file, "
+        f"or separated by '{os.pathsep}' in the environment.",
+        shown="the user's data directory, ~/.local/share/wyoming-tts on Linux",
+        expects="one or more paths",
+        min_length=1,
+    )
+    download_dir: AnyPath = _setting(
+        Group.VOICES,
+        lambda values: values["data_dir"][0],
+        "Directory that downloaded voices are stored in.",
+        shown="the first data directory",
+    )
+    kokoro_model: AnyPath | None = _setting(
+        Group.VOICES, None, "Kokoro's model file (.onnx).", shown="searched for in the data directories"
+    )
+    kokoro_voices: AnyPath | None = _setting(
+        Group.VOICES, None, "Kokoro's voice pack (.bin).", shown="searched for in the data directories"
+    )
+
+    speed: Number = _setting(
+        Group.SPEECH, 1.0, "Pace: 2 takes half the time.", unit="times the voice's own", ge=0.25, le=4.0
+    )
+    length_scale: Number | None = _setting(
+        Group.SPEECH,
+        None,
+        "Length of Piper's phonemes; speed divides it.",
+        shown="the voice's own",
+        gt=0.0,
+        le=10.0,
+    )
+    noise_scale: Number | None = _setting(
+        Group.SPEECH, None, "Variation of Piper's sound.", shown="the voice's own", ge=0.0, le=10.0
+    )
+    noise_w_scale: Number | None = _setting(
+        Group.SPEECH,
+        None,
+        "Variation of the length of Piper's phonemes.",
+        shown="the voice's own",
+        ge=0.0,
+        le=10.0,
+    )
+    volume: Number = _setting(
+        Group.SPEECH,
+        1.0,
+        "Gain on top of the voice's level; peaks are limited.",
+        unit="times",
+        ge=0.0,
+        le=4.0,
+    )
+    loudness: Number = _setting(
+        Group.SPEECH, -20.0, "Level all voices are brought to.", unit="LUFS", ge=-40.0, le=-10.0
+    )
+    sentence_silence: Number = _setting(
+        Group.SPEECH, 0.0, "Silence added between two sentences.", unit="seconds", ge=0.0, le=10.0
+    )
+    auto_punctuation: Annotated[str, AfterValidator(_punctuation)] = _setting(
+        Group.SPEECH,
+        ".?!。？！．؟",
+        "A text that ends in none of these characters gets the first one; `none` switches that off.",
+        expects="punctuation characters, or none",
+        pattern=r"^(\W*|none)$",
+    )
+    streaming: bool = _setting(
+        Group.SPEECH, True, "Offer clients to send text piece by piece and hear it while it still arrives."
+    )
+    samples_per_chunk: Whole = _setting(
+        Group.SPEECH, 1024, "Most samples in one audio event.", unit="samples", ge=64, le=65536
+    )
+
+    update_voices: bool = _setting(
+        Group.DOWNLOADS, False, "Fetch the current list of Piper voices at the start."
+    )
+    download_wait: Number = _setting(
+        Group.DOWNLOADS,
+        20.0,
+        "How long a request waits for a voice that is being fetched, before the embedded one speaks.",
+        unit="seconds",
+        ge=0.0,
+        le=300.0,
+    )
+    offline: bool = _setting(Group.DOWNLOADS, False, "Fetch nothing; speak with what is installed.")
+    hub_endpoint: Annotated[str, AfterValidator(_web_address)] = _setting(
+        Group.DOWNLOADS,
+        "https://huggingface.co",
+        "Where voices are fetched from: the Hugging Face hub or a mirror of it.",
+        expects="an http:// or https:// address",
+    )
+
+    max_segment_chars: Whole = _setting(
+        Group.LIMITS, 500, "Longest piece of text rendered in one go.", unit="characters", ge=50, le=5000
+    )
+    max_text_chars: Whole = _setting(
+        Group.LIMITS, 100_000, "Longest text of one request.", unit="characters", ge=100, le=10_000_000
+    )
+    max_connections: Whole = _setting(Group.LIMITS, 128, "Most open connections.", ge=1, le=10_000)
+    max_connections_per_peer: Whole = _setting(
+        Group.LIMITS, 32, "Most open connections from one address.", ge=1, le=10_000
+    )
+    idle_timeout: Number = _setting(
+        Group.LIMITS,
+        300.0,
+        "Close a connection that has been silent this long.",
+        unit="seconds",
+        ge=1.0,
+        le=86_400.0,
+    )
+    send_timeout: Number = _setting(
+        Group.LIMITS,
+        60.0,
+        "Give up a client that takes no audio this long.",
+        unit="seconds",
+        ge=1.0,
+        le=3600.0,
+    )
+    shutdown_grace: Number = _setting(
+        Group.LIMITS,
+        0.8,
+        "How long running streams may go on once the server is told to stop.",
+        unit="seconds",
+        ge=0.0,
+        le=30.0,
+    )
+
+    use_cuda: bool = _setting(
+        Group.COMPUTING,
+        False,
+        "Compute on an NVIDIA GPU where onnxruntime-gpu is installed, else on the CPU.",
+    )
+    max_loaded_voices: Whole = _setting(Group.COMPUTING, 4, "Most models kept in memory.", ge=1, le=64)
+    compute_threads: Whole = _setting(
+        Group.COMPUTING, 0, "Segments rendered at the same time; 0 chooses by the machine.", ge=0, le=256
+    )
+    intra_op_threads: Whole = _setting(
+        Group.COMPUTING, 0, "Threads within one step of a model; 0 chooses by the machine.", ge=0, le=256
+    )
+
+    debug: bool = _setting(Group.LOGGING, False, "Log every detail.")
+    log_format: Annotated[str, AfterValidator(_log_format)] = _setting(
+        Group.LOGGING,
+        "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        "Form of the lines in the log, as Python's logging has it.",
+        expects="a %-style logging format such as '%(levelname)s %(message)s'",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords alone: what is read elsewhere comes through `load_settings`, with its origin."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
