@@ -1,0 +1,139 @@
+"""The product as a process: stdio, signals, exit codes, and what it says on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wyoming.client import AsyncTcpClient
+from wyoming.event import Event
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+
+from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, started
+from tests.support.tones import LETTERS, silences
+
+TWO_SENTENCES = "The first sentence. The second one."
+PLAIN = [Synthesize(TWO_SENTENCES).event()]
+STREAMED = [
+    SynthesizeStart().event(),
+    *(SynthesizeChunk(word + " ").event() for word in TWO_SENTENCES.split()),
+    Synthesize(TWO_SENTENCES).event(),
+    SynthesizeStop().event(),
+]
+
+
+async def answer_on_stdio(request: list[Event], *flags: str) -> list[Event]:
+    process = await started("--uri", "stdio://", *SPEAKS_LETTERS, *flags, stdin=PIPE)
+    assert process.stdin is not None
+    client = StdioClient(process)
+    await client.send(*request)
+    events = await client.read_until("synthesize-stopped" if len(request) > 1 else "audio-stop")
+    process.stdin.close()
+    _, log = await process.communicate()
+    assert process.returncode == 0, log.decode()
+    return events
+
+
+@pytest.mark.parametrize("request_", [PLAIN, STREAMED], ids=["plain", "streamed"])
+async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(request_: list[Event]) -> None:
+    without, with_silence, again = await asyncio.gather(
+        answer_on_stdio(request_, "--sentence-silence", "0.0"),
+        answer_on_stdio(request_, "--sentence-silence", "1.0"),
+        answer_on_stdio(request_, "--sentence-silence", "1.0"),
+    )
+    assert [event.type for event in with_silence].count("audio-start") == 1
+    assert audio_of(with_silence) == audio_of(again)
+    samples = np.frombuffer(audio_of(with_silence), dtype="<i2")
+    assert LETTERS.said(samples) == ["The first sentence.", "The second one."]
+    assert len(samples) == len(audio_of(without)) // 2 + LETTERS.rate
+    assert silences(samples)[1] == pytest.approx(LETTERS.rate, abs=2)
+    middle = slice(samples.tobytes().index(bytes(LETTERS.rate)), None)
+    assert audio_of(with_silence)[: middle.start] == audio_of(without)[: middle.start]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signals) -> None:
+    async with server_process(*SPEAKS_LETTERS) as server, AsyncTcpClient("127.0.0.1", server.port) as client:
+        await client.write_event(SynthesizeStart().event())
+        await client.write_event(SynthesizeChunk("A sentence that is spoken. And one that never").event())
+        events = [await client.read_event()]
+        while events[-1] is not None and events[-1].type != "audio-chunk":
+            events.append(await client.read_event())
+        server.process.send_signal(number)
+        while events[-1] is not None:
+            events.append(await client.read_event())
+        await asyncio.wait_for(server.process.wait(), 5)
+        log = await server.read_rest()
+    types = [event.type for event in events if event is not None]
+    assert types[-3:] == ["error", "audio-stop", "synthesize-stopped"]
+    assert server.process.returncode == 0
+    assert "Traceback" not in log
+    assert "destroyed" not in log
+    assert "ResourceWarning" not in log
+
+
+async def test_a_port_in_use_is_told_in_one_line_with_exit_code_1() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await started("--uri", f"tcp://127.0.0.1:{port}", *SPEAKS_LETTERS)
+        _, log = await process.communicate()
+    assert process.returncode == 1
+    (line,) = log.decode().splitlines()
+    assert f"tcp://127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+async def test_a_wrong_setting_is_told_in_one_line_with_exit_code_2() -> None:
+    process = await started("--port", "seventy")
+    _, log = await process.communicate()
+    assert process.returncode == 2
+    (line,) = log.decode().splitlines()
+    assert "port" in line
+    assert "'seventy'" in line
+    assert "--port" in line
+    assert "65535" in line
+
+
+async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
+    async with server_process(*SPEAKS_LETTERS) as server:
+        process = await started("say", "--uri", server.uri, "--out", "-", stdin=PIPE)
+        wav, log = await process.communicate(b"It is open.")
+    assert process.returncode == 0, log.decode()
+    assert wav[:4] == b"RIFF"
+    assert LETTERS.said(np.frombuffer(wav[44:], dtype="<i2")) == ["It is open."]
+    assert b"22050 Hz" in log
+    assert b"first audio after" in log
+
+
+async def test_say_to_a_server_that_is_not_there_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+    process = await started("say", "Hello.", "--uri", uri)
+    _, log = await process.communicate()
+    assert process.returncode == 1
+    assert len(log.decode().splitlines()) == 1
+
+
+async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
+    process = await started("voices", *SPEAKS_LETTERS, "--download-dir", str(tmp_path))
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    names = [line.split()[0] for line in out.decode().splitlines()]
+    assert {LETTERS.name, "de_DE-tones-low", "af_test", "espeak-en-us"} <= set(names)
+
+
+@pytest.mark.parametrize("module", ["wyoming_tts.app", "wyoming_tts.cli"])
+def test_importing_it_loads_no_heavy_library(module: str) -> None:
+    script = (
+        f"import sys, {module}; "
+        "print(*{'gradio', 'kokoro_onnx', 'piper', 'onnxruntime'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""

@@ -1,0 +1,49 @@
+"""A whole product in this process, speaking with the test voices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.support.tones import LETTERS, VOICES
+from wyoming_tts.app import Parts, assembled
+from wyoming_tts.settings import Settings
+from wyoming_tts.speech import AudioChunk
+
+
+def settings_for_tests(**changes: Any) -> Settings:
+    """Settings that speak letter by letter and never look outside."""
+    given: dict[str, Any] = {
+        "uri": "tcp://127.0.0.1:0",
+        "voice": LETTERS.name,
+        "data_dir": [VOICES],
+        "offline": True,
+        "zeroconf": False,
+        "noise_scale": 0.0,
+        "noise_w_scale": 0.0,
+        "auto_punctuation": "",
+    }
+    return Settings(**given | changes)
+
+
+@asynccontextmanager
+async def house(**changes: Any) -> AsyncIterator[Parts]:
+    """The parts of a server without its doors; its threads end with the block."""
+    async with assembled(settings_for_tests(**changes)) as parts:
+        try:
+            yield parts
+        finally:
+            assert await parts.workers.close()
+
+
+def joined(chunks: list[AudioChunk]) -> npt.NDArray[np.int16]:
+    """The audio of chunks that follow each other without a gap."""
+    position = 0
+    for chunk in chunks:
+        assert chunk.first_sample == position
+        position += chunk.samples
+    return np.frombuffer(b"".join(chunk.pcm for chunk in chunks), dtype="<i2")

@@ -1,0 +1,423 @@
+"""Puts the parts together, runs them, and takes them apart in reverse.
+
+The only module besides the command line that knows the settings: it maps them onto each part's own
+options, once. Engines are found through their entry points and load their libraries when they must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wyoming_tts import __version__
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
+from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
+from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.scheduler import Scheduler
+from wyoming_tts.settings import Settings
+from wyoming_tts.speech import Prosody, TextFormat, Utterance, Voice, VoiceRequest
+from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
+from wyoming_tts.telemetry import log_record
+from wyoming_tts.text.segments import SegmentOptions
+from wyoming_tts.transports.discovery import Announcement
+from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_server import WyomingOptions, WyomingServer
+from wyoming_tts.voices.arrival import DefaultVoiceArrival
+from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, load_catalogue
+from wyoming_tts.voices.downloads import Downloads
+from wyoming_tts.voices.hub import DownloadFailed
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.progress import presented
+from wyoming_tts.workers import Workers
+
+_LOGGER = logging.getLogger(__name__)
+
+EMBEDDED_ENGINE = "espeak"
+_DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
+"""What speaks when only the engine was chosen."""
+_STEP_PATIENCE = 0.5
+"""Seconds a step that still computes is waited for at the end; a second is what stopping may take."""
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; the message says which, why, and what to do."""
+
+
+class NoSuchEngine(Exception):
+    """The engine that was chosen is not installed; the message says which are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What speech is made with, however it is asked for."""
+
+    settings: Settings
+    workers: Workers
+    engines: Mapping[str, Engine]
+    known: KnownVoices
+    library: VoiceLibrary
+    loaded: LoadedVoices
+    synthesizer: Synthesizer
+
+    async def look_for_voices(self) -> None:
+        """Look which voices are installed."""
+        voices = await self.workers.run_blocking(partial(_installed, self.engines.values()))
+        spoken_with = {EMBEDDED_ENGINE, self.settings.engine}
+        self.library.replace(
+            voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
+        )
+
+
+class KnownVoices:
+    """The catalogue as it is now: a newer index may come while the server runs."""
+
+    def __init__(self, index: Path, run_blocking: RunBlocking) -> None:
+        self._index = index
+        self._run_blocking = run_blocking
+        self.catalogue = Catalogue(())
+
+    async def read(self) -> None:
+        """Read which voices could be fetched."""
+        self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
+
+    def canonical_name(self, name: str) -> str | None:
+        """Return the catalogue's name for a name or an alias of a voice."""
+        voice = self.catalogue.find(name)
+        return voice.name if voice else None
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+    """Make the parts; their models are freed at the end. Closing the workers is the caller's."""
+    workers = Workers(Scheduler(slots=_compute_threads(settings)))
+    settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
+    engines = await workers.run_blocking(lambda: make_engines(_engine_options(settings)))
+    if settings.engine not in {"auto", *engines}:
+        raise NoSuchEngine(
+            f"there is no engine {settings.engine!r}; --engine takes auto, {', '.join(sorted(engines))}."
+        )
+    known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
+    await known.read()
+    library = VoiceLibrary(
+        default=DefaultVoice(settings.voice, settings.speaker),
+        embedded_engine=EMBEDDED_ENGINE,
+        alias=known.canonical_name,
+    )
+    loaded = LoadedVoices(engines, run_blocking=workers.run_blocking, capacity=settings.max_loaded_voices)
+    synthesizer = Synthesizer(
+        library=library,
+        loaded=loaded,
+        workers=workers,
+        options=_synthesis_options(settings),
+        on_record=log_record,
+    )
+    parts = Parts(settings, workers, engines, known, library, loaded, synthesizer)
+    await parts.look_for_voices()
+    try:
+        yield parts
+    finally:
+        loaded.close()
+
+
+class _Description:
+    """The answer to `describe`, encoded once for each state of the library."""
+
+    def __init__(self, library: VoiceLibrary, *, supports_streaming: bool) -> None:
+        self._library = library
+        self._supports_streaming = supports_streaming
+        self._voices: tuple[Voice, ...] | None = None
+        self._encoded = b""
+
+    def __call__(self) -> bytes:
+        if self._voices is not self._library.voices:
+            self._voices = self._library.voices
+            info = info_event(self._voices, version=__version__, supports_streaming=self._supports_streaming)
+            self._encoded = encode(info)
+        return self._encoded
+
+
+async def serve(settings: Settings) -> bool:
+    """Run the server until it is told to stop; False if a thread is still computing then.
+
+    Raises:
+        CannotListen: the address is taken, or not ours.
+    """
+    stop = _stop_signals()
+    async with assembled(settings) as parts:
+        server = WyomingServer(
+            parts.synthesizer,
+            describe=_Description(parts.library, supports_streaming=settings.streaming),
+            options=_wyoming_options(settings),
+            run_blocking=parts.workers.run_blocking,
+        )
+        async with server:
+            await _listen(server, settings.uri)
+            _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))
+            await _run_beside(
+                _until_stopped(server, stop, settings.shutdown_grace),
+                _announce(settings, server, parts.workers),
+                _prepare(parts),
+            )
+    return await parts.workers.close(_STEP_PATIENCE)
+
+
+async def say(
+    settings: Settings,
+    pieces: AsyncIterable[str],
+    *,
+    on_audio: OnAudio,
+    voice: VoiceRequest,
+    text_format: TextFormat = TextFormat.PLAIN,
+) -> SpokenReport:
+    """Speak in this process: no server, and nothing is fetched.
+
+    Raises:
+        SpeechError: the voice is not here or cannot speak.
+    """
+    measure = Measure()
+    utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
+    async with assembled(settings) as parts:
+        try:
+            _check_say(parts, voice)
+            async with parts.synthesizer.speak(utterance) as stream:
+                measure.text_given()
+                await on_audio(stream.format, b"")
+                measure.add(stream.format, b"")
+                async for chunk in stream:
+                    measure.add(chunk.format, chunk.pcm)
+                    await on_audio(chunk.format, chunk.pcm)
+        except ListenerGone:
+            return measure.report(complete=False)
+        finally:
+            await parts.workers.close()
+    return measure.report()
+
+
+def _check_say(parts: Parts, voice: VoiceRequest) -> None:
+    if voice.name is not None:
+        parts.library.installed(voice.name)
+    elif voice.language is None and not parts.library.default_is_installed:
+        _LOGGER.warning(
+            "The voice %s is not installed: %s speaks instead.",
+            parts.settings.voice,
+            parts.library.stand_in().name,
+        )
+
+
+async def installed_voices(settings: Settings) -> tuple[Voice, ...]:
+    """Return what can be spoken with, sorted by name."""
+    async with assembled(settings) as parts:
+        await parts.workers.close()
+        return parts.library.voices
+
+
+def make_engines(options: EngineOptions) -> dict[str, Engine]:
+    """Make every engine that an installed distribution brings; one that fails is left out, with a line."""
+    engines: dict[str, Engine] = {}
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            engine: Engine = entry_point.load()(options)
+        except Exception:
+            _LOGGER.exception("The engine %s cannot be used.", entry_point.name)
+        else:
+            engines[engine.name] = engine
+    return engines
+
+
+def _installed(engines: Iterable[Engine]) -> list[Voice]:
+    voices: list[Voice] = []
+    for engine in engines:
+        try:
+            voices += engine.installed()
+        except Exception:
+            _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
+    return voices
+
+
+async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+    """Run `main` to its end, the others beside it and no longer."""
+    async with asyncio.TaskGroup() as tasks:
+        beside = [tasks.create_task(other) for other in others]
+        await main
+        for task in beside:
+            task.cancel()
+
+
+async def _until_stopped(server: WyomingServer, stop: asyncio.Event, grace: float) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        ends = [tasks.create_task(stop.wait()), tasks.create_task(server.wait_finished())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
+    _LOGGER.info("Stopping.")
+    await server.stop(grace)
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _listen(server: WyomingServer, uri: str) -> None:
+    try:
+        await server.start(uri)
+    except OSError as error:
+        hint = "Stop what listens there, or choose another port with --port."
+        raise CannotListen(
+            f"cannot listen on {uri}: {error.strerror or error}."
+            + (f" {hint}" if error.errno == errno.EADDRINUSE else "")
+        ) from error
+
+
+def _where(server: WyomingServer, settings: Settings) -> str:
+    return ", ".join(f"tcp://{_in_uri(host)}:{port}" for host, port in server.bound) or settings.uri
+
+
+def _in_uri(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _announce(settings: Settings, server: WyomingServer, workers: Workers) -> None:
+    if not (settings.zeroconf and server.bound):
+        return
+    host = urlsplit(settings.uri).hostname or ""
+    announcement = Announcement(
+        server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
+    )
+    await announcement.run()
+
+
+async def _prepare(parts: Parts) -> None:
+    """Get the default voice ready: fetched if need be, loaded, run once."""
+    settings = parts.settings
+    with presented(sys.stderr) as on_progress:
+        downloads = Downloads(
+            settings.download_dir,
+            run_blocking=parts.workers.run_blocking,
+            offline=settings.offline,
+            mirror=settings.hub_endpoint,
+            on_progress=on_progress,
+        )
+        async with downloads:
+            if settings.update_voices:
+                await _update_catalogue(parts, downloads)
+            if parts.library.default_is_installed:
+                await _warm_up(parts)
+                return
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_fetch_default(parts, downloads))
+                tasks.create_task(_warm_up(parts))  # the stand-in
+
+
+async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
+    try:
+        await downloads.fetch_index()
+    except DownloadFailed as error:
+        _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
+    else:
+        await parts.known.read()
+
+
+async def _fetch_default(parts: Parts, downloads: Downloads) -> None:
+    name, offline = parts.settings.voice, parts.settings.offline
+    stand_in = parts.library.stand_in().name
+    voice = parts.known.catalogue.find(name)
+    if voice is None or offline:
+        why = "fetching is switched off (offline)" if voice else "no catalogue knows it"
+        _LOGGER.warning("The voice %s is not installed and %s: %s speaks instead.", name, why, stand_in)
+        return
+    arrival = DefaultVoiceArrival(
+        voice,
+        downloads=downloads,
+        on_installed=parts.look_for_voices,
+        stand_in=stand_in,
+        patience=parts.settings.download_wait,
+    )
+    parts.library.expect_default(arrival.wait)
+    await arrival.run()
+    await _warm_up(parts)
+
+
+async def _warm_up(parts: Parts) -> None:
+    started = time.perf_counter()
+    try:
+        spec = await parts.synthesizer.warm_up()
+    except SpeechError as error:
+        _LOGGER.warning("No voice is ready. %s", error)
+    else:
+        _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
+
+
+def _with_voice_by_name(settings: Settings) -> Settings:
+    """Give the default voice by name: it may be set by its file, as in wyoming-piper, or by its engine."""
+    if "voice" not in settings.model_fields_set and settings.engine in _DEFAULT_VOICES:
+        return settings.model_copy(update={"voice": _DEFAULT_VOICES[settings.engine]})
+    path = Path(settings.voice).expanduser()
+    if path.suffix != ".onnx" or not path.is_file():
+        return settings
+    return settings.model_copy(
+        update={"voice": path.stem, "data_dir": (path.parent.absolute(), *settings.data_dir)}
+    )
+
+
+def _compute_threads(settings: Settings) -> int:
+    # Two streams interleave on every machine; more only where cores are left for it.
+    return settings.compute_threads or max(2, (os.cpu_count() or 1) // 2)
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
+        download_dir=settings.download_dir,
+        use_cuda=settings.use_cuda,
+        intra_op_threads=settings.intra_op_threads,
+        kokoro_model=settings.kokoro_model,
+        kokoro_voices=settings.kokoro_voices,
+    )
+
+
+def _synthesis_options(settings: Settings) -> SynthesisOptions:
+    return SynthesisOptions(
+        prosody=Prosody(
+            speed=settings.speed,
+            volume=settings.volume,
+            length_scale=settings.length_scale,
+            noise_scale=settings.noise_scale,
+            noise_w_scale=settings.noise_w_scale,
+        ),
+        segments=SegmentOptions(
+            auto_punctuation=settings.auto_punctuation,
+            sentence_silence=settings.sentence_silence,
+            max_segment_chars=settings.max_segment_chars,
+            max_text_chars=settings.max_text_chars,
+        ),
+        loudness=settings.loudness,
+    )
+
+
+def _wyoming_options(settings: Settings) -> WyomingOptions:
+    return WyomingOptions(
+        samples_per_chunk=settings.samples_per_chunk,
+        streaming=settings.streaming,
+        send_timeout=settings.send_timeout,
+        idle_timeout=settings.idle_timeout,
+        connections=settings.max_connections,
+        connections_per_peer=settings.max_connections_per_peer,
+    )
