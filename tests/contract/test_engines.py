@@ -1,0 +1,252 @@
+"""What every engine keeps to, whatever it makes its sound with: one suite over all of them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.tones import VOICES
+from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice
+from wyoming_tts.engines.espeak import EspeakEngine
+from wyoming_tts.engines.kokoro import KokoroEngine
+from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.errors import UnknownVoice, Unsupported, VoiceUnavailable
+from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, VoiceSpec
+
+OPTIONS = EngineOptions(data_dirs=(VOICES,), intra_op_threads=1)
+TEXT = "The front door is open, and the lights are on."
+MAKERS: dict[str, Callable[[EngineOptions], Engine]] = {
+    "piper": PiperEngine,
+    "kokoro": KokoroEngine,
+    "espeak": EspeakEngine,
+}
+SPEAKS_WITH = {
+    "piper": ["en_US-tone-low", "de_DE-tones-low", "en_US-letters-low"],
+    "kokoro": ["af_test", "zf_test"],
+    "espeak": ["espeak-en-us"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A voice that is loaded."""
+
+    engine: Engine
+    loaded: LoadedVoice
+    spec: VoiceSpec
+
+    def steps(self, text: str, prosody: Prosody | None = None) -> list[Samples]:
+        return list(self.loaded.render(Segment(text), self.spec, prosody or Prosody()))
+
+    def speak(self, text: str, prosody: Prosody | None = None) -> Samples:
+        return np.concatenate([np.zeros(0, np.float32), *self.steps(text, prosody)])
+
+
+@pytest.fixture(scope="module")
+def engines() -> dict[str, Engine]:
+    return {name: make(OPTIONS) for name, make in MAKERS.items()}
+
+
+@pytest.fixture(scope="module", params=[*MAKERS])
+def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
+    return engines[request.param]
+
+
+@pytest.fixture(scope="module", params=[(name, voice) for name in MAKERS for voice in SPEAKS_WITH[name]])
+def speaker(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Iterator[Speaker]:
+    name, voice_name = request.param
+    voice = next(voice for voice in engines[name].installed() if voice.name == voice_name)
+    loaded = engines[name].load(voice)
+    yield Speaker(engines[name], loaded, VoiceSpec(voice, voice.default_speaker))
+    loaded.close()
+
+
+def _is_sound(samples: Samples) -> bool:
+    return samples.dtype == np.float32 and samples.ndim == 1 and bool(np.isfinite(samples).all())
+
+
+class TestInstalled:
+    def test_its_voices_carry_its_name(self, engine: Engine) -> None:
+        voices = engine.installed()
+        assert voices
+        assert {voice.engine for voice in voices} == {engine.name}
+
+    def test_every_voice_can_be_shown_to_a_client(self, engine: Engine) -> None:
+        for voice in engine.installed():
+            assert re.fullmatch(r"[a-z]{2,3}(_[A-Za-z0-9]+)*", voice.language), voice
+            # Clients sort by it and take the first: the embedded voices come after all others.
+            assert voice.description[:1].isupper() == (engine.name != "espeak"), voice
+            assert voice.description == voice.description.strip() != "", voice
+            assert voice.attribution.name, voice
+            assert voice.sample_rate in range(8000, 48001), voice
+            assert voice.model, voice
+
+    def test_no_two_voices_have_one_name(self, engines: dict[str, Engine]) -> None:
+        names = [voice.name for engine in engines.values() for voice in engine.installed()]
+        assert len(names) == len(set(names))
+
+    def test_asked_twice_it_answers_the_same(self, engine: Engine) -> None:
+        assert list(engine.installed()) == list(engine.installed())
+
+    def test_its_files_exist(self, engine: Engine) -> None:
+        for voice in engine.installed():
+            assert all(path.is_file() for path in voice.files), voice
+
+    def test_directories_that_are_missing_are_no_fault(self, engine: Engine, tmp_path: Path) -> None:
+        options = EngineOptions(data_dirs=(tmp_path / "missing", tmp_path))
+        assert all(not voice.files for voice in MAKERS[engine.name](options).installed())
+
+    def test_a_voice_whose_files_are_gone_is_unavailable(self, engine: Engine, tmp_path: Path) -> None:
+        voice = engine.installed()[0]
+        if not voice.files:
+            return  # built in
+        files = tuple(tmp_path / path.name for path in voice.files)
+        with pytest.raises(VoiceUnavailable, match=re.escape(str(tmp_path))):
+            engine.load(replace(voice, model=str(files[0]), files=files))
+
+
+class TestRender:
+    def test_every_step_is_mono_float32_that_can_be_played(self, speaker: Speaker) -> None:
+        steps = speaker.steps(TEXT)
+        assert all(map(_is_sound, steps))
+        samples = np.concatenate(steps)
+        seconds = len(samples) / speaker.spec.voice.sample_rate
+        assert 1.0 < seconds < 10.0
+        assert np.sqrt(np.mean(samples**2)) > 0.01
+
+    def test_twice_as_fast_takes_half_as_long(self, speaker: Speaker) -> None:
+        slow, fast = len(speaker.speak(TEXT)), len(speaker.speak(TEXT, Prosody(speed=2.0)))
+        assert fast / slow == pytest.approx(0.5, abs=0.1)
+
+    def test_volume_is_not_the_engines(self, speaker: Speaker) -> None:
+        np.testing.assert_array_equal(speaker.speak(TEXT), speaker.speak(TEXT, Prosody(volume=0.1)))
+
+    @pytest.mark.parametrize("text", ["", " ", "\n\t", "...", "?!", "—", "\0"])
+    def test_text_without_anything_to_pronounce_makes_no_sound(self, speaker: Speaker, text: str) -> None:
+        assert len(speaker.speak(text)) == 0
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @example("[[ unclosed")
+    @example("]] [[")
+    @example("<speak>no mark-up</speak")
+    @example("a\ud800b \x1b[0m \x07")
+    @example("x" * 300)
+    @example("5 €, 3 % & 😀 日本語 नमस्ते مرحبا")
+    @given(text=st.text(max_size=40))
+    def test_any_text_can_be_spoken(self, speaker: Speaker, text: str) -> None:
+        assert all(map(_is_sound, speaker.steps(text)))
+
+    def test_a_render_that_is_closed_leaves_the_voice_as_it_was(self, speaker: Speaker) -> None:
+        before = speaker.speak(TEXT)
+        for taken in range(3):
+            render = speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody())
+            for _ in range(taken):
+                next(render, None)
+            render.close()
+        np.testing.assert_array_equal(speaker.speak(TEXT), before)
+
+    def test_two_renders_taken_in_turn_do_not_mix(self, speaker: Speaker) -> None:
+        texts = [TEXT, "Good morning. It is seven o'clock. The bus leaves soon."]
+        alone = [speaker.speak(text) for text in texts]
+        renders = [speaker.loaded.render(Segment(text), speaker.spec, Prosody()) for text in texts]
+        parts: list[list[Samples]] = [[], []]
+        open_ = [True, True]
+        while any(open_):
+            for which, render in enumerate(renders):
+                chunk = next(render, None)
+                open_[which] = chunk is not None
+                if chunk is not None:
+                    parts[which].append(chunk)
+        for which in range(2):
+            np.testing.assert_array_equal(np.concatenate(parts[which]), alone[which])
+
+    def test_two_threads_do_not_mix(self, speaker: Speaker) -> None:
+        texts = [TEXT, "Good morning. It is seven o'clock. The bus leaves soon."]
+        alone = [speaker.speak(text) for text in texts]
+        heard: dict[int, list[Samples]] = {0: [], 1: []}
+        start = threading.Barrier(2)
+
+        def work(which: int) -> None:
+            start.wait()
+            heard[which].extend(speaker.speak(texts[which]) for _ in range(5))
+
+        threads = [threading.Thread(target=work, args=(which,)) for which in heard]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for which, renders in heard.items():
+            assert len(renders) == 5
+            for samples in renders:
+                np.testing.assert_array_equal(samples, alone[which])
+
+    def test_mark_up_is_spoken_or_refused_but_never_read_out(self, speaker: Speaker) -> None:
+        segment = Segment("<speak>Hello</speak>", text_format=TextFormat.SSML)
+        try:
+            samples = np.concatenate(list(speaker.loaded.render(segment, speaker.spec, Prosody())))
+        except Unsupported as refusal:
+            told = str(refusal)
+        else:
+            told = ""
+            assert 0 < len(samples) < len(speaker.speak("speak Hello speak"))
+        assert not told or "SSML" in told
+
+    def test_its_level_can_be_measured(self, speaker: Speaker) -> None:
+        segment = speaker.loaded.calibration_segment(speaker.spec)
+        samples = speaker.speak(segment.text)
+        assert len(samples) > speaker.spec.voice.sample_rate * 0.2
+        assert np.abs(samples).max() > 0.01
+
+    def test_a_speaker_that_is_not_there_is_refused(self, speaker: Speaker) -> None:
+        spec = replace(speaker.spec, speaker=1000)
+        with pytest.raises(UnknownVoice):
+            list(speaker.loaded.render(Segment(TEXT), spec, Prosody()))
+
+
+class TestClose:
+    def test_a_closed_voice_can_be_loaded_again(self, engine: Engine) -> None:
+        voice = engine.installed()[0]
+        spec = VoiceSpec(voice, voice.default_speaker)
+        for _ in range(2):
+            loaded = engine.load(voice)
+            segment = loaded.calibration_segment(spec)
+            assert sum(map(len, loaded.render(segment, spec, Prosody())))
+            loaded.close()
+
+
+def test_all_engines_speak_at_once_and_none_disturbs_another(engines: dict[str, Engine]) -> None:
+    """Each phonemizes with an espeak-ng of its own; the process-wide state of one is not another's."""
+    speakers = [
+        (engine.load(voice), VoiceSpec(voice, voice.default_speaker))
+        for name, engine in engines.items()
+        for voice in engine.installed()
+        if voice.name in (*SPEAKS_WITH[name], "ff_test")
+    ]
+    alone = [_said(loaded, spec) for loaded, spec in speakers]
+    right: list[str] = []
+
+    def work(which: int) -> None:
+        loaded, spec = speakers[which]
+        said = (_said(loaded, spec) for _ in range(5))
+        right.extend(spec.voice.name for samples in said if np.array_equal(samples, alone[which]))
+
+    threads = [threading.Thread(target=work, args=(which,)) for which in range(len(speakers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for loaded, _ in speakers:
+        loaded.close()
+    assert sorted(right) == sorted(spec.voice.name for _, spec in speakers for _ in range(5))
+
+
+def _said(loaded: LoadedVoice, spec: VoiceSpec) -> Samples:
+    return np.concatenate(list(loaded.render(Segment(TEXT), spec, Prosody())))

@@ -1,0 +1,337 @@
+"""The embedded voice: espeak-ng, through the library and data of the `espeakng-loader` wheel.
+
+It needs no download and speaks over a hundred languages, so there is always something to speak with.
+The library runs in a process of its own, one for each loaded model; `espeak_process` says why.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import IO, Self, TypedDict
+
+import numpy as np
+
+from wyoming_tts.engines import espeak_process
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.espeak_text import Piece, plain_pieces, ssml_pieces
+from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+
+_log = logging.getLogger(__name__)
+
+_MODEL = "espeak-ng"
+_ATTRIBUTION = Attribution("espeak-ng", "https://github.com/espeak-ng/espeak-ng")
+
+_NATURAL_RATE = 175
+_SLOWEST, _FASTEST = 80, 450
+"""Words per minute between which the library speaks."""
+_NATURAL_PITCH = 50
+_HIGHEST_PITCH = 99
+_PITCH_STEPS_PER_OCTAVE = 50
+
+# The region that Piper and Kokoro voices of a language carry, so that a language keeps one tag whichever
+# engine speaks it. Languages of many countries, such as Arabic, stay without. Published: only ever add.
+_USUAL_REGIONS = (
+    "bg_BG ca_ES cs_CZ cy_GB da_DK de_DE el_GR en_GB es_ES et_EE eu_ES fa_IR fi_FI fr_FR he_IL hi_IN hr_HR "
+    "hu_HU id_ID is_IS it_IT ja_JP ka_GE kk_KZ ko_KR lb_LU lt_LT lv_LV ml_IN ne_NP nl_NL pl_PL pt_PT ro_RO "
+    "ru_RU sk_SK sl_SI sq_AL sr_RS sv_SE te_IN th_TH tr_TR uk_UA vi_VN"
+)
+_USUAL_TAGS = {tag.partition("_")[0]: tag for tag in _USUAL_REGIONS.split()} | {
+    "cmn": "zh_CN",
+    "yue": "zh_HK",
+    "nb": "no_NO",
+    "piqd": "tlh",
+}
+_REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+_UNCODED = "mis"
+
+_CALIBRATION_TEXT = "1, 2, 3, 4, 5"
+# These voices have no words for numbers.
+_CALIBRATION_TEXTS = {"chr": "hello", "cv": "салам, салам", "sjn": "mae govannen, mellon"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A voice as the library lists it."""
+
+    title: str
+    """`English (America)`."""
+    identifier: str
+    """Path of the voice's file below the data's `lang`: `gmw/en-US`, in the case of a language tag."""
+    language: str
+    """Main code the voice answers to, in lower case: `en-us`; not unique."""
+
+
+class _Greeting(TypedDict, total=False):
+    """What the process says of itself, `error` alone or the rest."""
+
+    error: str
+    version: str
+    voices: list[tuple[str, str, str]]
+
+
+class EspeakEngine:
+    """espeak-ng: a voice for each language its library lists, all sharing one small process."""
+
+    name = "espeak"
+    first_segment_max_words = 0
+
+    def __init__(self, options: EngineOptions) -> None:
+        del options  # Everything it needs comes with the wheel.
+
+    def installed(self) -> Sequence[Voice]:
+        """Every language of espeak-ng, or nothing, with a warning, where its library does not start."""
+        try:
+            process = _Process()
+        except VoiceUnavailable as error:
+            _log.warning("The embedded voice is left out: %s", error)
+            return ()
+        with process:
+            return tuple(_voice(name, found, process.version) for name, found in _named(process.found))
+
+    def load(self, voice: Voice) -> EspeakVoices:
+        """Start the library's process, which takes about 50 ms; `voice` may be any of its voices.
+
+        Raises:
+            VoiceUnavailable: the library or its data is missing, or it does not start.
+        """
+        del voice  # They all share one model.
+        return EspeakVoices()
+
+
+class EspeakVoices:
+    """All of espeak-ng's voices, ready to speak. A call renders alone; renders share them step by step."""
+
+    def __init__(self) -> None:
+        self._process = _Process()
+        self._found = dict(_named(self._process.found))
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        """Render the segment, up to 240 letters of it a step; float32 mono at 22,050 Hz.
+
+        Of the prosody it takes `speed`, divided by `length_scale` if that is set, and `pitch`. The library
+        speaks 80 to 450 words a minute and within an octave around its own pitch: speed works from 0.46
+        to 2.57 and pitch from 0.5 to 2, and what is beyond is taken as the nearest. The same text in the
+        same voice gives the same samples each time.
+
+        SSML is passed through, without what reads files. `[[phonemes]]` and `<phoneme alphabet="espeak">`
+        work in SSML alone: in plain text double brackets are more often a link, which would fall silent.
+
+        Raises:
+            UnknownVoice: a speaker is asked for; each voice is one.
+            EngineFailed: the library died of the text; it is ready for the next.
+        """
+        if spec.speaker:
+            raise UnknownVoice(
+                f"The voice {spec.voice.name} has no speaker {spec.speaker}.", hint="It has one only."
+            )
+        found = self._found.get(spec.voice.name)
+        if found is None:
+            raise EngineFailed(
+                f"espeak-ng has no voice {spec.voice.name!r}.", hint="List the installed voices."
+            )
+        rate, pitch = _rate(prosody), _pitch(prosody)
+        pieces, flags = _pieces(segment)
+        for piece in pieces:
+            asked = flags | (espeak_process.END_PAUSE if piece.pause_after else 0)
+            yield self._process.speak(found.identifier, piece.text, rate=rate, pitch=pitch, flags=asked)
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:
+        """Some numbers, which almost every language of espeak-ng has words for."""
+        found = self._found.get(spec.voice.name)
+        language = found.identifier.rpartition("/")[2].partition("-")[0] if found else ""
+        return Segment(_CALIBRATION_TEXTS.get(language, _CALIBRATION_TEXT))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+
+class _Process:
+    """`espeak_process`, started, and started again should it be gone.
+
+    Raises:
+        VoiceUnavailable: the library or its data is missing, or it does not start.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        """Held for one request and its answer."""
+        self._running, greeting = _started()
+        self.version = greeting["version"]
+        self.found = tuple(_Found(*voice) for voice in greeting["voices"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def speak(self, identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> Samples:
+        """Samples of the text, shape (n,), float32; none if all of them are silent and the text is plain."""
+        voice, content = identifier.encode(), text.encode()
+        request = espeak_process.REQUEST.pack(len(voice), len(content), rate, pitch, flags) + voice + content
+        with self._lock:
+            if self._running.poll() is not None:
+                _stop(self._running)
+                self._running, _ = _started()
+            samples = _exchange(self._running, request)
+        heard = np.frombuffer(samples, "<i2").astype(np.float32) / np.float32(32768)
+        return heard if flags & espeak_process.SSML or heard.any() else heard[:0]
+
+    def close(self) -> None:
+        with self._lock:
+            _stop(self._running)
+
+
+def _started() -> tuple[subprocess.Popen[bytes], _Greeting]:
+    """The process and what it says of itself."""
+    library, data = _wheel()
+    command = [sys.executable, "-I", "-S", espeak_process.__file__, str(library), str(data)]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    try:
+        # In a session of its own: an interrupt at the terminal is the server's to handle.
+        running = subprocess.Popen(  # noqa: S603 - our own script, and paths of an installed package
+            command, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True
+        )
+    except OSError as error:
+        raise VoiceUnavailable(f"espeak-ng's process cannot be started: {error}.") from error
+    greeting = _greeting(running)
+    if "error" in greeting:
+        _stop(running)
+        raise VoiceUnavailable(
+            f"espeak-ng did not start: {greeting['error']}", hint="Install the package espeakng-loader again."
+        )
+    return running, greeting
+
+
+def _wheel() -> tuple[Path, Path]:
+    """Where the library and its data are."""
+    try:
+        import espeakng_loader  # noqa: PLC0415 - importing this module must stay cheap
+
+        library, data = Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+    except (ImportError, RuntimeError) as error:
+        raise VoiceUnavailable(
+            f"espeak-ng is not installed: {error}", hint="Install the package espeakng-loader."
+        ) from error
+    for path in (library, data):
+        if not path.exists():
+            raise VoiceUnavailable(f"{path} is missing.", hint="Install the package espeakng-loader again.")
+    return library, data
+
+
+def _greeting(running: subprocess.Popen[bytes]) -> _Greeting:
+    assert running.stdout is not None
+    length = running.stdout.read(espeak_process.LENGTH.size)
+    if len(length) < espeak_process.LENGTH.size:
+        return {"error": f"its process ended with status {running.wait()}"}
+    greeting: _Greeting = json.loads(running.stdout.read(*espeak_process.LENGTH.unpack(length)))
+    return greeting
+
+
+def _exchange(running: subprocess.Popen[bytes], request: bytes) -> bytes:
+    """The samples that answer the request; ends the process unless it answered in full."""
+    assert running.stdin is not None
+    assert running.stdout is not None
+    try:
+        running.stdin.write(request)
+        running.stdin.flush()
+        status, length = espeak_process.ANSWER.unpack(_read(running.stdout, espeak_process.ANSWER.size))
+        samples = _read(running.stdout, length)
+    except (OSError, EOFError) as error:
+        _stop(running)
+        raise EngineFailed(
+            "espeak-ng's process is gone.", hint="The next request starts it again."
+        ) from error
+    except BaseException:
+        # An answer only half read would be taken for the next one's.
+        _stop(running)
+        raise
+    if status:
+        raise EngineFailed(
+            f"espeak-ng died of the text (wait status {status}).", hint="Word the text differently."
+        )
+    return samples
+
+
+def _read(stream: IO[bytes], length: int) -> bytes:
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
+
+
+def _stop(running: subprocess.Popen[bytes]) -> None:
+    running.kill()
+    for stream in (running.stdin, running.stdout):
+        assert stream is not None
+        with suppress(BrokenPipeError):  # closing writes what the process did not take
+            stream.close()
+    running.wait()
+
+
+def _rate(prosody: Prosody) -> int:
+    pace = prosody.speed / (prosody.length_scale or 1.0)
+    return round(min(max(_NATURAL_RATE * pace, _SLOWEST), _FASTEST))
+
+
+def _pitch(prosody: Prosody) -> int:
+    octaves = math.log2(min(max(prosody.pitch, 0.5), 2.0))
+    return min(round(_NATURAL_PITCH + _PITCH_STEPS_PER_OCTAVE * octaves), _HIGHEST_PITCH)
+
+
+def _pieces(segment: Segment) -> tuple[Iterator[Piece], int]:
+    """What to give the library, and how it is to read that."""
+    if segment.text_format is TextFormat.SSML:
+        return ssml_pieces(segment.text), espeak_process.SSML | espeak_process.PHONEMES
+    return plain_pieces(segment.text), 0
+
+
+def _named(found: Iterable[_Found]) -> Iterator[tuple[str, _Found]]:
+    """The voices by names that stay the same whatever else the library lists."""
+    found = tuple(found)
+    answering = Counter(voice.language for voice in found)
+    for voice in found:
+        own = voice.language if answering[voice.language] == 1 else voice.identifier.rpartition("/")[2]
+        yield f"espeak-{own.lower()}", voice
+
+
+def _voice(name: str, found: _Found, version: str) -> Voice:
+    return Voice(
+        name=name,
+        engine=EspeakEngine.name,
+        language=_language_tag(found.identifier),
+        # In lower case it sorts behind neural voices, so that nothing prefers it by the alphabet.
+        description=f"espeak-ng {found.title}",
+        sample_rate=espeak_process.SAMPLE_RATE,
+        model=_MODEL,
+        attribution=_ATTRIBUTION,
+        version=version,
+    )
+
+
+def _language_tag(identifier: str) -> str:
+    """`en_US` of `gmw/en-US-nyc`: the language, and its own or its usual region.
+
+    The identifier tells regions from dialects by their case, as language tags do: `fr-BE` but `ca-ba`.
+    """
+    base, *parts = identifier.rpartition("/")[2].split("-")
+    usual = _USUAL_TAGS.get(base, base)
+    language = usual.partition("_")[0]
+    if _LANGUAGE.fullmatch(language) is None:
+        return _UNCODED
+    region = next(filter(_REGION.fullmatch, parts), None)
+    return f"{language}_{region}" if region else usual
