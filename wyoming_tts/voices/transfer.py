@@ -12,6 +12,7 @@ import asyncio
 import errno
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -121,8 +122,9 @@ class Transfer:
         beginning it stands still until the loss is made up for."""
         self.total = file.size
         """Bytes of the whole file; None until somebody tells."""
-        self.made_progress_at = world.clock()
-        """When the last byte came or was checked, by the world's clock; at first when it was asked for."""
+        self.made_progress_at = -math.inf
+        """When the last byte came or was checked, by the world's clock; at first when it was asked for.
+        Minus infinity before that, and after the connection broke until bytes come again."""
         self._part = _Part(directory / file.name)
         self._hub = hub
         self._run_blocking = run_blocking
@@ -152,6 +154,7 @@ class Transfer:
                 it was wrong; a file that was in place stays.
         """
         fruitless = 0
+        self.made_progress_at = self._world.clock()
         while True:
             before = self.received
             try:
@@ -293,7 +296,8 @@ class Transfer:
             ) from reason
         delay = self._options.backoff * 2 ** (fruitless - 1)
         delay = min(max(delay, reason.retry_after or 0.0), self._options.longest_backoff)
-        _LOGGER.info("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, delay)
+        _LOGGER.debug("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, delay)
+        self.made_progress_at = -math.inf
         await self._world.sleep(delay)
 
     async def _disk(self, work: Callable[[], T]) -> T:
