@@ -13,9 +13,11 @@ from wyoming_tts.errors import TooLong
 from wyoming_tts.speech import Segment, TextFormat
 from wyoming_tts.text import segments
 from wyoming_tts.text.cleanup import is_speakable
+from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 
-AS_WRITTEN = SegmentOptions(auto_punctuation="")
+WHOLE = FirstSegmentOptions(boundaries="")
+AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=WHOLE)
 
 
 def segmented(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
@@ -49,6 +51,11 @@ TABLE = {
         "Die Tür ist offen. Öffne sie! Größe: 3,5 m. Übrigens…",
         ["Die Tür ist offen.", "Öffne sie!", "Größe: 3,5 m.", "Übrigens…"],
     ),
+    "German abbreviations": (
+        "Etwas, z. B. Butter. Sie kam 5 v. Chr. an. Es sind 3 d. Und u. U. mehr.",
+        ["Etwas, z. B. Butter.", "Sie kam 5 v. Chr. an.", "Es sind 3 d.", "Und u. U. mehr."],
+    ),
+    "an abbreviation between equals": ("A? z. A? Bo", ["A? z. A?", "Bo"]),
     "French": ("Bonjour\u00a0! Ça va\u202f? Élise dort.", ["Bonjour !", "Ça va ?", "Élise dort."]),
     "Chinese": (
         "你好。今天25.5度！“真的吗？”他说。走吧……好",
