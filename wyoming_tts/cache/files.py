@@ -1,0 +1,156 @@
+"""The entries as files: one each, named by the digest of its key.
+
+A file appears under its name whole (written beside, synced, renamed) and carries a digest of its name
+and content: neither a crash nor a bad disk makes it say something else. Its time of change is when it
+was last used. Everything here blocks, and several processes may do it in one directory: whoever writes
+holds a lock on the part, so the others tell it from what a crash left over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import struct
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+from wyoming_tts.cache.entries import CachedSegment
+
+_HEADER = struct.Struct("<4sHxxIQ32s")
+"""Magic, version, rate in Hz, bytes of PCM, digest of all else and of the file's name."""
+HEADER_BYTES = _HEADER.size
+_MAGIC = b"WTSC"
+_VERSION = 1
+_SUFFIX = ".segment"
+# Nothing else is ever removed: the directory may be a place where others keep files, too.
+_ENTRY_NAME = re.compile(r"[0-9a-f]{64}\.segment")
+_PART_NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.part")
+
+
+class BrokenEntry(Exception):
+    """A file is not what was written; the message says in what."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """An entry as the directory shows it, unread."""
+
+    name: str
+    size: int
+    """Bytes of the file."""
+    used_at: float
+    """Seconds since the epoch."""
+
+
+class EntryFiles:
+    """Reads and writes the entries of one directory. Every method blocks and may raise OSError."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def survey(self) -> list[FoundEntry]:
+        """Make the directory if need be, remove what a crash left over, and list the entries."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        found = []
+        with os.scandir(self.directory) as files:
+            for file in files:
+                with suppress(FileNotFoundError):  # others remove files meanwhile
+                    if _PART_NAME.fullmatch(file.name):
+                        _remove_unless_locked(Path(file.path))
+                    elif _ENTRY_NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                        found.append(_found(file))
+        return found
+
+    def read(self, name: str) -> CachedSegment:
+        """Return the entry, checked to be what was written under this name.
+
+        Raises:
+            FileNotFoundError: there is none.
+            BrokenEntry: there is something else.
+        """
+        with self._path(name).open("rb") as file:
+            rate, length, digest = _header(file)
+            pcm = file.read(length)
+        if _digest(name, rate, pcm) != digest:
+            raise BrokenEntry("its digest does not fit its content")
+        return CachedSegment(rate, pcm)
+
+    def write(self, name: str, segment: CachedSegment, used_at: float) -> None:
+        """Put the entry in place, whole and synced, or raise and leave everything as it was."""
+        part = self.directory / f"{name}.{secrets.token_hex(8)}.part"
+        try:
+            with part.open("xb") as file:
+                with suppress(OSError):  # some network file systems know no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                digest = _digest(name, segment.rate, segment.pcm)
+                file.write(_HEADER.pack(_MAGIC, _VERSION, segment.rate, len(segment.pcm), digest))
+                file.write(segment.pcm)
+                file.flush()
+                os.utime(file.fileno(), ns=_nanoseconds(used_at))
+                os.fsync(file.fileno())
+                part.replace(self._path(name))
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove entries; those that are gone already are none the worse."""
+        for name in names:
+            self._path(name).unlink(missing_ok=True)
+
+    def mark_used(self, used_at: Mapping[str, float]) -> None:
+        """Note when entries were used, for the order of the next start."""
+        for name, at in used_at.items():
+            with suppress(FileNotFoundError):
+                os.utime(self._path(name), ns=_nanoseconds(at))
+
+    def _path(self, name: str) -> Path:
+        return self.directory / f"{name}{_SUFFIX}"
+
+
+def _found(file: os.DirEntry[str]) -> FoundEntry:
+    status = file.stat(follow_symlinks=False)
+    return FoundEntry(file.name.removesuffix(_SUFFIX), status.st_size, status.st_mtime)
+
+
+def _remove_unless_locked(part: Path) -> None:
+    with part.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # it is being written
+        except OSError:  # no locks here: a write that loses its part fails, and harms nothing
+            pass
+        part.unlink(missing_ok=True)
+
+
+def _header(file: BinaryIO) -> tuple[int, int, bytes]:
+    """Return rate, bytes of PCM and digest; the file is as long as they say."""
+    content = file.read(HEADER_BYTES)
+    size = os.fstat(file.fileno()).st_size
+    if len(content) < HEADER_BYTES:
+        raise BrokenEntry(f"it has {size} bytes, expected a header of {HEADER_BYTES}")
+    magic, version, rate, length, digest = _HEADER.unpack(content)
+    if (magic, version) != (_MAGIC, _VERSION):
+        raise BrokenEntry(f"it begins with {content[:6]!r}, expected {_MAGIC!r} and version {_VERSION}")
+    if size != HEADER_BYTES + length:
+        raise BrokenEntry(f"it has {size} bytes, expected {HEADER_BYTES + length}")
+    return rate, length, digest
+
+
+def _digest(name: str, rate: int, pcm: bytes) -> bytes:
+    digest = blake2b(struct.pack("<64sHIQ", name.encode(), _VERSION, rate, len(pcm)), digest_size=32)
+    digest.update(pcm)
+    return digest.digest()
+
+
+def _nanoseconds(at: float) -> tuple[int, int]:
+    nanoseconds = int(at * 1e9)
+    return nanoseconds, nanoseconds
