@@ -1,8 +1,10 @@
-"""Who computes next.
+"""Who computes next, and who is let in.
 
 A stream that has sent nothing is due at once; one that plays is due when its listener runs dry.
 The earliest of those moments goes first, one bounded step at a time, so that a newcomer starts
 while long answers are still being made and no listener runs dry as long as the machine keeps up.
+A stream that is far ahead of its listener leaves the machine to those that are not, and one that is
+very far ahead rests.
 
 Nothing here has a thread, a task or a clock: times are seconds of any monotonic clock, given as
 arguments, so a decision can be tested with invented ones.
@@ -13,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+
+from wyoming_tts.errors import Busy
 
 
 class StepState(Enum):
@@ -34,12 +38,27 @@ class StreamClock:
     audio_seconds: float = 0.0
     """Audio the listener has been given since `playing_since`."""
     state: StepState = StepState.IDLE
+    in_background: bool = False
+    """Nobody listens (warm-up): it goes after everyone who does."""
 
     def deadline(self) -> float:
         """Return when the listener runs dry, or when work came up if it is dry already."""
+        if self.in_background:
+            return float("inf")
         if self.playing_since is None:
             return self.work_since
         return max(self.work_since, self.playing_since + self.audio_seconds)
+
+    def work_arrived(self, now: float) -> None:
+        """Note that text came in after there was nothing left to render."""
+        self.work_since = now
+
+    def delivered(self, seconds: float, now: float) -> None:
+        """Note audio handed to the listener; a listener that ran dry starts anew."""
+        if self.playing_since is None or self.playing_since + self.audio_seconds < now:
+            self.playing_since = now
+            self.audio_seconds = 0.0
+        self.audio_seconds += seconds
 
 
 def earliest_deadline(waiting: Iterable[StreamClock]) -> StreamClock | None:
@@ -47,11 +66,32 @@ def earliest_deadline(waiting: Iterable[StreamClock]) -> StreamClock | None:
     return min(waiting, key=StreamClock.deadline, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Lookahead:
+    """How far ahead of its listener a stream may compute, in seconds of audio."""
+
+    shared: float = 8.0
+    """While another stream has less than this: two sentences, enough for a network's moods."""
+    alone: float = 30.0
+    """Ever: what was computed for a listener that leaves is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now."""
+
+    start: StreamClock | None = None
+    """The stream whose step is to be started."""
+    wake_at: float | None = None
+    """When to ask again although nothing happens; None if only an event can change the answer."""
+
+
 class Scheduler:
     """The streams that want to compute, and the slots there are for it."""
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, lookahead: Lookahead | None = None) -> None:
         self._slots = slots
+        self._lookahead = lookahead or Lookahead()
         self._waiting: dict[StreamClock, None] = {}  # in order of asking
         self._running: set[StreamClock] = set()
 
@@ -76,32 +116,121 @@ class Scheduler:
             stream.state = StepState.IDLE
             del self._waiting[stream]
 
-    def start_next(self) -> StreamClock | None:
-        """Give a free slot to the stream that is due first; None without slot or stream."""
+    def start_next(self, now: float) -> Decision:
+        """Give a free slot to the stream that is due first, if it may go on now."""
         if len(self._running) >= self._slots:
-            return None
+            return Decision()
         stream = earliest_deadline(self._waiting)
         if stream is None:
-            return None
+            return Decision()
+        resting_until = stream.deadline() - self._lookahead_now(now)
+        if resting_until > now and not stream.in_background:
+            return Decision(wake_at=resting_until)
         del self._waiting[stream]
         self._running.add(stream)
         stream.state = StepState.RUNNING
-        return stream
+        return Decision(start=stream)
 
     def step_done(self, stream: StreamClock) -> None:
         """Free the slot of a step that ended, however it ended."""
         self._running.discard(stream)
         stream.state = StepState.IDLE
 
-    @staticmethod
-    def work_arrived(stream: StreamClock, now: float) -> None:
-        """Note that text came in for a stream that had nothing left to render."""
-        stream.work_since = now
+    def lateness(self, now: float) -> float:
+        """Return for how long the most overdue stream has been waiting, in seconds; 0 if none is."""
+        stream = earliest_deadline(self._waiting)
+        return 0.0 if stream is None else max(0.0, now - stream.deadline())
 
-    @staticmethod
-    def delivered(stream: StreamClock, seconds: float, now: float) -> None:
-        """Note audio handed to the listener; a listener that ran dry starts anew."""
-        if stream.playing_since is None or stream.playing_since + stream.audio_seconds < now:
-            stream.playing_since = now
-            stream.audio_seconds = 0.0
-        stream.audio_seconds += seconds
+    def due(self, now: float) -> int:
+        """Count the streams that a newcomer would have to share the machine with."""
+        horizon = now + self._lookahead.shared
+        return sum(stream.deadline() < horizon for stream in (*self._waiting, *self._running))
+
+    def _lookahead_now(self, now: float) -> float:
+        # Only what runs counts: who waits is not due before the stream that is being judged.
+        needy = any(stream.deadline() < now + self._lookahead.shared for stream in self._running)
+        return self._lookahead.shared if needy else self._lookahead.alone
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionOptions:
+    """How many listeners are served at once."""
+
+    max_streams: int = 16
+    """Streams that are being spoken."""
+    max_queue: int = 32
+    """Streams that wait for one of those to end."""
+    max_wait: float = 10.0
+    """Seconds: who would wait longer for the first audio is told so at once."""
+
+
+class Admission:
+    """Who is let in, who waits at the door, and who is told to come again later."""
+
+    def __init__(self, options: AdmissionOptions, scheduler: Scheduler) -> None:
+        self._options = options
+        self._scheduler = scheduler
+        self._speaking: dict[StreamClock, float] = {}
+        self._queue: dict[StreamClock, None] = {}  # in order of arrival
+        self._stream_seconds = 0.0
+        self._first_audio_seconds = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Admission speaking={len(self._speaking)} queued={len(self._queue)}>"
+
+    def enter(self, stream: StreamClock, now: float) -> bool:
+        """Let the stream in, True, or have it wait at the door, False.
+
+        Raises:
+            Busy: the queue is full, or the first audio would take too long.
+        """
+        is_full = len(self._speaking) >= self._options.max_streams
+        if is_full and len(self._queue) >= self._options.max_queue:
+            raise Busy(
+                f"{len(self._speaking)} utterances are being spoken and {len(self._queue)} wait.",
+                hint="Try again later, or raise max_streams or max_queue.",
+            )
+        wait = self.predicted_wait(now)
+        if wait > self._options.max_wait:
+            raise Busy(
+                f"The first audio would take about {wait:.0f} s, over the limit of "
+                f"{self._options.max_wait:g} s.",
+                hint="Try again later, or raise max_wait.",
+            )
+        if not is_full and not self._queue:
+            self._speaking[stream] = now
+            return True
+        self._queue[stream] = None
+        return False
+
+    def next_in_line(self, now: float) -> StreamClock | None:
+        """Let the first of the queue in, if there is room; the one that has to be told."""
+        if not self._queue or len(self._speaking) >= self._options.max_streams:
+            return None
+        stream = next(iter(self._queue))
+        del self._queue[stream]
+        self._speaking[stream] = now
+        return stream
+
+    def leave(self, stream: StreamClock, now: float) -> None:
+        """Note that a stream ended, or went away from the queue."""
+        self._queue.pop(stream, None)
+        entered = self._speaking.pop(stream, None)
+        if entered is not None:
+            self._stream_seconds = _smoothed(self._stream_seconds, now - entered)
+
+    def first_audio(self, seconds: float) -> None:
+        """Note what a stream's first audio took in compute."""
+        self._first_audio_seconds = _smoothed(self._first_audio_seconds, seconds)
+
+    def predicted_wait(self, now: float) -> float:
+        """Estimate the seconds until the first audio of a stream that arrives now."""
+        turns = (self._scheduler.due(now) + 1) / self._scheduler.slots
+        wait = max(self._scheduler.lateness(now), turns * self._first_audio_seconds)
+        if len(self._speaking) < self._options.max_streams:
+            return wait
+        return wait + self._stream_seconds * (len(self._queue) + 1) / self._options.max_streams
+
+
+def _smoothed(before: float, new: float) -> float:
+    return new if before == 0.0 else 0.8 * before + 0.2 * new

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -35,10 +36,13 @@ class _Threads:
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(count)
         ]
+        self._closed = False
         for thread in self._threads:
             thread.start()
 
     async def run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise RuntimeError("The workers are closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put((work, future, loop))
@@ -49,6 +53,9 @@ class _Threads:
             raise
 
     async def close(self, patience: float) -> bool:
+        if self._closed:
+            return True
+        self._closed = True
         loop = asyncio.get_running_loop()
         ends = [loop.create_future() for _ in self._threads]
         for end in ends:
@@ -105,14 +112,27 @@ async def _settled(future: asyncio.Future[Any]) -> None:
 class Workers:
     """Runs steps on compute threads and blocking work on background threads."""
 
-    def __init__(self, scheduler: Scheduler, *, background_threads: int = 2) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        *,
+        background_threads: int = 2,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._scheduler = scheduler
+        self._clock = clock
+        self._alarm: asyncio.TimerHandle | None = None
         self._compute = _Threads("compute", scheduler.slots)
         self._background = _Threads("background", background_threads)
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
 
     def __repr__(self) -> str:
         return f"<Workers {self._scheduler}>"
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Who decides which step runs."""
+        return self._scheduler
 
     async def step(self, stream: StreamClock, work: Callable[[], T]) -> T:
         """Run `work` on a compute thread when it is the stream's turn.
@@ -132,6 +152,8 @@ class Workers:
 
     async def close(self, patience: float = 1.0) -> bool:
         """End the threads after their current job; False if one is still at it after `patience` seconds."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         ended = await asyncio.gather(self._compute.close(patience), self._background.close(patience))
         return all(ended)
 
@@ -155,10 +177,17 @@ class Workers:
             self._scheduler.withdraw(stream)
 
     def _start_waiting(self) -> None:
-        while (stream := self._scheduler.start_next()) is not None:
-            turn = self._turns.pop(stream)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        now = self._clock()
+        while (decision := self._scheduler.start_next(now)).start is not None:
+            turn = self._turns.pop(decision.start)
             if not turn.done():
                 turn.set_result(None)
+        if decision.wake_at is not None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(decision.wake_at - now, self._start_waiting)
 
 
 _END = object()

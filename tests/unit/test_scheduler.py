@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.scheduler import Scheduler, StepState, StreamClock, earliest_deadline
+from wyoming_tts.errors import Busy
+from wyoming_tts.scheduler import (
+    Admission,
+    AdmissionOptions,
+    Decision,
+    Lookahead,
+    Scheduler,
+    StepState,
+    StreamClock,
+    earliest_deadline,
+)
 
 
 def playing(since: float, seconds: float, *, work_since: float = 0.0) -> StreamClock:
@@ -32,26 +42,26 @@ def test_of_two_newcomers_the_earlier_goes_first() -> None:
 
 def test_a_stream_whose_text_came_late_is_due_when_the_text_came() -> None:
     late = playing(since=0.0, seconds=2.0)
-    Scheduler.work_arrived(late, now=50.0)
+    late.work_arrived(now=50.0)
     assert late.deadline() == 50.0
 
 
 def test_text_that_comes_early_leaves_the_deadline_where_the_audio_ends() -> None:
     stream = playing(since=0.0, seconds=8.0)
-    Scheduler.work_arrived(stream, now=3.0)
+    stream.work_arrived(now=3.0)
     assert stream.deadline() == 8.0
 
 
 def test_audio_after_a_gap_starts_the_playing_anew() -> None:
     stream = playing(since=0.0, seconds=2.0)
-    Scheduler.delivered(stream, 1.5, now=10.0)
+    stream.delivered(1.5, now=10.0)
     assert stream.deadline() == 11.5
 
 
 def test_audio_without_a_gap_adds_up() -> None:
     stream = StreamClock(work_since=0.0)
     for now in (1.0, 1.2, 1.4):
-        Scheduler.delivered(stream, 2.0, now)
+        stream.delivered(2.0, now)
     assert stream.deadline() == 7.0
 
 
@@ -60,9 +70,9 @@ def test_no_more_steps_run_than_there_are_slots() -> None:
     streams = [StreamClock(work_since=float(number)) for number in range(4)]
     for stream in streams:
         scheduler.ask(stream)
-    assert [scheduler.start_next(), scheduler.start_next(), scheduler.start_next()] == [*streams[:2], None]
+    assert [scheduler.start_next(9).start for _ in range(3)] == [*streams[:2], None]
     scheduler.step_done(streams[0])
-    assert scheduler.start_next() is streams[2]
+    assert scheduler.start_next(9).start is streams[2]
 
 
 def test_a_withdrawn_stream_is_never_chosen() -> None:
@@ -72,7 +82,7 @@ def test_a_withdrawn_stream_is_never_chosen() -> None:
     scheduler.ask(here)
     scheduler.withdraw(gone)
     assert gone.state is StepState.IDLE
-    assert scheduler.start_next() is here
+    assert scheduler.start_next(9).start is here
 
 
 def test_asking_twice_is_a_programming_error() -> None:
@@ -89,7 +99,7 @@ def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[flo
     for arrival in arrivals:
         scheduler.ask(StreamClock(work_since=arrival))
     served = []
-    while (stream := scheduler.start_next()) is not None:
+    while (stream := scheduler.start_next(100).start) is not None:
         served.append(stream.work_since)
         scheduler.step_done(stream)
     assert served == sorted(arrivals)
@@ -99,5 +109,122 @@ def test_its_repr_tells_the_load() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(3):
         scheduler.ask(StreamClock(work_since=float(number)))
-    scheduler.start_next()
+    scheduler.start_next(9)
     assert repr(scheduler) == "<Scheduler slots=1 running=1 waiting=2>"
+
+
+def started(scheduler: Scheduler, *streams: StreamClock, now: float) -> list[StreamClock]:
+    for stream in streams:
+        scheduler.ask(stream)
+    chosen = []
+    while (chosen_one := scheduler.start_next(now).start) is not None:
+        chosen.append(chosen_one)
+    return chosen
+
+
+def test_alone_a_stream_may_get_far_ahead_but_not_without_end() -> None:
+    scheduler = Scheduler(slots=1, lookahead=Lookahead(shared=8, alone=30))
+    stream = playing(since=0.0, seconds=29.0)
+    assert started(scheduler, stream, now=0.0) == [stream]
+    scheduler.step_done(stream)
+    stream.audio_seconds = 31.0
+    scheduler.ask(stream)
+    assert scheduler.start_next(0.0) == Decision(wake_at=1.0)
+    assert scheduler.start_next(1.0).start is stream
+
+
+def test_a_stream_that_is_ahead_leaves_the_machine_to_one_that_is_not() -> None:
+    scheduler = Scheduler(slots=2, lookahead=Lookahead(shared=8, alone=30))
+    needy, ahead = playing(since=0.0, seconds=2.0), playing(since=0.0, seconds=20.0)
+    assert started(scheduler, ahead, needy, now=0.0) == [needy]
+    scheduler.step_done(needy)
+    assert scheduler.start_next(0.0).start is ahead
+
+
+def test_streams_that_are_all_ahead_use_every_slot() -> None:
+    scheduler = Scheduler(slots=2, lookahead=Lookahead(shared=8, alone=30))
+    one, other = playing(since=0.0, seconds=10.0), playing(since=0.0, seconds=20.0)
+    assert started(scheduler, one, other, now=0.0) == [one, other]
+
+
+def test_work_that_nobody_listens_to_goes_last() -> None:
+    scheduler = Scheduler(slots=1)
+    warm_up, listener = StreamClock(work_since=0.0, in_background=True), playing(since=0.0, seconds=29.0)
+    assert started(scheduler, warm_up, listener, now=0.0) == [listener]
+    scheduler.step_done(listener)
+    assert scheduler.start_next(0.0).start is warm_up
+
+
+def test_lateness_is_that_of_the_most_overdue_listener() -> None:
+    scheduler = Scheduler(slots=1)
+    for stream in (StreamClock(work_since=3.0), StreamClock(work_since=1.0)):
+        scheduler.ask(stream)
+    assert scheduler.lateness(now=5.0) == 4.0
+    assert scheduler.lateness(now=0.0) == 0.0
+
+
+def an_admission(**limits: float) -> tuple[Admission, Scheduler]:
+    scheduler = Scheduler(slots=1)
+    return Admission(AdmissionOptions(**limits), scheduler), scheduler  # type: ignore[arg-type]
+
+
+def test_streams_are_let_in_up_to_the_limit_then_queue_in_order_then_are_refused() -> None:
+    admission, _ = an_admission(max_streams=2, max_queue=2)
+    streams = [StreamClock(work_since=0.0) for _ in range(5)]
+    assert [admission.enter(stream, 0.0) for stream in streams[:4]] == [True, True, False, False]
+    with pytest.raises(Busy, match="2 utterances are being spoken and 2 wait"):
+        admission.enter(streams[4], 0.0)
+    admission.leave(streams[1], 1.0)
+    assert admission.next_in_line(1.0) is streams[2]
+    assert admission.next_in_line(1.0) is None
+
+
+def test_a_stream_that_leaves_the_queue_is_not_called_in() -> None:
+    admission, _ = an_admission(max_streams=1)
+    inside, gone, waiting = (StreamClock(work_since=0.0) for _ in range(3))
+    for stream in (inside, gone, waiting):
+        admission.enter(stream, 0.0)
+    admission.leave(gone, 0.5)
+    admission.leave(inside, 1.0)
+    assert admission.next_in_line(1.0) is waiting
+
+
+def test_a_newcomer_does_not_overtake_the_queue() -> None:
+    admission, _ = an_admission(max_streams=1)
+    inside, first, second = (StreamClock(work_since=0.0) for _ in range(3))
+    admission.enter(inside, 0.0)
+    admission.enter(first, 0.0)
+    admission.leave(inside, 1.0)
+    assert not admission.enter(second, 1.0)
+
+
+def test_who_would_wait_too_long_by_the_streams_before_is_refused() -> None:
+    admission, scheduler = an_admission(max_streams=100, max_wait=2.0)
+    admission.first_audio(0.5)
+    for _ in range(3):
+        stream = StreamClock(work_since=0.0)
+        assert admission.enter(stream, 0.0)
+        scheduler.ask(stream)
+    assert admission.predicted_wait(0.0) == pytest.approx(2.0)
+    late = StreamClock(work_since=0.0)
+    assert admission.enter(late, 0.0)
+    scheduler.ask(late)
+    with pytest.raises(Busy, match="about 2 s"):
+        admission.enter(StreamClock(work_since=0.0), 0.0)
+
+
+def test_a_machine_that_cannot_keep_up_refuses_new_work() -> None:
+    admission, scheduler = an_admission(max_wait=5.0)
+    scheduler.ask(playing(since=0.0, seconds=1.0))
+    with pytest.raises(Busy):
+        admission.enter(StreamClock(work_since=7.0), 7.0)
+
+
+def test_the_wait_in_the_queue_is_told_by_how_long_streams_took() -> None:
+    admission, _ = an_admission(max_streams=2, max_wait=100.0)
+    first = StreamClock(work_since=0.0)
+    admission.enter(first, 0.0)
+    admission.leave(first, 30.0)
+    for _ in range(2):
+        admission.enter(StreamClock(work_since=30.0), 30.0)
+    assert admission.predicted_wait(30.0) == pytest.approx(15.0)
