@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,15 +24,17 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.cache import SegmentCache
 from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.scheduler import Scheduler
+from wyoming_tts.scheduler import Admission, AdmissionOptions, Lookahead, Scheduler
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.telemetry import log_record
+from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.discovery import Announcement
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
@@ -47,6 +50,7 @@ from wyoming_tts.workers import Workers
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
+MEGABYTE = 1_000_000
 _DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
 _STEP_PATIENCE = 0.5
@@ -71,6 +75,8 @@ class Parts:
     known: KnownVoices
     library: VoiceLibrary
     loaded: LoadedVoices
+    admission: Admission
+    cache: SegmentCache
     synthesizer: Synthesizer
 
     async def look_for_voices(self) -> None:
@@ -100,10 +106,24 @@ class KnownVoices:
         return voice.name if voice else None
 
 
+def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
+    """Start the threads; whoever does closes them, after all that uses them."""
+    return Workers(Scheduler(slots=_compute_threads(settings), lookahead=lookahead))
+
+
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[Parts]:
-    """Make the parts; their models are freed at the end. Closing the workers is the caller's."""
-    workers = Workers(Scheduler(slots=_compute_threads(settings)))
+async def working(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
+    """Threads for the length of a block."""
+    workers = make_workers(settings, lookahead)
+    try:
+        yield workers
+    finally:
+        await workers.close()
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts]:
+    """Make the parts; their models are freed at the end."""
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     engines = await workers.run_blocking(lambda: make_engines(_engine_options(settings)))
     if settings.engine not in {"auto", *engines}:
@@ -117,18 +137,33 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         embedded_engine=EMBEDDED_ENGINE,
         alias=known.canonical_name,
     )
-    loaded = LoadedVoices(engines, run_blocking=workers.run_blocking, capacity=settings.max_loaded_voices)
+    loaded = LoadedVoices(
+        engines,
+        run_blocking=workers.run_blocking,
+        capacity=settings.max_loaded_voices,
+        memory_bytes=settings.max_model_memory * MEGABYTE or None,
+    )
+    cache = SegmentCache(
+        memory_bytes=settings.cache_memory * MEGABYTE,
+        directory=settings.cache_dir,
+        disk_bytes=settings.cache_disk * MEGABYTE,
+        run_blocking=workers.run_blocking,
+    )
+    admission = Admission(_admission_options(settings), workers.scheduler)
     synthesizer = Synthesizer(
         library=library,
         loaded=loaded,
         workers=workers,
+        admission=admission,
+        cache=cache,
         options=_synthesis_options(settings),
         on_record=log_record,
     )
-    parts = Parts(settings, workers, engines, known, library, loaded, synthesizer)
+    parts = Parts(settings, workers, engines, known, library, loaded, admission, cache, synthesizer)
     await parts.look_for_voices()
     try:
-        yield parts
+        async with cache:
+            yield parts
     finally:
         loaded.close()
 
@@ -157,7 +192,8 @@ async def serve(settings: Settings) -> bool:
         CannotListen: the address is taken, or not ours.
     """
     stop = _stop_signals()
-    async with assembled(settings) as parts:
+    workers = make_workers(settings)
+    async with assembled(settings, workers) as parts:
         server = WyomingServer(
             parts.synthesizer,
             describe=_Description(parts.library, supports_streaming=settings.streaming),
@@ -172,7 +208,7 @@ async def serve(settings: Settings) -> bool:
                 _announce(settings, server, parts.workers),
                 _prepare(parts),
             )
-    return await parts.workers.close(_STEP_PATIENCE)
+    return await workers.close(_STEP_PATIENCE)
 
 
 async def say(
@@ -190,9 +226,11 @@ async def say(
     """
     measure = Measure()
     utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
-    async with assembled(settings) as parts:
+    # Nobody plays in time here: a file is to be written as fast as it can be.
+    without_rest = Lookahead(alone=math.inf)
+    async with working(settings, without_rest) as workers, assembled(settings, workers) as parts:
+        _check_say(parts, voice)
         try:
-            _check_say(parts, voice)
             async with parts.synthesizer.speak(utterance) as stream:
                 measure.text_given()
                 await on_audio(stream.format, b"")
@@ -202,8 +240,6 @@ async def say(
                     await on_audio(chunk.format, chunk.pcm)
         except ListenerGone:
             return measure.report(complete=False)
-        finally:
-            await parts.workers.close()
     return measure.report()
 
 
@@ -220,8 +256,7 @@ def _check_say(parts: Parts, voice: VoiceRequest) -> None:
 
 async def installed_voices(settings: Settings) -> tuple[Voice, ...]:
     """Return what can be spoken with, sorted by name."""
-    async with assembled(settings) as parts:
-        await parts.workers.close()
+    async with working(settings) as workers, assembled(settings, workers) as parts:
         return parts.library.voices
 
 
@@ -242,10 +277,15 @@ def _installed(engines: Iterable[Engine]) -> list[Voice]:
     voices: list[Voice] = []
     for engine in engines:
         try:
-            voices += engine.installed()
+            voices += [replace(voice, fingerprint=_fingerprint(voice)) for voice in engine.installed()]
         except Exception:
             _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
     return voices
+
+
+def _fingerprint(voice: Voice) -> str:
+    facts = [path.stat() for path in voice.files]
+    return ",".join(f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts)
 
 
 async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
@@ -355,6 +395,14 @@ async def _fetch_default(parts: Parts, downloads: Downloads) -> None:
     await _warm_up(parts)
 
 
+async def _prepare_phrases(parts: Parts) -> None:
+    for phrase in parts.settings.prepare:
+        try:
+            await parts.synthesizer.prepare(phrase)
+        except SpeechError as error:
+            _LOGGER.warning("The phrase %r could not be prepared. %s", phrase, error)
+
+
 async def _warm_up(parts: Parts) -> None:
     started = time.perf_counter()
     try:
@@ -363,6 +411,7 @@ async def _warm_up(parts: Parts) -> None:
         _LOGGER.warning("No voice is ready. %s", error)
     else:
         _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
+        await _prepare_phrases(parts)
 
 
 def _with_voice_by_name(settings: Settings) -> Settings:
@@ -380,6 +429,15 @@ def _with_voice_by_name(settings: Settings) -> Settings:
 def _compute_threads(settings: Settings) -> int:
     # Two streams interleave on every machine; more only where cores are left for it.
     return settings.compute_threads or max(2, (os.cpu_count() or 1) // 2)
+
+
+def _admission_options(settings: Settings) -> AdmissionOptions:
+    streams = settings.max_streams or max(16, 8 * (os.cpu_count() or 1))
+    return AdmissionOptions(
+        max_streams=streams,
+        max_queue=2 * streams if settings.max_queue is None else settings.max_queue,
+        max_wait=settings.max_wait,
+    )
 
 
 def _engine_options(settings: Settings) -> EngineOptions:
@@ -407,8 +465,14 @@ def _synthesis_options(settings: Settings) -> SynthesisOptions:
             sentence_silence=settings.sentence_silence,
             max_segment_chars=settings.max_segment_chars,
             max_text_chars=settings.max_text_chars,
+            first_segment=FirstSegmentOptions(
+                boundaries=settings.first_segment_boundaries, min_words=settings.first_segment_min_words
+            ),
         ),
+        first_segment_max_words=settings.first_segment_max_words,
+        flush_idle=settings.flush_idle_ms / 1000 or None,
         loudness=settings.loudness,
+        renderer=__version__,
     )
 
 

@@ -96,6 +96,8 @@ class Voice:
     version: str | None = None
     files: tuple[Path, ...] = ()
     """What the engine reads to load it, the model file first; empty for built-in voices."""
+    fingerprint: str = ""
+    """Tells one content of the files from the next; filled in where voices are listed."""
 
 
 @dataclass(frozen=True, slots=True)

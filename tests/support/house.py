@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.support.tones import LETTERS, VOICES
-from wyoming_tts.app import Parts, assembled
+from wyoming_tts.app import Parts, assembled, make_workers
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import AudioChunk
 
@@ -33,11 +33,11 @@ def settings_for_tests(**changes: Any) -> Settings:
 @asynccontextmanager
 async def house(**changes: Any) -> AsyncIterator[Parts]:
     """The parts of a server without its doors; its threads end with the block."""
-    async with assembled(settings_for_tests(**changes)) as parts:
-        try:
-            yield parts
-        finally:
-            assert await parts.workers.close()
+    settings = settings_for_tests(**changes)
+    workers = make_workers(settings)
+    async with assembled(settings, workers) as parts:
+        yield parts
+    assert await workers.close()
 
 
 def joined(chunks: list[AudioChunk]) -> npt.NDArray[np.int16]:

@@ -14,7 +14,7 @@ from wyoming_tts import audio
 from wyoming_tts.app import Parts
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.engines.piper import LoadedPiper
-from wyoming_tts.errors import EngineFailed, TooLong, UnknownVoice
+from wyoming_tts.errors import Busy, EngineFailed, TooLong, UnknownVoice
 from wyoming_tts.speech import (
     AudioChunk,
     Outcome,
@@ -41,6 +41,8 @@ def with_records(parts: Parts, records: list[UtteranceRecord]) -> Synthesizer:
         library=parts.library,
         loaded=parts.loaded,
         workers=parts.workers,
+        admission=parts.admission,
+        cache=parts.cache,
         options=SynthesisOptions(prosody=Prosody(noise_scale=0, noise_w_scale=0)),
         on_record=records.append,
     )
@@ -208,3 +210,78 @@ async def test_warming_up_loads_and_measures_the_default_voice(parts: Parts) -> 
     spec = await parts.synthesizer.warm_up()
     assert spec.voice.name == LETTERS.name
     assert len(parts.loaded.models) == 1
+
+
+async def test_who_comes_beyond_the_limit_waits_at_the_door_and_is_served_in_order() -> None:
+    async with house(max_streams=1, max_queue=5, max_wait=600) as parts:
+        texts = [f"Number {number}." for number in range(4)]
+        heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
+    assert [LETTERS.said(joined(chunks)) for chunks in heard] == [[text] for text in texts]
+
+
+async def test_who_comes_beyond_the_queue_is_told_busy_and_the_others_are_served() -> None:
+    async with house(max_streams=1, max_queue=1, max_wait=600) as parts:
+        listeners = [spoken(parts.synthesizer, Utterance.of(f"Number {number}.")) for number in range(4)]
+        heard = await asyncio.gather(*listeners, return_exceptions=True)
+    assert [type(each) for each in heard] == [list, list, Busy, Busy]
+
+
+async def test_a_listener_that_leaves_the_queue_makes_room() -> None:
+    async with house(max_streams=1, max_queue=1, max_wait=600) as parts:
+        feed = TextFeed()
+        async with parts.synthesizer.speak(Utterance(feed)):
+            waiting = asyncio.create_task(spoken(parts.synthesizer, Utterance.of("Number one.")))
+            await asyncio.sleep(0)
+            assert "queued=1" in repr(parts.admission)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert "queued=0" in repr(parts.admission)
+        assert repr(parts.admission) == "<Admission speaking=0 queued=0>"
+
+
+async def test_a_long_first_sentence_is_heard_from_its_first_clause_on(parts: Parts) -> None:
+    feed = TextFeed()
+    async with parts.synthesizer.speak(Utterance(feed)) as stream:
+        await feed.put("The door is open, and the w")
+        first = await anext(stream)
+        assert LETTERS.said(joined([first])) == ["The door is open,"]
+        feed.close()
+        rest = [chunk async for chunk in stream]
+    assert LETTERS.said(joined([first, *rest])) == ["The door is open,", "and the w"]
+
+
+async def test_text_that_stops_coming_is_spoken_after_the_pause_that_was_set() -> None:
+    async with house(flush_idle_ms=10) as parts:
+        feed = TextFeed()
+        async with parts.synthesizer.speak(Utterance(feed)) as stream:
+            await feed.put("It is open now ")
+            heard = [await anext(stream)]  # although neither sentence nor text is at its end
+            feed.close()
+            heard += [chunk async for chunk in stream]
+    assert "".join(LETTERS.said(joined(heard))) == "It is open now"
+
+
+async def test_what_was_spoken_before_comes_from_the_cache_sample_for_sample(parts: Parts) -> None:
+    first = joined(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+    parts.loaded.close()
+    again = joined(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+    assert np.array_equal(first, again)
+    assert parts.loaded.models == ()  # nothing was loaded for it
+    assert parts.cache.statistics().memory_hits == 1
+
+
+async def test_a_segment_that_was_left_early_is_not_taken_for_whole(parts: Parts) -> None:
+    text = "The first sentence. " * 3
+    async with parts.synthesizer.speak(Utterance.of(text)) as stream:
+        await anext(stream)
+    whole = joined(await spoken(parts.synthesizer, Utterance.of(text)))
+    assert LETTERS.said(whole) == ["The first sentence."] * 3
+
+
+async def test_prepared_phrases_are_spoken_from_the_cache() -> None:
+    async with house() as parts:
+        await parts.synthesizer.prepare("Dinner is ready.")
+        parts.loaded.close()
+        chunks = await spoken(parts.synthesizer, Utterance.of("Dinner is ready."))
+        assert parts.loaded.models == ()
+    assert LETTERS.said(joined(chunks)) == ["Dinner is ready."]

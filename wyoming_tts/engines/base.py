@@ -72,6 +72,14 @@ class Engine(Protocol):
         """Short and stable: `piper`."""
         ...
 
+    @property
+    def first_segment_max_words(self) -> int:
+        """Words after which a first sentence without a boundary is better cut; 0 if it never is.
+
+        For an engine whose first audio waits for the whole segment.
+        """
+        ...
+
     def installed(self) -> Sequence[Voice]:
         """The voices that can be spoken with now. Reads files: called on a worker.
 

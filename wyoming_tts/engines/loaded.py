@@ -26,15 +26,32 @@ class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     loaded: LoadedVoice | None = None
     leases: int = 0
+    file_bytes: int = 0
 
 
 class LoadedVoices:
-    """Models by identity (`Voice.model`), at most `capacity` of them beside those in use."""
+    """Models by identity (`Voice.model`), within two bounds that only models in use may exceed."""
 
-    def __init__(self, engines: Mapping[str, Engine], *, run_blocking: RunBlocking, capacity: int) -> None:
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        *,
+        run_blocking: RunBlocking,
+        capacity: int,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Make it empty.
+
+        Args:
+            engines: By name, as voices name them.
+            run_blocking: Loads models away from the event loop.
+            capacity: How many models are kept.
+            memory_bytes: How much they may take, by the size of their files; None is no bound.
+        """
         self._engines = engines
         self._run_blocking = run_blocking
         self._capacity = capacity
+        self._memory_bytes = memory_bytes
         self._entries: dict[str, _Entry] = {}  # the most recently used last
 
     def __repr__(self) -> str:
@@ -44,6 +61,11 @@ class LoadedVoices:
     def models(self) -> tuple[str, ...]:
         """What is in memory, the least recently used first."""
         return tuple(model for model, entry in self._entries.items() if entry.loaded is not None)
+
+    def first_segment_max_words(self, voice: Voice) -> int:
+        """Return what the voice's engine wishes for (`Engine.first_segment_max_words`)."""
+        engine = self._engines.get(voice.engine)
+        return engine.first_segment_max_words if engine else 0
 
     @asynccontextmanager
     async def lease(self, voice: Voice) -> AsyncIterator[LoadedVoice]:
@@ -84,6 +106,7 @@ class LoadedVoices:
             )
         started = time.perf_counter()
         entry.loaded = engine.load(voice)
+        entry.file_bytes = sum(path.stat().st_size for path in voice.files)
         _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, time.perf_counter() - started)
 
     def _free_beyond_capacity(self) -> None:
@@ -91,6 +114,12 @@ class LoadedVoices:
             entry = self._entries[model]
             if entry.loaded is None:
                 del self._entries[model]  # its load failed
-            elif len(self.models) > self._capacity:
+            elif self._is_over():
                 del self._entries[model]
                 entry.loaded.close()
+
+    def _is_over(self) -> bool:
+        if len(self.models) > self._capacity:
+            return True
+        held = sum(entry.file_bytes for entry in self._entries.values())
+        return self._memory_bytes is not None and held > self._memory_bytes

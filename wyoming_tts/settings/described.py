@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +32,7 @@ _SET_BY = MappingProxyType({"zeroconf_name": "zeroconf"})
 
 
 _SWITCH, _PATH = "true or false", "a path"
+_PATHS = "one or more paths"
 _OBVIOUS = frozenset([_SWITCH, _PATH])
 """What need not be said of a setting whose flag and default show it."""
 
@@ -56,6 +58,8 @@ class SettingInfo:
     is_switch: bool
     is_number: bool
     is_list: bool
+    separator: str
+    """Between the values of a list in the environment."""
 
     @property
     def meaning(self) -> str:
@@ -125,7 +129,7 @@ def _add_flag(section: Any, info: SettingInfo) -> None:
 def _placeholder(info: SettingInfo) -> str:
     if info.is_number:
         return "SECONDS" if info.unit == "seconds" else "N"
-    return "PATH" if info.is_list or info.expects == _PATH else "TEXT"
+    return "PATH" if info.expects in {_PATH, _PATHS} else "TEXT"
 
 
 def _described(name: str, field: FieldInfo) -> SettingInfo:
@@ -148,6 +152,7 @@ def _described(name: str, field: FieldInfo) -> SettingInfo:
         is_switch=field.annotation is bool,
         is_number=_holds(field.annotation, int) or _holds(field.annotation, float),
         is_list=_holds(field.annotation, tuple),
+        separator=os.pathsep if _holds(field.annotation, Path) else "\n",
     )
 
 

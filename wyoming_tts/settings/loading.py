@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ DEFAULT = "default"
 
 _SWITCH_WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"])
 _SHOWN_CHARACTERS = 80
+_MAY_BE_EMPTY = frozenset(["auto_punctuation", "first_segment_boundaries"])
+"""Whose flags mean "none of them" by an empty string."""
 _SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)")
 """Kubernetes and Docker describe a service named `wyoming-tts` in such variables, and put a URI into one
 that is named like our port's; the server must start beside them."""
@@ -89,7 +90,7 @@ def _from_flags(flags: Mapping[str, object]) -> _Layer:
     layer: _Layer = {}
     for info in SETTINGS:
         value = flags.get(info.name)
-        if info.name != "auto_punctuation":  # whose empty string means: add none
+        if info.name not in _MAY_BE_EMPTY:
             value = _cleaned(value)
         if value is not None:
             flag = info.flags[-1] if value is False else info.flags[0]
@@ -102,7 +103,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Layer:
     for info in SETTINGS:
         variable = next((name for name in info.variables if not _is_blank(environ.get(name))), "")
         text = environ.get(variable)
-        value = _cleaned(text.split(os.pathsep) if text and info.is_list else text)
+        value = _cleaned(text.split(info.separator) if text and info.is_list else text)
         if value is not None:
             layer[info.name] = _Given(value, f"environment {variable}")
     return layer

@@ -91,9 +91,15 @@ AnyPath = Annotated[Path, AfterValidator(_in_home)]
 Paths = Annotated[
     tuple[AnyPath, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 ]
+Phrases = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
 Whole = Annotated[int, BeforeValidator(_not_a_switch)]
 Number = Annotated[float, BeforeValidator(_not_a_switch)]
 Name = Annotated[str, Field(min_length=1)]
+
+_CUT_MARKS = ",.;:?!—…，、。．；：？！､｡،؛؟۔"
+"""Where a clause ends, in Latin, East Asian and Arabic writing."""
 
 
 def _setting(
@@ -253,6 +259,33 @@ class Settings(BaseSettings):
         expects="punctuation characters, or none",
         pattern=r"^(\W*|none)$",
     )
+    first_segment_boundaries: Annotated[str, AfterValidator(_punctuation)] = _setting(
+        Group.SPEECH,
+        _CUT_MARKS,
+        "Where a long first sentence may be cut, so that the first audio comes sooner; `none` cuts nowhere.",
+        expects="punctuation characters, or none",
+        pattern=r"^([^\w\s]*|none)$",
+    )
+    first_segment_min_words: Whole = _setting(
+        Group.SPEECH, 3, "Words a cut first sentence has at least.", unit="words", ge=1, le=100
+    )
+    first_segment_max_words: Whole | None = _setting(
+        Group.SPEECH,
+        None,
+        "Words after which a first sentence without a boundary is cut between words; 0 cuts at none.",
+        unit="words",
+        shown="the engine's: 8 for Kokoro, 0 for Piper",
+        ge=0,
+        le=100,
+    )
+    flush_idle_ms: Whole = _setting(
+        Group.SPEECH,
+        0,
+        "Speak what is there when no text has come for so long; 0 waits for the sentence's end.",
+        unit="milliseconds",
+        ge=0,
+        le=60_000,
+    )
     streaming: bool = _setting(
         Group.SPEECH, True, "Offer clients to send text piece by piece and hear it while it still arrives."
     )
@@ -285,6 +318,29 @@ class Settings(BaseSettings):
     max_text_chars: Whole = _setting(
         Group.LIMITS, 100_000, "Longest text of one request.", unit="characters", ge=100, le=10_000_000
     )
+    max_streams: Whole = _setting(
+        Group.LIMITS,
+        0,
+        "Utterances spoken at the same time; 0 takes 8 for each core, 16 at least.",
+        ge=0,
+        le=1000,
+    )
+    max_queue: Whole | None = _setting(
+        Group.LIMITS,
+        None,
+        "Utterances that wait for one of those to end; one more is told that the server is busy.",
+        shown="twice max_streams",
+        ge=0,
+        le=10_000,
+    )
+    max_wait: Number = _setting(
+        Group.LIMITS,
+        10.0,
+        "An utterance whose first audio is expected to take longer is told at once that the server is busy.",
+        unit="seconds",
+        ge=0.1,
+        le=600.0,
+    )
     max_connections: Whole = _setting(Group.LIMITS, 128, "Most open connections.", ge=1, le=10_000)
     max_connections_per_peer: Whole = _setting(
         Group.LIMITS, 32, "Most open connections from one address.", ge=1, le=10_000
@@ -314,12 +370,42 @@ class Settings(BaseSettings):
         le=30.0,
     )
 
+    cache_memory: Whole = _setting(
+        Group.COMPUTING,
+        64,
+        "Memory for segments that were spoken before; 0 is off.",
+        unit="MB",
+        ge=0,
+        le=65_536,
+    )
+    cache_dir: AnyPath | None = _setting(
+        Group.COMPUTING, None, "Directory that keeps spoken segments over a restart.", shown="none"
+    )
+    cache_disk: Whole = _setting(
+        Group.COMPUTING, 512, "Most that `cache_dir` may hold.", unit="MB", ge=1, le=1_048_576
+    )
+    prepare: Phrases = _setting(
+        Group.COMPUTING,
+        (),
+        "Phrases spoken into the cache at the start; several flags, a list in the file, or lines "
+        "in the environment.",
+        shown="none",
+        expects="texts",
+    )
     use_cuda: bool = _setting(
         Group.COMPUTING,
         False,
         "Compute on an NVIDIA GPU where onnxruntime-gpu is installed, else on the CPU.",
     )
     max_loaded_voices: Whole = _setting(Group.COMPUTING, 4, "Most models kept in memory.", ge=1, le=64)
+    max_model_memory: Whole = _setting(
+        Group.COMPUTING,
+        0,
+        "Most memory for models, by the size of their files; 0 is no limit.",
+        unit="MB",
+        ge=0,
+        le=1_048_576,
+    )
     compute_threads: Whole = _setting(
         Group.COMPUTING, 0, "Segments rendered at the same time; 0 chooses by the machine.", ge=0, le=256
     )

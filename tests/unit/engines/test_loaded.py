@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -15,7 +16,7 @@ from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, Vo
 T = TypeVar("T")
 
 
-def a_voice(name: str, *, engine: str = "fake") -> Voice:
+def a_voice(name: str, *, engine: str = "fake", files: tuple[Path, ...] = ()) -> Voice:
     return Voice(
         name=name,
         engine=engine,
@@ -24,6 +25,7 @@ def a_voice(name: str, *, engine: str = "fake") -> Voice:
         sample_rate=16_000,
         model=name,
         attribution=Attribution("nobody", ""),
+        files=files,
     )
 
 
@@ -44,6 +46,7 @@ class FakeLoaded:
 
 class FakeEngine:
     name = "fake"
+    first_segment_max_words = 0
 
     def __init__(self) -> None:
         self.made: list[FakeLoaded] = []
@@ -95,6 +98,17 @@ async def test_the_least_recently_used_model_is_freed_first(loaded: LoadedVoices
     for name in ("a", "b", "a", "c"):
         await lend(loaded, name)
     assert loaded.models == ("a", "c")
+
+
+async def test_models_over_the_memory_bound_are_freed_although_there_is_room_for_more(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    loaded = LoadedVoices({"fake": engine}, run_blocking=on_a_thread, capacity=9, memory_bytes=250)
+    (tmp_path / "file").write_bytes(bytes(100))
+    for name in ("a", "b", "c"):
+        async with loaded.lease(a_voice(name, files=(tmp_path / "file",))):
+            pass
+    assert loaded.models == ("b", "c")
 
 
 async def test_a_model_in_use_is_never_freed(loaded: LoadedVoices, engine: FakeEngine) -> None:
