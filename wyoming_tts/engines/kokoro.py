@@ -1,7 +1,7 @@
 """Kokoro voices: one model, and a pack of styles that are its voices.
 
-kokoro_onnx knows the model's dialects, its vocabulary and where to cut long input; this runs it a
-batch at a time. The phonemizer is used directly: kokoro_onnx has it keep the marks by which
+kokoro_onnx knows the model's dialects, its vocabulary and where the pauses within a batch are; this
+runs it a batch at a time. The phonemizer is used directly: kokoro_onnx has it keep the marks by which
 espeak-ng shows a change of language, and the model would read those out ("(en)" as speech).
 """
 
@@ -10,34 +10,35 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import unicodedata
 import zipfile
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.kokoro_batches import STOPS, batches, last_mark
+from wyoming_tts.engines.kokoro_joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, pause_after
 from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
 
-SAMPLE_RATE = 24000
-"""Hz; every Kokoro model speaks at this rate."""
 SLOWEST = 0.5
 FASTEST = 2.0
 """The speeds the model was made for; others are brought to the nearest."""
 
 _ATTRIBUTION = Attribution("hexgrad/Kokoro-82M", "https://huggingface.co/hexgrad/Kokoro-82M")
 
-# Seconds of silence at a join. Inside a batch a clause mark gets the same; a full stop there is no
-# end of a sentence (segments are), most often it is an abbreviation.
-_SENTENCE_PAUSE = 0.25
-_CLAUSE_PAUSE = 0.1
+TYPICAL_SENTENCE = 70
+"""Phonemes of a sentence of 12 words, where only its beginning is known.
+
+A style has a row for each number of phonemes, made from utterances of that length; those for very
+short ones are hasty and flat. The beginning of a sentence is no short utterance, and is to sound
+like what follows."""
 
 _VOICE_NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
 _GENDERS = {"f": "female", "m": "male"}
@@ -68,10 +69,25 @@ _LANGUAGES = {
 }
 
 
+# Of Chinese, Japanese and Hindi, the languages of Kokoro that do not write with Latin marks.
+_LATIN_MARKS = str.maketrans(
+    {
+        **dict.fromkeys("，、､", ", "),
+        **dict.fromkeys("。｡।॥", ". "),
+        "；": "; ",
+        "：": ": ",
+        "！": "! ",
+        "？": "? ",
+    }
+)
+_SPACED_HYPHEN = re.compile(r"(?<=\s)[-–](?=\s)")
+
+
 class KokoroEngine:
     """Finds and loads a Kokoro model and its voice pack."""
 
     name = "kokoro"
+    first_segment_max_words = 8
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
@@ -154,9 +170,10 @@ class LoadedKokoro:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Phonemize in the first step, then speak a batch of at most 510 phonemes a step.
+        """Phonemize in the first step, then speak a batch of at most 130 phonemes a step.
 
-        The pace is `prosody.speed / prosody.length_scale`, within SLOWEST and FASTEST.
+        The pace is `prosody.speed / prosody.length_scale`, within SLOWEST and FASTEST. What ends
+        with a mark is followed by its pause.
 
         Raises:
             Unsupported: the segment is SSML.
@@ -166,10 +183,12 @@ class LoadedKokoro:
         """
         style = self._style(spec)
         speed = self._speed(prosody)
-        batches = self._batches(plain_text(segment, engine="Kokoro"), spec.voice.name)
+        phonemes = self._phonemes(segment, spec.voice.name)
+        row = min(self._sentence_phonemes(segment, phonemes, spec.voice.name), len(style))
+        cut = batches(phonemes)
         yield NO_SAMPLES
-        for position, batch in enumerate(batches, start=1):
-            yield self._speak(batch, style, speed, last=position == len(batches))
+        for batch in cut:
+            yield self._speak(batch, style[row - 1 : row], speed)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all voices
         """Five numbers: espeak-ng reads digits in every language."""
@@ -181,33 +200,44 @@ class LoadedKokoro:
         self._kokoro.voices.close()
         self._model.close()
 
-    def _speak(self, batch: str, style: Samples, speed: float, *, last: bool) -> Samples:
-        from kokoro_onnx.chunker import pause_after  # noqa: PLC0415  # heavy
-
-        pause = 0.0 if last else pause_after(batch, _SENTENCE_PAUSE, _CLAUSE_PAUSE)
+    def _speak(self, batch: str, row: Samples, speed: float) -> Samples:
         try:
+            # Without a pause for full stops: within a batch they mostly end an abbreviation.
             audio, _ = self._kokoro.create(
-                batch, style, speed, is_phonemes=True, sentence_pause=0.0, clause_pause=_CLAUSE_PAUSE
+                batch,
+                row,
+                speed,
+                is_phonemes=True,
+                trim=False,
+                sentence_pause=0.0,
+                clause_pause=CLAUSE_PAUSE / speed,
             )
         except SpeechError:
             raise
         except Exception as error:
             raise EngineFailed(f"Kokoro failed at {len(batch)} phonemes: {error}") from error
-        samples: Samples = np.asarray(audio, dtype=np.float32).reshape(-1)
-        return np.pad(samples, (0, round(pause * SAMPLE_RATE)))
+        samples = np.asarray(audio, dtype=np.float32).reshape(-1)
+        return joined(samples, pause_after(last_mark(batch), speed))
 
-    def _batches(self, text: str, voice: str) -> list[str]:
-        """Phonemes in pieces the model can take, without pieces that are only marks."""
-        from kokoro_onnx.chunker import split_phonemes  # noqa: PLC0415  # heavy
-
+    def _phonemes(self, segment: Segment, voice: str) -> str:
+        """Those the model knows, one a token; empty if there is nothing to say."""
+        text = plain_text(segment, engine="Kokoro")
         if not text:
-            return []
+            return ""
         try:
             phonemes = self._phonemizer.phonemes(text, _language(voice).espeak)
         except Exception as error:
             raise EngineFailed(f"Kokoro could not turn a text into phonemes: {error}") from error
-        known = self._kokoro.tokenizer.known(phonemes)
-        return [batch for batch in split_phonemes(known) if _is_audible(batch)]
+        known: str = self._kokoro.tokenizer.known(phonemes)
+        return " ".join(known.split())
+
+    def _sentence_phonemes(self, segment: Segment, phonemes: str, voice: str) -> int:
+        """How many the whole sentence has; at least a typical one's where only its beginning is known."""
+        if segment.sentence:
+            sentence = self._phonemes(replace(segment, text=segment.sentence), voice)
+            return max(len(sentence), len(phonemes))
+        mark = last_mark(phonemes)
+        return len(phonemes) if mark and mark in STOPS else max(len(phonemes), TYPICAL_SENTENCE)
 
     def _speed(self, prosody: Prosody) -> float:
         wanted = prosody.speed / (prosody.length_scale or 1.0)
@@ -256,7 +286,7 @@ class _Phonemizer:
         with self._lock:
             if language not in self._backends:
                 self._backends[language] = self._made(language)
-            return "\n".join(self._backends[language].phonemize([text]))
+            return "\n".join(self._backends[language].phonemize([_with_latin_marks(text)]))
 
     def _made(self, language: str) -> Any:
         from phonemizer.backend import EspeakBackend  # noqa: PLC0415  # heavy
@@ -271,6 +301,11 @@ class _Phonemizer:
             language_switch="remove-flags",
             logger=logger,
         )
+
+
+def _with_latin_marks(text: str) -> str:
+    """The marks of other scripts and spaced hyphens as those the model knows; else they would be lost."""
+    return _SPACED_HYPHEN.sub("—", text.translate(_LATIN_MARKS))
 
 
 def _names(pack: Path) -> list[str]:
@@ -304,8 +339,3 @@ def _description(name: str) -> str:
     words = ((match["name"] if match else None) or name).replace("_", " ")
     kind = f"Kokoro, {_GENDERS[match['gender']]}" if match else "Kokoro"
     return f"{words[:1].upper()}{words[1:]} ({kind})"
-
-
-def _is_audible(phonemes: str) -> bool:
-    """Whether there is a sound among the punctuation and the stress marks."""
-    return any(unicodedata.category(phoneme) in ("Ll", "Lu", "Lo") for phoneme in phonemes)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Model:
     def close(self) -> None:
         """Free the model, and hand its memory back to the system."""
         self._session = None
-        _return_freed_memory()
+        return_freed_memory()
 
     def _open(self) -> Any:
         if self._session is None:
@@ -94,7 +95,7 @@ class Model:
         return result.astype(np.float32, copy=False)
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Have the C library let go of what was freed, where it can be asked to (glibc).
 
     Unasked it keeps all of a model: 113 MB after a Piper voice of 63 MB.
@@ -110,6 +111,20 @@ def open_model(path: Path, options: EngineOptions) -> Model:
     Raises:
         VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
     """
+    return open_models(path, options, [str(path)])[0]
+
+
+def open_models(path: Path, options: EngineOptions, contents: Iterable[str | bytes]) -> list[Model]:
+    """Read the models that a file consists of into memory.
+
+    Args:
+        path: by what the models are called in messages.
+        options: threads, and whether to use a GPU.
+        contents: each a file's name, or a model itself, which is let go before the next is asked for.
+
+    Raises:
+        VoiceUnavailable: one of them is gone, damaged, or no model that onnxruntime can run.
+    """
     import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
 
     settings = onnxruntime.SessionOptions()
@@ -120,14 +135,24 @@ def open_model(path: Path, options: EngineOptions) -> Model:
     settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
     providers = _providers(path, options, onnxruntime.get_available_providers())
     try:
-        session = onnxruntime.InferenceSession(str(path), sess_options=settings, providers=providers)
+        sessions = list(map(partial(_session, settings=settings, providers=providers), contents))
     except Exception as error:
         raise VoiceUnavailable(
             f"The model {path} cannot be loaded: {error}", hint="Install the voice again."
         ) from error
-    if options.use_cuda and len(providers) > 1 and session.get_providers() == ["CPUExecutionProvider"]:
+    used = sessions[0].get_providers()
+    if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:
         _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
-    return Model(session, path)
+    return [Model(session, path) for session in sessions]
+
+
+def _session(content: str | bytes, *, settings: Any, providers: Sequence[Any]) -> Any:
+    import onnxruntime  # noqa: PLC0415  # as above
+
+    session = onnxruntime.InferenceSession(content, sess_options=settings, providers=providers)
+    # It is kept for a change of providers, which is never made: all the weights once more.
+    session._model_bytes = None  # noqa: SLF001
+    return session
 
 
 def _providers(path: Path, options: EngineOptions, available: Sequence[str]) -> list[Any]:

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
+from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, plain_text
+from wyoming_tts.engines.piper_model import PiperModel, open_piper_model
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -56,6 +57,8 @@ class PiperEngine:
     """Finds and loads Piper voices in `EngineOptions.data_dirs`."""
 
     name = "piper"
+    first_segment_max_words = 0
+    """Its first audio does not wait for the whole segment."""
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
@@ -83,7 +86,7 @@ class PiperEngine:
             _, config = _read_config(path)
         except _BROKEN as error:
             raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
-        model = open_model(path, self._options)
+        model = open_piper_model(path, self._options, config.sample_rate)
         if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
             raise VoiceUnavailable(f"{path} is no Piper model: it has no input {min(missing)!r}.")
         phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
@@ -116,7 +119,7 @@ class PiperEngine:
 class LoadedPiper:
     """A Piper model in memory."""
 
-    def __init__(self, name: str, model: Model, phonemizer: Any, phonemizing: threading.Lock) -> None:
+    def __init__(self, name: str, model: PiperModel, phonemizer: Any, phonemizing: threading.Lock) -> None:
         self._name = name
         self._model = model
         self._phonemizer = phonemizer
@@ -148,7 +151,7 @@ class LoadedPiper:
             ) from error
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Phonemize in the first step, then speak a sentence of the segment a step.
+        """Phonemize in the first step, then speak each sentence in the steps its model allows.
 
         Raises:
             Unsupported: the segment is SSML.
@@ -171,13 +174,13 @@ class LoadedPiper:
         self._model.close()
 
     def _speak(self, ids: list[int], manner: Mapping[str, Any]) -> Iterator[Samples]:
-        """Phoneme ids to the chunks of their sound: here all of it at once."""
+        """Phoneme ids to the chunks of their sound."""
         feeds = {
             "input": np.array([ids], dtype=np.int64),
             "input_lengths": np.array([len(ids)], dtype=np.int64),
             **manner,
         }
-        yield self._model.run(None, feeds)[0].reshape(-1)
+        yield from self._model.speak(feeds)
 
     def _manner(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
         """The model's inputs other than the phonemes."""

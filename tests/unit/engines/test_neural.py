@@ -3,7 +3,9 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.neural import Complaints, open_model, plain_text
+from wyoming_tts.engines.neural import Complaints, open_model, open_models, plain_text
 from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
 from wyoming_tts.speech import Segment, TextFormat
 
@@ -122,6 +124,35 @@ def test_cuda_is_asked_for_where_onnxruntime_has_it(
         "CPUExecutionProvider",
     ]
     assert "could not start CUDA" in caplog.text
+
+
+def test_the_parts_of_a_model_are_opened_one_after_the_other_with_the_same_options(
+    logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    opened: list[str] = []
+    session = onnxruntime.InferenceSession
+
+    def recorded(content: bytes, **options: Any) -> Any:
+        opened.append("opened")
+        return session(content, **options)
+
+    def contents() -> Iterator[bytes]:
+        for _ in range(2):
+            opened.append("made")
+            yield logarithm.read_bytes()
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    models = open_models(logarithm, EngineOptions(use_cuda=True, intra_op_threads=1), contents())
+    assert opened == ["made", "opened"] * 2
+    assert [model._open().get_session_options().intra_op_num_threads for model in models] == [1, 1]
+    assert {repr(model) for model in models} == {"<Model logarithm.onnx>"}
+    assert len(caplog.records) == 1
+
+
+def test_a_part_that_is_no_model_is_told_with_the_name_of_the_file(logarithm: Path) -> None:
+    with pytest.raises(VoiceUnavailable, match=r"logarithm\.onnx cannot be loaded"):
+        open_models(logarithm, EngineOptions(), [logarithm.read_bytes(), b"no model"])
 
 
 def test_a_closed_model_says_so(logarithm: Path) -> None:

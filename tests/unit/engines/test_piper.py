@@ -15,7 +15,9 @@ import onnx.parser
 import pytest
 
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
+from tests.voices.make_vits import SPEAKERS, VITS
 from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.neural import Model
 from wyoming_tts.engines.piper import LoadedPiper, PiperEngine
 from wyoming_tts.errors import EngineFailed, UnknownVoice, Unsupported, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
@@ -278,6 +280,23 @@ class TestRender:
         assert {step.dtype for step in steps} == {np.dtype(np.float32)}
         assert {step.ndim for step in steps} == {1}
 
+    def test_a_voice_that_can_be_cut_is_heard_before_the_sentence_is_computed(self) -> None:
+        engine = PiperEngine(EngineOptions(data_dirs=(VITS,), intra_op_threads=1))
+        voice = _found(engine)[SPEAKERS.name]
+        text = "A sentence that is long enough for more than one chunk of sound."
+        # Its phonemes, what the model makes of the whole text, then one chunk of sound after the other.
+        chunk = 22 * SPEAKERS.hop
+        loaded = engine.load(voice)
+        spoken = []
+        for speaker in range(3):
+            render = loaded.render(Segment(text), VoiceSpec(voice, speaker), Prosody())
+            steps = [len(step) for step in render]
+            assert steps[:4] == [0, 0, chunk, 2 * chunk]
+            assert steps.count(0) == 2
+            spoken.append(sum(steps))
+        assert len(set(spoken)) == 1
+        assert "in 3 parts" in repr(loaded)
+
     def test_the_level_is_the_models_own(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
         audio = _speak(loaded[LOW.name], _found(engine)[LOW.name], "The front door is open.")
         assert LOW.said(audio) == [FRONT_DOOR]
@@ -435,13 +454,13 @@ class TestRender:
         voice = _found(engine)[LOW.name]
         loaded = engine.load(voice)
         runs: list[object] = []
-        run = loaded._model.run
+        run = Model.run
 
-        def counted(outputs: None, feeds: dict[str, Any]) -> list[Any]:
+        def counted(model: Model, outputs: None, feeds: dict[str, Any]) -> list[Any]:
             runs.append(feeds)
-            return run(outputs, feeds)
+            return run(model, outputs, feeds)
 
-        monkeypatch.setattr(loaded._model, "run", counted)
+        monkeypatch.setattr(Model, "run", counted)
         render = loaded.render(Segment("One. Two. Three."), VoiceSpec(voice), Prosody())
         next(render)
         assert not runs

@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import gc
+import logging
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from tests.support.tones import LETTERS, VOICES
+from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, VitsVoice, vits_model
+from wyoming_tts.engines import piper_graph, piper_model
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.neural import Model, open_model
+from wyoming_tts.engines.piper_graph import PiperGraph
+from wyoming_tts.engines.piper_model import CutModel, Frames, Stage, WholeModel, chunks, open_piper_model
+from wyoming_tts.engines.piper_trace import Constants
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Samples
+
+OPTIONS = EngineOptions(intra_op_threads=1)
+SEAM = 1e-3
+"""What a seam may differ by, of full scale: rounding, where convolutions add in another order."""
+
+each_voice = pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
+
+
+def _path(voice: VitsVoice) -> Path:
+    return VITS / f"{voice.name}.onnx"
+
+
+def _open(path: Path, rate: int = 22050) -> CutModel:
+    model = open_piper_model(path, OPTIONS, rate)
+    assert isinstance(model, CutModel)
+    return model
+
+
+@cache
+def _cut(voice: VitsVoice) -> CutModel:
+    return _open(_path(voice), voice.rate)
+
+
+@cache
+def _uncut(voice: VitsVoice) -> Model:
+    return open_model(_path(voice), OPTIONS)
+
+
+def _feeds(
+    ids: Sequence[int],
+    *,
+    voice: VitsVoice = MEDIUM,
+    speaker: int = 0,
+    noise: float = 0.0,
+    length: float = 1.0,
+) -> dict[str, Any]:
+    feeds: dict[str, Any] = {
+        "input": np.array([ids], np.int64),
+        "input_lengths": np.array([len(ids)], np.int64),
+        "scales": np.array([noise, length, noise], np.float32),
+    }
+    if voice.speakers:
+        feeds["sid"] = np.array([speaker], np.int64)
+    return feeds
+
+
+def _ids(count: int, seed: int = 0) -> list[int]:
+    return [int(each) for each in np.random.default_rng(seed).integers(1, 97, count)]
+
+
+def _joined(steps: Iterator[Samples]) -> Samples:
+    return np.concatenate(list(steps))
+
+
+def _frames(model: CutModel, feeds: dict[str, Any]) -> Frames:
+    """The frames of a sentence, with the noise that was drawn for it."""
+    values = dict(zip(model._outputs, model._first.run(model._outputs, feeds), strict=True))
+    return Frames({**feeds, **values}, model._flow, model._decoder)
+
+
+def _again(frames: Frames) -> Frames:
+    """The same frames, nothing done yet."""
+    flow, decoder = frames._flow, frames._decoder
+    values = {
+        name: value for name, value in frames._values.items() if name != decoder.part.source or not flow
+    }
+    return Frames(values, flow, decoder)
+
+
+def _edited(path: Path, edit: Callable[[onnx.ModelProto], None], voice: VitsVoice = MEDIUM) -> Path:
+    model = vits_model(voice)
+    edit(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+class TestSeams:
+    @each_voice
+    @settings(max_examples=25, deadline=None)
+    @given(
+        ids=st.lists(st.integers(1, 97), min_size=1, max_size=120),
+        length=st.sampled_from([0.3, 1.0, 2.5]),
+        speaker=st.integers(0, 2),
+    )
+    def test_joined_chunks_are_what_the_uncut_model_makes(
+        self, voice: VitsVoice, ids: list[int], length: float, speaker: int
+    ) -> None:
+        feeds = _feeds(ids, voice=voice, speaker=speaker, length=length)
+        whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
+        audio = _joined(_cut(voice).speak(feeds))
+        assert audio.dtype == np.float32
+        np.testing.assert_allclose(audio, whole, rtol=0, atol=SEAM)
+
+    @each_voice
+    @settings(max_examples=25, deadline=None)
+    @given(
+        count=st.integers(1, 60),
+        noise=st.sampled_from([0.0, 0.667]),
+        cuts=st.lists(st.floats(0.0, 1.0), max_size=12),
+    )
+    def test_wherever_chunks_meet_they_are_the_whole_decode_of_the_same_frames(
+        self, voice: VitsVoice, count: int, noise: float, cuts: list[float]
+    ) -> None:
+        frames = _frames(_cut(voice), _feeds(_ids(count), voice=voice, noise=noise))
+        whole = _again(frames).samples(0, frames.count)
+        places = sorted({0, *(round(cut * frames.count) for cut in cuts), frames.count})
+        parts = [frames.samples(start, end) for start, end in pairwise(places)]
+        assert [len(part) for part in parts] == [(end - start) * voice.hop for start, end in pairwise(places)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=SEAM)
+
+    @pytest.mark.parametrize("stage", ["flow", "decoder"])
+    @pytest.mark.parametrize("side", ["left", "right"])
+    @pytest.mark.parametrize("voice", [MEDIUM, HIGH], ids=lambda voice: voice.name)
+    def test_with_less_context_the_seams_would_be_heard(
+        self, voice: VitsVoice, stage: str, side: str
+    ) -> None:
+        model = _open(_path(voice), voice.rate)
+        feeds = _feeds(_ids(60))
+        whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
+        chosen: Stage = getattr(model, f"_{stage}")
+        chosen.part = replace(chosen.part, **{side: getattr(chosen.part, side) // 3})
+        assert np.abs(_joined(model.speak(feeds)) - whole).max() > SEAM
+
+    def test_each_speaker_has_a_voice_of_its_own(self) -> None:
+        spoken = [
+            _joined(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
+            for number in range(3)
+        ]
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            length = min(len(spoken[one]), len(spoken[other]))
+            assert np.abs(spoken[one][:length] - spoken[other][:length]).max() > 0.01
+
+    def test_without_noise_the_same_sentence_is_the_same_to_the_last_bit(self) -> None:
+        first, second = (_joined(_open(_path(MEDIUM)).speak(_feeds(_ids(90), length=2.0))) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+    def test_two_sentences_at_once_do_not_disturb_each_other(self) -> None:
+        model = _cut(MEDIUM)
+        both = [_feeds(_ids(80, seed=seed)) for seed in (1, 2)]
+        alone = [_joined(model.speak(feeds)) for feeds in both]
+        steps = list(zip(*(model.speak(feeds) for feeds in both), strict=False))
+        for spoken, parts in zip(alone, zip(*steps, strict=True), strict=True):
+            beginning = np.concatenate(parts)
+            assert len(beginning) > 22050
+            np.testing.assert_allclose(beginning, spoken[: len(beginning)], rtol=0, atol=SEAM)
+
+
+class TestSteps:
+    @pytest.mark.parametrize(("rate", "first"), [(22050, 22), (16000, 16), (24000, 23)])
+    def test_the_text_comes_first_then_a_quarter_of_a_second_then_twice_as_much_each_time(
+        self, rate: int, first: int
+    ) -> None:
+        model = _open(_path(MEDIUM), rate)
+        list(model.speak(_feeds(_ids(30))))
+        steps = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(200)))]
+        assert steps[:6] == [0, first, 2 * first, 4 * first, 8 * first, 8 * first]
+
+    def test_nothing_is_computed_twice_but_the_edges(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = _open(_path(MEDIUM))
+        assert model._flow is not None
+        seen: dict[int, list[int]] = {}
+        run = Model.run
+
+        def counted(self: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+            results = run(self, outputs, feeds)
+            seen.setdefault(id(self), []).append(results[0].shape[-1])
+            return results
+
+        monkeypatch.setattr(Model, "run", counted)
+        sizes = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
+        total, part = sum(sizes), model._decoder.part
+        decoded = sum(seen[id(model._decoder._model)]) // MEDIUM.hop
+        flowed = seen[id(model._flow._model)]
+        # Every seam has an edge on both sides; the sentence's own ends have none.
+        assert decoded == total + (len(sizes) - 1) * (part.left + part.right) - _missing(sizes, part.right)
+        assert flowed[0] == sizes[0] + part.right + 32
+        assert sum(flowed) == total + (len(flowed) - 1) * 64
+        assert len(flowed) < len(sizes)
+
+    def test_a_closed_generator_runs_the_model_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = _open(_path(MEDIUM))
+        runs = 0
+        run = Model.run
+
+        def counted(self: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+            nonlocal runs
+            runs += 1
+            return run(self, outputs, feeds)
+
+        monkeypatch.setattr(Model, "run", counted)
+        steps = iter(model.speak(_feeds(_ids(200))))
+        assert len(next(steps)) == 0
+        assert runs == 1
+        assert len(next(steps)) > 0
+        steps.close()  # type: ignore[attr-defined]
+        assert runs == 3
+
+    @settings(max_examples=300)
+    @given(st.integers(0, 5000), st.integers(1, 60), st.integers(0, 4))
+    def test_chunks_are_all_the_frames_in_order_and_double_up_to_their_bound(
+        self, frames: int, first: int, doublings: int
+    ) -> None:
+        pieces = list(chunks(frames, first, doublings))
+        assert [start for start, _ in pieces] == [0, *(end for _, end in pieces)][: len(pieces)]
+        assert sum(end - start for start, end in pieces) == frames
+        sizes = [end - start for start, end in pieces]
+        expected = [first << min(number, doublings) for number in range(len(sizes))]
+        assert sizes[:-1] == expected[:-1]
+        if len(sizes) > 1:
+            assert sizes[-1] * 2 >= first
+        if sizes:
+            assert sizes[-1] < expected[-1] + first / 2
+
+    def test_a_rest_that_is_hardly_worth_a_step_goes_with_the_chunk_before_it(self) -> None:
+        assert list(chunks(22 + 44 + 10, 22, 3)) == [(0, 22), (22, 76)]
+        assert list(chunks(22 + 44 + 11, 22, 3)) == [(0, 22), (22, 66), (66, 77)]
+
+
+def _missing(sizes: Sequence[int], right: int) -> int:
+    """Frames by which the edges behind the last seams reach over the end."""
+    ends = np.cumsum(sizes)[:-1]
+    return int(sum(max(0, end + right - sum(sizes)) for end in ends))
+
+
+class _SlowClock:
+    """Time that goes by with the frames that are computed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float) -> None:
+        self.seconds_per_frame = seconds_per_frame
+        self._now = 0.0
+        run = Model.run
+
+        def slow(model: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+            results = run(model, outputs, feeds)
+            if results[0].shape[-1] % MEDIUM.hop == 0:
+                self._now += self.seconds_per_frame * results[0].shape[-1] / MEDIUM.hop
+            return results
+
+        monkeypatch.setattr(Model, "run", slow)
+
+    def __call__(self) -> float:
+        return self._now
+
+
+class TestPace:
+    def _speaking(self, clock: Callable[[], float]) -> CutModel:
+        model = _open(_path(MEDIUM))
+        model._decoder._clock = clock
+        return model
+
+    def _largest(self, model: CutModel) -> int:
+        """Frames of the largest chunk but the last, which takes a small rest along."""
+        *sizes, _ = (len(step) for step in model.speak(_feeds(_ids(250))))
+        return max(sizes) // MEDIUM.hop
+
+    def test_before_its_speed_is_known_chunks_stay_below_half_a_second(self) -> None:
+        assert self._largest(_open(_path(MEDIUM))) == 44
+
+    @pytest.mark.parametrize(
+        ("seconds_per_frame", "largest"),
+        [(0.0001, 176), (0.001, 176), (0.0015, 88), (0.003, 44), (0.006, 22), (0.1, 22)],
+    )
+    def test_a_step_stays_within_its_time_but_never_below_the_first_chunk(
+        self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float, largest: int
+    ) -> None:
+        model = self._speaking(_SlowClock(monkeypatch, seconds_per_frame))
+        self._largest(model)
+        assert self._largest(model) == largest
+
+    def test_a_moment_of_load_does_not_move_the_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = _SlowClock(monkeypatch, 0.001)
+        model = self._speaking(clock)
+        self._largest(model)
+        clock.seconds_per_frame = 0.05
+        assert [self._largest(model), self._largest(model)] == [176, 176]
+
+    def test_one_sentence_keeps_to_what_was_decided_at_its_beginning(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = _SlowClock(monkeypatch, 0.05)
+        model = self._speaking(clock)
+        self._largest(model)
+        steps = model.speak(_feeds(_ids(250)))
+        next(iter(steps))
+        clock.seconds_per_frame = 0.0001
+        assert max(len(step) for step in steps) // MEDIUM.hop < 1.5 * 22
+        assert self._largest(model) == 176
+
+
+class TestOpening:
+    def test_the_uncut_model_is_never_loaded_and_its_graph_let_go(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        contents: list[Any] = []
+        held: list[weakref.ref[Any]] = []
+        session = onnxruntime.InferenceSession
+
+        def recorded(content: Any, **options: Any) -> Any:
+            contents.append(content)
+            return session(content, **options)
+
+        def watched(kind: Callable[..., Any], *given: Any) -> Any:
+            made = kind(*given)
+            held.append(weakref.ref(made))
+            return made
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+        monkeypatch.setattr(piper_model, "PiperGraph", partial(watched, PiperGraph))
+        monkeypatch.setattr(piper_graph, "Constants", partial(watched, Constants))
+        gc.disable()
+        try:
+            model = _open(_path(MEDIUM))
+            assert [each() for each in held] == [None] * 3
+        finally:
+            gc.enable()
+        assert [type(content) for content in contents] == [bytes] * 3
+        assert sum(map(len, contents)) < 1.1 * _path(MEDIUM).stat().st_size
+        # onnxruntime itself would keep what a session was made from.
+        for part in (model._first, model._flow, model._decoder):
+            opened = part._model if isinstance(part, Stage) else part
+            assert opened is not None
+            assert opened._session._model_bytes is None
+
+    def test_its_inputs_are_those_of_the_whole(self) -> None:
+        for voice in VITS_VOICES:
+            assert _cut(voice).inputs == _uncut(voice).inputs
+
+    def test_a_voice_that_cannot_be_cut_speaks_whole_and_one_line_says_why(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, 22050)
+        assert isinstance(model, WholeModel)
+        (line,) = [record.message for record in caplog.records]
+        assert line.startswith(f"{LETTERS.name}.onnx runs whole")
+        assert line.endswith("it has no ConvTranspose")
+        (step,) = model.speak(_feeds([1, 40, 2]))
+        assert len(step) == 3 * LETTERS.slot
+
+    def test_a_voice_that_is_cut_is_not_worth_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            model = _open(_path(MEDIUM))
+        assert not caplog.records
+        assert repr(model) == "<Model en_US-vits-medium.onnx> in 3 parts"
+
+    def test_a_voice_whose_flow_stays_with_the_text_speaks_in_chunks_too(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            gate = [node for node in model.graph.node if node.op_type == "Sigmoid"][-1]
+            gate.op_type = "Softmax"
+            gate.attribute.append(helper.make_attribute("axis", 2))
+
+        path = _edited(tmp_path / "two.onnx", edit)
+        with caplog.at_level(logging.INFO):
+            model = _open(path)
+        (line,) = [record.message for record in caplog.records]
+        assert line == "two.onnx runs in two parts, not three: Softmax is not known to be local in time"
+        feeds = _feeds(_ids(60))
+        steps = list(model.speak(feeds))
+        assert len(steps) > 3
+        whole = open_model(path, OPTIONS).run(None, feeds)[0].reshape(-1)
+        np.testing.assert_allclose(np.concatenate(steps), whole, rtol=0, atol=SEAM)
+        assert repr(model) == "<Model two.onnx> in 2 parts"
+
+    def test_whatever_goes_wrong_with_the_parts_the_voice_speaks(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(PiperGraph, "later", lambda *_: b"no model")
+        with caplog.at_level(logging.INFO):
+            model = open_piper_model(_path(MEDIUM), OPTIONS, 22050)
+        (line,) = [record.message for record in caplog.records]
+        assert "runs whole" in line
+        feeds = _feeds(_ids(10))
+        np.testing.assert_array_equal(
+            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+        )
+
+    @pytest.mark.parametrize("content", [None, b"", b"no model"])
+    def test_a_file_that_is_no_model_is_a_voice_that_is_unavailable_and_no_line_speaks_of_parts(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
+    ) -> None:
+        path = tmp_path / "broken.onnx"
+        if content is not None:
+            path.write_bytes(content)
+        with caplog.at_level(logging.INFO), pytest.raises(VoiceUnavailable, match=r"broken\.onnx cannot"):
+            open_piper_model(path, OPTIONS, 22050)
+        assert not caplog.records
+
+    def test_the_weights_may_lie_in_another_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "apart.onnx"
+        onnx.save(vits_model(MEDIUM), path, save_as_external_data=True, location="weights", size_threshold=0)
+        model = open_piper_model(path, OPTIONS, 22050)
+        assert isinstance(model, WholeModel)
+        feeds = _feeds(_ids(10))
+        np.testing.assert_array_equal(
+            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+        )
+
+
+class TestFailing:
+    def test_a_decoder_that_makes_no_number_is_an_engine_failure(self, tmp_path: Path) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            count = [node for node in model.graph.node if node.op_type == "Div"][-1].input[1]
+            constant = next(node for node in model.graph.node if count in node.output)
+            del constant.attribute[:]
+            zero = numpy_helper.from_array(np.array(0, np.float32))
+            constant.attribute.append(helper.make_attribute("value", zero))
+
+        model = _open(_edited(tmp_path / "nan.onnx", edit))
+        steps = model.speak(_feeds(_ids(60)))
+        assert len(next(iter(steps))) == 0
+        with pytest.raises(EngineFailed, match=r"nan\.onnx made numbers that are not finite"):
+            next(iter(steps))
+
+    def test_what_onnxruntime_says_is_told_with_the_models_name(self) -> None:
+        with pytest.raises(EngineFailed, match=r"The model en_US-vits-medium\.onnx failed: .*Gather"):
+            list(_cut(MEDIUM).speak(_feeds([5000])))
+
+    def test_another_number_of_samples_than_the_frames_have_is_an_error_and_not_played(self) -> None:
+        model = _open(_path(MEDIUM))
+        model._decoder.part = replace(model._decoder.part, hop=255)
+        with pytest.raises(EngineFailed, match="samples of"):
+            list(model.speak(_feeds(_ids(10))))
+
+    def test_a_closed_model_has_let_go_of_every_part(self) -> None:
+        model = _open(_path(MEDIUM))
+        frames = _frames(model, _feeds(_ids(10)))
+        model.close()
+        assert repr(model) == "<Model en_US-vits-medium.onnx closed> in 3 parts"
+        for use in (lambda: list(model.speak(_feeds([1]))), lambda: frames.samples(0, 1)):
+            with pytest.raises(EngineFailed, match="freed while it was still in use"):
+                use()
+        assert model._decoder._model._session is None
+
+
+def test_the_values_that_cross_need_not_have_a_time_axis() -> None:
+    class Product:
+        def run(self, _: Any, feeds: dict[str, npt.NDArray[np.float32]]) -> list[Any]:
+            return [feeds["x"] * feeds["mask"] * feeds["still"]]
+
+    part = replace(_cut(MEDIUM)._decoder.part, source="x", left=1, right=1, hop=1)
+    part = replace(part, framed=frozenset({"mask"}), still=frozenset({"still"}))
+
+    stage = Stage(Product(), part)  # type: ignore[arg-type]
+    x = np.arange(9, dtype=np.float32).reshape(1, 1, 9)
+    for mask in (np.full((1, 1, 9), 2.0), np.full((1, 1, 1), 2.0), np.array(2.0)):
+        # As long as the frames are many, but no frames.
+        values = {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5)}
+        np.testing.assert_array_equal(stage.run(values, 3, 6)[0, 0], [3, 4, 5])

@@ -1,0 +1,152 @@
+"""Where a text is cut for Kokoro: batches of phonemes that the model speaks in one pass each.
+
+A pass cannot be interrupted, and nothing of it is heard before it is over, so its length is the
+listener's wait and everybody's turn. But each is spoken as if it were all there is to say, so a
+cut belongs where a speaker would stop anyway, and never close to an end. All ways to cut are
+weighed against each other, as a paragraph is broken into lines (Knuth and Plass, "Breaking
+Paragraphs into Lines", 1981).
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+FEWEST = 30
+"""Phonemes; shorter batches are avoided. Up to 20 the voices are known to be weak, and a pass has a
+part that does not depend on its length: per phoneme 8 cost a fifth more than 32."""
+MOST = 130
+"""Phonemes; longer ones are never made. Up to here a second of speech costs the same, from 250 on a
+third more; and at 75 ms a phoneme these are ten seconds that nobody else can interrupt."""
+FIRST_MOST = 60
+"""Phonemes of the first batch, if a mark allows. The listener waits for it, or has only a few words
+in hand: what the text before left. Cutting elsewhere for it would be heard longer than the wait."""
+
+CLAUSE_MARKS = ",;:—"
+STOPS = ".!?…"
+
+_CLOSERS = '"”»)'
+_ATOM = re.compile(
+    rf"""\s*
+    (?: \S+?— | \S+ )                                    # up to a dash, which needs no space, or a word
+    (?: \s+ [{CLAUSE_MARKS}{STOPS}{_CLOSERS}]+ (?!\S) )*  # marks that stand alone, as in French
+    """,
+    re.VERBOSE,
+)
+
+# How much worse than at a mark it is to cut there. A full stop in a sentence mostly ends an
+# abbreviation, "!" and "?" do not; inside a word is the last resort.
+_AT_MARK, _AT_FULL_STOP, _BETWEEN_WORDS, _INSIDE_WORD = 0, 1, 2, 100
+
+_Cost = tuple[int, ...]
+"""What is to be avoided, the worst first: batches that are too short, rough cuts, a first batch that
+is too long, batches at all, and uneven ones (by the sum of the squares of their lengths)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a batch may end."""
+
+    end: int
+    roughness: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The best way to cut the text up to a place."""
+
+    cost: _Cost
+    start: int
+    """Index of the place where its last batch begins."""
+
+
+def batches(phonemes: str) -> list[str]:
+    """Cut phonemes into batches of at most MOST, each of at least FEWEST where there is a way.
+
+    They are cut behind marks, else between words; a first batch of at most FIRST_MOST is cut off if
+    there is a mark to do it. What is short enough to be one batch in any case is left alone.
+    Nothing but spaces is lost. Time grows linearly with the text.
+
+    Returns:
+        The batches in order, without the spaces around them; none if there is no sound in it all.
+    """
+    text = phonemes.strip()
+    if len(text) <= FIRST_MOST + FEWEST:
+        return [text] if is_audible(text) else []
+    return [batch for batch in _cut(text, list(_places(text))) if is_audible(batch)]
+
+
+def last_mark(phonemes: str) -> str:
+    """The mark that ends the phonemes, whatever it is followed by to close; empty if none does."""
+    mark = phonemes.rstrip(_CLOSERS + " ")[-1:]
+    return mark if mark and mark in CLAUSE_MARKS + STOPS else ""
+
+
+def is_audible(phonemes: str) -> bool:
+    """Whether there is a sound among the punctuation and the stress marks."""
+    return any(unicodedata.category(phoneme) in ("Ll", "Lu", "Lo") for phoneme in phonemes)
+
+
+def _places(text: str) -> Iterator[_Place]:
+    for atom in _ATOM.finditer(text):
+        start, end = atom.span()
+        if end - start > MOST:
+            yield from _places_inside(start, end)
+        yield _Place(end, _roughness(atom[0]))
+
+
+def _places_inside(start: int, end: int) -> Iterator[_Place]:
+    """Even pieces of a word that is too long; half a batch each, so that its ends join its neighbours."""
+    count = -(-(end - start) * 2 // MOST)
+    for number in range(1, count):
+        yield _Place(start + (end - start) * number // count, _INSIDE_WORD)
+
+
+def _roughness(atom: str) -> int:
+    mark = last_mark(atom)
+    if not mark:
+        return _BETWEEN_WORDS
+    return _AT_FULL_STOP if mark == "." else _AT_MARK
+
+
+def _cut(text: str, places: list[_Place]) -> list[str]:
+    """The batches of the way that costs least, found place by place from the start."""
+    ends = [0, *(place.end for place in places)]
+    ways = [_Way((0, 0, 0, 0, 0), 0)]
+    reach = 0
+    for number, place in enumerate(places, start=1):
+        while place.end - ends[reach] > MOST:
+            reach += 1
+        rough = place.roughness if place.end < len(text) else 0
+        ways.append(
+            min(
+                (
+                    _Way(_sum(ways[start].cost, _cost(ends[start], place.end, rough)), start)
+                    for start in range(reach, number)
+                ),
+                key=lambda way: way.cost,
+            )
+        )
+    return [text[ends[start] : ends[end]].strip() for start, end in _batch_bounds(ways)]
+
+
+def _batch_bounds(ways: list[_Way]) -> list[tuple[int, int]]:
+    bounds = []
+    end = len(ways) - 1
+    while end:
+        bounds.append((ways[end].start, end))
+        end = ways[end].start
+    return bounds[::-1]
+
+
+def _cost(start: int, end: int, roughness: int) -> _Cost:
+    length = end - start
+    late = start == 0 and length > FIRST_MOST
+    return int(length < FEWEST), roughness, int(late), 1, length * length
+
+
+def _sum(one: _Cost, other: _Cost) -> _Cost:
+    return tuple(map(operator.add, one, other))
