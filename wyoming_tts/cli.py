@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
 from wyoming_tts import __version__, app, client
+from wyoming_tts.bench.command import add_bench_flags, bench
 from wyoming_tts.errors import SpeechError, UnknownVoice
 from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.speech import AudioFormat, TextFormat, Voice, VoiceRequest
@@ -76,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "--language", dest="only_language", help="only voices of this language, as de or en_US"
     )
     add_flags(voices)
+
+    measure = commands.add_parser(
+        "bench",
+        help="measure a server from outside",
+        description="Measure any Wyoming text-to-speech server from outside, or two of them in turn.",
+    )
+    add_bench_flags(measure)
     return parser
 
 
@@ -226,6 +234,11 @@ def _summary(report: client.SpokenReport) -> str:
     )
 
 
+def _bench(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    _configure_logging(settings, quiet=True)
+    return bench(arguments)
+
+
 def _voices(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
     voices = asyncio.run(app.installed_voices(settings.settings))
@@ -265,4 +278,5 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, LoadedSettings], int]] = {
     "serve": _serve,
     "say": _say,
     "voices": _voices,
+    "bench": _bench,
 }

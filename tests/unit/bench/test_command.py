@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from tests.support.server_process import SPEAKS_LETTERS, server_process
+from wyoming_tts.bench.command import add_bench_flags, bench_options
+from wyoming_tts.bench.listener import Input
+from wyoming_tts.bench.load import BenchOptions
+
+RUN = (
+    "import argparse, sys\n"
+    "from wyoming_tts.bench.command import add_bench_flags, bench\n"
+    "parser = argparse.ArgumentParser()\n"
+    "add_bench_flags(parser)\n"
+    "sys.exit(bench(parser.parse_args()))\n"
+)
+
+
+def parsed(*words: str) -> BenchOptions:
+    parser = argparse.ArgumentParser()
+    add_bench_flags(parser)
+    return bench_options(parser.parse_args(words))
+
+
+def test_without_flags_the_defaults_hold() -> None:
+    assert parsed("tcp://a:1") == BenchOptions("tcp://a:1")
+
+
+def test_flags_are_taken() -> None:
+    given = parsed(
+        *("tcp://a:1", "--compare", "tcp://b:2", "--text", "all", "--input", "stream", "--clients", "1,16"),
+        *("--rounds", "7", "--words-per-second", "5.5", "--with-voice", "x", "--timeout", "9"),
+        *("--describe-every", "0", "--repeat"),
+    )
+    assert given == BenchOptions(
+        "tcp://a:1",
+        compare="tcp://b:2",
+        texts=("short", "sentence", "paragraph", "llm"),
+        inputs=(Input.STREAM,),
+        clients=(1, 16),
+        rounds=7,
+        words_per_second=5.5,
+        voice="x",
+        timeout=9.0,
+        describe_every=0.0,
+        vary=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--text", "poem", "'poem' is none of short, sentence, paragraph, llm"),
+        ("--clients", "1,0", "'0' is not a whole number above 0"),
+        ("--clients", "1,", "'' is not a whole number above 0"),
+        ("--rounds", "-1", "'-1' is not a whole number above 0"),
+        ("--rounds", "two", "'two' is not a whole number"),
+        ("--words-per-second", "0", "'0' is not a number above 0"),
+        ("--timeout", "inf", "'inf' is not a number"),
+        ("--describe-every", "x", "'x' is not a number from 0 on"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    flag: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed("tcp://a:1", flag, value)
+    assert told in capsys.readouterr().err
+
+
+async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) -> None:
+    kept = tmp_path / "bench.json"
+    async with server_process(*SPEAKS_LETTERS) as server:
+        bench = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", RUN, server.uri, "--text", "short", "--clients", "1,2", "--rounds", "1"),
+            *("--words-per-second", "500", "--json", str(kept)),
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        stdout, stderr = await bench.communicate()
+    assert (bench.returncode, stderr) == (0, b"")  # no bar where there is no terminal
+    assert "short, stream, 2 clients" in stdout.decode()
+    loads = json.loads(kept.read_text())["loads"]
+    assert [load["outcomes"] for load in loads] == [{"spoken": 1}, {"spoken": 2}] * 2
+    assert all(load["ttfa"]["p50"] > 0 for load in loads)
+
+
+def test_the_flags_do_not_load_what_draws_the_table() -> None:
+    code = "import sys, wyoming_tts.bench.command; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

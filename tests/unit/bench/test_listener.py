@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from wyoming.error import Error
+from wyoming.tts import SynthesizeStopped
+
+from tests.support.scripted_server import (
+    START,
+    STOP,
+    Conversation,
+    Script,
+    answering,
+    audio,
+    info,
+    scripted_server,
+)
+from wyoming_tts.bench.listener import (
+    Heard,
+    Input,
+    Listener,
+    Outcome,
+    Request,
+    describe_latency,
+    request,
+)
+
+TENTH = bytes(4410)
+"""A tenth of a second at 22,050 Hz."""
+TEXT = "One two. Three four five."
+
+
+def plain(text: str = TEXT) -> Request:
+    return request(text, Input.PLAIN, words_per_second=1000.0)
+
+
+async def heard_from(script: Script, wanted: Request | None = None, *, patience: float = 5.0) -> Heard:
+    async with scripted_server(script) as server:
+        listener = await Listener.connect(server.uri, wanted or plain())
+        return await listener.listen(patience)
+
+
+async def test_a_reply_is_timed_and_counted() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await asyncio.sleep(0.05)
+        await conversation.send(START, audio(TENTH))
+        await asyncio.sleep(0.15)
+        await conversation.send(audio(TENTH), audio(TENTH), STOP)
+
+    heard = await heard_from(script)
+    assert (heard.outcome, heard.error) == (Outcome.SPOKEN, "")
+    assert heard.audio == pytest.approx(0.3)
+    assert heard.ttfa is not None
+    assert 0.05 <= heard.ttfa <= heard.total - 0.15
+    assert heard.after_sentence is None
+    assert heard.played is not None
+    assert heard.played.underruns == 1
+    assert heard.played.worst_gap >= 0.04
+    assert heard.real_time_factor == pytest.approx(heard.total / 0.3)
+
+
+async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(TENTH), STOP)
+
+    wanted = request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
+    async with scripted_server(script) as server:
+        await (await Listener.connect(server.uri, wanted)).listen(5.0)
+        [event] = server.received
+    assert (event.data["text"], event.data["voice"]) == (TEXT, {"name": "tone"})
+
+
+async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
+    came: list[float] = []
+
+    async def script(conversation: Conversation) -> None:
+        while (event := await conversation.read()) is not None:
+            came.append(time.perf_counter())
+            if event.type == "synthesize-stop":
+                await conversation.send(START, audio(TENTH), STOP, SynthesizeStopped())
+
+    wanted = request(TEXT, Input.STREAM, words_per_second=50.0)
+    async with scripted_server(script) as server:
+        heard = await (await Listener.connect(server.uri, wanted)).listen(5.0)
+        events = server.received
+    assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
+    assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
+    assert came[5] - came[1] >= 0.07
+    assert heard.outcome is Outcome.SPOKEN
+    assert heard.ttfa is not None
+    assert heard.ttfa >= 0.08
+
+
+async def test_streamed_text_that_is_spoken_early_counts_below_zero_from_the_sentence() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-chunk")
+        await conversation.send(START, audio(TENTH))
+        await conversation.read_until("synthesize-stop")
+        await conversation.send(STOP, SynthesizeStopped())
+
+    heard = await heard_from(script, request(TEXT, Input.STREAM, words_per_second=10.0))
+    assert heard.ttfa is not None
+    assert heard.after_sentence is not None
+    # "Three" is the third word: it comes after 200 ms.
+    assert heard.ttfa - heard.after_sentence == pytest.approx(0.2, abs=0.05)
+    assert heard.after_sentence < 0.0
+
+
+async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-stop")
+        await conversation.send(START, audio(TENTH), STOP, START, audio(TENTH), STOP, SynthesizeStopped())
+
+    heard = await heard_from(script, request(TEXT, Input.STREAM, words_per_second=1000.0))
+    assert heard.audio == pytest.approx(0.2)
+
+
+def busy(code: str | None) -> Script:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(Error("full", code))
+        await conversation.closed()
+
+    return script
+
+
+@pytest.mark.parametrize(("code", "told"), [("busy", "busy"), (None, "error")])
+async def test_a_refusal_is_told_by_its_code_and_ends_at_once(code: str | None, told: str) -> None:
+    heard = await heard_from(busy(code))
+    assert (heard.outcome, heard.error) == (Outcome.REFUSED, told)
+    assert (heard.ttfa, heard.audio, heard.played) == (None, 0.0, None)
+
+
+def sends(*events: object, raw: bytes = b"") -> Script:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(*events)  # type: ignore[arg-type]
+        if raw:
+            await conversation.send_bytes(raw)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (sends(START, audio(TENTH)), "closed"),
+        (sends(START, STOP), "no audio"),
+        (sends(raw=b"SSH-2.0\n"), "not Wyoming"),
+        (sends(raw=b'{"type": "audio-chunk", "payload_length": 2}\n\0\0'), "not Wyoming"),
+    ],
+)
+async def test_a_reply_without_a_proper_end_is_cut_off(script: Script, why: str) -> None:
+    heard = await heard_from(script)
+    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, why)
+
+
+async def test_silence_for_too_long_is_a_hang() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(TENTH))
+        await conversation.closed()
+
+    heard = await heard_from(script, patience=0.1)
+    assert heard.outcome is Outcome.HUNG
+    assert heard.audio == pytest.approx(0.1)
+    assert 0.1 <= heard.total < 2.0
+
+
+async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START)
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            await conversation.send(audio(TENTH))
+        await conversation.send(STOP)
+
+    assert (await heard_from(script, patience=0.4)).outcome is Outcome.SPOKEN
+
+
+async def test_a_cancelled_listener_closes_its_connection() -> None:
+    closed = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        asked.set()
+        await conversation.closed()
+        closed.set()
+
+    async with scripted_server(script) as server:
+        listener = await Listener.connect(server.uri, plain())
+        listening = asyncio.create_task(listener.listen(60.0))
+        await asked.wait()
+        listening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listening
+        await closed.wait()
+
+
+async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> None:
+    async with scripted_server(answering(info())) as server:
+        latency = await describe_latency(server.uri, 5.0)
+    assert latency is not None
+    assert 0.0 < latency < 1.0
+
+
+@pytest.mark.parametrize("raw", [b"", b"nonsense\n"])
+async def test_describe_without_an_answer_has_no_latency(raw: bytes) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("describe")
+        await conversation.send_bytes(raw)
+
+    async with scripted_server(script) as server:
+        assert await describe_latency(server.uri, 5.0) is None
+    assert await describe_latency(server.uri, 5.0) is None  # nobody is there any more
+
+
+async def test_describe_is_not_waited_for_without_end() -> None:
+    async with scripted_server(lambda conversation: conversation.closed()) as server:
+        assert await describe_latency(server.uri, 0.05) is None

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
+
+CLAUSE_END = re.compile(r"[,.;:?!]")
+
+
+def clauses(text: str) -> set[str]:
+    return {clause.strip() for clause in CLAUSE_END.split(text) if clause.strip()}
+
+
+@pytest.mark.parametrize(("name", "words"), [("short", 5), ("sentence", 29), ("paragraph", 79), ("llm", 400)])
+def test_texts_are_as_long_as_they_are_said_to_be(name: str, words: int) -> None:
+    assert len(TEXTS[name].split()) == words
+
+
+def test_the_paragraph_has_five_sentences_and_the_sentence_is_one() -> None:
+    assert [TEXTS[name].count(".") for name in ("short", "sentence", "paragraph")] == [1, 1, 5]
+
+
+@given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9), st.integers(1, VARIANTS - 1))
+def test_no_clause_comes_twice_in_two_variants(name: str, number: int, distance: int) -> None:
+    one, other = varied(TEXTS[name], number), varied(TEXTS[name], number + distance)
+    assert not clauses(one) & clauses(other)
+
+
+@given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9))
+def test_a_variant_has_as_many_words_and_the_same_punctuation(name: str, number: int) -> None:
+    text = TEXTS[name]
+    variant = varied(text, number)
+    assert len(variant.split()) == len(text.split())
+    assert CLAUSE_END.findall(variant) == CLAUSE_END.findall(text)
+    assert abs(len(variant) - len(text)) <= 5 * len(clauses(text))
+    assert varied(text, number) == variant

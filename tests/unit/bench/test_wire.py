@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event, async_read_event, async_write_event
+
+from wyoming_tts.bench.wire import NotWyoming, Skimmed, Skimmer, connected, encoded
+from wyoming_tts.client import ClientError
+
+TEXT = st.text(max_size=20)
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        type=st.sampled_from(["audio-chunk", "info", "x"]),
+        data=st.dictionaries(TEXT, st.one_of(st.integers(-9, 9), TEXT), max_size=3),
+        payload=st.one_of(st.none(), st.binary(min_size=1, max_size=50)),
+    ),
+    max_size=6,
+)
+
+
+class Sink:
+    """What async_write_event needs of a StreamWriter."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def writelines(self, data: tuple[bytes, ...]) -> None:
+        self.data += b"".join(data)
+
+    async def drain(self) -> None:
+        pass
+
+
+def written(*events: Event) -> bytes:
+    """As the wyoming package writes it."""
+
+    async def write() -> bytes:
+        sink = Sink()
+        for event in events:
+            await async_write_event(event, sink)  # type: ignore[arg-type]
+        return bytes(sink.data)
+
+    return asyncio.run(write())
+
+
+def skimmed(data: bytes, *cuts: int) -> list[Skimmed]:
+    skimmer = Skimmer()
+    borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [event for a, b in itertools.pairwise(borders) for event in skimmer.feed(data[a:b])]
+
+
+@given(EVENTS, st.lists(st.integers(0, 10_000), max_size=8))
+def test_events_are_recognized_however_their_bytes_were_cut(events: list[Event], cuts: list[int]) -> None:
+    found = skimmed(written(*events), *cuts)
+    assert [(event.type, event.data(), event.payload) for event in found] == [
+        (event.type, event.data, len(event.payload or b"")) for event in events
+    ]
+
+
+def test_data_may_stand_in_the_first_line() -> None:
+    [event] = skimmed(b'{"type": "audio-stop", "data": {"timestamp": 3}}\n')
+    assert (event.type, event.data()) == ("audio-stop", {"timestamp": 3})
+
+
+def test_an_event_is_told_only_once_its_payload_is_complete() -> None:
+    skimmer = Skimmer()
+    data = written(AudioChunk(22050, 2, 1, bytes(100)).event())
+    assert list(skimmer.feed(data[:-1])) == []
+    assert [event.payload for event in skimmer.feed(data[-1:])] == [100]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"[]\n",
+        b'{"type": 3}\n',
+        b'{"type": "x", "payload_length": -1}\n',
+        b'{"type": "x", "data_length": "5"}\n12345',
+        b"\xff\n",
+        bytes(2_000_000),
+    ],
+)
+def test_anything_else_is_not_wyoming(data: bytes) -> None:
+    with pytest.raises(NotWyoming):
+        skimmed(data)
+
+
+async def test_what_is_sent_is_read_by_the_wyoming_package() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(encoded("synthesize", text="Grüße", voice={"name": "a"}) + encoded("describe"))
+    reader.feed_eof()
+    first, second = await async_read_event(reader), await async_read_event(reader)
+    assert first == Event("synthesize", {"text": "Grüße", "voice": {"name": "a"}})
+    assert second == Event("describe")
+
+
+def test_reading_costs_less_than_a_two_thousandth_of_the_playing_time() -> None:
+    """Eight listeners at 200 times real time each would else keep a processor busy."""
+    start = AudioStart(22050, 2, 1).event()
+    chunk = AudioChunk(22050, 2, 1, bytes(2048)).event()
+    seconds = 600
+    data = written(start) + written(chunk) * (seconds * 22050 // 1024) + written(AudioStop().event())
+    pieces = [data[at : at + 20_000] for at in range(0, len(data), 20_000)]
+    skimmer = Skimmer()
+    started_at = time.process_time()
+    payload = sum(event.payload for piece in pieces for event in skimmer.feed(piece))
+    took = time.process_time() - started_at
+    assert payload == seconds * 22050 // 1024 * 2048
+    assert took < seconds / 2000
+
+
+@pytest.mark.parametrize("uri", ["host:10200", "http://host:1", "tcp://host", "tcp://h:port", "unix://", ""])
+async def test_an_address_that_is_none_is_said_to_be_none(uri: str) -> None:
+    with pytest.raises(ClientError, match="not an address"):
+        await connected(uri, asyncio.Protocol)

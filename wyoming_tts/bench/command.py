@@ -1,0 +1,152 @@
+"""`wyoming-tts bench`: its flags, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from wyoming_tts.bench.listener import Input
+from wyoming_tts.bench.load import BenchOptions, run_bench
+from wyoming_tts.bench.texts import TEXTS
+
+_DEFAULTS = BenchOptions("")
+_T = TypeVar("_T")
+
+
+def add_bench_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command; `bench_options` reads them."""
+    add = parser.add_argument
+    add("server", metavar="URI", help="the server to measure: tcp://HOST:PORT or unix:///PATH")
+    add("--compare", metavar="URI", help="a second server, measured in turn; ratios are printed")
+    add(
+        "--text",
+        dest="texts",
+        type=_texts,
+        default=_DEFAULTS.texts,
+        metavar="NAMES",
+        help=f"what is spoken: {', '.join(TEXTS)} or all (default: {','.join(_DEFAULTS.texts)})",
+    )
+    add(
+        "--input",
+        dest="inputs",
+        choices=[*Input, "both"],
+        default="both",
+        help="send the text in one request, word by word, or once so and once so (default: both)",
+    )
+    add(
+        "--clients",
+        type=_list_of(_positive),
+        default=_DEFAULTS.clients,
+        metavar="NUMBERS",
+        help="listeners at the same time, one load after the other (default: 1,2,4,8)",
+    )
+    add("--rounds", type=_positive, default=_DEFAULTS.rounds, help="repetitions (default: %(default)s)")
+    add(
+        "--words-per-second",
+        type=_positive_float,
+        default=_DEFAULTS.words_per_second,
+        metavar="N",
+        help="pace of streamed text; below 5 the listener waits for the text (default: %(default)g)",
+    )
+    add(
+        "--describe-every",
+        type=_not_negative,
+        default=_DEFAULTS.describe_every,
+        metavar="SECONDS",
+        help="ask `describe` this often during the load; 0 asks none. A server that spends much on its "
+        "answer is slowed by being asked (default: %(default)g)",
+    )
+    add(
+        "--repeat",
+        action="store_true",
+        help="send the same text again and again, as announcements are; else each request gets a text of "
+        "its own, so that no server answers from its memory",
+    )
+    add("--with-voice", metavar="NAME", help="ask for this voice; each server's own if left out")
+    add(
+        "--timeout",
+        type=_positive_float,
+        default=_DEFAULTS.timeout,
+        metavar="SECONDS",
+        help="count a request as hung after this long without a byte (default: %(default)g)",
+    )
+    add("--json", dest="json_file", metavar="FILE", help="write everything measured; - for standard output")
+
+
+def bench_options(arguments: argparse.Namespace) -> BenchOptions:
+    """What the flags say."""
+    return BenchOptions(
+        uri=arguments.server,
+        compare=arguments.compare,
+        texts=arguments.texts,
+        inputs=tuple(Input) if arguments.inputs == "both" else (Input(arguments.inputs),),
+        clients=arguments.clients,
+        rounds=arguments.rounds,
+        words_per_second=arguments.words_per_second,
+        voice=arguments.with_voice,
+        timeout=arguments.timeout,
+        describe_every=arguments.describe_every,
+        vary=not arguments.repeat,
+    )
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Measure, print the table, write the file.
+
+    Raises:
+        ClientError: a server cannot be reached, or cannot do what is to be measured.
+    """
+    # It takes 100 ms to import, which the parser of the other commands need not spend.
+    from wyoming_tts.bench.report import as_json, print_table, progress_bar  # noqa: PLC0415
+
+    options = bench_options(arguments)
+    with progress_bar() as progress:
+        result = asyncio.run(run_bench(options, progress=progress))
+    to_stdout = arguments.json_file == "-"
+    if not to_stdout:
+        print_table(result)
+    if arguments.json_file is not None:
+        text = json.dumps(as_json(result), indent=1) + "\n"
+        if to_stdout:
+            sys.stdout.write(text)
+        else:
+            Path(arguments.json_file).write_text(text, "utf-8")
+    return 0
+
+
+def _texts(given: str) -> tuple[str, ...]:
+    names = tuple(TEXTS) if given == "all" else tuple(given.split(","))
+    if unknown := [name for name in names if name not in TEXTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(TEXTS)}")
+    return names
+
+
+def _list_of(parse: Callable[[str], _T]) -> Callable[[str], tuple[_T, ...]]:
+    return lambda given: tuple(parse(part) for part in given.split(","))
+
+
+def _positive(given: str) -> int:
+    if not given.strip().isdecimal() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number above 0")
+    return int(given)
+
+
+def _positive_float(given: str) -> float:
+    if not (value := _not_negative(given)):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number above 0")
+    return value
+
+
+def _not_negative(given: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 0 on")
+    return value

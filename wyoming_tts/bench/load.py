@@ -1,0 +1,218 @@
+"""Rounds of equal load on one server, or on two in turn.
+
+All listeners of a round connect first, then send their text in the same moment. Meanwhile `describe`
+is asked on new connections at a fixed pace, whether or not the last one was answered: a server that
+is stuck is asked as often as one that is not. Two servers are asked round by round, each first in
+every other round, so that what the machine does besides falls on both. They get the same texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wyoming_tts.bench.listener import (
+    Heard,
+    Input,
+    Listener,
+    Outcome,
+    Request,
+    describe_latency,
+    request,
+)
+from wyoming_tts.bench.result import Case, Figures, Round
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
+from wyoming_tts.client import ClientError, describe, supports_streaming
+
+_UNREACHABLE = Heard(Outcome.CUT_OFF, "unreachable", None, None, 0.0, 0.0, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What is measured, how often and on which servers."""
+
+    uri: str
+    compare: str | None = None
+    """A second server, asked in turn with the first."""
+    texts: tuple[str, ...] = ("short", "sentence", "paragraph")
+    """Names of TEXTS."""
+    inputs: tuple[Input, ...] = (Input.PLAIN, Input.STREAM)
+    clients: tuple[int, ...] = (1, 2, 4, 8)
+    """How many listen at the same time; one load after the other."""
+    rounds: int = 3
+    warm_up: int = 1
+    """Utterances of each server before anything is measured."""
+    words_per_second: float = 20.0
+    """Pace of streamed text."""
+    voice: str | None = None
+    """None for each server's own."""
+    timeout: float = 60.0
+    """Seconds without a byte after which a request counts as hung."""
+    describe_every: float = 0.1
+    """Seconds between two questions; 0 asks none."""
+    vary: bool = True
+    """Give each request a text of its own, so that nothing is answered from a server's memory."""
+    pause: float = 0.2
+    """Seconds of rest after each round: threads of the last one may still spin."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """Everything that was measured."""
+
+    options: BenchOptions
+    servers: tuple[str, ...]
+    """What each server calls itself."""
+    figures: tuple[Figures, ...]
+    """Case by case; with two servers, theirs lie next to each other."""
+
+    def by_case(self) -> Iterator[tuple[Figures, ...]]:
+        """The figures of each case: one per server."""
+        for start in range(0, len(self.figures), len(self.servers)):
+            yield self.figures[start : start + len(self.servers)]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is."""
+
+    done: int
+    total: int
+    """In rounds."""
+    now: str
+    """What was measured last."""
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+_Latencies: TypeAlias = list[asyncio.Task[float | None]]
+
+
+async def run_bench(options: BenchOptions, *, progress: OnProgress) -> BenchResult:
+    """Measure everything that the options say; `progress` is told after every round.
+
+    Raises:
+        ClientError: a server cannot be reached, or cannot do what is to be measured.
+    """
+    uris = (options.uri,) if options.compare is None else (options.uri, options.compare)
+    names = [await _greeted(uri, options) for uri in uris]
+    servers = _distinct(names, uris)
+    cases = [
+        Case(text, input_, clients)
+        for text in options.texts
+        for input_ in options.inputs
+        for clients in options.clients
+    ]
+    total = len(cases) * options.rounds * len(uris)
+    figures: list[Figures] = []
+    done = 0
+    # The server may have been measured before.
+    spoken = secrets.randbelow(VARIANTS)
+    for uri in uris:
+        await _warm_up(uri, options, spoken)
+    spoken += options.warm_up
+    for case in cases:
+        rounds: list[list[Round]] = [[] for _ in uris]
+        for number in range(options.rounds):
+            for server in _order(number, len(uris)):
+                rounds[server].append(await run_round(uris[server], case, options, spoken))
+                done += 1
+                progress(Progress(done, total, f"{servers[server]}: {case}"))
+                await asyncio.sleep(options.pause)
+            spoken += case.clients
+        figures += [Figures(case, name, tuple(each)) for name, each in zip(servers, rounds, strict=True)]
+    return BenchResult(options, servers, tuple(figures))
+
+
+def _order(number: int, servers: int) -> Iterable[int]:
+    return range(servers) if number % 2 == 0 else reversed(range(servers))
+
+
+async def _greeted(uri: str, options: BenchOptions) -> str:
+    info = await describe(uri)
+    if Input.STREAM in options.inputs and not supports_streaming(info):
+        raise ClientError(f"{uri} takes no streamed text.", hint="Measure it with --input plain.")
+    programs = [program for program in info.tts if program.installed]
+    if not programs:
+        raise ClientError(f"{uri} has no text-to-speech.", hint="Is it another kind of Wyoming server?")
+    return f"{programs[0].name} {programs[0].version or ''}".strip()
+
+
+def _distinct(names: list[str], uris: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(f"{name} at {uri}" for name, uri in zip(names, uris, strict=True))
+
+
+async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
+    for number in range(options.warm_up):
+        wanted = _request(Case("sentence", Input.PLAIN, 1), options, first + number)
+        heard = await _listen(uri, wanted, options.timeout, asyncio.Barrier(1))
+        if heard.outcome is not Outcome.SPOKEN:
+            raise ClientError(
+                f"{uri} did not speak: the request was {heard.outcome} {heard.error}".strip() + ".",
+                hint="Its log may tell why.",
+            )
+
+
+def _request(case: Case, options: BenchOptions, number: int) -> Request:
+    text = TEXTS[case.text]
+    return request(
+        varied(text, number) if options.vary else text,
+        case.input,
+        words_per_second=options.words_per_second,
+        voice=options.voice,
+    )
+
+
+async def run_round(uri: str, case: Case, options: BenchOptions, first: int = 0) -> Round:
+    """Put one load on one server and take what comes of it; the texts are variants from `first` on."""
+    wanted = [_request(case, options, first + number) for number in range(case.clients)]
+    barrier = asyncio.Barrier(case.clients + 1)
+    async with asyncio.TaskGroup() as tasks:
+        async with _describing(uri, options, tasks) as latencies:
+            listeners = [tasks.create_task(_listen(uri, each, options.timeout, barrier)) for each in wanted]
+            await barrier.wait()
+            started_at = time.perf_counter()
+            heard = await asyncio.gather(*listeners)
+            wall = time.perf_counter() - started_at
+        described = tuple([await latency for latency in latencies])
+    return Round(tuple(heard), wall, described)
+
+
+async def _listen(uri: str, wanted: Request, patience: float, barrier: asyncio.Barrier) -> Heard:
+    try:
+        async with asyncio.timeout(patience):
+            listener = await Listener.connect(uri, wanted)
+    except OSError:  # TimeoutError is one
+        await barrier.wait()
+        return _UNREACHABLE
+    await barrier.wait()
+    return await listener.listen(patience)
+
+
+@asynccontextmanager
+async def _describing(uri: str, options: BenchOptions, tasks: asyncio.TaskGroup) -> AsyncIterator[_Latencies]:
+    """Ask at a fixed pace while the block runs; what was asked is answered in its own time."""
+    asked: _Latencies = []
+    if not options.describe_every:
+        yield asked
+        return
+
+    async def keep_asking() -> None:
+        started_at = time.perf_counter()
+        while True:
+            due = started_at + (len(asked) + 1) * options.describe_every
+            await asyncio.sleep(due - time.perf_counter())
+            asked.append(tasks.create_task(describe_latency(uri, options.timeout)))
+
+    asking = tasks.create_task(keep_asking())
+    try:
+        yield asked
+    finally:
+        asking.cancel()

@@ -1,0 +1,82 @@
+"""What is spoken while measuring: lengths as satellites meet them, from a reply to an assistant's answer.
+
+A server may keep what it has spoken. A text that comes again would then measure its memory, so every
+request gets a text of its own, of the same length: in each clause the last word is a made-up one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SHORT = "The front door is open."
+
+_SENTENCE = (
+    "When you come home this evening, the heating will be on, the lights in the hallway will be dimmed "
+    "to thirty percent, and the coffee machine will be waiting."
+)
+
+_PARAGRAPH = (
+    "Good morning, it is a quarter past seven and the sun has been up for half an hour. "
+    "Today stays dry with a light wind from the west, and in the afternoon it gets as warm as twenty "
+    "degrees. "
+    "Your first meeting starts at nine, so leave the house before half past eight if you take the bicycle. "
+    "The washing machine finished during the night and the solar panels have filled the battery. "
+    "Somebody left the garage window open."
+)
+
+_LLM = (
+    "That is a good question, and the answer depends a little on the house you live in. "
+    "A heat pump does not burn anything. It moves warmth from one place to another, in the same way as a "
+    "refrigerator, only in the opposite direction. Outside, a fan blows air over a coil of thin pipes, and "
+    "the liquid in those pipes is so cold that even winter air warms it enough to boil. The vapour is then "
+    "pressed together by a compressor, and because a gas gets hot when it is squeezed, it arrives in your "
+    "cellar hotter than the water in your radiators. There it gives its heat away, becomes liquid again, "
+    "passes a narrow valve, cools down, and the circle starts from the beginning. "
+    "The important number is called the coefficient of performance. It tells you how many units of heat "
+    "you get for each unit of electricity. On a mild day that may be five, on a frosty night only two and a "
+    "half, and over a whole year a well planned system reaches about four. "
+    "Three things decide how good it will be in your house. First, the temperature of the water in the "
+    "radiators: every degree less saves roughly two percent of the electricity. Large radiators, or pipes "
+    "in the floor, are therefore worth more than a bigger machine. Second, the insulation, although many "
+    "old houses do surprisingly well once the windows are tight. Third, the settings. Most installers leave "
+    "the heating curve far too high, because nobody complains about a warm room, but you can lower it by "
+    "one step each day until the coldest room just stays comfortable. "
+    "You also asked whether it is loud. Modern units make about as much noise as a quiet conversation, and "
+    "at a distance of five metres you will hardly hear them through a closed window. Still, do not put it "
+    "in a corner between two walls, since that doubles the sound. "
+    "My suggestion would be this. Find out how much gas or oil you used last winter, then set your present "
+    "boiler to fifty degrees for one cold week. If the rooms stay warm, your house is ready, and you can ask "
+    "two or three companies for an offer. If they do not, begin with the radiators in the coldest rooms. "
+    "Shall I put a reminder in your calendar for the first cold week in November?"
+)
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {"short": _SHORT, "sentence": _SENTENCE, "paragraph": _PARAGRAPH, "llm": _LLM}
+)
+"""By name: a reply of 5 words, one sentence of 29, 5 sentences, and 400 words of an assistant's answer."""
+
+_CONSONANTS = "bdfgklmnprstvz"
+_VOWELS = "aeiou"
+_SYLLABLES = tuple(consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS)
+VARIANTS = len(_SYLLABLES) ** 3
+"""How many different texts `varied` makes of one."""
+
+_LAST_WORD = re.compile(r"\w+(?=[,.;:?!])")
+
+
+def varied(text: str, number: int) -> str:
+    """The text with another last word in each clause: the same for each number, different between them.
+
+    No clause, however a server may cut the text at its punctuation, is the same in two of VARIANTS
+    neighbouring numbers.
+    """
+    word = _made_up(number % VARIANTS)
+    return _LAST_WORD.sub(word, text)
+
+
+def _made_up(number: int) -> str:
+    rest, third = divmod(number, len(_SYLLABLES))
+    first, second = divmod(rest, len(_SYLLABLES))
+    return _SYLLABLES[first] + _SYLLABLES[second] + _SYLLABLES[third]
