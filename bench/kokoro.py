@@ -22,7 +22,7 @@ import numpy as np
 from bench.outcome import Failed, Outcome, compared
 from bench.sections import Setup, load, raw, servers, spoken, ttfas
 from bench.servers import with_flags
-from wyoming_tts.bench.listener import Input
+from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.result import Case, Round
 from wyoming_tts.bench.texts import TEXTS, varied
 

@@ -12,9 +12,9 @@ from bench.outcome import Outcome, Row, compared, megabytes, seconds
 from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
 from bench.servers import Server, with_flags
 from wyoming_tts.bench.figures import median
-from wyoming_tts.bench.listener import Input
 from wyoming_tts.bench.listener import Outcome as Ended
-from wyoming_tts.bench.load import BenchOptions, run_round
+from wyoming_tts.bench.load import run_round
+from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Round
 from wyoming_tts.bench.texts import TEXTS, varied
 from wyoming_tts.bench.wire import Skimmer, connected, encoded

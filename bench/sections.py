@@ -14,9 +14,10 @@ from pathlib import Path
 from bench.outcome import Failed, Outcome, Row, compared, megabytes
 from bench.servers import Command, Server, running, with_flags
 from wyoming_tts.bench.figures import percentile
-from wyoming_tts.bench.listener import Heard, Input
+from wyoming_tts.bench.listener import Heard
 from wyoming_tts.bench.listener import Outcome as Ended
-from wyoming_tts.bench.load import BenchOptions, run_round
+from wyoming_tts.bench.load import run_round
+from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Figures, Round
 
 LISTENERS = 8

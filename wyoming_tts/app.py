@@ -7,19 +7,21 @@ options, once. Engines are found through their entry points and load their libra
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import math
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
@@ -30,13 +32,12 @@ from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import Admission, AdmissionOptions, Lookahead, Scheduler
-from wyoming_tts.settings import Settings
+from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.telemetry import log_record
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
-from wyoming_tts.transports.discovery import Announcement
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
 from wyoming_tts.transports.wyoming_server import WyomingOptions, WyomingServer
 from wyoming_tts.voices.arrival import DefaultVoiceArrival
@@ -47,6 +48,9 @@ from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.progress import presented
 from wyoming_tts.workers import Workers
 
+if TYPE_CHECKING:
+    from wyoming_tts.transports.discovery import Announcement
+
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
@@ -55,14 +59,6 @@ _DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
 _STEP_PATIENCE = 0.5
 """Seconds a step that still computes is waited for at the end; a second is what stopping may take."""
-
-
-class CannotListen(Exception):
-    """The address cannot be listened on; the message says which, why, and what to do."""
-
-
-class NoSuchEngine(Exception):
-    """The engine that was chosen is not installed; the message says which are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +123,9 @@ async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     engines = await workers.run_blocking(lambda: make_engines(_engine_options(settings)))
     if settings.engine not in {"auto", *engines}:
-        raise NoSuchEngine(
-            f"there is no engine {settings.engine!r}; --engine takes auto, {', '.join(sorted(engines))}."
+        known_engines = ", ".join(["auto", *sorted(engines)])
+        raise SettingsError(
+            f"engine: got {settings.engine!r}, expected one that is installed: {known_engines}"
         )
     known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await known.read()
@@ -185,11 +182,16 @@ class _Description:
         return self._encoded
 
 
-async def serve(settings: Settings) -> bool:
+async def serve(settings: Settings, sockets: Sequence[socket.socket] = ()) -> bool:
     """Run the server until it is told to stop; False if a thread is still computing then.
 
+    Args:
+        settings: All of them.
+        sockets: Those of `settings.uri`, listening already; none has it opened here.
+
     Raises:
-        CannotListen: the address is taken, or not ours.
+        OSError: the address cannot be listened on.
+        SettingsError: the engine that was chosen is not installed.
     """
     stop = _stop_signals()
     workers = make_workers(settings)
@@ -201,7 +203,10 @@ async def serve(settings: Settings) -> bool:
             run_blocking=parts.workers.run_blocking,
         )
         async with server:
-            await _listen(server, settings.uri)
+            if sockets:
+                await server.adopt(sockets)
+            else:
+                await server.start(settings.uri)
             _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))
             await _run_beside(
                 _until_stopped(server, stop, settings.shutdown_grace),
@@ -315,17 +320,6 @@ def _stop_signals() -> asyncio.Event:
     return stop
 
 
-async def _listen(server: WyomingServer, uri: str) -> None:
-    try:
-        await server.start(uri)
-    except OSError as error:
-        hint = "Stop what listens there, or choose another port with --port."
-        raise CannotListen(
-            f"cannot listen on {uri}: {error.strerror or error}."
-            + (f" {hint}" if error.errno == errno.EADDRINUSE else "")
-        ) from error
-
-
 def _where(server: WyomingServer, settings: Settings) -> str:
     return ", ".join(f"tcp://{_in_uri(host)}:{port}" for host, port in server.bound) or settings.uri
 
@@ -338,7 +332,9 @@ async def _announce(settings: Settings, server: WyomingServer, workers: Workers)
     if not (settings.zeroconf and server.bound):
         return
     host = urlsplit(settings.uri).hostname or ""
-    announcement = Announcement(
+    # It takes a while to import, and nobody waits for it.
+    discovery = await workers.run_blocking(partial(import_module, "wyoming_tts.transports.discovery"))
+    announcement: Announcement = discovery.Announcement(
         server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
     )
     await announcement.run()

@@ -1,8 +1,8 @@
 """Who computes next, and who is let in.
 
-A stream that has sent nothing is due at once; one that plays is due when its listener runs dry.
-The earliest of those moments goes first, one bounded step at a time, so that a newcomer starts
-while long answers are still being made and no listener runs dry as long as the machine keeps up.
+First come the listeners that are about to run dry, then those that have heard nothing yet, then the
+rest by when they run dry; one bounded step at a time. So a newcomer starts while long answers are still
+being made, and nobody who listens already pays for it with a gap as long as the machine keeps up.
 A stream that is far ahead of its listener leaves the machine to those that are not, and one that is
 very far ahead rests.
 
@@ -61,9 +61,26 @@ class StreamClock:
         self.audio_seconds += seconds
 
 
-def earliest_deadline(waiting: Iterable[StreamClock]) -> StreamClock | None:
-    """Choose the stream whose next step is due first; the one that waited longer wins a tie."""
-    return min(waiting, key=StreamClock.deadline, default=None)
+DRY_SOON = 0.15
+"""Seconds: about what two steps take on a small machine, one that is under way and the stream's own.
+With less, eight newcomers at once make the first of them stutter; more lets newcomers wait in vain."""
+
+NEWCOMERS_PATIENCE = 1.0
+"""Seconds after which a listener that has heard nothing counts like one that is about to run dry:
+where the machine cannot keep up, all share the lack."""
+
+
+def most_urgent(waiting: Iterable[StreamClock], now: float) -> StreamClock | None:
+    """Choose the stream whose next step is to run first; the one that asked earlier wins a tie."""
+    return min(waiting, key=lambda stream: _urgency(stream, now), default=None)
+
+
+def _urgency(stream: StreamClock, now: float) -> tuple[int, float]:
+    is_new = stream.playing_since is None and not stream.in_background
+    due = stream.deadline() + (NEWCOMERS_PATIENCE if is_new else 0.0)
+    if due - DRY_SOON <= now:
+        return 0, due
+    return (1 if is_new else 2), due
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +137,7 @@ class Scheduler:
         """Give a free slot to the stream that is due first, if it may go on now."""
         if len(self._running) >= self._slots:
             return Decision()
-        stream = earliest_deadline(self._waiting)
+        stream = most_urgent(self._waiting, now)
         if stream is None:
             return Decision()
         resting_until = stream.deadline() - self._lookahead_now(now)
@@ -137,9 +154,8 @@ class Scheduler:
         stream.state = StepState.IDLE
 
     def lateness(self, now: float) -> float:
-        """Return for how long the most overdue stream has been waiting, in seconds; 0 if none is."""
-        stream = earliest_deadline(self._waiting)
-        return 0.0 if stream is None else max(0.0, now - stream.deadline())
+        """Return for how long the most overdue stream has been waiting, in seconds; 0 or less if none is."""
+        return max((now - stream.deadline() for stream in self._waiting), default=0.0)
 
     def due(self, now: float) -> int:
         """Count the streams that a newcomer would have to share the machine with."""

@@ -19,7 +19,7 @@ from tests.support.house import house
 from tests.support.hub import Behaviour, FakeHub
 from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
-from wyoming_tts.app import NoSuchEngine
+from wyoming_tts.settings import SettingsError
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
 REPOSITORY = "/rhasspy/piper-voices/resolve/main/"
@@ -120,6 +120,6 @@ async def test_choosing_an_engine_chooses_its_voices_and_its_default() -> None:
 
 
 async def test_an_engine_that_is_not_installed_is_told_with_those_that_are() -> None:
-    with pytest.raises(NoSuchEngine, match=r"'flite'.*auto, espeak, kokoro, piper"):
+    with pytest.raises(SettingsError, match=r"'flite'.*auto, espeak, kokoro, piper"):
         async with house(engine="flite"):
             pass

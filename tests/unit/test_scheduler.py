@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import (
+    DRY_SOON,
+    NEWCOMERS_PATIENCE,
     Admission,
     AdmissionOptions,
     Decision,
@@ -15,7 +17,7 @@ from wyoming_tts.scheduler import (
     Scheduler,
     StepState,
     StreamClock,
-    earliest_deadline,
+    most_urgent,
 )
 
 
@@ -26,18 +28,54 @@ def playing(since: float, seconds: float, *, work_since: float = 0.0) -> StreamC
 def test_a_newcomer_goes_before_a_listener_with_audio_ahead() -> None:
     ahead = playing(since=0.0, seconds=12.0)
     newcomer = StreamClock(work_since=10.0)
-    assert earliest_deadline([ahead, newcomer]) is newcomer
+    assert most_urgent([ahead, newcomer], now=10.0) is newcomer
 
 
-def test_a_listener_about_to_run_dry_goes_before_a_newcomer() -> None:
-    nearly_dry = playing(since=0.0, seconds=9.9)
-    newcomer = StreamClock(work_since=10.0)
-    assert earliest_deadline([newcomer, nearly_dry]) is nearly_dry
+def test_a_listener_about_to_run_dry_goes_before_newcomers() -> None:
+    nearly_dry = playing(since=0.0, seconds=10.0 + DRY_SOON / 2)
+    newcomer = StreamClock(work_since=9.0 + DRY_SOON)
+    assert most_urgent([newcomer, nearly_dry], now=10.0) is nearly_dry
+
+
+def test_a_newcomer_that_has_waited_long_shares_the_lack_with_those_that_run_dry() -> None:
+    dry = playing(since=0.0, seconds=10.0)
+    newcomer = StreamClock(work_since=9.9 - NEWCOMERS_PATIENCE)
+    assert most_urgent([dry, newcomer], now=10.0) is newcomer
 
 
 def test_of_two_newcomers_the_earlier_goes_first() -> None:
     first, second = StreamClock(work_since=1.0), StreamClock(work_since=2.0)
-    assert earliest_deadline([second, first]) is first
+    assert most_urgent([second, first], now=2.0) is first
+
+
+def test_of_two_that_play_the_one_that_runs_dry_earlier_goes_first() -> None:
+    early, late = playing(since=0.0, seconds=12.0), playing(since=0.0, seconds=13.0)
+    assert most_urgent([late, early], now=2.0) is early
+
+
+def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> None:
+    """Steps as they are: 45 ms for the first 0.25 s of audio, then 30, 45 and 90 ms for 0.5, 1 and 2 s."""
+    scheduler, now = Scheduler(slots=1), 0.0
+    script = {
+        StreamClock(work_since=0.0): [(0.045, 0.25), (0.03, 0.5), (0.045, 1.0), (0.09, 2.0)] for _ in range(8)
+    }
+    first_audio, gaps = [], 0
+    for newcomer in script:
+        scheduler.ask(newcomer)
+    while (stream := scheduler.start_next(now).start) is not None:
+        cost, seconds = script[stream].pop(0)
+        now += cost
+        scheduler.step_done(stream)
+        if stream.playing_since is None:
+            first_audio.append(now)
+        else:
+            gaps += stream.deadline() < now
+        stream.delivered(seconds, now)
+        if script[stream]:
+            scheduler.ask(stream)
+    assert len(first_audio) == 8
+    assert max(first_audio) < 0.65
+    assert gaps == 0
 
 
 def test_a_stream_whose_text_came_late_is_due_when_the_text_came() -> None:
@@ -93,8 +131,8 @@ def test_asking_twice_is_a_programming_error() -> None:
         scheduler.ask(stream)
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(1, 4))
-def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[float], slots: int) -> None:
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=20), st.integers(1, 4))
+def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int], slots: int) -> None:
     scheduler = Scheduler(slots=slots)
     for arrival in arrivals:
         scheduler.ask(StreamClock(work_since=arrival))
@@ -160,7 +198,7 @@ def test_lateness_is_that_of_the_most_overdue_listener() -> None:
     for stream in (StreamClock(work_since=3.0), StreamClock(work_since=1.0)):
         scheduler.ask(stream)
     assert scheduler.lateness(now=5.0) == 4.0
-    assert scheduler.lateness(now=0.0) == 0.0
+    assert scheduler.lateness(now=0.0) <= 0.0
 
 
 def an_admission(**limits: float) -> tuple[Admission, Scheduler]:

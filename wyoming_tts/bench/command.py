@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from wyoming_tts.bench.listener import Input
-from wyoming_tts.bench.load import BenchOptions, run_bench
+from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.texts import TEXTS
 
 _DEFAULTS = BenchOptions("")
@@ -101,7 +100,8 @@ def bench(arguments: argparse.Namespace) -> int:
     Raises:
         ClientError: a server cannot be reached, or cannot do what is to be measured.
     """
-    # It takes 100 ms to import, which the parser of the other commands need not spend.
+    # They take 100 ms to import, which the start of a server need not spend.
+    from wyoming_tts.bench.load import run_bench  # noqa: PLC0415
     from wyoming_tts.bench.report import as_json, print_table, progress_bar  # noqa: PLC0415
 
     options = bench_options(arguments)

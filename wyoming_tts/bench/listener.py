@@ -8,20 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.player import Playback, play
 from wyoming_tts.bench.wire import NotWyoming, Skimmed, Skimmer, connected, encoded
 
 PREBUFFER = 0.1
 """Seconds that the second of the two imagined players holds before it starts."""
-
-
-class Input(StrEnum):
-    """How the text is given."""
-
-    PLAIN = "plain"
-    """All of it in one request."""
-    STREAM = "stream"
-    """Word by word, as a language model writes."""
 
 
 class Outcome(StrEnum):

@@ -18,47 +18,18 @@ from typing import TypeAlias
 
 from wyoming_tts.bench.listener import (
     Heard,
-    Input,
     Listener,
     Outcome,
     Request,
     describe_latency,
     request,
 )
+from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Figures, Round
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
 from wyoming_tts.client import ClientError, describe, supports_streaming
 
 _UNREACHABLE = Heard(Outcome.CUT_OFF, "unreachable", None, None, 0.0, 0.0, None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class BenchOptions:
-    """What is measured, how often and on which servers."""
-
-    uri: str
-    compare: str | None = None
-    """A second server, asked in turn with the first."""
-    texts: tuple[str, ...] = ("short", "sentence", "paragraph")
-    """Names of TEXTS."""
-    inputs: tuple[Input, ...] = (Input.PLAIN, Input.STREAM)
-    clients: tuple[int, ...] = (1, 2, 4, 8)
-    """How many listen at the same time; one load after the other."""
-    rounds: int = 3
-    warm_up: int = 1
-    """Utterances of each server before anything is measured."""
-    words_per_second: float = 20.0
-    """Pace of streamed text."""
-    voice: str | None = None
-    """None for each server's own."""
-    timeout: float = 60.0
-    """Seconds without a byte after which a request counts as hung."""
-    describe_every: float = 0.1
-    """Seconds between two questions; 0 asks none."""
-    vary: bool = True
-    """Give each request a text of its own, so that nothing is answered from a server's memory."""
-    pause: float = 0.2
-    """Seconds of rest after each round: threads of the last one may still spin."""
 
 
 @dataclass(frozen=True, slots=True)

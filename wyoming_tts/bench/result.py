@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from wyoming_tts.bench.figures import Percentiles, median, percentiles, ratio
-from wyoming_tts.bench.listener import Heard, Input, Outcome
+from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.options import Input
 
 
 @dataclass(frozen=True, slots=True)

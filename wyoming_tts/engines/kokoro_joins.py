@@ -54,7 +54,7 @@ def joined(samples: Samples, pause: float) -> Samples:
     if start == end:
         return np.zeros(0, np.float32)
     padded: Samples = np.pad(samples[start:end], (0, round(pause * SAMPLE_RATE)))
-    fade = min(_FADE, (end - start) // 2)
+    fade = min(_FADE, (end - start + 1) // 2)
     ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
     padded[:fade] *= ramp
     padded[end - start - fade : end - start] *= ramp[::-1]

@@ -87,18 +87,18 @@ def open_piper_model(path: Path, options: EngineOptions, sample_rate: int) -> Pi
 def _open_parts(path: Path, options: EngineOptions, sample_rate: int) -> CutModel:
     graph = PiperGraph(path)
     cut = graph.cut()
-    first, *later = open_models(path, options, _contents(graph, cut))
+    text, *parts = open_models(path, options, _contents(graph, cut))
     del graph
     return_freed_memory()
     if cut.flow is None:
-        _LOGGER.info("%s runs in two parts, not three: %s", path.name, cut.why_no_flow)
-    return CutModel(first, cut, later, sample_rate)
+        _LOGGER.info("%s speaks in chunks, but its flow runs whole: %s", path.name, cut.why_no_flow)
+    return CutModel(text, parts, cut, sample_rate)
 
 
 def _contents(graph: PiperGraph, cut: Cut) -> Iterator[bytes]:
-    yield graph.first(cut)
-    for part in filter(None, (cut.flow, cut.decoder)):
-        yield graph.later(part)
+    yield graph.text(cut)
+    for part in cut.parts:
+        yield graph.part(part)
 
 
 class WholeModel:
@@ -121,93 +121,78 @@ class WholeModel:
 
 
 class Stage:
-    """A part behind a cut, and how fast it is."""
+    """A part behind a cut in memory, and how fast it is."""
 
-    def __init__(self, model: Model, part: Part, clock: Clock = time.thread_time) -> None:
+    def __init__(self, model: Model, part: Part, ahead: int = 0, clock: Clock = time.thread_time) -> None:
         """Take the part and what runs it.
 
         Args:
             model: the part as a model.
             part: what it is.
+            ahead: how many times a chunk it is run further than that chunk needs.
             clock: the thread's own time, so that the speed is the machine's and not that of its load.
         """
         self.part = part
+        self.ahead = ahead
         self._model = model
         self._clock = clock
-        self._seconds_per_frame = float("inf")
+        self._seconds_each = float("inf")
 
-    def run(self, values: Mapping[str, npt.NDArray[Any]], start: int, end: int) -> npt.NDArray[np.float32]:
-        """What the part makes of the frames from `start` to `end`.
-
-        Args:
-            values: its inputs for all the frames there are; of those too far away to matter, any.
-            start: first frame.
-            end: the frame behind the last.
-
-        Returns:
-            Shape (..., (end - start) * hop).
+    def run(self, feeds: Mapping[str, Values]) -> Values:
+        """Run it on a stretch of its source.
 
         Raises:
-            EngineFailed: the model failed, or made another number of samples.
+            EngineFailed: the model failed, or made another number of values.
         """
-        part = self.part
-        total = values[part.source].shape[-1]
-        low, high = max(0, start - part.left), min(total, end + part.right)
-        feeds = {name: values[name] for name in part.still}
-        for name in part.framed | {part.source}:
-            value = values[name]
-            feeds[name] = value[..., low:high] if value.shape[-1:] == (total,) else value
+        length = feeds[self.part.source].shape[-1]
         started = self._clock()
-        result = self._model.run(None, feeds)[0]
-        self._measured((self._clock() - started) / (high - low))
-        if result.shape[-1] != (high - low) * part.hop:
-            raise EngineFailed(f"The model made {result.shape[-1]} samples of {high - low} frames.")
-        return result[..., (start - low) * part.hop : (end - low) * part.hop]  # type: ignore[no-any-return]
+        result: Values = self._model.run(None, feeds)[0]
+        # The least: the first runs take longer, and nothing makes one shorter.
+        self._seconds_each = min(self._seconds_each, (self._clock() - started) / length)
+        if result.shape[-1] != length * self.part.hop:
+            raise EngineFailed(f"The model made {result.shape[-1]} values of {length}, not {self.part.hop} each.")
+        return result
 
-    def seconds(self, frames: int) -> float:
-        """How long it takes for a stretch of frames; without end while nothing was measured."""
-        return self._seconds_per_frame * (self.part.left + frames + self.part.right)
+    def seconds(self, length: int) -> float:
+        """How long it takes for a stretch of its source, and what that needs on both sides."""
+        return self._seconds_each * (self.part.left + length * (1 + self.ahead) + self.part.right)
 
     def close(self) -> None:
         """Free its memory."""
         self._model.close()
 
-    def _measured(self, seconds_per_frame: float) -> None:
-        # The least: the first runs take longer, and nothing makes one shorter.
-        self._seconds_per_frame = min(self._seconds_per_frame, seconds_per_frame)
-
 
 class CutModel:
     """A model in parts: a step for the text, then one for each chunk of its sound."""
 
-    def __init__(self, first: Model, cut: Cut, later: list[Model], sample_rate: int) -> None:
-        self.inputs = first.inputs
-        self._first = first
-        self._outputs = cut.outputs
-        parts = [part for part in (cut.flow, cut.decoder) if part]
-        *flows, self._decoder = [Stage(model, part) for model, part in zip(later, parts, strict=True)]
-        self._flow = flows[0] if flows else None
-        self._first_chunk = max(1, round(_FIRST_SECONDS * sample_rate / cut.decoder.hop))
+    def __init__(self, text: Model, parts: Sequence[Model], cut: Cut, sample_rate: int) -> None:
+        self.inputs = text.inputs
+        self._text = text
+        self._outputs = [output.name for output in text.get_outputs()]
+        self._stages = [
+            Stage(model, part, _FLOW_AHEAD if part is cut.flow else 0)
+            for model, part in zip(parts, cut.parts, strict=True)
+        ]
+        self._first_chunk = max(1, round(_FIRST_SECONDS * sample_rate / cut.hop))
 
     def __repr__(self) -> str:
-        return f"{self._first!r} in {3 if self._flow else 2} parts"
+        return f"{self._text!r} in {1 + len(self._stages)} parts"
 
     def speak(self, feeds: Mapping[str, Any]) -> Iterator[Samples]:
         """As `PiperModel.speak`; the first step, for the text, makes no sound."""
         # Decided once, so that the chunks of a sentence do not depend on the moment.
         doublings = self._doublings()
-        made = self._first.run(self._outputs, feeds)
-        values = {**feeds, **dict(zip(self._outputs, made, strict=True))}
-        frames = Frames(values, self._flow, self._decoder)
+        made = self._text.run(self._outputs, feeds)
+        sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
         yield NO_SAMPLES
-        for start, end in chunks(frames.count, self._first_chunk, doublings):
-            yield frames.samples(start, end)
+        for end in chunk_ends(sentence.frames, self._first_chunk, doublings):
+            yield sentence.samples(end)
 
     def close(self) -> None:
         """Free its memory."""
-        for part in (self._first, self._flow, self._decoder):
-            if part:
-                part.close()
+        self._text.close()
+        for stage in self._stages:
+            stage.close()
 
     def _doublings(self) -> int:
         """How far chunks may grow.
@@ -217,51 +202,48 @@ class CutModel:
         """
         if self._step_seconds(1) == float("inf"):
             return _UNMEASURED_DOUBLINGS
-        return max(
-            (
-                doublings
-                for doublings in range(1, _MAX_DOUBLINGS + 1)
-                if self._step_seconds(self._first_chunk << doublings) <= _STEP_SECONDS
-            ),
-            default=0,
+        fitting = (
+            doublings
+            for doublings in range(_MAX_DOUBLINGS, 0, -1)
+            if self._step_seconds(self._first_chunk << doublings) <= _STEP_SECONDS
         )
+        return next(fitting, 0)
 
-    def _step_seconds(self, chunk: int) -> float:
-        flow = self._flow.seconds(chunk + _FLOW_AHEAD * chunk) if self._flow else 0.0
-        return flow + self._decoder.seconds(chunk)
-
-
-class Frames:
-    """The frames of a sentence on their way to sound."""
-
-    def __init__(self, values: _Values, flow: Stage | None, decoder: Stage) -> None:
-        self._values = values
-        self._flow = flow
-        self._decoder = decoder
-        self.count: int = values[(flow or decoder).part.source].shape[-1]
-        self._ready = 0 if flow else self.count
-
-    def samples(self, start: int, end: int) -> Samples:
-        """The sound of the frames from `start` to `end`, asked for in order."""
-        self._prepare(min(self.count, end + self._decoder.part.right), end - start if start else 0)
-        return self._decoder.run(self._values, start, end).reshape(-1)
-
-    def _prepare(self, needed: int, chunk: int) -> None:
-        """Run the flow up to the frames needed, and ahead where that is no detour to the first sound."""
-        if self._flow is None or needed <= self._ready:
-            return
-        end = needed + _FLOW_AHEAD * chunk
-        if self.count - end <= self._flow.part.right:
-            end = self.count  # it would be computed now anyway, and once more later
-        made = self._flow.run(self._values, self._ready, end)
-        source = self._values.setdefault(
-            self._decoder.part.source, np.zeros((*made.shape[:-1], self.count), np.float32)
-        )
-        source[..., self._ready : end] = made
-        self._ready = end
+    def _step_seconds(self, frames: int) -> float:
+        seconds, length = 0.0, frames
+        for stage in self._stages:
+            seconds += stage.seconds(length)
+            length *= stage.part.hop
+        return seconds
 
 
-def chunks(frames: int, first: int, doublings: int) -> Iterator[tuple[int, int]]:
+class Sentence:
+    """The frames of a sentence on their way through the parts, in order."""
+
+    def __init__(self, stages: Sequence[Stage], values: Mapping[str, Values]) -> None:
+        """Take what the text gave.
+
+        Args:
+            stages: the parts, each working on the result of the one before.
+            values: the source of the first, and what else they take; full length where framed.
+        """
+        source = values[stages[0].part.source]
+        self.frames: int = source.shape[-1]
+        """How many there are."""
+        self._done = 0
+        self._hop = 1
+        length, self._last = self.frames, None
+        for stage in stages:
+            self._last = _Progress(stage, values, length, self._last or source)
+            length *= stage.part.hop
+        self._rate = length // self.frames
+
+    def samples(self, end: int) -> Samples:
+        """The sound of the frames up to `end` that were not asked for yet."""
+        ...
+
+
+def chunk_ends(frames: int, first: int, doublings: int) -> Iterator[tuple[int, int]]:
     """Cut a number of frames into chunks that double up to `first << doublings`.
 
     Yields:

@@ -14,15 +14,15 @@ import os
 import socket
 import stat
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import Busy, ShuttingDown
+from wyoming_tts.transports.listening import BACKLOG, Address, bind_tcp
 from wyoming_tts.transports.wyoming_connection import (
     Connection,
     Describe,
@@ -45,44 +45,6 @@ MOST_TURNED_AWAY = 32
 _LATER = "Try again later."
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
-
-    scheme: str
-    """`tcp`, `unix` or `stdio`."""
-    host: str = ""
-    port: int = 0
-    path: Path = Path()
-
-    @classmethod
-    def of(cls, uri: str) -> Address:
-        """The address that `tcp://host:port`, `unix:///path` or `stdio://` names.
-
-        Raises:
-            ValueError: it is none of these; the message says what it should be.
-        """
-        scheme, _, rest = uri.partition("://")
-        if scheme == "tcp":
-            return cls._of_tcp(uri)
-        if scheme == "unix" and rest.startswith("/"):
-            return cls("unix", path=Path(rest))
-        if scheme == "stdio" and not rest:
-            return cls("stdio")
-        raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, unix:///PATH or stdio://.")
-
-    @classmethod
-    def _of_tcp(cls, uri: str) -> Address:
-        try:
-            parts = urlsplit(uri)
-            port = parts.port
-        except ValueError as error:
-            raise ValueError(f"Cannot listen on {uri!r}: {error}.") from None
-        if port is None or parts.path or parts.username:
-            raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, as tcp://0.0.0.0:10200.")
-        return cls("tcp", parts.hostname or "0.0.0.0", port)  # noqa: S104  # a server is for others
 
 
 class WyomingServer:
@@ -148,7 +110,7 @@ class WyomingServer:
         elif address.scheme == "unix":
             await self._start_unix(address.path)
         else:
-            await self._start_tcp(address)
+            await self.adopt(await self._run_blocking(partial(bind_tcp, address)))
 
     async def wait_finished(self) -> None:
         """Wait until the server was stopped, or the client on stdio has been served."""
@@ -184,14 +146,10 @@ class WyomingServer:
             await self._run_blocking(partial(_remove_socket_file, path, inode))
         self._socket_files.clear()
 
-    async def _start_tcp(self, address: Address) -> None:
-        if address.host == "::" and socket.has_dualstack_ipv6():
-            # Left to itself asyncio makes an IPv6 socket refuse IPv4.
-            both = socket.create_server(("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True)
-            listener = await asyncio.start_server(self._accept, sock=both)
-        else:
-            listener = await asyncio.start_server(self._accept, address.host, address.port)
-        self._listeners.append(listener)
+    async def adopt(self, sockets: Iterable[socket.socket]) -> None:
+        """Serve tcp sockets that listen already."""
+        for sock in sockets:
+            self._listeners.append(await asyncio.start_server(self._accept, sock=sock, backlog=BACKLOG))
 
     async def _start_unix(self, path: Path) -> None:
         sock, inode = await self._run_blocking(partial(_bind_socket_file, path))

@@ -12,8 +12,7 @@ import pytest
 
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from wyoming_tts.bench.command import add_bench_flags, bench_options
-from wyoming_tts.bench.listener import Input
-from wyoming_tts.bench.load import BenchOptions
+from wyoming_tts.bench.options import BenchOptions, Input
 
 RUN = (
     "import argparse, sys\n"
@@ -93,6 +92,10 @@ async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) ->
     assert all(load["ttfa"]["p50"] > 0 for load in loads)
 
 
-def test_the_flags_do_not_load_what_draws_the_table() -> None:
-    code = "import sys, wyoming_tts.bench.command; sys.exit('rich' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_the_flags_cost_the_start_of_a_server_next_to_nothing() -> None:
+    code = (
+        "import sys, wyoming_tts.bench.command\n"
+        "print(*{'rich', 'wyoming', 'wyoming_tts.client', 'wyoming_tts.bench.load'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -19,13 +19,13 @@ from tests.support.scripted_server import (
 )
 from wyoming_tts.bench.listener import (
     Heard,
-    Input,
     Listener,
     Outcome,
     Request,
     describe_latency,
     request,
 )
+from wyoming_tts.bench.options import Input
 
 TENTH = bytes(4410)
 """A tenth of a second at 22,050 Hz."""

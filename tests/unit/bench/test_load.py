@@ -21,8 +21,9 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from wyoming_tts.bench.listener import Heard, Input, Outcome
-from wyoming_tts.bench.load import BenchOptions, BenchResult, Progress, run_bench, run_round
+from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.load import BenchResult, Progress, run_bench, run_round
+from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.player import Playback
 from wyoming_tts.bench.report import as_json, failures, print_table
 from wyoming_tts.bench.result import Case, Figures, Ratios, Round, compared

@@ -11,16 +11,36 @@ import onnx
 import onnx.parser
 import pytest
 
-from tests.support.tones import KOKORO, LOW, ROW_LEVEL, VOICES, silences
+from tests.support.tones import KOKORO, KOKORO_ROWS, LOW, ROW_LEVEL, VOICES, silences
 from tests.voices.make_voices import kokoro_model
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.kokoro import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro import TYPICAL_SENTENCE, KokoroEngine, LoadedKokoro
 from wyoming_tts.errors import EngineFailed, UnknownVoice, Unsupported, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
 
 MODEL = VOICES / "kokoro-tones.onnx"
 PACK = VOICES / "voices-tones.bin"
 FRONT_DOOR = "ðə fɹˈʌnt dˈɔːɹ ɪz ˈoʊpən."
+TWO_CLAUSES = (
+    "The heating in the bathroom is still running, "
+    "and the window above the stairs has been standing open since the morning."
+)
+EDGE = 240
+"""Samples of silence that are kept around the sound of a batch."""
+_ALWAYS_LOUD = """
+<ir_version: 8, opset_import: ["": 17]> loud
+(int64[1, n] tokens, float[1, 256] style, float[1] speed) => (float[samples] audio)
+{
+  flat = Constant<value = int64[1] {-1}> ()
+  tenth = Constant<value = int64[2] {1, 2400}> ()
+  ids = Cast<to = 1>(tokens)
+  nothing = Sub(ids, ids)
+  half = Constant<value = float {0.5}> ()
+  level = Add(nothing, half)
+  many = Tile(level, tenth)
+  audio = Reshape(many, flat)
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +60,16 @@ def loaded(engine: KokoroEngine, voices: dict[str, Voice]) -> LoadedKokoro:
 
 def _speak(loaded: LoadedKokoro, voice: Voice, text: str, prosody: Prosody | None = None) -> Samples:
     return np.concatenate(list(loaded.render(Segment(text), VoiceSpec(voice), prosody or Prosody())))
+
+
+def _sound(loaded: LoadedKokoro, voice: Voice, segment: Segment) -> list[Samples]:
+    """What each step that speaks yields."""
+    return list(loaded.render(segment, VoiceSpec(voice), Prosody()))[1:]
+
+
+def _row(audio: Samples) -> int:
+    """For how many tokens the style was that it is spoken in."""
+    return round((float(np.abs(audio).max()) - KOKORO.level) / ROW_LEVEL) + 1
 
 
 def _load(model: Path, pack: Path = PACK, name: str = "af_test") -> tuple[LoadedKokoro, Voice]:
@@ -203,8 +233,41 @@ class TestRender:
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         audio = _speak(loaded, voices["af_test"], "The front door is open.")
-        row = len(FRONT_DOOR) - 1
-        assert np.abs(audio).max() == pytest.approx(KOKORO.level + row * ROW_LEVEL, abs=1e-5)
+        assert _row(audio) == len(FRONT_DOOR)
+
+    def test_all_batches_of_a_sentence_have_the_row_of_the_whole(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        steps = _sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))
+        assert len(steps) == 2
+        assert [_row(step) for step in steps] == [
+            len(" ".join(KOKORO.said(steps[0]) + KOKORO.said(steps[1])))
+        ] * 2
+
+    def test_the_beginning_of_a_sentence_has_the_row_of_the_whole(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        whole = _row(_sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))[0])
+        beginning = Segment(TWO_CLAUSES.partition(",")[0] + ",", sentence=TWO_CLAUSES)
+        assert [_row(step) for step in _sound(loaded, voices["af_test"], beginning)] == [whole]
+
+    @pytest.mark.parametrize("text", ["The front door,", "The front door", "The front door:"])
+    def test_the_beginning_of_an_unknown_sentence_has_the_row_of_a_typical_one(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
+    ) -> None:
+        assert _row(_speak(loaded, voices["af_test"], text)) == TYPICAL_SENTENCE
+
+    @pytest.mark.parametrize("text", ["The front door.", "The front door!", 'The "front door?"'])
+    def test_a_short_sentence_has_its_own_row(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
+    ) -> None:
+        audio = _speak(loaded, voices["af_test"], text)
+        assert _row(audio) == len(KOKORO.said(audio)[0]) < TYPICAL_SENTENCE
+
+    def test_a_sentence_longer_than_the_style_has_its_last_row(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        assert _row(_speak(loaded, voices["af_test"], "The front door is open. " * 40)) == KOKORO_ROWS
 
     @pytest.mark.parametrize(
         ("prosody", "speed"),
@@ -222,17 +285,58 @@ class TestRender:
         audio = _speak(loaded, voices["af_test"], "The front door is open.", prosody)
         assert KOKORO.said(audio, speed=speed) == [FRONT_DOOR]
 
-    def test_long_text_is_spoken_whole_in_batches_with_a_pause_between(
+    def test_long_text_is_spoken_whole_in_batches_with_a_pause_after_each(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
-        text = "The front door is open. " * 40
-        spec = VoiceSpec(voices["af_test"])
-        steps = list(loaded.render(Segment(text), spec, Prosody()))[1:]
-        assert len(steps) == 3
+        steps = _sound(loaded, voices["af_test"], Segment("The front door is open. " * 40))
+        assert len(steps) == 10
         assert " ".join(said for step in steps for said in KOKORO.said(step)) == " ".join([FRONT_DOOR] * 40)
-        # A quarter of a second after a full stop, but none at the end of the segment.
-        ends = [silences(step)[-1] - silences(step)[0] for step in steps]
-        assert ends == pytest.approx([6000, 6000, 0], abs=48)
+        # A quarter of a second after a full stop, behind the rest of the model's own silence.
+        assert [silences(step)[-1] for step in steps] == pytest.approx([6000 + EDGE] * 10, abs=48)
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [
+            ("The door.", 0.25),
+            ('"The door?"', 0.25),
+            ("The door,", 0.1),
+            ("The door —", 0.1),
+            ("The door", 0.0),
+        ],
+    )
+    def test_the_pause_behind_a_segment_is_that_of_its_mark(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str, seconds: float
+    ) -> None:
+        for speed in (1.0, 2.0):
+            audio = _speak(loaded, voices["af_test"], text, Prosody(speed=speed))
+            silence = silences(audio)[-1] - seconds / speed * 24000
+            assert EDGE <= silence <= EDGE + 170
+
+    def test_the_first_step_with_sound_is_the_first_clause_of_a_long_sentence(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        first, second = _sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))
+        assert KOKORO.said(first)[0].endswith(",")
+        assert KOKORO.said(second)[0].endswith(".")
+        assert silences(first)[-1] == pytest.approx(2400 + EDGE, abs=48)
+
+    def test_no_batch_begins_or_ends_with_a_click(self, tmp_path: Path) -> None:
+        loaded, voice = _load(_write(tmp_path / "kokoro.onnx", onnx.parser.parse_model(_ALWAYS_LOUD)))
+        for step in _sound(loaded, voice, Segment(TWO_CLAUSES)):
+            assert np.abs(step).max() == pytest.approx(0.5)
+            assert np.abs(np.diff(step, prepend=0.0, append=0.0)).max() < 0.02
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("zf_test", "你好，我们走吧！", "niχˈɑu, wˈo mˈən tsˈou pˈɑ!"),
+            ("af_test", "The door - open.", "ðə dˈɔːɹ — ˈoʊpən."),
+        ],
+    )
+    def test_marks_that_the_model_does_not_know_are_spoken_as_those_it_knows(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, text: str, said: str
+    ) -> None:
+        assert KOKORO.said(_speak(loaded, voices[name], text)) == [said]
 
     def test_a_change_of_language_is_spoken_without_its_marks(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]

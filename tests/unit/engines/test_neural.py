@@ -84,6 +84,7 @@ def test_a_missing_file_is_a_voice_that_is_unavailable(tmp_path: Path) -> None:
 def test_the_threads_are_those_of_the_options_and_do_not_spin(logarithm: Path) -> None:
     used = open_model(logarithm, EngineOptions(intra_op_threads=1))._open().get_session_options()
     assert used.intra_op_num_threads == 1
+    assert not used.enable_mem_pattern
     assert used.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert used.get_session_config_entry("session.inter_op.allow_spinning") == "0"
 

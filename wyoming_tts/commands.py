@@ -1,0 +1,188 @@
+"""The commands beside `serve`: they speak, list and measure, and print what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Self, TextIO
+
+from wyoming_tts import app, client
+from wyoming_tts.bench.command import bench
+from wyoming_tts.errors import SpeechError, UnknownVoice
+from wyoming_tts.settings import LoadedSettings
+from wyoming_tts.speech import AudioFormat, TextFormat, Voice, VoiceRequest
+
+
+class CommandFailed(SpeechError):
+    """Something beyond this process failed: a server, a file, a player."""
+
+
+def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    """Speak a text, through a server if there is one.
+
+    Raises:
+        SpeechError: it could not be spoken; the message says why.
+    """
+    try:
+        report = asyncio.run(_spoken(arguments, settings))
+    except client.ClientError as error:
+        raise CommandFailed(str(error)) from error
+    print(_summary(report), file=sys.stderr)
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    """Measure a server.
+
+    Raises:
+        SpeechError: it could not be measured; the message says why.
+    """
+    try:
+        return bench(arguments)
+    except client.ClientError as error:
+        raise CommandFailed(str(error)) from error
+
+
+def voices(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    """Print the installed voices.
+
+    Raises:
+        UnknownVoice: none speaks the language that was asked for.
+    """
+    installed = asyncio.run(app.installed_voices(settings.settings))
+    wanted = (arguments.only_language or "").replace("-", "_").casefold()
+    shown = [
+        voice
+        for voice in installed
+        if f"{voice.language}_".casefold().startswith(f"{wanted}_" if wanted else "")
+    ]
+    if not shown:
+        raise UnknownVoice(
+            f"No installed voice speaks {arguments.only_language!r}.", hint="Leave --language out to see all."
+        )
+    _print_table(shown)
+    return 0
+
+
+def _print_table(voices: Iterable[Voice]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - takes 100 ms that serving need not spend
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("Name", "Language", "Engine", "Speakers", "Rate", "Description", box=None)
+    for voice in voices:
+        table.add_row(
+            voice.name,
+            voice.language,
+            voice.engine,
+            str(max(1, len(voice.speakers))),
+            f"{voice.sample_rate} Hz",
+            voice.description,
+        )
+    # A pipe has no width to fit the table into.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpokenReport:
+    text: str | None = arguments.text
+    pieces = client.text_pieces_from_stdin() if text is None else _one_piece(text)
+    text_format = TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
+    server = arguments.server or await _found_server()
+    async with _sinks(arguments) as on_audio:
+        voice = _wanted_voice(arguments, settings)
+        if server is None:
+            return await app.say(
+                settings.settings, pieces, on_audio=on_audio, voice=voice, text_format=text_format
+            )
+        return await client.speak(
+            server,
+            pieces,
+            on_audio=on_audio,
+            voice=voice,
+            streaming=arguments.stream or (text is None and await _takes_pieces(server)),
+            text_format=text_format,
+        )
+
+
+async def _found_server() -> str | None:
+    print("Looking for a server ...", file=sys.stderr)
+    found = await client.find_tts_server()
+    if found is None:
+        print("None found in the network: this process speaks by itself.", file=sys.stderr)
+        return None
+    print(f"Found {found.name} at {found.uri}.", file=sys.stderr)
+    return found.uri
+
+
+async def _takes_pieces(server: str) -> bool:
+    return client.supports_streaming(await client.describe(server))
+
+
+def _wanted_voice(arguments: argparse.Namespace, settings: LoadedSettings) -> VoiceRequest:
+    """Return what was asked for: the server's own defaults are its own matter."""
+    given = {name for name in ("voice", "speaker") if settings.sources[name] != "default"}
+    return VoiceRequest(
+        name=settings.settings.voice if "voice" in given else None,
+        language=arguments.language,
+        speaker=settings.settings.speaker if "speaker" in given else None,
+    )
+
+
+async def _one_piece(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+@asynccontextmanager
+async def _sinks(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]:
+    async with AsyncExitStack() as stack:
+        sinks: list[client.OnAudio] = []
+        if arguments.out is not None:
+            sink: client.WavFile | client.WavStream = client.wav_sink(arguments.out)
+            await stack.enter_async_context(sink)
+            sinks.append(sink.write)
+        if arguments.play:
+            sinks.append((await stack.enter_async_context(client.Player())).write)
+        progress = stack.enter_context(_Progress(sys.stderr))
+        sinks.append(progress.write)
+
+        async def on_audio(audio_format: AudioFormat, pcm: bytes) -> None:
+            for sink in sinks:
+                await sink(audio_format, pcm)
+
+        yield on_audio
+
+
+class _Progress:
+    """Counts the seconds of audio that arrived, on a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._seconds = 0.0
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+
+    async def write(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        self._seconds += len(pcm) / audio_format.frame_bytes / audio_format.rate
+        if self._stream.isatty():
+            self._shown = True
+            self._stream.write(f"\r{self._seconds:6.1f} s of audio")
+            self._stream.flush()
+
+
+def _summary(report: client.SpokenReport) -> str:
+    if report.format is None or report.ttfa is None:
+        return "No audio: there was nothing to speak."
+    cut = "" if report.complete else ", cut short"
+    return (
+        f"{report.seconds:.2f} s at {report.format.rate} Hz{cut}, RMS {report.rms_dbfs:.1f} dBFS, "
+        f"peak {report.peak_dbfs:.1f} dBFS, first audio after {report.ttfa * 1000:.0f} ms, "
+        f"done after {report.total * 1000:.0f} ms"
+    )

@@ -1,0 +1,80 @@
+"""Addresses to listen on, and their sockets.
+
+Light on purpose: the command line binds a tcp address before it imports what speaks, so that a client
+that comes meanwhile waits in the socket's queue for a moment and is not refused.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BACKLOG = 128
+"""Clients that may wait to be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    scheme: str
+    """`tcp`, `unix` or `stdio`."""
+    host: str = ""
+    port: int = 0
+    path: Path = Path()
+
+    @classmethod
+    def of(cls, uri: str) -> Address:
+        """The address that `tcp://host:port`, `unix:///path` or `stdio://` names.
+
+        Raises:
+            ValueError: it is none of these; the message says what it should be.
+        """
+        scheme, _, rest = uri.partition("://")
+        if scheme == "tcp":
+            return cls._of_tcp(uri)
+        if scheme == "unix" and rest.startswith("/"):
+            return cls("unix", path=Path(rest))
+        if scheme == "stdio" and not rest:
+            return cls("stdio")
+        raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, unix:///PATH or stdio://.")
+
+    @classmethod
+    def _of_tcp(cls, uri: str) -> Address:
+        try:
+            parts = urlsplit(uri)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"Cannot listen on {uri!r}: {error}.") from None
+        if port is None or parts.path or parts.username:
+            raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, as tcp://0.0.0.0:10200.")
+        return cls("tcp", parts.hostname or "0.0.0.0", port)  # noqa: S104  # a server is for others
+
+
+def bind_tcp(address: Address) -> list[socket.socket]:
+    """Open the sockets of a tcp address, listening already. Blocks if the host is a name.
+
+    Raises:
+        OSError: it cannot be listened on, as because another process does.
+    """
+    if address.host == "::" and socket.has_dualstack_ipv6():
+        both = socket.create_server(
+            ("::", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+        )
+        return [both]
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, where in _resolved(address):
+            sockets.append(socket.create_server(where[:2], family=family, backlog=BACKLOG))
+    except OSError:
+        for opened in sockets:
+            opened.close()
+        raise
+    return sockets
+
+
+def _resolved(address: Address) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys(found))  # type: ignore[arg-type]
