@@ -372,8 +372,8 @@ class Settings(BaseSettings):
 
     cache_memory: Whole = _setting(
         Group.COMPUTING,
-        64,
-        "Memory for segments that were spoken before; 0 is off.",
+        16,
+        "Memory for segments that were spoken before, 20 s of speech in each MB; 0 is off.",
         unit="MB",
         ge=0,
         le=65_536,
