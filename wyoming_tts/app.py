@@ -55,6 +55,7 @@ _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
 MEGABYTE = 1_000_000
+_CORES_OF_A_STEP = 4
 _DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
 _STEP_PATIENCE = 0.5
@@ -423,8 +424,13 @@ def _with_voice_by_name(settings: Settings) -> Settings:
 
 
 def _compute_threads(settings: Settings) -> int:
-    # Two streams interleave on every machine; more only where cores are left for it.
-    return settings.compute_threads or max(2, (os.cpu_count() or 1) // 2)
+    # One step at a time with all cores is heard soonest and takes least memory, up to four cores; there
+    # an operator's work is too small to be shared by more.
+    return settings.compute_threads or max(1, (os.cpu_count() or 1) // _CORES_OF_A_STEP)
+
+
+def _intra_op_threads(settings: Settings) -> int:
+    return settings.intra_op_threads or min(_CORES_OF_A_STEP, os.cpu_count() or 1)
 
 
 def _admission_options(settings: Settings) -> AdmissionOptions:
@@ -441,7 +447,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
         download_dir=settings.download_dir,
         use_cuda=settings.use_cuda,
-        intra_op_threads=settings.intra_op_threads,
+        intra_op_threads=_intra_op_threads(settings),
         kokoro_model=settings.kokoro_model,
         kokoro_voices=settings.kokoro_voices,
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,16 +27,17 @@ from wyoming_tts.speech import Samples
 _LOGGER = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 0.25
-"""Audio of the first chunk: half as much would cost two thirds as much, most of it for the edges."""
+"""Audio of the first chunk: half as much would come no more than a tenth earlier, because by then
+most of the time went into the text."""
 
 _MAX_DOUBLINGS = 3
-"""Chunks grow to 2 seconds: there the edges of a medium voice cost a seventh, and twice the length
-would save half of that for steps that hold up other listeners twice as long."""
+"""Chunks grow to 2 seconds. There the edges cost a twentieth of the work; longer ones save less than
+half of that, and hold up other listeners for longer."""
 
-_STEP_SECONDS = 0.25
+_STEP_SECONDS = 0.2
 """How long a step may take, as far as the size of its chunk decides it: what a new listener waits
-for at worst. With less, a slow voice on two cores would be held to the smallest chunks, of which
-more than half of the work goes into edges; then it could serve half as many listeners."""
+for at worst. In less a "high" voice on two cores would be held to the smallest chunks, of which a
+quarter of the work goes into the edges."""
 
 _UNMEASURED_DOUBLINGS = 1
 """How far chunks grow while a voice speaks for the first time, before its speed is known."""
@@ -46,7 +48,7 @@ wide (64 frames of a stock voice), its frames cheap."""
 
 Clock = Callable[[], float]
 
-_Values = dict[str, npt.NDArray[Any]]
+Values = npt.NDArray[np.float32]
 
 
 class PiperModel(Protocol):
@@ -136,7 +138,8 @@ class Stage:
         self.ahead = ahead
         self._model = model
         self._clock = clock
-        self._seconds_each = float("inf")
+        self._seconds = 0.0
+        self._length = 0
 
     def run(self, feeds: Mapping[str, Values]) -> Values:
         """Run it on a stretch of its source.
@@ -147,15 +150,21 @@ class Stage:
         length = feeds[self.part.source].shape[-1]
         started = self._clock()
         result: Values = self._model.run(None, feeds)[0]
-        # The least: the first runs take longer, and nothing makes one shorter.
-        self._seconds_each = min(self._seconds_each, (self._clock() - started) / length)
+        self._seconds += self._clock() - started
+        self._length += length
         if result.shape[-1] != length * self.part.hop:
-            raise EngineFailed(f"The model made {result.shape[-1]} values of {length}, not {self.part.hop} each.")
+            made = result.shape[-1]
+            raise EngineFailed(f"The model made {made} values of {length}, not {self.part.hop} of each.")
         return result
 
     def seconds(self, length: int) -> float:
-        """How long it takes for a stretch of its source, and what that needs on both sides."""
-        return self._seconds_each * (self.part.left + length * (1 + self.ahead) + self.part.right)
+        """How long it takes for a stretch of its source, and what that needs on both sides.
+
+        By the mean of all runs; without end before the first.
+        """
+        if not self._length:
+            return float("inf")
+        return (self.part.left + length * (1 + self.ahead) + self.part.right) * self._seconds / self._length
 
     def close(self) -> None:
         """Free its memory."""
@@ -197,8 +206,8 @@ class CutModel:
     def _doublings(self) -> int:
         """How far chunks may grow.
 
-        In powers of two and by the best speed ever measured, so that it is the same after each
-        start: where chunks meet decides the last bits of the samples.
+        In powers of two and by the mean of all that was ever measured, so that it is the same after
+        each start: where chunks meet decides the last bits of the samples.
         """
         if self._step_seconds(1) == float("inf"):
             return _UNMEASURED_DOUBLINGS
@@ -218,42 +227,98 @@ class CutModel:
 
 
 class Sentence:
-    """The frames of a sentence on their way through the parts, in order."""
+    """The frames of a sentence on their way through the parts, from the first to the last."""
 
     def __init__(self, stages: Sequence[Stage], values: Mapping[str, Values]) -> None:
         """Take what the text gave.
 
         Args:
             stages: the parts, each working on the result of the one before.
-            values: the source of the first, and what else they take; full length where framed.
+            values: what the first works on, and all that they take besides, for the whole sentence.
         """
-        source = values[stages[0].part.source]
-        self.frames: int = source.shape[-1]
+        self.frames: int = values[stages[0].part.source].shape[-1]
         """How many there are."""
         self._done = 0
-        self._hop = 1
-        length, self._last = self.frames, None
-        for stage in stages:
-            self._last = _Progress(stage, values, length, self._last or source)
-            length *= stage.part.hop
-        self._rate = length // self.frames
+        first, *further = stages
+        self._last = _Work(first, values, None)
+        for stage in further:
+            self._last = _Work(stage, values, self._last)
+        # How far the last part's source runs ahead of the frames.
+        self._rate = prod(stage.part.hop for stage in stages[:-1])
 
     def samples(self, end: int) -> Samples:
-        """The sound of the frames up to `end` that were not asked for yet."""
-        ...
+        """The sound of the frames up to `end`, from where the last piece ended."""
+        chunk = end - self._done if self._done else 0
+        self._done = end
+        return self._last.result(end * self._rate, chunk).reshape(-1)
 
 
-def chunk_ends(frames: int, first: int, doublings: int) -> Iterator[tuple[int, int]]:
+class _Work:
+    """What one part has done of a sentence, and what it needs of the part before to go on."""
+
+    def __init__(self, stage: Stage, values: Mapping[str, Values], before: _Work | None) -> None:
+        self.stage = stage
+        self._values = values
+        self._before = before
+        part = stage.part
+        if before is None:
+            self._source = values[part.source]
+            self.length: int = self._source.shape[-1]
+        else:
+            self._source = np.zeros((1, 0, 0), np.float32)
+            self.length = before.length * before.stage.part.hop
+        self._kept_from = 0
+        self._done = 0
+
+    def result(self, end: int, chunk: int) -> Values:
+        """The result for the source up to `end`, from where the last piece ended.
+
+        Args:
+            end: at most `length`.
+            chunk: frames of the chunk it is for, 0 if that is the first: nothing is run ahead of it.
+        """
+        part = self.stage.part
+        low, high = max(0, self._done - part.left), min(self.length, end + part.right)
+        self._fetch(high, chunk)
+        feeds = {name: self._values[name] for name in part.still}
+        feeds |= {name: self._along(name, low, high) for name in part.framed}
+        feeds[part.source] = self._source[..., low - self._kept_from : high - self._kept_from]
+        made = self.stage.run(feeds)
+        piece = made[..., (self._done - low) * part.hop : (end - low) * part.hop]
+        self._done = end
+        return piece
+
+    def _along(self, name: str, low: int, high: int) -> Values:
+        value = self._values[name]
+        return value[..., low:high] if value.shape[-1:] == (self.length,) else value
+
+    def _fetch(self, needed: int, chunk: int) -> None:
+        """Have the part before go on until there is enough of the source."""
+        there = self._kept_from + self._source.shape[-1]
+        before = self._before
+        if before is None or needed <= there:
+            return
+        end = -(-needed // before.stage.part.hop) + before.stage.ahead * chunk
+        if before.length - end <= before.stage.ahead * before.stage.part.right:
+            end = before.length  # its edges would cost more than it does
+        end = min(end, before.length)
+        new = before.result(end, chunk)
+        kept = self._source[..., max(0, self._done - self.stage.part.left) - self._kept_from :]
+        self._kept_from = there - kept.shape[-1]
+        self._source = np.concatenate([kept, new], axis=-1) if kept.shape[-1] else new
+
+
+def chunk_ends(frames: int, first: int, doublings: int) -> Iterator[int]:
     """Cut a number of frames into chunks that double up to `first << doublings`.
 
     Yields:
-        First frame and the frame behind the last; a rest of less than half a first chunk goes with
-        the chunk before it.
+        The frame behind the last of each; a rest of less than half a first chunk goes with the chunk
+        before it.
     """
-    start, size = 0, first
-    while start < frames:
-        end = start + size
+    end, size = 0, first
+    while end < frames:
+        end += size
         if (frames - end) * 2 < first:
             end = frames
-        yield start, end
-        start, size = end, min(2 * size, first << doublings)
+        yield end
+        size = min(2 * size, first << doublings)

@@ -295,7 +295,7 @@ class TestRender:
             assert steps.count(0) == 2
             spoken.append(sum(steps))
         assert len(set(spoken)) == 1
-        assert "in 3 parts" in repr(loaded)
+        assert "in 4 parts" in repr(loaded)
 
     def test_the_level_is_the_models_own(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
         audio = _speak(loaded[LOW.name], _found(engine)[LOW.name], "The front door is open.")

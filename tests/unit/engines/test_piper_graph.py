@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,36 +57,45 @@ def _insert(model: onnx.ModelProto, node: onnx.NodeProto, *, before: onnx.NodePr
 
 
 @pytest.mark.parametrize(
-    ("voice", "hop", "reach"),
-    [(MEDIUM, 256, (12, 11)), (X_LOW, 256, (12, 11)), (HIGH, 256, (14, 13)), (SPEAKERS, 256, (12, 11))],
+    ("voice", "first_half", "second_half"),
+    [
+        (MEDIUM, (10, 10), (9, 8)),
+        (X_LOW, (10, 10), (9, 8)),
+        (HIGH, (12, 11), (15, 14)),
+        (SPEAKERS, (10, 10), (9, 8)),
+    ],
     ids=lambda value: value.name if isinstance(value, VitsVoice) else None,
 )
-def test_the_usual_voices_are_cut_in_three_with_the_reach_of_their_layers(
-    voice: VitsVoice, hop: int, reach: tuple[int, int]
+def test_the_usual_voices_are_cut_in_four_with_the_reach_of_their_layers(
+    voice: VitsVoice, first_half: tuple[int, int], second_half: tuple[int, int]
 ) -> None:
     cut = PiperGraph(VITS / f"{voice.name}.onnx").cut()
-    assert cut.flow is not None
-    assert (cut.decoder.hop, cut.decoder.left, cut.decoder.right) == (hop, *reach)
-    assert (cut.flow.hop, cut.flow.left, cut.flow.right) == (1, *STOCK_FLOW)
-    assert cut.flow.result == cut.decoder.source
+    assert [(part.left, part.right) for part in cut.parts] == [STOCK_FLOW, first_half, second_half]
+    assert [part.hop for part in cut.parts] == [1, 8, 32]
+    assert cut.hop == voice.hop
+    assert [part.source for part in cut.parts[1:]] == [part.result for part in cut.parts[:-1]]
     # The mask is all that has a time axis besides; the speaker has none.
-    assert (len(cut.flow.framed), len(cut.decoder.framed)) == (1, 0)
-    assert bool(cut.flow.still) == bool(cut.decoder.still) == bool(voice.speakers)
-    assert set(cut.outputs) >= cut.flow.inputs | cut.decoder.still
+    assert [len(part.framed) for part in cut.parts] == [1, 0, 0]
+    assert [bool(part.still) for part in cut.parts] == [bool(voice.speakers)] * 2 + [False]
 
 
 @pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
 def test_every_weight_is_in_one_part_and_only_there(voice: VitsVoice) -> None:
     graph = PiperGraph(VITS / f"{voice.name}.onnx")
     cut = graph.cut()
-    assert cut.flow is not None
-    contents = [graph.first(cut), graph.later(cut.flow), graph.later(cut.decoder)]
+    contents = [graph.text(cut), *(graph.part(part) for part in cut.parts)]
     parts = [onnx.load_from_string(content) for content in contents]
     names = [weight.name for part in parts for weight in part.graph.initializer]
     assert sorted(names) == sorted(each.name for each in vits_model(voice).graph.initializer)
-    assert [each.name for each in parts[0].graph.input] == sorted(
-        each.name for each in vits_model(voice).graph.input
-    )
+
+
+def test_the_text_takes_all_inputs_and_gives_what_the_parts_take() -> None:
+    graph = PiperGraph(VITS / f"{SPEAKERS.name}.onnx")
+    cut = graph.cut()
+    text = onnx.load_from_string(graph.text(cut))
+    assert [each.name for each in text.graph.input] == ["input", "input_lengths", "scales", "sid"]
+    given = {each.name for each in text.graph.output}
+    assert given == set().union(*(part.inputs for part in cut.parts)) - {part.result for part in cut.parts}
 
 
 def _no_upsampling(model: onnx.ModelProto) -> None:
@@ -228,8 +238,7 @@ def test_a_flow_that_is_not_surely_local_in_time_stays_with_the_text(
     cut = _cut_edited(tmp_path, edit)
     assert cut.flow is None
     assert reason in cut.why_no_flow
-    assert cut.outputs == (cut.decoder.source,)
-    assert (cut.decoder.left, cut.decoder.right) == (12, 11)
+    assert [part.hop for part in cut.parts] == [8, 32]
 
 
 def test_a_flow_of_which_the_decoder_takes_more_than_its_end_stays_with_the_text(tmp_path: Path) -> None:
@@ -239,8 +248,7 @@ def test_a_flow_of_which_the_decoder_takes_more_than_its_end_stays_with_the_text
     cut = _cut_edited(tmp_path, edit)
     assert cut.flow is None
     assert "takes more from the flow than its result" in cut.why_no_flow
-    assert cut.outputs == tuple(sorted(cut.decoder.inputs))
-    assert len(cut.decoder.framed) == 1
+    assert [len(part.framed) for part in cut.parts] == [1]
 
 
 def test_the_mask_may_go_into_the_decoder_too(tmp_path: Path) -> None:
@@ -248,9 +256,16 @@ def test_the_mask_may_go_into_the_decoder_too(tmp_path: Path) -> None:
         _join_before_upsampling(model, _mask(model))
 
     cut = _cut_edited(tmp_path, edit)
-    assert cut.flow is not None
-    assert cut.decoder.framed == cut.flow.framed
-    assert len(cut.outputs) == 2
+    # Two branches go past the second ConvTranspose: the decoder stays in one piece.
+    flow, decoder = cut.parts
+    assert decoder.framed == flow.framed
+    assert (decoder.left, decoder.right, decoder.hop) == (12, 11, 256)
+
+
+def test_a_decoder_with_one_upsampling_stays_in_one_piece(tmp_path: Path) -> None:
+    voice = replace(MEDIUM, upsampling=((16, 32),))
+    cut = _cut_edited(tmp_path, lambda _: None, voice)
+    assert [(part.left, part.right, part.hop) for part in cut.decoder] == [(8, 7, 16)]
 
 
 def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
@@ -264,13 +279,14 @@ def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
     graph = _graph(tmp_path / "branch.onnx", model)
     cut = graph.cut()
     assert cut.flow is not None
-    session = onnxruntime.InferenceSession(graph.first(cut), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.text(cut), providers=["CPUExecutionProvider"])
     feeds: dict[str, Any] = {
         "input": np.array([[1, 9, 2]]),
         "input_lengths": np.array([3]),
         "scales": np.array([0, 1, 0], np.float32),
     }
-    made = dict(zip(cut.outputs, session.run(cut.outputs, feeds), strict=True))
+    outputs = [each.name for each in session.get_outputs()]
+    made = dict(zip(outputs, session.run(outputs, feeds), strict=True))
     (mask,) = cut.flow.framed
     assert made[mask].shape == (1, 1, made[cut.flow.source].shape[-1])
 
@@ -281,6 +297,6 @@ def test_a_graph_that_declares_its_weights_as_inputs_is_cut_as_well(tmp_path: Pa
     for each in model.graph.initializer:
         model.graph.input.append(helper.make_tensor_value_info(each.name, each.data_type, each.dims))
     graph = _graph(tmp_path / "old.onnx", model)
-    first = onnx.load_from_string(graph.first(graph.cut()))
+    first = onnx.load_from_string(graph.text(graph.cut()))
     assert [each.name for each in first.graph.input] == ["input", "input_lengths", "scales"]
     onnxruntime.InferenceSession(first.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,8 +25,15 @@ from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, Vi
 from wyoming_tts.engines import piper_graph, piper_model
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import Model, open_model
-from wyoming_tts.engines.piper_graph import PiperGraph
-from wyoming_tts.engines.piper_model import CutModel, Frames, Stage, WholeModel, chunks, open_piper_model
+from wyoming_tts.engines.piper_graph import Part, PiperGraph
+from wyoming_tts.engines.piper_model import (
+    CutModel,
+    Sentence,
+    Stage,
+    WholeModel,
+    chunk_ends,
+    open_piper_model,
+)
 from wyoming_tts.engines.piper_trace import Constants
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
@@ -83,19 +91,10 @@ def _joined(steps: Iterator[Samples]) -> Samples:
     return np.concatenate(list(steps))
 
 
-def _frames(model: CutModel, feeds: dict[str, Any]) -> Frames:
-    """The frames of a sentence, with the noise that was drawn for it."""
-    values = dict(zip(model._outputs, model._first.run(model._outputs, feeds), strict=True))
-    return Frames({**feeds, **values}, model._flow, model._decoder)
-
-
-def _again(frames: Frames) -> Frames:
-    """The same frames, nothing done yet."""
-    flow, decoder = frames._flow, frames._decoder
-    values = {
-        name: value for name, value in frames._values.items() if name != decoder.part.source or not flow
-    }
-    return Frames(values, flow, decoder)
+def _sentences(model: CutModel, feeds: dict[str, Any]) -> Callable[[], Sentence]:
+    """A sentence with the noise that was drawn for it, as often as wanted from its beginning."""
+    values = dict(zip(model._outputs, model._text.run(model._outputs, feeds), strict=True))
+    return lambda: Sentence(model._stages, {**feeds, **values})
 
 
 def _edited(path: Path, edit: Callable[[onnx.ModelProto], None], voice: VitsVoice = MEDIUM) -> Path:
@@ -132,23 +131,25 @@ class TestSeams:
     def test_wherever_chunks_meet_they_are_the_whole_decode_of_the_same_frames(
         self, voice: VitsVoice, count: int, noise: float, cuts: list[float]
     ) -> None:
-        frames = _frames(_cut(voice), _feeds(_ids(count), voice=voice, noise=noise))
-        whole = _again(frames).samples(0, frames.count)
-        places = sorted({0, *(round(cut * frames.count) for cut in cuts), frames.count})
-        parts = [frames.samples(start, end) for start, end in pairwise(places)]
+        sentence = _sentences(_cut(voice), _feeds(_ids(count), voice=voice, noise=noise))
+        frames = sentence().frames
+        whole = sentence().samples(frames)
+        places = sorted({0, *(round(cut * frames) for cut in cuts), frames})
+        spoken = sentence()
+        parts = [spoken.samples(end) for end in places[1:]]
         assert [len(part) for part in parts] == [(end - start) * voice.hop for start, end in pairwise(places)]
         np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=SEAM)
 
-    @pytest.mark.parametrize("stage", ["flow", "decoder"])
+    @pytest.mark.parametrize("stage", range(3))
     @pytest.mark.parametrize("side", ["left", "right"])
     @pytest.mark.parametrize("voice", [MEDIUM, HIGH], ids=lambda voice: voice.name)
     def test_with_less_context_the_seams_would_be_heard(
-        self, voice: VitsVoice, stage: str, side: str
+        self, voice: VitsVoice, stage: int, side: str
     ) -> None:
         model = _open(_path(voice), voice.rate)
         feeds = _feeds(_ids(60))
         whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
-        chosen: Stage = getattr(model, f"_{stage}")
+        chosen = model._stages[stage]
         chosen.part = replace(chosen.part, **{side: getattr(chosen.part, side) // 3})
         assert np.abs(_joined(model.speak(feeds)) - whole).max() > SEAM
 
@@ -188,25 +189,38 @@ class TestSteps:
 
     def test_nothing_is_computed_twice_but_the_edges(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
-        assert model._flow is not None
-        seen: dict[int, list[int]] = {}
-        run = Model.run
+        lengths: dict[int, list[int]] = {}
+        run = Stage.run
 
-        def counted(self: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
-            results = run(self, outputs, feeds)
-            seen.setdefault(id(self), []).append(results[0].shape[-1])
-            return results
+        def counted(stage: Stage, feeds: dict[str, Any]) -> Any:
+            lengths.setdefault(id(stage), []).append(feeds[stage.part.source].shape[-1])
+            return run(stage, feeds)
 
-        monkeypatch.setattr(Model, "run", counted)
-        sizes = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
-        total, part = sum(sizes), model._decoder.part
-        decoded = sum(seen[id(model._decoder._model)]) // MEDIUM.hop
-        flowed = seen[id(model._flow._model)]
-        # Every seam has an edge on both sides; the sentence's own ends have none.
-        assert decoded == total + (len(sizes) - 1) * (part.left + part.right) - _missing(sizes, part.right)
-        assert flowed[0] == sizes[0] + part.right + 32
-        assert sum(flowed) == total + (len(flowed) - 1) * 64
-        assert len(flowed) < len(sizes)
+        monkeypatch.setattr(Stage, "run", counted)
+        chunks = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
+        flow, first_half, second_half = (lengths[id(stage)] for stage in model._stages)
+        # For the first sound no frame more than it needs.
+        assert second_half[0] == 8 * chunks[0] + 8
+        assert first_half[0] == chunks[0] + 1 + 10
+        assert flow[0] == chunks[0] + 1 + 10 + 32
+        # At every place where two pieces meet, both sides are computed once more, at most.
+        assert len(flow) < len(chunks) == len(first_half) == len(second_half)
+        for pieces, total, edges in (
+            (flow, sum(chunks), 32 + 32),
+            (first_half, sum(chunks), 10 + 10),
+            (second_half, 8 * sum(chunks), 9 + 8),
+        ):
+            assert total <= sum(pieces) <= total + (len(pieces) - 1) * edges
+
+    def test_what_is_not_needed_any_more_is_let_go(self) -> None:
+        model = _open(_path(MEDIUM))
+        sentence = _sentences(model, _feeds(_ids(300)))()
+        kept = []
+        for end in chunk_ends(sentence.frames, 22, 1):
+            sentence.samples(end)
+            kept.append(sentence._last._source.shape[-1])
+        assert len(kept) > 20
+        assert max(kept) < 8 * (44 + 22 + 4)
 
     def test_a_closed_generator_runs_the_model_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
@@ -224,17 +238,17 @@ class TestSteps:
         assert runs == 1
         assert len(next(steps)) > 0
         steps.close()  # type: ignore[attr-defined]
-        assert runs == 3
+        assert runs == 4
 
     @settings(max_examples=300)
     @given(st.integers(0, 5000), st.integers(1, 60), st.integers(0, 4))
     def test_chunks_are_all_the_frames_in_order_and_double_up_to_their_bound(
         self, frames: int, first: int, doublings: int
     ) -> None:
-        pieces = list(chunks(frames, first, doublings))
-        assert [start for start, _ in pieces] == [0, *(end for _, end in pieces)][: len(pieces)]
-        assert sum(end - start for start, end in pieces) == frames
+        pieces = list(pairwise([0, *chunk_ends(frames, first, doublings)]))
         sizes = [end - start for start, end in pieces]
+        assert sum(sizes) == frames
+        assert all(size > 0 for size in sizes)
         expected = [first << min(number, doublings) for number in range(len(sizes))]
         assert sizes[:-1] == expected[:-1]
         if len(sizes) > 1:
@@ -243,14 +257,8 @@ class TestSteps:
             assert sizes[-1] < expected[-1] + first / 2
 
     def test_a_rest_that_is_hardly_worth_a_step_goes_with_the_chunk_before_it(self) -> None:
-        assert list(chunks(22 + 44 + 10, 22, 3)) == [(0, 22), (22, 76)]
-        assert list(chunks(22 + 44 + 11, 22, 3)) == [(0, 22), (22, 66), (66, 77)]
-
-
-def _missing(sizes: Sequence[int], right: int) -> int:
-    """Frames by which the edges behind the last seams reach over the end."""
-    ends = np.cumsum(sizes)[:-1]
-    return int(sum(max(0, end + right - sum(sizes)) for end in ends))
+        assert list(chunk_ends(22 + 44 + 10, 22, 3)) == [22, 76]
+        assert list(chunk_ends(22 + 44 + 11, 22, 3)) == [22, 66, 77]
 
 
 class _SlowClock:
@@ -263,7 +271,8 @@ class _SlowClock:
 
         def slow(model: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
             results = run(model, outputs, feeds)
-            if results[0].shape[-1] % MEDIUM.hop == 0:
+            # The second half of the decoder: the one part that makes samples.
+            if results[0].ndim == 4:
                 self._now += self.seconds_per_frame * results[0].shape[-1] / MEDIUM.hop
             return results
 
@@ -276,7 +285,8 @@ class _SlowClock:
 class TestPace:
     def _speaking(self, clock: Callable[[], float]) -> CutModel:
         model = _open(_path(MEDIUM))
-        model._decoder._clock = clock
+        assert model._stages[-1]._clock is time.thread_time
+        model._stages[-1]._clock = clock
         return model
 
     def _largest(self, model: CutModel) -> int:
@@ -298,23 +308,25 @@ class TestPace:
         self._largest(model)
         assert self._largest(model) == largest
 
-    def test_a_moment_of_load_does_not_move_the_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = _SlowClock(monkeypatch, 0.001)
+    def test_a_slow_moment_does_not_move_the_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = _SlowClock(monkeypatch, 0.0002)
         model = self._speaking(clock)
         self._largest(model)
-        clock.seconds_per_frame = 0.05
-        assert [self._largest(model), self._largest(model)] == [176, 176]
+        clock.seconds_per_frame = 0.001
+        list(model.speak(_feeds(_ids(20))))
+        clock.seconds_per_frame = 0.0002
+        assert self._largest(model) == 176
 
     def test_one_sentence_keeps_to_what_was_decided_at_its_beginning(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock = _SlowClock(monkeypatch, 0.05)
+        clock = _SlowClock(monkeypatch, 0.002)
         model = self._speaking(clock)
         self._largest(model)
-        steps = model.speak(_feeds(_ids(250)))
+        steps = model.speak(_feeds(_ids(2000)))
         next(iter(steps))
-        clock.seconds_per_frame = 0.0001
-        assert max(len(step) for step in steps) // MEDIUM.hop < 1.5 * 22
+        clock.seconds_per_frame = 0.0
+        assert max(len(step) for step in steps) // MEDIUM.hop < 1.5 * 88
         assert self._largest(model) == 176
 
 
@@ -341,16 +353,14 @@ class TestOpening:
         gc.disable()
         try:
             model = _open(_path(MEDIUM))
-            assert [each() for each in held] == [None] * 3
+            assert [each() for each in held] == [None] * 5
         finally:
             gc.enable()
-        assert [type(content) for content in contents] == [bytes] * 3
+        assert [type(content) for content in contents] == [bytes] * 4
         assert sum(map(len, contents)) < 1.1 * _path(MEDIUM).stat().st_size
         # onnxruntime itself would keep what a session was made from.
-        for part in (model._first, model._flow, model._decoder):
-            opened = part._model if isinstance(part, Stage) else part
-            assert opened is not None
-            assert opened._session._model_bytes is None
+        for opened in (model._text, *(stage._model for stage in model._stages)):
+            assert opened._open()._model_bytes is None
 
     def test_its_inputs_are_those_of_the_whole(self) -> None:
         for voice in VITS_VOICES:
@@ -372,7 +382,7 @@ class TestOpening:
         with caplog.at_level(logging.INFO):
             model = _open(_path(MEDIUM))
         assert not caplog.records
-        assert repr(model) == "<Model en_US-vits-medium.onnx> in 3 parts"
+        assert repr(model) == "<Model en_US-vits-medium.onnx> in 4 parts"
 
     def test_a_voice_whose_flow_stays_with_the_text_speaks_in_chunks_too(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -386,18 +396,20 @@ class TestOpening:
         with caplog.at_level(logging.INFO):
             model = _open(path)
         (line,) = [record.message for record in caplog.records]
-        assert line == "two.onnx runs in two parts, not three: Softmax is not known to be local in time"
+        assert line == (
+            "two.onnx speaks in chunks, but its flow runs whole: Softmax is not known to be local in time"
+        )
         feeds = _feeds(_ids(60))
         steps = list(model.speak(feeds))
         assert len(steps) > 3
         whole = open_model(path, OPTIONS).run(None, feeds)[0].reshape(-1)
         np.testing.assert_allclose(np.concatenate(steps), whole, rtol=0, atol=SEAM)
-        assert repr(model) == "<Model two.onnx> in 2 parts"
+        assert repr(model) == "<Model two.onnx> in 3 parts"
 
     def test_whatever_goes_wrong_with_the_parts_the_voice_speaks(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(PiperGraph, "later", lambda *_: b"no model")
+        monkeypatch.setattr(PiperGraph, "part", lambda *_: b"no model")
         with caplog.at_level(logging.INFO):
             model = open_piper_model(_path(MEDIUM), OPTIONS, 22050)
         (line,) = [record.message for record in caplog.records]
@@ -450,32 +462,36 @@ class TestFailing:
 
     def test_another_number_of_samples_than_the_frames_have_is_an_error_and_not_played(self) -> None:
         model = _open(_path(MEDIUM))
-        model._decoder.part = replace(model._decoder.part, hop=255)
-        with pytest.raises(EngineFailed, match="samples of"):
+        model._stages[1].part = replace(model._stages[1].part, hop=7)
+        with pytest.raises(EngineFailed, match="not 7 of each"):
             list(model.speak(_feeds(_ids(10))))
 
     def test_a_closed_model_has_let_go_of_every_part(self) -> None:
         model = _open(_path(MEDIUM))
-        frames = _frames(model, _feeds(_ids(10)))
+        sentence = _sentences(model, _feeds(_ids(10)))()
         model.close()
-        assert repr(model) == "<Model en_US-vits-medium.onnx closed> in 3 parts"
-        for use in (lambda: list(model.speak(_feeds([1]))), lambda: frames.samples(0, 1)):
+        assert repr(model) == "<Model en_US-vits-medium.onnx closed> in 4 parts"
+        for use in (lambda: list(model.speak(_feeds([1]))), lambda: sentence.samples(1)):
             with pytest.raises(EngineFailed, match="freed while it was still in use"):
                 use()
-        assert model._decoder._model._session is None
+        assert all(stage._model._session is None for stage in model._stages)
 
 
-def test_the_values_that_cross_need_not_have_a_time_axis() -> None:
+def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() -> None:
     class Product:
         def run(self, _: Any, feeds: dict[str, npt.NDArray[np.float32]]) -> list[Any]:
             return [feeds["x"] * feeds["mask"] * feeds["still"]]
 
-    part = replace(_cut(MEDIUM)._decoder.part, source="x", left=1, right=1, hop=1)
-    part = replace(part, framed=frozenset({"mask"}), still=frozenset({"still"}))
-
+    part = Part("x", "y", frozenset({"mask"}), frozenset({"still"}), left=1, right=1, hop=1)
     stage = Stage(Product(), part)  # type: ignore[arg-type]
     x = np.arange(9, dtype=np.float32).reshape(1, 1, 9)
-    for mask in (np.full((1, 1, 9), 2.0), np.full((1, 1, 1), 2.0), np.array(2.0)):
-        # As long as the frames are many, but no frames.
-        values = {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5)}
-        np.testing.assert_array_equal(stage.run(values, 3, 6)[0, 0], [3, 4, 5])
+    masks: list[npt.NDArray[np.float32]] = [
+        x[..., ::-1],
+        np.full((1, 1, 1), 2, np.float32),
+        np.array(2, np.float32),
+    ]
+    for mask in masks:
+        # As many channels as there are frames: still no frames.
+        sentence = Sentence([stage], {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5, np.float32)})
+        pieces = [sentence.samples(end).reshape(9, -1)[0] for end in (2, 3, 9)]
+        np.testing.assert_array_equal(np.concatenate(pieces), (x * mask * 0.5).reshape(-1))
