@@ -29,6 +29,10 @@ NO_SAMPLES: Samples = np.zeros(0, dtype=np.float32)
 # phonemizer that is given nothing else reads it out ("exclamation").
 _NAMED_MARKS = frozenset("%&@#*/\\§")
 
+_LONGEST_WORD, _LONGEST_LINE_NOISE, _MOST_MARKS = 60, 16, 8
+"""Characters. espeak-ng, which turns text into phonemes in this process, overruns its buffers at words such
+as `s'` a hundred times over. Gaps lessen that; they do not rule it out."""
+
 _ONNX_ERRORS_ONLY = 3
 
 
@@ -183,7 +187,16 @@ def plain_text(segment: Segment, *, engine: str) -> str:
         )
     # Lone surrogates cannot be encoded, and a NUL ends a C string.
     clean = segment.text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
-    return " ".join(clean.split()) if any(map(_is_spoken, clean)) else ""
+    return " ".join(map(_broken_up, clean.split())) if any(map(_is_spoken, clean)) else ""
+
+
+def _broken_up(word: str) -> str:
+    """The word with gaps where it is longer than words are; what stands in double brackets stays."""
+    if len(word) <= _LONGEST_LINE_NOISE or not word.isascii() or "[[" in word or "]]" in word:
+        return word  # Chinese and Thai sentences are one word
+    marks = sum(not character.isalnum() for character in word)
+    longest = _LONGEST_LINE_NOISE if marks > _MOST_MARKS else _LONGEST_WORD
+    return " ".join(word[start : start + longest] for start in range(0, len(word), longest))
 
 
 def _is_spoken(character: str) -> bool:

@@ -229,3 +229,17 @@ def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s'" * 20, "s's's's's's's's' s's's's's's's's' s's's's'"),
+        ("x" * 70, "x" * 60 + " " + "x" * 10),
+        ("See www.example.org/a for more.", "See www.example.org/a for more."),
+        ("[[həloʊ.həloʊ.həloʊ.həloʊ]]", "[[həloʊ.həloʊ.həloʊ.həloʊ]]"),
+        ("今天天气很好" * 20, "今天天气很好" * 20),
+    ],
+)
+def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
+    assert plain_text(Segment(text), engine="Test") == expected

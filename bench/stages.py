@@ -1,0 +1,145 @@
+"""Measures what the first audio of the benchmark's sentence consists of, and draws it.
+
+Usage: .venv/bin/python -m bench.stages VOICE.onnx [--rounds 15] [--picture docs/images/latency.svg]
+The stages run one after the other in this process, as a server with nothing else to do runs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from wyoming_tts import audio
+from wyoming_tts.bench.texts import TEXTS
+from wyoming_tts.engines.base import EngineOptions, LoadedVoice
+from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
+from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.segments import Segmenter, SegmentOptions
+
+WHOLE = SegmentOptions(first_segment=FirstSegmentOptions(boundaries="", max_words=0))
+STAGES = ("cut text", "phonemes", "text encoder", "first chunk", "level, int16")
+_COLOURS = ("#9aa5b1", "#7b8794", "#3e7cb1", "#f2a541", "#52606d", "#e4e7eb")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to speak the sentence: milliseconds a stage, and of all that follows the first audio."""
+
+    name: str
+    stages: tuple[float, ...]
+    rest: float
+    first_audio: float
+    """Seconds of audio in the first chunk."""
+
+
+def main() -> int:
+    """Measure, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    engine = PiperEngine(EngineOptions(data_dirs=(arguments.model.parent,)))
+    voice = next(voice for voice in engine.installed() if voice.name == arguments.model.stem)
+    loaded = engine.load(voice)
+    rows = [
+        _measured("default settings", SegmentOptions(), loaded, voice, arguments.rounds),
+        _measured("no text cut", WHOLE, loaded, voice, arguments.rounds),
+    ]
+    for row in rows:
+        _print(row)
+    if arguments.picture:
+        arguments.picture.write_text(_drawn(rows), "utf-8")
+    return 0
+
+
+def _measured(name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice, rounds: int) -> Row:
+    runs = [_run(options, loaded, voice) for _ in range(rounds + 2)][2:]
+    medians = [1000 * statistics.median(each) for each in zip(*(run[:-1] for run in runs), strict=True)]
+    return Row(name, tuple(medians[:-1]), medians[-1], statistics.median(run[-1] for run in runs))
+
+
+def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
+    lap = _laps()
+    next(lap)
+    segmenter = Segmenter(options)
+    segments = [*segmenter.feed(TEXTS["sentence"]), *segmenter.finish()]
+    times = [next(lap)]
+    spec = VoiceSpec(voice, voice.default_speaker)
+    steps = loaded.render(segments[0], spec, Prosody())
+    for _ in range(3):
+        samples = next(steps)
+        times.append(next(lap))
+    audio.to_pcm(samples, 1.0)
+    times.append(next(lap))
+    for segment in [None, *segments[1:]]:
+        for rest in steps if segment is None else _rendered(loaded, segment, spec):
+            audio.to_pcm(rest, 1.0)
+    return [*times, next(lap), len(samples) / voice.sample_rate]
+
+
+def _rendered(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[np.ndarray]:
+    yield from loaded.render(segment, spec, Prosody())
+
+
+def _laps() -> Iterator[float]:
+    """Seconds since the item before; the first one starts the clock."""
+    last = time.perf_counter()
+    yield 0.0
+    while True:
+        now = time.perf_counter()
+        yield now - last
+        last = now
+
+
+def _print(row: Row) -> None:
+    total = sum(row.stages)
+    print(f"{row.name}: first {row.first_audio:.2f} s of audio after {total:.1f} ms")
+    for stage, milliseconds in zip(STAGES, row.stages, strict=True):
+        print(f"  {stage:14s} {milliseconds:7.2f} ms  {100 * milliseconds / total:4.0f} %")
+    print(f"  {'the rest':14s} {row.rest:7.1f} ms, while it plays")
+
+
+def _drawn(rows: list[Row]) -> str:
+    width, left, bar, gap = 760, 130, 34, 26
+    scale = (width - left - 20) / max(sum(row.stages) + row.rest for row in rows)
+    parts = []
+    for number, row in enumerate(rows):
+        x, y = float(left), 20 + number * (bar + gap)
+        parts.append(f'<text x="0" y="{y + 22}">{escape(row.name)}</text>')
+        for colour, milliseconds in zip(_COLOURS, (*row.stages, row.rest), strict=True):
+            drawn = milliseconds * scale
+            parts.append(f'<rect x="{x:.1f}" y="{y}" width="{drawn:.1f}" height="{bar}" fill="{colour}"/>')
+            x += drawn
+        first = left + sum(row.stages) * scale
+        parts.append(f'<path d="M{first:.1f} {y - 5}v{bar + 10}" stroke="#d64545" stroke-width="2"/>')
+        said = f"{sum(row.stages):.0f} ms: first audio"
+        parts.append(f'<text x="{first + 6:.1f}" y="{y + 22}" class="mark">{said}</text>')
+    y = 20 + len(rows) * (bar + gap)
+    for number, (name, colour) in enumerate(
+        zip((*STAGES, "the rest, while it plays"), _COLOURS, strict=True)
+    ):
+        x = left + (number % 3) * 200
+        row_y = y + (number // 3) * 22
+        parts.append(f'<rect x="{x}" y="{row_y}" width="12" height="12" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 18}" y="{row_y + 11}">{escape(name)}</text>')
+    height = y + 50
+    style = "text{font:14px system-ui,sans-serif;fill:#323f4b}.mark{font-weight:600;fill:#a61b1b}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
+        f"<title>How the first audio of a 29-word sentence comes about</title><style>{style}</style>"
+        f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(parts)}</svg>\n'
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
