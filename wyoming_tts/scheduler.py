@@ -61,9 +61,10 @@ class StreamClock:
         self.audio_seconds += seconds
 
 
-DRY_SOON = 0.15
-"""Seconds: about what two steps take on a small machine, one that is under way and the stream's own.
-With less, eight newcomers at once make the first of them stutter; more lets newcomers wait in vain."""
+DRY_SOON = 0.4
+"""Seconds: what it takes to give a listener more when its segment is at an end: the step that is under
+way, the next segment's text and its first chunk. With 0.15 eight listeners on two cores stuttered at the
+joins of their segments; much more would have newcomers wait for nothing."""
 
 NEWCOMERS_PATIENCE = 1.0
 """Seconds after which a listener that has heard nothing counts like one that is about to run dry:

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 FEWEST = 30
-"""Phonemes; shorter batches are avoided. Up to 20 the voices are known to be weak, and a pass has a
-part that does not depend on its length: per phoneme 8 cost a fifth more than 32."""
+"""Phonemes; shorter batches are avoided. Up to 20 the voices are known to be weak, and the silence
+around every pass is computed too: with it a phoneme costs a quarter more in a pass of 8."""
 MOST = 130
-"""Phonemes; longer ones are never made. Up to here a second of speech costs the same, from 250 on a
-third more; and at 75 ms a phoneme these are ten seconds that nobody else can interrupt."""
+"""Phonemes; longer ones are never made. From 16 up to here a second of speech costs the same, for
+250 to 500 a tenth to a half more, and twice the memory. These are ten seconds of speech already,
+computed in one go that nothing interrupts."""
 FIRST_MOST = 60
 """Phonemes of the first batch, if a mark allows. The listener waits for it, or has only a few words
 in hand: what the text before left. Cutting elsewhere for it would be heard longer than the wait."""
