@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -88,7 +88,7 @@ def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[flo
 
 
 def _rendered(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[np.ndarray]:
-    yield from loaded.render(segment, spec, Prosody())
+    yield from loaded.render(replace(segment, is_first=False), spec, Prosody())
 
 
 def _laps() -> Iterator[float]:

@@ -64,6 +64,8 @@ class Segment:
     text_format: TextFormat = TextFormat.PLAIN
     sentence: str = ""
     """The whole sentence this was cut from, where that is known; empty otherwise."""
+    is_first: bool = True
+    """Nothing of its utterance was heard before: the first sound matters more than the work as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -407,7 +407,7 @@ class _Job:
     def segment_ready(self, segment: Segment) -> Segment:
         self._segments += 1
         self._first_segment_at = self._first_segment_at or self._now()
-        return segment
+        return replace(segment, is_first=self._segments == 1)
 
     def chunk(self, pcm: bytes) -> AudioChunk:
         chunk = AudioChunk(AudioFormat(rate=self.spec.voice.sample_rate), pcm, self._samples)

@@ -162,7 +162,7 @@ class LoadedPiper:
         sentences = self._sentences(plain_text(segment, engine="Piper"))
         yield NO_SAMPLES
         for ids in sentences:
-            yield from self._speak(ids, manner)
+            yield from self._speak(ids, manner, soon=segment.is_first)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all speakers
         """Five numbers, or for voices trained on letters some of those."""
@@ -173,14 +173,14 @@ class LoadedPiper:
         """Free the model."""
         self._model.close()
 
-    def _speak(self, ids: list[int], manner: Mapping[str, Any]) -> Iterator[Samples]:
+    def _speak(self, ids: list[int], manner: Mapping[str, Any], *, soon: bool) -> Iterator[Samples]:
         """Phoneme ids to the chunks of their sound."""
         feeds = {
             "input": np.array([ids], dtype=np.int64),
             "input_lengths": np.array([len(ids)], dtype=np.int64),
             **manner,
         }
-        yield from self._model.speak(feeds)
+        yield from self._model.speak(feeds, soon=soon)
 
     def _manner(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
         """The model's inputs other than the phonemes."""

@@ -34,6 +34,9 @@ _MAX_DOUBLINGS = 3
 """Chunks grow to 2 seconds. There the edges cost a twentieth of the work; longer ones save less than
 half of that, and hold up other listeners for longer."""
 
+_LATER_DOUBLINGS = 2
+"""How much larger the first chunk is where the listener has something to hear already: a second."""
+
 _STEP_SECONDS = 0.2
 """How long a step may take, as far as the size of its chunk decides it: what a new listener waits
 for at worst. In less a "high" voice on two cores would be held to the smallest chunks, of which a
@@ -57,8 +60,10 @@ class PiperModel(Protocol):
     inputs: Mapping[str, str]
     """The type of each input by name."""
 
-    def speak(self, feeds: Mapping[str, Any]) -> Iterator[Samples]:
+    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
         """Run the model in steps; what each yields is the next of its sound.
+
+        With `soon` the first sound comes as early as it can, at the price of more work for its edges.
 
         Raises:
             EngineFailed: it failed, or made numbers that are not finite.
@@ -113,8 +118,9 @@ class WholeModel:
     def __repr__(self) -> str:
         return repr(self._model)
 
-    def speak(self, feeds: Mapping[str, Any]) -> Iterator[Samples]:
-        """As `PiperModel.speak`, in one step."""
+    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
+        """As `PiperModel.speak`, in one step: it has no way to be sooner."""
+        del soon
         yield self._model.run(None, feeds)[0].reshape(-1)
 
     def close(self) -> None:
@@ -187,14 +193,15 @@ class CutModel:
     def __repr__(self) -> str:
         return f"{self._text!r} in {1 + len(self._stages)} parts"
 
-    def speak(self, feeds: Mapping[str, Any]) -> Iterator[Samples]:
+    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
         """As `PiperModel.speak`; the first step, for the text, makes no sound."""
         # Decided once, so that the chunks of a sentence do not depend on the moment.
         doublings = self._doublings()
+        larger = 0 if soon else min(_LATER_DOUBLINGS, doublings)
         made = self._text.run(self._outputs, feeds)
         sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
         yield NO_SAMPLES
-        for end in chunk_ends(sentence.frames, self._first_chunk, doublings):
+        for end in chunk_ends(sentence.frames, self._first_chunk << larger, doublings - larger):
             yield sentence.samples(end)
 
     def close(self) -> None:

@@ -81,11 +81,12 @@ def test_a_missing_file_is_a_voice_that_is_unavailable(tmp_path: Path) -> None:
         open_model(tmp_path / "gone.onnx", EngineOptions())
 
 
-def test_the_threads_are_those_of_the_options_and_do_not_spin(logarithm: Path) -> None:
+def test_the_threads_are_those_of_the_options_and_spin_within_a_run_alone(logarithm: Path) -> None:
     used = open_model(logarithm, EngineOptions(intra_op_threads=1))._open().get_session_options()
     assert used.intra_op_num_threads == 1
     assert not used.enable_mem_pattern
-    assert used.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert used.get_session_config_entry("session.intra_op.allow_spinning") == "1"
+    assert used.get_session_config_entry("session.force_spinning_stop") == "1"
     assert used.get_session_config_entry("session.inter_op.allow_spinning") == "0"
 
 
