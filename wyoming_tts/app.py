@@ -406,6 +406,8 @@ async def _warm_up(parts: Parts) -> None:
         spec = await parts.synthesizer.warm_up()
     except SpeechError as error:
         _LOGGER.warning("No voice is ready. %s", error)
+    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
+        _LOGGER.exception("No voice is ready.")
     else:
         _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
         await _prepare_phrases(parts)

@@ -285,7 +285,7 @@ class Synthesizer:
         )
 
     def _first_noted(self, job: _Job, chunk: AudioChunk) -> AudioChunk:
-        if chunk.first_sample == 0:
+        if chunk.first_sample == 0 and job.compute_seconds:  # from the cache it says nothing of the machine
             self._admission.first_audio(job.compute_seconds)
         return chunk
 
@@ -401,8 +401,9 @@ class _Job:
                 return
             if self._now() - asked_at > _TEXT_WAS_THERE:
                 self.clock.work_arrived(self._now())  # it had to be waited for
-            self.characters += len(piece)
-            yield piece
+            if piece:  # an empty one would be taken for PAUSE
+                self.characters += len(piece)
+                yield piece
 
     def segment_ready(self, segment: Segment) -> Segment:
         self._segments += 1

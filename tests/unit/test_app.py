@@ -19,6 +19,8 @@ from tests.support.house import house
 from tests.support.hub import Behaviour, FakeHub
 from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
+from wyoming_tts.app import _warm_up
+from wyoming_tts.engines.piper import LoadedPiper
 from wyoming_tts.settings import SettingsError
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
@@ -123,3 +125,16 @@ async def test_an_engine_that_is_not_installed_is_told_with_those_that_are() -> 
     with pytest.raises(SettingsError, match=r"'flite'.*auto, espeak, kokoro, piper"):
         async with house(engine="flite"):
             pass
+
+
+async def test_a_voice_that_breaks_while_it_warms_up_does_not_end_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
+    async with house() as parts:
+        await _warm_up(parts)
+    assert "No voice is ready." in caplog.text
+    assert "no such operator" in caplog.text

@@ -285,3 +285,19 @@ async def test_prepared_phrases_are_spoken_from_the_cache() -> None:
         chunks = await spoken(parts.synthesizer, Utterance.of("Dinner is ready."))
         assert parts.loaded.models == ()
     assert LETTERS.said(joined(chunks)) == ["Dinner is ready."]
+
+
+async def test_an_empty_piece_of_text_is_no_pause(parts: Parts) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        for piece in ("The door", "", " is", "", " open."):
+            yield piece
+
+    chunks = await spoken(parts.synthesizer, Utterance(pieces()))
+    assert LETTERS.said(joined(chunks)) == ["The door is open."]
+
+
+async def test_what_the_cache_answers_says_nothing_of_how_long_a_first_audio_takes(parts: Parts) -> None:
+    await spoken(parts.synthesizer, Utterance.of("The door is open."))
+    before = parts.admission._first_audio_seconds
+    await spoken(parts.synthesizer, Utterance.of("The door is open."))
+    assert parts.admission._first_audio_seconds == before > 0
