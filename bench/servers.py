@@ -67,7 +67,7 @@ class Server:
 
     def processor_time(self) -> float:
         """Seconds it has computed since its start, on all cores together."""
-        return sum(time.clock_gettime(_clock_of(pid)) for pid in _family(self.process.pid))
+        return sum(_computed(pid) for pid in _family(self.process.pid))
 
     async def until_idle(self, quiet: float = 0.1) -> None:
         """Wait until it has computed as good as nothing for `quiet` seconds.
@@ -84,6 +84,13 @@ class Server:
                 return
             before = now
         raise NeverRests(f"{self.name} still computes {_IDLE_WITHIN:g} s after the last request.")
+
+
+def _computed(pid: int) -> float:
+    try:
+        return time.clock_gettime(_clock_of(pid))
+    except OSError:  # it has ended since it was listed
+        return 0.0
 
 
 @asynccontextmanager

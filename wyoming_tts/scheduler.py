@@ -40,6 +40,10 @@ class StreamClock:
     state: StepState = StepState.IDLE
     in_background: bool = False
     """Nobody listens (warm-up): it goes after everyone who does."""
+    shares_cores: bool = False
+    """Its steps can also run on one core beside those of others; else each has the machine to itself."""
+    has_cores: bool = True
+    """Whether the step that is started has the machine to itself; constant while it runs."""
 
     def deadline(self) -> float:
         """Return when the listener runs dry, or when work came up if it is dry already."""
@@ -61,10 +65,10 @@ class StreamClock:
         self.audio_seconds += seconds
 
 
-DRY_SOON = 0.4
-"""Seconds: what it takes to give a listener more when its segment is at an end: the step that is under
-way, the next segment's text and its first chunk. With 0.15 eight listeners on two cores stuttered at the
-joins of their segments; much more would have newcomers wait for nothing."""
+DRY_SOON = 0.2
+"""Seconds before it runs dry in which a listener goes before newcomers: what the step that is under way and
+its own next one take. More has newcomers wait for nothing: with 0.4 the last of eight on two cores heard
+something a quarter later."""
 
 NEWCOMERS_PATIENCE = 1.0
 """Seconds after which a listener that has heard nothing counts like one that is about to run dry:
@@ -104,14 +108,28 @@ class Decision:
     """When to ask again although nothing happens; None if only an event can change the answer."""
 
 
+_BETWEEN_STEPS = 0.05
+"""Seconds within which a stream that has more to say asks again: its audio is being written meanwhile."""
+
+
 class Scheduler:
     """The streams that want to compute, and the slots there are for it."""
 
-    def __init__(self, *, slots: int, lookahead: Lookahead | None = None) -> None:
+    def __init__(self, *, slots: int, whole: int = 1, lookahead: Lookahead | None = None) -> None:
+        """Divide the machine.
+
+        Args:
+            slots: how many steps may run at the same time, one core each.
+            whole: how many slots a step takes that runs on several cores. A listener that is alone is
+                heard sooner that way; many are served faster with a core each.
+            lookahead: how far ahead of its listener a stream may be.
+        """
         self._slots = slots
+        self._whole = min(whole, slots)
         self._lookahead = lookahead or Lookahead()
         self._waiting: dict[StreamClock, None] = {}  # in order of asking
-        self._running: set[StreamClock] = set()
+        self._running: dict[StreamClock, int] = {}  # with the slots it takes
+        self._between: dict[StreamClock, float] = {}  # with the end of their last step
 
     def __repr__(self) -> str:
         return f"<Scheduler slots={self._slots} running={len(self._running)} waiting={len(self._waiting)}>"
@@ -121,11 +139,17 @@ class Scheduler:
         """How many steps may run at the same time."""
         return self._slots
 
+    @property
+    def whole_steps(self) -> int:
+        """How many steps on several cores may run at the same time."""
+        return self._slots // self._whole
+
     def ask(self, stream: StreamClock) -> None:
         """Put the stream among those that wait for a step."""
         if stream.state is not StepState.IDLE:
             raise RuntimeError(f"The stream asked for a step while {stream.state.name}, expected IDLE.")
         stream.state = StepState.WAITING
+        self._between.pop(stream, None)
         self._waiting[stream] = None
 
     def withdraw(self, stream: StreamClock) -> None:
@@ -135,8 +159,9 @@ class Scheduler:
             del self._waiting[stream]
 
     def start_next(self, now: float) -> Decision:
-        """Give a free slot to the stream that is due first, if it may go on now."""
-        if len(self._running) >= self._slots:
+        """Give free slots to the stream that is due first, if it may go on now."""
+        free = self._slots - sum(self._running.values())
+        if not free:
             return Decision()
         stream = most_urgent(self._waiting, now)
         if stream is None:
@@ -144,14 +169,20 @@ class Scheduler:
         resting_until = stream.deadline() - self._lookahead_now(now)
         if resting_until > now and not stream.in_background:
             return Decision(wake_at=resting_until)
+        is_contended = self._is_contended(now)
+        takes = 1 if stream.shares_cores and (is_contended or self._whole > free) else self._whole
+        if takes > free:
+            return Decision()
         del self._waiting[stream]
-        self._running.add(stream)
+        self._running[stream] = takes
+        stream.has_cores = takes == self._whole
         stream.state = StepState.RUNNING
         return Decision(start=stream)
 
-    def step_done(self, stream: StreamClock) -> None:
-        """Free the slot of a step that ended, however it ended."""
-        self._running.discard(stream)
+    def step_done(self, stream: StreamClock, now: float) -> None:
+        """Free the slots of a step that ended, however it ended."""
+        self._running.pop(stream, None)
+        self._between[stream] = now
         stream.state = StepState.IDLE
 
     def lateness(self, now: float) -> float:
@@ -159,9 +190,18 @@ class Scheduler:
         return max((now - stream.deadline() for stream in self._waiting), default=0.0)
 
     def due(self, now: float) -> int:
-        """Count the streams that a newcomer would have to share the machine with."""
+        """Count the streams that are not far ahead of their listeners: they share the machine."""
         horizon = now + self._lookahead.shared
         return sum(stream.deadline() < horizon for stream in (*self._waiting, *self._running))
+
+    def _is_contended(self, now: float) -> bool:
+        """Whether more streams want to compute than could each have two cores."""
+        over = [stream for stream, since in self._between.items() if now - since > _BETWEEN_STEPS]
+        for stream in over:
+            del self._between[stream]
+        horizon = now + self._lookahead.shared
+        between = sum(stream.deadline() < horizon for stream in self._between)
+        return self.due(now) + between > max(1, self._slots // 2)
 
     def _lookahead_now(self, now: float) -> float:
         # Only what runs counts: who waits is not due before the stream that is being judged.
@@ -242,7 +282,7 @@ class Admission:
 
     def predicted_wait(self, now: float) -> float:
         """Estimate the seconds until the first audio of a stream that arrives now."""
-        turns = (self._scheduler.due(now) + 1) / self._scheduler.slots
+        turns = (self._scheduler.due(now) + 1) / self._scheduler.whole_steps
         wait = max(self._scheduler.lateness(now), turns * self._first_audio_seconds)
         if len(self._speaking) < self._options.max_streams:
             return wait

@@ -16,6 +16,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -125,6 +126,7 @@ class Workers:
         self._compute = _Threads("compute", scheduler.slots)
         self._background = _Threads("background", background_threads)
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
+        self._here = threading.local()
 
     def __repr__(self) -> str:
         return f"<Workers {self._scheduler}>"
@@ -141,10 +143,18 @@ class Workers:
         """
         await self._turn(stream)
         try:
-            return await self._compute.run(work)
+            return await self._compute.run(partial(self._as_started, stream, work))
         finally:
-            self._scheduler.step_done(stream)
+            self._scheduler.step_done(stream, self._clock())
             self._start_waiting()
+
+    def has_cores(self) -> bool:
+        """Whether what runs on the calling thread has the machine to itself: what engines ask."""
+        return getattr(self._here, "has_cores", True)
+
+    def _as_started(self, stream: StreamClock, work: Callable[[], T]) -> T:
+        self._here.has_cores = stream.has_cores
+        return work()
 
     async def run_blocking(self, work: Callable[[], T]) -> T:
         """Run work that blocks on a background thread."""
@@ -171,7 +181,7 @@ class Workers:
     def _give_up(self, stream: StreamClock) -> None:
         self._turns.pop(stream, None)
         if stream.state is StepState.RUNNING:  # chosen in the same moment as it was cancelled
-            self._scheduler.step_done(stream)
+            self._scheduler.step_done(stream, self._clock())
             self._start_waiting()
         else:
             self._scheduler.withdraw(stream)

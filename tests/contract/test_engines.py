@@ -46,6 +46,9 @@ class Speaker:
     def steps(self, text: str, prosody: Prosody | None = None) -> list[Samples]:
         return list(self.loaded.render(Segment(text), self.spec, prosody or Prosody()))
 
+    def phonemes(self, text: str) -> str:
+        return self.loaded.phonemes(Segment(text), self.spec)
+
     def speak(self, text: str, prosody: Prosody | None = None) -> Samples:
         return np.concatenate([np.zeros(0, np.float32), *self.steps(text, prosody)])
 
@@ -198,6 +201,31 @@ class TestRender:
             told = ""
             assert 0 < len(samples) < len(speaker.speak("speak Hello speak"))
         assert not told or "SSML" in told
+
+    def test_the_phonemes_of_a_word_are_told_and_stay_the_same(self, speaker: Speaker) -> None:
+        told = speaker.phonemes("Hello")
+        assert told == told.strip() != ""
+        assert "\n" not in told
+        assert speaker.phonemes("Hello") == told
+
+    def test_text_without_anything_to_pronounce_has_no_phonemes(self, speaker: Speaker) -> None:
+        assert [speaker.phonemes(text) for text in ("", " ", "...", "\0")] == [""] * 4
+
+    def test_asking_for_phonemes_does_not_disturb_a_render_under_way(self, speaker: Speaker) -> None:
+        alone, told = speaker.speak(TEXT), speaker.phonemes("Good night. It is eleven o'clock.")
+        heard: list[Samples] = []
+        for chunk in speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody()):
+            assert speaker.phonemes("Good night. It is eleven o'clock.") == told
+            heard.append(chunk)
+        np.testing.assert_array_equal(np.concatenate(heard), alone)
+
+    def test_the_phonemes_of_mark_up_are_refused_or_those_of_its_text(self, speaker: Speaker) -> None:
+        segment = Segment("<speak>Hello</speak>", text_format=TextFormat.SSML)
+        try:
+            told = speaker.loaded.phonemes(segment, speaker.spec)
+        except Unsupported as refusal:
+            told = speaker.phonemes("Hello") if "SSML" in str(refusal) else ""
+        assert told == speaker.phonemes("Hello")
 
     def test_its_level_can_be_measured(self, speaker: Speaker) -> None:
         segment = speaker.loaded.calibration_segment(speaker.spec)

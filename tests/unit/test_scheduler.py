@@ -65,7 +65,7 @@ def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> N
     while (stream := scheduler.start_next(now).start) is not None:
         cost, seconds = script[stream].pop(0)
         now += cost
-        scheduler.step_done(stream)
+        scheduler.step_done(stream, now=0)
         if stream.playing_since is None:
             first_audio.append(now)
         else:
@@ -109,7 +109,7 @@ def test_no_more_steps_run_than_there_are_slots() -> None:
     for stream in streams:
         scheduler.ask(stream)
     assert [scheduler.start_next(9).start for _ in range(3)] == [*streams[:2], None]
-    scheduler.step_done(streams[0])
+    scheduler.step_done(streams[0], now=9)
     assert scheduler.start_next(9).start is streams[2]
 
 
@@ -139,7 +139,7 @@ def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int
     served = []
     while (stream := scheduler.start_next(100).start) is not None:
         served.append(stream.work_since)
-        scheduler.step_done(stream)
+        scheduler.step_done(stream, now=0)
     assert served == sorted(arrivals)
 
 
@@ -164,7 +164,7 @@ def test_alone_a_stream_may_get_far_ahead_but_not_without_end() -> None:
     scheduler = Scheduler(slots=1, lookahead=Lookahead(shared=8, alone=30))
     stream = playing(since=0.0, seconds=29.0)
     assert started(scheduler, stream, now=0.0) == [stream]
-    scheduler.step_done(stream)
+    scheduler.step_done(stream, now=0)
     stream.audio_seconds = 31.0
     scheduler.ask(stream)
     assert scheduler.start_next(0.0) == Decision(wake_at=1.0)
@@ -175,7 +175,7 @@ def test_a_stream_that_is_ahead_leaves_the_machine_to_one_that_is_not() -> None:
     scheduler = Scheduler(slots=2, lookahead=Lookahead(shared=8, alone=30))
     needy, ahead = playing(since=0.0, seconds=2.0), playing(since=0.0, seconds=20.0)
     assert started(scheduler, ahead, needy, now=0.0) == [needy]
-    scheduler.step_done(needy)
+    scheduler.step_done(needy, now=0)
     assert scheduler.start_next(0.0).start is ahead
 
 
@@ -185,11 +185,100 @@ def test_streams_that_are_all_ahead_use_every_slot() -> None:
     assert started(scheduler, one, other, now=0.0) == [one, other]
 
 
+def sharing(work_since: float) -> StreamClock:
+    return StreamClock(work_since=work_since, shares_cores=True)
+
+
+def test_a_stream_that_is_alone_has_all_cores() -> None:
+    scheduler = Scheduler(slots=2, whole=2)
+    stream = sharing(0.0)
+    scheduler.ask(stream)
+    assert scheduler.start_next(0.0).start is stream
+    assert stream.has_cores
+    late = sharing(0.0)
+    scheduler.ask(late)
+    assert scheduler.start_next(0.0).start is None
+
+
+def test_streams_that_come_together_have_a_core_each() -> None:
+    scheduler = Scheduler(slots=2, whole=2)
+    streams = [sharing(0.0), sharing(1.0), sharing(2.0)]
+    for stream in streams:
+        scheduler.ask(stream)
+    assert [scheduler.start_next(2.0).start for _ in range(3)] == [*streams[:2], None]
+    assert not any(stream.has_cores for stream in streams[:2])
+
+
+def test_a_stream_between_two_steps_counts_among_those_that_share() -> None:
+    scheduler = Scheduler(slots=2, whole=2)
+    first, second = sharing(0.0), sharing(0.1)
+    scheduler.ask(first)
+    scheduler.start_next(0.0)
+    scheduler.ask(second)
+    scheduler.step_done(first, now=0.2)
+    assert scheduler.start_next(0.2).start is second
+    assert not second.has_cores
+
+
+def test_a_stream_that_has_not_come_back_leaves_its_core_to_the_other() -> None:
+    scheduler = Scheduler(slots=2, whole=2)
+    gone, here = sharing(0.0), sharing(0.1)
+    scheduler.ask(gone)
+    scheduler.start_next(0.0)
+    scheduler.step_done(gone, now=0.1)
+    scheduler.ask(here)
+    assert scheduler.start_next(1.0).start is here
+    assert here.has_cores
+
+
+def test_a_step_that_begins_beside_another_takes_what_is_free() -> None:
+    scheduler = Scheduler(slots=2, whole=2, lookahead=Lookahead(shared=8, alone=30))
+    streams = [sharing(0.0), sharing(0.0)]
+    for stream in streams:
+        scheduler.ask(stream)
+    scheduler.start_next(0.0)
+    scheduler.start_next(0.0)
+    scheduler.step_done(streams[0], now=0.1)
+    streams[1].delivered(20.0, now=0.1)  # it counts no longer among those that share
+    last = sharing(0.1)
+    scheduler.ask(last)
+    assert scheduler.start_next(1.0).start is last
+    assert not last.has_cores
+
+
+def test_a_stream_that_cannot_share_waits_for_all_cores_and_nobody_passes_it() -> None:
+    scheduler = Scheduler(slots=2, whole=2)
+    one, other, whole = sharing(0.0), sharing(0.0), StreamClock(work_since=1.0)
+    scheduler.ask(one)
+    scheduler.ask(other)
+    scheduler.start_next(0.0)
+    scheduler.start_next(0.0)
+    scheduler.step_done(one, now=2.0)
+    scheduler.ask(whole)
+    late = sharing(1.5)
+    scheduler.ask(late)
+    assert scheduler.start_next(2.0).start is None
+    scheduler.step_done(other, now=2.1)
+    assert scheduler.start_next(2.1).start is whole
+    assert whole.has_cores
+    assert scheduler.start_next(2.1).start is None
+
+
+def test_streams_that_went_away_between_two_steps_are_forgotten() -> None:
+    scheduler = Scheduler(slots=1)
+    for number in range(100):
+        stream = StreamClock(work_since=float(number))
+        scheduler.ask(stream)
+        scheduler.start_next(float(number))
+        scheduler.step_done(stream, now=float(number))
+    assert len(scheduler._between) <= 2
+
+
 def test_work_that_nobody_listens_to_goes_last() -> None:
     scheduler = Scheduler(slots=1)
     warm_up, listener = StreamClock(work_since=0.0, in_background=True), playing(since=0.0, seconds=29.0)
     assert started(scheduler, warm_up, listener, now=0.0) == [listener]
-    scheduler.step_done(listener)
+    scheduler.step_done(listener, now=0)
     assert scheduler.start_next(0.0).start is warm_up
 
 

@@ -145,3 +145,13 @@ async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
     assert not await workers.close(patience=0.01)
     gate.open()
     assert await step == "done"
+
+
+async def test_a_step_knows_whether_it_has_the_machine_to_itself() -> None:
+    workers = Workers(Scheduler(slots=2, whole=2))
+    alone = StreamClock(work_since=0.0, shares_cores=True)
+    assert await workers.step(alone, workers.has_cores)
+    streams = [StreamClock(work_since=0.0, shares_cores=True) for _ in range(3)]
+    assert not any(await asyncio.gather(*(workers.step(stream, workers.has_cores) for stream in streams)))
+    assert workers.has_cores()
+    assert await workers.close()

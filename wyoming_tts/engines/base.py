@@ -8,7 +8,7 @@ imported in `load` or `installed`, which run on a worker.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,11 @@ from typing import Protocol
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 ENTRY_POINT_GROUP = "wyoming_tts.engines"
+
+
+def always() -> bool:
+    """Answer `EngineOptions.has_cores` where steps never run beside each other."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class EngineOptions:
     use_cuda: bool = False
     intra_op_threads: int = 0
     """Threads onnxruntime uses within one operator; 0 leaves the choice to the engine."""
+    has_cores: Callable[[], bool] = always
+    """Asked within a step: False where it runs beside others and is to use the calling thread alone."""
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
 
@@ -39,6 +46,11 @@ class LoadedVoice(Protocol):
     Methods are called on worker threads, never two at once for the same render; two renders of
     one LoadedVoice may run on two threads at the same time.
     """
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether a step can also run on one core, beside those of others, as `has_cores` tells it."""
+        ...
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
         """Render the segment as bounded steps.
@@ -52,6 +64,18 @@ class LoadedVoice(Protocol):
         Raises:
             Unsupported: the segment's format is not one this engine can speak.
             EngineFailed: the model broke; the message says how.
+        """
+        ...
+
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
+        """What `render` would speak, in the voice's own symbols: IPA, or letters where it has those.
+
+        On one line, with the marks that shape the speech where the engine knows them; empty if there is
+        nothing to pronounce. Disturbs no render. Blocks: called on a worker.
+
+        Raises:
+            Unsupported: the segment's format is not one this engine can speak.
+            EngineFailed: the phonemizer broke; the message says how.
         """
         ...
 

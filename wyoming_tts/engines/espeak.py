@@ -6,25 +6,28 @@ The library runs in a process of its own, one for each loaded model; `espeak_pro
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
-from typing import IO, Self, TypedDict
 
 import numpy as np
 
 from wyoming_tts.engines import espeak_process
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.espeak_text import Piece, plain_pieces, ssml_pieces
+from wyoming_tts.engines.child import Child
+from wyoming_tts.engines.espeak_ipa import inventory
+from wyoming_tts.engines.espeak_text import (
+    Piece,
+    pieces_with_phonemes,
+    plain_pieces,
+    ssml_pieces,
+)
+from wyoming_tts.engines.phoneme_blocks import has_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
 
@@ -57,6 +60,9 @@ _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _UNCODED = "mis"
 
+# By which the library shows that a word is read in another language: `(en)`.
+_LANGUAGE_MARK = re.compile(r"\([a-z][a-z0-9-]*\)")
+
 _CALIBRATION_TEXT = "1, 2, 3, 4, 5"
 # These voices have no words for numbers.
 _CALIBRATION_TEXTS = {"chr": "hello", "cv": "салам, салам", "sjn": "mae govannen, mellon"}
@@ -72,14 +78,6 @@ class _Found:
     """Path of the voice's file below the data's `lang`: `gmw/en-US`, in the case of a language tag."""
     language: str
     """Main code the voice answers to, in lower case: `en-us`; not unique."""
-
-
-class _Greeting(TypedDict, total=False):
-    """What the process says of itself, `error` alone or the rest."""
-
-    error: str
-    version: str
-    voices: list[tuple[str, str, str]]
 
 
 class EspeakEngine:
@@ -114,6 +112,8 @@ class EspeakEngine:
 class EspeakVoices:
     """All of espeak-ng's voices, ready to speak. A call renders alone; renders share them step by step."""
 
+    shares_cores = True
+
     def __init__(self) -> None:
         self._process = _Process()
         self._found = dict(_named(self._process.found))
@@ -126,27 +126,35 @@ class EspeakVoices:
         to 2.57 and pitch from 0.5 to 2, and what is beyond is taken as the nearest. The same text in the
         same voice gives the same samples each time.
 
-        SSML is passed through, without what reads files. `[[phonemes]]` and `<phoneme alphabet="espeak">`
-        work in SSML alone: in plain text double brackets are more often a link, which would fall silent.
+        `[[phonemes]]` in plain text are IPA, each spoken as the nearest that the voice has; double brackets
+        around what cannot be IPA, such as a link, are text. SSML is passed through, without what reads
+        files, and `[[phonemes]]` there are the library's own mnemonics.
 
         Raises:
             UnknownVoice: a speaker is asked for; each voice is one.
-            EngineFailed: the library died of the text; it is ready for the next.
+            EngineFailed: the library died of the text, and is ready for the next, or its data is gone.
         """
         if spec.speaker:
             raise UnknownVoice(
                 f"The voice {spec.voice.name} has no speaker {spec.speaker}.", hint="It has one only."
             )
-        found = self._found.get(spec.voice.name)
-        if found is None:
-            raise EngineFailed(
-                f"espeak-ng has no voice {spec.voice.name!r}.", hint="List the installed voices."
-            )
+        found = self._found_for(spec)
         rate, pitch = _rate(prosody), _pitch(prosody)
-        pieces, flags = _pieces(segment)
+        pieces, flags = _pieces(segment, found.identifier)
         for piece in pieces:
             asked = flags | (espeak_process.END_PAUSE if piece.pause_after else 0)
             yield self._process.speak(found.identifier, piece.text, rate=rate, pitch=pitch, flags=asked)
+
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
+        """What the library speaks of the segment, in IPA, with spaces between words and no marks.
+
+        Raises:
+            EngineFailed: the library died of the text; it is ready for the next.
+        """
+        found = self._found_for(spec)
+        pieces, flags = _pieces(segment, found.identifier)
+        made = (self._process.phonemes(found.identifier, piece.text, flags=flags) for piece in pieces)
+        return " ".join(filter(None, made))
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
         """Some numbers, which almost every language of espeak-ng has words for."""
@@ -158,63 +166,46 @@ class EspeakVoices:
         """End the process."""
         self._process.close()
 
+    def _found_for(self, spec: VoiceSpec) -> _Found:
+        found = self._found.get(spec.voice.name)
+        if found is None:
+            raise EngineFailed(
+                f"espeak-ng has no voice {spec.voice.name!r}.", hint="List the installed voices."
+            )
+        return found
 
-class _Process:
-    """`espeak_process`, started, and started again should it be gone.
+
+class _Process(Child):
+    """`espeak_process`, for any number of threads.
 
     Raises:
         VoiceUnavailable: the library or its data is missing, or it does not start.
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        """Held for one request and its answer."""
-        self._running, greeting = _started()
-        self.version = greeting["version"]
+        library, data = _wheel()
+        command = (espeak_process.__file__, str(library), str(data))
+        super().__init__(_MODEL, command, hint="Install the package espeakng-loader again.")
+        greeting = self.greeting()
+        self.version: str = greeting["version"]
         self.found = tuple(_Found(*voice) for voice in greeting["voices"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def speak(self, identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> Samples:
         """Samples of the text, shape (n,), float32; none if all of them are silent and the text is plain."""
-        voice, content = identifier.encode(), text.encode()
-        request = espeak_process.REQUEST.pack(len(voice), len(content), rate, pitch, flags) + voice + content
-        with self._lock:
-            if self._running.poll() is not None:
-                _stop(self._running)
-                self._running, _ = _started()
-            samples = _exchange(self._running, request)
+        samples = self.ask(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
         heard = np.frombuffer(samples, "<i2").astype(np.float32) / np.float32(32768)
         return heard if flags & espeak_process.SSML or heard.any() else heard[:0]
 
-    def close(self) -> None:
-        with self._lock:
-            _stop(self._running)
+    def phonemes(self, identifier: str, text: str, *, flags: int) -> str:
+        """What `speak` speaks, in IPA, with spaces between words; the marks are lost."""
+        flags |= espeak_process.TELL_PHONEMES
+        asked = _request(identifier, text, rate=_NATURAL_RATE, pitch=_NATURAL_PITCH, flags=flags)
+        return " ".join(_LANGUAGE_MARK.sub("", self.ask(asked).decode("utf-8", "replace")).split())
 
 
-def _started() -> tuple[subprocess.Popen[bytes], _Greeting]:
-    """The process and what it says of itself."""
-    library, data = _wheel()
-    command = [sys.executable, "-I", "-S", espeak_process.__file__, str(library), str(data)]
-    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-    try:
-        # In a session of its own: an interrupt at the terminal is the server's to handle.
-        running = subprocess.Popen(  # noqa: S603 - our own script, and paths of an installed package
-            command, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True
-        )
-    except OSError as error:
-        raise VoiceUnavailable(f"espeak-ng's process cannot be started: {error}.") from error
-    greeting = _greeting(running)
-    if "error" in greeting:
-        _stop(running)
-        raise VoiceUnavailable(
-            f"espeak-ng did not start: {greeting['error']}", hint="Install the package espeakng-loader again."
-        )
-    return running, greeting
+def _request(identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> bytes:
+    voice, content = identifier.encode(), text.encode()
+    return espeak_process.REQUEST.pack(len(voice), len(content), rate, pitch, flags) + voice + content
 
 
 def _wheel() -> tuple[Path, Path]:
@@ -233,56 +224,6 @@ def _wheel() -> tuple[Path, Path]:
     return library, data
 
 
-def _greeting(running: subprocess.Popen[bytes]) -> _Greeting:
-    assert running.stdout is not None
-    length = running.stdout.read(espeak_process.LENGTH.size)
-    if len(length) < espeak_process.LENGTH.size:
-        return {"error": f"its process ended with status {running.wait()}"}
-    greeting: _Greeting = json.loads(running.stdout.read(*espeak_process.LENGTH.unpack(length)))
-    return greeting
-
-
-def _exchange(running: subprocess.Popen[bytes], request: bytes) -> bytes:
-    """The samples that answer the request; ends the process unless it answered in full."""
-    assert running.stdin is not None
-    assert running.stdout is not None
-    try:
-        running.stdin.write(request)
-        running.stdin.flush()
-        status, length = espeak_process.ANSWER.unpack(_read(running.stdout, espeak_process.ANSWER.size))
-        samples = _read(running.stdout, length)
-    except (OSError, EOFError) as error:
-        _stop(running)
-        raise EngineFailed(
-            "espeak-ng's process is gone.", hint="The next request starts it again."
-        ) from error
-    except BaseException:
-        # An answer only half read would be taken for the next one's.
-        _stop(running)
-        raise
-    if status:
-        raise EngineFailed(
-            f"espeak-ng died of the text (wait status {status}).", hint="Word the text differently."
-        )
-    return samples
-
-
-def _read(stream: IO[bytes], length: int) -> bytes:
-    content = stream.read(length)
-    if len(content) < length:
-        raise EOFError
-    return content
-
-
-def _stop(running: subprocess.Popen[bytes]) -> None:
-    running.kill()
-    for stream in (running.stdin, running.stdout):
-        assert stream is not None
-        with suppress(BrokenPipeError):  # closing writes what the process did not take
-            stream.close()
-    running.wait()
-
-
 def _rate(prosody: Prosody) -> int:
     pace = prosody.speed / (prosody.length_scale or 1.0)
     return round(min(max(_NATURAL_RATE * pace, _SLOWEST), _FASTEST))
@@ -293,11 +234,25 @@ def _pitch(prosody: Prosody) -> int:
     return min(round(_NATURAL_PITCH + _PITCH_STEPS_PER_OCTAVE * octaves), _HIGHEST_PITCH)
 
 
-def _pieces(segment: Segment) -> tuple[Iterator[Piece], int]:
+def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[Piece], int]:
     """What to give the library, and how it is to read that."""
     if segment.text_format is TextFormat.SSML:
         return ssml_pieces(segment.text), espeak_process.SSML | espeak_process.PHONEMES
+    if has_phonemes(segment.text):
+        known = _inventory(identifier)
+        return pieces_with_phonemes(segment.text, known), espeak_process.PHONEMES
     return plain_pieces(segment.text), 0
+
+
+@lru_cache(maxsize=256)
+def _inventory(identifier: str) -> frozenset[str]:
+    """The phonemes of a voice; read from files once."""
+    try:
+        return inventory(_wheel()[1], identifier)
+    except (OSError, VoiceUnavailable) as error:
+        raise EngineFailed(
+            f"The phonemes of espeak-ng's voice {identifier} cannot be read: {error}"
+        ) from error
 
 
 def _named(found: Iterable[_Found]) -> Iterator[tuple[str, _Found]]:

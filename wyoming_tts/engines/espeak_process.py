@@ -9,8 +9,8 @@ And its global state stays apart from the phonemizers', which bring libraries of
 Run as a script by `engines.espeak`, with the paths of the library and of its data. Needs nothing but the
 standard library, so that it starts fast. It says first what it is: LENGTH and that many bytes of JSON,
 `{"version", "voices": [[name, identifier, language], ...]}` or `{"error"}`. Each REQUEST, followed by
-the voice's identifier and the text, it answers with ANSWER, followed by 16-bit mono samples. It ends
-when its input does.
+the voice's identifier and the text, it answers with ANSWER, followed by 16-bit mono samples (or by the
+phonemes, if asked for those). It ends when its input does.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ RENDER_SECONDS: Final = 30
 SSML: Final = 0x10
 PHONEMES: Final = 0x100
 END_PAUSE: Final = 0x1000
+TELL_PHONEMES: Final = 0x1000_0000
+"""A flag of our own: what is answered is the phonemes spoken, in IPA and UTF-8, not the samples."""
 
 # Values of the library's header, speak_lib.h.
 _CHARS_UTF8 = 1
@@ -51,6 +53,7 @@ _RATE = 1
 _PITCH = 3
 _POSITION_CHARACTER = 1
 _SPEAK_THE_ALTERNATIVE = 1
+_TRACE_IPA = 2
 
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _URI_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
@@ -121,6 +124,19 @@ class Library:
         )
         return b"".join(self._made)
 
+    def phonemes(self, voice: bytes, text: bytes, *, rate: int, pitch: int, flags: int) -> bytes:
+        """What `speak` speaks, in IPA, a clause a line."""
+        c = ctypes.CDLL(None)
+        c.open_memstream.restype = ctypes.c_void_p
+        content, size = ctypes.c_void_p(), ctypes.c_size_t()
+        stream = ctypes.c_void_p(c.open_memstream(ctypes.byref(content), ctypes.byref(size)))
+        self._c.espeak_SetPhonemeTrace(_TRACE_IPA, stream)
+        self.speak(voice, text, rate=rate, pitch=pitch, flags=flags)
+        self._c.espeak_SetPhonemeTrace(0, None)
+        c.fclose(stream)
+        # Not freed: the fork ends.
+        return ctypes.string_at(content, size.value) if content.value else b""
+
     def _checked(self, status: int) -> None:
         if status != 0:
             raise OSError(f"libespeak-ng failed with status {status}.")
@@ -137,6 +153,7 @@ def _declared(library: Any) -> Any:
     """The library with the types that ctypes would guess wrong."""
     library.espeak_Info.restype = ctypes.c_char_p
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceRecord))
+    library.espeak_SetPhonemeTrace.argtypes = (ctypes.c_int, ctypes.c_void_p)
     library.espeak_SetVoiceByName.argtypes = (ctypes.c_char_p,)
     library.espeak_Synth.argtypes = (
         ctypes.c_char_p,
@@ -170,7 +187,9 @@ def _serve(requests: BinaryIO, out: BinaryIO, library: Library) -> None:
     while len(header := requests.read(REQUEST.size)) == REQUEST.size:
         voice_bytes, text_bytes, rate, pitch, flags = REQUEST.unpack(header)
         voice, text = requests.read(voice_bytes), requests.read(text_bytes)
-        _answer(out, partial(library.speak, voice, text, rate=rate, pitch=pitch, flags=flags))
+        make = library.phonemes if flags & TELL_PHONEMES else library.speak
+        flags &= ~TELL_PHONEMES
+        _answer(out, partial(make, voice, text, rate=rate, pitch=pitch, flags=flags))
 
 
 def _answer(out: BinaryIO, speak: Callable[[], bytes]) -> None:
@@ -178,11 +197,11 @@ def _answer(out: BinaryIO, speak: Callable[[], bytes]) -> None:
     fork = os.fork()
     if fork == 0:
         samples = _rendered(speak)
-        _send(out, ANSWER.pack(0, len(samples)) + samples)
+        send(out, ANSWER.pack(0, len(samples)) + samples)
         os._exit(0)
     _, status = os.waitpid(fork, 0)
     if status != 0:
-        _send(out, ANSWER.pack(status, 0))
+        send(out, ANSWER.pack(status, 0))
 
 
 def _rendered(speak: Callable[[], bytes]) -> bytes:
@@ -196,7 +215,8 @@ def _rendered(speak: Callable[[], bytes]) -> bytes:
     return samples
 
 
-def _send(out: BinaryIO, content: bytes) -> None:
+def send(out: BinaryIO, content: bytes) -> None:
+    """Write it at once."""
     out.write(content)
     out.flush()
 
@@ -213,7 +233,7 @@ def main(library: str, data: str) -> None:
     except OSError as error:
         speaker, greeting = None, {"error": str(error)}
     content = json.dumps(greeting).encode()
-    _send(out, LENGTH.pack(len(content)) + content)
+    send(out, LENGTH.pack(len(content)) + content)
     if speaker is not None:
         _serve(sys.stdin.buffer, out, speaker)
 

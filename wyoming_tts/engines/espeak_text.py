@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
+from wyoming_tts.engines.espeak_ipa import mnemonics
+from wyoming_tts.engines.phoneme_blocks import parts
+
 PIECE_WEIGHT = 240
 """Most that one call of the library is given, in letters: about 15 s of speech."""
 WORD_WEIGHT = 120
@@ -83,6 +86,15 @@ def plain_pieces(text: str) -> Iterator[Piece]:
     return _cut(_words(text))
 
 
+def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[Piece]:
+    """As `plain_pieces`, for a library that is told to take what stands in double brackets for phonemes.
+
+    IPA becomes the mnemonics of the voice, of which `inventory` has all; other double brackets are taken
+    apart.
+    """
+    return _cut(_words_and_phonemes(text, inventory))
+
+
 def ssml_pieces(markup: str) -> Iterator[Piece]:
     """SSML in pieces of bounded weight, each opening the elements again that are open where it starts.
 
@@ -128,6 +140,21 @@ def _piece(tokens: list[_Token], *, more: bool) -> Piece:
     spoken = [token for token in tokens if not token.text.isspace()]
     text = tokens[0].context + "".join(token.text for token in tokens)
     return Piece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
+
+
+def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token]:
+    for part in parts(text):
+        if part.is_ipa:
+            yield from _phonemes(part.text, inventory)
+        else:
+            yield from _words(part.text.replace("[[", " ").replace("]]", " "))
+
+
+def _phonemes(ipa: str, inventory: frozenset[str]) -> Iterator[_Token]:
+    for number, word in enumerate(mnemonics(ipa, inventory).split()):
+        if number:
+            yield _Token(" ")
+        yield _Token(f"[[{word}]]", len(word))
 
 
 def _words(text: str) -> Iterator[_Token]:

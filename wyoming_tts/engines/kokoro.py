@@ -1,8 +1,9 @@
 """Kokoro voices: one model, and a pack of styles that are its voices.
 
 kokoro_onnx knows the model's dialects, its vocabulary and where the pauses within a batch are; this
-runs it a batch at a time. The phonemizer is used directly: kokoro_onnx has it keep the marks by which
-espeak-ng shows a change of language, and the model would read those out ("(en)" as speech).
+runs it a batch at a time. The phonemizer is used directly, in a process of its own: kokoro_onnx has it
+keep the marks by which espeak-ng shows a change of language, and the model would read those out ("(en)"
+as speech); and `phonemizing_process` says what it dies of.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import re
 import threading
 import zipfile
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wyoming_tts.engines import kokoro_ipa
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro_batches import STOPS, batches, last_mark
 from wyoming_tts.engines.kokoro_joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, pause_after
 from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
+from wyoming_tts.engines.phonemizing import KokoroPhonemizing
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -92,7 +96,6 @@ class KokoroEngine:
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
         self._complaints = Complaints()
-        self._phonemizer = _Phonemizer()
 
     def installed(self) -> list[Voice]:
         """The voices of the pack, by name; none if the model or the pack is missing."""
@@ -113,6 +116,16 @@ class KokoroEngine:
         Raises:
             VoiceUnavailable: the model or the pack is missing or broken.
         """
+        with ExitStack() as on_failure:
+            phonemizer = _Phonemizer()
+            on_failure.callback(phonemizer.close)
+            # It starts while the model is read.
+            phonemizer.start(_language(voice.name).espeak)
+            loaded = self._loaded(voice, phonemizer)
+            on_failure.pop_all()
+        return loaded
+
+    def _loaded(self, voice: Voice, phonemizer: _Phonemizer) -> LoadedKokoro:
         import kokoro_onnx  # noqa: PLC0415  # it imports onnxruntime
 
         # It prints on a handler of its own, past the format and level that the server logs with.
@@ -126,7 +139,7 @@ class KokoroEngine:
             kokoro.voices.keys()
         except Exception as error:
             raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
-        return LoadedKokoro(model, kokoro, self._phonemizer)
+        return LoadedKokoro(model, kokoro, phonemizer)
 
     def _complain_of_half(self, model: Path | None, pack: Path | None) -> None:
         if model and not pack:
@@ -157,6 +170,9 @@ class KokoroEngine:
 
 class LoadedKokoro:
     """A Kokoro model in memory, for all voices of its pack."""
+
+    shares_cores = False
+    """A batch on one core would keep that from others for long."""
 
     def __init__(self, model: Model, kokoro: Any, phonemizer: _Phonemizer) -> None:
         self._model = model
@@ -190,12 +206,22 @@ class LoadedKokoro:
         for batch in cut:
             yield self._speak(batch, style[row - 1 : row], speed)
 
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
+        """Those of the segment that the model knows, one a token, and its marks.
+
+        Raises:
+            Unsupported: the segment is SSML.
+            EngineFailed: the phonemizer failed.
+        """
+        return self._phonemes(segment, spec.voice.name)
+
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all voices
         """Five numbers: espeak-ng reads digits in every language."""
         return Segment("1, 2, 3, 4, 5.")
 
     def close(self) -> None:
         """Free the model."""
+        self._phonemizer.close()
         self._styles.clear()
         self._kokoro.voices.close()
         self._model.close()
@@ -220,12 +246,17 @@ class LoadedKokoro:
         return joined(samples, pause_after(last_mark(batch), speed))
 
     def _phonemes(self, segment: Segment, voice: str) -> str:
-        """Those the model knows, one a token; empty if there is nothing to say."""
+        """Those the model knows, one a token, `[[ IPA ]]` as it is; empty if there is nothing to say."""
         text = plain_text(segment, engine="Kokoro")
         if not text:
             return ""
+        language = _language(voice).espeak
         try:
-            phonemes = self._phonemizer.phonemes(text, _language(voice).espeak)
+            phonemes = kokoro_ipa.phonemes(
+                text, lambda part: self._phonemizer.phonemes(part, language), language=language
+            )
+        except SpeechError:
+            raise
         except Exception as error:
             raise EngineFailed(f"Kokoro could not turn a text into phonemes: {error}") from error
         known: str = self._kokoro.tokenizer.known(phonemes)
@@ -271,36 +302,30 @@ class LoadedKokoro:
 
 
 class _Phonemizer:
-    """espeak-ng by language, each in a copy of the library of its own.
-
-    Making one takes 15 ms and loads four copies of the library (11 MB), never to be unloaded; a call
-    after that takes 0.2 ms. So they are kept as long as the engine, whatever models come and go.
-    phonemizer's own cache would do, were it not for eight languages only: Kokoro has nine.
-    """
+    """espeak-ng by language, each in a process of its own, which starts when it is first wanted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._backends: dict[str, Any] = {}
+        self._languages: dict[str, KokoroPhonemizing] = {}
+
+    def start(self, language: str) -> None:
+        """Have the language ready soon."""
+        self._of(language)
 
     def phonemes(self, text: str, language: str) -> str:
+        return self._of(language).phonemes(_with_latin_marks(text))
+
+    def close(self) -> None:
         with self._lock:
-            if language not in self._backends:
-                self._backends[language] = self._made(language)
-            return "\n".join(self._backends[language].phonemize([_with_latin_marks(text)]))
+            for process in self._languages.values():
+                process.close()
+            self._languages.clear()
 
-    def _made(self, language: str) -> Any:
-        from phonemizer.backend import EspeakBackend  # noqa: PLC0415  # heavy
-
-        # Words of another language are common and not worth the warnings it gives for each.
-        logger = _LOGGER.getChild("phonemizer")
-        logger.setLevel(logging.ERROR)
-        return EspeakBackend(
-            language,
-            preserve_punctuation=True,
-            with_stress=True,
-            language_switch="remove-flags",
-            logger=logger,
-        )
+    def _of(self, language: str) -> KokoroPhonemizing:
+        with self._lock:
+            if language not in self._languages:
+                self._languages[language] = KokoroPhonemizing(language)
+            return self._languages[language]
 
 
 def _with_latin_marks(text: str) -> str:

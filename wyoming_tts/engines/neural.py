@@ -9,14 +9,14 @@ from __future__ import annotations
 import ctypes
 import logging
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
 from wyoming_tts.speech import Samples, Segment, TextFormat
 
@@ -30,10 +30,13 @@ NO_SAMPLES: Samples = np.zeros(0, dtype=np.float32)
 _NAMED_MARKS = frozenset("%&@#*/\\§")
 
 _LONGEST_WORD, _LONGEST_LINE_NOISE, _MOST_MARKS = 60, 16, 8
-"""Characters. espeak-ng, which turns text into phonemes in this process, overruns its buffers at words such
+"""Characters. espeak-ng, which turns text into phonemes, overruns its buffers at words such
 as `s'` a hundred times over. Gaps lessen that; they do not rule it out."""
 
 _ONNX_ERRORS_ONLY = 3
+
+_SHARED_BYTES = 4096
+"""Smaller weights are looked at when a graph is optimized, and weigh nothing."""
 
 
 class Model:
@@ -43,8 +46,20 @@ class Model:
     hands every floating output out as float32, and never lets a number through that is none.
     """
 
-    def __init__(self, session: Any, path: Path) -> None:
+    def __init__(
+        self, session: Any, path: Path, *, narrow: Any = None, has_cores: Callable[[], bool] = always
+    ) -> None:
+        """Take the sessions of a model.
+
+        Args:
+            session: on all the threads that it may have.
+            path: by what it is called in messages.
+            narrow: the same on the calling thread alone, with the same weights; None: there is none.
+            has_cores: asked before each run: whether other threads may be used.
+        """
         self._session = session
+        self._narrow = narrow
+        self._has_cores = has_cores
         self._path = path
         self._model_path = str(path)  # kokoro_onnx reads it from a session
         self.inputs: Mapping[str, str] = {each.name: each.type for each in session.get_inputs()}
@@ -52,6 +67,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self._path.name}{'' if self._session else ' closed'}>"
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether it can run on the calling thread alone, beside others."""
+        return self._narrow is not None
+
+    def has_cores(self) -> bool:
+        """Whether it runs on all its threads if it is run now, on this thread."""
+        return self._narrow is None or self._has_cores()
 
     def get_inputs(self) -> Sequence[Any]:
         """As onnxruntime's session."""
@@ -71,7 +95,7 @@ class Model:
         Raises:
             EngineFailed: onnxruntime failed, or the model made a number that is not finite.
         """
-        session = self._open()
+        session = self._open() if self.has_cores() else self._narrow
         try:
             results = session.run(outputs, feeds)
         except Exception as error:
@@ -80,7 +104,7 @@ class Model:
 
     def close(self) -> None:
         """Free the model, and hand its memory back to the system."""
-        self._session = None
+        self._session = self._narrow = None
         return_freed_memory()
 
     def _open(self) -> Any:
@@ -125,14 +149,45 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
         path: by what the models are called in messages.
         options: threads, and whether to use a GPU.
         contents: each a file's name, or a model itself, which is let go before the next is asked for.
+            A model itself can also be run on one thread beside others, with its weights held once.
 
     Raises:
         VoiceUnavailable: one of them is gone, damaged, or no model that onnxruntime can run.
     """
     import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
 
+    providers = _providers(path, options, onnxruntime.get_available_providers())
+    divides = options.has_cores is not always and options.intra_op_threads != 1 and not options.use_cuda
+
+    def opened(content: str | bytes) -> tuple[Any, Any]:
+        if isinstance(content, str) or not divides:
+            return _session(content, _settings(options.intra_op_threads), providers), None
+        weights = _weights(content)
+        pair = [
+            _session(content, _settings(threads, weights), providers)
+            for threads in (options.intra_op_threads, 1)
+        ]
+        for session in pair:
+            session.kept_weights = weights  # onnxruntime uses them where they are, and does not hold them
+        return pair[0], pair[1]
+
+    try:
+        sessions = [opened(content) for content in contents]
+    except Exception as error:
+        raise VoiceUnavailable(
+            f"The model {path} cannot be loaded: {error}", hint="Install the voice again."
+        ) from error
+    used = sessions[0][0].get_providers()
+    if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:
+        _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
+    return [Model(wide, path, narrow=narrow, has_cores=options.has_cores) for wide, narrow in sessions]
+
+
+def _settings(threads: int, weights: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    import onnxruntime  # noqa: PLC0415  # as above
+
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = options.intra_op_threads
+    settings.intra_op_num_threads = threads
     settings.log_severity_level = _ONNX_ERRORS_ONLY
     # Memory laid out for one length is of no use for the next sentence: 60 MB for nothing.
     settings.enable_mem_pattern = False
@@ -141,20 +196,24 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1")
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    providers = _providers(path, options, onnxruntime.get_available_providers())
-    try:
-        sessions = list(map(partial(_session, settings=settings, providers=providers), contents))
-    except Exception as error:
-        raise VoiceUnavailable(
-            f"The model {path} cannot be loaded: {error}", hint="Install the voice again."
-        ) from error
-    used = sessions[0].get_providers()
-    if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:
-        _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
-    return [Model(session, path) for session in sessions]
+    for name, weight in weights.items():
+        settings.add_initializer(name, weight)
+    return settings
 
 
-def _session(content: str | bytes, *, settings: Any, providers: Sequence[Any]) -> Any:
+def _weights(content: bytes) -> dict[str, Any]:
+    """The larger weights of a model, by name, for two sessions to share."""
+    import onnx  # noqa: PLC0415  # heavy: only once there is a model to load
+    import onnxruntime  # noqa: PLC0415  # as above
+
+    return {
+        each.name: onnxruntime.OrtValue.ortvalue_from_numpy(onnx.numpy_helper.to_array(each).copy())
+        for each in onnx.load_from_string(content).graph.initializer
+        if each.ByteSize() >= _SHARED_BYTES
+    }
+
+
+def _session(content: str | bytes, settings: Any, providers: Sequence[Any]) -> Any:
     import onnxruntime  # noqa: PLC0415  # as above
 
     session = onnxruntime.InferenceSession(content, sess_options=settings, providers=providers)

@@ -1,8 +1,9 @@
 """Piper voices: any `NAME.onnx` with `NAME.onnx.json` beside it.
 
-The piper package turns text into phoneme ids, whatever the language needs for that; the model is
-run here, so that threads, errors and levels are ours. Its peak normalization is left out on
-purpose: it makes neighbouring sentences uneven and turns a lone full stop into a burst of noise.
+The piper package turns text into phoneme ids, whatever the language needs for that, with espeak-ng in a
+process of its own (`phonemizing_process` says why); the model is run here, so that threads, errors and
+levels are ours. Its peak normalization is left out on purpose: it makes neighbouring sentences uneven and
+turns a lone full stop into a burst of noise.
 """
 
 from __future__ import annotations
@@ -12,23 +13,28 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import FunctionType, MappingProxyType, MethodType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, plain_text
+from wyoming_tts.engines.phonemizing import PiperPhonemizing
 from wyoming_tts.engines.piper_model import PiperModel, open_piper_model
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _NAME = re.compile(r"(?P<language>[a-z]{2,3}_[A-Z0-9]{2,3})-(?P<rest>.+)")
 _CATALOGUE_NAME = re.compile(r"[a-z]{2,3}_[A-Z0-9]{2,3}-[^-]+-(x_low|low|medium|high)")
+_MARKED_BLOCK = re.compile(r"[ ]?\]\]([,;:.!?]+)")
 _CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
 _CUSTOM = Attribution("Custom voice", "")
 
@@ -79,20 +85,30 @@ class PiperEngine:
         Raises:
             VoiceUnavailable: a file is missing or broken, or a package is not installed.
         """
+        try:
+            _, config = _read_config(Path(voice.model))
+        except _BROKEN as error:
+            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
+        with ExitStack() as on_failure:
+            # It starts while the model is read.
+            process = _process_for(config)
+            if process is not None:
+                on_failure.callback(process.close)
+            loaded = self._loaded(voice, config, process)
+            on_failure.pop_all()
+        return loaded
+
+    def _loaded(self, voice: Voice, config: Any, process: PiperPhonemizing | None) -> LoadedPiper:
         from piper import PiperVoice  # noqa: PLC0415  # it imports onnxruntime
 
         path = Path(voice.model)
-        try:
-            _, config = _read_config(path)
-        except _BROKEN as error:
-            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
         model = open_piper_model(path, self._options, config.sample_rate)
         if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
             raise VoiceUnavailable(f"{path} is no Piper model: it has no input {min(missing)!r}.")
         phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
         shared = config.phoneme_type.value in _PROCESS_WIDE
         lock = self._process_wide if shared else threading.Lock()
-        loaded = LoadedPiper(voice.name, model, phonemizer, lock)
+        loaded = LoadedPiper(voice.name, model, phonemizer, lock, process)
         loaded.prepare()
         return loaded
 
@@ -119,16 +135,31 @@ class PiperEngine:
 class LoadedPiper:
     """A Piper model in memory."""
 
-    def __init__(self, name: str, model: PiperModel, phonemizer: Any, phonemizing: threading.Lock) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: PiperModel,
+        phonemizer: Any,
+        phonemizing: threading.Lock,
+        process: PiperPhonemizing | None,
+    ) -> None:
         self._name = name
         self._model = model
         self._phonemizer = phonemizer
         self._config = phonemizer.config
         self._phonemizing = phonemizing
+        self._process = process
+        if process is not None:
+            _ask_instead(phonemizer, process)
         self._unknown: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<LoadedPiper {self._name} {self._model!r}>"
+
+    @property
+    def shares_cores(self) -> bool:
+        """As `LoadedVoice.shares_cores`: if its model could be cut."""
+        return self._model.shares_cores
 
     def prepare(self) -> None:
         """Load what the language needs now, not in the middle of the first sentence.
@@ -138,6 +169,8 @@ class LoadedPiper:
         """
         kind = self._config.phoneme_type.value
         try:
+            if self._process is not None:
+                self._process.wait()
             with self._phonemizing:
                 self._phonemizer.phonemize("")
         except ImportError as error:
@@ -159,10 +192,21 @@ class LoadedPiper:
             EngineFailed: the phonemizer or the model failed.
         """
         manner = self._manner(spec, prosody)
-        sentences = self._sentences(plain_text(segment, engine="Piper"))
+        text = plain_text(segment, engine="Piper")
+        sentences = self._made_of(text, self._phonemizer.phonemes_to_ids)
         yield NO_SAMPLES
         for ids in sentences:
             yield from self._speak(ids, manner, soon=segment.is_first)
+
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:  # noqa: ARG002  # the same for all speakers
+        """Those of the segment's sentences that the voice has a sound for, `[[ ]]` blocks among them.
+
+        Raises:
+            Unsupported: the segment is SSML.
+            EngineFailed: the phonemizer failed.
+        """
+        sentences = self._made_of(plain_text(segment, engine="Piper"), "".join)
+        return " ".join(sentence.strip() for sentence in sentences)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all speakers
         """Five numbers, or for voices trained on letters some of those."""
@@ -171,6 +215,8 @@ class LoadedPiper:
 
     def close(self) -> None:
         """Free the model."""
+        if self._process is not None:
+            self._process.close()
         self._model.close()
 
     def _speak(self, ids: list[int], manner: Mapping[str, Any], *, soon: bool) -> Iterator[Samples]:
@@ -204,15 +250,15 @@ class LoadedPiper:
             )
         return speaker
 
-    def _sentences(self, text: str) -> list[list[int]]:
-        """The phoneme ids of each sentence that has any phoneme."""
+    def _made_of(self, text: str, make: Callable[[list[str]], T]) -> list[T]:
+        """What `make` makes of the phonemes of each sentence that has any."""
         if not text:
             return []
         try:
             with self._phonemizing:
-                sentences = self._phonemizer.phonemize(_without_unclosed_block(text))
+                sentences = self._phonemizer.phonemize(_with_marks_in_blocks(_without_unclosed_block(text)))
             known = [self._known(phonemes) for phonemes in sentences]
-            return [self._phonemizer.phonemes_to_ids(phonemes) for phonemes in known if phonemes]
+            return [make(phonemes) for phonemes in known if phonemes]
         except SpeechError:
             raise
         except Exception as error:
@@ -227,6 +273,24 @@ class LoadedPiper:
             _LOGGER.warning("The voice %s has no sound for %r: left out", self._name, symbol)
         kept = [phoneme for phoneme in phonemes if phoneme in known]
         return kept if any(not phoneme.isspace() for phoneme in kept) else []
+
+
+def _process_for(config: Any) -> PiperPhonemizing | None:
+    """Where the voice's text becomes phonemes, if that takes espeak-ng."""
+    if config.phoneme_type.value != "espeak":
+        return None
+    return PiperPhonemizing(config.espeak_voice, config.vowel_clusters)
+
+
+def _ask_instead(phonemizer: Any, process: PiperPhonemizing) -> None:
+    """Have the package ask the process for what it would ask espeak-ng for in this one.
+
+    Its way of raw phonemes and of Arabic stays. It keeps its phonemizer in the module, for all voices; this
+    voice gets a method that sees another.
+    """
+    own = type(phonemizer).phonemize
+    seen = {**own.__globals__, "_ESPEAK_PHONEMIZER": process, "_ESPEAK_PHONEMIZER_LOCK": nullcontext()}
+    phonemizer.phonemize = MethodType(FunctionType(own.__code__, seen), phonemizer)
 
 
 # What reading a voice's files may raise when they are broken.
@@ -330,6 +394,11 @@ def _without_unclosed_block(text: str) -> str:
     """The package would take it for phonemes, less its last two letters."""
     head, close, tail = text.rpartition("]]")
     return head + close + tail.replace("[[", " ")
+
+
+def _with_marks_in_blocks(text: str) -> str:
+    """The package would lose a mark behind a block, and the pause with it."""
+    return _MARKED_BLOCK.sub(r"\1]]", text)
 
 
 def _first(wanted: float | None, own: float) -> float:

@@ -37,6 +37,10 @@ half of that, and hold up other listeners for longer."""
 _LATER_DOUBLINGS = 2
 """How much larger the first chunk is where the listener has something to hear already: a second."""
 
+_CROWDED_DOUBLINGS = 1
+"""The same where others want to compute too: with half a second to hear, a listener need not come back
+before the others have heard something. Of eight the last one hears a third sooner."""
+
 _STEP_SECONDS = 0.2
 """How long a step may take, as far as the size of its chunk decides it: what a new listener waits
 for at worst. In less a "high" voice on two cores would be held to the smallest chunks, of which a
@@ -59,6 +63,11 @@ class PiperModel(Protocol):
 
     inputs: Mapping[str, str]
     """The type of each input by name."""
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether its steps can run beside others, on one core."""
+        ...
 
     def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
         """Run the model in steps; what each yields is the next of its sound.
@@ -114,6 +123,8 @@ class WholeModel:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.inputs = model.inputs
+        self.shares_cores = False
+        """A whole sentence on one core would keep that from others for long."""
 
     def __repr__(self) -> str:
         return repr(self._model)
@@ -144,8 +155,8 @@ class Stage:
         self.ahead = ahead
         self._model = model
         self._clock = clock
-        self._seconds = 0.0
-        self._length = 0
+        # In seconds and frames: on one core, and on all.
+        self._measured = [[0.0, 0], [0.0, 0]]
 
     def run(self, feeds: Mapping[str, Values]) -> Values:
         """Run it on a stretch of its source.
@@ -154,10 +165,11 @@ class Stage:
             EngineFailed: the model failed, or made another number of values.
         """
         length = feeds[self.part.source].shape[-1]
+        measured = self._measured[self._model.has_cores()]
         started = self._clock()
         result: Values = self._model.run(None, feeds)[0]
-        self._seconds += self._clock() - started
-        self._length += length
+        measured[0] += self._clock() - started
+        measured[1] += length
         if result.shape[-1] != length * self.part.hop:
             made = result.shape[-1]
             raise EngineFailed(f"The model made {made} values of {length}, not {self.part.hop} of each.")
@@ -166,11 +178,12 @@ class Stage:
     def seconds(self, length: int) -> float:
         """How long it takes for a stretch of its source, and what that needs on both sides.
 
-        By the mean of all runs; without end before the first.
+        By the mean of all runs with all cores, if there were any; without end before the first.
         """
-        if not self._length:
+        seconds, measured = self._measured[True] if self._measured[True][1] else self._measured[False]
+        if not measured:
             return float("inf")
-        return (self.part.left + length * (1 + self.ahead) + self.part.right) * self._seconds / self._length
+        return (self.part.left + length * (1 + self.ahead) + self.part.right) * seconds / measured
 
     def close(self) -> None:
         """Free its memory."""
@@ -182,6 +195,7 @@ class CutModel:
 
     def __init__(self, text: Model, parts: Sequence[Model], cut: Cut, sample_rate: int) -> None:
         self.inputs = text.inputs
+        self.shares_cores = text.shares_cores
         self._text = text
         self._outputs = [output.name for output in text.get_outputs()]
         self._stages = [
@@ -197,7 +211,7 @@ class CutModel:
         """As `PiperModel.speak`; the first step, for the text, makes no sound."""
         # Decided once, so that the chunks of a sentence do not depend on the moment.
         doublings = self._doublings()
-        larger = 0 if soon else min(_LATER_DOUBLINGS, doublings)
+        larger = min(self._first_doublings(soon=soon), doublings)
         made = self._text.run(self._outputs, feeds)
         sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
         yield NO_SAMPLES
@@ -209,6 +223,11 @@ class CutModel:
         self._text.close()
         for stage in self._stages:
             stage.close()
+
+    def _first_doublings(self, *, soon: bool) -> int:
+        if not soon:
+            return _LATER_DOUBLINGS
+        return 0 if self._text.has_cores() else _CROWDED_DOUBLINGS
 
     def _doublings(self) -> int:
         """How far chunks may grow.

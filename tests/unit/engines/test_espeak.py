@@ -239,8 +239,21 @@ def test_markup_in_plain_text_is_spoken_as_text(say: Say) -> None:
     assert seconds(say("&amp;")) > 1.3 * seconds(say("&"))
 
 
-def test_double_brackets_in_plain_text_are_no_phonemes(say: Say) -> None:
+def test_double_brackets_around_what_is_no_ipa_are_text(say: Say) -> None:
     assert seconds(say("[[Main Page]]")) >= seconds(say("Main Page"))
+    assert seconds(say("[[Main Page]] [[b]]")) > seconds(say("Main Page"))
+
+
+def test_ipa_in_plain_text_is_spoken_as_the_word_it_is_of(say: Say) -> None:
+    spoken, word = say("Ask [[ʃɪˈvɔːn]] now."), say("Ask shivawn now.")
+    assert abs(voiced_seconds(spoken) - voiced_seconds(word)) < 0.15
+    assert voiced_seconds(spoken) > voiced_seconds(say("Ask now.")) + 0.2
+
+
+@pytest.mark.parametrize("voice", ["espeak-de", "espeak-fr-fr", "espeak-cmn", "espeak-ar", "espeak-ru"])
+def test_ipa_of_another_language_is_spoken_to_its_end_by_any_voice(say: Say, voice: str) -> None:
+    whole = voiced_seconds(say("[[θɜːˈðæwɑːnaː]]", voice))
+    assert whole > voiced_seconds(say("[[θɜːˈðæ]]", voice)) + 0.1
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "...", "?!", "\u200b", "\x00", "\ud800"])
@@ -554,3 +567,29 @@ def test_an_engine_that_does_not_start_has_no_voices_and_warns(
     with caplog.at_level(logging.WARNING):
         assert EspeakEngine(EngineOptions()).installed() == ()
     assert [str(tmp_path) in record.message for record in caplog.records] == [True]
+
+
+# Phonemes
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "ssml", "told"),
+    [
+        ("en-us", "Hello world. How are you?", False, "həlˈoʊ wˈɜːld hˈaʊ ɑːɹ juː"),
+        ("en-us", "Hello <break time='9s'/><sub alias='world'>x</sub>", True, "həlˈoʊ wˈɜːld"),
+        ("de", "Die Tür ist offen.", False, "diː tˈyːɾ ɪst ˈɔfən"),
+        ("cmn", "hello 好", False, "hə5lˈəʊəʊ χˈɑu2"),  # said in English, but without the mark for that
+    ],
+)
+def test_the_phonemes_are_those_the_library_speaks(
+    installed: dict[str, Voice], loaded: EspeakVoices, *, voice: str, text: str, ssml: bool, told: str
+) -> None:
+    segment = Segment(text, text_format=TextFormat.SSML if ssml else TextFormat.PLAIN)
+    assert loaded.phonemes(segment, VoiceSpec(installed[f"espeak-{voice}"])) == told
+
+
+def test_the_phonemes_of_a_text_of_many_pieces_are_all_told(
+    installed: dict[str, Voice], loaded: EspeakVoices
+) -> None:
+    told = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))
+    assert told.split().count("dˈoːɹ") + told.split().count("dˈɔːɹ") == 40

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.espeak_text import PIECE_WEIGHT, plain_pieces, ssml_pieces
+from wyoming_tts.engines.espeak_text import (
+    PIECE_WEIGHT,
+    pieces_with_phonemes,
+    plain_pieces,
+    ssml_pieces,
+)
 
 
 def texts(text: str) -> list[str]:
@@ -131,3 +136,29 @@ def test_a_quote_in_an_attribute_cannot_end_it() -> None:
 def test_elements_nest_only_so_deep() -> None:
     (piece,) = marked("<s>" * 14 + "x")
     assert piece.count("<s>") == 12
+
+
+ENGLISH = frozenset({"S", "I", "v", "O:", "n", "b", "i:"})
+
+
+def phonemic(text: str) -> list[str]:
+    return [piece.text for piece in pieces_with_phonemes(text, ENGLISH)]
+
+
+def test_ipa_becomes_mnemonics_and_other_brackets_are_taken_apart() -> None:
+    (piece,) = phonemic("Ask [[ʃɪˈvɔːn biː]]. [[Main Page]] [[ x")
+    assert piece.split() == ["Ask", "[[SI'vO:n]]", "[[bi:]].", "Main", "Page", "x"]
+
+
+def test_phonemes_that_never_end_are_given_in_bounded_pieces() -> None:
+    pieces = phonemic(f"[[{'biː ' * 100}]]" * 5)
+    assert sum(piece.count("[[bi:]]") for piece in pieces) == 500
+    assert max(map(len, pieces)) < 1500
+
+
+@pytest.mark.parametrize("unit", ["[[", "[[b]]", "[[b", "]]", "[[b "])
+def test_hostile_brackets_take_linear_time(unit: str) -> None:
+    begun = time.process_time()
+    text = unit * (20_000 // len(unit))
+    phonemic(text)
+    assert time.process_time() - begun < 1

@@ -222,6 +222,19 @@ class TestRender:
         assert KOKORO.said(audio) == [said]
         assert KOKORO.speakers_of(audio) == {name}
 
+    def test_the_phonemes_told_are_those_the_model_is_given(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        text = 'The front "door" is open, 你 said.'
+        told = loaded.phonemes(Segment(text), VoiceSpec(voices["af_test"]))
+        assert KOKORO.said(_speak(loaded, voices["af_test"], text)) == [told]
+
+    def test_phonemes_in_the_text_are_spoken_as_they_are(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
+        audio = _speak(loaded, voices["af_test"], "Is [[ʃɪˈvɔːn]], the one?")
+        assert KOKORO.said(audio) == ["ɪz ʃɪˈvɔːn, ðə wˌʌn?"]
+
     def test_the_first_step_phonemizes_and_makes_no_sound(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:

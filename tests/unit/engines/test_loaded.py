@@ -30,11 +30,16 @@ def a_voice(name: str, *, engine: str = "fake", files: tuple[Path, ...] = ()) ->
 
 
 class FakeLoaded:
+    shares_cores = True
+
     def __init__(self) -> None:
         self.closed = False
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
         yield from ()
+
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
+        return segment.text
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
         return Segment("1")

@@ -364,6 +364,7 @@ class TestRender:
         [
             ("[[ həlˈoʊ ]]", ["həlˈoʊ"]),
             ("say [[ həlˈoʊ ]] now.", ["sˈeɪ həlˈoʊ nˈaʊ."]),
+            ("say [[ həlˈoʊ ]], now.", ["sˈeɪ həlˈoʊ, nˈaʊ."]),
             ("[[ hello there", ["həlˈoʊ ðˈɛɹ"]),
             ("hello ]] there", ["həlˈoʊ ðˈɛɹ"]),
             ("[[]]", []),
@@ -418,6 +419,15 @@ class TestRender:
             document.update(phoneme_type=kind, espeak={"voice": espeak})
 
         assert LOW.said(_speak_edited(tmp_path, text, language)) == said
+
+    def test_the_phonemes_told_are_those_of_all_sentences_raw_blocks_included(
+        self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
+    ) -> None:
+        spec = VoiceSpec(_found(engine)[LOW.name])
+        told = loaded[LOW.name].phonemes(
+            Segment("The front door is open. Hello [[ ˈaɪ ]] open, [[ open"), spec
+        )
+        assert told == f"{FRONT_DOOR} həlˈoʊ ˈaɪ ˈoʊpən, ˈoʊpən"
 
     def test_ssml_is_refused(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
         segment = Segment("<speak>Hi</speak>", text_format=TextFormat.SSML)

@@ -479,6 +479,9 @@ class TestFailing:
 
 def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() -> None:
     class Product:
+        def has_cores(self) -> bool:
+            return True
+
         def run(self, _: Any, feeds: dict[str, npt.NDArray[np.float32]]) -> list[Any]:
             return [feeds["x"] * feeds["mask"] * feeds["still"]]
 
@@ -495,3 +498,31 @@ def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() 
         sentence = Sentence([stage], {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5, np.float32)})
         pieces = [sentence.samples(end).reshape(9, -1)[0] for end in (2, 3, 9)]
         np.testing.assert_array_equal(np.concatenate(pieces), (x * mask * 0.5).reshape(-1))
+
+
+def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights_once() -> None:
+    alone = True
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050
+    )
+    assert model.shares_cores
+    feeds = _feeds(_ids(40))
+    with_all = np.concatenate(list(model.speak(feeds, soon=False)))
+    alone = False
+    with_one = np.concatenate(list(model.speak(feeds, soon=False)))
+    assert np.abs(with_all - with_one).max() < 1e-3
+    model.close()
+
+
+def test_where_others_wait_the_first_chunk_is_longer() -> None:
+    alone = True
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050
+    )
+    lengths = []
+    for alone in (True, False):  # noqa: B007  # the model asks for it
+        steps = model.speak(_feeds(_ids(200)))
+        assert len(next(steps)) == 0
+        lengths.append(len(next(steps)))
+    assert lengths[1] == 2 * lengths[0]
+    model.close()
