@@ -7,6 +7,7 @@ exception into one of them, so that a transport never words an error itself.
     +-- BadRequest            the request is malformed or out of range
     |   +-- TooLong           the text, or one message, is over a limit
     |   +-- Unsupported       well formed, but this voice or this server cannot do it
+    |   +-- MalformedMarkup   the text said to be SSML is not
     +-- UnknownVoice          no voice (or no speaker of it) has that name
     +-- VoiceUnavailable      the voice is known, its files cannot be used now
     +-- Busy                  the server has no room for another stream
@@ -26,6 +27,7 @@ class ErrorCode(StrEnum):
     BAD_REQUEST = "bad_request"
     TOO_LONG = "too_long"
     UNSUPPORTED = "unsupported"
+    BAD_MARKUP = "bad_markup"
     UNKNOWN_VOICE = "unknown_voice"
     VOICE_UNAVAILABLE = "voice_unavailable"
     BUSY = "busy"
@@ -63,6 +65,17 @@ class Unsupported(BadRequest):
     """The request is well formed, but this voice or this server cannot do it."""
 
     code = ErrorCode.UNSUPPORTED
+
+
+class MalformedMarkup(BadRequest):
+    """The text said to be SSML is not; what is before `line` and `column`, both from 1, was."""
+
+    code = ErrorCode.BAD_MARKUP
+
+    def __init__(self, problem: str, *, line: int, column: int, hint: str = "") -> None:
+        super().__init__(f"The SSML is malformed at line {line}, column {column}: {problem}", hint=hint)
+        self.line = line
+        self.column = column
 
 
 class UnknownVoice(SpeechError):

@@ -64,6 +64,14 @@ class Segment:
     text_format: TextFormat = TextFormat.PLAIN
     sentence: str = ""
     """The whole sentence this was cut from, where that is known; empty otherwise."""
+    rate: float = 1.0
+    """Pace relative to that of its utterance."""
+    volume: float = 1.0
+    """Linear gain on top of that of its utterance."""
+    pitch: float = 1.0
+    """Relative to that of its utterance, for engines that can."""
+    voice: VoiceRequest | None = None
+    """Another voice than that of its utterance."""
     is_first: bool = True
     """Nothing of its utterance was heard before: the first sound matters more than the work as a whole."""
 

@@ -1,70 +1,56 @@
-"""Text that is still arriving, cut into segments as soon as each is certain.
+"""Text that is still arriving, made into segments as soon as each is certain.
 
-sentence-stream finds the sentence boundaries. Two things about it shape this module: its time
-grows with the square of a text without boundaries, so text is cut by force before it gets that
-far; and what it finds can depend on how the text was cut into pieces, so it is fed in one
-canonical way whatever the pieces were: only when a character has come that can decide a boundary,
-which is mostly the first letter after a stop, and with all that came before it.
+    text -> markup (SSML, tags) -> cleaned -> spoken form -> cut into sentences -> segments
+
+Each stage takes any pieces and gives what they complete, and none lets its result depend on how the
+text was cut. Where markup changes the manner of speaking, what was said before is over: a segment is
+spoken in one manner.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-import regex  # type: ignore[import-untyped]  # the standard library knows no sentence properties
-from sentence_stream import SentenceBoundaryDetector
+import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
 from wyoming_tts.errors import TooLong
-from wyoming_tts.speech import Segment, TextFormat
-from wyoming_tts.text.cleanup import Cleaner, Piece, is_speakable
-from wyoming_tts.text.first_segment import BLOCK, DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
-
-_STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
-"""What can be the start of a boundary; wider than sentence-stream's own set, which costs nothing."""
-_ASCII_STOPS = ".!?"
-"""No boundary without a space behind them, so a letter right after one is not worth a search."""
-_TERMINAL_RE = regex.compile(r"[\p{Sentence_Terminal}…]")
-_CLOSERS = " \"'”“’‘»«›‹)]}」』）】》〉〕_"
-"""May follow the mark that ends a sentence. Both halves of a pair: languages differ in which closes."""
-_BLOCK_RE = regex.compile(f"({BLOCK})")
-_HALF_ABBREVIATION_RE = regex.compile(r"(?:^|[^\p{N}]\s)[zuod]\.$|\s[vn]\.$")
-"""The first half of `z. B.`, `u. U.`, `5 v. Chr.` and the like, which sentence-stream takes for the
-end of a sentence; behind a number it may be a unit."""
-_NOT_XML_RE = regex.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_VIRAMA = 9
-"""Canonical combining class of the sign that binds the next consonant to this one."""
+from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
+from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece
+from wyoming_tts.text.cutter import Cut, Cutter
+from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.manner import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
+from wyoming_tts.text.said_as import said_as
+from wyoming_tts.text.spoken import Speller, SpokenStream
+from wyoming_tts.text.ssml import SsmlReader
+from wyoming_tts.text.tags import TagReader
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is over."""
-_INNER_MARKS = "".join(mark for mark in DEFAULT_BOUNDARIES if not mark.isascii())
-_FINISHED_WORD_RE = regex.compile(
-    rf"[^.@/\s]*[\p{{L}}\p{{M}}{BLOCK}][.,;:?!{_INNER_MARKS}]+[{regex.escape(_CLOSERS)}]*"
-    r"|[^.@/\s]*[\p{L}\p{M}\p{N}][)\]}”»」』）】》〉〕]+"
-    rf"|[;:?!…»]+|\S*{BLOCK}"
-)
-"""A word that is over though no space has come. Not so where a mark stands behind a digit or in
-something with dots: the rest of a number or an address may follow."""
-_FINISHED_PART_RE = regex.compile(rf"(?<!\p{{N}})[{_INNER_MARKS}]+[”」』）】》〉〕]*(?!\p{{M}})")
+
+_NO_FIRST = FirstSegmentOptions(boundaries="", max_words=0)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """How text is cut."""
+    """How text is read and cut."""
 
     auto_punctuation: str = ".?!"
     """Marks one of which a sentence has to end with, else the first is appended; empty: never."""
     sentence_silence: float = 0.0
     """Seconds of silence between two sentences."""
+    paragraph_silence: float = 0.0
+    """Seconds of silence between two paragraphs, if that is more."""
     max_segment_chars: int = 500
     """Longer text without a boundary is cut at a space, if there is one in its second half."""
     max_text_chars: int = 1_000_000
     """Limit of one utterance; a million characters are about 18 hours of speech."""
     first_segment: FirstSegmentOptions = field(default_factory=FirstSegmentOptions)
     """How the first sentence is cut so that it is heard early."""
+    cleanup: CleanupOptions = field(default_factory=CleanupOptions)
+    """What becomes of Markdown, code and emoji. Its language is that of the text."""
+    voice_tags: bool = False
+    """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text are tags."""
 
     def __post_init__(self) -> None:
         if self.max_segment_chars < 1 or self.max_text_chars < 1:
@@ -72,37 +58,70 @@ class SegmentOptions:
                 f"max_segment_chars is {self.max_segment_chars} and max_text_chars is "
                 f"{self.max_text_chars}; both must be at least 1."
             )
-        if self.sentence_silence < 0:
-            raise ValueError(f"sentence_silence is {self.sentence_silence} s; it must be 0 or more.")
+        if self.sentence_silence < 0 or self.paragraph_silence < 0:
+            raise ValueError(
+                f"sentence_silence is {self.sentence_silence} s and paragraph_silence is "
+                f"{self.paragraph_silence} s; both must be 0 or more."
+            )
+
+
+@dataclass(slots=True)
+class Trace:
+    """What became of a text on its way to segments, for those who want to see it."""
+
+    cleaned: list[str] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
 
 
 class Segmenter:
     """Makes segments of one utterance's text, given piece by piece.
 
-    The segments do not depend on how the text was cut into pieces, and nothing is lost: the
-    letters and digits of the text (those of keycap emoji apart) are those of the segments, in
-    order. Time grows linearly with the text; held are at most two segments' worth of characters.
-    An SSML document is not cut: it comes out whole at the end.
+    The segments do not depend on how the text was cut into pieces. Time grows linearly with the
+    text; held are at most two segments' worth of characters.
 
     `Segment.sentence` stays empty: a first segment is often spoken before its sentence has come,
     and what it knew of the rest would depend on the pieces.
     """
 
-    def __init__(self, options: SegmentOptions, *, text_format: TextFormat = TextFormat.PLAIN) -> None:
+    def __init__(
+        self,
+        options: SegmentOptions,
+        *,
+        text_format: TextFormat = TextFormat.PLAIN,
+        language: str = "",
+        spellers: Callable[[str], Speller] = Speller,
+        trace: Trace | None = None,
+    ) -> None:
+        """Prepare for a text.
+
+        Args:
+            options: how to read it.
+            text_format: plain, or SSML.
+            language: of the voice, such as `en_US`; empty: not known, and figures stay figures.
+            spellers: gives for a language who says its figures.
+            trace: is given what the stages make of the text.
+        """
         self._options = options
-        self._document: list[str] | None = [] if text_format is TextFormat.SSML else None
-        self._cleaner = Cleaner(max_block_chars=options.max_segment_chars)
-        self._cutter = _Cutter(options.max_segment_chars, options.first_segment)
+        self._language = language
+        self._spellers = spellers
+        self._trace = trace or Trace()
+        self._reader = _reader(options, text_format)
+        self._is_plain = text_format is TextFormat.PLAIN
         self._characters = 0
         self._word_over = True
-        self._silence_due = False
         self._spoken = False
+        self._silence = 0.0
+        """Seconds due before the next segment."""
+        self._has_break = False
+        """Markup has asked for them, so they are due even before the first segment."""
+        self._run = self._new_run(NEUTRAL)
 
     def feed(self, piece: str) -> list[Segment]:
         """Take some more text; return the segments that it completed.
 
         Raises:
             TooLong: the text is now over the limit; this piece was not taken.
+            MalformedMarkup: the SSML up to here is none.
         """
         if self._characters + len(piece) > self._options.max_text_chars:
             raise TooLong(
@@ -112,10 +131,7 @@ class Segmenter:
         self._characters += len(piece)
         if piece:
             self._word_over = _GAP_BEGUN_RE.search(piece) is not None
-        if self._document is not None:
-            self._document.append(piece)
-            return []
-        return self._segments(self._cut(self._cleaner.feed(piece)))
+        return self._segments(self._reader.feed(piece) if self._reader else [Text(piece)])
 
     def flush(self) -> list[Segment]:
         """Return what there is to say by now, without waiting for the end of the sentence.
@@ -123,223 +139,155 @@ class Segmenter:
         The last word is held back unless it is over. The text goes on afterwards; only a part that
         ends like a sentence is followed by a sentence's silence, and no mark is added to any.
         """
-        if self._document is not None:
-            return []
-        return self._segments(self._cutter.flush(word_over=self._word_over))
+        return [*self._made(self._run, self._run.flush(word_over=self._word_over))]
 
     def finish(self) -> list[Segment]:
-        """End the text; return the segments that are left."""
-        if self._document is not None:
-            return _whole_document("".join(self._document))
-        cuts = [*self._cut(self._cleaner.finish()), *self._cutter.finish()]
-        return self._segments(cuts)
+        """End the text; return the segments that are left.
 
-    def _cut(self, pieces: Iterable[Piece]) -> Iterator[_Cut]:
-        for piece in pieces:
-            yield from self._cutter.add(piece)
+        A pause that markup asks for behind all text is a segment without any.
 
-    def _segments(self, cuts: Iterable[_Cut]) -> list[Segment]:
-        return [segment for cut in cuts if (segment := self._segment(cut)) is not None]
+        Raises:
+            MalformedMarkup: the SSML is not complete; what was complete of it has been returned.
+        """
+        left = self._segments(self._reader.finish()) if self._reader else []
+        left += self._made(self._run, self._run.finish())
+        if self._has_break:
+            left.append(self._segment(NEUTRAL, ""))
+        return left
 
-    def _segment(self, cut: _Cut) -> Segment | None:
-        if not cut.speakable:
-            self._silence_due |= cut.ends_sentence
-            return None
-        pause = self._options.sentence_silence if self._spoken and self._silence_due else 0.0
-        self._spoken = True
-        self._silence_due = cut.ends_sentence
-        return Segment(cut.text(self._options.auto_punctuation), pause_before=pause)
+    def _segments(self, parts: Iterable[MarkupPart]) -> list[Segment]:
+        return [segment for part in parts for segment in self._taken(part)]
 
+    def _taken(self, part: MarkupPart) -> Iterator[Segment]:
+        match part:
+            case Text(text, manner):
+                yield from self._in_manner(manner)
+                yield from self._made(self._run, self._run.feed(self._read(text, manner)))
+            case Raw(block, manner):
+                yield from self._in_manner(manner)
+                yield from self._made(self._run, self._run.raw(block))
+            case Break(seconds):
+                yield from self._end_run(ends_sentence=False)
+                self._silence += seconds
+                self._has_break = True
+            case SentenceEnd():
+                yield from self._end_run(ends_sentence=True)
+            case ParagraphEnd():
+                yield from self._end_run(ends_sentence=True)
+                self._due(self._options.paragraph_silence)
 
-def _whole_document(text: str) -> list[Segment]:
-    # XML allows no control characters, and lone surrogates could not be handed to an engine.
-    document = _NOT_XML_RE.sub("", text).strip()
-    return [Segment(document, text_format=TextFormat.SSML)] if document else []
+    def _read(self, text: str, manner: Manner) -> str:
+        if manner.say_as is None:
+            return text
+        return said_as(text, manner.say_as, manner.language or self._language)
 
+    def _in_manner(self, manner: Manner) -> Iterator[Segment]:
+        """Have the run go on in this manner; how a text is to be read is none."""
+        manner = replace(manner, say_as=None)
+        if manner != self._run.manner:
+            yield from self._end_run(ends_sentence=False)
+            self._run = self._new_run(manner)
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Text between two cuts, with a placeholder for each of its raw blocks."""
+    def _end_run(self, *, ends_sentence: bool) -> Iterator[Segment]:
+        run = self._run
+        yield from self._made(run, run.finish(ends_sentence=ends_sentence))
+        self._run = self._new_run(run.manner)
 
-    shadow: str
-    blocks: tuple[str, ...]
-    ends_sentence: bool
-    """False for a forced cut: the sentence goes on."""
-
-    @property
-    def speakable(self) -> bool:
-        return is_speakable(self.shadow.replace(BLOCK, " ")) or any(
-            block[2:-2].strip() for block in self.blocks
+    def _new_run(self, manner: Manner) -> _Run:
+        language = manner.language or self._language
+        cleanup = replace(self._options.cleanup, language=language or "en")
+        if not self._is_plain:
+            cleanup = replace(cleanup, markdown=False)
+        first = _NO_FIRST if self._spoken else self._options.first_segment
+        return _Run(
+            manner,
+            Cleaner(cleanup, max_block_chars=self._options.max_segment_chars),
+            SpokenStream(self._spellers(language)),
+            Cutter(self._options.max_segment_chars, first),
+            self._trace,
         )
 
-    def text(self, auto_punctuation: str) -> str:
-        """The text to be spoken."""
-        shadow = self.shadow
-        if self.ends_sentence and _lacks_mark(shadow, auto_punctuation):
-            shadow += auto_punctuation[0]
-        blocks = iter(self.blocks)
-        return "".join(next(blocks) if part == BLOCK else part for part in _BLOCK_RE.split(shadow))
+    def _made(self, run: _Run, cuts: Iterable[Cut]) -> Iterator[Segment]:
+        for cut in cuts:
+            if cut.speakable:
+                yield self._segment(run.manner, cut.text(self._options.auto_punctuation))
+            if cut.ends_sentence:
+                self._due(self._options.sentence_silence)
+            if cut.ends_paragraph:
+                self._due(self._options.paragraph_silence)
+
+    def _segment(self, manner: Manner, text: str) -> Segment:
+        pause = self._silence if self._spoken or self._has_break else 0.0
+        self._spoken = True
+        self._silence, self._has_break = 0.0, False
+        return Segment(
+            text,
+            pause_before=pause,
+            rate=manner.rate,
+            volume=manner.volume,
+            pitch=manner.pitch,
+            voice=self._voice(manner),
+        )
+
+    def _due(self, silence: float) -> None:
+        self._silence = max(self._silence, silence)
+
+    def _voice(self, manner: Manner) -> VoiceRequest | None:
+        """Another voice, if one is named or a language that is not the own voice's."""
+        if manner.voice is not None:
+            return manner.voice
+        if manner.language is None or _family(manner.language) == _family(self._language):
+            return None
+        return VoiceRequest(language=manner.language)
 
 
-def _lacks_mark(text: str, marks: str) -> bool:
-    if not marks or text[-1] in marks:
-        return False
-    last = text.rstrip(_CLOSERS)[-1:]
-    return last not in marks and not _TERMINAL_RE.match(last)
+def _family(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].casefold()
 
 
-class _Cutter:
-    """Cuts cleaned text at sentence boundaries and, where none comes in time, by force."""
-
-    def __init__(self, max_chars: int, first: FirstSegmentOptions) -> None:
-        self._max_chars = max_chars
-        self._first_options = first
-        self._first = FirstSegmentFinder(first) if first.enabled else None
-        """None once there is a first segment."""
-        self._restart()
-
-    def _restart(self) -> None:
-        self._detector = SentenceBoundaryDetector()
-        self._pending = ""
-        """The text since the last cut."""
-        self._known = 0
-        """How much of it the detector has been given."""
-        self._joined = 0
-        """How much of it are sentences that are none, and go on."""
-        self._blocks: deque[str] = deque()
-        self._chars = 0
-        """Characters in `_pending`, raw blocks counted in full."""
-        self._after_stop = False
-        """A stop is pending that may turn out to be a boundary."""
-
-    def add(self, piece: Piece) -> Iterator[_Cut]:
-        """Take some more text; yield what it completed."""
-        if piece.raw:
-            self._blocks.append(piece.text)
-            yield from self._take(BLOCK, chars=len(piece.text))
-            return
-        start = 0
-        while start < len(piece.text):
-            end = self._unit_end(piece.text, start)
-            yield from self._take(piece.text[start:end], chars=end - start)
-            start = end
-
-    def flush(self, *, word_over: bool) -> Iterator[_Cut]:
-        """Yield what can be said by now; `word_over`: what comes next is no part of the last word."""
-        yield from self._detect()
-        end = len(self._pending) if word_over else _finished_end(self._pending)
-        ends_sentence = _TERMINAL_RE.match(self._pending[:end].rstrip(_CLOSERS)[-1:]) is not None
-        if self._cut_before(end, ends_sentence=ends_sentence).speakable:
-            yield from self._part(end, ends_sentence=ends_sentence)
-
-    def finish(self) -> Iterator[_Cut]:
-        """Yield the rest."""
-        yield from self._detect()
-        if self._pending:
-            yield self._cut(len(self._pending), ends_sentence=True)
-
-    def _unit_end(self, text: str, start: int) -> int:
-        if self._after_stop or self._first or not self._pending:
-            return start + 1
-        end = start + max(1, self._max_chars + 1 - self._chars)
-        stop = _STOP_RE.search(text, start, end)
-        return int(stop.end()) if stop else min(end, len(text))
-
-    def _take(self, unit: str, *, chars: int) -> Iterator[_Cut]:
-        if not self._pending and unit.isspace():  # what was before it has been flushed
-            if unit == "\n":
-                yield _Cut("", (), ends_sentence=True)
-            return
-        self._pending += unit
-        self._chars += chars
-        last = unit[-1]
-        letter = last.isalpha() or last == BLOCK
-        if self._after_stop and letter and self._pending[-2:-1] not in _ASCII_STOPS:
-            yield from self._detect()
-        if _STOP_RE.match(last):
-            self._after_stop = True
-        elif letter:
-            self._after_stop = False
-        if self._first and (end := self._first.find(self._pending)) and not self._after_stop:
-            yield from self._part(end, ends_sentence=False)
-        # A space may be the one that the boundary before it waits for; it is not worth a cut.
-        if self._chars > self._max_chars and not last.isspace():
-            yield from self._detect()
-            if self._chars > self._max_chars:  # the detector has found no boundary
-                yield from self._part(self._forced_end(), ends_sentence=False)
-
-    def _detect(self) -> Iterator[_Cut]:
-        new = self._pending[self._known :]
-        for sentence in list(self._detector.add_chunk(new)):
-            end = self._pending.index(sentence, self._joined) + len(sentence)
-            if _HALF_ABBREVIATION_RE.search(sentence):
-                self._joined = end
-            else:
-                yield self._cut(end, ends_sentence=True)
-        self._known = len(self._pending)
-
-    def _part(self, end: int, *, ends_sentence: bool) -> Iterator[_Cut]:
-        """Cut where the detector sees no boundary; it starts again behind."""
-        yield self._cut(end, ends_sentence=ends_sentence)
-        rest, blocks = self._pending, self._blocks
-        self._restart()
-        for part in _BLOCK_RE.split(rest):
-            yield from self.add(Piece(blocks.popleft(), raw=True) if part == BLOCK else Piece(part))
-
-    def _forced_end(self) -> int:
-        """The last space in the second half of what fits, so that every cut makes headway."""
-        limit = self._fitting()
-        space = self._pending.rfind(" ", max(1, limit // 2), limit + 1)
-        if space > 0:
-            return space
-        end = limit
-        while end > limit // 2 and _joined_at(self._pending, end):
-            end -= 1
-        return end if end > limit // 2 else limit
-
-    def _fitting(self) -> int:
-        """How much of the pending text has room in a segment; at least one character or block."""
-        if not self._blocks:
-            return self._max_chars
-        room = self._max_chars
-        blocks = iter(self._blocks)
-        for index, char in enumerate(self._pending):
-            room -= len(next(blocks)) if char == BLOCK else 1
-            if room < 0:
-                return max(1, index)
-        return len(self._pending)
-
-    def _cut_before(self, end: int, *, ends_sentence: bool) -> _Cut:
-        shadow = self._pending[:end].strip()
-        return _Cut(shadow, tuple(islice(self._blocks, shadow.count(BLOCK))), ends_sentence)
-
-    def _cut(self, end: int, *, ends_sentence: bool) -> _Cut:
-        cut = self._cut_before(end, ends_sentence=ends_sentence)
-        self._pending = self._pending[end:].lstrip()
-        for _ in cut.blocks:
-            self._blocks.popleft()
-        self._chars = len(self._pending) + sum(len(block) - 1 for block in self._blocks)
-        self._joined = 0
-        if self._first:
-            self._first = None if cut.speakable else FirstSegmentFinder(self._first_options)
-        return cut
+def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | TagReader | None:
+    if text_format is TextFormat.SSML:
+        return SsmlReader()
+    return TagReader() if options.voice_tags else None
 
 
-def _finished_end(text: str) -> int:
-    """Where the last word of a text starts that may go on; the text's end if none may."""
-    start = max(text.rfind(" "), text.rfind("\n")) + 1
-    word = text[start:]
-    if _FINISHED_WORD_RE.fullmatch(word):
-        return len(text)
-    parts = list(_FINISHED_PART_RE.finditer(word))
-    return start + (parts[-1].end() if parts else 0)
+class _Run:
+    """Text in one manner, on its way through the stages."""
 
+    def __init__(
+        self, manner: Manner, cleaner: Cleaner, spoken: SpokenStream, cutter: Cutter, trace: Trace
+    ) -> None:
+        self.manner = manner
+        self._cleaner = cleaner
+        self._spoken = spoken
+        self._cutter = cutter
+        self._trace = trace
 
-def _joined_at(text: str, index: int) -> bool:
-    """Whether a cut before `text[index]` would part what is written as one sign."""
-    after, before = text[index], text[index - 1]
-    return (
-        unicodedata.category(after) in {"Mn", "Mc", "Me", "Cf"}
-        or unicodedata.category(before) == "Cf"
-        or unicodedata.combining(before) == _VIRAMA
-    )
+    def feed(self, text: str) -> Iterator[Cut]:
+        yield from self._say(self._cleaner.feed(text))
+
+    def raw(self, block: str) -> Iterator[Cut]:
+        # Through the cleaner, which knows a block when it sees one, so that all stays in order.
+        yield from self._say(self._cleaner.feed(block))
+
+    def flush(self, *, word_over: bool) -> Iterator[Cut]:
+        yield from self._say(self._cleaner.flush())
+        if word_over:
+            yield from self._cut(self._spoken.flush())
+        yield from self._cutter.flush(word_over=word_over)
+
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[Cut]:
+        yield from self._say(self._cleaner.finish())
+        yield from self._cut(self._spoken.finish())
+        yield from self._cutter.finish(ends_sentence=ends_sentence)
+
+    def _say(self, cleaned: Iterable[Piece]) -> Iterator[Cut]:
+        for piece in cleaned:
+            self._trace.cleaned.append(piece.text)
+            yield from self._cut(self._spoken.feed(piece))
+        yield from self._cutter.foresee(self._spoken.begun)
+
+    def _cut(self, spoken: Iterable[Piece]) -> Iterator[Cut]:
+        for piece in spoken:
+            self._trace.spoken.append(piece.text)
+            yield from self._cutter.add(piece)

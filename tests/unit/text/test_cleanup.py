@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.text.cleanup import Cleaner, Piece, is_speakable
+from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece, is_speakable
+from wyoming_tts.text.scanning import MAX_HELD_CHARS
 
 ZWJ = "\u200d"
 ZWNJ = "\u200c"
@@ -53,16 +56,17 @@ def test_white_space_is_folded_and_the_invisible_dropped(written: str, expected:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("**bold** and *italic*", "bold and italic"),
-        ("* a\n* b", "a b"),
-        ("*" * 1000, ""),
-        ("***\nrule", "rule"),
-        ("5 * 3 is 15, 2*3 is 6", "5 3 is 15, 2 3 is 6"),
-        ("foot*note", "footnote"),
+        ("wow!!! what?!?! really???", "wow! what?! really?"),
+        ("hm..... so... 1..5", "hm... so... 1..5"),
+        ("a,, b;; c", "a, b; c"),
+        ("a---b, c -- d, e - f", "a — b, c — d, e - f"),
+        ("say --explain, -5 to 5-3", "say --explain, -5 to 5-3"),
+        ("https://x.com/a--b/??q!!r End!!", "https://x.com/a--b/??q!!r End!"),
     ],
 )
-def test_asterisks_are_dropped_without_joining_numbers(written: str, expected: str) -> None:
+def test_repeated_punctuation_is_folded(written: str, expected: str) -> None:
     assert clean(written) == expected
+    assert clean(*written) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,7 @@ def test_asterisks_are_dropped_without_joining_numbers(written: str, expected: s
         ("Good 😀 morning", "Good morning"),
         ("Done✅Next", "Done Next"),
         ("Well done 👍🏽.", "Well done."),
+        ("**5** 👍🏽", "5"),
         (f"a 👩{ZWJ}🔬 works", "a works"),
         ("flags 🇩🇪🇫🇷 fly", "flags fly"),
         ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f England", "England"),
@@ -138,13 +143,56 @@ def test_text_after_a_block_that_cannot_close_any_more_is_not_held_back() -> Non
     assert "".join(piece.text for piece in cleaner.feed("\nand on")) == "[[ open and on"
 
 
-def test_what_is_held_back_stays_bounded() -> None:
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "[[",
+        "*",
+        "\n",
+        "1\ufe0f",
+        "😀",
+        "[[ x",
+        "[a",
+        "[a](",
+        "|a",
+        "<a ",
+        "<!--",
+        "<think>",
+        "`a",
+        "```",
+        "&a",
+        "_a",
+    ],
+)
+def test_what_is_held_back_stays_bounded(flood: str) -> None:
     cleaner = Cleaner(max_block_chars=50)
 
-    for flood in ("[[", "*", "\n", "1\ufe0f", "😀", "[[ x"):
-        for _ in range(500):
-            cleaner.feed(flood)
-            assert len(cleaner._held) <= 50 + len(flood)
+    for _ in range(2_000):
+        cleaner.feed(flood)
+        assert len(cleaner.held) <= MAX_HELD_CHARS + len(flood)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["plain words come ", "- an item ", "# a heading ", "**strong words ", "> a quote ", "1. one two "],
+)
+def test_words_come_out_before_their_line_is_over(words: str) -> None:
+    given_out = "".join(piece.text for piece in Cleaner().feed(words))
+
+    assert given_out.endswith(words.rsplit(maxsplit=1)[-1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"code_blocks": "loud"},
+        {"emoji": "loud"},
+        {"code_blocks": "announce", "code_block_notice": " "},
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be|is empty"):
+        CleanupOptions(**options)
 
 
 FRAGMENTS = st.sampled_from(
@@ -172,7 +220,7 @@ def test_clean_text_has_single_spaces_and_nothing_invisible(text: str) -> None:
     assert result == result.strip()
     assert "  " not in result.replace("\n\n", "")
     assert "\n" not in result.replace("\n\n", "")
-    assert not set(result) & set("*\r\x00\u200b\u00a0\ud800👩❤🏽🇩")
+    assert not set(result) & set("\r\x00\u200b\u00a0\ud800👩❤🏽🇩")
 
 
 @pytest.mark.parametrize("text", ["a", "7", "½", "好", "नमस्ते", "%", "€.", "costs 5", "²", "+", "°"])

@@ -350,7 +350,7 @@ def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
 
     for start in range(0, 5_000, 7):
         segmenter.feed((flood * 5_000)[start : start + 7])
-        assert len(segmenter._cutter._pending) + len(segmenter._cleaner._held) <= 220
+        assert len(segmenter._run._cutter._pending) + len(segmenter._run._cleaner.held) <= 220
 
 
 def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str]]:
@@ -381,7 +381,7 @@ def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str
         ("word", "s go", [[], ["words"], ["go"]]),
         ("Oh ! ", "No", [["Oh !"], [], ["No"]]),
         ("Oh !", " No", [["Oh !"], [], ["No"]]),
-        ("— ", "so", [[], [], ["— so"]]),
+        ("— ", "so", [[], [], ["so."]]),
     ],
 )
 def test_a_flush_says_what_is_there_but_for_an_unfinished_word(
@@ -427,13 +427,11 @@ def test_the_space_behind_a_flush_takes_no_room(pieces: list[str]) -> None:
     assert rest == [Segment("abcd efgh"), Segment("ij")]
 
 
-def test_an_ssml_document_is_not_flushed() -> None:
+def test_an_ssml_document_is_flushed_like_text() -> None:
     segmenter = Segmenter(SegmentOptions(), text_format=TextFormat.SSML)
 
-    assert segmenter.feed("<speak>One. Two ") + segmenter.flush() == []
-    assert [segment.text for segment in segmenter.feed("</speak>") + segmenter.finish()] == [
-        "<speak>One. Two </speak>"
-    ]
+    assert segmenter.feed("<speak>One is. Two ") + segmenter.flush() == [Segment("One is."), Segment("Two")]
+    assert [segment.text for segment in segmenter.feed("</speak>") + segmenter.finish()] == []
 
 
 def with_flushes(text: str, chosen: SegmentOptions, flushes: set[int], cuts: Iterable[int]) -> list[Segment]:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_stream import SentenceBoundaryDetector
 
-from wyoming_tts.errors import TooLong
-from wyoming_tts.speech import Segment, TextFormat
-from wyoming_tts.text import segments
+from wyoming_tts.errors import MalformedMarkup, TooLong
+from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
+from wyoming_tts.text import cutter as cutter_module
 from wyoming_tts.text.cleanup import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
@@ -45,7 +45,7 @@ TABLE = {
     "quotes": ('He said "Stop." Then (at last.) Quiet.', ['He said "Stop."', "Then (at last.)", "Quiet."]),
     "ellipsis": ("Well... Maybe not. Wait… What?!", ["Well...", "Maybe not.", "Wait…", "What?!"]),
     "paragraphs": ("A title\n\nThe text\nof it.\n\n\n", ["A title", "The text of it."]),
-    "lines": ("- eggs\n- milk", ["- eggs - milk"]),
+    "lines": ("- Eggs\n- Milk", ["Eggs.", "Milk."]),
     "numbered": ("Two things. 1) Eggs. 2) Milk.", ["Two things.", "1) Eggs.", "2) Milk."]),
     "German": (
         "Die Tür ist offen. Öffne sie! Größe: 3,5 m. Übrigens…",
@@ -83,7 +83,7 @@ def test_text_without_anything_to_say_gives_no_segment(text: str) -> None:
 
 
 def test_sentences_without_anything_to_say_are_left_out() -> None:
-    assert texts(["... Hello. !!!\n\n---\n\nWorld. 😀"]) == ["Hello. !!!", "World."]
+    assert texts(["... Hello. !!!\n\n---\n\nWorld. 😀"]) == ["Hello. !", "World."]
 
 
 def test_a_sentence_comes_out_with_the_first_letter_of_the_next() -> None:
@@ -239,23 +239,101 @@ def test_options_out_of_range_are_refused(wrong: dict[str, int]) -> None:
         SegmentOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_an_ssml_document_comes_out_whole_at_the_end() -> None:
-    document = "<speak>One. Two *three*.\n\n<break time='1s'/>Four 😀</speak>"
-    segmenter = Segmenter(SegmentOptions(max_segment_chars=10), text_format=TextFormat.SSML)
+def ssml(*pieces: str, chosen: SegmentOptions = AS_WRITTEN) -> list[Segment]:
+    segmenter = Segmenter(chosen, text_format=TextFormat.SSML, language="en_US")
+    return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
 
-    assert [segmenter.feed(piece) for piece in cut_at(document + "\x00\ud800\n", 7)] == [[]] * 9
-    assert segmenter.finish() == [Segment(document, text_format=TextFormat.SSML)]
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_ssml_document_is_cut_like_text_and_where_its_manner_changes(size: int) -> None:
+    document = (
+        "<speak>One is here. Two <prosody rate='200%'>runs fast</prosody> and stops."
+        "<p>Three</p><break time='1s'/>Four</speak>"
+    )
+
+    assert ssml(*cut_at(document, size), chosen=SegmentOptions(paragraph_silence=0.4)) == [
+        Segment("One is here."),
+        Segment("Two"),
+        Segment("runs fast", rate=2.0),
+        Segment("and stops."),
+        Segment("Three.", pause_before=0.4),
+        Segment("Four.", pause_before=1.4),
+    ]
+
+
+def test_ssml_asks_for_voices_and_for_languages_that_the_voice_does_not_speak() -> None:
+    document = (
+        '<speak xml:lang="en-GB">Hello. <lang xml:lang="de">Hallo.</lang> '
+        '<voice name="amy">Hi.</voice></speak>'
+    )
+
+    assert [segment.voice for segment in ssml(document)] == [
+        None,
+        VoiceRequest(language="de"),
+        VoiceRequest(name="amy"),
+    ]
+
+
+def test_ssml_says_how_a_text_is_to_be_read_without_parting_its_sentence() -> None:
+    document = (
+        "<speak>Dial <say-as interpret-as='digits'>911</say-as> now, <sub alias='please'>pls</sub>.</speak>"
+    )
+
+    assert [segment.text for segment in ssml(document)] == ["Dial nine one one now, please."]
+
+
+def test_a_pause_before_and_behind_all_text_is_kept() -> None:
+    document = "<speak><break time='1s'/>Hello.<break time='2s'/></speak>"
+
+    assert ssml(document) == [Segment("Hello.", pause_before=1.0), Segment("", pause_before=2.0)]
+
+
+def test_phonemes_in_ssml_stand_in_their_sentence() -> None:
+    document = "<speak>Say <phoneme alphabet='ipa' ph='təˈmɑːtəʊ'>tomato</phoneme> twice.</speak>"
+
+    assert [segment.text for segment in ssml(document)] == ["Say [[ təˈmɑːtəʊ ]] twice."]
+
+
+def test_malformed_ssml_says_where_and_what_was_before_it_is_said() -> None:
+    segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML)
+
+    assert segmenter.feed("<speak><s>Hello.</s></b>") == [Segment("Hello.")]
+    with pytest.raises(MalformedMarkup) as caught:
+        segmenter.finish()
+    assert (caught.value.line, caught.value.column) == (1, 21)
 
 
 def test_a_blank_ssml_document_gives_no_segment() -> None:
-    segmenter = Segmenter(SegmentOptions(), text_format=TextFormat.SSML)
-
-    assert segmenter.feed(" \n") + segmenter.finish() == []
+    assert ssml(" \n", "<speak> </speak>") == []
 
 
 def test_an_ssml_document_has_the_same_limit() -> None:
     with pytest.raises(TooLong):
-        Segmenter(SegmentOptions(max_text_chars=10), text_format=TextFormat.SSML).feed("<speak>hello</speak>")
+        ssml("<speak>hello</speak>", chosen=SegmentOptions(max_text_chars=10))
+
+
+def test_tags_change_the_voice_where_they_are_asked_for() -> None:
+    text = "One. [voice:af_bella] Two. [pause:0.5s] [voice:] Three. [lang:de] Vier."
+    tagged = SegmentOptions(voice_tags=True)
+
+    assert segmented([text], tagged) == segmented(text, tagged)
+    assert [(s.text, s.pause_before, s.voice) for s in segmented([text], tagged)] == [
+        ("One.", 0.0, None),
+        ("Two.", 0.0, VoiceRequest(name="af_bella")),
+        ("Three.", 0.5, None),
+        ("Vier.", 0.0, VoiceRequest(language="de")),
+    ]
+    assert "[voice:af_bella]" in " ".join(texts([text]))
+
+
+def test_paragraphs_are_further_apart_than_sentences() -> None:
+    apart = SegmentOptions(sentence_silence=0.2, paragraph_silence=0.5)
+    text = "One is here. Two too.\n\nThree is here.\n\n- Four\n- Five"
+
+    pauses = [segment.pause_before for segment in segmented([text], apart)]
+
+    assert pauses == [0.0, 0.2, 0.5, 0.5, 0.2]
+    assert segmented(text, apart) == segmented([text], apart)
 
 
 WORDS = st.sampled_from(
@@ -338,7 +416,7 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
             searched += len(self.remaining_text) + len(chunk)
             return super().add_chunk(chunk)
 
-    monkeypatch.setattr(segments, "SentenceBoundaryDetector", Counting)
+    monkeypatch.setattr(cutter_module, "SentenceBoundaryDetector", Counting)
 
     def work(length: int) -> int:
         nonlocal searched
@@ -358,9 +436,9 @@ def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
 
     for piece in cut_at((flood * 5_000)[:5_000], 7):
         segmenter.feed(piece)
-        cutter = segmenter._cutter
+        cutter = segmenter._run._cutter
         detector = cutter._detector
-        assert len(cutter._pending) + len(segmenter._cleaner._held) <= 220
+        assert len(cutter._pending) + len(segmenter._run._cleaner.held) <= 220
         assert len(detector.remaining_text) + len(detector.current_sentence) <= 110
 
 

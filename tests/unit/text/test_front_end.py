@@ -1,0 +1,288 @@
+"""The whole way from text to segments: clean-up, spoken forms and the cutting into sentences together."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wyoming_tts.speech import Segment
+from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.segments import Segmenter, SegmentOptions
+from wyoming_tts.text.spoken import SpokenLanguages
+
+LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
+AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=FirstSegmentOptions(boundaries=""))
+IN_USE = SegmentOptions(
+    sentence_silence=0.2, paragraph_silence=0.5, first_segment=FirstSegmentOptions(max_words=8)
+)
+SPOKEN = SpokenLanguages()
+
+
+@cache
+def table(language: str) -> list[tuple[str, str]]:
+    rows = yaml.safe_load((Path(__file__).parent / f"spoken_{language}.yaml").read_text(encoding="utf-8"))
+    return [(written, spoken) for written, spoken in rows]
+
+
+ROWS = [(language, *row) for language in LANGUAGES for row in table(language)]
+IDS = [f"{language}: {written}" for language, written, _ in ROWS]
+
+
+def segmented(pieces: Iterable[str], language: str, options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
+    segmenter = Segmenter(options, language=language, spellers=SPOKEN.speller)
+    return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
+
+
+def cut(text: str, places: Iterable[int]) -> list[str]:
+    ends = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def said(segments: Iterable[Segment]) -> str:
+    return " ".join(segment.text for segment in segments)
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
+def test_a_sentence_leaves_as_it_is_meant_to_be_said(language: str, written: str, spoken: str) -> None:
+    assert said(segmented([written], language)) == spoken
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
+def test_a_full_stop_is_all_that_the_usual_settings_add(language: str, written: str, spoken: str) -> None:
+    ending = "" if spoken.rstrip('"')[-1] in ".!?" else "."
+    assert said(segmented([written], language, IN_USE)) == spoken + ending
+
+
+@pytest.mark.parametrize("options", [AS_WRITTEN, IN_USE], ids=["as written", "in use"])
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
+def test_the_pieces_of_a_sentence_do_not_matter(
+    language: str, written: str, spoken: str, options: SegmentOptions
+) -> None:
+    whole = segmented([written], language, options)
+    chance = random.Random(written)
+
+    assert segmented(written, language, options) == whole
+    for _ in range(4):
+        places = [chance.randrange(len(written)) for _ in range(chance.randrange(1, 6))]
+        assert segmented(cut(written, places), language, options) == whole
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentences_behind_each_other_are_said_as_each_alone(language: str) -> None:
+    # Some rows go on in the same sentence, or end in an abbreviation that would: they are no texts.
+    rows = [row for row in table(language) if row[0][0].isupper() and row[0].endswith((".", "!", "?"))]
+    rows = [(written, spoken) for written, spoken in rows if not written.endswith(("etc.", "usw.", "ecc."))]
+    assert len(rows) >= 12
+    text = "\n\n".join(written for written, _ in rows)
+    assert said(segmented([text], language)) == " ".join(spoken for _, spoken in rows)
+
+
+MARKUP = [
+    *[
+        "**",
+        "*",
+        "_",
+        "__",
+        "~~",
+        "`",
+        "```\n",
+        "```py\nx = 1\n```\n",
+        "# ",
+        "## ",
+        "> ",
+        "- ",
+        "1. ",
+        "* [ ] ",
+    ],
+    *[
+        "| a | b |\n|---|---|\n| 1 | 2 |\n",
+        "|",
+        "---\n",
+        "[text](http://a.b/c)",
+        "![x](y)",
+        "[",
+        "]",
+        "(",
+        ")",
+    ],
+    *["<b>", "</b>", "<br>", "<think>", "</think>", "<", ">", "&amp;", "&", "&nbsp;", "<!--", "-->", "<p>"],
+    *["[[ həˈloʊ ]]", "[[", "]]", "[[ a. B ]]", "\\", "\\*", "==", "【1】", "[^1]", "\n", "\n\n"],
+]
+TAGS = ["[voice:amy]", "[voice:]", "[lang:de]", "[lang:]", "[pause:1s]", "[pause:", "[voice:", "[[voice:x]]"]
+ABBREVIATIONS = [
+    *["Dr.", "Mr.", "e.g.", "i.e.", "etc.", "a.m.", "No.", "St.", "z. B.", "d. h.", "usw.", "Nr.", "v. Chr."],
+    *["U.S.", "Nov.", "Mon", "Sun.", "in.", "ca.", "I", "II", "IV", "x", "vs."],
+]
+FIGURES = [
+    *[
+        "5",
+        "0",
+        "12",
+        "1,234",
+        "1.234,5",
+        "3.5",
+        "-7",
+        "1/2",
+        "½",
+        "7:05",
+        "19:30",
+        "2026-11-21",
+        "21.11.",
+        "5.",
+    ],
+    *[
+        "°C",
+        "°",
+        "C",
+        "km/h",
+        "km",
+        "/h",
+        "%",
+        "€",
+        "$",
+        "m²",
+        "µg/m³",
+        "5–7",
+        "–",
+        "±",
+        "#",
+        "@",
+        "v2.5",
+        "1st",
+    ],
+    *["http://a.b/c", "a@b.de", "192.168.1.1", "12 ", "Uhr", "million", "Mio."],
+]
+WORDS = [
+    *["the", "Door", "is", "Open.", "Why?", "Ja!", "und", "Äpfel", "well-known", "don't", "…", "...", "!?"],
+    *[
+        "你好。",
+        "كيف؟",
+        "é",
+        "e\u0301",
+        "👍",
+        "❤\ufe0f",
+        "1\ufe0f\u20e3",
+        "\u200d",
+        "\x00",
+        "\ud800",
+        "“",
+        "”",
+        '"',
+    ],
+]
+FRAGMENTS = st.sampled_from(MARKUP + TAGS + ABBREVIATIONS + FIGURES + WORDS)
+GAPS = st.sampled_from(["", "", " ", " ", " ", "  ", "\n", "\n\n", "\u00a0"])
+TEXTS = st.lists(st.tuples(FRAGMENTS, GAPS).map("".join), max_size=40).map("".join)
+CHOSEN = st.builds(
+    SegmentOptions,
+    sentence_silence=st.just(0.2),
+    paragraph_silence=st.sampled_from([0.0, 0.5]),
+    max_segment_chars=st.sampled_from([20, 60, 500]),
+    first_segment=st.sampled_from([FirstSegmentOptions(), FirstSegmentOptions(max_words=4)]),
+    voice_tags=st.booleans(),
+)
+
+
+@pytest.mark.parametrize("language", ["en", "de", ""])
+@settings(max_examples=150, deadline=None)
+@given(text=TEXTS, options=CHOSEN, places=st.lists(st.integers(0, 400), max_size=10))
+def test_the_segments_of_any_text_do_not_depend_on_its_pieces(
+    language: str, text: str, options: SegmentOptions, places: list[int]
+) -> None:
+    whole = segmented([text], language, options)
+
+    assert segmented(cut(text, places), language, options) == whole
+    assert segmented(text, language, options) == whole
+
+
+PLAIN_WORDS = st.lists(
+    st.sampled_from(
+        ["the", "door", "Garden", "is", "open,", "Why?", "Apples.", "Nobody", "knows;", "she", "Läuft!"]
+    ),
+    min_size=1,
+    max_size=80,
+)
+
+
+@pytest.mark.parametrize("language", ["en", "de", ""])
+@settings(max_examples=80, deadline=None)
+@given(words=PLAIN_WORDS, options=CHOSEN, size=st.integers(1, 30))
+def test_no_word_is_lost_or_doubled(
+    language: str, words: list[str], options: SegmentOptions, size: int
+) -> None:
+    text = " ".join(words)
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    segments = segmented(pieces, language, options)
+
+    given_words = [word.strip(",.;?!") for word in words]
+    assert [word.strip(",.;?!") for word in said(segments).split()] == given_words
+
+
+SENTENCES = {
+    "en": [
+        "The light in the kitchen is on.",
+        "Nobody is at home now.",
+        "It is warm outside!",
+        "Do you want to know more?",
+        "Then ask me.",
+    ],
+    "de": [
+        "Das Licht in der Küche brennt.",
+        "Niemand ist zu Hause.",
+        "Draußen scheint die Sonne!",
+        "Möchtest du mehr wissen?",
+        "Dann frage mich.",
+    ],
+}
+
+
+def waits(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
+    """The segments that came, and the piece that brought each."""
+    segmenter = Segmenter(AS_WRITTEN, language=language, spellers=SPOKEN.speller)
+    came, brought_by = [], []
+    for piece in pieces:
+        for segment in segmenter.feed(piece):
+            came.append(segment.text)
+            brought_by.append(piece.strip())
+    return came, brought_by
+
+
+@pytest.mark.parametrize("lead", [True, False], ids=["space before", "space behind"])
+@pytest.mark.parametrize("language", ["en", "de", "fr", ""])
+def test_a_sentence_comes_with_the_beginning_of_the_next_word(language: str, lead: bool) -> None:  # noqa: FBT001
+    sentences = SENTENCES["de" if language == "de" else "en"]
+    words = " ".join(sentences).split()
+    came, brought_by = waits((f" {word}" if lead else f"{word} " for word in words), language)
+
+    assert came == sentences[:-1]
+    assert brought_by == [sentence.split()[0] for sentence in sentences[1:]]
+
+
+@pytest.mark.parametrize("language", ["en", "de", ""])
+def test_a_sentence_comes_with_the_first_letter_of_the_next(language: str) -> None:
+    sentences = SENTENCES["de" if language == "de" else "en"]
+    came, brought_by = waits(" ".join(sentences), language)
+
+    assert came == sentences[:-1]
+    assert brought_by == [sentence[0] for sentence in sentences[1:]]
+
+
+def test_a_figure_at_the_end_of_a_sentence_waits_no_longer_than_for_the_next_word() -> None:
+    sentences = ["It is 25 °C outside.", "The battery is at 80 %.", "Dinner is at 7:30."]
+    words = " ".join([*sentences, "Enjoy your evening everyone."]).split()
+    came, brought_by = waits((f"{word} " for word in words), "en")
+
+    assert came == [
+        "It is twenty-five degrees Celsius outside.",
+        "The battery is at eighty percent.",
+        "Dinner is at seven thirty.",
+    ]
+    assert brought_by == ["The", "Dinner", "Enjoy"]

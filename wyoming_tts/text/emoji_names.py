@@ -1,0 +1,30 @@
+"""What emoji are called, for those who want to hear them.
+
+The names come from the emoji package: Unicode's own short names in English and CLDR's in a dozen
+other languages, whole sequences (flags, families, professions) included. unicodedata knows single
+characters only, and only in English.
+"""
+
+from __future__ import annotations
+
+import emoji
+import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
+
+_SKIN_TONE_RE = regex.compile(r"\p{Emoji_Modifier}")
+_FALLBACK = "en"
+
+
+def emoji_name(sequence: str, language: str = _FALLBACK) -> str:
+    """Name one emoji sequence; empty if it has no name.
+
+    Args:
+        sequence: the emoji with all its selectors and joiners; skin tones are not said.
+        language: as in `de` or `de_DE`; where the package does not know it, English.
+    """
+    code = regex.split("[-_]", language.lower())[0]
+    known = code if code in emoji.LANGUAGES else _FALLBACK
+    plain = _SKIN_TONE_RE.sub("", sequence) or sequence
+    for spelling in (plain, plain + "\ufe0f", plain.replace("\ufe0f", "")):
+        if emoji.is_emoji(spelling):
+            return emoji.demojize(spelling, language=known, delimiters=("", "")).replace("_", " ").strip()
+    return ""

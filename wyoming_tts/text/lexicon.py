@@ -1,0 +1,399 @@
+"""Words that a user wants said in a way of their own.
+
+A rule says what is written and what is said for it: a respelling, or IPA phonemes, which stand in the
+text as a raw `[[ phonemes ]]` block. All rules look at the text as it was given, never at what another
+rule made of it, and each part of it is left to the first rule that takes it. Words and phrases come
+first, the longest first, then regular expressions in the order of their file.
+
+Words are found by one look into a dictionary for each word of the text, in each of the few scopes that hold
+(the voice, its language with and without region, all), so ten thousand of them cost no more than ten.
+"""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final
+
+import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
+
+_log = logging.getLogger(__name__)
+
+EVERY_LANGUAGE: Final = "all"
+PATTERN_SECONDS: Final = 0.02
+"""Time one regular expression may take for one text; ordinary ones take some microseconds."""
+
+_OPENING, _CLOSING = "[[", "]]"
+
+# Scripts that are written without spaces give a token a letter, so that words are found in their sentences.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_TOKEN = regex.compile(
+    rf"[{_UNSPACED}]\p{{M}}*+|(?:(?![{_UNSPACED}])[\w\u200c\u200d])++|\s++|.", regex.DOTALL | regex.V1
+)
+_APOSTROPHES = str.maketrans("’ʼ", "''")
+_HISSING, _VOICELESS = ("s", "z", "ʃ", "ʒ", "ʧ", "ʤ"), ("p", "t", "k", "f", "θ")
+_GROUP = regex.compile(r"\\(?:(?P<number>\d{1,2})|g<(?P<name>\w+)>|(?P<other>.?))", regex.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a rule holds for: one voice by name, else a language with all its regions."""
+
+    language: str = EVERY_LANGUAGE
+    voice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rule is written."""
+
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word or phrase, found where it stands as whole words."""
+
+    written: str
+    said: str
+    exact: bool
+    """Capitals count."""
+    scope: Scope = Scope()
+    place: Place = Place()
+
+    @property
+    def key(self) -> tuple[bool, str]:
+        """Words with the same key are found at the same places."""
+        return self.exact, "".join(_key(token, exact=self.exact) for token in _tokens(self.written))
+
+
+class Pattern:
+    r"""A regular expression; what is said for it may hold `\1` and `\g<name>`, the text of its groups.
+
+    Raises:
+        ValueError: it cannot be compiled, or what is said names a group it does not have.
+    """
+
+    def __init__(
+        self, written: str, said: str, *, exact: bool, scope: Scope | None = None, place: Place | None = None
+    ) -> None:
+        self.written = written
+        self.scope = scope or Scope()
+        self.place = place or Place()
+        try:
+            self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
+        except regex.error as error:
+            raise ValueError(f"the regular expression {written!r} is not valid: {error}") from error
+        self._template = tuple(_template(said, self._compiled))
+        self._is_off = False
+
+    def __repr__(self) -> str:
+        return f"<Pattern {self.written!r}{' off' if self._is_off else ''}>"
+
+    def hits(self, text: str) -> list[_Hit]:
+        """Everything it matches, or nothing from the first time on that it takes too long."""
+        if self._is_off:
+            return []
+        try:
+            found = list(self._compiled.finditer(text, timeout=PATTERN_SECONDS))
+        except TimeoutError:
+            self._is_off = True
+            _log.warning(
+                "%s: the regular expression %r took longer than %.0f ms and is switched off until the file "
+                "changes",
+                self.place,
+                self.written,
+                PATTERN_SECONDS * 1000,
+            )
+            return []
+        return [_Hit(match.start(), match.end(), self._said(match), self) for match in found if match[0]]
+
+    def _said(self, match: Any) -> str:
+        return "".join(part if isinstance(part, str) else match[part.of] or "" for part in self._template)
+
+
+Rule = Word | Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that was applied."""
+
+    written: str
+    """What stood in the text."""
+    said: str
+    """What stands there now."""
+    entry: str
+    """The rule's word, phrase or regular expression."""
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A text with what is said in place of what was written, and the rules that did it, in its order."""
+
+    text: str
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    of: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    start: int
+    end: int
+    said: str
+    rule: Rule
+
+
+@dataclass(slots=True)
+class _Words:
+    """The words and phrases of one scope."""
+
+    by_key: dict[tuple[bool, str], Word] = field(default_factory=dict)
+    lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """For a first token in small letters, the tokens that words beginning with it have, most first."""
+
+    def add(self, word: Word) -> None:
+        self.by_key.setdefault(word.key, word)
+        tokens = _tokens(word.written)
+        first = _key(tokens[0], exact=False)
+        lengths = {*self.lengths.get(first, ()), len(tokens)}
+        self.lengths[first] = tuple(sorted(lengths, reverse=True))
+
+    def longest(self, tokens: _Tokens, at: int) -> tuple[int, Word | None]:
+        """The longest word that begins with this token, and how many tokens it takes."""
+        for length in self.lengths.get(tokens.keys[at], ()):
+            end = at + length
+            if end > len(tokens.written) or tokens.is_contracted(end):
+                continue
+            word = self.by_key.get(tokens.key(at, end, exact=True))
+            word = word or self.by_key.get(tokens.key(at, end, exact=False))
+            if word:
+                return length, word
+        return 0, None
+
+
+class _Tokens:
+    """A text in tokens."""
+
+    def __init__(self, written: list[str]) -> None:
+        self.written = written
+        self.keys = [_key(token, exact=False) for token in written]
+
+    def key(self, start: int, end: int, *, exact: bool) -> tuple[bool, str]:
+        """Of the word that these tokens are."""
+        if not exact:
+            return False, "".join(self.keys[start:end])
+        return True, "".join(_key(token, exact=True) for token in self.written[start:end])
+
+    def is_contracted(self, at: int) -> bool:
+        """Whether `'t` follows, which makes another word of the one before: can, can't."""
+        return self.keys[at : at + 2] == ["'", "t"]
+
+
+class Lexicon:
+    """Rules, of which those of the narrower scope win, and of one scope those that come first."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._words: dict[Scope, _Words] = {}
+        self._patterns: dict[Scope, list[Pattern]] = {}
+        self._count = 0
+        for rule in rules:
+            self._count += 1
+            if isinstance(rule, Word):
+                self._words.setdefault(rule.scope, _Words()).add(rule)
+            else:
+                self._patterns.setdefault(rule.scope, []).append(rule)
+
+    def __repr__(self) -> str:
+        return f"<Lexicon {self._count} entries>"
+
+    def __len__(self) -> int:
+        """Entries in all its files."""
+        return self._count
+
+    def applied(self, text: str, *, language: str, voice: str) -> Applied:
+        """The text as it is to be said by the voice, which speaks the language (`en_US`, `en-us`).
+
+        `[[ phonemes ]]` that the text holds already stay as they are.
+        """
+        scopes = self._scopes(language, voice)
+        if not scopes or not text:
+            return Applied(text)
+        plain = list(_plain_parts(text))
+        tables = self._tables(scopes)
+        find = partial(_word_hits, text, tables=tables, in_english=next(_tags(language)).startswith("en"))
+        hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
+        patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
+        if patterns:
+            hits = _with_patterns(text, hits, patterns, plain)
+        return _replaced(text, hits) if hits else Applied(text)
+
+    def holds(self, token: str, language: str, voice: str) -> bool:
+        """Whether a word or phrase, a regular expression not counting, matches exactly this text."""
+        tables = self._tables(self._scopes(language, voice))
+        tokens = _Tokens(_tokens(token) if tables else [])
+        count = len(tokens.written)
+        return count > 0 and any(table.longest(tokens, 0)[0] == count for table in tables)
+
+    def _scopes(self, language: str, voice: str) -> list[Scope]:
+        """Those there are rules for, the narrowest first."""
+        if not self._count:
+            return []
+        scopes = [Scope(voice=voice), *(Scope(tag) for tag in _tags(language))]
+        return [scope for scope in scopes if scope in self._words or scope in self._patterns]
+
+    def _tables(self, scopes: list[Scope]) -> list[_Words]:
+        return [self._words[scope] for scope in scopes if scope in self._words]
+
+
+EMPTY: Final = Lexicon()
+
+
+def language_tag(language: str) -> str:
+    """The tag by which languages are compared: `en-us` for `en_US`."""
+    return language.replace("_", "-").casefold()
+
+
+def counts_capitals(written: str) -> bool:
+    """Whether a word that does not say so is found only in its own capitals.
+
+    So it is if it is all capitals (`US` is not "us") or has one inside a word (`mW` is not `MW`).
+    """
+    letters = [character for character in written if character.isalpha()]
+    inner = any(now.isupper() and before.isalnum() for before, now in pairwise(written))
+    return inner or (bool(letters) and all(letter.isupper() for letter in letters))
+
+
+def phoneme_block(ipa: str) -> str:
+    """IPA as it stands in a text."""
+    return f"{_OPENING}{ipa}{_CLOSING}"
+
+
+def _tags(language: str) -> Iterator[str]:
+    """`zh-hant-tw`, `zh-hant`, `zh`, `all`."""
+    tag = language_tag(language)
+    while tag:
+        yield tag
+        tag = tag.rpartition("-")[0]
+    yield EVERY_LANGUAGE
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = _TOKEN.findall(text.strip())
+    return tokens
+
+
+def _key(token: str, *, exact: bool) -> str:
+    if token.isspace():
+        return " "
+    if token.isascii():
+        return token if exact else token.lower()
+    token = unicodedata.normalize("NFC", token).translate(_APOSTROPHES)
+    return token if exact else token.casefold()
+
+
+def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_english: bool) -> Iterator[_Hit]:
+    tokens = _Tokens(_TOKEN.findall(text, start, end))
+    at, position = 0, start
+    while at < len(tokens.written):
+        count, word = 0, None
+        for table in tables:
+            length, found = table.longest(tokens, at)
+            if length > count:
+                count, word = length, found
+        said = word.said if word else ""
+        if in_english and said.endswith(_CLOSING) and tokens.keys[at + count : at + count + 2] == ["'", "s"]:
+            said = _possessive(said)
+            count += 2
+        width = sum(map(len, tokens.written[at : at + count])) if count else len(tokens.written[at])
+        if word:
+            yield _Hit(position, position + width, said, word)
+        at += count or 1
+        position += width
+
+
+def _possessive(block: str) -> str:
+    """The phonemes with an English `'s`, of which no engine knows how it is said behind them."""
+    ipa = block.removesuffix(_CLOSING).rstrip()
+    suffix = "ɪz" if ipa.endswith(_HISSING) else "s" if ipa.endswith(_VOICELESS) else "z"
+    return f"{ipa}{suffix}{_CLOSING}"
+
+
+def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of what stands outside of phoneme blocks."""
+    at = 0
+    while (opening := text.find(_OPENING, at)) >= 0:
+        closing = text.find(_CLOSING, opening + len(_OPENING))
+        if closing < 0:
+            break
+        yield at, opening
+        at = closing + len(_CLOSING)
+    yield at, len(text)
+
+
+def _with_patterns(
+    text: str, hits: list[_Hit], patterns: list[Pattern], plain: list[tuple[int, int]]
+) -> list[_Hit]:
+    """The hits with those of the patterns, where they take nothing that is taken."""
+    free = bytearray(len(text))
+    for start, end in plain:
+        free[start:end] = b"\1" * (end - start)
+    for hit in hits:
+        free[hit.start : hit.end] = bytes(hit.end - hit.start)
+    for pattern in patterns:
+        for hit in pattern.hits(text):
+            if free.find(0, hit.start, hit.end) < 0:
+                free[hit.start : hit.end] = bytes(hit.end - hit.start)
+                hits.append(hit)
+    return sorted(hits, key=lambda hit: hit.start)
+
+
+def _replaced(text: str, hits: list[_Hit]) -> Applied:
+    parts, told = [], []
+    at = 0
+    for hit in hits:
+        parts += [text[at : hit.start], hit.said]
+        place = hit.rule.place
+        told.append(Hit(text[hit.start : hit.end], hit.said, hit.rule.written, place.file, place.line))
+        at = hit.end
+    return Applied("".join([*parts, text[at:]]), tuple(told))
+
+
+def _template(said: str, compiled: Any) -> Iterator[str | _Group]:
+    """The text in parts, each a string or a group of the expression.
+
+    Raises:
+        ValueError: the expression has no such group, or a backslash stands before something else.
+    """
+    at = 0
+    for match in _GROUP.finditer(said):
+        yield said[at : match.start()]
+        at = match.end()
+        if match["other"] == "\\":
+            yield "\\"
+            continue
+        if match["other"] is not None:
+            raise ValueError(rf"{match[0]!r} in what is said is no group; write \1, \g<name> or \\")
+        of = int(match["number"]) if match["number"] else match["name"]
+        if not _has_group(compiled, of):
+            raise ValueError(f"{match[0]!r} in what is said is a group the regular expression does not have")
+        yield _Group(of)
+    yield said[at:]
+
+
+def _has_group(compiled: Any, of: int | str) -> bool:
+    return bool(of in compiled.groupindex if isinstance(of, str) else of <= compiled.groups)

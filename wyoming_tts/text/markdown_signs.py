@@ -1,0 +1,77 @@
+"""How the signs of Markdown are written: what is looked for, not what becomes of it.
+
+The expressions use possessive quantifiers with limits, so that none of them backtracks, and name
+the character that ends them, so that a match on a text still arriving is final.
+"""
+
+from __future__ import annotations
+
+import regex  # type: ignore[import-untyped]  # possessive quantifiers, properties
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PLAIN_RE = regex.compile(r"[^\n<&\\`\[!*_~=#|【]++")
+PLAIN_UNMARKED_RE = regex.compile(r"[^<&\[]++")
+
+# At the start of a line.
+INDENT_RE = regex.compile(r"[^\S\n]{1,100}+")
+LINE_ENDS_RE = regex.compile(r"\n++")
+RULER_RE = regex.compile(r"-{3}|\*{3}|_{3}|={3}|(?:_[ \t]){3}")
+RULER_REST_RE = regex.compile(r"[-=*_:| \t\r]++")
+HEADING_RE = regex.compile(r"#{1,6}+(?=[ \t\r\n])[ \t\r]?")
+QUOTE_RE = regex.compile(r">(?P<next>[^\d=])")
+BULLET_RE = regex.compile(r"(?:[-*+–—](?=\s)|[•‣◦▪●○∙·])")
+NUMBER_RE = regex.compile(r"(?P<number>\d{1,3}+)[.)][ \t]{1,8}+(?P<word>\p{L}{0,10}+)(?P<next>\P{L}|\p{L})")
+BLOCK_SIGNS = "-*_=+–—•‣◦▪●○∙·"
+TASK_RE = regex.compile(r"\[[ xX]\][ \t]")
+ROW_RE = regex.compile(r"\|(?P<cells>[^\n]{1,2000}+)\n")
+ROW_RULER_RE = regex.compile(r"[\s:|-]+")
+CELL_END_RE = regex.compile(r"(?<!\\)\|")
+DEFINITION_RE = regex.compile(
+    r"\[[^\]\[\n^][^\]\[\n]{0,100}+\]:[ \t]{0,8}+"
+    r"(?:<[^<>\n]{0,500}+>|(?:https?|ftp|mailto):[^\s]{0,1000}+|(?:www\.|/|\./|\.\./|#)[^\s]{0,1000}+)"
+    r"[ \t]{0,8}+(?:\"[^\"\n]{0,300}+\"|'[^'\n]{0,300}+'|\([^)\n]{0,300}+\))?+[ \t\r]{0,8}+\n"
+)
+NOTE_DEFINITION_RE = regex.compile(r"\[\^[^\]\s]{1,40}+\]:")
+MONTHS = _words(
+    "januar jänner februar feber märz april mai juni juli august september oktober november dezember"
+    " januari februari maart mei augustus december"
+)
+"""Behind `1.` at a line's start they make a date of it (German, Dutch), not a list."""
+
+# Within a line.
+STARS_RE = regex.compile(r"(?P<run>\*{1,8}+)(?P<next>[\s\S])")
+FACTOR_RE = regex.compile(r"\*[ \t]{0,4}+(?:[\d(√]|-\d|\p{L}[^\p{L}\p{M}'’])")
+LEFT_FACTOR_RE = regex.compile(r"(?:[\p{N})]|(?:^|[\s(])\p{L})$")
+UNDERSCORES_RE = regex.compile(r"(?P<run>_{1,8}+)(?P<next>[\s\S])")
+MAILBOX_RE = regex.compile(r"_{1,8}+[\p{L}\p{N}_.+%-]{0,64}+(?P<next>[^\p{L}\p{N}_.+%-])")
+TILDES_RE = regex.compile(r"(?P<run>~{1,8}+)(?P<next>[\s\S])")
+EQUALS_RE = regex.compile(r"(?P<run>={1,8}+)(?P<next>[\s\S])")
+HEADING_END_RE = regex.compile(r"#{1,8}+[ \t\r]{0,8}+\n")
+PIPE_RE = regex.compile(r"\|(?P<next>[\s\S])")
+ESCAPE_RE = regex.compile(r"\\(?P<next>[\s\S])")
+ESCAPABLE = "*_`[](){}#~<>|+-.!&"
+CODE_RE = regex.compile(r"`{1,8}+(?P<code>[^`\n]{1,300}+)`{1,8}+(?=[^`])")
+BACKTICKS_RE = regex.compile(r"(?P<run>`{1,8}+)(?P<next>[\s\S])")
+_TARGET = (
+    r"(?:\(\s{0,4}+(?:<[^<>\n]{0,2000}+>|[^\s()<>]{0,2000}+(?:\([^\s()]{0,300}+\)[^\s()<>]{0,300}+){0,3}+)"
+    r"(?:[ \t]{1,4}+(?:\"[^\"\n]{0,300}+\"|'[^'\n]{0,300}+'|\([^)\n]{0,300}+\)))?+[ \t]{0,4}+\)"
+    r"|\[[^\]\[\n]{0,100}+\])"
+)
+_INNER = rf"(?:[^\[\]\n\\]|\\[^\n]|!?\[[^\[\]\n]{{0,300}}+\]{_TARGET}?+)"
+LINK_RE = regex.compile(rf"!?\[(?P<text>{_INNER}{{0,300}}+)\](?P<target>{_TARGET})")
+NOTE_RE = regex.compile(r"\[\^[^\]\s]{1,40}+\]")
+CITATION_RE = regex.compile(r"【[^】\n]{0,60}+】")
+NOT_IN_BLOCK_RE = regex.compile(r"[\p{Cc}\p{Cs}]")
+"""Piper ends a block at a line's end; lone surrogates cannot even be encoded for an engine."""
+LATIN_RE = regex.compile(r"\p{Latin}")
+LETTER_RE = regex.compile(r"\p{L}")
+IN_ADDRESS = "_/%&=?#@+~*-"
+KEYCAP_PARTS = "\ufe0f\u20e3"
+POWER = "**"
+MAX_RUN = 16
+MAX_EQUALS = 8
+UNHEARD_RUNS = "*_~=`#"

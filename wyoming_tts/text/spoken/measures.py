@@ -1,0 +1,236 @@
+"""Amounts: numbers with a unit or a currency, ranges and fractions of them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.spoken.figures import (
+    APART,
+    DASH,
+    NUMBER_AHEAD,
+    SIGNS,
+    Figure,
+    Figures,
+    Rule,
+    at_sentence_end,
+    rule,
+)
+from wyoming_tts.text.spoken.language import Language, Noun, any_of
+
+_BEHIND = r"(?![\w²³°]|/\w)"
+_CENTS = 2
+_DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
+_WORD_NEXT_RE = regex.compile(r"\ \p{Ll}")
+_VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+
+
+class Measures:
+    """The rules for amounts in one language."""
+
+    def __init__(self, language: Language, figures: Figures) -> None:
+        self._language = language
+        self._figures = figures
+        self._units = language.units
+        self._currencies = language.currencies
+        self._per_words = {str(word): str(word) for word in language.section("per_words") or []}
+        self._unit = any_of(language.units)
+        self._denominator = any_of([*language.units, *self._per_words])
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        found: list[Rule] = []
+        if self._currencies:
+            found += self._money()
+        if self._language.data.get("feet_inches"):
+            found.append(
+                rule(r"(?<![\w.,/])(?P<feet>\d)['′]\ ?(?P<inches>\d{1,2})(?:[\"″]|'')", self._say_height)
+            )
+        found += self._fractions()
+        return found + self._with_units() if self._units else found
+
+    def _say_height(self, match: regex.Match[str]) -> str:
+        feet, inches = (self._figures.said(Figure(match[part])) for part in ("feet", "inches"))
+        return str(self._language.data["feet_inches"]).format(feet=feet, inches=inches)
+
+    def _money(self) -> list[Rule]:
+        number, sign = self._figures.pattern, any_of(self._currencies)
+        tight = rf"(?:(?P<tight>{any_of(self._language.tight_scales)})(?!\w))?"
+        scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
+        per = rf"(?:/(?P<per>{self._denominator})(?!\w))?"
+        range_in_front = rf"(?P<from>{number})(?:{DASH})(?:{sign}\ ?)?"
+        range_behind = rf"(?P<from>{number})(?:\ ?{sign})?(?:{DASH})"
+        return [
+            rule(
+                rf"(?P<signs>{APART}{SIGNS})(?<!\w)(?P<unit>{sign})\ ?(?:{range_in_front})?"
+                rf"(?P<number>{number})(?:{tight}{scale}){per}(?!\w)",
+                self._say_money,
+            ),
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?:{range_behind})?"
+                rf"(?P<number>{number})(?:{tight}{scale})\ ?(?P<unit>{sign}){per}(?!\w)",
+                self._say_money,
+            ),
+        ]
+
+    def _say_money(self, match: regex.Match[str]) -> str:
+        noun = self._currencies[match["unit"]]
+        figure = self._figures.read(match["number"])
+        scale = self._scale(match)
+        parts = [self._figures.signs(match["signs"])]
+        if match["from"]:
+            parts.append(self._from(match["from"], noun))
+        parts.append(self._amount(figure, noun) if scale is None else self._scaled(figure, scale, noun))
+        if match["per"]:
+            parts.append(self._per(match["per"]))
+        return "".join(parts)
+
+    def _scale(self, match: regex.Match[str]) -> Noun | None:
+        if match["tight"]:
+            return self._language.tight_scales[match["tight"]]
+        return self._language.scales[match["scale"]] if match["scale"] else None
+
+    def _scaled(self, figure: Figure, scale: Noun, noun: Noun | None) -> str:
+        amount = self._figures.counted(figure, scale)
+        if noun is None:
+            return amount
+        pattern = self._language.section("numbers").get("scale_unit", "{amount} {unit}")
+        return str(pattern).format(amount=amount, unit=noun.of or noun.many)
+
+    def _amount(self, figure: Figure, noun: Noun) -> str:
+        if noun.minor is None or len(figure.decimals) != _CENTS:
+            return self._figures.counted(figure, noun)
+        major = Figure(figure.whole)
+        if figure.decimals == "00":
+            return self._figures.counted(major, noun)
+        minor = Figure(figure.decimals.lstrip("0"))
+        if not figure.whole.strip("0"):
+            return self._figures.counted(minor, noun.minor)
+        return str(self._language.data.get("amount", "{major} {minor_number}")).format(
+            major=self._figures.counted(major, noun),
+            minor=self._figures.counted(minor, noun.minor),
+            minor_number=self._figures.said(minor),
+        )
+
+    def _from(self, number: str, noun: Noun | None) -> str:
+        gender = noun.gender if noun else ""
+        return f"{self._figures.said(self._figures.read(number), gender)} {self._language.word('range')} "
+
+    def _per(self, denominator: str) -> str:
+        noun = self._units.get(denominator)
+        per = self._language.word("slash_per") or self._language.word("per")
+        return f" {per} {(noun.per or noun.one) if noun else denominator}"
+
+    def _with_units(self) -> list[Rule]:
+        number = self._figures.pattern
+        compound = rf"(?P<unit>{self._unit})(?:/(?P<per>{self._denominator}))?"
+        scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
+        compass = self._language.section("compass")
+        minus = r"[-−–]"
+        return [
+            rule(rf"{APART}(?P<number>{number})°\ ?(?P<point>{any_of(compass)})\b", self._say_compass),
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})"
+                rf"(?:(?P<from>{number})(?:\ ?{self._unit})?(?:{DASH})(?P<second>{minus}?))?"
+                rf"(?P<number>{number}){scale}(?P<gap>\ ?|-){compound}{_BEHIND}"
+                r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
+                self._say_measure,
+            ),
+            rule(
+                rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
+                lambda match: self._unit_name(match, self._noun(match["unit"]).many),
+            ),
+            rule(
+                rf"(?<![\w/])(?P<unit>{self._unit})/(?P<per>{any_of(self._units)}){_BEHIND}",
+                self._say_compound_alone,
+            ),
+        ]
+
+    def _alone(self) -> list[str]:
+        return [
+            unit
+            for unit, noun in self._units.items()
+            if noun.alone
+            or (not unit.isalnum() and " " not in unit and "." not in unit and unit not in "″\"'")
+        ]
+
+    def _noun(self, unit: str) -> Noun:
+        return self._units[unit] if unit in self._units else self._units[unit.replace(" ", "")]
+
+    def _say_compass(self, match: regex.Match[str]) -> str:
+        said = self._figures.said(self._figures.read(match["number"]))
+        return f"{said} {self._language.word('degrees')} {self._language.section('compass')[match['point']]}"
+
+    def _say_measure(self, match: regex.Match[str]) -> str | None:
+        noun = self._noun(match["unit"])
+        if (match["gap"] == "" and not noun.tight) or (match["gap"] == " " and not noun.spaced):
+            return None
+        figure = self._figures.read(match["number"])
+        signs = self._figures.signs(match["signs"])
+        between = (
+            self._from(match["from"], noun) + self._figures.signs(match["second"]) if match["from"] else ""
+        )
+        if match["scale"]:
+            return signs + between + self._scaled(figure, self._language.scales[match["scale"]], noun)
+        describes = match["gap"] == "-" or self._describes(match)
+        form = noun.one if describes else self._figures.form(noun, figure)
+        stop = "." if match["unit"].endswith(".") and at_sentence_end(match) else ""
+        return (
+            f"{signs}{between}{self._figures.said(figure, noun.gender)} {self._unit_name(match, form)}{stop}"
+        )
+
+    def _describes(self, match: regex.Match[str]) -> bool:
+        """Whether the amount tells what something is like: "a 5 km run"."""
+        articles = self._language.section("numbers").get("singular_after") or []
+        word = match.string[max(0, match.start() - 8) : match.start()].split()[-1:]
+        return (
+            bool(word)
+            and word[0].casefold() in articles
+            and bool(_WORD_NEXT_RE.match(match.string, match.end()))
+        )
+
+    def _say_compound_alone(self, match: regex.Match[str]) -> str | None:
+        if len(match["unit"]) + len(match["per"]) <= len("m/s") and match["per"] not in "sh":
+            return None
+        return self._unit_name(match, self._noun(match["unit"]).many)
+
+    def _unit_name(self, match: regex.Match[str], form: str) -> str:
+        return form + (self._per(match["per"]) if match["per"] else "")
+
+    def _fractions(self) -> list[Rule]:
+        unit = rf"(?:\ ?(?P<unit>{self._unit}){_BEHIND})?"
+        return [
+            rule(
+                rf"{APART}(?:(?P<whole>\d{{1,4}})\ )?(?P<over>\d{{1,3}})[/⁄](?P<under>\d{{1,4}})"
+                rf"(?![\w/]|[.,]\d){unit}",
+                lambda match: self._say_fraction(match, int(match["over"]), int(match["under"])),
+            ),
+            rule(
+                rf"(?<![\w.,/])(?:(?P<whole>\d{{1,4}})\ ?)?(?P<vulgar>[{_VULGAR}])(?!\w){unit}",
+                self._say_vulgar,
+            ),
+        ]
+
+    def _say_vulgar(self, match: regex.Match[str]) -> str | None:
+        over, _, under = unicodedata.normalize("NFKC", match["vulgar"]).partition("⁄")
+        return self._say_fraction(match, int(over), int(under))
+
+    def _say_fraction(self, match: regex.Match[str], over: int, under: int) -> str | None:
+        if under not in _DENOMINATORS or not 0 < over < under:
+            return None
+        noun = self._noun(match["unit"]) if match["unit"] else None
+        fraction = self._fraction(over, under, mixed=bool(match["whole"]))
+        if not match["whole"]:
+            return f"{fraction} {noun.one}" if noun else fraction
+        whole = self._figures.said(Figure(match["whole"]), noun.gender if noun else "")
+        pattern = self._language.section("fractions").get("mixed", "{whole} {fraction}")
+        said = str(pattern).format(whole=whole, fraction=fraction)
+        return f"{said} {noun.many}" if noun else said
+
+    def _fraction(self, over: int, under: int, *, mixed: bool) -> str:
+        data = self._language.section("fractions")
+        key = f"{over}/{under}"
+        named = (data.get("mixed_named") or {}) if mixed else {}
+        named = {**(data.get("named") or {}), **named}
+        return str(named.get(key) or self._language.numbers.fraction(over, under))

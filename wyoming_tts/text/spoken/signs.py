@@ -1,0 +1,177 @@
+"""What is left of numbers and signs when every special case has been seen to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.spoken.figures import APART, DASH, NOT_MORE, NUMBER_AHEAD, SIGNS, Figures, Rule, rule
+from wyoming_tts.text.spoken.language import Language, any_of
+
+_BETWEEN = {
+    "+": "plus",
+    "±": "plus_minus",
+    "×": "times",
+    "·": "times",
+    "*": "times",
+    "÷": "divided",
+    "=": "equals",
+    "≠": "not_equal",
+    "≈": "almost",
+    "&": "and",
+    "<": "less",
+    ">": "greater",
+    "≤": "at_most",
+    "≥": "at_least",
+    "→": "arrow",
+    "⇒": "arrow",
+    "->": "arrow",
+    "=>": "arrow",
+    "<=": "at_most",
+    ">=": "at_least",
+    "@": "at",
+    "−": "minus",
+}
+"""Signs that are said where they stand alone, or between numbers."""
+_HYPHEN_RANGE = 4
+"""Digits at most on each side of a hyphen that says "to"."""
+
+
+class Signs:
+    """The rules for plain numbers and signs in one language."""
+
+    def __init__(self, language: Language, figures: Figures) -> None:
+        self._language = language
+        self._figures = figures
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        return [*self._ordinals(), *self._pairs(), *self._plain(), *self._alone()]
+
+    def _ordinals(self) -> list[Rule]:
+        data = self._language.section("numbers")
+        if data.get("ordinal_plain"):
+            return []
+        return [
+            rule(
+                rf"{APART}(?P<number>{self._figures.grouped}|\d{{1,12}}){entry['suffix']}(?!\w)",
+                self._ordinal_sayer(entry.get("gender", "")),
+            )
+            for entry in data.get("ordinals") or []
+        ]
+
+    def _ordinal_sayer(self, gender: str) -> Callable[[regex.Match[str]], str]:
+        return lambda match: self._language.numbers.ordinal(
+            int(self._figures.read(match["number"]).whole), gender=gender
+        )
+
+    def _pairs(self) -> list[Rule]:
+        number = self._figures.pattern
+        word = self._language.word
+        found = [
+            rule(
+                rf"{APART}(?P<first>\d{{1,5}})(?P<by>\ ?x\ ?|×)(?P<second>\d{{1,5}})"
+                rf"(?:(?P=by)(?P<third>\d{{1,5}}))?{NOT_MORE}",
+                lambda match: f" {word('by')} ".join(self._sides(match)),
+            ),
+            rule(
+                rf"{APART}(?P<number>{number})[x×](?!\w)",
+                lambda match: f"{self._said(match['number'])} {word('times')}",
+            ),
+            rule(
+                rf"{APART}(?P<first>\d{{1,4}})/(?P<second>\d{{1,4}})(?![\w/]|[.,]\d)",
+                lambda match: (
+                    f" {word('over')} ".join(self._all(match, "first", "second")) if word("over") else None
+                ),
+            ),
+            rule(
+                rf"{APART}(?P<first>\d{{1,3}}):(?P<second>\d{{1,3}})(?!\w|[:.,]\d)",
+                lambda match: f" {word('ratio')} ".join(self._all(match, "first", "second")),
+            ),
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<first>{number})(?:{DASH})(?P<second>{number}){NOT_MORE}",
+                self._say_range,
+            ),
+            rule(r"(?<=\d\ ?|\))\ ?(?P<minus>[-−])\ (?=\d)", lambda _match: f" {word('minus')} "),
+        ]
+        return found if word("range") else found[:1]
+
+    def _say_range(self, match: regex.Match[str]) -> str | None:
+        long = max(len(match["first"]), len(match["second"])) > _HYPHEN_RANGE
+        if " - " in match.group() or (long and "-" in match.group()):
+            return None
+        first, second = self._all(match, "first", "second")
+        return f"{self._figures.signs(match['signs'])}{first} {self._language.word('range')} {second}"
+
+    def _sides(self, match: regex.Match[str]) -> list[str]:
+        """The sides of something; screens are said as years are where a language does so."""
+        as_years = self._language.section("numbers").get("sides_as_years", False)
+        sides = [match[side] for side in ("first", "second", "third") if match[side]]
+        return [
+            self._language.numbers.year(int(side))
+            if as_years and len(side) == len("1920")
+            else self._said(side)
+            for side in sides
+        ]
+
+    def _all(self, match: regex.Match[str], *groups: str) -> list[str]:
+        return [self._said(match[group]) for group in groups if match[group]]
+
+    def _said(self, number: str) -> str:
+        return self._figures.said(self._figures.read(number))
+
+    def _plain(self) -> list[Rule]:
+        number = self._figures.pattern
+        scales = self._language.scales
+        return [
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})"
+                rf"\ ?(?P<scale>{any_of(scales)})(?!\w)",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._figures.counted(self._figures.read(match["number"]), scales[match["scale"]])
+                ),
+            ),
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._said(match["number"])
+                    + (f" {self._language.word('plus')}" if match["more"] else "")
+                ),
+            ),
+        ]
+
+    def _alone(self) -> list[Rule]:
+        words = {sign: self._language.word(name) for sign, name in _BETWEEN.items()}
+        words = {sign: word for sign, word in words.items() if word}
+        if not words:
+            return []
+        return [
+            rule(
+                rf"(?:(?<=\s)|(?<=[\d\p{{L}}²³%°)])\ ?)(?P<sign>{any_of(words)})(?=\s)\ ?",
+                lambda match: _spaced(match, words[match["sign"]]),
+            ),
+            rule(
+                r"(?<=[\d²³)%])(?P<sign>[+×÷=·*≈≠<>≤≥])(?=[\d(])",
+                lambda match: f" {words[match['sign']]} " if match["sign"] in words else None,
+            ),
+            rule(r"(?<=\d)\ ?[x×]\ ?(?=\d)", lambda _match: f" {words['×']} " if "×" in words else None),
+            rule(
+                r"(?<=[\p{L}\d])(?P<sign>&)(?=[\p{L}\d])",
+                lambda _match: f" {words['&']} " if "&" in words else None,
+            ),
+            rule(
+                r"(?<=[\p{L}])(?P<sign>→)(?=[\p{L}])",
+                lambda _match: f" {words['→']} " if "→" in words else None,
+            ),
+        ]
+
+
+def _spaced(match: regex.Match[str], word: str) -> str:
+    """The word with the spaces that were around its sign, and one where there was none."""
+    found = match.group()
+    before = "" if match.start() and match.string[match.start() - 1].isspace() else " "
+    after = " " if found.endswith(" ") else ""
+    return f"{before}{word}{after}"

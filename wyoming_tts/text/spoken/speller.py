@@ -1,0 +1,151 @@
+"""A window of text as it is said: the rules of a language, applied once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import cache
+from typing import Any
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.spoken.clock import Times
+from wyoming_tts.text.spoken.dates import Dates
+from wyoming_tts.text.spoken.figures import Figures, Rule
+from wyoming_tts.text.spoken.language import Language, has_data, load_language
+from wyoming_tts.text.spoken.measures import Measures
+from wyoming_tts.text.spoken.names import Names
+from wyoming_tts.text.spoken.signs import Signs
+
+_TOKEN_RE = regex.compile(r"\S+")
+_SENTENCE_OVER_RE = regex.compile(r"(?:[.!?…][\"'”’»)]?\s|\n)[\"'“‘«(]?$")
+_QUOTES = ".,;:!?…\"'“”‘’«»()[]{}"
+
+
+def nothing_protected(_token: str) -> bool:
+    """Protect no token."""
+    return False
+
+
+class Speller:
+    """Says one language's text; in a language without data it leaves it as it is.
+
+    Rules look at the text as it was written, the special ones first, and what one has said no other
+    touches. So they need not know of each other.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        protected: Callable[[str], bool] = nothing_protected,
+    ) -> None:
+        """Read the language's data.
+
+        Args:
+            language: A code such as "en", "en-us" or "en_US".
+            extra: Entries of the format of `spoken_data/en.yaml` that go over those.
+            protected: Whether a token, without the punctuation around it, is to be left alone.
+
+        Raises:
+            ValueError: `extra` is not of that format.
+        """
+        code = language.replace("_", "-").split("-")[0].casefold()
+        self._protected = protected
+        self.language: Language | None = None
+        self._rules: list[Rule] = []
+        if has_data(code):
+            self.language, self._rules = _made(code, extra) if extra else _standard(code)
+
+    def protecting(self, protected: Callable[[str], bool]) -> Speller:
+        """Return the same speller with other tokens left alone."""
+        other = copy(self)
+        other._protected = protected  # noqa: SLF001 - it is one of these
+        return other
+
+    def spoken(self, window: str, before: str = "") -> str:
+        """Say a window of text; `before` is what came before it, for the rules to look back at."""
+        if not self._rules or not window:
+            return window
+        text = before + window
+        said = self._replacements(text, len(before))
+        return "".join(said)
+
+    def _replacements(self, text: str, start: int) -> list[str]:
+        taken = bytearray(len(text))
+        found: list[tuple[int, int, str]] = []
+        self._protect(text, start, taken)
+        for each in self._rules:
+            _apply(each, text, start, taken, found)
+        parts = []
+        at = start
+        for begin, end, words in sorted(found):
+            parts += [text[at:begin], words]
+            at = end
+        return [*parts, text[at:]]
+
+    def _protect(self, text: str, start: int, taken: bytearray) -> None:
+        if self._protected is nothing_protected:
+            return
+        for token in _TOKEN_RE.finditer(text, start):
+            if self._protected(token.group()) or self._protected(token.group().strip(_QUOTES)):
+                taken[token.start() : token.end()] = b"\1" * len(token.group())
+
+
+def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tuple[int, int, str]]) -> None:
+    """Note what one rule says, where nothing has been said yet."""
+    at = start
+    while match := each.pattern.search(text, at):
+        begin, end = match.span()
+        clash = taken.rfind(1, begin, end)
+        if clash >= 0:
+            at = clash + 1
+            continue
+        at = max(end, begin + 1)
+        words = each.say(match)
+        if words is not None and end > begin:
+            found.append(
+                (begin, end, words if _abbreviated(text, begin, taken) else _begun(text, begin, words))
+            )
+            taken[begin:end] = b"\1" * (end - begin)
+
+
+def _abbreviated(text: str, begin: int, taken: bytearray) -> bool:
+    """Whether the full stop before has been said with its abbreviation."""
+    last = len(text[:begin].rstrip()) - 1
+    return last >= 0 and bool(taken[last])
+
+
+def _begun(text: str, begin: int, words: str) -> str:
+    """The words with a capital where a sentence begins, as whoever looks for its end may expect one."""
+    begins = not text[:begin].strip() or _SENTENCE_OVER_RE.search(text, max(0, begin - 4), begin)
+    return words[:1].upper() + words[1:] if begins else words
+
+
+@cache
+def _standard(code: str) -> tuple[Language, list[Rule]]:
+    return _made(code, None)
+
+
+def _made(code: str, extra: Mapping[str, Any] | None) -> tuple[Language, list[Rule]]:
+    language = load_language(code, extra)
+    try:
+        return language, _in_order(language)
+    except (KeyError, TypeError, AttributeError, regex.error) as error:
+        raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error
+
+
+def _in_order(language: Language) -> list[Rule]:
+    figures = Figures(language)
+    times = Times(language, figures)
+    dates = Dates(language, times)
+    names = Names(language, figures)
+    found = [
+        *names.first_rules(),
+        *times.durations(),
+        *dates.decades(),
+        *dates.announced(),
+        *Measures(language, figures).rules(),
+    ]
+    return [*found, *times.rules(), *dates.rules(), *names.last_rules(), *Signs(language, figures).rules()]
