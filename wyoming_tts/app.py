@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,15 +38,25 @@ from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.scheduler import Admission, AdmissionOptions, Lookahead, Scheduler
+from wyoming_tts.options import (
+    MEGABYTE,
+    admission_options,
+    compute_threads,
+    engine_options,
+    intra_op_threads,
+    synthesis_options,
+    wyoming_options,
+)
+from wyoming_tts.scheduler import Admission, Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
-from wyoming_tts.speech import Prosody, TextFormat, Utterance, Voice, VoiceRequest
-from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
+from wyoming_tts.speech import TextFormat, Utterance, Voice, VoiceRequest
+from wyoming_tts.synthesis import Explanation, Synthesizer
 from wyoming_tts.telemetry import log_record
-from wyoming_tts.text.first_segment import FirstSegmentOptions
-from wyoming_tts.text.segments import SegmentOptions
+from wyoming_tts.text.lexicon_file import FILE_NAME as LEXICON_NAME
+from wyoming_tts.text.lexicon_file import LexiconFile
+from wyoming_tts.text.spoken import SpokenLanguages, read_extra
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
-from wyoming_tts.transports.wyoming_server import WyomingOptions, WyomingServer
+from wyoming_tts.transports.wyoming_server import WyomingServer
 from wyoming_tts.voices.arrival import DefaultVoiceArrival
 from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, load_catalogue
 from wyoming_tts.voices.downloads import Downloads
@@ -54,12 +71,19 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
-MEGABYTE = 1_000_000
-_CORES_OF_A_STEP = 4
 _DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
 _STEP_PATIENCE = 0.5
 """Seconds a step that still computes is waited for at the end; a second is what stopping may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """A text to be explained."""
+
+    text: str
+    voice: VoiceRequest
+    text_format: TextFormat = TextFormat.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,7 @@ class Parts:
     loaded: LoadedVoices
     admission: Admission
     cache: SegmentCache
+    lexicon: LexiconFile
     synthesizer: Synthesizer
 
     async def look_for_voices(self) -> None:
@@ -105,7 +130,8 @@ class KnownVoices:
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
     """Start the threads; whoever does closes them, after all that uses them."""
-    return Workers(Scheduler(slots=_compute_threads(settings), lookahead=lookahead))
+    slots = compute_threads(settings)
+    return Workers(Scheduler(slots=slots, whole=intra_op_threads(settings), lookahead=lookahead))
 
 
 @asynccontextmanager
@@ -122,7 +148,7 @@ async def working(settings: Settings, lookahead: Lookahead | None = None) -> Asy
 async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts]:
     """Make the parts; their models are freed at the end."""
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
-    engines = await workers.run_blocking(lambda: make_engines(_engine_options(settings)))
+    engines = await workers.run_blocking(lambda: make_engines(engine_options(settings, workers)))
     if settings.engine not in {"auto", *engines}:
         known_engines = ", ".join(["auto", *sorted(engines)])
         raise SettingsError(
@@ -147,17 +173,22 @@ async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts
         disk_bytes=settings.cache_disk * MEGABYTE,
         run_blocking=workers.run_blocking,
     )
-    admission = Admission(_admission_options(settings), workers.scheduler)
+    admission = Admission(admission_options(settings), workers.scheduler)
+    lexicon = LexiconFile(directory / LEXICON_NAME for directory in settings.data_dir)
+    extra = await workers.run_blocking(partial(read_extra, settings.data_dir))
+    await workers.run_blocking(lexicon.refresh)
     synthesizer = Synthesizer(
         library=library,
         loaded=loaded,
         workers=workers,
         admission=admission,
         cache=cache,
-        options=_synthesis_options(settings),
+        options=synthesis_options(settings),
+        languages=SpokenLanguages(extra) if settings.spoken_forms else None,
+        lexicon=lexicon.current,
         on_record=log_record,
     )
-    parts = Parts(settings, workers, engines, known, library, loaded, admission, cache, synthesizer)
+    parts = Parts(settings, workers, engines, known, library, loaded, admission, cache, lexicon, synthesizer)
     await parts.look_for_voices()
     try:
         async with cache:
@@ -200,7 +231,7 @@ async def serve(settings: Settings, sockets: Sequence[socket.socket] = ()) -> bo
         server = WyomingServer(
             parts.synthesizer,
             describe=_Description(parts.library, supports_streaming=settings.streaming),
-            options=_wyoming_options(settings),
+            options=wyoming_options(settings),
             run_blocking=parts.workers.run_blocking,
         )
         async with server:
@@ -213,6 +244,7 @@ async def serve(settings: Settings, sockets: Sequence[socket.socket] = ()) -> bo
                 _until_stopped(server, stop, settings.shutdown_grace),
                 _announce(settings, server, parts.workers),
                 _prepare(parts),
+                parts.lexicon.watch(workers.run_blocking),
             )
     return await workers.close(_STEP_PATIENCE)
 
@@ -247,6 +279,25 @@ async def say(
         except ListenerGone:
             return measure.report(complete=False)
     return measure.report()
+
+
+async def explain(
+    settings: Settings, requests: AsyncIterable[ExplainRequest]
+) -> AsyncGenerator[Explanation | SpeechError, None]:
+    """Tell of each text what would be said, one after the other; an error for one that cannot be."""
+    async with working(settings) as workers, assembled(settings, workers) as parts:
+        async for request in requests:
+            try:
+                yield await parts.synthesizer.explain(
+                    Utterance.of(
+                        request.text,
+                        voice=request.voice,
+                        text_format=request.text_format,
+                        transport="command line",
+                    )
+                )
+            except SpeechError as error:
+                yield error
 
 
 def _check_say(parts: Parts, voice: VoiceRequest) -> None:
@@ -422,70 +473,4 @@ def _with_voice_by_name(settings: Settings) -> Settings:
         return settings
     return settings.model_copy(
         update={"voice": path.stem, "data_dir": (path.parent.absolute(), *settings.data_dir)}
-    )
-
-
-def _compute_threads(settings: Settings) -> int:
-    # One step at a time with all cores is heard soonest and takes least memory, up to four cores; there
-    # an operator's work is too small to be shared by more.
-    return settings.compute_threads or max(1, (os.cpu_count() or 1) // _CORES_OF_A_STEP)
-
-
-def _intra_op_threads(settings: Settings) -> int:
-    return settings.intra_op_threads or min(_CORES_OF_A_STEP, os.cpu_count() or 1)
-
-
-def _admission_options(settings: Settings) -> AdmissionOptions:
-    streams = settings.max_streams or max(16, 8 * (os.cpu_count() or 1))
-    return AdmissionOptions(
-        max_streams=streams,
-        max_queue=2 * streams if settings.max_queue is None else settings.max_queue,
-        max_wait=settings.max_wait,
-    )
-
-
-def _engine_options(settings: Settings) -> EngineOptions:
-    return EngineOptions(
-        data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
-        download_dir=settings.download_dir,
-        use_cuda=settings.use_cuda,
-        intra_op_threads=_intra_op_threads(settings),
-        kokoro_model=settings.kokoro_model,
-        kokoro_voices=settings.kokoro_voices,
-    )
-
-
-def _synthesis_options(settings: Settings) -> SynthesisOptions:
-    return SynthesisOptions(
-        prosody=Prosody(
-            speed=settings.speed,
-            volume=settings.volume,
-            length_scale=settings.length_scale,
-            noise_scale=settings.noise_scale,
-            noise_w_scale=settings.noise_w_scale,
-        ),
-        segments=SegmentOptions(
-            auto_punctuation=settings.auto_punctuation,
-            sentence_silence=settings.sentence_silence,
-            max_segment_chars=settings.max_segment_chars,
-            max_text_chars=settings.max_text_chars,
-            first_segment=FirstSegmentOptions(
-                boundaries=settings.first_segment_boundaries, min_words=settings.first_segment_min_words
-            ),
-        ),
-        first_segment_max_words=settings.first_segment_max_words,
-        flush_idle=settings.flush_idle_ms / 1000 or None,
-        loudness=settings.loudness,
-        renderer=__version__,
-    )
-
-
-def _wyoming_options(settings: Settings) -> WyomingOptions:
-    return WyomingOptions(
-        samples_per_chunk=settings.samples_per_chunk,
-        streaming=settings.streaming,
-        send_timeout=settings.send_timeout,
-        idle_timeout=settings.idle_timeout,
-        connections=settings.max_connections,
-        connections_per_peer=settings.max_connections_per_peer,
     )

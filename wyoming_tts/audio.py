@@ -41,6 +41,28 @@ def silence(seconds: float, rate: int) -> bytes:
     return bytes(2 * round(seconds * rate))
 
 
+class Resampler:
+    """Changes the rate of 16-bit mono PCM that comes in pieces; holds a few milliseconds of it."""
+
+    def __init__(self, rate: int, wanted: int) -> None:
+        import soxr  # noqa: PLC0415  # only where two rates meet
+
+        self._stream = soxr.ResampleStream(rate, wanted, 1, dtype="int16")
+
+    def feed(self, pcm: bytes) -> bytes:
+        """Return what can be said by now of all PCM up to this."""
+        return self._converted(pcm, last=False)
+
+    def finish(self) -> bytes:
+        """Return the rest."""
+        return self._converted(b"", last=True)
+
+    def _converted(self, pcm: bytes, *, last: bool) -> bytes:
+        samples = np.frombuffer(pcm, dtype="<i2")
+        converted: npt.NDArray[np.int16] = self._stream.resample_chunk(samples, last=last)
+        return converted.astype("<i2").tobytes()
+
+
 def limit(samples: Samples) -> Samples:
     """Bend what exceeds the knee towards full scale with a hyperbolic tangent; never over 1.0."""
     magnitude = np.abs(samples)

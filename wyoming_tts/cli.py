@@ -104,6 +104,14 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
     )
     say.add_argument("--play", action="store_true", help="play the audio while it arrives")
     say.add_argument("--ssml", action="store_true", help="the text is SSML")
+    say.add_argument(
+        "--explain", action="store_true", help="print what would be said, stage by stage, and say nothing"
+    )
+    say.add_argument(
+        "--json",
+        action="store_true",
+        help='explain as JSON, with no text for each line such as {"text": "…", "voice": "…"} of the input',
+    )
 
 
 def _configure_logging(settings: LoadedSettings, *, quiet: bool = False) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
-from wyoming_tts import app, client
+from wyoming_tts import app, client, explain
 from wyoming_tts.bench.command import bench
 from wyoming_tts.errors import SpeechError, UnknownVoice
 from wyoming_tts.settings import LoadedSettings
@@ -26,6 +26,8 @@ def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     Raises:
         SpeechError: it could not be spoken; the message says why.
     """
+    if arguments.explain or arguments.json:
+        return _explain(arguments, settings)
     try:
         report = asyncio.run(_spoken(arguments, settings))
     except client.ClientError as error:
@@ -85,10 +87,24 @@ def _print_table(voices: Iterable[Voice]) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+def _explain(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    voice = _wanted_voice(arguments, settings)
+    text_format = _text_format(arguments)
+    if arguments.json and arguments.text is None:
+        return explain.explain_lines(settings.settings, voice, text_format)
+    text = sys.stdin.read() if arguments.text is None else arguments.text
+    show = explain.explain_text_as_json if arguments.json else explain.explain_text
+    return show(settings.settings, text, voice, text_format)
+
+
+def _text_format(arguments: argparse.Namespace) -> TextFormat:
+    return TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
+
+
 async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpokenReport:
     text: str | None = arguments.text
     pieces = client.text_pieces_from_stdin() if text is None else _one_piece(text)
-    text_format = TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
+    text_format = _text_format(arguments)
     server = arguments.server or await _found_server()
     async with _sinks(arguments) as on_audio:
         voice = _wanted_voice(arguments, settings)

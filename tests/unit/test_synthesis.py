@@ -28,6 +28,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.text.numbers import Numbers
 
 
 @pytest.fixture
@@ -127,10 +128,11 @@ async def test_speed_changes_the_pace_and_not_the_words(parts: Parts) -> None:
 
 
 async def test_twenty_listeners_at_once_each_hear_their_own_words(parts: Parts) -> None:
-    texts = [f"Number {number}. And again {number}." for number in range(20)]
+    names = [Numbers("en").cardinal(number) for number in range(20)]
+    texts = [f"Number {name}. And again {name}." for name in names]
     heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
-    for number, chunks in enumerate(heard):
-        assert LETTERS.said(joined(chunks)) == [f"Number {number}.", f"And again {number}."]
+    for name, chunks in zip(names, heard, strict=True):
+        assert LETTERS.said(joined(chunks)) == [f"Number {name}.", f"And again {name}."]
 
 
 async def test_leaving_early_ends_the_work_and_tells_that_it_was_cancelled(parts: Parts) -> None:
@@ -214,7 +216,7 @@ async def test_warming_up_loads_and_measures_the_default_voice(parts: Parts) -> 
 
 async def test_who_comes_beyond_the_limit_waits_at_the_door_and_is_served_in_order() -> None:
     async with house(max_streams=1, max_queue=5, max_wait=600) as parts:
-        texts = [f"Number {number}." for number in range(4)]
+        texts = [f"Number {number}." for number in ("one", "two", "three", "four")]
         heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
     assert [LETTERS.said(joined(chunks)) for chunks in heard] == [[text] for text in texts]
 

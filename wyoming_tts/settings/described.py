@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
@@ -33,7 +33,8 @@ _SET_BY = MappingProxyType({"zeroconf_name": "zeroconf"})
 
 _SWITCH, _PATH = "true or false", "a path"
 _PATHS = "one or more paths"
-_OBVIOUS = frozenset([_SWITCH, _PATH])
+_TEXT = "a text"
+_OBVIOUS = frozenset([_SWITCH, _PATH, _TEXT])
 """What need not be said of a setting whose flag and default show it."""
 
 
@@ -168,6 +169,10 @@ def _expects(field: FieldInfo, unit: str) -> str:
         return _SWITCH
     if _holds(field.annotation, Path):
         return _PATH
+    if field.annotation is str:
+        return _TEXT
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(map(str, get_args(field.annotation)))
     kind = "whole number" if _holds(field.annotation, int) else "number"
     return f"a {kind} {_range(field)} {unit}".rstrip()
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
@@ -28,6 +28,7 @@ class Group(StrEnum):
     LISTENING = "Listening"
     VOICES = "Voices"
     SPEECH = "Speech"
+    TEXT = "Text"
     DOWNLOADS = "Downloads"
     LIMITS = "Limits"
     COMPUTING = "Computing"
@@ -252,6 +253,22 @@ class Settings(BaseSettings):
     sentence_silence: Number = _setting(
         Group.SPEECH, 0.0, "Silence added between two sentences.", unit="seconds", ge=0.0, le=10.0
     )
+    paragraph_silence: Number = _setting(
+        Group.SPEECH,
+        0.3,
+        "Silence added between two paragraphs, if that is more.",
+        unit="seconds",
+        ge=0.0,
+        le=10.0,
+    )
+    trailing_silence: Number = _setting(
+        Group.SPEECH,
+        0.0,
+        "Silence added behind the last word, for players that cut it off.",
+        unit="seconds",
+        ge=0.0,
+        le=10.0,
+    )
     auto_punctuation: Annotated[str, AfterValidator(_punctuation)] = _setting(
         Group.SPEECH,
         ".?!。？！．؟",
@@ -291,6 +308,28 @@ class Settings(BaseSettings):
     )
     samples_per_chunk: Whole = _setting(
         Group.SPEECH, 1024, "Most samples in one audio event.", unit="samples", ge=64, le=65536
+    )
+
+    markdown: bool = _setting(
+        Group.TEXT, True, "Read Markdown as it is meant; off reads asterisks and hashes as they stand."
+    )
+    code_blocks: Literal["skip", "announce", "read"] = _setting(
+        Group.TEXT, "skip", "Fenced code: `skip` leaves it out, `announce` says `code_block_notice`, `read`."
+    )
+    code_block_notice: str = _setting(
+        Group.TEXT, "Code is left out.", "What is said in the place of a code block that is announced."
+    )
+    emoji: Literal["drop", "name"] = _setting(
+        Group.TEXT, "drop", "Emoji: `drop` leaves them out, `name` says what they show."
+    )
+    spoken_forms: bool = _setting(
+        Group.TEXT,
+        True,
+        "Say units, times, dates, amounts, addresses and the like in words (English, German, French, "
+        "Spanish, Italian, Dutch).",
+    )
+    voice_tags: bool = _setting(
+        Group.TEXT, False, "Take `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text for tags."
     )
 
     update_voices: bool = _setting(
@@ -407,10 +446,14 @@ class Settings(BaseSettings):
         le=1_048_576,
     )
     compute_threads: Whole = _setting(
-        Group.COMPUTING, 0, "Segments rendered at the same time; 0 chooses by the machine.", ge=0, le=256
+        Group.COMPUTING,
+        0,
+        "Steps computed at the same time, a core each where many listen; 0 takes all cores.",
+        ge=0,
+        le=256,
     )
     intra_op_threads: Whole = _setting(
-        Group.COMPUTING, 0, "Threads within one step of a model; 0 chooses by the machine.", ge=0, le=256
+        Group.COMPUTING, 0, "Threads of a step that has the machine to itself; 0 takes up to 4.", ge=0, le=256
     )
 
     debug: bool = _setting(Group.LOGGING, False, "Log every detail.")

@@ -1,0 +1,101 @@
+"""Settings, as each part takes them: the one place where a setting's name meets what it does."""
+
+from __future__ import annotations
+
+import os
+
+from wyoming_tts import __version__
+from wyoming_tts.engines.base import EngineOptions, always
+from wyoming_tts.scheduler import AdmissionOptions
+from wyoming_tts.settings import Settings
+from wyoming_tts.speech import Prosody
+from wyoming_tts.synthesis import SynthesisOptions
+from wyoming_tts.text.cleanup import CleanupOptions
+from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.segments import SegmentOptions
+from wyoming_tts.transports.wyoming_server import WyomingOptions
+from wyoming_tts.workers import Workers
+
+MEGABYTE = 1_000_000
+_CORES_OF_A_STEP = 4
+
+
+def compute_threads(settings: Settings) -> int:
+    """How many steps may run at the same time."""
+    return settings.compute_threads or os.cpu_count() or 1
+
+
+def intra_op_threads(settings: Settings) -> int:
+    """On how many cores a step runs that has the machine to itself."""
+    # An operator's work is too small to be shared by more than four cores.
+    return settings.intra_op_threads or min(_CORES_OF_A_STEP, os.cpu_count() or 1)
+
+
+def admission_options(settings: Settings) -> AdmissionOptions:
+    """Who is let in."""
+    streams = settings.max_streams or max(16, 8 * (os.cpu_count() or 1))
+    return AdmissionOptions(
+        max_streams=streams,
+        max_queue=2 * streams if settings.max_queue is None else settings.max_queue,
+        max_wait=settings.max_wait,
+    )
+
+
+def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
+    """What engines are made with."""
+    return EngineOptions(
+        data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
+        download_dir=settings.download_dir,
+        use_cuda=settings.use_cuda,
+        intra_op_threads=intra_op_threads(settings),
+        has_cores=workers.has_cores if workers.scheduler.slots > 1 else always,
+        kokoro_model=settings.kokoro_model,
+        kokoro_voices=settings.kokoro_voices,
+    )
+
+
+def synthesis_options(settings: Settings) -> SynthesisOptions:
+    """How texts are read and spoken."""
+    return SynthesisOptions(
+        prosody=Prosody(
+            speed=settings.speed,
+            volume=settings.volume,
+            length_scale=settings.length_scale,
+            noise_scale=settings.noise_scale,
+            noise_w_scale=settings.noise_w_scale,
+        ),
+        segments=SegmentOptions(
+            auto_punctuation=settings.auto_punctuation,
+            sentence_silence=settings.sentence_silence,
+            paragraph_silence=settings.paragraph_silence,
+            cleanup=CleanupOptions(
+                markdown=settings.markdown,
+                code_blocks=settings.code_blocks,
+                code_block_notice=settings.code_block_notice,
+                emoji=settings.emoji,
+            ),
+            voice_tags=settings.voice_tags,
+            max_segment_chars=settings.max_segment_chars,
+            max_text_chars=settings.max_text_chars,
+            first_segment=FirstSegmentOptions(
+                boundaries=settings.first_segment_boundaries, min_words=settings.first_segment_min_words
+            ),
+        ),
+        first_segment_max_words=settings.first_segment_max_words,
+        flush_idle=settings.flush_idle_ms / 1000 or None,
+        trailing_silence=settings.trailing_silence,
+        loudness=settings.loudness,
+        renderer=__version__,
+    )
+
+
+def wyoming_options(settings: Settings) -> WyomingOptions:
+    """How Wyoming's connections are served."""
+    return WyomingOptions(
+        samples_per_chunk=settings.samples_per_chunk,
+        streaming=settings.streaming,
+        send_timeout=settings.send_timeout,
+        idle_timeout=settings.idle_timeout,
+        connections=settings.max_connections,
+        connections_per_peer=settings.max_connections_per_peer,
+    )

@@ -1,0 +1,344 @@
+"""The joining of the library, the voices in memory and the workers into speech."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
+from dataclasses import replace
+from functools import partial
+
+from wyoming_tts import audio
+from wyoming_tts.cache import CacheKey, SegmentCache
+from wyoming_tts.engines.base import LoadedVoice
+from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.errors import EngineFailed, SpeechError
+from wyoming_tts.scheduler import Admission, StreamClock
+from wyoming_tts.speech import (
+    AudioChunk,
+    AudioFormat,
+    Prosody,
+    Segment,
+    Utterance,
+    UtteranceRecord,
+    Voice,
+    VoiceRequest,
+    VoiceSpec,
+)
+from wyoming_tts.synthesis.cast import Cast, Levels, Speaker
+from wyoming_tts.synthesis.door import Door
+from wyoming_tts.synthesis.explanation import Explanation
+from wyoming_tts.synthesis.job import PAUSE, Job
+from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.text.lexicon import EMPTY, Applied, Hit, Lexicon
+from wyoming_tts.text.segments import Segmenter, SegmentOptions, Trace
+from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
+from wyoming_tts.voices.library import VoiceLibrary
+from wyoming_tts.workers import StepwiseRender, Workers
+
+_LOGGER = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+_PIECE_CHARS = 256
+"""Text given to the segmenter in one go: mostly less than a millisecond of work on the event loop."""
+
+_CACHED_PIECE_BYTES = 32_768
+"""Less than a second of a kept segment in one go, so that a slow listener holds little."""
+
+
+class SpeechStream:
+    """An utterance on its way to a listener: iterate it for the audio."""
+
+    def __init__(self, spec: VoiceSpec, chunks: AsyncGenerator[AudioChunk, None]) -> None:
+        self.spec = spec
+        """The voice that speaks."""
+        self.format = AudioFormat(rate=spec.voice.sample_rate)
+        """The format of every chunk, known before the first."""
+        self._chunks = chunks
+
+    def __aiter__(self) -> SpeechStream:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        return await anext(self._chunks)
+
+
+class Synthesizer:
+    """Joins the library, the voices in memory and the workers into speech."""
+
+    def __init__(
+        self,
+        *,
+        library: VoiceLibrary,
+        loaded: LoadedVoices,
+        workers: Workers,
+        admission: Admission,
+        cache: SegmentCache,
+        options: SynthesisOptions,
+        languages: SpokenLanguages | None = None,
+        lexicon: Callable[[], Lexicon] = lambda: EMPTY,
+        on_record: Callable[[UtteranceRecord], None] = lambda _: None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._library = library
+        self._loaded = loaded
+        self._workers = workers
+        self._admission = admission
+        self._cache = cache
+        self._door = Door(admission, clock)
+        self._options = options
+        self._languages = languages
+        self._lexicon = lexicon
+        self._on_record = on_record
+        self._clock = clock
+        self._levels = Levels(workers, options.loudness)
+
+    @asynccontextmanager
+    async def speak(self, utterance: Utterance) -> AsyncIterator[SpeechStream]:
+        """Open the stream of an utterance; its audio is made as it is asked for.
+
+        Raises:
+            Busy: too many are being served; the client may try again later.
+            UnknownVoice: the request names a voice, language or speaker that is not here.
+            VoiceUnavailable: the voice's files are missing or broken.
+            SpeechError: anything else a client is to be told, also while iterating.
+        """
+        async with self._speak(utterance) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def _speak(
+        self, utterance: Utterance, *, in_background: bool = False
+    ) -> AsyncIterator[SpeechStream]:
+        job = Job(utterance, self._clock)
+        job.clock.in_background = in_background
+        try:
+            async with AsyncExitStack() as stack:
+                with job.watched():
+                    spec = await self._library.resolve(utterance.voice)
+                    job.resolved(spec)
+                    await stack.enter_async_context(self._door.entered(job.clock))
+                chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
+                yield SpeechStream(spec, chunks)
+        finally:
+            self._on_record(job.record())
+
+    async def warm_up(self) -> VoiceSpec:
+        """Load the default voice, measure its level and run it once; return which voice that is.
+
+        Raises:
+            SpeechError: as for `speak`.
+        """
+        spec = self._library.resolve_now(VoiceRequest())
+        await self._read_language(spec.voice.language)
+        async with self._loaded.lease(spec.voice) as loaded:
+            stream = StreamClock(
+                work_since=self._clock(), in_background=True, shares_cores=loaded.shares_cores
+            )
+            await self._levels.gain(spec, loaded, stream)
+        return spec
+
+    async def prepare(self, text: str) -> None:
+        """Speak a text with the default voice into the cache, after all that has listeners.
+
+        Raises:
+            SpeechError: as for `speak`.
+        """
+        async with self._speak(Utterance.of(text, transport="preparing"), in_background=True) as stream:
+            async for _ in stream:
+                pass
+
+    async def explain(self, utterance: Utterance) -> Explanation:
+        """Return what an utterance would sound like, stage by stage, without making its sound.
+
+        Raises:
+            SpeechError: as for `speak`.
+        """
+        spec = await self._library.resolve(utterance.voice)
+        clock = StreamClock(work_since=self._clock())
+        trace, hits, texts, phonemes = Trace(), list[Hit](), list[str](), list[str]()
+        job = Job(utterance, self._clock)
+        job.resolved(spec)
+        async with (
+            Cast(self._library, self._loaded, self._levels, spec, clock) as cast,
+            aclosing(self._segments(job, trace)) as segments,
+        ):
+            async for segment in segments:
+                speaker = await cast.speaker(segment.voice)
+                said = await self._in_words_of_lexicon(segment, speaker.spec.voice)
+                hits += said.hits
+                texts.append(said.text)
+                loaded = await speaker.voice()
+                work = partial(loaded.phonemes, replace(segment, text=said.text), speaker.spec)
+                phonemes.append(await self._workers.step(clock, work))
+        return Explanation(
+            voice=spec.voice.name,
+            cleaned="".join(trace.cleaned),
+            spoken="".join(trace.spoken),
+            lexicon=tuple(hits),
+            segments=tuple(texts),
+            phonemes=tuple(phonemes),
+        )
+
+    async def _chunks(self, job: Job, spec: VoiceSpec) -> AsyncGenerator[AudioChunk, None]:
+        rate = spec.voice.sample_rate
+        with job.watched():
+            async with (
+                Cast(self._library, self._loaded, self._levels, spec, job.clock) as cast,
+                aclosing(self._segments(job)) as segments,
+            ):
+                async for segment in segments:
+                    if segment.pause_before:
+                        yield job.chunk(audio.silence(segment.pause_before, rate))
+                    async with aclosing(self._performed(job, cast, segment)) as pieces:
+                        async for pcm in pieces:
+                            yield self._first_noted(job, job.chunk(pcm))
+            if self._options.trailing_silence and job.was_heard:
+                yield job.chunk(audio.silence(self._options.trailing_silence, rate))
+            job.done()
+
+    async def _performed(self, job: Job, cast: Cast, segment: Segment) -> AsyncGenerator[bytes, None]:
+        """Give a segment's PCM at the rate of its stream, whoever speaks it."""
+        if not segment.text:  # markup may end with a pause
+            return
+        speaker = await cast.speaker(segment.voice)
+        segment = await self._with_lexicon(segment, speaker.spec.voice)
+        async with aclosing(self._spoken(job, speaker, segment)) as pieces:
+            if speaker.spec.voice.sample_rate == job.spec.voice.sample_rate:
+                async for pcm in pieces:
+                    yield pcm
+                return
+            resampler = audio.Resampler(speaker.spec.voice.sample_rate, job.spec.voice.sample_rate)
+            async for pcm in pieces:
+                if converted := resampler.feed(pcm):
+                    yield converted
+            if rest := resampler.finish():
+                yield rest
+
+    async def _spoken(self, job: Job, speaker: Speaker, segment: Segment) -> AsyncGenerator[bytes, None]:
+        """Give a segment's PCM: the one kept from before, else rendered and kept once it is whole."""
+        key = self._cache_key(job, speaker.spec, segment)
+        known = await self._cache.get(key)
+        if known is not None:
+            for start in range(0, len(known.pcm), _CACHED_PIECE_BYTES):
+                yield known.pcm[start : start + _CACHED_PIECE_BYTES]
+            return
+        recording = self._cache.record(key, speaker.spec.voice.sample_rate)
+        loaded, gain = await speaker.ready()
+        steps = self._steps(job, loaded, speaker.spec, segment, gain)
+        async with StepwiseRender(self._workers, job.clock, steps) as pieces:
+            async for pcm in pieces:
+                recording.add(pcm)
+                if pcm:
+                    yield pcm
+        recording.commit()
+
+    async def _with_lexicon(self, segment: Segment, voice: Voice) -> Segment:
+        if not len(self._lexicon()):
+            return segment
+        return replace(segment, text=(await self._in_words_of_lexicon(segment, voice)).text)
+
+    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> Applied:
+        """Apply the lexicon, on a worker: it may hold regular expressions that take their time."""
+        lexicon = self._lexicon()
+        if not len(lexicon):
+            return Applied(segment.text)
+        work = partial(lexicon.applied, segment.text, language=voice.language, voice=voice.name)
+        return await self._workers.run_blocking(work)
+
+    def _prosody(self, job: Job, segment: Segment) -> Prosody:
+        prosody = job.utterance.prosody or self._options.prosody
+        return replace(
+            prosody,
+            speed=prosody.speed * segment.rate,
+            volume=prosody.volume * segment.volume,
+            pitch=prosody.pitch * segment.pitch,
+        )
+
+    def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
+        voice = spec.voice
+        return CacheKey(
+            voice=voice.name,
+            model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
+            speaker=spec.speaker,
+            prosody=self._prosody(job, segment),
+            text=segment.text,
+            text_format=segment.text_format,
+            level=self._options.loudness,
+            sentence=segment.sentence,
+        )
+
+    def _first_noted(self, job: Job, chunk: AudioChunk) -> AudioChunk:
+        if chunk.first_sample == 0 and job.compute_seconds:  # from the cache it says nothing of the machine
+            self._admission.first_audio(job.compute_seconds)
+        return chunk
+
+    def _steps(
+        self, job: Job, loaded: LoadedVoice, spec: VoiceSpec, segment: Segment, gain: float
+    ) -> Generator[bytes, None, None]:
+        """Render a segment on a worker, each step up to finished PCM."""
+        started = time.perf_counter()
+        try:
+            prosody = self._prosody(job, segment)
+            with closing(loaded.render(segment, spec, prosody)) as render:
+                for samples in render:
+                    pcm = audio.to_pcm(samples, gain * prosody.volume)
+                    job.compute_seconds += time.perf_counter() - started
+                    yield pcm
+                    started = time.perf_counter()
+        except SpeechError:
+            raise
+        except Exception as error:
+            _LOGGER.exception("%s broke in utterance %s.", spec.voice.name, job.utterance.id)
+            raise EngineFailed(
+                f"The voice {spec.voice.name} failed with {type(error).__name__}.",
+                hint="The server's log has the details.",
+            ) from error
+
+    async def _segments(self, job: Job, trace: Trace | None = None) -> AsyncGenerator[Segment, None]:
+        await self._read_language(job.spec.voice.language)
+        segmenter = self._segmenter(job, trace)
+        async with aclosing(job.text(self._options.flush_idle)) as pieces:
+            async for text in pieces:
+                if text == PAUSE:
+                    for segment in segmenter.flush():
+                        yield job.segment_ready(segment)
+                for start in range(0, len(text), _PIECE_CHARS):
+                    for segment in segmenter.feed(text[start : start + _PIECE_CHARS]):
+                        yield job.segment_ready(segment)
+                    await asyncio.sleep(0)  # a long text must not hold the loop
+        for segment in segmenter.finish():
+            yield job.segment_ready(segment)
+
+    async def _read_language(self, language: str) -> None:
+        if self._languages and not self._languages.is_read(language):
+            await self._workers.run_blocking(partial(self._languages.read, language))
+
+    def _segmenter(self, job: Job, trace: Trace | None) -> Segmenter:
+        voice, lexicon, languages = job.spec.voice, self._lexicon(), self._languages
+
+        def is_in_lexicon(token: str) -> bool:
+            return lexicon.holds(token, voice.language, voice.name)
+
+        def speller(language: str) -> Speller:
+            if languages is None:
+                return Speller("")
+            return languages.speller(language, is_in_lexicon if len(lexicon) else nothing_protected)
+
+        return Segmenter(
+            self._segment_options(voice),
+            text_format=job.utterance.text_format,
+            language=voice.language,
+            spellers=speller,
+            trace=trace,
+        )
+
+    def _segment_options(self, voice: Voice) -> SegmentOptions:
+        max_words = self._options.first_segment_max_words
+        if max_words is None:
+            max_words = self._loaded.first_segment_max_words(voice)
+        segments = self._options.segments
+        return replace(segments, first_segment=replace(segments.first_segment, max_words=max_words))
