@@ -24,9 +24,11 @@ from wyoming_tts.engines.piper import PiperEngine
 from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
+from wyoming_tts.text.spoken import SpokenLanguages
 
+_LANGUAGES = SpokenLanguages()
 WHOLE = SegmentOptions(first_segment=FirstSegmentOptions(boundaries="", max_words=0))
-STAGES = ("cut text", "phonemes", "text encoder", "first chunk", "level, int16")
+STAGES = ("read text", "phonemes", "text encoder", "first chunk", "level, int16")
 _COLOURS = ("#9aa5b1", "#7b8794", "#3e7cb1", "#f2a541", "#52606d", "#e4e7eb")
 
 
@@ -71,7 +73,7 @@ def _measured(name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Vo
 def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
     lap = _laps()
     next(lap)
-    segmenter = Segmenter(options)
+    segmenter = Segmenter(options, language="en_US", spellers=_LANGUAGES.speller)
     segments = [*segmenter.feed(TEXTS["sentence"]), *segmenter.finish()]
     times = [next(lap)]
     spec = VoiceSpec(voice, voice.default_speaker)

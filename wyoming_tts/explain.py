@@ -30,9 +30,9 @@ def explain_text(settings: Settings, text: str, voice: VoiceRequest, text_format
     """
     explanation = asyncio.run(_one(settings, app.ExplainRequest(text, voice, text_format)))
     for title, lines in _stages(explanation):
-        print(f"{title + ':':10} {lines[0] if lines else '-'}")
+        _print(f"{title + ':':10} {lines[0] if lines else '-'}")
         for line in lines[1:]:
-            print(f"{'':10} {line}")
+            _print(f"{'':10} {line}")
     return 0
 
 
@@ -137,4 +137,24 @@ def _as_object(text: str, explanation: Explanation) -> dict[str, Any]:
 
 
 def _print_object(given: dict[str, Any]) -> None:
-    print(json.dumps(given, ensure_ascii=False), flush=True, file=sys.stdout)
+    line = json.dumps(given, ensure_ascii=False)
+    _print(line if _fits(line) else json.dumps(given))
+
+
+def _print(line: str) -> None:
+    if not _fits(line):
+        line = line.encode(_encoding(), "backslashreplace").decode(_encoding())
+    print(line, flush=True)
+
+
+def _fits(line: str) -> bool:
+    """Whether standard output can take it: terminals lack signs, and lone surrogates no encoding has."""
+    try:
+        line.encode(_encoding())
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"

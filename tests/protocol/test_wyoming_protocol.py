@@ -47,6 +47,7 @@ from wyoming_tts.transports.wyoming_protocol import (
     encode,
     info_event,
 )
+from wyoming_tts.voices.catalogue import CatalogueVoice
 
 json_values = st.recursive(
     st.none()
@@ -597,6 +598,28 @@ class TestInfo:
             f"The voice a – s{number}" for number in range(more)
         ]
         assert all(shown.speakers is None for shown in others)
+
+    def test_what_could_be_fetched_is_advertised_as_not_installed(self) -> None:
+        def fetchable(name: str) -> CatalogueVoice:
+            return CatalogueVoice(name, "piper", "de_DE", "low", 3, ())
+
+        event = info_event(
+            [voice("b")],
+            version="1",
+            supports_streaming=True,
+            downloadable=[fetchable("c"), fetchable("b"), fetchable("a")],
+        )
+        (received,) = read(encode(event))
+        (program,) = Info.from_event(received).tts
+
+        assert program.installed
+        assert [(shown.name, shown.installed) for shown in program.voices] == [
+            ("b", True),
+            ("a", False),
+            ("c", False),
+        ]
+        assert program.voices[1].languages == ["de_DE"]
+        assert program.voices[1].speakers is None
 
     def test_the_order_of_voices_does_not_depend_on_how_they_were_found(self) -> None:
         one, other = voice("b", 2), voice("a")

@@ -310,8 +310,9 @@ class Synthesizer:
                     for segment in segmenter.feed(text[start : start + _PIECE_CHARS]):
                         yield job.segment_ready(segment)
                     await asyncio.sleep(0)  # a long text must not hold the loop
-        for segment in segmenter.finish():
-            yield job.segment_ready(segment)
+        while left := segmenter.finish():  # what is left is said before an error is told
+            for segment in left:
+                yield job.segment_ready(segment)
 
     async def _read_language(self, language: str) -> None:
         if self._languages and not self._languages.is_read(language):

@@ -128,12 +128,13 @@ class Cutter:
         if not start or not begun[start : start + 1].isalpha() or not self._pending:
             return
         text = self._pending + begun[: start + 1]
-        if self._after_stop:
-            end = self._boundary(text)
+        after_stop = self._after_stop or "\n" in begun[:start]
+        if after_stop:
+            end = self._boundary(_without_stars(text))
         else:
             end = copy(self._first).find(text) if self._first else None
         if end and end <= len(self._pending):
-            yield from self._part(end, ends_sentence=self._after_stop)
+            yield from self._part(end, ends_sentence=after_stop)
 
     def _boundary(self, text: str) -> int | None:
         """Where the first sentence ends that these letters complete."""
@@ -190,9 +191,9 @@ class Cutter:
                 yield from self._part(self._forced_end(), ends_sentence=False)
 
     def _detect(self) -> Iterator[Cut]:
-        new = self._pending[self._known :]
+        new = _without_stars(self._pending[self._known :])
         for sentence in list(self._detector.add_chunk(new)):
-            end = self._pending.index(sentence, self._joined) + len(sentence)
+            end = _without_stars(self._pending).index(sentence, self._joined) + len(sentence)
             if _HALF_ABBREVIATION_RE.search(sentence):
                 self._joined = end
             else:
@@ -250,6 +251,11 @@ class Cutter:
     def _gap_at(self, end: int) -> str:
         before, behind = self._pending[:end], self._pending[end:]
         return before[len(before.rstrip()) :] + behind[: len(behind) - len(behind.lstrip())]
+
+
+def _without_stars(text: str) -> str:
+    """The text as the detector may have it: of Markdown it would leave things out."""
+    return text.replace("*", "#")
 
 
 def _finished_end(text: str) -> int:

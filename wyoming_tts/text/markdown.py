@@ -323,6 +323,9 @@ class MarkupReader:
         return True
 
     def _backticks(self) -> bool:
+        if self._scan.match(signs.LATE_FENCE_RE) and self._code.begin():
+            self._line_start, self._line, self._indented = True, _Line.TEXT, False
+            return True
         apostrophe = signs.LATIN_RE.match(self._folder.previous) is not None
         found = None if apostrophe else self._scan.match(signs.CODE_RE)
         if found:

@@ -55,6 +55,8 @@ PIPE_RE = regex.compile(r"\|(?P<next>[\s\S])")
 ESCAPE_RE = regex.compile(r"\\(?P<next>[\s\S])")
 ESCAPABLE = "*_`[](){}#~<>|+-.!&"
 CODE_RE = regex.compile(r"`{1,8}+(?P<code>[^`\n]{1,300}+)`{1,8}+(?=[^`])")
+LATE_FENCE_RE = regex.compile(r"`{3,20}+[\w+#.-]{0,30}+[ \t\r]{0,8}+\n")
+"""Code that begins behind words, as models write it."""
 BACKTICKS_RE = regex.compile(r"(?P<run>`{1,8}+)(?P<next>[\s\S])")
 _TARGET = (
     r"(?:\(\s{0,4}+(?:<[^<>\n]{0,2000}+>|[^\s()<>]{0,2000}+(?:\([^\s()]{0,300}+\)[^\s()<>]{0,300}+){0,3}+)"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
-from wyoming_tts.errors import TooLong
+from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece
 from wyoming_tts.text.cutter import Cut, Cutter
@@ -114,6 +114,7 @@ class Segmenter:
         """Seconds due before the next segment."""
         self._has_break = False
         """Markup has asked for them, so they are due even before the first segment."""
+        self._failure: MalformedMarkup | None = None
         self._run = self._new_run(NEUTRAL)
 
     def feed(self, piece: str) -> list[Segment]:
@@ -121,8 +122,9 @@ class Segmenter:
 
         Raises:
             TooLong: the text is now over the limit; this piece was not taken.
-            MalformedMarkup: the SSML up to here is none.
+            MalformedMarkup: the SSML before this piece is none; all that was right of it has been returned.
         """
+        self._raise_failure()
         if self._characters + len(piece) > self._options.max_text_chars:
             raise TooLong(
                 f"The text has more than {self._options.max_text_chars} characters.",
@@ -131,7 +133,7 @@ class Segmenter:
         self._characters += len(piece)
         if piece:
             self._word_over = _GAP_BEGUN_RE.search(piece) is not None
-        return self._segments(self._reader.feed(piece) if self._reader else [Text(piece)])
+        return self._segments(self._parts(piece))
 
     def flush(self) -> list[Segment]:
         """Return what there is to say by now, without waiting for the end of the sentence.
@@ -147,13 +149,33 @@ class Segmenter:
         A pause that markup asks for behind all text is a segment without any.
 
         Raises:
-            MalformedMarkup: the SSML is not complete; what was complete of it has been returned.
+            MalformedMarkup: the SSML is none; all that was right of it has been returned. Call it again until
+                it does not return anything.
         """
-        left = self._segments(self._reader.finish()) if self._reader else []
+        self._raise_failure()
+        left = self._segments(self._parts(None))
         left += self._made(self._run, self._run.finish())
         if self._has_break:
             left.append(self._segment(NEUTRAL, ""))
+        if not left:
+            self._raise_failure()
         return left
+
+    def _parts(self, piece: str | None) -> Iterator[MarkupPart]:
+        """Divide a piece, or the end of the text, at its markup; note where that goes wrong."""
+        if self._reader is None:
+            if piece:
+                yield Text(piece)
+            return
+        try:
+            yield from self._reader.finish() if piece is None else self._reader.feed(piece)
+        except MalformedMarkup as error:
+            self._failure = error
+            yield SentenceEnd()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _segments(self, parts: Iterable[MarkupPart]) -> list[Segment]:
         return [segment for part in parts for segment in self._taken(part)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_tts.speech import Segment
+from wyoming_tts.text.cleanup import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 from wyoming_tts.text.spoken import SpokenLanguages
@@ -203,6 +205,40 @@ def test_the_segments_of_any_text_do_not_depend_on_its_pieces(
     assert segmented(text, language, options) == whole
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        pytest.param("fr", "M> : e\n\nm."),
+        pytest.param("en", "05 I: [[]]\n\ns]"),
+        pytest.param("fr", "d h g: [[]]\n\ne."),
+    ],
+)
+def test_a_begun_word_behind_a_blank_line_cuts_no_more_than_the_whole_does(language: str, text: str) -> None:
+    assert segmented(text, language, IN_USE) == segmented([text], language, IN_USE)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "\\*u\\*=\n\nNext."),
+        ("en", "It is \\*here\\*. Then go."),
+        ("", "It is \\*here\\*. Then go."),
+    ],
+)
+def test_asterisks_that_are_meant_are_no_mistake(language: str, text: str) -> None:
+    assert said(segmented([text], language)).count("*") == 2
+
+
+def test_asterisks_are_text_where_markdown_is_switched_off() -> None:
+    options = replace(AS_WRITTEN, cleanup=CleanupOptions(markdown=False))
+    assert said(segmented(["It is *here*. Then go."], "en", options)) == "It is *here*. Then go."
+
+
+@pytest.mark.parametrize("address", ["http://a.b/c²", "http://a.b/①x", "http://a.b/c٣"])
+def test_digits_of_any_kind_in_an_address_are_no_mistake(address: str) -> None:
+    assert said(segmented([f"See {address} now."], "en")).startswith("See a dot b slash")
+
+
 PLAIN_WORDS = st.lists(
     st.sampled_from(
         ["the", "door", "Garden", "is", "open,", "Why?", "Apples.", "Nobody", "knows;", "she", "Läuft!"]
@@ -224,6 +260,11 @@ def test_no_word_is_lost_or_doubled(
 
     given_words = [word.strip(",.;?!") for word in words]
     assert [word.strip(",.;?!") for word in said(segments).split()] == given_words
+
+
+def test_code_that_begins_behind_words_does_not_swallow_what_comes_after_it() -> None:
+    text = "Here you are: ```py\nprint(1)\n```\nThat was all."
+    assert said(segmented([text], "en")).endswith("That was all.")
 
 
 SENTENCES = {
@@ -275,7 +316,7 @@ def test_a_sentence_comes_with_the_first_letter_of_the_next(language: str) -> No
     assert brought_by == [sentence[0] for sentence in sentences[1:]]
 
 
-def test_a_figure_at_the_end_of_a_sentence_waits_no_longer_than_for_the_next_word() -> None:
+def test_a_sentence_that_ends_in_a_figure_waits_for_the_next_word_to_be_over() -> None:
     sentences = ["It is 25 °C outside.", "The battery is at 80 %.", "Dinner is at 7:30."]
     words = " ".join([*sentences, "Enjoy your evening everyone."]).split()
     came, brought_by = waits((f"{word} " for word in words), "en")
@@ -285,4 +326,4 @@ def test_a_figure_at_the_end_of_a_sentence_waits_no_longer_than_for_the_next_wor
         "The battery is at eighty percent.",
         "Dinner is at seven thirty.",
     ]
-    assert brought_by == ["The", "Dinner", "Enjoy"]
+    assert brought_by == ["The", "is", "your"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from piper.phonemize_espeak import EspeakPhonemizer
 
 from wyoming_tts.text.cleanup import Piece
-from wyoming_tts.text.spoken import Speller, SpokenStream
+from wyoming_tts.text.spoken import Speller, SpokenStream, nothing_protected
 
 ROWS: list[list[str]] = yaml.safe_load((Path(__file__).parent / "spoken_en.yaml").read_text(encoding="utf-8"))
 ENGLISH = Speller("en")
@@ -222,3 +223,11 @@ def test_a_megabyte_of_words_takes_a_moment() -> None:
     started = time.process_time()
     assert _spoken([text[start : start + 4096] for start in range(0, len(text), 4096)]) == text
     assert time.process_time() - started < 4  # well under a second where nobody else is at work
+
+
+@pytest.mark.parametrize(("text", "expected"), ROWS)
+def test_a_rule_that_is_passed_over_for_want_of_a_digit_would_say_nothing(text: str, expected: str) -> None:
+    thorough = Speller("en").protecting(nothing_protected)
+    thorough._rules = [replace(each, needs_digit=False) for each in thorough._rules]
+    for digitless in (expected, "".join(char for char in text if not char.isdigit())):
+        assert ENGLISH.spoken(digitless) == thorough.spoken(digitless)

@@ -57,7 +57,14 @@ def test_a_user_s_entries_go_over_those_of_the_product() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"units": {"km": {"many": "kilometers"}}}, {"units": 5}, {"months": "x"}, {"nothing": {}}]
+    "wrong",
+    [
+        {"units": {"km": {"many": "kilometers"}}},
+        {"units": 5},
+        {"words": ["and"]},
+        pytest.param({"unit": {"smoot": {"one": "smoot"}}}),
+        pytest.param({"months": ["January"]}),
+    ],
 )
 def test_entries_of_a_wrong_form_are_left_out_with_one_error(
     wrong: dict[str, Any], caplog: pytest.LogCaptureFixture

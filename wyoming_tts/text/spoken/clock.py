@@ -5,7 +5,7 @@ from __future__ import annotations
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.spoken.figures import DASH, Figure, Figures, Rule, at_sentence_end, rule
-from wyoming_tts.text.spoken.language import Language
+from wyoming_tts.text.spoken.language import Language, any_of
 
 _LATE = 13
 _TEN = 10
@@ -33,7 +33,7 @@ class Times:
         half, suffix = self._half(), self._suffix()
         mark = f"(?P<mark>{self._marks()})"
         earlier = (
-            rf"(?:(?P<hour1>{_HOUR})(?:{self._marks()}(?P<minute1>{_MINUTE}))?(?:{half % 1})?(?:{DASH}))?"
+            rf"(?:(?P<hour1>{_HOUR})(?:{self._marks()}(?P<minute1>{_MINUTE}))?(?:\ ?{half % 1})?(?:{DASH}))?"
         )
         either = rf"(?:\ ?(?:{half % 2}|{suffix % ''}))"
         before = f"(?P<before>{self._needs})?" if self._needs else "(?P<before>(?!))?"
@@ -65,7 +65,13 @@ class Times:
         units = self._data.get("duration_units") or []
         if not self._data.get("duration") or any(unit not in self._language.units for unit in units):
             return []
+        clock = "|".join(self._data.get("clock_after") or [_NEVER])
         return [
+            *self._lettered(),
+            rule(
+                rf"(?=\d)(?<=\b(?i:{clock})\ )(?P<h>{_HOUR}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}",
+                self._say_clock_seconds,
+            ),
             rule(rf"{_APART}(?P<h>\d{{1,3}}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}", self._say_duration),
             rule(
                 rf"{_APART}(?:(?P<h>\d{{1,3}})h\ ?(?P<m>\d{{1,2}})m(?:in)?(?:\ ?(?P<s>\d{{1,2}})s)?"
@@ -73,6 +79,36 @@ class Times:
                 self._say_duration,
             ),
         ]
+
+    def _lettered(self) -> list[Rule]:
+        """`7 h 05`, where what counts minutes would have a unit of its own."""
+        letters = "".join(mark for mark in self._data.get("marks", ":") if mark.isalpha())
+        if not letters:
+            return []
+        return [
+            rule(
+                rf"{_APART}(?P<hour>{_HOUR})\ ?[{letters}]\ ?(?P<minute>{_MINUTE})"
+                rf"(?!\w|[.,:/-]\d|\ ?{any_of(self._language.units)}(?!\w))",
+                lambda match: self.said(match["hour"], match["minute"]),
+            ),
+            rule(
+                rf"{_APART}(?P<from>{_HOUR})\ ?[{letters}](?P<past>{_MINUTE})?(?:{DASH})"
+                rf"(?P<hour>{_HOUR})\ ?[{letters}](?P<minute>{_MINUTE})?(?!\w)",
+                lambda match: (
+                    f"{self.said(match['from'], match['past'] or '00')} {self._language.word('range')} "
+                    f"{self.said(match['hour'], match['minute'] or '00')}"
+                ),
+            ),
+        ]
+
+    def _say_clock_seconds(self, match: regex.Match[str]) -> str:
+        time = self.said(match["h"], match["m"])
+        if not int(match["s"]):
+            return time
+        seconds = self._figures.counted(
+            Figure(str(int(match["s"]))), self._language.units[self._data["duration_units"][-1]]
+        )
+        return str(self._data["with_seconds"]).format(time=time, seconds=seconds)
 
     def _say_duration(self, match: regex.Match[str]) -> str | None:
         counts = [match[part] or "0" for part in "hms"]
@@ -92,6 +128,8 @@ class Times:
             return None
         half = self._half_word(match["half2"])
         said = self.said(match["hour"], match["minute"], half)
+        if match["suffix"] and match["minute"] == "00" and not half and self._data.get("hour_suffix"):
+            said = str(self._data["hour_suffix"]).format(hour=self._hour(match["hour"]))
         bare_earlier = match["hour1"] and not match["minute1"] and not (match["half1"] or half)
         earlier = f"{self.said(match['hour1'], '00')} {self._language.word('range')} " if bare_earlier else ""
         return (

@@ -12,6 +12,7 @@ from wyoming_tts.text.spoken.language import Language, any_of
 
 _MONTHS = 12
 _DAYS = 31
+_TEN = 10
 _DAY = r"0?[1-9]|[12]\d|3[01]"
 _DAY_OF = rf"(?P<day>{_DAY})"
 _MONTH_OF = r"(?P<month>0?[1-9]|1[0-2])"
@@ -35,7 +36,7 @@ class Dates:
         """The rules, the first of which that fits wins."""
         found = [*self._years()]
         if self._months:
-            found = [*self._written_in_numbers(), *self._named(), *self._names(), *found]
+            found = [*self._written_in_numbers(), *self._named(), *self._ranges(), *self._names(), *found]
         return found
 
     def _written_in_numbers(self) -> list[Rule]:
@@ -91,13 +92,38 @@ class Dates:
         year = rf"(?:,?\ {between}(?P<year>{_YEAR}))?"
         patterns = {
             "month_first": rf"{month}\ {day}{year}{_ENDS}(?!°|\ ?%)",
-            "day_first": rf"{day}\ {between}{month}{year}(?!\w)",
+            "day_first": rf"{self._article()}{day}\ {between}{month}{year}(?!\w)",
             "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){_ENDS}",
         }
         return [
             rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_sayer(name))
             for name, pattern in patterns.items()
             if name in self._data
+        ]
+
+    def _article(self) -> str:
+        """An article that has another form before the word for the first day than before its number."""
+        articles = self._data.get("day_articles") or {}
+        return rf"(?:(?P<article>{any_of(articles)})(?=0?1(?!\d)))?" if articles else ""
+
+    def _ranges(self) -> list[Rule]:
+        """The dash between two dates, each of which is said by another rule."""
+        to = self._language.word("range")
+        if not to:
+            return []
+        dash = r"(?P<dash>\ ?[–—]\ ?|\ -\ )"
+        weekday = rf"(?:{any_of(self._weekdays)}\b\.?,?\ )?" if self._weekdays else ""
+        month = rf"(?:{any_of(self._months)})\b\.?"
+        suffix = rf"(?:{self._data.get('day_suffix') or '(?!)'})?"
+        first = rf"{month}\ \d{{1,2}}{suffix}(?:,?\ \d{{4}})?|\d{{1,2}}{suffix}\ {month}(?:\ \d{{4}})?"
+        second = rf"{weekday}(?:{month}\ \d|\d{{1,2}}{suffix}\ {month})"
+        marks = self._marks()
+        return [
+            rule(rf"(?=\ ?[–—-])(?<=\b(?:{first})){dash}(?={second})", lambda _match: f" {to} "),
+            rule(
+                rf"(?=\ ?[–—-])(?<=\d[{marks}-]\d{{2,4}}){dash}(?=\d{{1,4}}[{marks}-]\d{{1,2}}[{marks}-]\d)",
+                lambda _match: f" {to} ",
+            ),
         ]
 
     def _named_sayer(self, name: str) -> Callable[[regex.Match[str]], str]:
@@ -131,6 +157,8 @@ class Dates:
         if found["until"]:
             day += f" {self._language.word('range')} {self._day(match, int(found['until']))}"
         date = _without_repeat(match, str(self._data[name])).format(month=month, day=day)
+        if found.get("article"):
+            date = f"{self._data['day_articles'][found['article']]} {date}"
         if found["year"]:
             year = self._year(found["year"])
             date = str(self._data.get("with_year", "{date} {year}")).format(date=date, year=year)
@@ -151,8 +179,9 @@ class Dates:
             return str(named)
         if self._data.get("day") != "ordinal":
             return numbers.cardinal(day, gender=self._data.get("day_gender", ""))
-        oblique = _word_before(match).casefold() in (self._data.get("oblique_after") or [])
-        return numbers.ordinal(day, gender=self._data.get("day_gender", ""), oblique=oblique)
+        before = _word_before(match).casefold()
+        gender = (self._data.get("day_gender_after") or {}).get(before, self._data.get("day_gender", ""))
+        return numbers.ordinal(day, gender=gender, oblique=before in (self._data.get("oblique_after") or []))
 
     def _year(self, year: str) -> str:
         if not year:
@@ -177,9 +206,10 @@ class Dates:
             rule(
                 rf"(?<![\w-])(?P<from>{weekday})\.?(?:{DASH})(?P<to>{weekday})\b",
                 lambda match: f"{self._weekday_name(match['from'])} {to} {self._weekday_name(match['to'])}",
+                needs_digit=False,
             ),
-            rule(rf"(?<![\w-])(?P<name>{any_of(names)})\.(?!\w)", say),
-            rule(rf"(?<![\w-])(?P<name>{any_of(sure)})(?![\w-]|'\w)", say),
+            rule(rf"(?<![\w-])(?P<name>{any_of(names)})\.(?!\w)", say, needs_digit=False),
+            rule(rf"(?<![\w-])(?P<name>{any_of(sure)})(?![\w-]|'\w)", say, needs_digit=False),
         ]
 
     def _weekday_name(self, found: str) -> str:
@@ -193,6 +223,7 @@ class Dates:
         year = rf"(?P<year>{_YEAR})"
         found = [
             rule(rf"{APART}{year}(?:{DASH})(?P<until>{_YEAR}){NOT_MORE}", self._say_years),
+            rule(rf"{APART}{year}[–/-](?P<next>\d\d){NOT_MORE}", self._say_season),
             rule(rf"{APART}{year}{NOT_MORE}", self._say_year),
         ]
         if after:
@@ -208,7 +239,7 @@ class Dates:
         return [
             rule(rf"{APART}(?P<year>{_YEAR}){decades['suffix']}(?!\w)", self._say_decade),
             rule(
-                rf"(?<=\b(?i:{after})\ )['’]?(?P<year>[2-9]0){decades['suffix']}(?!\w)",
+                rf"(?:(?<=\b(?i:{after})\ )['’]?|(?<=[\s(])['’])(?P<year>[2-9]0){decades['suffix']}(?!\w)",
                 lambda match: self._decade(self._language.numbers.cardinal(int(match["year"]))),
             ),
         ]
@@ -226,6 +257,19 @@ class Dates:
         if not self._in_range(match["year"], "after_from"):
             return None
         return f"{self._year(match['year'])} {self._language.word('range')} {self._year(match['until'])}"
+
+    def _say_season(self, match: regex.Match[str]) -> str | None:
+        """A year and the next; with a hyphen it may be a month."""
+        year, after = int(match["year"]), int(match["next"])
+        month = "-" in match.group() and after <= _MONTHS
+        if (year + 1) % 100 != after or month or not self._in_range(match["year"], "from"):
+            return None
+        said = (
+            self._language.numbers.digits(match["next"])
+            if after < _TEN
+            else self._language.numbers.cardinal(after)
+        )
+        return f"{self._year(match['year'])} {self._language.word('range')} {said}"
 
     def _say_year(self, match: regex.Match[str]) -> str | None:
         return (

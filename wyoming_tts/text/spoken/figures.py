@@ -23,6 +23,8 @@ _SIGN_WORDS = {
     "≥": "at_least",
 } | dict.fromkeys(_MINUS, "minus")
 
+_POINT_RE = regex.compile(r"\d+\.(?!\d{3}$)\d+")
+
 SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
 """Signs before a number; only behind something that cannot be calculated with."""
 NUMBER_AHEAD = r"(?=[\d±~≈<>≤≥+−–-])"
@@ -40,12 +42,20 @@ class Rule:
 
     pattern: regex.Pattern[str]
     say: Callable[[regex.Match[str]], str | None]
+    needs_digit: bool = True
+    """Not worth trying where what it may change holds no digit."""
 
 
-def rule(pattern: str, say: Callable[[regex.Match[str]], str | None], *, ignore_case: bool = False) -> Rule:
+def rule(
+    pattern: str,
+    say: Callable[[regex.Match[str]], str | None],
+    *,
+    ignore_case: bool = False,
+    needs_digit: bool = True,
+) -> Rule:
     """Compile a rule. Spaces in the pattern do not count unless they are escaped."""
     flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
-    return Rule(regex.compile(pattern, flags), say)
+    return Rule(regex.compile(pattern, flags), say, needs_digit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +81,18 @@ class Figures:
         self._groups = data.get("groups", "") + THIN_SPACES
         self._singular_below = data.get("singular_below", 0)
         group = f"[{regex.escape(self._groups, special_only=False)}]"
-        decimal = regex.escape(self._decimal)
+        self.mark = decimal = regex.escape(self._decimal)
         self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
+        point = r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|" if self._decimal == "," else ""
+        self.measured = f"(?:{point}{self.pattern})"
+        """The same before a unit, where a point is no date: sensors have one in every language."""
 
     def read(self, text: str) -> Figure:
-        """Read what `pattern` has found."""
+        """Read what `pattern` or `measured` has found."""
+        if self._decimal == "," and _POINT_RE.fullmatch(text):
+            text = text.replace(".", ",")
         whole, _, decimals = text.partition(self._decimal)
         return Figure("".join(char for char in whole if char.isdigit()), decimals)
 

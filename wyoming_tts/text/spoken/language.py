@@ -39,7 +39,8 @@ class Noun:
     """Behind a million."""
     alone: bool = False
     spaced: bool = True
-    tight: bool = True
+    tight: bool | int = True
+    """From which number on it may stand straight behind."""
     minor: Noun | None = None
 
     @classmethod
@@ -71,6 +72,7 @@ class Language:
     currencies: Mapping[str, Noun] = field(default_factory=dict)
     scales: Mapping[str, Noun] = field(default_factory=dict)
     tight_scales: Mapping[str, Noun] = field(default_factory=dict)
+    bare_scales: Mapping[str, Noun] = field(default_factory=dict)
 
     def section(self, name: str) -> Mapping[str, Any]:
         """One section of the file; empty if it has none."""
@@ -104,7 +106,10 @@ def load_language(code: str, extra: Mapping[str, Any] | None = None) -> Language
     """
     if not has_data(code):
         raise ValueError(f"{code!r} has no spoken forms here; leave its text as it is.")
-    data = _merged(_read(code), extra or {})
+    own = _read(code)
+    if unknown := sorted({*(extra or {})} - {*own, *_read("en")}):
+        raise ValueError(f"There is no section {unknown[0]!r}; there are {', '.join(sorted(own))}.")
+    data = _merged(own, extra or {})
     try:
         return _language(code, data)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
@@ -158,6 +163,7 @@ def _language(code: str, data: Mapping[str, Any]) -> Language:
         },
         scales=_scales(numbers.get("scales")),
         tight_scales=_scales(numbers.get("tight_scales")),
+        bare_scales=_scales(numbers.get("bare_scales")),
     )
 
 

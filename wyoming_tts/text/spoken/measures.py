@@ -21,7 +21,9 @@ from wyoming_tts.text.spoken.language import Language, Noun, any_of
 
 _BEHIND = r"(?![\w²³°]|/\w)"
 _CENTS = 2
+_NO_CENTS = r"(?:[,.][-–—]{1,2})?"
 _DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
+_CLOCK_RE = regex.compile(r"\d{1,2}\.[0-5]\d")
 _WORD_NEXT_RE = regex.compile(r"\ \p{Ll}")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
@@ -32,7 +34,9 @@ class Measures:
     def __init__(self, language: Language, figures: Figures) -> None:
         self._language = language
         self._figures = figures
+        self._data = language.section("fractions")
         self._units = language.units
+        self._from_scales = {**language.tight_scales, **language.scales}
         self._currencies = language.currencies
         self._per_words = {str(word): str(word) for word in language.section("per_words") or []}
         self._unit = any_of(language.units)
@@ -45,7 +49,11 @@ class Measures:
             found += self._money()
         if self._language.data.get("feet_inches"):
             found.append(
-                rule(r"(?<![\w.,/])(?P<feet>\d)['′]\ ?(?P<inches>\d{1,2})(?:[\"″]|'')", self._say_height)
+                rule(
+                    r"(?<![\w.,/])(?:(?P<feet>\d)['′]\ ?(?P<inches>\d{1,2})(?:[\"″]|'')"
+                    r"|(?P<feet>\d{1,2})\ ?ft\.?\ ?(?P<inches>\d{1,2})\ ?in\b)",
+                    self._say_height,
+                )
             )
         found += self._fractions()
         return found + self._with_units() if self._units else found
@@ -55,21 +63,25 @@ class Measures:
         return str(self._language.data["feet_inches"]).format(feet=feet, inches=inches)
 
     def _money(self) -> list[Rule]:
-        number, sign = self._figures.pattern, any_of(self._currencies)
+        number, sign = self._figures.measured, any_of(self._currencies)
         tight = rf"(?:(?P<tight>{any_of(self._language.tight_scales)})(?!\w))?"
         scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
         per = rf"(?:/(?P<per>{self._denominator})(?!\w))?"
-        range_in_front = rf"(?P<from>{number})(?:{DASH})(?:{sign}\ ?)?"
+        from_scale = any_of(self._from_scales)
+        range_in_front = (
+            rf"(?P<from>{number})(?:\ ?(?P<from_scale>{from_scale})(?!\w))?(?:{DASH})(?:{sign}\ ?)?"
+        )
+        less_than_one = rf"(?<!\w){self._figures.mark}\d{{2}}(?!\d)"
         range_behind = rf"(?P<from>{number})(?:\ ?{sign})?(?:{DASH})"
         return [
             rule(
                 rf"(?P<signs>{APART}{SIGNS})(?<!\w)(?P<unit>{sign})\ ?(?:{range_in_front})?"
-                rf"(?P<number>{number})(?:{tight}{scale}){per}(?!\w)",
+                rf"(?P<number>{number}|{less_than_one}){_NO_CENTS}(?:{tight}{scale}){per}(?!\w)",
                 self._say_money,
             ),
             rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?:{range_behind})?"
-                rf"(?P<number>{number})(?:{tight}{scale})\ ?(?P<unit>{sign}){per}(?!\w)",
+                rf"(?P<number>{number}){_NO_CENTS}(?:{tight}{scale})\ ?(?P<unit>{sign}){per}(?!\w)",
                 self._say_money,
             ),
         ]
@@ -80,8 +92,11 @@ class Measures:
         scale = self._scale(match)
         parts = [self._figures.signs(match["signs"])]
         if match["from"]:
-            parts.append(self._from(match["from"], noun))
-        parts.append(self._amount(figure, noun) if scale is None else self._scaled(figure, scale, noun))
+            parts.append(self._from(match["from"], noun, match.groupdict().get("from_scale")))
+        if scale is None:
+            parts.append(self._amount(figure, noun, describes=self._describes(match)))
+        else:
+            parts.append(self._scaled(figure, scale, noun, describes=self._describes(match)))
         if match["per"]:
             parts.append(self._per(match["per"]))
         return "".join(parts)
@@ -91,14 +106,14 @@ class Measures:
             return self._language.tight_scales[match["tight"]]
         return self._language.scales[match["scale"]] if match["scale"] else None
 
-    def _scaled(self, figure: Figure, scale: Noun, noun: Noun | None) -> str:
+    def _scaled(self, figure: Figure, scale: Noun, noun: Noun, *, describes: bool = False) -> str:
         amount = self._figures.counted(figure, scale)
-        if noun is None:
-            return amount
         pattern = self._language.section("numbers").get("scale_unit", "{amount} {unit}")
-        return str(pattern).format(amount=amount, unit=noun.of or noun.many)
+        return str(pattern).format(amount=amount, unit=noun.of or (noun.one if describes else noun.many))
 
-    def _amount(self, figure: Figure, noun: Noun) -> str:
+    def _amount(self, figure: Figure, noun: Noun, *, describes: bool) -> str:
+        if describes and not figure.decimals.strip("0"):
+            return f"{self._figures.said(Figure(figure.whole), noun.gender)} {noun.one}"
         if noun.minor is None or len(figure.decimals) != _CENTS:
             return self._figures.counted(figure, noun)
         major = Figure(figure.whole)
@@ -113,9 +128,13 @@ class Measures:
             minor_number=self._figures.said(minor),
         )
 
-    def _from(self, number: str, noun: Noun | None) -> str:
-        gender = noun.gender if noun else ""
-        return f"{self._figures.said(self._figures.read(number), gender)} {self._language.word('range')} "
+    def _from(self, number: str, noun: Noun, scale: str | None = None) -> str:
+        figure = self._figures.read(number)
+        if scale:
+            said = self._figures.counted(figure, self._from_scales[scale])
+        else:
+            said = self._figures.said(figure, noun.gender)
+        return f"{said} {self._language.word('range')} "
 
     def _per(self, denominator: str) -> str:
         noun = self._units.get(denominator)
@@ -123,7 +142,7 @@ class Measures:
         return f" {per} {(noun.per or noun.one) if noun else denominator}"
 
     def _with_units(self) -> list[Rule]:
-        number = self._figures.pattern
+        number = self._figures.measured
         compound = rf"(?P<unit>{self._unit})(?:/(?P<per>{self._denominator}))?"
         scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
         compass = self._language.section("compass")
@@ -140,10 +159,12 @@ class Measures:
             rule(
                 rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
                 lambda match: self._unit_name(match, self._noun(match["unit"]).many),
+                needs_digit=False,
             ),
             rule(
                 rf"(?<![\w/])(?P<unit>{self._unit})/(?P<per>{any_of(self._units)}){_BEHIND}",
                 self._say_compound_alone,
+                needs_digit=False,
             ),
         ]
 
@@ -164,9 +185,12 @@ class Measures:
 
     def _say_measure(self, match: regex.Match[str]) -> str | None:
         noun = self._noun(match["unit"])
-        if (match["gap"] == "" and not noun.tight) or (match["gap"] == " " and not noun.spaced):
+        if self._is_time(match):
             return None
         figure = self._figures.read(match["number"])
+        tight = noun.tight is True or bool(noun.tight and figure.value >= noun.tight)
+        if (match["gap"] == "" and not tight) or (match["gap"] == " " and not noun.spaced):
+            return None
         signs = self._figures.signs(match["signs"])
         between = (
             self._from(match["from"], noun) + self._figures.signs(match["second"]) if match["from"] else ""
@@ -179,6 +203,13 @@ class Measures:
         return (
             f"{signs}{between}{self._figures.said(figure, noun.gender)} {self._unit_name(match, form)}{stop}"
         )
+
+    def _is_time(self, match: regex.Match[str]) -> bool:
+        """Whether the point in the number parts hours from minutes: "7.30 h"."""
+        times = self._language.section("times")
+        if not _CLOCK_RE.fullmatch(match["number"]) or "." not in times.get("marks", ""):
+            return False
+        return bool(times.get("suffix")) and bool(regex.match(times["suffix"], match["unit"]))
 
     def _describes(self, match: regex.Match[str]) -> bool:
         """Whether the amount tells what something is like: "a 5 km run"."""
@@ -209,6 +240,7 @@ class Measures:
             rule(
                 rf"(?<![\w.,/])(?:(?P<whole>\d{{1,4}})\ ?)?(?P<vulgar>[{_VULGAR}])(?!\w){unit}",
                 self._say_vulgar,
+                needs_digit=False,
             ),
         ]
 
@@ -222,14 +254,35 @@ class Measures:
         noun = self._noun(match["unit"]) if match["unit"] else None
         fraction = self._fraction(over, under, mixed=bool(match["whole"]))
         if not match["whole"]:
-            return f"{fraction} {noun.one}" if noun else fraction
-        whole = self._figures.said(Figure(match["whole"]), noun.gender if noun else "")
-        pattern = self._language.section("fractions").get("mixed", "{whole} {fraction}")
-        said = str(pattern).format(whole=whole, fraction=fraction)
+            return self._part_of(f"{over}/{under}", fraction, noun) if noun else fraction
+        whole = Figure(match["whole"])
+        if noun and f"{over}/{under}" in (self._data.get("mixed_counted") or {}):
+            return self._mixed(whole, f"{over}/{under}", noun)
+        pattern = self._data.get("mixed", "{whole} {fraction}")
+        said = str(pattern).format(
+            whole=self._figures.said(whole, noun.gender if noun else ""), fraction=fraction
+        )
         return f"{said} {noun.many}" if noun else said
 
+    def _part_of(self, key: str, fraction: str, noun: Noun) -> str:
+        """A part of one of something: `counted` is as its gender asks."""
+        counted = (self._data.get("counted") or {}).get(key)
+        if counted:
+            return str(counted.get(noun.gender, counted["m"])).format(unit=noun.one)
+        return str(self._data.get("part_of", "{fraction} {unit}")).format(fraction=fraction, unit=noun.one)
+
+    def _mixed(self, whole: Figure, key: str, noun: Noun) -> str:
+        """Some of something and a part of one, where the part agrees with it or stands behind it."""
+        patterns = self._data["mixed_counted"][key]
+        return str(patterns.get(noun.gender, patterns["m"])).format(
+            whole=self._figures.said(whole, noun.gender),
+            bare=self._figures.said(whole, "m"),
+            unit=self._figures.form(noun, whole),
+            units=noun.many,
+        )
+
     def _fraction(self, over: int, under: int, *, mixed: bool) -> str:
-        data = self._language.section("fractions")
+        data = self._data
         key = f"{over}/{under}"
         named = (data.get("mixed_named") or {}) if mixed else {}
         named = {**(data.get("named") or {}), **named}

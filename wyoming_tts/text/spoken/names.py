@@ -44,15 +44,37 @@ class Names:
                 rule(
                     rf"(?<![\w/]){any_of(self._phrases)}(?![\w/])",
                     lambda match: str(self._phrases[match.group()]),
+                    needs_digit=False,
                 )
             )
         if self._abbreviations:
             found.append(
                 rule(
-                    rf"(?<![\w.@/-])(?P<short>{any_of(self._abbreviations)})(?![\w/])", self._say_abbreviation
+                    rf"(?<![\w.@/-])(?P<short>{any_of(self._abbreviations)})(?![\w/])",
+                    self._say_abbreviation,
+                    needs_digit=False,
                 )
             )
-        return [*found, *self._numbered()]
+        return [*found, *self._tight(), *self._numbered()]
+
+    def _tight(self) -> list[Rule]:
+        """Abbreviations with their number right behind them, such as `n°1`."""
+        number = self._language.word("number")
+        short = {
+            each: entry["spoken"]
+            for each, entry in self._abbreviations.items()
+            if isinstance(entry, dict)
+            and (each[-1] == "º" or not each[-1].isalnum())
+            and _before_number(entry, number)
+        }
+        if not short:
+            return []
+        return [
+            rule(
+                rf"(?<![\w.@/-])(?P<short>{any_of(short)})(?P<number>\d{{1,6}})(?![\w/]|[.,:-]\d)",
+                lambda match: f"{short[match['short']]} {self._digits(match['number'])}",
+            )
+        ]
 
     def last_rules(self) -> list[Rule]:
         """Rules that go behind those for dates."""
@@ -61,16 +83,21 @@ class Names:
     def _addresses(self) -> list[Rule]:
         return [
             rule(
-                r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)[^\s<>\"«»]{1,300}", self._say_url, ignore_case=True
+                r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)[^\s<>\"«»]{1,300}",
+                self._say_url,
+                ignore_case=True,
+                needs_digit=False,
             ),
             rule(
                 r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}(?!\w)",
                 lambda match: self._spelled(match.group()),
+                needs_digit=False,
             ),
             rule(
                 rf"(?<![\w.@/-])[a-z_][\w-]{{0,62}}(?:\.[a-z_0-9][\w-]{{0,62}}){{0,6}}\.(?:{_ENDINGS})(?::\d{{1,5}})?(?![\w-]|\.\w)"
                 r"(?:/[\w./~%-]{0,200}\w)?",
                 lambda match: self._spelled(match.group()),
+                needs_digit=False,
             ),
         ]
 
@@ -86,7 +113,7 @@ class Names:
         """Letters as they stand, marks as words; a hyphen inside a word is none."""
         words = []
         for part in regex.findall(r"(?:[^\W\d_]|(?<=[^\W\d_])-(?=[^\W\d_]))+|\d+|.", address):
-            if part.isdigit():
+            if part.isascii() and part.isdigit():
                 words.append(self._digits(part))
             else:
                 words.append(str(self._marks.get(part, part)))
@@ -118,12 +145,13 @@ class Names:
                 rule(
                     r"(?<![\w&])\#(?P<tag>[^\W\d_][\w-]*)",
                     lambda match: f"{hashtag} {_words(match['tag'])}",
+                    needs_digit=False,
                 )
             )
         return found
 
     def _telephones(self) -> list[Rule]:
-        apart, end = r"(?<![\w.,:/-])", r"(?!\w|[-/.,:]\d)"
+        apart, end = r"(?<![\w.,:/-])(?<!\d\ )", r"(?!\w|[-/.,:]\d)"
         return [
             rule(
                 rf"{apart}(?P<plus>\+)(?P<rest>\d{{1,3}}(?:[ -]?(?:\(\d{{1,4}}\)|\d{{2,10}})){{1,5}}){end}",
@@ -134,7 +162,8 @@ class Names:
                 self._say_telephone,
             ),
             rule(
-                rf"{apart}(?P<rest>(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}-\d{{4}}){end}", self._say_telephone
+                rf"{apart}(?P<rest>(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{4}}|\d{{3}}-\d{{4}}){end}",
+                self._say_telephone,
             ),
             rule(
                 rf"{apart}(?P<rest>0\d{{1,4}}[ -/]\d{{3,9}}(?:[ -]\d{{2,6}}){{0,3}}){end}",
@@ -161,6 +190,7 @@ class Names:
         version, point = self._language.word("version"), self._language.word("point")
         if not (version and point):
             return found
+        versions_after = self._language.data.get("versions_after") or regex.escape(version)
         return [
             *found,
             rule(
@@ -168,7 +198,7 @@ class Names:
                 lambda m: f"{version} {self._parts(m)}",
             ),
             rule(
-                rf"(?<=\b{regex.escape(version)}\ )(?P<rest>\d{{1,4}}(?:\.\d{{1,6}}){{1,5}}){end}",
+                rf"(?=\d)(?<=\b(?:{versions_after})\ )(?P<rest>\d{{1,4}}(?:\.\d{{1,6}}){{1,5}}){end}",
                 self._parts,
                 ignore_case=True,
             ),
@@ -208,19 +238,21 @@ class Names:
             rule(
                 rf"(?<=\b(?i:{number_after})\ )(?P<roman>(?=[IVXLCDM]){_ROMAN}){end}",
                 lambda match: numbers.cardinal(_roman(match["roman"])),
+                needs_digit=False,
             ),
             rule(
                 rf"(?<=(?<![\w-])(?:\p{{Lu}}\p{{Ll}}{{2,}})\ )(?P<roman>(?=[IVX]{{2,}}){_SMALL_ROMAN}){end}",
                 lambda match: numbers.cardinal(_roman(match["roman"])),
+                needs_digit=False,
             ),
         ]
         if regnal:
             say = lambda match: regnal.format(  # noqa: E731
                 ordinal=numbers.ordinal(_roman(match["roman"]), gender=data.get("gender", ""))
             )
-            found.insert(
-                0, rule(rf"(?<=\b(?:{names})\ )(?P<roman>(?=[IVX]){_SMALL_ROMAN})(?<!\bI){end}", say)
-            )
+            ordinal_stop = r"(?:\.(?=\ \p{Ll}))?"
+            roman = rf"(?P<roman>(?=[IVX]){_SMALL_ROMAN})(?<!\bI){end}{ordinal_stop}"
+            found.insert(0, rule(rf"(?<=\b(?:{names})\ ){roman}", say, needs_digit=False))
         return found
 
 
@@ -230,6 +262,10 @@ def _roman(numeral: str) -> int:
         -value if any(later > value for later in values[index + 1 : index + 2]) else value
         for index, value in enumerate(values)
     )
+
+
+def _before_number(entry: Mapping[str, Any], number: str) -> bool:
+    return bool(entry.get("before") == "number" or entry["spoken"] == number)
 
 
 def _words(tag: str) -> str:

@@ -47,7 +47,7 @@ class Signs:
 
     def rules(self) -> list[Rule]:
         """The rules, the first of which that fits wins."""
-        return [*self._ordinals(), *self._pairs(), *self._plain(), *self._alone()]
+        return [*self._ordinals(), *self._degrees(), *self._pairs(), *self._plain(), *self._alone()]
 
     def _ordinals(self) -> list[Rule]:
         data = self._language.section("numbers")
@@ -59,6 +59,23 @@ class Signs:
                 self._ordinal_sayer(entry.get("gender", "")),
             )
             for entry in data.get("ordinals") or []
+        ]
+
+    def _degrees(self) -> list[Rule]:
+        """A degree sign in a language that also writes it behind ordinals, which are said by now."""
+        words = "|".join(self._language.data.get("degrees_before") or [])
+        if not words:
+            return []
+        return [
+            rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._figures.pattern})\ ?°"
+                rf"(?![\w°])(?:(?!\ \p{{L}})|(?=\ (?:{words})\b))",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._said(match["number"])
+                    + f" {self._language.word('degrees')}"
+                ),
+            )
         ]
 
     def _ordinal_sayer(self, gender: str) -> Callable[[regex.Match[str]], str]:
@@ -73,10 +90,10 @@ class Signs:
             rule(
                 rf"{APART}(?P<first>\d{{1,5}})(?P<by>\ ?x\ ?|×)(?P<second>\d{{1,5}})"
                 rf"(?:(?P=by)(?P<third>\d{{1,5}}))?{NOT_MORE}",
-                lambda match: f" {word('by')} ".join(self._sides(match)),
+                lambda match: f" {word('times' if _calculated(match) else 'by')} ".join(self._sides(match)),
             ),
             rule(
-                rf"{APART}(?P<number>{number})[x×](?!\w)",
+                rf"{APART}(?P<number>{number})(?:[x×](?!\w)|\ [x×](?=\ \p{{Ll}}))",
                 lambda match: f"{self._said(match['number'])} {word('times')}",
             ),
             rule(
@@ -124,7 +141,22 @@ class Signs:
     def _plain(self) -> list[Rule]:
         number = self._figures.pattern
         scales = self._language.scales
+        bare = self._language.bare_scales
+        point = self._language.word("point") if self._figures.mark else ""
         return [
+            rule(
+                rf"(?=\d)(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<scale>{any_of(bare)})(?![\w/-])",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._figures.counted(self._figures.read(match["number"]), bare[match["scale"]])
+                ),
+            ),
+            rule(
+                rf"(?<![\w.,/])(?={self._figures.mark}\d){self._figures.mark}(?P<decimals>\d{{1,6}}){NOT_MORE}",
+                lambda match: (
+                    f"{point} {self._language.numbers.digits(match['decimals'])}" if point else None
+                ),
+            ),
             rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})"
                 rf"\ ?(?P<scale>{any_of(scales)})(?!\w)",
@@ -148,25 +180,39 @@ class Signs:
         words = {sign: word for sign, word in words.items() if word}
         if not words:
             return []
+        by = self._language.word("by")
         return [
+            rule(
+                r"(?<=\d)\ ?[x×]\ ?(?=\d[\d.,]{0,9}\ ?(?:mm|cm|dm|m|km|px|ft)\b)",
+                lambda _match: f" {by} " if by else None,
+            ),
             rule(
                 rf"(?:(?<=\s)|(?<=[\d\p{{L}}²³%°)])\ ?)(?P<sign>{any_of(words)})(?=\s)\ ?",
                 lambda match: _spaced(match, words[match["sign"]]),
+                needs_digit=False,
             ),
             rule(
                 r"(?<=[\d²³)%])(?P<sign>[+×÷=·*≈≠<>≤≥])(?=[\d(])",
                 lambda match: f" {words[match['sign']]} " if match["sign"] in words else None,
+                needs_digit=False,
             ),
+            rule(r"(?<=\d\ ?\p{L}{1,2})\ [x×]\ (?=\d)", lambda _match: f" {by} " if by else None),
             rule(r"(?<=\d)\ ?[x×]\ ?(?=\d)", lambda _match: f" {words['×']} " if "×" in words else None),
             rule(
                 r"(?<=[\p{L}\d])(?P<sign>&)(?=[\p{L}\d])",
                 lambda _match: f" {words['&']} " if "&" in words else None,
+                needs_digit=False,
             ),
             rule(
                 r"(?<=[\p{L}])(?P<sign>→)(?=[\p{L}])",
                 lambda _match: f" {words['→']} " if "→" in words else None,
+                needs_digit=False,
             ),
         ]
+
+
+def _calculated(match: regex.Match[str]) -> bool:
+    return bool(match.string[match.end() : match.end() + 2].lstrip().startswith("="))
 
 
 def _spaced(match: regex.Match[str], word: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.spoken.clock import Times
+from wyoming_tts.text.spoken.contexts import Contexts
 from wyoming_tts.text.spoken.dates import Dates
 from wyoming_tts.text.spoken.figures import Figures, Rule
 from wyoming_tts.text.spoken.language import Language, has_data, load_language
@@ -17,6 +18,7 @@ from wyoming_tts.text.spoken.measures import Measures
 from wyoming_tts.text.spoken.names import Names
 from wyoming_tts.text.spoken.signs import Signs
 
+_DIGIT_RE = regex.compile(r"\d")
 _TOKEN_RE = regex.compile(r"\S+")
 _SENTENCE_OVER_RE = regex.compile(r"(?:[.!?…][\"'”’»)]?\s|\n)[\"'“‘«(]?$")
 _QUOTES = ".,;:!?…\"'“”‘’«»()[]{}"
@@ -76,8 +78,10 @@ class Speller:
         taken = bytearray(len(text))
         found: list[tuple[int, int, str]] = []
         self._protect(text, start, taken)
+        has_digit = _DIGIT_RE.search(text, start) is not None
         for each in self._rules:
-            _apply(each, text, start, taken, found)
+            if has_digit or not each.needs_digit:
+                _apply(each, text, start, taken, found)
         parts = []
         at = start
         for begin, end, words in sorted(found):
@@ -141,11 +145,14 @@ def _in_order(language: Language) -> list[Rule]:
     times = Times(language, figures)
     dates = Dates(language, times)
     names = Names(language, figures)
+    contexts = Contexts(language, figures)
     found = [
         *names.first_rules(),
         *times.durations(),
         *dates.decades(),
         *dates.announced(),
+        *contexts.rules(),
         *Measures(language, figures).rules(),
+        *contexts.powers(),
     ]
     return [*found, *times.rules(), *dates.rules(), *names.last_rules(), *Signs(language, figures).rules()]

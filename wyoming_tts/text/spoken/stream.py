@@ -42,6 +42,7 @@ class SpokenStream:
         self._speller = speller
         self._special = _special_words(speller.language) if speller.language else frozenset[str]()
         self._units = self._speller.language.units if self._speller.language else {}
+        self._half_day_re = _half_day(speller.language)
         self._held = ""
         self._scanned = 0
         """The tokens of the open window in `_held` end here."""
@@ -142,8 +143,8 @@ class SpokenStream:
         if word is None:
             return False
         core = word["core"]
-        if inside and core in self._units:
-            return False  # what it measures may follow: "a 5 km run"
+        if inside and (core in self._units or self._half_day_re.fullmatch(core)):
+            return False  # what it measures may follow, "a 5 km run", or "AM – 5 PM"
         if core in self._special or (word["stop"] and f"{core}." in self._special):
             return False
         if "-" in core and any(part in self._special for part in core.split("-")):
@@ -156,6 +157,11 @@ def _pieces(said: Iterator[str]) -> list[Piece]:
     return [Piece(text)] if text else []
 
 
+def _half_day(language: Language | None) -> regex.Pattern[str]:
+    halves = (language.section("times").get("half_days") or {}) if language else {}
+    return regex.compile("|".join(halves) or "(?!)", regex.IGNORECASE)
+
+
 def _special_words(language: Language) -> frozenset[str]:
     """Words, without punctuation but with a full stop of their own, that a rule may change or join on to."""
     dates, times = language.section("dates"), language.section("times")
@@ -163,6 +169,8 @@ def _special_words(language: Language) -> frozenset[str]:
     found.update(*(unit.split()[:-1] for unit in language.units))
     found.update(f"{unit.rstrip('.')}." for unit in language.units if unit.rstrip(".").isalpha())
     found.update(language.currencies, language.scales, "x")
+    if language.data.get("compass_before"):
+        found.update(point for point in language.section("compass") if len(point) > 1)
     for key in [*language.section("abbreviations"), *language.section("phrases")]:
         found.update(key.replace(" | ", " ").split())
     found.update(name for spellings in [*language.months, *language.weekdays] for name in spellings)

@@ -1,0 +1,204 @@
+"""Markup, figures and signs through a socket, as an assistant sends them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from wyoming.event import Event
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeTextFormat,
+    SynthesizeVoice,
+)
+
+from tests.support.house import house
+from tests.support.tones import LETTERS, TONES, silences
+from tests.support.wyoming_client import Client, kinds, sound
+from wyoming_tts.app import Parts
+from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_server import WyomingServer
+
+ANSWER = ["audio-start", "audio-chunk", "audio-stop"]
+REFUSED = ["audio-start", "audio-chunk", "error", "audio-stop"]
+STREAMED = [*ANSWER, "synthesize-stopped"]
+STREAMED_REFUSED = [*REFUSED, "synthesize-stopped"]
+SSML = SynthesizeTextFormat.SSML
+ESPEAK = "espeak-en-us"
+
+DOCUMENT = (
+    "<speak>The door is <emphasis>open</emphasis>. <break time='500ms'/>"
+    "Dial <say-as interpret-as='digits'>42</say-as>, <sub alias='please'>pls</sub>.</speak>"
+)
+SAID = ["The door is open.", "Dial four two, please."]
+BROKEN = "<speak><s>The door is open.</s>\n <s>Close it.</p></speak>"
+
+
+@asynccontextmanager
+async def connected(parts: Parts) -> AsyncIterator[Client]:
+    def describe() -> bytes:
+        return encode(info_event(parts.library.voices, version="1", supports_streaming=True))
+
+    server = WyomingServer(parts.synthesizer, describe=describe, run_blocking=parts.workers.run_blocking)
+    async with server:
+        await server.start("tcp://127.0.0.1:0")
+        async with Client.connect(*server.bound[0][:2]) as client:
+            yield client
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with house() as parts, connected(parts) as client:
+        yield client
+
+
+async def answer(client: Client, text: str, *, voice: str | None = None, ssml: bool = False) -> list[Event]:
+    wanted = SynthesizeVoice(name=voice) if voice else None
+    text_format = SSML if ssml else None
+    await client.send(Synthesize(text, voice=wanted, text_format=text_format).event())
+    return await client.until("audio-stop")
+
+
+async def streamed_answer(
+    client: Client, pieces: Sequence[str], *, voice: str | None = None, ssml: bool = False
+) -> list[Event]:
+    wanted = SynthesizeVoice(name=voice) if voice else None
+    text_format = SSML if ssml else None
+    await client.send(SynthesizeStart(voice=wanted, text_format=text_format).event())
+    await client.send(*(SynthesizeChunk(piece).event() for piece in pieces), SynthesizeStop().event())
+    return await client.until("synthesize-stopped")
+
+
+def samples(events: Sequence[Event]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    return np.frombuffer(sound(events), dtype="<i2")
+
+
+def error_of(events: Sequence[Event]) -> Event:
+    (error,) = [event for event in events if event.type == "error"]
+    return error
+
+
+def in_pieces(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+async def test_ssml_is_spoken_as_it_means(client: Client) -> None:
+    events = await answer(client, DOCUMENT, ssml=True)
+    assert kinds(events) == ANSWER
+    assert LETTERS.said(samples(events)) == SAID
+    assert silences(samples(events))[1] == pytest.approx(LETTERS.rate / 2, abs=2)
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+async def test_ssml_in_pieces_is_spoken_like_the_whole(client: Client, size: int) -> None:
+    whole = await answer(client, DOCUMENT, ssml=True)
+    events = await streamed_answer(client, in_pieces(DOCUMENT, size), ssml=True)
+    assert kinds(events) == STREAMED
+    assert sound(events) == sound(whole)
+
+
+async def test_the_first_sentence_of_ssml_is_heard_before_the_rest_has_come(client: Client) -> None:
+    await client.send(SynthesizeStart(text_format=SSML).event())
+    await client.send(SynthesizeChunk("<speak><s>The door is open.</s> <s>Every").event())
+    begun = await client.until("audio-chunk")
+    await client.send(SynthesizeChunk("one is here.</s></speak>").event(), SynthesizeStop().event())
+    rest = await client.until("synthesize-stopped")
+    assert kinds(begun) == ["audio-start", "audio-chunk"]
+    assert LETTERS.said(samples(begun + rest)) == ["The door is open.", "Everyone is here."]
+
+
+async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client: Client) -> None:
+    text = f"<speak>The door. <voice name='{TONES.name}'>Ja.</voice></speak>"
+    events = await answer(client, text, ssml=True)
+    rates = {event.data["rate"] for event in events if event.type in {"audio-start", "audio-chunk"}}
+    assert rates == {LETTERS.rate}
+
+
+async def test_malformed_ssml_is_told_with_its_place_behind_what_came_before(client: Client) -> None:
+    events = await answer(client, BROKEN, ssml=True)
+    assert kinds(events) == REFUSED
+    assert LETTERS.said(samples(events))[0] == "The door is open."
+    assert error_of(events).data["code"] == "bad_markup"
+    assert "line 2, column 14" in error_of(events).data["text"]
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+async def test_malformed_ssml_in_pieces_is_told_the_same(client: Client, size: int) -> None:
+    whole = await answer(client, BROKEN, ssml=True)
+    events = await streamed_answer(client, in_pieces(BROKEN, size), ssml=True)
+    assert kinds(events) == STREAMED_REFUSED
+    assert error_of(events).data == error_of(whole).data
+    assert sound(events) == sound(whole)
+
+
+async def test_a_document_that_is_not_closed_is_told_at_its_end(client: Client) -> None:
+    events = await streamed_answer(client, ["<speak><p>The door", " is open."], ssml=True)
+    assert kinds(events) == STREAMED_REFUSED
+    assert "line 1, column 8" in error_of(events).data["text"]
+    assert LETTERS.said(samples(events)) == ["The door is open."]
+
+
+@pytest.mark.parametrize(
+    "bomb", ["<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>", "<a>" * 100, "</speak>"]
+)
+async def test_hostile_ssml_is_refused_without_a_sound(client: Client, bomb: str) -> None:
+    events = await answer(client, bomb, ssml=True)
+    assert error_of(events).data["code"] == "bad_markup"
+    assert sound(events) == b""
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_the_connection_serves_on_after_malformed_ssml(client: Client, *, streamed: bool) -> None:
+    if streamed:
+        await streamed_answer(client, in_pieces(BROKEN, 5), ssml=True)
+    else:
+        await answer(client, BROKEN, ssml=True)
+    again = await answer(client, DOCUMENT, ssml=True)
+    assert LETTERS.said(samples(again)) == SAID
+    assert kinds(await streamed_answer(client, ["It is ", "open."])) == STREAMED
+
+
+async def test_without_its_format_ssml_is_plain_text_with_html_in_it(client: Client) -> None:
+    events = await answer(client, "<speak>The door <break time='9s'/> is open.")
+    assert kinds(events) == ANSWER
+    assert LETTERS.said(samples(events)) == ["The door is open."]
+
+
+WRITTEN_OUT = [
+    ("It is **25 °C** outside.", "It is twenty-five degrees Celsius outside."),
+    (
+        "Gusts up to *20 km/h*, `45%` humid.",
+        "Gusts up to twenty kilometers per hour, forty-five percent humid.",
+    ),
+    ("# Today\n\n- Dinner at 7:05\n- 1/2 cup", "Today.\n\nDinner at seven oh five.\nOne half cup."),
+    ("See [the news](http://example.com/?a=1) 🎉!", "See the news!"),
+    ("<think>secret</think>It costs $3.50.", "It costs three dollars and fifty cents."),
+    ("Dr. Smith &amp; Mr. Jones", "Doctor Smith and Mister Jones"),
+]
+
+
+@pytest.mark.parametrize(("written", "spoken"), WRITTEN_OUT)
+async def test_the_embedded_voice_says_it_as_the_words_written_out(written: str, spoken: str) -> None:
+    # Without a cache the second is rendered as well.
+    async with house(cache_memory=0, auto_punctuation=".?!") as parts, connected(parts) as client:
+        as_written = await answer(client, written, voice=ESPEAK)
+        by_hand = await answer(client, spoken, voice=ESPEAK)
+        in_chunks = await streamed_answer(client, in_pieces(written, 3), voice=ESPEAK)
+    assert kinds(as_written) == ANSWER
+    assert len(sound(as_written)) > LETTERS.rate // 2
+    assert sound(as_written) == sound(by_hand)
+    assert sound(in_chunks) == sound(by_hand)
+
+
+async def test_a_german_voice_says_german_words() -> None:
+    async with house(cache_memory=0) as parts, connected(parts) as client:
+        as_written = await answer(client, "Es sind 25 °C, z. B. hier.", voice="espeak-de")
+        by_hand = await answer(
+            client, "Es sind fünfundzwanzig Grad Celsius, zum Beispiel hier.", voice="espeak-de"
+        )
+    assert sound(as_written) == sound(by_hand) != b""
