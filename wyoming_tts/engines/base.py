@@ -23,6 +23,51 @@ def always() -> bool:
     return True
 
 
+class MixedVoice(Protocol):
+    """A voice mixed from those of an engine's pack."""
+
+    @property
+    def name(self) -> str:
+        """As `Voice.name`."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """As `Voice.language`."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """As `Voice.description`."""
+        ...
+
+    @property
+    def made_of(self) -> frozenset[str]:
+        """The voices of the pack that it needs."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Changes with the sound."""
+        ...
+
+    def mixed(self, style: Callable[[str], Samples]) -> Samples:
+        """Its style table, shape (n, 1, 256), from those that `style` gives by name."""
+        ...
+
+
+class MixedVoices(Protocol):
+    """The mixed voices there are. Both methods read files."""
+
+    def listed(self) -> Sequence[MixedVoice]:
+        """Those that are voices like any other."""
+        ...
+
+    def find(self, name: str) -> MixedVoice | None:
+        """The one of that name, listed or not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What every engine is made with; each takes what concerns it."""
@@ -38,6 +83,7 @@ class EngineOptions:
     """Asked within a step: False where it runs beside others and is to use the calling thread alone."""
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
+    kokoro_blends: MixedVoices | None = None
 
 
 class LoadedVoice(Protocol):

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines import kokoro_ipa
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, MixedVoice, MixedVoices
 from wyoming_tts.engines.kokoro_batches import STOPS, batches, last_mark
 from wyoming_tts.engines.kokoro_joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, pause_after
 from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
@@ -47,6 +47,7 @@ like what follows."""
 _VOICE_NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
 _GENDERS = {"f": "female", "m": "male"}
 
+_MAX_STYLES = 128  # of 522 kB; anybody may ask for recipes without end
 _MODEL_FILES = ("kokoro*.onnx",)
 _PACK_FILES = ("voices*.bin", "voices*.npz")
 _EXACT_NAMES = frozenset({"kokoro-v1.0.onnx", "voices-v1.0.bin"})
@@ -72,6 +73,7 @@ _LANGUAGES = {
     "z": _Language("zh_CN", "cmn"),
 }
 
+_BY_TAG = {language.tag: language for language in _LANGUAGES.values()}
 
 # Of Chinese, Japanese and Hindi, the languages of Kokoro that do not write with Latin marks.
 _LATIN_MARKS = str.maketrans(
@@ -105,10 +107,19 @@ class KokoroEngine:
             self._complain_of_half(model, pack)
             return []
         try:
-            return [_voice(name, model, pack) for name in _names(pack)]
+            voices = [_voice(name, model, pack) for name in _names(pack)]
         except (OSError, zipfile.BadZipFile) as error:
             self._complaints.tell(pack, f"it is no voice pack: {error}")
             return []
+        return voices + self._blended({voice.name for voice in voices}, model, pack)
+
+    def _blended(self, pack_names: set[str], model: Path, pack: Path) -> list[Voice]:
+        blends = self._options.kokoro_blends
+        return [
+            blended_voice(_voice(blend.name, model, pack), blend)
+            for blend in (blends.listed() if blends else ())
+            if blend.made_of <= pack_names and blend.name not in pack_names and blend.language in _BY_TAG
+        ]
 
     def load(self, voice: Voice) -> LoadedKokoro:
         """Load the model; the pack's styles are read as they are asked for.
@@ -120,7 +131,7 @@ class KokoroEngine:
             phonemizer = _Phonemizer()
             on_failure.callback(phonemizer.close)
             # It starts while the model is read.
-            phonemizer.start(_language(voice.name).espeak)
+            phonemizer.start(_spoken(voice).espeak)
             loaded = self._loaded(voice, phonemizer)
             on_failure.pop_all()
         return loaded
@@ -139,7 +150,7 @@ class KokoroEngine:
             kokoro.voices.keys()
         except Exception as error:
             raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
-        return LoadedKokoro(model, kokoro, phonemizer)
+        return LoadedKokoro(model, kokoro, phonemizer, self._options.kokoro_blends)
 
     def _complain_of_half(self, model: Path | None, pack: Path | None) -> None:
         if model and not pack:
@@ -174,12 +185,15 @@ class LoadedKokoro:
     shares_cores = False
     """A batch on one core would keep that from others for long."""
 
-    def __init__(self, model: Model, kokoro: Any, phonemizer: _Phonemizer) -> None:
+    def __init__(
+        self, model: Model, kokoro: Any, phonemizer: _Phonemizer, blends: MixedVoices | None = None
+    ) -> None:
         self._model = model
         self._kokoro = kokoro
         self._phonemizer = phonemizer
+        self._blends = blends
         self._whole_speeds = model.inputs["speed"] in ("tensor(int32)", "tensor(int64)")
-        self._styles: dict[str, Samples] = {}
+        self._styles: dict[tuple[str, str | None], Samples] = {}
         self._reading = threading.Lock()
 
     def __repr__(self) -> str:
@@ -199,8 +213,8 @@ class LoadedKokoro:
         """
         style = self._style(spec)
         speed = self._speed(prosody)
-        phonemes = self._phonemes(segment, spec.voice.name)
-        row = min(self._sentence_phonemes(segment, phonemes, spec.voice.name), len(style))
+        phonemes = self._phonemes(segment, spec.voice)
+        row = min(self._sentence_phonemes(segment, phonemes, spec.voice), len(style))
         cut = batches(phonemes)
         yield NO_SAMPLES
         for batch in cut:
@@ -213,7 +227,7 @@ class LoadedKokoro:
             Unsupported: the segment is SSML.
             EngineFailed: the phonemizer failed.
         """
-        return self._phonemes(segment, spec.voice.name)
+        return self._phonemes(segment, spec.voice)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all voices
         """Five numbers: espeak-ng reads digits in every language."""
@@ -245,12 +259,12 @@ class LoadedKokoro:
         samples = np.asarray(audio, dtype=np.float32).reshape(-1)
         return joined(samples, pause_after(last_mark(batch), speed))
 
-    def _phonemes(self, segment: Segment, voice: str) -> str:
+    def _phonemes(self, segment: Segment, voice: Voice) -> str:
         """Those the model knows, one a token, `[[ IPA ]]` as it is; empty if there is nothing to say."""
         text = plain_text(segment, engine="Kokoro")
         if not text:
             return ""
-        language = _language(voice).espeak
+        language = _spoken(voice).espeak
         try:
             phonemes = kokoro_ipa.phonemes(
                 text, lambda part: self._phonemizer.phonemes(part, language), language=language
@@ -262,7 +276,7 @@ class LoadedKokoro:
         known: str = self._kokoro.tokenizer.known(phonemes)
         return " ".join(known.split())
 
-    def _sentence_phonemes(self, segment: Segment, phonemes: str, voice: str) -> int:
+    def _sentence_phonemes(self, segment: Segment, phonemes: str, voice: Voice) -> int:
         """How many the whole sentence has; at least a typical one's where only its beginning is known."""
         if segment.sentence:
             sentence = self._phonemes(replace(segment, text=segment.sentence), voice)
@@ -285,9 +299,17 @@ class LoadedKokoro:
         if spec.speaker:
             raise UnknownVoice(f"The voice {name} has no speaker {spec.speaker}.", hint="It has one only.")
         with self._reading:
-            if name not in self._styles:
-                self._styles[name] = self._read_style(name)
-            return self._styles[name]
+            key = name, spec.voice.version
+            if key not in self._styles:
+                while len(self._styles) >= _MAX_STYLES:
+                    del self._styles[next(iter(self._styles))]
+                self._styles[key] = self._mixed_style(name)
+            return self._styles[key]
+
+    def _mixed_style(self, name: str) -> Samples:
+        if name not in self._kokoro.voices and self._blends and (blend := self._blends.find(name)):
+            return blend.mixed(self._read_style)
+        return self._read_style(name)
 
     def _read_style(self, name: str) -> Samples:
         if name not in self._kokoro.voices:
@@ -350,6 +372,16 @@ def _voice(name: str, model: Path, pack: Path) -> Voice:
         attribution=_ATTRIBUTION,
         files=(model, pack),
     )
+
+
+def blended_voice(pack_voice: Voice, blend: MixedVoice) -> Voice:
+    """A voice of the pack's files that speaks as the blend does; its version tells when that changes."""
+    named = replace(pack_voice, name=blend.name, language=blend.language)
+    return replace(named, description=blend.description, version=blend.identity)
+
+
+def _spoken(voice: Voice) -> _Language:
+    return _BY_TAG.get(voice.language) or _language(voice.name)
 
 
 def _language(name: str) -> _Language:

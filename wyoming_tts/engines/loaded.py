@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import Engine, LoadedVoice
@@ -27,6 +28,8 @@ class _Entry:
     loaded: LoadedVoice | None = None
     leases: int = 0
     file_bytes: int = 0
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of the voices it was lent as, by name, when they were first."""
 
 
 class LoadedVoices:
@@ -53,6 +56,7 @@ class LoadedVoices:
         self._capacity = capacity
         self._memory_bytes = memory_bytes
         self._entries: dict[str, _Entry] = {}  # the most recently used last
+        self._outdated: list[_Entry] = []  # somebody still speaks with them
 
     def __repr__(self) -> str:
         return f"<LoadedVoices {', '.join(self.models) or 'empty'}>"
@@ -76,12 +80,31 @@ class LoadedVoices:
         """
         entry = self._entries.setdefault(voice.model, _Entry())
         self._entries[voice.model] = self._entries.pop(voice.model)
+        entry.fingerprints.setdefault(voice.name, voice.fingerprint)
         entry.leases += 1
         try:
             yield await self._loaded(voice, entry)
         finally:
             entry.leases -= 1
             self._free_beyond_capacity()
+
+    def follow(self, voices: Iterable[Voice]) -> None:
+        """Let go of every model whose files have changed, or whose voices are all gone.
+
+        Who speaks with one speaks on with what is in memory; it is freed after the last of them, and who
+        comes now gets what is in the files.
+
+        Args:
+            voices: All that are installed now.
+        """
+        installed: dict[str, dict[str, str]] = {}
+        for voice in voices:
+            installed.setdefault(voice.model, {})[voice.name] = voice.fingerprint
+        for model, entry in list(self._entries.items()):
+            if _is_outdated(entry, installed.get(model)):
+                self._outdated.append(self._entries.pop(model))
+                _LOGGER.info("Let go of %s: its files have changed or are gone.", model)
+        self._free_beyond_capacity()
 
     def close(self) -> None:
         """Free every model; nobody may hold a lease any more."""
@@ -106,10 +129,14 @@ class LoadedVoices:
             )
         started = time.perf_counter()
         entry.loaded = engine.load(voice)
-        entry.file_bytes = sum(path.stat().st_size for path in voice.files)
+        entry.file_bytes = sum(map(_size, voice.files))
         _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, time.perf_counter() - started)
 
     def _free_beyond_capacity(self) -> None:
+        for entry in [entry for entry in self._outdated if not entry.leases]:
+            self._outdated.remove(entry)
+            if entry.loaded is not None:
+                entry.loaded.close()
         for model in [model for model, entry in self._entries.items() if not entry.leases]:
             entry = self._entries[model]
             if entry.loaded is None:
@@ -123,3 +150,16 @@ class LoadedVoices:
             return True
         held = sum(entry.file_bytes for entry in self._entries.values())
         return self._memory_bytes is not None and held > self._memory_bytes
+
+
+def _is_outdated(entry: _Entry, installed: Mapping[str, str] | None) -> bool:
+    if installed is None:
+        return True
+    return any(installed.get(name, print_) != print_ for name, print_ in entry.fingerprints.items())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # deleted as soon as it was read
+        return 0

@@ -22,7 +22,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, plain_text
+from wyoming_tts.engines.language_tags import published_tag
+from wyoming_tts.engines.neural import NO_SAMPLES, BrokenVoice, Complaints, plain_text
+from wyoming_tts.engines.onnx_files import check_complete
 from wyoming_tts.engines.phonemizing import PiperPhonemizing
 from wyoming_tts.engines.piper_model import PiperModel, open_piper_model
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
@@ -33,6 +35,9 @@ _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _NAME = re.compile(r"(?P<language>[a-z]{2,3}_[A-Z0-9]{2,3})-(?P<rest>.+)")
+_NAMED_LANGUAGE = re.compile(
+    r"\A(?:[A-Za-z]{2,3}_[A-Za-z]{2}|[a-z]{2,3}[-_][A-Z]{2}|[a-z]{2}[-_][0-9]{3})(?=[-_.]|\Z)"
+)
 _CATALOGUE_NAME = re.compile(r"[a-z]{2,3}_[A-Z0-9]{2,3}-[^-]+-(x_low|low|medium|high)")
 _MARKED_BLOCK = re.compile(r"[ ]?\]\]([,;:.!?]+)")
 _CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
@@ -55,8 +60,7 @@ _COUNTING = {
 # the dictionary of one (pinyin) must not hold up the rest.
 _PROCESS_WIDE = frozenset({"japanese", "thai"})
 
-# Home Assistant compares tags exactly and knows no `cmn`.
-_ESPEAK_LANGUAGES = {"cmn": "zh_CN"}
+_NO_JSON = "{0}.json is missing: copy it too, and name it exactly so"
 
 
 class PiperEngine:
@@ -69,14 +73,25 @@ class PiperEngine:
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
         self._complaints = Complaints()
+        self._broken: tuple[BrokenVoice, ...] = ()
         self._process_wide = threading.Lock()
+
+    @property
+    def broken(self) -> tuple[BrokenVoice, ...]:
+        """What `installed` left out when it last looked, and why."""
+        return self._broken
 
     def installed(self) -> list[Voice]:
         """The voices found, by directory, then by name; the first of a name wins."""
         voices: dict[str, Voice] = {}
-        for path in self._models():
-            if path.stem not in voices and (voice := self._described(path)):
-                voices[voice.name] = voice
+        broken: list[BrokenVoice] = []
+        for directory in self._options.data_dirs:
+            for found in self._found(directory):
+                if isinstance(found, Voice):
+                    voices.setdefault(found.name, found)
+                else:
+                    broken.append(found)
+        self._broken = tuple(broken)
         return list(voices.values())
 
     def load(self, voice: Voice) -> LoadedPiper:
@@ -112,21 +127,28 @@ class PiperEngine:
         loaded.prepare()
         return loaded
 
-    def _models(self) -> Iterator[Path]:
-        for directory in self._options.data_dirs:
-            try:
-                yield from sorted(path for path in directory.glob("*.onnx") if _config_path(path).is_file())
-            except OSError as error:
-                self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
-
-    def _described(self, path: Path) -> Voice | None:
+    def _found(self, directory: Path) -> Iterator[Voice | BrokenVoice]:
         try:
-            if not path.stat().st_size:
-                raise ValueError("the model is empty")
+            models = sorted(directory.glob("*.onnx"))
+        except OSError as error:
+            yield self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
+            return
+        for path in models:
+            if found := self._described(path):
+                yield found
+
+    def _described(self, path: Path) -> Voice | BrokenVoice | None:
+        try:
+            if not _config_path(path).is_file():
+                # No complaint in the log: the json may be about to be copied, or another program's model.
+                return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
+            check_complete(path)
             return _voice(path, *_read_config(path))
         except _BROKEN as error:
-            self._complaints.tell(path, _reason(error))
-            return None
+            return self._complaints.tell(path, _reason(error))
+
+    def _is_kokoro(self, path: Path) -> bool:
+        return path == self._options.kokoro_model or path.name.startswith("kokoro")
 
     def _download_dir(self) -> Path:
         return self._options.download_dir or next(iter(self._options.data_dirs), Path.cwd())
@@ -360,15 +382,21 @@ def _default_speaker(config: Any) -> int:
 
 
 def _language(name: str, document: dict[str, Any], config: Any) -> str:
-    """The json's language code, else the name's, else what its phonemizer speaks."""
-    declared = document.get("language")
-    if isinstance(declared, dict) and declared.get("code"):
-        return str(declared["code"])
-    if match := _NAME.fullmatch(name):
-        return match["language"]
-    family, _, region = str(config.espeak_voice).partition("-")
-    tag = f"{family}_{region.partition('-')[0].upper()}" if region else family
-    return _ESPEAK_LANGUAGES.get(family, tag)
+    """The json's language, else the name's, else what its phonemizer speaks; as clients know it."""
+    tags = (*_declared(document.get("language")), *_NAMED_LANGUAGE.findall(name), config.espeak_voice)
+    known = filter(None, map(published_tag, tags))
+    return next(known, str(config.espeak_voice))
+
+
+def _declared(language: object) -> Iterator[object]:
+    """What a json says of its language: a mapping as the catalogue's, or a bare tag."""
+    if not isinstance(language, dict):
+        yield language
+        return
+    yield language.get("code")
+    if language.get("family") and language.get("region"):
+        yield f"{language['family']}_{language['region']}"
+    yield language.get("family")
 
 
 def _description(name: str, quality: str) -> str:
