@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from wyoming_tts import __version__
 from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.scheduler import AdmissionOptions
-from wyoming_tts.settings import Settings
+from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import Prosody
 from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleanup import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.wyoming_server import WyomingOptions
+from wyoming_tts.voices.missing import MissingVoiceOptions, OnMissingVoice
 from wyoming_tts.workers import Workers
 
 MEGABYTE = 1_000_000
@@ -99,3 +101,28 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
         connections=settings.max_connections,
         connections_per_peer=settings.max_connections_per_peer,
     )
+
+
+def missing_voice_options(settings: Settings, engines: Iterable[str]) -> MissingVoiceOptions:
+    """How requests for voices that are not here are answered."""
+    return MissingVoiceOptions(
+        OnMissingVoice(settings.on_missing_voice),
+        settings.download_wait,
+        settings.offline,
+        frozenset(engines if settings.engine == "auto" else [settings.engine]),
+    )
+
+
+def voice_map(settings: Settings) -> dict[str, str]:
+    """What names of the user's own mean.
+
+    Raises:
+        SettingsError: an entry is not of the form NAME=VOICE.
+    """
+    found = {}
+    for entry in settings.voice_map:
+        name, sign, voice = (part.strip() for part in entry.partition("="))
+        if not (name and sign and voice):
+            raise SettingsError(f"voice_map: got {entry!r}, expected NAME=VOICE")
+        found[name] = voice
+    return found

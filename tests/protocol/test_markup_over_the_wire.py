@@ -20,7 +20,7 @@ from wyoming.tts import (
 from tests.support.house import house
 from tests.support.tones import LETTERS, TONES, silences
 from tests.support.wyoming_client import Client, kinds, sound
-from wyoming_tts.app import Parts
+from wyoming_tts.assembly import Parts
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
 from wyoming_tts.transports.wyoming_server import WyomingServer
 

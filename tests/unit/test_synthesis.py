@@ -11,7 +11,7 @@ import pytest
 from tests.support.house import house, joined
 from tests.support.tones import KOKORO, LETTERS, TONES, silences
 from wyoming_tts import audio
-from wyoming_tts.app import Parts
+from wyoming_tts.assembly import Parts
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.engines.piper import LoadedPiper
 from wyoming_tts.errors import Busy, EngineFailed, TooLong, UnknownVoice

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.house import house, joined
 from tests.support.tones import LETTERS, TONES, VOICES, silences, stretches
-from wyoming_tts.app import Parts
+from wyoming_tts.assembly import Parts
 from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 

@@ -217,6 +217,20 @@ class Settings(BaseSettings):
         Group.VOICES, None, "Kokoro's voice pack (.bin).", shown="searched for in the data directories"
     )
 
+    voice_map: Phrases = _setting(
+        Group.VOICES,
+        (),
+        "Names of your own for voices, such as `butler=en_GB-alan-low`; several flags, a list in the file, "
+        "or lines in the environment.",
+        shown="OpenAI's names, as Kokoro voices alike",
+        expects="texts of the form NAME=VOICE",
+    )
+    advertise: Literal["installed", "all"] = _setting(
+        Group.VOICES,
+        "installed",
+        "Voices that clients are told of: `installed`, or `all`, with those that could be fetched marked so.",
+    )
+
     speed: Number = _setting(
         Group.SPEECH, 1.0, "Pace: 2 takes half the time.", unit="times the voice's own", ge=0.25, le=4.0
     )
@@ -334,6 +348,12 @@ class Settings(BaseSettings):
 
     update_voices: bool = _setting(
         Group.DOWNLOADS, False, "Fetch the current list of Piper voices at the start."
+    )
+    on_missing_voice: Literal["wait", "fallback", "error"] = _setting(
+        Group.DOWNLOADS,
+        "wait",
+        "A request for a voice that is being fetched: `wait` up to `download_wait`, then the embedded voice "
+        "speaks; `fallback` has it speak at once; `error`.",
     )
     download_wait: Number = _setting(
         Group.DOWNLOADS,

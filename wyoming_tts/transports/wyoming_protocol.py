@@ -21,6 +21,7 @@ from wyoming.tts import SynthesizeStopped
 from wyoming_tts.errors import BadRequest, EngineFailed, SpeechError, Unsupported
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
 from wyoming_tts.transports.wyoming_events import EventReader, Limits, MessageTooLong, ProtocolError, encode
+from wyoming_tts.voices.catalogue import CatalogueVoice
 
 __all__ = [
     "AddText",
@@ -328,15 +329,29 @@ def error_event(error: SpeechError) -> Event:
     return Error(text=str(error), code=error.code.value).event()
 
 
-def info_event(voices: Sequence[Voice], *, version: str, supports_streaming: bool) -> Event:
-    """The answer to `describe`: one installed program with every voice that can be spoken with now."""
+def info_event(
+    voices: Sequence[Voice],
+    *,
+    version: str,
+    supports_streaming: bool,
+    downloadable: Sequence[CatalogueVoice] = (),
+) -> Event:
+    """The answer to `describe`: one installed program with every voice that can be spoken with now.
+
+    Those of `downloadable` that are not among them follow, said not to be installed.
+    """
+    installed = {voice.name for voice in voices}
+    absent = [voice for voice in downloadable if voice.name not in installed]
     program = wyoming_info.TtsProgram(
         name=PROGRAM,
         attribution=wyoming_info.Attribution(name=f"The {PROGRAM} authors", url=""),
         installed=True,
         description="Local text-to-speech that speaks while the text is still arriving",
         version=version,
-        voices=[shown for voice in sorted(voices, key=lambda voice: voice.name) for shown in _shown(voice)],
+        voices=[
+            *(shown for voice in sorted(voices, key=lambda voice: voice.name) for shown in _shown(voice)),
+            *(_not_installed(voice) for voice in sorted(absent, key=lambda voice: voice.name)),
+        ],
         supports_synthesize_streaming=supports_streaming,
     )
     return wyoming_info.Info(tts=[program]).event()
@@ -360,6 +375,20 @@ def _advertised(
         version=voice.version,
         languages=[voice.language],
         speakers=speakers,
+    )
+
+
+def _not_installed(voice: CatalogueVoice) -> wyoming_info.TtsVoice:
+    return wyoming_info.TtsVoice(
+        name=voice.name,
+        attribution=wyoming_info.Attribution(
+            name=voice.engine, url=voice.files[0].url if voice.files else ""
+        ),
+        installed=False,
+        description=f"{voice.name} ({voice.engine}, not installed)",
+        version=None,
+        languages=[voice.language],
+        speakers=None,  # their names are in its files
     )
 
 

@@ -1,4 +1,4 @@
-"""The default voice on its way: fetched in the background, waited for while it makes progress.
+"""A voice on its way: fetched in the background, waited for while it makes progress.
 
 Clients such as Home Assistant keep what they hear by its text, so a first answer in the stand-in's
 voice would stay for long. A request therefore waits for a download that moves; one that stands still,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -33,7 +34,7 @@ class Fetches(Protocol):
         ...
 
 
-class DefaultVoiceArrival:
+class VoiceArrival:
     """Fetches one voice, again and again if it must, and lets requests wait for it."""
 
     def __init__(
@@ -42,18 +43,18 @@ class DefaultVoiceArrival:
         *,
         downloads: Fetches,
         on_installed: Callable[[], Awaitable[None]],
-        stand_in: str,
+        stand_in: str | None,
         patience: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Prepare; nothing is fetched before `run`.
+        """Prepare; nothing is fetched before `begin` or `run`.
 
         Args:
             voice: The voice to fetch.
             downloads: Fetches it.
             on_installed: Makes the new voice known; awaited before anyone who waits goes on.
-            stand_in: Name of the voice that speaks meanwhile, for the log.
+            stand_in: Name of the voice that speaks meanwhile, for the log; None where none does.
             patience: Seconds a request waits at the most.
             clock: The clock of `Download.made_progress_at`.
             sleep: Waits until the next try.
@@ -61,26 +62,47 @@ class DefaultVoiceArrival:
         self._voice = voice
         self._downloads = downloads
         self._on_installed = on_installed
-        self._stand_in = stand_in
+        self._meanwhile = f"{stand_in} speaks instead" if stand_in else "requests for it fail"
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
         self._download: Download | None = None
+        self._tried_at = -math.inf
         self._installed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<VoiceArrival {self._voice.name} {self._download}>"
+
+    @property
+    def download(self) -> Download | None:
+        """The latest try; None before the first."""
+        return self._download
+
+    def begin(self) -> None:
+        """Start the first try, so that a request may `wait` before `run` has its turn."""
+        _LOGGER.info(
+            "The voice %s is not installed: fetching it. Until it is here, %s.",
+            self._voice.name,
+            self._meanwhile,
+        )
+        self._try()
 
     async def run(self) -> None:
         """Fetch the voice; return once it is installed."""
         pause = RETRY_FIRST
-        while not await self._fetched():
+        if self._download is None:
+            self.begin()
+        while not await self._arrived():
             await self._sleep(pause)
             pause = min(2 * pause, RETRY_MOST)
+            self._try()
 
     async def wait(self) -> None:
         """Wait for the voice while its download makes progress, at most as long as patience lasts."""
         give_up_at = self._clock() + self._patience
         while (download := self._download) is not None and not self._installed.is_set():
             now = self._clock()
-            remaining = min(give_up_at, download.made_progress_at + STALLED_AFTER) - now
+            remaining = min(give_up_at, self._moved_at(download) + STALLED_AFTER) - now
             if remaining <= 0 or download.state is DownloadState.FAILED:
                 return
             try:
@@ -89,27 +111,33 @@ class DefaultVoiceArrival:
             except TimeoutError:
                 continue
 
-    async def _fetched(self) -> bool:
-        _LOGGER.info(
-            "The voice %s is not installed: fetching it. Until it is here, %s speaks.",
-            self._voice.name,
-            self._stand_in,
-        )
+    def _try(self) -> None:
+        self._tried_at = self._clock()
         self._download = self._downloads.start(self._voice)
-        state = await self._download.wait()
-        if state is not DownloadState.DONE:
+
+    def _moved_at(self, download: Download) -> float:
+        moved_at = download.made_progress_at
+        return moved_at if math.isfinite(moved_at) else self._tried_at  # it may have had no turn yet
+
+    async def _arrived(self) -> bool:
+        download = self._download
+        if download is None:
+            return False
+        if await download.wait() is not DownloadState.DONE:
             _LOGGER.warning(
-                "The voice %s could not be fetched, %s speaks instead. %s",
+                "The voice %s could not be fetched, %s. %s",
                 self._voice.name,
-                self._stand_in,
-                self._download.error,
+                self._meanwhile,
+                download.error,
             )
             return False
         await self._on_installed()
         self._installed.set()
-        _LOGGER.info("The voice %s is installed and speaks from now on.", self._voice.name)
         return True
 
     async def _installed_or_over(self, download: Download) -> None:
         if await download.wait() is DownloadState.DONE:
             await self._installed.wait()
+
+
+DefaultVoiceArrival = VoiceArrival

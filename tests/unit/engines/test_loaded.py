@@ -16,16 +16,19 @@ from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, Vo
 T = TypeVar("T")
 
 
-def a_voice(name: str, *, engine: str = "fake", files: tuple[Path, ...] = ()) -> Voice:
+def a_voice(
+    name: str, *, engine: str = "fake", files: tuple[Path, ...] = (), model: str = "", print_: str = ""
+) -> Voice:
     return Voice(
         name=name,
         engine=engine,
         language="en_US",
         description=name,
         sample_rate=16_000,
-        model=name,
+        model=model or name,
         attribution=Attribution("nobody", ""),
         files=files,
+        fingerprint=print_,
     )
 
 
@@ -165,3 +168,48 @@ async def test_closing_frees_every_model(loaded: LoadedVoices, engine: FakeEngin
         await lend(loaded, name)
     loaded.close()
     assert [voice.closed for voice in engine.made] == [True, True]
+
+
+async def test_a_model_whose_file_changed_is_loaded_anew(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    old, new = a_voice("a", print_="1"), a_voice("a", print_="2")
+    async with loaded.lease(old):
+        pass
+    loaded.follow([old])
+    async with loaded.lease(old):
+        pass
+    assert len(engine.made) == 1
+    loaded.follow([new])
+    assert engine.made[0].closed
+    async with loaded.lease(new) as lent:
+        assert lent is engine.made[1]
+
+
+async def test_a_voice_deleted_or_changed_while_it_speaks_is_freed_when_it_ends(
+    loaded: LoadedVoices, engine: FakeEngine
+) -> None:
+    new = a_voice("b", print_="2")
+    async with loaded.lease(a_voice("a")), loaded.lease(a_voice("b", print_="1")) as spoken_with:
+        loaded.follow([new])
+        assert [each.closed for each in engine.made] == [False, False]
+        async with loaded.lease(new) as lent:
+            assert lent is not spoken_with
+        assert [each.closed for each in engine.made] == [False, False, False]
+    assert [each.closed for each in engine.made] == [True, True, False]
+    assert loaded.models == ("b",)
+
+
+async def test_a_model_stays_while_one_of_its_voices_does(loaded: LoadedVoices, engine: FakeEngine) -> None:
+    one, other = a_voice("one", model="m", print_="1"), a_voice("other", model="m", print_="1")
+    for voice in (one, other):
+        async with loaded.lease(voice):
+            pass
+    # Another voice of the model may have files of its own.
+    loaded.follow([other, a_voice("third", model="m", print_="3")])
+    assert loaded.models == ("m",)
+    loaded.follow([])
+    assert engine.made[0].closed
+
+
+async def test_a_file_deleted_while_it_is_read_does_no_harm(loaded: LoadedVoices, tmp_path: Path) -> None:
+    async with loaded.lease(a_voice("a", files=(tmp_path / "gone",))):
+        assert loaded.models == ("a",)

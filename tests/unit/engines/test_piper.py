@@ -138,6 +138,22 @@ class TestInstalled:
             ("custom", None, "en-gb-x-rp", "en_GB"),
             ("custom", None, "de", "de"),
             ("custom", None, "cmn", "zh_CN"),
+            ("custom", None, "cmn-latn-pinyin", "zh_CN"),
+            ("custom", None, "fa-latn", "fa"),
+            ("custom", None, "es-419", "es_419"),
+            ("custom", {"code": "en"}, "de", "en"),
+            ("custom", {"code": "en-us"}, "de", "en_US"),
+            ("custom", {"code": "EN_us"}, "de", "en_US"),
+            ("custom", {"code": "", "family": "de", "region": "AT"}, "en", "de_AT"),
+            ("custom", {"family": "sv"}, "en", "sv"),
+            ("custom", {"code": 7}, "fr-fr", "fr_FR"),
+            ("custom", "en-GB", "de", "en_GB"),
+            ("custom", ["en"], "de", "de"),
+            ("en_us-mine", None, "de", "en_US"),
+            ("de-AT_mine", None, "en", "de_AT"),
+            ("de_DE", None, "en", "de_DE"),
+            ("my-own_voice", None, "nl", "nl"),
+            ("nl_note", None, "en-us", "en_US"),
         ],
     )
     def test_the_language_is_the_jsons_else_the_names_else_the_phonemizers(
@@ -165,6 +181,24 @@ class TestInstalled:
         shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
         assert PiperEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
         assert not caplog.records
+
+    def test_what_is_left_out_is_listed_with_its_reason_until_it_is_right(self, tmp_path: Path) -> None:
+        shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
+        _copy(tmp_path, "bare").with_name("bare.onnx.json").unlink()
+        _copy(tmp_path, "cut").write_bytes((VOICES / f"{LOW.name}.onnx").read_bytes()[:-30])
+        _copy(tmp_path, "odd").with_name("odd.onnx.json").write_text("[]", encoding="utf-8")
+        _copy(tmp_path, "whole")
+        engine = PiperEngine(EngineOptions(data_dirs=(tmp_path,)))
+        assert not engine.broken
+        assert [voice.name for voice in engine.installed()] == ["whole"]
+        reasons = {path.stem: reason for path, reason in engine.broken}
+        assert set(reasons) == {"bare", "cut", "odd"}
+        assert "bare.onnx.json is missing" in reasons["bare"]
+        assert "not complete" in reasons["cut"]
+        for name in reasons:
+            _copy(tmp_path, name)
+        assert len(engine.installed()) == 4
+        assert not engine.broken
 
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -229,6 +263,18 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx cannot be loaded"):
             PiperEngine(EngineOptions()).load(voice)
 
+    def test_a_voice_speaks_on_when_its_files_are_deleted(self, tmp_path: Path) -> None:
+        path = _copy(tmp_path, "a", of=LETTERS.name)
+        voice = _one(tmp_path)
+        loaded = PiperEngine(EngineOptions()).load(voice)
+        steps = loaded.render(Segment("One two."), VoiceSpec(voice), Prosody())
+        next(steps)
+        path.unlink()
+        path.with_name("a.onnx.json").unlink()
+        assert LETTERS.said(np.concatenate(list(steps))) == ["One two."]
+        assert LETTERS.said(_speak(loaded, voice, "Three.")) == ["Three."]
+        loaded.close()
+
     def test_a_json_that_is_gone_is_named(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a")
         voice = _one(tmp_path)
@@ -238,9 +284,10 @@ class TestLoad:
 
     def test_a_model_that_was_cut_off_is_named(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a")
+        voice = _one(tmp_path)
         path.write_bytes(path.read_bytes()[:1000])
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx cannot be loaded"):
-            PiperEngine(EngineOptions()).load(_one(tmp_path))
+            PiperEngine(EngineOptions()).load(voice)
 
     def test_another_kind_of_model_is_told_from_a_voice(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", _copy(tmp_path, "a"))

@@ -1,14 +1,15 @@
-"""Waiting for the default voice while it is fetched."""
+"""Waiting for a voice while it is fetched."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 
-from wyoming_tts.voices.arrival import RETRY_FIRST, RETRY_MOST, STALLED_AFTER, DefaultVoiceArrival
+from wyoming_tts.voices.arrival import RETRY_FIRST, RETRY_MOST, STALLED_AFTER, VoiceArrival
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.downloads import Download
 
@@ -47,7 +48,7 @@ class Hub:
 class Scene:
     """An arrival under way."""
 
-    arrival: DefaultVoiceArrival
+    arrival: VoiceArrival
     hub: Hub
     installed: list[str]
     pauses: list[float]
@@ -67,7 +68,7 @@ async def a_scene(*, patience: float = FOREVER) -> Scene:
     async def no_pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    arrival = DefaultVoiceArrival(
+    arrival = VoiceArrival(
         VOICE,
         downloads=hub,
         on_installed=on_installed,
@@ -139,3 +140,24 @@ async def test_failures_are_told_and_tried_again_at_growing_intervals(
     assert scene.pauses[:3] == [RETRY_FIRST, 2 * RETRY_FIRST, 4 * RETRY_FIRST]
     assert scene.pauses[-1] == RETRY_MOST
     assert "espeak-en-us speaks instead. The network is down." in caplog.text
+
+
+async def test_a_download_that_has_had_no_turn_yet_is_waited_for() -> None:
+    hub, installed = Hub(), list[str]()
+
+    async def on_installed() -> None:
+        installed.append(VOICE.name)
+
+    arrival = VoiceArrival(
+        VOICE, downloads=hub, on_installed=on_installed, stand_in=None, patience=FOREVER, clock=hub.loop.time
+    )
+    arrival.begin()
+    hub.downloads[0].last_byte_at = -math.inf
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(arrival.wait())
+        tasks.create_task(arrival.run())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        hub.downloads[0].settle("")
+    assert installed == [VOICE.name]
+    assert len(hub.downloads) == 1

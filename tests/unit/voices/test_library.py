@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import pytest
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest, VoiceSpec
-from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices import well_known
+from wyoming_tts.voices.catalogue import Catalogue, CatalogueVoice, load_catalogue
+from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
 
 LESSAC = "en_US-lessac-medium"
 ALIASES = {"en-us-lessac-medium": LESSAC, LESSAC: LESSAC, "de_DE-far-high": "de_DE-far-high"}
@@ -60,13 +65,17 @@ async def test_a_voice_is_found_by_name_in_any_case_or_by_alias(name: str) -> No
         ("de_DE", "de_DE-thorsten-low"),
         ("de-de", "de_DE-thorsten-low"),
         ("de_AT", "de_AT-wien-low"),
-        ("de_CH", "de_AT-wien-low"),
-        ("de", "de_AT-wien-low"),
-        ("en_GB", LESSAC),
+        ("DE-at", "de_AT-wien-low"),
+        ("de_CH", "de_DE-thorsten-low"),
+        ("de", "de_DE-thorsten-low"),
+        ("en_GB", "en_GB-vctk-medium"),
+        ("en_AU", LESSAC),
+        ("en", LESSAC),
+        ("fi-FI", "espeak-fi"),
         ("fi", "espeak-fi"),
     ],
 )
-async def test_a_language_is_matched_exactly_then_by_family_the_default_first(
+async def test_a_language_is_matched_exactly_then_by_family_the_usual_region_first(
     language: str, expected: str
 ) -> None:
     assert await name_of(a_library(*NEURAL), VoiceRequest(language=language)) == expected
@@ -168,3 +177,211 @@ async def test_without_any_voice_the_error_says_what_to_do() -> None:
 def test_of_two_voices_with_one_name_the_first_stays() -> None:
     library = a_library(a_voice("twin", "de_DE"), a_voice("twin", "fr_FR"))
     assert [voice.language for voice in library.voices if voice.name == "twin"] == ["de_DE"]
+
+
+FAR = CatalogueVoice("de_DE-far-high", "piper", "de_DE", "high", 1, ())
+CATALOGUE = Catalogue((FAR, CatalogueVoice("jf_alpha", "kokoro", "ja_JP", "fp32", 1, ())))
+KOKORO = [
+    a_voice("af_alloy", "en_US", "kokoro"),
+    a_voice("am_onyx", "en_US", "kokoro"),
+    a_voice("bm_lewis", "en_GB", "kokoro"),
+    a_voice("ff_siwis", "fr_FR", "kokoro"),
+]
+
+
+def with_names(
+    *voices: Voice, default: DefaultVoice | None = None, catalogue: Catalogue = CATALOGUE, **names: object
+) -> VoiceLibrary:
+    def alias(name: str) -> str | None:
+        voice = catalogue.find(name)
+        return voice.name if voice else None
+
+    options = NameOptions(alias=alias, known=lambda: catalogue.voices)
+    library = VoiceLibrary(
+        default=default or DefaultVoice(LESSAC),
+        names=replace(options, **names),  # type: ignore[arg-type]
+    )
+    library.replace([*EMBEDDED, *voices])
+    return library
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_the_default_voice_is_the_first_for_its_language_wherever_that_is_spoken(language: str) -> None:
+    french = a_voice("fr_CA-jean-low", "fr_CA")
+    library = with_names(*NEURAL, *KOKORO, french, default=DefaultVoice("fr_CA-jean-low"))
+    expected = {"fr": "fr_CA-jean-low", "en": "af_alloy"}[language]
+    assert await name_of(library, VoiceRequest(language=language)) == expected
+
+
+async def test_a_neural_voice_of_another_region_comes_before_the_embedded_one_of_the_very_region() -> None:
+    library = a_library(NEURAL[0])
+    assert await name_of(library, VoiceRequest(language="en_GB")) == LESSAC
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [("de_DE-th", "de_DE-thorsten-low"), ("DE_at", "de_AT-wien-low"), ("espeak-fi", "espeak-fi")],
+)
+async def test_the_beginning_of_one_name_is_enough(beginning: str, expected: str) -> None:
+    assert await name_of(with_names(*NEURAL), VoiceRequest(beginning)) == expected
+
+
+async def test_the_beginning_of_a_name_goes_with_a_speaker() -> None:
+    assert (await with_names(*NEURAL).resolve(VoiceRequest("en_GB-v#p225"))).speaker == 0
+
+
+async def test_the_beginning_of_several_names_lists_them() -> None:
+    with pytest.raises(
+        UnknownVoice, match=r"2 voices begin with 'de_'.*de_AT-wien-low, de_DE-thorsten-low\."
+    ):
+        await with_names(*NEURAL).resolve(VoiceRequest("de_"))
+
+
+async def test_a_long_list_of_candidates_is_cut() -> None:
+    many = [a_voice(f"xx-{number:02}", "en_US") for number in range(15)]
+    with pytest.raises(UnknownVoice, match=r"xx-09 and 5 more"):
+        await with_names(*many).resolve(VoiceRequest("xx"))
+
+
+async def test_a_name_in_full_is_no_beginning_of_longer_ones() -> None:
+    twins = [a_voice("ann", "en_US"), a_voice("ann-marie", "en_US")]
+    assert await name_of(with_names(*twins), VoiceRequest("ann")) == "ann"
+
+
+async def test_the_beginning_of_a_name_in_the_catalogue_is_that_voice() -> None:
+    with pytest.raises(VoiceUnavailable, match="'de_DE-far-high' is not installed"):
+        await with_names(a_voice("de_AT-wien-low", "de_AT")).resolve(VoiceRequest("de_DE-f"))
+
+
+@pytest.mark.parametrize("name", ["", "#", "#3"])
+async def test_a_name_without_letters_is_no_beginning_of_all(name: str) -> None:
+    with pytest.raises(UnknownVoice):
+        await with_names().resolve(VoiceRequest(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("alloy", "af_alloy"),
+        ("Onyx", "am_onyx"),
+        ("nova", "af_alloy"),
+        ("female", "af_alloy"),
+        ("male", "bm_lewis"),
+        ("echo", "bm_lewis"),
+    ],
+)
+async def test_a_well_known_name_is_the_likest_kokoro_voice(name: str, expected: str) -> None:
+    assert await name_of(with_names(*NEURAL, *KOKORO), VoiceRequest(name)) == expected
+
+
+@pytest.mark.parametrize("name", sorted(well_known.NAMES))
+async def test_without_kokoro_the_default_voice_answers_to_every_well_known_name(name: str) -> None:
+    library = with_names(*NEURAL, default=DefaultVoice("en_GB-vctk-medium", "p226"))
+    spec = await library.resolve(VoiceRequest(name))
+    assert (spec.voice.name, spec.speaker) == ("en_GB-vctk-medium", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("shimmer", "ff_siwis"), ("alloy", "ff_siwis"), ("onyx", "fr_FR-tom-medium")]
+)
+async def test_a_well_known_name_speaks_the_default_voices_language(name: str, expected: str) -> None:
+    default = DefaultVoice("fr_FR-tom-medium")
+    library = with_names(*KOKORO, a_voice(default.name, "fr_FR"), default=default)
+    assert await name_of(library, VoiceRequest(name)) == expected
+
+
+async def test_a_voice_that_has_a_well_known_name_keeps_it() -> None:
+    assert await name_of(with_names(*KOKORO, a_voice("echo", "en_US")), VoiceRequest("echo")) == "echo"
+
+
+@pytest.mark.parametrize("name", ["alloy", "male"])
+async def test_the_default_voice_may_be_a_well_known_name(name: str) -> None:
+    library = with_names(*KOKORO, default=DefaultVoice(name))
+    assert library.default_is_installed
+    assert await name_of(library, VoiceRequest()) == {"alloy": "af_alloy", "male": "bm_lewis"}[name]
+
+
+async def test_a_default_that_is_a_well_known_name_without_kokoro_is_stood_in_for() -> None:
+    library = with_names(*NEURAL, default=DefaultVoice("alloy"), voice_map={"x": "alloy", "alloy": "nova"})
+    assert not library.default_is_installed
+    assert await name_of(library, VoiceRequest("x")) == "espeak-en_US"
+
+
+@pytest.mark.parametrize("name", sorted({name for names in well_known.NAMES.values() for name in names}))
+def test_each_well_known_name_stands_for_a_voice_of_its_gender_that_exists(name: str) -> None:
+    voice = load_catalogue().find(name)
+    assert voice is not None
+    assert voice.gender is not None
+    like = [known for known, names in well_known.NAMES.items() if name in names]
+    assert {well_known.NAMES[known][0][1] for known in like} == {voice.gender.value[0]}
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("de_AT-wien-low", "de_AT-wien-low"),
+        ("en_GB-vctk-medium#p226", "en_GB-vctk-medium"),
+        ("onyx", "am_onyx"),
+        ("de_DE", "de_DE-thorsten-low"),
+    ],
+)
+async def test_the_users_own_names_come_first(target: str, expected: str) -> None:
+    library = with_names(*NEURAL, *KOKORO, voice_map={"Alloy": target, LESSAC: "af_alloy"})
+    assert await name_of(library, VoiceRequest("alloy")) == expected
+    assert await name_of(library, VoiceRequest(LESSAC)) == "af_alloy"
+
+
+async def test_a_recipe_is_the_voice_that_its_maker_gives() -> None:
+    recipe = "af_bella(2)+af_sky(1)"
+    blend = a_voice(recipe, "en_US", "kokoro")
+    library = with_names(*KOKORO, blend={recipe: blend}.get, default=DefaultVoice(recipe))
+    assert library.default_is_installed
+    assert (await library.resolve(VoiceRequest(recipe))).voice is blend
+    assert library.installed(recipe) is blend
+    with pytest.raises(UnknownVoice, match="nobody"):
+        await library.resolve(VoiceRequest("nobody(2)"))
+
+
+async def test_an_endless_name_is_told_in_short() -> None:
+    with pytest.raises(UnknownVoice) as caught:
+        await with_names().resolve(VoiceRequest("x" * 1_000_000))
+    assert len(str(caught.value)) < 300
+
+
+async def test_the_nearest_names_include_what_could_be_fetched_and_the_users_own() -> None:
+    library = with_names(*NEURAL, voice_map={"butler": LESSAC})
+    for typed, meant in [("de_DE-fra-hihg", FAR.name), ("buttler", "butler"), ("allloy", "alloy")]:
+        with pytest.raises(UnknownVoice, match=f"Did you mean {meant}"):
+            await library.resolve(VoiceRequest(typed))
+
+
+async def test_the_stand_in_speaks_the_language_that_the_catalogue_tells() -> None:
+    library = with_names(a_voice("espeak-ja", "ja_JP", "espeak"), default=DefaultVoice("jf_alpha"))
+    assert await name_of(library, VoiceRequest()) == "espeak-ja"
+
+
+async def test_a_missing_voice_that_came_is_spoken_with_and_else_stood_in_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    library, asked = with_names(), list[str]()
+
+    async def hook(name: str) -> None:
+        asked.append(name)
+
+    library.when_missing(hook)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            spec = await library.resolve(VoiceRequest("DE_de-far-high", speaker="9"))
+            assert spec == VoiceSpec(EMBEDDED[0])
+    assert caplog.messages == [
+        "The voice de_DE-far-high is asked for and not here: espeak-de_DE speaks instead."
+    ]
+    assert asked == [FAR.name] * 3
+    library.replace([*EMBEDDED, a_voice(FAR.name, "de_DE")])
+    assert await name_of(library, VoiceRequest(FAR.name)) == FAR.name
+    assert len(asked) == 3
+
+
+def test_what_can_be_fetched_is_what_is_not_here() -> None:
+    assert [voice.name for voice in with_names().downloadable] == ["de_DE-far-high", "jf_alpha"]
+    assert [voice.name for voice in with_names(a_voice(FAR.name, "de_DE")).downloadable] == ["jf_alpha"]

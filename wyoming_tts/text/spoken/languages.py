@@ -76,7 +76,7 @@ def read_extra(directories: Iterable[Path]) -> Extra:
             content = _content(path)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             _LOGGER.error("%s is left out: %s", path, error)  # noqa: TRY400 - what is wrong is in the message
             continue
         for code, entries in content.items():

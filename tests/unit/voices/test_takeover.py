@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.tones import LETTERS, LOW, VOICES
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.neural import BrokenVoice
+from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.speech import Voice
+from wyoming_tts.voices.takeover import Takeover, TakeoverFailed, import_piper
+
+OURS = Path("/srv/ours")
+
+
+def look_into(directory: Path) -> tuple[Sequence[Voice], Sequence[BrokenVoice]]:
+    engine = PiperEngine(EngineOptions(data_dirs=(directory,)))
+    return engine.installed(), engine.broken
+
+
+def take(directory: Path, settings_file: Path | None = None) -> Takeover:
+    return import_piper(directory, data_dir=(OURS,), look_into=look_into, settings_file=settings_file)
+
+
+def put(directory: Path, *names: str) -> None:
+    for name in names:
+        for ending in ("", ".json"):
+            shutil.copy(VOICES / f"{name}.onnx{ending}", directory)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    directory = tmp_path / "piper"
+    directory.mkdir()
+    put(directory, LETTERS.name, LOW.name)
+    return directory
+
+
+def test_the_voices_stay_where_they_are_and_downloads_where_they_were(old: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in old.iterdir()}
+    taken = take(old)
+    assert [voice.name for voice in taken.voices] == [LETTERS.name, LOW.name]
+    assert (taken.broken, taken.index, taken.voice, taken.written) == ((), None, None, None)
+    assert (taken.data_dir, taken.is_new) == ((OURS, old), True)
+    assert {path: path.stat().st_mtime_ns for path in old.iterdir()} == before
+
+
+def test_a_directory_in_use_already_is_not_named_twice(old: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(old)
+    taken = import_piper(tmp_path / "link", data_dir=(OURS, old), look_into=look_into)
+    assert (taken.data_dir, taken.is_new) == ((OURS, old), False)
+
+
+def test_broken_voices_are_told_with_their_reasons(old: Path) -> None:
+    model = old / f"{LOW.name}.onnx"
+    model.write_bytes(model.read_bytes()[:500])
+    (old / "bare.onnx").write_bytes(b"x")
+    reasons = {path.name: reason for path, reason in take(old).broken}
+    assert "not complete" in reasons[model.name]
+    assert "bare.onnx.json is missing" in reasons["bare.onnx"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty", "file"])
+def test_a_directory_without_anything_of_piper_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(TakeoverFailed, match=r"ame (a|the) directory that"):
+        take(tmp_path / name)
+
+
+def entry(name: str) -> dict[str, object]:
+    files = {f"x/{name}.onnx{ending}": {"size_bytes": 9, "md5_digest": "0" * 32} for ending in ("", ".json")}
+    return {"language": {"code": "en_US"}, "quality": "low", "num_speakers": 1, "files": files}
+
+
+def test_an_index_of_voices_of_ones_own_is_told(old: Path) -> None:
+    names = ("en_US-lessac-medium", "en_US-house-low")
+    (old / "voices.json").write_text(json.dumps({name: entry(name) for name in names}), encoding="utf-8")
+    taken = take(old)
+    assert (taken.index, taken.own_in_index) == (old / "voices.json", ("en_US-house-low",))
+    (old / "voices.json").write_text("{", encoding="utf-8")
+    assert "cannot be read as JSON" in take(old).index_problem
+
+
+def test_the_old_voice_is_read_from_the_add_ons_options(old: Path) -> None:
+    (old / "options.json").write_text(json.dumps({"voice": "de_DE-thorsten-high", "speaker": 0}))
+    assert take(old).voice == "de_DE-thorsten-high"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "command: --voice en_GB-alan-low --data-dir /data",
+        'command: ["--voice", "en_GB-alan-low"]',
+        "command:\n  - --voice=/data/en_GB-alan-low.onnx",
+        'command:\n  - "--voice"\n  - "en_GB-alan-low"',
+    ],
+)
+def test_the_old_voice_is_read_from_a_compose_file_beside(old: Path, command: str) -> None:
+    (old.parent / "docker-compose.yml").write_text(f"services:\n piper:\n  {command}\n", encoding="utf-8")
+    assert take(old).voice == "en_GB-alan-low"
+
+
+def test_the_only_voice_is_the_old_one(tmp_path: Path) -> None:
+    put(tmp_path, LOW.name)
+    assert take(tmp_path).voice == LOW.name
+
+
+def test_a_settings_file_is_made_where_there_is_none(old: Path, tmp_path: Path) -> None:
+    for name in ("new.yaml", "sub/new.json"):
+        taken = take(old, tmp_path / name)
+        assert taken.written == tmp_path / name
+        assert yaml.safe_load((tmp_path / name).read_text()) == {"data_dir": [str(OURS), str(old)]}
+
+
+@pytest.mark.parametrize(
+    ("text", "dirs"),
+    [
+        ("voice: x  # mine\n", [str(OURS)]),
+        ("# nothing yet", [str(OURS)]),
+        ("data_dir:\n  - /a  # the first\n  - '/b'\n# end\nvoice: x\n", ["/a", "/b"]),
+        ("data_dir:\n- /a\nvoice: x\n", ["/a"]),
+        ("data_dir: [/a, /b] # both\n", ["/a", "/b"]),
+        ("data-dir: /a  # one\nvoice: x\n", ["/a"]),
+        ("data_dir:\nvoice: x\n", [str(OURS)]),
+        ("data_dir: []\n", [str(OURS)]),
+    ],
+)
+def test_the_directory_is_added_and_the_rest_of_the_file_stays(
+    old: Path, tmp_path: Path, text: str, dirs: list[str]
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    take(old, file)
+    after = file.read_text(encoding="utf-8")
+    content = yaml.safe_load(after)
+    assert content["data-dir" if "data-dir" in text else "data_dir"] == [*dirs, str(old)]
+    assert yaml.safe_load(after).get("voice") == (yaml.safe_load(text) or {}).get("voice")
+    assert after.count("#") == text.count("#")
+    assert file.stat().st_mode & 0o777 == 0o600
+    take(old, file)
+    assert file.read_text(encoding="utf-8") == after
+
+
+def test_a_json_file_keeps_its_other_settings(old: Path, tmp_path: Path) -> None:
+    file = tmp_path / "options.json"
+    file.write_text('{"voice": "x", "data_dir": ["/a"]}', encoding="utf-8")
+    take(old, file)
+    assert json.loads(file.read_text()) == {"voice": "x", "data_dir": ["/a", str(old)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.yaml", "- a list"), ("a.yaml", "a: [b"), ("a.json", "{"), ("a.yaml", "{a: b}")]
+)
+def test_a_file_that_cannot_be_changed_is_left_as_it_was(
+    old: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(TakeoverFailed, match=f"Set data_dir yourself: {OURS}, {old}"):
+        take(old, file)
+    assert file.read_text(encoding="utf-8") == text
+    assert {path.name for path in tmp_path.iterdir()} == {"piper", name}

@@ -1,0 +1,313 @@
+"""Voices that come and go are told of: with real files, real notices, and the moment of the call awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import watchfiles
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tones import LETTERS, VOICES
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.voices import watching
+from wyoming_tts.voices.watching import Pace, Settling, look_at, shared_mounts, watch
+
+T = TypeVar("T")
+
+QUICK = Pace(settle=0.1, poll=0.1, recheck=30)
+"""Notices alone can bring a change to light within the patience of a test."""
+PATIENCE = 5.0
+
+
+async def on_a_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+class House:
+    """What a server would know of its voices."""
+
+    def __init__(self, *directories: Path) -> None:
+        self._engine = PiperEngine(EngineOptions(data_dirs=directories))
+        self.voices: dict[str, int] = {}
+        self.calls = 0
+        self.failures = 0
+        self._called = asyncio.Condition()
+
+    async def look(self) -> None:
+        async with self._called:
+            self.calls += 1
+            self._called.notify_all()
+            if self.failures:
+                self.failures -= 1
+                raise OSError("the disk is asleep")
+            self.voices = await on_a_thread(self._installed)
+
+    def _installed(self) -> dict[str, int]:
+        return {voice.name: voice.files[0].stat().st_ino for voice in self._engine.installed()}
+
+    async def until(self, wanted: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE), self._called:
+            await self._called.wait_for(wanted)
+
+
+@asynccontextmanager
+async def watched(*directories: Path, pace: Pace = QUICK) -> AsyncIterator[House]:
+    house = House(*directories)
+    task = asyncio.create_task(watch(directories, house.look, run_blocking=on_a_thread, pace=pace))
+    try:
+        yield house
+    finally:
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=PATIENCE)
+    assert task in done
+    assert task.cancelled()
+
+
+def put(directory: Path, name: str = "mine", *, then: str = ".json") -> Path:
+    """Copy a voice, the json last or first."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model = directory / f"{name}.onnx"
+    for ending in ("", ".json") if then == ".json" else (".json", ""):
+        shutil.copy(VOICES / f"{LETTERS.name}.onnx{ending}", f"{model}{ending}")
+    return model
+
+
+def knows(house: House, *names: str) -> Callable[[], bool]:
+    return lambda: set(house.voices) == set(names)
+
+
+@pytest.mark.parametrize("then", [".json", ".onnx"])
+async def test_a_voice_copied_and_deleted_comes_and_goes(tmp_path: Path, then: str) -> None:
+    async with watched(tmp_path) as house:
+        put(tmp_path, "first")
+        await house.until(knows(house, "first"))
+        model = put(tmp_path, "second", then=then)
+        await house.until(knows(house, "first", "second"))
+        model.unlink()
+        await house.until(knows(house, "first"))
+
+
+async def test_a_voice_is_there_within_two_seconds_at_the_usual_pace(tmp_path: Path) -> None:
+    async with watched(tmp_path, pace=Pace()) as house:
+        put(tmp_path, "first")
+        await house.until(knows(house, "first"))
+        put(tmp_path, "second")
+        copied = time.monotonic()
+        await house.until(knows(house, "first", "second"))
+        assert time.monotonic() - copied < 2
+
+
+async def test_a_voice_is_there_within_two_seconds_where_there_are_no_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
+    monkeypatch.setattr(watchfiles, "awatch", None)
+    async with watched(tmp_path, pace=Pace()) as house:
+        put(tmp_path, "first")
+        await house.until(knows(house, "first"))
+        put(tmp_path, "second")
+        copied = time.monotonic()
+        await house.until(knows(house, "first", "second"))
+        assert time.monotonic() - copied < 2
+
+
+async def test_a_directory_may_come_later_and_with_its_parents(tmp_path: Path) -> None:
+    directory = tmp_path / "share" / "piper"
+    async with watched(directory, tmp_path / "other") as house:
+        put(tmp_path / "other", "there")
+        await house.until(knows(house, "there"))
+        put(directory)
+        await house.until(knows(house, "there", "mine"))
+
+
+async def test_a_directory_may_be_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    put(directory, "old")
+    put(tmp_path / "next", "new")
+    async with watched(directory) as house:
+        await house.until(knows(house, "old"))
+        directory.rename(tmp_path / "away")
+        await house.until(knows(house))
+        (tmp_path / "next").rename(directory)
+        await house.until(knows(house, "new"))
+        put(directory, "newer")
+        await house.until(knows(house, "new", "newer"))
+
+
+async def test_a_link_to_another_directory_is_followed(tmp_path: Path) -> None:
+    put(tmp_path / "one", "a")
+    put(tmp_path / "two", "b")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "one")
+    async with watched(link) as house:
+        await house.until(knows(house, "a"))
+        (tmp_path / "link.new").symlink_to(tmp_path / "two")
+        (tmp_path / "link.new").replace(link)
+        await house.until(knows(house, "b"))
+        put(tmp_path / "two", "c")
+        await house.until(knows(house, "b", "c"))
+
+
+async def test_a_file_with_new_content_is_told_of(tmp_path: Path) -> None:
+    put(tmp_path)
+    async with watched(tmp_path) as house:
+        await house.until(knows(house, "mine"))
+        before = house.voices
+        put(tmp_path / "made").replace(tmp_path / "mine.onnx")
+        await house.until(lambda: house.voices != before)
+        assert set(house.voices) == {"mine"}
+
+
+async def test_a_failing_look_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path)
+    pace = Pace(settle=0.05, poll=0.1, recheck=0.1)
+    house = House(tmp_path)
+    house.failures = 2
+    task = asyncio.create_task(watch([tmp_path], house.look, run_blocking=on_a_thread, pace=pace))
+    await house.until(knows(house, "mine"))
+    task.cancel()
+    await asyncio.wait([task])
+    assert house.calls == 3
+    assert caplog.text.count("cannot be listed") == 2
+
+
+async def test_a_system_out_of_watches_is_polled_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def exhausted(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "OS file watch limit reached.")
+
+    monkeypatch.setattr(watchfiles, "awatch", exhausted)
+    with caplog.at_level(logging.WARNING):
+        async with watched(tmp_path) as house:
+            for name in ("a", "b"):
+                put(tmp_path, name)
+                await house.until(lambda name=name: name in house.voices)  # type: ignore[misc]
+    (record,) = caplog.records
+    assert "limit reached" in record.message
+    assert "fs.inotify.max_user_watches" in record.message
+
+
+async def test_a_share_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 0:40 / {tmp_path}/share rw - cifs //nas/share rw\n", encoding="utf-8")
+    monkeypatch.setattr(watching, "_MOUNTS", mounts)
+    monkeypatch.setattr(watchfiles, "awatch", None)
+    async with watched(tmp_path / "share" / "piper") as house:
+        put(tmp_path / "share" / "piper")
+        await house.until(knows(house, "mine"))
+
+
+async def test_watching_ends_by_being_cancelled_within_its_call(tmp_path: Path) -> None:
+    put(tmp_path)
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def on_change() -> None:
+        reached.set()
+        await never.wait()
+
+    task = asyncio.create_task(watch([tmp_path], on_change, run_blocking=on_a_thread, pace=QUICK))
+    async with asyncio.timeout(PATIENCE):
+        await reached.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+FILE = Path("/data/a.onnx")
+
+
+class TestSettling:
+    def test_a_file_counts_once_it_stayed_the_same_for_a_while(self) -> None:
+        settling = Settling(0.5)
+        for now, size in ((0.0, 1), (0.3, 2), (0.6, 3), (1.0, 3)):
+            settling.take({FILE: (0, size, 1)}, now)
+            assert (settling.has_news, settling.is_waiting) == (False, True)
+        settling.take({FILE: (0, 3, 1)}, 1.1)
+        assert (settling.has_news, settling.is_waiting) == (True, False)
+        settling.told()
+        assert not settling.has_news
+
+    def test_a_file_that_grows_does_not_hold_up_another(self) -> None:
+        settling = Settling(0.5)
+        other = Path("/data/b.onnx")
+        for now in (0.0, 0.4, 0.8):
+            settling.take({FILE: (0, int(now * 10), 1), other: (0, 9, 2)}, now)
+        assert settling.has_news
+        settling.told()
+        settling.take({FILE: (0, 12, 1), other: (0, 9, 2)}, 1.2)
+        assert (settling.has_news, settling.is_waiting) == (False, True)
+
+    def test_a_file_that_is_gone_is_news_at_once(self) -> None:
+        settling = Settling(0.5)
+        for now in (0.0, 0.5):
+            settling.take({FILE: (0, 1, 1)}, now)
+        settling.told()
+        settling.take({}, 0.6)
+        assert settling.has_news
+
+    def test_what_was_not_told_stays_news(self) -> None:
+        settling = Settling(0.5)
+        for now in (0.0, 0.5, 1.0):
+            settling.take({FILE: (0, 1, 1)}, now)
+        assert settling.has_news
+
+    @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), max_size=20))
+    def test_in_the_end_what_is_there_is_what_was_told(self, looks: list[dict[str, int]]) -> None:
+        settling, told = Settling(1.0), {}
+        final = looks[-1] if looks else {}
+        for number, look in enumerate([*looks, final, final]):
+            settling.take({Path(name): (0, size, 0) for name, size in look.items()}, float(number))
+            if settling.has_news:
+                settling.told()
+                told = dict(look)
+        assert set(told) == set(final) or not settling.has_news
+        assert not settling.is_waiting
+
+
+def test_a_directory_that_is_not_there_holds_nothing_and_is_waited_for_in_the_nearest(tmp_path: Path) -> None:
+    look = look_at([tmp_path / "a" / "b"], (".onnx",))
+    assert look.files == {}
+    assert {path for path, _, _ in look.places} == {tmp_path}
+
+
+def test_files_of_other_kinds_and_broken_links_are_not_seen(tmp_path: Path) -> None:
+    put(tmp_path)
+    for name in ("mine.onnx.part", "voices.json", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "nowhere.onnx").symlink_to(tmp_path / "gone")
+    look = look_at([tmp_path], watching.VOICE_FILES)
+    assert {path.name for path in look.files} == {"mine.onnx", "mine.onnx.json"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_not_be_read_holds_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "secret")
+    (tmp_path / "secret").chmod(0)
+    try:
+        assert look_at([tmp_path / "secret"], (".onnx",)).files == {}
+    finally:
+        (tmp_path / "secret").chmod(0o700)
+
+
+def test_mounts_that_others_write_to_are_told_from_disks() -> None:
+    text = (
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "30 22 0:45 / /media/my\\040nas rw shared:9 master:1 - nfs4 nas:/voices rw\n"
+        "31 22 0:46 / /share rw - cifs //nas/share rw\n"
+        "a line of another kind\n"
+    )
+    assert shared_mounts(text) == {Path("/"): False, Path("/media/my nas"): True, Path("/share"): True}

@@ -1,0 +1,278 @@
+"""The parts that speech is made with, put together from the settings.
+
+Engines are found through their entry points and load their libraries when they must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.cache import SegmentCache
+from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
+from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.options import (
+    MEGABYTE,
+    admission_options,
+    compute_threads,
+    engine_options,
+    intra_op_threads,
+    synthesis_options,
+    voice_map,
+)
+from wyoming_tts.scheduler import Admission, Lookahead, Scheduler
+from wyoming_tts.settings import Settings, SettingsError
+from wyoming_tts.speech import Voice
+from wyoming_tts.synthesis import Synthesizer
+from wyoming_tts.telemetry import log_record
+from wyoming_tts.text.lexicon_file import FILE_NAME as LEXICON_NAME
+from wyoming_tts.text.lexicon_file import LexiconFile
+from wyoming_tts.text.spoken import SpokenLanguages, read_extra
+from wyoming_tts.voices.blend_store import BlendStore
+from wyoming_tts.voices.blend_voices import BlendedVoices
+from wyoming_tts.voices.blend_yaml import load_presets
+from wyoming_tts.voices.blends import BlendBook
+from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, data_directory, load_catalogue
+from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
+from wyoming_tts.workers import Workers
+
+_LOGGER = logging.getLogger(__name__)
+
+EMBEDDED_ENGINE = "espeak"
+BLENDING_ENGINE = "kokoro"
+_DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
+"""What speaks when only the engine was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What speech is made with, however it is asked for."""
+
+    settings: Settings
+    workers: Workers
+    engines: Mapping[str, Engine]
+    known: KnownVoices
+    library: VoiceLibrary
+    loaded: LoadedVoices
+    admission: Admission
+    cache: SegmentCache
+    lexicon: LexiconFile
+    blends: KeptBlends
+    synthesizer: Synthesizer
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def look_for_voices(self) -> None:
+        """Look which voices are installed, and let go of models whose files have changed."""
+        async with self.looking:  # or the older look might be the last to tell
+            await self.blends.read()
+            voices = await self.workers.run_blocking(partial(_installed, self.engines.values()))
+            spoken_with = {EMBEDDED_ENGINE, self.settings.engine}
+            self.library.replace(
+                voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
+            )
+            self.loaded.follow(voices)
+
+
+class KeptBlends:
+    """The blends on the disk, and as they were last read for those who must not wait."""
+
+    def __init__(self, store: BlendStore, run_blocking: RunBlocking) -> None:
+        self.store = store
+        """Blocks: for `run_blocking`."""
+        self._run_blocking = run_blocking
+        self._book = BlendBook()
+
+    async def read(self) -> None:
+        """Read them."""
+        try:
+            self._book = await self._run_blocking(self.store.book)
+        except SpeechError as error:
+            _LOGGER.error("The blends read before stay in use. %s", error)  # noqa: TRY400 - it says it all
+
+    def voice(self, name: str, library: VoiceLibrary) -> Voice | None:
+        """Return the voice that speaks as a recipe says, None if the name is none; touches no file.
+
+        Raises:
+            SpeechError: the recipe is malformed, or one of its voices is not here.
+        """
+        here = {
+            voice.name: voice
+            for voice in library.voices
+            if voice.engine == BLENDING_ENGINE and voice.version is None
+        }
+        languages = {voice.name: voice.language for voice in here.values()}
+        found = BlendedVoices(lambda: self._book, lambda: languages).find(name) if here else None
+        if found is None:
+            return None
+        from wyoming_tts.engines.kokoro import blended_voice  # noqa: PLC0415 - only where there is Kokoro
+
+        base = here[min(found.made_of)]
+        return replace(blended_voice(base, found), fingerprint=f"{base.fingerprint},{found.identity}")
+
+
+class KnownVoices:
+    """The catalogue as it is now: a newer index may come while the server runs."""
+
+    def __init__(self, index: Path, run_blocking: RunBlocking) -> None:
+        self._index = index
+        self._run_blocking = run_blocking
+        self.catalogue = Catalogue(())
+
+    async def read(self) -> None:
+        """Read which voices could be fetched."""
+        self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
+
+    def pack(self) -> dict[str, str]:
+        """Return the languages of the voices that can be blended, by name."""
+        blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
+        return {voice.name: voice.language for voice in blending}
+
+    def canonical_name(self, name: str) -> str | None:
+        """Return the catalogue's name for a name or an alias of a voice."""
+        voice = self.catalogue.find(name)
+        return voice.name if voice else None
+
+
+def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
+    """Start the threads; whoever does closes them, after all that uses them."""
+    slots = compute_threads(settings)
+    return Workers(Scheduler(slots=slots, whole=intra_op_threads(settings), lookahead=lookahead))
+
+
+@asynccontextmanager
+async def working(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
+    """Threads for the length of a block."""
+    workers = make_workers(settings, lookahead)
+    try:
+        yield workers
+    finally:
+        await workers.close()
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts]:
+    """Make the parts; their models are freed at the end."""
+    settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
+    known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
+    await known.read()
+    store = await workers.run_blocking(partial(_blend_store, settings, known))
+    blends = KeptBlends(store, workers.run_blocking)
+    options = replace(engine_options(settings, workers), kokoro_blends=BlendedVoices(store.book, known.pack))
+    engines = await workers.run_blocking(lambda: make_engines(options))
+    if settings.engine not in {"auto", *engines}:
+        known_engines = ", ".join(["auto", *sorted(engines)])
+        raise SettingsError(
+            f"engine: got {settings.engine!r}, expected one that is installed: {known_engines}"
+        )
+    library = VoiceLibrary(
+        default=DefaultVoice(settings.voice, settings.speaker),
+        embedded_engine=EMBEDDED_ENGINE,
+        names=NameOptions(
+            alias=known.canonical_name,
+            known=lambda: known.catalogue.voices,
+            blend=lambda name: blends.voice(name, library),
+            voice_map=voice_map(settings),
+        ),
+    )
+    loaded = LoadedVoices(
+        engines,
+        run_blocking=workers.run_blocking,
+        capacity=settings.max_loaded_voices,
+        memory_bytes=settings.max_model_memory * MEGABYTE or None,
+    )
+    cache = SegmentCache(
+        memory_bytes=settings.cache_memory * MEGABYTE,
+        directory=settings.cache_dir,
+        disk_bytes=settings.cache_disk * MEGABYTE,
+        run_blocking=workers.run_blocking,
+    )
+    admission = Admission(admission_options(settings), workers.scheduler)
+    lexicon = LexiconFile(directory / LEXICON_NAME for directory in settings.data_dir)
+    extra = await workers.run_blocking(partial(read_extra, settings.data_dir))
+    await workers.run_blocking(lexicon.refresh)
+    synthesizer = Synthesizer(
+        library=library,
+        loaded=loaded,
+        workers=workers,
+        admission=admission,
+        cache=cache,
+        options=synthesis_options(settings),
+        languages=SpokenLanguages(extra) if settings.spoken_forms else None,
+        lexicon=lexicon.current,
+        on_record=log_record,
+    )
+    parts = Parts(
+        settings,
+        workers,
+        engines,
+        known,
+        library,
+        loaded,
+        admission,
+        cache,
+        lexicon,
+        blends,
+        synthesizer,
+    )
+    await parts.look_for_voices()
+    try:
+        async with cache:
+            yield parts
+    finally:
+        loaded.close()
+
+
+def make_engines(options: EngineOptions) -> dict[str, Engine]:
+    """Make every engine that an installed distribution brings; one that fails is left out, with a line."""
+    engines: dict[str, Engine] = {}
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            engine: Engine = entry_point.load()(options)
+        except Exception:
+            _LOGGER.exception("The engine %s cannot be used.", entry_point.name)
+        else:
+            engines[engine.name] = engine
+    return engines
+
+
+def _installed(engines: Iterable[Engine]) -> list[Voice]:
+    voices: list[Voice] = []
+    for engine in engines:
+        try:
+            voices += filter(None, map(_with_fingerprint, engine.installed()))
+        except Exception:
+            _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
+    return voices
+
+
+def _with_fingerprint(voice: Voice) -> Voice | None:
+    try:
+        facts = [path.stat() for path in voice.files]
+    except OSError:
+        return None  # deleted since it was listed
+    files = [f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts]
+    return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
+
+
+def _blend_store(settings: Settings, known: KnownVoices) -> BlendStore:
+    return BlendStore(settings.data_dir[0], voices=known.pack, presets=load_presets(data_directory()))
+
+
+def _with_voice_by_name(settings: Settings) -> Settings:
+    """Give the default voice by name: it may be set by its file, as in wyoming-piper, or by its engine."""
+    if "voice" not in settings.model_fields_set and settings.engine in _DEFAULT_VOICES:
+        return settings.model_copy(update={"voice": _DEFAULT_VOICES[settings.engine]})
+    path = Path(settings.voice).expanduser()
+    if path.suffix != ".onnx" or not path.is_file():
+        return settings
+    return settings.model_copy(
+        update={"voice": path.stem, "data_dir": (path.parent.absolute(), *settings.data_dir)}
+    )

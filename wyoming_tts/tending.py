@@ -1,0 +1,113 @@
+"""What a server does for its voices while it runs: fetches them, makes them ready, tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+
+from wyoming_tts import __version__
+from wyoming_tts.assembly import Parts
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.options import missing_voice_options
+from wyoming_tts.speech import Voice
+from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.voices.catalogue import Catalogue
+from wyoming_tts.voices.downloads import Downloads
+from wyoming_tts.voices.hub import DownloadFailed
+from wyoming_tts.voices.missing import MissingVoices
+from wyoming_tts.voices.progress import presented
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Description:
+    """The answer to `describe`, encoded once for each state of the voices."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._voices: tuple[Voice, ...] | None = None
+        self._catalogue: Catalogue | None = None
+        self._encoded = b""
+
+    def __call__(self) -> bytes:
+        """Return the event."""
+        library, catalogue = self._parts.library, self._parts.known.catalogue
+        if self._voices is not library.voices or self._catalogue is not catalogue:
+            self._voices, self._catalogue = library.voices, catalogue
+            settings = self._parts.settings
+            info = info_event(
+                library.voices,
+                version=__version__,
+                supports_streaming=settings.streaming,
+                downloadable=library.downloadable if settings.advertise == "all" else (),
+            )
+            self._encoded = encode(info)
+        return self._encoded
+
+
+async def tend_voices(parts: Parts) -> None:
+    """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled."""
+    settings = parts.settings
+    with presented(sys.stderr) as on_progress:
+        downloads = Downloads(
+            settings.download_dir,
+            run_blocking=parts.workers.run_blocking,
+            offline=settings.offline,
+            mirror=settings.hub_endpoint,
+            on_progress=on_progress,
+        )
+        async with downloads:
+            if settings.update_voices:
+                await _update_catalogue(parts, downloads)
+            async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
+                if not parts.library.default_is_installed:
+                    tasks.create_task(_fetch_default(parts, missing))
+                tasks.create_task(_warm_up(parts))  # the default voice, or its stand-in
+                await asyncio.Event().wait()
+
+
+def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
+    return MissingVoices(
+        parts.library,
+        find=lambda name: parts.known.catalogue.find(name),  # noqa: PLW0108 - the catalogue may be replaced
+        downloads=downloads,
+        on_installed=parts.look_for_voices,
+        options=missing_voice_options(parts.settings, parts.engines),
+    )
+
+
+async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
+    if await missing.fetch(parts.settings.voice):
+        await _warm_up(parts)
+
+
+async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
+    try:
+        await downloads.fetch_index()
+    except DownloadFailed as error:
+        _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
+    else:
+        await parts.known.read()
+
+
+async def _prepare_phrases(parts: Parts) -> None:
+    for phrase in parts.settings.prepare:
+        try:
+            await parts.synthesizer.prepare(phrase)
+        except SpeechError as error:
+            _LOGGER.warning("The phrase %r could not be prepared. %s", phrase, error)
+
+
+async def _warm_up(parts: Parts) -> None:
+    started = time.perf_counter()
+    try:
+        spec = await parts.synthesizer.warm_up()
+    except SpeechError as error:
+        _LOGGER.warning("No voice is ready. %s", error)
+    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
+        _LOGGER.exception("No voice is ready.")
+    else:
+        _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
+        await _prepare_phrases(parts)

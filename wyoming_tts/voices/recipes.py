@@ -1,0 +1,234 @@
+"""How a blend is written down: voices and their weights, in whichever way people write them.
+
+Accepted are `af_bella(2)+af_sky(1)` and with `-` as in Kokoro-FastAPI, repeats as weights
+(`af_aoede+af_aoede+af_nicole`), `60*af_bella+40*af_sky`, `af_bella:60,af_sky:40`, and any mixture of
+these. All mean sums, so one canonical form is printed: sorted by name, each voice once, weights in
+parentheses unless they are 1: `af_bella(2)+af_sky`. What means the same is written the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from wyoming_tts.errors import BadRequest, TooLong
+
+MAX_LENGTH = 1000
+"""Characters of a recipe as it is given."""
+MAX_PARTS = 32
+"""Voices of one recipe, counted before repeats are added up."""
+MAX_NAME = 64
+MAX_WEIGHT = Decimal(1000)
+"""Magnitude of a weight, after repeats are added up."""
+MAX_DECIMALS = 6
+
+_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>\d+\.?\d*|\.\d+)|(?P<mark>[-+,*:()]))", re.ASCII
+)
+_EXAMPLE = "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af_bella:60,af_sky:40."
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A voice of a recipe."""
+
+    voice: str
+    weight: Decimal = Decimal(1)
+    """Relative to the others, not zero; a negative one takes the voice away."""
+
+    def __post_init__(self) -> None:
+        check_name(self.voice)
+        _check_weight(self.voice, self.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Voices and their weights: sorted by name, each once, one weight at least above zero."""
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        names = [part.voice for part in self.parts]
+        if names != sorted(set(names)):
+            raise ValueError(f"the voices {names} are not sorted and unique: make recipes with Recipe.of")
+        if len(names) > MAX_PARTS:
+            raise TooLong(f"The recipe has {len(names)} voices, expected at most {MAX_PARTS}.")
+        if not any(part.weight > 0 for part in self.parts):
+            raise BadRequest(
+                "Nothing is left of the recipe: no voice has a weight above 0.",
+                hint="A blend needs at least one voice that is added.",
+            )
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[str, Decimal]]) -> Recipe:
+        """Add up the weights of each voice, drop what cancels out, and sort.
+
+        Raises:
+            BadRequest: a name or weight is out of form or range, or nothing is left.
+        """
+        weights: dict[str, Decimal] = {}
+        for voice, weight in parts:
+            weights[voice] = weights.get(voice, Decimal(0)) + weight
+        return cls(tuple(Part(voice, weight) for voice, weight in sorted(weights.items()) if weight))
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The names in it, sorted."""
+        return tuple(part.voice for part in self.parts)
+
+    @property
+    def is_one_voice(self) -> bool:
+        """Whether it is nothing but the name of a voice."""
+        return len(self.parts) == 1 and self.parts[0].weight == 1
+
+    def renamed(self, old: str, new: str) -> Recipe:
+        """The same recipe of a voice that has another name now."""
+        return Recipe.of((new if part.voice == old else part.voice, part.weight) for part in self.parts)
+
+    def __str__(self) -> str:
+        written = "".join(_written(part) for part in self.parts)
+        return written.removeprefix("+")
+
+
+def parse_recipe(text: str) -> Recipe:
+    """Read a recipe in any of the accepted ways; `parse_recipe(str(recipe)) == recipe`.
+
+    Raises:
+        TooLong: it has more than MAX_LENGTH characters or MAX_PARTS voices.
+        BadRequest: it is malformed; the message says where and what was expected.
+    """
+    if len(text) > MAX_LENGTH:
+        raise TooLong(f"The recipe has {len(text)} characters, expected at most {MAX_LENGTH}.")
+    return Recipe.of(_Parser(text).parts())
+
+
+def looks_like_recipe(name: str) -> bool:
+    """Whether a voice's name is meant as a recipe: names of blends and Kokoro voices hold no such marks."""
+    return any(mark in name for mark in "+*:,(") or re.search(r"\w\s*-\s*[a-z][fm]_", name) is not None
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a blend or of a voice in one.
+
+    Raises:
+        BadRequest: it is not a letter followed by up to MAX_NAME - 1 ASCII letters, digits or `_`.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name[: MAX_NAME + 1]!r} is no name for a voice of a blend.",
+            hint=f"Expected a letter, then letters, digits or _, up to {MAX_NAME} characters: af_bella.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    column: int
+
+
+class _Parser:
+    """One pass over the tokens; every part is `[sign] [number *] name [(number) | :number | *number]`."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(_tokens(text))
+        self._at = 0
+
+    def parts(self) -> list[tuple[str, Decimal]]:
+        parts = [self._part(self._sign())]
+        while self._now.kind != "end":
+            if len(parts) == MAX_PARTS:
+                raise TooLong(f"The recipe has more than {MAX_PARTS} voices.")
+            mark = self._take("+", "-", ",")
+            sign = self._sign() if mark == "," else Decimal(-1 if mark == "-" else 1)
+            parts.append(self._part(sign))
+        return parts
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _part(self, sign: Decimal) -> tuple[str, Decimal]:
+        weight = None
+        if self._now.kind == "number":
+            weight = self._number()
+            self._take("*")
+        name = self._take("name")
+        check_name(name)
+        if self._now.text in {"(", ":", "*"}:
+            if weight is not None:
+                raise self._malformed(f"+, - or a comma: {name} has the weight {weight} already")
+            weight = self._weight_after()
+        return name, sign * (Decimal(1) if weight is None else weight)
+
+    def _weight_after(self) -> Decimal:
+        mark = self._take("(", ":", "*")
+        weight = self._sign() * self._number()
+        if mark == "(":
+            self._take(")")
+        return weight
+
+    def _sign(self) -> Decimal:
+        if self._now.text in {"+", "-"}:
+            return Decimal(-1 if self._take("+", "-") == "-" else 1)
+        return Decimal(1)
+
+    def _number(self) -> Decimal:
+        token = self._now
+        text = self._take("number")
+        if len(text.partition(".")[2]) > MAX_DECIMALS or len(text) > MAX_LENGTH // 10:
+            raise BadRequest(
+                f"The weight {text[:20]} at column {token.column} is too exact.",
+                hint=f"Expected at most {MAX_DECIMALS} decimals.",
+            )
+        return Decimal(text)
+
+    def _take(self, *expected: str) -> str:
+        token = self._now
+        if token.kind not in expected and token.text not in expected:
+            raise self._malformed(" or ".join(_in_words(what) for what in expected))
+        self._at += 1
+        return token.text
+
+    def _malformed(self, expected: str) -> BadRequest:
+        token = self._now
+        found = repr(token.text) if token.text else "the end"
+        return BadRequest(
+            f"The recipe has {found} at column {token.column}, expected {expected}.", hint=_EXAMPLE
+        )
+
+
+def _in_words(what: str) -> str:
+    return {"name": "the name of a voice", "number": "a weight", ",": "a comma"}.get(what, what)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            column = at + len(text[at:]) - len(text[at:].lstrip()) + 1
+            raise BadRequest(
+                f"The recipe has {text[column - 1]!r} at column {column}, expected a voice, weight or sign.",
+                hint=_EXAMPLE,
+            )
+        kind = match.lastgroup or ""
+        yield _Token(kind, match[kind], match.start(kind) + 1)
+        at = match.end()
+    yield _Token("end", "", end + 1)
+
+
+def _check_weight(voice: str, weight: Decimal) -> None:
+    if not weight.is_finite() or not weight or abs(weight) > MAX_WEIGHT:
+        raise BadRequest(f"The weight of {voice} is {weight}, expected at most {MAX_WEIGHT} and not 0.")
+    exponent = weight.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
+        raise BadRequest(f"The weight of {voice} is {weight}, expected at most {MAX_DECIMALS} decimals.")
+
+
+def _written(part: Part) -> str:
+    sign, size = "-" if part.weight < 0 else "+", abs(part.weight)
+    return f"{sign}{part.voice}" if size == 1 else f"{sign}{part.voice}({size.normalize():f})"
