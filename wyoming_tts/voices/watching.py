@@ -154,6 +154,10 @@ async def _succeeds(on_change: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
+_SETTLING_IN = 2.0
+"""Seconds after which the system surely tells of changes: what happens before may go unnoticed."""
+
+
 class _Notices:
     """What the operating system says of some places, while it says anything."""
 
@@ -162,20 +166,26 @@ class _Notices:
         self._run_blocking = run_blocking
         self._stirred = asyncio.Event()
         self._places: frozenset[_Place] = frozenset()
+        self._since = 0.0
         self._task: asyncio.Task[None] | None = None
         self._complained = ""
         self._is_wanted = _is_off(os.environ.get("WATCHFILES_FORCE_POLLING", ""))
 
     @property
     def are_coming(self) -> bool:
-        """Whether a change would be noticed."""
+        """Whether a change would be noticed for sure."""
+        return self._is_listening and time.monotonic() - self._since > _SETTLING_IN
+
+    @property
+    def _is_listening(self) -> bool:
         return self._task is not None and not self._task.done()
 
     def follow(self, places: Collection[_Place]) -> None:
         """Listen to these places from now on; also again, if listening had failed."""
         wanted = frozenset(places) if self._is_wanted else frozenset()
-        if wanted == self._places and self.are_coming:
+        if wanted == self._places and self._is_listening:
             return
+        self._since = time.monotonic()
         if self._task is not None:
             self._task.cancel()
         self._places = wanted

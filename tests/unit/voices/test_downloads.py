@@ -355,7 +355,8 @@ async def test_leaving_keeps_the_part_and_the_next_start_goes_on(hub: FakeHub, t
     assert part.read_bytes() == MODEL[:kept]
     async with downloading(tmp_path, hub) as downloads:
         await done(downloads.start(voice))
-    assert hub.requests[-1].offset == kept
+    # A write that was under way when it was left may have ended since.
+    assert kept <= hub.requests[-1].offset <= 150_000
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
     assert not part.exists()
 
