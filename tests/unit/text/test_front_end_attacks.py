@@ -16,7 +16,7 @@ from wyoming_tts.text.tags import TagReader
 
 CHARS = 2_000
 PIECE = 256
-SECONDS = 0.25
+SECONDS = 2.0
 """For what takes less than 50 ms on a machine that does nothing else."""
 
 SPOKEN = SpokenLanguages()

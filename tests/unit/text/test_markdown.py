@@ -363,7 +363,7 @@ def test_a_flood_of_markup_takes_linear_time(atom: str) -> None:
     clean(text)
 
     # What was quadratic took minutes; the margin is for a machine that is busy.
-    assert time.thread_time() - started < 0.25
+    assert time.thread_time() - started < 2
 
 
 def test_there_are_more_than_a_hundred_floods() -> None:

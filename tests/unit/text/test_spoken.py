@@ -206,7 +206,7 @@ HOSTILE = [
 def test_hostile_text_costs_little(text: str) -> None:
     started = time.process_time()
     _spoken([text])
-    assert time.process_time() - started < 0.25  # a slow machine's 50 ms
+    assert time.process_time() - started < 2  # quadratic work takes minutes
 
 
 def test_a_long_token_is_neither_lost_nor_held() -> None:
