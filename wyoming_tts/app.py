@@ -1,8 +1,4 @@
-"""Puts the parts together, runs them, and takes them apart in reverse.
-
-The only module besides the command line that knows the settings: it maps them onto each part's own
-options, once. Engines are found through their entry points and load their libraries when they must.
-"""
+"""What the commands run: the server until it is told to stop, and speech in this process alone."""
 
 from __future__ import annotations
 

@@ -205,7 +205,8 @@ class Synthesizer:
         if not segment.text:  # markup may end with a pause
             return
         speaker = await cast.speaker(segment.voice)
-        segment = await self._with_lexicon(segment, speaker.spec.voice)
+        said = await self._in_words_of_lexicon(segment, speaker.spec.voice)
+        segment = replace(segment, text=said.text)
         async with aclosing(self._spoken(job, speaker, segment)) as pieces:
             if speaker.spec.voice.sample_rate == job.spec.voice.sample_rate:
                 async for pcm in pieces:
@@ -235,11 +236,6 @@ class Synthesizer:
                 if pcm:
                     yield pcm
         recording.commit()
-
-    async def _with_lexicon(self, segment: Segment, voice: Voice) -> Segment:
-        if not len(self._lexicon()):
-            return segment
-        return replace(segment, text=(await self._in_words_of_lexicon(segment, voice)).text)
 
     async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> Applied:
         """Apply the lexicon, on a worker: it may hold regular expressions that take their time."""

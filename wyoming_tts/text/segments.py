@@ -21,7 +21,7 @@ from wyoming_tts.text.cutter import Cut, Cutter
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.manner import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
 from wyoming_tts.text.said_as import said_as
-from wyoming_tts.text.spoken import Speller, SpokenStream
+from wyoming_tts.text.spoken import Speller, SpokenStream, language_code
 from wyoming_tts.text.ssml import SsmlReader
 from wyoming_tts.text.tags import TagReader
 
@@ -187,7 +187,8 @@ class Segmenter:
                 yield from self._made(self._run, self._run.feed(self._read(text, manner)))
             case Raw(block, manner):
                 yield from self._in_manner(manner)
-                yield from self._made(self._run, self._run.raw(block))
+                # Through the cleaner, which knows a block when it sees one, so that all stays in order.
+                yield from self._made(self._run, self._run.feed(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
                 self._silence += seconds
@@ -207,13 +208,13 @@ class Segmenter:
         """Have the run go on in this manner; how a text is to be read is none."""
         manner = replace(manner, say_as=None)
         if manner != self._run.manner:
-            yield from self._end_run(ends_sentence=False)
-            self._run = self._new_run(manner)
+            yield from self._end_run(ends_sentence=False, then=manner)
 
-    def _end_run(self, *, ends_sentence: bool) -> Iterator[Segment]:
+    def _end_run(self, *, ends_sentence: bool, then: Manner | None = None) -> Iterator[Segment]:
+        """Say what is left of the run, and begin the next, in another manner if one is given."""
         run = self._run
         yield from self._made(run, run.finish(ends_sentence=ends_sentence))
-        self._run = self._new_run(run.manner)
+        self._run = self._new_run(then or run.manner)
 
     def _new_run(self, manner: Manner) -> _Run:
         language = manner.language or self._language
@@ -258,13 +259,9 @@ class Segmenter:
         """Another voice, if one is named or a language that is not the own voice's."""
         if manner.voice is not None:
             return manner.voice
-        if manner.language is None or _family(manner.language) == _family(self._language):
+        if manner.language is None or language_code(manner.language) == language_code(self._language):
             return None
         return VoiceRequest(language=manner.language)
-
-
-def _family(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].casefold()
 
 
 def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | TagReader | None:
@@ -287,10 +284,6 @@ class _Run:
 
     def feed(self, text: str) -> Iterator[Cut]:
         yield from self._say(self._cleaner.feed(text))
-
-    def raw(self, block: str) -> Iterator[Cut]:
-        # Through the cleaner, which knows a block when it sees one, so that all stays in order.
-        yield from self._say(self._cleaner.feed(block))
 
     def flush(self, *, word_over: bool) -> Iterator[Cut]:
         yield from self._say(self._cleaner.flush())

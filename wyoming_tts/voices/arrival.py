@@ -138,6 +138,3 @@ class VoiceArrival:
     async def _installed_or_over(self, download: Download) -> None:
         if await download.wait() is DownloadState.DONE:
             await self._installed.wait()
-
-
-DefaultVoiceArrival = VoiceArrival

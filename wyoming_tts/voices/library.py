@@ -71,7 +71,6 @@ class VoiceLibrary:
         *,
         default: DefaultVoice,
         embedded_engine: str = "espeak",
-        alias: Callable[[str], str | None] | None = None,
         names: NameOptions | None = None,
     ) -> None:
         """Make an empty library.
@@ -79,12 +78,11 @@ class VoiceLibrary:
         Args:
             default: The voice for requests that name none.
             embedded_engine: The engine whose voices need no files and stand in for missing ones.
-            alias: That of `names`, where nothing else is given.
             names: What names mean beside the installed voices' own.
         """
         self._default = default
         self._embedded_engine = embedded_engine
-        self._names = names or NameOptions(alias=alias or NameOptions().alias)
+        self._names = names or NameOptions()
         self._mapped = {name.casefold(): target for name, target in self._names.voice_map.items()}
         self._when_missing: WhenMissing = self._never_replaced
         self._voices: dict[str, Voice] = {}
@@ -174,15 +172,6 @@ class VoiceLibrary:
         if isinstance(voice, Voice):
             return voice
         raise self._unavailable(voice)
-
-    def expect_default(self, arrival: Callable[[], Awaitable[None]]) -> None:
-        """Let requests for the missing default voice await `arrival`; it returns when waiting is over."""
-
-        async def wait_for_default(name: str) -> None:
-            await self._never_replaced(name)
-            await arrival()
-
-        self.when_missing(wait_for_default)
 
     def language_of(self, name: str) -> str:
         """The language of a voice that may not be here, by the catalogue or its name, else English."""

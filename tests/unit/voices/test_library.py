@@ -41,7 +41,7 @@ NEURAL = [
 
 
 def a_library(*voices: Voice, default: str = LESSAC, speaker: str | None = None) -> VoiceLibrary:
-    library = VoiceLibrary(default=DefaultVoice(default, speaker), alias=ALIASES.get)
+    library = VoiceLibrary(default=DefaultVoice(default, speaker), names=NameOptions(alias=ALIASES.get))
     library.replace([*EMBEDDED, *voices])
     return library
 
@@ -150,21 +150,21 @@ async def test_the_configured_speaker_is_not_asked_of_the_stand_in() -> None:
 
 
 async def test_a_default_voice_on_its_way_is_waited_for() -> None:
-    async def arrive() -> None:
+    async def arrive(_: str) -> None:
         library.replace([*EMBEDDED, *NEURAL])
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
-    library.expect_default(arrive)
+    library.when_missing(arrive)
     library.replace(EMBEDDED)
     assert await name_of(library, VoiceRequest()) == LESSAC
 
 
 async def test_nobody_waits_for_a_default_voice_that_is_there() -> None:
-    async def arrive() -> None:
+    async def arrive(_: str) -> None:
         pytest.fail("waited")
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
-    library.expect_default(arrive)
+    library.when_missing(arrive)
     library.replace(NEURAL)
     assert await name_of(library, VoiceRequest()) == LESSAC
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from wyoming_tts.text.spoken.language import has_data
+from wyoming_tts.text.spoken.language import has_data, language_code
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ class SpokenLanguages:
 
     def is_read(self, language: str) -> bool:
         """Whether `speller` has nothing to read for it."""
-        code = _code(language)
+        code = language_code(language)
         return code in self._read or not has_data(code)
 
     def read(self, language: str) -> None:
         """Read a language's data: blocks."""
-        code = _code(language)
+        code = language_code(language)
         if self.is_read(code):
             return
         try:
@@ -57,7 +57,7 @@ class SpokenLanguages:
             language: such as `en` or `en_US`.
             protected: whether a token, without the punctuation around it, is to be left alone.
         """
-        code = _code(language)
+        code = language_code(language)
         if not has_data(code):
             return Speller("")
         self.read(code)
@@ -92,8 +92,4 @@ def _content(path: Path) -> dict[str, Mapping[str, Any]]:
     content = yaml.safe_load(data) or {}
     if not isinstance(content, dict) or not all(isinstance(entries, dict) for entries in content.values()):
         raise ValueError("expected languages such as `en:`, each with entries as en.yaml has them")
-    return {_code(str(code)): entries for code, entries in content.items()}
-
-
-def _code(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].casefold()
+    return {language_code(str(code)): entries for code, entries in content.items()}

@@ -13,7 +13,7 @@ from wyoming_tts.text.spoken.clock import Times
 from wyoming_tts.text.spoken.contexts import Contexts
 from wyoming_tts.text.spoken.dates import Dates
 from wyoming_tts.text.spoken.figures import Figures, Rule
-from wyoming_tts.text.spoken.language import Language, has_data, load_language
+from wyoming_tts.text.spoken.language import Language, has_data, language_code, load_language
 from wyoming_tts.text.spoken.measures import Measures
 from wyoming_tts.text.spoken.names import Names
 from wyoming_tts.text.spoken.signs import Signs
@@ -53,7 +53,7 @@ class Speller:
         Raises:
             ValueError: `extra` is not of that format.
         """
-        code = language.replace("_", "-").split("-")[0].casefold()
+        code = language_code(language)
         self._protected = protected
         self.language: Language | None = None
         self._rules: list[Rule] = []
