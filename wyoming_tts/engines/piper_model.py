@@ -39,7 +39,8 @@ _LATER_DOUBLINGS = 2
 
 _CROWDED_DOUBLINGS = 1
 """The same where others want to compute too: with half a second to hear, a listener need not come back
-before the others have heard something. Of eight the last one hears a third sooner."""
+before the others have heard something: of eight the last one hears a third sooner. The second chunk is
+as small, because a whole second is not always made by the time that the half has been heard."""
 
 _STEP_SECONDS = 0.2
 """How long a step may take, as far as the size of its chunk decides it: what a new listener waits
@@ -211,11 +212,13 @@ class CutModel:
         """As `PiperModel.speak`; the first step, for the text, makes no sound."""
         # Decided once, so that the chunks of a sentence do not depend on the moment.
         doublings = self._doublings()
-        larger = min(self._first_doublings(soon=soon), doublings)
+        is_crowded = soon and not self._text.has_cores()
+        larger = min(self._first_doublings(soon=soon, is_crowded=is_crowded), doublings)
         made = self._text.run(self._outputs, feeds)
         sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
         yield NO_SAMPLES
-        for end in chunk_ends(sentence.frames, self._first_chunk << larger, doublings - larger):
+        first = self._first_chunk << larger
+        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=is_crowded):
             yield sentence.samples(end)
 
     def close(self) -> None:
@@ -224,10 +227,11 @@ class CutModel:
         for stage in self._stages:
             stage.close()
 
-    def _first_doublings(self, *, soon: bool) -> int:
+    @staticmethod
+    def _first_doublings(*, soon: bool, is_crowded: bool) -> int:
         if not soon:
             return _LATER_DOUBLINGS
-        return 0 if self._text.has_cores() else _CROWDED_DOUBLINGS
+        return _CROWDED_DOUBLINGS if is_crowded else 0
 
     def _doublings(self) -> int:
         """How far chunks may grow.
@@ -334,8 +338,14 @@ class _Work:
         self._source = np.concatenate([kept, new], axis=-1) if kept.shape[-1] else new
 
 
-def chunk_ends(frames: int, first: int, doublings: int) -> Iterator[int]:
+def chunk_ends(frames: int, first: int, doublings: int, *, twice: bool = False) -> Iterator[int]:
     """Cut a number of frames into chunks that double up to `first << doublings`.
+
+    Args:
+        frames: how many there are.
+        first: how many go into the first chunk.
+        doublings: how often they double.
+        twice: have the second chunk as small as the first.
 
     Yields:
         The frame behind the last of each; a rest of less than half a first chunk goes with the chunk
@@ -347,4 +357,4 @@ def chunk_ends(frames: int, first: int, doublings: int) -> Iterator[int]:
         if (frames - end) * 2 < first:
             end = frames
         yield end
-        size = min(2 * size, first << doublings)
+        size = first if twice and end == first else min(2 * size, first << doublings)
