@@ -131,10 +131,12 @@ async def watch(
         pace: how often to look.
     """
     pace = pace or Pace()
-    look = partial(look_at, [each.absolute() for each in directories], tuple(endings))
+    absolute = [each.absolute() for each in directories]
+    look = partial(look_at, absolute, tuple(endings))
+    awaited = {str(place) for each in absolute for place in (each, *each.parents)}
     settling = Settling(pace.settle)
     async with asyncio.TaskGroup() as tasks:
-        notices = _Notices(tasks, run_blocking)
+        notices = _Notices(tasks, run_blocking, partial(_matters, awaited, tuple(endings)))
         while True:
             seen = await run_blocking(look)
             notices.follow(() if seen.is_shared else seen.places)
@@ -143,6 +145,11 @@ async def watch(
                 settling.told()
             wait = pace.recheck if notices.are_coming else pace.poll
             await notices.wait(min(wait, pace.settle) if settling.is_waiting else wait)
+
+
+def _matters(places: Collection[str], endings: tuple[str, ...], _: object, path: str) -> bool:
+    """Whether a notice can mean a voice: logs and the like are written in the same places all the time."""
+    return path.endswith(endings) or path in places
 
 
 async def _succeeds(on_change: Callable[[], Awaitable[None]]) -> bool:
@@ -161,9 +168,12 @@ _SETTLING_IN = 2.0
 class _Notices:
     """What the operating system says of some places, while it says anything."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, run_blocking: RunBlocking) -> None:
+    def __init__(
+        self, tasks: asyncio.TaskGroup, run_blocking: RunBlocking, matters: Callable[[object, str], bool]
+    ) -> None:
         self._tasks = tasks
         self._run_blocking = run_blocking
+        self._matters = matters
         self._stirred = asyncio.Event()
         self._places: frozenset[_Place] = frozenset()
         self._since = 0.0
@@ -203,7 +213,7 @@ class _Notices:
         try:
             watchfiles: Any = await self._run_blocking(partial(import_module, "watchfiles"))
             changes = watchfiles.awatch(
-                *paths, watch_filter=None, recursive=False, ignore_permission_denied=True, **_NOTICES
+                *paths, watch_filter=self._matters, recursive=False, ignore_permission_denied=True, **_NOTICES
             )
             async with aclosing(changes):
                 async for _ in changes:

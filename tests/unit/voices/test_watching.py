@@ -170,6 +170,31 @@ async def test_a_file_with_new_content_is_told_of(tmp_path: Path) -> None:
         assert set(house.voices) == {"mine"}
 
 
+async def test_logs_beside_the_voices_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_on = asyncio.Queue[Callable[[object, str], bool]]()
+
+    async def awatch(
+        *_: Path, watch_filter: Callable[[object, str], bool], **__: Any
+    ) -> AsyncIterator[set[Any]]:
+        passed_on.put_nowait(watch_filter)
+        await asyncio.Event().wait()
+        yield set()
+
+    monkeypatch.setattr(watchfiles, "awatch", awatch)
+    directory = tmp_path / "share" / "piper"
+    async with watched(directory):
+        matters = await passed_on.get()
+    for name in ("new.onnx", "new.onnx.json", "pack.bin"):
+        assert matters(None, f"{directory}/{name}")
+    assert matters(None, str(directory))
+    assert matters(None, str(directory.parent))
+    for name in ("server.log", "metrics.jsonl", "new.onnx.part"):
+        assert not matters(None, f"{directory}/{name}")
+    assert not matters(None, f"{tmp_path}/elsewhere")
+
+
 async def test_a_failing_look_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path)
     pace = Pace(settle=0.05, poll=0.1, recheck=0.1)
