@@ -42,6 +42,10 @@ _CROWDED_DOUBLINGS = 1
 before the others have heard something: of eight the last one hears a third sooner. The second chunk is
 as small, because a whole second is not always made by the time that the half has been heard."""
 
+_CROWDED_MAX_DOUBLINGS = 2
+"""Chunks grow to one second there: as many are computed at the same time as there are cores, so that they
+take no more memory together than one of two seconds."""
+
 _STEP_SECONDS = 0.2
 """How long a step may take, as far as the size of its chunk decides it: what a new listener waits
 for at worst. In less a "high" voice on two cores would be held to the smallest chunks, of which a
@@ -211,14 +215,14 @@ class CutModel:
     def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
         """As `PiperModel.speak`; the first step, for the text, makes no sound."""
         # Decided once, so that the chunks of a sentence do not depend on the moment.
-        doublings = self._doublings()
-        is_crowded = soon and not self._text.has_cores()
+        is_crowded = not self._text.has_cores()
+        doublings = min(self._doublings(), _CROWDED_MAX_DOUBLINGS if is_crowded else _MAX_DOUBLINGS)
         larger = min(self._first_doublings(soon=soon, is_crowded=is_crowded), doublings)
         made = self._text.run(self._outputs, feeds)
         sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
         yield NO_SAMPLES
         first = self._first_chunk << larger
-        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=is_crowded):
+        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=soon and is_crowded):
             yield sentence.samples(end)
 
     def close(self) -> None:

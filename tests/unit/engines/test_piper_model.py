@@ -517,6 +517,17 @@ def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights
     model.close()
 
 
+def test_where_others_wait_no_chunk_is_longer_than_a_second() -> None:
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: False), sample_rate=22_050
+    )
+    for _ in range(2):  # the second time its speed is known
+        lengths = [len(chunk) for chunk in model.speak(_feeds(_ids(400)))]
+    assert sum(lengths) > 4 * 22_050
+    assert max(lengths) < 1.5 * 22_050
+    model.close()
+
+
 def test_where_others_wait_the_first_chunk_is_longer_and_the_second_no_longer_than_it() -> None:
     alone = True
     model = open_piper_model(
