@@ -9,23 +9,23 @@ as speech); and `phonemizing_process` says what it dies of.
 from __future__ import annotations
 
 import logging
-import re
 import threading
-import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wyoming_tts.engines import kokoro_ipa
-from wyoming_tts.engines.base import EngineOptions, MixedVoice, MixedVoices
+from wyoming_tts.engines.base import EngineOptions, MixedVoice, MixedVoices, StyleTables
 from wyoming_tts.engines.kokoro_batches import STOPS, batches, last_mark
+from wyoming_tts.engines.kokoro_files import FoundFiles, KokoroFiles
 from wyoming_tts.engines.kokoro_joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, pause_after
-from wyoming_tts.engines.neural import NO_SAMPLES, Complaints, Model, open_model, plain_text
-from wyoming_tts.engines.phonemizing import KokoroPhonemizing
+from wyoming_tts.engines.kokoro_misaki import MisakiPhonemizers
+from wyoming_tts.engines.kokoro_names import BY_TAG, description, named_language, spoken_language
+from wyoming_tts.engines.kokoro_phonemizer import KokoroPhonemizer
+from wyoming_tts.engines.neural import NO_SAMPLES, BrokenVoice, Model, open_model, plain_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -44,49 +44,7 @@ A style has a row for each number of phonemes, made from utterances of that leng
 short ones are hasty and flat. The beginning of a sentence is no short utterance, and is to sound
 like what follows."""
 
-_VOICE_NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
-_GENDERS = {"f": "female", "m": "male"}
-
 _MAX_STYLES = 128  # of 522 kB; anybody may ask for recipes without end
-_MODEL_FILES = ("kokoro*.onnx",)
-_PACK_FILES = ("voices*.bin", "voices*.npz")
-_EXACT_NAMES = frozenset({"kokoro-v1.0.onnx", "voices-v1.0.bin"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Language:
-    tag: str
-    """As clients are shown it."""
-    espeak: str
-    """As espeak-ng calls it."""
-
-
-_LANGUAGES = {
-    "a": _Language("en_US", "en-us"),
-    "b": _Language("en_GB", "en-gb"),
-    "e": _Language("es_ES", "es"),
-    "f": _Language("fr_FR", "fr-fr"),
-    "h": _Language("hi_IN", "hi"),
-    "i": _Language("it_IT", "it"),
-    "j": _Language("ja_JP", "ja"),
-    "p": _Language("pt_BR", "pt-br"),
-    "z": _Language("zh_CN", "cmn"),
-}
-
-_BY_TAG = {language.tag: language for language in _LANGUAGES.values()}
-
-# Of Chinese, Japanese and Hindi, the languages of Kokoro that do not write with Latin marks.
-_LATIN_MARKS = str.maketrans(
-    {
-        **dict.fromkeys("，、､", ", "),
-        **dict.fromkeys("。｡।॥", ". "),
-        "；": "; ",
-        "：": ": ",
-        "！": "! ",
-        "？": "? ",
-    }
-)
-_SPACED_HYPHEN = re.compile(r"(?<=\s)[-–](?=\s)")
 
 
 class KokoroEngine:
@@ -97,28 +55,28 @@ class KokoroEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._complaints = Complaints()
+        self._files = KokoroFiles(options)
+        self._misaki = MisakiPhonemizers()
+
+    @property
+    def broken(self) -> tuple[BrokenVoice, ...]:
+        """What `installed` left out when it last looked, and why."""
+        return self._files.broken
 
     def installed(self) -> list[Voice]:
-        """The voices of the pack, by name; none if the model or the pack is missing."""
-        model = self._file(self._options.kokoro_model, _MODEL_FILES)
-        pack = self._file(self._options.kokoro_voices, _PACK_FILES)
-        if not model or not pack:
-            self._complain_of_half(model, pack)
+        """The voices of the pack, then the imported ones, then the blends; none without model or pack."""
+        found = self._files.look()
+        if found is None:
             return []
-        try:
-            voices = [_voice(name, model, pack) for name in _names(pack)]
-        except (OSError, zipfile.BadZipFile) as error:
-            self._complaints.tell(pack, f"it is no voice pack: {error}")
-            return []
-        return voices + self._blended({voice.name for voice in voices}, model, pack)
+        voices = [_voice(name, found) for name in (*sorted(found.names), *found.imported)]
+        return voices + self._blended(found)
 
-    def _blended(self, pack_names: set[str], model: Path, pack: Path) -> list[Voice]:
-        blends = self._options.kokoro_blends
+    def _blended(self, found: FoundFiles) -> list[Voice]:
+        blends, tables = self._options.kokoro_blends, found.names | found.imported.keys()
         return [
-            blended_voice(_voice(blend.name, model, pack), blend)
+            blended_voice(_voice(blend.name, found, blend.made_of), blend)
             for blend in (blends.listed() if blends else ())
-            if blend.made_of <= pack_names and blend.name not in pack_names and blend.language in _BY_TAG
+            if blend.made_of <= tables and blend.name not in tables and blend.language in BY_TAG
         ]
 
     def load(self, voice: Voice) -> LoadedKokoro:
@@ -128,20 +86,20 @@ class KokoroEngine:
             VoiceUnavailable: the model or the pack is missing or broken.
         """
         with ExitStack() as on_failure:
-            phonemizer = _Phonemizer()
+            phonemizer = KokoroPhonemizer(self._misaki)
             on_failure.callback(phonemizer.close)
             # It starts while the model is read.
-            phonemizer.start(_spoken(voice).espeak)
+            phonemizer.start(spoken_language(voice))
             loaded = self._loaded(voice, phonemizer)
             on_failure.pop_all()
         return loaded
 
-    def _loaded(self, voice: Voice, phonemizer: _Phonemizer) -> LoadedKokoro:
+    def _loaded(self, voice: Voice, phonemizer: KokoroPhonemizer) -> LoadedKokoro:
         import kokoro_onnx  # noqa: PLC0415  # it imports onnxruntime
 
         # It prints on a handler of its own, past the format and level that the server logs with.
         logging.getLogger("kokoro_onnx").handlers.clear()
-        model_path, pack = voice.files
+        model_path, pack = voice.files[:2]
         model = open_model(model_path, self._options)
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
             raise VoiceUnavailable(f"{model_path} is no Kokoro model: its inputs are {[*model.inputs]}.")
@@ -150,33 +108,9 @@ class KokoroEngine:
             kokoro.voices.keys()
         except Exception as error:
             raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
-        return LoadedKokoro(model, kokoro, phonemizer, self._options.kokoro_blends)
-
-    def _complain_of_half(self, model: Path | None, pack: Path | None) -> None:
-        if model and not pack:
-            self._complaints.tell(model, "there is no voice pack (voices-v1.0.bin) to go with it")
-        if pack and not model:
-            self._complaints.tell(pack, "there is no model (kokoro-v1.0.onnx) to go with it")
-
-    def _file(self, given: Path | None, patterns: tuple[str, ...]) -> Path | None:
-        if given is None:
-            found = [
-                path for directory in self._options.data_dirs for path in self._found(directory, patterns)
-            ]
-            return min(found, key=lambda path: path.name not in _EXACT_NAMES, default=None)
-        if given.is_file():
-            return given
-        self._complaints.tell(given, "there is no such file")
-        return None
-
-    def _found(self, directory: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
-        try:
-            for path in sorted(path for pattern in patterns for path in directory.glob(pattern)):
-                # With a json beside it, it is a Piper voice of that name.
-                if not path.with_name(f"{path.name}.json").exists() and path.stat().st_size:
-                    yield path
-        except OSError as error:
-            self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
+        return LoadedKokoro(
+            model, kokoro, phonemizer, blends=self._options.kokoro_blends, styles=self._options.kokoro_styles
+        )
 
 
 class LoadedKokoro:
@@ -186,14 +120,21 @@ class LoadedKokoro:
     """A batch on one core would keep that from others for long."""
 
     def __init__(
-        self, model: Model, kokoro: Any, phonemizer: _Phonemizer, blends: MixedVoices | None = None
+        self,
+        model: Model,
+        kokoro: Any,
+        phonemizer: KokoroPhonemizer,
+        *,
+        blends: MixedVoices | None = None,
+        styles: StyleTables | None = None,
     ) -> None:
         self._model = model
         self._kokoro = kokoro
         self._phonemizer = phonemizer
         self._blends = blends
+        self._imported = styles
         self._whole_speeds = model.inputs["speed"] in ("tensor(int32)", "tensor(int64)")
-        self._styles: dict[tuple[str, str | None], Samples] = {}
+        self._styles: dict[tuple[str, str | None, str], Samples] = {}
         self._reading = threading.Lock()
 
     def __repr__(self) -> str:
@@ -264,10 +205,10 @@ class LoadedKokoro:
         text = plain_text(segment, engine="Kokoro")
         if not text:
             return ""
-        language = _spoken(voice).espeak
+        language = spoken_language(voice)
         try:
             phonemes = kokoro_ipa.phonemes(
-                text, lambda part: self._phonemizer.phonemes(part, language), language=language
+                text, lambda part: self._phonemizer.phonemes(part, language), language=language.espeak
             )
         except SpeechError:
             raise
@@ -299,7 +240,7 @@ class LoadedKokoro:
         if spec.speaker:
             raise UnknownVoice(f"The voice {name} has no speaker {spec.speaker}.", hint="It has one only.")
         with self._reading:
-            key = name, spec.voice.version
+            key = name, spec.voice.version, spec.voice.fingerprint
             if key not in self._styles:
                 while len(self._styles) >= _MAX_STYLES:
                     del self._styles[next(iter(self._styles))]
@@ -307,70 +248,42 @@ class LoadedKokoro:
             return self._styles[key]
 
     def _mixed_style(self, name: str) -> Samples:
-        if name not in self._kokoro.voices and self._blends and (blend := self._blends.find(name)):
+        if not self._has_table(name) and self._blends and (blend := self._blends.find(name)):
             return blend.mixed(self._read_style)
         return self._read_style(name)
 
+    def _has_table(self, name: str) -> bool:
+        return name in self._kokoro.voices or (self._imported is not None and name in self._imported.names())
+
     def _read_style(self, name: str) -> Samples:
-        if name not in self._kokoro.voices:
+        if not self._has_table(name):
             raise UnknownVoice(f"The voice pack has no voice {name}.")
         try:
-            style: Samples = np.asarray(self._kokoro.voices[name], dtype=np.float32)
+            style = self._table(name)
         except Exception as error:
             raise VoiceUnavailable(f"The style of {name} cannot be read: {error}") from error
         if style.ndim != 3 or not style.size:  # noqa: PLR2004  # rows, one, values
             raise VoiceUnavailable(f"The style of {name} has shape {style.shape}, expected (510, 1, 256).")
         return style
 
-
-class _Phonemizer:
-    """espeak-ng by language, each in a process of its own, which starts when it is first wanted."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._languages: dict[str, KokoroPhonemizing] = {}
-
-    def start(self, language: str) -> None:
-        """Have the language ready soon."""
-        self._of(language)
-
-    def phonemes(self, text: str, language: str) -> str:
-        return self._of(language).phonemes(_with_latin_marks(text))
-
-    def close(self) -> None:
-        with self._lock:
-            for process in self._languages.values():
-                process.close()
-            self._languages.clear()
-
-    def _of(self, language: str) -> KokoroPhonemizing:
-        with self._lock:
-            if language not in self._languages:
-                self._languages[language] = KokoroPhonemizing(language)
-            return self._languages[language]
+    def _table(self, name: str) -> Samples:
+        if name in self._kokoro.voices or self._imported is None:
+            return np.asarray(self._kokoro.voices[name], dtype=np.float32)
+        return self._imported.read(name)
 
 
-def _with_latin_marks(text: str) -> str:
-    """The marks of other scripts and spaced hyphens as those the model knows; else they would be lost."""
-    return _SPACED_HYPHEN.sub("—", text.translate(_LATIN_MARKS))
-
-
-def _names(pack: Path) -> list[str]:
-    """The names in a voice pack, from its directory alone."""
-    with zipfile.ZipFile(pack) as archive:
-        return sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
-
-
-def _voice(name: str, model: Path, pack: Path) -> Voice:
+def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice:
+    """A voice of the files; for a blend the imported voices it is made of are among its own."""
+    imported = (found.imported[part] for part in sorted({name, *made_of} & found.imported.keys()))
     return Voice(
         name=name,
         engine=KokoroEngine.name,
-        language=_language(name).tag,
-        description=_description(name),
+        language=named_language(name).tag,
+        description=description(name),
         sample_rate=SAMPLE_RATE,
-        model=str(model),
+        model=str(found.model),
         attribution=_ATTRIBUTION,
-        files=(model, pack),
+        files=(found.model, found.pack, *imported),
     )
 
 
@@ -378,21 +291,3 @@ def blended_voice(pack_voice: Voice, blend: MixedVoice) -> Voice:
     """A voice of the pack's files that speaks as the blend does; its version tells when that changes."""
     named = replace(pack_voice, name=blend.name, language=blend.language)
     return replace(named, description=blend.description, version=blend.identity)
-
-
-def _spoken(voice: Voice) -> _Language:
-    return _BY_TAG.get(voice.language) or _language(voice.name)
-
-
-def _language(name: str) -> _Language:
-    """By the first letter of `af_heart`; a name of another form is taken for American English."""
-    match = _VOICE_NAME.fullmatch(name)
-    return _LANGUAGES[match["language"] if match else "a"]
-
-
-def _description(name: str) -> str:
-    """`Bella (Kokoro, female)` for `af_bella`."""
-    match = _VOICE_NAME.fullmatch(name)
-    words = ((match["name"] if match else None) or name).replace("_", " ")
-    kind = f"Kokoro, {_GENDERS[match['gender']]}" if match else "Kokoro"
-    return f"{words[:1].upper()}{words[1:]} ({kind})"

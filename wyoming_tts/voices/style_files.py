@@ -26,6 +26,8 @@ from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.voices.blends import STYLE_VALUES, StyleTable, as_table
 from wyoming_tts.voices.recipes import check_name
 
+DIRECTORY_NAME = "styles"
+"""Where imported voices lie, in the first data directory."""
 MAX_BYTES = 16_000_000
 """Of a file, and of the values in it; Kokoro's tables have 522,240."""
 _MAX_PICKLE = 10_000
@@ -129,6 +131,14 @@ class ImportedStyles:
         """
         check_name(name)
         return self._directory / f"{name}.npy"
+
+    def read(self, name: str) -> StyleTable:
+        """The table of the voice of that name.
+
+        Raises:
+            BadRequest, VoiceUnavailable: as for `read_style`, or it is no name.
+        """
+        return read_style(self.path(name))
 
     def add(self, name: str, source: Path) -> StyleTable:
         """Take over a file under a name that is not taken here.

@@ -1,0 +1,68 @@
+"""What the names of Kokoro voices tell: `af_bella` speaks American English and is female.
+
+Imports nothing heavy: also those ask that only want to know which language a blend would speak.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from wyoming_tts.speech import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class KokoroLanguage:
+    """A language that Kokoro was trained in."""
+
+    tag: str
+    """As clients are shown it."""
+    espeak: str
+    """As espeak-ng calls it."""
+    misaki: str | None = None
+    """As the package misaki calls it, which phonemizes it where it is installed: espeak-ng does so poorly.
+
+    Upstream trained these languages with misaki's phonemes. espeak-ng calls every kanji "Chinese letter", and
+    tells the tones of Mandarin by digits, which the model does not know."""
+
+
+_LANGUAGES: Final = MappingProxyType(
+    {
+        "a": KokoroLanguage("en_US", "en-us"),
+        "b": KokoroLanguage("en_GB", "en-gb"),
+        "e": KokoroLanguage("es_ES", "es"),
+        "f": KokoroLanguage("fr_FR", "fr-fr"),
+        "h": KokoroLanguage("hi_IN", "hi"),
+        "i": KokoroLanguage("it_IT", "it"),
+        "j": KokoroLanguage("ja_JP", "ja", misaki="ja"),
+        "p": KokoroLanguage("pt_BR", "pt-br"),
+        "z": KokoroLanguage("zh_CN", "cmn", misaki="zh"),
+    }
+)
+
+BY_TAG: Final = MappingProxyType({language.tag: language for language in _LANGUAGES.values()})
+"""The languages there are, as clients are shown them."""
+
+_NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
+_GENDERS = MappingProxyType({"f": "female", "m": "male"})
+
+
+def named_language(name: str) -> KokoroLanguage:
+    """By the first letter of `af_heart`; a name of another form is taken for American English."""
+    match = _NAME.fullmatch(name)
+    return _LANGUAGES[match["language"] if match else "a"]
+
+
+def spoken_language(voice: Voice) -> KokoroLanguage:
+    """What the voice's texts are read in."""
+    return BY_TAG.get(voice.language) or named_language(voice.name)
+
+
+def description(name: str) -> str:
+    """`Bella (Kokoro, female)` for `af_bella`."""
+    match = _NAME.fullmatch(name)
+    words = ((match["name"] if match else None) or name).replace("_", " ")
+    kind = f"Kokoro, {_GENDERS[match['gender']]}" if match else "Kokoro"
+    return f"{words[:1].upper()}{words[1:]} ({kind})"
