@@ -1,8 +1,11 @@
 """Write piper.yaml anew from upstream's index of the Piper voices.
 
-    python voices/update.py             fetches the index
-    python voices/update.py voices.json reads it from a file (or any other URL)
+    python voices/update.py                  fetches the index
+    python voices/update.py voices.json      reads it from a file (or any other URL)
+    python voices/update.py --cards          fetches each voice's model card too, for its licence
+    python voices/update.py --cards DIR      reads them from a copy of upstream's folders (or another URL)
 
+Without --cards the licences and sample rates that are known stay, since the index does not tell them.
 The same index gives the same bytes, so a change in the file is a change upstream. kokoro.yaml is
 kept by hand: its release has no index.
 """
@@ -10,10 +13,13 @@ kept by hand: its release has no index.
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import yaml
@@ -25,6 +31,7 @@ from wyoming_tts.voices.catalogue import (
     CatalogueVoice,
     read_index,
     read_piper,
+    with_known,
 )
 
 _HEADER = """\
@@ -32,10 +39,23 @@ _HEADER = """\
 # files: path below base_url: [bytes, digest]
 """
 _NO_WRAPPING = 1_000
+_CARD = "MODEL_CARD"
+# Lines of a card such as `* Samplerate: 22,050Hz` and `* License: CC0`.
+_LICENCE = re.compile(r"^[\s*-]*licen[cs]e\s*:[^\S\n]*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_SEE_DATASET = re.compile(r"see url\.?", re.IGNORECASE)
+_DATASET = re.compile(r"^[\s*-]*url\s*:\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
+_RATE = re.compile(r"^[\s*-]*sample\s*rate\s*:\s*([\d,.]+)\s*hz\s*$", re.IGNORECASE | re.MULTILINE)
+
+_Read = Callable[[str], str | None]
+"""The text of the file at a path below the base; None if there is none."""
 
 
 def _entry(voice: CatalogueVoice) -> dict[str, Any]:
     entry: dict[str, Any] = {"language": voice.language, "quality": voice.quality, "speakers": voice.speakers}
+    if voice.sample_rate is not None:
+        entry["sample_rate"] = voice.sample_rate
+    if voice.licence is not None:
+        entry["licence"] = voice.licence
     if voice.aliases:
         entry["aliases"] = list(voice.aliases)
     return entry | {"files": {file.path: [file.size, file.digest] for file in voice.files}}
@@ -59,6 +79,39 @@ def _voices_at(source: str) -> tuple[CatalogueVoice, ...]:
         return read_index(index)
 
 
+def _with_card(voice: CatalogueVoice, read: _Read) -> CatalogueVoice:
+    card = read(str(PurePosixPath(voice.files[0].path).with_name(_CARD))) or ""
+    dataset, rate = _DATASET.search(card), _RATE.search(card)
+    licences = dict.fromkeys(
+        f"see {dataset[1]}" if dataset and _SEE_DATASET.fullmatch(licence) else licence
+        for licence in _LICENCE.findall(card)
+    )
+    return replace(
+        voice,
+        licence="; ".join(licences) or None,
+        sample_rate=int(re.sub(r"\D", "", rate[1])) if rate else voice.sample_rate,
+    )
+
+
+def _with_cards(voices: Sequence[CatalogueVoice], source: str) -> tuple[CatalogueVoice, ...]:
+    if not source.startswith(("http://", "https://")):
+        return tuple(_with_card(voice, lambda path: _text(Path(source, path))) for voice in voices)
+    base = source if source.endswith("/") else f"{source}/"
+    with httpx.Client(follow_redirects=True, timeout=60) as client:
+        return tuple(_with_card(voice, lambda path: _fetched(client, base + quote(path))) for voice in voices)
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _fetched(client: httpx.Client, url: str) -> str | None:
+    answer = client.get(url)
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    return answer.raise_for_status().text
+
+
 def _written_before(output: Path) -> tuple[CatalogueVoice, ...] | None:
     try:
         return read_piper(output)
@@ -66,10 +119,15 @@ def _written_before(output: Path) -> tuple[CatalogueVoice, ...] | None:
         return None  # not there yet, or damaged: writing it anew is what this is for
 
 
+def _count(voices: Sequence[CatalogueVoice]) -> str:
+    licences = sum(voice.licence is not None for voice in voices)
+    return f"{len(voices)} voices" + (f", {licences} with a licence" if licences else "")
+
+
 def _difference(old: Sequence[CatalogueVoice], new: Sequence[CatalogueVoice]) -> str:
     before, after = ({voice.name: voice for voice in voices} for voices in (old, new))
     changed = [name for name in before.keys() & after.keys() if before[name] != after[name]]
-    lines = [f"{len(new)} voices"]
+    lines = [_count(new)]
     for label, names in (
         ("new", after.keys() - before.keys()),
         ("gone", before.keys() - after.keys()),
@@ -87,11 +145,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "source", nargs="?", default=PIPER_BASE_URL + INDEX_NAME, help="URL or file of the index"
     )
+    parser.add_argument(
+        "--cards", nargs="?", const=PIPER_BASE_URL, help="URL or folder of the model cards, for the licences"
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("piper.yaml"))
     options = parser.parse_args(arguments)
     old, new = _written_before(options.output), _voices_at(options.source)
+    known = {voice.name: voice for voice in old or ()}
+    if options.cards:
+        new = _with_cards(new, options.cards)
+    else:
+        new = tuple(with_known(voice, known.get(voice.name)) for voice in new)
     options.output.write_text(rendered(new), encoding="utf-8")
-    print(f"{len(new)} voices" if old is None else _difference(old, new))
+    print(_count(new) if old is None else _difference(old, new))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,6 +25,11 @@ INDEX_NAME = "voices.json"
 """Upstream's index of the Piper voices: its name there and in the download directory."""
 DEFAULT_KOKORO_MODEL = "fp32"
 """The reference; fp16 needs half the memory, int8 a third, and neither is faster on every CPU."""
+
+PIPER_SAMPLE_RATES: Final = MappingProxyType(
+    {"x_low": 16_000, "low": 16_000, "medium": 22_050, "high": 22_050}
+)
+"""Hertz by quality, as upstream defines its steps; an entry may say otherwise."""
 
 _DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 _NOT_TO_SPEAK_WITH = "MODEL_CARD"
@@ -39,6 +44,13 @@ class Gender(StrEnum):
 
     FEMALE = "female"
     MALE = "male"
+
+
+class Pronunciation(StrEnum):
+    """How well a voice's language is turned into phonemes with what is installed by default."""
+
+    POOR = "poor"
+    """Upstream trained it with another phonemizer than espeak-ng, which the extra `misaki` brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,12 @@ class CatalogueVoice:
     """None where upstream does not say."""
     grade: str | None = None
     """Upstream's estimate of the training data, `A` to `F`; None without one."""
+    sample_rate: int | None = None
+    """Hertz; None where upstream does not say."""
+    licence: str | None = None
+    """As upstream's model card states it, a name or an address; None where it was not read or states none."""
+    pronunciation: Pronunciation | None = None
+    """None where nothing speaks against it."""
 
     @property
     def size(self) -> int | None:
@@ -148,7 +166,7 @@ def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAU
     """
     directory = data_directory()
     piper = {voice.name: voice for voice in read_piper(directory / "piper.yaml")}
-    piper |= {voice.name: voice for voice in _newer(extra_index)}
+    piper |= {voice.name: with_known(voice, piper.get(voice.name)) for voice in _newer(extra_index)}
     kokoro = read_kokoro(directory / "kokoro.yaml", kokoro_model)
     return Catalogue((*sorted(piper.values(), key=lambda voice: voice.name), *kokoro))
 
@@ -161,6 +179,14 @@ def _newer(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
     except CatalogueError as error:
         _LOGGER.warning("%s It is left out: fetch it again with --update-voices or delete it.", error)
         return ()
+
+
+def with_known(voice: CatalogueVoice, before: CatalogueVoice | None) -> CatalogueVoice:
+    """A voice of upstream's index with what the index does not tell, as it was known before."""
+    if before is None:
+        return voice
+    rate = before.sample_rate if before.quality == voice.quality else voice.sample_rate
+    return replace(voice, sample_rate=rate, licence=before.licence)
 
 
 def read_index(path: Path) -> tuple[CatalogueVoice, ...]:
@@ -198,6 +224,7 @@ def read_kokoro(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[Catalogu
     try:
         models = {name: _from_triple(facts["base_url"], triple) for name, triple in facts["models"].items()}
         pack = _from_triple(facts["base_url"], facts["pack"])
+        rate, licence = facts.get("sample_rate"), facts.get("licence")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CatalogueError(f"{path}: the model files are malformed: {error!r}.") from error
     if model not in models:
@@ -205,8 +232,20 @@ def read_kokoro(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[Catalogu
     files = (models[model], pack)
 
     def voice(name: str, entry: Any) -> CatalogueVoice:
-        gender, grade = Gender(entry["gender"]), entry.get("grade")
-        return CatalogueVoice(name, "kokoro", entry["language"], model, 1, files, gender=gender, grade=grade)
+        poor = entry.get("pronunciation")
+        return CatalogueVoice(
+            name,
+            "kokoro",
+            entry["language"],
+            model,
+            1,
+            files,
+            gender=Gender(entry["gender"]),
+            grade=entry.get("grade"),
+            sample_rate=rate,
+            licence=licence,
+            pronunciation=Pronunciation(poor) if poor else None,
+        )
 
     return _voices(path, facts.get("voices"), voice)
 
@@ -255,7 +294,7 @@ def _from_index(name: str, entry: Any) -> CatalogueVoice:
 
 
 def _from_piper_yaml(base: str, name: str, entry: Any) -> CatalogueVoice:
-    return _piper_voice(
+    voice = _piper_voice(
         name,
         (_from_triple(base, (path, *facts)) for path, facts in entry["files"].items()),
         language=entry["language"],
@@ -263,6 +302,8 @@ def _from_piper_yaml(base: str, name: str, entry: Any) -> CatalogueVoice:
         speakers=entry["speakers"],
         aliases=entry.get("aliases", ()),
     )
+    rate = entry.get("sample_rate", voice.sample_rate)
+    return replace(voice, sample_rate=rate, licence=entry.get("licence"))
 
 
 def _from_triple(base: str, triple: Iterable[Any]) -> CatalogueFile:
@@ -284,4 +325,7 @@ def _piper_voice(
     if not kept.keys() >= {model, config}:
         raise ValueError(f"its files are {', '.join(kept)}, expected {model} and {config}")
     ordered = sorted(kept.values(), key=lambda file: (file.name != model, file.path))
-    return CatalogueVoice(name, "piper", language, quality, speakers, tuple(ordered), tuple(aliases))
+    rate = PIPER_SAMPLE_RATES.get(quality)
+    return CatalogueVoice(
+        name, "piper", language, quality, speakers, tuple(ordered), tuple(aliases), sample_rate=rate
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from wyoming_tts.engines.kokoro_names import BY_TAG
 from wyoming_tts.voices import catalogue as catalogue_module
 from wyoming_tts.voices.catalogue import (
     PIPER_BASE_URL,
@@ -20,6 +21,7 @@ from wyoming_tts.voices.catalogue import (
     CatalogueFile,
     CatalogueVoice,
     Gender,
+    Pronunciation,
     data_directory,
     load_catalogue,
     read_index,
@@ -124,6 +126,24 @@ def test_all_kokoro_voices_are_there_with_language_and_gender(catalogue: Catalog
     assert {voice.name: voice.grade for voice in voices}["af_heart"] == "A"
 
 
+def test_the_sample_rate_of_a_piper_voice_is_that_of_its_quality(catalogue: Catalogue) -> None:
+    rates = {(voice.quality, voice.sample_rate) for voice in voices_of(catalogue, "piper")}
+    assert rates == {("x_low", 16000), ("low", 16000), ("medium", 22050), ("high", 22050)}
+
+
+def test_kokoro_voices_have_one_rate_and_one_licence(catalogue: Catalogue) -> None:
+    facts = {(voice.sample_rate, voice.licence) for voice in voices_of(catalogue, "kokoro")}
+    assert facts == {(24000, "apache-2.0")}
+
+
+def test_the_languages_that_need_misaki_are_marked(catalogue: Catalogue) -> None:
+    poor = {voice.language for voice in catalogue.voices if voice.pronunciation is Pronunciation.POOR}
+    fair = {voice.language for voice in voices_of(catalogue, "kokoro") if voice.pronunciation is None}
+    needing = {language.tag for language in BY_TAG.values() if language.misaki}
+    assert poor == needing == {"ja_JP", "zh_CN"}
+    assert not poor & fair
+
+
 def test_all_kokoro_voices_share_one_model_and_one_pack(catalogue: Catalogue) -> None:
     assert len({voice.files for voice in voices_of(catalogue, "kokoro")}) == 1
     model, pack = voices_of(catalogue, "kokoro")[0].files
@@ -209,6 +229,25 @@ def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, ca
     assert [voice.name for voice in voices_of(merged, "piper")] == sorted(
         voice.name for voice in voices_of(merged, "piper")
     )
+
+
+def test_a_fetched_index_leaves_what_it_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = "language: en_US, quality: low, speakers: 1, sample_rate: 8000, licence: CC0"
+    files = "files: {a/x.onnx: [5, null], a/x.onnx.json: [5, null]}"
+    written(tmp_path, f"{{voices: {{x: {{{entry}, {files}}}}}}}", "piper.yaml")
+    written(tmp_path, UPDATE.with_name("kokoro.yaml").read_text(encoding="utf-8"), "kokoro.yaml")
+    monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
+    for changes, rate in ({"num_speakers": 3}, 8000), ({"quality": "high"}, 22050):
+        voice = load_catalogue(written(tmp_path, entry_with(**changes))).find("x")
+        assert voice is not None
+        assert (voice.sample_rate, voice.licence) == (rate, "CC0")
+
+
+def test_a_quality_that_upstream_does_not_have_tells_no_sample_rate(tmp_path: Path) -> None:
+    (voice,) = read_index(written(tmp_path, entry_with(quality="lossless")))
+    assert voice.sample_rate is None
 
 
 def test_an_index_that_was_never_fetched_is_no_news(
