@@ -1,7 +1,8 @@
 """Voices that are asked for and not here: fetched once, however many ask, and answered for meanwhile.
 
 The default voice at the start is the first such case: `fetch` it, and requests for it are answered as those
-for any other.
+for any other. What clients can cause to be fetched is bounded, in number and in bytes: anybody on the
+network may name all voices of the catalogue.
 """
 
 from __future__ import annotations
@@ -46,6 +47,17 @@ class MissingVoiceOptions:
     """Fetch nothing, whatever is asked for."""
     engines: frozenset[str] | None = None
     """Those that can speak here: a voice of another one is not fetched. None is all."""
+    most_at_once: int = 4
+    """Voices that are being fetched at one time because clients asked for them."""
+    most_bytes: int = 5_000_000_000
+    """Fetched since the start because clients asked for it; a voice with which it would be more is not."""
+
+
+class _Limit(StrEnum):
+    """What clients may not cause to be exceeded, as it is told."""
+
+    AT_ONCE = "as many as may be are being fetched for clients already"
+    BYTES = "clients have had as much fetched since the start as they may"
 
 
 class MissingVoices:
@@ -83,6 +95,9 @@ class MissingVoices:
         self._arrivals: dict[str, VoiceArrival] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._useless: set[str] = set()
+        self._asked_for: dict[str, int] = {}
+        self._spent = 0
+        self._told: set[_Limit] = set()
         self._group: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
@@ -109,7 +124,7 @@ class MissingVoices:
         Raises:
             VoiceUnavailable: none may stand in for it.
         """
-        arrival = self._arrival(name)
+        arrival = self._arrival_for_client(name)
         if self._options.answer is OnMissingVoice.ERROR:
             raise self._error(name, arrival)
         if self._options.answer is OnMissingVoice.WAIT and arrival is not None:
@@ -145,6 +160,38 @@ class MissingVoices:
         self._runs[name] = self._group.create_task(self._run(name, arrival))
         return arrival
 
+    def _arrival_for_client(self, name: str) -> VoiceArrival | None:
+        """The voice on its way, within what clients may cause to be fetched."""
+        key, voice = self._key(name), self._find(name)
+        if key in self._arrivals or voice is None:
+            return self._arrival(name)
+        if limit := self._limit(voice):
+            self._warn(limit)
+            return None
+        arrival = self._arrival(name)
+        if arrival is not None:
+            self._asked_for[key] = voice.size or 0
+        return arrival
+
+    def _limit(self, voice: CatalogueVoice) -> _Limit | None:
+        """Why clients may not have the voice fetched now; None if they may, or if nobody may."""
+        if self._why_not(voice.name):
+            return None
+        moving = sum(_moves(self._arrivals[name].download) for name in self._asked_for)
+        if moving >= self._options.most_at_once:
+            return _Limit.AT_ONCE
+        asked_for = self._spent + sum(self._asked_for.values()) + (voice.size or 0)
+        return _Limit.BYTES if asked_for > self._options.most_bytes else None
+
+    def _warn(self, limit: _Limit) -> None:
+        if limit not in self._told:
+            self._told.add(limit)
+            _LOGGER.warning(
+                "Not every voice that clients ask for is fetched: %s. Fetch voices with "
+                "`wyoming-tts voices download NAME`.",
+                limit,
+            )
+
     def _begun(self, voice: CatalogueVoice) -> VoiceArrival:
         arrival = VoiceArrival(
             voice,
@@ -174,7 +221,12 @@ class MissingVoices:
         else:
             self._conclude(name)
         finally:
+            self._settle(name, arrival.download)
             del self._arrivals[name], self._runs[name]
+
+    def _settle(self, name: str, download: Download | None) -> None:
+        if self._asked_for.pop(name, None) is not None and download is not None:
+            self._spent += download.received
 
     def _conclude(self, name: str) -> None:
         if self._library.is_installed(name):
@@ -195,6 +247,11 @@ class MissingVoices:
         return "no engine can use the files that were fetched" if name in self._useless else ""
 
     def _error(self, name: str, arrival: VoiceArrival | None) -> VoiceUnavailable:
+        if arrival is None and (voice := self._find(name)) is not None and (limit := self._limit(voice)):
+            return VoiceUnavailable(
+                f"The voice {name!r} is not installed and not fetched: {limit}.",
+                hint=f"Fetch it with `wyoming-tts voices download {voice.name}`, or ask again later.",
+            )
         if arrival is None:
             return VoiceUnavailable(
                 f"The voice {name!r} is not installed and {self._why_not(name)}.",
@@ -207,6 +264,11 @@ class MissingVoices:
             f"The voice {name!r} is not installed; it is being fetched{_share(download)}.",
             hint="Ask again in a while.",
         )
+
+
+def _moves(download: Download | None) -> bool:
+    """Whether it is being fetched; after a failure it rests for a minute or more."""
+    return download is not None and not download.state.over
 
 
 def _share(download: Download | None) -> str:
