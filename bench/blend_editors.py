@@ -1,0 +1,232 @@
+"""Many who edit one directory's blends at the same time: threads, and processes of which one is killed.
+
+`python -m bench.blend_editors DIRECTORY NAME SECONDS` is one such process: it prints each edit before it
+asks for it and again once it was acknowledged.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wyoming_tts.voices.blend_store import FILE_NAME, BlendStore
+from wyoming_tts.voices.blend_yaml import BlendsMalformed, blends_from_yaml
+from wyoming_tts.voices.blends import Blend
+from wyoming_tts.voices.recipes import parse_recipe
+
+KEPT_EACH = 4
+"""Blends an editor has; it adds, changes and removes them in turn."""
+REMOVED_EVERY = 7
+PAUSE = 0.02
+"""Seconds between an editor's edits: whoever never pauses would keep the others from their turn."""
+MIXED = ("af_bella", "af_sky")
+GONE = "-"
+"""Stands for the recipe of a blend that was removed."""
+
+_ASKED, _DONE = "asked", "done"
+
+
+@dataclass
+class Edits:
+    """What an editor was told, and what it was still asking for when it ended."""
+
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    """The recipe of each of its blends."""
+    pending: tuple[str, str] | None = None
+    count: int = 0
+    """Edits that were acknowledged."""
+
+    def note(self, word: str, name: str, recipe: str) -> None:
+        """Take in a step."""
+        if word == _ASKED:
+            self.pending = (name, recipe)
+            return
+        self.acknowledged[name] = recipe
+        self.pending = None
+        self.count += 1
+
+    def lost(self, there: dict[str, str]) -> list[str]:
+        """The acknowledged edits that are not in the file."""
+        return [
+            f"{name}: acknowledged {recipe}, found {there.get(name, GONE)}"
+            for name, recipe in self.acknowledged.items()
+            if there.get(name, GONE) != recipe and (name, there.get(name, GONE)) != self.pending
+        ]
+
+
+class Editor:
+    """Adds, changes and removes blends of its own."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._store = BlendStore(directory)
+        self._name = name
+        self._blends: dict[str, Blend] = {}
+
+    def step(self, number: int) -> tuple[str, str]:
+        """The name and the recipe of the next edit."""
+        name = f"{self._name}_{number % KEPT_EACH}"
+        is_removed = number % REMOVED_EVERY == REMOVED_EVERY - 1 and name in self._blends
+        return name, GONE if is_removed else str(parse_recipe(f"{MIXED[0]}({number + 1})+{MIXED[1]}"))
+
+    def edit(self, name: str, recipe: str) -> None:
+        """Make the edit; it is acknowledged once this returns."""
+        if recipe == GONE:
+            self._store.remove(name)
+            del self._blends[name]
+            return
+        blend = Blend(name, parse_recipe(recipe))
+        before = self._blends.get(name)
+        self._blends[name] = self._store.replace(blend, expected=before) if before else self._store.add(blend)
+
+
+class EditingThread(threading.Thread):
+    """An editor in this process."""
+
+    def __init__(self, directory: Path, name: str, until: float) -> None:
+        super().__init__(name=name)
+        self._editor = Editor(directory, name)
+        self._until = until
+        self.edits = Edits()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Edit until the time is over."""
+        try:
+            number = 0
+            while time.monotonic() < self._until:
+                name, recipe = self._editor.step(number)
+                self._editor.edit(name, recipe)
+                self.edits.note(_DONE, name, recipe)
+                number += 1
+                time.sleep(PAUSE)
+        except BaseException as error:  # noqa: BLE001 -- told by whoever joins
+            self.error = error
+
+
+class ReadingThread(threading.Thread):
+    """Reads the file all the time, as a server does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(name="reader")
+        self._path = path
+        self._ended = threading.Event()
+        self.reads = 0
+        self.malformed: list[str] = []
+
+    def run(self) -> None:
+        """Read until it is told to stop."""
+        while not self._ended.is_set():
+            if self._path.exists():
+                self._read()
+            time.sleep(0.001)
+
+    def _read(self) -> None:
+        self.reads += 1
+        try:
+            blends_from_yaml(self._path.read_bytes())
+        except (BlendsMalformed, OSError) as error:
+            self.malformed.append(str(error))
+
+    def end(self) -> None:
+        """Stop and wait for it."""
+        self._ended.set()
+        self.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Melee:
+    """What came of it."""
+
+    edits: int
+    """Acknowledged, of all editors."""
+    edits_each: tuple[int, ...]
+    """The same of each, the processes first; the first of all was killed."""
+    blends: dict[str, str]
+    """Recipes in the file in the end."""
+    reads: int
+    malformed: list[str]
+    lost: list[str]
+    errors: list[str]
+    """What editors failed with."""
+
+
+def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int = 4) -> Melee:
+    """Have them all edit for so long; the first process is killed in the middle of it."""
+    path = directory / FILE_NAME
+    reader = ReadingThread(path)
+    reader.start()
+    try:
+        running = [_process(directory, f"p{number}", seconds) for number in range(processes)]
+        started = [_printed(process, until=_ASKED) for process in running]
+        until = time.monotonic() + seconds
+        editors = [EditingThread(directory, f"t{number}", until) for number in range(threads)]
+        for editor in editors:
+            editor.start()
+        time.sleep(seconds / 2)
+        started[0] += _printed(running[0], until=_DONE)  # or nothing could be lost of it
+        running[0].kill()
+        printed = [first + process.communicate()[0] for first, process in zip(started, running, strict=True)]
+        for editor in editors:
+            editor.join()
+    finally:
+        reader.end()
+    there = {name: str(blend.recipe) for name, blend in blends_from_yaml(path.read_bytes()).items()}
+    of_processes = [_edits(text.splitlines()) for text in printed]
+    every = [*of_processes, *(editor.edits for editor in editors)]
+    return Melee(
+        edits=sum(edits.count for edits in every),
+        edits_each=tuple(edits.count for edits in every),
+        blends=there,
+        reads=reader.reads,
+        malformed=reader.malformed,
+        lost=[line for edits in every for line in edits.lost(there)],
+        errors=[
+            *(f"{editor.name}: {editor.error!r}" for editor in editors if editor.error),
+            *(f"process ended with {each.returncode}" for each in running[1:] if each.returncode),
+        ],
+    )
+
+
+def _process(directory: Path, name: str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bench.blend_editors", str(directory), name, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own words
+
+
+def _printed(process: subprocess.Popen[str], *, until: str) -> str:
+    """What it prints up to the first line that begins so."""
+    assert process.stdout is not None
+    text = ""
+    for line in process.stdout:
+        text += line
+        if line.startswith(until):
+            break
+    return text
+
+
+def _edits(lines: Iterable[str]) -> Edits:
+    edits = Edits()
+    for line in lines:
+        word, name, recipe = line.split("\t")
+        edits.note(word, name, recipe)
+    return edits
+
+
+def main(directory: Path, name: str, seconds: float) -> None:
+    """Edit for so long, and print it."""
+    editor, number, until = Editor(directory, name), 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        blend, recipe = editor.step(number)
+        print(_ASKED, blend, recipe, sep="\t", flush=True)
+        editor.edit(blend, recipe)
+        print(_DONE, blend, recipe, sep="\t", flush=True)
+        number += 1
+        time.sleep(PAUSE)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
