@@ -59,6 +59,15 @@ def bind_tcp(address: Address) -> list[socket.socket]:
     Raises:
         OSError: it cannot be listened on, as because another process does.
     """
+    sockets = _listening(address)
+    for each in sockets:
+        # Or a small write waits for the answer to the one before, 40 ms. asyncio leaves it to us, because
+        # it knows a TCP socket by its protocol number, which is not set here.
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sockets
+
+
+def _listening(address: Address) -> list[socket.socket]:
     if address.host == "::" and socket.has_dualstack_ipv6():
         both = socket.create_server(
             ("::", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
