@@ -1,0 +1,100 @@
+"""AAC, by FFmpeg's encoder."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from wyoming_tts.errors import Unsupported
+
+_Samples: TypeAlias = npt.NDArray[np.int16]
+AAC_RATES = (44_100, 48_000)
+"""An AAC frame is 1024 samples, and ADTS cannot say that the first of them are the encoder's own: at low
+rates a listener would wait long for the first frame, and then hear 64 ms of nothing."""
+_BITRATE = 64_000
+_FRAME = 1024
+_FULL_SCALE = 32_768.0
+
+
+class Aac:
+    """AAC-LC by PyAV, each frame behind an ADTS header."""
+
+    def __init__(self, rate: int) -> None:
+        try:
+            import av  # noqa: PLC0415 -- 100 MB that not everyone has
+        except ImportError:
+            raise Unsupported(
+                "This server cannot encode AAC: PyAV is not installed.",
+                hint="Install it with `pip install wyoming-tts[aac]`, or ask for mp3, opus, flac or wav.",
+            ) from None
+        self._av = av
+        self._context = av.CodecContext.create("aac", "w")
+        self._context.sample_rate = rate
+        self._context.layout = "mono"
+        self._context.format = "fltp"
+        self._context.bit_rate = _BITRATE
+        self._context.open()
+        self._rate = rate
+        self._rest = np.zeros(0, np.int16)
+        self._position = 0
+        self._written = bytearray()
+
+    def write(self, samples: _Samples) -> None:
+        """Encode what fills frames; keep the rest."""
+        samples = np.concatenate([self._rest, samples])
+        full = len(samples) // _FRAME * _FRAME
+        for start in range(0, full, _FRAME):
+            self._encode(samples[start : start + _FRAME])
+        self._rest = samples[full:]
+
+    def end(self) -> None:
+        """Write what is still held, once."""
+        if self._rest.size:
+            self._encode(self._rest)
+        self._keep(self._context.encode(None))
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken = bytes(self._written)
+        self._written.clear()
+        return taken
+
+    def close(self) -> None:
+        """Let go of what was not taken."""
+        self._written.clear()
+
+    def _encode(self, samples: _Samples) -> None:
+        planar = (samples.astype(np.float32) / _FULL_SCALE)[np.newaxis]
+        frame = self._av.AudioFrame.from_ndarray(planar, format="fltp", layout="mono")
+        frame.sample_rate = self._rate
+        frame.pts = self._position
+        self._position += len(samples)
+        self._keep(self._context.encode(frame))
+
+    def _keep(self, packets: list[Any]) -> None:
+        for packet in packets:
+            data = bytes(packet)
+            self._written += _adts_header(len(data), self._rate) + data
+
+
+def _adts_header(data_bytes: int, rate: int) -> bytes:
+    """The seven bytes before an AAC-LC mono frame, without checksum (ISO/IEC 14496-3, 1.A.2.2)."""
+    rate_index = {48_000: 3, 44_100: 4}[rate]
+    fields = (
+        (12, 0xFFF),  # sync word
+        (4, 0b0001),  # MPEG-4, layer 0, no checksum
+        (2, 1),  # AAC-LC
+        (4, rate_index),
+        (1, 0),  # private
+        (3, 1),  # one channel
+        (4, 0),  # original, home, copyright bit and start
+        (13, data_bytes + 7),
+        (11, 0x7FF),  # buffer fullness: variable rate
+        (2, 0),  # one block
+    )
+    bits = 0
+    for width, value in fields:
+        bits = bits << width | value
+    return bits.to_bytes(7, "big")

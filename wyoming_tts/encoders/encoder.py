@@ -1,0 +1,249 @@
+"""What every encoder can, and the choice among them."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Samples: TypeAlias = npt.NDArray[np.int16]
+
+
+class Encoding(StrEnum):
+    """The formats, by the names that OpenAI's clients give them."""
+
+    MP3 = "mp3"
+    OPUS = "opus"
+    """In Ogg."""
+    AAC = "aac"
+    """AAC-LC in ADTS; needs PyAV."""
+    FLAC = "flac"
+    WAV = "wav"
+    PCM = "pcm"
+    """Samples and nothing else."""
+
+
+_MEDIA_TYPES = MappingProxyType(
+    {
+        Encoding.MP3: "audio/mpeg",
+        Encoding.OPUS: "audio/ogg; codecs=opus",
+        Encoding.AAC: "audio/aac",
+        Encoding.FLAC: "audio/flac",
+        Encoding.WAV: "audio/wav",
+        Encoding.PCM: "audio/pcm",
+    }
+)
+_UNKNOWN_LENGTH = 0xFFFF_FFFF
+_EMPTY_SECONDS = 0.02
+"""How much silence stands for an utterance without sound: decoders refuse a file that holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Bit rates in kbit/s. MP3 has steps and takes the next; Opus varies around its own."""
+
+    mp3_bitrate: int = 96
+    opus_bitrate: int = 48
+
+
+class Encoder(Protocol):
+    """Encodes one utterance; used by one caller at a time, from any thread."""
+
+    @property
+    def content_type(self) -> str:
+        """For the header of that name."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Hz of the PCM it is given; another rate that the format needs it makes itself."""
+        ...
+
+    @property
+    def computes(self) -> bool:
+        """Whether `encode` and `finish` are too much for an event loop."""
+        ...
+
+    def encode(self, pcm: bytes) -> bytes:
+        """Take 16-bit mono little-endian PCM, cut anywhere; give what is ready, which may be nothing."""
+        ...
+
+    def finish(self) -> bytes:
+        """Give the rest; nothing can be encoded after it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, finished or not; may come twice."""
+        ...
+
+
+def media_type(encoding: Encoding) -> str:
+    """The content type of a format."""
+    return _MEDIA_TYPES[encoding]
+
+
+def make_encoder(encoding: Encoding, rate: int, options: EncoderOptions | None = None) -> Encoder:
+    """An encoder of PCM at `rate` Hz.
+
+    Not for an event loop, unless it is of PCM or WAV: the first of a kind takes up to 120 ms, for its
+    imports. A format with a choice of rates gets a multiple of `rate`, else the next above, by soxr.
+
+    Raises:
+        Unsupported: this installation cannot write the format.
+    """
+    if encoding is Encoding.PCM:
+        return _Plain(encoding, rate, b"")
+    if encoding is Encoding.WAV:
+        return _Plain(encoding, rate, wav_header(rate))
+    return _coded(encoding, rate, options or EncoderOptions())
+
+
+def whole(encoding: Encoding, rate: int, pcm: bytes, options: EncoderOptions | None = None) -> bytes:
+    """Encode PCM that is all there: the same sound, with headers that know its length.
+
+    Raises:
+        Unsupported: this installation cannot write the format.
+    """
+    if encoding is Encoding.PCM:
+        return pcm
+    if encoding is Encoding.WAV:
+        return wav_header(rate, len(pcm)) + pcm
+    with closing(_coded(encoding, rate, options or EncoderOptions())) as encoder:
+        return encoder.whole(pcm)
+
+
+def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
+    """The 44 bytes before 16-bit mono PCM; without a length that of a stream, as players know it."""
+    data = riff = _UNKNOWN_LENGTH
+    if data_bytes is not None and data_bytes + 36 < _UNKNOWN_LENGTH:
+        data, riff = data_bytes, data_bytes + 36
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + struct.pack("<4sI", b"data", data)
+
+
+class _Plain:
+    """PCM as it is, behind a header that may be empty."""
+
+    computes = False
+
+    def __init__(self, encoding: Encoding, rate: int, header: bytes) -> None:
+        self.content_type = media_type(encoding)
+        self.rate = rate
+        self._header = header
+
+    def encode(self, pcm: bytes) -> bytes:
+        if not self._header:
+            return pcm
+        header, self._header = self._header, b""
+        return header + pcm
+
+    def finish(self) -> bytes:
+        return self.encode(b"")
+
+    def close(self) -> None:
+        pass
+
+
+class _Codec(Protocol):
+    """What knows a format."""
+
+    def write(self, samples: _Samples) -> None: ...
+
+    def end(self) -> None:
+        """Write what is still held, once."""
+        ...
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class _Coded:
+    """Whole samples at the rate of a codec, out of PCM cut anywhere."""
+
+    computes = True
+
+    def __init__(self, encoding: Encoding, rates: tuple[int, int], codec: _Codec) -> None:
+        self.content_type = media_type(encoding)
+        self.rate, codec_rate = rates
+        self._codec = codec
+        self._resampler = _resampler(*rates)
+        self._half = b""
+        self._is_empty = True
+        self._least = round(_EMPTY_SECONDS * codec_rate)
+
+    def encode(self, pcm: bytes) -> bytes:
+        self._write(pcm)
+        return self._codec.take()
+
+    def finish(self) -> bytes:
+        self._end()
+        return self._codec.take()
+
+    def whole(self, pcm: bytes) -> bytes:
+        # Nothing has been given away yet: so the headers at the beginning can still be set right.
+        self._write(pcm)
+        return self.finish()
+
+    def close(self) -> None:
+        self._codec.close()
+
+    def _write(self, pcm: bytes) -> None:
+        pcm = self._half + pcm
+        even = len(pcm) & ~1
+        self._half = pcm[even:]
+        self._convert(np.frombuffer(pcm[:even], "<i2").astype(np.int16, copy=False), last=False)
+
+    def _convert(self, samples: _Samples, *, last: bool) -> None:
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=last)
+        if samples.size:
+            self._is_empty = False
+            self._codec.write(samples)
+
+    def _end(self) -> None:
+        self._convert(np.zeros(0, np.int16), last=True)
+        if self._is_empty:
+            self._codec.write(np.zeros(self._least, np.int16))
+        self._codec.end()
+
+
+def _resampler(rate: int, wanted: int) -> Any:
+    if rate == wanted:
+        return None
+    import soxr  # noqa: PLC0415 -- only where two rates meet
+
+    return soxr.ResampleStream(rate, wanted, 1, dtype="int16")
+
+
+def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
+    # Each brings a library that not every server needs.
+    if encoding is Encoding.AAC:
+        from wyoming_tts.encoders.aac import AAC_RATES, Aac  # noqa: PLC0415
+
+        wanted = _nearest(rate, AAC_RATES)
+        return _Coded(encoding, (rate, wanted), Aac(wanted))
+    from wyoming_tts.encoders import files  # noqa: PLC0415
+
+    if encoding is Encoding.FLAC:
+        return _Coded(encoding, (rate, rate), files.flac(rate))
+    if encoding is Encoding.OPUS:
+        wanted = _nearest(rate, files.OPUS_RATES)
+        return _Coded(encoding, (rate, wanted), files.opus(wanted, options.opus_bitrate))
+    wanted = _nearest(rate, files.MP3_RATES)
+    return _Coded(encoding, (rate, wanted), files.mp3(wanted, options.mp3_bitrate))
+
+
+def _nearest(rate: int, rates: tuple[int, ...]) -> int:
+    """A rate that is a multiple, else the next above, else the highest."""
+    multiples = (each for each in rates if each % rate == 0)
+    above = (each for each in rates if each > rate)
+    return next(multiples, next(above, rates[-1]))

@@ -1,0 +1,164 @@
+"""Formats that libsndfile writes, through soundfile.
+
+It writes to files; here the file is a sink that gives away what was written and bears that the writer goes
+back at the end, to headers which a stream does not need.
+"""
+
+from __future__ import annotations
+
+from io import SEEK_CUR, SEEK_END, SEEK_SET
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+_Samples: TypeAlias = npt.NDArray[np.int16]
+MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+OPUS_RATES = (8000, 12_000, 16_000, 24_000, 48_000)
+_MP3_RANGES = ((32_000, 32, 320), (16_000, 8, 160), (0, 8, 64))
+"""From this rate on, the lowest and the highest bit rate in kbit/s (MPEG 1, 2 and 2.5)."""
+_OPUS_RANGE = (6.0, 256.0)
+_MOST_COMPRESSION = 0.9999
+"""At 1.0 LAME refuses its own lowest bit rate."""
+_OGG_PAGE_MS = 100.0
+_SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302
+_LAME_DELAY = 576
+_MP3_TAG = b"Info" + bytes(4) + b"LAME3.100" + bytes(12) + (_LAME_DELAY << 12).to_bytes(3, "big")
+"""Of the optional fields none; the last three bytes are the samples to skip at both ends."""
+
+
+def flac(rate: int) -> File:
+    """FLAC of 16 bits at any rate."""
+    return File(_Sink(), rate, "FLAC", "PCM_16")
+
+
+def mp3(rate: int, kbits: int) -> File:
+    """MP3 of a constant bit rate, at one of MP3_RATES."""
+    low, high = next((low, high) for least, low, high in _MP3_RANGES if rate >= least)
+    compression = _compression(kbits, low, high)
+    return File(_Mp3Sink(rate), rate, "MP3", "MPEG_LAYER_III", compression=compression, mode="CONSTANT")
+
+
+def opus(rate: int, kbits: int) -> File:
+    """Opus in Ogg, at one of OPUS_RATES."""
+    codec = File(_Sink(), rate, "OGG", "OPUS", compression=_compression(kbits, *_OPUS_RANGE))
+    codec.set_page_latency(_OGG_PAGE_MS)
+    return codec
+
+
+def _compression(kbits: float, low: float, high: float) -> float:
+    """What libsndfile takes in place of a bit rate: 0 for the highest, 1 for the lowest."""
+    return min(max((high - kbits) / (high - low), 0.0), _MOST_COMPRESSION)
+
+
+class _Sink:
+    """A file for a writer, of which only what was not taken yet is there.
+
+    It may go back: what it writes over bytes that were taken is lost.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._taken = 0
+        self._position = 0
+
+    def take(self) -> bytes:
+        taken = bytes(self._held)
+        self._held.clear()
+        self._taken += len(taken)
+        return taken
+
+    def write(self, data: bytes) -> int:
+        start = self._position - self._taken
+        fresh = data[-start:] if start < 0 else data
+        start = max(start, 0)
+        self._held[start : start + len(fresh)] = fresh
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        bases = {SEEK_SET: 0, SEEK_CUR: self._position, SEEK_END: self._taken + len(self._held)}
+        self._position = bases[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, _size: int = -1) -> bytes:
+        """Soundfile wants a file to have it; a writer does not call it."""
+        return b""
+
+
+class _Mp3Sink(_Sink):
+    """Gives the empty frame, in which LAME writes its tag at the end, a tag that holds at the beginning.
+
+    It says only how many samples at the start are the encoder's: so players skip them, and the empty
+    frame too, together some 100 ms of silence. Layout: the LAME tag's specification, revision 1. Below
+    64 kbit/s a frame has no room for it; LAME then writes none.
+    """
+
+    def __init__(self, rate: int) -> None:
+        super().__init__()
+        mpeg1_rate = 32_000
+        self._at = 4 + (17 if rate >= mpeg1_rate else 9)
+
+    def take(self) -> bytes:
+        if self._taken == 0 and not any(self._held[4 : self._at + len(_MP3_TAG)]):
+            self._tag()
+        return super().take()
+
+    def _tag(self) -> None:
+        if len(self._held) >= self._at + len(_MP3_TAG):
+            self._held[self._at : self._at + len(_MP3_TAG)] = _MP3_TAG
+
+
+class File:
+    """A format of libsndfile."""
+
+    def __init__(
+        self,
+        sink: _Sink,
+        rate: int,
+        container: str,
+        codec: str,
+        *,
+        compression: float | None = None,
+        mode: str | None = None,
+    ) -> None:
+        self._sink = sink
+        self._file = soundfile.SoundFile(
+            sink,
+            "w",
+            samplerate=rate,
+            channels=1,
+            format=container,
+            subtype=codec,
+            compression_level=compression,
+            bitrate_mode=mode,
+        )
+
+    def set_page_latency(self, milliseconds: float) -> None:
+        """Close an Ogg page after this much audio; libsndfile's own choice is a second.
+
+        Soundfile has no public name for it.
+        """
+        library, ffi = soundfile._snd, soundfile._ffi  # noqa: SLF001
+        value = ffi.new("double *", milliseconds)
+        library.sf_command(self._file._file, _SFC_SET_OGG_PAGE_LATENCY_MS, value, 8)  # noqa: SLF001
+
+    def write(self, samples: _Samples) -> None:
+        """Encode samples."""
+        self._file.write(samples)
+
+    def end(self) -> None:
+        """Write what is still held."""
+        self._file.close()
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        return self._sink.take()
+
+    def close(self) -> None:
+        """Let go of the encoder; may come twice."""
+        self._file.close()
