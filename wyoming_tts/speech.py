@@ -177,6 +177,11 @@ class Utterance:
     transport: str = "python"
     """Which door it came through, for logs and metrics."""
     id: str = field(default_factory=_new_id)
+    flush_idle: float | None = None
+    """Seconds without new text after which what is there is spoken, 0 for never; None takes the server's
+    settings."""
+    hops: int = 0
+    """Servers that it came through before this one."""
 
     @classmethod
     def of(
@@ -217,3 +222,12 @@ class UtteranceRecord:
     outcome: Outcome
     error: str = ""
     """The error's code when the outcome is FAILED."""
+    wait: float = 0.0
+    """Seconds at the door, until another stream ended."""
+    underruns: int = 0
+    """Times the listener ran dry although there was text to speak."""
+    underrun_seconds: float = 0.0
+    cached_segments: int = 0
+    """Of the segments, those that were spoken before."""
+    model_load_seconds: float = 0.0
+    """Waiting for models that were not in memory."""

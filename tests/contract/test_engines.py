@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.tones import VOICES
-from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice
+from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice, RemoteVoice
 from wyoming_tts.engines.espeak import EspeakEngine
 from wyoming_tts.engines.kokoro import KokoroEngine
 from wyoming_tts.engines.piper import PiperEngine
 from wyoming_tts.errors import UnknownVoice, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, VoiceSpec
+from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
 
 OPTIONS = EngineOptions(data_dirs=(VOICES,), intra_op_threads=1)
 TEXT = "The front door is open, and the lights are on."
@@ -68,6 +68,7 @@ def speaker(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Itera
     name, voice_name = request.param
     voice = next(voice for voice in engines[name].installed() if voice.name == voice_name)
     loaded = engines[name].load(voice)
+    assert not isinstance(loaded, RemoteVoice)
     yield Speaker(engines[name], loaded, VoiceSpec(voice, voice.default_speaker))
     loaded.close()
 
@@ -245,15 +246,22 @@ class TestClose:
         spec = VoiceSpec(voice, voice.default_speaker)
         for _ in range(2):
             loaded = engine.load(voice)
+            assert not isinstance(loaded, RemoteVoice)
             segment = loaded.calibration_segment(spec)
             assert sum(map(len, loaded.render(segment, spec, Prosody())))
             loaded.close()
 
 
+def _loaded(engine: Engine, voice: Voice) -> LoadedVoice:
+    loaded = engine.load(voice)
+    assert not isinstance(loaded, RemoteVoice)
+    return loaded
+
+
 def test_all_engines_speak_at_once_and_none_disturbs_another(engines: dict[str, Engine]) -> None:
     """Each phonemizes with an espeak-ng of its own; the process-wide state of one is not another's."""
     speakers = [
-        (engine.load(voice), VoiceSpec(voice, voice.default_speaker))
+        (_loaded(engine, voice), VoiceSpec(voice, voice.default_speaker))
         for name, engine in engines.items()
         for voice in engine.installed()
         if voice.name in (*SPEAKS_WITH[name], "ff_test")

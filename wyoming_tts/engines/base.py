@@ -8,11 +8,12 @@ imported in `load` or `installed`, which run on a worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
+from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 ENTRY_POINT_GROUP = "wyoming_tts.engines"
@@ -68,6 +69,46 @@ class MixedVoices(Protocol):
         ...
 
 
+class StyleTables(Protocol):
+    """Voices beside those of an engine's pack, each a style table in a file of its own. All methods block."""
+
+    def names(self) -> Sequence[str]:
+        """Those that are there."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """The file of the one of that name."""
+        ...
+
+    def read(self, name: str) -> Samples:
+        """Its table, shape (n, 1, 256).
+
+        Raises:
+            SpeechError: the file holds something else or cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOptions:
+    """Which other servers there are to speak with, and how long they are waited for."""
+
+    upstreams: tuple[str, ...]
+    """Addresses: `http://HOST:PORT`, `https://HOST`, `tcp://HOST:PORT`."""
+    key: str | None = field(default=None, repr=False)
+    """Sent to those that are asked over HTTP."""
+    model: str = "tts-1"
+    """Asked for over HTTP."""
+    voices: tuple[str, ...] = ()
+    """`NAME` or `NAME=LANGUAGE`: what servers without a list have; the language holds for listed ones too."""
+    connect_timeout: float = 2.0
+    """Seconds."""
+    first_byte_timeout: float = 10.0
+    """Seconds until the first audio, and between two pieces of it."""
+    fallback: bool = True
+    """Whether another voice may speak where no server does."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What every engine is made with; each takes what concerns it."""
@@ -84,6 +125,8 @@ class EngineOptions:
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
     kokoro_blends: MixedVoices | None = None
+    remote: RemoteOptions | None = None
+    kokoro_styles: StyleTables | None = None
 
 
 class LoadedVoice(Protocol):
@@ -134,6 +177,47 @@ class LoadedVoice(Protocol):
         ...
 
 
+class Unanswered(VoiceUnavailable):
+    """No server spoke with a remote voice, nothing was heard, and another voice is to speak instead."""
+
+
+@runtime_checkable
+class RemoteVoice(Protocol):
+    """A voice that another server speaks with: awaited on the event loop, it holds no thread."""
+
+    def stream(
+        self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
+    ) -> AsyncGenerator[Samples, None]:
+        """Have the segment spoken, and give it in pieces as it comes; none of them is empty.
+
+        Pieces are as those of `LoadedVoice.render`, small enough to be finished on the event loop.
+        What is not asked for is not read, and closing the generator drops the connection. The level
+        is what the server makes it; `prosody.volume` is applied later.
+
+        Args:
+            segment: What to say.
+            spec: With which voice.
+            prosody: How.
+            hops: Servers that the request came through before this one.
+
+        Raises:
+            Unanswered: nobody spoke, and another voice may.
+            VoiceUnavailable: nobody spoke.
+            Busy: all that could speak have too much to do.
+            Unsupported: the segment's format is not one that can be passed on.
+            EngineFailed: it broke off after the first piece.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Called once, when no stream is open."""
+        ...
+
+
+ReadyVoice: TypeAlias = LoadedVoice | RemoteVoice
+"""What speaks a segment: in steps on a worker, or awaited."""
+
+
 class Engine(Protocol):
     """One way to make sound."""
 
@@ -157,7 +241,7 @@ class Engine(Protocol):
         """
         ...
 
-    def load(self, voice: Voice) -> LoadedVoice:
+    def load(self, voice: Voice) -> ReadyVoice:
         """Load `voice.model`. Takes seconds and memory: called on a worker.
 
         Raises:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import Engine, LoadedVoice
+from wyoming_tts.engines.base import Engine, ReadyVoice, RemoteVoice
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Voice
 
@@ -25,11 +25,16 @@ _LOGGER = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    loaded: LoadedVoice | None = None
+    loaded: ReadyVoice | None = None
     leases: int = 0
     file_bytes: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of the voices it was lent as, by name, when they were first."""
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether a model is there: a remote voice has none here, and takes nobody's room."""
+        return self.loaded is not None and not isinstance(self.loaded, RemoteVoice)
 
 
 class LoadedVoices:
@@ -64,7 +69,12 @@ class LoadedVoices:
     @property
     def models(self) -> tuple[str, ...]:
         """What is in memory, the least recently used first."""
-        return tuple(model for model, entry in self._entries.items() if entry.loaded is not None)
+        return tuple(model for model, entry in self._entries.items() if entry.is_in_memory)
+
+    @property
+    def file_bytes(self) -> int:
+        """Of the models in memory, by the size of their files."""
+        return sum(entry.file_bytes for entry in self._entries.values() if entry.loaded is not None)
 
     def first_segment_max_words(self, voice: Voice) -> int:
         """Return what the voice's engine wishes for (`Engine.first_segment_max_words`)."""
@@ -72,7 +82,7 @@ class LoadedVoices:
         return engine.first_segment_max_words if engine else 0
 
     @asynccontextmanager
-    async def lease(self, voice: Voice) -> AsyncIterator[LoadedVoice]:
+    async def lease(self, voice: Voice) -> AsyncIterator[ReadyVoice]:
         """Lend the voice's model, loading it first if need be.
 
         Raises:
@@ -111,7 +121,7 @@ class LoadedVoices:
         self._capacity = 0
         self._free_beyond_capacity()
 
-    async def _loaded(self, voice: Voice, entry: _Entry) -> LoadedVoice:
+    async def _loaded(self, voice: Voice, entry: _Entry) -> ReadyVoice:
         async with entry.lock:
             if entry.loaded is None:
                 await self._run_blocking(lambda: self._load(voice, entry))
@@ -146,7 +156,7 @@ class LoadedVoices:
                 entry.loaded.close()
 
     def _is_over(self) -> bool:
-        if len(self.models) > self._capacity:
+        if not self._capacity or len(self.models) > self._capacity:
             return True
         held = sum(entry.file_bytes for entry in self._entries.values())
         return self._memory_bytes is not None and held > self._memory_bytes

@@ -27,6 +27,9 @@ PAUSE = ""
 _TEXT_WAS_THERE = 0.001
 """Seconds; text that takes longer to get was not there yet, and its stream had nothing to do."""
 
+_AUDIBLE = 0.02
+"""Seconds without audio that no player has in hand; less than that is no underrun."""
+
 
 async def _next_or_none(pieces: AsyncIterator[str]) -> str | None:
     return await anext(pieces, None)
@@ -40,6 +43,7 @@ class Job:
         self.clock = StreamClock(work_since=now())
         self.characters = 0
         self.compute_seconds = 0.0
+        self.cached_segments = 0
         self._now = now
         self._spec: VoiceSpec | None = None
         self._samples = 0
@@ -48,6 +52,12 @@ class Job:
         self._first_audio_at: float | None = None
         self._outcome = Outcome.CANCELLED
         self._error = ""
+        self._resolved_at: float | None = None
+        self._let_in_at: float | None = None
+        self._asked_at = self._text_came_at = self.clock.work_since
+        self._underruns = 0
+        self._underrun_seconds = 0.0
+        self._load_seconds = 0.0
 
     @property
     def spec(self) -> VoiceSpec:
@@ -64,6 +74,24 @@ class Job:
     def resolved(self, spec: VoiceSpec) -> None:
         """Note which voice speaks."""
         self._spec = spec
+        self._resolved_at = self._now()
+
+    def let_in(self) -> None:
+        """Note that the wait at the door is over."""
+        self._let_in_at = self._now()
+
+    def asked(self) -> None:
+        """Note that the listener has room for the next chunk."""
+        self._asked_at = self._now()
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Count the time until a model is in memory."""
+        started = self._now()
+        try:
+            yield
+        finally:
+            self._load_seconds += self._now() - started
 
     async def text(self, idle: float | None) -> AsyncGenerator[str, None]:
         """Hand on the text, and PAUSE each time none came for `idle` seconds."""
@@ -74,14 +102,18 @@ class Job:
             coming = asyncio.ensure_future(_next_or_none(pieces))
             try:
                 if not (await asyncio.wait({coming}, timeout=idle))[0]:
+                    self._text_came_at = self._now()  # until now there was nothing to speak
                     yield PAUSE
                 piece = await coming
             finally:
                 coming.cancel()
+            has_waited = self._now() - asked_at > _TEXT_WAS_THERE
+            if has_waited:
+                self._text_came_at = self._now()
             if piece is None:
                 return
-            if self._now() - asked_at > _TEXT_WAS_THERE:
-                self.clock.work_arrived(self._now())  # it had to be waited for
+            if has_waited:
+                self.clock.work_arrived(self._now())
             if piece:  # an empty one would be taken for PAUSE
                 self.characters += len(piece)
                 yield piece
@@ -96,6 +128,7 @@ class Job:
         """Make the next chunk, which is the listener's from now on."""
         chunk = AudioChunk(AudioFormat(rate=self.spec.voice.sample_rate), pcm, self._samples)
         now = self._now()
+        self._count_underrun(now)
         self.clock.delivered(chunk.seconds, now)
         self._samples += chunk.samples
         self._first_audio_at = self._first_audio_at or now
@@ -130,7 +163,26 @@ class Job:
             compute_seconds=self.compute_seconds,
             outcome=self._outcome,
             error=self._error,
+            wait=self._wait(),
+            underruns=self._underruns,
+            underrun_seconds=self._underrun_seconds,
+            cached_segments=self.cached_segments,
+            model_load_seconds=self._load_seconds,
         )
+
+    def _wait(self) -> float:
+        if self._resolved_at is None:
+            return 0.0
+        return (self._now() if self._let_in_at is None else self._let_in_at) - self._resolved_at
+
+    def _count_underrun(self, now: float) -> None:
+        """Count it if the listener ran dry while it had room and there was text to speak."""
+        if self.clock.playing_since is None:
+            return
+        dry_since = self.clock.playing_since + self.clock.audio_seconds
+        if dry_since > max(self._text_came_at, self._asked_at) and now - dry_since >= _AUDIBLE:
+            self._underruns += 1
+            self._underrun_seconds += now - dry_since
 
     def _ttfa(self) -> float | None:
         if self._first_audio_at is None or self._first_segment_at is None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import LoadedVoice
+from wyoming_tts.engines.base import RemoteVoice, Unanswered
 from wyoming_tts.engines.loaded import LoadedVoices
-from wyoming_tts.errors import EngineFailed, SpeechError
-from wyoming_tts.scheduler import Admission, StreamClock
+from wyoming_tts.scheduler import Admission, Lookahead, StreamClock
 from wyoming_tts.speech import (
     AudioChunk,
     AudioFormat,
@@ -32,6 +31,7 @@ from wyoming_tts.synthesis.door import Door
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import PAUSE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.rendering import Task, relayed, steps
 from wyoming_tts.text.lexicon import EMPTY, Applied, Hit, Lexicon
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, Trace
 from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
@@ -81,8 +81,27 @@ class Synthesizer:
         languages: SpokenLanguages | None = None,
         lexicon: Callable[[], Lexicon] = lambda: EMPTY,
         on_record: Callable[[UtteranceRecord], None] = lambda _: None,
+        lookahead: Lookahead | None = None,
+        hops: Callable[[Utterance], int] = lambda _: 0,
         clock: Clock = time.monotonic,
     ) -> None:
+        """Join the parts.
+
+        Args:
+            library: What can be spoken with.
+            loaded: The voices that are ready.
+            workers: Where local voices compute.
+            admission: Who is let in.
+            cache: Segments that were spoken before.
+            options: What holds for every utterance.
+            languages: How numbers and the like are said; None leaves them as they are written.
+            lexicon: How words are said.
+            on_record: Told of every utterance once it is over.
+            lookahead: How far ahead of its listener a remote voice is read; that of a local one is the
+                scheduler's affair.
+            hops: Servers that an utterance came through before this one.
+            clock: Seconds.
+        """
         self._library = library
         self._loaded = loaded
         self._workers = workers
@@ -93,6 +112,8 @@ class Synthesizer:
         self._languages = languages
         self._lexicon = lexicon
         self._on_record = on_record
+        self._lookahead = lookahead or Lookahead()
+        self._hops = hops
         self._clock = clock
         self._levels = Levels(workers, options.loudness)
 
@@ -121,6 +142,7 @@ class Synthesizer:
                     spec = await self._library.resolve(utterance.voice)
                     job.resolved(spec)
                     await stack.enter_async_context(self._door.entered(job.clock))
+                    job.let_in()
                 chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
                 yield SpeechStream(spec, chunks)
         finally:
@@ -135,6 +157,8 @@ class Synthesizer:
         spec = self._library.resolve_now(VoiceRequest())
         await self._read_language(spec.voice.language)
         async with self._loaded.lease(spec.voice) as loaded:
+            if isinstance(loaded, RemoteVoice):
+                return spec  # its server's affair
             stream = StreamClock(
                 work_since=self._clock(), in_background=True, shares_cores=loaded.shares_cores
             )
@@ -172,6 +196,9 @@ class Synthesizer:
                 hits += said.hits
                 texts.append(said.text)
                 loaded = await speaker.voice()
+                if isinstance(loaded, RemoteVoice):
+                    phonemes.append(said.text)  # what its server makes of it, nobody tells
+                    continue
                 work = partial(loaded.phonemes, replace(segment, text=said.text), speaker.spec)
                 phonemes.append(await self._workers.step(clock, work))
         return Explanation(
@@ -193,9 +220,11 @@ class Synthesizer:
                 async for segment in segments:
                     if segment.pause_before:
                         yield job.chunk(audio.silence(segment.pause_before, rate))
+                        job.asked()
                     async with aclosing(self._performed(job, cast, segment)) as pieces:
                         async for pcm in pieces:
                             yield self._first_noted(job, job.chunk(pcm))
+                            job.asked()
             if self._options.trailing_silence and job.was_heard:
                 yield job.chunk(audio.silence(self._options.trailing_silence, rate))
             job.done()
@@ -205,6 +234,19 @@ class Synthesizer:
         if not segment.text:  # markup may end with a pause
             return
         speaker = await cast.speaker(segment.voice)
+        try:
+            async with aclosing(self._at_rate(job, speaker, segment)) as pieces:
+                async for pcm in pieces:
+                    yield pcm
+        except Unanswered as error:
+            stand_in = cast.replace(speaker)
+            _LOGGER.warning("%s %s speaks instead in utterance %s.", error, stand_in.name, job.utterance.id)
+            speaker = await cast.speaker(segment.voice)
+            async with aclosing(self._at_rate(job, speaker, segment)) as pieces:
+                async for pcm in pieces:
+                    yield pcm
+
+    async def _at_rate(self, job: Job, speaker: Speaker, segment: Segment) -> AsyncGenerator[bytes, None]:
         said = await self._in_words_of_lexicon(segment, speaker.spec.voice)
         segment = replace(segment, text=said.text)
         async with aclosing(self._spoken(job, speaker, segment)) as pieces:
@@ -224,13 +266,20 @@ class Synthesizer:
         key = self._cache_key(job, speaker.spec, segment)
         known = await self._cache.get(key)
         if known is not None:
+            job.cached_segments += 1
             for start in range(0, len(known.pcm), _CACHED_PIECE_BYTES):
                 yield known.pcm[start : start + _CACHED_PIECE_BYTES]
             return
         recording = self._cache.record(key, speaker.spec.voice.sample_rate)
-        loaded, gain = await speaker.ready()
-        steps = self._steps(job, loaded, speaker.spec, segment, gain)
-        async with StepwiseRender(self._workers, job.clock, steps) as pieces:
+        with job.loading():
+            loaded, gain = await speaker.ready()
+        task = Task(job, speaker.spec, segment, self._prosody(job, segment), self._hops(job.utterance))
+        rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
+        if isinstance(loaded, RemoteVoice):
+            rendered = aclosing(relayed(task, loaded, lookahead=self._lookahead, clock=self._clock))
+        else:
+            rendered = StepwiseRender(self._workers, job.clock, steps(task, loaded, gain))
+        async with rendered as pieces:
             async for pcm in pieces:
                 recording.add(pcm)
                 if pcm:
@@ -272,32 +321,11 @@ class Synthesizer:
             self._admission.first_audio(job.compute_seconds)
         return chunk
 
-    def _steps(
-        self, job: Job, loaded: LoadedVoice, spec: VoiceSpec, segment: Segment, gain: float
-    ) -> Generator[bytes, None, None]:
-        """Render a segment on a worker, each step up to finished PCM."""
-        started = time.perf_counter()
-        try:
-            prosody = self._prosody(job, segment)
-            with closing(loaded.render(segment, spec, prosody)) as render:
-                for samples in render:
-                    pcm = audio.to_pcm(samples, gain * prosody.volume)
-                    job.compute_seconds += time.perf_counter() - started
-                    yield pcm
-                    started = time.perf_counter()
-        except SpeechError:
-            raise
-        except Exception as error:
-            _LOGGER.exception("%s broke in utterance %s.", spec.voice.name, job.utterance.id)
-            raise EngineFailed(
-                f"The voice {spec.voice.name} failed with {type(error).__name__}.",
-                hint="The server's log has the details.",
-            ) from error
-
     async def _segments(self, job: Job, trace: Trace | None = None) -> AsyncGenerator[Segment, None]:
         await self._read_language(job.spec.voice.language)
         segmenter = self._segmenter(job, trace)
-        async with aclosing(job.text(self._options.flush_idle)) as pieces:
+        idle = job.utterance.flush_idle
+        async with aclosing(job.text(self._options.flush_idle if idle is None else idle or None)) as pieces:
             async for text in pieces:
                 if text == PAUSE:
                     for segment in segmenter.flush():
