@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from wyoming.event import Event
 from wyoming.ping import Pong
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
-from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
+from wyoming_tts.transports.house import Speaks
 from wyoming_tts.transports.wyoming_backlog import Backlog, Pending, expire
 from wyoming_tts.transports.wyoming_protocol import (
     AddText,
@@ -44,29 +43,6 @@ Describe: TypeAlias = Callable[[], bytes]
 """Gives the encoded info event for the voices of the moment. Called on the event loop: it must be quick."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class SpeechStream(Protocol):
-    """An utterance on its way to a listener: its audio in order, pulled when there is room for it."""
-
-    @property
-    def format(self) -> AudioFormat:
-        """The format of all its chunks."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[AudioChunk]: ...
-
-
-class Speaks(Protocol):
-    """What a transport needs of the synthesizer."""
-
-    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[SpeechStream]:
-        """Entering resolves the voice and may wait for it; leaving the block cancels the work.
-
-        Raises:
-            SpeechError: on entering or while iterating; the utterance ends there.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,19 @@ import os
 import socket
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.errors import Busy, ShuttingDown
+from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError
+from wyoming_tts.transports.house import Speaks, SpeechStream
 from wyoming_tts.transports.listening import BACKLOG, Address, bind_tcp
 from wyoming_tts.transports.wyoming_connection import (
     Connection,
     Describe,
-    Speaks,
-    SpeechStream,
     WyomingOptions,
 )
 from wyoming_tts.transports.wyoming_protocol import encode, error_event
@@ -60,12 +59,22 @@ class WyomingServer:
         describe: Describe,
         run_blocking: RunBlocking,
         options: WyomingOptions | None = None,
+        allow: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`run_blocking` is for standard input and output that are files, and for the socket's file."""
+        """Make it ready.
+
+        Args:
+            synthesizer: Speaks.
+            describe: Gives the info event.
+            run_blocking: For standard input and output that are files, and for the socket's file.
+            options: How clients are treated.
+            allow: Whether the machine with an IP address is served, asked for each connection.
+        """
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options or WyomingOptions()
         self._run_blocking = run_blocking
+        self._allow = allow
         self._listeners: list[asyncio.Server] = []
         self._socket_files: dict[Path, int] = {}
         """Their inodes: a file that somebody else has put in the same place is not ours to remove."""
@@ -183,8 +192,10 @@ class WyomingServer:
             _LOGGER.warning("%s: turned away: %s", name, refusal)
             self._turn_away(wire, refusal)
 
-    def _refusal(self, host: str | None) -> Busy | None:
+    def _refusal(self, host: str | None) -> SpeechError | None:
         options = self._options
+        if host is not None and not self._allow(host):
+            return BadRequest(f"{host} is not served here.", hint="The server's settings list its networks.")
         if len(self._connections) >= options.connections:
             return Busy(f"The server has {options.connections} clients and takes no more.", hint=_LATER)
         if host is not None and self._peers[host] >= options.connections_per_peer:
@@ -214,7 +225,7 @@ class WyomingServer:
         if not self._peers[host]:
             del self._peers[host]
 
-    def _turn_away(self, wire: Wire, refusal: Busy) -> None:
+    def _turn_away(self, wire: Wire, refusal: SpeechError) -> None:
         told = len(self._turned_away) < MOST_TURNED_AWAY
         task = asyncio.create_task(_refuse(wire, refusal) if told else wire.abort())
         self._turned_away.add(task)
@@ -226,7 +237,7 @@ async def _run(connection: Connection, opened: contextlib.AsyncExitStack | None)
         await connection.run()
 
 
-async def _refuse(wire: Wire, refusal: Busy) -> None:
+async def _refuse(wire: Wire, refusal: SpeechError) -> None:
     try:
         with contextlib.suppress(Gone):
             await wire.send(encode(error_event(refusal)))

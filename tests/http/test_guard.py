@@ -1,0 +1,540 @@
+"""The guard, before a small application: on a real server where the wire matters, else called directly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.middleware import Middleware
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.support.fake_house import FakeHouse
+from tests.support.fake_synthesizer import in_a_thread
+from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
+from wyoming_tts.transports.guard import Guard, GuardOptions, Message, Receive, Scope, Send
+from wyoming_tts.transports.http import HttpOptions, create_app
+
+KEY = "sk-a-key-of-mine"
+OPEN = ["/health", "/healthz", "/livez", "/readyz"]
+SPEECH = "/v1/audio/speech"
+LOGGER = "wyoming_tts.transports.guard"
+
+
+class Now:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tell what came in."""
+    if scope["type"] == "lifespan":
+        return
+    query = scope["query_string"].decode()
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": query})
+        await send({"type": "websocket.close"})
+        return
+    message = await receive()
+    assert message["type"] == "http.request"
+    assert scope["method"] == "GET" or not message.get("more_body")
+    told = {"query": query, "body": len(message["body"])}
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"yes")]})
+    await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+
+
+def guarded(now: Now | None = None, **options: Any) -> Guard:
+    return Guard(app, GuardOptions(**options), clock=now or Now())
+
+
+def client(guard: Guard, peer: str = "192.168.1.20", host: str = "nas.local:8880") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(guard, client=(peer, 5000))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+def code(response: httpx.Response) -> str:
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return str(error["code"])
+
+
+@asynccontextmanager
+async def serving(guard: Guard) -> AsyncIterator[int]:
+    # At debug level websockets logs handshakes as they come in, before any application is asked.
+    config = uvicorn.Config(
+        guard, port=0, lifespan="off", log_config=None, log_level="info", ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+        yield server.servers[0].sockets[0].getsockname()[1]
+        server.should_exit = True
+
+
+async def exchanged(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send bytes as they are; return the status and all that came."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1]), answer
+
+
+async def test_without_options_everybody_is_served() -> None:
+    async with client(guarded(), peer="203.0.113.9") as http:
+        assert (await http.post(SPEECH, content=b"12345")).json() == {"query": "", "body": 5}
+
+
+async def test_a_body_that_is_empty_reaches_the_application() -> None:
+    async with client(guarded()) as http:
+        assert (await http.post(SPEECH)).json()["body"] == 0
+        assert (await http.get("/v1/models")).json()["body"] == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer sk-another"},
+        {"Authorization": f"Basic {KEY}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Bearer {KEY}x"},
+    ],
+)
+async def test_without_the_right_key_nothing_is_served(headers: dict[str, str]) -> None:
+    async with client(guarded(api_keys=("sk-first", KEY))) as http:
+        refused = await http.post(SPEECH, headers=headers)
+    assert refused.status_code == 401
+    assert code(refused) == "invalid_api_key"
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert KEY not in refused.text
+
+
+@pytest.mark.parametrize("key", ["sk-first", KEY, "schlüssel"])
+async def test_any_of_the_keys_opens(key: str) -> None:
+    async with client(guarded(api_keys=("sk-first", KEY, "schlüssel"))) as http:
+        header = {b"Authorization": f"bearer {key}".encode()}
+        assert (await http.get("/v1/models", headers=header)).status_code == 200
+        assert (await http.get("/v1/models", params={"api_key": key})).status_code == 200
+
+
+async def test_the_key_of_a_query_stops_at_the_guard() -> None:
+    async with client(guarded(api_keys=(KEY,))) as http:
+        answer = await http.get(f"/synthesize-stream?text=a%20b+c&api_key={KEY}&voice=x&api%5Fkey=other")
+    assert answer.json()["query"] == "text=a%20b+c&voice=x"
+
+
+@pytest.mark.parametrize("keys", [(), (KEY,)])
+async def test_no_log_ever_holds_a_key(keys: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for chatty in ("httpx", "httpcore", "websockets"):  # the client's
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    async with serving(guarded(api_keys=keys)) as port:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            await http.get("/v1/models", params={"api_key": KEY})
+            await http.get("/v1/models", params={"api_key": f"{KEY}-wrong"})
+        async with connect(f"ws://127.0.0.1:{port}/ws?api_key={KEY}&a=b") as socket:
+            assert await socket.recv() == "a=b"
+    assert any("/v1/models" in message for message in caplog.messages)
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_health_is_told_without_a_key_and_under_any_name(path: str) -> None:
+    async with client(guarded(api_keys=(KEY,)), host="cluster.example.org") as http:
+        assert (await http.get(path)).status_code == 200
+        assert (await http.get(f"{path}/")).status_code == 401
+    async with client(guarded(), host="cluster.example.org") as http:
+        assert (await http.get(path)).status_code == 200
+
+
+def test_an_empty_key_is_refused_rather_than_open_to_all() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        guarded(api_keys=("", KEY))
+
+
+def test_keys_are_kept_as_salted_digests() -> None:
+    first, second = Keys([KEY]), Keys([KEY])
+    assert KEY not in repr(vars(first))
+    assert first._digests != second._digests
+    assert first.admit(KEY)
+    assert not first.admit("")
+    assert not Keys()
+
+
+def test_options_do_not_show_their_keys() -> None:
+    assert KEY not in repr(GuardOptions(api_keys=(KEY,)))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_served"),
+    [
+        ("192.168.1.20", True),
+        ("192.168.2.20", False),
+        ("::ffff:192.168.1.20", True),
+        ("::ffff:192.168.2.20", False),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("fe80::1%eth0", True),
+        ("2001:db8::1", False),
+        ("no address", False),
+        ("", False),
+    ],
+)
+async def test_only_machines_of_the_networks_are_served(address: str, *, is_served: bool) -> None:
+    networks = ("192.168.1.0/24", "fe80::/10")
+    assert Networks(networks).allows(address) is is_served
+    async with client(guarded(allow_networks=networks), peer=address) as http:
+        answer = await http.get("/health")
+    assert answer.status_code == (200 if is_served else 403)
+
+
+def test_no_networks_are_all_networks() -> None:
+    assert Networks().allows("203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("192.168.1.5:8880", True),
+        ("[2001:db8::5]:8880", True),
+        ("localhost:8880", True),
+        ("tts.localhost", True),
+        ("nas", True),
+        ("NAS:8880", True),
+        ("nas.local", True),
+        ("nas.local.", True),
+        ("nas.fritz.home", True),
+        ("nas.lan:80", True),
+        ("nas.home.arpa", True),
+        ("tts.internal", True),
+        ("box.example.org", True),
+        ("page.example.org:3000", True),
+        ("evil.example.org", False),
+        ("nas.local.evil.example", False),
+        ("192.168.1.5.evil.example", False),
+        ("evil.example:8880", False),
+        ("local.", True),
+        ("[::1", False),
+        ("", False),
+    ],
+)
+async def test_without_a_key_a_name_that_a_stranger_may_have_is_refused(host: str, *, is_ours: bool) -> None:
+    guard = guarded(host_names=("Box.example.org",), cors_origins=("https://page.example.org",))
+    async with client(guard) as http:
+        answer = await http.get("/v1/models", headers={"Host": host})
+    assert answer.status_code == (200 if is_ours else 403)
+    if not is_ours:
+        assert code(answer) == "host_not_allowed"
+
+
+async def test_with_a_key_any_name_will_do() -> None:
+    async with client(guarded(api_keys=(KEY,)), host="tts.example.org") as http:
+        answer = await http.get("/v1/models", headers={"Authorization": f"Bearer {KEY}"})
+    assert answer.status_code == 200
+
+
+@given(st.text(max_size=40))
+def test_no_host_header_breaks_the_check(host: str) -> None:
+    HostNames().allow(host)
+    Origins(["https://page.example.org"]).allow(host, host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "may"),
+    [
+        ("http://nas.local:8880", True),
+        ("https://nas.local:8880", True),
+        ("http://nas.local:3000", False),
+        ("https://listed.example.org", True),
+        ("https://LISTED.example.org", True),
+        ("https://listed.example.org.evil.example", False),
+        ("https://evil.example", False),
+        ("null", False),
+    ],
+)
+async def test_a_page_changes_something_only_from_here_or_if_listed(origin: str, *, may: bool) -> None:
+    async with client(guarded(cors_origins=("https://listed.example.org",))) as http:
+        answer = await http.post(SPEECH, headers={"Origin": origin})
+    assert answer.status_code == (200 if may else 403)
+    if not may:
+        assert code(answer) == "origin_not_allowed"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_the_default_port_is_the_same_as_none() -> None:
+    async with client(guarded(), host="nas.local") as http:
+        assert (await http.post(SPEECH, headers={"Origin": "https://nas.local"})).status_code == 200
+        assert (await http.post(SPEECH, headers={"Origin": "http://nas.local:80"})).status_code == 200
+        assert (await http.post(SPEECH, headers={"Origin": "http://nas.local:81"})).status_code == 403
+
+
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,x-stainless-lang",
+    "Access-Control-Request-Private-Network": "true",
+}
+
+
+async def test_a_preflight_of_a_listed_page_is_answered_without_a_key() -> None:
+    guard = guarded(api_keys=(KEY,), cors_origins=("https://page.example.org",))
+    async with client(guard) as http:
+        answer = await http.options(SPEECH, headers={"Origin": "https://page.example.org", **PREFLIGHT})
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example.org"
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    assert answer.headers["Access-Control-Allow-Headers"] == "authorization,x-stainless-lang"
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
+
+
+@pytest.mark.parametrize("origins", [(), ("https://other.example.org",)])
+async def test_a_preflight_of_another_page_is_not(origins: tuple[str, ...]) -> None:
+    async with client(guarded(cors_origins=origins)) as http:
+        answer = await http.options(SPEECH, headers={"Origin": "https://page.example.org", **PREFLIGHT})
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_listed_page_may_read_answers_and_refusals() -> None:
+    guard = guarded(api_keys=(KEY,), cors_origins=("https://page.example.org",))
+    origin = {"Origin": "https://page.example.org"}
+    async with client(guard) as http:
+        served = await http.get("/v1/models", headers={"Authorization": f"Bearer {KEY}", **origin})
+        refused = await http.get("/v1/models", headers=origin)
+        foreign = await http.get("/health", headers={"Origin": "https://evil.example"})
+    assert [served.status_code, refused.status_code, foreign.status_code] == [200, 401, 200]
+    for answer in (served, refused):
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example.org"
+        assert answer.headers["Vary"] == "Origin"
+    assert "access-control-allow-origin" not in foreign.headers
+
+
+async def test_a_star_lists_every_page() -> None:
+    async with client(guarded(cors_origins=("*",)), host="any.example.org") as http:
+        answer = await http.post(SPEECH, headers={"Origin": "https://evil.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://evil.example"
+
+
+async def test_a_socket_is_refused_as_a_request_would_be() -> None:
+    async with serving(guarded(api_keys=(KEY,))) as port:
+        uri = f"ws://127.0.0.1:{port}/v1/audio/speech/stream/ws"
+        with pytest.raises(InvalidStatus) as keyless:
+            await connect(uri)
+        with pytest.raises(InvalidStatus) as foreign:
+            await connect(f"{uri}?api_key={KEY}", additional_headers={"Origin": "https://evil.example"})
+        async with connect(uri, additional_headers={"Authorization": f"Bearer {KEY}"}) as socket:
+            assert await socket.recv() == ""
+        async with connect(
+            f"{uri}?api_key={KEY}", additional_headers={"Origin": f"http://127.0.0.1:{port}"}
+        ) as socket:
+            assert await socket.recv() == ""
+    assert keyless.value.response.status_code == 401
+    assert json.loads(keyless.value.response.body)["error"]["code"] == "invalid_api_key"
+    assert foreign.value.response.status_code == 403
+
+
+async def test_a_health_path_opens_no_socket() -> None:
+    async with serving(guarded(api_keys=(KEY,))) as port:
+        with pytest.raises(InvalidStatus):
+            await connect(f"ws://127.0.0.1:{port}/health")
+
+
+async def test_a_server_without_that_extension_closes_the_socket() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "client": ("10.0.0.1", 1)}
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is asked for")
+
+    await guarded(api_keys=(KEY,))(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_a_body_that_is_announced_too_large_is_not_read() -> None:
+    async with serving(guarded(max_body_bytes=1000)) as port:
+        request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n"
+        status, answer = await exchanged(port, request.encode())
+    assert status == 413
+    assert b"body_too_large" in answer
+    assert b"connection: close" in answer.lower()
+
+
+async def test_a_body_that_grows_too_large_is_given_up() -> None:
+    async with serving(guarded(max_body_bytes=1000)) as port:
+        head = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        status, answer = await exchanged(port, head.encode() + 3 * (b"1f4\r\n" + b"x" * 500 + b"\r\n"))
+    assert status == 413
+    assert b"body_too_large" in answer
+
+
+async def test_a_body_as_large_as_it_may_be_is_taken() -> None:
+    async with client(guarded(max_body_bytes=1000)) as http:
+        assert (await http.post(SPEECH, content=b"x" * 1000)).json()["body"] == 1000
+        assert (await http.post(SPEECH, content=b"x" * 1001)).status_code == 413
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    async with serving(guarded(body_timeout=0.05)) as port:
+        request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"
+        status, answer = await exchanged(port, request.encode())
+    assert status == 408
+    assert b"body_timeout" in answer
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_reaches_nobody() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    async def unreachable(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("half a body was passed on")
+
+    scope = {"type": "http", "method": "POST", "path": SPEECH, "headers": [], "query_string": b""}
+    await Guard(unreachable, GuardOptions())(scope, receive, send)
+    assert not messages
+
+
+async def test_who_may_not_be_served_has_no_body_read() -> None:
+    async with serving(guarded(api_keys=(KEY,))) as port:
+        request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly this"
+        status, answer = await exchanged(port, request.encode())
+    assert status == 401
+    assert b"connection: close" in answer.lower()
+
+
+async def test_who_asks_for_speech_too_often_is_told_when_to_come_again() -> None:
+    now = Now()
+    async with client(guarded(now, requests_per_minute=3)) as http:
+        statuses = [(await http.post(SPEECH)).status_code for _ in range(3)]
+        refused = await http.post(SPEECH)
+        lists = await http.get("/v1/models")
+        streamed = await http.get("/synthesize-stream?text=a")
+        now.seconds += int(refused.headers["Retry-After"])
+        again = await http.post(SPEECH)
+    assert statuses == [200, 200, 200]
+    assert (refused.status_code, code(refused), refused.headers["Retry-After"]) == (429, "rate_limited", "20")
+    assert (lists.status_code, streamed.status_code, again.status_code) == (200, 429, 200)
+
+
+async def test_sockets_count_too_and_others_are_not_held_back() -> None:
+    guard = guarded(requests_per_minute=1)
+    async with serving(guard) as port:
+        async with connect(f"ws://127.0.0.1:{port}/ws"):
+            pass
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{port}/ws")
+    assert refused.value.response.status_code == 429
+    async with client(guard, peer="192.168.1.21") as http:
+        assert (await http.post(SPEECH)).status_code == 200
+
+
+async def test_requests_without_a_key_use_up_nothing() -> None:
+    async with client(guarded(api_keys=(KEY,), requests_per_minute=1)) as http:
+        for _ in range(3):
+            assert (await http.post(SPEECH)).status_code == 401
+        assert (await http.post(SPEECH, params={"api_key": KEY})).status_code == 200
+
+
+@given(
+    st.lists(st.floats(0, 30), min_size=1, max_size=60),
+    st.integers(1, 20),
+)
+def test_no_minute_has_more_requests_than_twice_the_rate(pauses: list[float], per_minute: int) -> None:
+    limit = RateLimit(per_minute)
+    now, passed = 0.0, []
+    for pause in pauses:
+        now += pause
+        wait = limit.wait("10.0.0.1", now)
+        if not wait:
+            passed.append(now)
+        else:
+            now += wait  # which is as long as it takes
+            assert not limit.wait("10.0.0.1", now)
+            passed.append(now)
+    for start in passed:
+        assert sum(start <= at < start + 60 for at in passed) <= 2 * per_minute
+
+
+def test_the_table_of_addresses_is_bounded() -> None:
+    limit = RateLimit(1, most_addresses=10)
+    for number in range(100):
+        limit.wait(f"10.0.0.{number}", float(number))
+    assert len(limit) == 10
+
+
+def test_the_addresses_of_one_subscriber_share_a_limit() -> None:
+    limit = RateLimit(1)
+    assert not limit.wait("2001:db8::1", 0)
+    assert limit.wait("2001:db8::2", 0)
+    assert not limit.wait("2001:db8:0:1::1", 0)
+    assert not limit.wait("192.168.1.1", 0)
+    assert limit.wait("::ffff:192.168.1.1", 0)
+
+
+async def test_other_options_hold_from_the_next_request_on() -> None:
+    guard = guarded(api_keys=("old",))
+    async with client(guard) as http:
+        guard.replace(GuardOptions(api_keys=(KEY,), requests_per_minute=1))
+        assert (await http.post(SPEECH, params={"api_key": "old"})).status_code == 401
+        assert (await http.post(SPEECH, params={"api_key": KEY})).status_code == 200
+        guard.replace(GuardOptions(api_keys=(KEY, "third"), requests_per_minute=1))
+        assert (await http.post(SPEECH, params={"api_key": "third"})).status_code == 429
+        with pytest.raises(ValueError):
+            guard.replace(GuardOptions(allow_networks=("nonsense",)))
+        assert (await http.get("/v1/models")).status_code == 401
+
+
+async def test_a_refusal_is_logged_without_what_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=LOGGER)
+    async with client(guarded(api_keys=(KEY,))) as http:
+        await http.get("/synthesize-stream%0Aforged?text=a%20secret&api_key=wrong")
+    (message,) = caplog.messages
+    assert message.startswith(
+        "192.168.1.20: refused GET '/synthesize-stream\\nforged': The API key is wrong."
+    )
+
+
+async def test_it_stands_within_the_layer_that_gives_requests_their_ids() -> None:
+    guard = Guard(None, GuardOptions(api_keys=(KEY,), max_body_bytes=100))
+    layers = [Middleware(guard.around)]
+    api = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, middleware=layers)
+    wanted = {"model": "tts-1", "input": "hello", "voice": "af_heart", "response_format": "pcm"}
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        refused = await http.post(SPEECH, json=wanted, headers={"X-Request-ID": "mine"})
+        spoken = await http.post(SPEECH, json=wanted, params={"api_key": KEY})
+        long = await http.post(SPEECH, json={**wanted, "input": "a" * 100}, params={"api_key": KEY})
+    assert (refused.status_code, refused.headers["X-Request-ID"]) == (401, "mine")
+    assert (spoken.status_code, long.status_code) == (200, 413)
+    assert len(spoken.content) > 1000

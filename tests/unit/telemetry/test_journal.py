@@ -1,0 +1,283 @@
+"""The journal: on real files, with disks that are slow or full, and a process that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.unit.telemetry.records import failed, record
+from wyoming_tts.telemetry import journal as journals
+from wyoming_tts.telemetry.journal import Journal, Note, read_notes
+
+T = TypeVar("T")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in path.read_text().splitlines()]
+
+
+def sizes(directory: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in directory.iterdir()}
+
+
+async def test_every_record_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "metrics.jsonl"
+    async with Journal(path, in_a_thread, clock=lambda: 1000.25) as journal:
+        journal.note(record())
+        journal.note(failed("too_long", id="second"))
+    first, second = lines(path)
+    assert first["time"] == 1000.25
+    assert (first["id"], first["ttfa"], first["wait"], first["rtf"]) == ("ab12cd34", 0.0554, 0.25, 0.05)
+    assert (second["id"], second["outcome"], second["error"], second["ttfa"]) == (
+        "second",
+        "failed",
+        "too_long",
+        None,
+    )
+    assert path.stat().st_mode & 0o007 == 0
+
+
+async def test_nothing_is_made_where_nothing_is_noted(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "metrics.jsonl", in_a_thread):
+        pass
+    assert not sizes(tmp_path)
+
+
+async def test_a_later_server_goes_on_where_an_earlier_one_ended(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for name in ("first", "second"):
+        async with Journal(path, in_a_thread) as journal:
+            journal.note(record(id=name))
+    assert [line["id"] for line in lines(path)] == ["first", "second"]
+
+
+async def test_many_records_are_one_write_off_the_loop(tmp_path: Path) -> None:
+    threads = []
+
+    async def noted_thread(work: Callable[[], T], /) -> T:
+        def watched() -> T:
+            threads.append(threading.current_thread())
+            return work()
+
+        return await in_a_thread(watched)
+
+    path = tmp_path / "metrics.jsonl"
+    async with Journal(path, noted_thread) as journal:
+        for _ in range(100):
+            journal.note(record())
+    assert len(lines(path)) == 100
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+async def test_lines_are_written_while_the_server_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "_GATHERING", 0.01)
+    written = asyncio.Event()
+
+    async def telling(work: Callable[[], T], /) -> T:
+        done = await in_a_thread(work)
+        written.set()
+        return done
+
+    async with Journal(tmp_path / "metrics.jsonl", telling) as journal:
+        for name in ("first", "second"):
+            journal.note(record(id=name))
+            await written.wait()
+            written.clear()
+            assert lines(tmp_path / "metrics.jsonl")[-1]["id"] == name
+
+
+async def test_a_disk_that_hangs_costs_lines_and_no_memory(tmp_path: Path) -> None:
+    path, disk = tmp_path / "metrics.jsonl", asyncio.Event()
+
+    async def slow(work: Callable[[], T], /) -> T:
+        await disk.wait()
+        return await in_a_thread(work)
+
+    async with Journal(path, slow) as journal:
+        for _ in range(journals.MOST_WAITING + 50):
+            journal.note(record())
+        assert journal.dropped == 50
+        disk.set()
+    assert len(lines(path)) == journals.MOST_WAITING
+
+
+async def test_a_full_file_gives_way_to_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for number in range(8):
+        async with Journal(path, in_a_thread, max_bytes=800, kept=2) as journal:
+            journal.note(record(id=f"number-{number}"))
+    names = sorted(sizes(tmp_path))
+    assert names == ["metrics.jsonl", "metrics.jsonl.1", "metrics.jsonl.2"]
+    kept = [line["id"] for name in reversed(names) for line in lines(tmp_path / name)]
+    assert kept == [f"number-{number}" for number in range(8)][-len(kept) :]
+    assert len(kept) >= 5
+    assert all(size <= 800 for size in sizes(tmp_path).values())
+
+
+async def test_without_old_files_the_new_one_takes_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for name in ("first", "second"):
+        async with Journal(path, in_a_thread, max_bytes=100, kept=0) as journal:
+            journal.note(record(id=name))
+    assert [line["id"] for line in lines(path)] == ["second"]
+    assert list(sizes(tmp_path)) == [path.name]
+
+
+async def test_a_file_that_cannot_be_written_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "_GATHERING", 0.0)
+    tried = asyncio.Semaphore(0)
+
+    async def telling(work: Callable[[], T], /) -> T:
+        try:
+            return await in_a_thread(work)
+        finally:
+            tried.release()
+
+    path = tmp_path / "metrics.jsonl"
+    path.mkdir()  # nobody, root included, can write into that
+    async with Journal(path, telling) as journal:
+        for _ in range(3):
+            journal.note(record())
+            await tried.acquire()
+        path.rmdir()
+        journal.note(record(id="at last"))
+    assert [line["id"] for line in lines(path)] == ["at last"]
+    cannot, can_again = [entry.message for entry in caplog.records if entry.levelno == logging.WARNING]
+    assert str(path) in cannot
+    assert can_again.endswith("3 lines were lost.")
+
+
+FULL_DISK = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from tests.support.fake_synthesizer import in_a_thread
+from tests.unit.telemetry.records import record
+from wyoming_tts.telemetry.journal import Journal
+
+async def main(path):
+    for name, room in (("first", -1), ("second", 1000), ("third", -1)):
+        # As a disk that gets full: it takes what fits, and refuses the rest.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, -1))
+        async with Journal(path, in_a_thread) as journal:
+            for _ in range(4 if room > 0 else 1):
+                journal.note(record(id=name))
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_disk_that_gets_full_breaks_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=True
+    )
+    assert run.stderr.count("cannot be written") == 1
+    names = [
+        json.loads(line)["id"]
+        for line in path.read_bytes().splitlines()
+        if line.startswith(b"{") and line.endswith(b"}")
+    ]
+    assert names[0] == "first"
+    assert names[-1] == "third"
+    assert len(list(read_notes(path))) == len(names) == len(path.read_bytes().splitlines()) - 1
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.support.fake_synthesizer import in_a_thread
+from tests.unit.telemetry.records import record
+from wyoming_tts.telemetry.journal import Journal
+
+write = os.write
+
+def half(file, data):
+    write(file, data[: len(data) - 20])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main(path):
+    async with Journal(path, in_a_thread) as journal:
+        journal.note(record(id="first"))
+        journal.note(record(id="broken"))
+        os.write = half
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    run = await in_a_thread(
+        lambda: subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, check=False)
+    )
+    assert run.returncode == -signal.SIGKILL
+    assert not path.read_bytes().endswith(b"\n")
+    assert len(list(read_notes(path))) == 1
+    async with Journal(path, in_a_thread) as journal:
+        journal.note(record(id="later"))
+    assert len(list(read_notes(path))) == 2
+    assert json.loads(path.read_text().splitlines()[-1])["id"] == "later"
+
+
+async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
+    entered = asyncio.Event()
+    before = asyncio.all_tasks()
+
+    async def hangs(work: Callable[[], T], /) -> T:
+        entered.set()
+        await asyncio.Event().wait()
+        return work()
+
+    async def serve() -> None:
+        async with Journal(tmp_path / "metrics.jsonl", hangs) as journal:
+            journal.note(record())
+
+    serving = asyncio.create_task(serve())
+    await entered.wait()
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert asyncio.all_tasks() == before
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_no_line_breaks_the_reader(line: bytes) -> None:
+    assert Note.of(line) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("time", "soon"), ("ttfa", []), ("wait", {}), ("characters", 1e999), ("underruns", "x")],
+)
+def test_a_line_with_a_wrong_value_is_broken(name: str, value: object) -> None:
+    right = {
+        "time": 1.0,
+        "outcome": "done",
+        "error": "",
+        "ttfa": None,
+        "wait": 0,
+        "audio_seconds": 1,
+        "compute_seconds": 1,
+        "characters": 3,
+        "underruns": 0,
+    }
+    assert Note.of(json.dumps(right).encode()) is not None
+    assert Note.of(json.dumps({**right, name: value}).encode()) is None

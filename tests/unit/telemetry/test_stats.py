@@ -1,0 +1,174 @@
+"""`wyoming-tts stats`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.unit.telemetry.records import failed, record
+from wyoming_tts.speech import Outcome, UtteranceRecord
+from wyoming_tts.telemetry.journal import Journal
+from wyoming_tts.telemetry.stats import (
+    NoJournal,
+    Period,
+    _percentile,
+    add_stats_flags,
+    journal_files,
+    periods,
+    stats,
+    summaries,
+)
+
+NOW = 1_000_000.0
+
+
+def noted(path: Path, *records: tuple[float, UtteranceRecord]) -> None:
+    """Write records that ended so many seconds ago."""
+
+    async def note(ago: float, spoken: UtteranceRecord) -> None:
+        async with Journal(path, in_a_thread, max_bytes=3000, clock=lambda: NOW - ago) as journal:
+            journal.note(spoken)
+
+    for ago, spoken in records:
+        asyncio.run(note(ago, spoken))
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_stats_flags(parser)
+    return parser.parse_args(words)
+
+
+def test_each_period_sums_up_what_is_within_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    noted(
+        path,
+        (7200, record(ttfa=1.0)),
+        (1800, record(ttfa=0.2, underruns=2)),
+        (600, record(outcome=Outcome.CANCELLED, ttfa=0.1, audio_seconds=1.0)),
+        (60, failed("busy")),
+        (30, failed("busy")),
+        (20, failed("unknown_voice")),
+    )
+    short, long = summaries(journal_files(path), periods("30m,3h"), NOW)
+    assert (short.period, short.count, short.cancelled, short.failed) == ("30m", 5, 1, 3)
+    assert short.errors == {"busy": 2, "unknown_voice": 1}
+    assert (short.ttfa_p50, short.ttfa_p95) == (0.1, 0.2)
+    assert short.rtf == pytest.approx(0.2 / 3.0, abs=1e-4)
+    assert (short.audio_seconds, short.characters, short.underruns) == (3.0, 210, 3)
+    assert (long.period, long.count, long.ttfa_p95) == ("3h", 6, 1.0)
+
+
+def test_old_files_and_broken_lines_are_read_past(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    noted(path, *((100 - number, record(id=str(number))) for number in range(12)))
+    with path.open("ab") as file:
+        file.write(b'{"time": 999')
+    assert len(journal_files(path)) == 2
+    (found,) = summaries(journal_files(path), periods("1h"), NOW)
+    assert found.count == 12
+
+
+def test_a_period_without_anything_has_no_figures(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.touch()
+    (found,) = summaries([path], periods("1h"), NOW)
+    assert (found.count, found.ttfa_p50, found.rtf, found.errors) == (0, None, None, {})
+
+
+@given(st.lists(st.floats(0, 100), min_size=1), st.integers(1, 100))
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float], percent: int) -> None:
+    found = _percentile(values, percent)
+    assert found in values
+    assert sum(value <= found for value in values) * 100 >= percent * len(values)
+    assert sum(value < found for value in values) * 100 < percent * len(values)
+
+
+def test_periods_are_read_in_all_units() -> None:
+    assert [period.seconds for period in periods("10s,30m, 1h,3d,2w")] == [10, 1800, 3600, 259_200, 1_209_600]
+    assert periods("30m") == (Period("30m", 1800),)
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "0m", "-1h", "1y", "1h,,2h", "1.5h"])
+def test_what_is_no_period_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(f"--periods={text}")
+    assert "such as 30m" in capsys.readouterr().err
+
+
+def test_without_a_journal_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoJournal, match=r"no journal at .*metrics\.jsonl yet.*--file"):
+        stats(parsed(), tmp_path / "metrics.jsonl")
+
+
+def fresh(path: Path) -> None:
+    line = {
+        "time": time.time() - 5,
+        "outcome": "failed",
+        "error": "busy",
+        "ttfa": 0.0554,
+        "wait": 0.25,
+        "audio_seconds": 2.0,
+        "compute_seconds": 0.1,
+        "characters": 42,
+        "underruns": 1,
+    }
+    path.write_text(f"{json.dumps(line)}\n")
+
+
+def test_the_table_has_a_row_for_each_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fresh(tmp_path / "metrics.jsonl")
+    assert stats(parsed(), tmp_path / "metrics.jsonl") == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert "TTFA p50" in heading
+    assert [row.split()[0] for row in rows] == ["30m", "1h", "6h", "24h", "3d"]
+    assert rows[0].split() == [
+        "30m",
+        "1",
+        "55",
+        "ms",
+        "55",
+        "ms",
+        "250",
+        "ms",
+        "0.050",
+        "2",
+        "s",
+        "1",
+        "0",
+        "busy",
+        "1",
+    ]
+
+
+def test_another_file_and_json_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.jsonl"
+    fresh(other)
+    arguments = parsed("--json", "--file", str(other), "--periods", "1h,1d")
+    assert stats(arguments, tmp_path / "metrics.jsonl") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["journal"] == str(other)
+    assert [(period["period"], period["count"], period["errors"]) for period in told["periods"]] == [
+        ("1h", 1, {"busy": 1}),
+        ("1d", 1, {"busy": 1}),
+    ]
+
+
+def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.touch()
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(NoJournal, match="cannot be read: Permission denied"):
+        stats(parsed(), path)

@@ -1,0 +1,12 @@
+"""What is told of utterances when they are over: log lines, a journal, counters. Never their text.
+
+`counters` and `stats` are not imported here: who needs neither does not wait for their libraries.
+"""
+
+from __future__ import annotations
+
+from wyoming_tts.telemetry.journal import Journal
+from wyoming_tts.telemetry.lines import JsonFormatter, line, log_record
+from wyoming_tts.telemetry.recording import Telemetry, telemetry
+
+__all__ = ["Journal", "JsonFormatter", "Telemetry", "line", "log_record", "telemetry"]
