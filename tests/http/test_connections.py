@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.http.conftest import Served, serving
+from tests.support.fake_synthesizer import spoken
+from wyoming_tts.errors import EngineFailed
+from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.http import HttpOptions
+from wyoming_tts.transports.http_server import SEND_BUFFER
+
+
+async def endless(piece: str = "on and on ") -> AsyncIterator[str]:
+    while True:
+        yield piece
+        await asyncio.sleep(0)
+
+
+async def speak_without_end(utterance: Utterance) -> None:
+    object.__setattr__(utterance, "text", endless())
+
+
+def request(path: str = "/v1/audio/speech", **fields: Any) -> bytes:
+    body = json.dumps({"input": "hello", "response_format": "wav", **fields}).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@asynccontextmanager
+async def raw(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(*served.address)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("encoding", ["wav", "pcm", "mp3", "opus"])
+async def test_the_stream_is_left_when_the_client_leaves_in_mid_body(served: Served, encoding: str) -> None:
+    served.house.on_enter = speak_without_end
+    async with raw(served) as (reader, writer):
+        writer.write(request(response_format=encoding))
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read(1000)
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await served.house.until(lambda: served.house.left == 1)
+
+
+async def test_the_stream_is_left_when_the_client_leaves_before_the_first_audio(served: Served) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    served.house.on_chunk = never
+    async with raw(served) as (_, writer):
+        writer.write(request())
+        await served.house.until(lambda: served.house.entered == 1)
+        writer.close()
+        async with asyncio.timeout(5):
+            await served.house.until(lambda: served.house.left == 1)
+
+
+async def test_a_failure_after_the_first_byte_cuts_the_body_off(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def in_two(utterance: Utterance) -> None:
+        object.__setattr__(utterance, "text", _two())
+
+    async def fail(_: Utterance, number: int) -> None:
+        if number:
+            raise EngineFailed("The voice broke.")
+
+    served.house.on_enter, served.house.on_chunk = in_two, fail
+    async with raw(served) as (reader, writer):
+        writer.write(request())
+        async with asyncio.timeout(5):
+            received = await reader.read()
+    assert received.startswith(b"HTTP/1.1 200")
+    assert spoken("one") in received
+    assert not received.endswith(b"0\r\n\r\n")
+    assert "The voice broke." in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_events_tell_of_a_failure_before_the_body_is_cut_off(served: Served) -> None:
+    async def in_two(utterance: Utterance) -> None:
+        object.__setattr__(utterance, "text", _two())
+
+    async def fail(_: Utterance, number: int) -> None:
+        if number:
+            raise EngineFailed("The voice broke.")
+
+    served.house.on_enter, served.house.on_chunk = in_two, fail
+    async with raw(served) as (reader, writer):
+        writer.write(request(stream_format="sse"))
+        async with asyncio.timeout(5):
+            received = await reader.read()
+    assert b'data: {"type": "error", "error": {"message": "The voice broke.' in received
+    assert b"speech.audio.done" not in received
+    assert not received.endswith(b"0\r\n\r\n")
+
+
+async def _two() -> AsyncIterator[str]:
+    yield "one"
+    yield "two"
+
+
+async def test_a_client_that_takes_nothing_is_given_up() -> None:
+    async with serving(HttpOptions(send_timeout=0.2)) as served:
+        served.house.on_enter = speak_without_end
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, served.address)
+            await asyncio.get_running_loop().sock_sendall(sock, request())
+            async with asyncio.timeout(10):
+                await served.house.until(lambda: served.house.left == 1)
+            assert served.house.pulled < 300
+
+
+async def test_a_slow_client_holds_back_the_making(served: Served) -> None:
+    served.house.on_enter = speak_without_end
+    async with raw(served) as (reader, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(request())
+        made = -1
+        while made != served.house.pulled:
+            made = served.house.pulled
+            await asyncio.sleep(0.2)
+        assert 0 < made < 1500
+        del reader
+
+
+async def test_a_silent_client_is_closed() -> None:
+    async with serving(request_timeout=0.2) as served, raw(served) as (reader, _):
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
+async def test_headers_that_come_too_slowly_close_the_connection() -> None:
+    async with serving(request_timeout=0.3) as served, raw(served) as (reader, writer):
+        async with asyncio.timeout(5):
+            writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+            dripping = asyncio.create_task(_drip(writer))
+            assert await reader.read() == b""
+            dripping.cancel()
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"X-A: b\r\n")
+        await asyncio.sleep(0.05)
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    async with serving(HttpOptions(request_timeout=0.2)) as served, raw(served) as (reader, writer):
+        writer.write(request()[:-3])
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        assert not served.house.utterances
+
+
+async def test_headers_over_the_limit_are_refused(served: Served) -> None:
+    async with raw(served) as (reader, writer):
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 100_000)
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize("garbage", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00" * 50])
+async def test_what_is_no_http_leaves_others_alone(served: Served, garbage: bytes) -> None:
+    async with raw(served) as (reader, writer):
+        writer.write(garbage)
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            await reader.read()
+    assert (await served.client.get("/health")).status_code == 200
+
+
+async def test_requests_of_one_connection_are_answered_in_order(served: Served) -> None:
+    async with raw(served) as (reader, writer):
+        writer.write(request(input="one") + request(input="two"))
+        first = await reader.readuntil(b"0\r\n\r\n")
+        second = await reader.readuntil(b"0\r\n\r\n")
+    assert spoken("one") in first
+    assert spoken("two") in second
+
+
+@pytest.mark.parametrize("sent", ["a b", "x" * 129, "ümlaut", ""])
+async def test_an_unusable_request_id_is_replaced(served: Served, sent: str) -> None:
+    answer = await served.client.get("/health", headers=[(b"X-Request-ID", sent.encode())])
+    assert answer.headers["x-request-id"] not in {sent, ""}
+
+
+async def test_an_unforeseen_failure_is_logged_under_the_requests_id(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.house.failing_status = RuntimeError("secret /path")
+    with caplog.at_level(logging.ERROR):
+        answer = await served.client.get("/status", headers={"X-Request-ID": "mine"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "mine"
+    assert "mine" in answer.json()["error"]["message"]
+    assert "secret" not in answer.text
+    assert "mine" in caplog.text
+    assert "secret /path" in caplog.text
+
+
+async def test_the_first_audio_does_not_wait_for_the_headers_to_be_acknowledged(served: Served) -> None:
+    async with raw(served) as (reader, writer):
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"}")
+        (connection,) = served.server._server.server_state.connections
+        sock = connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER

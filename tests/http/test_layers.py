@@ -1,0 +1,39 @@
+"""The guard within the app: what it refuses has an id, and nothing is lost on its way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.middleware import Middleware
+
+from tests.http.conftest import serving
+from tests.http.test_connections import raw, request
+from tests.support.fake_synthesizer import spoken
+from wyoming_tts.transports.guard import Guard, GuardOptions
+from wyoming_tts.transports.http import HttpOptions
+
+
+def guarding(*keys: str) -> list[Middleware]:
+    return [Middleware(Guard(None, GuardOptions(api_keys=keys)).around)]
+
+
+async def test_who_has_no_key_is_told_with_an_id() -> None:
+    async with serving(middleware=guarding("secret")) as served:
+        body = {"input": "hi", "response_format": "wav"}
+        refused = await served.client.post("/v1/audio/speech", json=body, headers={"X-Request-ID": "mine"})
+        served.client.headers["Authorization"] = "Bearer secret"
+        spoke = await served.client.post("/v1/audio/speech", json=body)
+    assert (refused.status_code, refused.headers["x-request-id"]) == (401, "mine")
+    assert refused.json()["error"]["message"]
+    assert spoke.content[44:] == spoken("hi")
+
+
+async def test_a_body_that_does_not_come_is_given_up_in_the_guard_too() -> None:
+    async with (
+        serving(HttpOptions(request_timeout=0.2), middleware=guarding()) as served,
+        raw(served) as (reader, writer),
+    ):
+        writer.write(request()[:-3])
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+            assert b'"code": "request_timeout"' in await reader.readuntil(b"}}")

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import signal
+import ssl
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from fastapi import APIRouter, WebSocket
+from websockets.asyncio.client import connect
+
+from tests.http.conftest import Served, serving
+from tests.http.test_connections import raw, request, speak_without_end
+from tests.support.fake_house import FakeHouse
+from tests.support.fake_synthesizer import in_a_thread, spoken
+from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
+
+
+def made(port: int = 0, certificate: Path | None = None) -> HttpServer:
+    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread)
+    return HttpServer(app, ServerOptions(port=port, certificate=certificate), run_blocking=in_a_thread)
+
+
+async def test_an_address_in_use_is_an_os_error(served: Served) -> None:
+    async with made(served.address[1]) as second:
+        with pytest.raises(OSError, match="in use"):
+            await second.start()
+
+
+async def test_a_server_that_never_served_closes_its_sockets() -> None:
+    async with made() as server:
+        await server.start()
+        port = server.bound[0][1]
+    assert server.bound == []
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_signal_handlers_stay_those_of_the_process() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    async with serving() as served:
+        await served.client.get("/health")
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+async def test_idle_clients_do_not_delay_the_stop(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        serving() as served,
+        raw(served),  # says nothing
+        raw(served) as (_, half),
+        raw(served) as (_, bodyless),
+        raw(served) as (kept, keeping),
+    ):
+        half.write(b"GET /health HT")
+        bodyless.write(request()[:-3])
+        keeping.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await kept.readuntil(b"}")
+        started = time.monotonic()
+        await served.server.stop(grace=20.0)
+        await served.task
+        assert time.monotonic() - started < 2.0
+    assert "Traceback" not in caplog.text
+
+
+async def test_what_is_being_spoken_may_finish(served: Served) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        await go_on.wait()
+
+    served.house.on_chunk = wait
+    answering = asyncio.create_task(
+        served.client.post("/v1/audio/speech", json={"input": "hello", "response_format": "wav"})
+    )
+    await served.house.until(lambda: served.house.entered == 1)
+    stopping = asyncio.create_task(served.server.stop(grace=20.0))
+    await asyncio.sleep(0)
+    go_on.set()
+    answer = await answering
+    assert answer.content[44:] == spoken("hello")
+    await stopping
+
+
+async def test_what_is_still_spoken_after_the_grace_is_cut_off(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.house.on_enter = speak_without_end
+    async with raw(served) as (reader, writer):
+        writer.write(request())
+        await reader.readuntil(b"RIFF")
+        reading = asyncio.create_task(reader.read())
+        await served.server.stop(grace=0.1)
+        assert served.house.left == 1
+        assert not (await reading).endswith(b"0\r\n\r\n")
+    assert "Traceback" not in caplog.text
+
+
+async def test_who_waits_for_the_first_audio_at_the_end_is_told(served: Served) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    served.house.on_chunk = never
+    answering = asyncio.create_task(served.client.post("/v1/audio/speech", json={"input": "hello"}))
+    await served.house.until(lambda: served.house.entered == 1)
+    await served.server.stop(grace=0.05)
+    answer = await answering
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "shutting_down"
+
+
+async def test_a_client_that_does_not_read_does_not_delay_the_end(served: Served) -> None:
+    served.house.on_enter = speak_without_end
+    async with raw(served) as (_, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(request())
+        await served.house.until(lambda: served.house.pulled > 20)
+        started = time.monotonic()
+        await served.server.stop(grace=0.1)
+        assert time.monotonic() - started < 3.0
+
+
+async def test_a_cancelled_task_leaves_nothing_open() -> None:
+    async with made() as server:
+        await server.start()
+        task = asyncio.create_task(server.serve())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+    assert server.bound == []
+
+
+async def test_a_websocket_may_watch_for_the_end() -> None:
+    router = APIRouter()
+
+    @router.websocket("/socket")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(socket.scope["state"]["request_id"])
+        await socket.scope["state"]["stopping"].wait()
+        await socket.close(1001)
+
+    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, routers=[router])
+    async with HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread) as server:
+        await server.start()
+        task = asyncio.create_task(server.serve())
+        host, port = server.bound[0]
+        async with connect(f"ws://{host}:{port}/socket", proxy=None) as client:
+            assert await client.recv()
+            await server.stop(grace=20.0)
+            await client.wait_closed()
+            assert client.close_code == 1001
+        await task
+
+
+async def test_a_websocket_that_stays_is_ended_after_the_grace(caplog: pytest.LogCaptureFixture) -> None:
+    router = APIRouter()
+    left = asyncio.Event()
+
+    @router.websocket("/socket")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+
+    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, routers=[router])
+    async with HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread) as server:
+        await server.start()
+        task = asyncio.create_task(server.serve())
+        host, port = server.bound[0]
+        async with connect(f"ws://{host}:{port}/socket", proxy=None) as client:
+            await server.stop(grace=0.1)
+            await client.wait_closed()
+        await task
+    assert left.is_set()
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+async def test_tls_is_spoken_with_a_certificate(certificate: tuple[Path, Path]) -> None:
+    async with serving(certificate=certificate[0], key=certificate[1]) as served:
+        answer = await served.client.post("/v1/audio/speech", json={"input": "hi", "response_format": "wav"})
+        reader, writer = await asyncio.open_connection(
+            *served.address, ssl=ssl.create_default_context(cafile=str(certificate[0]))
+        )
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+    assert answer.content[44:] == spoken("hi")
+
+
+async def test_a_certificate_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("nothing")
+    async with made(certificate=tmp_path / "cert.pem") as server:
+        with pytest.raises(OSError):
+            await server.start()
+    async with made(certificate=tmp_path / "absent.pem") as server:
+        with pytest.raises(OSError):
+            await server.start()
+
+
+async def test_nothing_is_logged_for_a_usual_request(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nothing(_: Utterance) -> None:
+        return
+
+    served.house.on_enter = nothing
+    with caplog.at_level(logging.INFO):
+        await served.client.post("/v1/audio/speech", json={"input": "hi"})
+    assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "wyoming_tts"))]

@@ -1,0 +1,44 @@
+"""A house without engines: the fake synthesizer, and voices that are only names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.support.fake_synthesizer import FakeSynthesizer
+from wyoming_tts.errors import BadRequest
+from wyoming_tts.transports.house import OfferedVoice
+
+HEART = OfferedVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
+LESSAC = OfferedVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
+SPEAKERS = OfferedVoice("en_GB-vctk-medium", "en_GB", "piper", "vctk", ("p225", "p226"), 22_050)
+
+
+class FakeHouse(FakeSynthesizer):
+    """What a test changes, it changes in the attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered: Sequence[OfferedVoice] = (LESSAC, HEART, SPEAKERS)
+        self.ready = True
+        self.blends: list[tuple[str, str | None]] = []
+        self.failing_status: Exception | None = None
+
+    def voices(self) -> Sequence[OfferedVoice]:
+        return self.offered
+
+    async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
+        if "+" not in recipe:
+            raise BadRequest(f"{recipe!r} is no recipe.", hint="Write af_bella+af_sky.")
+        self.blends.append((recipe, name))
+        return OfferedVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+    async def status(self) -> Mapping[str, object]:
+        if self.failing_status:
+            raise self.failing_status
+        return {"status": "ready", "load": {"streams": self.entered - self.left}}
+
+    async def metrics(self) -> bytes:
+        return b"# HELP tts_streams Streams.\n# TYPE tts_streams gauge\ntts_streams 0\n"
