@@ -23,6 +23,8 @@ def settings_for_tests(**changes: Any) -> Settings:
         "data_dir": [VOICES],
         "offline": True,
         "zeroconf": False,
+        "http": False,
+        "metrics": False,
         "noise_scale": 0.0,
         "noise_w_scale": 0.0,
         "auto_punctuation": "",

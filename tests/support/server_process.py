@@ -22,15 +22,20 @@ SPEAKS_LETTERS = (
 """Flags with which it speaks letter by letter, the same at every start."""
 
 
+_QUIET = {"WYOMING_TTS_HTTP": "false", "WYOMING_TTS_METRICS": "false"}
+"""Many run at the same time, and there is one port; flags of a test's own override it."""
+
+
 async def started(*arguments: str, stdin: int | None = None) -> Process:
     """Start `python -m wyoming_tts`; warnings of Python itself show in stderr."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "wyoming_tts"),
         *arguments,
         stdin=stdin or asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")},
+        env=others | _QUIET,
     )
 
 

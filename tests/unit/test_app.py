@@ -21,7 +21,7 @@ from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.engines.piper import LoadedPiper
 from wyoming_tts.settings import SettingsError
-from wyoming_tts.tending import _warm_up
+from wyoming_tts.tending import warm_up
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
 REPOSITORY = "/rhasspy/piper-voices/resolve/main/"
@@ -135,6 +135,6 @@ async def test_a_voice_that_breaks_while_it_warms_up_does_not_end_the_server(
 
     monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
     async with house() as parts:
-        await _warm_up(parts)
+        await warm_up(parts)
     assert "No voice is ready." in caplog.text
     assert "no such operator" in caplog.text

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from wyoming_tts.bench.command import add_bench_flags, bench_options
-from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.options import BenchOptions, Input, Mode
 
 RUN = (
     "import argparse, sys\n"
@@ -37,7 +37,7 @@ def test_flags_are_taken() -> None:
     given = parsed(
         *("tcp://a:1", "--compare", "tcp://b:2", "--text", "all", "--input", "stream", "--clients", "1,16"),
         *("--rounds", "7", "--words-per-second", "5.5", "--with-voice", "x", "--timeout", "9"),
-        *("--describe-every", "0", "--repeat"),
+        *("--describe-every", "0", "--repeat", "--mode", "sentences", "--rate", "90", "--api-key", "k"),
     )
     assert given == BenchOptions(
         "tcp://a:1",
@@ -51,7 +51,26 @@ def test_flags_are_taken() -> None:
         timeout=9.0,
         describe_every=0.0,
         vary=False,
+        mode=Mode.SENTENCES,
+        rate=90.0,
+        api_key="k",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "inputs"),
+    [
+        (("http://a:1",), (Input.PLAIN,)),
+        (("tcp://a:1", "--compare", "http://a:2"), (Input.PLAIN,)),
+        (("http://a:1", "--mode", "sentences"), tuple(Input)),
+        (("http://a:1", "--input", "both"), tuple(Input)),
+        (("ws://a:1",), tuple(Input)),
+    ],
+)
+def test_text_is_streamed_by_default_where_it_can_be(
+    words: tuple[str, ...], inputs: tuple[Input, ...]
+) -> None:
+    assert parsed(*words).inputs == inputs
 
 
 @pytest.mark.parametrize(
@@ -63,6 +82,8 @@ def test_flags_are_taken() -> None:
         ("--rounds", "-1", "'-1' is not a whole number above 0"),
         ("--rounds", "two", "'two' is not a whole number"),
         ("--words-per-second", "0", "'0' is not a number above 0"),
+        ("--mode", "words", "words"),
+        ("--rate", "0", "'0' is not a number above 0"),
         ("--timeout", "inf", "'inf' is not a number"),
         ("--describe-every", "x", "'x' is not a number from 0 on"),
     ],
@@ -95,7 +116,8 @@ async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) ->
 def test_the_flags_cost_the_start_of_a_server_next_to_nothing() -> None:
     code = (
         "import sys, wyoming_tts.bench.command\n"
-        "print(*{'rich', 'wyoming', 'wyoming_tts.client', 'wyoming_tts.bench.load'} & {*sys.modules})"
+        "heavy = {'rich', 'wyoming', 'h11', 'websockets', 'wyoming_tts.client', 'wyoming_tts.bench.load'}\n"
+        "print(*heavy & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

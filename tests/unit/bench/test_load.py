@@ -21,9 +21,10 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
+from tests.unit.bench.web_servers import PCM_TYPE, Asked, http_server
 from wyoming_tts.bench.listener import Heard, Outcome
 from wyoming_tts.bench.load import BenchResult, Progress, run_bench, run_round
-from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.bench.player import Playback
 from wyoming_tts.bench.report import as_json, failures, print_table
 from wyoming_tts.bench.result import Case, Figures, Ratios, Round, compared
@@ -103,6 +104,66 @@ async def test_two_servers_are_asked_in_turn_each_first_in_every_other_round() -
         *(True, False, False, True),
     ]
     assert [len(pair) for pair in result.by_case()] == [2]
+
+
+async def test_one_table_compares_protocols() -> None:
+    async def answer(asked: Asked) -> None:
+        await asyncio.sleep(0.2)
+        await asked.begin(PCM_TYPE)
+        await asked.chunk(TENTH)
+        await asked.end()
+
+    async with scripted_server(speaking()) as first, http_server(answer) as second:
+        result = await quick(options(first.uri, compare=second.uri))
+        spoken = [event.data["text"] for event in first.received if Synthesize.is_type(event.type)]
+        assert [asked.body["input"] for asked in second.speeches] == spoken
+    assert result.servers == ("scripted 1", "HTTP")
+    [(ours, theirs)] = result.by_case()
+    assert ours.outcomes == theirs.outcomes == {Outcome.SPOKEN: 2}
+    ratios = compared(ours, theirs)
+    assert ratios.ttfa_p50 is not None
+    assert ratios.ttfa_p50 < 0.5
+    assert theirs.described is not None
+
+
+async def test_sentences_make_streamed_text_possible_where_no_server_takes_it() -> None:
+    async with scripted_server(speaking(streaming=False)) as server:
+        result = await quick(
+            options(server.uri, inputs=tuple(Input), mode=Mode.SENTENCES, texts=("paragraph",), rounds=1)
+        )
+    assert [str(figures.case) for figures in result.figures] == [
+        "paragraph, plain, 1 client, sentences",
+        "paragraph, stream, 1 client, sentences",
+    ]
+    # Besides the warm-up.
+    assert Counter(server.types)["synthesize"] == 1 + 2 * 5
+
+
+async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_those_before() -> None:
+    came: list[float] = []
+    all_there = asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        came.append(time.perf_counter())
+        if len(came) == 4:
+            all_there.set()
+        await all_there.wait()
+        await conversation.send(START, audio(TENTH), STOP)
+
+    async with scripted_server(script) as server:
+        case = Case("short", Input.PLAIN, 4, rate=1200.0)
+        each = await run_round(server.uri, case, options(server.uri, describe_every=0))
+    assert [heard.outcome for heard in each.heard] == [Outcome.SPOKEN] * 4
+    assert came[3] - came[0] >= 0.14
+    assert str(case) == "short, plain, 4 clients, 1200 a minute"
+    ttfas = [heard.ttfa for heard in each.heard if heard.ttfa is not None]
+    assert ttfas == sorted(ttfas, reverse=True)
+
+
+async def test_a_key_is_not_written_down() -> None:
+    result = BenchResult(BenchOptions("http://a:1", api_key="secret"), ("ours",), (OURS,))
+    assert "secret" not in json.dumps(as_json(result))
 
 
 async def texts_asked_for(**changes: object) -> tuple[list[str], list[str]]:

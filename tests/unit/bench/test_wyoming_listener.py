@@ -17,15 +17,9 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from wyoming_tts.bench.listener import (
-    Heard,
-    Listener,
-    Outcome,
-    Request,
-    describe_latency,
-    request,
-)
+from wyoming_tts.bench.listener import Heard, Outcome, Request
 from wyoming_tts.bench.options import Input
+from wyoming_tts.bench.wyoming_listener import WyomingListener, describe_latency, request
 
 TENTH = bytes(4410)
 """A tenth of a second at 22,050 Hz."""
@@ -38,8 +32,8 @@ def plain(text: str = TEXT) -> Request:
 
 async def heard_from(script: Script, wanted: Request | None = None, *, patience: float = 5.0) -> Heard:
     async with scripted_server(script) as server:
-        listener = await Listener.connect(server.uri, wanted or plain())
-        return await listener.listen(patience)
+        listener = await WyomingListener.connect(server.uri, wanted or plain())
+        return (await listener.listen(patience)).heard()
 
 
 async def test_a_reply_is_timed_and_counted() -> None:
@@ -69,7 +63,7 @@ async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
 
     wanted = request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
     async with scripted_server(script) as server:
-        await (await Listener.connect(server.uri, wanted)).listen(5.0)
+        await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)
         [event] = server.received
     assert (event.data["text"], event.data["voice"]) == (TEXT, {"name": "tone"})
 
@@ -85,7 +79,7 @@ async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
 
     wanted = request(TEXT, Input.STREAM, words_per_second=50.0)
     async with scripted_server(script) as server:
-        heard = await (await Listener.connect(server.uri, wanted)).listen(5.0)
+        heard = (await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)).heard()
         events = server.received
     assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
     assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
@@ -194,7 +188,7 @@ async def test_a_cancelled_listener_closes_its_connection() -> None:
         closed.set()
 
     async with scripted_server(script) as server:
-        listener = await Listener.connect(server.uri, plain())
+        listener = await WyomingListener.connect(server.uri, plain())
         listening = asyncio.create_task(listener.listen(60.0))
         await asked.wait()
         listening.cancel()

@@ -1,0 +1,665 @@
+"""The realtime WebSocket over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, spoken
+from tests.support.house import house
+from tests.support.realtime_examples import PYTHON_EXAMPLES
+from tests.support.realtime_server import RealtimeClient, Running, realtime_client, realtime_server
+from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.realtime_protocol import RealtimeLimits
+
+NATIVE = {"sample_rate": RATE}
+"""No resampling, so that audio can be compared."""
+
+
+@pytest.fixture
+def synthesizer() -> FakeSynthesizer:
+    return FakeSynthesizer()
+
+
+@pytest.fixture
+async def server(synthesizer: FakeSynthesizer) -> AsyncIterator[Running]:
+    async with realtime_server(synthesizer) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: Running) -> AsyncIterator[RealtimeClient]:
+    async with realtime_client(server.url, audio=NATIVE) as connected:
+        yield connected
+
+
+class Gate:
+    """Holds the synthesizer before each chunk from a number on."""
+
+    def __init__(self, synthesizer: FakeSynthesizer, *, hold_from: int = 0) -> None:
+        self.opened = asyncio.Event()
+        self.reached = asyncio.Event()
+        self._hold_from = hold_from
+        synthesizer.on_chunk = self._wait
+
+    async def _wait(self, _: Utterance, number: int) -> None:
+        if number >= self._hold_from:
+            self.reached.set()
+            await self.opened.wait()
+
+
+def after(client: RealtimeClient, kind: str, **fields: Any) -> list[dict[str, Any]]:
+    """What came behind a message."""
+    position = next(
+        place
+        for place, event in enumerate(client.events)
+        if event["type"] == kind and fields.items() <= event.items()
+    )
+    return client.events[position + 1 :]
+
+
+class TestFullDialect:
+    async def test_a_response_is_created_heard_and_completed(self, client: RealtimeClient) -> None:
+        await client.send("response.create", response_id="r1", input="hello")
+        await client.until("response.completed", response="r1")
+        assert client.kinds()[2:] == [
+            "response.created",
+            "response.output_audio.delta",
+            "response.output_audio.done",
+            "response.completed",
+        ]
+        assert client.audio["r1"] == spoken("hello")
+
+    async def test_the_session_is_told_whole(self, server: Running) -> None:
+        async with realtime_client(server.url) as client:
+            session = client.events[0]["session"]
+            assert session["audio"] == {"format": "pcm", "sample_rate": 24000, "binary": False}
+            await client.send("session.update", session={"voice": "amy", "speed": 1.5, "language": "de"})
+            updated = (await client.until("session.updated"))["session"]
+            assert updated == session | {"voice": "amy", "speed": 1.5, "language": "de"}
+
+    async def test_voice_language_and_speed_reach_the_synthesizer(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        await client.send("session.update", session={"voice": "amy", "language": "en", "speed": 2})
+        await client.send("response.create", input="a")
+        await client.send("response.create", input="b", voice="bob", speed=0.5)
+        await client.until("response.completed")
+        await client.until("response.completed")
+        first, second = synthesizer.utterances
+        assert (first.voice.name, first.voice.language) == ("amy", "en")
+        assert first.prosody is not None
+        assert first.prosody.speed == 2.0
+        assert second.voice.name == "bob"
+        assert second.prosody is not None
+        assert second.prosody.speed == 0.5
+        assert {first.transport, second.transport} == {"realtime"}
+
+    async def test_binary_audio_follows_its_announcement(self, client: RealtimeClient) -> None:
+        await client.send("session.update", session={"audio": {"binary": True}})
+        await client.until("session.updated")
+        for name in ("one", "two"):
+            await client.send("response.create", response_id=name, input=name)
+        await client.until("response.completed", response="two")
+        assert client.audio == {"one": spoken("one"), "two": spoken("two")}
+
+    async def test_audio_comes_at_the_rate_that_was_asked_for(self, server: Running) -> None:
+        async with realtime_client(server.url) as client:
+            await client.send("response.create", response_id="r", input="a" * 40)
+            await client.until("response.completed")
+        samples = np.frombuffer(client.audio["r"], "<i2")
+        assert len(samples) == len(spoken("a" * 40)) // 2 * 24_000 // RATE
+        spectrum = np.abs(np.fft.rfft(samples))
+        heard = np.argmax(spectrum) * 24_000 / len(samples)
+        assert heard == pytest.approx(200 + ord("a") * 20, abs=60)
+
+    async def test_appended_text_is_heard_before_it_is_complete(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        await client.send("input.append", text="one ")
+        created = await client.until("response.created")
+        await client.until("response.output_audio.delta")
+        await client.send("input.append", text="two")
+        await client.send("input.commit")
+        await client.until("response.completed", response=created["response"])
+        assert client.audio[created["response"]] == spoken("one two")
+        assert synthesizer.utterances[0].flush_idle == 0.16
+
+    async def test_text_after_a_commit_begins_the_next_response(self, client: RealtimeClient) -> None:
+        await client.send("input.append", text="one", response_id="a")
+        await client.send("input.commit")
+        await client.send("input.append", text="two", response_id="b")
+        await client.send("input.commit")
+        await client.until("response.completed", response="b")
+        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+
+    async def test_responses_play_in_order(self, client: RealtimeClient) -> None:
+        names = [f"r{number}" for number in range(10)]
+        for name in names:
+            await client.send("response.create", response_id=name, input=name)
+        await client.until("response.completed", response="r9")
+        completed = [event["response"] for event in client.events if event["type"] == "response.completed"]
+        assert completed == names
+        played = [event["response"] for event in client.events if "delta" in event]
+        assert played == sorted(played)
+
+    async def test_session_end_closes_when_all_was_spoken(self, client: RealtimeClient) -> None:
+        await client.send("response.create", response_id="a", input="one")
+        await client.send("input.append", text="two", response_id="b")
+        await client.send("session.end")
+        assert await client.closed() == (1000, "")
+        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+        assert client.kinds()[-1] == "response.completed"
+
+
+class TestShortDialect:
+    async def test_segments_are_answered_with_binary_audio_and_an_end(self, client: RealtimeClient) -> None:
+        for name in ("s1", "s2"):
+            await client.say(**{"continue": True}, segment_id=name, input=name, voice="amy", format="pcm")
+        await client.until("end", segment_id="s2")
+        assert client.kinds()[2:] == ["start", "binary delta", "end"] * 2
+        assert client.audio == {"s1": spoken("s1"), "s2": spoken("s2")}
+
+    async def test_continue_false_ends_the_connection_after_its_input(self, client: RealtimeClient) -> None:
+        await client.say(**{"continue": True}, segment_id="a", input="one")
+        await client.say(**{"continue": False}, segment_id="b", input="two")
+        assert await client.closed() == (1000, "")
+        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+
+    async def test_an_error_names_its_segment(self, client: RealtimeClient) -> None:
+        await client.say(**{"continue": True}, segment_id="a", input="one", format="mp3")
+        error = await client.until("error")
+        assert (error["segment_id"], error["code"]) == ("a", "bad_request")
+
+
+class TestBargeIn:
+    """Transcripts of a barge in mid-sentence: what is already on its way comes, then silence."""
+
+    async def test_in_the_full_dialect(self, client: RealtimeClient, synthesizer: FakeSynthesizer) -> None:
+        gate = Gate(synthesizer, hold_from=1)
+        await client.send("input.append", text="The weather ", response_id="first")
+        await client.send("input.append", text="is nice.")
+        await client.send("response.create", response_id="second", input="never said")
+        await gate.reached.wait()
+        await client.send("barge")
+        await client.until("response.canceled", response="first")
+        assert synthesizer.left == synthesizer.entered == 1
+        gate.opened.set()
+        await client.send("response.create", response_id="third", input="What is it?")
+        await client.until("response.completed", response="third")
+        assert client.audio == {"first": spoken("The weather "), "third": spoken("What is it?")}
+        assert {"type": "response.canceled", "response": "second"} in client.events
+        assert client.kinds()[2:4] == ["response.created", "response.output_audio.delta"]
+        assert client.kinds()[-4:] == [
+            "response.created",
+            "response.output_audio.delta",
+            "response.output_audio.done",
+            "response.completed",
+        ]
+        assert "second" not in [
+            event["response"] for event in client.events if event["type"] == "response.created"
+        ]
+
+    async def test_in_the_short_dialect(self, client: RealtimeClient, synthesizer: FakeSynthesizer) -> None:
+        gate = Gate(synthesizer)
+        await client.say(**{"continue": True}, segment_id="a", input="one")
+        await client.say(**{"continue": True}, segment_id="b", input="two")
+        await gate.reached.wait()
+        await client.send("barge")
+        await client.until("end", segment_id="a", canceled=True)
+        gate.opened.set()
+        await client.say(**{"continue": True}, segment_id="c", input="three")
+        await client.until("end", segment_id="c")
+        assert client.audio == {"c": spoken("three")}
+        assert {"type": "end", "segment_id": "b", "canceled": True} in client.events
+
+    async def test_text_behind_a_barge_begins_anew(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("input.append", text="old", response_id="old")
+        await gate.reached.wait()
+        await client.send("barge")
+        await client.send("input.append", text="new", response_id="new")
+        await client.until("response.canceled", response="old")
+        gate.opened.set()
+        await client.send("input.commit")
+        await client.until("response.completed", response="new")
+        assert client.audio == {"new": spoken("new")}
+
+    async def test_with_nothing_to_stop_says_nothing(self, client: RealtimeClient) -> None:
+        await client.send("barge")
+        await client.send("response.create", response_id="r", input="a")
+        await client.until("response.completed")
+        assert "response.canceled" not in client.kinds()
+
+    async def test_stops_a_real_voice_within_a_step(self) -> None:
+        async with house() as parts, realtime_server(parts.synthesizer) as server:
+            async with realtime_client(server.url) as client:
+                await client.send("response.create", response_id="long", input="abc def. " * 5_000)
+                await client.until("response.output_audio.delta")
+                await client.send("barge")
+                async with asyncio.timeout(5):
+                    await client.until("response.canceled", response="long")
+                assert parts.admission.speaking == 0
+                await client.send("response.create", response_id="next", input="ghi.")
+                await client.until("response.completed", response="next")
+            assert not [
+                event for event in after(client, "response.canceled") if event.get("response") == "long"
+            ]
+
+
+class TestRealVoice:
+    async def test_appended_words_are_spoken_when_no_more_come(self) -> None:
+        async with (
+            house() as parts,
+            realtime_server(parts.synthesizer, flush_idle=0.02) as server,
+            realtime_client(server.url) as client,
+        ):
+            await client.send("input.append", text="abc ", response_id="r")
+            await client.until("response.output_audio.delta", response="r")
+            await client.send("input.append", text="def")
+            await client.send("input.commit")
+            await client.until("response.completed", response="r")
+
+    async def test_without_that_they_wait_for_their_sentence(self) -> None:
+        async with (
+            house() as parts,
+            realtime_server(parts.synthesizer, flush_idle=0) as server,
+            realtime_client(server.url) as client,
+        ):
+            await client.send("input.append", text="abc ", response_id="r")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await client.until("response.output_audio.delta")
+            await client.send("input.commit")
+            await client.until("response.completed", response="r")
+
+
+class TestCancel:
+    async def test_the_one_that_plays_makes_room_for_the_next(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await client.send("response.create", response_id="b", input="two")
+        await gate.reached.wait()
+        await client.send("response.cancel", response="a")
+        await client.until("response.canceled", response="a")
+        gate.opened.set()
+        await client.until("response.completed", response="b")
+        assert client.audio == {"b": spoken("two")}
+
+    async def test_without_a_name_it_is_the_one_that_plays(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await gate.reached.wait()
+        await client.send("response.cancel")
+        await client.until("response.canceled", response="a")
+
+    async def test_one_that_waits_is_acknowledged_at_once(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await client.send("response.create", response_id="b", input="two")
+        await client.send("response.cancel", response="b")
+        await client.until("response.canceled", response="b")
+        gate.opened.set()
+        await client.until("response.completed", response="a")
+        await client.send("session.end")
+        await client.closed()
+        assert client.audio == {"a": spoken("one")}
+
+    async def test_of_nothing_is_an_error_that_ends_no_response(self, client: RealtimeClient) -> None:
+        await client.send("response.cancel", response="who", event_id="e7")
+        error = await client.until("response.error")
+        assert (error["code"], error["event_id"]) == ("bad_request", "e7")
+        assert "response" not in error
+
+    async def test_while_the_voice_is_resolved(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        entered = asyncio.Event()
+
+        async def wait_for_ever(_: Utterance) -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        synthesizer.on_enter = wait_for_ever
+        await client.send("response.create", response_id="a", input="one")
+        await entered.wait()
+        await client.send("response.cancel", response="a")
+        await client.until("response.canceled", response="a")
+        assert synthesizer.left == 1
+
+
+STEPS = st.lists(
+    st.sampled_from(["create", "append", "commit", "cancel", "cancel first", "barge", "read", "turn"]),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, data=st.data())
+def test_nothing_follows_the_end_of_a_response_whatever_the_order(
+    steps: list[str], data: st.DataObject
+) -> None:
+    """Every response has one ending, with nothing behind it, and all its work was left."""
+
+    async def play() -> None:
+        synthesizer = FakeSynthesizer()
+        pauses = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=8))
+
+        async def pause(utterance: Utterance, number: int) -> None:
+            for _ in range(pauses[(len(synthesizer.utterances) + number) % len(pauses)]):
+                await asyncio.sleep(0)
+
+        synthesizer.on_chunk = pause
+        async with (
+            realtime_server(synthesizer) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await _take(steps, client)
+            await client.send("session.end")
+            assert (await client.closed())[0] == 1000
+            _check_endings(client.events)
+            assert synthesizer.left == synthesizer.entered
+
+    asyncio.run(play())
+
+
+async def _take(steps: list[str], client: RealtimeClient) -> None:
+    created = 0
+    for step in steps:
+        match step:
+            case "create":
+                created += 1
+                await client.send("response.create", response_id=f"c{created}", input="one two three " * 3)
+            case "append":
+                await client.send("input.append", text="more of it. ")
+            case "commit":
+                await client.send("input.commit")
+            case "cancel":
+                await client.send("response.cancel")
+            case "cancel first":
+                await client.send("response.cancel", response="c1")
+            case "barge":
+                await client.send("barge")
+            case "read":
+                await client.send("session.update", session={})
+                await client.until("session.updated")
+            case "turn":
+                await asyncio.sleep(0)
+
+
+def _check_endings(events: list[dict[str, Any]]) -> None:
+    over: set[str] = set()
+    begun: set[str] = set()
+    for event in events:
+        name = event.get("response")
+        if name is None:
+            continue
+        assert name not in over, f"{event['type']} after the end of {name}"
+        begun.add(name)
+        if event["type"] in ("response.completed", "response.canceled", "response.error"):
+            over.add(name)
+    assert begun == over
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        "garbage", ["", "{", "[]", "null", '"a"', '{"type": 7}', "[" * 100_000, b"\xff\xfe"]
+    )
+    async def test_garbage_is_answered_and_the_connection_lives(
+        self, client: RealtimeClient, garbage: str | bytes
+    ) -> None:
+        await client.socket.send(garbage)
+        assert (await client.until("response.error"))["code"] == "bad_request"
+        await client.send("response.create", response_id="r", input="a")
+        await client.until("response.completed", response="r")
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (UnknownVoice("No voice is called so."), "unknown_voice"),
+            (VoiceUnavailable("Its files are broken."), "unknown_voice"),
+            (RuntimeError("/secret/path"), "internal"),
+        ],
+    )
+    async def test_a_response_that_fails_is_over_and_the_next_plays(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer, error: Exception, code: str
+    ) -> None:
+        async def fail(utterance: Utterance) -> None:
+            if utterance.voice.name == "bad":
+                raise error
+
+        synthesizer.on_enter = fail
+        await client.send("response.create", response_id="a", input="one", voice="bad")
+        await client.send("response.create", response_id="b", input="two")
+        told = await client.until("response.error", response="a")
+        assert told["code"] == code
+        assert "secret" not in told["message"]
+        await client.until("response.completed", response="b")
+
+    async def test_text_for_a_response_that_failed_is_dropped_up_to_the_commit(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        async def fail(utterance: Utterance) -> None:
+            if utterance is synthesizer.utterances[0]:
+                raise UnknownVoice("No voice is called so.")
+
+        synthesizer.on_enter = fail
+        await client.send("input.append", text="one", response_id="a")
+        await client.until("response.error", response="a")
+        await client.send("input.append", text="two")
+        await client.send("input.commit")
+        await client.send("input.append", text="three", response_id="b")
+        await client.send("input.commit")
+        await client.until("response.completed", response="b")
+        assert client.audio == {"b": spoken("three")}
+        assert client.kinds().count("response.error") == 1
+
+    async def test_a_name_in_use_does_not_end_its_first_bearer(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await gate.reached.wait()
+        await client.send("response.create", response_id="a", input="two")
+        assert "response" not in await client.until("response.error", code="bad_request")
+        gate.opened.set()
+        await client.until("response.completed", response="a")
+        assert client.audio == {"a": spoken("one")}
+
+    async def test_a_commit_of_nothing_is_an_error(self, client: RealtimeClient) -> None:
+        await client.send("input.commit")
+        assert (await client.until("response.error"))["code"] == "bad_request"
+
+    async def test_an_engine_that_gives_up_is_an_error(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        async def give_up(*_: object) -> None:
+            raise asyncio.CancelledError
+
+        synthesizer.on_chunk = give_up
+        await client.send("response.create", response_id="a", input="one")
+        assert (await client.until("response.error", response="a"))["code"] == "internal"
+
+
+class TestLimits:
+    async def test_one_response_too_many_is_told_that_it_is_busy(self, synthesizer: FakeSynthesizer) -> None:
+        gate = Gate(synthesizer)
+        async with (
+            realtime_server(synthesizer, queued=2) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", response_id="r0", input="a")
+            await gate.reached.wait()
+            for number in (1, 2, 3):
+                await client.send("response.create", response_id=f"r{number}", input="a")
+            assert (await client.until("response.error"))["response"] == "r3"
+            assert client.events[-1]["code"] == "busy"
+            gate.opened.set()
+            await client.until("response.completed", response="r2")
+
+    async def test_the_text_that_waits_is_bounded(self, synthesizer: FakeSynthesizer) -> None:
+        gate = Gate(synthesizer)
+        async with (
+            realtime_server(synthesizer, queued_chars=100) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", input="a")
+            await gate.reached.wait()
+            await client.send("response.create", response_id="b", input="a" * 60)
+            await client.send("response.create", response_id="c", input="a" * 60)
+            assert (await client.until("response.error", response="c"))["code"] == "busy"
+
+    async def test_texts_and_messages_that_are_too_long(self, synthesizer: FakeSynthesizer) -> None:
+        limits = RealtimeLimits(message_bytes=50_000, text_chars=100)
+        async with (
+            realtime_server(synthesizer, limits=limits) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", response_id="a", input="a" * 101)
+            assert (await client.until("response.error", response="a"))["code"] == "too_long"
+            await client.send("response.create", input="a" * 60_000)
+            assert (await client.until("response.error"))["code"] == "too_long"
+            await client.send("input.append", text="a" * 60, response_id="b")
+            await client.send("input.append", text="b" * 60)
+            assert "response" not in await client.until("response.error", code="too_long")
+            await client.send("input.commit")
+            await client.until("response.completed", response="b")
+            assert client.audio["b"] == spoken("a" * 60)
+
+    async def test_a_silent_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
+        async with (
+            realtime_server(synthesizer, idle_timeout=0.05) as server,
+            realtime_client(server.url) as client,
+        ):
+            code, reason = await client.closed()
+        assert code == 1000
+        assert "No message" in str(reason)
+
+    async def test_a_client_that_reads_nothing_is_cut_off(self, synthesizer: FakeSynthesizer) -> None:
+        async with (
+            realtime_server(synthesizer, send_timeout=0.2) as server,
+            connect(server.url, max_queue=1, ping_interval=None, close_timeout=0.1) as sock,
+        ):
+            sock.transport.pause_reading()
+            await sock.send(json.dumps({"type": "response.create", "input": "a" * 50_000}))
+            async with asyncio.timeout(10):
+                await synthesizer.until(lambda: synthesizer.left == 1)
+                await server.until(lambda: not server.requests)
+            sock.transport.abort()
+
+    async def test_no_more_is_made_than_a_client_takes(self, synthesizer: FakeSynthesizer) -> None:
+        async with (
+            realtime_server(synthesizer) as server,
+            connect(server.url, max_queue=1, ping_interval=None, close_timeout=0.1) as sock,
+        ):
+            for _ in range(400):
+                await sock.send(json.dumps({"type": "input.append", "text": "a" * 40}))
+            await server.until(server.is_stalled)
+            assert 0 < synthesizer.pulled < 390
+            sock.transport.abort()
+
+    async def test_one_connection_too_many_is_turned_away(self, synthesizer: FakeSynthesizer) -> None:
+        async with (
+            realtime_server(synthesizer, connections_per_peer=1) as server,
+            realtime_client(server.url),
+        ):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(server.url)
+            assert refused.value.response.status_code == 503
+
+
+class TestDocument:
+    async def test_its_client_speaks_words_as_they_come(self, server: Running) -> None:
+        async def words() -> AsyncIterator[str]:
+            for word in ("Good ", "morn", "ing."):
+                yield word
+
+        program: dict[str, Any] = {}
+        exec(next(example for example in PYTHON_EXAMPLES if "def speak" in example), program)
+        heard = bytearray()
+        await program["speak"](server.url, words(), heard.extend)
+        assert len(heard) == len(spoken("Good morning.")) * 24_000 // RATE
+
+
+class TestLeaving:
+    async def test_a_client_that_leaves_ends_the_work(
+        self, server: Running, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer, hold_from=1)
+        async with realtime_client(server.url, audio=NATIVE) as client:
+            await client.send("input.append", text="one")
+            await client.send("input.append", text="two")
+            await gate.reached.wait()
+            client.socket.transport.abort()
+        async with asyncio.timeout(5):
+            await synthesizer.until(lambda: synthesizer.left == 1)
+
+    async def test_what_plays_may_finish_when_the_server_stops(
+        self, server: Running, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await gate.reached.wait()
+        stopping = asyncio.create_task(server.server.stop(10))
+        await server.requests.stopping.wait()
+        await client.send("response.create", response_id="b", input="two")
+        assert (await client.until("response.error", response="b"))["code"] == "shutting_down"
+        gate.opened.set()
+        assert (await client.closed())[0] == 1012
+        await stopping
+        assert client.audio == {"a": spoken("one")}
+
+    async def test_nobody_comes_in_while_the_server_stops(self, server: Running) -> None:
+        url = server.url
+        server.requests.stopping.set()
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url)
+        assert refused.value.response.status_code == 503
+
+    async def test_what_does_not_finish_is_told(
+        self, server: Running, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="a", input="one")
+        await client.send("response.create", response_id="b", input="two")
+        await gate.reached.wait()
+        await server.server.stop(0.01)
+        code, reason = await client.closed()
+        assert code == 1012
+        assert reason
+        told = [(event["response"], event["code"]) for event in client.events if "code" in event]
+        assert told == [("a", "shutting_down"), ("b", "shutting_down")]
+        assert synthesizer.left == 1
+
+    async def test_who_does_not_even_read_is_cut_when_the_server_stops(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        async with (
+            realtime_server(synthesizer) as server,
+            connect(server.url, max_queue=1, ping_interval=None, close_timeout=0.1) as sock,
+        ):
+            sock.transport.pause_reading()
+            await sock.send(json.dumps({"type": "response.create", "input": "a" * 50_000}))
+            await server.until(server.is_stalled)
+            async with asyncio.timeout(5):
+                await server.server.stop(0.01)
+            assert len(server.requests) == 0
+            sock.transport.abort()

@@ -1,0 +1,135 @@
+"""A server of the realtime WebSocket alone, and a client for it that keeps what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.fake_synthesizer import in_a_thread
+from wyoming_tts.transports.house import Speaks
+from wyoming_tts.transports.http_requests import OpenRequests, RequestLayer
+from wyoming_tts.transports.http_server import HttpServer, ServerOptions
+from wyoming_tts.transports.realtime_api import PATH, RealtimeOptions, realtime_router
+
+
+@dataclass
+class Running:
+    server: HttpServer
+    requests: OpenRequests
+
+    @property
+    def port(self) -> int:
+        return self.server.bound[0][1]
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}{PATH}"
+
+    def is_stalled(self) -> bool:
+        """Whether uvicorn waits for a client to read."""
+        connections = self.server._server.server_state.connections
+        writable = [known.writable for known in connections if isinstance(known, WebSocketsSansIOProtocol)]
+        return any(not event.is_set() for event in writable)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for what nobody tells of."""
+        async with asyncio.timeout(10):
+            while not happened():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def realtime_server(speaks: Speaks, **options: Any) -> AsyncIterator[Running]:
+    requests = OpenRequests()
+    layer = Middleware(RequestLayer, requests=requests, send_timeout=10, request_timeout=10)
+    app = FastAPI(middleware=[layer])
+    app.state.requests = requests
+    app.include_router(realtime_router(speaks, RealtimeOptions(**options), run_blocking=in_a_thread))
+    server = HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread)
+    async with asyncio.TaskGroup() as group, server:
+        await server.start()
+        group.create_task(server.serve())
+        yield Running(server, requests)
+
+
+@dataclass
+class RealtimeClient:
+    """Sends events and keeps every message it gets, in order; audio is put together by response."""
+
+    socket: ClientConnection
+    events: list[dict[str, Any]] = field(default_factory=list)
+    audio: dict[str, bytes] = field(default_factory=dict)
+    binary_for: str = ""
+    """The response that was announced last."""
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def say(self, **fields: Any) -> None:
+        await self.socket.send(json.dumps(fields))
+
+    async def next(self) -> dict[str, Any]:
+        """The next message; audio in binary is shown as an event without a type."""
+        async with asyncio.timeout(20):
+            return self._kept(await self.socket.recv())
+
+    async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
+        while True:
+            event = await self.next()
+            if event["type"] == kind and fields.items() <= event.items():
+                return event
+
+    async def closed(self) -> tuple[int | None, str | None]:
+        """Read to the end; how the server closed."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.next()
+        return self.socket.close_code, self.socket.close_reason
+
+    def kinds(self) -> list[str]:
+        """What came, several messages of audio as one."""
+        shown: list[str] = []
+        for event in self.events:
+            if not shown or event["type"] != shown[-1] or "delta" not in shown[-1]:
+                shown.append(event["type"])
+        return shown
+
+    def _kept(self, received: str | bytes) -> dict[str, Any]:
+        if isinstance(received, bytes):
+            event: dict[str, Any] = {"type": "binary delta", "response": self.binary_for}
+            self._hear(self.binary_for, received)
+        else:
+            event = json.loads(received)
+            if event["type"] in ("response.created", "start"):
+                self.binary_for = event.get("response") or event["segment_id"]
+            if "delta" in event:
+                self._hear(event["response"], base64.b64decode(event["delta"]))
+        self.events.append(event)
+        return event
+
+    def _hear(self, response: str, pcm: bytes) -> None:
+        self.audio[response] = self.audio.get(response, b"") + pcm
+
+
+@asynccontextmanager
+async def realtime_client(url: str, **session: Any) -> AsyncIterator[RealtimeClient]:
+    """A client that was welcomed and whose session is as it wants."""
+    async with connect(url, max_size=None, compression=None, ping_interval=None, close_timeout=2) as sock:
+        client = RealtimeClient(sock)
+        await client.until("session.created")
+        if session:
+            await client.send("session.update", session=session)
+            await client.until("session.updated")
+        yield client

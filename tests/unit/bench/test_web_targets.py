@@ -1,0 +1,48 @@
+"""The product's own servers, measured in both of their protocols."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.fake_house import FakeHouse
+from tests.support.fake_synthesizer import in_a_thread
+from wyoming_tts.bench.listener import Outcome
+from wyoming_tts.bench.load import run_bench
+from wyoming_tts.bench.options import BenchOptions, Input, Mode
+from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.realtime_api import RealtimeOptions, realtime_router
+
+
+async def outcomes(**changes: object) -> list[dict[Outcome, int]]:
+    house = FakeHouse()
+    router = realtime_router(house, RealtimeOptions(), run_blocking=in_a_thread)
+    app = create_app(house, HttpOptions(), run_blocking=in_a_thread, routers=[router])
+    server = HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread)
+    async with asyncio.TaskGroup() as tasks, server:
+        await server.start()
+        tasks.create_task(server.serve())
+        address = f"127.0.0.1:{server.bound[0][1]}"
+        options = BenchOptions(
+            f"http://{address}",
+            compare=f"ws://{address}",
+            texts=("paragraph",),
+            clients=(3,),
+            rounds=1,
+            words_per_second=500.0,
+            pause=0.0,
+            **changes,  # type: ignore[arg-type]
+        )
+        result = await run_bench(options, progress=lambda _: None)
+        await server.stop()
+    assert result.servers == ("HTTP", "realtime")
+    durations = {round(heard.audio, 2) for figures in result.figures for heard in figures.heard}
+    assert min(durations) > 1.0
+    return [dict(figures.outcomes) for figures in result.figures]
+
+
+async def test_http_and_websocket_stand_in_one_table() -> None:
+    assert await outcomes(inputs=(Input.PLAIN,)) == [{Outcome.SPOKEN: 3}] * 2
+
+
+async def test_by_sentences_streamed_text_is_compared_too() -> None:
+    assert await outcomes(mode=Mode.SENTENCES) == [{Outcome.SPOKEN: 3}] * 4

@@ -1,0 +1,174 @@
+"""HTTP and WebSocket servers on loopback that do what a test's script says, right or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request as Handshake
+from websockets.http11 import Response
+
+TENTH = bytes(4800)
+"""A tenth of a second at 24,000 Hz."""
+VOICES = "/v1/audio/voices"
+
+
+@dataclass
+class Asked:
+    """A request that came over HTTP."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    writer: asyncio.StreamWriter
+    reader: asyncio.StreamReader
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def begin(self, *headers: str, status: str = "200 OK") -> None:
+        """Begin a chunked reply."""
+        await self.send("\r\n".join([f"HTTP/1.1 {status}", *headers, CHUNKED, "", ""]).encode())
+
+    async def chunk(self, data: bytes) -> None:
+        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def end(self) -> None:
+        await self.send(b"0\r\n\r\n")
+
+    async def reply(self, status: str, body: bytes) -> None:
+        await self.send(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    async def closed(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self.reader.read()
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+PCM_TYPE = "Content-Type: audio/pcm"
+Answer: TypeAlias = Callable[[Asked], Awaitable[None]]
+
+
+@dataclass
+class WebServer:
+    uri: str
+    asked: list[Asked] = field(default_factory=list)
+
+    @property
+    def speeches(self) -> list[Asked]:
+        return [each for each in self.asked if each.path != VOICES]
+
+
+@contextlib.asynccontextmanager
+async def http_server(answer: Answer, *, voices: str = "200 OK") -> AsyncIterator[WebServer]:
+    """Answers the list of voices itself; leaving waits for the answers and raises what they raised."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                asked = await _read(reader, writer)
+                served.asked.append(asked)
+                if asked.path == VOICES:
+                    await asked.reply(voices, b'{"voices": []}')
+                else:
+                    await answer(asked)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(
+        lambda reader, writer: tasks.append(asyncio.create_task(one(reader, writer))), "127.0.0.1", 0
+    )
+    served = WebServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        yield served
+        await asyncio.gather(*tasks)
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    method, path, _ = lines[0].split(" ")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Asked(method, path, headers, json.loads(body or b"{}"), writer, reader)
+
+
+@dataclass
+class Session:
+    """One WebSocket as a script sees it."""
+
+    connection: ServerConnection
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+    async def read(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(await self.connection.recv())
+        self.received.append(event)
+        return event
+
+    async def read_until(self, kind: str) -> dict[str, Any]:
+        while (event := await self.read())["type"] != kind:
+            pass
+        return event
+
+    async def send(self, *events: dict[str, Any] | bytes) -> None:
+        for event in events:
+            await self.connection.send(event if isinstance(event, bytes) else json.dumps(event))
+
+    async def open(self, *, rate: int | None = None) -> None:
+        """The beginning of any session."""
+        audio = {} if rate is None else {"sample_rate": rate}
+        await self.send({"type": "session.created", "session": {"audio": audio}})
+        await self.read_until("session.update")
+        await self.send({"type": "session.updated", "session": {"audio": audio}})
+
+
+SessionScript: TypeAlias = Callable[[Session], Awaitable[None]]
+
+
+@dataclass
+class SessionServer:
+    uri: str
+    sessions: list[Session] = field(default_factory=list)
+    handshakes: list[Handshake] = field(default_factory=list)
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for session in self.sessions for event in session.received]
+
+
+@contextlib.asynccontextmanager
+async def session_server(
+    script: SessionScript, *, refuses: int | None = None
+) -> AsyncIterator[SessionServer]:
+    """A WebSocket server that also lists its voices over HTTP; it refuses handshakes with a status."""
+
+    async def one(connection: ServerConnection) -> None:
+        session = Session(connection)
+        served.sessions.append(session)
+        with contextlib.suppress(Exception):  # the client may be gone; the test looks at what it heard
+            await script(session)
+
+    def handshake(_: ServerConnection, request: Handshake) -> Response | None:
+        served.handshakes.append(request)
+        if request.path == VOICES:
+            return Response(200, "OK", Headers({"Content-Length": "2"}), b"{}")
+        return None if refuses is None else Response(refuses, "No", Headers({"Content-Length": "0"}), b"")
+
+    async with serve(one, "127.0.0.1", 0, process_request=handshake) as server:
+        served = SessionServer(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}")
+        yield served

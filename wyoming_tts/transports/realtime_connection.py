@@ -1,0 +1,366 @@
+"""One client of the realtime WebSocket: what it asks for, in order, until it leaves.
+
+Two tasks share a connection. The reading one obeys messages and never waits for audio, so that a
+`barge` is heard while a response plays. The speaking one plays one response after the other, each in
+a task of its own, which a cancellation ends; only when that task has ended, and with it the work for
+it, is the client told. Whatever waits is bounded by the number of responses and by their text, so
+reading pauses only for a client that does not take its answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+
+from starlette.websockets import WebSocket
+
+from wyoming_tts.audio import Resampler
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.errors import BadRequest, Busy, EngineFailed, ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.transports.house import Speaks
+from wyoming_tts.transports.realtime_answers import Answer, refusal, session_event
+from wyoming_tts.transports.realtime_protocol import (
+    Append,
+    Barge,
+    Cancel,
+    Command,
+    Commit,
+    Conversation,
+    End,
+    Frame,
+    Message,
+    Refused,
+    Session,
+    Speak,
+    TellSession,
+    event_id_of,
+    parse,
+    too_long,
+)
+from wyoming_tts.transports.realtime_response import RealtimeOptions, Response
+from wyoming_tts.transports.realtime_wire import CLOSING_TIME, FAILED, GOING_AWAY, Gone, Leave, Wire
+
+_GOING_DOWN = "The server is going down."
+_QUICKLY_PARSED = 32_768
+"""Bytes or characters of JSON that are read on the event loop: well below a millisecond."""
+_PCM_AT_ONCE = 16_384
+"""Bytes that are converted and sent in one go: a third of a second at 24 kHz."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Connection:
+    """Serves one client over a socket that was accepted."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        *,
+        speaks: Speaks,
+        options: RealtimeOptions,
+        run_blocking: RunBlocking,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Once `stopping` is set no new response is taken, and it closes when there is none left."""
+        self._wire = Wire(socket, send_timeout=options.send_timeout)
+        self._speaks = speaks
+        self._options = options
+        self._run_blocking = run_blocking
+        self._stopping = stopping
+        self._conversation = Conversation(Session(_new_id("sess")), options.limits)
+        self._waiting: deque[Response] = deque()
+        self._current: Response | None = None
+        """What plays."""
+        self._open: Response | None = None
+        """What the client still appends text to; may be refused or over, then its text is dropped."""
+        self._arrived = asyncio.Event()
+        self._has_ended = False
+        """The client asks for no more."""
+        self._active = _now()
+        """When a message came or audio went."""
+
+    async def run(self) -> None:
+        """Serve until the client has gone, or there is a reason to close; closed afterwards.
+
+        Cancelled, it tells the client that the server is going down, which takes a moment at most.
+        """
+        try:
+            await self._wire.accept()
+            code, reason = await self._serve()
+            await self._wire.close(code, reason)
+        except Gone as gone:
+            _LOGGER.debug("A realtime client left: %s", gone)
+        except asyncio.CancelledError:
+            await self._take_leave()
+            raise
+
+    async def _take_leave(self) -> None:
+        with contextlib.suppress(TimeoutError, Gone, Leave):
+            async with asyncio.timeout(CLOSING_TIME):
+                for response in self._unfinished():
+                    response.fail(_going_down())
+                    await self._send_all(response.ending())
+        await self._wire.close(GOING_AWAY, _GOING_DOWN)
+
+    async def _serve(self) -> tuple[int, str]:
+        """Return the close code and its reason."""
+        closing: BaseException | None = None
+        try:
+            await self._converse()
+        except* (Leave, Gone) as reasons:
+            closing = _first(reasons)
+        except* Exception:
+            _LOGGER.exception("A realtime connection failed.")
+            closing = Leave(FAILED, "The server failed; its log has the details.")
+        if isinstance(closing, Leave):
+            return closing.code, closing.reason
+        if closing is not None:
+            raise closing
+        return (GOING_AWAY, _GOING_DOWN) if self._stopping.is_set() else (1000, "")
+
+    async def _converse(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            await self._wire.send(session_event("session.created", self._conversation.session))
+            helpers = [group.create_task(self._read()), group.create_task(self._watch())]
+            await self._speak(group)
+            for helper in helpers:
+                helper.cancel()
+
+    async def _watch(self) -> None:
+        """Have the speaking task look whether it is done, when the server begins to stop."""
+        await self._stopping.wait()
+        self._arrived.set()
+
+    async def _read(self) -> None:
+        while True:
+            received = await self._receive()
+            self._active = _now()
+            await self._hear(received)
+
+    async def _receive(self) -> Frame:
+        idle = self._options.idle_timeout
+        while (deadline := self._active + idle) > _now():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    return await self._wire.receive()
+        raise Leave(1000, f"No message and no audio for {idle:g} s.")
+
+    async def _hear(self, received: Frame) -> None:
+        message: Message = {}
+        try:
+            message = await self._parsed(received)
+            for command in self._conversation.receive(message):
+                await self._obey(command)
+        except Refused as refused:
+            refused.event_id = event_id_of(message)
+            await self._wire.send(refusal(refused))
+
+    async def _parsed(self, received: Frame) -> Message:
+        if len(received) <= _QUICKLY_PARSED:
+            return parse(received, self._options.limits)
+        return await self._run_blocking(partial(parse, received, self._options.limits))
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case TellSession(session):
+                await self._wire.send(session_event("session.updated", session))
+            case Speak():
+                answer = Answer(command.id or _new_id("resp"), command.session, command.short)
+                self._put(Response(answer, self._options, command.text))
+            case Append():
+                await self._append(command)
+            case Commit():
+                self._commit()
+            case Cancel(name):
+                await self._cancel(name)
+            case Barge():
+                await self._barge()
+            case End():
+                self._end_session()
+
+    def _put(self, response: Response) -> None:
+        answer = response.answer
+        names = {known.answer.id for known in self._unfinished()}
+        if answer.id in names:
+            error = BadRequest(f"Got {answer.id!r} again, which is not complete yet.")
+            raise Refused(error, short=answer.short)
+        if (refused := self._reason_against(response)) is not None:
+            raise Refused(refused, answer.id, short=answer.short)
+        self._waiting.append(response)
+        self._arrived.set()
+
+    def _reason_against(self, response: Response) -> SpeechError | None:
+        if self._stopping.is_set():
+            return _going_down()
+        if self._has_ended:
+            return BadRequest("Got a response after session.end.", hint="Open another connection.")
+        chars = response.characters + sum(waiting.characters for waiting in self._waiting)
+        too_much = bool(self._waiting) and chars > self._options.queued_chars
+        if len(self._waiting) >= self._options.queued or too_much:
+            return Busy(
+                f"{len(self._waiting)} responses of this connection are waiting.",
+                hint="Wait until one is complete.",
+            )
+        return None
+
+    async def _append(self, more: Append) -> None:
+        if self._open is None:
+            if not more.text:
+                return
+            self._open = self._opened(more)
+        response, limits = self._open, self._options.limits
+        if more.id is not None and more.id != response.answer.id:
+            raise Refused(
+                BadRequest(
+                    f"Got text for {more.id!r} while {response.answer.id!r} is being written.",
+                    hint="Send input.commit first.",
+                )
+            )
+        if response.is_over:
+            return
+        if response.characters + len(more.text) > limits.text_chars:
+            raise Refused(too_long(response.characters + len(more.text), limits))
+        await response.add(more.text)
+
+    def _opened(self, more: Append) -> Response:
+        response = Response(Answer(more.id or _new_id("resp"), more.session), self._options)
+        try:
+            self._put(response)
+        except Refused:
+            # What else is appended up to the commit belongs to it and is dropped with it.
+            response.close()
+            self._open = response
+            raise
+        return response
+
+    def _commit(self) -> None:
+        if self._open is None:
+            raise Refused(BadRequest("Got input.commit, but no text was appended."))
+        self._close_text()
+
+    def _close_text(self) -> None:
+        if self._open is not None:
+            self._open.feed.close()
+            self._open = None
+
+    async def _cancel(self, name: str | None) -> None:
+        response = self._current if name is None else self._found(name)
+        if response is None:
+            which = "No response" if name is None else f"No response {name!r}"
+            raise Refused(BadRequest(f"{which} is playing or waiting."))
+        if response is self._open:
+            self._open = None
+        response.cancel()
+        if response in self._waiting:
+            self._waiting.remove(response)
+            await self._send_all(response.ending())
+
+    async def _barge(self) -> None:
+        dropped = list(self._waiting)
+        self._waiting.clear()
+        self._open = None
+        if self._current is not None:
+            self._current.cancel()
+        for response in dropped:
+            response.cancel()
+            await self._send_all(response.ending())
+
+    def _end_session(self) -> None:
+        self._close_text()
+        self._has_ended = True
+        self._arrived.set()
+
+    def _found(self, name: str) -> Response | None:
+        return next((known for known in self._unfinished() if known.answer.id == name), None)
+
+    def _unfinished(self) -> list[Response]:
+        return [*([self._current] if self._current else []), *self._waiting]
+
+    async def _speak(self, group: asyncio.TaskGroup) -> None:
+        while (response := await self._next()) is not None:
+            self._current = response
+            if not response.is_stopped:
+                await self._send_all(response.answer.begun())
+            if not response.is_stopped:
+                await self._play(response, group)
+            self._current = None
+            await self._send_all(response.ending())
+
+    async def _next(self) -> Response | None:
+        while not self._waiting:
+            if self._has_ended or self._stopping.is_set():
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    async def _play(self, response: Response, group: asyncio.TaskGroup) -> None:
+        response.playing = group.create_task(self._perform(response))
+        await asyncio.wait({response.playing})
+        response.close()
+        if response.is_stopped:
+            return
+        if response.playing.cancelled():  # by the engine, for nobody here did it
+            response.fail(EngineFailed("The engine gave up.", hint="The server's log has the details."))
+        else:
+            response.failure = response.playing.result()
+
+    async def _perform(self, response: Response) -> SpeechError | None:
+        """Send the audio; return why it ended early, or None."""
+        try:
+            await self._send_speech(response)
+        except (Gone, Leave):
+            raise
+        except SpeechError as error:
+            _LOGGER.warning("Told a realtime client: %s", error)
+            return error
+        except Exception as error:
+            _LOGGER.exception("An utterance of a realtime client failed.")
+            return told_to_client(error)
+        return None
+
+    async def _send_speech(self, response: Response) -> None:
+        wanted = response.answer.session.sample_rate
+        async with self._speaks.speak(response.utterance) as stream:
+            rate = stream.format.rate
+            if rate == wanted:
+                async for chunk in stream:
+                    await self._send_audio(response, chunk.pcm)
+                return
+            resampler = await self._run_blocking(partial(Resampler, rate, wanted))
+            async for chunk in stream:
+                for start in range(0, len(chunk.pcm), _PCM_AT_ONCE):
+                    piece = resampler.feed(chunk.pcm[start : start + _PCM_AT_ONCE])
+                    await self._send_audio(response, piece)
+            await self._send_audio(response, resampler.finish())
+
+    async def _send_audio(self, response: Response, pcm: bytes) -> None:
+        for start in range(0, len(pcm), _PCM_AT_ONCE):
+            await self._wire.send(response.answer.audio(pcm[start : start + _PCM_AT_ONCE]))
+            self._active = _now()
+
+    async def _send_all(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            await self._wire.send(frame)
+
+
+def _going_down() -> SpeechError:
+    return ShuttingDown(_GOING_DOWN, hint="Connect again when it is back.")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(8)}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
