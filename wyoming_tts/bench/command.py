@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.bench.texts import TEXTS
 
 _DEFAULTS = BenchOptions("")
@@ -20,8 +20,16 @@ _T = TypeVar("_T")
 def add_bench_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command; `bench_options` reads them."""
     add = parser.add_argument
-    add("server", metavar="URI", help="the server to measure: tcp://HOST:PORT or unix:///PATH")
-    add("--compare", metavar="URI", help="a second server, measured in turn; ratios are printed")
+    add(
+        "server",
+        metavar="URI",
+        help="the server to measure: tcp://HOST:PORT, unix:///PATH, http://HOST:PORT or ws://HOST:PORT",
+    )
+    add(
+        "--compare",
+        metavar="URI",
+        help="a second server, or the same in another protocol, measured in turn; ratios are printed",
+    )
     add(
         "--text",
         dest="texts",
@@ -34,8 +42,16 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         "--input",
         dest="inputs",
         choices=[*Input, "both"],
-        default="both",
-        help="send the text in one request, word by word, or once so and once so (default: both)",
+        help="give the text at once, word by word, or once so and once so (default: both; plain where HTTP "
+        "is to take a single request, which cannot stream)",
+    )
+    add(
+        "--mode",
+        type=Mode,
+        choices=list(Mode),
+        default=_DEFAULTS.mode,
+        help="ask for the whole text, or for one sentence after the other, as clients without streaming do "
+        "(default: %(default)s)",
     )
     add(
         "--clients",
@@ -43,6 +59,13 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULTS.clients,
         metavar="NUMBERS",
         help="listeners at the same time, one load after the other (default: 1,2,4,8)",
+    )
+    add(
+        "--rate",
+        type=_positive_float,
+        metavar="N",
+        help="start N listeners a minute, whether or not those before are done, instead of all in the same "
+        "moment; --clients is then their number",
     )
     add("--rounds", type=_positive, default=_DEFAULTS.rounds, help="repetitions (default: %(default)s)")
     add(
@@ -67,6 +90,7 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         "its own, so that no server answers from its memory",
     )
     add("--with-voice", metavar="NAME", help="ask for this voice; each server's own if left out")
+    add("--api-key", metavar="KEY", help="for HTTP and WebSocket servers that want one")
     add(
         "--timeout",
         type=_positive_float,
@@ -83,15 +107,26 @@ def bench_options(arguments: argparse.Namespace) -> BenchOptions:
         uri=arguments.server,
         compare=arguments.compare,
         texts=arguments.texts,
-        inputs=tuple(Input) if arguments.inputs == "both" else (Input(arguments.inputs),),
+        inputs=_inputs(arguments),
+        mode=arguments.mode,
         clients=arguments.clients,
+        rate=arguments.rate,
         rounds=arguments.rounds,
         words_per_second=arguments.words_per_second,
         voice=arguments.with_voice,
+        api_key=arguments.api_key,
         timeout=arguments.timeout,
         describe_every=arguments.describe_every,
         vary=not arguments.repeat,
     )
+
+
+def _inputs(arguments: argparse.Namespace) -> tuple[Input, ...]:
+    given = arguments.inputs
+    if given is None:
+        over_http = any((uri or "").startswith("http") for uri in (arguments.server, arguments.compare))
+        given = Input.PLAIN if over_http and arguments.mode is Mode.SINGLE else "both"
+    return tuple(Input) if given == "both" else (Input(given),)
 
 
 def bench(arguments: argparse.Namespace) -> int:

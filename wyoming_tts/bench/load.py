@@ -1,6 +1,7 @@
 """Rounds of equal load on one server, or on two in turn.
 
-All listeners of a round connect first, then send their text in the same moment. Meanwhile `describe`
+All listeners of a round connect first, then send their text in the same moment; at a rate each connects
+and sends at a time of its own, however long those before take. Meanwhile `describe`
 is asked on new connections at a fixed pace, whether or not the last one was answered: a server that
 is stuck is asked as often as one that is not. Two servers are asked round by round, each first in
 every other round, so that what the machine does besides falls on both. They get the same texts.
@@ -16,20 +17,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wyoming_tts.bench.listener import (
-    Heard,
-    Listener,
-    Outcome,
-    Request,
-    describe_latency,
-    request,
-)
-from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.bench.result import Case, Figures, Round
+from wyoming_tts.bench.servers import Server, server_at
+from wyoming_tts.bench.speech import Speech
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
-from wyoming_tts.client import ClientError, describe, supports_streaming
+from wyoming_tts.client import ClientError
 
-_UNREACHABLE = Heard(Outcome.CUT_OFF, "unreachable", None, None, 0.0, 0.0, None, None)
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ async def run_bench(options: BenchOptions, *, progress: OnProgress) -> BenchResu
     names = [await _greeted(uri, options) for uri in uris]
     servers = _distinct(names, uris)
     cases = [
-        Case(text, input_, clients)
+        Case(text, input_, clients, options.mode, options.rate)
         for text in options.texts
         for input_ in options.inputs
         for clients in options.clients
@@ -105,13 +101,8 @@ def _order(number: int, servers: int) -> Iterable[int]:
 
 
 async def _greeted(uri: str, options: BenchOptions) -> str:
-    info = await describe(uri)
-    if Input.STREAM in options.inputs and not supports_streaming(info):
-        raise ClientError(f"{uri} takes no streamed text.", hint="Measure it with --input plain.")
-    programs = [program for program in info.tts if program.installed]
-    if not programs:
-        raise ClientError(f"{uri} has no text-to-speech.", hint="Is it another kind of Wyoming server?")
-    return f"{programs[0].name} {programs[0].version or ''}".strip()
+    streams = Input.STREAM in options.inputs and options.mode is Mode.SINGLE
+    return await server_at(uri, options).greeted(streams=streams)
 
 
 def _distinct(names: list[str], uris: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,9 +112,10 @@ def _distinct(names: list[str], uris: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
+    server = server_at(uri, options)
     for number in range(options.warm_up):
-        wanted = _request(Case("sentence", Input.PLAIN, 1), options, first + number)
-        heard = await _listen(uri, wanted, options.timeout, asyncio.Barrier(1))
+        speech = _speech(server, Case("sentence", Input.PLAIN, 1), options, first + number)
+        heard = await speech.listen(options.timeout, asyncio.Barrier(1))
         if heard.outcome is not Outcome.SPOKEN:
             raise ClientError(
                 f"{uri} did not speak: the request was {heard.outcome} {heard.error}".strip() + ".",
@@ -131,23 +123,28 @@ async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
             )
 
 
-def _request(case: Case, options: BenchOptions, number: int) -> Request:
+def _speech(server: Server, case: Case, options: BenchOptions, number: int) -> Speech:
     text = TEXTS[case.text]
-    return request(
+    return Speech.of(
         varied(text, number) if options.vary else text,
+        server,
         case.input,
+        mode=case.mode,
         words_per_second=options.words_per_second,
-        voice=options.voice,
     )
 
 
 async def run_round(uri: str, case: Case, options: BenchOptions, first: int = 0) -> Round:
     """Put one load on one server and take what comes of it; the texts are variants from `first` on."""
-    wanted = [_request(case, options, first + number) for number in range(case.clients)]
-    barrier = asyncio.Barrier(case.clients + 1)
+    server = server_at(uri, options)
+    speeches = [_speech(server, case, options, first + number) for number in range(case.clients)]
+    barrier = asyncio.Barrier(case.clients + 1 if case.rate is None else 1)
     async with asyncio.TaskGroup() as tasks:
-        async with _describing(uri, options, tasks) as latencies:
-            listeners = [tasks.create_task(_listen(uri, each, options.timeout, barrier)) for each in wanted]
+        async with _describing(server, options, tasks) as latencies:
+            listeners = [
+                tasks.create_task(_listen(each, options.timeout, barrier, after=_start(case, number)))
+                for number, each in enumerate(speeches)
+            ]
             await barrier.wait()
             started_at = time.perf_counter()
             heard = await asyncio.gather(*listeners)
@@ -156,19 +153,19 @@ async def run_round(uri: str, case: Case, options: BenchOptions, first: int = 0)
     return Round(tuple(heard), wall, described)
 
 
-async def _listen(uri: str, wanted: Request, patience: float, barrier: asyncio.Barrier) -> Heard:
-    try:
-        async with asyncio.timeout(patience):
-            listener = await Listener.connect(uri, wanted)
-    except OSError:  # TimeoutError is one
-        await barrier.wait()
-        return _UNREACHABLE
-    await barrier.wait()
-    return await listener.listen(patience)
+def _start(case: Case, number: int) -> float:
+    return 0.0 if case.rate is None else number * _MINUTE / case.rate
+
+
+async def _listen(speech: Speech, patience: float, barrier: asyncio.Barrier, *, after: float) -> Heard:
+    await asyncio.sleep(after)
+    return await speech.listen(patience, barrier)
 
 
 @asynccontextmanager
-async def _describing(uri: str, options: BenchOptions, tasks: asyncio.TaskGroup) -> AsyncIterator[_Latencies]:
+async def _describing(
+    server: Server, options: BenchOptions, tasks: asyncio.TaskGroup
+) -> AsyncIterator[_Latencies]:
     """Ask at a fixed pace while the block runs; what was asked is answered in its own time."""
     asked: _Latencies = []
     if not options.describe_every:
@@ -180,7 +177,7 @@ async def _describing(uri: str, options: BenchOptions, tasks: asyncio.TaskGroup)
         while True:
             due = started_at + (len(asked) + 1) * options.describe_every
             await asyncio.sleep(due - time.perf_counter())
-            asked.append(tasks.create_task(describe_latency(uri, options.timeout)))
+            asked.append(tasks.create_task(server.describe_latency(options.timeout)))
 
     asking = tasks.create_task(keep_asking())
     try:

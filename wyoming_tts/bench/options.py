@@ -15,6 +15,16 @@ class Input(StrEnum):
     """Word by word, as a language model writes."""
 
 
+class Mode(StrEnum):
+    """How much of a text is asked for at a time."""
+
+    SINGLE = "single"
+    """All of it."""
+    SENTENCES = "sentences"
+    """A request for each sentence after the reply to the one before, as clients without streaming do. Of
+    streamed text a sentence is asked for when the word after it is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
     """What is measured, how often and on which servers."""
@@ -25,8 +35,11 @@ class BenchOptions:
     texts: tuple[str, ...] = ("short", "sentence", "paragraph")
     """Names of TEXTS."""
     inputs: tuple[Input, ...] = (Input.PLAIN, Input.STREAM)
+    mode: Mode = Mode.SINGLE
     clients: tuple[int, ...] = (1, 2, 4, 8)
     """How many listen at the same time; one load after the other."""
+    rate: float | None = None
+    """Listeners of a round that start in a minute, however long those before take; None: all at once."""
     rounds: int = 3
     warm_up: int = 1
     """Utterances of each server before anything is measured."""
@@ -34,6 +47,8 @@ class BenchOptions:
     """Pace of streamed text."""
     voice: str | None = None
     """None for each server's own."""
+    api_key: str | None = None
+    """For HTTP and WebSocket servers that want one."""
     timeout: float = 60.0
     """Seconds without a byte after which a request counts as hung."""
     describe_every: float = 0.1

@@ -27,7 +27,8 @@ _LEGEND = (
     "(plain: all of it) to the first audio. After sentence: streamed text, from the word that made the end "
     "of the first sentence certain; below 0 when the audio began before. RTF: time to the end of the reply "
     "by playing time. Underruns: gaps of a player that starts at once, with the worst. Held: the same for "
-    f"one that holds {PREBUFFER * 1000:.0f} ms first. Failed: refused, cut off, hung or unanswered."
+    f"one that holds {PREBUFFER * 1000:.0f} ms first. describe: over HTTP and WebSocket the list of voices. "
+    "Failed: refused, cut off, hung or unanswered."
 )
 
 
@@ -106,7 +107,7 @@ def as_json(result: BenchResult) -> dict[str, Any]:
     """Everything measured, for `json.dumps`: figures of each load, and all rounds raw, in seconds."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": asdict(result.options),
+        "options": {name: value for name, value in asdict(result.options).items() if name != "api_key"},
         "servers": list(result.servers),
         "loads": [_load_as_json(each) for each in result.figures],
         "ratios": [

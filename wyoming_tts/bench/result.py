@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wyoming_tts.bench.figures import Percentiles, median, percentiles, ratio
 from wyoming_tts.bench.listener import Heard, Outcome
-from wyoming_tts.bench.options import Input
+from wyoming_tts.bench.options import Input, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,15 @@ class Case:
     text: str
     input: Input
     clients: int
+    mode: Mode = Mode.SINGLE
+    rate: float | None = None
+    """Clients that start in a minute; None: all at once."""
 
     def __str__(self) -> str:
-        return f"{self.text}, {self.input}, {self.clients} client{'s' if self.clients > 1 else ''}"
+        clients = f"{self.clients} client{'s' if self.clients > 1 else ''}"
+        more = [self.mode.value] if self.mode is not Mode.SINGLE else []
+        more += [f"{self.rate:g} a minute"] if self.rate is not None else []
+        return ", ".join([self.text, self.input.value, clients, *more])
 
 
 @dataclass(frozen=True, slots=True)

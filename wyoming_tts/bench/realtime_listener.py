@@ -1,0 +1,214 @@
+"""A listener of the realtime WebSocket: JSON events out, binary PCM in, one response a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+
+from wyoming_tts.bench.listener import (
+    Listener,
+    Outcome,
+    Piece,
+    Request,
+    word_by_word,
+    words_until_certain,
+)
+from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.web import RATE, WebAddress, check_voices, voices_latency
+from wyoming_tts.client import ClientError
+
+_PATH = "/v1/audio/speech/stream/ws"
+_RESPONSE = "bench"
+_BYTES_PER_SAMPLE = 2
+_PATIENCE = 5.0
+
+
+class RealtimeServer:
+    """A server that is asked over its WebSocket."""
+
+    def __init__(self, uri: str, options: BenchOptions) -> None:
+        self._address = WebAddress.parsed(uri, options.api_key)
+        self._options = options
+
+    async def greeted(self, *, streams: bool) -> str:
+        """What it is called in the table.
+
+        Raises:
+            ClientError: it cannot be reached, or opens no session.
+        """
+        del streams  # it takes both
+        await check_voices(self._address)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                listener = await self.connect(Request(()))
+        except OSError as error:
+            raise ClientError(
+                f"{self._address.uri} opened no session: {str(error) or 'no answer'}.",
+                hint=f"Does it speak at {_PATH}?",
+            ) from error
+        listener.close()
+        return "realtime"
+
+    def request(self, text: str, input_: Input) -> Request:
+        """The text as it is sent: as one response, or word by word."""
+        if input_ is Input.PLAIN:
+            return Request((Piece(0.0, _event("response.create", response_id=_RESPONSE, input=text)),))
+        words = word_by_word(text, self._options.words_per_second)
+        pieces = [Piece(due, _event("input.append", text=word)) for due, word in words]
+        pieces.append(Piece(pieces[-1].due, _event("input.commit")))
+        return Request(tuple(pieces), sentence_certain=words_until_certain(text))
+
+    async def connect(self, wanted: Request) -> Listener:
+        """A listener whose session stands.
+
+        Raises:
+            OSError: nobody answers there, or not with a session.
+        """
+        session: dict[str, Any] = {"audio": {"format": "pcm", "binary": True}}
+        if self._options.voice is not None:
+            session["voice"] = self._options.voice
+        listener = await self._address.connected(lambda: RealtimeListener(wanted, self._address, session))
+        try:
+            await listener.ready()
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    async def describe_latency(self, patience: float) -> float | None:
+        """Seconds to the list of voices over HTTP, on a connection of its own."""
+        return await voices_latency(self._address, patience)
+
+
+class RealtimeListener(Listener):
+    """Opens its session as soon as it is connected; `ready` waits until it stands."""
+
+    def __init__(
+        self,
+        wanted: Request,
+        address: WebAddress,
+        session: dict[str, Any],
+        *,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        super().__init__(wanted, now)
+        scheme = "wss" if address.is_secure else "ws"
+        uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{_PATH}")
+        self._websocket = ClientProtocol(uri, max_size=None)
+        self._session = session
+        self._api_key = address.api_key
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._rate = RATE
+        self._text = bytearray()
+        self._continues: Opcode | None = None
+
+    async def ready(self) -> None:
+        """Wait for the session; raises OSError if there will be none."""
+        await self._ready
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Shake hands."""
+        super().connection_made(transport)
+        request = self._websocket.connect()
+        if self._api_key is not None:
+            request.headers.update(Headers(Authorization=f"Bearer {self._api_key}"))
+        self._websocket.send_request(request)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Note what came, at the time of the read."""
+        self._active()
+        self._websocket.receive_data(data)
+        if (refused := self._websocket.handshake_exc) is not None:
+            self._fail(str(refused))
+        try:
+            for event in self._websocket.events_received():
+                if isinstance(event, Frame):
+                    self._take_frame(event)
+        except (ValueError, TypeError, AttributeError, LookupError):
+            self._end(Outcome.CUT_OFF, "not realtime")
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that nothing more will come."""
+        self._fail("the connection was closed")
+        super().connection_lost(exc)
+
+    def _end(self, outcome: Outcome, error: str) -> None:
+        self._fail(f"the session was {outcome}, {error}")
+        super()._end(outcome, error)
+
+    def _fail(self, reason: str) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(ConnectionError(reason))
+
+    def _flush(self) -> None:
+        assert self._transport is not None, "it has no connection"
+        for data in self._websocket.data_to_send():
+            if data:
+                self._transport.write(data)
+
+    def _take_frame(self, frame: Frame) -> None:
+        opcode = self._continues if frame.opcode is Opcode.CONT else frame.opcode
+        if opcode is Opcode.BINARY:
+            self._take_audio(len(frame.data) / (_BYTES_PER_SAMPLE * self._rate))
+        elif opcode is Opcode.TEXT:
+            self._take_text(frame)
+        if frame.opcode in {Opcode.CONT, Opcode.TEXT, Opcode.BINARY}:
+            self._continues = None if frame.fin else opcode
+
+    def _take_text(self, frame: Frame) -> None:
+        self._text += frame.data
+        if frame.fin:
+            event = json.loads(self._text)
+            self._text.clear()
+            self._take_event(event["type"], event)
+
+    def _take_event(self, kind: str, event: dict[str, Any]) -> None:
+        match kind:
+            case "session.created":
+                self._take_rate(event)
+                self._write(_event("session.update", session=self._session))
+            case "session.updated":
+                self._take_rate(event)
+                if not self._ready.done():
+                    self._ready.set_result(None)
+            case "response.output_audio.delta":
+                self._take_audio(_decoded_bytes(event["delta"]) / (_BYTES_PER_SAMPLE * self._rate))
+            case "response.completed" if self._all_written:
+                self._end_spoken()
+            case "response.canceled":
+                self._end(Outcome.CUT_OFF, "canceled")
+            case "response.error" | "error":
+                self._end(Outcome.REFUSED, _code(event))
+
+    def _take_rate(self, event: dict[str, Any]) -> None:
+        self._rate = int(event.get("session", {}).get("audio", {}).get("sample_rate") or self._rate)
+
+    def _write(self, data: bytes) -> None:
+        assert self._transport is not None, "it has no connection"
+        self._transport.write(data)
+
+
+def _event(kind: str, **fields: object) -> bytes:
+    """A frame as a client sends it."""
+    data = json.dumps({"type": kind, **fields}).encode()
+    return Frame(Opcode.TEXT, data).serialize(mask=True)
+
+
+def _decoded_bytes(base64: str) -> int:
+    return len(base64) * 3 // 4 - base64[-2:].count("=")
+
+
+def _code(event: dict[str, Any]) -> str:
+    inner = event.get("error")
+    told = inner if isinstance(inner, dict) else event
+    return str(told.get("code") or "error")
