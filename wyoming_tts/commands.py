@@ -1,23 +1,19 @@
-"""The commands beside `serve`: they speak, list and measure, and print what came of it."""
+"""The commands beside `serve`: they speak and measure, and print what came of it."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
 from wyoming_tts import app, client, explain
 from wyoming_tts.bench.command import bench
-from wyoming_tts.errors import SpeechError, UnknownVoice
+from wyoming_tts.console import CommandFailed
 from wyoming_tts.settings import LoadedSettings
-from wyoming_tts.speech import AudioFormat, TextFormat, Voice, VoiceRequest
-
-
-class CommandFailed(SpeechError):
-    """Something beyond this process failed: a server, a file, a player."""
+from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 
 
 def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -46,45 +42,6 @@ def measure(arguments: argparse.Namespace) -> int:
         return bench(arguments)
     except client.ClientError as error:
         raise CommandFailed(str(error)) from error
-
-
-def voices(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    """Print the installed voices.
-
-    Raises:
-        UnknownVoice: none speaks the language that was asked for.
-    """
-    installed = asyncio.run(app.installed_voices(settings.settings))
-    wanted = (arguments.only_language or "").replace("-", "_").casefold()
-    shown = [
-        voice
-        for voice in installed
-        if f"{voice.language}_".casefold().startswith(f"{wanted}_" if wanted else "")
-    ]
-    if not shown:
-        raise UnknownVoice(
-            f"No installed voice speaks {arguments.only_language!r}.", hint="Leave --language out to see all."
-        )
-    _print_table(shown)
-    return 0
-
-
-def _print_table(voices: Iterable[Voice]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - takes 100 ms that serving need not spend
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("Name", "Language", "Engine", "Speakers", "Rate", "Description", box=None)
-    for voice in voices:
-        table.add_row(
-            voice.name,
-            voice.language,
-            voice.engine,
-            str(max(1, len(voice.speakers))),
-            f"{voice.sample_rate} Hz",
-            voice.description,
-        )
-    # A pipe has no width to fit the table into.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _explain(arguments: argparse.Namespace, settings: LoadedSettings) -> int:

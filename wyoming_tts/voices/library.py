@@ -123,6 +123,10 @@ class VoiceLibrary:
         self._folded = {voice.name.casefold(): voice for voice in reversed(self._sorted)}
         self._stood_in_for -= installed.keys()
 
+    def change_default(self, default: DefaultVoice) -> None:
+        """Have another voice speak for requests that name none."""
+        self._default = default
+
     def when_missing(self, hook: WhenMissing | None) -> None:
         """Ask `hook` about each known voice that is not here; without one only the default is replaced."""
         self._when_missing = hook or self._never_replaced
