@@ -10,13 +10,14 @@ import socket
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    Callable,
     Coroutine,
     Sequence,
 )
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
@@ -24,14 +25,19 @@ from wyoming_tts.assembly import Parts, assembled, make_workers, working
 from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import wyoming_options
+from wyoming_tts.reloading import follow_hangups
 from wyoming_tts.scheduler import Lookahead
+from wyoming_tts.serving import ServedHouse, readings
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
+from wyoming_tts.telemetry import telemetry
 from wyoming_tts.tending import Description, tend_voices
 from wyoming_tts.transports.wyoming_server import WyomingServer
 from wyoming_tts.voices.blend_store import FILE_NAME as BLENDS_FILE
+from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES
 from wyoming_tts.voices.watching import VOICE_FILES, watch
+from wyoming_tts.web import Doorkeeper, HttpDoor
 from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
@@ -52,26 +58,44 @@ class ExplainRequest:
     text_format: TextFormat = TextFormat.PLAIN
 
 
-async def serve(settings: Settings, sockets: Sequence[socket.socket] = ()) -> bool:
+async def serve(
+    settings: Settings,
+    sockets: Sequence[socket.socket] = (),
+    *,
+    reread: Callable[[], Settings] | None = None,
+) -> bool:
     """Run the server until it is told to stop; False if a thread is still computing then.
 
     Args:
         settings: All of them.
         sockets: Those of `settings.uri`, listening already; none has it opened here.
+        reread: Reads the settings again, at SIGHUP; None leaves that signal alone.
 
     Raises:
         OSError: the address cannot be listened on.
         SettingsError: the engine that was chosen is not installed.
     """
-    stop = _stop_signals()
+    stop = Stop.on_signals()
     workers = make_workers(settings)
-    async with assembled(settings, workers) as parts:
+    doorkeeper = Doorkeeper(settings)
+    async with (
+        telemetry(
+            run_blocking=workers.run_blocking,
+            journal=settings.metrics_file if settings.metrics else None,
+            with_counters=settings.http,
+        ) as told,
+        assembled(settings, workers, on_record=told.on_record) as parts,
+    ):
+        told.watch(partial(readings, parts))
         server = WyomingServer(
             parts.synthesizer,
             describe=Description(parts),
             options=wyoming_options(settings),
             run_blocking=parts.workers.run_blocking,
+            allow=doorkeeper.allows,
         )
+        house = ServedHouse(parts, told.exposition)
+        http = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking)
         async with server:
             if sockets:
                 await server.adopt(sockets)
@@ -79,15 +103,18 @@ async def serve(settings: Settings, sockets: Sequence[socket.socket] = ()) -> bo
                 await server.start(settings.uri)
             _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))
             await _run_beside(
-                _until_stopped(server, stop, settings.shutdown_grace),
-                _announce(settings, server, parts.workers),
+                _until_stopped(server, http, stop, settings.shutdown_grace),
+                _announce(settings, server, parts.workers, stop),
+                http.serve(),
                 tend_voices(parts),
+                _follow_remote_servers(parts),
+                _reload(parts, doorkeeper, reread),
                 parts.lexicon.watch(workers.run_blocking),
                 watch(
-                    (*settings.data_dir, settings.download_dir),
+                    (*settings.data_dir, settings.data_dir[0] / STYLES, settings.download_dir),
                     parts.look_for_voices,
                     run_blocking=workers.run_blocking,
-                    endings=(*VOICE_FILES, BLENDS_FILE),
+                    endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
                 ),
             )
     return await workers.close(_STEP_PATIENCE)
@@ -111,6 +138,7 @@ async def say(
     # Nobody plays in time here: a file is to be written as fast as it can be.
     without_rest = Lookahead(alone=math.inf)
     async with working(settings, without_rest) as workers, assembled(settings, workers) as parts:
+        await parts.look_at_remote_servers()
         _check_say(parts, voice)
         try:
             async with parts.synthesizer.speak(utterance) as stream:
@@ -130,6 +158,7 @@ async def explain(
 ) -> AsyncGenerator[Explanation | SpeechError, None]:
     """Tell of each text what would be said, one after the other; an error for one that cannot be."""
     async with working(settings) as workers, assembled(settings, workers) as parts:
+        await parts.look_at_remote_servers()
         async for request in requests:
             try:
                 yield await parts.synthesizer.explain(
@@ -170,22 +199,57 @@ async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None
             task.cancel()
 
 
-async def _until_stopped(server: WyomingServer, stop: asyncio.Event, grace: float) -> None:
+async def _first_of(*ways: Coroutine[Any, Any, object]) -> None:
+    """Go all these ways until the end of one is reached."""
     async with asyncio.TaskGroup() as tasks:
-        ends = [tasks.create_task(stop.wait()), tasks.create_task(server.wait_finished())]
+        ends = [tasks.create_task(way) for way in ways]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in ends:
             task.cancel()
+
+
+class Stop:
+    """That the server is to stop: soon, and then at once."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    @classmethod
+    def on_signals(cls) -> Stop:
+        """One that the process is told by SIGINT or SIGTERM; the second of them means at once."""
+        stop = cls()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.ask)
+        return stop
+
+    def ask(self) -> None:
+        """Ask, for the first or the second time."""
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+
+async def _until_stopped(server: WyomingServer, http: HttpDoor, stop: Stop, grace: float) -> None:
+    await _first_of(stop.asked.wait(), server.wait_finished())
+    stop.asked.set()  # who waits for it is to know, whatever the reason
     _LOGGER.info("Stopping.")
-    await server.stop(grace)
+
+    async def both() -> None:
+        await asyncio.gather(server.stop(grace), http.stop(grace))
+
+    await _first_of(both(), stop.at_once.wait())
 
 
-def _stop_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+async def _follow_remote_servers(parts: Parts) -> None:
+    if parts.remote is not None:
+        await parts.remote.watch(parts.look_for_voices, parts.workers.run_blocking)
+
+
+async def _reload(parts: Parts, doorkeeper: Doorkeeper, reread: Callable[[], Settings] | None) -> None:
+    if reread is not None:
+        await follow_hangups(parts, doorkeeper, reread)
 
 
 def _where(server: WyomingServer, settings: Settings) -> str:
@@ -196,7 +260,7 @@ def _in_uri(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _announce(settings: Settings, server: WyomingServer, workers: Workers) -> None:
+async def _announce(settings: Settings, server: WyomingServer, workers: Workers, stop: Stop) -> None:
     if not (settings.zeroconf and server.bound):
         return
     host = urlsplit(settings.uri).hostname or ""
@@ -205,4 +269,4 @@ async def _announce(settings: Settings, server: WyomingServer, workers: Workers)
     announcement: Announcement = discovery.Announcement(
         server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
     )
-    await announcement.run()
+    await _first_of(announcement.run(), stop.asked.wait())  # nobody new is to find a server that ends

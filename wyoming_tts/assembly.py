@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,9 @@ from pathlib import Path
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
+from wyoming_tts.engines.kokoro_names import named_language
 from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.remote import RemoteEngine
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import (
     MEGABYTE,
@@ -30,7 +32,7 @@ from wyoming_tts.options import (
 )
 from wyoming_tts.scheduler import Admission, Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
-from wyoming_tts.speech import Voice
+from wyoming_tts.speech import UtteranceRecord, Voice
 from wyoming_tts.synthesis import Synthesizer
 from wyoming_tts.telemetry import log_record
 from wyoming_tts.text.lexicon_file import FILE_NAME as LEXICON_NAME
@@ -42,14 +44,24 @@ from wyoming_tts.voices.blend_yaml import load_presets
 from wyoming_tts.voices.blends import BlendBook
 from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, data_directory, load_catalogue
 from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
+from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES_NAME
+from wyoming_tts.voices.style_files import ImportedStyles
 from wyoming_tts.workers import Workers
 
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
 BLENDING_ENGINE = "kokoro"
+REMOTE_ENGINE = "remote"
 _DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether a voice has spoken once."""
+
+    is_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +79,29 @@ class Parts:
     lexicon: LexiconFile
     blends: KeptBlends
     synthesizer: Synthesizer
+    readiness: Readiness = field(default_factory=Readiness)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def remote(self) -> RemoteEngine | None:
+        """What speaks through other servers; None where there are none."""
+        engine = self.engines.get(REMOTE_ENGINE)
+        return engine if isinstance(engine, RemoteEngine) and self.settings.remote else None
+
+    async def look_at_remote_servers(self) -> None:
+        """Ask other servers once which voices they have: who serves does so all the time."""
+        if self.remote is not None:
+            await self.remote.look(self.workers.run_blocking)
+            await self.look_for_voices()
 
     async def look_for_voices(self) -> None:
         """Look which voices are installed, and let go of models whose files have changed."""
         async with self.looking:  # or the older look might be the last to tell
             await self.blends.read()
-            voices = await self.workers.run_blocking(partial(_installed, self.engines.values()))
-            spoken_with = {EMBEDDED_ENGINE, self.settings.engine}
+            # Of two voices with one name the first stays: the one that is here.
+            engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
+            voices = await self.workers.run_blocking(partial(_installed, engines))
+            spoken_with = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
             self.library.replace(
                 voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
             )
@@ -114,8 +141,11 @@ class KeptBlends:
             return None
         from wyoming_tts.engines.kokoro import blended_voice  # noqa: PLC0415 - only where there is Kokoro
 
-        base = here[min(found.made_of)]
-        return replace(blended_voice(base, found), fingerprint=f"{base.fingerprint},{found.identity}")
+        parts = [here[name] for name in sorted(found.made_of)]
+        files = dict.fromkeys(path for part in parts for path in part.files)
+        prints = dict.fromkeys(part.fingerprint for part in parts)
+        base = replace(parts[0], files=tuple(files), fingerprint=",".join([*prints, found.identity]))
+        return blended_voice(base, found)
 
 
 class KnownVoices:
@@ -158,14 +188,22 @@ async def working(settings: Settings, lookahead: Lookahead | None = None) -> Asy
 
 
 @asynccontextmanager
-async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts]:
-    """Make the parts; their models are freed at the end."""
+async def assembled(
+    settings: Settings, workers: Workers, *, on_record: Callable[[UtteranceRecord], None] = log_record
+) -> AsyncIterator[Parts]:
+    """Make the parts; their models are freed at the end. `on_record` is told of each utterance."""
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await known.read()
-    store = await workers.run_blocking(partial(_blend_store, settings, known))
+    styles = ImportedStyles(settings.data_dir[0] / STYLES_NAME)
+    blendable = partial(_blendable, known, styles)
+    store = await workers.run_blocking(partial(_blend_store, settings, blendable))
     blends = KeptBlends(store, workers.run_blocking)
-    options = replace(engine_options(settings, workers), kokoro_blends=BlendedVoices(store.book, known.pack))
+    options = replace(
+        engine_options(settings, workers),
+        kokoro_blends=BlendedVoices(store.book, blendable),
+        kokoro_styles=styles,
+    )
     engines = await workers.run_blocking(lambda: make_engines(options))
     if settings.engine not in {"auto", *engines}:
         known_engines = ", ".join(["auto", *sorted(engines)])
@@ -207,7 +245,9 @@ async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts
         options=synthesis_options(settings),
         languages=SpokenLanguages(extra) if settings.spoken_forms else None,
         lexicon=lexicon.current,
-        on_record=log_record,
+        on_record=on_record,
+        lookahead=workers.scheduler.lookahead,
+        hops=lambda utterance: utterance.hops,
     )
     parts = Parts(
         settings,
@@ -228,6 +268,8 @@ async def assembled(settings: Settings, workers: Workers) -> AsyncIterator[Parts
             yield parts
     finally:
         loaded.close()
+        if parts.remote is not None:
+            await parts.remote.aclose()
 
 
 def make_engines(options: EngineOptions) -> dict[str, Engine]:
@@ -262,8 +304,19 @@ def _with_fingerprint(voice: Voice) -> Voice | None:
     return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
 
 
-def _blend_store(settings: Settings, known: KnownVoices) -> BlendStore:
-    return BlendStore(settings.data_dir[0], voices=known.pack, presets=load_presets(data_directory()))
+def _blendable(known: KnownVoices, styles: ImportedStyles) -> dict[str, str]:
+    """Return the languages of the voices that can be blended, by name, those imported among them."""
+    return {name: named_language(name).tag for name in styles.names()} | known.pack()
+
+
+def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:
+    return BlendStore(settings.data_dir[0], voices=voices, presets=load_presets(data_directory()))
+
+
+def default_voice(settings: Settings) -> DefaultVoice:
+    """Return the voice for requests that name none. Looks at files: blocks."""
+    settings = _with_voice_by_name(settings)
+    return DefaultVoice(settings.voice, settings.speaker)
 
 
 def _with_voice_by_name(settings: Settings) -> Settings:

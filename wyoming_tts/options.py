@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from wyoming_tts import __version__
-from wyoming_tts.engines.base import EngineOptions, always
+from wyoming_tts.engines.base import EngineOptions, RemoteOptions, always
 from wyoming_tts.scheduler import AdmissionOptions
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import Prosody
@@ -14,6 +14,7 @@ from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleanup import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
+from wyoming_tts.transports.guard import GuardOptions
 from wyoming_tts.transports.wyoming_server import WyomingOptions
 from wyoming_tts.voices.missing import MissingVoiceOptions, OnMissingVoice
 from wyoming_tts.workers import Workers
@@ -53,6 +54,7 @@ def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
         has_cores=workers.has_cores if workers.scheduler.slots > 1 else always,
         kokoro_model=settings.kokoro_model,
         kokoro_voices=settings.kokoro_voices,
+        remote=remote_options(settings),
     )
 
 
@@ -110,6 +112,33 @@ def missing_voice_options(settings: Settings, engines: Iterable[str]) -> Missing
         settings.download_wait,
         settings.offline,
         frozenset(engines if settings.engine == "auto" else [settings.engine]),
+    )
+
+
+def guard_options(settings: Settings, host_names: tuple[str, ...]) -> GuardOptions:
+    """Who may come in over HTTP."""
+    return GuardOptions(
+        api_keys=settings.api_keys,
+        allow_networks=settings.allow_networks,
+        cors_origins=settings.cors_origins,
+        host_names=host_names,
+        requests_per_minute=settings.requests_per_minute,
+        max_body_bytes=settings.max_body_kb * 1000,
+    )
+
+
+def remote_options(settings: Settings) -> RemoteOptions | None:
+    """Which other servers there are to speak with; None without any."""
+    if not settings.remote:
+        return None
+    return RemoteOptions(
+        upstreams=settings.remote,
+        key=settings.remote_key,
+        model=settings.remote_model,
+        voices=settings.remote_voices,
+        connect_timeout=settings.remote_connect_timeout,
+        first_byte_timeout=settings.remote_first_byte_timeout,
+        fallback=settings.remote_fallback,
     )
 
 

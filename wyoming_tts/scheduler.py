@@ -140,6 +140,11 @@ class Scheduler:
         return self._slots
 
     @property
+    def lookahead(self) -> Lookahead:
+        """How far ahead of its listener a stream may be."""
+        return self._lookahead
+
+    @property
     def whole_steps(self) -> int:
         """How many steps on several cores may run at the same time."""
         return self._slots // self._whole
@@ -234,6 +239,25 @@ class Admission:
 
     def __repr__(self) -> str:
         return f"<Admission speaking={len(self._speaking)} queued={len(self._queue)}>"
+
+    @property
+    def options(self) -> AdmissionOptions:
+        """How many are let in."""
+        return self._options
+
+    def change(self, options: AdmissionOptions) -> None:
+        """Let others in from now on; who is in stays."""
+        self._options = options
+
+    @property
+    def speaking(self) -> int:
+        """How many are being spoken."""
+        return len(self._speaking)
+
+    @property
+    def queued(self) -> int:
+        """How many wait at the door."""
+        return len(self._queue)
 
     def enter(self, stream: StreamClock, now: float) -> bool:
         """Let the stream in, True, or have it wait at the door, False.

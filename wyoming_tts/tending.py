@@ -64,7 +64,7 @@ async def tend_voices(parts: Parts) -> None:
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_fetch_default(parts, missing))
-                tasks.create_task(_warm_up(parts))  # the default voice, or its stand-in
+                tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
                 await asyncio.Event().wait()
 
 
@@ -79,8 +79,13 @@ def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
 
 
 async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
+    if parts.remote is not None:
+        await parts.remote.looked()
+        if parts.library.default_is_installed:
+            await warm_up(parts)
+            return
     if await missing.fetch(parts.settings.voice):
-        await _warm_up(parts)
+        await warm_up(parts)
 
 
 async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
@@ -100,7 +105,8 @@ async def _prepare_phrases(parts: Parts) -> None:
             _LOGGER.warning("The phrase %r could not be prepared. %s", phrase, error)
 
 
-async def _warm_up(parts: Parts) -> None:
+async def warm_up(parts: Parts) -> None:
+    """Have the default voice, or its stand-in, speak once for nobody; a failure is logged."""
     started = time.perf_counter()
     try:
         spec = await parts.synthesizer.warm_up()
@@ -109,5 +115,6 @@ async def _warm_up(parts: Parts) -> None:
     except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
         _LOGGER.exception("No voice is ready.")
     else:
+        parts.readiness.is_ready = True
         _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
         await _prepare_phrases(parts)

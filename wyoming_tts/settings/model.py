@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -26,12 +27,14 @@ class Group(StrEnum):
     """Headings under which settings are shown."""
 
     LISTENING = "Listening"
+    ACCESS = "Access"
     VOICES = "Voices"
     SPEECH = "Speech"
     TEXT = "Text"
     DOWNLOADS = "Downloads"
     LIMITS = "Limits"
     COMPUTING = "Computing"
+    REMOTE = "Remote servers"
     LOGGING = "Logging"
 
 
@@ -60,6 +63,20 @@ def _web_address(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ValueError(url)
     return url.rstrip("/")
+
+
+def _upstreams(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https", "tcp"} or not parts.hostname:
+            raise ValueError(url)
+    return tuple(url.rstrip("/") for url in urls)
+
+
+def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for network in networks:
+        ip_network(network, strict=False)  # a ValueError says what is wrong
+    return networks
 
 
 def _instance_name(name: str) -> str:
@@ -168,11 +185,81 @@ class Settings(BaseSettings):
         expects="a printable name of 1 to 63 bytes",
         min_length=1,
     )
-    http: bool = _setting(
-        Group.LISTENING, True, "Serve the HTTP API. This version has none yet: accepted, without effect."
+    http: bool = _setting(Group.LISTENING, True, "Serve the HTTP API and the realtime WebSocket.")
+    http_host: str | None = _setting(
+        Group.LISTENING,
+        None,
+        "Address the HTTP API listens on.",
+        shown="0.0.0.0 with a key, an allow list or no page; else 127.0.0.1",
+        expects="an address or a host name",
+        pattern=r"^[^\s/\[\]]+$",
+    )
+    http_port: Whole = _setting(
+        Group.LISTENING, 8880, "TCP port of the HTTP API; 0 lets the system choose one.", ge=0, le=65535
+    )
+    http_certificate: AnyPath | None = _setting(
+        Group.LISTENING, None, "Certificate chain (PEM) with which the HTTP API speaks TLS.", shown="no TLS"
+    )
+    http_key: AnyPath | None = _setting(
+        Group.LISTENING, None, "Private key (PEM) of the certificate.", shown="in the certificate's file"
+    )
+    stream_prime_bytes: Whole = _setting(
+        Group.LISTENING,
+        0,
+        "Zero bytes of PCM sent first over HTTP, for proxies that hold back small bodies.",
+        unit="bytes",
+        ge=0,
+        le=1_048_576,
+    )
+    mp3_bitrate: Whole = _setting(
+        Group.LISTENING, 96, "Bit rate of MP3 over HTTP.", unit="kbit/s", ge=32, le=320
+    )
+    opus_bitrate: Whole = _setting(
+        Group.LISTENING, 48, "Bit rate of Opus over HTTP.", unit="kbit/s", ge=8, le=256
+    )
+    realtime_flush_idle_ms: Whole = _setting(
+        Group.LISTENING,
+        160,
+        "Over the realtime WebSocket, speak what is there when no text has come for so long.",
+        unit="milliseconds",
+        ge=0,
+        le=60_000,
     )
     ui: bool = _setting(
         Group.LISTENING, True, "Serve the web page. This version has none yet: accepted, without effect."
+    )
+
+    api_keys: Phrases = _setting(
+        Group.ACCESS,
+        (),
+        "Keys of which the HTTP API wants one, as `Authorization: Bearer KEY`; several flags, a list in the "
+        "file, or lines in the environment.",
+        shown="none is wanted",
+        expects="texts",
+    )
+    allow_networks: Annotated[Phrases, AfterValidator(_networks)] = _setting(
+        Group.ACCESS,
+        (),
+        "Networks whose machines are served, such as `192.168.1.0/24`; this machine always is.",
+        shown="all",
+        expects="networks in CIDR form",
+    )
+    cors_origins: Phrases = _setting(
+        Group.ACCESS,
+        (),
+        "Origins of web pages that may use the HTTP API from a browser.",
+        shown="none",
+        expects="origins such as https://example.org, or *",
+    )
+    requests_per_minute: Whole = _setting(
+        Group.ACCESS,
+        0,
+        "Most HTTP requests for speech from one address within a minute; 0 is no limit.",
+        ge=0,
+        le=100_000,
+    )
+    max_body_kb: Whole = _setting(
+        Group.ACCESS, 1024, "Largest body of an HTTP request.", unit="kB", ge=16, le=1_048_576
     )
 
     voice: Name = _setting(
@@ -422,11 +509,12 @@ class Settings(BaseSettings):
     )
     shutdown_grace: Number = _setting(
         Group.LIMITS,
-        0.8,
-        "How long running streams may go on once the server is told to stop.",
+        10.0,
+        "How long running streams may go on once the server is told to stop; a second signal ends it "
+        "at once.",
         unit="seconds",
         ge=0.0,
-        le=30.0,
+        le=300.0,
     )
 
     cache_memory: Whole = _setting(
@@ -476,7 +564,53 @@ class Settings(BaseSettings):
         Group.COMPUTING, 0, "Threads of a step that has the machine to itself; 0 takes up to 4.", ge=0, le=256
     )
 
+    remote: Annotated[Phrases, AfterValidator(_upstreams)] = _setting(
+        Group.REMOTE,
+        (),
+        "Other servers whose voices are spoken with as if they were here: `http://HOST:PORT` of one with "
+        "OpenAI's speech API, `tcp://HOST:PORT` of one that speaks Wyoming.",
+        shown="none",
+        expects="addresses such as http://gpu.local:8880 or tcp://192.168.1.5:10200",
+    )
+    remote_key: Name | None = _setting(
+        Group.REMOTE, None, "API key for the remote servers.", shown="none", expects="a text"
+    )
+    remote_model: Name = _setting(Group.REMOTE, "tts-1", "Model asked for over HTTP.")
+    remote_voices: Phrases = _setting(
+        Group.REMOTE,
+        (),
+        "Voices of remote servers that have no list, as `NAME` or `NAME=LANGUAGE`.",
+        shown="the servers' lists",
+        expects="texts of the form NAME or NAME=LANGUAGE",
+    )
+    remote_connect_timeout: Number = _setting(
+        Group.REMOTE, 2.0, "How long a connection may take.", unit="seconds", ge=0.1, le=60.0
+    )
+    remote_first_byte_timeout: Number = _setting(
+        Group.REMOTE,
+        10.0,
+        "How long the first audio may take, before another server is asked.",
+        unit="seconds",
+        ge=0.1,
+        le=300.0,
+    )
+    remote_fallback: bool = _setting(
+        Group.REMOTE, True, "Have the embedded voice speak where no remote server answers."
+    )
+
     debug: bool = _setting(Group.LOGGING, False, "Log every detail.")
+    log_style: Literal["text", "json"] = _setting(
+        Group.LOGGING, "text", "Lines of the log as text, or each as a JSON object."
+    )
+    metrics: bool = _setting(
+        Group.LOGGING, True, "Note each utterance in `metrics_file`, without its text: what `stats` reads."
+    )
+    metrics_file: AnyPath = _setting(
+        Group.LOGGING,
+        lambda values: values["data_dir"][0] / "metrics.jsonl",
+        "Where utterances are noted; at 5 MB a new file is begun, and two old ones are kept.",
+        shown="metrics.jsonl in the first data directory",
+    )
     log_format: Annotated[str, AfterValidator(_log_format)] = _setting(
         Group.LOGGING,
         "%(asctime)s %(levelname)s %(name)s: %(message)s",

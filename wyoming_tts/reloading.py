@@ -1,0 +1,78 @@
+"""Settings that are read again on SIGHUP: what can change while the server runs does, the rest is told of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from wyoming_tts.assembly import Parts, default_voice
+from wyoming_tts.options import admission_options
+from wyoming_tts.settings import Settings, SettingsError
+from wyoming_tts.tending import warm_up
+from wyoming_tts.web import Doorkeeper
+
+_LOGGER = logging.getLogger(__name__)
+
+LIVE = frozenset(
+    {
+        "allow_networks",
+        "api_keys",
+        "cors_origins",
+        "max_body_kb",
+        "max_queue",
+        "max_streams",
+        "max_wait",
+        "requests_per_minute",
+        "speaker",
+        "voice",
+    }
+)
+"""Names of the settings that change without a restart; the lexicon, which is a file, is read again too."""
+
+Reread = Callable[[], Settings]
+
+
+async def follow_hangups(parts: Parts, doorkeeper: Doorkeeper, reread: Reread) -> None:
+    """Read the settings again at each SIGHUP; runs until it is cancelled.
+
+    Args:
+        parts: What is told of them.
+        doorkeeper: The same.
+        reread: Reads them; blocks. Raises `SettingsError`, and the settings before stay.
+    """
+    hung_up = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    settings = parts.settings
+    try:
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            settings = await _reloaded(parts, doorkeeper, reread, settings)
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reloaded(parts: Parts, doorkeeper: Doorkeeper, reread: Reread, before: Settings) -> Settings:
+    try:
+        settings = await parts.workers.run_blocking(reread)
+        doorkeeper.replace(settings)
+    except (SettingsError, ValueError) as error:
+        _LOGGER.error("The settings cannot be used, those before stay. %s", error)  # noqa: TRY400
+        return before
+    changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
+    parts.admission.change(admission_options(settings))
+    await parts.workers.run_blocking(parts.lexicon.refresh)
+    if changed & {"voice", "speaker"}:
+        parts.library.change_default(await parts.workers.run_blocking(lambda: default_voice(settings)))
+        await warm_up(parts)
+    _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
+    if late := _listed(changed - LIVE):
+        _LOGGER.warning("These settings change with the next start: %s.", late)
+    return settings
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,53 @@
+"""Settings, as the HTTP side takes them; apart from `options`: it brings what Wyoming does without."""
+
+from __future__ import annotations
+
+from wyoming_tts.encoders import EncoderOptions
+from wyoming_tts.options import synthesis_options
+from wyoming_tts.settings import Settings
+from wyoming_tts.transports.http import HttpOptions, ServerOptions
+from wyoming_tts.transports.realtime_api import RealtimeOptions
+from wyoming_tts.transports.realtime_protocol import RealtimeLimits
+
+_LOOPBACK = "127.0.0.1"
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for others, once it says who they are
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """How HTTP's clients are treated."""
+    return HttpOptions(
+        prosody=synthesis_options(settings).prosody,
+        max_text_chars=settings.max_text_chars,
+        send_timeout=settings.send_timeout,
+        stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
+        encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
+    )
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """Where HTTP is served."""
+    return ServerOptions(
+        host=settings.http_host or _host(settings),
+        port=settings.http_port,
+        certificate=settings.http_certificate,
+        key=settings.http_key,
+    )
+
+
+def _host(settings: Settings) -> str:
+    """For others only where it was said who they are, or where nobody can change a thing."""
+    is_open = settings.api_keys or settings.allow_networks or not settings.ui
+    return _EVERYWHERE if is_open else _LOOPBACK
+
+
+def realtime_options(settings: Settings) -> RealtimeOptions:
+    """How the realtime WebSocket's clients are treated."""
+    return RealtimeOptions(
+        limits=RealtimeLimits(text_chars=settings.max_text_chars),
+        flush_idle=settings.realtime_flush_idle_ms / 1000,
+        prosody=synthesis_options(settings).prosody,
+        idle_timeout=settings.idle_timeout,
+        send_timeout=settings.send_timeout,
+        connections=settings.max_connections,
+        connections_per_peer=settings.max_connections_per_peer,
+    )
