@@ -175,7 +175,7 @@ def commands(peer_python: Path, own_python: Path, model: Path, scratch: Path) ->
     """How wyoming-piper and this server are started with a voice; nothing is fetched or announced."""
     voice = ("--voice", model.stem, "--data-dir", str(model.parent), "--download-dir", str(scratch))
     peer = Command("wyoming-piper", (str(peer_python), "-m", "wyoming_piper", *voice))
-    own = (str(own_python), "-m", "wyoming_tts", *voice, "--no-zeroconf", "--offline")
+    own = (str(own_python), "-m", "wyoming_tts", *voice, "--no-zeroconf", "--offline", "--http-port", "0")
     return peer, Command("wyoming-tts", own)
 
 

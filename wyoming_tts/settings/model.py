@@ -607,9 +607,9 @@ class Settings(BaseSettings):
     )
     metrics_file: AnyPath = _setting(
         Group.LOGGING,
-        lambda values: values["data_dir"][0] / "metrics.jsonl",
+        lambda values: values["download_dir"] / "metrics.jsonl",
         "Where utterances are noted; at 5 MB a new file is begun, and two old ones are kept.",
-        shown="metrics.jsonl in the first data directory",
+        shown="metrics.jsonl in the download directory",
     )
     log_format: Annotated[str, AfterValidator(_log_format)] = _setting(
         Group.LOGGING,
