@@ -84,7 +84,7 @@ async def serve(
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
         ) as told,
-        assembled(settings, workers, on_record=told.on_record) as parts,
+        assembled(settings, workers, on_record=told.on_record, on_loaded=told.model_loaded) as parts,
     ):
         told.watch(partial(readings, parts))
         server = WyomingServer(
@@ -106,7 +106,7 @@ async def serve(
                 _until_stopped(server, http, stop, settings.shutdown_grace),
                 _announce(settings, server, parts.workers, stop),
                 http.serve(),
-                tend_voices(parts),
+                tend_voices(parts, told.download_over),
                 _follow_remote_servers(parts),
                 _reload(parts, doorkeeper, reread),
                 parts.lexicon.watch(workers.run_blocking),

@@ -189,9 +189,20 @@ async def working(settings: Settings, lookahead: Lookahead | None = None) -> Asy
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, workers: Workers, *, on_record: Callable[[UtteranceRecord], None] = log_record
+    settings: Settings,
+    workers: Workers,
+    *,
+    on_record: Callable[[UtteranceRecord], None] = log_record,
+    on_loaded: Callable[[str, float], None] = lambda _engine, _seconds: None,
 ) -> AsyncIterator[Parts]:
-    """Make the parts; their models are freed at the end. `on_record` is told of each utterance."""
+    """Make the parts; their models are freed at the end.
+
+    Args:
+        settings: All of them.
+        workers: Closed by who made them, afterwards.
+        on_record: Told of each utterance that is over.
+        on_loaded: Told of each model that is loaded, as by `LoadedVoices`.
+    """
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await known.read()
@@ -225,6 +236,7 @@ async def assembled(
         run_blocking=workers.run_blocking,
         capacity=settings.max_loaded_voices,
         memory_bytes=settings.max_model_memory * MEGABYTE or None,
+        on_loaded=on_loaded,
     )
     cache = SegmentCache(
         memory_bytes=settings.cache_memory * MEGABYTE,

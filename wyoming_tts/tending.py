@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly import Parts
@@ -14,7 +15,7 @@ from wyoming_tts.options import missing_voice_options
 from wyoming_tts.speech import Voice
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
 from wyoming_tts.voices.catalogue import Catalogue
-from wyoming_tts.voices.downloads import Downloads
+from wyoming_tts.voices.downloads import DownloadProgress, Downloads
 from wyoming_tts.voices.hub import DownloadFailed
 from wyoming_tts.voices.missing import MissingVoices
 from wyoming_tts.voices.progress import presented
@@ -47,10 +48,21 @@ class Description:
         return self._encoded
 
 
-async def tend_voices(parts: Parts) -> None:
-    """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled."""
+async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
+    """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled.
+
+    Args:
+        parts: Of the server.
+        on_download: Told how each download ended.
+    """
     settings = parts.settings
-    with presented(sys.stderr) as on_progress:
+    with presented(sys.stderr) as show:
+
+        def on_progress(progress: DownloadProgress) -> None:
+            show(progress)
+            if progress.state.over:
+                on_download(progress.state)
+
         downloads = Downloads(
             settings.download_dir,
             run_blocking=parts.workers.run_blocking,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ class LoadedVoices:
         run_blocking: RunBlocking,
         capacity: int,
         memory_bytes: int | None = None,
+        on_loaded: Callable[[str, float], None] = lambda _engine, _seconds: None,
     ) -> None:
         """Make it empty.
 
@@ -55,11 +56,13 @@ class LoadedVoices:
             run_blocking: Loads models away from the event loop.
             capacity: How many models are kept.
             memory_bytes: How much they may take, by the size of their files; None is no bound.
+            on_loaded: Told of each load: its engine and seconds. Called by `run_blocking`'s thread.
         """
         self._engines = engines
         self._run_blocking = run_blocking
         self._capacity = capacity
         self._memory_bytes = memory_bytes
+        self._on_loaded = on_loaded
         self._entries: dict[str, _Entry] = {}  # the most recently used last
         self._outdated: list[_Entry] = []  # somebody still speaks with them
 
@@ -140,7 +143,9 @@ class LoadedVoices:
         started = time.perf_counter()
         entry.loaded = engine.load(voice)
         entry.file_bytes = sum(map(_size, voice.files))
-        _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._on_loaded(voice.engine, seconds)
+        _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, seconds)
 
     def _free_beyond_capacity(self) -> None:
         for entry in [entry for entry in self._outdated if not entry.leases]:

@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -79,6 +79,10 @@ def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     return networks
 
 
+def _address(text: str) -> str:
+    return str(ip_address(text))  # a ValueError says what is wrong
+
+
 def _instance_name(name: str) -> str:
     if not name.isprintable() or len(name.encode()) > 63:  # noqa: PLR2004 - the length of a DNS label
         raise ValueError(name)
@@ -115,6 +119,7 @@ Phrases = Annotated[
 Whole = Annotated[int, BeforeValidator(_not_a_switch)]
 Number = Annotated[float, BeforeValidator(_not_a_switch)]
 Name = Annotated[str, Field(min_length=1)]
+Address = Annotated[str, AfterValidator(_address)]
 
 _CUT_MARKS = ",.;:?!—…，、。．；：？！､｡،؛؟۔"
 """Where a clause ends, in Latin, East Asian and Arabic writing."""
@@ -225,8 +230,12 @@ class Settings(BaseSettings):
         ge=0,
         le=60_000,
     )
-    ui: bool = _setting(
-        Group.LISTENING, True, "Serve the web page. This version has none yet: accepted, without effect."
+    ui: bool = _setting(Group.LISTENING, True, "Serve the web page, on the port of the HTTP API.")
+    ui_start: Literal["first_visit", "ready"] = _setting(
+        Group.LISTENING,
+        "first_visit",
+        "When the page is made, which takes some seconds and 75 MB: with the `first_visit`, or once the server "
+        "is `ready`.",
     )
 
     api_keys: Phrases = _setting(
@@ -250,6 +259,13 @@ class Settings(BaseSettings):
         "Origins of web pages that may use the HTTP API from a browser.",
         shown="none",
         expects="origins such as https://example.org, or *",
+    )
+    ingress_peer: Address | None = _setting(
+        Group.ACCESS,
+        None,
+        "Address of Home Assistant's ingress proxy, whose users may use the page without a key.",
+        shown="none",
+        expects="an IP address",
     )
     requests_per_minute: Whole = _setting(
         Group.ACCESS,

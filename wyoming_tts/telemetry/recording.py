@@ -37,6 +37,16 @@ class Telemetry:
         except Exception:
             _LOGGER.exception("An utterance could not be counted.")
 
+    def model_loaded(self, engine: str, seconds: float) -> None:
+        """Count the loading of a model; of any thread."""
+        if self.counters is not None:
+            self.counters.model_loaded(engine, seconds)
+
+    def download_over(self, outcome: str) -> None:
+        """Count a download that ended."""
+        if self.counters is not None:
+            self.counters.download_over(outcome)
+
     def watch(self, readings: Callable[[], Readings]) -> None:
         """Have the counters ask how full the house is, each time they are shown."""
         if self.counters is not None:
