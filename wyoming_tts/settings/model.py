@@ -234,8 +234,8 @@ class Settings(BaseSettings):
     ui_start: Literal["first_visit", "ready"] = _setting(
         Group.LISTENING,
         "first_visit",
-        "When the page is made, which takes some seconds and 75 MB: with the `first_visit`, or once the server "
-        "is `ready`.",
+        "When the page is made, which takes some seconds and 75 MB: with the `first_visit`, or once the "
+        "server is `ready`.",
     )
 
     api_keys: Phrases = _setting(
