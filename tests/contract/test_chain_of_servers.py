@@ -70,10 +70,12 @@ async def keep_asking(server: RunningServer, tally: Tally, until: asyncio.Event,
 
 
 async def test_a_killed_server_costs_what_it_was_saying_and_nothing_else(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
+    async with asyncio.TaskGroup() as logs, AsyncExitStack() as stack:
         first, first_port = await stack.enter_async_context(upstream())
         second, second_port = await stack.enter_async_context(upstream())
         server = await stack.enter_async_context(front(tmp_path, first_port, second_port))
+        for each in (first, second, server):
+            logs.create_task(each.read_rest())  # or it would wait for somebody to read its log
 
         before, tally, enough = Tally(), Tally(), asyncio.Event()
         await asyncio.gather(*(keep_first(server, before, number) for number in range(CLIENTS)))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
+import anyio._backends._asyncio  # noqa: F401  # httpx imports it with its first request: 40 ms of the event loop
 import httpx
 
 from wyoming_tts.blocking import RunBlocking
