@@ -43,6 +43,7 @@ from wyoming_tts.voices.blend_voices import BlendedVoices
 from wyoming_tts.voices.blend_yaml import load_presets
 from wyoming_tts.voices.blends import BlendBook
 from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, data_directory, load_catalogue
+from wyoming_tts.voices.fetching import Fetching
 from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
 from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES_NAME
 from wyoming_tts.voices.style_files import ImportedStyles
@@ -81,6 +82,7 @@ class Parts:
     synthesizer: Synthesizer
     readiness: Readiness = field(default_factory=Readiness)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fetching: Fetching = field(default_factory=Fetching)
 
     @property
     def remote(self) -> RemoteEngine | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly import BLENDING_ENGINE, Parts
-from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
 from wyoming_tts.transports.house import OfferedVoice
@@ -65,7 +65,7 @@ class ServedHouse:
         parts = self._parts
         mixed = parts.blends.voice(str(parse_recipe(recipe)), parts.library)
         if mixed is None:
-            raise VoiceUnavailable(
+            raise Unsupported(
                 "No Kokoro voice is installed, so there is nothing to blend.",
                 hint="Fetch one first: `wyoming-tts voices download af_heart`.",
             )

@@ -60,6 +60,7 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
 
         def on_progress(progress: DownloadProgress) -> None:
             show(progress)
+            parts.fetching.note(progress)
             if progress.state.over:
                 on_download(progress.state)
 
@@ -71,13 +72,14 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
             on_progress=on_progress,
         )
         async with downloads:
+            parts.fetching.open(downloads)
             if settings.update_voices:
                 await _update_catalogue(parts, downloads)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_fetch_default(parts, missing))
                 tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
-                await asyncio.Event().wait()
+                await parts.fetching.follow(parts.look_for_voices)
 
 
 def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:

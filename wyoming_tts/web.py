@@ -5,8 +5,12 @@ Nothing of it is imported before the Wyoming port is open, and nothing that it f
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wyoming_tts.blocking import RunBlocking
@@ -16,7 +20,15 @@ from wyoming_tts.transports.guard import Guard, Networks
 from wyoming_tts.transports.house import House
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from wyoming_tts.page import Desks
+    from wyoming_tts.transports.guard import GuardOptions
     from wyoming_tts.transports.http import HttpServer
+    from wyoming_tts.transports.page_mount import PageMount
+
+_LOOK_EVERY = 0.5
+"""Seconds between looks whether the server is ready."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,7 +39,7 @@ class Doorkeeper:
     def __init__(self, settings: Settings) -> None:
         self._networks = Networks(settings.allow_networks)
         self._names = (socket.gethostname(),)
-        self.guard = Guard(None, guard_options(settings, self._names))
+        self.guard = Guard(None, self._options(settings))
 
     def allows(self, address: str) -> bool:
         """Whether the machine of that address is served."""
@@ -40,25 +52,56 @@ class Doorkeeper:
             ValueError: they make no sense; those before stay.
         """
         networks = Networks(settings.allow_networks)
-        self.guard.replace(guard_options(settings, self._names))
+        self.guard.replace(self._options(settings))
         self._networks = networks
+
+    def _options(self, settings: Settings) -> GuardOptions:
+        peer = None if settings.ingress_peer is None else str(settings.ingress_peer)
+        return replace(guard_options(settings, self._names), ingress_peer=peer)
 
 
 class HttpDoor:
-    """The HTTP API and the realtime WebSocket of a running server."""
+    """The HTTP API, the realtime WebSocket and the web page of a running server."""
 
     def __init__(
-        self, settings: Settings, house: House, doorkeeper: Doorkeeper, *, run_blocking: RunBlocking
+        self,
+        settings: Settings,
+        house: House,
+        doorkeeper: Doorkeeper,
+        *,
+        run_blocking: RunBlocking,
+        desks: Callable[[], Desks] | None = None,
     ) -> None:
+        """Open nothing yet.
+
+        Args:
+            settings: All of them.
+            house: What speaks.
+            doorkeeper: Who may come in.
+            run_blocking: For what would hold the event loop up.
+            desks: Makes what does the page's work; called on a worker, where the settings want a page.
+        """
         self._settings = settings
         self._house = house
         self._doorkeeper = doorkeeper
         self._run_blocking = run_blocking
+        self._make_desks = desks
         self._server: HttpServer | None = None
+        self._page: PageMount | None = None
         self._is_stopping = False
 
     def __repr__(self) -> str:
         return f"<HttpDoor {self._server or 'closed'}>"
+
+    @property
+    def bound(self) -> list[tuple[str, int]]:
+        """The (host, port) of each socket that listens; none while it is not open."""
+        return self._server.bound if self._server is not None else []
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._server is not None and self._server.is_encrypted
 
     async def serve(self) -> None:
         """Open it, and answer until `stop`; a failure is logged, and the server goes on without."""
@@ -78,7 +121,19 @@ class HttpDoor:
                 return
             self._server = server
             _LOGGER.info("The HTTP API listens on %s.", _addresses(server))
-            await server.serve()
+            async with asyncio.TaskGroup() as tasks:
+                page = tasks.create_task(self._keep_page())
+                await server.serve()
+                page.cancel()
+
+    async def _keep_page(self) -> None:
+        if self._page is None:
+            return
+        if self._settings.ui_start == "ready":
+            while not self._house.is_ready():  # noqa: ASYNC110 - whatever makes it so tells nobody
+                await asyncio.sleep(_LOOK_EVERY)
+            self._page.start()
+        await self._page.run()
 
     async def stop(self, grace: float) -> None:
         """Take nobody new, and give what is spoken `grace` seconds to end."""
@@ -92,9 +147,12 @@ class HttpDoor:
 
         from wyoming_tts import web_options  # noqa: PLC0415
         from wyoming_tts.transports.http import HttpServer, create_app  # noqa: PLC0415
+        from wyoming_tts.transports.page_ingress import Ingress  # noqa: PLC0415
+        from wyoming_tts.transports.page_mount import PageMount  # noqa: PLC0415
         from wyoming_tts.transports.realtime_api import realtime_router  # noqa: PLC0415
 
-        settings = self._settings
+        settings, guard = self._settings, self._doorkeeper.guard
+        desks = self._make_desks() if settings.ui and self._make_desks is not None else None
         realtime = realtime_router(
             self._house, web_options.realtime_options(settings), run_blocking=self._run_blocking
         )
@@ -102,9 +160,12 @@ class HttpDoor:
             self._house,
             web_options.http_options(settings),
             run_blocking=self._run_blocking,
-            routers=[realtime],
-            middleware=[Middleware(self._doorkeeper.guard.around)],
+            routers=[realtime, *_routers(desks)],
+            middleware=[Middleware(guard.around), Middleware(Ingress, peer=guard.ingress)],
         )
+        if desks is not None:
+            self._page = PageMount(partial(_page, desks), run_blocking=self._run_blocking)
+            app.router.routes.append(self._page)
         return HttpServer(app, web_options.server_options(settings), run_blocking=self._run_blocking)
 
     def _complain(self, error: OSError) -> None:
@@ -114,6 +175,21 @@ class HttpDoor:
             self._settings.http_port,
             error.strerror or error,
         )
+
+
+def _routers(desks: Desks | None) -> list[APIRouter]:
+    if desks is None:
+        return []
+    from wyoming_tts.page.desks import page_routers  # noqa: PLC0415
+
+    return page_routers(desks)
+
+
+def _page(desks: Desks) -> FastAPI:
+    """Make the page. Imports Gradio, which takes seconds and much memory."""
+    from ui.mounted import mounted  # noqa: PLC0415
+
+    return mounted(desks)
 
 
 def _addresses(server: HttpServer) -> str:

@@ -10,33 +10,31 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
+from wyoming_tts.transports.guard_request import (
+    CHANGES_NOTHING,
+    OPEN_PATHS,
+    App,
+    GuardedRequest,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    encoded,
+)
+from wyoming_tts.transports.page_ingress import HOST_HEADER, IngressPeer, first_of
+from wyoming_tts.transports.page_login import Login
 
-__all__ = ["Guard", "GuardOptions", "Networks"]
+__all__ = ["Guard", "GuardOptions", "Message", "Networks", "Receive", "Scope", "Send"]
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-
-OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
-"""Answered without a key and under any name: balancers and containers ask them, and they tell nothing."""
-SPEAKING_PATHS = ("/v1/audio/speech", "/synthesize-stream")
-"""Beginnings of the paths whose requests are counted."""
-
-_KEY_PARAMETER = b"api_key"
-_CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
 _EXPOSED = b"X-Request-ID, X-Sample-Rate, Retry-After"
 _PREFLIGHT_SECONDS = b"600"
 _LONGEST_SHOWN = 100
-_LENGTH_DIGITS = 20
+_NO_KEY = "invalid_api_key"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,6 +57,8 @@ class GuardOptions:
     max_body_bytes: int = 1_048_576
     body_timeout: float = 30.0
     """Seconds until a body has to be here."""
+    ingress_peer: str | None = None
+    """Address of the proxy that says of its users who they are: they bring no key. None trusts nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,83 +80,42 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
-class _Request:
-    """What the rules look at. Making it takes the keys out of the scope's query, for good."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.is_socket = scope["type"] == "websocket"
-        self.method = "GET" if self.is_socket else str(scope["method"])
-        self.path = str(scope["path"])
-        client = scope.get("client")
-        self.peer: str | None = client[0] if client else None
-        self._headers: Headers = list(scope["headers"])
-        query, keys = _without_keys(scope.get("query_string", b""))
-        scope["query_string"] = query
-        bearers = filter(None, map(_bearer, self.all(b"authorization")))
-        self.keys = (*bearers, *keys)
-
-    def all(self, name: bytes) -> list[str]:
-        return [_text(value) for key, value in self._headers if key.lower() == name]
-
-    def first(self, name: bytes) -> str:
-        return next(iter(self.all(name)), "")
-
-    @property
-    def is_preflight(self) -> bool:
-        return self.method == "OPTIONS" and bool(self.first(b"access-control-request-method"))
-
-    @property
-    def speaks(self) -> bool:
-        if self.is_socket:
-            return True
-        return self.method not in {"OPTIONS", "HEAD"} and self.path.startswith(SPEAKING_PATHS)
-
-    @property
-    def has_body(self) -> bool:
-        """Whether there may be one that has to be read."""
-        if self.is_socket:
-            return False
-        return self.method not in _CHANGES_NOTHING or bool(
-            self.all(b"transfer-encoding") or self.first(b"content-length").strip("0")
-        )
-
-    @property
-    def announced_bytes(self) -> int:
-        length = self.first(b"content-length")[:_LENGTH_DIGITS]
-        return int(length) if length.isdecimal() else 0
-
-
 class _Rules:
     """The options, ready for use."""
 
     def __init__(self, options: GuardOptions) -> None:
         if not all(options.api_keys):
             raise ValueError("An API key is empty: leave it out, or give it characters.")
+        self.options = options
         self.keys = Keys(options.api_keys)
+        self.ingress = IngressPeer(options.ingress_peer)
         self.networks = Networks(options.allow_networks)
         self.origins = Origins(options.cors_origins)
         self.hosts = HostNames((*options.host_names, *self.origins.hosts))
-        self.max_body_bytes = options.max_body_bytes
-        self.body_timeout = options.body_timeout
 
-    def check(self, request: _Request) -> None:
+    def check(self, request: GuardedRequest, login: Login) -> None:
         """Let a request pass.
 
         Raises:
             _Refused: it may not.
         """
-        if request.peer is not None and not self.networks.allows(request.peer):
-            raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not served here."))
+        is_ours = self.ingress.brought(request.peer, request.headers)
         is_open = request.path in OPEN_PATHS and not request.is_socket
-        if not is_open:
+        if not is_ours:
+            self._check_address(request)
+        if not is_ours and not is_open:
             self._check_host(request)
-        self._check_origin(request)
-        if self.keys and not is_open and not request.is_preflight:
-            self._check_key(request)
-        if request.announced_bytes > self.max_body_bytes:
+        self._check_origin(request, is_ours=is_ours)
+        if self.keys and not (is_ours or is_open or request.is_preflight or request.is_login):
+            self._check_key(request, login)
+        if request.announced_bytes > self.options.max_body_bytes:
             raise _Refused(self._too_large())
 
-    def _check_host(self, request: _Request) -> None:
+    def _check_address(self, request: GuardedRequest) -> None:
+        if request.peer is not None and not self.networks.allows(request.peer):
+            raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not served here."))
+
+    def _check_host(self, request: GuardedRequest) -> None:
         if self.keys or self.origins.is_open:  # what a stranger's page lacks is the key
             return
         for host in request.all(b"host"):
@@ -170,11 +129,14 @@ class _Rules:
                     )
                 )
 
-    def _check_origin(self, request: _Request) -> None:
-        if not request.is_socket and not request.is_preflight and request.method in _CHANGES_NOTHING:
+    def _check_origin(self, request: GuardedRequest, *, is_ours: bool) -> None:
+        if not request.is_socket and not request.is_preflight and request.method in CHANGES_NOTHING:
             return
+        host = request.first(b"host")
+        if is_ours:
+            host = first_of(request.headers, HOST_HEADER) or host
         for origin in request.all(b"origin"):
-            if not self.origins.allow(origin, request.first(b"host")):
+            if not self.origins.allow(origin, host):
                 raise _Refused(
                     _Refusal(
                         403,
@@ -184,8 +146,8 @@ class _Rules:
                     )
                 )
 
-    def _check_key(self, request: _Request) -> None:
-        if any(self.keys.admit(key) for key in request.keys):
+    def _check_key(self, request: GuardedRequest, login: Login) -> None:
+        if any(self.keys.admit(key) for key in request.keys) or login.admits(request):
             return
         message = (
             "The API key is wrong."
@@ -193,7 +155,7 @@ class _Rules:
             else "An API key is needed, as `Authorization: Bearer KEY` or as the query parameter api_key."
         )
         challenge = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
-        raise _Refused(_Refusal(401, "invalid_api_key", message, headers=(challenge,)))
+        raise _Refused(_Refusal(401, _NO_KEY, message, headers=(challenge,)))
 
     async def body(self, receive: Receive) -> bytes | None:
         """Read the whole of a body; None if the client has gone.
@@ -203,20 +165,20 @@ class _Rules:
         """
         read = bytearray()
         try:
-            async with asyncio.timeout(self.body_timeout):
+            async with asyncio.timeout(self.options.body_timeout):
                 while (message := await receive())["type"] == "http.request":
                     read += message.get("body", b"")
-                    if len(read) > self.max_body_bytes:
+                    if len(read) > self.options.max_body_bytes:
                         raise _Refused(self._too_large())
                     if not message.get("more_body", False):
                         return bytes(read)
         except TimeoutError:
-            text = f"Got only a part of the body in {self.body_timeout:g} s."
+            text = f"Got only a part of the body in {self.options.body_timeout:g} s."
             raise _Refused(_Refusal(408, "body_timeout", text)) from None
         return None
 
     def _too_large(self) -> _Refusal:
-        text = f"The body is larger than the {self.max_body_bytes} bytes that are taken."
+        text = f"The body is larger than the {self.options.max_body_bytes} bytes that are taken."
         return _Refusal(413, "body_too_large", text)
 
 
@@ -235,6 +197,11 @@ class Guard:
         self._clock = clock
         self._rules = _Rules(options)
         self._rate = RateLimit(options.requests_per_minute)
+        self._login = Login(clock)
+
+    def ingress(self) -> IngressPeer:
+        """Whose word on the page's users is taken now."""
+        return self._rules.ingress
 
     def around(self, app: App) -> Guard:
         """Stand before another application: for a framework that stacks its layers by itself."""
@@ -247,7 +214,9 @@ class Guard:
         Raises:
             ValueError: as when it is made; the options before stay.
         """
-        self._rules = _Rules(options)
+        before, self._rules = self._rules.options, _Rules(options)
+        if options.api_keys != before.api_keys:
+            self._login.forget()
         if options.requests_per_minute != self._rate.per_minute:
             self._rate = RateLimit(options.requests_per_minute)
 
@@ -258,10 +227,10 @@ class Guard:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        request, rules = _Request(scope), self._rules
+        request, rules = GuardedRequest(scope), self._rules
         answer = _with_cors(request, rules, send)
         try:
-            rules.check(request)
+            rules.check(request, self._login)
             self._check_rate(request)
             if request.is_preflight and request.all(b"origin"):
                 await _allow_preflight(request, answer)
@@ -270,13 +239,19 @@ class Guard:
                 body = await rules.body(receive)
                 if body is None:
                     return
+                if rules.keys and request.is_login:
+                    await self._login.take(request, body, rules.keys, answer)
+                    return
                 receive = _again(body, receive)
         except _Refused as refused:
-            await _refuse(scope, request, refused.refusal, answer)
+            if refused.refusal.code == _NO_KEY and request.wants_page:
+                await self._login.ask(request, answer)
+            else:
+                await _refuse(scope, request, refused.refusal, answer)
             return
         await self._app(scope, receive, answer)
 
-    def _check_rate(self, request: _Request) -> None:
+    def _check_rate(self, request: GuardedRequest) -> None:
         if not request.speaks or request.peer is None:
             return
         wait = self._rate.wait(request.peer, self._clock())
@@ -293,7 +268,7 @@ class Guard:
             )
 
 
-async def _refuse(scope: Scope, request: _Request, refusal: _Refusal, send: Send) -> None:
+async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:
     _LOGGER.info(
         "%s: refused %s %r: %s",
         request.peer or "unix",
@@ -320,26 +295,26 @@ async def _refuse(scope: Scope, request: _Request, refusal: _Refusal, send: Send
     await send({"type": f"{prefix}http.response.body", "body": body})
 
 
-async def _allow_preflight(request: _Request, send: Send) -> None:
+async def _allow_preflight(request: GuardedRequest, send: Send) -> None:
     headers: Headers = [
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
         (b"access-control-max-age", _PREFLIGHT_SECONDS),
     ]
     if wanted := request.first(b"access-control-request-headers"):
-        headers.append((b"access-control-allow-headers", _bytes(wanted)))
+        headers.append((b"access-control-allow-headers", encoded(wanted)))
     if request.first(b"access-control-request-private-network"):
         headers.append((b"access-control-allow-private-network", b"true"))
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
-def _with_cors(request: _Request, rules: _Rules, send: Send) -> Send:
+def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
     """Have every answer to a listed page say that the page may read it, refusals included."""
     origin = request.first(b"origin")
     if request.is_socket or not origin or not rules.origins.lists(origin):
         return send
     permission = [
-        (b"access-control-allow-origin", _bytes(origin)),
+        (b"access-control-allow-origin", encoded(origin)),
         (b"access-control-expose-headers", _EXPOSED),
         (b"vary", b"Origin"),
     ]
@@ -360,32 +335,3 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return receive_again
-
-
-def _without_keys(query: bytes) -> tuple[bytes, list[str]]:
-    """A query without its keys, and these; what else is in it stays as it is, byte for byte."""
-    kept, keys = [], []
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if _unquoted(name) == _KEY_PARAMETER:
-            keys.append(_text(_unquoted(value)))
-        else:
-            kept.append(part)
-    return b"&".join(kept), keys
-
-
-def _unquoted(value: bytes) -> bytes:
-    return unquote_to_bytes(value.replace(b"+", b" "))
-
-
-def _bearer(header: str) -> str | None:
-    scheme, _, key = header.strip().partition(" ")
-    return key.strip() if scheme.casefold() == "bearer" else None
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="surrogateescape")
-
-
-def _bytes(value: str) -> bytes:
-    return value.encode(errors="surrogateescape")

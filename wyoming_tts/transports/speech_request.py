@@ -27,6 +27,9 @@ FASTEST = 4.0
 LOUDEST = 4.0
 LOWEST_RATE = 8_000
 HIGHEST_RATE = 48_000
+LOWEST_PITCH = 0.5
+HIGHEST_PITCH = 2.0
+LARGEST_SCALE = 10.0
 
 _KOKORO_LANGUAGES = MappingProxyType(
     {
@@ -46,6 +49,9 @@ _KOKORO_LANGUAGES = MappingProxyType(
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 Speed: TypeAlias = Annotated[float, Field(ge=SLOWEST, le=FASTEST, allow_inf_nan=False)]
 Volume: TypeAlias = Annotated[float, Field(ge=0.0, le=LOUDEST, allow_inf_nan=False)]
+Pitch: TypeAlias = Annotated[float, Field(ge=LOWEST_PITCH, le=HIGHEST_PITCH, allow_inf_nan=False)]
+LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
+NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
 SampleRate: TypeAlias = Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)]
 
 
@@ -105,6 +111,14 @@ class SpokenBody(BaseModel):
     input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
     volume: Volume | None = Field(None, description="Linear gain.")
     volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
+    pitch: Pitch | None = Field(None, description="Relative, of voices of espeak-ng.")
+    length_scale: LengthScale | None = Field(
+        None, description="Piper's phoneme length in place of the server's; `speed` divides it."
+    )
+    noise_scale: NoiseScale | None = Field(None, description="Piper's noise in place of the server's.")
+    noise_w_scale: NoiseScale | None = Field(
+        None, description="Piper's noise of phoneme lengths in place of the server's."
+    )
 
     def encoding(self) -> Encoding:
         """Return how the audio is encoded."""
@@ -172,14 +186,10 @@ def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through
     _check_text(body.input, options, "input")
     encoding = body.encoding()
     default_rate = PCM_RATE if encoding is Encoding.PCM else None
-    prosody = options.prosody
-    volume = 1.0
-    for gain in (body.volume, body.volume_multiplier):
-        volume *= 1.0 if gain is None else gain
     utterance = Utterance.of(
         body.input,
         voice=_voice(body),
-        prosody=replace(prosody, speed=prosody.speed * (body.speed or 1.0), volume=prosody.volume * volume),
+        prosody=_prosody(body, options.prosody),
         text_format=TextFormat(body.input_type or "text"),
         transport=TRANSPORT,
     )
@@ -216,6 +226,21 @@ def _check_text(text: str, options: HttpOptions, param: str) -> None:
         )
     if not text.strip():
         raise InvalidField("There is no text to speak.", param=param, hint=f"Put it into `{param}`.")
+
+
+def _prosody(body: SpokenBody, own: Prosody) -> Prosody:
+    """Put what a body says on top of the server's own; the scales of Piper take its place."""
+    volume = own.volume
+    for gain in (body.volume, body.volume_multiplier):
+        volume *= 1.0 if gain is None else gain
+    return Prosody(
+        speed=own.speed * (body.speed or 1.0),
+        pitch=own.pitch * (body.pitch or 1.0),
+        volume=volume,
+        length_scale=own.length_scale if body.length_scale is None else body.length_scale,
+        noise_scale=own.noise_scale if body.noise_scale is None else body.noise_scale,
+        noise_w_scale=own.noise_w_scale if body.noise_w_scale is None else body.noise_w_scale,
+    )
 
 
 def _voice(body: SpokenBody) -> VoiceRequest:

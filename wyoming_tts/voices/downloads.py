@@ -177,6 +177,7 @@ class Downloads:
         self._slots = asyncio.Semaphore(self._options.at_once)
         self._index_lock = asyncio.Lock()
         self._active: dict[str, Download] = {}
+        self._runs: dict[str, asyncio.Task[None]] = {}
         self._fetches: dict[Transfer, asyncio.Task[Exception | None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -215,9 +216,24 @@ class Downloads:
         if voice.name in self._active:
             return self._active[voice.name]
         download = Download(voice, tuple(self._transfer(file) for file in voice.files))
-        self._spawn(self._run(download))
+        self._runs[voice.name] = self._spawn(self._run(download))
         self._active[voice.name] = download
         return download
+
+    def cancel(self, name: str) -> bool:
+        """Stop bringing a voice; it has failed then. False if it is not under way.
+
+        What came of it stays and is gone on with the next time; files that others wait for go on coming.
+        """
+        download = self._active.get(name)
+        if download is None:
+            return False
+        self._runs[name].cancel()
+        for transfer in download.transfers:
+            if self._needing(transfer) == [download] and transfer in self._fetches:
+                self._fetches[transfer].cancel()
+        self._settle(download, "The download was cancelled; the next one goes on from there.")
+        return True
 
     async def fetch_index(self) -> Path:
         """Fetch upstream's newest index of the Piper voices; where it lies now.
@@ -342,7 +358,7 @@ class Downloads:
         return [download for download in self._active.values() if transfer in download.transfers]
 
     def _settle(self, download: Download, error: str) -> None:
-        del self._active[download.voice.name]
+        del self._active[download.voice.name], self._runs[download.voice.name]
         for transfer in download.transfers:
             if not self._needing(transfer):
                 self._fetches.pop(transfer, None)
