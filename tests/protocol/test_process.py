@@ -60,7 +60,8 @@ async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(reques
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signals) -> None:
-    async with server_process(*SPEAKS_LETTERS) as server, AsyncTcpClient("127.0.0.1", server.port) as client:
+    flags = (*SPEAKS_LETTERS, "--shutdown-grace", "0.2")
+    async with server_process(*flags) as server, AsyncTcpClient("127.0.0.1", server.port) as client:
         await client.write_event(SynthesizeStart().event())
         await client.write_event(SynthesizeChunk("A sentence that is spoken. And one that never").event())
         events = [await client.read_event()]

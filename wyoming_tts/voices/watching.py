@@ -211,7 +211,7 @@ class _Notices:
     async def _listen(self, places: frozenset[_Place]) -> None:
         paths = sorted({path for path, _, _ in places})
         try:
-            watchfiles: Any = await self._run_blocking(partial(import_module, "watchfiles"))
+            watchfiles = await self._run_blocking(_watchfiles)
             changes = watchfiles.awatch(
                 *paths, watch_filter=self._matters, recursive=False, ignore_permission_denied=True, **_NOTICES
             )
@@ -232,6 +232,12 @@ class _Notices:
             "If it is out of watches, raise fs.inotify.max_user_watches and max_user_instances.",
             error,
         )
+
+
+def _watchfiles() -> Any:
+    # It would load this with its first use, on the event loop.
+    import_module("anyio._backends._asyncio")
+    return import_module("watchfiles")
 
 
 def _is_off(switch: str) -> bool:

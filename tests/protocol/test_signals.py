@@ -1,0 +1,111 @@
+"""What a running server makes of signals: stopping while it speaks, at once, and reading settings again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import httpx
+from wyoming.event import Event
+
+from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_process
+from tests.support.tones import LETTERS
+from tests.support.wyoming_client import Client, kinds, sound
+
+HTTP = ("--http", "--http-port", "0")
+PATIENCE = 25.0
+
+
+async def _http_port(server: RunningServer) -> int:
+    return int((await server.read_until(r"HTTP API listens on http://127\.0\.0\.1:(\d+)"))[1])
+
+
+async def _begin(client: Client, text: str) -> None:
+    """Have the beginning of a text spoken, and leave it open."""
+    await client.send(
+        Event("synthesize-start", {"voice": {"name": LETTERS.name}}),
+        Event("synthesize-chunk", {"text": text}),
+    )
+    await client.until("audio-chunk")
+
+
+async def test_who_is_being_spoken_to_hears_the_end_and_nobody_new_comes_in() -> None:
+    async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *HTTP) as server:
+        port = await _http_port(server)
+        async with Client.connect("127.0.0.1", server.port) as client:
+            await _begin(client, "A sentence that is spoken. And one that is")
+            server.process.send_signal(signal.SIGTERM)
+            await server.read_until("Stopping")
+            await _refused(server.port)
+            await _refused(port)
+            await client.send(Event("synthesize-chunk", {"text": " ended."}), Event("synthesize-stop"))
+            events = await client.until("synthesize-stopped")
+        assert "error" not in kinds(events)
+        assert sound(events)
+        assert await server.process.wait() == 0
+
+
+async def _refused(port: int) -> None:
+    """Wait until nobody is let in any more, by whatever way."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        writer.close()
+        await asyncio.sleep(0.01)
+
+
+async def test_a_second_signal_ends_it_at_once() -> None:
+    async with (
+        asyncio.timeout(PATIENCE),
+        server_process(*SPEAKS_LETTERS, "--shutdown-grace", "300") as server,
+    ):
+        async with Client.connect("127.0.0.1", server.port) as client:
+            await _begin(client, "A sentence that is spoken. And one that is")
+            server.process.send_signal(signal.SIGINT)
+            await server.read_until("Stopping")
+            server.process.send_signal(signal.SIGTERM)
+            assert await server.process.wait() == 0
+        assert "Traceback" not in await server.read_rest()
+
+
+async def test_who_is_still_being_spoken_to_after_the_grace_is_told() -> None:
+    async with (
+        asyncio.timeout(PATIENCE),
+        server_process(*SPEAKS_LETTERS, "--shutdown-grace", "0.2") as server,
+    ):
+        async with Client.connect("127.0.0.1", server.port) as client:
+            await _begin(client, "A sentence that is spoken. And one that is")
+            server.process.send_signal(signal.SIGTERM)
+            events = await client.rest()
+        assert [event.data["code"] for event in events if event.type == "error"] == ["shutting_down"]
+        assert await server.process.wait() == 0
+
+
+async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("api_keys: [first]\n")
+    flags = (*SPEAKS_LETTERS, *HTTP, "--http-host", "127.0.0.1", "--config", str(config))
+    async with asyncio.timeout(2 * PATIENCE), server_process(*flags) as server:
+        url = f"http://127.0.0.1:{await _http_port(server)}/v1/voices"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert await _status(client, url, "first") == 200
+            assert await _status(client, url, "second") == 401
+
+            config.write_text("api_keys: [second]\nstreaming: false\n")
+            server.process.send_signal(signal.SIGHUP)
+            await server.read_until("read again: api_keys")
+            await server.read_until("next start: streaming")
+            assert await _status(client, url, "second") == 200
+            assert await _status(client, url, "first") == 401
+
+            config.write_text("api_keys: [third\n")
+            server.process.send_signal(signal.SIGHUP)
+            await server.read_until("those before stay")
+            assert await _status(client, url, "second") == 200
+
+
+async def _status(client: httpx.AsyncClient, url: str, key: str) -> int:
+    return (await client.get(url, headers={"Authorization": f"Bearer {key}"})).status_code
