@@ -10,10 +10,12 @@ import socket
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    AsyncIterator,
     Callable,
     Coroutine,
     Sequence,
 )
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -25,13 +27,15 @@ from wyoming_tts.assembly import Parts, assembled, make_workers, working
 from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import wyoming_options
-from wyoming_tts.reloading import follow_hangups
+from wyoming_tts.reloading import InForce, follow_hangups
 from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.serving import ServedHouse, readings
-from wyoming_tts.settings import Settings
-from wyoming_tts.speech import TextFormat, Utterance, Voice, VoiceRequest
+from wyoming_tts.settings import LoadedSettings, Settings
+from wyoming_tts.speech import TextFormat, Utterance, UtteranceRecord, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 from wyoming_tts.telemetry import telemetry
+from wyoming_tts.telemetry.log_tail import LogTail, kept_log
+from wyoming_tts.telemetry.recent import RecentUtterances
 from wyoming_tts.tending import Description, tend_voices
 from wyoming_tts.transports.wyoming_server import WyomingServer
 from wyoming_tts.voices.blend_store import FILE_NAME as BLENDS_FILE
@@ -41,6 +45,7 @@ from wyoming_tts.web import Doorkeeper, HttpDoor
 from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
+    from wyoming_tts.page import Desks
     from wyoming_tts.transports.discovery import Announcement
 
 _LOGGER = logging.getLogger(__name__)
@@ -59,34 +64,42 @@ class ExplainRequest:
 
 
 async def serve(
-    settings: Settings,
+    loaded: LoadedSettings,
     sockets: Sequence[socket.socket] = (),
     *,
-    reread: Callable[[], Settings] | None = None,
+    reread: Callable[[], LoadedSettings] | None = None,
 ) -> bool:
     """Run the server until it is told to stop; False if a thread is still computing then.
 
     Args:
-        settings: All of them.
-        sockets: Those of `settings.uri`, listening already; none has it opened here.
+        loaded: All settings, and how they came to be.
+        sockets: Those of the setting `uri`, listening already; none has it opened here.
         reread: Reads the settings again, at SIGHUP; None leaves that signal alone.
 
     Raises:
         OSError: the address cannot be listened on.
         SettingsError: the engine that was chosen is not installed.
     """
-    stop = Stop.on_signals()
+    settings = loaded.settings
+    stop, announced, recent = Stop.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
     doorkeeper = Doorkeeper(settings)
+
+    def on_record(record: UtteranceRecord) -> None:
+        told.on_record(record)
+        recent.on_record(record)
+
     async with (
+        _logged(settings) as log,
         telemetry(
             run_blocking=workers.run_blocking,
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
         ) as told,
-        assembled(settings, workers, on_record=told.on_record, on_loaded=told.model_loaded) as parts,
+        assembled(settings, workers, on_record=on_record, on_loaded=told.model_loaded) as parts,
     ):
         told.watch(partial(readings, parts))
+        in_force = InForce(loaded, log)
         server = WyomingServer(
             parts.synthesizer,
             describe=Description(parts),
@@ -95,7 +108,19 @@ async def serve(
             allow=doorkeeper.allows,
         )
         house = ServedHouse(parts, told.exposition)
-        http = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking)
+
+        def make_desks() -> Desks:
+            # On a worker: what it brings is not needed to serve Wyoming.
+            from wyoming_tts.page import desks, status  # noqa: PLC0415
+
+            def where() -> status.Where:
+                return status.Where(server.bound, settings.uri, http.bound, http.is_encrypted, announced.name)
+
+            return desks.make_desks(
+                parts, house=house, where=where, loaded=lambda: in_force.loaded, recent=recent, log=log
+            )
+
+        http = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=make_desks)
         async with server:
             if sockets:
                 await server.adopt(sockets)
@@ -104,11 +129,11 @@ async def serve(
             _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))
             await _run_beside(
                 _until_stopped(server, http, stop, settings.shutdown_grace),
-                _announce(settings, server, parts.workers, stop),
+                _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
                 tend_voices(parts, told.download_over),
                 _follow_remote_servers(parts),
-                _reload(parts, doorkeeper, reread),
+                _reload(parts, doorkeeper, in_force, reread),
                 parts.lexicon.watch(workers.run_blocking),
                 watch(
                     (*settings.data_dir, settings.data_dir[0] / STYLES, settings.download_dir),
@@ -247,9 +272,28 @@ async def _follow_remote_servers(parts: Parts) -> None:
         await parts.remote.watch(parts.look_for_voices, parts.workers.run_blocking)
 
 
-async def _reload(parts: Parts, doorkeeper: Doorkeeper, reread: Callable[[], Settings] | None) -> None:
+async def _reload(
+    parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Callable[[], LoadedSettings] | None
+) -> None:
     if reread is not None:
-        await follow_hangups(parts, doorkeeper, reread)
+        await follow_hangups(parts, doorkeeper, in_force, reread)
+
+
+@asynccontextmanager
+async def _logged(settings: Settings) -> AsyncIterator[LogTail]:
+    with kept_log(settings.secrets) as log:
+        yield log
+
+
+@dataclass(slots=True)
+class _Announced:
+    """Under which name the server can be found, once it can."""
+
+    by: Announcement | None = None
+
+    @property
+    def name(self) -> str | None:
+        return self.by.name if self.by is not None else None
 
 
 def _where(server: WyomingServer, settings: Settings) -> str:
@@ -260,7 +304,9 @@ def _in_uri(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _announce(settings: Settings, server: WyomingServer, workers: Workers, stop: Stop) -> None:
+async def _announce(
+    settings: Settings, server: WyomingServer, workers: Workers, stop: Stop, announced: _Announced
+) -> None:
     if not (settings.zeroconf and server.bound):
         return
     host = urlsplit(settings.uri).hostname or ""
@@ -269,4 +315,5 @@ async def _announce(settings: Settings, server: WyomingServer, workers: Workers,
     announcement: Announcement = discovery.Announcement(
         server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
     )
+    announced.by = announcement
     await _first_of(announcement.run(), stop.asked.wait())  # nobody new is to find a server that ends

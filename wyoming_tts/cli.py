@@ -19,7 +19,7 @@ from typing import Any
 from wyoming_tts import __version__
 from wyoming_tts.bench.command import add_bench_flags
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.settings import LoadedSettings, Settings, SettingsError, add_flags, load_settings
+from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.telemetry.lines import JsonFormatter
 from wyoming_tts.transports.listening import Address, bind_tcp
 
@@ -233,14 +233,14 @@ def _configure_logging(settings: LoadedSettings, *, quiet: bool = False) -> None
 def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings)
 
-    def reread() -> Settings:
-        return load_settings(vars(arguments), environ=os.environ).settings
+    def reread() -> LoadedSettings:
+        return load_settings(vars(arguments), environ=os.environ)
 
     sockets = _bound(settings.settings.uri)
     from wyoming_tts import app  # noqa: PLC0415 - takes half a second, in which clients may queue
 
     try:
-        threads_ended = asyncio.run(app.serve(settings.settings, sockets, reread=reread))
+        threads_ended = asyncio.run(app.serve(settings, sockets, reread=reread))
     except OSError as error:
         raise _cannot_listen(settings.settings.uri, error) from error
     if not threads_ended:

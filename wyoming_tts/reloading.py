@@ -6,10 +6,12 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from wyoming_tts.assembly import Parts, default_voice
 from wyoming_tts.options import admission_options
-from wyoming_tts.settings import Settings, SettingsError
+from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
+from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.tending import warm_up
 from wyoming_tts.web import Doorkeeper
 
@@ -31,37 +33,54 @@ LIVE = frozenset(
 )
 """Names of the settings that change without a restart; the lexicon, which is a file, is read again too."""
 
-Reread = Callable[[], Settings]
+Reread = Callable[[], LoadedSettings]
 
 
-async def follow_hangups(parts: Parts, doorkeeper: Doorkeeper, reread: Reread) -> None:
+@dataclass(slots=True)
+class InForce:
+    """The settings that hold now, and how they came to be."""
+
+    loaded: LoadedSettings
+    log: LogTail
+    """It hides their keys."""
+
+    def change(self, loaded: LoadedSettings) -> None:
+        """Go by others."""
+        self.log.hide(loaded.settings.secrets)
+        self.loaded = loaded
+
+
+async def follow_hangups(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Reread) -> None:
     """Read the settings again at each SIGHUP; runs until it is cancelled.
 
     Args:
         parts: What is told of them.
         doorkeeper: The same.
+        in_force: The same.
         reread: Reads them; blocks. Raises `SettingsError`, and the settings before stay.
     """
     hung_up = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-    settings = parts.settings
     try:
         while True:
             await hung_up.wait()
             hung_up.clear()
-            settings = await _reloaded(parts, doorkeeper, reread, settings)
+            await _reload(parts, doorkeeper, in_force, reread)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def _reloaded(parts: Parts, doorkeeper: Doorkeeper, reread: Reread, before: Settings) -> Settings:
+async def _reload(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Reread) -> None:
+    before = in_force.loaded.settings
     try:
-        settings = await parts.workers.run_blocking(reread)
+        loaded = await parts.workers.run_blocking(reread)
+        settings = loaded.settings
         doorkeeper.replace(settings)
     except (SettingsError, ValueError) as error:
         _LOGGER.error("The settings cannot be used, those before stay. %s", error)  # noqa: TRY400
-        return before
+        return
+    in_force.change(loaded)
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
     parts.admission.change(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
@@ -71,7 +90,6 @@ async def _reloaded(parts: Parts, doorkeeper: Doorkeeper, reread: Reread, before
     _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
     if late := _listed(changed - LIVE):
         _LOGGER.warning("These settings change with the next start: %s.", late)
-    return settings
 
 
 def _listed(names: set[str]) -> str:

@@ -88,6 +88,7 @@ class HttpDoor:
         self._make_desks = desks
         self._server: HttpServer | None = None
         self._page: PageMount | None = None
+        self._desks: Desks | None = None
         self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -138,6 +139,8 @@ class HttpDoor:
     async def stop(self, grace: float) -> None:
         """Take nobody new, and give what is spoken `grace` seconds to end."""
         self._is_stopping = True
+        if self._desks is not None:
+            await self._desks.stream_test.close()
         if self._server is not None:
             await self._server.stop(grace)
 
@@ -152,7 +155,7 @@ class HttpDoor:
         from wyoming_tts.transports.realtime_api import realtime_router  # noqa: PLC0415
 
         settings, guard = self._settings, self._doorkeeper.guard
-        desks = self._make_desks() if settings.ui and self._make_desks is not None else None
+        desks = self._desks = self._desks_if_wanted()
         realtime = realtime_router(
             self._house, web_options.realtime_options(settings), run_blocking=self._run_blocking
         )
@@ -167,6 +170,15 @@ class HttpDoor:
             self._page = PageMount(partial(_page, desks), run_blocking=self._run_blocking)
             app.router.routes.append(self._page)
         return HttpServer(app, web_options.server_options(settings), run_blocking=self._run_blocking)
+
+    def _desks_if_wanted(self) -> Desks | None:
+        if not self._settings.ui or self._make_desks is None:
+            return None
+        try:
+            return self._make_desks()
+        except Exception:  # the API is there all the same
+            _LOGGER.exception("There is no page.")
+            return None
 
     def _complain(self, error: OSError) -> None:
         _LOGGER.error(

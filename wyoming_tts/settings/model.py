@@ -634,6 +634,11 @@ class Settings(BaseSettings):
         expects="a %-style logging format such as '%(levelname)s %(message)s'",
     )
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is never shown, wherever it may come from."""
+        return (*self.api_keys, *filter(None, [self.remote_key]))
+
     @classmethod
     def settings_customise_sources(
         cls,

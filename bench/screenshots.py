@@ -1,0 +1,171 @@
+"""Takes the pictures of the page that the documentation shows: `script/screenshots [--out DIRECTORY]`.
+
+The whole product runs in this process with its embedded voice and the tests' small models; a browser looks at
+every tab once it shows something, on a desk in the dark and on a phone in the light.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.page_site import Site, site_in_a_thread
+from tests.support.tones import VOICES
+
+_IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+LARGEST = 150_000
+"""Bytes of a picture: they are read over the network, all on one page."""
+_WIDE = 1280
+_COLOURS = (256, 128, 64, 32)
+_PATIENCE = 30_000
+"""Milliseconds; the first visit waits for the page to be made."""
+_SPOKEN = ("The kettle is on.", "Good night.", "It is twenty past eight, and the sun is about to rise.")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a page is looked at."""
+
+    name: str
+    width: int
+    height: int
+    scheme: str
+    scale: int = 1
+
+
+LOOKS = (Look("dark", 1280, 900, "dark"), Look("phone", 390, 844, "light", scale=2))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Take them all; 1 where one came out too large."""
+    arguments = _parser().parse_args(argv)
+    logging.getLogger("wyoming_tts").setLevel(logging.INFO)  # or the log that is shown had no line
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    too_large = False
+    with tempfile.TemporaryDirectory() as directory, _site(Path(directory)) as site, _browser() as browser:
+        for look in LOOKS:
+            for name, png in _pictures(browser, site, look, arguments):
+                path = arguments.out / f"page-{name}-{look.name}.png"
+                path.write_bytes(png)
+                too_large |= len(png) > LARGEST
+                print(f"{path}: {len(png) / 1000:.0f} kB")
+    return int(too_large)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="script/screenshots", description=__doc__)
+    parser.add_argument("--out", type=Path, default=_IMAGES, metavar="DIRECTORY")
+    parser.add_argument("--tab", choices=TABS, action="append", help="only this one; may be given again")
+    parser.add_argument("--full", action="store_true", help="the whole page, not what a screen shows of it")
+    return parser
+
+
+@contextmanager
+def _site(directory: Path) -> Iterator[Site]:
+    kokoro = {"kokoro_model": VOICES / "kokoro-tones.onnx", "kokoro_voices": VOICES / "voices-tones.bin"}
+    with site_in_a_thread(directory, voice="espeak-en-us", **kokoro) as site:
+        yield site
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+def _pictures(
+    browser: Browser, site: Site, look: Look, arguments: argparse.Namespace
+) -> Iterator[tuple[str, bytes]]:
+    with browser.new_context(
+        viewport={"width": look.width, "height": look.height},
+        device_scale_factor=look.scale,
+        color_scheme="dark" if look.scheme == "dark" else "light",
+        locale="en-GB",
+        reduced_motion="reduce",
+    ) as context:
+        page = context.new_page()
+        page.set_default_timeout(_PATIENCE)
+        page.goto(site.url)
+        for name in arguments.tab or TABS:
+            _open(page, name, look)
+            TABS[name](page, site)
+            yield name, small(page.screenshot(full_page=arguments.full))
+
+
+def _open(page: Page, name: str, look: Look) -> None:
+    """Open a tab, with a window in which all have room: on a phone some lie in a menu."""
+    page.set_viewport_size({"width": _WIDE, "height": look.height})
+    page.locator(f"#tab-{name}-button").click()
+    page.set_viewport_size({"width": look.width, "height": look.height})
+    page.mouse.move(0, 0)
+
+
+def small(png: bytes) -> bytes:
+    """Return the picture with as many colours as fit into `LARGEST`."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    squeezed = png
+    for colours in _COLOURS:
+        written = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
+        squeezed = written.getvalue()
+        if len(squeezed) <= LARGEST:
+            break
+    return squeezed
+
+
+def _preview(page: Page, _: Site) -> None:
+    page.locator("#preview-speak").click()
+    page.locator("[data-pictured=true]").wait_for()
+
+
+def _blend(page: Page, _: Site) -> None:
+    page.locator("#blend input[type=range]").first.wait_for()
+
+
+def _stream_test(page: Page, _: Site) -> None:
+    page.locator("#stream_test-start").click()
+    page.locator("[data-over=true]").wait_for()
+    page.locator("#stream_test").scroll_into_view_if_needed()
+
+
+def _voices(page: Page, _: Site) -> None:
+    page.locator("#voices").get_by_text("espeak-en-us", exact=True).first.wait_for()
+
+
+def _status(page: Page, site: Site) -> None:
+    for text in _SPOKEN:
+        body = {"input": text, "voice": "espeak-en-us", "response_format": "wav"}
+        page.request.post(f"{site.url}v1/audio/speech", data=body)
+    expect(page.locator(".status-recent-card tbody tr").nth(len(_SPOKEN) - 1)).to_be_visible()
+
+
+TABS: Mapping[str, Callable[[Page, Site], None]] = MappingProxyType(
+    {
+        "preview": _preview,
+        "blend": _blend,
+        "stream_test": _stream_test,
+        "voices": _voices,
+        "status": _status,
+    }
+)
+"""What is done in each tab before its picture is taken."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""The Blend tab in a browser: sliders and recipe follow each other, and what is kept is a voice."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.browser.conftest import Complaints
+from tests.support.page_site import Site, site_in_a_thread
+from tests.support.tones import VOICES
+from wyoming_tts.voices.blends import Blend
+from wyoming_tts.voices.recipes import parse_recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Gradio's own, of its packages
+
+NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
+NOWHERE = "http://127.0.0.1:9"
+MODEL = "kokoro-tones.onnx"
+START = "af_bella(60)+af_sky(40)"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The product with a Kokoro pack whose voices have the names of the real one's."""
+    data = tmp_path_factory.mktemp("blends")
+    shutil.copy(VOICES / MODEL, data)
+    with np.load(VOICES / "voices-tones.bin") as pack, (data / "voices-tones.bin").open("wb") as file:
+        np.savez_compressed(file, **{name: pack[tone] for name, tone in NAMES.items()})
+    changes: dict[str, Any] = {"data_dir": [data], "offline": False, "hub_endpoint": NOWHERE}
+    with site_in_a_thread(data, voice="espeak-en-us", **changes) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def opened(house: Site, browser: Browser) -> Iterator[tuple[Page, Complaints]]:
+    """The page, opened once: that takes seconds."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    complaints = Complaints(page)
+    page.goto(house.url)
+    page.get_by_role("tab", name="Blend").click()
+    yield page, complaints
+    context.close()
+
+
+@pytest.fixture
+def complaints(opened: tuple[Page, Complaints]) -> Complaints:
+    """What was wrong so far."""
+    return opened[1]
+
+
+@pytest.fixture
+def tab(opened: tuple[Page, Complaints]) -> Iterator[Page]:
+    """The tab, with two voices in its mixer."""
+    page, complaints = opened
+    page.locator("#blend-while-moving").uncheck()
+    type_recipe(page, START)
+    expect(page.locator("#blend-legend")).to_have_text("af_bella60 %af_sky40 %")
+    yield page
+    assert complaints.found == []
+
+
+def slide(page: Page, row: int, *values: int) -> None:
+    """Drag a slider over these values, in no time."""
+    drag = "(node, values) => { for (node.value of values) node.dispatchEvent(new Event('input')); }"
+    page.locator("#blend-rows input[type=range]").nth(row).evaluate(drag, values)
+
+
+def widths(page: Page) -> dict[str, float]:
+    """Percent of the picture that each voice has."""
+    pieces = "(bar) => [...bar.children].map((piece) => [piece.dataset.voice, parseFloat(piece.style.width)])"
+    return dict(page.locator("#blend-bar").evaluate(pieces))
+
+
+def type_recipe(page: Page, recipe: str) -> None:
+    page.locator("#blend-recipe").fill(recipe)
+
+
+def keep(page: Page, name: str) -> None:
+    page.locator("#blend-name").fill(name)
+    page.locator("#blend-keep").click()
+    expect(page.locator("#blend-kept")).to_contain_text(name)
+
+
+def card(page: Page, name: str) -> Any:
+    return page.locator(f"#blend-list [data-name={name}]")
+
+
+def offered(site: Site) -> set[str]:
+    answer = httpx.get(f"{site.url}v1/voices", trust_env=False)
+    return {voice["name"] for voice in answer.json()["voices"] if voice["installed"]}
+
+
+def voice_of(request: Request) -> str:
+    """The voice that speech was asked of."""
+    return str((request.post_data_json or {})["voice"])
+
+
+def in_the_house(site: Site, coroutine: Any) -> Any:
+    """Have the product's own loop do something."""
+    return asyncio.run_coroutine_threadsafe(coroutine, site.loop).result(10)
+
+
+def expected_refusal(complaints: Complaints, status: int) -> None:
+    """Chromium writes a line for each answer that is an error."""
+    complaints.found[:] = [line for line in complaints.found if f"status of {status}" not in line]
+
+
+def test_moving_a_slider_moves_the_recipe_and_the_picture(tab: Page) -> None:
+    assert widths(tab) == {"af_bella": 60, "af_sky": 40}
+    slide(tab, 1, 20)
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(60)+af_sky(20)")
+    assert widths(tab) == {"af_bella": 75, "af_sky": 25}
+    expect(tab.locator("#blend-legend")).to_contain_text("25 %")
+    tab.locator("#blend-normalize").click()
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(75)+af_sky(25)")
+    tab.locator("#blend-fade").evaluate("(n) => { n.value = 90; n.dispatchEvent(new Event('input')); }")
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(10)+af_sky(90)")
+
+
+def test_typing_a_recipe_moves_the_sliders_and_a_mistake_leaves_them(tab: Page) -> None:
+    type_recipe(tab, "2*af_bella + af_sky, bf_emma")
+    expect(tab.locator("#blend-rows .blend-row")).to_have_count(3)
+    expect(tab.locator("#blend-rows input[type=range]").nth(0)).to_have_value("50")
+    assert widths(tab) == {"af_bella": 50, "af_sky": 25, "bf_emma": 25}
+    expect(tab.locator("#blend-language-row")).to_be_visible()
+    type_recipe(tab, "2*af_bella + af_skye")
+    expect(tab.locator("#blend-recipe-problem")).to_contain_text("Did you mean af_sky")
+    expect(tab.locator("#blend-recipe")).to_have_value("2*af_bella + af_skye")
+    assert widths(tab)["af_bella"] == 50
+    type_recipe(tab, "2*af_bella + af_sky")
+    tab.locator("#blend-text").focus()
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(2)+af_sky")
+    expect(tab.locator("#blend-recipe-problem")).to_be_empty()
+
+
+def test_a_locked_voice_keeps_its_weight(tab: Page) -> None:
+    tab.get_by_role("button", name="Lock af_bella").click()
+    tab.locator("#blend-add").click()
+    for _ in range(5):
+        tab.locator("#blend-randomize").click()
+        assert sum(widths(tab).values()) == pytest.approx(100)
+        assert widths(tab)["af_bella"] == 60
+    tab.get_by_role("button", name="Remove voice 3").click()
+    expect(tab.locator("#blend-rows .blend-row")).to_have_count(2)
+    expect(tab.get_by_role("button", name="Remove voice 1")).to_be_disabled()
+
+
+def test_the_mix_and_its_parents_are_heard(tab: Page) -> None:
+    tab.locator("#blend-hear").click()
+    tab.wait_for_function("ttsPlayer.rms > 0.02")
+    tab.locator("#blend-stop").click()
+    with tab.expect_request("**/v1/audio/speech") as alone:
+        tab.get_by_role("button", name="Hear af_sky alone").click()
+    assert voice_of(alone.value) == "af_sky"
+    tab.locator("#blend-while-moving").check()
+    with tab.expect_request("**/v1/audio/speech") as moved:
+        slide(tab, 1, *range(30, 40))
+    assert voice_of(moved.value) == "af_bella(60)+af_sky(39)"
+    tab.locator("#blend-stop").click()
+
+
+def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, house: Site) -> None:
+    keep(tab, "dawn")
+    assert "dawn" in offered(house)
+    card(tab, "dawn").get_by_role("button", name="Rename: dawn").click()
+    card(tab, "dawn").get_by_label("New name").fill("dusk")
+    tab.keyboard.press("Enter")
+    expect(card(tab, "dusk")).to_be_visible()
+    card(tab, "dusk").get_by_role("button", name="Delete: dusk").click()
+    card(tab, "dusk").get_by_role("button", name="Delete", exact=True).click()
+    expect(card(tab, "dusk")).to_have_count(0)
+    assert not {"dawn", "dusk"} & offered(house)
+
+
+def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
+    tab.locator("#blend-spherical").check()
+    keep(tab, "arc")
+    with tab.expect_request("**/v1/audio/speech") as kept:
+        tab.locator("#blend-hear").click()
+    assert voice_of(kept.value) == "arc"
+    slide(tab, 0, 61)
+    with tab.expect_request("**/v1/audio/speech") as moved:
+        tab.locator("#blend-hear").click()
+    assert voice_of(moved.value) == "af_bella(61)+af_sky(40)"
+    tab.locator("#blend-stop").click()
+    tab.locator("#blend-leave-edit").click()
+    tab.locator("#blend-spherical").uncheck()
+
+
+def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
+    tab: Page, house: Site, complaints: Complaints
+) -> None:
+    keep(tab, "noon")
+    blends = house.parts.blends.store
+    other = Blend("noon", parse_recipe("af_sky+bf_emma"), "en_GB")
+    edit = partial(blends.replace, other, expected=Blend("noon", parse_recipe(START)))
+    in_the_house(house, house.parts.workers.run_blocking(edit))
+    slide(tab, 0, 90)
+    tab.locator("#blend-keep").click()
+    expect(tab.locator("#blend-stale")).to_contain_text("it is af_sky+bf_emma now")
+    expected_refusal(complaints, 400)
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
+    tab.locator("#blend-keep-mine").click()
+    expect(card(tab, "noon")).to_contain_text("af_bella(90)+af_sky(40)")
+    expect(tab.locator("#blend-stale")).to_be_hidden()
+
+
+def test_an_exported_voice_is_imported_under_another_name(tab: Page, tmp_path: Path) -> None:
+    keep(tab, "tea")
+    with tab.expect_download() as download:
+        card(tab, "tea").get_by_role("link", name="Export: tea").click()
+    download.value.save_as(tmp_path / "af_tea.npy")
+    tab.locator("#blend-file").set_input_files(tmp_path / "af_tea.npy")
+    expect(tab.locator("#blend-import-name")).to_have_value("af_tea")
+    tab.locator("#blend-import button[type=submit]").click()
+    expect(card(tab, "af_tea")).to_contain_text("imported")
+    type_recipe(tab, "af_tea+af_sky")
+    expect(tab.locator("#blend-legend")).to_contain_text("af_tea")
+
+
+def test_it_fits_a_phone(tab: Page) -> None:
+    type_recipe(tab, "af_bella+af_sky+bf_emma")
+    expect(tab.locator("#blend-rows .blend-row")).to_have_count(3)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_without_kokoro_the_page_says_so_and_offers_it(
+    tab: Page, house: Site, complaints: Complaints
+) -> None:
+    model = house.parts.settings.download_dir / MODEL
+    away = model.with_suffix(".away")
+    model.rename(away)
+    try:
+        in_the_house(house, house.parts.look_for_voices())
+        tab.evaluate("window.dispatchEvent(new Event('focus'))")
+        expect(tab.locator("#blend-absent")).to_contain_text("the Kokoro model is not installed yet")
+        expect(tab.locator("#blend-mixer")).to_be_hidden()
+        tab.get_by_role("button", name="Download Kokoro").click()
+        expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
+    finally:
+        away.rename(model)
+        in_the_house(house, house.parts.look_for_voices())
+    expect(tab.locator("#blend-mixer")).to_be_visible()
+    expect(tab.locator("#blend-absent")).to_be_hidden()

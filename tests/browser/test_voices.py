@@ -1,0 +1,126 @@
+"""The voices tab in a browser, before the whole product."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.tones import LETTERS, VOICES
+
+NAME = "de_DE-brought-low"
+AUDIBLE = 0.05
+PATIENCE = 20_000
+"""Milliseconds for what computes: machines that run tests are busy."""
+
+FILTERED = """() => {
+  const began = performance.now();
+  document.querySelector("#voices-language").dispatchEvent(new Event("input"));
+  document.body.offsetHeight;
+  return performance.now() - began;
+}"""
+"""Milliseconds that a filter takes, with the new layout."""
+
+FITS = """() => [...document.querySelectorAll("#voices *, #voices-lexicon *")].every(
+  (each) => each.getBoundingClientRect().right <= document.documentElement.clientWidth
+)"""
+"""Whether nothing of the tab reaches over the screen's edge."""
+
+
+@pytest.fixture
+def voices(page: Page, site: str) -> Page:
+    """The tab, with its list."""
+    page.goto(str(site))
+    page.get_by_role("tab", name="Voices").click()
+    expect(shown(page).first).to_be_visible()
+    return page
+
+
+def shown(page: Page) -> Locator:
+    return page.locator("#voices .voices-list > li[data-voice]:visible")
+
+
+def line(page: Page, name: str) -> Locator:
+    return page.locator(f'#voices .voices-list > li[data-voice="{name}"]')
+
+
+def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
+    assert shown(voices).count() > 200
+    voices.get_by_label("Language").select_option("de")
+    expect(line(voices, "de_DE-thorsten-medium")).to_be_visible()
+    expect(line(voices, LETTERS.name)).to_be_hidden()
+    assert voices.evaluate(FILTERED) < 100
+    voices.get_by_label("Here", exact=True).select_option("to_fetch")
+    voices.get_by_label("Search").fill("thorsten high")
+    expect(shown(voices)).to_have_count(1)
+    expect(voices.locator(".voices-count")).to_contain_text("1 of")
+    voices.get_by_label("Search").fill("nobody at all")
+    expect(voices.locator(".voices-count")).to_have_text("No voice is like that.")
+    voices.get_by_label("Search").fill("")
+    voices.set_viewport_size({"width": 390, "height": 844})  # a phone's
+    expect(line(voices, "de_DE-thorsten-medium")).to_be_visible()
+    voices.wait_for_function(FITS)
+
+
+def test_a_voice_is_brought_heard_and_deleted(voices: Page, tmp_path: Path) -> None:
+    source = VOICES / "de_DE-tones-low.onnx"
+    model, config = tmp_path / f"{NAME}.onnx", tmp_path / f"{NAME}.json"
+    shutil.copy(source, model)
+    shutil.copy(f"{source}.json", config)
+    voices.get_by_label("Files of the voice").set_input_files([model, config])
+    voices.get_by_role("button", name="Upload").click()
+    expect(line(voices, NAME)).to_be_visible(timeout=PATIENCE)
+    expect(voices.locator("#voices .voices-shelf > .voices-message")).to_have_text(f"{NAME} is installed.")
+
+    voices.get_by_role("button", name=f"Listen to {NAME}").click()
+    voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
+
+    voices.get_by_role("button", name=f"Delete {NAME}").click()
+    dialog = voices.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"{NAME}.onnx.json")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(line(voices, NAME)).to_have_count(0)
+
+
+def test_a_file_that_is_no_voice_is_refused_with_its_reason(
+    voices: Page, complaints: object, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    (tmp_path / "bad.onnx.json").write_text("{}")
+    files = [tmp_path / "bad.onnx", tmp_path / "bad.onnx.json"]
+    voices.get_by_label("Files of the voice").set_input_files(files)
+    voices.get_by_role("button", name="Upload").click()
+    expect(voices.locator("#voices .voices-shelf > .voices-problem")).to_contain_text("phoneme_id_map")
+    found: list[str] = complaints.found  # type: ignore[attr-defined]
+    assert [said for said in found if "400" in said]
+    found.clear()
+
+
+def test_another_default_is_marked_and_told_how_to_last(voices: Page) -> None:
+    voices.get_by_role("button", name="Make en_US-tone-low the default voice").click()
+    expect(voices.locator("#voices .voices-shelf > .voices-message code")).to_have_text(
+        "voice: en_US-tone-low"
+    )
+    expect(line(voices, "en_US-tone-low").locator(".voices-mark")).to_be_visible()
+    voices.get_by_role("button", name=f"Make {LETTERS.name} the default voice").click()
+    expect(line(voices, LETTERS.name).locator(".voices-mark")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_mistake_in_the_lexicon_is_shown_by_its_line_and_a_good_one_is_heard(voices: Page) -> None:
+    lexicon = voices.locator("#voices-lexicon")
+    text = lexicon.locator("textarea")
+    expect(lexicon.locator(".voices-message")).to_contain_text("no mistakes")
+    text.fill("en:\n  kWh: [1]\n")
+    expect(lexicon.locator(".voices-problems")).to_contain_text("Line 2, column 3")
+    expect(lexicon.get_by_role("button", name="Save")).to_be_disabled()
+    text.fill("en:\n  kWh: kilowatt hours\n")
+    lexicon.get_by_role("button", name="Save").click()
+    expect(lexicon.locator(".voices-message")).to_have_text("Saved. It holds from now on.")
+    lexicon.get_by_role("button", name="Hear it").click()
+    expect(lexicon.locator(".voices-said")).to_contain_text("kWh: kilowatt hours")
+    voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
+    text.fill("")
+    lexicon.get_by_role("button", name="Save").click()
+    expect(lexicon.locator(".voices-message")).to_have_text("Saved. It holds from now on.")

@@ -1,0 +1,362 @@
+"""The page's place in the app: made once, when it is wanted, and never in the way of what else is there."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from tests.support.fake_house import FakeHouse
+from tests.support.fake_synthesizer import in_a_thread
+from wyoming_tts.transports.guard import Guard, GuardOptions
+from wyoming_tts.transports.http import HttpOptions, create_app
+from wyoming_tts.transports.page_ingress import Ingress
+from wyoming_tts.transports.page_mount import PageMount, unobtrusive
+from wyoming_tts.transports.page_wall import POLICY, is_allowed, rewritten
+
+PREFIX = "/api/hassio_ingress/a-token_1"
+INGRESS = {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": "ha.example:8123", "X-Forwarded-Proto": "https"}
+
+
+async def _told(request: Request) -> Response:
+    """Says what it was told, as an index would be made of it."""
+    headers = sorted(name for name in request.headers if name.startswith("x-") or name == "origin")
+    response = PlainTextResponse(f"{request.base_url} {','.join(headers)}")
+    response.headers["access-control-allow-origin"] = "*"
+    return response
+
+
+def told_app(events: list[str] | None = None) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if events is not None:
+            events.append("started")
+        yield
+        if events is not None:
+            events.append("stopped")
+
+    paths = ("/", "/config", "/assets/index-abcdefgh.js")
+    return Starlette(routes=[Route(path, _told) for path in paths], lifespan=lifespan)
+
+
+@asynccontextmanager
+async def mounting(
+    build: Callable[[], Any] = told_app, *, peer: str = "127.0.0.1", options: GuardOptions | None = None
+) -> AsyncIterator[tuple[httpx.AsyncClient, PageMount]]:
+    guard = Guard(None, options or GuardOptions(ingress_peer="127.0.0.1"))
+    app = create_app(
+        FakeHouse(),
+        HttpOptions(),
+        run_blocking=in_a_thread,
+        middleware=[Middleware(guard.around), Middleware(Ingress, peer=guard.ingress)],
+    )
+    mount = PageMount(build, run_blocking=in_a_thread)
+    app.router.routes.append(mount)
+    transport = httpx.ASGITransport(app, client=(peer, 1))
+    async with (
+        asyncio.TaskGroup() as tasks,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost:8880") as client,
+    ):
+        running = tasks.create_task(mount.run())
+        yield client, mount
+        running.cancel()
+
+
+async def ready(mount: PageMount) -> None:
+    async with asyncio.timeout(5):
+        while not mount.is_ready:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_nothing_is_made_until_somebody_visits() -> None:
+    built = threading.Event()
+    release = threading.Event()
+
+    def build() -> Starlette:
+        built.set()
+        assert release.wait(5)
+        return told_app()
+
+    async with mounting(build) as (client, mount):
+        assert (await client.get("/v1/models")).status_code == 200
+        assert (await client.get("/config")).status_code == 503
+        assert not built.is_set()
+        first = await client.get("/", headers={"Accept-Language": "de-DE,en;q=0.5"})
+        assert (first.status_code, first.headers["x-page"]) == (200, "loading")
+        assert "Die Seite ist unterwegs" in first.text
+        assert "On its way" not in first.text
+        assert await in_a_thread(lambda: built.wait(5))
+        assert (await client.get("/")).headers["x-page"] == "loading"
+        release.set()
+        await ready(mount)
+        assert (await client.get("/")).headers["x-page"] == "ready"
+
+
+async def test_it_can_be_made_before_anybody_visits() -> None:
+    events: list[str] = []
+    async with mounting(lambda: told_app(events)) as (client, mount):
+        mount.start()
+        await ready(mount)
+        assert (await client.get("/")).headers["x-page"] == "ready"
+        assert events == ["started"]
+    assert events == ["started", "stopped"]
+
+
+async def test_a_page_that_cannot_be_made_says_so_and_leaves_the_rest_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def build() -> Starlette:
+        raise ImportError("gradio is broken")
+
+    async with mounting(build) as (client, _):
+        while (answer := await client.get("/")).headers["x-page"] == "loading":  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert (answer.status_code, answer.headers["x-page"]) == (500, "failed")
+        assert "gradio is broken" not in answer.text
+        assert "gradio is broken" in caplog.text
+        assert (await client.get("/v1/models")).status_code == 200
+
+
+async def test_an_app_that_does_not_start_is_a_page_that_cannot_be_made() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no"})
+
+    async with mounting(lambda: app) as (client, _):
+        while (answer := await client.get("/")).headers["x-page"] == "loading":  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert answer.headers["x-page"] == "failed"
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/api/nothing", "/nothing", "/v1", "/assetsx/a.js"])
+async def test_paths_of_nobody_are_still_told_as_the_api_tells_them(path: str) -> None:
+    async with mounting() as (client, mount):
+        mount.start()
+        await ready(mount)
+        answer = await client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == "There is nothing at this path."
+
+
+async def test_a_method_that_is_not_for_an_api_path_is_still_told() -> None:
+    async with mounting() as (client, _):
+        assert (await client.get("/v1/audio/speech")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/gradio_api/file=/etc/passwd"),
+        ("GET", "/gradio_api/file=http://example.com/x"),
+        ("GET", "/gradio_api/file/etc/passwd"),
+        ("GET", "/gradio_api/proxy=http://x.hf.space/"),
+        ("POST", "/gradio_api/upload"),
+        ("POST", "/gradio_api/run/predict"),
+        ("POST", "/gradio_api/call/predict"),
+        ("POST", "/gradio_api/api/predict"),
+        ("GET", "/gradio_api/info"),
+        ("GET", "/gradio_api/openapi.json"),
+        ("GET", "/gradio_api/runs"),
+        ("GET", "/gradio_api/deep_link"),
+        ("GET", "/gradio_api/dev/reload"),
+        ("POST", "/gradio_api/vibe-edit"),
+        ("POST", "/gradio_api/process_recording"),
+        ("GET", "/gradio_api/stream/a/b/1/playlist.m3u8"),
+        ("GET", "/gradio_api/queue/../file=/etc/passwd"),
+        ("GET", "/static/../../../../etc/passwd"),
+        ("GET", "/monitoring"),
+        ("POST", "/login"),
+        ("DELETE", "/"),
+    ],
+)
+def test_what_the_page_does_not_need_is_not_there(method: str, path: str) -> None:
+    assert not is_allowed(method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("GET", "/config"),
+        ("GET", "/theme.css"),
+        ("GET", "/assets/index-Dx1_ab-2.js"),
+        ("GET", "/static/fonts/system-ui/system-ui-Regular.woff2"),
+        ("POST", "/gradio_api/queue/join"),
+        ("GET", "/gradio_api/queue/data"),
+    ],
+)
+def test_what_the_page_needs_is_there(method: str, path: str) -> None:
+    assert is_allowed(method, path)
+
+
+async def test_no_other_origin_may_read_the_page() -> None:
+    async with mounting() as (client, mount):
+        mount.start()
+        await ready(mount)
+        answer = await client.get("/config", headers={"Origin": "http://evil.example"})
+    assert "origin" not in answer.text
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["content-security-policy"] == POLICY
+
+
+async def test_files_whose_names_tell_their_content_are_kept_by_browsers() -> None:
+    async with mounting() as (client, mount):
+        mount.start()
+        await ready(mount)
+        kept = await client.get("/assets/index-abcdefgh.js")
+        assert "immutable" in kept.headers["cache-control"]
+        assert "immutable" not in (await client.get("/config")).headers.get("cache-control", "")
+
+
+def test_the_index_points_nowhere_else() -> None:
+    index = (
+        b'<head><meta property="og:url" content="https://gradio.app/" />'
+        b'<meta\n name="twitter:image" content="https://x.example/i.png" />'
+        b'<link rel="preconnect" href="https://fonts.googleapis.com" />'
+        b'<link rel="manifest" href="/manifest.json" /><link rel="stylesheet" href="./a.css"></head>'
+    )
+    told = rewritten(index)
+    assert b"//" not in told
+    assert b'href="./manifest.json"' in told
+    assert b'href="./a.css"' in told
+
+
+async def test_the_ingress_has_its_prefix_host_and_scheme_in_every_address() -> None:
+    async with mounting() as (client, mount):
+        mount.start()
+        await ready(mount)
+        answer = await client.get("/", headers=INGRESS)
+        assert answer.text.startswith(f"https://ha.example:8123{PREFIX}/ ")
+        assert "x-forwarded" not in answer.text
+        assert (await client.get("/v1/models", headers=INGRESS)).status_code == 200
+        assert (await client.get("/v1/nothing", headers=INGRESS)).json()["error"]["code"] == "not_found"
+        assert (await client.get("/gradio_api/file=x", headers=INGRESS)).status_code == 404
+
+
+async def test_nobody_but_the_peer_is_the_ingress() -> None:
+    async with mounting(peer="192.168.1.7") as (client, mount):
+        mount.start()
+        await ready(mount)
+        assert (await client.get("/", headers=INGRESS)).text.startswith("http://localhost:8880/ ")
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "/a/../b", "/a b", '/"><script>', "no-slash", "/"])
+async def test_a_prefix_that_is_none_is_ignored(prefix: str) -> None:
+    async with mounting() as (client, mount):
+        mount.start()
+        await ready(mount)
+        answer = await client.get("/", headers={"X-Ingress-Path": prefix})
+    assert answer.text.startswith("http://localhost:8880/ ")
+
+
+KEYED = GuardOptions(api_keys=("secret",), ingress_peer="127.0.0.1")
+
+
+async def test_users_of_the_ingress_bring_no_key_and_others_do() -> None:
+    async with mounting(options=KEYED) as (client, _):
+        assert (await client.get("/", headers=INGRESS)).headers["x-page"] == "loading"
+        assert (await client.get("/v1/models", headers=INGRESS)).status_code == 200
+        assert (await client.get("/v1/models")).status_code == 401
+    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+        assert (await client.get("/v1/models", headers=INGRESS)).status_code == 401
+
+
+async def test_a_foreign_page_cannot_write_through_the_ingress() -> None:
+    async with mounting(options=KEYED) as (client, _):
+        body = {"input": "hi", "response_format": "pcm"}
+        own = await client.post(
+            "/v1/audio/speech", json=body, headers={**INGRESS, "Origin": "https://ha.example:8123"}
+        )
+        foreign = await client.post(
+            "/v1/audio/speech", json=body, headers={**INGRESS, "Origin": "https://evil.example"}
+        )
+    assert (own.status_code, foreign.status_code) == (200, 403)
+
+
+HTML = {"Accept": "text/html,*/*"}
+
+
+async def test_a_person_gives_the_key_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+        asked = await client.get("/", headers=HTML)
+        assert asked.status_code == 401
+        assert 'type="password"' in asked.text
+        wrong = await client.post("/login", data={"key": "guess"})
+        assert wrong.status_code == 401
+        assert 'role="alert"' in wrong.text
+        assert (await client.get("/", headers=HTML)).status_code == 401
+        right = await client.post("/login", data={"key": "secret"})
+        assert (right.status_code, right.headers["location"]) == (303, "./")
+        cookie = right.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert (await client.get("/", headers=HTML)).headers["x-page"] == "loading"
+        assert (await client.get("/v1/models")).status_code == 200
+        told = asked.text + wrong.text + cookie + caplog.text
+    assert "secret" not in told
+    assert "guess" not in told
+
+
+async def test_a_cookie_of_somebody_s_own_making_opens_nothing() -> None:
+    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+        for made_up in ("", "x", "secret", "a" * 43):
+            headers = {"Cookie": f"wyoming_tts_session={made_up}"}
+            assert (await client.get("/v1/models", headers=headers)).status_code == 401
+
+
+async def test_keys_are_not_guessed_in_a_hurry() -> None:
+    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+        for number in range(10):
+            assert (await client.post("/login", data={"key": f"guess-{number}"})).status_code == 401
+        assert (await client.post("/login", data={"key": "secret"})).status_code == 429
+
+
+async def test_scripts_are_asked_for_a_key_as_ever() -> None:
+    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+        answer = await client.get("/v1/models", headers=HTML)
+    assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+async def test_sessions_end_with_the_keys_they_were_opened_with() -> None:
+    guard = Guard(_told_asgi, KEYED)
+    transport = httpx.ASGITransport(guard, client=("192.168.1.7", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        await client.post("/login", data={"key": "secret"})
+        guard.replace(KEYED)
+        assert (await client.get("/v1/models")).status_code == 200
+        guard.replace(GuardOptions(api_keys=("other",)))
+        assert (await client.get("/v1/models")).status_code == 401
+
+
+async def _told_asgi(scope: Any, receive: Any, send: Any) -> None:
+    await PlainTextResponse("here")(scope, receive, send)
+
+
+def _fail_unobtrusively() -> None:
+    with unobtrusive():
+        assert sys.getswitchinterval() < 0.001
+        assert not gc.isenabled()
+        raise ImportError
+
+
+def test_threads_take_their_usual_turns_again_afterwards() -> None:
+    before = sys.getswitchinterval()
+    with pytest.raises(ImportError):
+        _fail_unobtrusively()
+    assert sys.getswitchinterval() == before
+    assert gc.isenabled()
+    gc.unfreeze()

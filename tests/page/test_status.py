@@ -1,0 +1,226 @@
+"""What the page is told of the server."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.support.house import house
+from tests.support.tones import LETTERS
+from tests.unit.telemetry.records import failed, record
+from wyoming_tts.assembly import Parts
+from wyoming_tts.page.status import SECRET, Door, SettingInForce, StatusDesk, Where
+from wyoming_tts.page.status_routes import status_routes
+from wyoming_tts.serving import ServedHouse
+from wyoming_tts.settings import LoadedSettings, Settings, load_settings
+from wyoming_tts.speech import Utterance
+from wyoming_tts.telemetry.log_tail import LogTail, kept_log
+from wyoming_tts.telemetry.recent import RecentUtterances
+
+KEYS = ("sk-first-of-two", "sk-second-of-two")
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[Parts]:
+    async with house() as parts:
+        yield parts
+
+
+def _loaded(**given: Any) -> LoadedSettings:
+    return load_settings(given, environ={})
+
+
+def desk_of(parts: Parts, **changes: Any) -> StatusDesk:
+    given: dict[str, Any] = {
+        "house": ServedHouse(parts),
+        "where": Where,
+        "loaded": _loaded,
+        "recent": RecentUtterances(),
+        "log": LogTail(),
+    }
+    return StatusDesk(parts, **given | changes)
+
+
+def _settings(parts: Parts, loaded: LoadedSettings) -> dict[str, SettingInForce]:
+    return {setting.name: setting for setting in desk_of(parts, loaded=lambda: loaded).settings()}
+
+
+async def test_the_house_tells_of_itself(parts: Parts) -> None:
+    status = await desk_of(parts).status()
+    assert status.house["default_voice"] == LETTERS.name
+    assert status.house["load"]["streams"] == 0  # type: ignore[index]
+    assert status.spoken == ()
+    assert status.latency.p50 is None
+
+
+async def test_what_was_spoken_is_told_without_its_text() -> None:
+    recent = RecentUtterances()
+    async with house() as parts:
+        desk = desk_of(parts, recent=recent)
+        parts.synthesizer._on_record = recent.on_record
+        async with parts.synthesizer.speak(Utterance.of("secretly", transport="http")) as stream:
+            heard = sum([chunk.seconds async for chunk in stream])
+        status = await desk.status()
+    (spoken,) = status.spoken
+    assert (spoken.transport, spoken.voice, spoken.outcome) == ("http", LETTERS.name, "done")
+    assert spoken.audio_seconds == pytest.approx(heard)
+    assert spoken.ttfa == status.latency.p50
+    assert "secretly" not in str(status)
+
+
+async def test_the_newest_utterances_come_first_and_failures_say_why(parts: Parts) -> None:
+    recent = RecentUtterances()
+    recent.on_record(record(ttfa=0.1, audio_seconds=2.0, compute_seconds=0.5))
+    recent.on_record(failed("busy"))
+    status = await desk_of(parts, recent=recent).status()
+    assert [(one.outcome, one.error, one.rtf) for one in status.spoken] == [
+        ("failed", "busy", None),
+        ("done", "", 0.25),
+    ]
+    assert status.spoken_count == 2
+
+
+async def test_latencies_are_told_in_their_order_with_their_percentiles(parts: Parts) -> None:
+    recent = RecentUtterances()
+    for hundredths in range(101):
+        recent.on_record(record(ttfa=hundredths / 100))
+    latency = (await desk_of(parts, recent=recent).status()).latency
+    assert (len(latency.values), latency.values[0], latency.values[-1]) == (100, 0.01, 1.0)
+    assert latency.p50 == pytest.approx(0.505)
+    assert latency.p95 == pytest.approx(0.9505)
+
+
+async def test_a_name_that_a_client_made_up_is_cut(parts: Parts) -> None:
+    recent = RecentUtterances()
+    recent.on_record(record(voice="v" * 100_000))
+    status = await desk_of(parts, recent=recent).status()
+    assert len(status.spoken[0].voice) <= 200
+
+
+async def test_doors_are_told_as_clients_reach_them(parts: Parts) -> None:
+    where = Where(
+        wyoming=[("127.0.0.1", 10200), ("::1", 10200)],
+        http=[("127.0.0.1", 8880)],
+        is_encrypted=True,
+        announced_as="house",
+    )
+    addresses = (await desk_of(parts, where=lambda: where).status()).addresses
+    assert addresses.wyoming == (
+        Door("127.0.0.1", 10200, "tcp://127.0.0.1:10200"),
+        Door("::1", 10200, "tcp://[::1]:10200"),
+    )
+    assert [door.url for door in addresses.http] == ["https://127.0.0.1:8880"]
+    assert addresses.announced_as == "house"
+
+
+async def test_a_server_that_listens_everywhere_is_not_said_to_be_at_no_address(parts: Parts) -> None:
+    where = Where(wyoming=[("0.0.0.0", 10200)])
+    addresses = (await desk_of(parts, where=lambda: where).status()).addresses
+    assert not {"0.0.0.0", "127.0.0.1"} & {door.host for door in addresses.wyoming}
+
+
+async def test_only_lines_that_were_not_seen_are_told(parts: Parts) -> None:
+    logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
+    with kept_log(logger=logger) as tail:
+        desk = desk_of(parts, log=tail)
+        logger.info("one")
+        first = await desk.status()
+        logger.info("two")
+        second = await desk.status(log_after=first.log[-1].number)
+    assert [line.text for line in first.log] == ["one"]
+    assert [line.text for line in second.log] == ["two"]
+
+
+async def test_every_setting_is_told_with_its_source(parts: Parts, tmp_path: Path) -> None:
+    file = tmp_path / "options.json"
+    file.write_text(json.dumps({"speed": 1.5}))
+    flags = {"config": str(file), "port": "1234", "zeroconf": False}
+    loaded = await in_a_thread(partial(load_settings, flags, environ={"WYOMING_TTS_VOLUME": "2"}))
+    told = _settings(parts, loaded)
+    assert list(told) == list(Settings.model_fields)
+    assert (told["speed"].value, told["speed"].source) == ("1.5", f"file {file}, key speed")
+    assert (told["port"].value, told["port"].source) == ("1234", "flag --port")
+    assert (told["volume"].value, told["volume"].source) == ("2", "environment WYOMING_TTS_VOLUME")
+    assert (told["zeroconf"].value, told["zeroconf"].source) == ("false", "flag --no-zeroconf")
+    assert (told["http_port"].value, told["http_port"].is_default) == ("8880", True)
+    assert told["http_certificate"].value == "no TLS"
+
+
+async def test_keys_are_not_told_nor_how_many_or_how_long(parts: Parts) -> None:
+    one = _settings(parts, _loaded(api_keys=["x"], remote_key="y"))
+    other = _settings(parts, _loaded(api_keys=list(KEYS), remote_key="yyyy-yyyy-yyyy"))
+    assert [one[name] for name in SECRET] == [other[name] for name in SECRET]
+    assert all(one[name].is_secret and not one[name].value for name in SECRET)
+    assert not any(_settings(parts, _loaded())[name].is_secret for name in SECRET)
+
+
+def test_no_setting_that_sounds_like_a_key_is_forgotten() -> None:
+    sounds_secret = {
+        name
+        for name, field in Settings.model_fields.items()
+        if any(word in name for word in ("key", "token", "secret", "password"))
+        and "Path" not in str(field.annotation)
+    }
+    assert sounds_secret == SECRET
+    assert set(Settings(api_keys=KEYS, remote_key="third").secrets) == {*KEYS, "third"}
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://me:hush@host:8880", "http://***@host:8880"),
+        ("http://host/speech?key=hush", "http://host/speech?***"),
+        ("tcp://host:10200", "tcp://host:10200"),
+    ],
+)
+async def test_addresses_are_told_without_names_and_passwords(parts: Parts, url: str, told: str) -> None:
+    settings = _settings(parts, _loaded(remote=[url]))
+    assert settings["remote"].value == told
+
+
+async def test_a_long_value_is_cut(parts: Parts) -> None:
+    told = _settings(parts, _loaded(prepare=["phrase"] * 10_000))
+    assert len(told["prepare"].value) < 400
+
+
+@pytest.fixture
+async def client(parts: Parts) -> AsyncIterator[AsyncClient]:
+    recent = RecentUtterances()
+    recent.on_record(record())
+    loaded = _loaded(api_keys=list(KEYS), remote=["http://me:hush@host:1"], remote_key="sk-of-remote")
+    logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
+    with kept_log(loaded.settings.secrets, logger=logger) as tail:
+        logger.info("a client came with %s", KEYS[0])
+        app = FastAPI()
+        app.include_router(status_routes(desk_of(parts, loaded=lambda: loaded, recent=recent, log=tail)))
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://house") as client:
+            yield client
+
+
+async def test_the_page_gets_it_as_json_that_nobody_keeps(client: AsyncClient) -> None:
+    answer = await client.get("/page/status.json")
+    told = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert told["spoken"][0]["transport"] == "wyoming"
+    assert told["log"][0]["text"] == "a client came with ***"
+    assert {"house", "model_bytes", "addresses", "spoken_count", "latency"} < set(told)
+
+
+async def test_the_page_asks_for_what_is_new(client: AsyncClient) -> None:
+    assert (await client.get("/page/status.json", params={"after": 1})).json()["log"] == []
+    assert (await client.get("/page/status.json", params={"after": -1})).status_code == 422
+
+
+async def test_no_answer_holds_a_secret(client: AsyncClient) -> None:
+    for path in ("/page/status.json", "/page/settings.json"):
+        text = (await client.get(path)).text
+        assert not any(word in text for word in (*KEYS, "sk-of-remote", "hush")), path

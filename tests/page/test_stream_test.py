@@ -1,0 +1,434 @@
+"""Stream tests against a real Wyoming server, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import socket
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from wyoming.error import Error
+from wyoming.tts import SynthesizeStopped
+
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
+from tests.support.house import house
+from tests.support.scripted_server import START, STOP, Conversation, audio, scripted_server
+from wyoming_tts.client import ClientError, FoundServer
+from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
+from wyoming_tts.page import stream_lane
+from wyoming_tts.page.stream_lane import EventLog, Happening, LaneRecord, LaneState, LogLine, Thinned
+from wyoming_tts.page.stream_order import checked
+from wyoming_tts.page.stream_test import Frame, Limits, Order, StreamDesk, as_json
+from wyoming_tts.page.stream_test_routes import stream_test_routes
+from wyoming_tts.speech import AudioFormat
+from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_server import WyomingServer
+
+TEXT = "One two three. Four five six."
+HALF_SECOND = bytes(22050)
+
+
+def describe() -> bytes:
+    return encode(info_event([], version="1", supports_streaming=True))
+
+
+@asynccontextmanager
+async def desk_for(own: str, **options: Any) -> AsyncIterator[StreamDesk]:
+    async with house() as parts:
+        desk = StreamDesk(parts, lambda: own, **options)
+        yield desk
+        await desk.close()
+
+
+@asynccontextmanager
+async def speaking(**options: Any) -> AsyncIterator[tuple[StreamDesk, FakeSynthesizer]]:
+    """A desk beside a real server; nothing may be left of either."""
+    fake = FakeSynthesizer()
+    before = asyncio.all_tasks()
+    async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread) as server:
+        await server.start("tcp://127.0.0.1:0")
+        host, port = server.bound[0][:2]
+        async with desk_for(f"tcp://{host}:{port}", **options) as desk:
+            yield desk, fake
+    assert fake.entered == fake.left
+    assert asyncio.all_tasks() == before
+
+
+async def last_frame(desk: StreamDesk, order: Order, session: str = "me") -> Frame:
+    frames = [frame async for frame in desk.run(session, order)]
+    assert [frame.over for frame in frames] == [False] * (len(frames) - 1) + [True]
+    return frames[-1]
+
+
+def happenings(frame: Frame, client: int = 1) -> list[Happening]:
+    return [line.what for line in frame.lines if line.client == client]
+
+
+def closed_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> None:
+    async with speaking() as (desk, _):
+        frame = await last_frame(desk, Order(TEXT, words_per_second=100.0))
+    lane = frame.lanes[0]
+    assert lane.state is LaneState.SPOKEN
+    assert len(lane.text) == 6
+    assert lane.text[-1] - lane.text[0] > 0.045
+    assert lane.audio == pytest.approx(len(spoken(TEXT)) / 2 / RATE, abs=0.002)
+    assert lane.ttfa is not None
+    assert lane.ttfa < 1.0
+    seen = happenings(frame)
+    assert seen[:2] == [Happening.CONNECTED, Happening.TEXT]
+    assert seen.index(Happening.AUDIO_START) < seen.index(Happening.FIRST_AUDIO)
+    assert seen[-1] is Happening.ENDED
+    assert seen.count(Happening.TEXT_END) == 1
+
+
+async def test_plain_text_goes_out_in_one_piece() -> None:
+    async with speaking() as (desk, fake):
+        frame = await last_frame(desk, Order(TEXT, streaming=False))
+    assert len(frame.lanes[0].text) == 1
+    assert len(fake.utterances) == 1
+
+
+async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
+    async with speaking() as (desk, fake):
+        frame = await last_frame(desk, Order("Hello.", clients=16, vary=True, voice="tone"))
+    assert [lane.client for lane in frame.lanes] == list(range(1, 17))
+    assert frame.summary is not None
+    assert (frame.summary.clients, frame.summary.spoken) == (16, 16)
+    assert frame.summary.ttfa_p50 is not None
+    assert frame.summary.ttfa_p95 is not None
+    assert 0 < frame.summary.ttfa_p50 <= frame.summary.ttfa_p95
+    assert frame.summary.real_time_factor is not None
+    assert {utterance.voice.name for utterance in fake.utterances} == {"tone"}
+
+
+async def test_the_second_run_of_a_session_knows_the_first() -> None:
+    async with speaking() as (desk, _):
+        first = await last_frame(desk, Order("Hello."))
+        other = await last_frame(desk, Order("Hello."), session="someone else")
+        second = await last_frame(desk, Order("Hello.", clients=2))
+    assert first.before is None
+    assert other.before is None
+    assert second.before == first.summary
+    assert second.run != first.run
+
+
+async def test_the_chosen_client_can_be_heard_afterwards() -> None:
+    async with speaking() as (desk, _):
+        frame = await last_frame(desk, Order("Hello.", clients=2, recorded=2))
+        wav = desk.wav(frame.run, 2)
+        assert [lane.recorded > 0 for lane in frame.lanes] == [False, True]
+        assert desk.wav(frame.run, 1) is desk.wav(frame.run, 3) is desk.wav("other", 2) is None
+    assert wav is not None
+    with wave.open(io.BytesIO(wav)) as sound:
+        assert sound.getframerate() == RATE
+        assert sound.readframes(sound.getnframes()) == spoken("Hello.")
+
+
+async def test_only_the_last_runs_are_kept() -> None:
+    async with speaking(limits=Limits(kept=2)) as (desk, _):
+        runs = [(await last_frame(desk, Order("Hi."), session=str(number))).run for number in range(3)]
+        assert [desk.wav(run, 1) is not None for run in runs] == [False, True, True]
+        assert await desk.report(runs[0]) is None
+
+
+async def test_stop_ends_all_clients_at_once() -> None:
+    async with speaking() as (desk, _):
+        frames = desk.run("me", Order(TEXT, clients=3, words_per_second=0.5))
+        async for frame in frames:
+            if all(lane.text for lane in frame.lanes):
+                await desk.stop("nobody")
+                await desk.stop("me")
+    assert frame.over
+    assert {lane.state for lane in frame.lanes} == {LaneState.STOPPED}
+
+
+async def test_leaving_the_frames_ends_the_run() -> None:
+    async with speaking() as (desk, fake):
+        async with aclosing(desk.run("me", Order(TEXT, words_per_second=0.5))) as frames:
+            await anext(frames)
+            await fake.until(lambda: fake.entered == 1)
+        await fake.until(lambda: fake.left == 1)
+        assert (await last_frame(desk, Order("Again."))).lanes[0].state is LaneState.SPOKEN
+
+
+async def test_a_run_that_nobody_watches_ends() -> None:
+    async with speaking(limits=Limits(unwatched=0.15)) as (desk, fake):
+        frames = desk.run("me", Order(TEXT, words_per_second=0.5))
+        await anext(frames)
+        await fake.until(lambda: fake.left == 1)
+        assert [frame.lanes[0].state async for frame in frames] == [LaneState.STOPPED]
+
+
+async def test_the_time_of_a_run_is_limited() -> None:
+    async with speaking(limits=Limits(seconds=0.3)) as (desk, _):
+        frame = await last_frame(desk, Order(TEXT, words_per_second=0.5))
+    assert frame.lanes[0].state is LaneState.TIMED_OUT
+    assert 0.25 < frame.seconds < 2.0
+
+
+async def test_a_session_has_one_run_and_the_house_a_few() -> None:
+    slow = Order(TEXT, words_per_second=0.5)
+    async with speaking(limits=Limits(at_once=2)) as (desk, _):
+        running = [desk.run(session, slow) for session in ("a", "b")]
+        for frames in running:
+            await anext(frames)
+        with pytest.raises(Busy, match="Your last run"):
+            await anext(desk.run("a", slow))
+        with pytest.raises(Busy, match="2 stream tests"):
+            await anext(desk.run("c", slow))
+        await desk.close()
+        for frames in running:
+            assert [frame.over async for frame in frames] == [True]
+        assert (await last_frame(desk, Order("Hi."), session="c")).over
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        (Order("  "), BadRequest),
+        (Order("x" * 5001), TooLong),
+        (Order("Hi.", clients=0), BadRequest),
+        (Order("Hi.", clients=17), BadRequest),
+        (Order("Hi.", recorded=17), BadRequest),
+        (Order("Hi.", words_per_second=0.0), BadRequest),
+        (Order("Hi.", words_per_second=float("nan")), BadRequest),
+        (Order("Hi.", voice="v" * 201), BadRequest),
+        (Order("Hi.", target="unix:///run/docker.sock"), BadRequest),
+        (Order("Hi.", target="http://localhost:1"), BadRequest),
+        (Order("Hi.", target="localhost:port"), BadRequest),
+        (Order("Hi.", target="localhost:99999"), BadRequest),
+        (Order("Hi.", target="user@localhost"), BadRequest),
+        (Order("Hi.", target="localhost/path"), BadRequest),
+        (Order("Hi.", target="local\nhost"), BadRequest),
+    ],
+)
+def test_an_order_out_of_range_is_refused(order: Order, error: type[SpeechError]) -> None:
+    with pytest.raises(error):
+        checked(order, Limits(), lambda: "tcp://127.0.0.1:10200")
+
+
+@pytest.mark.parametrize(
+    ("target", "uri"),
+    [
+        ("", "unix:///run/own.sock"),
+        ("nas.local", "tcp://nas.local:10200"),
+        (" 10.0.0.5:1234 ", "tcp://10.0.0.5:1234"),
+        ("tcp://[fe80::1]:10200", "tcp://[fe80::1]:10200"),
+        ("[::1]", "tcp://[::1]:10200"),
+    ],
+)
+def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
+    assert checked(Order("Hi.", target=target), Limits(), lambda: "unix:///run/own.sock") == uri
+
+
+async def failing(script: Callable[[Conversation], Any], order: Order) -> Frame:
+    async with scripted_server(script) as server, desk_for(server.uri) as desk:
+        return await last_frame(desk, order)
+
+
+async def test_a_refused_connection_is_a_lane() -> None:
+    async with desk_for(f"tcp://127.0.0.1:{closed_port()}") as desk:
+        frame = await last_frame(desk, Order(TEXT, clients=2))
+    assert [lane.state for lane in frame.lanes] == [LaneState.FAILED] * 2
+    assert "No connection" in frame.lanes[0].error
+    assert frame.summary is not None
+    assert (frame.summary.spoken, frame.summary.ttfa_p50) == (0, None)
+
+
+async def test_a_server_that_closes_in_the_middle_is_a_lane_with_the_audio_before() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-stop")
+        await conversation.send(START, audio(HALF_SECOND))
+
+    lane = (await failing(script, Order(TEXT, words_per_second=200.0))).lanes[0]
+    assert lane.state is LaneState.FAILED
+    assert "closed the connection" in lane.error
+    assert lane.audio == 0.5
+
+
+async def test_a_busy_server_is_a_lane_that_was_refused() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-start")
+        await conversation.send(Error("Too many streams.", "busy"), SynthesizeStopped())
+        await conversation.closed()
+
+    frame = await failing(script, Order(TEXT, words_per_second=200.0))
+    assert frame.lanes[0].state is LaneState.REFUSED
+    assert "busy" in frame.lanes[0].error
+    assert "busy" in frame.lines[-1].detail
+
+
+async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(HALF_SECOND))
+        await conversation.closed()
+
+    limits = Limits(seconds=0.5)
+    async with scripted_server(script) as server, desk_for(server.uri, limits=limits) as desk:
+        lane = (await last_frame(desk, Order(TEXT, streaming=False))).lanes[0]
+    assert lane.state is LaneState.TIMED_OUT
+    assert lane.audio == 0.5
+
+
+async def test_a_speech_without_audio_and_a_stranger_at_the_port_are_lanes() -> None:
+    async def silent(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, STOP)
+        await conversation.closed()
+
+    async def stranger(conversation: Conversation) -> None:
+        await conversation.send_bytes(b"SSH-2.0-OpenSSH\r\n")
+        await conversation.closed()
+
+    for script, words in ((silent, "without any audio"), (stranger, "before any audio")):
+        lane = (await failing(script, Order(TEXT, streaming=False))).lanes[0]
+        assert lane.state is LaneState.FAILED
+        assert words in lane.error
+
+
+async def test_a_client_that_breaks_is_a_lane_and_tells_nothing_of_the_inside(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("/secret/path")
+
+    monkeypatch.setattr("wyoming_tts.page.stream_test.speak", broken)
+    async with desk_for("tcp://127.0.0.1:1") as desk:
+        lane = (await last_frame(desk, Order(TEXT))).lanes[0]
+    assert lane.state is LaneState.FAILED
+    assert "ZeroDivisionError" in lane.error
+    assert "secret" not in lane.error
+    assert "/secret/path" in caplog.text
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_the_imagined_player_runs_dry_and_goes_on() -> None:
+    clock, log = Clock(), EventLog()
+    lane = LaneRecord(1, log, clock, records=False)
+    for at, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
+        clock.now = at
+        await lane.hear(AudioFormat(1000), bytes(int(2000 * seconds)))
+    told = lane.lane()
+    assert told.buffer == ((1.0, 0.5), (1.2, 0.8), (2.5, 1.0))
+    assert told.underruns == ((2.0, 0.5),)
+    assert told.gaps == 1
+    assert lane.heard().played is not None
+    assert lane.heard().played.gaps == (0.5,)  # type: ignore[union-attr]
+    assert [line.what for line in log.newest()] == ["first_audio", "chunk", "chunk", "underrun"]
+
+
+async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_lane, "KEPT_SECONDS", 2.0)
+    monkeypatch.setattr(stream_lane, "MOST_CHUNKS", 500)
+    clock, log = Clock(), EventLog(100)
+    lane = LaneRecord(1, log, clock, records=True)
+    for number in range(500):
+        clock.now = number / 10
+        lane.text("word")
+        await lane.hear(AudioFormat(1000), bytes(20))
+    with pytest.raises(ClientError, match="more than 500"):
+        await lane.hear(AudioFormat(1000), bytes(20))
+    told = lane.lane()
+    assert told.recorded == 2.0
+    assert max(len(told.text), len(told.buffer), len(told.underruns)) <= 60
+    assert told.chunks == 500
+    assert (log.count, len(log.newest())) == (1499, 100)
+
+
+def test_thinning_keeps_things_evenly() -> None:
+    thinned = Thinned[int](8)
+    for number in range(100):
+        thinned.add(number)
+    kept = list(thinned)
+    assert kept[0] == 0
+    assert len(kept) <= 8
+    assert len({after - before for before, after in pairwise(kept)}) == 1
+
+
+def test_a_frame_is_plain_json() -> None:
+    line = LogLine(0.5, 1, Happening.ENDED, "spoken ✓")
+    told = json.loads(as_json(Frame("id", False, 1.0, (), (line,), 1)))
+    assert told["lines"] == [{"at": 0.5, "client": 1, "what": "ended", "detail": "spoken ✓"}]
+    assert told["summary"] is None
+
+
+async def test_servers_are_found_one_search_at_a_time() -> None:
+    searches: list[float] = []
+    at_once = 0
+
+    async def search(seconds: float) -> list[FoundServer]:
+        nonlocal at_once
+        at_once += 1
+        assert at_once == 1
+        await asyncio.sleep(0)
+        searches.append(seconds)
+        at_once -= 1
+        return [FoundServer("house", "tcp://10.0.0.5:10200", ("10.0.0.5",))]
+
+    async with desk_for("tcp://127.0.0.1:1", search=search) as desk:
+        first, second = await asyncio.gather(desk.find(), desk.find())
+    assert [server.name for server in first + second] == ["house"] * 2
+    assert len(searches) == 2
+    assert max(searches) <= 5.0
+
+
+async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wyoming_tts.page.stream_test._SEARCH_MOST_SECONDS", 0.05)
+
+    async def search(_: float) -> list[FoundServer]:
+        await asyncio.Event().wait()
+        return []
+
+    async with desk_for("tcp://127.0.0.1:1", search=search) as desk:
+        assert await desk.find() == ()
+
+
+async def test_a_run_is_served_as_json_and_its_audio_whole_or_in_part() -> None:
+    async with speaking() as (desk, _):
+        frame = await last_frame(desk, Order("Hello."))
+        wav = desk.wav(frame.run, 1)
+        assert wav is not None
+        app = FastAPI()
+        app.include_router(stream_test_routes(desk))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/page/stream-test/") as client:
+            report = await client.get(f"{frame.run}/run.json")
+            whole = await client.get(f"{frame.run}/1.wav")
+            part = await client.get(f"{frame.run}/1.wav", headers={"Range": "bytes=4-7"})
+            tail = await client.get(f"{frame.run}/1.wav", headers={"Range": "bytes=-4"})
+            past = await client.get(f"{frame.run}/1.wav", headers={"Range": f"bytes={len(wav)}-"})
+            gone = [
+                (await client.get(path)).status_code
+                for path in ("x/1.wav", "x/run.json", f"{frame.run}/2.wav")
+            ]
+    told = report.json()
+    assert told["order"]["text"] == "Hello."
+    assert told["lanes"][0]["state"] == "spoken"
+    assert [line["what"] for line in told["log"]][-1] == "ended"
+    assert "attachment" in report.headers["content-disposition"]
+    assert (whole.content, whole.headers["content-type"]) == (wav, "audio/wav")
+    assert (part.status_code, part.content) == (206, wav[4:8])
+    assert part.headers["content-range"] == f"bytes 4-7/{len(wav)}"
+    assert (tail.content, past.status_code) == (wav[-4:], 416)
+    assert gone == [404, 404, 404]

@@ -1,0 +1,81 @@
+"""Home Assistant's ingress, as far as one notices: a proxy that strips a prefix and says so in headers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+PREFIX = "/api/hassio_ingress/0a1b2c3d4e5f-token_of-a-session"
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
+
+
+@contextmanager
+def ingress_to(target: str) -> Iterator[str]:
+    """A proxy before a server; gives the address of its page."""
+    config = uvicorn.Config(
+        _app(target), host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="ingress")
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}{PREFIX}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def _app(target: str) -> Starlette:
+    client = httpx.AsyncClient(base_url=target, timeout=30, trust_env=False)
+
+    async def forward(request: Request) -> Response:
+        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+        headers |= {
+            "X-Ingress-Path": PREFIX,
+            "X-Forwarded-Host": request.headers["host"],
+            "X-Forwarded-Proto": "http",
+            "X-Forwarded-For": "192.168.1.20",
+        }
+        path = request.url.path.removeprefix(PREFIX)
+        url = httpx.URL(path=path, query=request.url.query.encode())
+        asked = client.build_request(request.method, url, headers=headers, content=await request.body())
+        answer = await client.send(asked, stream=True)
+        kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
+        return StreamingResponse(
+            _raw(answer), answer.status_code, kept, background=BackgroundTask(answer.aclose)
+        )
+
+    async def nowhere(_: Request) -> Response:
+        return PlainTextResponse("Home Assistant has nothing at this path.", 404)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+    return Starlette(
+        routes=[
+            Route(PREFIX + "/{path:path}", forward, methods=methods),
+            Route("/{path:path}", nowhere, methods=methods),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _raw(answer: httpx.Response) -> AsyncIterator[bytes]:
+    async for piece in answer.aiter_raw():
+        yield piece

@@ -1,0 +1,139 @@
+"""The whole product with its page, in a thread of the test's process: Gradio is imported once for all."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.support.house import settings_for_tests
+from tests.support.tones import VOICES
+from wyoming_tts.assembly import Parts, assembled, make_workers
+from wyoming_tts.options import wyoming_options
+from wyoming_tts.page.desks import make_desks
+from wyoming_tts.page.status import Where
+from wyoming_tts.serving import ServedHouse, readings
+from wyoming_tts.settings import LoadedSettings
+from wyoming_tts.telemetry import telemetry
+from wyoming_tts.telemetry.log_tail import kept_log
+from wyoming_tts.telemetry.recent import RecentUtterances
+from wyoming_tts.tending import Description, tend_voices
+from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.web import Doorkeeper, HttpDoor
+
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A product that runs, with its page."""
+
+    url: str
+    """Of the page, with a slash at its end."""
+    port: int
+    """Of Wyoming."""
+    parts: Parts
+    door: HttpDoor
+    loop: asyncio.AbstractEventLoop
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@asynccontextmanager
+async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
+    """The product in this event loop; what it writes goes into `directory`."""
+    given = {"http": True, "http_port": 0, "data_dir": [directory, VOICES], "download_dir": directory}
+    settings = settings_for_tests(**given | changes)
+    workers = make_workers(settings)
+    doorkeeper, recent = Doorkeeper(settings), RecentUtterances()
+    async with (
+        telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
+        assembled(settings, workers, on_record=recent.on_record) as parts,
+    ):
+        told.watch(partial(readings, parts))
+        house = ServedHouse(parts, told.exposition)
+        server = WyomingServer(
+            parts.synthesizer,
+            describe=Description(parts),
+            options=wyoming_options(settings),
+            run_blocking=workers.run_blocking,
+            allow=doorkeeper.allows,
+        )
+        with kept_log(settings.secrets) as log:
+
+            def where() -> Where:
+                return Where(server.bound, settings.uri, door.bound, door.is_encrypted)
+
+            desks = partial(
+                make_desks,
+                parts,
+                house=house,
+                where=where,
+                loaded=lambda: LoadedSettings(
+                    settings, dict.fromkeys(type(settings).model_fields, "default"), ()
+                ),
+                recent=recent,
+                log=log,
+            )
+            door = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=desks)
+            async with server:
+                await server.start(settings.uri)
+                async with asyncio.TaskGroup() as tasks:
+                    serving = tasks.create_task(door.serve())
+                    tending = tasks.create_task(tend_voices(parts))
+                    while not door.bound:
+                        assert not serving.done(), "The HTTP side did not come up: see the log."
+                        await asyncio.sleep(0.01)
+                    yield Site(
+                        f"http://127.0.0.1:{door.bound[0][1]}/",
+                        server.bound[0][1],
+                        parts,
+                        door,
+                        asyncio.get_running_loop(),
+                    )
+                    await door.stop(0)
+                    await server.stop(0)
+                    tending.cancel()
+    assert await workers.close()
+
+
+@contextmanager
+def site_in_a_thread(directory: Path, **changes: Any) -> Iterator[Site]:
+    """The product beside a test that is no coroutine: Playwright's loop leaves no room for another."""
+    found: list[Site] = []
+    failures: list[BaseException] = []
+    is_up, over = threading.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with product(directory, **changes) as site:
+            found.append(site)
+            is_up.set()
+            await over.wait()
+
+    thread = threading.Thread(target=partial(_run, live, failures, is_up), name="site")
+    thread.start()
+    assert is_up.wait(_PATIENCE)
+    if failures:
+        raise failures[0]
+    try:
+        yield found[0]
+    finally:
+        found[0].loop.call_soon_threadsafe(over.set)
+        thread.join(_PATIENCE)
+    assert not thread.is_alive(), "The product did not end."
+    if failures:
+        raise failures[0]
+
+
+def _run(live: Callable[[], Any], failures: list[BaseException], is_up: threading.Event) -> None:
+    try:
+        asyncio.run(live())
+    except BaseException as failure:  # noqa: BLE001 - the thread that waits raises it
+        failures.append(failure)
+        is_up.set()

@@ -1,0 +1,138 @@
+"""The log's last lines: bounded, of any thread, and without a secret."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from wyoming_tts.telemetry.log_tail import HIDDEN, LONGEST_TEXT, LogTail, kept_log
+
+KEY = "sk-42/forty+two"
+
+
+@pytest.fixture
+def logger() -> logging.Logger:
+    return logging.Logger("tail-of-a-test")  # noqa: LOG001 - pytest listens to the tree
+
+
+def _texts(tail: LogTail) -> list[str]:
+    return [line.text for line in tail.lines()]
+
+
+def test_lines_are_kept_in_their_order_with_level_and_logger(logger: logging.Logger) -> None:
+    with kept_log(logger=logger) as tail:
+        logger.info("%d %s", 2, "words")
+        logger.warning("more")
+    first, second = tail.lines()
+    assert (first.number, first.level, first.logger, first.text) == (1, "INFO", logger.name, "2 words")
+    assert (second.number, second.level) == (2, "WARNING")
+    assert second.time >= first.time > 1e9
+
+
+def test_nothing_is_kept_once_the_block_is_left(logger: logging.Logger) -> None:
+    with kept_log(logger=logger) as tail:
+        pass
+    logger.info("too late")
+    assert tail.lines() == ()
+
+
+def test_only_the_last_ones_are_kept_and_what_is_new_can_be_asked_for(logger: logging.Logger) -> None:
+    tail = LogTail(3)
+    for number in range(1, 8):
+        tail.handle(logger.makeRecord("name", logging.INFO, "", 0, str(number), (), None))
+    assert _texts(tail) == ["5", "6", "7"]
+    assert [line.text for line in tail.lines(after=6)] == ["7"]
+    assert tail.lines(after=7) == ()
+
+
+def test_a_line_that_cannot_be_written_is_left_out(logger: logging.Logger) -> None:
+    with kept_log(logger=logger) as tail:
+        logger.info("%d", "no number")
+        logger.info("after it")
+    assert _texts(tail) == ["after it"]
+
+
+def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
+    with kept_log(logger=logger) as tail:
+        logger.error("It broke", exc_info=ValueError("x" * 3 * LONGEST_TEXT + " at last"))
+    (text,) = _texts(tail)
+    assert text.startswith("It broke\n")
+    assert text.endswith("x at last")
+    assert len(text) <= 2 * LONGEST_TEXT
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"a client sent {KEY}",
+        f"GET /v1/models?x=1&{KEY}",
+        "GET /x?k=sk-42%2Fforty%2Btwo",
+        f"{KEY * 3}",
+        "word " * 500 + KEY,
+        f"{'x' * (LONGEST_TEXT - 6)} {KEY}",
+    ],
+)
+def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -> None:
+    with kept_log([KEY], logger=logger) as tail:
+        logger.info("%s", line)
+    (text,) = _texts(tail)
+    assert "sk-42" not in text
+    assert "forty" not in text
+
+
+def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
+    with kept_log([KEY], logger=logger) as tail:
+        logger.error("It broke", exc_info=ValueError(KEY))
+    assert KEY not in _texts(tail)[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("Authorization: Bearer abcdef", f"Authorization: Bearer {HIDDEN}"),
+        ("{'authorization': 'Basic abcdef'}", f"{{'authorization': 'Basic {HIDDEN}'}}"),
+        ("Authorization: abcdef", f"Authorization: {HIDDEN}"),
+        ("authorization=abcdef", f"authorization={HIDDEN}"),
+        ("GET /metrics?api_key=abcdef&x=1", f"GET /metrics?api_key={HIDDEN}&x=1"),
+        ("remote at http://me:abcdef@host:1/", f"remote at http://{HIDDEN}@host:1/"),
+        ("HF_TOKEN=abcdef", f"HF_TOKEN={HIDDEN}"),
+        ("voice=en_US-lessac chars=12 http://host:1/a@b", "voice=en_US-lessac chars=12 http://host:1/a@b"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(
+    logger: logging.Logger, line: str, kept: str
+) -> None:
+    with kept_log(logger=logger) as tail:
+        logger.info("%s", line)
+    assert _texts(tail) == [kept]
+
+
+def test_a_short_key_leaves_other_words_whole(logger: logging.Logger) -> None:
+    with kept_log(["a"], logger=logger) as tail:
+        logger.info("a cat sat")
+    assert _texts(tail) == [f"{HIDDEN} cat sat"]
+
+
+def test_another_key_can_be_hidden_later(logger: logging.Logger) -> None:
+    with kept_log(["before"], logger=logger) as tail:
+        tail.hide(["afterwards"])
+        logger.info("it is afterwards")
+    assert _texts(tail) == [f"it is {HIDDEN}"]
+
+
+def test_threads_lose_no_line_while_another_reads(logger: logging.Logger) -> None:
+    def write() -> None:
+        for _ in range(60):
+            logger.info("line")
+
+    with kept_log(logger=logger) as tail:
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            assert len(tail.lines()) <= 300
+        for thread in threads:
+            thread.join()
+    assert sorted(line.number for line in tail.lines()) == list(range(1, 241))

@@ -1,0 +1,67 @@
+"""The page: its tabs in their order, and the look that all of them share."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import gradio as gr
+
+from ui import blending, preview, status, stream_test, voices
+from ui.words import Words
+from wyoming_tts.page import Desks
+
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
+"""What every system brings: a font that is fetched would come from elsewhere."""
+QUEUE = 32
+"""Most events that wait; who comes later is told so."""
+AT_ONCE = 4
+"""Most handlers of one kind that run beside each other."""
+
+
+def build(desks: Desks, words: Words | None = None) -> gr.Blocks:
+    """Make the page. Reads files and takes some 200 ms: blocks."""
+    words = words or Words()
+    blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
+    with blocks, gr.Tabs(elem_id="tabs"):
+        with _tab("preview", words):
+            preview.tab(desks.preview, words)
+        with _tab("blend", words):
+            blending.tab(desks.blending, words)
+        with _tab("stream_test", words):
+            stream_test.tab(desks.stream_test, words)
+        with _tab("voices", words):
+            voices.tab(desks.voices, words)
+        with _tab("status", words):
+            status.tab(desks.status, words)
+    blocks.queue(max_size=QUEUE, default_concurrency_limit=AT_ONCE)
+    return blocks
+
+
+def _tab(name: str, words: Words) -> gr.Tab:
+    return gr.Tab(words(f"page.{name}"), id=name, elem_id=f"tab-{name}")
+
+
+def theme() -> gr.themes.Base:
+    """Return colours, fonts and spacing; accent and gap are also CSS variables of `base.css`."""
+    base = gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=SANS, font_mono=MONO)
+    return base.set(
+        color_accent="*primary_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+    )
+
+
+def style() -> str:
+    """Return the rules of all tabs, the shared ones first. Reads files: blocks."""
+    sheets = (sheet for sheet in files("ui").joinpath("style").iterdir() if sheet.name.endswith(".css"))
+    ordered = sorted(sheets, key=lambda sheet: (sheet.name != "base.css", sheet.name))
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in ordered)

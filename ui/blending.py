@@ -1,0 +1,133 @@
+"""The Blend tab: a mixer that runs in the browser and speaks with the server's own routes.
+
+Gradio holds its place and its look; rows that come and go, and sliders that are heard while they move, are
+made by the script beside.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import gradio as gr
+
+from ui.words import Words
+from wyoming_tts.page.blending import BlendDesk
+
+_PAGE = """
+<section id="blend-absent" hidden>
+  <p id="blend-absent-words"></p>
+  <button type="button" id="blend-fetch" class="blend-primary"></button>
+  <p id="blend-fetching" role="status"></p>
+  <p id="blend-absent-problem" class="blend-problem" role="alert"></p>
+</section>
+<section id="blend-mixer" aria-labelledby="blend-mixer-title" hidden>
+  <h2 id="blend-mixer-title" data-text="mixer"></h2>
+  <div class="blend-columns">
+    <div class="blend-column">
+      <div id="blend-rows"></div>
+      <div class="blend-actions">
+        <button type="button" id="blend-add" data-text="add"></button>
+        <button type="button" id="blend-normalize" data-text="normalize"></button>
+        <button type="button" id="blend-randomize" data-text="randomize"></button>
+      </div>
+      <div id="blend-fader">
+        <span id="blend-fade-a"></span>
+        <input type="range" id="blend-fade" min="0" max="100" step="1" data-label="fader">
+        <span id="blend-fade-b"></span>
+      </div>
+      <label class="blend-field">
+        <span data-text="recipe"></span>
+        <input type="text" id="blend-recipe" class="blend-mono" spellcheck="false" autocapitalize="off"
+          autocomplete="off" aria-describedby="blend-recipe-problem">
+      </label>
+      <p id="blend-recipe-problem" class="blend-problem blend-kept-free" role="alert"></p>
+    </div>
+    <div class="blend-column">
+      <div id="blend-bar" role="img"></div>
+      <ul id="blend-legend"></ul>
+      <label class="blend-field">
+        <span data-text="text"></span>
+        <textarea id="blend-text" rows="2" maxlength="1000"></textarea>
+      </label>
+      <div class="blend-actions">
+        <button type="button" id="blend-hear" class="blend-primary" data-text="hear_mix"></button>
+        <button type="button" id="blend-stop" data-text="stop"></button>
+        <label class="blend-check">
+          <input type="checkbox" id="blend-while-moving"> <span data-text="while_moving"></span>
+        </label>
+      </div>
+      <div class="blend-field" role="group" aria-labelledby="blend-parents-title">
+        <span id="blend-parents-title" data-text="parents"></span>
+        <div id="blend-parents" class="blend-actions"></div>
+      </div>
+      <p id="blend-problem" class="blend-problem" role="alert"></p>
+    </div>
+  </div>
+  <form id="blend-keep-form" autocomplete="off">
+    <p id="blend-editing" class="blend-hint" hidden>
+      <span id="blend-editing-words"></span>
+      <button type="button" id="blend-leave-edit" data-text="leave_edit"></button>
+    </p>
+    <div class="blend-fields">
+      <label class="blend-field">
+        <span data-text="name"></span>
+        <input type="text" id="blend-name" maxlength="64" autocapitalize="off" spellcheck="false">
+      </label>
+      <label class="blend-field blend-wide">
+        <span data-text="description"></span>
+        <input type="text" id="blend-description" maxlength="200">
+      </label>
+      <label class="blend-field" id="blend-language-row" hidden>
+        <span data-text="language"></span>
+        <select id="blend-language"></select>
+      </label>
+    </div>
+    <div class="blend-actions">
+      <button type="submit" id="blend-keep" class="blend-primary" data-text="keep"></button>
+      <label class="blend-check">
+        <input type="checkbox" id="blend-spherical"> <span data-text="spherical"></span>
+      </label>
+    </div>
+    <div id="blend-stale" class="blend-hint" role="alert" hidden>
+      <p id="blend-stale-words"></p>
+      <div class="blend-actions">
+        <button type="button" id="blend-keep-mine" class="blend-primary" data-text="keep_mine"></button>
+        <button type="button" id="blend-take-theirs" data-text="take_theirs"></button>
+      </div>
+    </div>
+    <p id="blend-kept" role="status"></p>
+    <p id="blend-keep-problem" class="blend-problem" role="alert"></p>
+  </form>
+</section>
+<section aria-labelledby="blend-kept-title">
+  <h2 id="blend-kept-title" tabindex="-1" data-text="kept"></h2>
+  <p id="blend-list-problem" class="blend-problem" role="alert"></p>
+  <p id="blend-nothing-kept" data-text="nothing_kept" hidden></p>
+  <ul id="blend-list"></ul>
+  <form id="blend-import" class="blend-fields" autocomplete="off" aria-labelledby="blend-import-title">
+    <h3 id="blend-import-title" data-text="import_title"></h3>
+    <label class="blend-field">
+      <span data-text="file"></span>
+      <input type="file" id="blend-file" accept=".npy,.pt,.bin">
+    </label>
+    <label class="blend-field">
+      <span data-text="name"></span>
+      <input type="text" id="blend-import-name" maxlength="64" autocapitalize="off" spellcheck="false">
+    </label>
+    <button type="submit" data-text="import"></button>
+    <p id="blend-imported" role="status"></p>
+    <p id="blend-import-problem" class="blend-problem" role="alert"></p>
+  </form>
+</section>
+"""
+
+
+def tab(_desk: BlendDesk, words: Words) -> None:
+    """Build the tab; its script asks the routes of `blend_routes`, which the desk answers."""
+    gr.HTML(
+        _PAGE,
+        js_on_load=files("ui").joinpath("blending.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="blend",
+        texts=words.section("blend"),
+    )

@@ -1,0 +1,266 @@
+"""The Preview tab: write something, choose a voice, hear it at once, and see what it is made of."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+
+from ui.words import Words
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.page.preview import SLIDERS, PreviewDesk, Slider, VoiceFacts
+
+_SLOWEST, _FASTEST = 0.5, 2.0
+_LOUDEST = 2.0
+_FORMATS = ("wav", "mp3", "opus")
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Of events: nothing flickers, and nothing but the page sees them."""
+_PLAYER = """
+<canvas data-part="live" role="img" data-label="live"></canvas>
+<p class="preview-told" role="status">
+  <span data-part="side"></span><span data-part="state"></span><span data-part="measured"></span>
+</p>
+<p class="preview-hint" data-part="plain" data-text="plain" hidden></p>
+<p class="preview-hint" data-text="keys"></p>
+<div class="preview-pictures">
+  <canvas data-part="wave" role="img" data-label="wave"></canvas>
+  <canvas data-part="spectrogram" role="img" data-label="spectrogram"></canvas>
+</div>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The components whose values the browser speaks with."""
+
+    text: gr.Textbox
+    voice: gr.Dropdown
+    speaker: gr.Dropdown
+    example: gr.Dropdown
+    other: gr.Dropdown
+    speed: gr.Slider
+    volume: gr.Slider
+    sliders: tuple[gr.Slider, ...]
+    facts: gr.JSON
+    """What is known of the chosen voice."""
+
+    def named(self) -> dict[str, Any]:
+        """Return those that scripts are given, by the names that scripts know them by."""
+        names = ("text", "voice", "speaker", "other", "speed", "volume", "facts")
+        own = {slider.name: field for slider, field in zip(SLIDERS, self.sliders, strict=True)}
+        return {name: getattr(self, name) for name in names} | own
+
+    def following_voice(self) -> list[Any]:
+        """Return those that change with the voice, as `_Handlers.choose` gives them."""
+        return [self.speaker, *self.sliders, self.facts, self.example, self.text]
+
+
+def tab(desk: PreviewDesk, words: Words) -> None:
+    """Build the tab into the block that is open. Reads files: blocks."""
+    pickers = _pickers(words)
+    text = gr.Textbox(label=words("preview.text"), lines=3, max_lines=12, elem_id="preview-text")
+    buttons = _buttons(words, {"speak": "primary", "stop": "secondary"})
+    gr.HTML(_PLAYER, js_on_load=_script(words), elem_id="preview-player")
+    buttons |= _buttons(words, dict.fromkeys(_FORMATS, "secondary"), size="sm")
+    manner = _manner(words)
+    with gr.Accordion(words("preview.compare"), open=False, elem_id="preview-compare"):
+        other = _picker(words("preview.other"), "preview-other")
+        buttons |= _buttons(words, {"turn": "secondary"})
+    facts = gr.JSON(visible="hidden", elem_id="preview-facts")
+    fields = _Fields(text=text, other=other, facts=facts, **pickers, **manner)
+    for name, button in buttons.items():
+        _runs_script(button, name, fields)
+    handlers = _Handlers(desk)
+    _follow_voice(fields, handlers)
+    _explanation(fields, handlers, words)
+
+
+def _pickers(words: Words) -> dict[str, Any]:
+    with gr.Row():
+        return {
+            "voice": _picker(words("preview.voice"), "preview-voice", scale=3),
+            "speaker": _picker(words("preview.speaker"), "preview-speaker", visible=False),
+            "example": _picker(words("preview.example"), "preview-example", scale=2),
+        }
+
+
+def _manner(words: Words) -> dict[str, Any]:
+    with gr.Row(elem_id="preview-sliders"):
+        return {
+            "speed": _slider(Slider("speed", _SLOWEST, _FASTEST, 0.05, 1.0), words),
+            "volume": _slider(Slider("volume", 0.0, _LOUDEST, 0.05, 1.0), words),
+            "sliders": tuple(_slider(slider, words, visible=False) for slider in SLIDERS),
+        }
+
+
+def _slider(slider: Slider, words: Words, **given: Any) -> gr.Slider:
+    return gr.Slider(
+        slider.minimum,
+        slider.maximum,
+        slider.value,
+        step=slider.step,
+        label=words(f"preview.{slider.name}"),
+        elem_id=f"preview-{slider.name}",
+        **given,
+    )
+
+
+def _picker(label: Any, elem_id: str, **given: Any) -> gr.Dropdown:
+    return gr.Dropdown(
+        [], value=None, label=label, elem_id=elem_id, num_choices_shown=None, interactive=True, **given
+    )
+
+
+def _buttons(words: Words, named: dict[str, Any], **given: Any) -> dict[str, gr.Button]:
+    with gr.Row(elem_classes="preview-buttons"):
+        return {
+            name: gr.Button(words(f"preview.{name}"), variant=variant, elem_id=f"preview-{name}", **given)
+            for name, variant in named.items()
+        }
+
+
+def _script(words: Words) -> str:
+    """Put what the tab's script is given in front of it, and the player that it shares before that."""
+    folder = files("ui")
+    player = folder.joinpath("player.js").read_text(encoding="utf-8")
+    own = folder.joinpath("preview.js").read_text(encoding="utf-8")
+    texts = json.dumps(words.section("preview"))
+    names = json.dumps([slider.name for slider in SLIDERS])
+    return f"{player}\nconst texts = {texts};\nconst sliders = {names};\n{own}"
+
+
+def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
+    """Have the browser act by itself: a way through the server would be heard as a pause."""
+    named = fields.named()
+    keys = json.dumps(list(named))
+    script = (
+        "(...given) => {"
+        f"  const values = Object.fromEntries({keys}.map((name, i) => [name, given[i]]));"
+        f"  window.ttsPreview.{name}(values);"
+        "  return [];"
+        "}"
+    )
+    button.click(None, list(named.values()), None, js=script, api_visibility="private")
+
+
+def _follow_voice(fields: _Fields, handlers: _Handlers) -> None:
+    # Without a trigger it runs whenever a browser opens the page: voices come and go.
+    pickers = [fields.voice, fields.other]
+    gr.on(None, handlers.opened, None, [*pickers, *fields.following_voice()], **_QUIET)
+    fields.voice.change(
+        handlers.choose,
+        [fields.voice, fields.text],
+        fields.following_voice(),
+        trigger_mode="always_last",
+        **_QUIET,
+    )
+    expect = "(facts) => { window.ttsPreview?.expect(facts); return []; }"
+    fields.facts.change(None, fields.facts, None, js=expect, api_visibility="private")
+    fields.example.input(
+        None, fields.example, fields.text, js="(example) => example", api_visibility="private"
+    )
+
+
+def _explanation(fields: _Fields, handlers: _Handlers, words: Words) -> None:
+    is_open = gr.State(value=False)
+    with gr.Accordion(words("preview.said"), open=False, elem_id="preview-said") as unfolding:
+        cleaned = gr.Textbox(
+            label=words("preview.cleaned"), lines=2, interactive=False, elem_id="preview-cleaned"
+        )
+        spoken = gr.Textbox(
+            label=words("preview.spoken"), lines=2, interactive=False, elem_id="preview-spoken"
+        )
+        segments = gr.HTML(
+            label=words("preview.segments"), show_label=True, container=True, elem_id="preview-segments"
+        )
+    asked = [fields.text, fields.voice, fields.speaker]
+    shown = [cleaned, spoken, segments]
+    limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "explain", **_QUIET}
+    opening = unfolding.expand(lambda: True, None, is_open, **_QUIET)
+    opening.then(handlers.explain, [is_open, *asked], shown, **limits)
+    unfolding.collapse(lambda: False, None, is_open, **_QUIET)
+    changes = [fields.text.blur, fields.voice.change, fields.speaker.change, fields.example.input]
+    gr.on(changes, handlers.explain, [is_open, *asked], shown, trigger_mode="always_last", **limits)
+
+
+class _Handlers:
+    """What the server does for the tab."""
+
+    def __init__(self, desk: PreviewDesk) -> None:
+        self._desk = desk
+
+    async def opened(self) -> list[Any]:
+        """List the voices, and fit the fields to the usual one."""
+        choices = [(voice.label, voice.name) for voice in self._desk.voices()]
+        default = self._desk.default()
+        chosen = await self.choose(default, "")
+        return [gr.Dropdown(choices=choices, value=default), gr.Dropdown(choices=choices), *chosen]
+
+    async def choose(self, voice: str | None, text: str) -> list[Any]:
+        """Fit the fields to a voice; an example that nobody changed becomes one of its language."""
+        if not voice:
+            return [gr.skip()] * (len(SLIDERS) + 4)
+        try:
+            facts = await self._desk.facts(voice)
+        except SpeechError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        examples = await self._desk.examples(facts.language)
+        is_ours = not text.strip() or await self._desk.is_example(text)
+        is_to_change = bool(examples) and is_ours and text not in examples
+        return [
+            gr.Dropdown(choices=list(facts.speakers), value=facts.speaker, visible=bool(facts.speakers)),
+            *_slider_updates(facts),
+            _told(facts),
+            gr.Dropdown(choices=list(examples), value=None),
+            examples[0] if is_to_change else gr.skip(),
+        ]
+
+    async def explain(
+        self,
+        is_open: bool,  # noqa: FBT001 - Gradio gives what it has in order
+        text: str,
+        voice: str | None,
+        speaker: str | None,
+    ) -> list[Any]:
+        """Tell what will be said, to whoever looks."""
+        if not is_open:
+            return [gr.skip()] * 3
+        if not text.strip():
+            return ["", "", ""]
+        try:
+            said = await self._desk.explain(text, voice, speaker)
+        except SpeechError as error:
+            return ["", "", f'<p role="alert">{html.escape(str(error))}</p>']
+        return [said.cleaned, said.spoken, _segments(said.segments, said.phonemes)]
+
+
+def _slider_updates(facts: VoiceFacts) -> list[Any]:
+    own = {slider.name: slider for slider in facts.sliders}
+    return [
+        gr.Slider(visible=True, minimum=slider.minimum, maximum=slider.maximum, value=slider.value)
+        if (slider := own.get(known.name))
+        else gr.Slider(visible=False)
+        for known in SLIDERS
+    ]
+
+
+def _told(facts: VoiceFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "sample_rate": facts.sample_rate,
+        "speaker": facts.speaker,
+        "sliders": {slider.name: slider.value for slider in facts.sliders},
+    }
+
+
+def _segments(texts: tuple[str, ...], phonemes: tuple[str, ...]) -> str:
+    items = (
+        f'<li><span dir="auto">{html.escape(text)}</span>'
+        f'<span class="preview-phonemes" lang="und-fonipa">{html.escape(ipa)}</span></li>'
+        for text, ipa in zip(texts, phonemes, strict=True)
+    )
+    return f"<ol>{''.join(items)}</ol>"

@@ -1,0 +1,27 @@
+"""The tab that shows how the server is doing: built and kept up by `status.js` while somebody looks."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import gradio as gr
+
+from ui.words import Words
+from wyoming_tts.page.status import StatusDesk
+from wyoming_tts.page.status_routes import SETTINGS, STATUS
+
+
+def tab(desk: StatusDesk, words: Words) -> None:
+    """Put the tab's content where it is called; the desk answers through its own routes."""
+    del desk
+    script = files("ui").joinpath("status.js").read_text(encoding="utf-8")
+    gr.HTML(
+        "",
+        html_template="",
+        js_on_load=script,
+        elem_id="status",
+        apply_default_css=False,
+        min_height=640,
+        texts=words.section("status"),
+        paths={"status": STATUS, "settings": SETTINGS},
+    )

@@ -1,0 +1,154 @@
+"""The tab that puts clients on a server and shows what they hear; `stream_test.js` draws what comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+
+from ui.words import Words
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.page.stream_test import TEXTS, Order, StreamDesk, as_json
+
+
+def tab(desk: StreamDesk, words: Words) -> None:
+    """Put the tab's content where it is called."""
+    inputs = {"text": _text(words), "target": _target(desk, words), **_choices(desk, words)}
+    with gr.Row(elem_id="stream_test-buttons"):
+        start = gr.Button(words("stream_test.start"), variant="primary", elem_id="stream_test-start")
+        stop = gr.Button(words("stream_test.stop"), elem_id="stream_test-stop")
+    board = gr.HTML(
+        "",
+        html_template="",
+        js_on_load=files("ui").joinpath("stream_test.js").read_text(encoding="utf-8"),
+        elem_id="stream_test",
+        apply_default_css=False,
+        min_height=320,
+        texts=words.section("stream_test"),
+    )
+    _run(desk, inputs, start=start, stop=stop, board=board)
+
+
+def _text(words: Words) -> gr.Textbox:
+    text = gr.Textbox(
+        TEXTS["sentence"], label=words("stream_test.text"), lines=4, max_lines=12, elem_id="stream_test-text"
+    )
+    with gr.Row(elem_id="stream_test-examples"):
+        for name, example in TEXTS.items():
+            button = gr.Button(words(f"stream_test.example.{name}"), size="sm", min_width=80)
+            script = f"() => {json.dumps(example)}"
+            button.click(None, None, text, js=script, queue=False, api_visibility="private")
+    return text
+
+
+def _target(desk: StreamDesk, words: Words) -> gr.Textbox:
+    with gr.Row(elem_id="stream_test-target-row"):
+        target = gr.Textbox(
+            label=words("stream_test.target"),
+            placeholder=words("stream_test.target_own"),
+            info=words("stream_test.target_info"),
+            elem_id="stream_test-target",
+            scale=3,
+        )
+        find = gr.Button(words("stream_test.find"), elem_id="stream_test-find", scale=1, min_width=120)
+    found = gr.Radio(
+        [], label=words("stream_test.found"), visible=False, interactive=True, elem_id="stream_test-found"
+    )
+    none = gr.Markdown(words("stream_test.none_found"), visible=False, elem_id="stream_test-none")
+
+    async def search() -> tuple[Any, Any]:
+        servers = [(f"{server.name} ({server.uri})", server.uri) for server in await desk.find()]
+        return gr.update(choices=servers, value=None, visible=bool(servers)), gr.update(visible=not servers)
+
+    find.click(search, None, [found, none], api_visibility="private", concurrency_limit=1)
+    copy = "(uri) => uri ?? ''"
+    found.input(None, found, target, js=copy, queue=False, api_visibility="private")
+    return target
+
+
+def _choices(desk: StreamDesk, words: Words) -> dict[str, Any]:
+    limits = desk.limits
+    with gr.Row():
+        streaming = gr.Checkbox(
+            value=True,
+            label=words("stream_test.streaming"),
+            info=words("stream_test.streaming_info"),
+            elem_id="stream_test-streaming",
+        )
+        vary = gr.Checkbox(
+            value=False,
+            label=words("stream_test.vary"),
+            info=words("stream_test.vary_info"),
+            elem_id="stream_test-vary",
+        )
+    with gr.Row():
+        pace = gr.Slider(1, 100, 20, step=1, label=words("stream_test.pace"), elem_id="stream_test-pace")
+        clients = gr.Slider(
+            1, limits.clients, 1, step=1, label=words("stream_test.clients"), elem_id="stream_test-clients"
+        )
+    with gr.Row():
+        voice = gr.Textbox(
+            label=words("stream_test.voice"),
+            placeholder=words("stream_test.voice_own"),
+            elem_id="stream_test-voice",
+        )
+        recorded = gr.Slider(
+            1, limits.clients, 1, step=1, label=words("stream_test.recorded"), elem_id="stream_test-recorded"
+        )
+    return {
+        "streaming": streaming,
+        "vary": vary,
+        "pace": pace,
+        "clients": clients,
+        "voice": voice,
+        "recorded": recorded,
+    }
+
+
+def _run(
+    desk: StreamDesk, inputs: dict[str, Any], *, start: gr.Button, stop: gr.Button, board: gr.HTML
+) -> None:
+    async def run(values: dict[Any, Any], request: gr.Request) -> AsyncGenerator[str, None]:
+        order = _order({name: values[component] for name, component in inputs.items()})
+        try:
+            async with aclosing(desk.run(_session(request), order)) as frames:
+                async for frame in frames:
+                    yield as_json(frame)
+        except SpeechError as error:
+            yield as_json({"error": str(error)})
+
+    async def end(request: gr.Request) -> None:
+        await desk.stop(_session(request))
+
+    start.click(
+        run,
+        set(inputs.values()),
+        board,
+        show_progress="hidden",
+        api_visibility="private",
+        # One more than may run, so that whoever comes too many is told so instead of waiting.
+        concurrency_limit=desk.limits.at_once + 1,
+    )
+    stop.click(end, None, None, show_progress="hidden", api_visibility="private")
+
+
+def _order(given: dict[str, Any]) -> Order:
+    """The components' values: an emptied text is none, a number has lost what it was."""
+    return Order(
+        text=given["text"] or "",
+        target=given["target"] or "",
+        streaming=given["streaming"],
+        words_per_second=given["pace"],
+        clients=int(given["clients"]),
+        voice=given["voice"] or "",
+        vary=given["vary"],
+        recorded=int(given["recorded"]),
+    )
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""

@@ -1,0 +1,75 @@
+"""The page's words, in the language of whoever reads it: the browser chooses, so none is chosen here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import gradio as gr
+import yaml
+
+LANGUAGES = ("en", "de")
+"""The first is what everybody gets whose own is not among them."""
+
+Texts: TypeAlias = Mapping[str, str]
+
+
+class Words:
+    """All texts of the page by name, such as `preview.speak`."""
+
+    def __init__(self) -> None:
+        self._texts = {language: read_texts(language) for language in LANGUAGES}
+        self.i18n = gr.I18n(**{language: dict(texts) for language, texts in self._texts.items()})
+        """For the mount: the browser is sent all languages."""
+
+    def __call__(self, name: str) -> Any:
+        """Return a text for a label, a value or a heading of a component: the browser puts it in its words.
+
+        Raises:
+            KeyError: there is no text of that name.
+        """
+        self.text(name)
+        return self.i18n(name)
+
+    def text(self, name: str, language: str = LANGUAGES[0]) -> str:
+        """Return a text as it is, in one language.
+
+        Raises:
+            KeyError: there is no text of that name.
+        """
+        try:
+            return self._texts[language][name]
+        except KeyError:
+            message = f"There is no text {name!r}: add it to ui/words/{language}.yaml."
+            raise KeyError(message) from None
+
+    def section(self, tab: str) -> dict[str, dict[str, str]]:
+        """Return the texts of one tab by language and short name: for scripts, which are given them as JSON.
+
+        A script chooses `texts[navigator.language.split("-")[0]] ?? texts.en`.
+        """
+        start = f"{tab}."
+        return {
+            language: {name[len(start) :]: text for name, text in texts.items() if name.startswith(start)}
+            for language, texts in self._texts.items()
+        }
+
+
+@cache
+def read_texts(language: str) -> Texts:
+    """Read all texts of a language. Looks at a file: blocks."""
+    source = files("ui").joinpath("words", f"{language}.yaml").read_text(encoding="utf-8")
+    return MappingProxyType(dict(_flat(yaml.safe_load(source))))
+
+
+def _flat(tree: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{start}{name}.")
+        elif value is not None:
+            found.append((f"{start}{name}", str(value)))
+    return found

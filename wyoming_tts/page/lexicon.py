@@ -1,0 +1,207 @@
+"""The lexicon as a text to be edited: checked while it is typed, and never written over somebody's change."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from wyoming_tts.assembly import Parts
+from wyoming_tts.errors import BadRequest
+from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.text.lexicon_file import FILE_NAME
+from wyoming_tts.text.lexicon_yaml import MAX_BYTES, LexiconBroken, read
+
+_PLACE = re.compile(rf"{re.escape(FILE_NAME)}:(\d+): (.*)", re.DOTALL)
+_SPEECH_CHARACTERS = 500
+_FILE_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, or odd, at a place of the text; both numbers from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a text would be as a lexicon."""
+
+    entries: int
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LexiconText:
+    """The file as it is now."""
+
+    path: str
+    text: str
+    version: str
+    """By which another change of the file is noticed."""
+    checked: Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a sentence becomes with the lexicon in force."""
+
+    spoken: str
+    phonemes: tuple[str, ...]
+    hits: tuple[str, ...]
+    """What the lexicon said otherwise, as `kWh: kilowatt hours`."""
+
+
+class LexiconChanged(BadRequest):
+    """The file was changed by somebody else meanwhile; it stays as it is."""
+
+
+class LexiconDesk:
+    """Reads, checks and writes the lexicon of the first data directory."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._run = parts.workers.run_blocking
+        self._path = parts.settings.data_dir[0] / FILE_NAME
+        self._saving = asyncio.Lock()
+
+    async def load(self) -> LexiconText:
+        """Return the file; an empty text if there is none.
+
+        Raises:
+            BadRequest: it cannot be shown as text.
+        """
+        return await self._run(partial(_loaded, self._path))
+
+    async def check(self, text: str) -> Checked:
+        """Look for mistakes."""
+        return await self._run(partial(checked_text, text))
+
+    async def save(self, text: str, version: str) -> LexiconText:
+        """Write the file and have it hold at once.
+
+        Args:
+            text: The whole of it.
+            version: Of the file that the text was made from.
+
+        Raises:
+            LexiconChanged: the file is another one by now.
+            BadRequest: the text is no lexicon, or the file cannot be written.
+        """
+        async with self._saving:
+            saved = await self._run(partial(_saved, self._path, text, version))
+            await self._run(self._parts.lexicon.refresh)
+        return saved
+
+    async def said(self, sentence: str, voice: str | None = None) -> Said:
+        """Tell what becomes of a sentence.
+
+        Raises:
+            SpeechError: the voice is not here, or the sentence cannot be spoken.
+        """
+        request = VoiceRequest(voice or None)
+        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], voice=request, transport="page")
+        told = await self._parts.synthesizer.explain(utterance)
+        hits = tuple(f"{hit.written}: {hit.said}" for hit in told.lexicon)
+        return Said(told.spoken, told.phonemes, hits)
+
+
+def _loaded(path: Path) -> LexiconText:
+    content = _content(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{path} is no UTF-8.", hint="Save it as UTF-8 with an editor.") from error
+    return LexiconText(str(path), text, _version(content), checked_text(text))
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    if path.stat().st_size > MAX_BYTES:
+        raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is read.")
+    return path.read_bytes()
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def checked_text(text: str) -> Checked:
+    """Look for mistakes in the text of a lexicon. Blocks."""
+    try:
+        found = read(text.encode(errors="replace"), FILE_NAME)
+    except LexiconBroken as error:
+        return Checked(0, tuple(_placed(problem, text) for problem in error.problems))
+    return Checked(len(found.rules), (), tuple(_placed(warning, text) for warning in found.warnings))
+
+
+def _placed(told: str, text: str) -> Problem:
+    match = _PLACE.fullmatch(told)
+    if match is None:
+        return Problem(1, 1, told)
+    line = int(match[1])
+    return Problem(line, _syntax_column(text, line) or _first_column(text, line), match[2])
+
+
+def _syntax_column(text: str, line: int) -> int | None:
+    """Where YAML itself stumbles in that line."""
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+            pass
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return mark.column + 1 if mark is not None and mark.line + 1 == line else None
+    except yaml.YAMLError:
+        return None
+    return None
+
+
+def _first_column(text: str, line: int) -> int:
+    """Where what is written in a line begins."""
+    lines = text.split("\n")
+    content = lines[line - 1] if line <= len(lines) else ""
+    return len(content) - len(content.lstrip()) + 1
+
+
+def _saved(path: Path, text: str, version: str) -> LexiconText:
+    checked = checked_text(text)
+    if checked.problems:
+        first = checked.problems[0]
+        raise BadRequest(f"Line {first.line}, column {first.column}: {first.message}.")
+    path = path.resolve()  # what a link leads to is replaced, not the link
+    if _version(_content(path)) != version:
+        raise LexiconChanged(f"{path} was changed meanwhile.", hint="Load it anew; your text is still here.")
+    content = text.encode()
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be written: {error.strerror or error}.") from error
+    return LexiconText(str(path), text, _version(content), checked)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.stat().st_mode & 0o777 if path.exists() else _FILE_MODE
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
