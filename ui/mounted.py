@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +17,7 @@ from wyoming_tts.page import Desks
 MAX_FILE_BYTES = 1_000_000
 """Of what Gradio itself takes: no tab uploads that way."""
 _MOST_EVENTS = 200
-HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
+_HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
 
 
 def mounted(desks: Desks) -> FastAPI:
@@ -38,7 +39,7 @@ def application(blocks: gr.Blocks, words: Words) -> FastAPI:
         path="/",
         theme=theme(),
         css=style(),
-        head=HEAD,
+        head=head(),
         i18n=words.i18n,
         footer_links=[],
         run_history=False,
@@ -52,6 +53,11 @@ def application(blocks: gr.Blocks, words: Words) -> FastAPI:
     _keep_no_statistics(blocks)
     blocks.has_launched = True  # or files would be taken from whatever path a client names
     return app
+
+
+def head() -> str:
+    """Return what stands in the page's head beside what Gradio puts there."""
+    return f"{_HEAD}<style>{Path(__file__).with_name('outer.css').read_text('utf-8')}</style>"
 
 
 def _use_plain_locks() -> None:
