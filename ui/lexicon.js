@@ -22,7 +22,7 @@ function make(tag, attributes = {}, ...content) {
   return made;
 }
 
-const label = make("label", { for: "voices-lexicon-text" });
+const label = make("label", { for: "voices-lexicon-text" }, words.lexicon);
 const text = make("textarea", { id: "voices-lexicon-text", rows: "12", spellcheck: "false", autocomplete: "off", wrap: "off" });
 const state = make("p", { class: "voices-message", role: "status", "aria-live": "polite" });
 const problems = make("ul", { class: "voices-problems" });
