@@ -90,8 +90,9 @@ class Complaints:
             self.found.append(f"failed: {request.url} {request.failure}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all pages of a module: they find in its cache what never changes."""
     context = browser.new_context(locale="en-GB")
     yield context
     context.close()
@@ -110,4 +111,5 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page.set_default_timeout(20_000)  # the first visit waits for Gradio
     page.complaints = complaints = Complaints(page)  # type: ignore[attr-defined]
     yield page
+    page.close()
     assert complaints.found == []
