@@ -31,12 +31,13 @@ from wyoming_tts.reloading import InForce, follow_hangups
 from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.serving import ServedHouse, readings
 from wyoming_tts.settings import LoadedSettings, Settings
-from wyoming_tts.speech import TextFormat, Utterance, UtteranceRecord, Voice, VoiceRequest
+from wyoming_tts.speech import TextFormat, Utterance, UtteranceRecord, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 from wyoming_tts.telemetry import telemetry
 from wyoming_tts.telemetry.log_tail import LogTail, kept_log
 from wyoming_tts.telemetry.recent import RecentUtterances
 from wyoming_tts.tending import Description, tend_voices
+from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.wyoming_server import WyomingServer
 from wyoming_tts.voices.blend_store import FILE_NAME as BLENDS_FILE
 from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES
@@ -209,12 +210,6 @@ def _check_say(parts: Parts, voice: VoiceRequest) -> None:
         )
 
 
-async def installed_voices(settings: Settings) -> tuple[Voice, ...]:
-    """Return what can be spoken with, sorted by name."""
-    async with working(settings) as workers, assembled(settings, workers) as parts:
-        return parts.library.voices
-
-
 async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
     """Run `main` to its end, the others beside it and no longer."""
     async with asyncio.TaskGroup() as tasks:
@@ -297,11 +292,7 @@ class _Announced:
 
 
 def _where(server: WyomingServer, settings: Settings) -> str:
-    return ", ".join(f"tcp://{_in_uri(host)}:{port}" for host, port in server.bound) or settings.uri
-
-
-def _in_uri(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return ", ".join(f"tcp://{host_in_uri(host)}:{port}" for host, port in server.bound) or settings.uri
 
 
 async def _announce(

@@ -17,7 +17,7 @@ from pathlib import Path
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
-from wyoming_tts.engines.kokoro_names import named_language
+from wyoming_tts.engines.kokoro_names import named_languages
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.engines.remote import RemoteEngine
 from wyoming_tts.errors import SpeechError
@@ -320,7 +320,7 @@ def _with_fingerprint(voice: Voice) -> Voice | None:
 
 def _blendable(known: KnownVoices, styles: ImportedStyles) -> dict[str, str]:
     """Return the languages of the voices that can be blended, by name, those imported among them."""
-    return {name: named_language(name).tag for name in styles.names()} | known.pack()
+    return named_languages(styles.names()) | known.pack()
 
 
 def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:

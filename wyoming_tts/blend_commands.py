@@ -17,7 +17,7 @@ from wyoming_tts import app, client
 from wyoming_tts.assembly import make_engines
 from wyoming_tts.console import CommandFailed, print_json, print_table, tell
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.kokoro_names import named_language
+from wyoming_tts.engines.kokoro_names import named_languages
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import VoiceRequest
@@ -41,7 +41,7 @@ class _Kitchen:
     @property
     def imported(self) -> dict[str, str]:
         """Languages of the imported voices by name."""
-        return _imported_languages(self.styles)
+        return named_languages(self.styles.names())
 
     @property
     def languages(self) -> dict[str, str]:
@@ -66,14 +66,10 @@ def _kitchen(settings: Settings) -> _Kitchen:
     pack = {voice.name: voice.language for voice in read_kokoro(data_directory() / "kokoro.yaml")}
     store = BlendStore(
         settings.data_dir[0],
-        voices=lambda: _imported_languages(styles) | pack,
+        voices=lambda: named_languages(styles.names()) | pack,
         presets=load_presets(data_directory()),
     )
     return _Kitchen(store, styles, pack)
-
-
-def _imported_languages(styles: ImportedStyles) -> dict[str, str]:
-    return {name: named_language(name).tag for name in styles.names()}
 
 
 # -- add ----------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ def guard_options(settings: Settings, host_names: tuple[str, ...]) -> GuardOptio
         allow_networks=settings.allow_networks,
         cors_origins=settings.cors_origins,
         host_names=host_names,
+        ingress_peer=settings.ingress_peer,
         requests_per_minute=settings.requests_per_minute,
         max_body_bytes=settings.max_body_kb * 1000,
     )

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,12 @@ from wyoming_tts.options import guard_options
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.guard import Guard, Networks
 from wyoming_tts.transports.house import House
+from wyoming_tts.transports.listening import host_in_uri
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
     from wyoming_tts.page import Desks
-    from wyoming_tts.transports.guard import GuardOptions
     from wyoming_tts.transports.http import HttpServer
     from wyoming_tts.transports.page_mount import PageMount
 
@@ -39,7 +38,7 @@ class Doorkeeper:
     def __init__(self, settings: Settings) -> None:
         self._networks = Networks(settings.allow_networks)
         self._names = (socket.gethostname(),)
-        self.guard = Guard(None, self._options(settings))
+        self.guard = Guard(None, guard_options(settings, self._names))
 
     def allows(self, address: str) -> bool:
         """Whether the machine of that address is served."""
@@ -52,12 +51,8 @@ class Doorkeeper:
             ValueError: they make no sense; those before stay.
         """
         networks = Networks(settings.allow_networks)
-        self.guard.replace(self._options(settings))
+        self.guard.replace(guard_options(settings, self._names))
         self._networks = networks
-
-    def _options(self, settings: Settings) -> GuardOptions:
-        peer = None if settings.ingress_peer is None else str(settings.ingress_peer)
-        return replace(guard_options(settings, self._names), ingress_peer=peer)
 
 
 class HttpDoor:
@@ -206,5 +201,4 @@ def _page(desks: Desks) -> FastAPI:
 
 def _addresses(server: HttpServer) -> str:
     scheme = "https" if server.is_encrypted else "http"
-    hosts = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in server.bound)
-    return ", ".join(f"{scheme}://{where}" for where in hosts)
+    return ", ".join(f"{scheme}://{host_in_uri(host)}:{port}" for host, port in server.bound)

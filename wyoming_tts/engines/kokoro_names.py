@@ -6,6 +6,7 @@ Imports nothing heavy: also those ask that only want to know which language a bl
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -28,7 +29,7 @@ class KokoroLanguage:
     tells the tones of Mandarin by digits, which the model does not know."""
 
 
-_LANGUAGES: Final = MappingProxyType(
+BY_LETTER: Final = MappingProxyType(
     {
         "a": KokoroLanguage("en_US", "en-us"),
         "b": KokoroLanguage("en_GB", "en-gb"),
@@ -41,8 +42,9 @@ _LANGUAGES: Final = MappingProxyType(
         "z": KokoroLanguage("zh_CN", "cmn", misaki="zh"),
     }
 )
+"""The languages there are, by the letters that Kokoro's own software calls them."""
 
-BY_TAG: Final = MappingProxyType({language.tag: language for language in _LANGUAGES.values()})
+BY_TAG: Final = MappingProxyType({language.tag: language for language in BY_LETTER.values()})
 """The languages there are, as clients are shown them."""
 
 _NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
@@ -52,7 +54,12 @@ _GENDERS = MappingProxyType({"f": "female", "m": "male"})
 def named_language(name: str) -> KokoroLanguage:
     """By the first letter of `af_heart`; a name of another form is taken for American English."""
     match = _NAME.fullmatch(name)
-    return _LANGUAGES[match["language"] if match else "a"]
+    return BY_LETTER[match["language"] if match else "a"]
+
+
+def named_languages(names: Iterable[str]) -> dict[str, str]:
+    """The tags that clients are shown, by name: `named_language` of each."""
+    return {name: named_language(name).tag for name in names}
 
 
 def spoken_language(voice: Voice) -> KokoroLanguage:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+from wyoming_tts.engines.kokoro_names import BY_LETTER
 from wyoming_tts.engines.language_tags import published_tag
 
 MARK = "Remote voice of "
@@ -26,17 +27,6 @@ _LEFT_OUT_ENGINES = ("espeak", "remote")
 _EMBEDDED = "espeak-"
 _SPEAKER_MARK = "#"
 _KOKORO_NAME = re.compile(r"([abefhijpz])[fm]_.+")
-_KOKORO_LANGUAGES = {
-    "a": "en_US",
-    "b": "en_GB",
-    "e": "es_ES",
-    "f": "fr_FR",
-    "h": "hi_IN",
-    "i": "it_IT",
-    "j": "ja_JP",
-    "p": "pt_BR",
-    "z": "zh_CN",
-}
 _NAMED_LANGUAGE = re.compile(r"([a-z]{2,3}_[A-Z]{2})-.+")
 
 
@@ -177,7 +167,7 @@ def with_languages(voices: Iterable[Listed], languages: Mapping[str, str | None]
 
 def _language_by_name(name: str) -> str:
     if match := _KOKORO_NAME.fullmatch(name):
-        return _KOKORO_LANGUAGES[match[1]]
+        return BY_LETTER[match[1]].tag
     match = _NAMED_LANGUAGE.fullmatch(name)
     return match[1] if match else UNKNOWN_LANGUAGE
 

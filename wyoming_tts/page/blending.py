@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from wyoming_tts.assembly import BLENDING_ENGINE, Parts
-from wyoming_tts.engines.kokoro_names import BY_TAG, named_language
+from wyoming_tts.engines.kokoro_names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.blend_shelf import (
     Draft,
@@ -193,7 +193,7 @@ class BlendDesk:
         model = self._parts.known.catalogue.find(MODEL_VOICE)
         speaking = {voice.name for voice in voices}
         languages = {voice.name: voice.language for voice in voices if voice.version is None}
-        languages = self._parts.known.pack() | languages | _named_languages(imported)
+        languages = self._parts.known.pack() | languages | named_languages(imported)
         blends = sorted(book.blends.values(), key=lambda blend: blend.name)
         kept = [self._kept(blend, book, languages, speaking) for blend in blends]
         return Shelf(
@@ -333,10 +333,6 @@ def _draft(blend: Blend) -> Draft:
 def _imported(name: str, book: BlendBook, speaking: Iterable[str]) -> KeptVoice:
     language = named_language(name).tag
     return KeptVoice(Draft(name, name), Kind.IMPORTED, language, book.users(name), name in speaking)
-
-
-def _named_languages(names: Iterable[str]) -> dict[str, str]:
-    return {name: named_language(name).tag for name in names}
 
 
 def _append(path: Path, piece: bytes) -> None:

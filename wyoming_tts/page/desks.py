@@ -22,6 +22,7 @@ from wyoming_tts.page.voices import VoiceDesk
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.telemetry.recent import RecentUtterances
+from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.voices.inventory import known_voice
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - from where this machine reaches itself
@@ -71,8 +72,7 @@ def own_uri(where: Where) -> str:
     if not where.wyoming:
         return where.uri
     host, port = where.wyoming[0]
-    shown = f"[{host}]" if ":" in host else host
-    return f"tcp://{_EVERYWHERE.get(host, shown)}:{port}"
+    return f"tcp://{_EVERYWHERE.get(host, host_in_uri(host))}:{port}"
 
 
 async def _fetch(parts: Parts, name: str) -> bool:

@@ -18,6 +18,7 @@ from wyoming_tts.settings.described import SETTINGS, SettingInfo
 from wyoming_tts.telemetry.lines import LONGEST_NAME
 from wyoming_tts.telemetry.log_tail import HIDDEN, LogLine, LogTail
 from wyoming_tts.telemetry.recent import Ended, RecentUtterances
+from wyoming_tts.transports.listening import host_in_uri
 
 SECRET = frozenset({"api_keys", "remote_key"})
 """Settings of which only is told whether they are set."""
@@ -188,15 +189,11 @@ def _doors(scheme: str, bound: Bound) -> tuple[Door, ...]:
 
     interfaces = interface_addresses()
     found = [
-        Door(host, port, f"{scheme}://{_in_url(host)}:{port}")
+        Door(host, port, f"{scheme}://{host_in_uri(host)}:{port}")
         for address, port in bound
         for host in reachable_addresses([address], interfaces)
     ]
     return tuple(dict.fromkeys(found))
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _spoken(ended: Ended) -> Spoken:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.transports.listening import host_in_uri
 
 _DEFAULT_PORT = 10200
 _MOST_ADDRESS = 260
@@ -85,5 +86,4 @@ def _address(target: str) -> str:
             f"{target[:_MOST_ADDRESS]!r} is not an address.",
             hint="Give HOST or HOST:PORT, such as 192.168.1.5:10200.",
         )
-    shown = f"[{host}]" if ":" in host else host
-    return f"tcp://{shown}:{port or _DEFAULT_PORT}"
+    return f"tcp://{host_in_uri(host)}:{port or _DEFAULT_PORT}"

@@ -53,6 +53,11 @@ class Address:
         return cls("tcp", parts.hostname or "0.0.0.0", port)  # noqa: S104  # a server is for others
 
 
+def host_in_uri(host: str) -> str:
+    """Return the host as a URI has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def bind_tcp(address: Address) -> list[socket.socket]:
     """Open the sockets of a tcp address, listening already. Blocks if the host is a name.
 
