@@ -27,6 +27,7 @@ from wyoming_tts.transports.http_errors import (
 )
 from wyoming_tts.transports.http_requests import OpenRequests, RequestLayer
 from wyoming_tts.transports.http_server import HttpServer, ServerOptions
+from wyoming_tts.transports.routing import worked_out
 from wyoming_tts.transports.speech_api import speech_routes
 from wyoming_tts.transports.speech_lists import list_routes
 from wyoming_tts.transports.speech_request import HttpOptions
@@ -59,7 +60,7 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Make the app; `HttpServer` serves it.
+    """Make the app; `HttpServer` serves it. Takes tens of milliseconds, so that no request does.
 
     Args:
         house: What speaks, and what is known of it.
@@ -93,6 +94,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.include_router(_description_routes(app, run_blocking))
+    worked_out(app)
     return app
 
 

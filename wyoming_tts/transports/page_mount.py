@@ -25,6 +25,7 @@ from wyoming_tts.transports.http_errors import ApiError, error_response
 from wyoming_tts.transports.page_login import send_page
 from wyoming_tts.transports.page_plain import failed_page, loading_page
 from wyoming_tts.transports.page_wall import Wall, is_allowed, is_of_page
+from wyoming_tts.transports.routing import worked_out
 
 SHORT_TURN = 0.0005
 """Seconds after which the thread that imports has to let others run; Python's own 5 ms add up on the loop."""
@@ -78,7 +79,9 @@ class PageMount(BaseRoute):
 
     def _built(self) -> ASGIApp:
         with unobtrusive():
-            return self._build()
+            app = self._build()
+            worked_out(app)
+            return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Take what is the page's."""
