@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from wyoming_tts.blocking import RunBlocking
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from wyoming_tts.transports.http import HttpServer
     from wyoming_tts.transports.page_mount import PageMount
 
+_PAGE_NEEDS = "gradio"
+"""The package, which smaller installations leave out."""
 _LOOK_EVERY = 0.5
 """Seconds between looks whether the server is ready."""
 
@@ -168,6 +171,13 @@ class HttpDoor:
 
     def _desks_if_wanted(self) -> Desks | None:
         if not self._settings.ui or self._make_desks is None:
+            return None
+        if find_spec(_PAGE_NEEDS) is None:
+            _LOGGER.warning(
+                "There is no page: the package %s is not installed. Install it, or switch the page off with "
+                "--no-ui.",
+                _PAGE_NEEDS,
+            )
             return None
         try:
             return self._make_desks()
