@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import Complaints, open_model, open_models, plain_text
 from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
@@ -244,3 +246,24 @@ def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> N
 )
 def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
     assert plain_text(Segment(text), engine="Test") == expected
+
+
+_LOADS_A_MODEL = """
+import sys
+import wyoming_tts
+import onnxruntime
+onnxruntime.InferenceSession(sys.argv[1])
+"""
+
+
+def test_loading_a_model_leaves_no_trace_of_a_report_to_anybody(tmp_path: Path) -> None:
+    """ONNX Runtime keeps an id and a queue of events in the user's home, and sends them off later."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    model = VOICES / "en_US-tone-low.onnx"
+    subprocess.run(
+        [sys.executable, "-c", _LOADS_A_MODEL, str(model)],
+        env=surroundings | {"HOME": str(tmp_path)},
+        check=True,
+        timeout=50,
+    )
+    assert list(tmp_path.rglob("*")) == []
