@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports what it does to its maker unless this is set before its import. Nothing leaves the house.
+# ONNX Runtime would report to its maker unless this is set before its import. Nothing leaves the house.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,103 @@
+"""Tells Home Assistant where the server is, through the Supervisor, once the server answers.
+
+Ends with 0 once the Supervisor has taken the message, and with 78 where it never will. As long as it cannot
+be reached or has trouble of its own, it is asked again.
+"""  # noqa: INP001 - a script beside the services, in no package
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import httpx
+
+REFUSED = 78
+"""EX_CONFIG of sysexits.h."""
+_LOOK_EVERY = 0.5
+_LONGEST_PAUSE = 60.0
+_TIMEOUT = 10.0
+_LONGEST_SHOWN = 200
+_BUSY = frozenset([HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS])
+
+_LOGGER = logging.getLogger("discovery")
+
+
+def main() -> int:
+    """Post the message, however long it takes."""
+    asked = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    token = os.environ.get("SUPERVISOR_TOKEN", "")
+    if not token:
+        _LOGGER.error("SUPERVISOR_TOKEN is not set: the add-on was not started by the Supervisor.")
+        return REFUSED
+    _wait_for_server(asked.port)
+    uri = f"tcp://{socket.gethostname()}:{asked.port}"
+    base = os.environ.get("SUPERVISOR_URL", "http://supervisor")
+    # Without trust_env: a proxy for the internet does not know the Supervisor, and must not see the token.
+    with httpx.Client(
+        base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, trust_env=False
+    ) as supervisor:
+        return _tell(supervisor, uri, asked.first_pause)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=10200, help="the server's port on this machine")
+    parser.add_argument("--first-pause", type=float, default=1.0, help="seconds before the second try")
+    return parser.parse_args()
+
+
+def _wait_for_server(port: int) -> None:
+    """Wait for an answer: the port is open before there is anybody behind it."""
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT) as connection:
+                connection.sendall(b'{"type": "describe"}\n')
+                if connection.recv(1):
+                    return
+        except OSError:
+            pass
+        time.sleep(_LOOK_EVERY)
+
+
+def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
+    message = {"service": "wyoming", "config": {"uri": uri}}
+    for pause in _pauses(first_pause):
+        try:
+            answer = supervisor.post("/discovery", json=message)
+        except httpx.TransportError as error:
+            trouble = f"cannot be reached ({error})"
+        else:
+            if answer.is_success:
+                _LOGGER.info("Home Assistant was told of %s.", uri)
+                return 0
+            trouble = f"answered {answer.status_code}: {answer.text[:_LONGEST_SHOWN]!r}"
+            if not (answer.is_server_error or answer.status_code in _BUSY):
+                _LOGGER.error(
+                    "The Supervisor %s. Home Assistant will not find the server by itself: add the "
+                    "integration Wyoming Protocol by hand, with host %s and port %s.",
+                    trouble,
+                    *uri.removeprefix("tcp://").split(":"),
+                )
+                return REFUSED
+        _LOGGER.warning("The Supervisor %s. Next try in %g s.", trouble, pause)
+        time.sleep(pause)
+    raise AssertionError("The pauses never end.")
+
+
+def _pauses(first: float) -> Iterator[float]:
+    pause = first
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

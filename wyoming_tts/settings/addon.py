@@ -1,0 +1,120 @@
+"""The settings as options of a Home Assistant add-on, with their types in the Supervisor's words.
+
+The Supervisor checks what a user enters against `schema` before the server sees it, and hands on only
+the names it knows. Its words are few and were fewer: a bound below zero makes an older one refuse the
+whole add-on, and a `str` takes nothing but a text, not even the number of a speaker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+
+from wyoming_tts.settings.described import SETTINGS, SettingInfo, holds
+from wyoming_tts.settings.model import Settings
+
+FIXED: Mapping[str, str] = MappingProxyType(
+    {
+        "host": "Other containers have to reach it; the ports are set on the add-on's page.",
+        "port": "Discovery and the watchdog rely on it; the ports are set on the add-on's page.",
+        "uri": "The same.",
+        "zeroconf": "Home Assistant hears of the add-on from the Supervisor, and would find it twice.",
+        "zeroconf_name": "The same.",
+        "http": "Ingress needs it.",
+        "http_host": "Ingress comes from another container.",
+        "http_port": "Ingress and the watchdog rely on it.",
+        "http_certificate": "Ingress does not speak TLS to an add-on; a proxy in front does to others.",
+        "http_key": "The same.",
+        "ui": "It is what ingress shows.",
+        "ingress_peer": "The Supervisor's proxy has one address, everywhere.",
+        "data_dir": "What is mapped into the container is known.",
+        "download_dir": "Only /data stays.",
+        "kokoro_model": "It is found in the data directories.",
+        "kokoro_voices": "The same.",
+        "use_cuda": "No graphics card is let into the container.",
+        "shutdown_grace": "The Supervisor does not wait for long.",
+        "metrics_file": "Only /data stays.",
+    }
+)
+"""Settings that an add-on's user cannot change, and why."""
+
+SECRETS = frozenset(["api_keys", "remote_key"])
+"""What a form does not show."""
+_ALWAYS_SHOWN = frozenset(["voice"])
+"""Beside the switches that are on: a form shows a switch without a value as off."""
+_MAYBE_NUMBERS = frozenset(["speaker"])
+"""Texts that people write as numbers."""
+_SMALLEST = "0.01"
+"""In place of "above 0", which has no word."""
+_NOTES = MappingProxyType(
+    {"allow_networks": "Home Assistant itself comes from 172.30.32.0/23, which has to be among them."}
+)
+"""What is to be known in an add-on alone."""
+_OTHER_PLACES = re.compile(r"[;,] several flags, a list in the file, or lines in the environment")
+"""Nothing that somebody in front of a form has."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddonOption:
+    """A setting as an option of the add-on."""
+
+    info: SettingInfo
+    schema: str | tuple[str]
+    """A type in the Supervisor's words; a tuple of one for a list of such."""
+    value: str | bool | None
+    """What it has where a user has not said anything; None: it may be left out."""
+
+    @property
+    def name(self) -> str:
+        """Its key: what Home Assistant's Piper add-on calls it, where that one has it."""
+        return self.info.names[-1]
+
+    @property
+    def description(self) -> str:
+        """What it does, what is allowed, and what holds without it."""
+        said = [_OTHER_PLACES.sub("", self.info.meaning), _NOTES.get(self.info.name, "")]
+        if self.value is None:
+            said.append(f"Default: {self.info.default}")
+        return " ".join(filter(None, said))
+
+
+def addon_options() -> tuple[AddonOption, ...]:
+    """All options, in the order in which settings are shown."""
+    return tuple(_option(info) for info in SETTINGS if info.name not in FIXED)
+
+
+def _option(info: SettingInfo) -> AddonOption:
+    default = Settings.model_fields[info.name].default
+    value = default if default is True or info.name in _ALWAYS_SHOWN else None
+    word = _word(info) if value is not None else f"{_word(info)}?"
+    return AddonOption(info, (word,) if info.is_list else word, value)
+
+
+def _word(info: SettingInfo) -> str:
+    field = Settings.model_fields[info.name]
+    if info.is_switch:
+        return "bool"
+    if info.is_number:
+        return _bounded("int" if holds(field.annotation, int) else "float", field.metadata)
+    if get_origin(field.annotation) is Literal:
+        return f"list({'|'.join(get_args(field.annotation))})"
+    if info.name in _MAYBE_NUMBERS:
+        return "match(.*)"
+    return "password" if info.name in SECRETS else "str"
+
+
+def _bounded(kind: str, metadata: list[Any]) -> str:
+    limits = {type(limit): limit for limit in metadata}
+    if Gt in limits:
+        return f"{kind}({_SMALLEST},{limits[Le].le:g})"
+    lowest, highest = limits[Ge].ge, limits[Le].le
+    return kind if lowest < 0 else f"{kind}({_plain(lowest)},{_plain(highest)})"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
