@@ -485,6 +485,16 @@ def test_a_piper_directory_is_written_into_the_settings(
     assert str(data) in config.read_text()
 
 
+def test_a_settings_file_that_is_not_there_is_made(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "new.yaml"
+    own = ["--data-dir", str(tmp_path / "own")]
+    assert main(["voices", "import-piper", str(data), "--config", str(config), *own]) == 0
+    assert str(data) in config.read_text()
+    assert str(config) in capsys.readouterr().out
+
+
 def test_without_a_settings_file_it_is_told_what_to_set(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ from wyoming_tts.telemetry.counters import BUCKETS, Counters, Readings
 
 T = TypeVar("T")
 
-DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
+DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboard.json"
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""Blocks of code are what they say they are."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.pages import ROOT, SHELL, Block, Page, pages
+from wyoming_tts.settings import load_settings
+
+_MODULES = re.compile(r'"(\w+): ([\w, ]+)"')
+
+
+def _compiled(text: str) -> None:
+    compile(text, "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def _read_as_yaml(text: str) -> None:
+    assert yaml.safe_load(text)
+
+
+PARSERS: Mapping[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "yaml": _read_as_yaml,
+    "toml": tomllib.loads,
+    "python": _compiled,
+    "mermaid": lambda text: text,
+    "text": lambda text: text,
+}
+BLOCKS = [block for page in pages() for block in page.blocks()]
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language not in SHELL], ids=str)
+def test_a_block_can_be_read_as_its_language(block: Block) -> None:
+    assert block.language in PARSERS, f"expected one of {', '.join([*SHELL, *PARSERS])}"
+    PARSERS[block.language](block.text)
+
+
+def test_the_example_of_a_settings_file_can_be_used(tmp_path: Path) -> None:
+    (block,) = (block for block in BLOCKS if block.text.startswith("# settings.yaml"))
+    file = tmp_path / "settings.yaml"
+    file.write_text(block.text, "utf-8")
+    assert not load_settings({"config": str(file)}, environ={}).warnings
+
+
+def test_the_layers_are_those_of_the_import_rules() -> None:
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(rule["layers"] for rule in rules if rule["type"] == "layers")
+    shown = [block.text.split("\n")[:-1] for block in BLOCKS if block.page == "docs/architecture.md"]
+    assert layers in shown
+
+
+def test_the_diagram_names_modules_that_are_there() -> None:
+    (diagram,) = (block.text for block in BLOCKS if block.language == "mermaid")
+    named = [(package, name) for package, names in _MODULES.findall(diagram) for name in names.split(", ")]
+    assert len(named) > 10
+    assert [
+        f"{package}/{name}"
+        for package, name in named
+        if not list((ROOT / "wyoming_tts" / package).glob(f"{name}*"))
+    ] == []
+
+
+def test_paths_in_the_prose_are_there() -> None:
+    """Within the repository, or within its package."""
+    roots = (ROOT, ROOT / "wyoming_tts")
+    tops = {path.name for root in roots for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    path = re.compile(rf"(?:{'|'.join(map(re.escape, tops))})/[\w./-]+")
+    missing = [
+        f"{page}: {span}"
+        for page in pages()
+        for span in page.code_spans()
+        if path.fullmatch(span) and not any((root / span).exists() for root in roots)
+    ]
+    assert missing == []
+
+
+def test_a_page_with_a_heading_within_code_is_read_rightly(tmp_path: Path) -> None:
+    file = tmp_path / "page.md"
+    file.write_text("# One `two`\n```sh\n# no heading\n```\n[a](b.md) `[c](d.md)`\n", "utf-8")
+    page = Page(file)
+    assert page.anchors() == {"one-two"}
+    assert page.links() == ["b.md"]

@@ -1,0 +1,155 @@
+"""Every command in the documents is such that it would work: those that cannot be run here are looked at."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+
+from tests.docs.checking import Wrong, check, check_words, flags, ours
+from tests.docs.excuses import COMMANDS, PROGRAMS, RUN, excuse
+from tests.docs.pages import Block, Command, Page, called, commands, pages
+from wyoming_tts import cli
+from wyoming_tts.errors import ErrorCode
+from wyoming_tts.settings.described import SETTINGS
+from wyoming_tts.transports.speech_request import SpeechBody
+from wyoming_tts.voices.catalogue import load_catalogue
+
+FOREIGN_FLAGS = {
+    "--backend": "wyoming-piper's",
+    "--build": "Docker's",
+    "--build-arg": "Docker's",
+    "--env": "Docker's",
+    "--local-files-only": "wyoming-piper's",
+    "--network": "Docker's",
+    "--omnivoice-…": "wyoming-piper's",
+    "--publish": "Docker's",
+    "--web-server…": "wyoming-piper's",
+    "--without-downloads": "that of deploy/backup",
+}
+"""Flags that the documents name and no command of ours has."""
+
+OTHER_NAMES = {
+    "address_not_allowed": "the guard's",
+    "addon_configs": "Home Assistant's",
+    "app_configs": "Home Assistant's",
+    "create_stream": "kokoro-onnx's",
+    "event_id": "the WebSocket's",
+    "first_visit": "a setting's value",
+    "host_not_allowed": "the guard's",
+    "normalization_options": "Kokoro-FastAPI's",
+    "origin_not_allowed": "the guard's",
+    "test_a_lone_stop_is_an_error_event": "a test's",
+    "text_format": "Wyoming's",
+    "x_low": "a quality of Piper's",
+}
+"""Names that are written like those of settings."""
+_SETTING = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")
+_WORD = re.compile(r"\w+")
+
+PAGES = pages()
+ALL = [command for page in PAGES for command in page.commands()]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if list(page.commands())], ids=str)
+def test_every_command_is_one_that_its_program_takes(page: Page) -> None:
+    problems = []
+    for command in page.commands():
+        try:
+            check(command)
+        except Wrong as wrong:
+            problems.append(f"{command}: {wrong}")
+    assert problems == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_within_the_prose_are_taken_too(page: Page) -> None:
+    for span in page.code_spans():
+        if span.startswith("wyoming-tts "):
+            _, first, *rest = span.split()
+            assert first in cli._COMMANDS or first[0] == "-", span
+            if rest:  # else it is but the command's name
+                check(*commands(Block(str(page), 0, "sh", span)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_flag_that_is_named_is_there(page: Page) -> None:
+    named = {span.split()[0].split("=")[0] for span in page.code_spans() if span.startswith("--")}
+    assert named - flags() - FOREIGN_FLAGS.keys() == set()
+
+
+def test_no_flag_of_others_is_excused_in_vain() -> None:
+    spans = {span.split()[0] for page in PAGES for span in page.code_spans() if span.startswith("--")}
+    assert FOREIGN_FLAGS.keys() - spans == set()
+    assert FOREIGN_FLAGS.keys() & flags() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_name_that_looks_like_a_settings_is_one(page: Page) -> None:
+    """Or that of something else that is known to be there."""
+    in_json = {
+        name for block in page.blocks() if block.language == "json" for name in _WORD.findall(block.text)
+    }
+    named = {span.partition(":")[0] for span in page.code_spans()}
+    looks = {name for name in named if _SETTING.fullmatch(name)}
+    assert looks - _known_names() - in_json == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_variable_that_is_named_is_a_settings(page: Page) -> None:
+    known = {variable for info in SETTINGS for variable in info.variables} | {"WYOMING_TTS_CONFIG"}
+    named = {name for name in re.findall(r"\bWYOMING_TTS_[A-Z0-9_]+", page.text) if not name.endswith("_")}
+    assert named - known == set()
+
+
+def test_every_command_runs_or_has_an_excuse() -> None:
+    """`test_running` runs what has none."""
+    left = [command for command in ALL if excuse(command) is None]
+    assert [str(one) for one in left if not {called(words) for words in one.programs} <= RUN] == []
+
+
+def test_no_excuse_is_left_of_a_command_that_is_gone() -> None:
+    used = {excuse(command) for command in ALL}
+    assert [beginning for beginning, reason in COMMANDS.items() if reason not in used] == []
+    assert [program for program, reason in PROGRAMS.items() if reason not in used] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "wyoming-tts serve --no-such-flag",
+        "wyoming-tts serve --port many",
+        "wyoming-tts voices fetch x",
+        "docker build --target nothing .",
+        "docker run --publish 80:81 wyoming-tts",
+        "sudo cp deploy/nothing /etc",
+        "export WYOMING_TTS_VOICES=x",
+        "curl http://localhost:1/",
+        "unheard-of",
+    ],
+)
+def test_a_command_that_would_not_work_is_found(line: str) -> None:
+    (command,) = _commands(line)
+    with pytest.raises(Wrong):
+        check(command)
+
+
+def test_a_line_is_taken_apart_as_a_shell_does() -> None:
+    (piped, written) = _commands("echo 'a | b' | wyoming-tts say  # spoken\ncurl \\\n  http://x > door.wav")
+    assert piped.programs == (("echo", "a | b"), ("wyoming-tts", "say"))
+    assert (written.programs, written.out) == ((("curl", "http://x"),), "door.wav")
+    assert ours(["say", "x"]).text == "x"
+    with pytest.raises(Wrong):
+        check_words(["wyoming-tts", "say", "--port", "x"])
+
+
+@cache
+def _known_names() -> set[str]:
+    settings = {name for info in SETTINGS for name in info.names}
+    voices = {voice.name for voice in load_catalogue().voices}
+    return settings | set(ErrorCode) | SpeechBody.model_fields.keys() | OTHER_NAMES.keys() | voices
+
+
+def _commands(text: str) -> list[Command]:
+    return list(commands(Block("here", 1, "sh", text)))
