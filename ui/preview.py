@@ -64,6 +64,7 @@ def tab(desk: PreviewDesk, words: Words) -> None:
     pickers = _pickers(words)
     text = gr.Textbox(label=words("preview.text"), lines=3, max_lines=12, elem_id="preview-text")
     buttons = _buttons(words, {"speak": "primary", "stop": "secondary"})
+    buttons["speak"].interactive = False  # until there is something to say
     gr.HTML(_PLAYER, js_on_load=_script(words), elem_id="preview-player")
     buttons |= _buttons(words, dict.fromkeys(_FORMATS, "secondary"), size="sm")
     manner = _manner(words)
@@ -75,7 +76,7 @@ def tab(desk: PreviewDesk, words: Words) -> None:
     for name, button in buttons.items():
         _runs_script(button, name, fields)
     handlers = _Handlers(desk)
-    _follow_voice(fields, handlers)
+    _follow_voice(fields, handlers, buttons["speak"])
     _explanation(fields, handlers, words)
 
 
@@ -147,10 +148,11 @@ def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
     button.click(None, list(named.values()), None, js=script, api_visibility="private")
 
 
-def _follow_voice(fields: _Fields, handlers: _Handlers) -> None:
+def _follow_voice(fields: _Fields, handlers: _Handlers, speak: gr.Button) -> None:
     # Without a trigger it runs whenever a browser opens the page: voices come and go.
-    pickers = [fields.voice, fields.other]
-    gr.on(None, handlers.opened, None, [*pickers, *fields.following_voice()], **_QUIET)
+    filled = [fields.voice, fields.other, *fields.following_voice()]
+    opening = gr.on(None, handlers.opened, None, filled, **_QUIET)
+    opening.then(lambda: gr.Button(interactive=True), None, speak, **_QUIET)
     fields.voice.change(
         handlers.choose,
         [fields.voice, fields.text],

@@ -1,25 +1,23 @@
-"""A browser before the whole product. Whatever the page says is wrong fails the test."""
+"""A browser before the whole product. Whatever the page says is wrong fails the test.
+
+What takes long is made once for all files: the browser, the product, and pages that tests leave as they were.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from blockbuster import BlockBuster
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    Request,
-    Response,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.support.page_site import site_in_a_thread
+from tests.browser.visiting import PHONE, Complaints, complaints_of, visit, watched
+from tests.support.page_site import Site, site_in_a_thread
+from tests.support.tones import VOICES
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 FLAGS = (
@@ -28,9 +26,13 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # scripts that one page has compiled serve the next
 )
-_NOISE = ("Method not implemented.", "AbortError: signal is aborted", "Connection errored out")
-"""What Gradio itself says on the console: of itself, and of what it asked for when the page is left."""
+EMBEDDED = "espeak-en-us"
+KEY, REMOTE_KEY = "sk-of-this-house", "sk-of-another-house"
+INGRESS_PEER = "127.0.0.2"
+KOKORO_NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
+NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -41,16 +43,31 @@ def blockbuster(blockbuster: BlockBuster) -> BlockBuster:
     return blockbuster
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running product with its page and the tone voices."""
-    with site_in_a_thread(tmp_path_factory.mktemp("site")) as running:
-        yield running.url
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running product with its page, the embedded voice, tone voices, and a Kokoro with real names."""
+    data = tmp_path_factory.mktemp("site")
+    for made in (*VOICES.glob("*-low.onnx*"), VOICES / "kokoro-tones.onnx"):
+        shutil.copy(made, data)
+    with np.load(VOICES / "voices-tones.bin") as pack, (data / "voices-tones.bin").open("wb") as file:
+        np.savez_compressed(file, **{name: pack[tone] for name, tone in KOKORO_NAMES.items()})
+    with site_in_a_thread(
+        data, data_dir=[data], voice=EMBEDDED, offline=False, hub_endpoint=NOWHERE
+    ) as running:
+        yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A product that lets in who has a key or comes through the ingress."""
+    secrets = {"api_keys": [KEY], "remote_key": REMOTE_KEY}
+    with site_in_a_thread(tmp_path_factory.mktemp("locked"), ingress_peer=INGRESS_PEER, **secrets) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window. While it is there, no test of this package may be a coroutine."""
     if not CHROMIUM.exists() and not os.environ.get("CI"):
         pytest.skip(f"{CHROMIUM} is missing: script/browser installs it, or set CHROMIUM to where it is.")
     with sync_playwright() as playwright:
@@ -59,57 +76,43 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-class Complaints:
-    """What is wrong with a page that a person might not notice."""
-
-    def __init__(self, page: Page) -> None:
-        self.found: list[str] = []
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.found.append(f"uncaught: {error}"))
-        page.on("request", self._asked)
-        page.on("response", self._answered)
-        page.on("requestfailed", self._failed)
-        self._page = page
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(noise in message.text for noise in _NOISE):
-            self.found.append(f"console: {message.text} ({message.location.get('url')})")
-
-    def _asked(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        own = urlsplit(self._page.url).netloc
-        if parts.scheme in {"http", "https", "ws", "wss"} and own and parts.netloc != own:
-            self.found.append(f"request to another host: {request.url}")
-
-    def _answered(self, response: Response) -> None:
-        if response.status == 404:
-            self.found.append(f"not found: {response.url}")
-
-    def _failed(self, request: Request) -> None:
-        if "net::ERR_ABORTED" not in (request.failure or ""):
-            self.found.append(f"failed: {request.url} {request.failure}")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """One for all pages of a module: they find in its cache what never changes."""
-    context = browser.new_context(locale="en-GB")
+    """One for all English pages: they find in its cache what never changes."""
+    context = browser.new_context(locale="en-GB", color_scheme="light")
     yield context
     context.close()
+
+
+@pytest.fixture(scope="package")
+def german_context(browser: Browser) -> Iterator[BrowserContext]:
+    """A phone of somebody who reads German in the dark."""
+    context = browser.new_context(locale="de-DE", color_scheme="dark", viewport=PHONE)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="package")
+def german_page(german_context: BrowserContext, site: Site) -> Iterator[Page]:
+    with watched(german_context) as page:
+        yield visit(page, site.url)
+
+
+@pytest.fixture
+def german(german_page: Page) -> Iterator[Page]:
+    """The product's page on that phone: leave it dark."""
+    yield german_page
+    assert complaints_of(german_page).found == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page of one's own; `visit(page, url)` opens the product's."""
+    with watched(context) as page:
+        yield page
 
 
 @pytest.fixture
 def complaints(page: Page) -> Complaints:
     """What was wrong so far: a test that provokes it takes it out."""
-    return page.complaints  # type: ignore[attr-defined,no-any-return]
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page that has to be without fault to the end of the test; `page.goto(site)` opens the product's."""
-    page = context.new_page()
-    page.set_default_timeout(20_000)  # the first visit waits for Gradio
-    page.complaints = complaints = Complaints(page)  # type: ignore[attr-defined]
-    yield page
-    page.close()
-    assert complaints.found == []
+    return complaints_of(page)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import gradio as gr
 import httpx
-import pytest
 from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounting, ready
+from tests.support.page_site import Site
 from ui.mounted import application
 from ui.words import Words
 from wyoming_tts.transports.guard import GuardOptions
 from wyoming_tts.transports.page_mount import alive
 
+Given = ParamSpec("Given")
 SECRET_FILE = "/etc/passwd"
 SECRET = "root:"
 FILE = {"path": SECRET_FILE, "meta": {"_type": "gradio.FileData"}}
@@ -40,12 +44,25 @@ def read(given: Any) -> str:
     return ""
 
 
-def reading(make: Callable[[], Any]) -> gr.Blocks:
+def reading(*makes: Callable[[], Any]) -> gr.Blocks:
+    """A page with a handler for each of these components."""
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
-        given, told = make(), gr.Textbox()
-        gr.Button("Go").click(read, given, told, api_visibility="private")
+        told = gr.Textbox()
+        for make in makes:
+            gr.Button("Go").click(read, make(), told, api_visibility="private")
     return blocks
+
+
+def beside_a_browser(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+    """Run a test in a thread: the loop of this one is Playwright's while other files have a browser."""
+
+    @wraps(test)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, test(*args, **kwargs)).result()
+
+    return run
 
 
 @asynccontextmanager
@@ -84,20 +101,23 @@ async def outcome(client: httpx.AsyncClient, data: list[Any], fn_index: int = 0)
     return (await client.get("/gradio_api/queue/data", params={"session_hash": "attack"})).text
 
 
-@pytest.mark.parametrize("name", TAKES_FILES)
-async def test_no_component_is_given_a_file_that_was_not_uploaded(name: str) -> None:
-    make, data = TAKES_FILES[name]
-    async with unguarded(reading(make)) as client:
-        assert SECRET in await outcome(client, [data])
-    app = application(reading(make), Words())
+@beside_a_browser
+async def test_no_component_is_given_a_file_that_was_not_uploaded() -> None:
+    makes = [make for make, _ in TAKES_FILES.values()]
+    async with unguarded(reading(*makes)) as client:
+        for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
+            assert SECRET in await outcome(client, [data], number), name
+    app = application(reading(*makes), Words())
     async with alive(app), _client(app) as client:
-        told = await outcome(client, [data])
-    assert '"success":false' in told
-    assert SECRET not in told
+        for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
+            told = await outcome(client, [data], number)
+            assert '"success":false' in told, name
+            assert SECRET not in told, name
 
 
-async def test_no_handler_of_the_page_takes_a_file_by_its_path(site: str) -> None:
-    async with httpx.AsyncClient(base_url=site, timeout=20) as client:
+@beside_a_browser
+async def test_no_handler_of_the_page_takes_a_file_by_its_path(site: Site) -> None:
+    async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
         while (await client.get("/")).headers["x-page"] != "ready":
             pass
         config = (await client.get("/config")).json()
@@ -109,6 +129,7 @@ async def test_no_handler_of_the_page_takes_a_file_by_its_path(site: str) -> Non
             assert kinds.isdisjoint({"file", "audio", "image", "video", "gallery", "uploadbutton"})
 
 
+@beside_a_browser
 async def test_other_origins_do_not_read_the_page() -> None:
     origin = {"Origin": EVIL}
     async with unguarded() as client:
@@ -117,6 +138,7 @@ async def test_other_origins_do_not_read_the_page() -> None:
         assert "access-control-allow-origin" not in (await client.get("/config", headers=origin)).headers
 
 
+@beside_a_browser
 async def test_other_origins_do_not_use_the_page() -> None:
     body = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x"}
     origin = {"Origin": EVIL}
@@ -127,6 +149,7 @@ async def test_other_origins_do_not_use_the_page() -> None:
         assert refused.json()["error"]["code"] == "origin_not_allowed"
 
 
+@beside_a_browser
 async def test_a_name_of_a_stranger_does_not_lead_to_the_page() -> None:
     host = {"Host": "rebound.evil.example:8880"}
     async with unguarded() as client:
@@ -145,6 +168,7 @@ FAR = (
 )
 
 
+@beside_a_browser
 async def test_routes_that_reach_further_than_the_page_are_not_there() -> None:
     async with unguarded() as client:
         for path, status in FAR:
@@ -155,6 +179,7 @@ async def test_routes_that_reach_further_than_the_page_are_not_there() -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
+@beside_a_browser
 async def test_nobody_fills_the_disk_with_uploads() -> None:
     files = {"files": ("large.bin", b"x" * 2_000_000)}
     async with unguarded() as client:
@@ -177,6 +202,7 @@ PRIVATE = (
 )
 
 
+@beside_a_browser
 async def test_without_a_key_there_is_nothing_but_the_question_for_one() -> None:
     body: dict[str, Any] = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x", "event_id": "x"}
     async with unguarded() as client:
@@ -189,6 +215,7 @@ async def test_without_a_key_there_is_nothing_but_the_question_for_one() -> None
             assert answer.status_code == 401, path
 
 
+@beside_a_browser
 async def test_a_config_tells_no_key() -> None:
     options = GuardOptions(api_keys=("a-very-secret-key",))
     async with guarded(options) as client:

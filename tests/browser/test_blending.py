@@ -3,66 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.browser.conftest import Complaints
-from tests.support.page_site import Site, site_in_a_thread
-from tests.support.tones import VOICES
+from tests.browser.visiting import PHONE, Complaints, complaints_of, open_tab, visit, watched
+from tests.support.page_site import Site
 from wyoming_tts.voices.blends import Blend
 from wyoming_tts.voices.recipes import parse_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Gradio's own, of its packages
 
-NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
-NOWHERE = "http://127.0.0.1:9"
 MODEL = "kokoro-tones.onnx"
 START = "af_bella(60)+af_sky(40)"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The product with a Kokoro pack whose voices have the names of the real one's."""
-    data = tmp_path_factory.mktemp("blends")
-    shutil.copy(VOICES / MODEL, data)
-    with np.load(VOICES / "voices-tones.bin") as pack, (data / "voices-tones.bin").open("wb") as file:
-        np.savez_compressed(file, **{name: pack[tone] for name, tone in NAMES.items()})
-    changes: dict[str, Any] = {"data_dir": [data], "offline": False, "hub_endpoint": NOWHERE}
-    with site_in_a_thread(data, voice="espeak-en-us", **changes) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def opened(house: Site, browser: Browser) -> Iterator[tuple[Page, Complaints]]:
-    """The page, opened once: that takes seconds."""
-    context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    complaints = Complaints(page)
-    page.goto(house.url)
-    page.get_by_role("tab", name="Blend").click()
-    yield page, complaints
-    context.close()
+def opened(site: Site, context: BrowserContext) -> Iterator[Page]:
+    """The page, opened once: that takes a second."""
+    with watched(context) as page:
+        page.set_viewport_size(PHONE)
+        open_tab(visit(page, site.url), "blend")
+        yield page
 
 
 @pytest.fixture
-def complaints(opened: tuple[Page, Complaints]) -> Complaints:
+def complaints(opened: Page) -> Complaints:
     """What was wrong so far."""
-    return opened[1]
+    return complaints_of(opened)
 
 
 @pytest.fixture
-def tab(opened: tuple[Page, Complaints]) -> Iterator[Page]:
+def tab(opened: Page, complaints: Complaints) -> Iterator[Page]:
     """The tab, with two voices in its mixer."""
-    page, complaints = opened
+    page = opened
     page.locator("#blend-while-moving").uncheck()
     type_recipe(page, START)
     expect(page.locator("#blend-legend")).to_have_text("af_bella60 %af_sky40 %")
@@ -154,6 +134,7 @@ def test_a_locked_voice_keeps_its_weight(tab: Page) -> None:
     tab.get_by_role("button", name="Remove voice 3").click()
     expect(tab.locator("#blend-rows .blend-row")).to_have_count(2)
     expect(tab.get_by_role("button", name="Remove voice 1")).to_be_disabled()
+    expect(tab.locator("#blend-recipe")).to_have_value(re.compile(r"^\w+\(\d+\)\+\w+\(\d+\)$"))
 
 
 def test_the_mix_and_its_parents_are_heard(tab: Page) -> None:
@@ -170,9 +151,9 @@ def test_the_mix_and_its_parents_are_heard(tab: Page) -> None:
     tab.locator("#blend-stop").click()
 
 
-def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, house: Site) -> None:
+def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, site: Site) -> None:
     keep(tab, "dawn")
-    assert "dawn" in offered(house)
+    assert "dawn" in offered(site)
     card(tab, "dawn").get_by_role("button", name="Rename: dawn").click()
     card(tab, "dawn").get_by_label("New name").fill("dusk")
     tab.keyboard.press("Enter")
@@ -180,7 +161,7 @@ def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, house: Site) -> 
     card(tab, "dusk").get_by_role("button", name="Delete: dusk").click()
     card(tab, "dusk").get_by_role("button", name="Delete", exact=True).click()
     expect(card(tab, "dusk")).to_have_count(0)
-    assert not {"dawn", "dusk"} & offered(house)
+    assert not {"dawn", "dusk"} & offered(site)
 
 
 def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
@@ -199,13 +180,13 @@ def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
 
 
 def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
-    tab: Page, house: Site, complaints: Complaints
+    tab: Page, site: Site, complaints: Complaints
 ) -> None:
     keep(tab, "noon")
-    blends = house.parts.blends.store
+    blends = site.parts.blends.store
     other = Blend("noon", parse_recipe("af_sky+bf_emma"), "en_GB")
     edit = partial(blends.replace, other, expected=Blend("noon", parse_recipe(START)))
-    in_the_house(house, house.parts.workers.run_blocking(edit))
+    in_the_house(site, site.parts.workers.run_blocking(edit))
     slide(tab, 0, 90)
     tab.locator("#blend-keep").click()
     expect(tab.locator("#blend-stale")).to_contain_text("it is af_sky+bf_emma now")
@@ -235,14 +216,12 @@ def test_it_fits_a_phone(tab: Page) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_without_kokoro_the_page_says_so_and_offers_it(
-    tab: Page, house: Site, complaints: Complaints
-) -> None:
-    model = house.parts.settings.download_dir / MODEL
+def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, complaints: Complaints) -> None:
+    model = site.parts.settings.download_dir / MODEL
     away = model.with_suffix(".away")
     model.rename(away)
     try:
-        in_the_house(house, house.parts.look_for_voices())
+        in_the_house(site, site.parts.look_for_voices())
         tab.evaluate("window.dispatchEvent(new Event('focus'))")
         expect(tab.locator("#blend-absent")).to_contain_text("the Kokoro model is not installed yet")
         expect(tab.locator("#blend-mixer")).to_be_hidden()
@@ -250,6 +229,6 @@ def test_without_kokoro_the_page_says_so_and_offers_it(
         expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
     finally:
         away.rename(model)
-        in_the_house(house, house.parts.look_for_voices())
+        in_the_house(site, site.parts.look_for_voices())
     expect(tab.locator("#blend-mixer")).to_be_visible()
     expect(tab.locator("#blend-absent")).to_be_hidden()

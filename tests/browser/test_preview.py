@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Complaints
-from tests.support.page_site import site_in_a_thread
+from tests.browser.conftest import EMBEDDED
+from tests.browser.visiting import complaints_of, watched
+from tests.support.page_site import Site
 
 # Gradio's count of its own events asks pandas for what is going away.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -21,11 +22,13 @@ SOON = 250
 """Milliseconds from the click to the first sound."""
 PATIENCE = 40_000
 """Milliseconds for what takes one or two where nothing else runs."""
-ROUNDS = 3
+ROUNDS = 6
 """Of measuring: a machine that has much else to do says nothing of the page."""
-EMBEDDED = "espeak-en-us"
+TAKES = 5
+"""Of which the median counts."""
 SHOWN = "English (US) · eSpeak NG · espeak-en-us"
-LONG = "This is a rather long text that is spoken for quite a while. " * 40
+SENTENCE = "This is a rather long text that is spoken for quite a while. "
+LONG = SENTENCE * 40
 
 
 class Tab:
@@ -33,8 +36,7 @@ class Tab:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.url = url
-        self.complaints = Complaints(page)
+        self.complaints = complaints_of(page)
         page.set_default_timeout(PATIENCE)
         page.goto(url)
         expect(page.locator("#preview-voice input")).to_have_value(SHOWN, timeout=PATIENCE)
@@ -61,16 +63,9 @@ class Tab:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with site_in_a_thread(tmp_path_factory.mktemp("site"), voice=EMBEDDED) as running:
-        yield running.url
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, url: str) -> Iterator[Tab]:
-    page = browser.new_page(locale="en-US")
-    yield Tab(page, url)
-    page.close()
+def opened(site: Site, context: BrowserContext) -> Iterator[Tab]:
+    with watched(context) as page:
+        yield Tab(page, site.url)
 
 
 @pytest.fixture
@@ -99,7 +94,7 @@ def test_a_click_is_heard_soon(tab: Tab, capsys: pytest.CaptureFixture[str]) -> 
     heard(tab, "Warm.")
     medians = []
     for round_ in range(ROUNDS):
-        times = [heard(tab, f"Take {round_} {number}: the kettle is on. " * 4) for number in range(7)]
+        times = [heard(tab, f"Take {round_} {number}: the kettle is on. " * 4) for number in range(TAKES)]
         told, sounding = ([time[i] for time in times] for i in (0, 1))
         with capsys.disabled():
             print(f"\nclick to first sound: page {_spread(told)}, analyser {_spread(sounding)}")
@@ -198,14 +193,14 @@ def test_one_key_turns_to_the_other_voice(tab: Tab) -> None:
     page = tab.page
     page.get_by_role("button", name="Compare two voices").click()
     tab.choose("other", "espeak-en-gb-scotland")
-    tab.write(LONG)
+    tab.write(SENTENCE * 5)
     asked: list[Any] = []
     page.on("request", lambda made: asked.append(made.post_data_json) if "speech" in made.url else None)
     tab.press("speak")
-    tab.eventually("ttsPlayer.state === 'playing' && ttsPlayer.clip.isWhole")
+    tab.eventually("ttsPlayer.state === 'playing' && ttsPlayer.clip?.isWhole")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("B")
-    tab.eventually("ttsPlayer.rms > 0.02 && ttsPlayer.clip.isWhole")
+    tab.eventually("ttsPlayer.rms > 0.02 && ttsPlayer.clip?.isWhole")
     page.wait_for_function("ttsPlayer.fraction > 0.005")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("A")
@@ -225,12 +220,12 @@ def test_a_voice_of_several_speakers_brings_them_and_its_sliders(tab: Tab) -> No
     tab.choose("speaker", "bert")
     page.locator("#preview-noise_scale input[type=number]").fill("0.4")
     page.locator("#preview-noise_scale input[type=number]").blur()
-    tab.write("Hallo")
+    tab.write("Ho")
     with page.expect_request("**/v1/audio/speech") as coming:
         tab.press("speak")
     body = coming.value.post_data_json
     assert body == {
-        "input": "Hallo",
+        "input": "Ho",
         "speed": 1,
         "volume": 1,
         "voice": "de_DE-tones-low",
@@ -276,17 +271,22 @@ def test_what_fails_is_told(tab: Tab) -> None:
     told[:] = [line for line in told if "v1/audio/speech" not in line]  # the browser complains, too
 
 
-def test_a_browser_without_web_audio_plays_plainly_and_says_so(browser: Browser, url: str) -> None:
-    page = browser.new_page(locale="de-DE")
-    page.add_init_script("delete window.AudioContext; delete window.webkitAudioContext;")
-    tab = Tab(page, url)
+def test_a_browser_without_web_audio_plays_plainly_and_says_so(
+    german_context: BrowserContext, site: Site
+) -> None:
+    with watched(german_context) as page:
+        page.add_init_script("delete window.AudioContext; delete window.webkitAudioContext;")
+        plays_plainly(Tab(page, site.url))
+
+
+def plays_plainly(tab: Tab) -> None:
+    page = tab.page
     expect(page.locator("#preview-player [data-part=plain]")).to_contain_text("Dieser Browser")
     tab.write("Plainly.")
     with page.expect_request("**/synthesize-stream?**") as coming:
         tab.press("speak")
     assert "text=Plainly" in coming.value.url
     tab.eventually("ttsPlayer.state === 'done'")
-    page.close()
 
 
 def _spread(times: list[float]) -> str:

@@ -20,16 +20,22 @@ _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host"
 
 
 @contextmanager
-def ingress_to(target: str) -> Iterator[str]:
-    """A proxy before a server; gives the address of its page."""
+def ingress_to(target: str, peer: str = "127.0.0.1") -> Iterator[str]:
+    """A proxy before a server, which sees it come from `peer`; gives the address of its page."""
     config = uvicorn.Config(
-        _app(target), host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=1
+        _app(target, peer),
+        host="127.0.0.1",
+        port=0,
+        lifespan="on",
+        log_config=None,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="ingress")
     thread.start()
     while not server.started:
         assert thread.is_alive()
+        thread.join(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}{PREFIX}/"
@@ -38,8 +44,9 @@ def ingress_to(target: str) -> Iterator[str]:
         thread.join(10)
 
 
-def _app(target: str) -> Starlette:
-    client = httpx.AsyncClient(base_url=target, timeout=30, trust_env=False)
+def _app(target: str, peer: str) -> Starlette:
+    transport = httpx.AsyncHTTPTransport(local_address=peer)
+    client = httpx.AsyncClient(base_url=target, timeout=30, transport=transport)
 
     async def forward(request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}

@@ -15,6 +15,7 @@ from tests.support.house import settings_for_tests
 from tests.support.tones import VOICES
 from wyoming_tts.assembly import Parts, assembled, make_workers
 from wyoming_tts.options import wyoming_options
+from wyoming_tts.page import Desks
 from wyoming_tts.page.desks import make_desks
 from wyoming_tts.page.status import Where
 from wyoming_tts.serving import ServedHouse, readings
@@ -39,10 +40,17 @@ class Site:
     """Of Wyoming."""
     parts: Parts
     door: HttpDoor
+    recent: RecentUtterances
     loop: asyncio.AbstractEventLoop
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def desks(self) -> Desks:
+        """What does the work of the tabs."""
+        assert self.door._desks is not None, "This product has no page."
+        return self.door._desks
 
 
 @asynccontextmanager
@@ -95,6 +103,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
                         server.bound[0][1],
                         parts,
                         door,
+                        recent,
                         asyncio.get_running_loop(),
                     )
                     await door.stop(0)

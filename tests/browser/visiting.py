@@ -1,0 +1,130 @@
+"""What tests of all tabs do on the page: watch it, find their way, ask whether everybody can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize, expect
+
+from ui.words import Words
+
+TABS = ("preview", "blend", "stream_test", "voices", "status")
+WIDE: ViewportSize = {"width": 1280, "height": 720}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+PATIENCE = 30_000
+"""Milliseconds for a page that is being made, or a machine that has much else to do."""
+_NOISE = ("Method not implemented.", "AbortError: signal is aborted", "Connection errored out")
+"""What Gradio itself says on the console: of itself, and of what it asked for when the page is left."""
+_AXE: str = Axe().axe_script
+_OF_COLOURS = ("color-contrast", "link-in-text-block")
+_SERIOUS = frozenset({"serious", "critical"})
+expect.set_options(timeout=PATIENCE)
+_DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+_SETTLED = "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
+
+
+class Complaints:
+    """What is wrong with a page that a person might not notice."""
+
+    def __init__(self, page: Page) -> None:
+        self.found: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.found.append(f"uncaught: {error}"))
+        page.on("request", self._asked)
+        page.on("response", self._answered)
+        page.on("requestfailed", self._failed)
+        self._page = page
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(noise in message.text for noise in _NOISE):
+            self.found.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        own = urlsplit(self._page.url).netloc
+        if parts.scheme in {"http", "https", "ws", "wss"} and own and parts.netloc != own:
+            self.found.append(f"request to another host: {request.url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status == 404:
+            self.found.append(f"not found: {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        if "net::ERR_ABORTED" not in (request.failure or ""):
+            self.found.append(f"failed: {request.url} {request.failure}")
+
+
+def complaints_of(page: Page) -> Complaints:
+    """What was wrong so far with a page that `watched` gave: a test that provokes it takes it out."""
+    return page.complaints  # type: ignore[attr-defined,no-any-return]
+
+
+@contextmanager
+def watched(context: BrowserContext) -> Iterator[Page]:
+    """A new page that has to be without fault to the end."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.complaints = Complaints(page)  # type: ignore[attr-defined]
+    yield page
+    page.close()
+    assert complaints_of(page).found == []
+
+
+def visit(page: Page, url: str) -> Page:
+    """Go to the product's page and wait until it is there."""
+    page.goto(url)
+    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=PATIENCE)
+    return page
+
+
+def open_tab(page: Page, name: str, language: str = "en") -> None:
+    """Choose a tab as a person does, from the menu where there is no room for it."""
+    label = Words().text(f"page.{name}", language)
+    tab = page.get_by_role("tab", name=label, exact=True).filter(visible=True)
+    menu = page.locator(".overflow-menu > button").filter(visible=True)
+    expect(tab.or_(menu).first).to_be_visible()
+    if not tab.count():
+        menu.click()
+        page.locator(".overflow-dropdown button").filter(has_text=re.compile(f"^{label}$")).click()
+    else:
+        tab.first.click()
+    expect(page.locator(f"#tab-{name}[role=tabpanel]")).to_be_visible()
+
+
+def resize(page: Page, size: ViewportSize) -> None:
+    """Have the screen be of another size, and the tabs where they belong on it."""
+    page.set_viewport_size(size)
+    page.evaluate(_DRAWN)
+
+
+def brightness(page: Page) -> float:
+    """How bright the page's ground is, from 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def turn(page: Page, scheme: str) -> None:
+    """Have the screen be light or dark from now on."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.wait_for_function(_SETTLED)
+
+
+def serious_faults(page: Page, within: str = "html", *, of_colours: bool = False) -> list[str]:
+    """What axe-core finds that keeps people out; `of_colours` alone where the rest was looked at."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_AXE)
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if of_colours:
+        options["runOnly"] = _OF_COLOURS
+    found = page.evaluate(
+        "([within, options]) => axe.run(within, options).then((told) => told.violations)", [within, options]
+    )
+    return [
+        f"{each['id']}: {[node['html'] for node in each['nodes']]}"
+        for each in found
+        if each["impact"] in _SERIOUS
+    ]
