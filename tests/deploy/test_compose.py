@@ -1,0 +1,114 @@
+"""The files for Docker Compose: of its own schema, and in step with the product and with HAProxy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wyoming_tts import __version__
+from wyoming_tts.settings import Settings
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
+FILES = [COMPOSE / "single.yaml", COMPOSE / "replicas.yaml"]
+IMAGE = f"ghcr.io/wyoming-tts/wyoming-tts:{__version__}"
+
+
+def services(path: Path) -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load(path.read_text("utf-8"))["services"])
+
+
+EVERY_SERVICE = [
+    pytest.param(path, name, id=f"{path.stem}-{name}") for path in FILES for name in services(path)
+]
+
+
+def servers() -> list[dict[str, Any]]:
+    every = [service for path in FILES for service in services(path).values()]
+    return [service for service in every if service["image"] == IMAGE]
+
+
+def test_both_files_are_of_the_schema_of_compose() -> None:
+    check = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        *map(str, FILES),
+    ]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
+def test_every_service_is_shut_in(path: Path, name: str) -> None:
+    service = services(path)[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service.get("restart")
+
+
+@pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
+def test_images_are_pinned_and_ours_can_be_built(path: Path, name: str) -> None:
+    service = services(path)[name]
+    assert re.fullmatch(r"\S+:\d+\.\d+\.\d+(-\w+)?", service["image"])
+    if "build" in service:
+        assert service["image"] == IMAGE
+        assert service["build"] == {"context": "../..", "target": "container"}
+        assert (path.parent / service["build"]["context"] / "pyproject.toml").exists()
+
+
+@pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
+def test_http_is_for_this_machine_alone_unless_it_is_said(path: Path, name: str) -> None:
+    service = services(path)[name]
+    ports = [port for port in service.get("ports", ()) if not port.endswith(":10200")]
+    assert all(port.startswith(("127.0.0.1:", "${HTTP_BIND:-127.0.0.1}:")) for port in ports)
+    if service.get("network_mode") == "host":
+        assert service["environment"]["WYOMING_TTS_HTTP_HOST"] == "${HTTP_BIND:-127.0.0.1}"
+
+
+def test_every_setting_is_one_and_has_a_value_that_it_takes() -> None:
+    for server in servers():
+        given = {
+            name.removeprefix("WYOMING_TTS_").lower(): value
+            for name, value in server.get("environment", {}).items()
+        }
+        assert set(given) <= set(Settings.model_fields)
+        fixed = {name: value for name, value in given.items() if "$" not in value}
+        Settings.model_validate(fixed)
+
+
+def test_compose_waits_longer_than_what_is_spoken_may_take() -> None:
+    for server in servers():
+        if "environment" in server:
+            grace = int(server["environment"]["WYOMING_TTS_SHUTDOWN_GRACE"])
+            assert int(server["stop_grace_period"].removesuffix("s")) > grace + 2
+
+
+def test_one_service_fetches_voices_and_the_replicas_do_not() -> None:
+    every = services(COMPOSE / "replicas.yaml")
+    replicas = {name: service for name, service in every.items() if name.startswith("replica")}
+    for replica in replicas.values():
+        assert replica["environment"]["WYOMING_TTS_OFFLINE"] == "true"
+        assert replica["depends_on"] == {"voices": {"condition": "service_completed_successfully"}}
+        assert replica["volumes"] == every["voices"]["volumes"]
+    assert every["voices"]["command"][:2] == ["voices", "download"]
+    assert every["balancer"]["depends_on"] == list(replicas)
+
+
+def test_replicas_take_more_from_haproxy_than_it_sends_them() -> None:
+    text = (COMPOSE / "haproxy.cfg").read_text("utf-8")
+    (most,) = re.findall(r"default-server maxconn (\d+)", text)
+    replica = services(COMPOSE / "replicas.yaml")["replica1"]["environment"]
+    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS_PER_PEER"]) > 2 * int(most)
+    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS"]) > 2 * int(most)
+    named = set(re.findall(r"-(replica\d):\d+\}", text))
+    assert named == {name for name in services(COMPOSE / "replicas.yaml") if name.startswith("replica")}
