@@ -651,6 +651,7 @@ part("recipe").addEventListener("input", () => {
 });
 part("recipe").addEventListener("change", async () => {
   await settled();
+  if (isTyping) return; // what was typed meanwhile is newer
   if (mix.read !== null && !part("recipe-problem").textContent) part("recipe").value = mix.read.recipe;
 });
 part("text").addEventListener("input", () => (sampleIsOurs = false));

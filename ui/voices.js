@@ -385,7 +385,13 @@ async function load() {
   show();
 }
 
+let looks = 0; // that are on their way
 async function look() {
+  looks += 1;
+  await looked().finally(() => (looks -= 1));
+}
+
+async function looked() {
   const told = await ask("news").catch(() => null);
   if (!told) return;
   const isOther = told.revision !== shelf.revision;
@@ -401,4 +407,4 @@ async function watchOn() {
 
 followPlayer();
 watchOn();
-new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && shelf.revision < 0 && look()).observe(element);
+new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && shelf.revision < 0 && !looks && look()).observe(element);
