@@ -14,11 +14,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wyoming_tts import __version__
 from wyoming_tts.bench.command import add_bench_flags
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.health import add_health_flags, health
 from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.telemetry.lines import JsonFormatter
 from wyoming_tts.transports.listening import Address, bind_tcp
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, "serve")
     arguments = _parser(words[0]).parse_args(words)
     try:
-        settings = load_settings(vars(arguments), environ=os.environ)
+        settings = load_settings(_flags(arguments), environ=os.environ)
         return _COMMANDS[arguments.command](arguments, settings)
     except SettingsError as error:
         return _told(error, EXIT_USAGE)
@@ -51,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return what was given on the command line, without a settings file that the command is to make."""
+    flags = vars(arguments)
+    is_made = flags.get("voices_command") == "import-piper" and not Path(flags.get("config") or "").exists()
+    return {name: value for name, value in flags.items() if name != "config"} if is_made else flags
 
 
 class CannotListen(Exception):
@@ -298,6 +307,10 @@ def _bench(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     return commands.measure(arguments)
 
 
+def _health(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    return health(arguments, settings.settings)
+
+
 def _stats(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
     from wyoming_tts.telemetry.stats import stats  # noqa: PLC0415 - as above
@@ -338,6 +351,11 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
         "measure a server from outside",
         "Measure any Wyoming text-to-speech server from outside, or two of them in turn.",
     ),
+    "health": (
+        add_health_flags,
+        "ask whether a server answers, for health checks",
+        "Ask a server whether it answers: the exit code is 0 if it does, else 1.",
+    ),
     "stats": (_add_stats_flags, "sum up what was spoken", ""),
     "completion": (_add_completion_flags, "print a script that completes commands in a shell", ""),
 }
@@ -348,6 +366,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, LoadedSettings], int]] = {
     "voices": _voices,
     "blend": _blend,
     "bench": _bench,
+    "health": _health,
     "stats": _stats,
     "completion": _completion,
 }

@@ -12,7 +12,7 @@ from tests.support.tones import VOICES
 from wyoming_tts import cli
 from wyoming_tts.settings.described import SETTINGS
 
-COMMANDS = ("serve", "say", "voices", "blend", "bench", "completion")
+COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
 
 
 def test_parsing_loads_nothing_that_only_one_command_needs() -> None:

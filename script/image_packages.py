@@ -1,0 +1,123 @@
+"""What Python packages an image holds: `wanted` says which are installed, `strip` what of them is kept."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+PAGE_ALONE = frozenset(["gradio"])
+"""Dependencies that nothing but the page imports; what they bring along stays out with them."""
+
+TEST_FOLDERS = frozenset(["test", "tests"])
+UNREAD_SUFFIXES = frozenset([".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".a", ".map"])
+"""Of files that compilers and editors read."""
+NEVER_LOADED = (
+    "gradio/media_assets",  # examples
+    "gradio/templates/frontend/assets/PlotlyPlot-*.js",  # plots, of which the page has none
+    "gradio/templates/frontend/static/bokeh",  # the same
+    "gradio/templates/frontend/static/ffmpeg",  # cuts videos in the browser
+    "gradio/templates/node",  # renders on the server, by Node.js
+    "gradio/test_data",
+    "hf_xet",  # a faster way to Hugging Face, which nothing here goes to
+    "numpy/_core/*_tests.*.so",
+    "numpy/_core/_simd.*.so",  # tries single instructions
+    "numpy/f2py",
+    "onnx/backend/test",
+    "onnx/reference/ops",
+    "onnxruntime/capi/libonnxruntime.so*",  # for programs in C: Python's module has its own copy inside
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
+    "piper/img",
+    "piper/templates",  # of its own web server
+    "piper/train",
+    "pygments/lexers/[!_]*.py",  # what colours programs
+    "pygments/lexers/_*_builtins.py",
+)
+"""Paths below `site-packages`, found by running the server, its page and its tests without them."""
+LEAST_SHARED = 8192
+"""Bytes; links to smaller files would save nothing."""
+
+
+def wanted(pyproject: Path, *, page: bool) -> list[str]:
+    """Return the product's requirements, less those of the page if it is left out."""
+    requirements: list[str] = tomllib.loads(pyproject.read_text("utf-8"))["project"]["dependencies"]
+    return [each for each in requirements if page or _name(each) not in PAGE_ALONE]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
+
+
+def strip(packages: Path) -> int:
+    """Delete what is never loaded; return how many bytes that were."""
+    deleted = 0
+    for path in _unloaded(packages):
+        if path.exists():  # it may have been in a folder that went before
+            deleted += _size(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return deleted
+
+
+def share(packages: Path) -> int:
+    """Put links in the place of files that are there twice; return how many bytes that saved.
+
+    Both phonemizers bring espeak-ng's data, much of it the same.
+    """
+    first: dict[str, Path] = {}
+    saved = 0
+    for path in sorted(packages.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size < LEAST_SHARED:
+            continue
+        same = first.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+        if same is not path:
+            saved += path.stat().st_size
+            path.unlink()
+            path.symlink_to(os.path.relpath(same, path.parent))
+    return saved
+
+
+def _unloaded(packages: Path) -> list[Path]:
+    found = [path for pattern in NEVER_LOADED for path in packages.glob(pattern)]
+    return [*found, *_of_every_package(packages)]
+
+
+def _of_every_package(packages: Path) -> Iterator[Path]:
+    for path in packages.rglob("*"):
+        is_folder = path.is_dir()
+        if path.name in TEST_FOLDERS if is_folder else path.suffix in UNREAD_SUFFIXES:
+            yield path
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in files if each.is_file())
+
+
+def main() -> int:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    wanting = commands.add_parser("wanted", help="print the requirements")
+    wanting.add_argument("pyproject", type=Path)
+    wanting.add_argument("--page", choices=("true", "false"), default="true")
+    stripping = commands.add_parser("strip", help="delete what is never loaded")
+    stripping.add_argument("packages", type=Path, help="a folder site-packages")
+    arguments = parser.parse_args()
+    if arguments.command == "wanted":
+        print("\n".join(wanted(arguments.pyproject, page=arguments.page == "true")))
+    else:
+        deleted, shared = strip(arguments.packages), share(arguments.packages)
+        print(f"Deleted {deleted / 1e6:.0f} MB that is never loaded, and {shared / 1e6:.0f} MB of copies.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
