@@ -52,6 +52,8 @@ def start(page: Page, text: str, *, clients: int = 1, pace: int = 20) -> None:
     page.locator("#stream_test-text textarea").fill(text)
     set_number(page, "clients", clients)
     set_number(page, "pace", pace)
+    for name, value in (("clients", clients), ("pace", pace)):
+        expect(page.locator(f"#stream_test-{name} input[type=range]")).to_have_value(str(value))
     page.locator("#stream_test-start").click()
 
 
@@ -118,7 +120,9 @@ def test_stop_ends_the_run_at_once(desktop: Page, site: Site) -> None:
 
 def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
     start(desktop, SLOW_TEXT, pace=1)
-    expect(desktop.locator("#stream_test .st-lane")).to_have_count(1)
+    lane = desktop.locator("#stream_test .st-lane")
+    expect(lane).to_have_count(1)
+    expect(lane).not_to_have_attribute("data-state", "spoken")  # that of the test before
     (run,) = site.desks.stream_test._running.values()
     assert run._task is not None
     desktop.goto("about:blank")

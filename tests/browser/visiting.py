@@ -75,9 +75,10 @@ def watched(context: BrowserContext) -> Iterator[Page]:
 
 
 def visit(page: Page, url: str) -> Page:
-    """Go to the product's page and wait until it is there."""
+    """Go to the product's page and wait until it is there, with all that it fills itself with."""
     page.goto(url)
     expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#preview-speak")).to_be_enabled(timeout=PATIENCE)
     return page
 
 
@@ -117,6 +118,7 @@ def serious_faults(page: Page, within: str = "html", *, of_colours: bool = False
     """What axe-core finds that keeps people out; `of_colours` alone where the rest was looked at."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_AXE)
+    page.wait_for_function(_SETTLED)
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if of_colours:
         options["runOnly"] = _OF_COLOURS
