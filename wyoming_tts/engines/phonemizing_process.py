@@ -17,12 +17,14 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from wyoming_tts.engines.espeak_process import ANSWER, LENGTH, RENDER_SECONDS, send
@@ -64,6 +66,7 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
     # It is imported for several jobs at once, which are never asked for: 18 MB and 0.1 s.
     sys.modules["joblib"] = types.ModuleType("joblib")
     from phonemizer.backend import EspeakBackend  # noqa: PLC0415
+    from phonemizer.backend.espeak import api  # noqa: PLC0415
     from phonemizer.backend.espeak.wrapper import EspeakWrapper  # noqa: PLC0415
 
     EspeakWrapper.set_library(library)
@@ -71,7 +74,9 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
     # Words of another language are common and not worth the warnings it gives for each.
     logger = logging.getLogger("phonemizer")
     logger.setLevel(logging.ERROR)
-    # It loads copies of the library, which need no name once they are loaded.
+    # It loads copies of the library, so that several can be used at once. Here one is, for which links do:
+    # where a server is shut in well, nothing in a temporary directory may be executed.
+    vars(api)["shutil"] = types.SimpleNamespace(copy=_linked, rmtree=shutil.rmtree)
     with tempfile.TemporaryDirectory() as tempfile.tempdir:
         backend = EspeakBackend(
             voice,
@@ -81,6 +86,10 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
             logger=logger,
         )
     return lambda text: "\n".join(backend.phonemize([text]))
+
+
+def _linked(library: Path, to: Path, *, follow_symlinks: bool) -> None:  # noqa: ARG001  # as `copy` is called
+    to.symlink_to(library)
 
 
 _PACKAGES: Final[Mapping[str, Callable[..., Phonemize]]] = {"piper": piper, "phonemizer": phonemizer}

@@ -246,6 +246,21 @@ def test_it_is_small_and_leaves_nothing_behind(
     process.close()
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: PiperPhonemizing("en-us", None), lambda: KokoroPhonemizing("en-us")]
+)
+def test_it_executes_nothing_in_a_temporary_directory(
+    make: Callable[[], PiperPhonemizing | KokoroPhonemizing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers and hardened services mount /tmp without that right."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = make()
+    maps = Path(f"/proc/{pid_of(process)}/maps").read_text(encoding="utf-8")
+    process.close()
+    assert "espeak" in maps
+    assert str(tmp_path) not in maps
+
+
 def test_a_closed_one_refuses_further_texts() -> None:
     process = PiperPhonemizing("en-us", None)
     process.close()
