@@ -79,7 +79,7 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
                 _LOGGER.info("Home Assistant was told of %s.", uri)
                 return 0
             trouble = f"answered {answer.status_code}: {answer.text[:_LONGEST_SHOWN]!r}"
-            if not (answer.is_server_error or answer.status_code in _BUSY):
+            if not _is_for_now(answer):
                 _LOGGER.error(
                     "The Supervisor %s. Home Assistant will not find the server by itself: add the "
                     "integration Wyoming Protocol by hand, with host %s and port %s.",
@@ -90,6 +90,12 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
         _LOGGER.warning("The Supervisor %s. Next try in %g s.", trouble, pause)
         time.sleep(pause)
     raise AssertionError("The pauses never end.")
+
+
+def _is_for_now(answer: httpx.Response) -> bool:
+    """Whether another answer may be had later: the Supervisor says 400 as well while it starts."""
+    starts = answer.status_code == HTTPStatus.BAD_REQUEST and "not ready" in answer.text
+    return starts or answer.is_server_error or answer.status_code in _BUSY
 
 
 def _pauses(first: float) -> Iterator[float]:

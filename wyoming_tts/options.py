@@ -20,6 +20,8 @@ from wyoming_tts.voices.missing import MissingVoiceOptions, OnMissingVoice
 from wyoming_tts.workers import Workers
 
 MEGABYTE = 1_000_000
+_LOOPBACK = "127.0.0.1"
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for others, once it says who they are
 _CORES_OF_A_STEP = 4
 
 
@@ -42,6 +44,12 @@ def admission_options(settings: Settings) -> AdmissionOptions:
         max_queue=2 * streams if settings.max_queue is None else settings.max_queue,
         max_wait=settings.max_wait,
     )
+
+
+def http_host(settings: Settings) -> str:
+    """Where HTTP listens: for others only where it was said who they are, or nobody can change a thing."""
+    is_open = settings.api_keys or settings.allow_networks or not settings.ui
+    return settings.http_host or (_EVERYWHERE if is_open else _LOOPBACK)
 
 
 def engine_options(settings: Settings, workers: Workers) -> EngineOptions:

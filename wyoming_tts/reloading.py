@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wyoming_tts.assembly import Parts, default_voice
-from wyoming_tts.options import admission_options
+from wyoming_tts.options import admission_options, http_host
 from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.tending import warm_up
@@ -90,6 +90,13 @@ async def _reload(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, rerea
     _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
     if late := _listed(changed - LIVE):
         _LOGGER.warning("These settings change with the next start: %s.", late)
+    if settings.http and (was := http_host(before)) != (wanted := http_host(settings)):
+        _LOGGER.warning(
+            "HTTP goes on listening where it did when it was opened: before these settings that was %s, "
+            "with them it would be %s. Restart the server.",
+            was,
+            wanted,
+        )
 
 
 def _listed(names: set[str]) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from wyoming_tts.encoders import EncoderOptions
-from wyoming_tts.options import synthesis_options
+from wyoming_tts.options import http_host, synthesis_options
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http import HttpOptions, ServerOptions
 from wyoming_tts.transports.realtime_api import RealtimeOptions
 from wyoming_tts.transports.realtime_protocol import RealtimeLimits
-
-_LOOPBACK = "127.0.0.1"
-_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for others, once it says who they are
 
 
 def http_options(settings: Settings) -> HttpOptions:
@@ -27,17 +24,11 @@ def http_options(settings: Settings) -> HttpOptions:
 def server_options(settings: Settings) -> ServerOptions:
     """Where HTTP is served."""
     return ServerOptions(
-        host=settings.http_host or _host(settings),
+        host=http_host(settings),
         port=settings.http_port,
         certificate=settings.http_certificate,
         key=settings.http_key,
     )
-
-
-def _host(settings: Settings) -> str:
-    """For others only where it was said who they are, or where nobody can change a thing."""
-    is_open = settings.api_keys or settings.allow_networks or not settings.ui
-    return _EVERYWHERE if is_open else _LOOPBACK
 
 
 def realtime_options(settings: Settings) -> RealtimeOptions:

@@ -30,6 +30,7 @@ class Supervisor:
 
     url: str
     answers: list[int]
+    message: str = "Not like this"
     authorizations: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
 
@@ -41,7 +42,7 @@ def supervisor(*answers: int, port: int = 0) -> Iterator[Supervisor]:
             assert self.path == "/discovery"
             told.authorizations.append(self.headers["authorization"])
             told.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            body = json.dumps({"result": "error", "message": "Not like this"}).encode()
+            body = json.dumps({"result": "error", "message": told.message}).encode()
             self.send_response(told.answers.pop(0) if told.answers else 200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -160,6 +161,13 @@ def test_it_asks_again_while_the_supervisor_has_trouble(
         assert run(monkeypatch, told.url, port) == 0
     assert len(told.bodies) == 4
     assert [record.levelname for record in log.records] == ["WARNING"] * 3 + ["INFO"]
+
+
+def test_it_asks_again_while_the_supervisor_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with supervisor(400, 400) as told, speech_server() as (port, _):
+        told.message = "System is not ready with state: setup"
+        assert run(monkeypatch, told.url, port) == 0
+    assert len(told.bodies) == 3
 
 
 def test_it_asks_again_while_the_supervisor_cannot_be_reached(

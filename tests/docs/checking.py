@@ -156,7 +156,7 @@ def _check_container(words: Sequence[str], dockerfile: str) -> None:
 
 def _systemctl(words: Sequence[str]) -> None:
     *verb, unit = words if words[-1] != "daemon-reload" else (*words, "")
-    known = (["daemon-reload"], ["enable", "--now"], ["disable", "--now"], ["reload"])
+    known = (["daemon-reload"], ["enable", "--now"], ["disable", "--now"], ["reload"], ["restart"])
     _require(verb in known, f"{verb} is not known here")
     if unit:
         text = (ROOT / "deploy" / "systemd" / f"{unit}.service").read_text("utf-8")

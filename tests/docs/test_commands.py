@@ -34,6 +34,7 @@ OTHER_NAMES = {
     "address_not_allowed": "the guard's",
     "addon_configs": "Home Assistant's",
     "app_configs": "Home Assistant's",
+    "body_too_large": "the guard's",
     "create_stream": "kokoro-onnx's",
     "event_id": "the WebSocket's",
     "first_visit": "a setting's value",

@@ -107,5 +107,16 @@ async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Pa
             assert await _status(client, url, "second") == 200
 
 
+async def test_a_first_key_does_not_open_the_port_and_the_log_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("speed: 1\n")
+    flags = (*SPEAKS_LETTERS, *HTTP, "--config", str(config))
+    async with asyncio.timeout(2 * PATIENCE), server_process(*flags) as server:
+        await _http_port(server)
+        config.write_text("api_keys: [first]\n")
+        server.process.send_signal(signal.SIGHUP)
+        await server.read_until(r"that was 127\.0\.0\.1, with them it would be 0\.0\.0\.0\. Restart")
+
+
 async def _status(client: httpx.AsyncClient, url: str, key: str) -> int:
     return (await client.get(url, headers={"Authorization": f"Bearer {key}"})).status_code
