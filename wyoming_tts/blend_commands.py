@@ -155,21 +155,12 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> int:
 def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
     if arguments.name in kitchen.imported:
-        _remove_imported(kitchen, arguments.name)
+        users = kitchen.store.book().users(arguments.name)
+        kitchen.styles.remove(arguments.name, users=users)
     else:
         kitchen.store.remove(arguments.name)
     print(f"Removed {arguments.name}.")
     return 0
-
-
-def _remove_imported(kitchen: _Kitchen, name: str) -> None:
-    if users := kitchen.store.book().users(name):
-        raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
-    path = kitchen.styles.path(name)
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise VoiceUnavailable(f"{path} cannot be deleted: {error.strerror or error}.") from error
 
 
 _COLUMNS = ("name", "language", "kind", "recipe", "description")

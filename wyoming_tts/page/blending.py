@@ -247,13 +247,7 @@ class BlendDesk:
         if name not in self._styles.names():
             self._store.remove(name)
             return
-        if users := self._store.book().users(name):
-            raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
-        path = self._styles.path(name)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise VoiceUnavailable(f"{path} cannot be deleted: {error.strerror or error}.") from error
+        self._styles.remove(name, users=self._store.book().users(name))
 
     def _check_free(self, name: str) -> None:
         check_name(name)

@@ -15,6 +15,7 @@ import pickletools
 import secrets
 import zipfile
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,21 @@ class ImportedStyles:
         """
         check_name(name)
         return self._directory / f"{name}.npy"
+
+    def remove(self, name: str, *, users: Sequence[str]) -> None:
+        """Delete the voice of that name.
+
+        Raises:
+            BadRequest: it is no name, or there are `users`: blends that are made of it.
+            VoiceUnavailable: its file cannot be deleted.
+        """
+        if users:
+            raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
+        path = self.path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise VoiceUnavailable(f"{path} cannot be deleted: {error.strerror or error}.") from error
 
     def read(self, name: str) -> StyleTable:
         """The table of the voice of that name.
