@@ -13,12 +13,13 @@ from wyoming_tts.assembly import Parts
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import missing_voice_options
 from wyoming_tts.speech import Voice
-from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_protocol import info_event
 from wyoming_tts.voices.catalogue import Catalogue
 from wyoming_tts.voices.downloads import DownloadProgress, Downloads
 from wyoming_tts.voices.hub import DownloadFailed
 from wyoming_tts.voices.missing import MissingVoices
 from wyoming_tts.voices.progress import presented
+from wyoming_tts.wyoming_wire import encode
 
 _LOGGER = logging.getLogger(__name__)
 

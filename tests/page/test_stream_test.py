@@ -29,8 +29,9 @@ from wyoming_tts.page.stream_order import checked
 from wyoming_tts.page.stream_test import Frame, Limits, Order, StreamDesk, as_json
 from wyoming_tts.page.stream_test_routes import stream_test_routes
 from wyoming_tts.speech import AudioFormat
-from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_protocol import info_event
 from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.wyoming_wire import encode
 
 TEXT = "One two three. Four five six."
 HALF_SECOND = bytes(22050)

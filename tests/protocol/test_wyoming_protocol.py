@@ -1,19 +1,14 @@
-"""Wyoming's bytes, events and rules, tried without a socket."""
+"""Wyoming's events and rules, tried without a socket."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import json
-import time
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wyoming.event import Event, async_read_event, async_write_event
+from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 from wyoming.tts import (
@@ -25,7 +20,7 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from wyoming_tts.errors import BadRequest, Busy, EngineFailed, ErrorCode, SpeechError, Unsupported
+from wyoming_tts.errors import BadRequest, Busy, EngineFailed, SpeechError, Unsupported
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
 from wyoming_tts.transports.wyoming_protocol import (
     AddText,
@@ -34,282 +29,16 @@ from wyoming_tts.transports.wyoming_protocol import (
     Command,
     Conversation,
     EndText,
-    EventReader,
     FailText,
-    Limits,
-    MessageTooLong,
-    ProtocolError,
     Refuse,
     SendInfo,
     SendPong,
     Speak,
     TextState,
-    encode,
     info_event,
 )
 from wyoming_tts.voices.catalogue import CatalogueVoice
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8")),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
-    ),
-    max_leaves=10,
-)
-events = st.builds(
-    Event,
-    type=st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
-    data=st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=5),
-    payload=st.none() | st.binary(min_size=1, max_size=200),
-)
-
-
-def read(*pieces: bytes, limits: Limits | None = None) -> list[Event]:
-    reader = EventReader(limits)
-    return [event for piece in pieces for event in reader.feed(piece)]
-
-
-def refusal(*pieces: bytes, limits: Limits | None = None) -> ProtocolError:
-    with pytest.raises(ProtocolError) as caught:
-        read(*pieces, limits=limits)
-    return caught.value
-
-
-def line(**header: Any) -> bytes:
-    return json.dumps(header).encode() + b"\n"
-
-
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in itertools.pairwise(edges)]
-
-
-class Collects:
-    """Stands where wyoming's writer expects a stream."""
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def writelines(self, lines: Sequence[bytes]) -> None:
-        self.written += b"".join(lines)
-
-    async def drain(self) -> None:
-        return None
-
-
-def written_by_wyoming(event: Event) -> bytes:
-    collects = Collects()
-    asyncio.run(async_write_event(event, collects))  # type: ignore[arg-type]
-    return collects.written
-
-
-async def _read_by_wyoming(data: bytes) -> list[Event]:
-    reader = asyncio.StreamReader()
-    reader.feed_data(data)
-    reader.feed_eof()
-    found = []
-    while (event := await async_read_event(reader)) is not None:
-        found.append(event)
-    return found
-
-
-def read_by_wyoming(data: bytes) -> list[Event]:
-    return asyncio.run(_read_by_wyoming(data))
-
-
-class TestEventReader:
-    @given(st.lists(events, max_size=4), st.lists(st.integers(0, 10_000), max_size=12))
-    def test_any_cut_of_the_bytes_gives_the_events_that_were_encoded(
-        self, sent: list[Event], places: list[int]
-    ) -> None:
-        data = b"".join(map(encode, sent))
-        reader = EventReader()
-
-        received = [event for piece in cut(data, places) for event in reader.feed(piece)]
-
-        assert received == sent
-        assert not reader.is_mid_event
-
-    @given(st.lists(events, max_size=3))
-    def test_reads_what_the_wyoming_package_reads(self, sent: list[Event]) -> None:
-        data = b"".join(map(encode, sent))
-
-        assert read(data) == read_by_wyoming(data)
-
-    @given(st.binary(max_size=80), st.lists(st.integers(0, 200), max_size=8))
-    def test_any_cut_of_garbage_after_events_gives_the_same_events_and_the_same_error(
-        self, garbage: bytes, places: list[int]
-    ) -> None:
-        data = encode(Describe().event()) + garbage + b"\n{}\n"
-
-        whole, pieces = EventReader(), EventReader()
-        outcomes = []
-        for reader, parts in ((whole, [data]), (pieces, cut(data, places))):
-            found: list[Any] = []
-            try:
-                for part in parts:
-                    found.extend(reader.feed(part))
-            except ProtocolError as error:
-                found.append(str(error))
-            outcomes.append(found)
-
-        assert outcomes[0] == outcomes[1]
-        assert outcomes[0][0] == Describe().event()
-
-    def test_takes_the_bare_line_that_a_health_check_pipes_through_nc(self) -> None:
-        assert read(b'{ "type": "describe" }\n') == [Event("describe")]
-
-    def test_a_last_line_needs_no_line_break(self) -> None:
-        reader = EventReader()
-
-        assert list(reader.feed(b'{"type":"describe"}')) == []
-        assert list(reader.end()) == [Event("describe")]
-
-    @pytest.mark.parametrize("data", [b'{"type":"desc', line(type="x", data_length=4) + b"{}"])
-    def test_an_end_within_an_event_is_an_error(self, data: bytes) -> None:
-        reader = EventReader()
-        assert list(reader.feed(data)) == []
-
-        with pytest.raises(ProtocolError):
-            list(reader.end())
-
-    def test_blank_lines_and_carriage_returns_between_events_mean_nothing(self) -> None:
-        assert read(b'\r\n\n {"type": "a"}\r\n\r\n\n{"type": "b"}\n\n') == [Event("a"), Event("b")]
-
-    def test_the_data_block_is_added_to_the_data_in_the_line(self) -> None:
-        data = line(type="x", data={"a": 1, "b": 1}, data_length=8) + b'{"b": 2}'
-
-        assert read(data) == [Event("x", {"a": 1, "b": 2})] == read_by_wyoming(data)
-
-    def test_a_payload_may_hold_anything(self) -> None:
-        payload = b'\n\x00{"type": "y"}\n\xff'
-
-        assert read(line(type="x", payload_length=len(payload)) + payload) == [Event("x", {}, payload)]
-
-    def test_null_lengths_and_null_data_count_as_absent(self) -> None:
-        assert read(line(type="x", data=None, data_length=None, payload_length=None)) == [Event("x")]
-
-    @pytest.mark.parametrize("length", [-1, True, 1.0, "1", [1], {}])
-    @pytest.mark.parametrize("key", ["data_length", "payload_length"])
-    def test_a_length_that_is_no_whole_number_is_refused(self, key: str, length: object) -> None:
-        error = refusal(line(type="x", **{key: length}) + b"{}")
-
-        assert key in error.message
-        assert error.code is ErrorCode.BAD_REQUEST
-
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"GET / HTTP/1.1\r\n",
-            b"\x16\x03\x01\x02\x00",
-            b"[]\n",
-            b'"type"\n',
-            b"{}\n",
-            b'{"type": null}\n',
-            b'{"type": ""}\n',
-            b'{"type": 7}\n',
-            b'{"type": "a", "type": "b"}\n',
-            b'{"type": "a", "data": []}\n',
-            b'{"type": "a"\n',
-            b'{"type": "a"} {"type": "b"}\n',
-            b'{"type": "\xff"}\n',
-            b'{"type": "a", "data": {"x": NaN}}\n',
-            b'{"type": "a", "data": {"x": ' + b"9" * 5000 + b"}}\n",
-            line(type="a", data_length=2) + b"[]",
-            line(type="a", data_length=2) + b"{{",
-            line(type="a", data_length=13) + b'{"a":1,"a":2}',
-        ],
-    )
-    def test_what_is_no_event_is_refused(self, data: bytes) -> None:
-        assert refusal(data).code is ErrorCode.BAD_REQUEST
-
-    def test_another_protocol_is_refused_at_its_first_byte(self) -> None:
-        assert "b'G'" in refusal(b"G").message
-
-    def test_the_events_before_garbage_still_arrive(self) -> None:
-        received = EventReader().feed(b'{"type": "a"}\n{"type": "b"}\ngarbage')
-
-        assert [next(received), next(received)] == [Event("a"), Event("b")]
-        with pytest.raises(ProtocolError):
-            next(received)
-
-    @pytest.mark.parametrize(
-        ("limits", "fits", "too_long"),
-        [
-            (Limits(header=40), b'{"type": "' + b"a" * 28 + b'"}\n', b'{"type": "' + b"a" * 29 + b'"}\n'),
-            (Limits(header=40), b"", b"{" * 41),
-            (Limits(data=8), line(type="x", data_length=8) + b'{"b": 2}', line(type="x", data_length=9)),
-            (Limits(payload=3), line(type="x", payload_length=3) + b"abc", line(type="x", payload_length=4)),
-            (
-                Limits(depth=3),
-                b'{"type": "x", "data": {"a": [1, "[[["]}}\n',
-                b'{"type": "x", "data": {"a": [[]]}}\n',
-            ),
-        ],
-    )
-    def test_each_limit_can_be_reached_and_not_exceeded(
-        self, limits: Limits, fits: bytes, too_long: bytes
-    ) -> None:
-        assert len(read(fits, limits=limits)) == bool(fits)
-        error = refusal(too_long, limits=limits)
-        assert isinstance(error, MessageTooLong)
-        assert error.code is ErrorCode.TOO_LONG
-
-    def test_an_announced_length_over_the_limit_is_refused_before_it_is_received(self) -> None:
-        error = refusal(line(type="x", data_length=10**12))
-
-        assert "1000000000000" in error.message
-        assert "1048576" in error.message
-
-    def test_nesting_that_would_exhaust_the_parser_is_refused(self) -> None:
-        block = b'{"a":' + b"[" * 500_000
-
-        error = refusal(line(type="x", data_length=len(block)) + block)
-
-        assert error.code is ErrorCode.TOO_LONG
-
-    def test_reading_byte_by_byte_takes_time_in_proportion_to_the_bytes(self) -> None:
-        def seconds(length: int) -> float:
-            data = b'{"type": "a", "data": {"x": "' + b"y" * length + b'"}}\n'
-            reader = EventReader(Limits(header=2_000_000))
-            started = time.process_time()
-            received = [event for byte in data for event in reader.feed(bytes([byte]))]
-            assert len(received) == 1
-            return time.process_time() - started
-
-        short, long = (seconds(length) for length in (100_000, 1_000_000))
-
-        assert long < 30 * short  # ten times the bytes; a quadratic reader takes up to a hundred times
-
-    def test_many_events_in_one_piece_take_time_in_proportion(self) -> None:
-        def seconds(count: int) -> float:
-            reader, data = EventReader(), b'{"type":"a"}\n' * count
-            started = time.process_time()
-            assert len(list(reader.feed(data))) == count
-            return time.process_time() - started
-
-        few, many = (min(seconds(count) for _ in range(3)) for count in (1_000, 10_000))
-
-        assert many < 40 * few
-
-
-class TestEncode:
-    @given(events)
-    def test_writes_the_bytes_that_the_wyoming_package_writes(self, event: Event) -> None:
-        assert encode(event) == written_by_wyoming(event)
-
-    def test_text_that_is_not_unicode_is_still_sent(self) -> None:
-        (received,) = read(encode(Event("error", {"text": "No file \udcff."})))
-
-        assert received.data == {"text": "No file ?."}
+from wyoming_tts.wyoming_wire import EventReader, encode
 
 
 def commands(*sent: Event, streaming: bool = True) -> list[Command]:
@@ -561,7 +290,7 @@ def voice(name: str, speakers: int = 0) -> Voice:
 
 def advertised(*voices: Voice, supports_streaming: bool = True) -> Info:
     event = info_event(voices, version="2.3", supports_streaming=supports_streaming)
-    (received,) = read(encode(event))
+    (received,) = EventReader().feed(encode(event))
     return Info.from_event(received)
 
 
@@ -609,7 +338,7 @@ class TestInfo:
             supports_streaming=True,
             downloadable=[fetchable("c"), fetchable("b"), fetchable("a")],
         )
-        (received,) = read(encode(event))
+        (received,) = EventReader().feed(encode(event))
         (program,) = Info.from_event(received).tts
 
         assert program.installed

@@ -26,18 +26,15 @@ from wyoming_tts.transports.wyoming_protocol import (
     Command,
     Conversation,
     EndText,
-    EventReader,
     FailText,
-    Limits,
-    ProtocolError,
     Refuse,
     SendInfo,
     SendPong,
     Speak,
-    encode,
     error_event,
 )
-from wyoming_tts.transports.wyoming_wire import LINGER, Gone, Wire
+from wyoming_tts.transports.wyoming_stream import LINGER, Gone, Wire
+from wyoming_tts.wyoming_wire import EventReader, Limits, ProtocolError, encode
 
 Describe: TypeAlias = Callable[[], bytes]
 """Gives the encoded info event for the voices of the moment. Called on the event loop: it must be quick."""

@@ -1,7 +1,7 @@
 """What Wyoming events mean: a client's events to commands, audio to the events that answer.
 
 Nothing here waits, reads a clock or opens a socket, so each rule can be tried at a prompt. How
-events become bytes, and back, is `wyoming_events`, offered here as well.
+events become bytes, and back, is `wyoming_wire`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from wyoming.tts import SynthesizeStopped
 
 from wyoming_tts.errors import BadRequest, EngineFailed, SpeechError, Unsupported
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
-from wyoming_tts.transports.wyoming_events import EventReader, Limits, MessageTooLong, ProtocolError, encode
 from wyoming_tts.voices.catalogue import CatalogueVoice
 
 __all__ = [
@@ -30,17 +29,12 @@ __all__ = [
     "Command",
     "Conversation",
     "EndText",
-    "EventReader",
     "FailText",
-    "Limits",
-    "MessageTooLong",
-    "ProtocolError",
     "Refuse",
     "SendInfo",
     "SendPong",
     "Speak",
     "TextState",
-    "encode",
     "error_event",
     "info_event",
 ]

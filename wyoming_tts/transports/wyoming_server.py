@@ -29,8 +29,9 @@ from wyoming_tts.transports.wyoming_connection import (
     Describe,
     WyomingOptions,
 )
-from wyoming_tts.transports.wyoming_protocol import encode, error_event
-from wyoming_tts.transports.wyoming_wire import LINGER, Gone, Wire, stdio_wire
+from wyoming_tts.transports.wyoming_protocol import error_event
+from wyoming_tts.transports.wyoming_stream import LINGER, Gone, Wire, stdio_wire
+from wyoming_tts.wyoming_wire import encode
 
 __all__ = ["Address", "Speaks", "SpeechStream", "WyomingOptions", "WyomingServer"]
 

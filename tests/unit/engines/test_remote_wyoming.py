@@ -22,8 +22,9 @@ from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote_lists import Listed
 from wyoming_tts.engines.remote_upstreams import Fault, FaultKind, Order
 from wyoming_tts.engines.remote_wyoming import WyomingUpstream
-from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_protocol import info_event
 from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.wyoming_wire import encode
 
 OPTIONS = RemoteOptions((), connect_timeout=0.5, first_byte_timeout=5.0)
 LISTED = Listed("tone", "en_US", "Tone", rate=22_050)

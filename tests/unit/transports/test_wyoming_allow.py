@@ -12,8 +12,9 @@ from wyoming.tts import Synthesize
 from tests.support.fake_synthesizer import FakeSynthesizer, in_a_thread
 from tests.support.wyoming_client import Client, kinds
 from wyoming_tts.transports.access import Networks
-from wyoming_tts.transports.wyoming_protocol import encode, info_event
+from wyoming_tts.transports.wyoming_protocol import info_event
 from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.wyoming_wire import encode
 
 
 def describe() -> bytes:

@@ -24,8 +24,9 @@ from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, s
 from tests.support.wyoming_client import Client, kinds, reset, sound
 from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
-from wyoming_tts.transports.wyoming_protocol import Limits, encode, info_event
+from wyoming_tts.transports.wyoming_protocol import info_event
 from wyoming_tts.transports.wyoming_server import Address, WyomingOptions, WyomingServer
+from wyoming_tts.wyoming_wire import Limits, encode
 
 LOOPBACK = "tcp://127.0.0.1:0"
 PLAIN_ANSWER = ["audio-start", "audio-chunk", "audio-stop"]

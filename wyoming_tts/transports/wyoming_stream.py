@@ -1,4 +1,4 @@
-"""Bytes to and from one Wyoming client, over a socket, a pipe or a file.
+"""The byte stream of one Wyoming client of the server: a socket, a pipe or a file.
 
 asyncio's streams carry sockets and pipes. Standard input and output may also be regular files or
 /dev/null, which no event loop can wait for: those are read and written by blocking calls, on the
