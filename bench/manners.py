@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from wyoming.tts import Synthesize
+
 from bench.outcome import Outcome, Row, compared, megabytes, seconds
 from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
 from bench.servers import Server, with_flags
@@ -17,7 +19,8 @@ from wyoming_tts.bench.load import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Round
 from wyoming_tts.bench.texts import TEXTS, varied
-from wyoming_tts.bench.wire import Skimmer, connected, encoded
+from wyoming_tts.bench.wire import Skimmer, connected
+from wyoming_tts.wyoming_wire import encode
 
 _UNREAD_SECONDS = 600.0
 _GROWTH = 30e6
@@ -102,7 +105,7 @@ class _Deaf(asyncio.Protocol):
 async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
     transport, _ = await connected(uri, _Deaf)
     try:
-        transport.write(encoded("synthesize", text=text))
+        transport.write(encode(Synthesize(text).event()))
         yield
     finally:
         transport.abort()
@@ -123,7 +126,7 @@ class _Leaver(asyncio.Protocol):
     """Hangs up as soon as the first audio has come."""
 
     def __init__(self, text: str) -> None:
-        self._request = encoded("synthesize", text=text)
+        self._request = encode(Synthesize(text).event())
         self._skimmer = Skimmer()
         self._transport: asyncio.Transport | None = None
         self.gone = asyncio.Event()

@@ -11,10 +11,10 @@ from itertools import count
 from typing import Any
 
 import httpx
-from wyoming.event import async_read_event, async_write_event
 from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from bench.replica_stage import LOOPBACK, PATIENCE, until
+from wyoming_tts.wyoming_wire import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
 LISTENERS = 5
 """Of our own; each asks again as soon as it was answered."""
@@ -65,28 +65,28 @@ async def over_wyoming(port: int, text: str, utterance: Utterance) -> None:
 
 async def _write_words(writer: asyncio.StreamWriter, text: str) -> None:
     try:
-        await async_write_event(SynthesizeStart().event(), writer)
+        await write_event(writer, SynthesizeStart().event())
         for word in text.split():
-            await async_write_event(SynthesizeChunk(f"{word} ").event(), writer)
+            await write_event(writer, SynthesizeChunk(f"{word} ").event())
             await asyncio.sleep(1 / _WORDS_PER_SECOND)
-        await async_write_event(SynthesizeStop().event(), writer)
+        await write_event(writer, SynthesizeStop().event())
     except OSError:
         return  # what reads meets it too, and knows what was lost
 
 
 async def _hear_events(reader: asyncio.StreamReader, utterance: Utterance) -> None:
+    events = EventStream(reader, REPLY_LIMITS)
     try:
-        while (event := await async_read_event(reader)) is not None:
+        while True:
+            event = await events.event()
             if event.type == "error":
                 utterance.failure = str(event.data.get("text"))
             elif event.type == "audio-chunk":
                 _note(utterance, event.payload or b"")
             elif event.type == "synthesize-stopped":
                 return
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, ProtocolError) as error:
         utterance.failure = f"{type(error).__name__}: {error}"
-        return
-    utterance.failure = "the connection ended"
 
 
 async def over_http(port: int, text: str, utterance: Utterance) -> None:

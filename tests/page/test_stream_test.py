@@ -296,7 +296,7 @@ async def test_a_speech_without_audio_and_a_stranger_at_the_port_are_lanes() -> 
         await conversation.send_bytes(b"SSH-2.0-OpenSSH\r\n")
         await conversation.closed()
 
-    for script, words in ((silent, "without any audio"), (stranger, "before any audio")):
+    for script, words in ((silent, "without any audio"), (stranger, "not Wyoming")):
         lane = (await failing(script, Order(TEXT, streaming=False))).lanes[0]
         assert lane.state is LaneState.FAILED
         assert words in lane.error

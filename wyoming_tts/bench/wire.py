@@ -8,59 +8,56 @@ read, which repeat: a line that was met before costs one look-up.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
-from wyoming_tts.client import ClientError
+from wyoming_tts.client import server_address
+from wyoming_tts.wyoming_wire import REPLY_LIMITS, Header, MessageTooLong, merged_data, parse_header
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
-_LONGEST_LINE = 1 << 20
 _REMEMBERED_LINES = 256
-
-
-class NotWyoming(Exception):
-    """The bytes are not Wyoming events."""
+_LONGEST_REMEMBERED = 1024
+"""Bytes; lines of audio are a tenth of that, and long ones do not repeat."""
 
 
 class Skimmed(NamedTuple):
     """An event that has arrived in full; its payload is counted only."""
 
-    type: str
-    inline: dict[str, Any]
-    """Data in the first line."""
+    header: Header
     block: bytes
     """Data behind the first line, as it came."""
-    payload: int
-    """Bytes of payload."""
+
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        return self.header.type
+
+    @property
+    def payload(self) -> int:
+        """Bytes of payload."""
+        return self.header.payload_length
 
     def data(self) -> dict[str, Any]:
-        """The event's data, read now."""
-        return self.inline | _json_object(self.block) if self.block else self.inline
-
-
-class _Header(NamedTuple):
-    type: str
-    inline: dict[str, Any]
-    block: int
-    payload: int
+        """The event's data, read now; raises ProtocolError if it is none."""
+        return merged_data(self.header, self.block, REPLY_LIMITS)
 
 
 class Skimmer:
     """Turns received bytes into events without their payloads, however the bytes were cut."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held = bytearray()
+        self._wanted = 0
+        """Bytes that must be held before they can be an event; 0 if unknown."""
         self._to_skip = 0
         self._pending: Skimmed | None = None
-        self._headers: dict[bytes, _Header] = {}
+        self._headers: dict[bytes, Header] = {}
 
     def feed(self, data: bytes) -> Iterator[Skimmed]:
         """Take received bytes; the events they complete.
 
         Raises:
-            NotWyoming: they are none; the skimmer is of no use any more.
+            ProtocolError: they are none; the skimmer is of no use any more.
         """
         position = 0
         if self._pending is not None:
@@ -71,62 +68,41 @@ class Skimmer:
             yield self._pending
             self._pending = None
         elif self._held:
-            data = self._held + data
+            self._held += data
+            if len(self._held) < self._wanted:
+                return
+            data = bytes(self._held)
         position = yield from self._events(data, position)
-        self._held = data[position:]
+        self._held = bytearray(data[position:])
 
     def _events(self, data: bytes, position: int) -> Generator[Skimmed, None, int]:
         """The events in data from position on; returns where the first incomplete line begins."""
+        self._wanted = 0
         while (end := data.find(b"\n", position)) >= 0:
             header = self._header(data[position : end + 1])
-            block_end = end + 1 + header.block
+            block_end = end + 1 + header.data_length
             if block_end > len(data):
+                self._wanted = block_end - position
                 break
-            event = Skimmed(header.type, header.inline, data[end + 1 : block_end], header.payload)
-            position = block_end + header.payload
+            event = Skimmed(header, data[end + 1 : block_end])
+            position = block_end + header.payload_length
             if position > len(data):
                 self._pending, self._to_skip = event, position - len(data)
                 return len(data)
             yield event
-        if end < 0 and len(data) - position > _LONGEST_LINE:
-            raise NotWyoming(f"Got {len(data) - position} bytes without the end of a line.")
+        if end < 0 and len(data) - position > REPLY_LIMITS.header:
+            raise MessageTooLong(f"Got {len(data) - position} bytes without the end of a line.")
         return position
 
-    def _header(self, line: bytes) -> _Header:
+    def _header(self, line: bytes) -> Header:
         known = self._headers.get(line)
         if known is None:
-            known = _parsed(line)
+            known = parse_header(line, REPLY_LIMITS)
             if len(self._headers) >= _REMEMBERED_LINES:  # a server may number its events
                 self._headers.clear()
-            self._headers[line] = known
+            if len(line) <= _LONGEST_REMEMBERED:
+                self._headers[line] = known
         return known
-
-
-def _parsed(line: bytes) -> _Header:
-    header = _json_object(line)
-    kind, inline = header.get("type"), header.get("data") or {}
-    lengths = (header.get("data_length") or 0, header.get("payload_length") or 0)
-    sane = isinstance(kind, str) and isinstance(inline, dict)
-    if not sane or not all(isinstance(length, int) and length >= 0 for length in lengths):
-        raise NotWyoming(f"Got {line[:80]!r} where an event should start.")
-    return _Header(str(kind), inline, *lengths)
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        raise NotWyoming(f"Got {raw[:80]!r}, expected JSON.") from None
-    if not isinstance(value, dict):
-        raise NotWyoming(f"Got {raw[:80]!r}, expected a JSON object.")
-    return value
-
-
-def encoded(event_type: str, **data: object) -> bytes:
-    """An event without payload, as the wyoming package writes it."""
-    block = json.dumps(data).encode() if data else b""
-    header = {"type": event_type, "version": "1.10.0", "data_length": len(block)}
-    return json.dumps(header).encode() + b"\n" + block
 
 
 async def connected(uri: str, make: Callable[[], _P]) -> tuple[asyncio.Transport, _P]:
@@ -137,23 +113,8 @@ async def connected(uri: str, make: Callable[[], _P]) -> tuple[asyncio.Transport
         OSError: nobody answers there.
     """
     loop = asyncio.get_running_loop()
-    match _address(uri):
+    match server_address(uri):
         case str(path):
             return await loop.create_unix_connection(make, path)
         case host, port:
             return await loop.create_connection(make, host, port)
-
-
-def _address(uri: str) -> str | tuple[str, int]:
-    """A socket's path, or host and port."""
-    try:
-        address = urlsplit(uri)
-        if address.scheme == "unix" and address.path:
-            return address.path
-        if address.scheme == "tcp" and address.hostname and address.port:
-            return address.hostname, address.port
-    except ValueError:
-        pass  # a port that is no number
-    raise ClientError(
-        f"{uri!r} is not an address to connect to.", hint="Give tcp://HOST:10200 or unix:///PATH."
-    )

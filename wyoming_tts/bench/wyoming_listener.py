@@ -6,6 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from wyoming.info import Describe
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
+
 from wyoming_tts.bench.listener import (
     Listener,
     Outcome,
@@ -15,8 +18,9 @@ from wyoming_tts.bench.listener import (
     words_until_certain,
 )
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.wire import NotWyoming, Skimmed, Skimmer, connected, encoded
+from wyoming_tts.bench.wire import Skimmed, Skimmer, connected
 from wyoming_tts.client import ClientError, describe, supports_streaming
+from wyoming_tts.wyoming_wire import ProtocolError, encode
 
 
 class WyomingServer:
@@ -58,17 +62,17 @@ class WyomingServer:
 
 def request(text: str, input_: Input, *, words_per_second: float, voice: str | None = None) -> Request:
     """Prepare a text to be sent in one go, or word by word at a pace."""
-    chosen: dict[str, object] = {"voice": {"name": voice}} if voice else {}
-    whole = encoded("synthesize", text=text, **chosen)
+    chosen = SynthesizeVoice(voice) if voice else None
+    whole = encode(Synthesize(text, chosen).event())
     if input_ is Input.PLAIN:
         return Request((Piece(0.0, whole),), ends_with="audio-stop")
-    pieces = [Piece(0.0, encoded("synthesize-start", **chosen))]
+    pieces = [Piece(0.0, encode(SynthesizeStart(chosen).event()))]
     pieces += [
-        Piece(due, encoded("synthesize-chunk", text=word))
+        Piece(due, encode(SynthesizeChunk(word).event()))
         for due, word in word_by_word(text, words_per_second)
     ]
     # What clients send besides, for servers that passed over the pieces.
-    pieces.append(Piece(pieces[-1].due, whole + encoded("synthesize-stop")))
+    pieces.append(Piece(pieces[-1].due, whole + encode(SynthesizeStop().event())))
     return Request(tuple(pieces), 1, 1 + words_until_certain(text), ends_with="synthesize-stopped")
 
 
@@ -99,7 +103,7 @@ class WyomingListener(Listener):
         try:
             for event in self._skimmer.feed(data):
                 self._take(event)
-        except NotWyoming:
+        except ProtocolError:
             self._end(Outcome.CUT_OFF, "not Wyoming")
 
     def _take(self, event: Skimmed) -> None:
@@ -117,7 +121,7 @@ def _bytes_per_second(event: Skimmed) -> int:
     data = event.data()
     found = [data.get(key) for key in ("rate", "width", "channels")]
     if not all(isinstance(value, int) and value > 0 for value in found):
-        raise NotWyoming(f"Got audio with {data}, expected its rate, width and channels.")
+        raise ProtocolError(f"Got audio with {data}, expected its rate, width and channels.")
     return int(data["rate"]) * int(data["width"]) * int(data["channels"])
 
 
@@ -131,14 +135,14 @@ class Probe(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
         assert isinstance(transport, asyncio.Transport)
-        transport.write(encoded("describe"))
+        transport.write(encode(Describe().event()))
 
     def data_received(self, data: bytes) -> None:
         """Look for the answer."""
         try:
             if any(event.type == "info" for event in self._skimmer.feed(data)):
                 self._answer(True)
-        except NotWyoming:
+        except ProtocolError:
             self._answer(False)
 
     def connection_lost(self, exc: Exception | None) -> None:

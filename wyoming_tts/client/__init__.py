@@ -11,7 +11,7 @@ from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone,
 from wyoming_tts.client.finding import FoundServer, find_servers, find_tts_server
 from wyoming_tts.client.local import Player, WavFile, WavStream, text_pieces_from_stdin, wav_sink
 from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
-from wyoming_tts.client.remote import Timeouts, describe, speak, supports_streaming
+from wyoming_tts.client.remote import Timeouts, describe, server_address, speak, supports_streaming
 
 __all__ = [
     "ClientError",
@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "find_servers",
     "find_tts_server",
+    "server_address",
     "speak",
     "supports_streaming",
     "text_pieces_from_stdin",

@@ -16,10 +16,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.info import Describe, Info
+from wyoming.info import Describe, Info, TtsProgram, TtsVoice
 from wyoming.tts import (
     Synthesize,
     SynthesizeChunk,
@@ -32,13 +31,17 @@ from wyoming.tts import (
 from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
 from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+from wyoming_tts.wyoming_wire import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
 _T = TypeVar("_T")
 _ERROR_GRACE_SECONDS = 2.0
 """How long the closing events may take after an `error`; some servers never send them."""
 _CLOSE_SECONDS = 1.0
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 """What the wyoming package raises on JSON that is not an event it knows."""
+_SAMPLE_BYTES = 2
+_MOST_RATE, _MOST_CHANNELS = 768_000, 32
+"""Of audio; a WAV file has no room for just any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,17 @@ async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 --
         ClientError: it cannot be reached, or gave no answer within `timeout` seconds.
     """
     try:
-        async with asyncio.timeout(timeout), _connected(uri, timeout) as client:
-            await _write(client, uri, Describe().event())
-            event = await _read(client, uri)
+        async with asyncio.timeout(timeout), _connected(uri, timeout) as connection:
+            await connection.write(Describe().event())
+            event = await connection.read()
             while not Info.is_type(event.type):
-                event = await _read(client, uri)
+                event = await connection.read()
     except TimeoutError:
         raise ClientError(
             f"{uri} did not answer within {timeout:g} s.",
             hint="Is it a Wyoming server, and is it overloaded?",
         ) from None
-    return _parsed(Info.from_event, event)
+    return _parsed(_info, event)
 
 
 def supports_streaming(info: Info) -> bool:
@@ -98,8 +101,8 @@ async def speak(
     limits = timeouts or Timeouts()
     wanted = _wire_voice(voice or VoiceRequest())
     wire_format = None if text_format is TextFormat.PLAIN else text_format.value
-    async with _connected(uri, limits.connect) as client:
-        exchange = _Exchange(client, uri, streaming=streaming, on_audio=on_audio, answer=limits.answer)
+    async with _connected(uri, limits.connect) as connection:
+        exchange = _Exchange(connection, uri, streaming=streaming, on_audio=on_audio, answer=limits.answer)
         try:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(exchange.send(pieces, wanted, wire_format))
@@ -115,9 +118,9 @@ class _Exchange:
     """One request and its reply on one connection."""
 
     def __init__(
-        self, client: AsyncClient, uri: str, *, streaming: bool, on_audio: OnAudio, answer: float
+        self, connection: _Connection, uri: str, *, streaming: bool, on_audio: OnAudio, answer: float
     ) -> None:
-        self._client = client
+        self._connection = connection
         self._uri = uri
         self._streaming = streaming
         self._on_audio = on_audio
@@ -160,7 +163,7 @@ class _Exchange:
         await self._write(SynthesizeStop().event())
 
     async def _write(self, event: Event) -> None:
-        await _write(self._client, self._uri, event)
+        await self._connection.write(event)
 
     def _text_is_sent(self) -> None:
         self._text_sent = True
@@ -180,7 +183,7 @@ class _Exchange:
     async def _next_event(self) -> Event:
         try:
             async with asyncio.timeout(self._patience()) as self._reading:
-                return await _read(self._client, self._uri)
+                return await self._connection.read()
         except (TimeoutError, ConnectionLost) as error:
             raise (self._error or self._cut_short(error)) from None
         finally:
@@ -249,8 +252,12 @@ def _wire_voice(voice: VoiceRequest) -> SynthesizeVoice | None:
 
 
 def _usable(audio_format: AudioFormat, uri: str) -> AudioFormat:
-    sane = audio_format.width == 2 and audio_format.channels > 0 and audio_format.rate > 0  # noqa: PLR2004 -- bytes
-    if not sane:
+    rate, width, channels = audio_format.rate, audio_format.width, audio_format.channels
+    if not all(isinstance(value, int) for value in (rate, width, channels)):
+        raise ClientError(
+            f"{uri} sends audio of {width!r} bytes, {channels!r} channels, {rate!r} Hz; expected numbers."
+        )
+    if width != _SAMPLE_BYTES or not 0 < channels <= _MOST_CHANNELS or not 0 < rate <= _MOST_RATE:
         raise ClientError(f"{uri} sends {_in_words(audio_format)}; 16-bit PCM was expected.")
     return audio_format
 
@@ -259,34 +266,81 @@ def _in_words(audio_format: AudioFormat) -> str:
     return f"{audio_format.width * 8}-bit audio at {audio_format.rate} Hz, {audio_format.channels} channel(s)"
 
 
+class _Connection:
+    """Events to and from one server, whose faults come out as `ClientError`s."""
+
+    def __init__(self, uri: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._uri = uri
+        self._events = EventStream(reader, REPLY_LIMITS)
+        self._writer = writer
+
+    async def read(self) -> Event:
+        try:
+            return await self._events.event()
+        except EOFError:
+            raise ConnectionLost(
+                f"{self._uri} closed the connection.", hint="Is it a Wyoming server? Its log may tell why."
+            ) from None
+        except ProtocolError as error:
+            raise ClientError(
+                f"{self._uri} sent something that is not Wyoming: {error.message}",
+                hint="Is it the right port?",
+            ) from error
+        except OSError as error:
+            raise ConnectionLost(f"The connection to {self._uri} was lost: {error}.") from error
+
+    async def write(self, event: Event) -> None:
+        try:
+            await write_event(self._writer, event)
+        except OSError as error:
+            raise ConnectionLost(f"The connection to {self._uri} was lost: {error}.") from error
+
+    async def close(self) -> None:
+        self._writer.close()
+        # A peer that does not read would keep a polite goodbye waiting for ever.
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._writer.wait_closed()
+
+
 @contextlib.asynccontextmanager
-async def _connected(uri: str, patience: float) -> AsyncIterator[AsyncClient]:
-    client = _client(uri)
+async def _connected(uri: str, patience: float) -> AsyncIterator[_Connection]:
+    address = server_address(uri)
     try:
         async with asyncio.timeout(patience):
-            await client.connect()
+            connection = _Connection(uri, *await _open(address))
     except TimeoutError:
         raise _unreachable(uri, f"no answer within {patience:g} s") from None
     except OSError as error:
         raise _unreachable(uri, _reason(error)) from error
     try:
-        yield client
+        yield connection
     finally:
-        # A peer that does not read would keep a polite goodbye waiting for ever.
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await client.disconnect()
+        await connection.close()
 
 
-def _client(uri: str) -> AsyncClient:
-    reason = "it starts with neither tcp:// nor unix://"
+async def _open(address: str | tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(address, str):
+        return await asyncio.open_unix_connection(address)
+    return await asyncio.open_connection(*address)
+
+
+def server_address(uri: str) -> str | tuple[str, int]:
+    """The path of a unix socket, or host and port.
+
+    Raises:
+        ClientError: a server cannot be connected to at such an address.
+    """
     try:
-        if urlsplit(uri).scheme in {"tcp", "unix"}:
-            return AsyncClient.from_uri(uri)
-    except ValueError as error:
-        reason = str(error)
+        address = urlsplit(uri)
+        if address.scheme == "unix" and address.path:
+            return address.path
+        if address.scheme == "tcp" and address.hostname and address.port:
+            return address.hostname, address.port
+    except ValueError:
+        pass  # a port that is no number
     raise ClientError(
-        f"{uri!r} is not an address to connect to: {reason}.", hint="Give tcp://HOST:10200 or unix:///PATH."
+        f"{uri!r} is not an address to connect to.", hint="Give tcp://HOST:10200 or unix:///PATH."
     )
 
 
@@ -304,29 +358,6 @@ def _unreachable(uri: str, reason: str) -> ClientError:
     )
 
 
-async def _read(client: AsyncClient, uri: str) -> Event:
-    try:
-        event = await client.read_event()
-    except (OSError, EOFError) as error:
-        raise ConnectionLost(f"The connection to {uri} was lost: {error}.") from error
-    except _MALFORMED as error:
-        raise ClientError(
-            f"{uri} sent something that is not Wyoming.", hint="Is it the right port?"
-        ) from error
-    if event is None:
-        raise ConnectionLost(
-            f"{uri} closed the connection.", hint="Is it a Wyoming server? Its log may tell why."
-        )
-    return event
-
-
-async def _write(client: AsyncClient, uri: str, event: Event) -> None:
-    try:
-        await client.write_event(event)
-    except OSError as error:
-        raise ConnectionLost(f"The connection to {uri} was lost: {error}.") from error
-
-
 def _parsed(parse: Callable[[Event], _T], event: Event) -> _T:
     try:
         return parse(event)
@@ -335,3 +366,12 @@ def _parsed(parse: Callable[[Event], _T], event: Event) -> _T:
             f"The server sent a malformed {event.type!r} event: {error!r}.",
             hint="That is a fault of the server.",
         ) from error
+
+
+def _info(event: Event) -> Info:
+    """Parse what a server says of itself; the package checks few of the types."""
+    info = Info.from_event(event)
+    programs_right = all(isinstance(program, TtsProgram) for program in info.tts)
+    if not programs_right or not all(isinstance(voice, TtsVoice) for one in info.tts for voice in one.voices):
+        raise TypeError("its list of voices has the wrong shape")
+    return info

@@ -7,12 +7,11 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
-from wyoming.event import Event, async_write_event
+from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import Synthesize, SynthesizeVoice
 
@@ -22,16 +21,16 @@ from wyoming_tts.engines.remote_lists import Listed, NoList, listed_over_wyoming
 from wyoming_tts.engines.remote_pcm import NotPcm, SampleReader
 from wyoming_tts.engines.remote_upstreams import Fault, FaultKind, Order
 from wyoming_tts.speech import Samples
+from wyoming_tts.wyoming_wire import EventStream, Limits, ProtocolError, RawEvent, write_event
 
 USUAL_RATE = 22_050
 """Hz of most voices of such servers, which tell it only when they speak."""
 
 _PORT = 10_200
-_MOST_LINE = 64 * 1024
-_MOST_DATA = 4 * 1024 * 1024
-"""Bytes of an event's JSON: the descriptions of thousands of voices."""
-_MOST_DATA_WHILE_SPEAKING = 64 * 1024
-_MOST_PAYLOAD = 1024 * 1024
+_LIST_LIMITS = Limits(data=4 * 1024 * 1024)
+"""The descriptions of thousands of voices, which are parsed away from the event loop."""
+_SPEECH_LIMITS = Limits(data=64 * 1024, payload=1024 * 1024)
+"""Data that is parsed on the event loop, and all audio of a segment at once."""
 _SAMPLE_BYTES = 2
 _MOST_SHOWN = 200
 _SOON = 0.1
@@ -60,12 +59,12 @@ class WyomingUpstream:
     async def listed(self, run_blocking: RunBlocking) -> tuple[Listed, ...]:
         """As `Upstream.listed`."""
         async with self._connected() as (reader, writer):
-            await async_write_event(Describe().event(), writer)
-            raw = await _raw_event(reader, _MOST_DATA)
-            while raw.header.get("type") != "info":
-                raw = await _raw_event(reader, _MOST_DATA)
+            await write_event(writer, Describe().event())
+            events = EventStream(reader, _LIST_LIMITS)
+            while (raw := await events.raw_event()).type != "info":
+                pass
         try:
-            voices = await run_blocking(partial(listed_over_wyoming, raw.data))
+            voices = await run_blocking(partial(listed_over_wyoming, _data(raw)))
         except NoList as error:
             raise Fault(FaultKind.FAILED, str(error)) from None
         return tuple(replace(voice, rate=self._rates.get(voice.name, USUAL_RATE)) for voice in voices)
@@ -74,9 +73,10 @@ class WyomingUpstream:
         """As `Upstream.speak`."""
         async with self._connected() as (reader, writer):
             voice = SynthesizeVoice(order.voice, speaker=order.speaker)
-            await async_write_event(Synthesize(order.text, voice).event(), writer)
+            await write_event(writer, Synthesize(order.text, voice).event())
+            events = EventStream(reader, _SPEECH_LIMITS)
             samples_of: SampleReader | None = None
-            while (event := await _event(reader)).type != "audio-stop":
+            while (event := await events.event()).type != "audio-stop":
                 if event.type == "error":
                     raise _told(event)
                 if event.type not in {"audio-start", "audio-chunk"}:
@@ -97,6 +97,8 @@ class WyomingUpstream:
         except (OSError, EOFError) as error:
             what = _reason(error) if isinstance(error, OSError) else "it was closed too early"
             raise Fault(FaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON) from None
+        except ProtocolError as error:
+            raise Fault(FaultKind.FAILED, f"it sent what is not Wyoming: {_shown(error.message)}") from None
         finally:
             writer.transport.abort()  # what still comes is for nobody
 
@@ -104,7 +106,7 @@ class WyomingUpstream:
         patience = self._options.connect_timeout
         try:
             async with asyncio.timeout(patience):
-                return await asyncio.open_connection(self._host, self._port, limit=_MOST_LINE)
+                return await asyncio.open_connection(self._host, self._port)
         except TimeoutError:
             raise Fault(FaultKind.DOWN, f"no connection within {patience:g} s") from None
         except OSError as error:
@@ -136,48 +138,9 @@ def _told(event: Event) -> Fault:
             return Fault(FaultKind.FAILED, message, retry_after=_SOON)
 
 
-@dataclass(frozen=True, slots=True)
-class _RawEvent:
-    header: dict[str, Any]
-    data: bytes
-    """JSON, of thousands of voices maybe."""
-    payload: bytes
-
-
-async def _event(reader: asyncio.StreamReader) -> Event:
-    raw = await _raw_event(reader, _MOST_DATA_WHILE_SPEAKING)
-    return Event(str(raw.header.get("type")), _json(raw.data), raw.payload or None)
-
-
-async def _raw_event(reader: asyncio.StreamReader, most_data: int) -> _RawEvent:
-    """Read an event within limits, which the wyoming package's own reader has none of."""
-    try:
-        line = await reader.readline()
-    except ValueError:
-        raise Fault(FaultKind.FAILED, f"it sent a line of over {_MOST_LINE} bytes") from None
-    if not line.endswith(b"\n"):
-        raise EOFError
-    header = _json(line)
-    data = await reader.readexactly(_length(header, "data_length", most_data))
-    payload = await reader.readexactly(_length(header, "payload_length", _MOST_PAYLOAD))
-    return _RawEvent(header, data or json.dumps(header.get("data") or {}).encode(), payload)
-
-
-def _length(header: dict[str, Any], key: str, most: int) -> int:
-    length = header.get(key) or 0
-    if not isinstance(length, int) or not 0 <= length <= most:
-        raise Fault(FaultKind.FAILED, f"it sent an event with {_shown(length)} as {key}")
-    return length
-
-
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise Fault(FaultKind.FAILED, "it sent what is not Wyoming") from None
-    if not isinstance(value, dict):
-        raise Fault(FaultKind.FAILED, "it sent what is not Wyoming")
-    return value
+def _data(raw: RawEvent) -> bytes:
+    """JSON, in the block or, from servers not written in Python, in the first line."""
+    return raw.block or json.dumps(raw.header.inline).encode()
 
 
 def _shown(value: object) -> str:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Generator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.event import Event, async_read_event, async_write_event
+from wyoming.event import Event, async_write_event
 
-from wyoming_tts.bench.wire import NotWyoming, Skimmed, Skimmer, connected, encoded
+from wyoming_tts.bench.wire import Skimmed, Skimmer, connected
 from wyoming_tts.client import ClientError
+from wyoming_tts.wyoming_wire import ProtocolError
 
 TEXT = st.text(max_size=20)
 EVENTS = st.lists(
@@ -89,20 +91,30 @@ def test_an_event_is_told_only_once_its_payload_is_complete() -> None:
         b'{"type": "x", "data_length": "5"}\n12345',
         b"\xff\n",
         bytes(2_000_000),
+        b'{"type": "x", "payload_length": 1000000000000}\n',
+        b'{"type": "x", "data_length": 1000000000000}\n',
+        b'{"type": "x", "data": ' + b"[" * 500_000 + b"\n",
     ],
 )
 def test_anything_else_is_not_wyoming(data: bytes) -> None:
-    with pytest.raises(NotWyoming):
+    with pytest.raises(ProtocolError):
         skimmed(data)
 
 
-async def test_what_is_sent_is_read_by_the_wyoming_package() -> None:
-    reader = asyncio.StreamReader()
-    reader.feed_data(encoded("synthesize", text="Grüße", voice={"name": "a"}) + encoded("describe"))
-    reader.feed_eof()
-    first, second = await async_read_event(reader), await async_read_event(reader)
-    assert first == Event("synthesize", {"text": "Grüße", "voice": {"name": "a"}})
-    assert second == Event("describe")
+def test_a_long_block_of_data_is_put_together_once() -> None:
+    class Counts(Skimmer):
+        looks = 0
+
+        def _events(self, data: bytes, position: int) -> Generator[Skimmed, None, int]:
+            self.looks += 1
+            return super()._events(data, position)
+
+    data = written(Event("info", {"x": "y" * 100_000}))
+    skimmer = Counts()
+    pieces = (data[at : at + 100] for at in range(0, len(data), 100))
+    [event] = [event for piece in pieces for event in skimmer.feed(piece)]
+    assert event.data() == {"x": "y" * 100_000}
+    assert skimmer.looks == 2
 
 
 def test_reading_costs_less_than_a_two_thousandth_of_the_playing_time() -> None:

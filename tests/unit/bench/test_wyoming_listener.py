@@ -7,6 +7,7 @@ import pytest
 from wyoming.error import Error
 from wyoming.tts import SynthesizeStopped
 
+from tests.support import hostile_servers as hostile
 from tests.support.scripted_server import (
     START,
     STOP,
@@ -151,6 +152,19 @@ def sends(*events: object, raw: bytes = b"") -> Script:
 async def test_a_reply_without_a_proper_end_is_cut_off(script: Script, why: str) -> None:
     heard = await heard_from(script)
     assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, why)
+
+
+@pytest.mark.parametrize("what", [what for what in hostile.NOT_WYOMING if not what.startswith("data ")])
+async def test_a_hostile_server_ends_its_listener_and_nothing_more(what: str) -> None:
+    async with asyncio.timeout(10):
+        heard = await heard_from(hostile.NOT_WYOMING[what])
+    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, "not Wyoming")
+
+
+@pytest.mark.parametrize("what", hostile.CUT_OFF)
+async def test_a_connection_that_is_cut_ends_its_listener(what: str) -> None:
+    heard = await heard_from(hostile.CUT_OFF[what])
+    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, "closed")
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:

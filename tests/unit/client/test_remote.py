@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from wyoming.error import Error
 from wyoming.info import Info
 from wyoming.tts import SynthesizeStopped
 
+from tests.support import hostile_servers as hostile
 from tests.support.scripted_server import (
     START,
     STOP,
@@ -280,6 +282,51 @@ async def test_another_protocol_is_not_taken_for_wyoming(answer: bytes) -> None:
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError, match="Wyoming"):
             await describe(server.uri)
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_refused_and_nothing_worse(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+            with pytest.raises(ClientError) as error:
+                await ask
+            assert_one_line(error, server.uri, "not Wyoming: Got ")
+
+
+@pytest.mark.parametrize("what", hostile.CUT_OFF)
+async def test_a_connection_that_is_cut_is_lost_wherever_that_is(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
+        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+            with pytest.raises(ConnectionLost) as error:
+                await ask
+            assert_one_line(error, server.uri, "closed the connection")
+
+
+@pytest.mark.parametrize(
+    "data", [{"tts": {"a": {}}}, {"tts": 7}, {"tts": [None]}, {"tts": "abc"}, {"tts": [{"voices": [1]}]}]
+)
+async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: object) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read()
+        await conversation.send_bytes(json.dumps({"type": "info", "data": data}).encode() + b"\n")
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="malformed 'info'"):
+            await describe(server.uri)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"rate": "x"}, {"rate": 10**12}, {"channels": 10**12}, {"channels": None}, {"width": [2]}]
+)
+async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, object]) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        data = {"rate": 22050, "width": 2, "channels": 1} | fields
+        await conversation.send_bytes(json.dumps({"type": "audio-start", "data": data}).encode() + b"\n")
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="expected"):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
 
 
 async def test_a_silent_server_is_given_up_after_the_answer_timeout() -> None:

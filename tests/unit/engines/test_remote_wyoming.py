@@ -14,6 +14,7 @@ from wyoming.error import Error
 from wyoming.event import Eventable
 from wyoming.ping import Pong
 
+from tests.support import hostile_servers as hostile
 from tests.support import scripted_server as scripted
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
 from tests.support.remote_servers import as_pcm, pcm_of, text_of
@@ -122,7 +123,8 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
         (sending(then=b"HTTP/1.1 400 Bad Request\r\n"), FaultKind.FAILED, "not Wyoming"),
         (sending(then=b"[1]\n"), FaultKind.FAILED, "not Wyoming"),
         (sending(then=b"[" * 60_000 + b"\n"), FaultKind.FAILED, "not Wyoming"),
-        (sending(then=b"x" * 200_000), FaultKind.FAILED, "over 65536"),
+        (sending(then=b'{"a":' + b"[" * 60_000 + b"\n"), FaultKind.FAILED, "nested"),
+        (sending(then=b"{" * 200_000), FaultKind.FAILED, "at most 65536"),
         (sending(then=header(payload_length=10**12)), FaultKind.FAILED, "payload_length"),
         (sending(then=header(data_length=-1)), FaultKind.FAILED, "data_length"),
         (sending(then=header(data_length="x")), FaultKind.FAILED, "data_length"),
@@ -141,6 +143,31 @@ async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: Fault
             await said(server.uri)
     assert caught.value.kind is kind, str(caught.value)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        with pytest.raises(Fault, match="not Wyoming") as caught:
+            await said(server.uri)
+        assert caught.value.kind is FaultKind.FAILED
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        with pytest.raises(Fault, match=r"not (Wyoming|JSON)") as caught:
+            await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
+        assert caught.value.kind is FaultKind.FAILED
+
+
+@pytest.mark.parametrize("what", hostile.CUT_OFF)
+async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
+        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)):
+            with pytest.raises(Fault, match="too early") as caught:
+                await ask
+            assert caught.value.kind is FaultKind.DOWN
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}\n", b'{"type":"info","data":{"tts":7}}\n', b"\xff\n"])
