@@ -12,10 +12,12 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import count
 
 import httpx
+
+from wyoming_tts.backoff import Backoff
 
 REFUSED = 78
 """EX_CONFIG of sysexits.h."""
@@ -69,7 +71,8 @@ def _wait_for_server(port: int) -> None:
 
 def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
     message = {"service": "wyoming", "config": {"uri": uri}}
-    for pause in _pauses(first_pause):
+    backoff = Backoff(first_pause, _LONGEST_PAUSE)
+    for failures in count(1):
         try:
             answer = supervisor.post("/discovery", json=message)
         except httpx.TransportError as error:
@@ -87,22 +90,16 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
                     *uri.removeprefix("tcp://").split(":"),
                 )
                 return REFUSED
+        pause = backoff.pause(failures)
         _LOGGER.warning("The Supervisor %s. Next try in %g s.", trouble, pause)
         time.sleep(pause)
-    raise AssertionError("The pauses never end.")
+    raise AssertionError("Counting never ends.")
 
 
 def _is_for_now(answer: httpx.Response) -> bool:
     """Whether another answer may be had later: the Supervisor says 400 as well while it starts."""
     starts = answer.status_code == HTTPStatus.BAD_REQUEST and "not ready" in answer.text
     return starts or answer.is_server_error or answer.status_code in _BUSY
-
-
-def _pauses(first: float) -> Iterator[float]:
-    pause = first
-    while True:
-        yield pause
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from wyoming_tts.backoff import Backoff
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import Unanswered
 from wyoming_tts.engines.remote_lists import Listed
@@ -26,8 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at a server that answers."""
-_FIRST_BACKOFF = 1.0
-_MOST_BACKOFF = 30.0
+_BACKOFF = Backoff(first=1.0, longest=30.0)
 _MOST_BUSY = 30.0
 _RETRY_WITHIN = 1.0
 """Seconds that a listener may be kept waiting before all are asked once more."""
@@ -124,7 +124,7 @@ class Standing:
     @property
     def look_again_in(self) -> float:
         """Seconds until the next look."""
-        return _backoff(self.unseen) if self.unseen else LOOK_EVERY
+        return _BACKOFF.pause(self.unseen) if self.unseen else LOOK_EVERY
 
     def failed(self, fault: Fault, now: float) -> None:
         """Note that it did not speak."""
@@ -133,7 +133,7 @@ class Standing:
         elif fault.kind is not FaultKind.REFUSED:
             self.unheard += 1
             if fault.kind is FaultKind.DOWN or self.unheard >= _FAILURES_IN_A_ROW:
-                self.down_until = now + _backoff(self.unheard)
+                self.down_until = now + _BACKOFF.pause(self.unheard)
                 self.stirred.set()
 
     def heard(self) -> None:
@@ -151,11 +151,7 @@ class Standing:
     def not_seen(self, now: float) -> None:
         """Note that it did not."""
         self.unseen += 1
-        self.down_until = max(self.down_until, now + _backoff(self.unseen))
-
-
-def _backoff(failures: int) -> float:
-    return float(min(_MOST_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures - 1, 10)))
+        self.down_until = max(self.down_until, now + _BACKOFF.pause(self.unseen))
 
 
 class Upstreams:

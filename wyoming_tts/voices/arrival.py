@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from wyoming_tts.backoff import Backoff, TryAgain, retry
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.downloads import Download, DownloadState
 
@@ -22,8 +24,8 @@ _LOGGER = logging.getLogger(__name__)
 STALLED_AFTER = 3.0
 """Seconds without a byte after which a request waits no longer; also what connecting may take."""
 
-RETRY_FIRST, RETRY_MOST = 60.0, 3600.0
-"""Seconds from a failed download to the next try: doubled each time, up to the second value."""
+BACKOFF = Backoff(first=60.0, longest=3600.0)
+"""From a failed download to the next try."""
 
 
 class Fetches(Protocol):
@@ -47,6 +49,7 @@ class VoiceArrival:
         patience: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         """Prepare; nothing is fetched before `begin` or `run`.
 
@@ -58,6 +61,7 @@ class VoiceArrival:
             patience: Seconds a request waits at the most.
             clock: The clock of `Download.made_progress_at`.
             sleep: Waits until the next try.
+            chance: From 0 to 1, for the jitter of these waits.
         """
         self._voice = voice
         self._downloads = downloads
@@ -66,6 +70,7 @@ class VoiceArrival:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
+        self._chance = chance
         self._download: Download | None = None
         self._tried_at = -math.inf
         self._installed = asyncio.Event()
@@ -89,13 +94,15 @@ class VoiceArrival:
 
     async def run(self) -> None:
         """Fetch the voice; return once it is installed."""
-        pause = RETRY_FIRST
         if self._download is None:
             self.begin()
-        while not await self._arrived():
-            await self._sleep(pause)
-            pause = min(2 * pause, RETRY_MOST)
-            self._try()
+        await retry(
+            self._arrive,
+            BACKOFF,
+            before_pause=self._on_failure,
+            sleep=self._sleep_and_try,
+            chance=self._chance,
+        )
 
     async def wait(self) -> None:
         """Wait for the voice while its download makes progress, at most as long as patience lasts."""
@@ -119,21 +126,22 @@ class VoiceArrival:
         moved_at = download.made_progress_at
         return moved_at if math.isfinite(moved_at) else self._tried_at  # it may have had no turn yet
 
-    async def _arrived(self) -> bool:
+    async def _arrive(self) -> None:
         download = self._download
-        if download is None:
-            return False
+        assert download is not None, "nothing has begun"
         if await download.wait() is not DownloadState.DONE:
-            _LOGGER.warning(
-                "The voice %s could not be fetched, %s. %s",
-                self._voice.name,
-                self._meanwhile,
-                download.error,
-            )
-            return False
+            raise TryAgain(download.error)
         await self._on_installed()
         self._installed.set()
-        return True
+
+    def _on_failure(self, reason: TryAgain, _: float) -> None:
+        _LOGGER.warning(
+            "The voice %s could not be fetched, %s. %s", self._voice.name, self._meanwhile, reason
+        )
+
+    async def _sleep_and_try(self, seconds: float) -> None:
+        await self._sleep(seconds)
+        self._try()
 
     async def _installed_or_over(self, download: Download) -> None:
         if await download.wait() is DownloadState.DONE:

@@ -7,6 +7,7 @@ help), or `DownloadFailed` (it will not, and the message says what to do).
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import shutil
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from wyoming_tts.backoff import Backoff, TryAgain
 from wyoming_tts.blocking import RunBlocking
 
 HUB = "https://huggingface.co"
@@ -33,6 +35,7 @@ _HINTS = {
     407: "The proxy wants a login: put it into HTTPS_PROXY (http://user:password@host:port).",
     511: _PORTAL_HINT,
 }
+_BACKOFF = Backoff(first=1.0, longest=60.0, tries=5)
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -41,13 +44,8 @@ class DownloadFailed(Exception):
     """A file cannot be had; the message says what was expected, what came, and what to do."""
 
 
-class Interrupted(Exception):
+class Interrupted(TryAgain):
     """The transfer broke off; another try may go on from there."""
-
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-        """Seconds the server asked to wait; None if it did not."""
 
 
 class NoSuchRange(Exception):
@@ -62,12 +60,8 @@ class DownloadOptions:
     """Seconds until a server must have taken the connection."""
     read_timeout: float = 30.0
     """Seconds a server may be silent."""
-    tries: int = 5
-    """Tries in a row that bring a file no further before it is given up."""
-    backoff: float = 1.0
-    """Seconds before the second try, doubled before each further one."""
-    longest_backoff: float = 60.0
-    """Seconds; a server that asks for more waiting than that gets this."""
+    backoff: Backoff = _BACKOFF
+    """How tries are apart; one that brings a file further counts as the first."""
     at_once: int = 2
     """Files on their way at the same time: one rarely fills a line, many starve each other."""
     block_bytes: int = 1024 * 1024
@@ -82,6 +76,8 @@ class World:
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+    """From 0 to 1, for the jitter of pauses."""
     free_space: Callable[[Path], int] = lambda directory: shutil.disk_usage(directory).free
     """Bytes that may be written in a directory."""
     transport: httpx.AsyncBaseTransport | None = None

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from wyoming_tts.backoff import TryAgain, retry
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.hub import (
@@ -153,17 +154,21 @@ class Transfer:
             DownloadFailed: it cannot be had. What arrived so far is kept for the next time unless
                 it was wrong; a file that was in place stays.
         """
-        fruitless = 0
         self.made_progress_at = self._world.clock()
-        while True:
-            before = self.received
-            try:
-                return await self._try()
-            except NoSuchRange:
-                await self._begin_anew()
-            except Interrupted as reason:
-                fruitless = 1 if self.received > before else fruitless + 1
-                await self._wait_before_retry(fruitless, reason)
+        try:
+            await retry(
+                self._try,
+                self._options.backoff,
+                before_pause=self._on_interruption,
+                progress=lambda: self.received,
+                sleep=self._world.sleep,
+                chance=self._world.chance,
+            )
+        except Interrupted as reason:
+            raise DownloadFailed(
+                f"{self.file.name} could not be fetched in {self._options.backoff.tries} tries: {reason}. "
+                "Check the connection; the next try goes on from where this one ended."
+            ) from reason
 
     async def place(self) -> None:
         """Rename the checked part to the file; several may ask."""
@@ -189,6 +194,13 @@ class Transfer:
         await self._disk(self._part.discard)
 
     async def _try(self) -> None:
+        while True:
+            try:
+                return await self._go_on()
+            except NoSuchRange:
+                await self._begin_anew()
+
+    async def _go_on(self) -> None:
         self._in_place = await self._complete()
         if self._in_place:
             return
@@ -288,17 +300,9 @@ class Transfer:
         self._began_anew = True
         self._etag = None
 
-    async def _wait_before_retry(self, fruitless: int, reason: Interrupted) -> None:
-        if fruitless >= self._options.tries:
-            raise DownloadFailed(
-                f"{self.file.name} could not be fetched in {fruitless} tries: {reason}. "
-                "Check the connection; the next try goes on from where this one ended."
-            ) from reason
-        delay = self._options.backoff * 2 ** (fruitless - 1)
-        delay = min(max(delay, reason.retry_after or 0.0), self._options.longest_backoff)
-        _LOGGER.debug("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, delay)
+    def _on_interruption(self, reason: TryAgain, pause: float) -> None:
+        _LOGGER.debug("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, pause)
         self.made_progress_at = -math.inf
-        await self._world.sleep(delay)
 
     async def _disk(self, work: Callable[[], T]) -> T:
         try:

@@ -15,6 +15,7 @@ from tests.support import scripted_server as scripted
 from tests.support.fake_synthesizer import in_a_thread
 from tests.support.remote_servers import Asked, as_pcm, http_server, text_of, upstream
 from tests.support.scripted_server import scripted_server
+from wyoming_tts.backoff import Backoff
 from wyoming_tts.engines import remote_upstreams
 from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
 from wyoming_tts.engines.remote import MOST_HOPS, RemoteEngine
@@ -146,7 +147,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(remote_upstreams, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(remote_upstreams, "_FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr(remote_upstreams, "_BACKOFF", Backoff(first=0.01, longest=30.0))
     caplog.set_level(logging.INFO, "wyoming_tts.engines.remote")
     has, changed = ["af_far"], asyncio.Queue[list[str]]()
     is_up = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from wyoming_tts.voices.arrival import RETRY_FIRST, RETRY_MOST, STALLED_AFTER, VoiceArrival
+from wyoming_tts.voices.arrival import BACKOFF, STALLED_AFTER, VoiceArrival
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.downloads import Download
 
@@ -76,6 +76,7 @@ async def a_scene(*, patience: float = FOREVER) -> Scene:
         patience=patience,
         clock=hub.loop.time,
         sleep=no_pause,
+        chance=lambda: 0.0,
     )
     scene = Scene(arrival, hub, installed, pauses, asyncio.create_task(arrival.run()))
     await hub.asked.wait()
@@ -137,8 +138,8 @@ async def test_failures_are_told_and_tried_again_at_growing_intervals(
         scene.hub.asked.clear()
         scene.download.settle("The network is down.")
         await scene.hub.asked.wait()
-    assert scene.pauses[:3] == [RETRY_FIRST, 2 * RETRY_FIRST, 4 * RETRY_FIRST]
-    assert scene.pauses[-1] == RETRY_MOST
+    assert scene.pauses[:3] == [60.0, 120.0, 240.0]
+    assert scene.pauses[-1] == BACKOFF.longest
     assert "espeak-en-us speaks instead. The network is down." in caplog.text
 
 

@@ -53,6 +53,10 @@ class Sleeps(list[float]):
         await asyncio.sleep(0)
 
 
+def no_jitter() -> float:
+    return 0.0
+
+
 def catalogue_file(path: str, content: bytes) -> CatalogueFile:
     return CatalogueFile(path, f"{HUB}/{path}", len(content), f"md5:{hashlib.md5(content).hexdigest()}")
 
@@ -87,7 +91,7 @@ def sleeps() -> Sleeps:
 
 @pytest.fixture
 async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterator[Downloads]:
-    async with downloading(tmp_path, hub, World(sleep=sleeps)) as downloads:
+    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter)) as downloads:
         yield downloads
 
 
@@ -108,7 +112,7 @@ async def downloading(
         mirror=hub.url,
         options=options,
         on_progress=on_progress,
-        world=world or World(sleep=Sleeps()),
+        world=world or World(sleep=Sleeps(), chance=no_jitter),
     ) as downloads:
         yield downloads
 
@@ -288,7 +292,7 @@ async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
         ]
     )
     await done(downloads.start(voice_of(hub)))
-    assert sleeps == [7.0, DownloadOptions().longest_backoff]
+    assert sleeps == [7.0, DownloadOptions().backoff.longest]
 
 
 async def test_tries_that_bring_something_do_not_count_as_failures(
@@ -317,7 +321,7 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
         voice = voice_of(gone)
         address = gone.url
     async with Downloads(
-        tmp_path, run_blocking=in_executor, mirror=address, world=World(sleep=sleeps)
+        tmp_path, run_blocking=in_executor, mirror=address, world=World(sleep=sleeps, chance=no_jitter)
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert address in error
@@ -712,7 +716,11 @@ async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_p
         return await in_executor(work_and_run_out)
 
     async with Downloads(
-        tmp_path, run_blocking=filling_up, mirror=hub.url, options=SMALL_BLOCKS, world=World(sleep=sleeps)
+        tmp_path,
+        run_blocking=filling_up,
+        mirror=hub.url,
+        options=SMALL_BLOCKS,
+        world=World(sleep=sleeps, chance=no_jitter),
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert f"disk of {tmp_path} is full" in error
@@ -734,7 +742,7 @@ async def test_offline_opens_no_socket(
         raise AssertionError("a socket was opened")
 
     voice = voice_of(hub)
-    async with downloading(tmp_path, hub, World(sleep=sleeps), offline=True) as downloads:
+    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter), offline=True) as downloads:
         monkeypatch.setattr(socket, "socket", no_socket)
         monkeypatch.setattr(socket, "getaddrinfo", no_socket)
         error = await failed(downloads.start(voice))
