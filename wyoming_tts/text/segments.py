@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
 from wyoming_tts.errors import MalformedMarkup, TooLong
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece
 from wyoming_tts.text.cutter import Cut, Cutter
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.manner import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
 from wyoming_tts.text.said_as import said_as
-from wyoming_tts.text.spoken import Speller, SpokenStream, language_code
+from wyoming_tts.text.spoken import Speller, SpokenStream
 from wyoming_tts.text.ssml import SsmlReader
 from wyoming_tts.text.tags import TagReader
 
@@ -259,9 +260,10 @@ class Segmenter:
         """Another voice, if one is named or a language that is not the own voice's."""
         if manner.voice is not None:
             return manner.voice
-        if manner.language is None or language_code(manner.language) == language_code(self._language):
+        if manner.language is None:
             return None
-        return VoiceRequest(language=manner.language)
+        asked, own = LanguageTag.parse(manner.language), LanguageTag.parse(self._language)
+        return None if own.speaks(asked) else VoiceRequest(language=manner.language)
 
 
 def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | TagReader | None:

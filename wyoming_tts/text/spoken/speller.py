@@ -9,11 +9,12 @@ from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.languages import language_code
 from wyoming_tts.text.spoken.clock import Times
 from wyoming_tts.text.spoken.contexts import Contexts
 from wyoming_tts.text.spoken.dates import Dates
 from wyoming_tts.text.spoken.figures import Figures, Rule
-from wyoming_tts.text.spoken.language import Language, has_data, language_code, load_language
+from wyoming_tts.text.spoken.language import Language, has_data, load_language
 from wyoming_tts.text.spoken.measures import Measures
 from wyoming_tts.text.spoken.names import Names
 from wyoming_tts.text.spoken.signs import Signs
