@@ -18,6 +18,7 @@ from wyoming_tts.console import CommandFailed, confirmed, print_json, print_tabl
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx_files import check_complete
 from wyoming_tts.errors import SpeechError, UnknownVoice
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.settings.described import CONFIG_VARIABLE
 from wyoming_tts.speech import Voice
@@ -49,7 +50,6 @@ from wyoming_tts.voices.inventory import (
     known_voice,
     other_exports,
 )
-from wyoming_tts.voices.language_tags import LanguageTag
 from wyoming_tts.voices.progress import presented
 from wyoming_tts.voices.removal import plan_removal, remove
 from wyoming_tts.voices.takeover import TakeoverFailed, import_piper

@@ -29,6 +29,7 @@ from wyoming_tts.engines.espeak_text import (
 )
 from wyoming_tts.engines.phoneme_blocks import has_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
+from wyoming_tts.languages import language_code, split_tag
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ _USUAL_REGIONS = (
     "hu_HU id_ID is_IS it_IT ja_JP ka_GE kk_KZ ko_KR lb_LU lt_LT lv_LV ml_IN ne_NP nl_NL pl_PL pt_PT ro_RO "
     "ru_RU sk_SK sl_SI sq_AL sr_RS sv_SE te_IN th_TH tr_TR uk_UA vi_VN"
 )
-_USUAL_TAGS = {tag.partition("_")[0]: tag for tag in _USUAL_REGIONS.split()} | {
+_USUAL_TAGS = {language_code(tag): tag for tag in _USUAL_REGIONS.split()} | {
     "cmn": "zh_CN",
     "yue": "zh_HK",
     "nb": "no_NO",
@@ -159,8 +160,8 @@ class EspeakVoices:
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
         """Some numbers, which almost every language of espeak-ng has words for."""
         found = self._found.get(spec.voice.name)
-        language = found.identifier.rpartition("/")[2].partition("-")[0] if found else ""
-        return Segment(_CALIBRATION_TEXTS.get(language, _CALIBRATION_TEXT))
+        code = _subtags(found.identifier)[0] if found else ""
+        return Segment(_CALIBRATION_TEXTS.get(code, _CALIBRATION_TEXT))
 
     def close(self) -> None:
         """End the process."""
@@ -283,10 +284,14 @@ def _language_tag(identifier: str) -> str:
 
     The identifier tells regions from dialects by their case, as language tags do: `fr-BE` but `ca-ba`.
     """
-    base, *parts = identifier.rpartition("/")[2].split("-")
-    usual = _USUAL_TAGS.get(base, base)
-    language = usual.partition("_")[0]
+    code, *rest = _subtags(identifier)
+    usual = _USUAL_TAGS.get(code, code)
+    language = split_tag(usual)[0]
     if _LANGUAGE.fullmatch(language) is None:
         return _UNCODED
-    region = next(filter(_REGION.fullmatch, parts), None)
+    region = next(filter(_REGION.fullmatch, rest), None)
     return f"{language}_{region}" if region else usual
+
+
+def _subtags(identifier: str) -> list[str]:
+    return split_tag(identifier.rpartition("/")[2])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wyoming_tts.engines.phoneme_blocks import has_phonemes, parts
+from wyoming_tts.languages import language_code
 
 _NEAREST: Final = str.maketrans(
     {
@@ -44,7 +45,7 @@ def _symbols(ipa: str, language: str) -> str:
     for consonant in "lmnŋɫr":
         signs = signs.replace(consonant + _SYLLABIC, f"ə{consonant}")
     symbols = signs.translate(_NEAREST)
-    return symbols.replace("r", "ɹ") if language.startswith("en") else symbols
+    return symbols.replace("r", "ɹ") if language_code(language) == "en" else symbols
 
 
 def _with_gaps(text: str, phonemize: Callable[[str], str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import Voice
 
 
@@ -29,17 +30,23 @@ class KokoroLanguage:
     tells the tones of Mandarin by digits, which the model does not know."""
 
 
+_ESPEAK: Final = {
+    "a": "en-us",
+    "b": "en-gb",
+    "e": "es",
+    "f": "fr-fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt-br",
+    "z": "cmn",
+}
+_MISAKI: Final = {"j": "ja", "z": "zh"}
+
 BY_LETTER: Final = MappingProxyType(
     {
-        "a": KokoroLanguage("en_US", "en-us"),
-        "b": KokoroLanguage("en_GB", "en-gb"),
-        "e": KokoroLanguage("es_ES", "es"),
-        "f": KokoroLanguage("fr_FR", "fr-fr"),
-        "h": KokoroLanguage("hi_IN", "hi"),
-        "i": KokoroLanguage("it_IT", "it"),
-        "j": KokoroLanguage("ja_JP", "ja", misaki="ja"),
-        "p": KokoroLanguage("pt_BR", "pt-br"),
-        "z": KokoroLanguage("zh_CN", "cmn", misaki="zh"),
+        letter: KokoroLanguage(tag, _ESPEAK[letter], _MISAKI.get(letter))
+        for letter, tag in KOKORO_LETTERS.items()
     }
 )
 """The languages there are, by the letters that Kokoro's own software calls them."""

@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.language_tags import published_tag
 from wyoming_tts.engines.neural import NO_SAMPLES, BrokenVoice, Complaints, plain_text
 from wyoming_tts.engines.onnx_files import check_complete
 from wyoming_tts.engines.phonemizing import PiperPhonemizing
 from wyoming_tts.engines.piper_model import PiperModel, open_piper_model
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.languages import published_tag
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from wyoming_tts.engines.kokoro_names import BY_LETTER
-from wyoming_tts.engines.language_tags import published_tag
+from wyoming_tts.languages import published_tag
 
 MARK = "Remote voice of "
 """How the attribution of a voice begins that is another server's."""

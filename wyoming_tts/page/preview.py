@@ -18,6 +18,7 @@ import yaml
 
 from wyoming_tts.assembly import EMBEDDED_ENGINE, Parts
 from wyoming_tts.errors import SpeechError, TooLong
+from wyoming_tts.languages import language_code, lookup, split_tag
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 
@@ -140,7 +141,7 @@ class PreviewDesk:
     async def examples(self, language: str) -> tuple[str, ...]:
         """Return texts to try a voice of that language with; none where none are known."""
         known = await self._parts.workers.run_blocking(_examples)
-        return known.get(_base(language), ())
+        return lookup(known, language) or ()
 
     async def is_example(self, text: str) -> bool:
         """Whether a text is one of the examples, so that another may take its place."""
@@ -179,9 +180,9 @@ def _order(names: Mapping[str, str], voice: Voice) -> tuple[str, int, str]:
 
 
 def _language(voice: Voice, names: Mapping[str, str]) -> str:
-    base, _, region = voice.language.replace("-", "_").partition("_")
-    name = names.get(base, base or _NO_LANGUAGE)
-    return f"{name} ({region})" if region else name
+    code, *rest = split_tag(voice.language)
+    name = lookup(names, voice.language) or code or _NO_LANGUAGE
+    return f"{name} ({'_'.join(rest)})" if rest else name
 
 
 def _language_names(voices: Iterable[Voice]) -> dict[str, str]:
@@ -190,12 +191,8 @@ def _language_names(voices: Iterable[Voice]) -> dict[str, str]:
     for voice in voices:
         if voice.engine == EMBEDDED_ENGINE:
             name = voice.description.removeprefix(_SPOKEN_OF).partition(" (")[0]
-            names.setdefault(_base(voice.language), name)
+            names.setdefault(language_code(voice.language), name)
     return names
-
-
-def _base(language: str) -> str:
-    return language.replace("-", "_").partition("_")[0]
 
 
 def _speaker(voice: Voice) -> str | None:

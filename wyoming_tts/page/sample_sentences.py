@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wyoming_tts.languages import lookup
+
 _SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "ar": "صباح الخير، الضوء في المطبخ مضاء.",
@@ -65,4 +67,4 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
 
 def sample_sentence(language: str) -> str:
     """The sentence for a tag such as `en_US`; figures, which many languages read, where there is none."""
-    return _SENTENCES.get(language.replace("-", "_").split("_")[0].casefold(), "1, 2, 3, 4, 5.")
+    return lookup(_SENTENCES, language) or "1, 2, 3, 4, 5."

@@ -10,6 +10,8 @@ from __future__ import annotations
 import emoji
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
+from wyoming_tts.languages import fallbacks
+
 _SKIN_TONE_RE = regex.compile(r"\p{Emoji_Modifier}")
 _FALLBACK = "en"
 
@@ -21,8 +23,7 @@ def emoji_name(sequence: str, language: str = _FALLBACK) -> str:
         sequence: the emoji with all its selectors and joiners; skin tones are not said.
         language: as in `de` or `de_DE`; where the package does not know it, English.
     """
-    code = regex.split("[-_]", language.lower())[0]
-    known = code if code in emoji.LANGUAGES else _FALLBACK
+    known = next((code for code in fallbacks(language) if code in emoji.LANGUAGES), _FALLBACK)
     plain = _SKIN_TONE_RE.sub("", sequence) or sequence
     for spelling in (plain, plain + "\ufe0f", plain.replace("\ufe0f", "")):
         if emoji.is_emoji(spelling):

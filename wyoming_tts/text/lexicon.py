@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
 
+from wyoming_tts.languages import fallbacks, language_code
+
 _log = logging.getLogger(__name__)
 
 EVERY_LANGUAGE: Final = "all"
@@ -235,7 +237,7 @@ class Lexicon:
             return Applied(text)
         plain = list(_plain_parts(text))
         tables = self._tables(scopes)
-        find = partial(_word_hits, text, tables=tables, in_english=next(_tags(language)).startswith("en"))
+        find = partial(_word_hits, text, tables=tables, in_english=language_code(language) == "en")
         hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
@@ -253,7 +255,7 @@ class Lexicon:
         """Those there are rules for, the narrowest first."""
         if not self._count:
             return []
-        scopes = [Scope(voice=voice), *(Scope(tag) for tag in _tags(language))]
+        scopes = [Scope(voice=voice), *(Scope(tag) for tag in fallbacks(language)), Scope()]
         return [scope for scope in scopes if scope in self._words or scope in self._patterns]
 
     def _tables(self, scopes: list[Scope]) -> list[_Words]:
@@ -261,11 +263,6 @@ class Lexicon:
 
 
 EMPTY: Final = Lexicon()
-
-
-def language_tag(language: str) -> str:
-    """The tag by which languages are compared: `en-us` for `en_US`."""
-    return language.replace("_", "-").casefold()
 
 
 def counts_capitals(written: str) -> bool:
@@ -281,15 +278,6 @@ def counts_capitals(written: str) -> bool:
 def phoneme_block(ipa: str) -> str:
     """IPA as it stands in a text."""
     return f"{_OPENING}{ipa}{_CLOSING}"
-
-
-def _tags(language: str) -> Iterator[str]:
-    """`zh-hant-tw`, `zh-hant`, `zh`, `all`."""
-    tag = language_tag(language)
-    while tag:
-        yield tag
-        tag = tag.rpartition("-")[0]
-    yield EVERY_LANGUAGE
 
 
 def _tokens(text: str) -> list[str]:

@@ -33,6 +33,7 @@ from typing import Any, Final
 import regex  # type: ignore[import-untyped]  # knows the scripts of characters
 import yaml
 
+from wyoming_tts.languages import fallbacks, is_tag
 from wyoming_tts.text.lexicon import (
     EVERY_LANGUAGE,
     Pattern,
@@ -41,7 +42,6 @@ from wyoming_tts.text.lexicon import (
     Scope,
     Word,
     counts_capitals,
-    language_tag,
     phoneme_block,
 )
 
@@ -55,7 +55,6 @@ MAX_IPA_CHARS: Final = 490
 """With its brackets it has to be a block that every stage takes for one."""
 
 _VOICES = "voices"
-_LANGUAGE = regex.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", regex.IGNORECASE)
 _DEEPEST = 4
 _TOLD = 20
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
@@ -219,8 +218,8 @@ class _Reader:
             if key.text == _VOICES:
                 for voice, entries in self._items(value, "a mapping of voices"):
                     yield from self._section(entries, Scope(voice=voice.text))
-            elif key.text == EVERY_LANGUAGE or _LANGUAGE.fullmatch(key.text):
-                yield from self._section(value, Scope(language_tag(key.text)))
+            elif key.text == EVERY_LANGUAGE or is_tag(key.text):
+                yield from self._section(value, Scope(next(fallbacks(key.text))))
             else:
                 self._wrong(
                     key.line, f"{key.text!r} is no language; expected one such as en or en_US, all or voices"

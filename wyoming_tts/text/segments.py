@@ -15,19 +15,21 @@ from dataclasses import dataclass, field, replace
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
 from wyoming_tts.errors import MalformedMarkup, TooLong
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece
 from wyoming_tts.text.cutter import Cut, Cutter
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.manner import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
-from wyoming_tts.text.said_as import said_as
-from wyoming_tts.text.spoken import Speller, SpokenStream, language_code
+from wyoming_tts.text.spoken import Speller, SpokenStream, say_as
 from wyoming_tts.text.ssml import SsmlReader
 from wyoming_tts.text.tags import TagReader
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is over."""
 
+_BEFORE_CHARS = 48
+"""Of a text before a date, whose last word may ask for a case."""
 _NO_FIRST = FirstSegmentOptions(boundaries="", max_words=0)
 
 
@@ -202,7 +204,11 @@ class Segmenter:
     def _read(self, text: str, manner: Manner) -> str:
         if manner.say_as is None:
             return text
-        return said_as(text, manner.say_as, manner.language or self._language)
+        language = manner.language or self._language
+        speller = self._spellers(language)
+        if speller.language is None:
+            speller = Speller(language)  # markup asks for it, whatever is done with plain text
+        return say_as.rewrite(text, manner.say_as, speller, self._run.before)
 
     def _in_manner(self, manner: Manner) -> Iterator[Segment]:
         """Have the run go on in this manner; how a text is to be read is none."""
@@ -259,9 +265,10 @@ class Segmenter:
         """Another voice, if one is named or a language that is not the own voice's."""
         if manner.voice is not None:
             return manner.voice
-        if manner.language is None or language_code(manner.language) == language_code(self._language):
+        if manner.language is None:
             return None
-        return VoiceRequest(language=manner.language)
+        asked, own = LanguageTag.parse(manner.language), LanguageTag.parse(self._language)
+        return None if own.speaks(asked) else VoiceRequest(language=manner.language)
 
 
 def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | TagReader | None:
@@ -281,8 +288,11 @@ class _Run:
         self._spoken = spoken
         self._cutter = cutter
         self._trace = trace
+        self.before = ""
+        """The end of what has been fed, as it was written."""
 
     def feed(self, text: str) -> Iterator[Cut]:
+        self.before = (self.before + text)[-_BEFORE_CHARS:]
         yield from self._say(self._cleaner.feed(text))
 
     def flush(self, *, word_over: bool) -> Iterator[Cut]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.manner import LONGEST_BREAK, InterpretAs, SayAs
 
@@ -38,7 +39,7 @@ _NUMBER_RE = re.compile(
     r"(?P<sign>[+-]?)(?P<number>[0-9]{1,6}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*(?P<unit>%|dB|st|ms|s|)",
     re.IGNORECASE,
 )
-_LANGUAGE_RE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+_LANGUAGE_RE = re.compile(TAG_PATTERN)
 _LONGEST_NAME = 200
 _INTERPRETATIONS = {
     "cardinal": InterpretAs.CARDINAL,

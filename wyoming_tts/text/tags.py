@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import regex  # type: ignore[import-untyped]  # the standard library has no partial matches
 
+from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text import ssml_values
 from wyoming_tts.text.manner import NEUTRAL, Break, Text
@@ -19,7 +20,7 @@ LONGEST_TAG = 200
 """Characters; what is longer is text."""
 
 _VOICE = r"voice:[ \t]*(?P<voice>[^\[\]\s:][^\[\]\n]*)?"
-_LANGUAGE = r"lang:[ \t]*(?P<lang>[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4})?[ \t]*"
+_LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
 _PAUSE = r"pause:[ \t]*(?P<pause>[0-9]{1,6}(?:\.[0-9]{0,6})?[ \t]*m?s)[ \t]*"
 _DEFAULT = "default"
 

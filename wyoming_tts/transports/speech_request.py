@@ -7,13 +7,13 @@ nothing here; unknown ones are ignored, because such a client cannot be told to 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
+from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.http_errors import InvalidField
 
@@ -30,21 +30,6 @@ HIGHEST_RATE = 48_000
 LOWEST_PITCH = 0.5
 HIGHEST_PITCH = 2.0
 LARGEST_SCALE = 10.0
-
-_KOKORO_LANGUAGES = MappingProxyType(
-    {
-        "a": "en_US",
-        "b": "en_GB",
-        "e": "es_ES",
-        "f": "fr_FR",
-        "h": "hi_IN",
-        "i": "it_IT",
-        "j": "ja_JP",
-        "p": "pt_BR",
-        "z": "zh_CN",
-    }
-)
-"""The letters by which Kokoro's own software calls languages."""
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 Speed: TypeAlias = Annotated[float, Field(ge=SLOWEST, le=FASTEST, allow_inf_nan=False)]
@@ -246,5 +231,5 @@ def _prosody(body: SpokenBody, own: Prosody) -> Prosody:
 def _voice(body: SpokenBody) -> VoiceRequest:
     name = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
     code = body.lang_code
-    language = body.language or (_KOKORO_LANGUAGES.get(code, code) if code else None)
+    language = body.language or (KOKORO_LETTERS.get(code, code) if code else None)
     return VoiceRequest(name, language, None if body.speaker is None else str(body.speaker))

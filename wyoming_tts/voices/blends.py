@@ -11,7 +11,6 @@ one that is spoken; `BlendBook.language` says what holds for one that does not.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
+from wyoming_tts.languages import is_tag, published_tag
 from wyoming_tts.voices.recipes import Recipe, check_name
 
 StyleTable: TypeAlias = npt.NDArray[np.float32]
@@ -32,7 +32,6 @@ MAX_DESCRIPTION = 200
 MAX_DEPTH = 16
 """Blends within blends."""
 
-_LANGUAGE = re.compile(r"(?P<family>[A-Za-z]{2,3})(?:[-_](?P<region>[A-Za-z]{2}))?")
 # Twice what Newton-like steps need for styles as far apart as Kokoro's.
 _STEPS = 50
 _CLOSE_ENOUGH = 1e-12
@@ -57,7 +56,7 @@ class Blend:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        object.__setattr__(self, "language", normalized_language(self.language))
+        object.__setattr__(self, "language", _published(self.language))
         if len(self.description) > MAX_DESCRIPTION:
             raise TooLong(
                 f"The description has {len(self.description)} characters, expected {MAX_DESCRIPTION}."
@@ -241,19 +240,13 @@ def as_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
     return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
 
 
-def normalized_language(tag: str | None) -> str | None:
-    """`en_US` for `en-us`.
-
-    Raises:
-        BadRequest: it is no tag of a language.
-    """
+def _published(tag: str | None) -> str | None:
     if not tag:
         return None
-    match = _LANGUAGE.fullmatch(tag)
-    if match is None:
+    published = published_tag(tag) if is_tag(tag) else None
+    if published is None:
         raise BadRequest(f"{tag!r} is no language.", hint="Expected a tag such as en_US.")
-    region = match["region"]
-    return match["family"].lower() + (f"_{region.upper()}" if region else "")
+    return published
 
 
 def _weights(blend: Blend) -> _Table64:

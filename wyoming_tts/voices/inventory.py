@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wyoming_tts.errors import UnknownVoice
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import (
     Catalogue,
@@ -16,7 +17,6 @@ from wyoming_tts.voices.catalogue import (
     data_directory,
     read_kokoro,
 )
-from wyoming_tts.voices.language_tags import LanguageTag
 
 KOKORO_MODELS = ("fp32", "fp16", "int8")
 """The exports of Kokoro's model; one of them is enough."""

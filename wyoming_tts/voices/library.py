@@ -18,10 +18,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices import well_known
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.language_tags import LanguageTag
 
 _LOGGER = logging.getLogger(__name__)
 

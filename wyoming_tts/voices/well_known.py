@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.language_tags import LanguageTag
 
 _ENGINE = "kokoro"
 

@@ -15,6 +15,7 @@ from wyoming_tts.text import cutter as cutter_module
 from wyoming_tts.text.cleanup import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
+from wyoming_tts.text.spoken import Speller
 
 WHOLE = FirstSegmentOptions(boundaries="")
 AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=WHOLE)
@@ -280,6 +281,43 @@ def test_ssml_says_how_a_text_is_to_be_read_without_parting_its_sentence() -> No
     )
 
     assert [segment.text for segment in ssml(document)] == ["Dial nine one one now, please."]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_date_in_ssml_is_in_the_case_that_the_word_before_it_asks_for(size: int) -> None:
+    document = (
+        '<speak xml:lang="de">Er kommt am <say-as interpret-as="date" format="dmy">3.5.2024</say-as> an, '
+        'am <say-as interpret-as="date" format="md">5/12</say-as> nicht.</speak>'
+    )
+    segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML, language="de_DE")
+    fed = [segment for piece in cut_at(document, size) for segment in segmenter.feed(piece)]
+
+    assert " ".join(segment.text for segment in [*fed, *segmenter.finish()]) == (
+        "Er kommt am dritten Mai zweitausendvierundzwanzig an, am zwölften Mai nicht."
+    )
+
+
+def test_a_time_in_ssml_is_read_with_the_words_around_it() -> None:
+    document = (
+        '<speak xml:lang="de">Um <say-as interpret-as="time">14.30</say-as> Uhr, '
+        'nach <say-as interpret-as="unit">5 km</say-as>.</speak>'
+    )
+    segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML, language="de_DE")
+
+    assert [segment.text for segment in [*segmenter.feed(document), *segmenter.finish()]] == [
+        "Um vierzehn Uhr dreißig, nach fünf Kilometer."
+    ]
+
+
+def test_how_a_text_is_to_be_read_holds_where_plain_text_is_left_as_it_is() -> None:
+    document = '<speak>It is 5 on <say-as interpret-as="date" format="md">5/3</say-as>.</speak>'
+    segmenter = Segmenter(
+        AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", spellers=lambda _: Speller("")
+    )
+
+    assert [segment.text for segment in [*segmenter.feed(document), *segmenter.finish()]] == [
+        "It is 5 on May third."
+    ]
 
 
 def test_a_pause_before_and_behind_all_text_is_kept() -> None:

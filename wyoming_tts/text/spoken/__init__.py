@@ -1,6 +1,5 @@
 """Signs and figures as they are said: `25 °C` as "twenty-five degrees Celsius"."""
 
-from wyoming_tts.text.spoken.language import language_code
 from wyoming_tts.text.spoken.languages import FILE_NAME, SpokenLanguages, read_extra
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
 from wyoming_tts.text.spoken.stream import SpokenStream
@@ -10,7 +9,6 @@ __all__ = [
     "Speller",
     "SpokenLanguages",
     "SpokenStream",
-    "language_code",
     "nothing_protected",
     "read_extra",
 ]

@@ -19,6 +19,9 @@ _MONTH_OF = r"(?P<month>0?[1-9]|1[0-2])"
 _YEAR = r"1\d{3}|2\d{3}"
 _ENDS = r"(?![\w/]|[:.,-]\d)"
 _CENTURY = 2000
+_PATTERNS = {"ymd": "numeric", "md": "numeric_short", "ym": "month_year"}
+"""In the data, by the parts of a date that are told."""
+_PARTS = {"y": "{year}", "m": "{month}", "d": "{day}"}
 
 
 class Dates:
@@ -129,19 +132,38 @@ class Dates:
     def _named_sayer(self, name: str) -> Callable[[regex.Match[str]], str]:
         return lambda match: self._say_named(match, name)
 
+    def said(
+        self, *, year: int | None = None, month: int | None = None, day: int | None = None, before: str = ""
+    ) -> str | None:
+        """A date in words, or a part of one; None if there is none of such numbers.
+
+        Args:
+            year: with the century.
+            month: 1 for January.
+            day: of the month.
+            before: the text before it, on whose last word the case of the day may depend.
+        """
+        parts = {"y": year, "m": month, "d": day}
+        told = "".join(part for part, value in parts.items() if value is not None)
+        pattern = _PARTS.get(told) or self._data.get(_PATTERNS.get(told, ""))
+        if not pattern or month not in (None, *range(1, len(self._language.months) + 1)):
+            return None
+        if day not in (None, *range(1, _DAYS + 1)):
+            return None
+        return str(pattern).format(
+            month=self._language.months[month - 1][0] if month else "",
+            day=self._day(day, before) if day else "",
+            year=self._language.numbers.year(year) if year is not None else "",
+        )
+
     def _say_numeric(self, match: regex.Match[str]) -> str | None:
         found = match.groupdict()
-        month, day = int(match["month"]), int(match["day"])
-        if not (1 <= month <= _MONTHS and 1 <= day <= _DAYS):
-            return None
-        pattern = self._data.get("numeric" if found.get("year") else "numeric_short")
-        if not pattern:
-            return None
-        date = str(pattern).format(
-            month=self._language.months[month - 1][0],
-            day=self._day(match, day),
-            year=self._year(found.get("year") or ""),
+        year = _whole_year(found["year"]) if found.get("year") else None
+        date = self.said(
+            year=year, month=int(match["month"]), day=int(match["day"]), before=_text_before(match)
         )
+        if date is None:
+            return None
         if found.get("hour"):
             time = self._times.said(match["hour"], match["minute"])
             date = str(self._data.get("date_time", "{date}, {time}")).format(date=date, time=time)
@@ -153,9 +175,10 @@ class Dates:
         if name == "month_year":
             date = str(self._data[name]).format(month=month, year=self._year(match["year"]))
             return self._with_weekday(match, date)
-        day = self._day(match, int(match["day"]))
+        before = _text_before(match)
+        day = self._day(int(match["day"]), before)
         if found["until"]:
-            day += f" {self._language.word('range')} {self._day(match, int(found['until']))}"
+            day += f" {self._language.word('range')} {self._day(int(found['until']), before)}"
         date = _without_repeat(match, str(self._data[name])).format(month=month, day=day)
         if found.get("article"):
             date = f"{self._data['day_articles'][found['article']]} {date}"
@@ -172,21 +195,19 @@ class Dates:
         weekday = self._language.weekdays[self._weekdays[found]][0]
         return str(self._data.get("weekday", "{weekday}, {date}")).format(weekday=weekday, date=date)
 
-    def _day(self, match: regex.Match[str], day: int) -> str:
+    def _day(self, day: int, before: str) -> str:
         named = (self._data.get("days") or {}).get(day)
         numbers = self._language.numbers
         if named:
             return str(named)
         if self._data.get("day") != "ordinal":
             return numbers.cardinal(day, gender=self._data.get("day_gender", ""))
-        before = _word_before(match).casefold()
-        gender = (self._data.get("day_gender_after") or {}).get(before, self._data.get("day_gender", ""))
-        return numbers.ordinal(day, gender=gender, oblique=before in (self._data.get("oblique_after") or []))
+        word = _last_word(before).casefold()
+        gender = (self._data.get("day_gender_after") or {}).get(word, self._data.get("day_gender", ""))
+        return numbers.ordinal(day, gender=gender, oblique=word in (self._data.get("oblique_after") or []))
 
     def _year(self, year: str) -> str:
-        if not year:
-            return ""
-        return self._language.numbers.year(int(year) + (_CENTURY if len(year) == len("26") else 0))
+        return self._language.numbers.year(_whole_year(year))
 
     def _names(self) -> list[Rule]:
         """Abbreviated names that stand alone."""
@@ -301,8 +322,16 @@ def _shortened(names: Sequence[Sequence[str]]) -> dict[str, str]:
     return {short: spellings[0] for spellings in names for short in spellings[1:]}
 
 
-def _word_before(match: regex.Match[str]) -> str:
-    words = match.string[max(0, match.start() - 40) : match.start()].split()
+def _whole_year(year: str) -> int:
+    return int(year) + (_CENTURY if len(year) == len("26") else 0)
+
+
+def _text_before(match: regex.Match[str]) -> str:
+    return str(match.string[max(0, match.start() - 40) : match.start()])
+
+
+def _last_word(text: str) -> str:
+    words = text.split()
     return words[-1] if words else ""
 
 
@@ -311,6 +340,6 @@ def _without_repeat(match: regex.Match[str], pattern: str) -> str:
     first, _, rest = pattern.partition(" ")
     return (
         rest
-        if rest and not match["weekday"] and _word_before(match).casefold() == first.casefold()
+        if rest and not match["weekday"] and _last_word(_text_before(match)).casefold() == first.casefold()
         else pattern
     )

@@ -23,6 +23,8 @@ _SIGN_WORDS = {
     "≥": "at_least",
 } | dict.fromkeys(_MINUS, "minus")
 
+_ANY_GROUPS = " '’"
+"""Between groups of three digits where it is known that there is one number."""
 _POINT_RE = regex.compile(r"\d+\.(?!\d{3}$)\d+")
 
 SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
@@ -88,6 +90,8 @@ class Figures:
         point = r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|" if self._decimal == "," else ""
         self.measured = f"(?:{point}{self.pattern})"
         """The same before a unit, where a point is no date: sensors have one in every language."""
+        groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
+        self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
 
     def read(self, text: str) -> Figure:
         """Read what `pattern` or `measured` has found."""
@@ -95,6 +99,11 @@ class Figures:
             text = text.replace(".", ",")
         whole, _, decimals = text.partition(self._decimal)
         return Figure("".join(char for char in whole if char.isdigit()), decimals)
+
+    def plain(self, text: str) -> str:
+        """A text that is known to be one number, as `Numbers.decimal` takes it: `-1234.5` for `-1,234.5`."""
+        digits = self._group_re.sub("", text).replace("−", "-").removeprefix("+")
+        return str(digits.replace(self._decimal, ".", 1))
 
     def said(self, figure: Figure, gender: str = "") -> str:
         """A number in words: a zero in front or a great many digits makes it a row of digits."""

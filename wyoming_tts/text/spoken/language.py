@@ -93,11 +93,6 @@ class Language:
         return self.section("dates").get("weekdays") or []
 
 
-def language_code(tag: str) -> str:
-    """The language of a tag such as `en_US` or `de-AT`, without its region."""
-    return tag.replace("_", "-").partition("-")[0].casefold()
-
-
 def has_data(code: str) -> bool:
     """Whether there is anything to say things with in this language, such as "en"."""
     return Numbers.supports(code)

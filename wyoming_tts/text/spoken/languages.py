@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from wyoming_tts.text.spoken.language import has_data, language_code
+from wyoming_tts.languages import language_code
+from wyoming_tts.text.spoken.language import has_data
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
 
 _LOGGER = logging.getLogger(__name__)

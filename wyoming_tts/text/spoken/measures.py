@@ -252,17 +252,24 @@ class Measures:
         if under not in _DENOMINATORS or not 0 < over < under:
             return None
         noun = self._noun(match["unit"]) if match["unit"] else None
-        fraction = self._fraction(over, under, mixed=bool(match["whole"]))
+        if noun is None:
+            return self.fraction(over, under, match["whole"])
         if not match["whole"]:
-            return self._part_of(f"{over}/{under}", fraction, noun) if noun else fraction
-        whole = Figure(match["whole"])
-        if noun and f"{over}/{under}" in (self._data.get("mixed_counted") or {}):
-            return self._mixed(whole, f"{over}/{under}", noun)
+            return self._part_of(f"{over}/{under}", self.fraction(over, under), noun)
+        if f"{over}/{under}" in (self._data.get("mixed_counted") or {}):
+            return self._mixed(Figure(match["whole"]), f"{over}/{under}", noun)
+        return f"{self.fraction(over, under, match['whole'], noun.gender)} {noun.many}"
+
+    def fraction(self, over: int, under: int, whole: str | None = None, gender: str = "") -> str:
+        """A common fraction, alone or behind a whole number in digits, which takes the gender."""
+        if not whole:
+            return self._part(over, under, mixed=False)
         pattern = self._data.get("mixed", "{whole} {fraction}")
-        said = str(pattern).format(
-            whole=self._figures.said(whole, noun.gender if noun else ""), fraction=fraction
+        return str(pattern).format(
+            whole=self._figures.said(Figure(whole), gender),
+            bare=self._figures.said(Figure(whole), "m"),
+            fraction=self._part(over, under, mixed=True),
         )
-        return f"{said} {noun.many}" if noun else said
 
     def _part_of(self, key: str, fraction: str, noun: Noun) -> str:
         """A part of one of something: `counted` is as its gender asks."""
@@ -281,7 +288,7 @@ class Measures:
             units=noun.many,
         )
 
-    def _fraction(self, over: int, under: int, *, mixed: bool) -> str:
+    def _part(self, over: int, under: int, *, mixed: bool) -> str:
         data = self._data
         key = f"{over}/{under}"
         named = (data.get("mixed_named") or {}) if mixed else {}

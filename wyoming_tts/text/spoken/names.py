@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
@@ -79,6 +79,10 @@ class Names:
     def last_rules(self) -> list[Rule]:
         """Rules that go behind those for dates."""
         return self._telephones() + self._versions() + self._romans()
+
+    def sign(self, character: str) -> str | None:
+        """What a sign is called where it is spelled out, as far as it has a name."""
+        return self._language.section("characters").get(character) or self._marks.get(character)
 
     def _addresses(self) -> list[Rule]:
         return [
@@ -172,10 +176,9 @@ class Names:
         ]
 
     def _say_telephone(self, match: regex.Match[str]) -> str:
-        groups = regex.findall(r"\d+", match["rest"])
-        said = ", ".join(self._language.numbers.digits(group) for group in groups)
-        plus = "plus" in match.groupdict() and match["plus"]
-        return f"{self._language.word('plus')} {said}" if plus else said
+        return telephone_number(
+            match.group(), plus=self._language.word("plus"), digits=self._language.numbers.digits
+        )
 
     def _versions(self) -> list[Rule]:
         apart, end = r"(?<![\w.,:/-])", r"(?!\w|\.\d)"
@@ -254,6 +257,13 @@ class Names:
             roman = rf"(?P<roman>(?=[IVX]){_SMALL_ROMAN})(?<!\bI){end}{ordinal_stop}"
             found.insert(0, rule(rf"(?<=\b(?:{names})\ ){roman}", say, needs_digit=False))
         return found
+
+
+def telephone_number(text: str, *, plus: str, digits: Callable[[str], str]) -> str:
+    """Digit by digit, with a rest between groups; letters, as in `1-800-FLOWERS`, stay."""
+    parts = regex.findall(r"\+|\d+|[^\W\d_]+", text)
+    said = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
+    return ", ".join(said).replace(f"{plus}, ", f"{plus} ")
 
 
 def _roman(numeral: str) -> int:

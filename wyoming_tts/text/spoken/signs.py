@@ -78,6 +78,16 @@ class Signs:
             )
         ]
 
+    def ordinal(self, number: int, suffix: str) -> str:
+        """An ordinal that stands alone, in the gender that its ending tells."""
+        entries = self._language.section("numbers").get("ordinals") or []
+        genders = (
+            entry.get("gender", "")
+            for entry in entries
+            if regex.fullmatch(entry["suffix"], suffix, regex.VERBOSE)
+        )
+        return self._language.numbers.ordinal(number, gender=next(genders, ""))
+
     def _ordinal_sayer(self, gender: str) -> Callable[[regex.Match[str]], str]:
         return lambda match: self._language.numbers.ordinal(
             int(self._figures.read(match["number"]).whole), gender=gender

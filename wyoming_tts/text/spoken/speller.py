@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.languages import language_code
 from wyoming_tts.text.spoken.clock import Times
 from wyoming_tts.text.spoken.contexts import Contexts
 from wyoming_tts.text.spoken.dates import Dates
 from wyoming_tts.text.spoken.figures import Figures, Rule
-from wyoming_tts.text.spoken.language import Language, has_data, language_code, load_language
+from wyoming_tts.text.spoken.language import Language, has_data, load_language
 from wyoming_tts.text.spoken.measures import Measures
 from wyoming_tts.text.spoken.names import Names
 from wyoming_tts.text.spoken.signs import Signs
@@ -27,6 +29,42 @@ _QUOTES = ".,;:!?…\"'“”‘’«»()[]{}"
 def nothing_protected(_token: str) -> bool:
     """Protect no token."""
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenForms:
+    """How one language says each kind of value, and the rules that find them in a text."""
+
+    language: Language
+    figures: Figures
+    dates: Dates
+    names: Names
+    measures: Measures
+    signs: Signs
+    rules: tuple[Rule, ...]
+    """The first that fits wins."""
+
+    @classmethod
+    def of(cls, language: Language) -> Self:
+        """Make them of the language's data, which takes some milliseconds."""
+        figures = Figures(language)
+        times = Times(language, figures)
+        dates = Dates(language, times)
+        names = Names(language, figures)
+        contexts = Contexts(language, figures)
+        measures = Measures(language, figures)
+        signs = Signs(language, figures)
+        special = [
+            *names.first_rules(),
+            *times.durations(),
+            *dates.decades(),
+            *dates.announced(),
+            *contexts.rules(),
+            *measures.rules(),
+            *contexts.powers(),
+        ]
+        rules = [*special, *times.rules(), *dates.rules(), *names.last_rules(), *signs.rules()]
+        return cls(language, figures, dates, names, measures, signs, tuple(rules))
 
 
 class Speller:
@@ -55,10 +93,14 @@ class Speller:
         """
         code = language_code(language)
         self._protected = protected
-        self.language: Language | None = None
-        self._rules: list[Rule] = []
+        self.forms: SpokenForms | None = None
         if has_data(code):
-            self.language, self._rules = _made(code, extra) if extra else _standard(code)
+            self.forms = _made(code, extra) if extra else _standard(code)
+
+    @property
+    def language(self) -> Language | None:
+        """The data of the language; None where there is none."""
+        return self.forms.language if self.forms else None
 
     def protecting(self, protected: Callable[[str], bool]) -> Speller:
         """Return the same speller with other tokens left alone."""
@@ -68,18 +110,16 @@ class Speller:
 
     def spoken(self, window: str, before: str = "") -> str:
         """Say a window of text; `before` is what came before it, for the rules to look back at."""
-        if not self._rules or not window:
+        if self.forms is None or not window:
             return window
-        text = before + window
-        said = self._replacements(text, len(before))
-        return "".join(said)
+        return "".join(self._replacements(self.forms.rules, before + window, len(before)))
 
-    def _replacements(self, text: str, start: int) -> list[str]:
+    def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[str]:
         taken = bytearray(len(text))
         found: list[tuple[int, int, str]] = []
         self._protect(text, start, taken)
         has_digit = _DIGIT_RE.search(text, start) is not None
-        for each in self._rules:
+        for each in rules:
             if has_digit or not each.needs_digit:
                 _apply(each, text, start, taken, found)
         parts = []
@@ -128,31 +168,13 @@ def _begun(text: str, begin: int, words: str) -> str:
 
 
 @cache
-def _standard(code: str) -> tuple[Language, list[Rule]]:
+def _standard(code: str) -> SpokenForms:
     return _made(code, None)
 
 
-def _made(code: str, extra: Mapping[str, Any] | None) -> tuple[Language, list[Rule]]:
+def _made(code: str, extra: Mapping[str, Any] | None) -> SpokenForms:
     language = load_language(code, extra)
     try:
-        return language, _in_order(language)
+        return SpokenForms.of(language)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
         raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error
-
-
-def _in_order(language: Language) -> list[Rule]:
-    figures = Figures(language)
-    times = Times(language, figures)
-    dates = Dates(language, times)
-    names = Names(language, figures)
-    contexts = Contexts(language, figures)
-    found = [
-        *names.first_rules(),
-        *times.durations(),
-        *dates.decades(),
-        *dates.announced(),
-        *contexts.rules(),
-        *Measures(language, figures).rules(),
-        *contexts.powers(),
-    ]
-    return [*found, *times.rules(), *dates.rules(), *names.last_rules(), *Signs(language, figures).rules()]

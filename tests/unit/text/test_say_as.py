@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.text.manner import InterpretAs, SayAs
-from wyoming_tts.text.said_as import said_as
+from wyoming_tts.text.spoken import Speller, say_as
+
+
+def said_as(text: str, how: SayAs, language: str, before: str = "") -> str:
+    return say_as.rewrite(text, how, Speller(language), before)
 
 
 @pytest.mark.parametrize(
@@ -24,10 +28,13 @@ from wyoming_tts.text.said_as import said_as
         ("21st", "ordinal", "en", "twenty-first"),
         ("3.", "ordinal", "de", "dritte"),
         ("2e", "ordinal", "fr", "deuxième"),
+        ("1re", "ordinal", "fr", "première"),
+        ("1.ª", "ordinal", "es", "primera"),
         ("third", "ordinal", "en", "third"),
         ("abc", "characters", "en", "A, B, C"),
         ("WLAN-2 x", "characters", "en", "W, L, A, N, dash, two, X"),
         ("ß é", "characters", "de", "ß, É"),
+        ("a/b,c?", "characters", "fr", "A, barre oblique, B, virgule, C, point d'interrogation"),
         ("e\u0301a", "characters", "fr", "E\u0301, A"),
         ("A1@", "characters", "pl", "A, 1, @"),
         ("12-3", "digits", "en", "one two three"),
@@ -35,9 +42,14 @@ from wyoming_tts.text.said_as import said_as
         ("12", "digits", "pl", "1 2"),
         ("+49 (30) 123-45", "telephone", "en", "plus four nine, three zero, one two three, four five"),
         ("110", "telephone", "de", "eins eins null"),
+        ("1-800-CALL", "telephone", "en", "one, eight zero zero, CALL"),
+        ("+48 12", "telephone", "pl", "+ 4 8, 1 2"),
         ("3/4", "fraction", "en", "three quarters"),
-        ("1 1/2", "fraction", "en", "one and one half"),
-        ("2+3/4", "fraction", "de", "zwei und drei Viertel"),
+        ("1 1/2", "fraction", "en", "one and a half"),
+        ("2+3/4", "fraction", "de", "zwei drei Viertel"),
+        ("1 1/2", "fraction", "de", "ein einhalb"),
+        ("2/3", "fraction", "pl", "2/3"),
+        ("5/7", "fraction", "it", "cinque settimi"),
         ("1/0", "fraction", "en", "1/0"),
         ("1/2/3", "fraction", "en", "1/2/3"),
         ("2:30pm", "time", "en", "2:30 pm"),
@@ -48,6 +60,7 @@ from wyoming_tts.text.said_as import said_as
         ("12 km/h", "unit", "en", "12 km/h"),
         ("$12.50", "currency", "en", "$12.50"),
         ("damn", "expletive", "en", "bleep"),
+        ("damn", "expletive", "pl", "bleep"),
         ("Mist", "expletive", "de-AT", "piep"),
         ("  ", "digits", "en", ""),
         (" two \n words ", "unit", "en", "two words"),
@@ -81,12 +94,27 @@ def test_content_becomes_words(text: str, kind: str, language: str, said: str) -
         ("May 3", "md", "en", "May 3"),
         ("2024053", "ymd", "en", "2024053"),
         ("5/3", "xx", "en", "5/3"),
+        ("3/1984", "dy", "en", "3/1984"),
         ("2024-05-03", "ymd", "pl", "2024-05-03"),
         ("1/1/" + "9" * 5000, "mdy", "en", "1/1/" + "9" * 5000),
     ],
 )
 def test_dates_are_read_by_their_format(text: str, written_format: str, language: str, said: str) -> None:
     assert said_as(text, SayAs(InterpretAs.DATE, written_format), language) == said
+
+
+def test_a_day_is_in_the_case_that_the_word_before_it_asks_for() -> None:
+    date = SayAs(InterpretAs.DATE, "dmy")
+
+    assert said_as("3.5.2024", date, "de", before="Er kommt am ").startswith("dritten Mai ")
+    assert said_as("3.5.2024", date, "de", before="Das ist der ").startswith("dritte Mai ")
+
+
+def test_a_users_words_are_said_too() -> None:
+    speller = Speller("en", extra={"words": {"bleep": "quack"}, "characters": {"#": "pound"}})
+
+    assert say_as.rewrite("damn", SayAs(InterpretAs.EXPLETIVE), speller) == "quack"
+    assert say_as.rewrite("#", SayAs(InterpretAs.CHARACTERS), speller) == "pound"
 
 
 def test_an_amount_without_a_sign_gets_the_currency_of_its_format() -> None:

@@ -1,0 +1,234 @@
+"""BCP 47 language tags and POSIX locales: parsed, canonicalized, compared and looked up.
+
+`en`, `en_US`, `EN-us.UTF-8`, `eng` and `zh-Hans-CN` come from clients, markup, files, locales and engines.
+They are taken apart here alone. Nothing here raises for a text that is no tag: it is a language of its own,
+which nothing else speaks, and is not published.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self, TypeVar
+
+T = TypeVar("T")
+
+TAG_PATTERN: Final = r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}"
+"""A regular expression for a tag in markup, whether or not there is such a language."""
+
+KOKORO_LETTERS: Final = MappingProxyType(
+    {
+        "a": "en_US",
+        "b": "en_GB",
+        "e": "es_ES",
+        "f": "fr_FR",
+        "h": "hi_IN",
+        "i": "it_IT",
+        "j": "ja_JP",
+        "p": "pt_BR",
+        "z": "zh_CN",
+    }
+)
+"""The tags, as published, of the letters by which Kokoro's own software calls its languages."""
+
+# What follows is no part of a tag: `de_DE.UTF-8@euro` is a locale, `en-us+f3` a variant of espeak-ng's.
+_APPENDIX = re.compile(r"[.@+].*", re.DOTALL)
+_SEPARATOR = re.compile(r"[-_]")
+_CODE = re.compile(r"[a-z]{2,3}")
+_WELL_FORMED = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
+_EXTENDED = re.compile(r"[a-z]{3}")
+_SCRIPT = re.compile(r"[a-z]{4}")
+_REGION = re.compile(r"[a-z]{2}|[0-9]{3}")
+_PRIVATE = frozenset({"i", "x"})
+
+# ISO 639-2 (of both kinds), withdrawn codes, and espeak-ng's own, to ISO 639-1.
+_TWO_LETTERS = {
+    three: two
+    for two, others in {
+        "ar": "ara", "bg": "bul", "bn": "ben", "ca": "cat", "cs": "ces cze", "cy": "cym wel", "da": "dan",
+        "de": "deu ger", "el": "ell gre", "en": "eng", "es": "spa", "et": "est", "eu": "eus baq",
+        "fa": "fas per", "fi": "fin", "fr": "fra fre", "ga": "gle", "gl": "glg", "he": "heb iw", "hi": "hin",
+        "hr": "hrv", "hu": "hun", "hy": "hye arm", "id": "ind in", "is": "isl ice", "it": "ita", "ja": "jpn",
+        "ka": "kat geo", "kk": "kaz", "ko": "kor", "lb": "ltz", "lt": "lit", "lv": "lav", "ml": "mal",
+        "nb": "nob", "ne": "nep", "nl": "nld dut", "nn": "nno", "no": "nor", "pl": "pol", "pt": "por",
+        "ro": "ron rum mo", "ru": "rus", "sk": "slk slo", "sl": "slv", "sr": "srp", "sv": "swe", "sw": "swa",
+        "te": "tel", "th": "tha", "tr": "tur", "uk": "ukr", "ur": "urd", "vi": "vie", "yi": "yid ji",
+        "zh": "zho chi cmn",
+    }.items()
+    for three in others.split()
+}  # fmt: skip
+_REGIONS = {"uk": "gb"}
+
+_SAME_LANGUAGE = {"fil": "tl", "nb": "no", "nn": "no"}
+"""By what a voice for both is published under."""
+_WIDER_LANGUAGE = _SAME_LANGUAGE | {"yue": "zh"}
+"""Whose texts and words do where there are none of its own."""
+_CANTONESE = {("zh", "HK"), ("zh", "MO")}
+_SCRIPT_REGIONS = {("zh", "hans"): "CN", ("zh", "hant"): "TW"}
+_USUAL_REGIONS = {
+    "ar": "EG",
+    "bn": "BD",
+    "ca": "ES",
+    "cs": "CZ",
+    "cy": "GB",
+    "da": "DK",
+    "el": "GR",
+    "en": "US",
+    "et": "EE",
+    "eu": "ES",
+    "fa": "IR",
+    "he": "IL",
+    "hi": "IN",
+    "hy": "AM",
+    "ja": "JP",
+    "ka": "GE",
+    "kk": "KZ",
+    "ko": "KR",
+    "ku": "TR",
+    "lb": "LU",
+    "ml": "IN",
+    "mr": "IN",
+    "ne": "NP",
+    "pt": "BR",
+    "sl": "SI",
+    "sq": "AL",
+    "sr": "RS",
+    "sv": "SE",
+    "sw": "TZ",
+    "te": "IN",
+    "uk": "UA",
+    "ur": "PK",
+    "vi": "VN",
+    "yue": "HK",
+    "zh": "CN",
+}
+"""The likely region of a language, as CLDR has it, where it is not the language's code in capitals."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTag:
+    """What a tag means, for matching a request to a voice: equal for all ways to write it."""
+
+    language: str
+    """In small letters, of several codes for one language the one that voices carry: `zh` for `cmn`."""
+    region: str | None = None
+    """In capitals or three digits; None where neither region nor script was told."""
+
+    @classmethod
+    def parse(cls, tag: str) -> Self:
+        """Read a tag; whatever is no region or script, such as a variant, is passed over."""
+        language, subtags = _canonical(tag)
+        script, region = _script_and_region(subtags)
+        region = region or _SCRIPT_REGIONS.get((language, script))
+        if (language, region) in _CANTONESE:
+            return cls("yue", region)
+        return cls(_SAME_LANGUAGE.get(language, language), region)
+
+    def speaks(self, other: LanguageTag) -> bool:
+        """Whether both are of one language, wherever it is spoken."""
+        return self.language == other.language
+
+    def is_elsewhere(self, wanted: LanguageTag) -> bool:
+        """Whether a region was asked for and this is not it; who names none is content with any."""
+        return wanted.region is not None and self.region_or_usual != wanted.region_or_usual
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is what most who name only the language mean."""
+        return self.region_or_usual == _usual(self.language)
+
+    @property
+    def region_or_usual(self) -> str:
+        """The region, the usual one where none was told."""
+        return self.region or _usual(self.language)
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a code of ISO 639, alone or with well-formed subtags: no locale, no name."""
+    return _WELL_FORMED.fullmatch(text) is not None
+
+
+def split_tag(tag: str) -> list[str]:
+    """The subtags as they are written: `en`, `US` of `en_US.UTF-8`; at least one, which may be empty."""
+    return _SEPARATOR.split(_APPENDIX.sub("", tag.strip()))
+
+
+def language_code(tag: str) -> str:
+    """The language alone, by its shortest ISO 639 code: `en` for `en_US`, `eng` and `EN-gb`."""
+    return _canonical(tag)[0]
+
+
+def fallbacks(tag: str) -> Iterator[str]:
+    """The tags to look for, the narrowest first (RFC 4647, lookup): `zh-hant-tw`, `zh-hant`, `zh`.
+
+    All are canonical, in small letters with hyphens; the first is the whole tag. A language that is a part of
+    another is followed by that: `nb`, `no`.
+    """
+    language, subtags = _canonical(tag)
+    if not language:
+        return
+    for count in range(len(subtags), -1, -1):
+        yield "-".join([language, *subtags[:count]])
+    if language in _WIDER_LANGUAGE:
+        yield _WIDER_LANGUAGE[language]
+
+
+def lookup(table: Mapping[str, T], tag: str) -> T | None:
+    """What a table by language has for the tag, or else for the nearest of its `fallbacks`."""
+    return next((table[found] for found in fallbacks(tag) if found in table), None)
+
+
+def published_tag(written: object) -> str | None:
+    """The tag that clients are shown: `en_US` for `en-us`, `EN_us` and `eng_US.UTF-8`, `en` for `en`.
+
+    None for what is no tag, such as `English` or a number. Home Assistant compares tags without regard to
+    `-` and `_`, but knows two-letter codes alone where there are such, and takes the first part that follows
+    for a region unless it is a script that it knows. So a script is left out beside a region. Chinese without
+    a region is that of the mainland, or for traditional characters that of Taiwan.
+    """
+    if not isinstance(written, str):
+        return None
+    language, subtags = _canonical(written)
+    if _CODE.fullmatch(language) is None:
+        return None
+    script, region = _script_and_region(subtags)
+    if language == "zh" and region is None:
+        region = _SCRIPT_REGIONS.get((language, script), "CN")
+    if region is not None:
+        return f"{language}_{region}"
+    # The only language that Home Assistant tells apart by script.
+    return "sr_Latn" if (language, script) == ("sr", "latn") else language
+
+
+def accepted_languages(header: str) -> Iterator[str]:
+    """The codes of an Accept-Language header in its order, which is that of the reader's preference."""
+    for wish in header.split(","):
+        yield language_code(wish.partition(";")[0])
+
+
+def _canonical(tag: str) -> tuple[str, list[str]]:
+    """The code of the language and the subtags behind it, in small letters."""
+    code, *subtags = split_tag(tag.casefold())
+    if code in _PRIVATE and subtags:
+        return "-".join([code, *subtags]), []
+    if code == "zh" and subtags and _EXTENDED.fullmatch(subtags[0]):
+        code = subtags.pop(0)  # `zh-yue` is `yue`
+    return _TWO_LETTERS.get(code, code), [_REGIONS.get(subtag, subtag) for subtag in subtags]
+
+
+def _script_and_region(subtags: list[str]) -> tuple[str, str | None]:
+    script = ""
+    for subtag in subtags:
+        if len(subtag) == 1:
+            break  # a private use or an extension: the rest says nothing of a region
+        if _REGION.fullmatch(subtag):
+            return script, subtag.upper()
+        if _SCRIPT.fullmatch(subtag):
+            script = subtag
+    return script, None
+
+
+def _usual(language: str) -> str:
+    return _USUAL_REGIONS.get(language, language.upper())
