@@ -19,7 +19,6 @@ from functools import partial
 
 from starlette.websockets import WebSocket
 
-from wyoming_tts.audio import Resampler
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, EngineFailed, ShuttingDown, SpeechError, told_to_client
 from wyoming_tts.transports.house import Speaks
@@ -49,7 +48,7 @@ _GOING_DOWN = "The server is going down."
 _QUICKLY_PARSED = 32_768
 """Bytes or characters of JSON that are read on the event loop: well below a millisecond."""
 _PCM_AT_ONCE = 16_384
-"""Bytes that are converted and sent in one go: a third of a second at 24 kHz."""
+"""Bytes that are sent in one go: a third of a second at 24 kHz."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -325,19 +324,9 @@ class Connection:
         return None
 
     async def _send_speech(self, response: Response) -> None:
-        wanted = response.answer.session.sample_rate
         async with self._speaks.speak(response.utterance) as stream:
-            rate = stream.format.rate
-            if rate == wanted:
-                async for chunk in stream:
-                    await self._send_audio(response, chunk.pcm)
-                return
-            resampler = await self._run_blocking(partial(Resampler, rate, wanted))
             async for chunk in stream:
-                for start in range(0, len(chunk.pcm), _PCM_AT_ONCE):
-                    piece = resampler.feed(chunk.pcm[start : start + _PCM_AT_ONCE])
-                    await self._send_audio(response, piece)
-            await self._send_audio(response, resampler.finish())
+                await self._send_audio(response, chunk.pcm)
 
     async def _send_audio(self, response: Response, pcm: bytes) -> None:
         for start in range(0, len(pcm), _PCM_AT_ONCE):

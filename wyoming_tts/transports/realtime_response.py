@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
@@ -21,8 +21,6 @@ class RealtimeOptions:
     limits: RealtimeLimits = field(default_factory=RealtimeLimits)
     flush_idle: float = 0.16
     """Appended text is spoken when nothing has come for so long; 0 waits for its sentences to end."""
-    prosody: Prosody = field(default_factory=Prosody)
-    """The server's own way of speaking, on which a client's speed is put."""
     queued: int = 16
     """Responses a client may have waiting, beside the one that plays."""
     queued_chars: int = 200_000
@@ -56,10 +54,18 @@ class Response:
     def _utterance(self, options: RealtimeOptions, text: str | None) -> Utterance:
         session = self.answer.session
         voice = VoiceRequest(name=session.voice, language=session.language)
-        prosody = None if session.speed is None else replace(options.prosody, speed=session.speed)
+        prosody = Prosody(speed=1.0 if session.speed is None else session.speed)
+        rate = session.sample_rate
         if text is not None:
-            return Utterance.of(text, voice=voice, prosody=prosody, transport=TRANSPORT)
-        return Utterance(self.feed, voice, prosody, transport=TRANSPORT, flush_idle=options.flush_idle)
+            return Utterance.of(text, voice=voice, prosody=prosody, transport=TRANSPORT, sample_rate=rate)
+        return Utterance(
+            self.feed,
+            voice,
+            prosody,
+            transport=TRANSPORT,
+            flush_idle=options.flush_idle,
+            sample_rate=rate,
+        )
 
     async def add(self, text: str) -> None:
         """Say this too."""
