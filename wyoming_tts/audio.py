@@ -54,8 +54,12 @@ class Resampler:
         return self._converted(pcm, last=False)
 
     def finish(self) -> bytes:
-        """Return the rest."""
+        """Return the rest; only `reset` makes it ready for more."""
         return self._converted(b"", last=True)
+
+    def reset(self) -> None:
+        """Forget what came: what is fed next is the beginning of something else."""
+        self._stream.clear()
 
     def _converted(self, pcm: bytes, *, last: bool) -> bytes:
         samples = np.frombuffer(pcm, dtype="<i2")

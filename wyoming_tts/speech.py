@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono audio, shape (n,), float32, nominal range -1 to 1."""
+
+SPEEDS: Final = (0.25, 4.0)
+"""Least and most of `Prosody.speed`, in what a client asks and in what an engine is given."""
+VOLUMES: Final = (0.0, 4.0)
+PITCHES: Final = (0.5, 2.0)
+SAMPLE_RATES: Final = (8_000, 48_000)
+"""Lowest and highest rate that can be asked for, in Hz."""
 
 
 class TextFormat(StrEnum):
@@ -38,7 +45,10 @@ class VoiceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """How to speak. Neutral values leave a voice as it was trained."""
+    """How to speak: what the settings say, what a client asks on top of that, or what an engine is given.
+
+    Neutral values change nothing. `wyoming_tts.synthesis.prosody` merges the three.
+    """
 
     speed: float = 1.0
     """Pace relative to the voice's own: 2.0 takes half the time."""
@@ -171,8 +181,8 @@ class Utterance:
 
     text: AsyncIterable[str]
     voice: VoiceRequest = VoiceRequest()
-    prosody: Prosody | None = None
-    """None takes the server's settings."""
+    prosody: Prosody = Prosody()
+    """As the client asks, relative to the server's settings: factors multiply theirs, scales replace them."""
     text_format: TextFormat = TextFormat.PLAIN
     transport: str = "python"
     """Which door it came through, for logs and metrics."""
@@ -182,6 +192,8 @@ class Utterance:
     settings."""
     hops: int = 0
     """Servers that it came through before this one."""
+    sample_rate: int | None = None
+    """Hz of the audio, within SAMPLE_RATES; None takes the voice's own."""
 
     @classmethod
     def of(
@@ -189,12 +201,20 @@ class Utterance:
         text: str,
         *,
         voice: VoiceRequest | None = None,
-        prosody: Prosody | None = None,
+        prosody: Prosody = Prosody(),
         text_format: TextFormat = TextFormat.PLAIN,
         transport: str = "python",
+        sample_rate: int | None = None,
     ) -> Utterance:
         """An utterance whose whole text is known."""
-        return cls(_one_piece(text), voice or VoiceRequest(), prosody, text_format, transport)
+        return cls(
+            _one_piece(text),
+            voice or VoiceRequest(),
+            prosody,
+            text_format,
+            transport,
+            sample_rate=sample_rate,
+        )
 
 
 class Outcome(StrEnum):

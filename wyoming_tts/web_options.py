@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wyoming_tts.encoders import EncoderOptions
-from wyoming_tts.options import http_host, synthesis_options
+from wyoming_tts.options import http_host
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http import HttpOptions, ServerOptions
 from wyoming_tts.transports.realtime_api import RealtimeOptions
@@ -13,7 +13,6 @@ from wyoming_tts.transports.realtime_protocol import RealtimeLimits
 def http_options(settings: Settings) -> HttpOptions:
     """How HTTP's clients are treated."""
     return HttpOptions(
-        prosody=synthesis_options(settings).prosody,
         max_text_chars=settings.max_text_chars,
         send_timeout=settings.send_timeout,
         stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
@@ -36,7 +35,6 @@ def realtime_options(settings: Settings) -> RealtimeOptions:
     return RealtimeOptions(
         limits=RealtimeLimits(text_chars=settings.max_text_chars),
         flush_idle=settings.realtime_flush_idle_ms / 1000,
-        prosody=synthesis_options(settings).prosody,
         idle_timeout=settings.idle_timeout,
         send_timeout=settings.send_timeout,
         connections=settings.max_connections,

@@ -94,14 +94,14 @@ async def test_a_look_at_the_players_address_speaks_nothing(served: Served) -> N
 
 
 async def test_fields_reach_the_utterance() -> None:
-    options = HttpOptions(prosody=Prosody(speed=1.2, volume=0.5))
-    async with serving(options) as served:
+    async with serving() as served:
         fields = body(
             voice={"id": "af_bella(2)+af_sky(1)"},
             speed=2.0,
             volume=3.0,
             language="en_GB",
             speaker=3,
+            sample_rate=16_000,
             input_type="ssml",
             input="<speak>hi</speak>",
         )
@@ -109,7 +109,8 @@ async def test_fields_reach_the_utterance() -> None:
         said = served.house.utterances[0]
     assert answer.headers["x-request-id"] == said.id == "call-7"
     assert said.voice == VoiceRequest("af_bella(2)+af_sky(1)", "en_GB", "3")
-    assert said.prosody == Prosody(speed=2.4, volume=1.5)
+    assert said.prosody == Prosody(speed=2.0, volume=3.0)
+    assert said.sample_rate == 16_000
     assert said.text_format is TextFormat.SSML
     assert said.transport == "http"
 
@@ -307,7 +308,7 @@ async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> No
         return work()
 
     encoder = Recorder(done)
-    sound = Sound(encoder, RATE, slowly)
+    sound = Sound(encoder, slowly)
     pieces = sound.pieces(b"", spoken("a"), aiter(_pieces()))
     taking = asyncio.create_task(take(pieces, encoder))
     await in_use.wait()

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.http.conftest import Served, serving
+from tests.http.conftest import Served
 from wyoming_tts.speech import Prosody
-from wyoming_tts.transports.http import HttpOptions
 
 SPEECH = "/v1/audio/speech"
 
@@ -27,14 +26,9 @@ async def test_what_an_engine_alone_knows_reaches_it(served: Served, path: str) 
     )
 
 
-async def test_the_servers_scales_are_replaced_and_its_pitch_is_multiplied() -> None:
-    own = Prosody(speed=2.0, pitch=1.2, volume=0.5, length_scale=1.1, noise_scale=0.6, noise_w_scale=0.8)
-    async with serving(HttpOptions(prosody=own)) as served:
-        await served.client.post(SPEECH, json=body(noise_scale=0.0, pitch=0.5))
-        said = served.house.utterances[0].prosody
-    assert said == Prosody(
-        speed=2.0, pitch=0.6, volume=0.5, length_scale=1.1, noise_scale=0.0, noise_w_scale=0.8
-    )
+async def test_what_is_left_out_is_neutral(served: Served) -> None:
+    await served.client.post(SPEECH, json=body())
+    assert served.house.utterances[0].prosody == Prosody()
 
 
 @pytest.mark.parametrize(

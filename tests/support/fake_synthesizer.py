@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from wyoming_tts.audio import Resampler
 from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
 
 RATE = 16_000
@@ -35,8 +36,15 @@ def _tone(character: str) -> bytes:
 
 
 def spoken(text: str) -> bytes:
-    """The PCM that says `text`."""
+    """The PCM that says `text`, at RATE."""
     return b"".join(map(_tone, text))
+
+
+def _spoken_at(rate: int, text: str) -> bytes:
+    if rate == RATE:
+        return spoken(text)
+    resampler = Resampler(RATE, rate)
+    return resampler.feed(spoken(text)) + resampler.finish()
 
 
 async def _nothing(*_: object) -> None:
@@ -48,6 +56,7 @@ class FakeSynthesizer:
 
     def __init__(self) -> None:
         self.format = AudioFormat(RATE)
+        """Where no rate is asked for."""
         self.on_enter: Callable[[Utterance], Awaitable[None]] = _nothing
         """Awaited where the voice is resolved."""
         self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _nothing
@@ -86,7 +95,7 @@ class FakeStream:
     """The utterance on its way."""
 
     def __init__(self, synthesizer: FakeSynthesizer, utterance: Utterance) -> None:
-        self.format = synthesizer.format
+        self.format = _format(synthesizer, utterance)
         self._synthesizer = synthesizer
         self._utterance = utterance
 
@@ -96,7 +105,13 @@ class FakeStream:
             await self._synthesizer.on_chunk(self._utterance, number)
             self._synthesizer.pulled += 1
             await self._synthesizer._tell()
-            chunk = AudioChunk(self._synthesizer.format, spoken(piece), samples)
+            pcm = _spoken_at(self.format.rate, piece)
+            chunk = AudioChunk(_format(self._synthesizer, self._utterance), pcm, samples)
             samples += chunk.samples
             number += 1
             yield chunk
+
+
+def _format(synthesizer: FakeSynthesizer, utterance: Utterance) -> AudioFormat:
+    asked = utterance.sample_rate
+    return synthesizer.format if asked is None else AudioFormat(asked)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Generator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.support.house import house, joined
@@ -270,6 +271,42 @@ async def test_what_was_spoken_before_comes_from_the_cache_sample_for_sample(par
     assert np.array_equal(first, again)
     assert parts.loaded.models == ()  # nothing was loaded for it
     assert parts.cache.statistics().memory_hits == 1
+
+
+async def test_one_cached_segment_serves_listeners_of_every_rate(parts: Parts) -> None:
+    rates = (16_000, None, 24_000, 16_000)
+    heard: dict[int | None, list[npt.NDArray[np.int16]]] = {}
+    for rate in rates:
+        utterance = Utterance.of("The door is open.", sample_rate=rate)
+        chunks = await spoken(parts.synthesizer, utterance)
+        assert {chunk.format.rate for chunk in chunks} == {rate or LETTERS.rate}
+        heard.setdefault(rate, []).append(joined(chunks))
+    assert parts.cache.statistics().memory_entries == 1
+    assert parts.cache.statistics().memory_hits == len(rates) - 1
+    assert LETTERS.said(heard[None][0]) == ["The door is open."]
+    fresh, cached = heard[16_000]
+    assert np.allclose(fresh, cached, atol=2)
+    for rate in (16_000, 24_000):
+        assert len(heard[rate][0]) / rate == pytest.approx(len(heard[None][0]) / LETTERS.rate, abs=0.001)
+
+
+async def test_pauses_and_the_record_are_at_the_rate_that_was_asked_for() -> None:
+    async with house(sentence_silence=0.5, trailing_silence=0.25) as parts:
+        records: list[UtteranceRecord] = []
+        synthesizer = with_records(parts, records)
+        own = await spoken(parts.synthesizer, Utterance.of("First. Second."))
+        slow = await spoken(parts.synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
+        seconds = [sum(chunk.seconds for chunk in chunks) for chunks in (own, slow)]
+        assert seconds[0] == pytest.approx(seconds[1], abs=0.001)
+        chunks = await spoken(synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
+    assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in chunks))
+
+
+async def test_other_ways_to_ask_for_one_pace_share_a_cached_segment() -> None:
+    async with house(speed=2.0) as parts:
+        await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=2.0)))
+        await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=4.0)))
+        assert parts.cache.statistics().memory_hits == 1
 
 
 async def test_a_segment_that_was_left_early_is_not_taken_for_whole(parts: Parts) -> None:

@@ -67,6 +67,12 @@ class Job:
         return self._spec
 
     @property
+    def rate(self) -> int:
+        """Hz of its audio: as asked for, else the voice's own."""
+        wanted = self.utterance.sample_rate
+        return self.spec.voice.sample_rate if wanted is None else wanted
+
+    @property
     def was_heard(self) -> bool:
         """Whether there was any audio."""
         return self._samples > 0
@@ -126,7 +132,7 @@ class Job:
 
     def chunk(self, pcm: bytes) -> AudioChunk:
         """Make the next chunk, which is the listener's from now on."""
-        chunk = AudioChunk(AudioFormat(rate=self.spec.voice.sample_rate), pcm, self._samples)
+        chunk = AudioChunk(AudioFormat(rate=self.rate), pcm, self._samples)
         now = self._now()
         self._count_underrun(now)
         self.clock.delivered(chunk.seconds, now)
@@ -159,7 +165,7 @@ class Job:
             characters=self.characters,
             segments=self._segments,
             ttfa=self._ttfa(),
-            audio_seconds=self._samples / voice.sample_rate if voice else 0.0,
+            audio_seconds=self._samples / self.rate if voice else 0.0,
             compute_seconds=self.compute_seconds,
             outcome=self._outcome,
             error=self._error,

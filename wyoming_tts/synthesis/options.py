@@ -13,6 +13,7 @@ class SynthesisOptions:
     """What holds for every utterance that does not say otherwise."""
 
     prosody: Prosody = field(default_factory=Prosody)
+    """The settings', which a client's is relative to."""
     segments: SegmentOptions = field(default_factory=SegmentOptions)
     first_segment_max_words: int | None = None
     """None takes what the voice's engine wishes for."""

@@ -18,7 +18,6 @@ from wyoming_tts.scheduler import Admission, Lookahead, StreamClock
 from wyoming_tts.speech import (
     AudioChunk,
     AudioFormat,
-    Prosody,
     Segment,
     Utterance,
     UtteranceRecord,
@@ -31,7 +30,9 @@ from wyoming_tts.synthesis.door import Door
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import PAUSE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.prosody import effective
 from wyoming_tts.synthesis.rendering import Task, relayed, steps
+from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.text.lexicon import EMPTY, Applied, Hit, Lexicon
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, Trace
 from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
@@ -52,11 +53,11 @@ _CACHED_PIECE_BYTES = 32_768
 class SpeechStream:
     """An utterance on its way to a listener: iterate it for the audio."""
 
-    def __init__(self, spec: VoiceSpec, chunks: AsyncGenerator[AudioChunk, None]) -> None:
+    def __init__(self, spec: VoiceSpec, rate: int, chunks: AsyncGenerator[AudioChunk, None]) -> None:
         self.spec = spec
         """The voice that speaks."""
-        self.format = AudioFormat(rate=spec.voice.sample_rate)
-        """The format of every chunk, known before the first."""
+        self.format = AudioFormat(rate=rate)
+        """The format of every chunk, known before the first; its rate is the one asked for."""
         self._chunks = chunks
 
     def __aiter__(self) -> SpeechStream:
@@ -144,7 +145,7 @@ class Synthesizer:
                     await stack.enter_async_context(self._door.entered(job.clock))
                     job.let_in()
                 chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
-                yield SpeechStream(spec, chunks)
+                yield SpeechStream(spec, job.rate, chunks)
         finally:
             self._on_record(job.record())
 
@@ -211,7 +212,7 @@ class Synthesizer:
         )
 
     async def _chunks(self, job: Job, spec: VoiceSpec) -> AsyncGenerator[AudioChunk, None]:
-        rate = spec.voice.sample_rate
+        resampler = StreamResampler(job.rate, self._workers.run_blocking)
         with job.watched():
             async with (
                 Cast(self._library, self._loaded, self._levels, spec, job.clock) as cast,
@@ -219,47 +220,47 @@ class Synthesizer:
             ):
                 async for segment in segments:
                     if segment.pause_before:
-                        yield job.chunk(audio.silence(segment.pause_before, rate))
+                        yield job.chunk(audio.silence(segment.pause_before, job.rate))
                         job.asked()
-                    async with aclosing(self._performed(job, cast, segment)) as pieces:
+                    async with aclosing(self._performed(job, cast, segment, resampler)) as pieces:
                         async for pcm in pieces:
                             yield self._first_noted(job, job.chunk(pcm))
                             job.asked()
             if self._options.trailing_silence and job.was_heard:
-                yield job.chunk(audio.silence(self._options.trailing_silence, rate))
+                yield job.chunk(audio.silence(self._options.trailing_silence, job.rate))
             job.done()
 
-    async def _performed(self, job: Job, cast: Cast, segment: Segment) -> AsyncGenerator[bytes, None]:
+    async def _performed(
+        self, job: Job, cast: Cast, segment: Segment, resampler: StreamResampler
+    ) -> AsyncGenerator[bytes, None]:
         """Give a segment's PCM at the rate of its stream, whoever speaks it."""
         if not segment.text:  # markup may end with a pause
             return
         speaker = await cast.speaker(segment.voice)
         try:
-            async with aclosing(self._at_rate(job, speaker, segment)) as pieces:
+            async with aclosing(self._at_rate(job, speaker, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
         except Unanswered as error:
             stand_in = cast.replace(speaker)
             _LOGGER.warning("%s %s speaks instead in utterance %s.", error, stand_in.name, job.utterance.id)
             speaker = await cast.speaker(segment.voice)
-            async with aclosing(self._at_rate(job, speaker, segment)) as pieces:
+            async with aclosing(self._at_rate(job, speaker, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
 
-    async def _at_rate(self, job: Job, speaker: Speaker, segment: Segment) -> AsyncGenerator[bytes, None]:
-        said = await self._in_words_of_lexicon(segment, speaker.spec.voice)
+    async def _at_rate(
+        self, job: Job, speaker: Speaker, segment: Segment, resampler: StreamResampler
+    ) -> AsyncGenerator[bytes, None]:
+        voice = speaker.spec.voice
+        said = await self._in_words_of_lexicon(segment, voice)
         segment = replace(segment, text=said.text)
-        async with aclosing(self._spoken(job, speaker, segment)) as pieces:
-            if speaker.spec.voice.sample_rate == job.spec.voice.sample_rate:
-                async for pcm in pieces:
-                    yield pcm
-                return
-            resampler = audio.Resampler(speaker.spec.voice.sample_rate, job.spec.voice.sample_rate)
-            async for pcm in pieces:
-                if converted := resampler.feed(pcm):
-                    yield converted
-            if rest := resampler.finish():
-                yield rest
+        async with (
+            aclosing(self._spoken(job, speaker, segment)) as pieces,
+            aclosing(resampler.resampled(pieces, voice.sample_rate)) as resampled,
+        ):
+            async for pcm in resampled:
+                yield pcm
 
     async def _spoken(self, job: Job, speaker: Speaker, segment: Segment) -> AsyncGenerator[bytes, None]:
         """Give a segment's PCM: the one kept from before, else rendered and kept once it is whole."""
@@ -273,7 +274,7 @@ class Synthesizer:
         recording = self._cache.record(key, speaker.spec.voice.sample_rate)
         with job.loading():
             loaded, gain = await speaker.ready()
-        task = Task(job, speaker.spec, segment, self._prosody(job, segment), self._hops(job.utterance))
+        task = Task(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relayed(task, loaded, lookahead=self._lookahead, clock=self._clock))
@@ -294,22 +295,13 @@ class Synthesizer:
         work = partial(lexicon.applied, segment.text, language=voice.language, voice=voice.name)
         return await self._workers.run_blocking(work)
 
-    def _prosody(self, job: Job, segment: Segment) -> Prosody:
-        prosody = job.utterance.prosody or self._options.prosody
-        return replace(
-            prosody,
-            speed=prosody.speed * segment.rate,
-            volume=prosody.volume * segment.volume,
-            pitch=prosody.pitch * segment.pitch,
-        )
-
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
         voice = spec.voice
         return CacheKey(
             voice=voice.name,
             model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
             speaker=spec.speaker,
-            prosody=self._prosody(job, segment),
+            prosody=effective(self._options.prosody, job.utterance.prosody, segment),
             text=segment.text,
             text_format=segment.text_format,
             level=self._options.loudness,

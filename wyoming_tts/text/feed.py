@@ -31,6 +31,11 @@ class TextFeed:
     def __repr__(self) -> str:
         return f"<TextFeed held={self._held} closed={self._closed}>"
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether text that is put is dropped."""
+        return self._closed
+
     async def put(self, text: str) -> None:
         """Add a piece of text; wait while the feed is above its high mark.
 

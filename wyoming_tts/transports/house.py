@@ -18,7 +18,7 @@ class SpeechStream(Protocol):
 
     @property
     def format(self) -> AudioFormat:
-        """The format of all its chunks."""
+        """The format of all its chunks; its rate is the one that the utterance asks for."""
         ...
 
     def __aiter__(self) -> AsyncIterator[AudioChunk]: ...

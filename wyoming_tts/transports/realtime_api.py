@@ -26,7 +26,7 @@ def realtime_router(speaks: Speaks, options: RealtimeOptions, *, run_blocking: R
     event after which connections close as soon as they have nothing left to play, and `abort`, which
     cuts a connection. A connection whose task is cancelled tells its client so, and closes.
 
-    `run_blocking` is for large messages and for making resamplers.
+    `run_blocking` is for large messages.
     """
     router = APIRouter()
     peers: Counter[str] = Counter()

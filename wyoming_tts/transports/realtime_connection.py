@@ -1,10 +1,9 @@
 """One client of the realtime WebSocket: what it asks for, in order, until it leaves.
 
 Two tasks share a connection. The reading one obeys messages and never waits for audio, so that a
-`barge` is heard while a response plays. The speaking one plays one response after the other, each in
-a task of its own, which a cancellation ends; only when that task has ended, and with it the work for
-it, is the client told. Whatever waits is bounded by the number of responses and by their text, so
-reading pauses only for a client that does not take its answers.
+`barge` is heard while a response plays. The speaking one plays one response after the other; of one that
+is cancelled the client is told only when the work for it has ended. Whatever waits is bounded by the
+number of responses and by their text, so reading pauses only for a client that does not take its answers.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
 from starlette.websockets import WebSocket
 
-from wyoming_tts.audio import Resampler
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.errors import BadRequest, Busy, EngineFailed, ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.transports.audio_frames import audio_frames
+from wyoming_tts.transports.backlog import Backlog, Canceled
 from wyoming_tts.transports.house import Speaks
 from wyoming_tts.transports.realtime_answers import Answer, refusal, session_event
 from wyoming_tts.transports.realtime_protocol import (
@@ -48,8 +47,8 @@ from wyoming_tts.transports.realtime_wire import CLOSING_TIME, FAILED, GOING_AWA
 _GOING_DOWN = "The server is going down."
 _QUICKLY_PARSED = 32_768
 """Bytes or characters of JSON that are read on the event loop: well below a millisecond."""
-_PCM_AT_ONCE = 16_384
-"""Bytes that are converted and sent in one go: a third of a second at 24 kHz."""
+_FRAME_SAMPLES = 8_192
+"""Of one message: a third of a second at 24 kHz."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,14 +72,9 @@ class Connection:
         self._run_blocking = run_blocking
         self._stopping = stopping
         self._conversation = Conversation(Session(_new_id("sess")), options.limits)
-        self._waiting: deque[Response] = deque()
-        self._current: Response | None = None
-        """What plays."""
+        self._backlog = Backlog[Response](options.queued, most_characters=options.queued_chars)
         self._open: Response | None = None
         """What the client still appends text to; may be refused or over, then its text is dropped."""
-        self._arrived = asyncio.Event()
-        self._has_ended = False
-        """The client asks for no more."""
         self._active = _now()
         """When a message came or audio went."""
 
@@ -102,8 +96,8 @@ class Connection:
     async def _take_leave(self) -> None:
         with contextlib.suppress(TimeoutError, Gone, Leave):
             async with asyncio.timeout(CLOSING_TIME):
-                for response in self._unfinished():
-                    response.fail(_going_down())
+                for response in self._backlog.unanswered():
+                    response.stop(_going_down())
                     await self._send_all(response.ending())
         await self._wire.close(GOING_AWAY, _GOING_DOWN)
 
@@ -127,14 +121,14 @@ class Connection:
         async with asyncio.TaskGroup() as group:
             await self._wire.send(session_event("session.created", self._conversation.session))
             helpers = [group.create_task(self._read()), group.create_task(self._watch())]
-            await self._speak(group)
+            await self._speak()
             for helper in helpers:
                 helper.cancel()
 
     async def _watch(self) -> None:
-        """Have the speaking task look whether it is done, when the server begins to stop."""
+        """Have the speaking task end with what there is, when the server begins to stop."""
         await self._stopping.wait()
-        self._arrived.set()
+        self._backlog.close()
 
     async def _read(self) -> None:
         while True:
@@ -171,7 +165,7 @@ class Connection:
                 await self._wire.send(session_event("session.updated", session))
             case Speak():
                 answer = Answer(command.id or _new_id("resp"), command.session, command.short)
-                self._put(Response(answer, self._options, command.text))
+                await self._put(Response(answer, self._options, command.text))
             case Append():
                 await self._append(command)
             case Commit():
@@ -183,27 +177,23 @@ class Connection:
             case End():
                 self._end_session()
 
-    def _put(self, response: Response) -> None:
+    async def _put(self, response: Response) -> None:
         answer = response.answer
-        names = {known.answer.id for known in self._unfinished()}
-        if answer.id in names:
+        if self._found(answer.id) is not None:
             error = BadRequest(f"Got {answer.id!r} again, which is not complete yet.")
             raise Refused(error, short=answer.short)
         if (refused := self._reason_against(response)) is not None:
             raise Refused(refused, answer.id, short=answer.short)
-        self._waiting.append(response)
-        self._arrived.set()
+        await self._backlog.put(response)
 
     def _reason_against(self, response: Response) -> SpeechError | None:
         if self._stopping.is_set():
             return _going_down()
-        if self._has_ended:
+        if self._backlog.is_closed:
             return BadRequest("Got a response after session.end.", hint="Open another connection.")
-        chars = response.characters + sum(waiting.characters for waiting in self._waiting)
-        too_much = bool(self._waiting) and chars > self._options.queued_chars
-        if len(self._waiting) >= self._options.queued or too_much:
+        if not self._backlog.has_room_for(response):
             return Busy(
-                f"{len(self._waiting)} responses of this connection are waiting.",
+                f"{len(self._backlog)} responses of this connection are waiting.",
                 hint="Wait until one is complete.",
             )
         return None
@@ -212,7 +202,7 @@ class Connection:
         if self._open is None:
             if not more.text:
                 return
-            self._open = self._opened(more)
+            self._open = await self._opened(more)
         response, limits = self._open, self._options.limits
         if more.id is not None and more.id != response.answer.id:
             raise Refused(
@@ -221,19 +211,19 @@ class Connection:
                     hint="Send input.commit first.",
                 )
             )
-        if response.is_over:
+        if response.feed.is_closed:
             return
         if response.characters + len(more.text) > limits.text_chars:
             raise Refused(too_long(response.characters + len(more.text), limits))
         await response.add(more.text)
 
-    def _opened(self, more: Append) -> Response:
+    async def _opened(self, more: Append) -> Response:
         response = Response(Answer(more.id or _new_id("resp"), more.session), self._options)
         try:
-            self._put(response)
+            await self._put(response)
         except Refused:
             # What else is appended up to the commit belongs to it and is dropped with it.
-            response.close()
+            response.feed.close()
             self._open = response
             raise
         return response
@@ -249,100 +239,60 @@ class Connection:
             self._open = None
 
     async def _cancel(self, name: str | None) -> None:
-        response = self._current if name is None else self._found(name)
+        response = self._backlog.current if name is None else self._found(name)
         if response is None:
             which = "No response" if name is None else f"No response {name!r}"
             raise Refused(BadRequest(f"{which} is playing or waiting."))
         if response is self._open:
             self._open = None
-        response.cancel()
-        if response in self._waiting:
-            self._waiting.remove(response)
+        response.stop(Canceled())
+        if self._backlog.remove(response):
             await self._send_all(response.ending())
 
     async def _barge(self) -> None:
-        dropped = list(self._waiting)
-        self._waiting.clear()
+        dropped = self._backlog.clear()
         self._open = None
-        if self._current is not None:
-            self._current.cancel()
+        if self._backlog.current is not None:
+            self._backlog.current.stop(Canceled())
         for response in dropped:
-            response.cancel()
+            response.stop(Canceled())
             await self._send_all(response.ending())
 
     def _end_session(self) -> None:
         self._close_text()
-        self._has_ended = True
-        self._arrived.set()
+        self._backlog.close()
 
     def _found(self, name: str) -> Response | None:
-        return next((known for known in self._unfinished() if known.answer.id == name), None)
+        return next((known for known in self._backlog.unanswered() if known.answer.id == name), None)
 
-    def _unfinished(self) -> list[Response]:
-        return [*([self._current] if self._current else []), *self._waiting]
-
-    async def _speak(self, group: asyncio.TaskGroup) -> None:
-        while (response := await self._next()) is not None:
-            self._current = response
+    async def _speak(self) -> None:
+        async for response in self._backlog:
             if not response.is_stopped:
                 await self._send_all(response.answer.begun())
-            if not response.is_stopped:
-                await self._play(response, group)
-            self._current = None
+            await self._play(response)
+            self._backlog.answered()
             await self._send_all(response.ending())
 
-    async def _next(self) -> Response | None:
-        while not self._waiting:
-            if self._has_ended or self._stopping.is_set():
-                return None
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._waiting.popleft()
-
-    async def _play(self, response: Response, group: asyncio.TaskGroup) -> None:
-        response.playing = group.create_task(self._perform(response))
-        await asyncio.wait({response.playing})
-        response.close()
-        if response.is_stopped:
-            return
-        if response.playing.cancelled():  # by the engine, for nobody here did it
-            response.fail(EngineFailed("The engine gave up.", hint="The server's log has the details."))
-        else:
-            response.failure = response.playing.result()
-
-    async def _perform(self, response: Response) -> SpeechError | None:
-        """Send the audio; return why it ended early, or None."""
+    async def _play(self, response: Response) -> None:
+        """Send the audio, unless it is stopped; what it fails by stops it."""
         try:
-            await self._send_speech(response)
+            async with response.unless_stopped(), self._speaks.speak(response.utterance) as stream:
+                async for chunk in stream:
+                    for frame in audio_frames(chunk, _FRAME_SAMPLES):
+                        await self._wire.send(response.answer.audio(frame.pcm))
+                        self._active = _now()
         except (Gone, Leave):
             raise
+        except Canceled:
+            pass
         except SpeechError as error:
             _LOGGER.warning("Told a realtime client: %s", error)
-            return error
+            response.stop(error)
         except Exception as error:
             _LOGGER.exception("An utterance of a realtime client failed.")
-            return told_to_client(error)
-        return None
-
-    async def _send_speech(self, response: Response) -> None:
-        wanted = response.answer.session.sample_rate
-        async with self._speaks.speak(response.utterance) as stream:
-            rate = stream.format.rate
-            if rate == wanted:
-                async for chunk in stream:
-                    await self._send_audio(response, chunk.pcm)
-                return
-            resampler = await self._run_blocking(partial(Resampler, rate, wanted))
-            async for chunk in stream:
-                for start in range(0, len(chunk.pcm), _PCM_AT_ONCE):
-                    piece = resampler.feed(chunk.pcm[start : start + _PCM_AT_ONCE])
-                    await self._send_audio(response, piece)
-            await self._send_audio(response, resampler.finish())
-
-    async def _send_audio(self, response: Response, pcm: bytes) -> None:
-        for start in range(0, len(pcm), _PCM_AT_ONCE):
-            await self._wire.send(response.answer.audio(pcm[start : start + _PCM_AT_ONCE]))
-            self._active = _now()
+            response.stop(told_to_client(error))
+        finally:
+            response.feed.close()
 
     async def _send_all(self, frames: Iterable[Frame]) -> None:
         for frame in frames:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, TypeAlias
 
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, Unsupported
+from wyoming_tts.speech import SAMPLE_RATES, SPEEDS
 
 Frame: TypeAlias = str | bytes
 """One message: text, or binary."""
@@ -22,9 +23,6 @@ PCM: Final = "pcm"
 DEFAULT_RATE = 24_000
 """Hz: what clients of OpenAI's interfaces assume."""
 MOST_ID_CHARS = 128
-
-_RATES = (8_000, 48_000)
-_SPEEDS = (0.25, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,7 @@ class Session:
     voice: str | None = None
     language: str | None = None
     speed: float | None = None
+    """Relative to the server's setting; None is 1."""
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio in binary messages in place of base64 within events."""
@@ -287,7 +286,7 @@ def _check_format(said: Mapping[str, Any]) -> None:
 
 
 def _rate(value: object) -> int:
-    low, high = _RATES
+    low, high = SAMPLE_RATES
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadRequest(
             f"Got {reprlib.repr(value)} as 'sample_rate', expected a whole number from {low} to {high}."
@@ -296,7 +295,7 @@ def _rate(value: object) -> int:
 
 
 def _speed(value: object) -> float:
-    low, high = _SPEEDS
+    low, high = SPEEDS
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise BadRequest(f"Got {reprlib.repr(value)} as 'speed', expected a number from {low:g} to {high:g}.")
     return float(value)

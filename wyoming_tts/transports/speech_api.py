@@ -78,7 +78,7 @@ def _add_player(router: APIRouter, speaking: Speaking) -> None:
         request: Request,
         text: Annotated[str, Query(min_length=1, description="What to say.")],
         voice: Annotated[Name | None, Query(description="The server's default voice if left out.")] = None,
-        speed: Annotated[Speed | None, Query(description="Pace, relative to the server's own.")] = None,
+        speed: Annotated[Speed | None, Query(description="Pace, relative to the server's setting.")] = None,
     ) -> Response:
         """Speak a text as WAV without end, for `<audio src>` and players that know addresses alone."""
         spoken = wanted_by_player(text, voice, speed, speaking.options, request_id_of(request))

@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
-from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
+from wyoming_tts.speech import (
+    PITCHES,
+    SAMPLE_RATES,
+    SPEEDS,
+    VOLUMES,
+    Prosody,
+    TextFormat,
+    Utterance,
+    VoiceRequest,
+)
 from wyoming_tts.transports.http_errors import InvalidField
 
 TRANSPORT = "http"
@@ -22,30 +31,21 @@ TRANSPORT = "http"
 PCM_RATE = 24_000
 """Hz of raw PCM, which says nothing of its rate itself: what OpenAI's clients assume."""
 
-SLOWEST = 0.25
-FASTEST = 4.0
-LOUDEST = 4.0
-LOWEST_RATE = 8_000
-HIGHEST_RATE = 48_000
-LOWEST_PITCH = 0.5
-HIGHEST_PITCH = 2.0
 LARGEST_SCALE = 10.0
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
-Speed: TypeAlias = Annotated[float, Field(ge=SLOWEST, le=FASTEST, allow_inf_nan=False)]
-Volume: TypeAlias = Annotated[float, Field(ge=0.0, le=LOUDEST, allow_inf_nan=False)]
-Pitch: TypeAlias = Annotated[float, Field(ge=LOWEST_PITCH, le=HIGHEST_PITCH, allow_inf_nan=False)]
+Speed: TypeAlias = Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1], allow_inf_nan=False)]
+Volume: TypeAlias = Annotated[float, Field(ge=VOLUMES[0], le=VOLUMES[1], allow_inf_nan=False)]
+Pitch: TypeAlias = Annotated[float, Field(ge=PITCHES[0], le=PITCHES[1], allow_inf_nan=False)]
 LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
 NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
-SampleRate: TypeAlias = Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)]
+SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATES[0], le=SAMPLE_RATES[1])]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
     """How the HTTP API treats its clients. Times are in seconds."""
 
-    prosody: Prosody = field(default_factory=Prosody)
-    """The server's; what a client says of speed and volume is on top of it."""
     max_text_chars: int = 100_000
     send_timeout: float = 60.0
     """A client that takes nothing for so long is given up."""
@@ -86,7 +86,7 @@ class SpokenBody(BaseModel):
         "the server's default voice where it is left out.",
     )
     instructions: str | None = Field(None, description="Accepted and ignored; `X-Ignored` says so.")
-    speed: Speed | None = Field(None, description="Pace, relative to the server's own.")
+    speed: Speed | None = Field(None, description="Pace, relative to the server's setting.")
     stream_format: Literal["audio", "sse"] | None = Field(None, description="`audio` where it is left out.")
     stream: bool | None = Field(None, description="False: send it as a whole, with its length.")
     language: Name | None = Field(None, description="As `en_US`: chooses a voice where none is named.")
@@ -94,7 +94,7 @@ class SpokenBody(BaseModel):
     speaker: Name | int | None = Field(None, description="A speaker of the voice, by name or number.")
     sample_rate: SampleRate | None = Field(None, description="Hz; the voice's own where it is left out.")
     input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
-    volume: Volume | None = Field(None, description="Linear gain.")
+    volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
     volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
     pitch: Pitch | None = Field(None, description="Relative, of voices of espeak-ng.")
     length_scale: LengthScale | None = Field(
@@ -138,8 +138,6 @@ class Wanted:
     utterance: Utterance
     characters: int
     encoding: Encoding
-    sample_rate: int | None = None
-    """Hz; None keeps the voice's."""
     as_events: bool = False
     """As server-sent events instead of as audio."""
     as_a_whole: bool = False
@@ -174,15 +172,15 @@ def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through
     utterance = Utterance.of(
         body.input,
         voice=_voice(body),
-        prosody=_prosody(body, options.prosody),
+        prosody=_prosody(body),
         text_format=TextFormat(body.input_type or "text"),
         transport=TRANSPORT,
+        sample_rate=body.sample_rate or default_rate,
     )
     return Wanted(
         replace(utterance, id=request_id, hops=came_through),
         characters=len(body.input),
         encoding=encoding,
-        sample_rate=body.sample_rate or default_rate,
         as_events=body.stream_format == StreamFormat.SSE,
         as_a_whole=body.stream is False,
         ignored=("instructions",) if body.instructions else (),
@@ -198,7 +196,7 @@ def wanted_by_player(
         TooLong, InvalidField: as for `wanted`.
     """
     _check_text(text, options, "text")
-    prosody = replace(options.prosody, speed=options.prosody.speed * (speed or 1.0))
+    prosody = Prosody(speed=speed or 1.0)
     utterance = Utterance.of(text, voice=VoiceRequest(voice), prosody=prosody, transport=TRANSPORT)
     return Wanted(replace(utterance, id=request_id), len(text), Encoding.WAV)
 
@@ -213,19 +211,19 @@ def _check_text(text: str, options: HttpOptions, param: str) -> None:
         raise InvalidField("There is no text to speak.", param=param, hint=f"Put it into `{param}`.")
 
 
-def _prosody(body: SpokenBody, own: Prosody) -> Prosody:
-    """Put what a body says on top of the server's own; the scales of Piper take its place."""
-    volume = own.volume
-    for gain in (body.volume, body.volume_multiplier):
-        volume *= 1.0 if gain is None else gain
+def _prosody(body: SpokenBody) -> Prosody:
     return Prosody(
-        speed=own.speed * (body.speed or 1.0),
-        pitch=own.pitch * (body.pitch or 1.0),
-        volume=volume,
-        length_scale=own.length_scale if body.length_scale is None else body.length_scale,
-        noise_scale=own.noise_scale if body.noise_scale is None else body.noise_scale,
-        noise_w_scale=own.noise_w_scale if body.noise_w_scale is None else body.noise_w_scale,
+        speed=body.speed or 1.0,
+        pitch=body.pitch or 1.0,
+        volume=_factor(body.volume) * _factor(body.volume_multiplier),
+        length_scale=body.length_scale,
+        noise_scale=body.noise_scale,
+        noise_w_scale=body.noise_w_scale,
     )
+
+
+def _factor(asked: float | None) -> float:
+    return 1.0 if asked is None else asked
 
 
 def _voice(body: SpokenBody) -> VoiceRequest:

@@ -18,7 +18,6 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from wyoming_tts.audio import Resampler
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type, wav_header
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, told_to_client
@@ -86,9 +85,10 @@ class SpeechResponse(Response):
         speaking, wanted = self._speaking, self._wanted
         async with AsyncExitStack() as stack:
             stream = await _entered(stack, speaking.house, wanted.utterance)
-            rate = wanted.sample_rate or stream.format.rate
-            encoder = stack.enter_context(closing(await _encoder(wanted.encoding, rate, speaking)))
-            sound = Sound(encoder, stream.format.rate, speaking.run_blocking)
+            encoder = stack.enter_context(
+                closing(await _encoder(wanted.encoding, stream.format.rate, speaking))
+            )
+            sound = Sound(encoder, speaking.run_blocking)
             chunks = aiter(stream)
             first = await anext(chunks, None)
             silence = bytes(self._prime_bytes())
@@ -138,12 +138,11 @@ class SpeechResponse(Response):
 
 
 class Sound:
-    """The audio of one stream on its way through a change of rate and an encoder."""
+    """The audio of one stream on its way through an encoder."""
 
-    def __init__(self, encoder: Encoder, rate: int, run_blocking: RunBlocking) -> None:
+    def __init__(self, encoder: Encoder, run_blocking: RunBlocking) -> None:
         self._encoder = encoder
         self._run_blocking = run_blocking
-        self._resampler = Resampler(rate, encoder.rate) if rate != encoder.rate else None
         self._bytes = 0
 
     @property
@@ -160,15 +159,10 @@ class Sound:
         self, silence: bytes, first: bytes, chunks: AsyncIterator[AudioChunk]
     ) -> AsyncGenerator[bytes, None]:
         """Give what is encoded, which may be nothing, of silence, first audio, and the chunks after."""
-        yield await self._encode(silence + self._converted(first))
+        yield await self._encode(silence + first)
         async for chunk in chunks:
-            yield await self._encode(self._converted(chunk.pcm))
-        if self._resampler is not None:
-            yield await self._encode(self._resampler.finish())
+            yield await self._encode(chunk.pcm)
         yield await self._finish()
-
-    def _converted(self, pcm: bytes) -> bytes:
-        return self._resampler.feed(pcm) if self._resampler is not None else pcm
 
     async def _encode(self, pcm: bytes) -> bytes:
         self._bytes += len(pcm)

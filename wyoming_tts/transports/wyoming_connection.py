@@ -18,11 +18,15 @@ from wyoming.event import Event
 from wyoming.ping import Pong
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
+from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.audio_frames import audio_frames
+from wyoming_tts.transports.backlog import Backlog, Pending, expire
 from wyoming_tts.transports.house import Speaks
-from wyoming_tts.transports.wyoming_backlog import Backlog, Pending, expire
 from wyoming_tts.transports.wyoming_protocol import (
     AddText,
     Answer,
+    Closing,
     Command,
     Conversation,
     EndText,
@@ -38,6 +42,8 @@ from wyoming_tts.wyoming_wire import EventReader, Limits, ProtocolError, encode
 
 Describe: TypeAlias = Callable[[], bytes]
 """Gives the encoded info event for the voices of the moment. Called on the event loop: it must be quick."""
+
+TRANSPORT = "wyoming"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,6 +77,31 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+class _Request(Pending):
+    """What a client has asked for, and the events that it waits for at the end."""
+
+    def __init__(self, speak: Speak | None, closing: Closing) -> None:
+        feed = TextFeed()
+        text = speak.text if speak else None
+        super().__init__(_utterance(speak, feed), feed, characters=len(text or ""))
+        self.closing = closing
+
+    @classmethod
+    def refused(cls, error: SpeechError, closing: Closing) -> _Request:
+        """A request that is answered with an error, when its turn comes."""
+        request = cls(None, closing)
+        request.stop(error)
+        return request
+
+
+def _utterance(speak: Speak | None, feed: TextFeed) -> Utterance:
+    if speak is None or speak.text is None:
+        voice = speak.voice if speak else VoiceRequest()
+        text_format = speak.text_format if speak else TextFormat.PLAIN
+        return Utterance(feed, voice, text_format=text_format, transport=TRANSPORT)
+    return Utterance.of(speak.text, voice=speak.voice, text_format=speak.text_format, transport=TRANSPORT)
+
+
 class Connection:
     """Serves one client over a wire."""
 
@@ -83,10 +114,8 @@ class Connection:
         self._options = options
         self._events = EventReader(options.limits)
         self._conversation = Conversation(streaming=options.streaming)
-        self._backlog = Backlog(options.backlog)
-        self._current: Pending | None = None
-        """What is being answered."""
-        self._open: Pending | None = None
+        self._backlog = Backlog[_Request](options.backlog)
+        self._open: _Request | None = None
         """The utterance that the client still sends text for."""
         self._patience: asyncio.Timeout | None = None
         """Ends the wait for bytes."""
@@ -179,11 +208,11 @@ class Connection:
             return self._open is None
         if self._events.is_mid_event:
             raise ProtocolError(f"Got only a part of an event in {self._options.event_timeout:g} s.")
-        if self._open is not None and self._open is self._current:
+        if self._open is not None and self._open is self._backlog.current:
             raise ProtocolError(
                 f"Got no text for {self._options.idle_timeout:g} s, expected synthesize-chunk or -stop."
             )
-        return self._current is None and not self._backlog
+        return not self._backlog.unanswered()
 
     async def _take_in(self, received: bytes, deadline: float) -> float:
         """Obey what is complete; return when to stop waiting for more."""
@@ -218,20 +247,20 @@ class Connection:
             case FailText(error):
                 self._fail_text(error)
             case Refuse(error, closing):
-                await self._backlog.put(Pending.refused(error, closing))
+                await self._backlog.put(_Request.refused(error, closing))
 
     async def _begin(self, speak: Speak) -> None:
         if self._winding_down:
-            await self._backlog.put(Pending.refused(_shutting_down(), speak.closing))
+            await self._backlog.put(_Request.refused(_shutting_down(), speak.closing))
             return
-        pending = Pending.of(speak)
+        request = _Request(speak, speak.closing)
         if speak.text is None:
-            self._open = pending
-        await self._backlog.put(pending)
+            self._open = request
+        await self._backlog.put(request)
 
     async def _add_text(self, text: str) -> None:
         if self._open is not None:
-            await self._open.feed.put(text)
+            await self._open.add(text)
 
     def _end_text(self) -> None:
         if self._open is not None:
@@ -240,43 +269,43 @@ class Connection:
 
     def _fail_text(self, error: SpeechError) -> None:
         if self._open is not None:
-            self._open.fail(error)
+            self._open.stop(error)
             self._end_text()
 
     def _give_up(self, error: SpeechError) -> None:
         self._farewell = error
         self._linger = LINGER
-        if self._current is not None:
-            self._current.fail(error)
+        if self._backlog.current is not None:
+            self._backlog.current.stop(error)
 
     async def _speak(self) -> None:
         told = False
-        async for pending in self._backlog:
-            self._current = pending
-            failure = await self._answer(pending)
-            self._current = None
+        async for request in self._backlog:
+            failure = await self._answer(request)
+            self._backlog.answered()
             told = told or (failure is not None and failure is self._farewell)
         if self._farewell is not None and not told:
             await self._send(error_event(self._farewell))
 
-    async def _answer(self, pending: Pending) -> SpeechError | None:
+    async def _answer(self, request: _Request) -> SpeechError | None:
         """Answer one request in full; return the error that it was told of."""
         if self._farewell is not None:
-            pending.fail(self._farewell)
-        answer = Answer(pending.closing, samples_per_chunk=self._options.samples_per_chunk)
-        failure = await self._play(pending, answer)
+            request.stop(self._farewell)
+        answer = Answer(request.closing, samples_per_chunk=self._options.samples_per_chunk)
+        failure = await self._play(request, answer)
         for event in answer.closed(failure):
             await self._send(event)
         return failure
 
-    async def _play(self, pending: Pending, answer: Answer) -> SpeechError | None:
+    async def _play(self, request: _Request, answer: Answer) -> SpeechError | None:
         """Send the sound; return why it ended early, or None."""
         try:
-            async with pending.unless_failed(), self._synthesizer.speak(pending.utterance) as stream:
+            async with request.unless_stopped(), self._synthesizer.speak(request.utterance) as stream:
                 answer.use(stream.format)
                 async for chunk in stream:
-                    for event in answer.audio(chunk):
-                        await self._send(event)
+                    for frame in audio_frames(chunk, self._options.samples_per_chunk):
+                        for event in answer.audio(frame):
+                            await self._send(event)
         except Gone:
             raise
         except SpeechError as error:
@@ -289,7 +318,7 @@ class Connection:
             _LOGGER.exception("%s: an utterance failed", self._wire.peer)
             return told_to_client(error)
         finally:
-            pending.feed.close()
+            request.feed.close()
         return None
 
     async def _send(self, event: Event) -> None:

@@ -322,6 +322,23 @@ class TestFailures:
         (record,) = caplog.records
         assert record.exc_info is not None
 
+    async def test_an_engine_that_cancels_itself_is_told_and_the_next_request_is_answered(
+        self, fake: FakeSynthesizer
+    ) -> None:
+        async def give_up(*_: object) -> None:
+            raise asyncio.CancelledError
+
+        fake.on_chunk = give_up
+        async with talking(fake) as (_, client):
+            await client.send(say("hello"))
+            events = await client.until("audio-stop")
+            fake.on_chunk = raising(EngineFailed("never"), at=-1)
+            await client.send(say("again"))
+            assert sound(await client.until("audio-stop")) == spoken("again")
+
+        assert kinds(events) == ["error", "audio-start", "audio-stop"]
+        assert events[0].data["code"] == "internal"
+
     async def test_audio_of_another_rate_is_an_internal_error_and_never_sent(
         self, fake: FakeSynthesizer
     ) -> None:
