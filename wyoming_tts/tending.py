@@ -85,7 +85,7 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
 def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
     return MissingVoices(
         parts.library,
-        find=lambda name: parts.known.catalogue.find(name),  # noqa: PLW0108 - the catalogue may be replaced
+        find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
         downloads=downloads,
         on_installed=parts.look_for_voices,
         options=missing_voice_options(parts.settings, parts.engines),
@@ -98,7 +98,7 @@ async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
         if parts.library.default_is_installed:
             await warm_up(parts)
             return
-    if await missing.fetch(parts.settings.voice):
+    if await missing.fetch(parts.library.names.default().name):
         await warm_up(parts)
 
 
