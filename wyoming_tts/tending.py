@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly import Parts
-from wyoming_tts.errors import SpeechError
+from wyoming_tts.default_voice import warm_up
 from wyoming_tts.options import missing_voice_options
 from wyoming_tts.speech import Voice
 from wyoming_tts.transports.wyoming_protocol import encode, info_event
@@ -109,26 +108,3 @@ async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
         _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
     else:
         await parts.known.read()
-
-
-async def _prepare_phrases(parts: Parts) -> None:
-    for phrase in parts.settings.prepare:
-        try:
-            await parts.synthesizer.prepare(phrase)
-        except SpeechError as error:
-            _LOGGER.warning("The phrase %r could not be prepared. %s", phrase, error)
-
-
-async def warm_up(parts: Parts) -> None:
-    """Have the default voice, or its stand-in, speak once for nobody; a failure is logged."""
-    started = time.perf_counter()
-    try:
-        spec = await parts.synthesizer.warm_up()
-    except SpeechError as error:
-        _LOGGER.warning("No voice is ready. %s", error)
-    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
-        _LOGGER.exception("No voice is ready.")
-    else:
-        parts.readiness.is_ready = True
-        _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
-        await _prepare_phrases(parts)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from wyoming_tts.assembly import Parts
+from wyoming_tts.default_voice import change_default
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.page.lexicon import LexiconDesk
 from wyoming_tts.page.sample_sentences import sample_sentence
@@ -192,12 +193,7 @@ class VoiceDesk:
         Raises:
             UnknownVoice, VoiceUnavailable: it cannot speak; the one before stays.
         """
-        parts = self._parts
-        voice = parts.library.installed(name)
-        async with parts.loaded.lease(voice):  # one that cannot be loaded is not to take over
-            parts.library.change_default(DefaultVoice(voice.name))
-            await parts.synthesizer.warm_up()
-        parts.readiness.is_ready = True
+        voice = await change_default(self._parts, DefaultVoice(name))
         return ChangedDefault(voice.name, f"voice: {voice.name}")
 
     def _default(self) -> str:

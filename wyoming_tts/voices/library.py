@@ -35,6 +35,9 @@ class DefaultVoice:
     name: str
     speaker: str | None = None
 
+    def __str__(self) -> str:
+        return self.name if self.speaker is None else f"{self.name}, speaker {self.speaker}"
+
 
 class VoiceLibrary:
     """The installed voices, replaced as a whole whenever an engine's files change."""
@@ -61,7 +64,7 @@ class VoiceLibrary:
         self._rules = rules or NameRules()
         self._when_missing: WhenMissing = self._never_replaced
         self._sorted: tuple[Voice, ...] = ()
-        self._resolver = self._resolver_now()
+        self._resolver = self._resolver_for(self._default)
         self._stood_in_for: set[str] = set()
 
     def __repr__(self) -> str:
@@ -83,7 +86,7 @@ class VoiceLibrary:
     def names(self) -> NameResolver:
         """What names mean now."""
         if self._resolver.known is not self._known():
-            self._resolver = self._resolver_now()
+            self._resolver = self._resolver_for(self._default)
         return self._resolver
 
     @property
@@ -107,13 +110,13 @@ class VoiceLibrary:
         for voice in voices:
             installed.setdefault(voice.name, voice)
         self._sorted = tuple(sorted(installed.values(), key=lambda voice: voice.name))
-        self._resolver = self._resolver_now()
+        self._resolver = self._resolver_for(self._default)
         self._stood_in_for -= installed.keys()
 
     def change_default(self, default: DefaultVoice) -> None:
         """Have another voice speak for requests that name none."""
         self._default = default
-        self._resolver = self._resolver_now()
+        self._resolver = self._resolver_for(self._default)
 
     def when_missing(self, hook: WhenMissing | None) -> None:
         """Ask `hook` about each known voice that is not here; without one only the default is replaced."""
@@ -160,10 +163,16 @@ class VoiceLibrary:
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
-        found = self.names.resolve(name)
-        if found.voice is None:
-            raise _unavailable(found.name)
-        return found.voice
+        return _here(self.names.resolve(name))
+
+    def spec_of_default(self, default: DefaultVoice) -> VoiceSpec:
+        """Return the voice and speaker that would speak if that were the default; no other one stands in.
+
+        Raises:
+            UnknownVoice, VoiceUnavailable: as for `resolve`.
+        """
+        found = self._resolver_for(default).resolve(default.name)
+        return _with_speaker(_here(found), found.speaker or default.speaker)
 
     def stand_in(self, language: str | None = None) -> Voice:
         """Return the embedded voice of a language, the default voice's if none is told, else English.
@@ -184,8 +193,8 @@ class VoiceLibrary:
         if not self._is_default(name):
             raise _unavailable(name)
 
-    def _resolver_now(self) -> NameResolver:
-        return NameResolver(self._sorted, self._known(), replace(self._rules, default=self._default.name))
+    def _resolver_for(self, default: DefaultVoice) -> NameResolver:
+        return NameResolver(self._sorted, self._known(), replace(self._rules, default=default.name))
 
     def _absent(self, request: VoiceRequest) -> ResolvedName | None:
         """The known voice that is asked for and not here."""
@@ -236,6 +245,12 @@ class VoiceLibrary:
 
         speaking = [voice for voice in voices if LanguageTag.parse(voice.language).speaks(wanted)]
         return min(speaking, key=distance, default=None)
+
+
+def _here(found: ResolvedName) -> Voice:
+    if found.voice is None:
+        raise _unavailable(found.name)
+    return found.voice
 
 
 def _unavailable(name: str) -> VoiceUnavailable:
