@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.kokoro_names import named_languages
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.engines.remote import RemoteEngine
-from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import (
     MEGABYTE,
     admission_options,
@@ -39,12 +37,15 @@ from wyoming_tts.text.lexicon_file import FILE_NAME as LEXICON_NAME
 from wyoming_tts.text.lexicon_file import LexiconFile
 from wyoming_tts.text.spoken import SpokenLanguages, read_extra
 from wyoming_tts.voices.blend_store import BlendStore
-from wyoming_tts.voices.blend_voices import BlendedVoices
+from wyoming_tts.voices.blend_voices import BlendedVoice, BlendedVoices
 from wyoming_tts.voices.blend_yaml import load_presets
-from wyoming_tts.voices.blends import BlendBook
-from wyoming_tts.voices.catalogue import INDEX_NAME, Catalogue, data_directory, load_catalogue
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, data_directory
 from wyoming_tts.voices.fetching import Fetching
-from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
+from wyoming_tts.voices.installed import installed_voices
+from wyoming_tts.voices.kept_blends import KeptBlends
+from wyoming_tts.voices.known_voices import KnownVoices
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.names import NameRules
 from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES_NAME
 from wyoming_tts.voices.style_files import ImportedStyles
 from wyoming_tts.workers import Workers
@@ -52,9 +53,8 @@ from wyoming_tts.workers import Workers
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
-BLENDING_ENGINE = "kokoro"
 REMOTE_ENGINE = "remote"
-_DEFAULT_VOICES = {"kokoro": "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
+_DEFAULT_VOICES = {BLENDING_ENGINE: "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """What speaks when only the engine was chosen."""
 
 
@@ -102,75 +102,12 @@ class Parts:
             await self.blends.read()
             # Of two voices with one name the first stays: the one that is here.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
-            voices = await self.workers.run_blocking(partial(_installed, engines))
+            voices = await self.workers.run_blocking(partial(installed_voices, engines))
             spoken_with = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
             self.library.replace(
                 voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
             )
             self.loaded.follow(voices)
-
-
-class KeptBlends:
-    """The blends on the disk, and as they were last read for those who must not wait."""
-
-    def __init__(self, store: BlendStore, run_blocking: RunBlocking) -> None:
-        self.store = store
-        """Blocks: for `run_blocking`."""
-        self._run_blocking = run_blocking
-        self._book = BlendBook()
-
-    async def read(self) -> None:
-        """Read them."""
-        try:
-            self._book = await self._run_blocking(self.store.book)
-        except SpeechError as error:
-            _LOGGER.error("The blends read before stay in use. %s", error)  # noqa: TRY400 - it says it all
-
-    def voice(self, name: str, library: VoiceLibrary) -> Voice | None:
-        """Return the voice that speaks as a recipe says, None if the name is none; touches no file.
-
-        Raises:
-            SpeechError: the recipe is malformed, or one of its voices is not here.
-        """
-        here = {
-            voice.name: voice
-            for voice in library.voices
-            if voice.engine == BLENDING_ENGINE and voice.version is None
-        }
-        languages = {voice.name: voice.language for voice in here.values()}
-        found = BlendedVoices(lambda: self._book, lambda: languages).find(name) if here else None
-        if found is None:
-            return None
-        from wyoming_tts.engines.kokoro import blended_voice  # noqa: PLC0415 - only where there is Kokoro
-
-        parts = [here[name] for name in sorted(found.made_of)]
-        files = dict.fromkeys(path for part in parts for path in part.files)
-        prints = dict.fromkeys(part.fingerprint for part in parts)
-        base = replace(parts[0], files=tuple(files), fingerprint=",".join([*prints, found.identity]))
-        return blended_voice(base, found)
-
-
-class KnownVoices:
-    """The catalogue as it is now: a newer index may come while the server runs."""
-
-    def __init__(self, index: Path, run_blocking: RunBlocking) -> None:
-        self._index = index
-        self._run_blocking = run_blocking
-        self.catalogue = Catalogue(())
-
-    async def read(self) -> None:
-        """Read which voices could be fetched."""
-        self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
-
-    def pack(self) -> dict[str, str]:
-        """Return the languages of the voices that can be blended, by name."""
-        blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
-        return {voice.name: voice.language for voice in blending}
-
-    def canonical_name(self, name: str) -> str | None:
-        """Return the catalogue's name for a name or an alias of a voice."""
-        voice = self.catalogue.find(name)
-        return voice.name if voice else None
 
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
@@ -211,7 +148,7 @@ async def assembled(
     styles = ImportedStyles(settings.data_dir[0] / STYLES_NAME)
     blendable = partial(_blendable, known, styles)
     store = await workers.run_blocking(partial(_blend_store, settings, blendable))
-    blends = KeptBlends(store, workers.run_blocking)
+    blends = KeptBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
         kokoro_blends=BlendedVoices(store.book, blendable),
@@ -226,12 +163,8 @@ async def assembled(
     library = VoiceLibrary(
         default=DefaultVoice(settings.voice, settings.speaker),
         embedded_engine=EMBEDDED_ENGINE,
-        names=NameOptions(
-            alias=known.canonical_name,
-            known=lambda: known.catalogue.voices,
-            blend=lambda name: blends.voice(name, library),
-            voice_map=voice_map(settings),
-        ),
+        known=lambda: known.catalogue.voices,
+        rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
     )
     loaded = LoadedVoices(
         engines,
@@ -299,23 +232,10 @@ def make_engines(options: EngineOptions) -> dict[str, Engine]:
     return engines
 
 
-def _installed(engines: Iterable[Engine]) -> list[Voice]:
-    voices: list[Voice] = []
-    for engine in engines:
-        try:
-            voices += filter(None, map(_with_fingerprint, engine.installed()))
-        except Exception:
-            _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
-    return voices
+def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
+    from wyoming_tts.engines.kokoro import blended_voice  # noqa: PLC0415 - only where there is Kokoro
 
-
-def _with_fingerprint(voice: Voice) -> Voice | None:
-    try:
-        facts = [path.stat() for path in voice.files]
-    except OSError:
-        return None  # deleted since it was listed
-    files = [f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts]
-    return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
+    return blended_voice(part, blend)
 
 
 def _blendable(known: KnownVoices, styles: ImportedStyles) -> dict[str, str]:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from wyoming_tts import app, client
 from wyoming_tts.assembly import make_engines
 from wyoming_tts.console import CommandFailed, print_json, print_table, tell
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro_names import named_languages
-from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.errors import SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.voices.blend_store import BlendStore
 from wyoming_tts.voices.blend_yaml import load_presets
-from wyoming_tts.voices.blends import Blend, StyleTable
+from wyoming_tts.voices.blends import Blend
 from wyoming_tts.voices.catalogue import CatalogueError, data_directory, read_kokoro
-from wyoming_tts.voices.recipes import looks_like_recipe, parse_recipe
+from wyoming_tts.voices.names import check_free
+from wyoming_tts.voices.recipes import parse_recipe
 from wyoming_tts.voices.style_files import DIRECTORY_NAME, ImportedStyles, write_style
+from wyoming_tts.voices.style_tables import style_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +210,7 @@ def _written(value: object) -> str:
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
-    taken = {name.casefold() for name in (*kitchen.pack, *kitchen.store.book().blends)}
-    if arguments.name.casefold() in taken:
-        raise BadRequest(f"The name {arguments.name} is taken by a voice.", hint="Choose another one.")
+    check_free(arguments.name, (*kitchen.pack, *kitchen.store.book().blends))
     table = kitchen.styles.add(arguments.name, Path(arguments.file).expanduser())
     language = kitchen.imported[arguments.name]
     print(f"Imported {arguments.name}: {len(table)} rows, speaks {language}.")
@@ -222,27 +219,17 @@ def _import(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
-    table = _table(kitchen, arguments.name, settings)
+    table = style_table(
+        arguments.name,
+        kitchen.store.book(),
+        voices=kitchen.languages,
+        imported=kitchen.styles,
+        pack=lambda: _pack(settings),
+    )
     path = Path(arguments.file).expanduser()
     write_style(path, table)
     print(f"Wrote {arguments.name} to {path}: {len(table)} rows.")
     return 0
-
-
-def _table(kitchen: _Kitchen, name: str, settings: Settings) -> StyleTable:
-    if name in kitchen.imported:
-        return kitchen.styles.read(name)
-    book = kitchen.store.book()
-    is_recipe = looks_like_recipe(name) or name in kitchen.pack
-    blend = Blend.unnamed(parse_recipe(name)) if is_recipe else kitchen.store.find(name)
-    return book.mixed(blend, lambda voice: _style(kitchen, voice, settings))
-
-
-def _style(kitchen: _Kitchen, name: str, settings: Settings) -> StyleTable:
-    """The table of one voice: an imported one, or of the installed pack."""
-    if name in kitchen.imported:
-        return kitchen.styles.read(name)
-    return _of_pack(_pack(settings), name)
 
 
 def _pack(settings: Settings) -> Path:
@@ -260,17 +247,6 @@ def _pack(settings: Settings) -> Path:
             hint="Fetch it with `wyoming-tts voices download af_heart`.",
         )
     return voices[0].files[1]
-
-
-def _of_pack(pack: Path, name: str) -> StyleTable:
-    try:
-        with np.load(pack, allow_pickle=False) as tables:
-            table: StyleTable = tables[name]
-    except KeyError as error:
-        raise UnknownVoice(f"The voice pack {pack} holds no voice {name!r}.") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise VoiceUnavailable(f"The voice pack {pack} cannot be read: {error}.") from error
-    return table
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = MappingProxyType(

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wyoming_tts.assembly import Parts, default_voice
+from wyoming_tts.default_voice import change_default, prepare_phrases
+from wyoming_tts.errors import SpeechError
 from wyoming_tts.options import admission_options, http_host
 from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
 from wyoming_tts.telemetry.log_tail import LogTail
-from wyoming_tts.tending import warm_up
+from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.web import Doorkeeper
 
 _LOGGER = logging.getLogger(__name__)
@@ -84,9 +86,7 @@ async def _reload(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, rerea
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
     parts.admission.change(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
-    if changed & {"voice", "speaker"}:
-        parts.library.change_default(await parts.workers.run_blocking(lambda: default_voice(settings)))
-        await warm_up(parts)
+    await _change_default(parts, await parts.workers.run_blocking(lambda: default_voice(settings)))
     _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
     if late := _listed(changed - LIVE):
         _LOGGER.warning("These settings change with the next start: %s.", late)
@@ -97,6 +97,20 @@ async def _reload(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, rerea
             was,
             wanted,
         )
+
+
+async def _change_default(parts: Parts, default: DefaultVoice) -> None:
+    before = parts.library.default
+    if default == before:
+        return
+    try:
+        await change_default(parts, default)
+    except SpeechError as error:
+        _LOGGER.error("The default voice stays %s. %s", before, error)  # noqa: TRY400 - it says it all
+    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
+        _LOGGER.exception("The default voice stays %s.", before)
+    else:
+        await prepare_phrases(parts)
 
 
 def _listed(names: set[str]) -> str:

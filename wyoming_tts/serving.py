@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wyoming_tts import __version__
-from wyoming_tts.assembly import BLENDING_ENGINE, Parts
+from wyoming_tts.assembly import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
 from wyoming_tts.transports.house import OfferedVoice
 from wyoming_tts.voices.blends import Blend
-from wyoming_tts.voices.catalogue import CatalogueVoice
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 from wyoming_tts.voices.recipes import check_name, parse_recipe
 
 if TYPE_CHECKING:
@@ -63,12 +63,15 @@ class ServedHouse:
     async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
         """As `House.blend`."""
         parts = self._parts
-        mixed = parts.blends.voice(str(parse_recipe(recipe)), parts.library)
-        if mixed is None:
+        canonical = str(parse_recipe(recipe))
+        if not self._can_blend():
             raise Unsupported(
                 "No Kokoro voice is installed, so there is nothing to blend.",
                 hint="Fetch one first: `wyoming-tts voices download af_heart`.",
             )
+        mixed = parts.blends.voice(canonical, parts.library.voices)
+        if mixed is None:
+            raise parts.library.names.unknown(canonical)
         if name is None:
             return _offered(mixed)
         check_name(name)
@@ -76,6 +79,9 @@ class ServedHouse:
         await parts.workers.run_blocking(partial(parts.blends.store.add, blend))
         await parts.look_for_voices()
         return _offered(parts.library.installed(name))
+
+    def _can_blend(self) -> bool:
+        return any(voice.engine == BLENDING_ENGINE for voice in self._parts.library.voices)
 
     def is_ready(self) -> bool:
         """As `House.is_ready`."""
@@ -94,7 +100,7 @@ class ServedHouse:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "engines": sorted(parts.engines),
-            "blending": any(voice.engine == BLENDING_ENGINE for voice in installed),
+            "blending": self._can_blend(),
             "default_voice": parts.settings.voice,
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},

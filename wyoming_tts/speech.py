@@ -34,6 +34,10 @@ class TextFormat(StrEnum):
     SSML = "ssml"
 
 
+SPEAKER_MARK = "#"
+"""Between a voice's name and a speaker of it, where a client can send only one name."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceRequest:
     """What a client said about the voice; all None asks for the server's default voice."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly import Parts
-from wyoming_tts.errors import SpeechError
+from wyoming_tts.default_voice import warm_up
 from wyoming_tts.options import missing_voice_options
 from wyoming_tts.speech import Voice
 from wyoming_tts.transports.wyoming_protocol import info_event
@@ -86,7 +85,7 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
 def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
     return MissingVoices(
         parts.library,
-        find=lambda name: parts.known.catalogue.find(name),  # noqa: PLW0108 - the catalogue may be replaced
+        find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
         downloads=downloads,
         on_installed=parts.look_for_voices,
         options=missing_voice_options(parts.settings, parts.engines),
@@ -99,7 +98,7 @@ async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
         if parts.library.default_is_installed:
             await warm_up(parts)
             return
-    if await missing.fetch(parts.settings.voice):
+    if await missing.fetch(parts.library.names.default().name):
         await warm_up(parts)
 
 
@@ -110,26 +109,3 @@ async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
         _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
     else:
         await parts.known.read()
-
-
-async def _prepare_phrases(parts: Parts) -> None:
-    for phrase in parts.settings.prepare:
-        try:
-            await parts.synthesizer.prepare(phrase)
-        except SpeechError as error:
-            _LOGGER.warning("The phrase %r could not be prepared. %s", phrase, error)
-
-
-async def warm_up(parts: Parts) -> None:
-    """Have the default voice, or its stand-in, speak once for nobody; a failure is logged."""
-    started = time.perf_counter()
-    try:
-        spec = await parts.synthesizer.warm_up()
-    except SpeechError as error:
-        _LOGGER.warning("No voice is ready. %s", error)
-    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
-        _LOGGER.exception("No voice is ready.")
-    else:
-        parts.readiness.is_ready = True
-        _LOGGER.info("Ready: %s speaks (%.1f s).", spec.voice.name, time.perf_counter() - started)
-        await _prepare_phrases(parts)

@@ -47,9 +47,9 @@ from wyoming_tts.voices.inventory import (
     catalogue_files,
     complete_in,
     is_blend,
-    known_voice,
     other_exports,
 )
+from wyoming_tts.voices.names import known_voice
 from wyoming_tts.voices.progress import presented
 from wyoming_tts.voices.removal import plan_removal, remove
 from wyoming_tts.voices.takeover import TakeoverFailed, import_piper
@@ -163,7 +163,7 @@ async def _downloaded(
             started: list[Download] = []
             for name in arguments.names:
                 try:
-                    voice = known_voice(catalogue, name)
+                    voice = known_voice(catalogue.voices, name)
                 except UnknownVoice as error:
                     outcomes[name] = _Outcome(name, "failed", error=str(error))
                     continue
@@ -242,7 +242,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
     voices, broken, unknown = _to_be_checked(inventory, arguments.names)
-    checked = [*broken, *check(voices, catalogue_files(inventory.catalogue), check_complete)]
+    checked = [*broken, *check(voices, catalogue_files(inventory.names.known), check_complete)]
     if arguments.json:
         print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
     elif checked:
@@ -350,9 +350,7 @@ async def _looked(settings: Settings) -> Inventory:
     settings = settings.model_copy(update={"engine": "auto"})
     async with working(settings) as workers, assembled(settings, workers) as parts:
         broken = [each for engine in parts.engines.values() for each in getattr(engine, "broken", ())]
-        return Inventory(
-            parts.library.voices, tuple(broken), parts.known.catalogue, _directories(parts.settings)
-        )
+        return Inventory(parts.library.names, tuple(broken), _directories(parts.settings))
 
 
 def _directories(settings: Settings) -> tuple[Path, ...]:

@@ -150,6 +150,14 @@ async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) 
         assert "dawn" in {voice.name for voice in served.voices()}
 
 
+async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_here(desk: BlendDesk) -> None:
+    served = ServedHouse(desk._parts)
+    assert (await served.blend("af_bella(2)", None)).name == "af_bella(2)"
+    assert (await served.blend("af_bella", None)).name == "af_bella"
+    with pytest.raises(UnknownVoice, match=r"af_bela.*Did you mean af_bella"):
+        await served.blend("af_bela", None)
+
+
 async def test_voices_of_several_languages_need_one_named(desk: BlendDesk) -> None:
     draft = Draft("dawn", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):

@@ -19,9 +19,9 @@ from tests.support.house import house
 from tests.support.hub import Behaviour, FakeHub
 from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
+from wyoming_tts.default_voice import warm_up
 from wyoming_tts.engines.piper import LoadedPiper
 from wyoming_tts.settings import SettingsError
-from wyoming_tts.tending import warm_up
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
 REPOSITORY = "/rhasspy/piper-voices/resolve/main/"

@@ -464,6 +464,17 @@ def test_info_tells_why_a_voice_is_broken(data: Path, capsys: pytest.CaptureFixt
     assert "json is broken" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("butler", TONES.name), ("female", "af_test"), (f"{TONES.name}#bert", TONES.name)],
+)
+def test_info_takes_a_name_for_what_clients_mean_by_it(
+    name: str, told: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert voices(data, "info", name, "--json", "--voice-map", f"butler={TONES.name}") == 0
+    assert printed(capsys)["name"] == told
+
+
 def test_info_of_nobody_names_the_nearest(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "info", "en_US-tony-low") == 1
     assert LOW.name in capsys.readouterr().err

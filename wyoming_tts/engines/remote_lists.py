@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from wyoming_tts.engines.kokoro_names import BY_LETTER
 from wyoming_tts.languages import published_tag
+from wyoming_tts.speech import SPEAKER_MARK
 
 MARK = "Remote voice of "
 """How the attribution of a voice begins that is another server's."""
@@ -25,7 +26,6 @@ _LONGEST_NAME = 200
 _LONGEST_DESCRIPTION = 300
 _LEFT_OUT_ENGINES = ("espeak", "remote")
 _EMBEDDED = "espeak-"
-_SPEAKER_MARK = "#"
 _KOKORO_NAME = re.compile(r"([abefhijpz])[fm]_.+")
 _NAMED_LANGUAGE = re.compile(r"([a-z]{2,3}_[A-Z]{2})-.+")
 
@@ -100,7 +100,7 @@ def listed_over_wyoming(body: bytes) -> tuple[Listed, ...]:
     found = _first_of_each(map(_from_wyoming, voices[:_MOST_VOICES]))
     bases = {voice.name for voice in found if voice.speakers}
     return tuple(
-        voice for voice in found if voice.name.partition(_SPEAKER_MARK)[0] not in bases or voice.name in bases
+        voice for voice in found if voice.name.partition(SPEAKER_MARK)[0] not in bases or voice.name in bases
     )
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-import zipfile
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wyoming_tts.assembly import BLENDING_ENGINE, Parts
+from wyoming_tts.assembly import Parts
 from wyoming_tts.engines.kokoro_names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.blend_shelf import (
@@ -32,9 +31,12 @@ from wyoming_tts.page.blend_shelf import (
 )
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.blends import Blend, BlendBook, StyleTable
-from wyoming_tts.voices.recipes import check_name, looks_like_recipe, parse_recipe
+from wyoming_tts.voices.blends import Blend, BlendBook
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE
+from wyoming_tts.voices.names import check_free
+from wyoming_tts.voices.recipes import check_name, parse_recipe
 from wyoming_tts.voices.style_files import DIRECTORY_NAME, MAX_BYTES, ImportedStyles
+from wyoming_tts.voices.style_tables import style_table
 
 MOST_VOICES = 6
 """Of one recipe: more sliders than that nobody can tell apart by ear."""
@@ -190,10 +192,9 @@ class BlendDesk:
         voices = tuple(self._kokoro_voices())
         book, imported = self._store.book(), self._styles.names()
         state = self._state(voices)
-        model = self._parts.known.catalogue.find(MODEL_VOICE)
+        model = self._parts.library.names.in_catalogue(MODEL_VOICE)
         speaking = {voice.name for voice in voices}
-        languages = {voice.name: voice.language for voice in voices if voice.version is None}
-        languages = self._parts.known.pack() | languages | named_languages(imported)
+        languages = self._languages(voices, imported)
         blends = sorted(book.blends.values(), key=lambda blend: blend.name)
         kept = [self._kept(blend, book, languages, speaking) for blend in blends]
         return Shelf(
@@ -204,6 +205,11 @@ class BlendDesk:
             kept=(*kept, *(_imported(name, book, speaking) for name in imported)),
             samples={tag: sample_sentence(tag) for tag in BY_TAG},
         )
+
+    def _languages(self, voices: Iterable[Voice], imported: Iterable[str]) -> dict[str, str]:
+        """Of the voices that can be mixed, by name, whether they are here or not."""
+        here = {voice.name: voice.language for voice in voices if voice.version is None}
+        return self._parts.known.pack() | here | named_languages(imported)
 
     def _state(self, voices: tuple[Voice, ...]) -> KokoroState:
         settings = self._parts.settings
@@ -253,8 +259,7 @@ class BlendDesk:
         check_name(name)
         others = (*self._parts.known.pack(), *self._store.book().blends, *self._styles.names())
         here = (voice.name for voice in self._kokoro_voices())
-        if name.casefold() in {other.casefold() for other in (*others, *here)}:
-            raise BadRequest(f"The name {name} is taken by a voice.", hint="Choose another one.")
+        check_free(name, (*others, *here))
 
     async def _received(self, path: Path, content: AsyncIterable[bytes]) -> None:
         size = 0
@@ -267,21 +272,13 @@ class BlendDesk:
             raise BadRequest("The file is empty.")
 
     def _exported(self, name: str) -> bytes:
-        book, imported = self._store.book(), self._styles.names()
-        if name in book.blends:
-            blend = book.blends[name]
-        else:
-            self._check_known(name, imported)
-            blend = Blend.unnamed(parse_recipe(name))
-        pack = _Pack(self._pack() if book.pack_voices(blend) - {*imported} else None, self._styles)
+        languages = self._languages(self._kokoro_voices(), self._styles.names())
+        table = style_table(
+            name, self._store.book(), voices=languages, imported=self._styles, pack=self._pack
+        )
         content = io.BytesIO()
-        np.save(content, book.mixed(blend, pack.style), allow_pickle=False)
+        np.save(content, table, allow_pickle=False)
         return content.getvalue()
-
-    def _check_known(self, name: str, imported: Iterable[str]) -> None:
-        here = (voice.name for voice in self._kokoro_voices())
-        if not looks_like_recipe(name) and name not in {*imported, *here}:
-            raise UnknownVoice(f"There is no blend {name!r}.", hint="Look at the list again.")
 
     def _pack(self) -> Path:
         voice = next(iter(self._kokoro_voices()), None)
@@ -290,27 +287,6 @@ class BlendDesk:
                 "Kokoro is not installed: there is nothing to mix.", hint="Download it first."
             )
         return voice.files[1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pack:
-    """Style tables by name."""
-
-    path: Path | None
-    """Of the pack; None where only imported ones are needed."""
-    imported: ImportedStyles
-
-    def style(self, name: str) -> StyleTable:
-        if self.path is None or name in self.imported.names():
-            return self.imported.read(name)
-        try:
-            with np.load(self.path, allow_pickle=False) as tables:
-                table: StyleTable = tables[name]
-        except KeyError as error:
-            raise UnknownVoice(f"The voice pack {self.path.name} holds no voice {name!r}.") from error
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise VoiceUnavailable(f"The voice pack {self.path.name} cannot be read: {error}.") from error
-        return table
 
 
 def _draft(blend: Blend) -> Draft:

@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from wyoming_tts.assembly import Parts
-from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
+from wyoming_tts.default_voice import change_default
+from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.page.lexicon import LexiconDesk
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voice_uploads import VoiceUploads
 from wyoming_tts.speech import Voice, VoiceRequest
 from wyoming_tts.voices.fetching import Fetched
-from wyoming_tts.voices.inventory import Entry, Inventory, is_derived, known_voice
+from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
 from wyoming_tts.voices.library import DefaultVoice
+from wyoming_tts.voices.names import known_voice, same_name, unknown_voice
 from wyoming_tts.voices.removal import plan_removal, remove
 
 _QUALITY = re.compile(r"-(x_low|low|medium|high)\Z")
@@ -149,7 +151,7 @@ class VoiceDesk:
         """
         if self._parts.settings.offline:
             raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
-        self._parts.fetching.start(known_voice(self._parts.known.catalogue, name))
+        self._parts.fetching.start(known_voice(self._parts.known.catalogue.voices, name))
 
     def cancel(self, name: str) -> None:
         """Stop a download, or let go of one that failed.
@@ -191,12 +193,7 @@ class VoiceDesk:
         Raises:
             UnknownVoice, VoiceUnavailable: it cannot speak; the one before stays.
         """
-        parts = self._parts
-        voice = parts.library.installed(name)
-        async with parts.loaded.lease(voice):  # one that cannot be loaded is not to take over
-            parts.library.change_default(DefaultVoice(voice.name))
-            await parts.synthesizer.warm_up()
-        parts.readiness.is_ready = True
+        voice = await change_default(self._parts, DefaultVoice(name))
         return ChangedDefault(voice.name, f"voice: {voice.name}")
 
     def _default(self) -> str:
@@ -215,7 +212,7 @@ class VoiceDesk:
         parts = self._parts
         broken = (each for engine in parts.engines.values() for each in getattr(engine, "broken", ()))
         directories = dict.fromkeys([*parts.settings.data_dir, parts.settings.download_dir])
-        return Inventory(parts.library.voices, tuple(broken), parts.known.catalogue, tuple(directories))
+        return Inventory(parts.library.names, tuple(broken), tuple(directories))
 
     def _looked(self, inventory: Inventory, default: str, revision: int) -> Shelf:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
@@ -237,7 +234,7 @@ class VoiceDesk:
         inventory = self._inventory()
         if self._parts.fetching.is_under_way(name):
             return f"{name} is being fetched already."
-        if any(voice.name.casefold() == name.casefold() for voice in inventory.voices):
+        if same_name(name, [voice.name for voice in inventory.voices]) is not None:
             return f"There is a voice {name} already: delete it first, or give the files another name."
         ends = (".onnx", ".onnx.json")
         files = [directory / f"{name}{end}" for directory in inventory.directories for end in ends]
@@ -270,7 +267,7 @@ def _row(entry: Entry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...
 
 def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
     if inventory.exactly(name) is None and not any(path.stem == name for path, _ in inventory.broken):
-        raise UnknownVoice(f"There is no voice {name[:80]!r}.")
+        raise unknown_voice(name, [voice.name for voice in inventory.voices])
     removal = plan_removal(inventory, [name])
     return PlannedRemoval(
         name=name,

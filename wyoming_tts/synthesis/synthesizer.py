@@ -149,13 +149,13 @@ class Synthesizer:
         finally:
             self._on_record(job.record())
 
-    async def warm_up(self) -> VoiceSpec:
-        """Load the default voice, measure its level and run it once; return which voice that is.
+    async def warm_up(self, spec: VoiceSpec | None = None) -> VoiceSpec:
+        """Load a voice, by default the default one, and run it once for its level; return which voice it is.
 
         Raises:
             SpeechError: as for `speak`.
         """
-        spec = self._library.resolve_now(VoiceRequest())
+        spec = spec or self._library.resolve_now(VoiceRequest())
         await self._read_language(spec.voice.language)
         async with self._loaded.lease(spec.voice) as loaded:
             if isinstance(loaded, RemoteVoice):

@@ -19,7 +19,15 @@ from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
 from wyoming_tts.errors import BadRequest, EngineFailed, SpeechError, Unsupported
-from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
+from wyoming_tts.speech import (
+    SPEAKER_MARK,
+    Attribution,
+    AudioChunk,
+    AudioFormat,
+    TextFormat,
+    Voice,
+    VoiceRequest,
+)
 from wyoming_tts.voices.catalogue import CatalogueVoice
 
 __all__ = [
@@ -362,7 +370,7 @@ def _advertised(
     voice: Voice, *, speaker: str | None = None, speakers: list[wyoming_info.TtsVoiceSpeaker] | None = None
 ) -> wyoming_info.TtsVoice:
     return wyoming_info.TtsVoice(
-        name=voice.name if speaker is None else f"{voice.name}#{speaker}",
+        name=voice.name if speaker is None else f"{voice.name}{SPEAKER_MARK}{speaker}",
         attribution=_attribution(voice.attribution),
         installed=True,
         description=voice.description if speaker is None else f"{voice.description} – {speaker}",

@@ -23,6 +23,7 @@ from pathlib import Path
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.blend_yaml import BlendsMalformed, blends_from_yaml, blends_to_yaml
 from wyoming_tts.voices.blends import Blend, BlendBook
+from wyoming_tts.voices.names import check_free, same_name
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -228,10 +229,8 @@ class BlendStore:
             )
 
     def _check_name_is_free(self, name: str, own: Mapping[str, Blend]) -> None:
-        taken = {other.casefold(): other for other in (*own, *self._voices())}
-        preset = {other.casefold(): other for other in self._presets if other != name}
-        if (other := {**preset, **taken}.get(name.casefold())) is not None:
-            raise BadRequest(f"The name {name} is taken by the voice {other}.", hint="Choose another one.")
+        presets = [other for other in self._presets if other != name]
+        check_free(name, (*own, *self._voices(), *presets))
 
     def _own(self, own: Mapping[str, Blend], name: str) -> Blend:
         if name not in own and name in self._presets:
@@ -309,13 +308,10 @@ class BlendStore:
 
 
 def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> Blend:
-    if name in blends:
-        return blends[name]
-    folded = name.casefold()
-    same = [blend for blend in blends.values() if blend.name.casefold() == folded]
-    if not same or exactly:
+    found = same_name(name, blends)
+    if found is None or (exactly and found != name):
         raise UnknownVoice(f"There is no blend {name!r}.", hint="See `wyoming-tts blend list` for all.")
-    return same[0]
+    return blends[found]
 
 
 def _content(path: Path) -> bytes:

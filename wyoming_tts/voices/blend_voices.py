@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.voices.blends import Blend, BlendBook, StyleTable
+from wyoming_tts.voices.names import same_name
 from wyoming_tts.voices.recipes import looks_like_recipe, parse_recipe
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,15 +63,15 @@ class BlendedVoices:
         return found
 
     def find(self, name: str) -> BlendedVoice | None:
-        """The blend of that name, or what that recipe describes; None if it is neither.
+        """The blend of that name in any case, or what that recipe describes; None if it is neither.
 
         Raises:
             BadRequest: it is meant as a recipe and malformed.
             UnknownVoice: the recipe names a voice that is not there.
         """
         book = self._book()
-        if (blend := book.blends.get(name)) is not None:
-            return self._voice(name, blend, book)
+        if (kept := same_name(name, book.blends)) is not None:
+            return self._voice(kept, book.blends[kept], book)
         if not looks_like_recipe(name):
             return None
         recipe = parse_recipe(name)

@@ -10,7 +10,6 @@ one that is spoken; `BlendBook.language` says what holds for one that does not.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
 from wyoming_tts.languages import is_tag, published_tag
+from wyoming_tts.voices.names import did_you_mean
 from wyoming_tts.voices.recipes import Recipe, check_name
 
 StyleTable: TypeAlias = npt.NDArray[np.float32]
@@ -172,8 +172,7 @@ class BlendBook:
             return self.language(inner, voices)
         if name in voices:
             return SpokenLanguage(voices[name], is_certain=True)
-        nearest = difflib.get_close_matches(name, [*voices, *self.blends], n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(nearest)}?" if nearest else ""
+        hint = did_you_mean(name, [*voices, *self.blends])
         raise UnknownVoice(f"There is no Kokoro voice {name!r} to blend.", hint=hint)
 
     def _within(self, blend: Blend) -> Iterator[Blend]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -21,6 +20,8 @@ from urllib.parse import quote
 _LOGGER = logging.getLogger(__name__)
 
 PIPER_BASE_URL = "https://huggingface.co/rhasspy/piper-voices/resolve/main/"
+BLENDING_ENGINE = "kokoro"
+"""The engine whose voices can be mixed: all of them are tables of one pack."""
 INDEX_NAME = "voices.json"
 """Upstream's index of the Piper voices: its name there and in the download directory."""
 DEFAULT_KOKORO_MODEL = "fp32"
@@ -112,29 +113,11 @@ class CatalogueVoice:
         return None if None in sizes else sum(size for size in sizes if size)
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _by_name(voices: Iterable[CatalogueVoice]) -> dict[str, CatalogueVoice]:
-    voices = tuple(voices)
-    found = {_folded(alias): voice for voice in voices for alias in voice.aliases}
-    return found | {_folded(voice.name): voice for voice in voices}
-
-
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """All voices that can be downloaded, sorted by name within each engine."""
 
     voices: tuple[CatalogueVoice, ...]
-    _names: MappingProxyType[str, CatalogueVoice] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_names", MappingProxyType(_by_name(self.voices)))
-
-    def find(self, name: str) -> CatalogueVoice | None:
-        """The voice of that name or, failing that, alias; upper and lower case are one."""
-        return self._names.get(_folded(name))
 
 
 def data_directory() -> Path:
@@ -235,7 +218,7 @@ def read_kokoro(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[Catalogu
         poor = entry.get("pronunciation")
         return CatalogueVoice(
             name,
-            "kokoro",
+            BLENDING_ENGINE,
             entry["language"],
             model,
             1,

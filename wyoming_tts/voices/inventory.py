@@ -1,30 +1,25 @@
-"""Which voices are here and which could be, seen together, and what a name means among them."""
+"""Inventory of voices: which are here and which could be, seen together, with what is broken."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from wyoming_tts.errors import UnknownVoice
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import (
-    Catalogue,
+    BLENDING_ENGINE,
     CatalogueFile,
     CatalogueVoice,
     data_directory,
     read_kokoro,
 )
+from wyoming_tts.voices.names import NameResolver, ResolvedName
 
 KOKORO_MODELS = ("fp32", "fp16", "int8")
 """The exports of Kokoro's model; one of them is enough."""
-
-_BLENDING_ENGINE = "kokoro"
-_NEAREST = 3
-_MOST_NAMED = 10
-_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +29,11 @@ class Entry:
     name: str
     voice: Voice | None
     known: CatalogueVoice | None
+
+    @classmethod
+    def of(cls, found: ResolvedName) -> Self:
+        """The voice that a name was found to mean."""
+        return cls(found.name, found.voice, found.known)
 
     @property
     def language(self) -> str:
@@ -68,97 +68,47 @@ class Entry:
 class Inventory:
     """What the engines found, beside what the catalogue knows."""
 
-    voices: tuple[Voice, ...]
-    """Installed, blends among them."""
+    names: NameResolver
+    """What names mean among them."""
     broken: tuple[tuple[Path, str], ...]
     """Files that look like a voice and are none, with the reason."""
-    catalogue: Catalogue
     directories: tuple[Path, ...]
     """Where voices are searched for."""
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """Installed, blends among them."""
+        return self.names.voices
 
     def entries(self) -> tuple[Entry, ...]:
         """All voices, sorted by name."""
         here = {voice.name: voice for voice in self.voices}
-        known = {voice.name: voice for voice in self.catalogue.voices}
+        known = {voice.name: voice for voice in self.names.known}
         return tuple(Entry(name, here.get(name), known.get(name)) for name in sorted({*here, *known}))
 
     def exactly(self, name: str) -> Entry | None:
-        """The voice of that name or alias; upper and lower case are one."""
-        known = self.catalogue.find(name)
-        wanted = (known.name if known else name).casefold()
-        voice = next((voice for voice in self.voices if voice.name.casefold() == wanted), None)
-        if voice is None and known is None:
-            return None
-        return Entry(voice.name if voice else known.name if known else name, voice, known)
+        """The voice that has this very name or alias."""
+        found = self.names.exactly(name)
+        return Entry.of(found) if found is not None else None
 
     def find(self, name: str) -> Entry:
-        """The voice that a name, an alias or the beginning of one name means; installed ones go first.
+        """The voice that a name means, as it does for who speaks.
 
         Raises:
-            UnknownVoice: there is none, or several begin so.
+            SpeechError: as by `NameResolver.resolve`.
         """
-        if (entry := self.exactly(name)) is not None:
-            return entry
-        here = [voice.name for voice in self.voices]
-        found = begun(name, here) or begun(name, [voice.name for voice in self.catalogue.voices])
-        entry = self.exactly(found) if found else None
-        if entry is None:
-            raise unknown(name, [*here, *(voice.name for voice in self.catalogue.voices)])
-        return entry
+        return Entry.of(self.names.resolve(name))
 
 
 def is_blend(voice: Voice) -> bool:
     """Whether the voice is mixed from others and has no files of its own."""
-    return voice.engine == _BLENDING_ENGINE and voice.version is not None
+    return voice.engine == BLENDING_ENGINE and voice.version is not None
 
 
 def is_derived(voice: Voice) -> bool:
     """Whether it speaks with the pack's files and is none of the pack: a blend or an imported style."""
     is_imported = any(path.suffix == ".npy" for path in voice.files)
-    return is_blend(voice) or (voice.engine == _BLENDING_ENGINE and is_imported)
-
-
-def known_voice(catalogue: Catalogue, name: str) -> CatalogueVoice:
-    """The voice of the catalogue that a name, an alias or the beginning of one name means.
-
-    Raises:
-        UnknownVoice: there is none, or several begin so.
-    """
-    if (voice := catalogue.find(name)) is not None:
-        return voice
-    names = [voice.name for voice in catalogue.voices]
-    found = begun(name, names)
-    voice = catalogue.find(found) if found else None
-    if voice is None:
-        raise unknown(name, names)
-    return voice
-
-
-def begun(beginning: str, names: Iterable[str]) -> str | None:
-    """The only name that begins so; None if none does.
-
-    Raises:
-        UnknownVoice: several do.
-    """
-    folded = beginning.casefold()
-    found = sorted(name for name in names if folded and name.casefold().startswith(folded))
-    if len(found) > 1:
-        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-        raise UnknownVoice(
-            f"{len(found)} voices begin with {beginning[:_LONGEST_NAME]!r}.",
-            hint=f"Say which: {', '.join(found[:_MOST_NAMED])}{more}.",
-        )
-    return next(iter(found), None)
-
-
-def unknown(name: str, names: Iterable[str]) -> UnknownVoice:
-    """The error for a name that is none, with the nearest that are."""
-    name = name[:_LONGEST_NAME]
-    by_folded = {each.casefold(): each for each in names}
-    nearest = difflib.get_close_matches(name.casefold(), by_folded, n=_NEAREST, cutoff=0.5)
-    told = " or ".join(by_folded[folded] for folded in nearest)
-    hint = f"Did you mean {told}?" if told else "See `wyoming-tts voices list` for all names."
-    return UnknownVoice(f"There is no voice {name!r}.", hint=hint)
+    return is_blend(voice) or (voice.engine == BLENDING_ENGINE and is_imported)
 
 
 def complete_in(voice: CatalogueVoice, directories: Iterable[Path]) -> Path | None:
@@ -186,13 +136,13 @@ def other_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
     )
 
 
-def catalogue_files(catalogue: Catalogue) -> Mapping[str, CatalogueFile]:
+def catalogue_files(known: Iterable[CatalogueVoice]) -> Mapping[str, CatalogueFile]:
     """What each file must be, by its name on disk, Kokoro's other exports among them. Reads a file.
 
     Raises:
         CatalogueError: the product's own catalogue is missing or malformed.
     """
-    voices = [*catalogue.voices, *_one_of_each_export()]
+    voices = [*known, *_one_of_each_export()]
     return {file.name: file for voice in voices for file in voice.files}
 
 

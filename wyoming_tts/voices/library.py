@@ -1,43 +1,31 @@
-"""What can be spoken with, and which voice a request means.
+"""What can be spoken with, and which voice a request gets.
 
 The library holds the installed voices as the engines reported them and turns a `VoiceRequest`
-into a `VoiceSpec`. It is the one place that does: every transport goes through `resolve`.
-
-A name is, in this order: one that the settings map to another; a voice's name or alias, with `#speaker`
-behind it or not; a well-known name such as `alloy`; the recipe of a blend; the beginning of one voice's name.
+into a `VoiceSpec`: every transport goes through `resolve`. What a name means, `names.NameResolver` says.
 A voice that is known but not here is `when_missing`'s business: it may be waited for, and the embedded voice
 of its language stands in only if that allows it.
 """
 
 from __future__ import annotations
 
-import difflib
 import logging
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
-from wyoming_tts.voices import well_known
 from wyoming_tts.voices.catalogue import CatalogueVoice
+from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, folded, shortened
 
 _LOGGER = logging.getLogger(__name__)
-
-SPEAKER_MARK = "#"
-"""Between a voice's name and a speaker of it, where a client can send only one name."""
 
 WhenMissing = Callable[[str], Awaitable[None]]
 """Is awaited with the name of a known voice that is not installed. Returns when waiting for it is over,
 come or not, and another may stand in; raises `VoiceUnavailable` where none may."""
 
-_NEAREST = 3
 _MOST_NAMED = 10
-_LONGEST_NAME = 80
-"""Characters of an unknown name that are compared and told; voices have fewer, attackers have more."""
 _FALLBACK_LANGUAGE = "en_US"
-_NAMED_LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(?=-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +35,8 @@ class DefaultVoice:
     name: str
     speaker: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class NameOptions:
-    """What names mean beside the installed voices' own."""
-
-    alias: Callable[[str], str | None] = lambda _: None
-    """The canonical name of a catalogue voice, None for names the catalogue does not know."""
-    known: Callable[[], Iterable[CatalogueVoice]] = tuple
-    """What can be fetched."""
-    blend: Callable[[str], Voice | None] = lambda _: None
-    """The voice of a recipe such as `af_bella(2)+af_sky(1)`, None for what is none; called on the event loop.
-    May raise `UnknownVoice` for a recipe whose voices are not here."""
-    voice_map: Mapping[str, str] = field(default_factory=dict)
-    """Names of the user's own for voices: each gives what a client could have sent as well."""
+    def __str__(self) -> str:
+        return self.name if self.speaker is None else f"{self.name}, speaker {self.speaker}"
 
 
 class VoiceLibrary:
@@ -71,27 +47,28 @@ class VoiceLibrary:
         *,
         default: DefaultVoice,
         embedded_engine: str = "espeak",
-        names: NameOptions | None = None,
+        known: Callable[[], Sequence[CatalogueVoice]] = tuple,
+        rules: NameRules | None = None,
     ) -> None:
         """Make an empty library.
 
         Args:
             default: The voice for requests that name none.
             embedded_engine: The engine whose voices need no files and stand in for missing ones.
-            names: What names mean beside the installed voices' own.
+            known: The voices of the catalogue; the same sequence until they change.
+            rules: What names mean beside the voices' own; `default` stands in place of theirs.
         """
         self._default = default
         self._embedded_engine = embedded_engine
-        self._names = names or NameOptions()
-        self._mapped = {name.casefold(): target for name, target in self._names.voice_map.items()}
+        self._known = known
+        self._rules = rules or NameRules()
         self._when_missing: WhenMissing = self._never_replaced
-        self._voices: dict[str, Voice] = {}
-        self._folded: dict[str, Voice] = {}
         self._sorted: tuple[Voice, ...] = ()
+        self._resolver = self._resolver_for(self._default)
         self._stood_in_for: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<VoiceLibrary {len(self._voices)} voices, default {self._default.name}>"
+        return f"<VoiceLibrary {len(self._sorted)} voices, default {self._default.name}>"
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -101,31 +78,45 @@ class VoiceLibrary:
     @property
     def downloadable(self) -> tuple[CatalogueVoice, ...]:
         """The voices of the catalogue that are not installed, sorted by name."""
-        absent = (voice for voice in self._names.known() if voice.name not in self._voices)
+        here = {voice.name for voice in self._sorted}
+        absent = (voice for voice in self._known() if voice.name not in here)
         return tuple(sorted(absent, key=lambda voice: voice.name))
+
+    @property
+    def names(self) -> NameResolver:
+        """What names mean now."""
+        if self._resolver.known is not self._known():
+            self._resolver = self._resolver_for(self._default)
+        return self._resolver
+
+    @property
+    def default(self) -> DefaultVoice:
+        """The voice for requests that name none, installed or not."""
+        return self._default
 
     @property
     def default_is_installed(self) -> bool:
         """Whether requests without a voice get the configured one."""
-        return self._default_here() is not None
+        return self.names.default().voice is not None
 
     def is_installed(self, name: str) -> bool:
         """Whether the voice of that name or alias is here."""
-        return self._find(name) is not None
+        found = self.names.exactly(name)
+        return found is not None and found.voice is not None
 
     def replace(self, voices: Iterable[Voice]) -> None:
         """Take over the voices that are installed now; of two with one name the first stays."""
         installed: dict[str, Voice] = {}
         for voice in voices:
             installed.setdefault(voice.name, voice)
-        self._voices = installed
         self._sorted = tuple(sorted(installed.values(), key=lambda voice: voice.name))
-        self._folded = {voice.name.casefold(): voice for voice in reversed(self._sorted)}
+        self._resolver = self._resolver_for(self._default)
         self._stood_in_for -= installed.keys()
 
     def change_default(self, default: DefaultVoice) -> None:
         """Have another voice speak for requests that name none."""
         self._default = default
+        self._resolver = self._resolver_for(self._default)
 
     def when_missing(self, hook: WhenMissing | None) -> None:
         """Ask `hook` about each known voice that is not here; without one only the default is replaced."""
@@ -142,8 +133,8 @@ class VoiceLibrary:
         absent = self._absent(request)
         if absent is None:
             return self.resolve_now(request)
-        await self._when_missing(absent)
-        if self.is_installed(absent):
+        await self._when_missing(absent.name)
+        if self.is_installed(absent.name):
             return self.resolve_now(request)
         return self._spec_of_stand_in(absent)
 
@@ -158,13 +149,13 @@ class VoiceLibrary:
         if request.name is None and request.language is not None:
             voice = self._by_language(request.language)
             return _with_speaker(voice, request.speaker or self._default_speaker(voice))
-        meant = self._asked_for(request)
-        if isinstance(meant.voice, Voice):
-            speaker = meant.speaker or request.speaker or self._default_speaker(meant.voice)
-            return _with_speaker(meant.voice, speaker)
-        if self._means_default(meant.voice):
+        found = self._asked_for(request)
+        if found.voice is not None:
+            speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
+            return _with_speaker(found.voice, speaker)
+        if self._is_default(found.name):
             return VoiceSpec(self.stand_in())
-        raise self._unavailable(meant.voice)
+        raise _unavailable(found.name)
 
     def installed(self, name: str) -> Voice:
         """Return the voice that a name means; no other one stands in.
@@ -172,15 +163,16 @@ class VoiceLibrary:
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
-        voice = self._meant(name).voice
-        if isinstance(voice, Voice):
-            return voice
-        raise self._unavailable(voice)
+        return _here(self.names.resolve(name))
 
-    def language_of(self, name: str) -> str:
-        """The language of a voice that may not be here, by the catalogue or its name, else English."""
-        listed = (voice.language for voice in self._names.known() if voice.name == name)
-        return next(listed, None) or _told_by(name)
+    def spec_of_default(self, default: DefaultVoice) -> VoiceSpec:
+        """Return the voice and speaker that would speak if that were the default; no other one stands in.
+
+        Raises:
+            UnknownVoice, VoiceUnavailable: as for `resolve`.
+        """
+        found = self._resolver_for(default).resolve(default.name)
+        return _with_speaker(_here(found), found.speaker or default.speaker)
 
     def stand_in(self, language: str | None = None) -> Voice:
         """Return the embedded voice of a language, the default voice's if none is told, else English.
@@ -189,7 +181,7 @@ class VoiceLibrary:
             VoiceUnavailable: the embedded engine has no voice at all.
         """
         embedded = [voice for voice in self.voices if voice.engine == self._embedded_engine]
-        for wanted in (language or self.language_of(self._canonical(self._default.name)), _FALLBACK_LANGUAGE):
+        for wanted in (language or self.names.default().language, _FALLBACK_LANGUAGE):
             if (voice := self._best(embedded, wanted)) is not None:
                 return voice
         raise VoiceUnavailable(
@@ -198,106 +190,53 @@ class VoiceLibrary:
         )
 
     async def _never_replaced(self, name: str) -> None:
-        if not self._means_default(name):
-            raise self._unavailable(name)
+        if not self._is_default(name):
+            raise _unavailable(name)
 
-    def _absent(self, request: VoiceRequest) -> str | None:
-        """The name of the known voice that is asked for and not here."""
+    def _resolver_for(self, default: DefaultVoice) -> NameResolver:
+        return NameResolver(self._sorted, self._known(), replace(self._rules, default=default.name))
+
+    def _absent(self, request: VoiceRequest) -> ResolvedName | None:
+        """The known voice that is asked for and not here."""
         if request.name is None and request.language is not None:
             return None
-        voice = self._asked_for(request).voice
-        return voice if isinstance(voice, str) else None
+        found = self._asked_for(request)
+        return found if found.voice is None else None
 
-    def _spec_of_stand_in(self, absent: str) -> VoiceSpec:
-        voice = self.stand_in(self.language_of(absent))
-        if absent not in self._stood_in_for:
-            self._stood_in_for.add(absent)
-            _LOGGER.warning("The voice %s is asked for and not here: %s speaks instead.", absent, voice.name)
+    def _spec_of_stand_in(self, absent: ResolvedName) -> VoiceSpec:
+        voice = self.stand_in(absent.language)
+        if absent.name not in self._stood_in_for:
+            self._stood_in_for.add(absent.name)
+            _LOGGER.warning(
+                "The voice %s is asked for and not here: %s speaks instead.", absent.name, voice.name
+            )
         return VoiceSpec(voice)
 
-    def _asked_for(self, request: VoiceRequest) -> _Meant:
-        if request.name is None or self._means_default(request.name):
-            return _Meant(self._default_here() or self._canonical(self._default.name))
-        return self._meant(request.name)
+    def _asked_for(self, request: VoiceRequest) -> ResolvedName:
+        if request.name is None or folded(request.name) == folded(self._default.name):
+            return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
+        return self.names.resolve(request.name)
 
-    def _default_here(self) -> Voice | None:
-        try:
-            voice = self._meant(self._default.name).voice
-        except UnknownVoice:
-            return None
-        return voice if isinstance(voice, Voice) else None
+    def _is_default(self, name: str) -> bool:
+        """Whether a voice that is not here is the default one."""
+        return folded(name) == folded(self.names.default().name)
 
-    def _meant(self, name: str) -> _Meant:
-        name = self._mapped.get(name.casefold(), name)
-        if name.casefold() in well_known.NAMES and not self.is_installed(name):
-            return _Meant(self._like(name.casefold()))
-        return self._named(name)
-
-    def _named(self, name: str) -> _Meant:
-        if (voice := self._exactly(name)) is not None:
-            return _Meant(voice)
-        base, mark, speaker = name.partition(SPEAKER_MARK)
-        if mark and (voice := self._exactly(base)) is not None:
-            return _Meant(voice, speaker)
-        if (blend := self._names.blend(name)) is not None:
-            return _Meant(blend)
-        if base and (begun := self._begun(base)) is not None:
-            return _Meant(begun, speaker)
-        raise self._unknown(name)
-
-    def _exactly(self, name: str) -> Voice | str | None:
-        """The voice of that name or alias; its canonical name if it is known and not here."""
-        if (voice := self._find(name)) is not None:
-            return voice
-        return self._names.alias(name)
-
-    def _find(self, name: str) -> Voice | None:
-        if (voice := self._voices.get(name) or self._folded.get(name.casefold())) is not None:
-            return voice
-        canonical = self._names.alias(name)
-        return None if canonical is None else self._voices.get(canonical)
-
-    def _like(self, name: str) -> Voice | str:
-        """The Kokoro voice in the default voice's language that is like it, else the default voice."""
-        default = self._plain_default()
-        language = default.language if isinstance(default, Voice) else self.language_of(default)
-        return well_known.likest(name, self._sorted, LanguageTag.parse(language)) or default
-
-    def _plain_default(self) -> Voice | str:
-        """The default voice, or its name while it is not here or is but a well-known name itself."""
-        name = self._mapped.get(self._default.name.casefold(), self._default.name)
-        if name.casefold() in well_known.NAMES:
-            return self._canonical(self._default.name)
-        try:
-            return self._named(name).voice
-        except UnknownVoice:
-            return self._canonical(self._default.name)
-
-    def _begun(self, beginning: str) -> Voice | str | None:
-        """The only voice whose name begins so, of the installed ones or else of the catalogue's."""
-        folded = beginning.casefold()
-        here = [voice for voice in self._sorted if voice.name.casefold().startswith(folded)]
-        if here:
-            _require_one(beginning, [voice.name for voice in here])
-            return here[0]
-        known = sorted(
-            voice.name for voice in self._names.known() if voice.name.casefold().startswith(folded)
-        )
-        _require_one(beginning, known)
-        return next(iter(known), None)
+    def _default_speaker(self, voice: Voice) -> str | None:
+        default = self.names.default()
+        return (default.speaker or self._default.speaker) if voice == default.voice else None
 
     def _by_language(self, language: str) -> Voice:
         if (voice := self._best(self._sorted, language)) is not None:
             return voice
         known = sorted({voice.language for voice in self._sorted})
         raise UnknownVoice(
-            f"No installed voice speaks {_short(language)!r}.",
+            f"No installed voice speaks {shortened(language)!r}.",
             hint=f"Languages here: {', '.join(known) or 'none'}.",
         )
 
     def _best(self, voices: Iterable[Voice], language: str) -> Voice | None:
         """The voice of the very region before others of the language; the embedded ones come after all."""
-        wanted, default = LanguageTag.parse(language), self._default_here()
+        wanted, default = LanguageTag.parse(language), self.names.default().voice
 
         def distance(voice: Voice) -> tuple[bool, bool, bool, bool]:
             tag, is_default = LanguageTag.parse(voice.language), voice is default
@@ -307,59 +246,18 @@ class VoiceLibrary:
         speaking = [voice for voice in voices if LanguageTag.parse(voice.language).speaks(wanted)]
         return min(speaking, key=distance, default=None)
 
-    def _means_default(self, name: str) -> bool:
-        return self._canonical(name).casefold() == self._canonical(self._default.name).casefold()
 
-    def _canonical(self, name: str) -> str:
-        return self._names.alias(name) or name
-
-    def _default_speaker(self, voice: Voice) -> str | None:
-        return self._default.speaker if voice == self._default_here() else None
-
-    def _unavailable(self, name: str) -> VoiceUnavailable:
-        return VoiceUnavailable(
-            f"The voice {name!r} is not installed.",
-            hint=f"Fetch it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
-        )
-
-    def _unknown(self, name: str) -> UnknownVoice:
-        name = _short(name)
-        names = [*self._voices, *(voice.name for voice in self._names.known()), *self._names.voice_map]
-        by_folded = {name.casefold(): name for name in reversed([*names, *well_known.NAMES])}
-        nearest = difflib.get_close_matches(name.casefold(), by_folded, n=_NEAREST, cutoff=0.5)
-        told = " or ".join(by_folded[folded] for folded in nearest)
-        hint = f"Did you mean {told}?" if told else "See `wyoming-tts voices list` for all names."
-        return UnknownVoice(f"There is no voice {name!r}.", hint=hint)
+def _here(found: ResolvedName) -> Voice:
+    if found.voice is None:
+        raise _unavailable(found.name)
+    return found.voice
 
 
-@dataclass(frozen=True, slots=True)
-class _Meant:
-    """What a name means."""
-
-    voice: Voice | str
-    """The name of a known voice that is not here."""
-    speaker: str | None = None
-
-
-def _told_by(name: str) -> str:
-    tag = _NAMED_LANGUAGE.match(name)
-    return tag[0] if tag else _FALLBACK_LANGUAGE
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _require_one(beginning: str, names: list[str]) -> None:
-    if len(names) > 1:
-        raise UnknownVoice(
-            f"{len(names)} voices begin with {_short(beginning)!r}.", hint=f"Say which: {_listed(names)}."
-        )
+def _unavailable(name: str) -> VoiceUnavailable:
+    return VoiceUnavailable(
+        f"The voice {name!r} is not installed.",
+        hint=f"Fetch it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
+    )
 
 
 def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
@@ -373,7 +271,7 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
     if not voice.speakers and number == 0:
         return VoiceSpec(voice, voice.default_speaker)  # the only speaker, by its number
     raise UnknownVoice(
-        f"The voice {voice.name} has no speaker {_short(speaker)!r}.", hint=_speakers_hint(voice)
+        f"The voice {voice.name} has no speaker {shortened(speaker)!r}.", hint=_speakers_hint(voice)
     )
 
 

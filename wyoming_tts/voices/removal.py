@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice
-from wyoming_tts.voices.inventory import Inventory, is_derived, unknown
+from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
+from wyoming_tts.voices.names import unknown_voice
 
 _MOST_NAMED = 3
 
@@ -94,11 +95,11 @@ def _meant(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
     ]
     if of_engine:
         return {voice.name: _own_files(inventory, voice.name, voice.files) for voice in of_engine}
-    if left := _left_over(inventory, entry.name if entry else name):
+    if left := _left_over(inventory, entry.name if entry else name, entry):
         return {entry.name if entry else name: left}
     if entry is not None:
         raise UnknownVoice(f"The voice {entry.name} is not installed.")
-    raise unknown(name, [voice.name for voice in inventory.voices])
+    raise unknown_voice(name, [voice.name for voice in inventory.voices])
 
 
 def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -113,11 +114,11 @@ def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tupl
     return (*files, *(part for part in parts if part.is_file()))
 
 
-def _left_over(inventory: Inventory, name: str) -> tuple[Path, ...]:
+def _left_over(inventory: Inventory, name: str, entry: Entry | None) -> tuple[Path, ...]:
     """Files of a voice that cannot be spoken with: broken, or broken off."""
     broken = [path for path, _ in inventory.broken if path.name == f"{name}.onnx"]
     with_json = [each for path in broken for each in (path, path.with_name(f"{path.name}.json"))]
-    known = inventory.catalogue.find(name)
+    known = entry.known if entry else None
     parts = [
         directory / f"{file.name}.part"
         for directory in inventory.directories

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_index
+from wyoming_tts.voices.names import NameResolver
 
 SETTING: Final = "data_dir"
 
@@ -119,8 +120,8 @@ def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
     if not path.is_file():
         return None, (), ""
     try:
-        known = load_catalogue()
-        own = tuple(voice.name for voice in read_index(path) if known.find(voice.name) is None)
+        names = NameResolver(known=load_catalogue().voices)
+        own = tuple(voice.name for voice in read_index(path) if names.exactly(voice.name) is None)
     except CatalogueError as error:
         return path, (), str(error)
     return path, own, ""

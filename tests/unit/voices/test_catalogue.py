@@ -5,7 +5,6 @@ import logging
 import runpy
 import subprocess
 import sys
-import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from wyoming_tts.voices.catalogue import (
     read_kokoro,
     read_piper,
 )
+from wyoming_tts.voices.names import NameResolver
 
 UPDATE = Path(__file__).parents[3] / "voices" / "update.py"
 
@@ -39,6 +39,10 @@ def catalogue() -> Catalogue:
 
 def voices_of(catalogue: Catalogue, engine: str) -> list[CatalogueVoice]:
     return [voice for voice in catalogue.voices if voice.engine == engine]
+
+
+def named(catalogue: Catalogue, name: str) -> CatalogueVoice | None:
+    return NameResolver(known=catalogue.voices).in_catalogue(name)
 
 
 def as_index(voices: tuple[CatalogueVoice, ...]) -> dict[str, Any]:
@@ -84,7 +88,7 @@ def test_every_piper_voice_has_its_model_first_and_its_configuration(catalogue: 
 
 
 def test_the_default_voice_is_known_in_full(catalogue: Catalogue) -> None:
-    voice = catalogue.find("en_US-lessac-medium")
+    voice = named(catalogue, "en_US-lessac-medium")
     assert voice is not None
     folder = "en/en_US/lessac/medium"
     assert voice.files[0] == CatalogueFile(
@@ -98,7 +102,7 @@ def test_the_default_voice_is_known_in_full(catalogue: Catalogue) -> None:
 
 
 def test_a_name_beyond_ascii_is_quoted_in_its_address_only(catalogue: Catalogue) -> None:
-    voice = catalogue.find("pt_PT-tugão-medium")
+    voice = named(catalogue, "pt_PT-tugão-medium")
     assert voice is not None
     assert voice.files[0].name == "pt_PT-tugão-medium.onnx"
     assert voice.files[0].url.endswith("/pt_PT-tug%C3%A3o-medium.onnx")
@@ -156,7 +160,7 @@ def test_all_kokoro_voices_share_one_model_and_one_pack(catalogue: Catalogue) ->
     [("fp16", "kokoro-v1.0.fp16.onnx", 177464787), ("int8", "kokoro-v1.0.int8.onnx", 92361271)],
 )
 def test_another_export_of_the_kokoro_model_can_be_chosen(export: str, name: str, size: int) -> None:
-    voice = load_catalogue(kokoro_model=export).find("af_heart")
+    voice = named(load_catalogue(kokoro_model=export), "af_heart")
     assert voice is not None
     assert (voice.files[0].name, voice.files[0].size, voice.quality) == (name, size, export)
 
@@ -178,37 +182,11 @@ def test_voices_come_sorted_by_name(catalogue: Catalogue) -> None:
         assert names == sorted(names)
 
 
-# Finding
-
-
-@pytest.mark.parametrize("name", ["en_US-lessac-medium", "EN_us-Lessac-MEDIUM", "en-us-lessac-medium"])
-def test_a_voice_is_found_by_name_and_alias_in_any_case(catalogue: Catalogue, name: str) -> None:
-    voice = catalogue.find(name)
-    assert voice is not None
-    assert voice.name == "en_US-lessac-medium"
-
-
-def test_a_decomposed_name_is_the_same_name(catalogue: Catalogue) -> None:
-    assert catalogue.find(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
-
-
-@pytest.mark.parametrize("name", ["", "en_US", "en_US-lessac", "en_US-lessac-medium.onnx"])
-def test_a_name_that_is_none_finds_nothing(catalogue: Catalogue, name: str) -> None:
-    assert catalogue.find(name) is None
-
-
-def test_a_name_goes_before_an_alias() -> None:
-    named = CatalogueVoice("a", "piper", "en_US", "low", 1, ())
-    aliased = CatalogueVoice("b", "piper", "en_US", "low", 1, (), aliases=("A",))
-    for voices in [(named, aliased), (aliased, named)]:
-        assert Catalogue(voices).find("a") is named
-
-
 # The index that a user fetched
 
 
 def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, catalogue: Catalogue) -> None:
-    known = catalogue.find("en_US-lessac-medium")
+    known = named(catalogue, "en_US-lessac-medium")
     assert known is not None
     index = as_index((known,))
     index["en_US-lessac-medium"]["num_speakers"] = 7
@@ -220,7 +198,7 @@ def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, ca
         "aliases": [],
     }
     merged = load_catalogue(written(tmp_path, index))
-    changed, new = merged.find("en-us-lessac-medium"), merged.find("xx_XX-new-low")
+    changed, new = named(merged, "en-us-lessac-medium"), named(merged, "xx_XX-new-low")
     assert changed is not None
     assert changed.speakers == 7
     assert new is not None
@@ -240,7 +218,7 @@ def test_a_fetched_index_leaves_what_it_does_not_tell(
     written(tmp_path, UPDATE.with_name("kokoro.yaml").read_text(encoding="utf-8"), "kokoro.yaml")
     monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
     for changes, rate in ({"num_speakers": 3}, 8000), ({"quality": "high"}, 22050):
-        voice = load_catalogue(written(tmp_path, entry_with(**changes))).find("x")
+        voice = named(load_catalogue(written(tmp_path, entry_with(**changes))), "x")
         assert voice is not None
         assert (voice.sample_rate, voice.licence) == (rate, "CC0")
 

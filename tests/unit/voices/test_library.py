@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest, VoiceSpec
-from wyoming_tts.voices import well_known
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueVoice, load_catalogue
-from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.names import WELL_KNOWN, NameResolver, NameRules
 
 LESSAC = "en_US-lessac-medium"
-ALIASES = {"en-us-lessac-medium": LESSAC, LESSAC: LESSAC, "de_DE-far-high": "de_DE-far-high"}
+FAR = CatalogueVoice("de_DE-far-high", "piper", "de_DE", "high", 1, ())
+KNOWN = (CatalogueVoice(LESSAC, "piper", "en_US", "medium", 1, (), aliases=("en-us-lessac-medium",)), FAR)
 
 
 def a_voice(name: str, language: str, engine: str = "piper", *, speakers: tuple[str, ...] = ()) -> Voice:
@@ -41,7 +41,7 @@ NEURAL = [
 
 
 def a_library(*voices: Voice, default: str = LESSAC, speaker: str | None = None) -> VoiceLibrary:
-    library = VoiceLibrary(default=DefaultVoice(default, speaker), names=NameOptions(alias=ALIASES.get))
+    library = VoiceLibrary(default=DefaultVoice(default, speaker), known=lambda: KNOWN)
     library.replace([*EMBEDDED, *voices])
     return library
 
@@ -179,7 +179,6 @@ def test_of_two_voices_with_one_name_the_first_stays() -> None:
     assert [voice.language for voice in library.voices if voice.name == "twin"] == ["de_DE"]
 
 
-FAR = CatalogueVoice("de_DE-far-high", "piper", "de_DE", "high", 1, ())
 CATALOGUE = Catalogue((FAR, CatalogueVoice("jf_alpha", "kokoro", "ja_JP", "fp32", 1, ())))
 KOKORO = [
     a_voice("af_alloy", "en_US", "kokoro"),
@@ -192,14 +191,10 @@ KOKORO = [
 def with_names(
     *voices: Voice, default: DefaultVoice | None = None, catalogue: Catalogue = CATALOGUE, **names: object
 ) -> VoiceLibrary:
-    def alias(name: str) -> str | None:
-        voice = catalogue.find(name)
-        return voice.name if voice else None
-
-    options = NameOptions(alias=alias, known=lambda: catalogue.voices)
     library = VoiceLibrary(
         default=default or DefaultVoice(LESSAC),
-        names=replace(options, **names),  # type: ignore[arg-type]
+        known=lambda: catalogue.voices,
+        rules=NameRules(**names),  # type: ignore[arg-type]
     )
     library.replace([*EMBEDDED, *voices])
     return library
@@ -274,7 +269,7 @@ async def test_a_well_known_name_is_the_likest_kokoro_voice(name: str, expected:
     assert await name_of(with_names(*NEURAL, *KOKORO), VoiceRequest(name)) == expected
 
 
-@pytest.mark.parametrize("name", sorted(well_known.NAMES))
+@pytest.mark.parametrize("name", sorted(WELL_KNOWN))
 async def test_without_kokoro_the_default_voice_answers_to_every_well_known_name(name: str) -> None:
     library = with_names(*NEURAL, default=DefaultVoice("en_GB-vctk-medium", "p226"))
     spec = await library.resolve(VoiceRequest(name))
@@ -307,13 +302,13 @@ async def test_a_default_that_is_a_well_known_name_without_kokoro_is_stood_in_fo
     assert await name_of(library, VoiceRequest("x")) == "espeak-en_US"
 
 
-@pytest.mark.parametrize("name", sorted({name for names in well_known.NAMES.values() for name in names}))
+@pytest.mark.parametrize("name", sorted({name for names in WELL_KNOWN.values() for name in names}))
 def test_each_well_known_name_stands_for_a_voice_of_its_gender_that_exists(name: str) -> None:
-    voice = load_catalogue().find(name)
+    voice = NameResolver(known=load_catalogue().voices).in_catalogue(name)
     assert voice is not None
     assert voice.gender is not None
-    like = [known for known, names in well_known.NAMES.items() if name in names]
-    assert {well_known.NAMES[known][0][1] for known in like} == {voice.gender.value[0]}
+    like = [known for known, names in WELL_KNOWN.items() if name in names]
+    assert {WELL_KNOWN[known][0][1] for known in like} == {voice.gender.value[0]}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
 from wyoming_tts.voices.downloads import Download, Downloads
-from wyoming_tts.voices.library import DefaultVoice, NameOptions, VoiceLibrary
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.missing import MissingVoiceOptions, MissingVoices, OnMissingVoice
 
 T = TypeVar("T")
@@ -83,10 +83,6 @@ async def a_house(
             (offered_by(hub, "de_DE-far-high", "de_DE"), offered_by(hub, "en_US-home-low", "en_US"))
         )
 
-        def alias(name: str) -> str | None:
-            voice = catalogue.find(name)
-            return voice.name if voice else None
-
         looks = list[int]()
 
         async def look() -> None:
@@ -94,16 +90,17 @@ async def a_house(
             found = [path.stem for path in await models(directory)] if usable else []
             library.replace([*EMBEDDED, *(a_voice(name, name[:5], "piper") for name in found)])
 
-        library = VoiceLibrary(
-            default=DefaultVoice("en_US-home-low"),
-            names=NameOptions(alias=alias, known=lambda: catalogue.voices),
-        )
+        library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), known=lambda: catalogue.voices)
         library.replace(EMBEDDED)
         chosen = replace(MissingVoiceOptions(answer, patience=50.0), **options)  # type: ignore[arg-type]
         async with (
             Downloads(directory, run_blocking=in_executor, offline=chosen.offline) as downloads,
             MissingVoices(
-                library, find=catalogue.find, downloads=downloads, on_installed=look, options=chosen
+                library,
+                find=library.names.in_catalogue,
+                downloads=downloads,
+                on_installed=look,
+                options=chosen,
             ) as missing,
         ):
             yield House(hub, library, missing, catalogue, directory, looks)

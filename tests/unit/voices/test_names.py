@@ -1,0 +1,249 @@
+"""What a voice name means, whoever asks."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Attribution, Voice, VoiceRequest
+from wyoming_tts.voices.catalogue import CatalogueVoice, load_catalogue
+from wyoming_tts.voices.inventory import Inventory
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.names import (
+    WELL_KNOWN,
+    NameResolver,
+    NameRules,
+    ResolvedName,
+    check_free,
+    did_you_mean,
+    folded,
+    known_voice,
+    same_name,
+)
+
+CATALOGUE = load_catalogue().voices
+SHIPPED = NameResolver(known=CATALOGUE)
+
+# Letters whose case, or whose way to be composed, is not that of ASCII's are among them.
+NAMES = st.text("abAB12_-éÉßñİ", min_size=1, max_size=6)
+ENGINES = st.sampled_from(["piper", "kokoro", "espeak"])
+
+
+def a_voice(name: str, engine: str = "piper", language: str = "en_US") -> Voice:
+    return Voice(
+        name=name,
+        engine=engine,
+        language=language,
+        description=name,
+        sample_rate=22_050,
+        model=name,
+        attribution=Attribution("nobody", ""),
+        speakers=MappingProxyType({"one": 0, "two": 1}),
+    )
+
+
+def a_known(name: str, *aliases: str) -> CatalogueVoice:
+    return CatalogueVoice(name, "piper", "en_US", "low", 1, (), aliases=aliases)
+
+
+def sorted_voices(names: Sequence[str]) -> tuple[Voice, ...]:
+    return tuple(a_voice(name) for name in sorted(names))
+
+
+@st.composite
+def states(draw: st.DrawFn) -> tuple[NameResolver, VoiceLibrary]:
+    """A resolver and the library that it is of: voices installed and known, a voice map, a default."""
+    installed = draw(st.lists(NAMES, unique_by=folded, max_size=5))
+    known = draw(st.lists(NAMES, unique_by=folded, max_size=5))
+    default = draw(st.sampled_from([*installed, *known, "alloy", "nobody"]))
+    mapped = draw(st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]), max_size=2))
+    could_be = tuple(map(a_known, known))
+    library = VoiceLibrary(
+        default=DefaultVoice(default), known=lambda: could_be, rules=NameRules(voice_map=mapped)
+    )
+    engines = draw(st.lists(ENGINES, min_size=len(installed), max_size=len(installed)))
+    library.replace([a_voice("espeak-en-us", "espeak"), *map(a_voice, installed, engines)])
+    return library.names, library
+
+
+def meant_by(find: Callable[[], Voice | None]) -> Voice | str | None:
+    """The voice that was found, None for one that is not installed; else why there is none."""
+    try:
+        return find()
+    except VoiceUnavailable:
+        return None
+    except UnknownVoice as error:
+        return str(error)
+
+
+# By name and alias
+
+
+@pytest.mark.parametrize("name", ["en_US-lessac-medium", "EN_us-Lessac-MEDIUM", "en-us-lessac-medium"])
+def test_a_voice_is_found_by_name_and_alias_in_any_case(name: str) -> None:
+    voice = SHIPPED.in_catalogue(name)
+    assert voice is not None
+    assert voice.name == "en_US-lessac-medium"
+
+
+def test_a_decomposed_name_is_the_same_name() -> None:
+    assert SHIPPED.in_catalogue(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
+
+
+@pytest.mark.parametrize("name", ["", "en_US", "en_US-lessac", "en_US-lessac-medium.onnx"])
+def test_a_name_that_is_none_finds_nothing(name: str) -> None:
+    assert SHIPPED.exactly(name) is None
+
+
+def test_a_name_goes_before_an_alias() -> None:
+    named, aliased = a_known("a"), a_known("b", "A")
+    for known in [(named, aliased), (aliased, named)]:
+        assert NameResolver(known=known).in_catalogue("a") is named
+
+
+def test_an_installed_voices_own_name_goes_before_an_alias_of_the_catalogue() -> None:
+    here = a_voice("a")
+    assert NameResolver((here,), (a_known("b", "A"),)).resolve("A") == ResolvedName("a", here)
+
+
+def test_of_voices_that_differ_in_case_alone_the_one_as_written_is_meant() -> None:
+    resolver = NameResolver(sorted_voices(["Ann", "ann"]))
+    assert [resolver.resolve(name).name for name in ("ann", "Ann", "ANN")] == ["ann", "Ann", "Ann"]
+
+
+@given(states())
+def test_every_voice_is_found_by_its_own_name(state: tuple[NameResolver, VoiceLibrary]) -> None:
+    resolver, _ = state
+    for voice in resolver.voices:
+        found = resolver.exactly(voice.name)
+        assert found is not None
+        assert found.voice is voice
+    for known in resolver.known:
+        assert resolver.in_catalogue(known.name) is known
+
+
+@given(st.lists(NAMES, unique_by=folded, min_size=1, max_size=6), st.data())
+def test_case_and_composition_make_no_other_name(names: list[str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(names))
+    assume("İ" not in name)  # in small letters it is two characters, which no capital leads back to
+    resolver = NameResolver(sorted_voices(names))
+    for written in (name.upper(), name.lower(), unicodedata.normalize("NFD", name)):
+        assert resolver.resolve(written).name == name
+        assert same_name(written, names) is not None
+
+
+# By the beginning
+
+
+@given(st.lists(NAMES, unique_by=folded, min_size=1, max_size=6), st.data())
+def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(names))
+    beginning = name[: data.draw(st.integers(1, len(name)))]
+    installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
+    resolver = NameResolver(installed, tuple(map(a_known, names)))
+    same = [other for other in names if folded(other) == folded(beginning)]
+    found = same or [other for other in names if folded(other).startswith(folded(beginning))]
+    if len(found) == 1:
+        assert resolver.resolve(beginning).name == found[0]
+    else:
+        with pytest.raises(UnknownVoice, match="Say which"):
+            resolver.resolve(beginning)
+
+
+@pytest.mark.parametrize("voice", CATALOGUE, ids=lambda voice: voice.name)
+def test_each_voice_of_the_catalogue_is_meant_by_its_shortest_unique_beginning(voice: CatalogueVoice) -> None:
+    others = [folded(other.name) for other in CATALOGUE if other is not voice]
+    name = folded(voice.name)
+    unique = next(
+        (name[:end] for end in range(1, len(name)) if not any(o.startswith(name[:end]) for o in others)), name
+    )
+    assert SHIPPED.resolve(unique).known is voice
+
+
+def test_an_installed_voice_that_begins_so_goes_before_those_of_the_catalogue() -> None:
+    resolver = NameResolver((a_voice("ann-low"),), (a_known("ann-high"), a_known("ann-medium")))
+    assert resolver.resolve("ann").name == "ann-low"
+
+
+# With all rules together
+
+
+@given(states(), NAMES | st.sampled_from([*WELL_KNOWN, "nobody", "espeak-en-us#two"]))
+def test_a_name_means_the_same_to_the_server_and_on_the_command_line(
+    state: tuple[NameResolver, VoiceLibrary], name: str
+) -> None:
+    resolver, library = state
+    told = meant_by(lambda: Inventory(resolver, (), ()).find(name).voice)
+    assert told == meant_by(lambda: library.installed(name))
+    if isinstance(told, Voice):
+        assert library.resolve_now(VoiceRequest(name)).voice is told
+
+
+@given(states(), st.sampled_from([*WELL_KNOWN]))
+def test_a_well_known_name_never_fails(state: tuple[NameResolver, VoiceLibrary], name: str) -> None:
+    resolver, _ = state
+    assume(name not in {voice.name for voice in resolver.voices})
+    resolver.resolve(name)
+
+
+@given(states(), NAMES)
+def test_a_speaker_may_stand_behind_every_voices_name(
+    state: tuple[NameResolver, VoiceLibrary], speaker: str
+) -> None:
+    resolver, _ = state
+    for voice in resolver.voices:
+        if (plain := resolver.exactly(voice.name)) is not None:
+            unmapped = NameResolver(resolver.voices, resolver.known)
+            assert unmapped.resolve(f"{voice.name}#{speaker}") == replace(plain, speaker=speaker)
+
+
+def test_a_default_voice_may_be_mapped_aliased_or_begun_and_is_known_by_its_own_name() -> None:
+    known = (a_known("en_GB-alan-low", "butler"),)
+    for name in ("mapped", "butler", "en_GB-al"):
+        rules = NameRules(voice_map={"mapped": "en_GB-alan-low"}, default=name)
+        assert NameResolver(known=known, rules=rules).default().name == "en_GB-alan-low"
+
+
+def test_a_default_voice_that_means_nothing_is_one_that_is_not_here() -> None:
+    default = NameResolver(rules=NameRules(default="de_DE-gone-low")).default()
+    assert (default, default.language) == (ResolvedName("de_DE-gone-low"), "de_DE")
+
+
+def test_a_speaker_named_with_the_default_voice_speaks() -> None:
+    library = VoiceLibrary(default=DefaultVoice("ann#two"))
+    library.replace([a_voice("ann")])
+    assert library.resolve_now(VoiceRequest()).speaker == 1
+    assert library.resolve_now(VoiceRequest(speaker="one")).speaker == 0
+
+
+# To fetch
+
+
+def test_who_fetches_means_the_catalogue_alone() -> None:
+    known = (a_known("ann-high"), a_known("bob-low"))
+    assert known_voice(known, "ann").name == "ann-high"
+    assert known_voice(known, "bob-low#3").name == "bob-low"
+    for name in ("alloy", "carl", ""):
+        with pytest.raises(UnknownVoice):
+            known_voice(known, name)
+
+
+# What helps
+
+
+def test_a_name_that_is_taken_in_another_case_is_refused() -> None:
+    check_free("ann", ["bob"])
+    with pytest.raises(BadRequest, match="The name ANN is taken by the voice ann"):
+        check_free("ANN", ["ann", "bob"])
+
+
+def test_the_nearest_names_are_told_as_they_are_written() -> None:
+    assert did_you_mean("dwan", ["Dawn", "noon"]) == "Did you mean Dawn?"
+    assert did_you_mean("zzz", ["Dawn", "noon"]) == ""
