@@ -61,9 +61,6 @@ class Segment:
     text: str
     pause_before: float = 0.0
     """Seconds of silence between the segment before and this one; 0 for the first."""
-    text_format: TextFormat = TextFormat.PLAIN
-    sentence: str = ""
-    """The whole sentence this was cut from, where that is known; empty otherwise."""
     rate: float = 1.0
     """Pace relative to that of its utterance."""
     volume: float = 1.0

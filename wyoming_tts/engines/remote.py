@@ -27,8 +27,8 @@ from wyoming_tts.engines.remote_upstreams import (
     Upstream,
     Upstreams,
 )
-from wyoming_tts.errors import Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -165,8 +165,6 @@ class VoiceElsewhere:
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
     ) -> AsyncGenerator[Samples, None]:
         """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and by HTTP alone."""
-        if segment.text_format is not TextFormat.PLAIN:
-            raise Unsupported(f"{spec.voice.name} is a remote voice, which takes plain text alone.")
         if hops >= MOST_HOPS:
             raise VoiceUnavailable(
                 f"The request for {spec.voice.name} came through {hops} servers already.",

@@ -311,9 +311,7 @@ class Synthesizer:
             speaker=spec.speaker,
             prosody=self._prosody(job, segment),
             text=segment.text,
-            text_format=segment.text_format,
             level=self._options.loudness,
-            sentence=segment.sentence,
         )
 
     def _first_noted(self, job: Job, chunk: AudioChunk) -> AudioChunk:

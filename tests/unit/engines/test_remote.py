@@ -19,8 +19,8 @@ from wyoming_tts.engines import remote_upstreams
 from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
 from wyoming_tts.engines.remote import MOST_HOPS, RemoteEngine
 from wyoming_tts.engines.remote_lists import MARK
-from wyoming_tts.errors import Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -133,13 +133,6 @@ async def test_a_request_comes_to_an_end_in_a_ring() -> None:
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
             await said(engine, "af_far", Segment("Hi"), hops=MOST_HOPS)
         assert not server.spoken
-
-
-async def test_markup_is_not_passed_on() -> None:
-    async with http_server(upstream()) as server, remote(server.address) as engine:
-        await engine.look(in_a_thread)
-        with pytest.raises(Unsupported):
-            await said(engine, "af_far", Segment("<speak/>", text_format=TextFormat.SSML))
 
 
 async def test_voices_are_found_in_the_background_and_stay_when_their_server_goes(
