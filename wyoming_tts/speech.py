@@ -148,11 +148,6 @@ class AudioChunk:
         """Playing time of this chunk."""
         return self.samples / self.format.rate
 
-    @property
-    def timestamp_ms(self) -> int:
-        """Playing time of the stream before this chunk, in milliseconds."""
-        return self.first_sample * 1000 // self.format.rate
-
 
 def _new_id() -> str:
     return secrets.token_hex(4)

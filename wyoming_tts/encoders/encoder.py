@@ -56,11 +56,6 @@ class Encoder(Protocol):
     """Encodes one utterance; used by one caller at a time, from any thread."""
 
     @property
-    def content_type(self) -> str:
-        """For the header of that name."""
-        ...
-
-    @property
     def rate(self) -> int:
         """Hz of the PCM it is given; another rate that the format needs it makes itself."""
         ...
@@ -98,9 +93,9 @@ def make_encoder(encoding: Encoding, rate: int, options: EncoderOptions | None =
         Unsupported: this installation cannot write the format.
     """
     if encoding is Encoding.PCM:
-        return _Plain(encoding, rate, b"")
+        return _Plain(rate, b"")
     if encoding is Encoding.WAV:
-        return _Plain(encoding, rate, wav_header(rate))
+        return _Plain(rate, wav_header(rate))
     return _coded(encoding, rate, options or EncoderOptions())
 
 
@@ -132,8 +127,7 @@ class _Plain:
 
     computes = False
 
-    def __init__(self, encoding: Encoding, rate: int, header: bytes) -> None:
-        self.content_type = media_type(encoding)
+    def __init__(self, rate: int, header: bytes) -> None:
         self.rate = rate
         self._header = header
 
@@ -171,8 +165,7 @@ class _Coded:
 
     computes = True
 
-    def __init__(self, encoding: Encoding, rates: tuple[int, int], codec: _Codec) -> None:
-        self.content_type = media_type(encoding)
+    def __init__(self, rates: tuple[int, int], codec: _Codec) -> None:
         self.rate, codec_rate = rates
         self._codec = codec
         self._resampler = _resampler(*rates)
@@ -230,16 +223,16 @@ def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
         from wyoming_tts.encoders.aac import AAC_RATES, Aac  # noqa: PLC0415
 
         wanted = _nearest(rate, AAC_RATES)
-        return _Coded(encoding, (rate, wanted), Aac(wanted))
+        return _Coded((rate, wanted), Aac(wanted))
     from wyoming_tts.encoders import files  # noqa: PLC0415
 
     if encoding is Encoding.FLAC:
-        return _Coded(encoding, (rate, rate), files.flac(rate))
+        return _Coded((rate, rate), files.flac(rate))
     if encoding is Encoding.OPUS:
         wanted = _nearest(rate, files.OPUS_RATES)
-        return _Coded(encoding, (rate, wanted), files.opus(wanted, options.opus_bitrate))
+        return _Coded((rate, wanted), files.opus(wanted, options.opus_bitrate))
     wanted = _nearest(rate, files.MP3_RATES)
-    return _Coded(encoding, (rate, wanted), files.mp3(wanted, options.mp3_bitrate))
+    return _Coded((rate, wanted), files.mp3(wanted, options.mp3_bitrate))
 
 
 def _nearest(rate: int, rates: tuple[int, ...]) -> int:
