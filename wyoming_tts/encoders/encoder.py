@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -99,20 +98,6 @@ def make_encoder(encoding: Encoding, rate: int, options: EncoderOptions | None =
     return _coded(encoding, rate, options or EncoderOptions())
 
 
-def whole(encoding: Encoding, rate: int, pcm: bytes, options: EncoderOptions | None = None) -> bytes:
-    """Encode PCM that is all there: the same sound, with headers that know its length.
-
-    Raises:
-        Unsupported: this installation cannot write the format.
-    """
-    if encoding is Encoding.PCM:
-        return pcm
-    if encoding is Encoding.WAV:
-        return wav_header(rate, len(pcm)) + pcm
-    with closing(_coded(encoding, rate, options or EncoderOptions())) as encoder:
-        return encoder.whole(pcm)
-
-
 def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
     """The 44 bytes before 16-bit mono PCM; without a length that of a stream, as players know it."""
     data = riff = _UNKNOWN_LENGTH
@@ -174,26 +159,21 @@ class _Coded:
         self._least = round(_EMPTY_SECONDS * codec_rate)
 
     def encode(self, pcm: bytes) -> bytes:
-        self._write(pcm)
-        return self._codec.take()
-
-    def finish(self) -> bytes:
-        self._end()
-        return self._codec.take()
-
-    def whole(self, pcm: bytes) -> bytes:
-        # Nothing has been given away yet: so the headers at the beginning can still be set right.
-        self._write(pcm)
-        return self.finish()
-
-    def close(self) -> None:
-        self._codec.close()
-
-    def _write(self, pcm: bytes) -> None:
         pcm = self._half + pcm
         even = len(pcm) & ~1
         self._half = pcm[even:]
         self._convert(np.frombuffer(pcm[:even], "<i2").astype(np.int16, copy=False), last=False)
+        return self._codec.take()
+
+    def finish(self) -> bytes:
+        self._convert(np.zeros(0, np.int16), last=True)
+        if self._is_empty:
+            self._codec.write(np.zeros(self._least, np.int16))
+        self._codec.end()
+        return self._codec.take()
+
+    def close(self) -> None:
+        self._codec.close()
 
     def _convert(self, samples: _Samples, *, last: bool) -> None:
         if self._resampler is not None:
@@ -201,12 +181,6 @@ class _Coded:
         if samples.size:
             self._is_empty = False
             self._codec.write(samples)
-
-    def _end(self) -> None:
-        self._convert(np.zeros(0, np.int16), last=True)
-        if self._is_empty:
-            self._codec.write(np.zeros(self._least, np.int16))
-        self._codec.end()
 
 
 def _resampler(rate: int, wanted: int) -> Any:
