@@ -62,11 +62,6 @@ class CachedSegment:
                 f"Got {len(self.pcm)} bytes at {self.rate} Hz, expected whole 16-bit samples at some rate."
             )
 
-    @property
-    def seconds(self) -> float:
-        """Playing time."""
-        return len(self.pcm) / (2 * self.rate)
-
 
 class Recording:
     """The PCM of a segment under way. Kept only if it is committed: one that was cancelled is not whole."""

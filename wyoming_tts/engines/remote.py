@@ -64,11 +64,6 @@ class RemoteEngine:
     def __repr__(self) -> str:
         return f"<RemoteEngine {len(self._voices)} voices, {len(self._upstreams.standings)} servers>"
 
-    @property
-    def upstreams(self) -> Upstreams:
-        """The servers, and how they do."""
-        return self._upstreams
-
     def installed(self) -> Sequence[Voice]:
         """Return what the servers were last seen to have, and what the settings say they have."""
         return self._voices

@@ -53,8 +53,6 @@ class SpeechStream:
     """An utterance on its way to a listener: iterate it for the audio."""
 
     def __init__(self, spec: VoiceSpec, chunks: AsyncGenerator[AudioChunk, None]) -> None:
-        self.spec = spec
-        """The voice that speaks."""
         self.format = AudioFormat(rate=spec.voice.sample_rate)
         """The format of every chunk, known before the first."""
         self._chunks = chunks

@@ -100,7 +100,7 @@ async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
         }
         await engine.look(in_a_thread)
         having = {
-            name: [one.upstream.address for one in engine.upstreams.standings if name in one.voices]
+            name: [one.upstream.address for one in engine._upstreams.standings if name in one.voices]
             for name in named(engine)
         }
         assert having == {
@@ -182,7 +182,7 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
     ):
         watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
         await engine.looked()
-        looks, [standing] = len(server.asked), engine.upstreams.standings
+        looks, [standing] = len(server.asked), engine._upstreams.standings
         fault = remote_upstreams.Fault(remote_upstreams.FaultKind.DOWN, "gone")
         standing.failed(fault, now=asyncio.get_running_loop().time())
         assert standing.down_until > 0
@@ -195,7 +195,7 @@ async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with http_server(upstream()) as server, remote(server.address) as engine:
-        [standing] = engine.upstreams.standings
+        [standing] = engine._upstreams.standings
 
         async def listed(run_blocking: object) -> None:
             raise LookupError
@@ -220,7 +220,7 @@ async def test_keys_are_in_no_representation() -> None:
     options = RemoteOptions((NOBODY,), key="hidden")
     engine = await in_a_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
     shown = json.dumps(
-        [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine.upstreams.standings)]
+        [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._upstreams.standings)]
     )
     assert "hidden" not in shown
     await engine.aclose()
