@@ -94,7 +94,6 @@ class News:
 class PlannedRemoval:
     """What would go with a voice, to be agreed to."""
 
-    name: str
     files: tuple[str, ...]
     size: int
     """Bytes that become free."""
@@ -273,7 +272,6 @@ def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
         raise UnknownVoice(f"There is no voice {name[:80]!r}.")
     removal = plan_removal(inventory, [name])
     return PlannedRemoval(
-        name=name,
         files=tuple(map(str, removal.files)),
         size=sum(map(_size, removal.files)),
         kept=tuple(map(str, removal.kept)),
