@@ -74,8 +74,6 @@ class MalformedMarkup(BadRequest):
 
     def __init__(self, problem: str, *, line: int, column: int, hint: str = "") -> None:
         super().__init__(f"The SSML is malformed at line {line}, column {column}: {problem}", hint=hint)
-        self.line = line
-        self.column = column
 
 
 class UnknownVoice(SpeechError):

@@ -75,9 +75,6 @@ class Segment:
     text: str
     pause_before: float = 0.0
     """Seconds of silence between the segment before and this one; 0 for the first."""
-    text_format: TextFormat = TextFormat.PLAIN
-    sentence: str = ""
-    """The whole sentence this was cut from, where that is known; empty otherwise."""
     rate: float = 1.0
     """Pace relative to that of its utterance."""
     volume: float = 1.0
@@ -164,11 +161,6 @@ class AudioChunk:
     def seconds(self) -> float:
         """Playing time of this chunk."""
         return self.samples / self.format.rate
-
-    @property
-    def timestamp_ms(self) -> int:
-        """Playing time of the stream before this chunk, in milliseconds."""
-        return self.first_sample * 1000 // self.format.rate
 
 
 def _new_id() -> str:

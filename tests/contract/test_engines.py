@@ -18,8 +18,8 @@ from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice, RemoteV
 from wyoming_tts.engines.espeak import EspeakEngine
 from wyoming_tts.engines.kokoro import KokoroEngine
 from wyoming_tts.engines.piper import PiperEngine
-from wyoming_tts.errors import UnknownVoice, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 OPTIONS = EngineOptions(data_dirs=(VOICES,), intra_op_threads=1)
 TEXT = "The front door is open, and the lights are on."
@@ -192,17 +192,6 @@ class TestRender:
             for samples in renders:
                 np.testing.assert_array_equal(samples, alone[which])
 
-    def test_mark_up_is_spoken_or_refused_but_never_read_out(self, speaker: Speaker) -> None:
-        segment = Segment("<speak>Hello</speak>", text_format=TextFormat.SSML)
-        try:
-            samples = np.concatenate(list(speaker.loaded.render(segment, speaker.spec, Prosody())))
-        except Unsupported as refusal:
-            told = str(refusal)
-        else:
-            told = ""
-            assert 0 < len(samples) < len(speaker.speak("speak Hello speak"))
-        assert not told or "SSML" in told
-
     def test_the_phonemes_of_a_word_are_told_and_stay_the_same(self, speaker: Speaker) -> None:
         told = speaker.phonemes("Hello")
         assert told == told.strip() != ""
@@ -219,14 +208,6 @@ class TestRender:
             assert speaker.phonemes("Good night. It is eleven o'clock.") == told
             heard.append(chunk)
         np.testing.assert_array_equal(np.concatenate(heard), alone)
-
-    def test_the_phonemes_of_mark_up_are_refused_or_those_of_its_text(self, speaker: Speaker) -> None:
-        segment = Segment("<speak>Hello</speak>", text_format=TextFormat.SSML)
-        try:
-            told = speaker.loaded.phonemes(segment, speaker.spec)
-        except Unsupported as refusal:
-            told = speaker.phonemes("Hello") if "SSML" in str(refusal) else ""
-        assert told == speaker.phonemes("Hello")
 
     def test_its_level_can_be_measured(self, speaker: Speaker) -> None:
         segment = speaker.loaded.calibration_segment(speaker.spec)

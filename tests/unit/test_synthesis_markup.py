@@ -181,10 +181,9 @@ async def test_what_comes_before_malformed_markup_is_heard_and_then_it_is_told(p
     text = "<speak><s>One is here.</s> <s>Two too.</s>\n</b> Three.</speak>"
     async with parts.synthesizer.speak(Utterance.of(text, text_format=TextFormat.SSML)) as stream:
         chunks = [await anext(stream), await anext(stream)]
-        with pytest.raises(MalformedMarkup, match="line 2, column 1") as raised:
+        with pytest.raises(MalformedMarkup, match="line 2, column 1"):
             await anext(stream)
     assert LETTERS.said(joined(chunks)) == ["One is here.", "Two too."]
-    assert (raised.value.line, raised.value.column) == (2, 1)
 
 
 async def test_markup_in_plain_text_is_no_ssml(parts: Parts) -> None:

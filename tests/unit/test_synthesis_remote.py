@@ -158,7 +158,7 @@ async def test_a_listener_that_goes_closes_the_connection_within_a_second(how: s
         await asyncio.wait([listening])
         assert [record.outcome for record in front.records] == [Outcome.CANCELLED]
         assert front.parts.cache.statistics().memory_entries == 0
-        assert [one.in_flight for one in front.engine.upstreams.standings] == [0]
+        assert [one.in_flight for one in front.engine._upstreams.standings] == [0]
 
 
 async def test_fifty_remote_streams_need_no_thread() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
 
-from wyoming_tts.speech import Prosody, TextFormat
+from wyoming_tts.speech import Prosody
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 """Part of every name: a new format never meets files of an old one, which age out."""
 
 
@@ -23,18 +23,15 @@ class CacheKey:
     speaker: int | None
     prosody: Prosody
     text: str
-    text_format: TextFormat
     level: float
     """What the gain is derived from. The target in LUFS will do, and is known before a model is loaded."""
-    sentence: str = ""
-    """`Segment.sentence`: an engine may speak a clause as a part of it."""
 
     def digest(self) -> str:
         """Return 64 hexadecimal digits: the same for equal keys, in every process, and only for these."""
         fields = (
             *(str(_FORMAT_VERSION), self.voice, self.model_version),
             None if self.speaker is None else str(self.speaker),
-            *(self.text, self.text_format.value, self.sentence, float(self.level)),
+            *(self.text, float(self.level)),
             *(None if value is None else float(value) for value in astuple(self.prosody)),
         )
         return blake2b(b"".join(map(_encoded, fields)), digest_size=32).hexdigest()
@@ -64,11 +61,6 @@ class CachedSegment:
             raise ValueError(
                 f"Got {len(self.pcm)} bytes at {self.rate} Hz, expected whole 16-bit samples at some rate."
             )
-
-    @property
-    def seconds(self) -> float:
-        """Playing time."""
-        return len(self.pcm) / (2 * self.rate)
 
 
 class Recording:

@@ -94,14 +94,10 @@ class SegmentCache:
         if self._disk is not None:
             await self._disk.close()
 
-    def peek(self, key: CacheKey) -> CachedSegment | None:
-        """Return the segment if it is in memory, at once. Only a hit is counted: `get` follows a miss."""
-        return self._peek(key.digest())
-
     async def get(self, key: CacheKey) -> CachedSegment | None:
-        """Return the segment, from the disk if need be; None where it is in neither, or broken."""
+        """Return the segment, at once if it is in memory; None where it is nowhere, or broken."""
         name = key.digest()
-        segment = self._peek(name) or await self._read(name)
+        segment = self._in_memory(name) or await self._read(name)
         self._misses += segment is None
         return segment
 
@@ -139,7 +135,7 @@ class SegmentCache:
             writes_dropped=self._disk.writes_dropped if self._disk else 0,
         )
 
-    def _peek(self, name: str) -> CachedSegment | None:
+    def _in_memory(self, name: str) -> CachedSegment | None:
         segment = self._memory.use(name)
         if self._disk is not None:
             segment = segment or self._disk.waiting(name)

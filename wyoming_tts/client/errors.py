@@ -28,10 +28,8 @@ class ConnectionLost(ClientError):
 class ServerError(ClientError):
     """The server answered with an `error` event; `text` and `code` are its own words."""
 
-    def __init__(self, text: str, code: str | None = None) -> None:
+    def __init__(self, text: str, code: str | None) -> None:
         super().__init__(f"The server refused ({code}): {text}" if code else f"The server refused: {text}")
-        self.text = text
-        self.code = code
 
 
 class ListenerGone(Exception):

@@ -26,7 +26,6 @@ class SpokenReport:
     """None when not even a format came."""
     samples: int
     """Samples per channel."""
-    chunks: int
     ttfa: float | None
     """Seconds from the first text given to the first audio; None without audio."""
     total: float
@@ -43,11 +42,6 @@ class SpokenReport:
         """Playing time of the audio."""
         return self.samples / self.format.rate if self.format else 0.0
 
-    @property
-    def real_time_factor(self) -> float | None:
-        """Seconds taken for each second of audio; None without audio."""
-        return self.total / self.seconds if self.samples else None
-
 
 class Measure:
     """Adds up a report chunk by chunk, so that memory does not grow with the speech."""
@@ -58,7 +52,6 @@ class Measure:
         self._heard_at: float | None = None
         self._format: AudioFormat | None = None
         self._samples = 0
-        self._chunks = 0
         self._square_sum = 0.0
         self._peak = 0
 
@@ -76,7 +69,6 @@ class Measure:
             self._heard_at = self._now()
         values = np.frombuffer(pcm, dtype="<i2").astype(np.int64)
         self._samples += len(pcm) // audio_format.frame_bytes
-        self._chunks += 1
         self._square_sum += float(np.dot(values, values))
         self._peak = max(self._peak, int(np.abs(values).max()))
 
@@ -90,7 +82,6 @@ class Measure:
         return SpokenReport(
             format=self._format,
             samples=self._samples,
-            chunks=self._chunks,
             ttfa=self._ttfa(),
             total=0.0 if self._given_at is None else self._now() - self._given_at,
             rms_dbfs=_decibels(self._rms()),

@@ -11,7 +11,6 @@ from wyoming_tts.encoders.encoder import (
     make_encoder,
     media_type,
     wav_header,
-    whole,
 )
 
-__all__ = ["Encoder", "EncoderOptions", "Encoding", "make_encoder", "media_type", "wav_header", "whole"]
+__all__ = ["Encoder", "EncoderOptions", "Encoding", "make_encoder", "media_type", "wav_header"]

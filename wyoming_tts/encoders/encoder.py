@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -56,11 +55,6 @@ class Encoder(Protocol):
     """Encodes one utterance; used by one caller at a time, from any thread."""
 
     @property
-    def content_type(self) -> str:
-        """For the header of that name."""
-        ...
-
-    @property
     def rate(self) -> int:
         """Hz of the PCM it is given; another rate that the format needs it makes itself."""
         ...
@@ -98,24 +92,10 @@ def make_encoder(encoding: Encoding, rate: int, options: EncoderOptions | None =
         Unsupported: this installation cannot write the format.
     """
     if encoding is Encoding.PCM:
-        return _Plain(encoding, rate, b"")
+        return _Plain(rate, b"")
     if encoding is Encoding.WAV:
-        return _Plain(encoding, rate, wav_header(rate))
+        return _Plain(rate, wav_header(rate))
     return _coded(encoding, rate, options or EncoderOptions())
-
-
-def whole(encoding: Encoding, rate: int, pcm: bytes, options: EncoderOptions | None = None) -> bytes:
-    """Encode PCM that is all there: the same sound, with headers that know its length.
-
-    Raises:
-        Unsupported: this installation cannot write the format.
-    """
-    if encoding is Encoding.PCM:
-        return pcm
-    if encoding is Encoding.WAV:
-        return wav_header(rate, len(pcm)) + pcm
-    with closing(_coded(encoding, rate, options or EncoderOptions())) as encoder:
-        return encoder.whole(pcm)
 
 
 def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
@@ -132,8 +112,7 @@ class _Plain:
 
     computes = False
 
-    def __init__(self, encoding: Encoding, rate: int, header: bytes) -> None:
-        self.content_type = media_type(encoding)
+    def __init__(self, rate: int, header: bytes) -> None:
         self.rate = rate
         self._header = header
 
@@ -171,8 +150,7 @@ class _Coded:
 
     computes = True
 
-    def __init__(self, encoding: Encoding, rates: tuple[int, int], codec: _Codec) -> None:
-        self.content_type = media_type(encoding)
+    def __init__(self, rates: tuple[int, int], codec: _Codec) -> None:
         self.rate, codec_rate = rates
         self._codec = codec
         self._resampler = _resampler(*rates)
@@ -181,26 +159,21 @@ class _Coded:
         self._least = round(_EMPTY_SECONDS * codec_rate)
 
     def encode(self, pcm: bytes) -> bytes:
-        self._write(pcm)
-        return self._codec.take()
-
-    def finish(self) -> bytes:
-        self._end()
-        return self._codec.take()
-
-    def whole(self, pcm: bytes) -> bytes:
-        # Nothing has been given away yet: so the headers at the beginning can still be set right.
-        self._write(pcm)
-        return self.finish()
-
-    def close(self) -> None:
-        self._codec.close()
-
-    def _write(self, pcm: bytes) -> None:
         pcm = self._half + pcm
         even = len(pcm) & ~1
         self._half = pcm[even:]
         self._convert(np.frombuffer(pcm[:even], "<i2").astype(np.int16, copy=False), last=False)
+        return self._codec.take()
+
+    def finish(self) -> bytes:
+        self._convert(np.zeros(0, np.int16), last=True)
+        if self._is_empty:
+            self._codec.write(np.zeros(self._least, np.int16))
+        self._codec.end()
+        return self._codec.take()
+
+    def close(self) -> None:
+        self._codec.close()
 
     def _convert(self, samples: _Samples, *, last: bool) -> None:
         if self._resampler is not None:
@@ -208,12 +181,6 @@ class _Coded:
         if samples.size:
             self._is_empty = False
             self._codec.write(samples)
-
-    def _end(self) -> None:
-        self._convert(np.zeros(0, np.int16), last=True)
-        if self._is_empty:
-            self._codec.write(np.zeros(self._least, np.int16))
-        self._codec.end()
 
 
 def _resampler(rate: int, wanted: int) -> Any:
@@ -230,16 +197,16 @@ def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
         from wyoming_tts.encoders.aac import AAC_RATES, Aac  # noqa: PLC0415
 
         wanted = _nearest(rate, AAC_RATES)
-        return _Coded(encoding, (rate, wanted), Aac(wanted))
+        return _Coded((rate, wanted), Aac(wanted))
     from wyoming_tts.encoders import files  # noqa: PLC0415
 
     if encoding is Encoding.FLAC:
-        return _Coded(encoding, (rate, rate), files.flac(rate))
+        return _Coded((rate, rate), files.flac(rate))
     if encoding is Encoding.OPUS:
         wanted = _nearest(rate, files.OPUS_RATES)
-        return _Coded(encoding, (rate, wanted), files.opus(wanted, options.opus_bitrate))
+        return _Coded((rate, wanted), files.opus(wanted, options.opus_bitrate))
     wanted = _nearest(rate, files.MP3_RATES)
-    return _Coded(encoding, (rate, wanted), files.mp3(wanted, options.mp3_bitrate))
+    return _Coded((rate, wanted), files.mp3(wanted, options.mp3_bitrate))
 
 
 def _nearest(rate: int, rates: tuple[int, ...]) -> int:

@@ -151,7 +151,6 @@ class LoadedVoice(Protocol):
         Text without anything to pronounce yields no samples.
 
         Raises:
-            Unsupported: the segment's format is not one this engine can speak.
             EngineFailed: the model broke; the message says how.
         """
         ...
@@ -163,7 +162,6 @@ class LoadedVoice(Protocol):
         nothing to pronounce. Disturbs no render. Blocks: called on a worker.
 
         Raises:
-            Unsupported: the segment's format is not one this engine can speak.
             EngineFailed: the phonemizer broke; the message says how.
         """
         ...
@@ -204,7 +202,6 @@ class RemoteVoice(Protocol):
             Unanswered: nobody spoke, and another voice may.
             VoiceUnavailable: nobody spoke.
             Busy: all that could speak have too much to do.
-            Unsupported: the segment's format is not one that can be passed on.
             EngineFailed: it broke off after the first piece.
         """
         ...

@@ -21,16 +21,11 @@ from wyoming_tts.engines import espeak_process
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.child import Child
 from wyoming_tts.engines.espeak_ipa import inventory
-from wyoming_tts.engines.espeak_text import (
-    Piece,
-    pieces_with_phonemes,
-    plain_pieces,
-    ssml_pieces,
-)
+from wyoming_tts.engines.espeak_text import Piece, pieces_with_phonemes, plain_pieces
 from wyoming_tts.engines.phoneme_blocks import has_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import language_code, split_tag
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _log = logging.getLogger(__name__)
 
@@ -127,9 +122,8 @@ class EspeakVoices:
         to 2.57 and pitch from 0.5 to 2, and what is beyond is taken as the nearest. The same text in the
         same voice gives the same samples each time.
 
-        `[[phonemes]]` in plain text are IPA, each spoken as the nearest that the voice has; double brackets
-        around what cannot be IPA, such as a link, are text. SSML is passed through, without what reads
-        files, and `[[phonemes]]` there are the library's own mnemonics.
+        `[[phonemes]]` are IPA, each spoken as the nearest that the voice has; double brackets around what
+        cannot be IPA, such as a link, are text.
 
         Raises:
             UnknownVoice: a speaker is asked for; each voice is one.
@@ -195,7 +189,7 @@ class _Process(Child):
         """Samples of the text, shape (n,), float32; none if all of them are silent and the text is plain."""
         samples = self.ask(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
         heard = np.frombuffer(samples, "<i2").astype(np.float32) / np.float32(32768)
-        return heard if flags & espeak_process.SSML or heard.any() else heard[:0]
+        return heard if heard.any() else heard[:0]
 
     def phonemes(self, identifier: str, text: str, *, flags: int) -> str:
         """What `speak` speaks, in IPA, with spaces between words; the marks are lost."""
@@ -237,8 +231,6 @@ def _pitch(prosody: Prosody) -> int:
 
 def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[Piece], int]:
     """What to give the library, and how it is to read that."""
-    if segment.text_format is TextFormat.SSML:
-        return ssml_pieces(segment.text), espeak_process.SSML | espeak_process.PHONEMES
     if has_phonemes(segment.text):
         known = _inventory(identifier)
         return pieces_with_phonemes(segment.text, known), espeak_process.PHONEMES

@@ -1,10 +1,10 @@
 """libespeak-ng in a process of its own: text in on standard input, samples out on standard output.
 
 The library is not safe with text from strangers: version 1.52.0 dies of `s'` a hundred times over and of
-`---` glued to a Hindi word, fuzzing finds more such texts than a filter can know, and some of its errors
-call exit(). So every request is rendered by a fork that ends with it. That also makes a text sound
-the same each time: the library's pitch flutter and what SSML changed would else run on into the next text.
-And its global state stays apart from the phonemizers', which bring libraries of the same name.
+`---` glued to a Hindi word, fuzzing finds more such texts than a filter can know, and some of its errors call
+exit(). So every request is rendered by a fork that ends with it. That also makes a text sound the same each
+time: the library's pitch flutter would else run on into the next text. And its global state stays apart from
+the phonemizers', which bring libraries of the same name.
 
 Run as a script by `engines.espeak`, with the paths of the library and of its data. Needs nothing but the
 standard library, so that it starts fast. It says first what it is: LENGTH and that many bytes of JSON,
@@ -35,11 +35,10 @@ ANSWER: Final = struct.Struct("<iI")
 """0 or what `waitpid` said of the fork that broke, bytes of samples."""
 
 MOST_SECONDS: Final = 120
-"""Seconds of audio one request may make: SSML can ask for hours of silence in a few letters."""
+"""Seconds of audio one request may make, whatever the library makes of its text; it makes about 15."""
 RENDER_SECONDS: Final = 30
 """Real seconds one request may take; it takes about 10 ms."""
 
-SSML: Final = 0x10
 PHONEMES: Final = 0x100
 END_PAUSE: Final = 0x1000
 TELL_PHONEMES: Final = 0x1000_0000
@@ -52,11 +51,9 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _RATE = 1
 _PITCH = 3
 _POSITION_CHARACTER = 1
-_SPEAK_THE_ALTERNATIVE = 1
 _TRACE_IPA = 2
 
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-_URI_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
 
 
 class _VoiceRecord(ctypes.Structure):
@@ -91,9 +88,6 @@ class Library:
             )
         self._on_samples = _SYNTH_CALLBACK(self._received)
         self._c.espeak_SetSynthCallback(self._on_samples)
-        # Without this, <audio src> plays any file of this machine.
-        self._on_uri = _URI_CALLBACK(lambda _kind, _uri, _base: _SPEAK_THE_ALTERNATIVE)
-        self._c.espeak_SetUriCallback(self._on_uri)
 
     @property
     def version(self) -> str:

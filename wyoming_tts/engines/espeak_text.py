@@ -3,20 +3,16 @@
 The library renders a call's text in one go, in clause buffers of fixed size: long text would make a step of
 any length, and words no dictionary foresaw overrun the buffers. So text is cut by what it takes to say it
 rather than by its length, and words are broken where version 1.52.0 is known to break: between scripts,
-after runs of symbols, when they do not end. What still breaks it ends in `espeak_process`. SSML is taken
-apart and put together again from the elements that are harmless, with what is open opened again in each
-piece.
+after runs of symbols, when they do not end. What still breaks it ends in `espeak_process`.
 """
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from xml.sax.saxutils import escape
 
 from wyoming_tts.engines.espeak_ipa import mnemonics
 from wyoming_tts.engines.phoneme_blocks import parts
@@ -24,14 +20,10 @@ from wyoming_tts.engines.phoneme_blocks import parts
 PIECE_WEIGHT = 240
 """Most that one call of the library is given, in letters: about 15 s of speech."""
 WORD_WEIGHT = 120
-LONGEST_BREAK_MS = 10_000
-"""Longest pause of one `<break>`; the library itself would make 20 minutes of silence in one call."""
 
 _SYMBOL_WEIGHT = 8
 _DIGIT_WEIGHT = 4
 _IDEOGRAPH_WEIGHT = 3
-_MOST_OPEN = 12
-_LONGEST_ATTRIBUTE = 120
 
 # Written without spaces between them, and read by one voice.
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
@@ -45,18 +37,6 @@ _READ_SCRIPTS = frozenset(_SCRIPT_NAMES.split())
 _EAST_ASIAN_STOPS = "。，！？；：、"
 _CLAUSE_END = re.compile(rf"[.,;:!?…{_EAST_ASIAN_STOPS}][\"'’”»)\]]*$")
 
-_CONTAINERS = frozenset({"speak", "voice", "prosody", "say-as", "s", "p", "phoneme", "emphasis", "tts:style"})
-_UNSPOKEN = frozenset({"metadata", "script", "style"})
-_MARKUP = re.compile(
-    r"<!--.{0,2000}?-->"
-    r"|<!\[CDATA\[(?P<cdata>.{0,2000}?)\]\]>"
-    r"|<[?!][^<>]{0,500}>"
-    r"|<(?P<close>/?)(?P<name>[A-Za-z][\w:.-]{0,40})(?P<attributes>(?:\s[^<>]{0,1000}?)?)(?P<empty>/?)>",
-    re.DOTALL,
-)
-_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_TIME = re.compile(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s)\s*", re.IGNORECASE)
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -69,12 +49,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A word, a gap or a tag, with the tags that are open before it."""
+    """A word or a gap."""
 
     text: str
     weight: int = 1
     ends_clause: bool = False
-    context: str = ""
 
 
 def plain_pieces(text: str) -> Iterator[Piece]:
@@ -93,15 +72,6 @@ def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[Piece
     apart.
     """
     return _cut(_words_and_phonemes(text, inventory))
-
-
-def ssml_pieces(markup: str) -> Iterator[Piece]:
-    """SSML in pieces of bounded weight, each opening the elements again that are open where it starts.
-
-    Unknown elements lose their tags and keep their text. So does `audio`, whose `src` the library
-    would read from this machine's disk. What is no markup is text, so nothing is malformed.
-    """
-    return _cut(_Markup().tokens(markup))
 
 
 def _cut(tokens: Iterable[_Token]) -> Iterator[Piece]:
@@ -138,7 +108,7 @@ def _best_cut(tokens: list[_Token]) -> int:
 
 def _piece(tokens: list[_Token], *, more: bool) -> Piece:
     spoken = [token for token in tokens if not token.text.isspace()]
-    text = tokens[0].context + "".join(token.text for token in tokens)
+    text = "".join(token.text for token in tokens)
     return Piece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
 
 
@@ -213,100 +183,3 @@ def _readable(character: str) -> str:
     if category == "Cs":
         return ""
     return " " if category in {"Cc", "Co", "Cn"} else character
-
-
-class _Markup:
-    """Reads SSML once, keeping the elements that are open."""
-
-    def __init__(self) -> None:
-        self._open: list[tuple[str, str]] = []
-        self._unspoken: str | None = None
-        """The element whose content is not spoken, while inside it."""
-
-    def tokens(self, markup: str) -> Iterator[_Token]:
-        at = 0
-        for match in _MARKUP.finditer(markup):
-            yield from self._text(html.unescape(markup[at : match.start()]))
-            at = match.end()
-            if match["cdata"] is not None:
-                yield from self._text(match["cdata"])
-            elif match["name"] is not None:
-                yield from self._tag(match)
-        yield from self._text(html.unescape(markup[at:]))
-
-    def _text(self, text: str) -> Iterator[_Token]:
-        if self._unspoken is not None:
-            return
-        spelled = any(name == "say-as" for name, _ in self._open)
-        context = self._context()
-        for token in _words(_in_first_plane(text) if spelled else text):
-            weight = _SYMBOL_WEIGHT * len(token.text) if spelled else token.weight
-            yield _Token(escape(token.text), weight, token.ends_clause, context)
-
-    def _context(self) -> str:
-        return "".join(tag for _, tag in self._open)
-
-    def _tag(self, match: re.Match[str]) -> Iterator[_Token]:
-        name = match["name"].lower()
-        if self._unspoken is not None:
-            self._unspoken = None if match["close"] and name == self._unspoken else self._unspoken
-        elif match["close"]:
-            yield from self._closed(name)
-        else:
-            yield from self._opened(name, _attributes(match["attributes"]), empty=bool(match["empty"]))
-
-    def _closed(self, name: str) -> Iterator[_Token]:
-        if name not in (open_name for open_name, _ in self._open):
-            return
-        context = self._context()
-        while self._open.pop()[0] != name:
-            pass
-        yield _Token(f"</{name}>", _SYMBOL_WEIGHT, context=context)
-
-    def _opened(self, name: str, attributes: dict[str, str], *, empty: bool) -> Iterator[_Token]:
-        if name == "break":
-            # A piece of its own weight, so that no call makes more than one long silence.
-            yield _Token(_break(attributes), PIECE_WEIGHT // 2, context=self._context())
-        elif name == "sub" and "alias" in attributes:
-            yield from self._text(attributes["alias"])
-            self._unspoken = None if empty else name
-        elif name in _UNSPOKEN:
-            self._unspoken = None if empty else name
-        elif name in _CONTAINERS and len(self._open) < _MOST_OPEN:
-            yield from self._container(name, attributes, empty=empty)
-
-    def _container(self, name: str, attributes: dict[str, str], *, empty: bool) -> Iterator[_Token]:
-        tag = _tag(name, attributes, empty=empty)
-        yield _Token(tag, _SYMBOL_WEIGHT, context=self._context())
-        if not empty:
-            self._open.append((name, tag))
-
-
-def _in_first_plane(text: str) -> str:
-    # Spelling out an emoji overruns the library's stack.
-    return "".join(character for character in text if ord(character) <= 0xFFFF)  # noqa: PLR2004
-
-
-def _attributes(text: str) -> dict[str, str]:
-    found = (match.groups() for match in _ATTRIBUTE.finditer(text))
-    return {name.lower(): html.unescape(double or single or "") for name, double, single in found}
-
-
-def _tag(name: str, attributes: dict[str, str], *, empty: bool = False) -> str:
-    written = "".join(f' {key}="{_attribute_value(value)}"' for key, value in attributes.items())
-    return f"<{name}{written}{'/' if empty else ''}>"
-
-
-def _attribute_value(value: str) -> str:
-    # The library reads no entities in attributes, and past a quote behind a backslash.
-    readable = "".join(map(_readable, value[:_LONGEST_ATTRIBUTE]))
-    return re.sub(r"[\"<>&\\]", "", readable)
-
-
-def _break(attributes: dict[str, str]) -> str:
-    kept = {key: value for key, value in attributes.items() if key == "strength"}
-    time = _TIME.fullmatch(attributes.get("time", ""))
-    if time:
-        milliseconds = float(time[1]) * (1000 if time[2].lower() == "s" else 1)
-        kept["time"] = f"{round(min(milliseconds, LONGEST_BREAK_MS))}ms"
-    return _tag("break", kept, empty=True)

@@ -147,7 +147,6 @@ class LoadedKokoro:
         with a mark is followed by its pause.
 
         Raises:
-            Unsupported: the segment is SSML.
             UnknownVoice: the pack has no such voice, or a speaker is asked for.
             VoiceUnavailable: the voice's style cannot be read.
             EngineFailed: the phonemizer or the model failed.
@@ -155,7 +154,7 @@ class LoadedKokoro:
         style = self._style(spec)
         speed = self._speed(prosody)
         phonemes = self._phonemes(segment, spec.voice)
-        row = min(self._sentence_phonemes(segment, phonemes, spec.voice), len(style))
+        row = min(_sentence_phonemes(phonemes), len(style))
         cut = batches(phonemes)
         yield NO_SAMPLES
         for batch in cut:
@@ -165,7 +164,6 @@ class LoadedKokoro:
         """Those of the segment that the model knows, one a token, and its marks.
 
         Raises:
-            Unsupported: the segment is SSML.
             EngineFailed: the phonemizer failed.
         """
         return self._phonemes(segment, spec.voice)
@@ -202,7 +200,7 @@ class LoadedKokoro:
 
     def _phonemes(self, segment: Segment, voice: Voice) -> str:
         """Those the model knows, one a token, `[[ IPA ]]` as it is; empty if there is nothing to say."""
-        text = plain_text(segment, engine="Kokoro")
+        text = plain_text(segment)
         if not text:
             return ""
         language = spoken_language(voice)
@@ -216,14 +214,6 @@ class LoadedKokoro:
             raise EngineFailed(f"Kokoro could not turn a text into phonemes: {error}") from error
         known: str = self._kokoro.tokenizer.known(phonemes)
         return " ".join(known.split())
-
-    def _sentence_phonemes(self, segment: Segment, phonemes: str, voice: Voice) -> int:
-        """How many the whole sentence has; at least a typical one's where only its beginning is known."""
-        if segment.sentence:
-            sentence = self._phonemes(replace(segment, text=segment.sentence), voice)
-            return max(len(sentence), len(phonemes))
-        mark = last_mark(phonemes)
-        return len(phonemes) if mark and mark in STOPS else max(len(phonemes), TYPICAL_SENTENCE)
 
     def _speed(self, prosody: Prosody) -> float:
         wanted = prosody.speed / (prosody.length_scale or 1.0)
@@ -270,6 +260,12 @@ class LoadedKokoro:
         if name in self._kokoro.voices or self._imported is None:
             return np.asarray(self._kokoro.voices[name], dtype=np.float32)
         return self._imported.read(name)
+
+
+def _sentence_phonemes(phonemes: str) -> int:
+    """How many the whole sentence has; at least a typical one's where `phonemes` are only its beginning."""
+    mark = last_mark(phonemes)
+    return len(phonemes) if mark and mark in STOPS else max(len(phonemes), TYPICAL_SENTENCE)
 
 
 def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice:

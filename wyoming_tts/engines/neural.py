@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, always
-from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Samples, Segment, TextFormat
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Samples, Segment
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -255,17 +255,8 @@ def _providers(path: Path, options: EngineOptions, available: Sequence[str]) -> 
     return [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}), "CPUExecutionProvider"]
 
 
-def plain_text(segment: Segment, *, engine: str) -> str:
-    """The segment's text on one line, as a phonemizer can take it; empty if nothing is to be said.
-
-    Raises:
-        Unsupported: the segment is SSML.
-    """
-    if segment.text_format is not TextFormat.PLAIN:
-        raise Unsupported(
-            f"{engine} voices do not speak {segment.text_format.value.upper()}.",
-            hint="Send plain text, or choose an espeak voice.",
-        )
+def plain_text(segment: Segment) -> str:
+    """The segment's text on one line, as a phonemizer can take it; empty if nothing is to be said."""
     # Lone surrogates cannot be encoded, and a NUL ends a C string.
     clean = segment.text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
     return " ".join(map(_broken_up, clean.split())) if any(map(_is_spoken, clean)) else ""

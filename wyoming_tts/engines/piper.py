@@ -209,12 +209,11 @@ class LoadedPiper:
         """Phonemize in the first step, then speak each sentence in the steps its model allows.
 
         Raises:
-            Unsupported: the segment is SSML.
             UnknownVoice: the voice has no such speaker.
             EngineFailed: the phonemizer or the model failed.
         """
         manner = self._manner(spec, prosody)
-        text = plain_text(segment, engine="Piper")
+        text = plain_text(segment)
         sentences = self._made_of(text, self._phonemizer.phonemes_to_ids)
         yield NO_SAMPLES
         for ids in sentences:
@@ -224,10 +223,9 @@ class LoadedPiper:
         """Those of the segment's sentences that the voice has a sound for, `[[ ]]` blocks among them.
 
         Raises:
-            Unsupported: the segment is SSML.
             EngineFailed: the phonemizer failed.
         """
-        sentences = self._made_of(plain_text(segment, engine="Piper"), "".join)
+        sentences = self._made_of(plain_text(segment), "".join)
         return " ".join(sentence.strip() for sentence in sentences)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all speakers

@@ -27,8 +27,8 @@ from wyoming_tts.engines.remote_upstreams import (
     Upstream,
     Upstreams,
 )
-from wyoming_tts.errors import Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,11 +63,6 @@ class RemoteEngine:
 
     def __repr__(self) -> str:
         return f"<RemoteEngine {len(self._voices)} voices, {len(self._upstreams.standings)} servers>"
-
-    @property
-    def upstreams(self) -> Upstreams:
-        """The servers, and how they do."""
-        return self._upstreams
 
     def installed(self) -> Sequence[Voice]:
         """Return what the servers were last seen to have, and what the settings say they have."""
@@ -165,8 +160,6 @@ class VoiceElsewhere:
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
     ) -> AsyncGenerator[Samples, None]:
         """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and by HTTP alone."""
-        if segment.text_format is not TextFormat.PLAIN:
-            raise Unsupported(f"{spec.voice.name} is a remote voice, which takes plain text alone.")
         if hops >= MOST_HOPS:
             raise VoiceUnavailable(
                 f"The request for {spec.voice.name} came through {hops} servers already.",

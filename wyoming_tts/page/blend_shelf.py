@@ -77,7 +77,6 @@ class KeptVoice:
     kind: Kind
     language: str
     """That it speaks; empty if one of its voices is not known."""
-    used_by: tuple[str, ...]
     can_speak: bool
 
 

@@ -202,7 +202,7 @@ class BlendDesk:
             model_bytes=model.size if model and state is not KokoroState.READY else None,
             fetched_bytes=None,
             voices=tuple(self._mixable(voice, imported) for voice in voices),
-            kept=(*kept, *(_imported(name, book, speaking) for name in imported)),
+            kept=(*kept, *(_imported(name, speaking) for name in imported)),
             samples={tag: sample_sentence(tag) for tag in BY_TAG},
         )
 
@@ -245,9 +245,7 @@ class BlendDesk:
             language = book.language(blend, languages).tag
         except UnknownVoice:
             language = ""  # edited by hand, and naming a voice that is not there
-        return KeptVoice(
-            _draft(blend), self._kind(blend.name), language, book.users(blend.name), blend.name in speaking
-        )
+        return KeptVoice(_draft(blend), self._kind(blend.name), language, blend.name in speaking)
 
     def _remove(self, name: str) -> None:
         if name not in self._styles.names():
@@ -300,9 +298,9 @@ def _draft(blend: Blend) -> Draft:
     )
 
 
-def _imported(name: str, book: BlendBook, speaking: Iterable[str]) -> KeptVoice:
+def _imported(name: str, speaking: Iterable[str]) -> KeptVoice:
     language = named_language(name).tag
-    return KeptVoice(Draft(name, name), Kind.IMPORTED, language, book.users(name), name in speaking)
+    return KeptVoice(Draft(name, name), Kind.IMPORTED, language, name in speaking)
 
 
 def _append(path: Path, piece: bytes) -> None:

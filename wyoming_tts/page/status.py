@@ -76,7 +76,6 @@ class Addresses:
 class Spoken:
     """An utterance that is over. Times in seconds; None where nothing was heard."""
 
-    number: int
     time: float
     transport: str
     voice: str
@@ -119,7 +118,6 @@ class SettingInForce:
     """A setting with its value as text, and where that comes from."""
 
     name: str
-    group: str
     meaning: str
     value: str
     """Empty for one that is secret."""
@@ -199,7 +197,6 @@ def _doors(scheme: str, bound: Bound) -> tuple[Door, ...]:
 def _spoken(ended: Ended) -> Spoken:
     record = ended.record
     return Spoken(
-        number=ended.number,
         time=ended.time,
         transport=record.transport[:LONGEST_NAME],
         voice=record.voice[:LONGEST_NAME],
@@ -221,7 +218,6 @@ def _in_force(info: SettingInfo, value: object, source: str) -> SettingInForce:
     is_secret = info.name in SECRET
     return SettingInForce(
         name=info.name,
-        group=info.group.value,
         meaning=info.meaning,
         value="" if is_secret and value else _written(value) or info.default,
         unit="" if value is None else info.unit,

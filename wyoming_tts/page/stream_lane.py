@@ -124,10 +124,8 @@ class Lane:
     client: int
     state: LaneState
     error: str
-    connected: float | None
     text: tuple[float, ...]
     """When pieces of text went out."""
-    text_end: float | None
     starts: tuple[float, ...]
     """Audio-start events: one for each part of the speech that the server sends apart."""
     first_audio: float | None
@@ -155,9 +153,7 @@ class LaneRecord:
         self._records = records
         self.state = LaneState.CONNECTING
         self._error = ""
-        self._connected: float | None = None
         self._asked: float | None = None
-        self._text_end: float | None = None
         self._ended: float | None = None
         self._text = Thinned[float]()
         self._starts = Thinned[float]()
@@ -173,7 +169,7 @@ class LaneRecord:
     def connected(self) -> None:
         """Its connection stands."""
         self.state = LaneState.ASKING
-        self._connected = self._tell(Happening.CONNECTED)
+        self._tell(Happening.CONNECTED)
 
     def text(self, piece: str) -> None:
         """A piece of text goes out."""
@@ -184,7 +180,7 @@ class LaneRecord:
 
     def text_ended(self) -> None:
         """All of the text is out."""
-        self._text_end = self._tell(Happening.TEXT_END)
+        self._tell(Happening.TEXT_END)
 
     async def hear(self, audio_format: AudioFormat, pcm: bytes) -> None:
         """Take audio as the client gives it: without bytes it is an `audio-start`.
@@ -257,9 +253,7 @@ class LaneRecord:
             client=self._client,
             state=self.state,
             error=self._error,
-            connected=_short(self._connected),
             text=tuple(self._text),
-            text_end=_short(self._text_end),
             starts=tuple(self._starts),
             first_audio=_short(first),
             buffer=tuple(self._buffer),

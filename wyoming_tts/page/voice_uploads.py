@@ -50,7 +50,6 @@ class Extent:
 class Received:
     """What has come of a file."""
 
-    file: str
     received: int
     voice: str | None = None
     """The voice that can be spoken with from now on; None while files or parts are missing."""
@@ -118,11 +117,11 @@ class VoiceUploads:
             await self._run(partial(self._prepare, place, extent))
             end = await self._write(place, pieces, extent)
             if extent.total is not None and end < extent.total:
-                return Received(place.file, end)
+                return Received(end)
             voice = await self._run(partial(self._take, place))
         if voice:
             await self._on_installed()
-        return Received(place.file, end, voice)
+        return Received(end, voice)
 
     def _place(self, name: str) -> _Place:
         match = _NAME.fullmatch(name)

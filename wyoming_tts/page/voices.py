@@ -96,7 +96,6 @@ class News:
 class PlannedRemoval:
     """What would go with a voice, to be agreed to."""
 
-    name: str
     files: tuple[str, ...]
     size: int
     """Bytes that become free."""
@@ -270,7 +269,6 @@ def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
         raise unknown_voice(name, [voice.name for voice in inventory.voices])
     removal = plan_removal(inventory, [name])
     return PlannedRemoval(
-        name=name,
         files=tuple(map(str, removal.files)),
         size=sum(map(_size, removal.files)),
         kept=tuple(map(str, removal.kept)),

@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 PREFIX = "WYOMING_TTS_"
 """Of every setting's name in the environment."""
@@ -145,13 +144,12 @@ def _setting(
     return Field(**given, description=text, json_schema_extra=extra, **limits)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What the server is told, from keywords alone; `load_settings` reads the outer world."""
 
-    model_config = SettingsConfigDict(
+    model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix=PREFIX,
         validate_default=True,
         allow_inf_nan=False,
         coerce_numbers_to_str=True,
@@ -638,16 +636,3 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """What is never shown, wherever it may come from."""
         return (*self.api_keys, *filter(None, [self.remote_key]))
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keywords alone: what is read elsewhere comes through `load_settings`, with its origin."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)

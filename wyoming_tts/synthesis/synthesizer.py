@@ -53,9 +53,7 @@ _CACHED_PIECE_BYTES = 32_768
 class SpeechStream:
     """An utterance on its way to a listener: iterate it for the audio."""
 
-    def __init__(self, spec: VoiceSpec, rate: int, chunks: AsyncGenerator[AudioChunk, None]) -> None:
-        self.spec = spec
-        """The voice that speaks."""
+    def __init__(self, rate: int, chunks: AsyncGenerator[AudioChunk, None]) -> None:
         self.format = AudioFormat(rate=rate)
         """The format of every chunk, known before the first; its rate is the one asked for."""
         self._chunks = chunks
@@ -145,7 +143,7 @@ class Synthesizer:
                     await stack.enter_async_context(self._door.entered(job.clock))
                     job.let_in()
                 chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
-                yield SpeechStream(spec, job.rate, chunks)
+                yield SpeechStream(job.rate, chunks)
         finally:
             self._on_record(job.record())
 
@@ -303,9 +301,7 @@ class Synthesizer:
             speaker=spec.speaker,
             prosody=effective(self._options.prosody, job.utterance.prosody, segment),
             text=segment.text,
-            text_format=segment.text_format,
             level=self._options.loudness,
-            sentence=segment.sentence,
         )
 
     def _first_noted(self, job: Job, chunk: AudioChunk) -> AudioChunk:

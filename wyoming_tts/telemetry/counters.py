@@ -18,9 +18,6 @@ from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.speech import UtteranceRecord
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of the exposition."""
-
 BUCKETS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: closest where a listener begins to notice, up to what anybody waits for."""
 

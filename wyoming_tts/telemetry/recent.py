@@ -18,8 +18,6 @@ KEPT = 100
 class Ended:
     """An utterance that is over."""
 
-    number: int
-    """Counts up from 1, so that a reader knows what it has seen."""
     time: float
     """When it ended, in seconds since 1970."""
     record: UtteranceRecord
@@ -53,7 +51,7 @@ class RecentUtterances:
     def on_record(self, record: UtteranceRecord) -> None:
         """Keep an utterance that is over; on the event loop."""
         self._count += 1
-        self._ended.append(Ended(self._count, self._clock(), record))
+        self._ended.append(Ended(self._clock(), record))
         if record.ttfa is not None:
             self._latencies.append(record.ttfa)
 

@@ -133,8 +133,6 @@ class Hit:
     """What stood in the text."""
     said: str
     """What stands there now."""
-    entry: str
-    """The rule's word, phrase or regular expression."""
     file: str
     line: int
 
@@ -356,7 +354,7 @@ def _replaced(text: str, hits: list[_Hit]) -> Applied:
     for hit in hits:
         parts += [text[at : hit.start], hit.said]
         place = hit.rule.place
-        told.append(Hit(text[hit.start : hit.end], hit.said, hit.rule.written, place.file, place.line))
+        told.append(Hit(text[hit.start : hit.end], hit.said, place.file, place.line))
         at = hit.end
     return Applied("".join([*parts, text[at:]]), tuple(told))
 

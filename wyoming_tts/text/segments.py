@@ -80,9 +80,6 @@ class Segmenter:
 
     The segments do not depend on how the text was cut into pieces. Time grows linearly with the
     text; held are at most two segments' worth of characters.
-
-    `Segment.sentence` stays empty: a first segment is often spoken before its sentence has come,
-    and what it knew of the rest would depend on the pieces.
     """
 
     def __init__(

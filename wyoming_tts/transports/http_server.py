@@ -34,8 +34,6 @@ CLOSING_TIME = 0.5
 """Seconds for the last bytes of answers to leave, once the server stops."""
 _LOOK_EVERY = 0.02
 
-_LOGGER = logging.getLogger(__name__)
-
 
 def _is_news(record: logging.LogRecord) -> bool:
     # A body that is cut off is our doing, and logged where it is done.

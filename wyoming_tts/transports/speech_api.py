@@ -30,10 +30,6 @@ _EVENT = {
 _MET_BY_SPEECH = documented(400, 404, 408, 413, 503)
 
 
-def _hops(request: Request) -> int:
-    return hops(request.headers.get(HOPS))
-
-
 def speech_routes(speaking: Speaking) -> APIRouter:
     """Return the routes that speak."""
     router = APIRouter()

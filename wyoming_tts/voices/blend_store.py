@@ -71,11 +71,6 @@ class BlendStore:
         self._clock = clock
         self._complained_of = b""
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
-
     def book(self) -> BlendBook:
         """All blends as they are now, presets among them.
 

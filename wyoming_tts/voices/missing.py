@@ -138,11 +138,6 @@ class MissingVoices:
         await asyncio.wait([self._runs[self._key(name)]])
         return self._library.is_installed(name)
 
-    def progress(self, name: str) -> Download | None:
-        """The download that is bringing the voice or failed to, None for one that is not on its way."""
-        arrival = self._arrivals.get(self._key(name))
-        return arrival.download if arrival else None
-
     def _key(self, name: str) -> str:
         voice = self._find(name)
         return voice.name if voice else name

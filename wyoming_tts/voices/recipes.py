@@ -79,11 +79,6 @@ class Recipe:
         """The names in it, sorted."""
         return tuple(part.voice for part in self.parts)
 
-    @property
-    def is_one_voice(self) -> bool:
-        """Whether it is nothing but the name of a voice."""
-        return len(self.parts) == 1 and self.parts[0].weight == 1
-
     def renamed(self, old: str, new: str) -> Recipe:
         """The same recipe of a voice that has another name now."""
         return Recipe.of((new if part.voice == old else part.voice, part.weight) for part in self.parts)

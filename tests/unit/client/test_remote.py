@@ -92,7 +92,7 @@ async def test_a_plain_request_is_one_event_with_the_whole_text() -> None:
         ("synthesize", {"text": "The door is open."})
     ]
     assert listener.pcm == HALF_SECOND * 2
-    assert (report.samples, report.chunks, report.seconds) == (22050, 2, 1.0)
+    assert (report.samples, report.seconds) == (22050, 1.0)
     assert report.format == AudioFormat(22050)
     assert report.complete
     assert report.ttfa is not None
@@ -194,8 +194,7 @@ async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(str
         with pytest.raises(ServerError) as error:
             await speak(server.uri, text("Hi."), on_audio=listener, streaming=streaming)
         await closed_by_client.wait()
-    assert (error.value.text, error.value.code) == ("No voice\nis called x.", "unknown_voice")
-    assert_one_line(error, "unknown_voice", "No voice is called x.")
+    assert_one_line(error, "(unknown_voice)", "No voice is called x.")
     assert listener.pcm == HALF_SECOND
 
 
@@ -207,7 +206,7 @@ async def test_an_error_before_a_close_is_told_instead_of_the_lost_connection() 
     async with scripted_server(reply) as server:
         with pytest.raises(ServerError, match="out of memory") as error:
             await speak(server.uri, text("Hi."), on_audio=nothing)
-    assert error.value.code is None
+    assert_one_line(error, "refused: out of memory")
 
 
 async def test_an_error_that_nothing_follows_is_told_after_a_short_grace(

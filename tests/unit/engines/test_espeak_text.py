@@ -7,20 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.espeak_text import (
-    PIECE_WEIGHT,
-    pieces_with_phonemes,
-    plain_pieces,
-    ssml_pieces,
-)
+from wyoming_tts.engines.espeak_text import pieces_with_phonemes, plain_pieces
 
 
 def texts(text: str) -> list[str]:
     return [piece.text for piece in plain_pieces(text)]
-
-
-def marked(markup: str) -> list[str]:
-    return [piece.text for piece in ssml_pieces(markup)]
 
 
 def test_a_sentence_is_one_piece_and_unchanged() -> None:
@@ -76,66 +67,10 @@ def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
         assert readable.sub("", whole) == readable.sub("", text)
 
 
-@given(st.text(alphabet=st.sampled_from("<>/&;'\"= abps1.-!")) | st.text())
-def test_any_markup_gives_bounded_pieces(markup: str) -> None:
-    for piece in ssml_pieces(markup * 20):
-        assert len(piece.text) < 20 * PIECE_WEIGHT
-
-
 def test_text_is_worked_through_as_it_is_asked_for() -> None:
     started = time.perf_counter()
     next(plain_pieces("x" * 3_000_000))
-    next(ssml_pieces("word " * 600_000))
     assert time.perf_counter() - started < 0.5
-
-
-@pytest.mark.parametrize(
-    "unit", ["<", "<a ", "<!--", "<![CDATA[", "</s>", "<s>", "&", "<break/>", "<sub alias='x'>"]
-)
-def test_hostile_markup_takes_linear_time(unit: str) -> None:
-    started = time.perf_counter()
-    list(ssml_pieces(unit * (50_000 // len(unit))))
-    assert time.perf_counter() - started < 3
-
-
-def test_markup_is_never_cut_and_open_elements_are_opened_again() -> None:
-    pieces = marked("<speak><prosody rate='fast'>" + "The tea is ready. " * 40 + "</prosody> Done.</speak>")
-    assert len(pieces) > 2
-    assert all(piece.startswith('<speak><prosody rate="fast">') for piece in pieces)
-    assert pieces[-1].endswith("</prosody> Done.</speak>")
-
-
-def test_what_is_no_markup_is_text() -> None:
-    assert marked("a < b & c &lt;d&gt;") == ["a &lt; b &amp; c &lt;d&gt;"]
-
-
-def test_entities_cannot_bring_back_commands() -> None:
-    assert marked("a&#1;b&#0;c") == ["ab\ufffdc"]
-
-
-def test_unknown_elements_lose_their_tags_and_keep_their_text() -> None:
-    assert marked("<b>bo</b>ld <audio src='/etc/passwd'>text</audio>") == ["bold text"]
-    assert marked("<!-- no --><?xml version='1.0'?><![CDATA[a<b]]>") == ["a&lt;b"]
-
-
-def test_what_is_not_for_speaking_is_left_out() -> None:
-    assert marked("one <metadata>two <s>three</s></metadata>four") == ["one four"]
-    assert marked("<sub alias='World Wide Web'>WWW</sub>") == ["World Wide Web"]
-
-
-def test_breaks_are_bounded() -> None:
-    assert marked("<break time='99h'/>") == ["<break/>"]
-    assert marked("<break time='1.5s'/>") == ['<break time="1500ms"/>']
-    assert marked("<break time='999999s' strength='weak'/>") == ['<break strength="weak" time="10000ms"/>']
-
-
-def test_a_quote_in_an_attribute_cannot_end_it() -> None:
-    assert marked("<voice name='a\"b\\'>x</voice>") == ['<voice name="ab">x</voice>']
-
-
-def test_elements_nest_only_so_deep() -> None:
-    (piece,) = marked("<s>" * 14 + "x")
-    assert piece.count("<s>") == 12
 
 
 ENGLISH = frozenset({"S", "I", "v", "O:", "n", "b", "i:"})

@@ -15,8 +15,8 @@ from tests.support.tones import KOKORO, KOKORO_ROWS, LOW, ROW_LEVEL, VOICES, sil
 from tests.voices.make_voices import kokoro_model
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro import TYPICAL_SENTENCE, KokoroEngine, LoadedKokoro
-from wyoming_tts.errors import EngineFailed, UnknownVoice, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 MODEL = VOICES / "kokoro-tones.onnx"
 PACK = VOICES / "voices-tones.bin"
@@ -257,15 +257,8 @@ class TestRender:
             len(" ".join(KOKORO.said(steps[0]) + KOKORO.said(steps[1])))
         ] * 2
 
-    def test_the_beginning_of_a_sentence_has_the_row_of_the_whole(
-        self, loaded: LoadedKokoro, voices: dict[str, Voice]
-    ) -> None:
-        whole = _row(_sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))[0])
-        beginning = Segment(TWO_CLAUSES.partition(",")[0] + ",", sentence=TWO_CLAUSES)
-        assert [_row(step) for step in _sound(loaded, voices["af_test"], beginning)] == [whole]
-
     @pytest.mark.parametrize("text", ["The front door,", "The front door", "The front door:"])
-    def test_the_beginning_of_an_unknown_sentence_has_the_row_of_a_typical_one(
+    def test_the_beginning_of_a_sentence_has_the_row_of_a_typical_one(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
     ) -> None:
         assert _row(_speak(loaded, voices["af_test"], text)) == TYPICAL_SENTENCE
@@ -365,11 +358,6 @@ class TestRender:
 
     def test_lines_are_not_run_together(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
         assert KOKORO.said(_speak(loaded, voices["af_test"], "a\nb")) == ["ɐ bˈiː"]
-
-    def test_ssml_is_refused(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
-        segment = Segment("<speak>Hi</speak>", text_format=TextFormat.SSML)
-        with pytest.raises(Unsupported, match="SSML"):
-            next(loaded.render(segment, VoiceSpec(voices["af_test"]), Prosody()))
 
     def test_a_voice_that_is_not_in_the_pack_is_an_error(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import Complaints, open_model, open_models, plain_text
-from wyoming_tts.errors import EngineFailed, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Segment, TextFormat
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Segment
 
 
 def _model(path: Path, body: str, *, input_type: str = "float", output_type: str = "float") -> Path:
@@ -187,20 +187,15 @@ def test_a_closed_model_says_so(logarithm: Path) -> None:
     ],
 )
 def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expected: str) -> None:
-    assert plain_text(Segment(text), engine="Test") == expected
+    assert plain_text(Segment(text)) == expected
 
 
 @settings(max_examples=60)
 @given(st.text())
 def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
-    line = plain_text(Segment(text), engine="Test")
+    line = plain_text(Segment(text))
     assert "\0" not in line
     assert len(line.encode().decode().splitlines()) <= 1
-
-
-def test_ssml_is_refused_with_what_to_do_instead() -> None:
-    with pytest.raises(Unsupported, match=r"Test voices do not speak SSML\. Send plain text"):
-        plain_text(Segment("<speak>Hi</speak>", text_format=TextFormat.SSML), engine="Test")
 
 
 def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
@@ -245,7 +240,7 @@ def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> N
     ],
 )
 def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
-    assert plain_text(Segment(text), engine="Test") == expected
+    assert plain_text(Segment(text)) == expected
 
 
 _LOADS_A_MODEL = """

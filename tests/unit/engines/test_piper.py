@@ -19,8 +19,8 @@ from tests.voices.make_vits import SPEAKERS, VITS
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import Model
 from wyoming_tts.engines.piper import LoadedPiper, PiperEngine
-from wyoming_tts.errors import EngineFailed, UnknownVoice, Unsupported, VoiceUnavailable
-from wyoming_tts.speech import Prosody, Samples, Segment, TextFormat, Voice, VoiceSpec
+from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -475,11 +475,6 @@ class TestRender:
             Segment("The front door is open. Hello [[ ˈaɪ ]] open, [[ open"), spec
         )
         assert told == f"{FRONT_DOOR} həlˈoʊ ˈaɪ ˈoʊpən, ˈoʊpən"
-
-    def test_ssml_is_refused(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
-        segment = Segment("<speak>Hi</speak>", text_format=TextFormat.SSML)
-        with pytest.raises(Unsupported, match="SSML"):
-            next(loaded[LOW.name].render(segment, VoiceSpec(_found(engine)[LOW.name]), Prosody()))
 
     def test_a_model_that_breaks_while_speaking_is_an_engine_failure(self, tmp_path: Path) -> None:
         broken = (

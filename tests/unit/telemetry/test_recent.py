@@ -13,9 +13,9 @@ def test_the_newest_come_first_with_the_time_they_ended() -> None:
     recent = RecentUtterances(clock=lambda: float(next(clock)))
     recent.on_record(record(id="one"))
     recent.on_record(record(id="two"))
-    assert [(ended.number, ended.time, ended.record.id) for ended in recent.newest()] == [
-        (2, 1001.0, "two"),
-        (1, 1000.0, "one"),
+    assert [(ended.time, ended.record.id) for ended in recent.newest()] == [
+        (1001.0, "two"),
+        (1000.0, "one"),
     ]
 
 

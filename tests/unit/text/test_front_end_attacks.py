@@ -664,12 +664,6 @@ def attacked(text: str, language: str, text_format: TextFormat) -> list[Segment]
     return segments
 
 
-def test_there_are_many_attacks() -> None:
-    assert len(PLAIN) >= 400
-    assert len(set(SSML)) >= 24
-    assert sum(len(text) == CHARS for text in PLAIN) >= 400
-
-
 @pytest.fixture(scope="module", autouse=True)
 def languages_read() -> None:
     for language in ("en", "de", "fr"):

@@ -336,9 +336,8 @@ def test_malformed_ssml_says_where_and_what_was_before_it_is_said() -> None:
     segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML)
 
     assert segmenter.feed("<speak><s>Hello.</s></b>") == [Segment("Hello.")]
-    with pytest.raises(MalformedMarkup) as caught:
+    with pytest.raises(MalformedMarkup, match="line 1, column 21: "):
         segmenter.finish()
-    assert (caught.value.line, caught.value.column) == (1, 21)
 
 
 def test_a_blank_ssml_document_gives_no_segment() -> None:

@@ -37,9 +37,8 @@ def test_markup_that_is_not_over_is_held_and_malformed_at_the_end(piece: str) ->
     tokens = SsmlTokens()
 
     assert list(tokens.feed("x" + piece)) == [Token("x", Place(1, 1))]
-    with pytest.raises(MalformedMarkup) as raised:
+    with pytest.raises(MalformedMarkup, match="line 1, column 2: "):
         tokens.finish()
-    assert (raised.value.line, raised.value.column) == (1, 2)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

@@ -47,7 +47,7 @@ def names(store: BlendStore) -> list[str]:
 def test_without_a_file_there_are_the_presets(store: BlendStore) -> None:
     assert store.blends() == (PRESET,)
     assert store.is_preset("calm")
-    assert not store.path.parent.exists()
+    assert not store._path.parent.exists()
 
 
 def test_a_blend_is_there_for_every_other_reader_once_it_is_acknowledged(store: BlendStore) -> None:
@@ -55,7 +55,7 @@ def test_a_blend_is_there_for_every_other_reader_once_it_is_acknowledged(store: 
         "mine", parse_recipe("af_bella+bf_emma"), "en_GB", "Ü: # 'x'", spherical=True, normalized=False
     )
     assert store.add(blend) == blend
-    assert BlendStore(store.path.parent).find("MINE") == blend
+    assert BlendStore(store._path.parent).find("MINE") == blend
     assert names(store) == ["calm", "mine"]
 
 
@@ -102,7 +102,7 @@ def test_a_name_that_is_taken_is_refused(store: BlendStore, name: str) -> None:
 def test_what_would_leave_a_blend_without_its_parts_or_made_of_itself_is_refused(store: BlendStore) -> None:
     one = store.add(a_blend("one"))
     store.add(a_blend("two", "one+af_sky"))
-    before = store.path.read_bytes()
+    before = store._path.read_bytes()
     with pytest.raises(BadRequest, match="two is made of it"):
         store.remove("one")
     with pytest.raises(BadRequest, match="made of itself: one → two → one"):
@@ -111,7 +111,7 @@ def test_what_would_leave_a_blend_without_its_parts_or_made_of_itself_is_refused
         store.add(a_blend("three", "af_bela"))
     with pytest.raises(UnknownVoice, match="no blend 'nobody'"):
         store.remove("nobody")
-    assert store.path.read_bytes() == before
+    assert store._path.read_bytes() == before
 
 
 def test_a_blend_across_languages_has_to_name_the_one_that_is_spoken(store: BlendStore) -> None:
@@ -146,15 +146,15 @@ def test_a_broken_file_falls_back_to_the_backup_and_is_kept(
 ) -> None:
     store.add(a_blend("first"))
     store.add(a_blend("second"))
-    store.path.write_text(content)
+    store._path.write_text(content)
     with caplog.at_level(logging.ERROR):
         assert names(store) == names(store) == ["calm", "first", "second"]
     (complaint,) = caplog.messages
-    assert str(store.path) in complaint
+    assert str(store._path) in complaint
     assert re.search(said, complaint), complaint
-    assert store.path.read_text() == content
+    assert store._path.read_text() == content
     store.add(a_blend("third"))
-    (kept,) = store.path.parent.glob("blends.yaml.broken-*")
+    (kept,) = store._path.parent.glob("blends.yaml.broken-*")
     assert kept.read_text() == content
     assert names(store) == ["calm", "first", "second", "third"]
 
@@ -162,7 +162,7 @@ def test_a_broken_file_falls_back_to_the_backup_and_is_kept(
 def test_two_broken_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
     store = BlendStore(tmp_path, clock=lambda: 0.0)
     for number in range(3):
-        store.path.write_text(f"[{number}")
+        store._path.write_text(f"[{number}")
         store.add(a_blend(f"b{number}"))
     kept = sorted(tmp_path.glob("*.broken-19700101T000000Z*"))
     assert [path.read_text() for path in kept] == ["[0", "[1", "[2"]
@@ -176,7 +176,7 @@ def test_a_recipe_alone_is_a_blend_in_a_file_written_by_hand(tmp_path: Path) -> 
 
 def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.add(a_blend("one"))
-    before = {path.name: path.read_bytes() for path in store.path.parent.iterdir()}
+    before = {path.name: path.read_bytes() for path in store._path.parent.iterdir()}
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -184,7 +184,7 @@ def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(VoiceUnavailable, match="No space left on device"):
         store.add(a_blend("two"))
-    assert {path.name: path.read_bytes() for path in store.path.parent.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in store._path.parent.iterdir()} == before
 
 
 def test_a_write_of_a_program_that_knows_no_lock_is_not_lost(
@@ -195,13 +195,13 @@ def test_a_write_of_a_program_that_knows_no_lock_is_not_lost(
     synced = blend_store._synced
 
     def meanwhile(descriptor: int, content: bytes) -> None:
-        store.path.write_text(by_hand)
+        store._path.write_text(by_hand)
         synced(descriptor, content)
 
     monkeypatch.setattr(blend_store, "_synced", meanwhile)
     with pytest.raises(BadRequest, match="changed by another program"):
         store.add(a_blend("two"))
-    assert store.path.read_text() == by_hand
+    assert store._path.read_text() == by_hand
 
 
 def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
@@ -209,7 +209,7 @@ def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
 ) -> None:
     store.add(a_blend("one"))
     monkeypatch.setattr(blend_store, "_LOCK_PATIENCE", 0.02)
-    lock = store.path.with_suffix(".yaml.lock")
+    lock = store._path.with_suffix(".yaml.lock")
     with blend_store._locked(lock), pytest.raises(Busy, match="Another program holds"):
         store.add(a_blend("two"))
     store.add(a_blend("two"))

@@ -40,7 +40,7 @@ def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed
     store: BlendStore, voices: BlendedVoices
 ) -> None:
     store.add(a_blend("mine", "af_test+am_test"))
-    BlendStore(store.path.parent).add(a_blend("lost", "af_gone"))
+    BlendStore(store._path.parent).add(a_blend("lost", "af_gone"))
     assert [voice.name for voice in voices.listed()] == ["mine"]
     found = voices.find("mine")
     assert found
@@ -51,7 +51,7 @@ def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed
 def test_a_file_that_cannot_be_read_takes_no_other_voice_with_it(
     store: BlendStore, voices: BlendedVoices, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.path.mkdir()
+    store._path.mkdir()
     assert voices.listed() == []
     assert "cannot be read: Is a directory" in caplog.text
 

@@ -17,7 +17,7 @@ from tests.support.hub import Behaviour, FakeHub
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
-from wyoming_tts.voices.downloads import Download, Downloads
+from wyoming_tts.voices.downloads import Downloads
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.missing import MissingVoiceOptions, MissingVoices, OnMissingVoice
 
@@ -229,7 +229,7 @@ async def test_after_a_failure_an_error_says_why(tmp_path: Path) -> None:
         house.hub.files.clear()
         with pytest.raises(VoiceUnavailable, match="being fetched"):
             await house.speaker()
-        download: Download | None = house.missing.progress("de_DE-far-high")
+        download = house.missing._arrivals["de_DE-far-high"].download
         assert download is not None
         await download.wait()
         with pytest.raises(VoiceUnavailable, match=r"could not be fetched.*404"):

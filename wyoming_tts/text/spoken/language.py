@@ -65,7 +65,6 @@ class Noun:
 class Language:
     """A language's data, with every spelling on its own."""
 
-    code: str
     data: Mapping[str, Any]
     numbers: Numbers
     units: Mapping[str, Noun] = field(default_factory=dict)
@@ -154,7 +153,6 @@ def _language(code: str, data: Mapping[str, Any]) -> Language:
     numbers = data.get("numbers") or {}
     units = {spelling: Noun.of_entry(entry) for spelling, entry in alternatives(data.get("units")).items()}
     return Language(
-        code=code,
         data=data,
         numbers=Numbers(code),
         units=_powers(units, data.get("powers") or {}) | units,
