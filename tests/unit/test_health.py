@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.ports import free_port
 from tests.support.server_process import server_process
 from wyoming_tts import cli
 
@@ -55,12 +55,6 @@ def saying(data: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
         await writer.drain()
 
     return answer
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 async def test_a_real_server_is_well_by_wyoming_and_by_http(
