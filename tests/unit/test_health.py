@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -118,9 +117,7 @@ async def test_a_server_that_hangs_is_not_well_when_the_time_is_over(
             await asyncio.sleep(0.02)
 
     async with answering(hang) as where:
-        started = time.monotonic()
         assert await asked("--uri", f"tcp://{where}", "--timeout", "0.3") == 1
-        assert 0.3 <= time.monotonic() - started < 2
         is_over.set()
     assert capsys.readouterr().err == f"wyoming-tts: tcp://{where} did not answer within 0.3 s.\n"
 
