@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -19,9 +18,11 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.tones import LETTERS, VOICES
+from tests.scenarios.ports import free_ports
 
-HAPROXY_FILE = Path(__file__).parents[1] / "deploy" / "compose" / "haproxy.cfg"
+_ROOT = Path(__file__).parents[1]
+HAPROXY_FILE = _ROOT / "deploy" / "compose" / "haproxy.cfg"
+_TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
 LOOPBACK = "127.0.0.1"
 PATIENCE = 120.0
 """Seconds that anything here may take."""
@@ -163,8 +164,8 @@ class Stage:
 async def stage(model: Path | None, directory: Path) -> AsyncIterator[Stage]:
     """Three servers, HAProxy before them, all of them up; ended with the block."""
     ports = free_ports(2 * _REPLICAS + 3)
-    voices, name = (VOICES, LETTERS.name) if model is None else (model.parent, model.stem)
-    voice = ("--data-dir", str(voices), "--voice", name, "--download-dir", str(directory))
+    model = model or _TEST_VOICE
+    voice = ("--data-dir", str(model.parent), "--voice", model.stem, "--download-dir", str(directory))
     replicas = tuple(
         Replica(
             f"replica{number}", ports[2 * number], ports[2 * number + 1], voice, directory / f"{number}.log"
@@ -241,15 +242,3 @@ async def _answers(url: str) -> bool:
             return (await client.get(url)).is_success
         except httpx.HTTPError:
             return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

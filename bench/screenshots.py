@@ -21,8 +21,7 @@ from types import MappingProxyType
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.page_site import Site, site_in_a_thread
-from tests.support.tones import VOICES
+from tests.scenarios.page import Site, site_with_kokoro
 
 _IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -56,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("wyoming_tts").setLevel(logging.INFO)  # or the log that is shown had no line
     arguments.out.mkdir(parents=True, exist_ok=True)
     too_large = False
-    with tempfile.TemporaryDirectory() as directory, _site(Path(directory)) as site, _browser() as browser:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        site_with_kokoro(Path(directory)) as site,
+        _browser() as browser,
+    ):
         for look in LOOKS:
             for name, png in _pictures(browser, site, look, arguments):
                 path = arguments.out / f"page-{name}-{look.name}.png"
@@ -72,13 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tab", choices=TABS, action="append", help="only this one; may be given again")
     parser.add_argument("--full", action="store_true", help="the whole page, not what a screen shows of it")
     return parser
-
-
-@contextmanager
-def _site(directory: Path) -> Iterator[Site]:
-    kokoro = {"kokoro_model": VOICES / "kokoro-tones.onnx", "kokoro_voices": VOICES / "voices-tones.bin"}
-    with site_in_a_thread(directory, voice="espeak-en-us", **kokoro) as site:
-        yield site
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.outcome import Failed
+from tests.scenarios.ports import free_port
 
 _OPENS_WITHIN = 60.0
 _ENDS_WITHIN = 10.0
@@ -100,7 +100,7 @@ async def running(command: Command, logs: Path) -> AsyncIterator[Server]:
     Raises:
         DidNotStart: it ended, or took no connection within a minute.
     """
-    port = _free_port()
+    port = free_port()
     uri = f"tcp://127.0.0.1:{port}"
     log = logs / f"{command.name.replace(' ', '-')}-{port}.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_")}
@@ -141,12 +141,6 @@ async def _end(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _family(pid: int) -> Iterator[int]:

@@ -29,10 +29,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 import httpx
-from dist import CONSTRAINTS, ROOT, build_packages, run, sdist_in, wheel_in
 from packaging.metadata import Metadata
 from playwright.sync_api import Page, TimeoutError, expect, sync_playwright  # noqa: A004 -- Playwright's own
 
+from script.dist import CONSTRAINTS, ROOT, build_packages, run, sdist_in, wheel_in
 from tests.browser.visiting import Complaints
 
 _NEWER = ("python3.12", "python3.13", "python3.14")

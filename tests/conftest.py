@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 import wyoming_tts  # noqa: F401  # first of all: it keeps ONNX Runtime from reporting
+
+settings.register_profile("fast", max_examples=15)
 
 
 @pytest.fixture(autouse=True)

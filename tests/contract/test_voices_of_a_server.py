@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bench import voices
-from bench.blend_editors import Edits
-from bench.voice_stage import NotShown, Stage
+from tests.scenarios import voices
+from tests.scenarios.blend_editors import Edits
+from tests.scenarios.voice_stage import NotShown, Stage
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,9 +79,7 @@ async def test_two_clients_that_ask_for_one_missing_voice_cause_one_download(tal
 
 
 @in_one_loop
-async def test_a_voice_copied_in_while_a_client_is_connected_speaks_within_two_seconds(
-    talking: Stage,
-) -> None:
+async def test_a_voice_copied_in_while_a_client_is_connected_speaks(talking: Stage) -> None:
     await voices.copied(talking)
 
 

@@ -18,7 +18,7 @@ import pytest
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Info
 
-from bench.replica_stage import free_ports
+from tests.scenarios.ports import free_ports
 from tests.support.wyoming_client import Client
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"

@@ -7,7 +7,6 @@ import datetime as dt
 import ipaddress
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 from asyncio.subprocess import DEVNULL, PIPE
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.middleware import Middleware
 from websockets.asyncio.client import connect
 
+from tests.scenarios.ports import free_port
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread, spoken
 from wyoming_tts.speech import Utterance
@@ -44,12 +44,6 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
 SPEECH = {"input": "abcdefgh", "voice": "af_heart", "response_format": "pcm", "sample_rate": 16_000}
 
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:

@@ -5,7 +5,6 @@ import datetime as dt
 import logging
 import signal
 import ssl
-import time
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -64,10 +63,8 @@ async def test_idle_clients_do_not_delay_the_stop(caplog: pytest.LogCaptureFixtu
         bodyless.write(request()[:-3])
         keeping.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         await kept.readuntil(b"}")
-        started = time.monotonic()
-        await served.server.stop(grace=20.0)
+        await served.server.stop(grace=1e6)  # would be waited out for a client that counts
         await served.task
-        assert time.monotonic() - started < 2.0
     assert "Traceback" not in caplog.text
 
 
@@ -123,9 +120,7 @@ async def test_a_client_that_does_not_read_does_not_delay_the_end(served: Served
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(request())
         await served.house.until(lambda: served.house.pulled > 20)
-        started = time.monotonic()
-        await served.server.stop(grace=0.1)
-        assert time.monotonic() - started < 3.0
+        await served.server.stop(grace=0.1)  # ends, though the rest can never be written
 
 
 async def test_a_cancelled_task_leaves_nothing_open() -> None:

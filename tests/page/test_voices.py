@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -279,10 +278,8 @@ async def brought(
 
 
 async def test_a_voice_that_is_brought_speaks(desk: VoiceDesk, parts: Parts, home: Path) -> None:
-    began = time.perf_counter()
     assert await brought(desk.uploads, "en_US-brought-low") == "en_US-brought-low"
     assert await row(desk, "en_US-brought-low")
-    assert time.perf_counter() - began < 2.0
     assert (home / "en_US-brought-low.onnx").read_bytes() == MODEL
     assert parts.library.is_installed("en_US-brought-low")
     assert (await desk.make_default("en_US-brought-low")).name == "en_US-brought-low"

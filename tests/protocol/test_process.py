@@ -41,6 +41,7 @@ async def answer_on_stdio(request: list[Event], *flags: str) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", [PLAIN, STREAMED], ids=["plain", "streamed"])
 async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(request_: list[Event]) -> None:
     without, with_silence, again = await asyncio.gather(
@@ -58,6 +59,7 @@ async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(reques
     assert audio_of(with_silence)[: middle.start] == audio_of(without)[: middle.start]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signals) -> None:
     flags = (*SPEAKS_LETTERS, "--shutdown-grace", "0.2")
@@ -102,6 +104,7 @@ async def test_a_wrong_setting_is_told_in_one_line_with_exit_code_2() -> None:
     assert "65535" in line
 
 
+@pytest.mark.slow
 async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
     async with server_process(*SPEAKS_LETTERS) as server:
         process = await started("say", "--uri", server.uri, "--out", "-", stdin=PIPE)
@@ -113,6 +116,7 @@ async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
     assert b"first audio after" in log
 
 
+@pytest.mark.slow
 async def test_say_to_a_server_that_is_not_there_is_told_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -122,6 +126,7 @@ async def test_say_to_a_server_that_is_not_there_is_told_in_one_line() -> None:
     assert len(log.decode().splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
     process = await started("voices", *SPEAKS_LETTERS, "--download-dir", str(tmp_path))
     out, _ = await process.communicate()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.scenarios.ports import free_port
 from tests.support.server_process import server_process
 from wyoming_tts import cli
 
@@ -57,12 +56,7 @@ def saying(data: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
     return answer
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
+@pytest.mark.slow
 async def test_a_real_server_is_well_by_wyoming_and_by_http(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -124,9 +118,7 @@ async def test_a_server_that_hangs_is_not_well_when_the_time_is_over(
             await asyncio.sleep(0.02)
 
     async with answering(hang) as where:
-        started = time.monotonic()
         assert await asked("--uri", f"tcp://{where}", "--timeout", "0.3") == 1
-        assert 0.3 <= time.monotonic() - started < 2
         is_over.set()
     assert capsys.readouterr().err == f"wyoming-tts: tcp://{where} did not answer within 0.3 s.\n"
 

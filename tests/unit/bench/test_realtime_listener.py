@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from typing import Any
 
 import pytest
@@ -98,12 +97,9 @@ async def test_messages_in_fragments_are_put_together() -> None:
 
 
 async def test_streamed_text_goes_out_word_by_word_and_ends_with_a_commit() -> None:
-    came: list[float] = []
-
     async def script(session: Session) -> None:
         await session.open()
-        while (await session.read())["type"] != "input.commit":
-            came.append(time.perf_counter())
+        await session.read_until("input.commit")
         await session.send(TENTH, COMPLETED)
 
     async with session_server(script) as server:
@@ -113,10 +109,10 @@ async def test_streamed_text_goes_out_word_by_word_and_ends_with_a_commit() -> N
         [session] = server.sessions
     assert server.types == ["session.update", *["input.append"] * 5, "input.commit"]
     assert "".join(event.get("text", "") for event in session.received) == TEXT
-    assert came[4] - came[0] >= 0.07
     assert heard.ttfa is not None
     assert heard.after_sentence is not None
-    assert heard.ttfa - heard.after_sentence == pytest.approx(0.04, abs=0.02)
+    assert heard.after_sentence < heard.ttfa
+    assert heard.ttfa >= 0.08  # four times the pause between two words
 
 
 async def test_what_is_completed_while_text_is_still_coming_does_not_end_the_reply() -> None:

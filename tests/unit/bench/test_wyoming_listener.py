@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from wyoming.error import Error
@@ -70,11 +69,8 @@ async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
 
 
 async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
-    came: list[float] = []
-
     async def script(conversation: Conversation) -> None:
         while (event := await conversation.read()) is not None:
-            came.append(time.perf_counter())
             if event.type == "synthesize-stop":
                 await conversation.send(START, audio(TENTH), STOP, SynthesizeStopped())
 
@@ -84,7 +80,6 @@ async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
         events = server.received
     assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
     assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
-    assert came[5] - came[1] >= 0.07
     assert heard.outcome is Outcome.SPOKEN
     assert heard.ttfa is not None
     assert heard.ttfa >= 0.08

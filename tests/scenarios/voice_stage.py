@@ -55,10 +55,11 @@ class NotShown(AssertionError):
 class Stage:
     """One scenario's surroundings; what happens on it is told line by line."""
 
-    def __init__(self, directory: Path, hub: FakeHub, tell: Tell) -> None:
+    def __init__(self, directory: Path, hub: FakeHub, tell: Tell, *, times_count: bool) -> None:
         self.directory = directory
         self.hub = hub
         self._tell = tell
+        self._times_count = times_count
         self._index: dict[str, Any] = {}
         self._told_requests = 0
         self._talking: NarratedServer | None = None
@@ -78,6 +79,17 @@ class Stage:
         if not holds:
             raise NotShown(f"{claim}{shown}")
 
+    def check_time(self, claim: str, took: float, *, at_most: float) -> None:
+        """Tell how many seconds something took.
+
+        Raises:
+            NotShown: it took too long, and times count: nothing else keeps the machine busy.
+        """
+        if self._times_count:
+            self.check(f"{claim} within {at_most} s", holds=took < at_most, got=f"{took:.2f} s")
+        else:
+            self.did(f"{claim} after {took:.2f} s")
+
     def offer(self, name: str, *, size: int | None = None) -> bytes:
         """Put a voice that speaks letters into the hub, and into the index beside the voices; its model.
 
@@ -93,7 +105,7 @@ class Stage:
             "quality": "low",
             "num_speakers": 1,
             "files": {
-                file: {"size_bytes": size, "md5_digest": hashlib.md5(content).hexdigest()}  # noqa: S324
+                file: {"size_bytes": size, "md5_digest": hashlib.md5(content).hexdigest()}
                 for file, (content, size) in files.items()
             },
         }
@@ -293,13 +305,13 @@ def place(*, tmpfs: bool) -> Iterator[Path | None]:
             return
         mount = shutil.which("mount")
         options = ["-t", "tmpfs", "-o", f"size={_TMPFS_BYTES}", "tmpfs", name]
-        if mount is None or subprocess.run([mount, *options], check=False, capture_output=True).returncode:  # noqa: S603
+        if mount is None or subprocess.run([mount, *options], check=False, capture_output=True).returncode:
             yield None
             return
         try:
             yield Path(name)
         finally:
-            subprocess.run(["umount", name], check=True)  # noqa: S603, S607
+            subprocess.run(["umount", name], check=True)
 
 
 def fill(path: Path) -> None:
@@ -314,7 +326,7 @@ def fill(path: Path) -> None:
 
 def letters_model() -> bytes:
     """The letters voice's model, as large as one that takes a while to arrive."""
-    padding = random.Random(7).randbytes(_MODEL_BYTES // 2).hex().encode()  # noqa: S311
+    padding = random.Random(7).randbytes(_MODEL_BYTES // 2).hex().encode()
     return (VOICES / f"{LETTERS.name}.onnx").read_bytes() + _DOC_STRING + _varint(len(padding)) + padding
 
 

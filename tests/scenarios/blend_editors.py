@@ -1,7 +1,7 @@
 """Many who edit one directory's blends at the same time: threads, and processes of which one is killed.
 
-`python -m bench.blend_editors DIRECTORY NAME SECONDS` is one such process: it prints each edit before it
-asks for it and again once it was acknowledged.
+`python -m tests.scenarios.blend_editors DIRECTORY NAME SECONDS` is one such process: it prints each
+edit before it asks for it and again once it was acknowledged.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int 
 
 
 def _process(directory: Path, name: str, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench.blend_editors", str(directory), name, str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own words
+    command = [sys.executable, "-m", "tests.scenarios.blend_editors", str(directory), name, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _printed(process: subprocess.Popen[str], *, until: str) -> str:

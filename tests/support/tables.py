@@ -1,0 +1,23 @@
+"""Tables of test data that lie in YAML beside their test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def data_beside(test_file: str) -> Any:
+    """What the YAML file of a test's own name holds."""
+    return yaml.safe_load(Path(test_file).with_suffix(".yaml").read_text("utf-8"))
+
+
+def texts(written: Sequence[str | Sequence[str | Mapping[str, int]]]) -> list[str]:
+    """Texts, each a string or a list of strings, in which `{"x": 5}` stands for five times "x"."""
+    return [each if isinstance(each, str) else "".join(map(_repeated, each)) for each in written]
+
+
+def _repeated(part: str | Mapping[str, int]) -> str:
+    return part if isinstance(part, str) else "".join(text * times for text, times in part.items())
