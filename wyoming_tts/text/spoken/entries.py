@@ -17,13 +17,7 @@ Texts: TypeAlias = Annotated[list[str], Field(description="a list of words")]
 Names: TypeAlias = Annotated[list[list[str]], Field(description="lists of a name and its abbreviations")]
 
 
-class _Entries(YamlModel):
-    """Built when a file is first validated: few users have one, and it takes a while."""
-
-    model_config = ConfigDict(defer_build=True)
-
-
-class Noun(_Entries):
+class Noun(YamlModel):
     """A word that is counted: a unit, a currency."""
 
     model_config = ConfigDict(title="an entry such as {one: kilometer, many: kilometers}")
@@ -45,14 +39,14 @@ Scales: TypeAlias = Annotated[
 ]
 
 
-class Ordinal(_Entries):
+class Ordinal(YamlModel):
     """What makes an ordinal of digits."""
 
     suffix: str | None = None
     gender: str | None = None
 
 
-class Decades(_Entries):
+class Decades(YamlModel):
     """How the 1990s are said."""
 
     suffix: str | None = None
@@ -62,7 +56,7 @@ class Decades(_Entries):
     ) = None
 
 
-class Numbers(_Entries):
+class Numbers(YamlModel):
     """How numbers are written and said."""
 
     decimal: str | None = None
@@ -79,7 +73,7 @@ class Numbers(_Entries):
     decades: Decades | None = None
 
 
-class Years(_Entries):
+class Years(YamlModel):
     """Which numbers are years."""
 
     from_: Annotated[int | None, Field(alias="from")] = None
@@ -89,7 +83,7 @@ class Years(_Entries):
     not_before: str | None = None
 
 
-class Times(_Entries):
+class Times(YamlModel):
     """How times and durations are said."""
 
     marks: str | None = None
@@ -112,7 +106,7 @@ class Times(_Entries):
     duration_units: Texts | None = None
 
 
-class Dates(_Entries):
+class Dates(YamlModel):
     """How dates are said."""
 
     order: str | None = None
@@ -140,7 +134,7 @@ class Dates(_Entries):
     date_time: str | None = None
 
 
-class Fractions(_Entries):
+class Fractions(YamlModel):
     """How fractions are said."""
 
     named: Words | None = None
@@ -151,7 +145,7 @@ class Fractions(_Entries):
     part_of: str | None = None
 
 
-class Romans(_Entries):
+class Romans(YamlModel):
     """How Roman numerals are said."""
 
     number_after: Texts | None = None
@@ -160,7 +154,7 @@ class Romans(_Entries):
     names: Texts | None = None
 
 
-class Abbreviation(_Entries):
+class Abbreviation(YamlModel):
     """What an abbreviation is short for, beside what."""
 
     model_config = ConfigDict(title="an entry such as {spoken: Doctor, before: name}")
@@ -179,7 +173,7 @@ Abbreviations: TypeAlias = Annotated[
 ]
 
 
-class LanguageEntries(_Entries):
+class LanguageEntries(YamlModel):
     """Everything about one language."""
 
     model_config = ConfigDict(title="entries as en.yaml has them")
@@ -215,7 +209,7 @@ class LanguageEntries(_Entries):
     addresses: Words | None = None
 
 
-class SpokenEntries(_Entries):
+class SpokenEntries(YamlModel):
     """A user's file: entries by language."""
 
     model_config = ConfigDict(

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from wyoming_tts.text.spoken.entries import SpokenEntries
 from wyoming_tts.text.spoken.language import has_data, language_code
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
 from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
@@ -98,6 +97,8 @@ def _content(path: Path) -> tuple[Extra, InvalidYaml | None]:
     """
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
+    from wyoming_tts.text.spoken.entries import SpokenEntries  # noqa: PLC0415 - only who has a file pays for it
+
     document = read_yaml(data, str(path))
     document.validated(SpokenEntries)
     broken = {problem.path[:1] for problem in document.problems}
