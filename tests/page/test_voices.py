@@ -484,7 +484,7 @@ async def test_a_saved_lexicon_holds_at_once(desk: VoiceDesk, home: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "line", "column"),
     [
-        ("en:\n  kWh: [1]\n", 2, 3),
+        ("en:\n  kWh: [1]\n", 2, 8),
         ("en:\n  a: b\nnonsense!: {x: y}\n", 3, 1),
         ("en:\n  a: 'b\n", 3, 1),
         ("en:\n  a: b: c\n", 2, 7),
@@ -499,7 +499,7 @@ def test_mistakes_are_told_by_line_and_column(text: str, line: int, column: int)
 
 async def test_a_broken_lexicon_is_not_saved(desk: VoiceDesk, home: Path) -> None:
     loaded = await desk.lexicon.load()
-    with pytest.raises(BadRequest, match="Line 2, column 3"):
+    with pytest.raises(BadRequest, match="Line 2, column 8"):
         await desk.lexicon.save("en:\n  kWh: [1]\n", loaded.version)
     assert not (home / "lexicon.yaml").exists()
 
@@ -582,7 +582,7 @@ async def test_what_cannot_be_done_is_told(client: AsyncClient) -> None:
 async def test_the_lexicon_is_edited_over_http(client: AsyncClient) -> None:
     loaded = (await client.get("/page/lexicon")).json()
     checked = (await client.post("/page/lexicon/check", json={"text": "en:\n  a: [1]\n"})).json()
-    assert (checked["problems"][0]["line"], checked["problems"][0]["column"]) == (2, 3)
+    assert (checked["problems"][0]["line"], checked["problems"][0]["column"]) == (2, 6)
     saved = await client.post("/page/lexicon/save", json={"text": GOOD, "version": loaded["version"]})
     assert saved.json()["checked"]["entries"] == 1
     said = await client.post("/page/lexicon/said", json={"sentence": "One kWh."})

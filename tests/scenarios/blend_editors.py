@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wyoming_tts.voices.blend_store import FILE_NAME, BlendStore
-from wyoming_tts.voices.blend_yaml import BlendsMalformed, blends_from_yaml
+from wyoming_tts.voices.blend_yaml import blends_from_yaml
 from wyoming_tts.voices.blends import Blend
 from wyoming_tts.voices.recipes import parse_recipe
+from wyoming_tts.yaml_reading import InvalidYaml
 
 KEPT_EACH = 4
 """Blends an editor has; it adds, changes and removes them in turn."""
@@ -129,7 +130,7 @@ class ReadingThread(threading.Thread):
         self.reads += 1
         try:
             blends_from_yaml(self._path.read_bytes())
-        except (BlendsMalformed, OSError) as error:
+        except (InvalidYaml, OSError) as error:
             self.malformed.append(str(error))
 
     def end(self) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -80,7 +81,7 @@ class TestPrecedence:
         file = config("port: 1")
         loaded = load(f"--config {file}")
         assert loaded.settings.port == 1
-        assert loaded.sources["port"] == f"file {file}, key port"
+        assert loaded.sources["port"] == f"file {file} line 1, key port"
 
     def test_the_environment_is_stronger_than_the_file(self, config: Callable[..., str]) -> None:
         loaded = load(f"--config {config('port: 1')}", {"WYOMING_TTS_PORT": "2"})
@@ -306,9 +307,9 @@ class TestWrongValues:
         )
 
     def test_a_wrong_value_in_the_file_is_told_with_file_and_key(self, config: Callable[..., str]) -> None:
-        file = config("noise_w: -1")
+        file = config("port: 1\n\nnoise_w: -1")
         assert refusal(f"--config {file}") == (
-            f"noise_w_scale: got -1 from file {file}, key noise_w, expected a number from 0 to 10"
+            f"noise_w_scale: got -1 from file {file} line 3, key noise_w, expected a number from 0 to 10"
         )
 
     def test_a_wrong_value_that_a_stronger_source_replaces_does_not_matter(self) -> None:
@@ -441,13 +442,25 @@ class TestTheFile:
     def test_an_unknown_key_is_an_error_that_names_the_nearest(
         self, config: Callable[..., str], key: str, hint: str
     ) -> None:
-        file = config(f"{key}: 1")
-        assert refusal(f"--config {file}") == f"file {file}: unknown key {key!r}; {hint}"
+        file = config(f"voice: x\n{key}: 1")
+        expected = f"file {file} line 2: got the key {key!r}, expected a setting; {hint}"
+        assert refusal(f"--config {file}") == expected
+
+    def test_an_unknown_key_of_json_is_an_error_too(self, config: Callable[..., str]) -> None:
+        file = config('{"prot": 1}', "options.json")
+        expected = f"file {file}: got the key 'prot', expected a setting; did you mean 'port'?"
+        assert refusal(f"--config {file}") == expected
+
+    def test_a_key_that_is_there_twice_is_an_error(self, config: Callable[..., str]) -> None:
+        file = config("port: 1\nport: 2")
+        assert refusal(f"--config {file}") == f"file {file} line 2: got 'port' twice, it is in line 1 already"
 
     @pytest.mark.parametrize(("text", "key"), [("1: x", "1"), ("on: x", "True"), ("~: x", "None")])
     def test_a_key_that_is_not_text_is_unknown(self, config: Callable[..., str], text: str, key: str) -> None:
         file = config(text)
-        assert refusal(f"--config {file}").startswith(f"file {file}: unknown key {key};")
+        assert refusal(f"--config {file}").startswith(
+            f"file {file} line 1: got the key {key}, expected a setting;"
+        )
 
     def test_keys_may_be_written_like_flags(self, config: Callable[..., str]) -> None:
         assert load(f"--config {config('sentence-silence: 2')}").settings.sentence_silence == 2
@@ -459,7 +472,9 @@ class TestTheFile:
     @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\x01"])
     def test_a_file_that_is_not_yaml_is_an_error(self, config: Callable[..., str], text: str) -> None:
         file = config(text)
-        assert refusal(f"--config {file}").startswith(f"file {file}: cannot be read, expected YAML or JSON: ")
+        assert re.match(
+            f"file {file} line [12]: (this is no YAML: |got the character)", refusal(f"--config {file}")
+        )
 
     @pytest.mark.parametrize(
         ("text", "shown"), [("- port", "['port']"), ("just text", "'just text'"), ("0", "0")]
@@ -468,13 +483,13 @@ class TestTheFile:
         self, config: Callable[..., str], text: str, shown: str
     ) -> None:
         file = config(text)
-        expected = f"file {file}: holds {shown}, expected a mapping of settings to values"
+        expected = f"file {file}: got {shown}, expected a mapping of settings to values"
         assert refusal(f"--config {file}") == expected
 
     def test_a_file_in_another_encoding_is_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "latin.yaml"
         path.write_bytes("voice: ü".encode("latin-1"))
-        assert "cannot be read, expected YAML or JSON" in refusal(f"--config {path}")
+        assert "line 1: got the byte 0xfc, expected UTF-8" in refusal(f"--config {path}")
 
     def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
         assert "No such file" in refusal(f"--config {tmp_path / 'none.yaml'}")

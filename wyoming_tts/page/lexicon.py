@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import re
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import yaml
-
 from wyoming_tts.assembly import Parts
+from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance, VoiceRequest
 from wyoming_tts.text.lexicon_file import FILE_NAME
-from wyoming_tts.text.lexicon_yaml import MAX_BYTES, LexiconBroken, read
+from wyoming_tts.text.lexicon_yaml import read
+from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
+from wyoming_tts.yaml_reading import Problem as FileProblem
 
-_PLACE = re.compile(rf"{re.escape(FILE_NAME)}:(\d+): (.*)", re.DOTALL)
 _SPEECH_CHARACTERS = 500
-_FILE_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,37 +139,13 @@ def checked_text(text: str) -> Checked:
     """Look for mistakes in the text of a lexicon. Blocks."""
     try:
         found = read(text.encode(errors="replace"), FILE_NAME)
-    except LexiconBroken as error:
-        return Checked(0, tuple(_placed(problem, text) for problem in error.problems))
-    return Checked(len(found.rules), (), tuple(_placed(warning, text) for warning in found.warnings))
+    except InvalidYaml as error:
+        return Checked(0, _placed(error.problems))
+    return Checked(len(found.rules), (), _placed(found.warnings))
 
 
-def _placed(told: str, text: str) -> Problem:
-    match = _PLACE.fullmatch(told)
-    if match is None:
-        return Problem(1, 1, told)
-    line = int(match[1])
-    return Problem(line, _syntax_column(text, line) or _first_column(text, line), match[2])
-
-
-def _syntax_column(text: str, line: int) -> int | None:
-    """Where YAML itself stumbles in that line."""
-    try:
-        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
-            pass
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        return mark.column + 1 if mark is not None and mark.line + 1 == line else None
-    except yaml.YAMLError:
-        return None
-    return None
-
-
-def _first_column(text: str, line: int) -> int:
-    """Where what is written in a line begins."""
-    lines = text.split("\n")
-    content = lines[line - 1] if line <= len(lines) else ""
-    return len(content) - len(content.lstrip()) + 1
+def _placed(problems: Iterable[FileProblem]) -> tuple[Problem, ...]:
+    return tuple(Problem(each.at.line, each.at.column, each.message) for each in problems)
 
 
 def _saved(path: Path, text: str, version: str) -> LexiconText:
@@ -185,23 +158,7 @@ def _saved(path: Path, text: str, version: str) -> LexiconText:
         raise LexiconChanged(f"{path} was changed meanwhile.", hint="Load it anew; your text is still here.")
     content = text.encode()
     try:
-        _replace(path, content)
+        replace_file(path, content)
     except OSError as error:
         raise BadRequest(f"{path} cannot be written: {error.strerror or error}.") from error
     return LexiconText(str(path), text, _version(content), checked)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.stat().st_mode & 0o777 if path.exists() else _FILE_MODE
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -125,7 +125,7 @@ class SettingInForce:
     is_secret: bool
     is_default: bool
     source: str
-    """As `flag --port`, `environment WYOMING_TTS_PORT`, `file options.json, key port` or `default`."""
+    """As `flag --port`, `environment WYOMING_TTS_PORT`, `file a.yaml line 3, key port` or `default`."""
 
 
 class StatusDesk:

@@ -17,8 +17,8 @@ from wyoming_tts.errors import BadRequest
 from wyoming_tts.page.lexicon import LexiconDesk
 from wyoming_tts.page.voice_uploads import Extent
 from wyoming_tts.page.voices import VoiceDesk
-from wyoming_tts.text.lexicon_yaml import MAX_BYTES
 from wyoming_tts.transports.http_errors import json_response
+from wyoming_tts.yaml_reading import MAX_BYTES
 
 VOICES = "page/voices"
 LEXICON = "page/lexicon"

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-import yaml
 from pydantic import ValidationError
 
 from wyoming_tts.settings.described import CONFIG_VARIABLE, SETTINGS, SettingInfo
 from wyoming_tts.settings.model import PREFIX, Settings
+from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
 
 DEFAULT = "default"
 """The origin of a setting that was not given."""
@@ -47,7 +47,7 @@ class LoadedSettings:
     settings: Settings
     sources: Mapping[str, str]
     """For every setting where its value came from: `flag --port`, `environment WYOMING_TTS_PORT`,
-    `file options.json, key port` or `default`."""
+    `file settings.yaml line 3, key port`, `file options.json, key port` or `default`."""
     warnings: tuple[str, ...]
     """Lines for the log: what was given without having an effect."""
 
@@ -111,28 +111,42 @@ def _from_environment(environ: Mapping[str, str]) -> _Layer:
 
 def _from_file(file: str) -> _Layer:
     layer: _Layer = {}
-    for key, value in _file_content(file).items():
+    for key, place, value in _file_entries(file):
         name = str(key).replace("-", "_")
         if name not in _INFO_OF_NAME:
-            raise SettingsError(f"file {file}: unknown key {key!r}{_suggestion(name)}")
+            raise SettingsError(f"{place}: got the key {key!r}, expected a setting{_suggestion(name)}")
         if (meant := _cleaned(value)) is not None:
-            layer[_INFO_OF_NAME[name].name] = _Given(meant, f"file {file}, key {key}")
+            layer[_INFO_OF_NAME[name].name] = _Given(meant, f"{place}, key {key}")
     return layer
 
 
-def _file_content(file: str) -> Mapping[object, object]:
-    """The file's mapping; its keys are whatever YAML makes of them, `on` a truth value."""
+def _file_entries(file: str) -> Iterator[tuple[object, str, object]]:
+    """The file's keys, where each stands, and its values."""
     if not file:
-        return {}
+        return
+    content, lines = _read_file(file)
+    if not isinstance(content, dict | None):
+        raise SettingsError(f"file {file}: got {_cut(content)}, expected a mapping of settings to values")
+    for key, value in (content or {}).items():
+        yield key, f"file {file}{f' line {lines[key]}' if key in lines else ''}", value
+
+
+def _read_file(file: str) -> tuple[object, Mapping[object, int]]:
+    """What the file holds, and in which line each key is; of JSON no lines are known."""
     path = Path(file)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if path.suffix == ".json" and text.strip() else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+        if path.suffix == ".json" and data.strip():
+            return json.loads(data.decode("utf-8-sig")), {}
+        document = read_yaml(data, file)
+        document.raise_problems()
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"file {file}: cannot be read, expected YAML or JSON: {error}") from error
-    if not isinstance(content, dict | None):
-        raise SettingsError(f"file {file}: holds {_cut(content)}, expected a mapping of settings to values")
-    return content or {}
+    except InvalidYaml as error:
+        raise SettingsError(f"file {error}") from error
+    keys = document.value if isinstance(document.value, dict) else ()
+    return document.value, {key: document.key_position((key,)).line for key in keys}
 
 
 def _is_blank(value: object) -> bool:

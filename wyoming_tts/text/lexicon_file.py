@@ -17,7 +17,8 @@ from typing import Final, TypeAlias
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.text.lexicon import EMPTY, Lexicon, Rule
-from wyoming_tts.text.lexicon_yaml import MAX_BYTES, LexiconBroken, Read, read
+from wyoming_tts.text.lexicon_yaml import Read, read
+from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
 
 _log = logging.getLogger(__name__)
 
@@ -89,10 +90,11 @@ def _refreshed(file: _File) -> bool:
     try:
         content = _content(file.path)
         return _take(file, read(content, file.path.name), "")
-    except LexiconBroken as error:
-        _complain(file, error.problems)
+    except InvalidYaml as error:
+        _complain(file, error, tuple(map(str, error.problems)))
     except OSError as error:
-        _complain(file, (f"{file.path.name}: it cannot be read: {error.strerror or error}",))
+        problem = f"{file.path.name} cannot be read: {error.strerror or error}"
+        _complain(file, problem, (problem,))
     return False
 
 
@@ -110,10 +112,10 @@ def _take(file: _File, result: Read, news: str) -> bool:
     return True
 
 
-def _complain(file: _File, problems: tuple[str, ...]) -> None:
+def _complain(file: _File, reason: object, problems: tuple[str, ...]) -> None:
     file.problems = problems
     kept = f"the {len(file.rules)} entries read before stay in use" if file.rules else "it is left out"
-    _log.error("Lexicon %s is broken, %s:\n%s", file.path, kept, LexiconBroken(list(problems)))
+    _log.error("Lexicon %s is broken, %s:\n%s", file.path, kept, reason)
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -21,9 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.blend_yaml import BlendsMalformed, blends_from_yaml, blends_to_yaml
+from wyoming_tts.voices.blend_yaml import blends_changed, blends_from_yaml, blends_to_yaml
 from wyoming_tts.voices.blends import Blend, BlendBook
 from wyoming_tts.voices.names import check_free, same_name
+from wyoming_tts.yaml_reading import InvalidYaml, Position, Problem
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -204,7 +205,7 @@ class BlendStore:
                 self._book(own)
                 if is_broken:
                     self._keep_broken(content)
-                self._write(blends_to_yaml(own), content)
+                self._write(blends_to_yaml(own) if is_broken else blends_changed(content, own), content)
         except OSError as error:
             raise VoiceUnavailable(
                 f"The blends cannot be stored in {self._path.parent}: {error.strerror or error}.",
@@ -244,25 +245,25 @@ class BlendStore:
         except OSError as error:
             raise VoiceUnavailable(f"{self._path} cannot be read: {error.strerror or error}.") from error
         try:
-            return self._parsed(content), content, False
-        except BlendsMalformed as error:
+            return self._parsed(content, self._path), content, False
+        except InvalidYaml as error:
             backup, problem = self._from_backup()
-            self._complain(content, f"{self._path}: {error} {problem}")
+            self._complain(content, f"{error}\n{problem}")
             return backup, content, True
 
-    def _parsed(self, content: bytes) -> dict[str, Blend]:
-        own = blends_from_yaml(content)
+    def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
+        own = blends_from_yaml(content, str(path))
         try:
             self._book(own)
         except SpeechError as error:
-            raise BlendsMalformed(str(error)) from error
+            raise InvalidYaml([Problem(Position(), str(error), str(path))]) from error
         return own
 
     def _from_backup(self) -> tuple[dict[str, Blend], str]:
         path = self._path.with_suffix(".yaml.bak")
         try:
-            own = self._parsed(_content(path))
-        except (BlendsMalformed, OSError) as error:
+            own = self._parsed(_content(path), path)
+        except (InvalidYaml, OSError) as error:
             return {}, f"The backup is broken as well ({error}): there are no blends but the presets."
         return own, f"The {len(own)} blends of the backup {path.name} are used; repair the file."
 

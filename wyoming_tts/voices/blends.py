@@ -56,7 +56,7 @@ class Blend:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        object.__setattr__(self, "language", _published(self.language))
+        object.__setattr__(self, "language", published_language(self.language))
         if len(self.description) > MAX_DESCRIPTION:
             raise TooLong(
                 f"The description has {len(self.description)} characters, expected {MAX_DESCRIPTION}."
@@ -239,7 +239,12 @@ def as_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
     return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
 
 
-def _published(tag: str | None) -> str | None:
+def published_language(tag: str | None) -> str | None:
+    """`en_US` for `en-us`; None for no tag.
+
+    Raises:
+        BadRequest: it is no tag of a language.
+    """
     if not tag:
         return None
     published = published_tag(tag) if is_tag(tag) else None

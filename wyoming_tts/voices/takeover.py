@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_index
 from wyoming_tts.voices.names import NameResolver
+from wyoming_tts.yaml_editing import NotEditable, edited_yaml
+from wyoming_tts.yaml_reading import InvalidYaml, Scalars, read_yaml, shown
 
 SETTING: Final = "data_dir"
 
@@ -154,92 +156,43 @@ def _named_voices(directory: Path) -> Iterator[str]:
 def _write(file: Path, dirs: Sequence[Path], directory: Path) -> None:
     """Name the directory in the file, if it does not yet; everything else stays as it was."""
     try:
-        text = file.read_text(encoding="utf-8-sig") if file.exists() else ""
-        changed = _with_directory(text, [str(each) for each in dirs], str(directory), file.suffix == ".json")
-        if changed != text:
-            _replace(file, changed)
-    except (OSError, ValueError) as error:
+        content = file.read_bytes() if file.exists() else b""
+        in_file = _in_json if file.suffix == ".json" else _in_yaml
+        changed = in_file(content, str(file), [str(each) for each in dirs], str(directory))
+        if changed is not None:
+            replace_file(file, changed.encode())
+    except (OSError, ValueError, InvalidYaml, NotEditable) as error:
         raise TakeoverFailed(
             f"The settings file {file} cannot be changed: {error}. "
             f"Set {SETTING} yourself: {', '.join(map(str, dirs))}."
         ) from error
 
 
-def _with_directory(text: str, dirs: list[str], directory: str, is_json: bool) -> str:  # noqa: FBT001
-    if not is_json:
-        return _in_yaml(text, dirs, directory)
-    content = _mapping(json.loads(text) if text.strip() else {})
-    key = _key(content)
-    now = content.get(key)
+def _in_json(content: bytes, _name: str, dirs: list[str], directory: str) -> str | None:
+    text = content.decode("utf-8-sig")
+    changed = _with_directory(json.loads(text) if text.strip() else {}, dirs, directory)
+    return None if changed is None else json.dumps(changed, indent=2, ensure_ascii=False) + "\n"
+
+
+def _in_yaml(content: bytes, name: str, dirs: list[str], directory: str) -> str | None:
+    """Changed in its place, so that comments stay."""
+    document = read_yaml(content, name)
+    document.raise_problems()
+    changed = _with_directory({} if document.value is None else document.value, dirs, directory)
+    return None if changed is None else edited_yaml(document, changed, scalars=Scalars.TYPED)
+
+
+def _with_directory(settings: object, dirs: list[str], directory: str) -> dict[str, Any] | None:
+    """The settings with the directory named; None if they name it already.
+
+    Raises:
+        ValueError: they are no mapping.
+    """
+    if not isinstance(settings, dict):
+        raise ValueError(f"got {shown(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - told
+    key = next((name for name in ("data-dir", SETTING) if name in settings), SETTING)
+    now = settings.get(key)
     named = [now] if isinstance(now, str) else list(now or [])
     if directory in named:
-        return text
-    content[key] = [*named, directory] if named else dirs
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _in_yaml(text: str, dirs: list[str], directory: str) -> str:
-    """Changed in its place, so that comments stay."""
-    import yaml  # noqa: PLC0415  # only who writes pays for it
-
-    try:
-        root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is no YAML: {error}") from error
-    key = _key(_mapping(content or {}))
-    if not content or key not in content:
-        if root is not None and root.flow_style:
-            raise ValueError("its settings are in one pair of braces")
-        return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{SETTING}: {_quoted(dirs)}\n"
-    named = content[key] if isinstance(content[key], list) else [content[key]]
-    if directory in named:
-        return text
-    node = next(value for name, value in root.value if name.value == key)
-    return _with_item(text, node, directory, dirs)
-
-
-def _with_item(text: str, node: Any, directory: str, dirs: list[str]) -> str:
-    start, end = node.start_mark.index, node.end_mark.index
-    if isinstance(node.value, str):
-        one = _quoted([node.value, directory] if node.value else dirs)
-        return f"{text[:start]}{'' if text[start - 1].isspace() else ' '}{one}{text[end:]}"
-    if not node.value:
-        return text[:start] + _quoted(dirs) + text[end:]
-    last = node.value[-1].end_mark.index
-    between = ", " if node.flow_style else f"\n{' ' * node.start_mark.column}- "
-    return f"{text[:last]}{between}{json.dumps(directory, ensure_ascii=False)}{text[last:]}"
-
-
-def _mapping(content: object) -> dict[Any, Any]:
-    if isinstance(content, dict):
-        return content
-    raise ValueError("it holds no mapping of settings to values")
-
-
-def _quoted(dirs: list[str]) -> str:
-    return json.dumps(dirs, ensure_ascii=False)
-
-
-def _key(content: dict[Any, Any]) -> str:
-    """How the file writes the setting's name."""
-    return next((name for name in ("data-dir", SETTING) if name in content), SETTING)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Put the file there as a whole or not at all, with the rights that it had."""
-    target = Path(os.path.realpath(file))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-    ) as new:
-        try:
-            new.write(text)
-            new.flush()
-            os.fsync(new.fileno())
-            Path(new.name).chmod(mode)
-            Path(new.name).replace(target)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
+        return None
+    return {**settings, key: [*named, directory] if named else dirs}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import textwrap
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wyoming_tts.text.spoken import SpokenLanguages
+from wyoming_tts.text.spoken.entries import SpokenEntries
 from wyoming_tts.text.spoken.languages import FILE_NAME, read_extra
+from wyoming_tts.yaml_reading import read_yaml
 
 SMOOT = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}}
 
@@ -110,11 +114,11 @@ def test_without_a_file_nothing_is_added_and_nothing_told(
     [
         ("en: [1, 2", "expected"),
         ("- en", "expected languages"),
-        ("en: 5", "expected languages"),
+        ("en: 5", "line 1: got 5 for 'en', expected entries as en.yaml has them"),
         ("just text", "expected languages"),
         (b"\xff\xfe\x00", ""),
-        ("en: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
-        ("#" * 1_000_001, "more than 1000000 bytes"),
+        ("en: !!python/object/apply:os.getcwd []", "line 1: got the tag"),
+        ("#" * 1_000_001, "more than 1,000,000 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_left_out_with_an_error(
@@ -126,6 +130,51 @@ def test_a_file_that_cannot_be_read_is_left_out_with_an_error(
     (error,) = caplog.records
     assert str(broken / FILE_NAME) in error.message
     assert reason in error.message
+
+
+def test_every_mistake_is_told_with_its_line_and_takes_no_other_language_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = textwrap.dedent("""\
+        en:
+          unit: {smoot: {one: smoot}}
+          units:
+            smoot: {one: 5, mny: smoots}
+            foot: [foot]
+          abbreviations: {Dr.: {before: name}}
+        fr: {words: {and: yes}, years: {from: long ago}}
+        no: {}
+        de: {phrases: {HA: Home Assistant}, times: {hours: {1: ein}}}
+        """)
+    put(tmp_path, content)
+    assert read_extra([tmp_path]) == {
+        "de": {"phrases": {"HA": "Home Assistant"}, "times": {"hours": {1: "ein"}}}
+    }
+    (error,) = caplog.records
+    _, *lines = error.getMessage().replace(f"{tmp_path / FILE_NAME} ", "").splitlines()
+    assert lines[0].startswith("line 2: got the key 'unit', expected numbers, years, words, ")
+    assert lines[0].endswith("; did you mean 'units'?")
+    assert lines[1:] == [
+        "line 4: got 5 for 'one', expected text",
+        (
+            "line 4: got the key 'mny', expected one, many, gender, per, of, alone, spaced, tight or minor; "
+            "did you mean 'many'?"
+        ),
+        "line 5: got a list for 'foot', expected an entry such as {one: kilometer, many: kilometers}",
+        "line 6: got no 'spoken', expected one",
+        "line 7: got true for 'and', expected text",
+        "line 7: got 'long ago' for 'from', expected a whole number",
+        "line 8: got a key that is not text, expected it in quotes",
+    ]
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "it", "nl"])
+def test_the_product_s_own_data_are_of_the_format_that_a_user_s_are(language: str) -> None:
+    data = resources.files("wyoming_tts.text").joinpath("spoken_data", f"{language}.yaml").read_text("utf-8")
+    content = f"{language}:\n{textwrap.indent(data, '  ')}"
+    document = read_yaml(content.encode(), "own.yaml")
+    assert document.validated(SpokenEntries)
+    assert document.problems == ()
 
 
 def test_a_directory_in_the_place_of_the_file_is_left_out_with_an_error(

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from tests.unit.voices.test_recipes import recipes
 from wyoming_tts.errors import BadRequest, Busy, UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices import blend_store
+from wyoming_tts.voices import blend_store, blend_yaml
 from wyoming_tts.voices.blend_store import BlendStore
 from wyoming_tts.voices.blend_yaml import blends_from_yaml, blends_to_yaml, load_presets
 from wyoming_tts.voices.blends import Blend, BlendBook
 from wyoming_tts.voices.catalogue import data_directory, read_kokoro
 from wyoming_tts.voices.recipes import parse_recipe
+from wyoming_tts.yaml_editing import NotEditable
 
 VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB"}
 PRESET = Blend("calm", parse_recipe("af_bella+af_sky"), description="A preset.")
@@ -122,20 +123,26 @@ def test_a_blend_across_languages_has_to_name_the_one_that_is_spoken(store: Blen
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n", "line 3: it is no YAML"),
-        ("blends:\n  a:\n    recipe: af_sky+\n", "line 3: the blend a"),
-        ("blends:\n  a: {recipe: x}\n  a: {recipe: y}\n", "line 3: a is there twice"),
+        ("blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n", "line 3: this is no YAML"),
+        ("blends:\n  a:\n    recipe: af_sky+\n", "line 3: The recipe has the end"),
+        ("blends:\n  a: {recipe: x}\n  a: {recipe: y}\n", "line 3: got 'a' twice, it is in line 2 already"),
         ("blends:\n  a: {recipe: b}\n  b: {recipe: a}\n", "made of itself"),
-        ("blends:\n  a: {receipt: x}\n", "line 2: got receipt"),
-        ("blends:\n  a:\n", "line 2: expected a recipe"),
+        (
+            "blends:\n  a: {receipt: x}\n",
+            "line 2: got the key 'receipt', expected recipe, language.*did you mean 'recipe'",
+        ),
+        ("blends:\n  a:\n", "line 2: got no 'recipe', expected a recipe such as"),
         ("blends:\n  a: {recipe: x, spherical: maybe}\n", "line 2: got 'maybe'"),
-        ("blends:\n- a\n", "line 2: got a sequence"),
-        ("voices: {}\n", "line 1: got voices"),
-        ("blends: {a: !!python/object/apply:os.system {recipe: [x]}}", "line 1: got a sequence"),
-        ("\0", "no YAML"),
-        ("[" * 900_000, "line 1: it is more than 10 levels deep"),
-        ("blends: " + "{a: " * 200_000, "line 1: it is more than 10 levels deep"),
-        ("#" * 1_000_001, "bytes, expected"),
+        ("blends:\n- a\n", "line 2: got a list for 'blends', expected a mapping of names"),
+        ("voices: {}\n", "line 1: got the key 'voices', expected blends"),
+        (
+            "blends: {a: !!python/object/apply:os.system {recipe: [x]}}",
+            "line 1: got the tag 'tag:yaml.org,2002:python/object/apply:os.system'",
+        ),
+        ("\0", "line 1: got the character U.0000"),
+        ("[" * 900_000, "line 1: got more than 10 levels within each other"),
+        ("blends: " + "{a: " * 200_000, "line 1: got more than 10 levels within each other"),
+        ("#" * 1_000_001, "line 1: got more than 1,000,000 bytes"),
     ],
     ids=lambda value: repr(value[:30]),
 )
@@ -170,6 +177,69 @@ def test_two_broken_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
 def test_a_recipe_alone_is_a_blend_in_a_file_written_by_hand(tmp_path: Path) -> None:
     (tmp_path / "blends.yaml").write_text("blends:\n  mine: 60*af_bella + 40*af_sky\n  no: af_sky\n")
     assert names(BlendStore(tmp_path)) == ["mine", "no"]
+
+
+BY_HAND = """\
+# Mine.
+blends:
+  # The first.
+  zoe: 60*af_bella + 40*af_sky  # by ear
+  # The second.
+  ann:
+    recipe: 'af_sky'
+    description: no
+  # Made of the first.
+  both: {recipe: zoe+ann, spherical: false}
+# That is all.
+"""
+
+
+def test_what_somebody_wrote_by_hand_stays_as_it_is_where_nothing_changes(store: BlendStore) -> None:
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    store.add(Blend("new", parse_recipe("af_bella"), description="true", spherical=True))
+    new = "  new:\n    recipe: af_bella\n    description: true\n    spherical: true\n"
+    with_new = BY_HAND.replace("# That is", f"{new}# That is")
+    assert store._path.read_text() == with_new
+    assert store.find("new").description == "true"
+    store.replace(replace(store.find("ann"), description="Yes."), expected=store.find("ann"))
+    store.replace(replace(store.find("zoe"), spherical=True), expected=store.find("zoe"))
+    changed = with_new.replace("description: no", "description: Yes.").replace(
+        "  zoe: 60*af_bella + 40*af_sky  # by ear\n",
+        "  zoe: # by ear\n    recipe: 60*af_bella + 40*af_sky\n    spherical: true\n",
+    )
+    assert store._path.read_text() == changed
+    store.remove("new")
+    assert store._path.read_text().count("#") == BY_HAND.count("#")
+    assert "new" not in store._path.read_text()
+
+
+def test_a_blend_that_is_renamed_stays_where_it_is_and_so_do_comments(store: BlendStore) -> None:
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    store.rename("ann", "eva")
+    assert store._path.read_text() == BY_HAND.replace("  ann:", "  eva:").replace("zoe+ann", "eva+zoe")
+
+
+def test_a_file_that_nobody_edited_is_sorted(store: BlendStore) -> None:
+    for name in ("b", "c", "a"):
+        store.add(a_blend(name))
+    assert [*blends_from_yaml(store._path.read_bytes())] == ["a", "b", "c"]
+
+
+def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise NotEditable("blends.yaml cannot be changed in place: so it is")
+
+    monkeypatch.setattr(blend_yaml, "edited_yaml", refuse)
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    before = store.book().blends
+    store.add(a_blend("new"))
+    assert store.book().blends == {**before, "new": a_blend("new")}
+    assert "so it is: it is written anew, without its comments." in caplog.text
 
 
 def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,8 @@ def test_a_settings_file_is_made_where_there_is_none(old: Path, tmp_path: Path) 
         ("data-dir: /a  # one\nvoice: x\n", ["/a"]),
         ("data_dir:\nvoice: x\n", [str(OURS)]),
         ("data_dir: []\n", [str(OURS)]),
+        ("{voice: x, data_dir: [/a]} # one line\n", ["/a"]),
+        ("---\ndata_dir:\n- /a\n# the voice\nvoice: x\n...\n# end", ["/a"]),
     ],
 )
 def test_the_directory_is_added_and_the_rest_of_the_file_stays(
@@ -156,7 +158,8 @@ def test_a_json_file_keeps_its_other_settings(old: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.yaml", "- a list"), ("a.yaml", "a: [b"), ("a.json", "{"), ("a.yaml", "{a: b}")]
+    ("name", "text"),
+    [("a.yaml", "- a list"), ("a.yaml", "a: [b"), ("a.json", "{"), ("a.json", "[]"), ("a.yaml", "a: &b c")],
 )
 def test_a_file_that_cannot_be_changed_is_left_as_it_was(
     old: Path, tmp_path: Path, name: str, text: str

@@ -12,17 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from wyoming_tts.languages import language_code
 from wyoming_tts.text.spoken.language import has_data
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
+from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
 
 _LOGGER = logging.getLogger(__name__)
 
 FILE_NAME = "spoken.yaml"
 """In a data directory: by language, entries that go over those of the product."""
-_MAX_BYTES = 1_000_000
 
 Extra = Mapping[str, Mapping[str, Any]]
 
@@ -68,29 +66,48 @@ class SpokenLanguages:
 def read_extra(directories: Iterable[Path]) -> Extra:
     """Read the `spoken.yaml` of each directory, the first that has an entry for a language wins: blocks.
 
-    A file that cannot be read is left out, with an error in the log.
+    What is wrong with a file is told in the log, all at once. A language with mistakes is left out, as is a
+    file that cannot be read.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for directory in directories:
         path = directory / FILE_NAME
         try:
-            content = _content(path)
+            entries, problems = _content(path)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        except OSError as error:
             _LOGGER.error("%s is left out: %s", path, error)  # noqa: TRY400 - what is wrong is in the message
             continue
-        for code, entries in content.items():
-            found.setdefault(code, entries)
+        except InvalidYaml as error:
+            _LOGGER.error("%s is left out:\n%s", path, error)  # noqa: TRY400 - the same
+            continue
+        if problems:
+            _LOGGER.error("Languages are left out of %s:\n%s", path, problems)
+        for code, own in entries.items():
+            found.setdefault(code, own)
     return found
 
 
-def _content(path: Path) -> dict[str, Mapping[str, Any]]:
+def _content(path: Path) -> tuple[Extra, InvalidYaml | None]:
+    """The entries of the languages without mistakes, and the mistakes of the others.
+
+    Raises:
+        InvalidYaml: there is no language in it that can be used.
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"it has more than {_MAX_BYTES} bytes")
-    content = yaml.safe_load(data) or {}
-    if not isinstance(content, dict) or not all(isinstance(entries, dict) for entries in content.values()):
-        raise ValueError("expected languages such as `en:`, each with entries as en.yaml has them")
-    return {language_code(str(code)): entries for code, entries in content.items()}
+        data = file.read(MAX_BYTES + 1)
+    from wyoming_tts.text.spoken.entries import SpokenEntries  # noqa: PLC0415 - only who has a file pays for it
+
+    document = read_yaml(data, str(path))
+    document.validated(SpokenEntries)
+    broken = {problem.path[:1] for problem in document.problems}
+    if () in broken:
+        document.raise_problems()
+    entries = {
+        language_code(code): own or {}
+        for code, own in (document.value or {}).items()
+        if (code,) not in broken
+    }
+    return entries, InvalidYaml(document.problems) if broken else None

@@ -1,0 +1,212 @@
+"""Files that people edit are read within limits, and each mistake is named with its line."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, model_validator
+
+from wyoming_tts.yaml_reading import (
+    EMPTY_IF_NONE,
+    Document,
+    Flag,
+    InvalidYaml,
+    Limits,
+    Position,
+    Problem,
+    Scalars,
+    YamlModel,
+    read_yaml,
+    typed_scalar,
+)
+
+
+class Lamp(YamlModel):
+    colour: Annotated[str, Field(description="a colour such as red")]
+    bright: Flag = False
+    watts: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_visible_colour(self) -> Lamp:
+        if self.colour == "infrared":
+            raise ValueError("got infrared, expected a colour that is seen")
+        return self
+
+
+class House(YamlModel):
+    lamps: Annotated[dict[str, Lamp], EMPTY_IF_NONE, Field(description="a mapping of names to lamps")]
+    name: str | None = None
+
+
+def text(content: str | bytes, **limits: int) -> Document:
+    encoded = content if isinstance(content, bytes) else content.encode()
+    return read_yaml(encoded, "f.yaml", scalars=Scalars.TEXT, limits=Limits(**limits))
+
+
+def problems(content: str | bytes, **limits: int) -> list[str]:
+    try:
+        document = text(content, **limits)
+        document.validated(House)
+        document.raise_problems()
+    except InvalidYaml as error:
+        return [str(problem).removeprefix("f.yaml line ") for problem in error.problems]
+    return []
+
+
+def test_every_key_and_value_has_its_place() -> None:
+    document = text("a:\n  - x\n  - {b:  y}\nc: z\n")
+    assert document.value == {"a": ["x", {"b": "y"}], "c": "z"}
+    assert document.key_position(("a", 1, "b")) == Position(3, 6)
+    assert document.value_position(("a", 1, "b")) == Position(3, 10)
+    assert document.value_position(("a", 0)) == Position(2, 5)
+    assert document.key_position(("c", "none", "such")) == Position(4, 1)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "---\n", "\ufeff# marked\n"])
+def test_a_file_with_nothing_in_it_has_no_value(content: str) -> None:
+    assert text(content).value is None
+
+
+@pytest.mark.parametrize(
+    ("written", "is_"),
+    [
+        ("yes", True),
+        ("Off", False),
+        ("12", 12),
+        ("0x1f", 31),
+        ("1.5", 1.5),
+        ("~", None),
+        ("", None),
+        ("word", "word"),
+        ("2024-01-01", "2024-01-01"),
+        ("0b_", "0b_"),
+        ("9" * 5000, "9" * 5000),
+        ("<<", "<<"),
+    ],
+)
+def test_scalars_are_typed_only_where_that_is_wanted(written: str, is_: object) -> None:
+    content = f"a: {written}\nb: '{written}'\nc: \"{written}\"\n".encode()
+    typed = read_yaml(content, "f.yaml").value
+    assert typed == {"a": is_, "b": written, "c": written}
+    assert type(typed["a"]) is type(is_)
+    assert read_yaml(content, "f.yaml", scalars=Scalars.TEXT).value["a"] == (written or None)
+    assert typed_scalar(written) == is_
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a: b: c\n", "1: this is no YAML: mapping values are not allowed in this context"),
+        ("a: &x b\n", "1: got the anchor or alias 'x', which is not allowed"),
+        ("a:\n- *x\n", "2: got the anchor or alias 'x', which is not allowed"),
+        ("a: !!int 5\n", "1: got the tag 'tag:yaml.org,2002:int', which is not allowed"),
+        ("a: !!python/name:os.system x\n", "1: got the tag 'tag:yaml.org,2002:python/name:os.system', which"),
+        ("a: 1\n---\nb: 2\n", "2: got a second document, expected one"),
+        ("a: ü\nb: x\x07y\n", "2: got the character U+0007, which YAML does not allow"),
+        (b"a: b\nc: caf\xe9\n", "2: got the byte 0xe9, expected UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_what_is_not_read_is_told_with_its_line(content: str | bytes, problem: str) -> None:
+    (told,) = problems(content)
+    assert told.startswith(problem)
+
+
+def test_size_and_depth_are_limited() -> None:
+    assert problems("a: bcd", size=5) == ["1: got more than 5 bytes, the most that is read"]
+    depth = "got more than 2 levels within each other, the most that are read"
+    assert problems("a:\n  b:\n    c: d\n", depth=2) == [f"3: {depth}"]
+    assert problems("[" * 900_000, depth=2) == [f"1: {depth}"]
+
+
+def test_the_mistakes_of_a_file_are_told_together_in_the_order_of_its_lines() -> None:
+    assert problems(
+        "name: [x]\n"
+        "nane: x\n"
+        "lamps:\n"
+        "  hall: {colour: red, bright: maybe}\n"
+        "  attic:\n"
+        "    color: red\n"
+        "  attic: {colour: blue}\n"
+        "  cellar: {colour: infrared}\n"
+        "  kitchen: {colour: [a], watts: {a: b}}\n"
+        "  stairs: red\n"
+        "  shed: {colour: green, bright: Yes}\n"
+    ) == [
+        "1: got a list for 'name', expected text",
+        "2: got the key 'nane', expected lamps or name; did you mean 'name'?",
+        "4: got 'maybe' for 'bright', expected true or false",
+        "5: got no 'colour', expected a colour such as red",
+        "6: got the key 'color', expected colour, bright or watts; did you mean 'colour'?",
+        "7: got 'attic' twice, it is in line 5 already",
+        "8: got infrared, expected a colour that is seen",
+        "9: got a list for 'colour', expected a colour such as red",
+        "9: got a mapping for 'watts', expected a list",
+        "10: got 'red' for 'stairs', expected a mapping",
+    ]
+
+
+def test_what_is_right_of_a_file_is_there_to_be_looked_at_further() -> None:
+    document = text("lamps:\n  a: {colour: red}\n  b: {colour: infrared}\n  c: [x]\nother: 1\n")
+    house = document.validated(House)
+    assert house is not None
+    assert list(house.lamps) == ["a"]
+    document.problem(("lamps", "a"), "got red, expected none")
+    with pytest.raises(InvalidYaml) as caught:
+        document.raise_problems()
+    assert [problem.at.line for problem in caught.value.problems] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("content", ["- a", "text", "lamps: [x]"])
+def test_of_a_file_that_is_wrong_altogether_nothing_is_left(content: str) -> None:
+    document = text(content)
+    assert document.validated(House) is None
+    assert len(document.problems) == 1
+
+
+def test_only_the_first_of_many_problems_are_printed() -> None:
+    broken = InvalidYaml([Problem(Position(line), "wrong", "f.yaml") for line in range(50, 0, -1)])
+    assert str(broken).splitlines()[0] == "f.yaml line 1: wrong"
+    assert str(broken).splitlines()[-1] == "... and 30 more."
+    assert len(broken.problems) == 50
+
+
+YAML_LIKE = st.text(alphabet="ab: {}[]&*!|>-\n\"'#,%@?~<0.\t\\u", max_size=80)
+
+
+@given(st.text(max_size=80) | YAML_LIKE | st.binary(max_size=60), st.sampled_from(Scalars))
+def test_any_content_is_read_or_is_told_by_line(content: str | bytes, scalars: Scalars) -> None:
+    encoded = content if isinstance(content, bytes) else content.encode("utf-8", "ignore")
+    for problem in _found(encoded, scalars):
+        assert re.match(r"f\.yaml line [1-9]\d*: \S", str(problem))
+
+
+def _found(content: bytes, scalars: Scalars) -> tuple[Problem, ...]:
+    try:
+        document = read_yaml(content, "f.yaml", scalars=scalars)
+    except InvalidYaml as error:
+        return error.problems
+    document.validated(House)
+    return document.problems
+
+
+KEYS = st.sampled_from(["lamps", "name", "colour", "bright", "watts", "x"])
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(["red", "infrared", "true"]) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+def test_whatever_a_model_finds_wrong_validation_ends_and_tells_it(value: dict[str, Any]) -> None:
+    document = text(yaml.safe_dump(value))
+    house = document.validated(House)
+    if not document.problems:
+        assert house == House.model_validate(document.value)
+    for problem in document.problems:
+        assert problem.message.startswith("got ")

@@ -1,0 +1,483 @@
+"""Reads YAML that people edit, and names the line of everything that is wrong with it.
+
+One pass over the parser's events builds the values and, beside them, an index of where every key and value
+stands. Pydantic models describe what a file may hold; `Document.validated` turns their errors into problems
+of one form, "FILE line N: got X, expected Y", all of one reading together.
+
+Whatever the bytes, the only error is `InvalidYaml`. Size and depth are limited, and anchors, aliases and
+tags are refused: with aliases a few lines can grow to gigabytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from itertools import accumulate
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+MAX_BYTES: Final = 1_000_000
+MAX_DEPTH: Final = 10
+
+_SHOWN_PROBLEMS: Final = 20
+_SHOWN_CHARACTERS: Final = 80
+_TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
+_TAG: Final = "tag:yaml.org,2002:"
+_KEY: Final = "[key]"
+"""Pydantic's last step to a key that is wrong itself."""
+_EXPECTED: Mapping[str, str] = MappingProxyType(
+    {
+        "string_type": "text",
+        "bool_type": "true or false",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "list_type": "a list",
+        "dict_type": "a mapping",
+        "model_type": "a mapping",
+        "model_attributes_type": "a mapping",
+    }
+)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER: Any = yaml.resolver.Resolver()
+_CONSTRUCTOR: Any = yaml.constructor.SafeConstructor()
+
+Path: TypeAlias = tuple[Hashable, ...]
+"""Keys of mappings and indices of lists, from the root."""
+Model = TypeVar("Model", bound="YamlModel")
+
+
+class YamlModel(BaseModel):
+    """What a file, or a mapping in it, may hold.
+
+    What is expected somewhere is said by the field's `description`, or else by the `title` of its model.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Scalars(Enum):
+    """What a scalar without quotes is."""
+
+    TEXT = auto()
+    """Text as it stands, None where nothing does: `no` is a language, `1.10` a word."""
+    TYPED = auto()
+    """What YAML makes of it: true, 1, 1.5, null, else text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is read at most; more is a problem of the file."""
+
+    size: int = MAX_BYTES
+    """Bytes."""
+    depth: int = MAX_DEPTH
+    """Mappings and lists within each other."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file, both numbers from 1."""
+
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something that is wrong, or odd, in a file."""
+
+    at: Position
+    message: str
+    file: str = ""
+    path: Path = field(default=(), compare=False)
+    """The keys that lead there, as far as known."""
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.at.line}: {self.message}"
+
+
+class InvalidYaml(Exception):
+    """A file cannot be used; `problems` has all that is wrong with it, in the order of its lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(tuple(problems))
+        self.problems = tuple(sorted(problems))
+
+    def __str__(self) -> str:
+        lines = [str(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if len(self.problems) > _SHOWN_PROBLEMS:
+            lines.append(f"... and {len(self.problems) - _SHOWN_PROBLEMS} more.")
+        return "\n".join(lines)
+
+
+def _truth_of_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.lower()
+    return True if text in _TRUE else False if text in _FALSE else value
+
+
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_truth_of_text)]
+"""True or false where scalars are read as text."""
+EMPTY_IF_NONE: Final = BeforeValidator(lambda value: {} if value is None else value)
+"""A section with nothing in it is an empty mapping."""
+
+
+@dataclass(slots=True)
+class _Mapping:
+    mark: Any
+    entries: dict[Hashable, tuple[Any, _Node]] = field(default_factory=dict)
+    """Mark of the key, and what it leads to."""
+
+    def child(self, step: Hashable) -> tuple[Any, _Node] | None:
+        return self.entries.get(step)
+
+
+@dataclass(slots=True)
+class _Sequence:
+    mark: Any
+    items: list[_Node] = field(default_factory=list)
+
+    def child(self, step: Hashable) -> tuple[Any, _Node] | None:
+        if not isinstance(step, int) or not 0 <= step < len(self.items):
+            return None
+        node = self.items[step]
+        return _mark(node), node
+
+
+_Node: TypeAlias = "_Mapping | _Sequence | Any"
+"""A scalar is but its mark."""
+
+
+class Document:
+    """A file's values, and where each stands.
+
+    Attributes:
+        name: What the file is called in messages.
+        value: Mappings, lists and scalars; None for a file with nothing in it.
+        text: The file's text, without a byte order mark.
+    """
+
+    def __init__(self, name: str, text: str, value: Any, root: _Node, problems: list[Problem]) -> None:
+        self.name = name
+        self.value = value
+        self.text = text
+        self._root = root
+        self._problems = problems
+
+    def key_position(self, path: Path) -> Position:
+        """Where the last key of the path stands, or of as much of the path as there is."""
+        return _position(self._found(path)[1])
+
+    def value_position(self, path: Path) -> Position:
+        """Where the value under the path begins, or under as much of the path as there is."""
+        return _position(_mark(self._found(path)[2]))
+
+    def problem(self, path: Path, message: str) -> None:
+        """Note that what stands under the path's last key is wrong."""
+        self._note(self.key_position(path), message, path)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that was noted."""
+        return tuple(self._problems)
+
+    def raise_problems(self) -> None:
+        """Raise all that was noted.
+
+        Raises:
+            InvalidYaml: Something was.
+        """
+        if self._problems:
+            raise InvalidYaml(self._problems)
+
+    def validated(self, model: type[Model]) -> Model | None:
+        """Validate the file, noting all that is wrong; `raise_problems` raises it.
+
+        Returns:
+            What is right of it, so that more can be looked for there; None if nothing is.
+        """
+        value = {} if self.value is None else self.value
+        noted: set[Path] = set()
+        while value is not None:
+            try:
+                return model.model_validate(value)
+            except ValidationError as error:
+                details = error.errors(include_url=False)
+                value = _without(value, {self._note_detail(model, detail, noted) for detail in details})
+        return None
+
+    def _note_detail(self, model: type[YamlModel], detail: Any, noted: set[Path]) -> Path:
+        """Note an error of pydantic's, unless it only follows from one noted; the path to what is wrong."""
+        loc = detail["loc"]
+        is_key = loc[-1:] == (_KEY,) or detail["type"] == "extra_forbidden"
+        steps = loc[:-1] if loc[-1:] == (_KEY,) else loc
+        path, key, node = self._found(steps)
+        if path not in noted:
+            at = key if is_key or isinstance(node, _Mapping) else _mark(node)
+            self._note(_position(at), _message(model, detail, steps, path), path)
+        noted.update(accumulate(((step,) for step in path), initial=()))
+        return path
+
+    def _note(self, at: Position, message: str, path: Path) -> None:
+        self._problems.append(Problem(at, message, self.name, path))
+
+    def _found(self, path: Path) -> tuple[Path, Any, _Node]:
+        """As much of the path as there is, the mark of its last key, and what stands there."""
+        key, node = _mark(self._root), self._root
+        for depth, step in enumerate(path):
+            child = node.child(step) if isinstance(node, _Mapping | _Sequence) else None
+            if child is None:
+                return path[:depth], key, node
+            key, node = child
+        return path, key, node
+
+
+def read_yaml(
+    content: bytes, name: str, *, scalars: Scalars = Scalars.TYPED, limits: Limits | None = None
+) -> Document:
+    """Read a file's content; keys that are there twice are noted in the document as problems.
+
+    Args:
+        content: UTF-8, with or without a byte order mark.
+        name: What the file is called in messages.
+        scalars: What a scalar without quotes is.
+        limits: What is read at most.
+
+    Raises:
+        InvalidYaml: It is no YAML, or none that is read here.
+    """
+    return _Reader(name, scalars, limits or Limits()).read(content)
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: text and numbers cut to some length, else its kind."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+class _Reader:
+    """Builds a document from the parser's events."""
+
+    def __init__(self, name: str, scalars: Scalars, limits: Limits) -> None:
+        self._name = name
+        self._typed = scalars is Scalars.TYPED
+        self._limits = limits
+        self._events: Iterator[Any] = iter(())
+        self._path: list[Hashable] = []
+        self._problems: list[Problem] = []
+
+    def read(self, content: bytes) -> Document:
+        text = self._text(content)
+        self._events = yaml.parse(text, Loader=_LOADER)
+        try:
+            value, root = self._document()
+        except yaml.reader.ReaderError as error:
+            raise self._unprintable(text) from error
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise self._invalid(mark, f"this is no YAML: {error.problem}") from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise self._invalid(None, f"this is no YAML: {error}") from error
+        return Document(self._name, text, value, root, self._problems)
+
+    def _text(self, content: bytes) -> str:
+        if len(content) > self._limits.size:
+            raise self._invalid(None, f"got more than {self._limits.size:,} bytes, the most that is read")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            message = f"got the byte 0x{content[error.start]:02x}, expected UTF-8; save the file as UTF-8"
+            raise InvalidYaml([Problem(Position(line), message, self._name)]) from error
+
+    def _unprintable(self, text: str) -> InvalidYaml:
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        if found is None:
+            return self._invalid(None, "got a character that YAML does not allow")
+        line = text.count("\n", 0, found.start())
+        column = found.start() - text.rfind("\n", 0, found.start())
+        message = f"got the character U+{ord(found[0]):04X}, which YAML does not allow"
+        return InvalidYaml([Problem(Position(line + 1, column), message, self._name)])
+
+    def _document(self) -> tuple[Any, _Node]:
+        value: Any = None
+        root: _Node = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self._invalid(event.start_mark, "got a second document, expected one")
+            elif isinstance(event, yaml.NodeEvent):
+                value, root = self._node(event, 1)
+        return value, root
+
+    def _node(self, event: Any, depth: int) -> tuple[Any, _Node]:
+        mark = event.start_mark
+        if event.anchor is not None:
+            raise self._invalid(mark, f"got the anchor or alias {event.anchor!r}, which is not allowed")
+        if event.tag is not None and event.tag != f"{_TAG}str":
+            raise self._invalid(mark, f"got the tag {event.tag!r}, which is not allowed")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event), mark
+        if depth > self._limits.depth:
+            raise self._invalid(
+                mark, f"got more than {self._limits.depth} levels within each other, the most that are read"
+            )
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(mark, depth)
+        return self._sequence(mark, depth)
+
+    def _mapping(self, mark: Any, depth: int) -> tuple[Any, _Mapping]:
+        value: dict[Hashable, Any] = {}
+        node = _Mapping(mark)
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key, key_node = self._node(event, depth + 1)
+            key = "" if key is None and not self._typed else key
+            is_text = not isinstance(key_node, _Mapping | _Sequence)
+            self._path.append(key if is_text else None)
+            entry = self._node(next(self._events), depth + 1)
+            if not is_text:
+                self._note(key_node.mark, f"got {shown(key)} as a key, expected text")
+            elif (first := node.entries.get(key)) is not None:
+                self._note(key_node, f"got {shown(key)} twice, it is in line {first[0].line + 1} already")
+            else:
+                value[key] = entry[0]
+                node.entries[key] = key_node, entry[1]
+            self._path.pop()
+        return value, node
+
+    def _note(self, mark: Any, message: str) -> None:
+        self._problems.append(Problem(_position(mark), message, self._name, tuple(self._path)))
+
+    def _sequence(self, mark: Any, depth: int) -> tuple[Any, _Sequence]:
+        value: list[Any] = []
+        node = _Sequence(mark)
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            item, item_node = self._node(event, depth + 1)
+            value.append(item)
+            node.items.append(item_node)
+        return value, node
+
+    def _scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.style not in (None, "") or event.tag is not None:
+            return text
+        if self._typed:
+            return typed_scalar(text)
+        return text or None
+
+    def _invalid(self, mark: Any, message: str) -> InvalidYaml:
+        return InvalidYaml([Problem(_position(mark), message, self._name)])
+
+
+def typed_scalar(text: str) -> bool | int | float | str | None:
+    """What a scalar without quotes is; dates, and numbers that cannot be made, are text."""
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
+    if tag not in ("null", "bool", "int", "float"):
+        return text
+    node = yaml.ScalarNode(_TAG + tag, text)
+    try:
+        value: bool | float | None = _CONSTRUCTOR.yaml_constructors[_TAG + tag](_CONSTRUCTOR, node)
+    except ValueError:  # `0b_`, or too many digits
+        return text
+    return value
+
+
+def _mark(node: _Node) -> Any:
+    return node.mark if isinstance(node, _Mapping | _Sequence) else node
+
+
+def _position(mark: Any) -> Position:
+    return Position() if mark is None else Position(mark.line + 1, mark.column + 1)
+
+
+def _without(value: Any, wrong: set[Path]) -> Any:
+    """A copy without what the paths lead to; None if that is all of it."""
+    value = copy.deepcopy(value)
+    for path in wrong:
+        if wrong.isdisjoint(path[:length] for length in range(len(path))) and not _remove(value, path):
+            return None
+    return value
+
+
+def _remove(value: Any, path: Path) -> bool:
+    """Take out what the path leads to, or what lacks it; False if that is the value itself."""
+    if not isinstance(value, dict) or not path or path[0] not in value:
+        return False
+    if not _remove(value[path[0]], path[1:]):
+        del value[path[0]]
+    return True
+
+
+def _message(model: type[YamlModel], detail: Any, loc: Path, path: Path) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind == "extra_forbidden":
+        return _unknown_key(loc[-1], _type_at(model, loc[:-1])[0])
+    described = _type_at(model, loc)[1]
+    if kind == "invalid_key":
+        return "got a key that is not text, expected it in quotes"
+    if kind == "missing":
+        return f"got no {loc[-1]!r}, expected {described or 'one'}"
+    if kind == "literal_error":
+        described = str(detail["ctx"]["expected"]).replace("'", "")
+    default = _EXPECTED.get(kind) or str(detail["msg"]).removeprefix("Input should be ")
+    at = f" for {path[-1]!r}" if path else ""
+    return f"got {shown(value)}{at}, expected {described or default}"
+
+
+def _unknown_key(key: Hashable, owner: Any) -> str:
+    names = [*owner.model_fields] if isinstance(owner, type) and issubclass(owner, BaseModel) else []
+    *rest, last = names or ["nothing"]
+    expected = f"{', '.join(rest)} or {last}" if rest else last
+    nearest = difflib.get_close_matches(str(key), names, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"got the key {shown(key)}, expected {expected}{hint}"
+
+
+def _type_at(kind: Any, path: Path) -> tuple[Any, str]:
+    """The type that the model has for what the path leads to, and what it says is expected there."""
+    kind, described = _plain(kind)
+    for step in path:
+        kind, described = _plain(_inner(kind, step))
+    return kind, described
+
+
+def _inner(kind: Any, step: Hashable) -> Any:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if step in kind.model_fields:
+            info = kind.model_fields[str(step)]
+            return Annotated[info.annotation, info]
+        kind = get_type_hints(kind, include_extras=True).get("__pydantic_extra__")
+    arguments = get_args(kind)
+    return arguments[-1] if arguments and get_origin(kind) in (dict, list) else None
+
+
+def _plain(kind: Any) -> tuple[Any, str]:
+    """The type without annotations and None, and its description."""
+    described = ""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        arguments = get_args(kind)
+        if get_origin(kind) is Annotated:
+            texts = [info.description for info in arguments[1:] if isinstance(info, FieldInfo)]
+            described = described or next(filter(None, texts), "")
+        kind = next((one for one in arguments if one is not type(None)), None)
+    if isinstance(kind, type) and issubclass(kind, YamlModel):
+        described = described or kind.model_config.get("title") or ""
+    return kind, described
