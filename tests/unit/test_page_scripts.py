@@ -32,7 +32,12 @@ def test_what_it_computes_is_right(node: str, file: Path) -> None:
     # Without the variable that a run of Node's own tests sets for those within.
     environment = {name: value for name, value in os.environ.items() if name != "NODE_TEST_CONTEXT"}
     run = subprocess.run(
-        [node, "--test", "--test-reporter=tap", file], capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+        [node, "--test", "--test-reporter=tap", file],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "# pass 0" not in run.stdout
