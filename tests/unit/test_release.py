@@ -66,7 +66,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ROOT.iterdir():
-        if file.is_file():
+        if file.is_file() and file.name != ".git":  # which in a worktree points to the real repository
             shutil.copy(file, directory)
     version = directory / "wyoming_tts" / "__init__.py"
     version.write_text('"""A server."""\n\n__version__ = "0.1.0"\n', "utf-8")
