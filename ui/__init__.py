@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from ui.quick_import import without_stub_writing
-
-# Gradio reads these once, when it is imported: it is to ask nobody if it is new enough, and to tell nobody.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-_ASKS_NOBODY = "HF_HUB_OFFLINE"
-_is_ours = _ASKS_NOBODY not in os.environ
-os.environ.setdefault(_ASKS_NOBODY, "1")
+from ui.gradio_patches import quiet_environment, without_stub_writing
 
 without_stub_writing()
-
-import gradio  # noqa: E402, F401
-
-if _is_ours:
-    del os.environ[_ASKS_NOBODY]  # it is also a setting of the server's, which may fetch voices
+with quiet_environment():
+    import gradio  # noqa: F401

@@ -6,10 +6,7 @@ made by the script beside.
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import gradio as gr
-
+from ui.scripts import scripted
 from ui.words import Words
 from wyoming_tts.page.blending import BlendDesk
 
@@ -124,10 +121,4 @@ _PAGE = """
 
 def tab(_desk: BlendDesk, words: Words) -> None:
     """Build the tab; its script asks the routes of `blend_routes`, which the desk answers."""
-    gr.HTML(
-        _PAGE,
-        js_on_load=files("ui").joinpath("blending.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id="blend",
-        texts=words.section("blend"),
-    )
+    scripted("blending", _PAGE, elem_id="blend", texts=words.section("blend"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 
+from ui.scripts import script_of, scripted
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.page.preview import SLIDERS, PreviewDesk, Slider, VoiceFacts
@@ -65,7 +65,8 @@ def tab(desk: PreviewDesk, words: Words) -> None:
     text = gr.Textbox(label=words("preview.text"), lines=3, max_lines=12, elem_id="preview-text")
     buttons = _buttons(words, {"speak": "primary", "stop": "secondary"})
     buttons["speak"].interactive = False  # until there is something to say
-    gr.HTML(_PLAYER, js_on_load=_script(words), elem_id="preview-player")
+    texts = words.section("preview")
+    scripted("preview", _PLAYER, elem_id="preview-player", is_prose=True, texts=texts)
     buttons |= _buttons(words, dict.fromkeys(_FORMATS, "secondary"), size="sm")
     manner = _manner(words)
     with gr.Accordion(words("preview.compare"), open=False, elem_id="preview-compare"):
@@ -124,16 +125,6 @@ def _buttons(words: Words, named: dict[str, Any], **given: Any) -> dict[str, gr.
         }
 
 
-def _script(words: Words) -> str:
-    """Put what the tab's script is given in front of it, and the player that it shares before that."""
-    folder = files("ui")
-    player = folder.joinpath("player.js").read_text(encoding="utf-8")
-    own = folder.joinpath("preview.js").read_text(encoding="utf-8")
-    texts = json.dumps(words.section("preview"))
-    names = json.dumps([slider.name for slider in SLIDERS])
-    return f"{player}\nconst texts = {texts};\nconst sliders = {names};\n{own}"
-
-
 def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
     """Have the browser act by itself: a way through the server would be heard as a pause."""
     named = fields.named()
@@ -141,7 +132,7 @@ def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
     script = (
         "(...given) => {"
         f"  const values = Object.fromEntries({keys}.map((name, i) => [name, given[i]]));"
-        f"  window.ttsPreview.{name}(values);"
+        f"  {script_of('preview')}.then((script) => script.press({json.dumps(name)}, values));"
         "  return [];"
         "}"
     )
@@ -160,7 +151,7 @@ def _follow_voice(fields: _Fields, handlers: _Handlers, speak: gr.Button) -> Non
         trigger_mode="always_last",
         **_QUIET,
     )
-    expect = "(facts) => { window.ttsPreview?.expect(facts); return []; }"
+    expect = f"(facts) => {{ {script_of('preview')}.then((script) => script.expect(facts)); return []; }}"
     fields.facts.change(None, fields.facts, None, js=expect, api_visibility="private")
     fields.example.input(
         None, fields.example, fields.text, js="(example) => example", api_visibility="private"

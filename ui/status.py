@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import gradio as gr
-
+from ui.scripts import scripted
 from ui.words import Words
 from wyoming_tts.page.status import StatusDesk
 from wyoming_tts.page.status_routes import SETTINGS, STATUS
@@ -14,13 +11,9 @@ from wyoming_tts.page.status_routes import SETTINGS, STATUS
 def tab(desk: StatusDesk, words: Words) -> None:
     """Put the tab's content where it is called; the desk answers through its own routes."""
     del desk
-    script = files("ui").joinpath("status.js").read_text(encoding="utf-8")
-    gr.HTML(
-        "",
-        html_template="",
-        js_on_load=script,
+    scripted(
+        "status",
         elem_id="status",
-        apply_default_css=False,
         min_height=640,
         texts=words.section("status"),
         paths={"status": STATUS, "settings": SETTINGS},

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 
+from ui.scripts import scripted
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.page.stream_test import TEXTS, Order, StreamDesk, as_json
@@ -21,15 +21,7 @@ def tab(desk: StreamDesk, words: Words) -> None:
     with gr.Row(elem_id="stream_test-buttons"):
         start = gr.Button(words("stream_test.start"), variant="primary", elem_id="stream_test-start")
         stop = gr.Button(words("stream_test.stop"), elem_id="stream_test-stop")
-    board = gr.HTML(
-        "",
-        html_template="",
-        js_on_load=files("ui").joinpath("stream_test.js").read_text(encoding="utf-8"),
-        elem_id="stream_test",
-        apply_default_css=False,
-        min_height=320,
-        texts=words.section("stream_test"),
-    )
+    board = scripted("stream_test", elem_id="stream_test", min_height=320, texts=words.section("stream_test"))
     _run(desk, inputs, start=start, stop=stop, board=board)
 
 

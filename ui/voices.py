@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import gradio as gr
-
+from ui.scripts import scripted
 from ui.words import Words
 from wyoming_tts.page.voice_routes import LEXICON, VOICES
 from wyoming_tts.page.voices import VoiceDesk
@@ -15,19 +12,5 @@ def tab(desk: VoiceDesk, words: Words) -> None:
     """Put the tab's content where it is called; the desk answers through its own routes."""
     del desk
     texts = words.section("voices")
-    _script("voices", "voices", texts=texts, path=VOICES, min_height=640)
-    _script("lexicon", "voices-lexicon", texts=texts, path=LEXICON, min_height=420)
-
-
-def _script(name: str, elem_id: str, *, texts: dict[str, dict[str, str]], path: str, min_height: int) -> None:
-    script = files("ui").joinpath(f"{name}.js").read_text(encoding="utf-8")
-    gr.HTML(
-        "",
-        html_template="",
-        js_on_load=script,
-        elem_id=elem_id,
-        apply_default_css=False,
-        min_height=min_height,
-        texts=texts,
-        path=path,
-    )
+    scripted("voices", elem_id="voices", min_height=640, texts=texts, path=VOICES)
+    scripted("lexicon", elem_id="voices-lexicon", min_height=420, texts=texts, path=LEXICON)

@@ -49,7 +49,7 @@ class Words:
     def section(self, tab: str) -> dict[str, dict[str, str]]:
         """Return the texts of one tab by language and short name: for scripts, which are given them as JSON.
 
-        A script chooses `texts[navigator.language.split("-")[0]] ?? texts.en`.
+        `wordsOf` of `ui/js/common.js` chooses among them.
         """
         start = f"{tab}."
         return {

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import EMBEDDED
-from tests.browser.visiting import complaints_of, watched
+from tests.browser.visiting import complaints_of, name_player, watched
 from tests.support.page_site import Site
 
 # Gradio's count of its own events asks pandas for what is going away.
@@ -41,6 +41,7 @@ class Tab:
         page.goto(url)
         expect(page.locator("#preview-voice input")).to_have_value(SHOWN, timeout=PATIENCE)
         expect(page.locator("#preview-text textarea")).not_to_have_value("", timeout=PATIENCE)
+        name_player(page)
 
     def eventually(self, condition: str) -> None:
         self.page.wait_for_function(condition, timeout=PATIENCE, polling=20)

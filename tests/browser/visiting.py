@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize, expect
 
+from ui.scripts import script_of
 from ui.words import Words
 
 TABS = ("preview", "blend", "stream_test", "voices", "status")
@@ -79,7 +80,13 @@ def visit(page: Page, url: str) -> Page:
     page.goto(url)
     expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#preview-speak")).to_be_enabled(timeout=PATIENCE)
+    name_player(page)
     return page
+
+
+def name_player(page: Page) -> None:
+    """Let tests ask the player by a global name, `ttsPlayer`: the scripts themselves have none."""
+    page.evaluate(f"{script_of('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})")
 
 
 def open_tab(page: Page, name: str, language: str = "en") -> None:

@@ -194,6 +194,7 @@ def test_what_the_page_does_not_need_is_not_there(method: str, path: str) -> Non
         ("GET", "/theme.css"),
         ("GET", "/assets/index-Dx1_ab-2.js"),
         ("GET", "/static/fonts/system-ui/system-ui-Regular.woff2"),
+        ("GET", "/static/js/0123456789abcdef/common.js"),
         ("POST", "/gradio_api/queue/join"),
         ("GET", "/gradio_api/queue/data"),
     ],

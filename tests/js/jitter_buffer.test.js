@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AHEAD, JitterBuffer, REFILL } from "../../ui/js/jitter_buffer.js";
+
+test("the first piece sounds a moment after it arrived", () => {
+  const buffer = new JitterBuffer();
+  assert.equal(buffer.add(0.5, 10), 10 + AHEAD);
+  assert.equal(buffer.underruns, 0);
+});
+
+test("pieces that arrive in time follow each other without a gap", () => {
+  const buffer = new JitterBuffer();
+  const starts = [0, 0.2, 0.6, 0.9].map((now) => buffer.add(0.5, now));
+  assert.deepEqual(starts, [AHEAD, AHEAD + 0.5, AHEAD + 1, AHEAD + 1.5]);
+  assert.equal(buffer.underruns, 0);
+});
+
+test("a piece that comes too late is an underrun, and is held back until there is more", () => {
+  const buffer = new JitterBuffer();
+  buffer.add(0.1, 0);
+  assert.equal(buffer.add(0.1, 5), 5 + REFILL);
+  assert.equal(buffer.add(0.1, 5.1), 5 + REFILL + 0.1);
+  assert.equal(buffer.underruns, 1);
+});
+
+test("a piece that comes just as the last one ends is no underrun", () => {
+  const buffer = new JitterBuffer();
+  buffer.add(0.5, 0);
+  buffer.add(0.5, AHEAD + 0.5);
+  assert.equal(buffer.underruns, 0);
+});
+
+test("each gap is counted once", () => {
+  const buffer = new JitterBuffer();
+  for (const now of [0, 10, 10.01, 20, 20.01]) buffer.add(0.1, now);
+  assert.equal(buffer.underruns, 2);
+});
+
+test("the position stands still before the sound begins and while there is a gap", () => {
+  const buffer = new JitterBuffer();
+  buffer.add(1, 0);
+  assert.equal(buffer.position(0), 0);
+  assert.ok(Math.abs(buffer.position(AHEAD + 0.25) - 0.25) < 1e-9);
+  assert.equal(buffer.position(100), 1);
+  buffer.add(1, 100);
+  assert.equal(buffer.position(100 + REFILL / 2), 1);
+  assert.equal(buffer.position(200), 2);
+});
+
+test("a clip that is taken up in its middle counts from there", () => {
+  const buffer = new JitterBuffer(3);
+  buffer.add(2, 0);
+  assert.equal(buffer.position(0), 3);
+  assert.equal(buffer.position(10), 5);
+});
+
+test("no piece ever starts before it arrived or before the one before has ended", () => {
+  const buffer = new JitterBuffer();
+  let [now, end, seed] = [0, 0, 1];
+  for (let i = 0; i < 1000; i++) {
+    seed = (seed * 16807) % 2147483647;
+    now += (seed % 300) / 1000;
+    const seconds = 0.05 + (seed % 200) / 1000;
+    const start = buffer.add(seconds, now);
+    assert.ok(start >= now && start >= end);
+    end = start + seconds;
+  }
+});

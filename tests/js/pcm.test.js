@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Clip, MOST_KEPT, rms, SampleReader, toFloats } from "../../ui/js/pcm.js";
+
+/** @param {number[]} samples */
+const bytesOf = (samples) => {
+  const view = new DataView(new ArrayBuffer(2 * samples.length));
+  for (const [i, sample] of samples.entries()) view.setInt16(2 * i, sample, true);
+  return new Uint8Array(view.buffer);
+};
+
+test("16-bit samples become numbers from -1 to 1", () => {
+  assert.deepEqual([...toFloats(Int16Array.of(-32768, -16384, 0, 16384))], [-1, -0.5, 0, 0.5]);
+  assert.ok(toFloats(Int16Array.of(32767))[0] < 1);
+});
+
+test("bytes cut anywhere give the same samples", () => {
+  const samples = [1, -2, 300, -32768, 32767, 0];
+  const bytes = bytesOf(samples);
+  for (let first = 0; first <= bytes.length; first++) {
+    for (let second = first; second <= bytes.length; second++) {
+      const reader = new SampleReader();
+      const pieces = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
+      assert.deepEqual(
+        pieces.flatMap((piece) => [...reader.read(piece)]),
+        samples,
+      );
+    }
+  }
+});
+
+test("bytes within a larger buffer are read from where they begin", () => {
+  assert.deepEqual([...new SampleReader().read(bytesOf([5, 6, 7]).subarray(2))], [6, 7]);
+});
+
+test("a square wave is as loud as its level", () => {
+  assert.equal(rms(Float32Array.of(0.5, -0.5, 0.5, -0.5)), 0.5);
+  assert.equal(rms(new Float32Array(8)), 0);
+});
+
+test("a clip joins what came, in order", () => {
+  const clip = new Clip(8000);
+  clip.add(Int16Array.of(8192, 16384));
+  clip.add(Int16Array.of(-16384));
+  assert.deepEqual([...clip.joined()], [0.25, 0.5, -0.5]);
+  assert.equal(clip.seconds, 3 / 8000);
+});
+
+test("only a clip that is whole, not empty and not too long is kept", () => {
+  const clip = new Clip(1);
+  clip.isWhole = true;
+  assert.equal(clip.isKept, false);
+  clip.add(new Int16Array(MOST_KEPT));
+  assert.equal(clip.isKept, true);
+  clip.add(new Int16Array(1));
+  assert.equal(clip.isKept, false);
+  assert.equal(clip.seconds, MOST_KEPT + 1);
+});

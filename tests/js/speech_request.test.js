@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { plainQuery, speechRequest } from "../../ui/js/speech_request.js";
+
+const FACTS = {
+  name: "tones",
+  sample_rate: 16000,
+  speaker: "anna",
+  sliders: { noise_scale: 0.667, length_scale: 1 },
+};
+const FIELDS = {
+  text: "Ho",
+  voice: "tones",
+  other: "espeak",
+  speed: 1,
+  volume: 1,
+  speaker: "anna",
+  facts: FACTS,
+};
+
+test("what was not moved is not sent", () => {
+  const fields = { ...FIELDS, noise_scale: 0.667, length_scale: 1 };
+  assert.deepEqual(speechRequest(fields, "tones"), {
+    input: "Ho",
+    speed: 1,
+    volume: 1,
+    voice: "tones",
+    sample_rate: 16000,
+  });
+});
+
+test("another speaker and what was moved are sent", () => {
+  const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4, length_scale: 1 }, "tones");
+  assert.equal(body.speaker, "bert");
+  assert.equal(body.noise_scale, 0.4);
+  assert.equal("length_scale" in body, false);
+});
+
+test("speaker and sliders are not sent for a voice that they do not belong to", () => {
+  const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4 }, "espeak");
+  assert.deepEqual(body, { input: "Ho", speed: 1, volume: 1, voice: "espeak" });
+});
+
+test("without a voice the server chooses", () => {
+  assert.equal("voice" in speechRequest({ ...FIELDS, facts: null }, null), false);
+});
+
+test("a plain address names text, voice with speaker, and speed", () => {
+  assert.equal(
+    String(plainQuery({ input: "a b", voice: "v", speaker: "s", speed: 2 })),
+    "text=a+b&voice=v%23s&speed=2",
+  );
+  assert.equal(String(plainQuery({ input: "a" })), "text=a");
+});

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bestEndpoint, durationOf, pointsOf } from "../../ui/js/status.js";
+
+/**
+ * @param {string} host
+ * @param {number} port
+ */
+const at = (host, port) => ({ host, port, url: `tcp://${host}:${port}` });
+const HTTP = [at("10.0.0.5", 8880)];
+const WYOMING = [at("10.0.0.5", 10200), at("fd00::5", 10200)];
+
+test("a duration is told in its two largest units", () => {
+  assert.deepEqual(durationOf(59), [[0, "minutes"]]);
+  assert.deepEqual(durationOf(3 * 60), [[3, "minutes"]]);
+  assert.deepEqual(durationOf(3600), [
+    [1, "hours"],
+    [0, "minutes"],
+  ]);
+  assert.deepEqual(durationOf(2 * 86400 + 3 * 3600 + 60), [
+    [2, "days"],
+    [3, "hours"],
+  ]);
+});
+
+test("the name that the page was reached by is shown first if it leads to the server itself", () => {
+  const location = { hostname: "tts.local", port: "8880" };
+  assert.deepEqual(bestEndpoint(WYOMING, HTTP, location), at("tts.local", 10200));
+});
+
+test("an address that is known is not made anew", () => {
+  const location = { hostname: "[fd00::5]", port: "8880" };
+  assert.equal(bestEndpoint(WYOMING, HTTP, location), WYOMING[1]);
+});
+
+test("behind a proxy, and on the machine itself, the server's own address is shown", () => {
+  assert.equal(bestEndpoint(WYOMING, HTTP, { hostname: "home.example", port: "443" }), WYOMING[0]);
+  assert.equal(bestEndpoint(WYOMING, HTTP, { hostname: "localhost", port: "8880" }), WYOMING[0]);
+  assert.equal(bestEndpoint([], HTTP, { hostname: "tts.local", port: "8880" }), undefined);
+});
+
+test("a line of latencies fills its box; a single one is level", () => {
+  assert.equal(pointsOf([1, 2, 0]), "0.00,20.00 50.00,2.00 100.00,38.00");
+  assert.equal(pointsOf([3]), "0.00,2.00 100.00,2.00");
+  assert.equal(pointsOf([0]), "0.00,38.00 100.00,38.00");
+});

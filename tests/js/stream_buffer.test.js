@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { curve, leftIn } from "../../ui/js/stream_buffer.js";
+
+test("a buffer falls by a second each second, and stays empty", () => {
+  assert.equal(leftIn([], 5), 0);
+  assert.equal(leftIn([[1, 2]], 2.5), 0.5);
+  assert.equal(leftIn([[1, 2]], 9), 0);
+});
+
+test("its curve rises with each chunk and falls until the next", () => {
+  assert.deepEqual(
+    curve(
+      [
+        [0, 1],
+        [0.5, 2],
+      ],
+      1,
+    ),
+    [
+      [0, 1],
+      [0.5, 0.5],
+      [0.5, 0.5],
+      [0.5, 2],
+      [1, 1.5],
+      [1, 1.5],
+    ],
+  );
+});
+
+test("its curve lies at zero between running dry and the next chunk", () => {
+  assert.deepEqual(
+    curve(
+      [
+        [0, 1],
+        [3, 1],
+      ],
+      3.5,
+    ),
+    [
+      [0, 1],
+      [1, 0],
+      [3, 0],
+      [3, 1],
+      [3.5, 0.5],
+      [3.5, 0.5],
+    ],
+  );
+});

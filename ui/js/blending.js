@@ -1,0 +1,379 @@
+/**
+ * The Blend tab: a mixer of voices, the blends that are kept, and voices that are brought as files.
+ *
+ * The mix lives here until it is kept. The server is asked for whatever it knows better: what a recipe means, and what
+ * is kept.
+ */
+
+import { BlendApi, EMPTY_SHELF, isSame, shownTag } from "./blend_api.js";
+import { debounced, fillWords, find, make, pause, put, wordsOf } from "./common.js";
+import { KeptBlends, namesOn } from "./kept_blends.js";
+import { freeName, WHOLE } from "./mix.js";
+import { Mixer } from "./mixer.js";
+import { player } from "./player.js";
+
+/** @typedef {import("./blend_api.js").Draft} Draft */
+/** @typedef {import("./blend_api.js").KeptVoice} KeptVoice */
+/** @typedef {import("./blend_api.js").Shelf} Shelf */
+
+const HEAR_AFTER = 250; // ms without a movement
+const ASK_AGAIN_AFTER = 1000; // ms between questions whether the model has come
+
+class BlendTab {
+  #shelf = EMPTY_SHELF;
+  /** The blend that is edited, as it was when that began. @type {Draft | null} */
+  #expected = null;
+  #isNormalized = true;
+  #isSampleOurs = true;
+  #isFetching = false;
+
+  /** @param {import("./common.js").Place} place */
+  constructor({ element, props }) {
+    this.element = element;
+    this.say = wordsOf(props.texts).say;
+    this.api = new BlendApi(this.say);
+    this.parts = partsOf(element);
+    fillWords(element, this.say);
+    const around = { element, say: this.say, api: this.api };
+    this.mixer = new Mixer({
+      ...around,
+      voices: () => this.#shelf.voices,
+      onRead: () => this.#recipeWasRead(),
+      onMoved: () => this.parts.whileMoving.checked && this.hearSoon(),
+      onHearParent: this.api.trying(this.parts.problem, (voice) => this.#hear(voice)),
+    });
+    this.kept = new KeptBlends({
+      ...around,
+      shelf: () => this.#shelf,
+      onChanged: (shelf) => this.#takeShelf(shelf),
+      onEdit: (kept) => this.#startEdit(kept),
+      hear: (name) => this.#hear(name),
+    });
+    this.hearMix = this.api.trying(this.parts.problem, () => this.#hearMix());
+    this.hearSoon = debounced(this.hearMix, HEAR_AFTER);
+    this.keep = this.api.trying(this.parts.keepProblem, () => this.#keep());
+    this.refresh = this.api.trying(this.parts.listProblem, () => this.#refresh());
+    this.#listen();
+    this.refresh();
+  }
+
+  #listen() {
+    const { parts } = this;
+    const takeIn = this.api.trying(parts.importProblem, () => this.#takeIn());
+    parts.text.addEventListener("input", () => {
+      this.#isSampleOurs = false;
+    });
+    parts.hear.addEventListener("click", () => this.hearMix());
+    parts.stop.addEventListener("click", () => this.#stop());
+    onSubmit(parts.keepForm, () => this.keep());
+    parts.leaveEdit.addEventListener("click", () => this.#leaveEdit());
+    parts.takeTheirs.addEventListener("click", () => this.#takeTheirs());
+    parts.keepMine.addEventListener("click", () => this.#keepMine());
+    parts.file.addEventListener("change", () => this.#proposeName());
+    onSubmit(parts.importForm, takeIn);
+    parts.fetch.addEventListener("click", () => this.#fetchModel());
+    const whileHere = new AbortController();
+    const onfocus = () => (this.element.isConnected ? this.refresh() : whileHere.abort());
+    window.addEventListener("focus", onfocus, { signal: whileHere.signal });
+  }
+
+  // ---- What is heard
+
+  /** @param {string} voice */
+  async #hear(voice) {
+    this.hearSoon.cancel();
+    const input = this.parts.text.value.trim();
+    if (!input) throw new Error(this.say("no_text"));
+    await player.play({ input, voice });
+    if (player.state === "failed") throw new Error(player.problem);
+  }
+
+  /** A kept blend may be mixed in a way that a recipe does not tell: if nothing was changed, it is heard itself. */
+  async #hearMix() {
+    await this.mixer.settled();
+    const { read } = this.mixer;
+    if (read === null) throw new Error(this.say("no_mix"));
+    const expected = this.#expected;
+    await this.#hear(expected !== null && isSame(this.#draft(), expected) ? expected.name : read.recipe);
+  }
+
+  #stop() {
+    this.hearSoon.cancel();
+    player.stop();
+  }
+
+  #recipeWasRead() {
+    this.#drawLanguages();
+    const sample = this.#shelf.samples[this.mixer.read?.language ?? ""];
+    if (this.#isSampleOurs && sample) this.parts.text.value = sample;
+  }
+
+  // ---- Keeping
+
+  /** @returns {Draft} */
+  #draft() {
+    const { name, recipe, language, description, spherical } = this.parts;
+    return {
+      name: name.value.trim(),
+      recipe: this.mixer.read?.recipe ?? recipe.value,
+      language: language.value || null,
+      description: description.value.trim(),
+      spherical: spherical.checked,
+      normalized: this.#isNormalized,
+    };
+  }
+
+  /** @param {string} name */
+  #keptNow(name) {
+    return (
+      this.#shelf.kept.find(({ draft, kind }) => draft.name === name && kind !== "imported")?.draft ?? null
+    );
+  }
+
+  /** @param {string} [chosen] */
+  #drawLanguages(chosen = this.parts.language.value) {
+    const spoken = this.mixer.read?.languages ?? [];
+    const differ = spoken.length > 1 || (chosen !== "" && !spoken.includes(chosen));
+    const offered = differ ? [...new Set([...spoken, ...(chosen ? [chosen] : [])])] : [];
+    const none = make("option", { value: "" }, this.say(differ ? "choose" : "of_the_voices"));
+    const options = offered.map((tag) =>
+      make("option", { value: tag, selected: tag === chosen }, shownTag(tag)),
+    );
+    this.parts.language.replaceChildren(none, ...options);
+    this.parts.languageRow.hidden = !differ;
+  }
+
+  async #keep() {
+    const { parts } = this;
+    put(parts.kept, "");
+    parts.stale.hidden = true;
+    await this.mixer.settled();
+    const draft = this.#draft();
+    const expected = this.#expected?.name === draft.name ? this.#expected : null;
+    try {
+      this.#takeShelf(await this.api.change("keep", { draft, expected }));
+    } catch (error) {
+      if (expected === null || !(await this.#hasChangedMeanwhile(expected))) throw error;
+      return;
+    }
+    this.#expect(this.#keptNow(draft.name));
+    put(parts.kept, this.say("kept_as", { name: draft.name }));
+  }
+
+  /** @param {Draft} expected */
+  async #hasChangedMeanwhile(expected) {
+    const { parts } = this;
+    this.#takeShelf(await this.api.shelf());
+    const now = this.#keptNow(expected.name);
+    if (now !== null && isSame(now, expected)) return false;
+    const { name, recipe } = now ?? expected;
+    put(parts.staleWords, this.say(now === null ? "stale_gone" : "stale_changed", { name, recipe }));
+    parts.takeTheirs.hidden = now === null;
+    parts.stale.hidden = false;
+    parts.keepMine.focus();
+    return true;
+  }
+
+  #takeTheirs() {
+    const theirs = this.#expected && this.#keptNow(this.#expected.name);
+    this.#expect(theirs);
+    if (theirs) this.#open(theirs);
+  }
+
+  #keepMine() {
+    this.#expected = this.#expected && this.#keptNow(this.#expected.name);
+    this.keep();
+  }
+
+  /**
+   * From now on the mix is an edit of this blend, or a new one.
+   * @param {Draft | null} blend
+   */
+  #expect(blend) {
+    const { parts } = this;
+    this.#expected = blend;
+    parts.stale.hidden = true;
+    parts.editing.hidden = blend === null;
+    put(parts.editingWords, blend === null ? "" : this.say("editing", { name: blend.name }));
+    put(parts.keep, this.say(blend === null ? "keep" : "keep_changes"));
+  }
+
+  #leaveEdit() {
+    this.#expect(null);
+    this.#isNormalized = true;
+    this.parts.name.value = "";
+  }
+
+  /**
+   * A preset stays as it is: what is made of it is a new blend.
+   * @param {KeptVoice} kept
+   */
+  #startEdit({ kind, draft }) {
+    const isOwn = kind === "own";
+    put(this.parts.kept, "");
+    this.#expect(isOwn ? draft : null);
+    this.#open(isOwn ? draft : { ...draft, name: freeName(draft.name, namesOn(this.#shelf)) });
+  }
+
+  /**
+   * Put a blend into the mixer.
+   * @param {Draft} blend
+   */
+  #open(blend) {
+    const { name, description, spherical, recipe, mixer } = this.parts;
+    name.value = blend.name;
+    description.value = blend.description;
+    spherical.checked = blend.spherical;
+    this.#isNormalized = blend.normalized;
+    recipe.value = blend.recipe;
+    this.#drawLanguages(blend.language ?? "");
+    this.mixer.take(blend.recipe, () => this.#drawLanguages(blend.language ?? ""));
+    mixer.scrollIntoView({ block: "start" });
+    recipe.focus({ preventScroll: true });
+  }
+
+  // ---- What is there
+
+  async #refresh() {
+    if (!this.kept.isAsking) this.#takeShelf(await this.api.shelf());
+  }
+
+  /**
+   * Show what the server has now. What is the same as before is left alone: it may have the focus.
+   * @param {Shelf} fresh
+   */
+  #takeShelf(fresh) {
+    const before = this.#shelf;
+    /** @param {keyof Shelf} fact */
+    const isOther = (fact) => JSON.stringify(before[fact]) !== JSON.stringify(fresh[fact]);
+    this.#shelf = fresh;
+    this.#showModel(fresh);
+    if (isOther("kept") || isOther("kokoro")) this.kept.draw();
+    if (fresh.kokoro === "absent" && fresh.fetched_bytes !== null) this.#fetchModel();
+    if (fresh.kokoro !== "ready") return;
+    if (!this.mixer.rows.length) this.#begin();
+    else if (isOther("voices")) this.mixer.draw();
+  }
+
+  /** @param {Shelf} shelf */
+  #showModel({ kokoro, model_bytes }) {
+    const { mixer, absent, absentWords, fetch } = this.parts;
+    const isReady = kokoro === "ready";
+    mixer.hidden = !isReady;
+    absent.hidden = isReady;
+    fetch.hidden = kokoro !== "absent";
+    const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
+    put(fetch, this.say("fetch") + size);
+    put(absentWords, isReady ? "" : this.say(`kokoro_${kokoro}`));
+  }
+
+  /** Mix two voices of one language, so that there is something to hear. */
+  #begin() {
+    const pack = this.#shelf.voices.filter(({ kind }) => kind === "pack");
+    const first = pack.find(({ name }) => name === "af_heart") ?? pack[0];
+    if (!first) return;
+    const others = pack.filter((voice) => voice !== first);
+    const second = others.find(({ language }) => language === first.language) ?? others[0] ?? first;
+    this.mixer.add(first.name, 60);
+    this.mixer.add(second.name, 40);
+    this.mixer.draw();
+    this.mixer.moved();
+  }
+
+  // ---- Files and the model
+
+  #proposeName() {
+    const { file, importName, importProblem } = this.parts;
+    const chosen = file.files?.[0];
+    put(importProblem, "");
+    if (chosen) importName.value = chosen.name.replace(/\.[^.]*$/, "").replace(/\W+/g, "_");
+  }
+
+  async #takeIn() {
+    const { file, importName, imported, importForm } = this.parts;
+    const chosen = file.files?.[0];
+    if (!chosen) throw new Error(this.say("no_file"));
+    const name = importName.value.trim();
+    this.#takeShelf(await this.api.takeIn(name, chosen));
+    put(imported, this.say("imported_as", { name }));
+    importForm.reset();
+  }
+
+  async #fetchModel() {
+    if (this.#isFetching) return;
+    const { fetch, fetching, absentProblem } = this.parts;
+    this.#isFetching = fetch.disabled = true;
+    await this.api.trying(absentProblem, () => this.#waitForModel())();
+    put(fetching, "");
+    this.#isFetching = fetch.disabled = false;
+  }
+
+  async #waitForModel() {
+    do {
+      const { fetched_bytes, model_bytes } = this.#shelf;
+      const share = Math.floor((WHOLE * (fetched_bytes ?? 0)) / (model_bytes || 1));
+      put(this.parts.fetching, this.say("fetching", { share }));
+      this.#takeShelf(await this.api.change("fetch"));
+      if (this.#shelf.kokoro === "absent") await pause(ASK_AGAIN_AFTER);
+    } while (this.#shelf.kokoro === "absent" && this.element.isConnected);
+  }
+}
+
+/**
+ * The tab's markup, which `ui/blending.py` brings.
+ * @param {HTMLElement} element
+ */
+function partsOf(element) {
+  /** @template {Element} Found @param {string} name @param {new () => Found} type */
+  const part = (name, type) => find(element, `#blend-${name}`, type);
+  return {
+    absent: part("absent", HTMLElement),
+    absentProblem: part("absent-problem", HTMLElement),
+    absentWords: part("absent-words", HTMLElement),
+    description: part("description", HTMLInputElement),
+    editing: part("editing", HTMLElement),
+    editingWords: part("editing-words", HTMLElement),
+    fetch: part("fetch", HTMLButtonElement),
+    fetching: part("fetching", HTMLElement),
+    file: part("file", HTMLInputElement),
+    hear: part("hear", HTMLButtonElement),
+    importForm: part("import", HTMLFormElement),
+    importName: part("import-name", HTMLInputElement),
+    importProblem: part("import-problem", HTMLElement),
+    imported: part("imported", HTMLElement),
+    keep: part("keep", HTMLButtonElement),
+    keepForm: part("keep-form", HTMLFormElement),
+    keepMine: part("keep-mine", HTMLButtonElement),
+    keepProblem: part("keep-problem", HTMLElement),
+    kept: part("kept", HTMLElement),
+    language: part("language", HTMLSelectElement),
+    languageRow: part("language-row", HTMLElement),
+    leaveEdit: part("leave-edit", HTMLButtonElement),
+    listProblem: part("list-problem", HTMLElement),
+    mixer: part("mixer", HTMLElement),
+    name: part("name", HTMLInputElement),
+    problem: part("problem", HTMLElement),
+    recipe: part("recipe", HTMLInputElement),
+    spherical: part("spherical", HTMLInputElement),
+    stale: part("stale", HTMLElement),
+    staleWords: part("stale-words", HTMLElement),
+    stop: part("stop", HTMLButtonElement),
+    takeTheirs: part("take-theirs", HTMLButtonElement),
+    text: part("text", HTMLTextAreaElement),
+    whileMoving: part("while-moving", HTMLInputElement),
+  };
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {() => unknown} work
+ */
+function onSubmit(form, work) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    work();
+  });
+}
+
+/** @param {import("./common.js").Place} place */
+export const mount = (place) => void new BlendTab(place);

@@ -1,0 +1,283 @@
+/**
+ * What every tab's script needs: elements, words, requests, and waiting until somebody pauses.
+ *
+ * Nothing here touches the page when it is imported, so all of it runs under Node too.
+ */
+
+/** @typedef {string | number | boolean | null | undefined | ((event: Event) => unknown)} Attribute */
+/** @typedef {string | Node | null} Child */
+/** @typedef {Record<string, string | number>} Values */
+/** @typedef {Record<string, Record<string, string>>} Texts By language, then by name. */
+
+/**
+ * What a tab is given by the `gr.HTML` component that it fills.
+ * @template [Props={ texts: Texts }]
+ * @typedef {{ element: HTMLElement, props: Props, watch: (name: string, onChange: () => void) => void }} Place
+ */
+
+// ---- Elements
+
+/**
+ * Make an element. An attribute that is a function listens to the event after its "on"; `true` is an attribute
+ * without a value; `false`, `null` and `undefined` are left out, as are children that are `null`.
+ *
+ * Children are nodes or text, never markup: what comes from the server cannot become elements.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, Attribute>} [attributes]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name.slice(2), value);
+    else if (value !== false && value != null) made.setAttribute(name, value === true ? "" : String(value));
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+/**
+ * Make a button that does something when it is pressed.
+ * @param {string} text
+ * @param {(event: Event) => unknown} onclick
+ * @param {Record<string, Attribute>} [attributes]
+ */
+export function button(text, onclick, attributes = {}) {
+  return make("button", { type: "button", onclick, ...attributes }, text);
+}
+
+/**
+ * The element at a selector.
+ * @template {Element} Found
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {new () => Found} type
+ * @returns {Found}
+ */
+export function find(root, selector, type) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof type)) throw new Error(`There is no ${type.name} at ${selector}.`);
+  return found;
+}
+
+/**
+ * Set an element's text. What would not change is not touched: a selection in it stays.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Put words into markup: `data-text` names an element's text, `data-label` its label for screen readers.
+ * @param {Element} root
+ * @param {Say} say
+ */
+export function fillWords(root, say) {
+  for (const each of root.querySelectorAll("[data-text]"))
+    each.textContent = say(each.getAttribute("data-text") ?? "");
+  for (const each of root.querySelectorAll("[data-label]")) {
+    each.setAttribute("aria-label", say(each.getAttribute("data-label") ?? ""));
+  }
+}
+
+/**
+ * Whether somebody can see an element: its tab is open.
+ * @param {HTMLElement} element
+ */
+export const isVisible = (element) => element.offsetParent !== null;
+
+// ---- Words and numbers
+
+/** @typedef {(name: string, values?: Values) => string} Say A text by its name, with the values it has room for. */
+
+/**
+ * The words for whoever reads the page: in the browser's language if there are any, else in English.
+ * @param {Texts} texts
+ * @param {string} [wanted] a language tag
+ * @returns {{ say: Say, locale: string, number: (value: number, digits?: number) => string }}
+ *   `say` returns the name itself where there is no such text; `number` writes with that many decimals.
+ */
+export function wordsOf(texts, wanted = navigator.language) {
+  const own = texts[wanted.split("-")[0]];
+  const words = own ?? texts.en;
+  const locale = own ? wanted : "en";
+  return {
+    say: (name, values = {}) => fill(words[name] ?? name, values),
+    locale,
+    number: (value, digits = 0) =>
+      value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+  };
+}
+
+/**
+ * Put values into a text's {places}; a place without a value stays.
+ * @param {string} text
+ * @param {Values} values
+ */
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+}
+
+// ---- Requests
+
+/** A request that was not answered as it should be. */
+export class RequestError extends Error {
+  /**
+   * @param {string} message the server's own, or ""
+   * @param {number} status 0 if the server was not reached
+   * @param {unknown} [cause]
+   */
+  constructor(message, status, cause) {
+    super(message, { cause });
+    this.name = "RequestError";
+    this.status = status;
+  }
+}
+
+/**
+ * Where a path of the server is, also behind a proxy that adds a prefix.
+ * @param {string} path without a slash at its beginning
+ */
+export const addressOf = (path) => new URL(path, document.baseURI);
+
+/**
+ * @typedef {object} Request
+ * @property {unknown} [json] sent as the body, by POST
+ * @property {BodyInit} [body] the same, as it is
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal] gives the request up
+ */
+
+/**
+ * Ask the server and return its answer, once its headers are there.
+ * @param {string} path
+ * @param {Request} [request]
+ * @returns {Promise<Response>}
+ * @throws {RequestError} the server is not reached or refuses; an abort throws as `fetch` does.
+ */
+export async function request(path, { json, body, headers = {}, signal } = {}) {
+  const sent = json === undefined ? body : JSON.stringify(json);
+  /** @type {Record<string, string>} */
+  const kind = json === undefined ? {} : { "Content-Type": "application/json" };
+  const method = sent === undefined ? "GET" : "POST";
+  const answer = await unlessUnreachable(
+    fetch(addressOf(path), { method, signal, body: sent, headers: { ...kind, ...headers } }),
+  );
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => null);
+  throw new RequestError(told?.error?.message ?? "", answer.status);
+}
+
+/**
+ * Ask the server for JSON.
+ * @param {string} path
+ * @param {Request & { patience?: number }} [asked] gives the request up after so many milliseconds
+ * @returns {Promise<any>}
+ * @throws {RequestError} as `request`, and where the answer is no JSON.
+ */
+export async function ask(path, { patience, signal, ...asked } = {}) {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  const timer = patience === undefined ? undefined : setTimeout(end, patience);
+  signal?.addEventListener("abort", end);
+  if (signal?.aborted) end();
+  try {
+    const answer = await request(path, { ...asked, signal: ending.signal });
+    return await unlessUnreachable(answer.json());
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  }
+}
+
+/**
+ * @template Outcome
+ * @param {Promise<Outcome>} work
+ */
+async function unlessUnreachable(work) {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new RequestError("", 0, error);
+  }
+}
+
+/**
+ * Whether work ended because somebody gave it up.
+ * @param {unknown} error
+ */
+export const isAbort = (error) => error instanceof Error && error.name === "AbortError";
+
+/**
+ * What to tell about an error, or "" where it says nothing of use to a reader.
+ * @param {unknown} error
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+// ---- Waiting
+
+/**
+ * @typedef {object} Waits
+ * @property {() => void} cancel
+ * @property {() => void} flush has what waits run now
+ * @property {() => boolean} isWaiting
+ */
+
+/**
+ * Have work wait until it was not asked for during `pause` milliseconds; it runs once, as it was asked for last.
+ * @template {any[]} Given
+ * @param {(...given: Given) => unknown} work
+ * @param {number} pause
+ * @returns {((...given: Given) => void) & Waits}
+ */
+export function debounced(work, pause) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {(() => void) | null} */
+  let waiting = null;
+  const cancel = () => {
+    clearTimeout(timer);
+    waiting = null;
+  };
+  const flush = () => {
+    const run = waiting;
+    cancel();
+    run?.();
+  };
+  /** @param {Given} given */
+  const later = (...given) => {
+    cancel();
+    waiting = () => void work(...given);
+    timer = setTimeout(flush, pause);
+  };
+  return Object.assign(later, { cancel, flush, isWaiting: () => waiting !== null });
+}
+
+/**
+ * Of answers that come in another order than they were asked for, let only the newest count.
+ * @template {any[]} Given
+ * @template Answer
+ * @param {(...given: Given) => Promise<Answer>} question
+ * @returns {(...given: Given) => Promise<Answer | null>} null for an answer, or a failure, that is outdated
+ */
+export function newest(question) {
+  let asked = 0;
+  return async (...given) => {
+    const number = ++asked;
+    try {
+      const answer = await question(...given);
+      return number === asked ? answer : null;
+    } catch (error) {
+      if (number !== asked) return null;
+      throw error;
+    }
+  };
+}
+
+/** @param {number} milliseconds */
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

@@ -1,0 +1,364 @@
+/** The mixer: a slider for each voice, which the recipe follows, and which follow the recipe. */
+
+import { shownTag } from "./blend_api.js";
+import { button, debounced, find, make, newest, put } from "./common.js";
+import {
+  FEWEST,
+  MOST,
+  makeWhole,
+  newRow,
+  recipeOf,
+  rowsOf,
+  share,
+  shares,
+  sum,
+  unlocked,
+  WHOLE,
+} from "./mix.js";
+
+/** @typedef {import("./mix.js").Row} Row */
+/** @typedef {import("./blend_api.js").ReadRecipe} ReadRecipe */
+/** @typedef {import("./blend_api.js").MixableVoice} MixableVoice */
+
+const READ_AFTER = 150; // ms without a key
+
+/**
+ * What the mixer asks of the tab that it is in.
+ * @typedef {object} Surroundings
+ * @property {HTMLElement} element
+ * @property {import("./common.js").Say} say
+ * @property {import("./blend_api.js").BlendApi} api
+ * @property {() => MixableVoice[]} voices
+ * @property {() => void} onRead the recipe was understood
+ * @property {() => void} onMoved the mix is another, and its recipe was understood
+ * @property {(voice: string) => unknown} onHearParent
+ */
+
+export class Mixer {
+  /** @type {Row[]} */
+  rows = [];
+  /** What the server understood of the recipe last. @type {ReadRecipe | null} */
+  read = null;
+  /** Until it has understood the newest. @type {Promise<void>} */
+  #reading = Promise.resolve();
+
+  /** @param {Surroundings} surroundings */
+  constructor(surroundings) {
+    this.around = surroundings;
+    const { element, api } = surroundings;
+    this.parts = {
+      rows: find(element, "#blend-rows", HTMLElement),
+      add: find(element, "#blend-add", HTMLButtonElement),
+      normalize: find(element, "#blend-normalize", HTMLButtonElement),
+      randomize: find(element, "#blend-randomize", HTMLButtonElement),
+      fader: find(element, "#blend-fader", HTMLElement),
+      fade: find(element, "#blend-fade", HTMLInputElement),
+      fadeA: find(element, "#blend-fade-a", HTMLElement),
+      fadeB: find(element, "#blend-fade-b", HTMLElement),
+      recipe: find(element, "#blend-recipe", HTMLInputElement),
+      problem: find(element, "#blend-recipe-problem", HTMLElement),
+      bar: find(element, "#blend-bar", HTMLElement),
+      legend: find(element, "#blend-legend", HTMLElement),
+      parents: find(element, "#blend-parents", HTMLElement),
+    };
+    this.readNewest = newest((/** @type {string} */ recipe) => api.read(recipe));
+    this.readTyped = debounced(() => this.#readTyped(), READ_AFTER);
+    this.#listen();
+  }
+
+  #listen() {
+    const { add, normalize, randomize, fade, recipe } = this.parts;
+    add.addEventListener("click", () => this.#addUnused());
+    normalize.addEventListener("click", () => this.#share(({ weight }) => weight));
+    randomize.addEventListener("click", () => this.#share(() => -Math.log(1 - Math.random()))); // each mix is as likely
+    fade.addEventListener("input", () => this.#fade(Number(fade.value)));
+    recipe.addEventListener("input", () => this.readTyped());
+    recipe.addEventListener("change", () => this.#tidy());
+  }
+
+  /** Nothing is heard or kept that is behind what is seen. */
+  async settled() {
+    this.readTyped.flush();
+    await this.#reading;
+  }
+
+  // ---- The recipe
+
+  /**
+   * Have the mix be what a recipe says.
+   * @param {string} recipe
+   * @param {() => void} [then] once it is
+   */
+  take(recipe, then = () => {}) {
+    this.#understand(recipe, (read) => {
+      this.rows = rowsOf(this.rows, read.parts);
+      this.draw();
+      then();
+    });
+  }
+
+  #readTyped() {
+    this.take(this.parts.recipe.value, this.around.onMoved);
+  }
+
+  /** Write the recipe as the server writes it. */
+  async #tidy() {
+    await this.settled();
+    if (this.readTyped.isWaiting()) return; // what was typed meanwhile is newer
+    if (this.read !== null && !this.parts.problem.textContent) this.parts.recipe.value = this.read.recipe;
+  }
+
+  /**
+   * @param {string} recipe
+   * @param {(read: ReadRecipe) => void} then
+   */
+  #understand(recipe, then) {
+    this.#reading = this.#understood(recipe, then);
+  }
+
+  /**
+   * @param {string} recipe
+   * @param {(read: ReadRecipe) => void} then
+   */
+  async #understood(recipe, then) {
+    const { recipe: field, problem } = this.parts;
+    try {
+      const read = await this.readNewest(recipe);
+      if (read === null) return;
+      if (read.problem) throw new Error(read.problem);
+      this.read = read;
+      problem.textContent = "";
+      field.removeAttribute("aria-invalid");
+      then(read);
+      this.around.onRead();
+    } catch (error) {
+      this.read = null;
+      problem.textContent = recipe.trim()
+        ? this.around.api.problemOf(error)
+        : this.around.say("nothing_left");
+      field.setAttribute("aria-invalid", "true");
+    }
+  }
+
+  /**
+   * Something of the mix was moved by hand: the recipe follows.
+   * @param {Row | null} [by] what was moved itself
+   */
+  moved(by = null) {
+    makeWhole(this.rows.filter((row) => row !== by));
+    this.#drawNumbers();
+    this.readTyped.cancel();
+    this.#understand(recipeOf(this.rows), (read) => {
+      if (this.readTyped.isWaiting()) return; // what is typed meanwhile is newer
+      this.parts.recipe.value = read.recipe;
+      this.around.onMoved();
+    });
+  }
+
+  // ---- The rows
+
+  /**
+   * @param {string} voice
+   * @param {number} weight
+   */
+  add(voice, weight) {
+    this.rows.push(newRow(this.rows, voice, weight));
+  }
+
+  #addUnused() {
+    const voices = this.around.voices();
+    const used = new Set(this.rows.map(({ voice }) => voice));
+    const language = voices.find(({ name }) => name === this.rows[0]?.voice)?.language;
+    const unused = voices.filter((voice) => !used.has(voice.name) && voice.kind !== "preset");
+    this.add((unused.find((voice) => voice.language === language) ?? unused[0] ?? voices[0]).name, 20);
+    this.draw();
+    this.moved();
+    this.#focusPicker(this.rows.length - 1);
+  }
+
+  /** @param {number} index */
+  #remove(index) {
+    this.rows.splice(index, 1);
+    this.draw();
+    this.moved();
+    this.#focusPicker(Math.min(index, this.rows.length - 1));
+  }
+
+  /** @param {number} index */
+  #focusPicker(index) {
+    this.parts.rows.querySelectorAll("select")[index]?.focus();
+  }
+
+  /** @param {(row: Row) => number} proportion */
+  #share(proportion) {
+    share(this.rows, unlocked(this.rows).map(proportion));
+    this.moved();
+  }
+
+  /** @param {number} at how much of the second voice */
+  #fade(at) {
+    [this.rows[0].weight, this.rows[1].weight] = [WHOLE - at, at];
+    this.moved();
+  }
+
+  draw() {
+    const lowest = this.rows.some(({ weight }) => weight < 0) ? -WHOLE : 0;
+    this.parts.rows.replaceChildren(...this.rows.map((row, index) => this.#rowOf(row, index, lowest)));
+    this.parts.add.disabled = this.rows.length >= MOST;
+    this.#drawNumbers();
+  }
+
+  /**
+   * @param {Row} row
+   * @param {number} index
+   * @param {number} lowest
+   */
+  #rowOf(row, index, lowest) {
+    const { say } = this.around;
+    const lock = () => {
+      row.locked = !row.locked;
+      this.#drawNumbers();
+    };
+    return make(
+      "div",
+      { class: "blend-row" },
+      make("span", { class: `blend-swatch blend-colour-${row.colour}`, "aria-hidden": "true" }),
+      this.#picker(row, index),
+      this.#slider(row, lowest),
+      make("output"),
+      button(say("lock"), lock, { class: "blend-lock" }),
+      button("×", () => this.#remove(index), {
+        class: "blend-remove",
+        disabled: this.rows.length <= FEWEST,
+        "aria-label": say("remove_row", { row: index + 1 }),
+      }),
+    );
+  }
+
+  /**
+   * @param {Row} row
+   * @param {number} index
+   */
+  #picker(row, index) {
+    const label = this.around.say("voice_of_row", { row: index + 1 });
+    const picker = make("select", { "aria-label": label }, ...this.#options(row.voice));
+    picker.addEventListener("change", () => {
+      row.voice = picker.value;
+      this.moved();
+    });
+    return picker;
+  }
+
+  /** @param {string} chosen */
+  #options(chosen) {
+    /** @type {Map<string, MixableVoice[]>} */
+    const groups = new Map();
+    for (const voice of this.around.voices()) {
+      const isBlend = voice.kind === "own" || voice.kind === "preset";
+      const label = isBlend ? this.around.say("blends") : shownTag(voice.language);
+      groups.set(label, [...(groups.get(label) ?? []), voice]);
+    }
+    /** @param {MixableVoice} voice */
+    const option = ({ name, description }) =>
+      make("option", { value: name, title: description, selected: name === chosen }, name);
+    return [...groups].map(([label, voices]) => make("optgroup", { label }, ...voices.map(option)));
+  }
+
+  /**
+   * @param {Row} row
+   * @param {number} lowest
+   */
+  #slider(row, lowest) {
+    const slider = make("input", { type: "range", min: lowest, max: WHOLE, step: 1 });
+    slider.value = String(row.weight);
+    slider.addEventListener("input", () => {
+      row.weight = Number(slider.value);
+      this.moved(row);
+    });
+    return slider;
+  }
+
+  // ---- All that shows numbers, drawn without touching what has the focus
+
+  #drawNumbers() {
+    const percent = shares(this.rows).map((value) => `${Math.round(value)} %`);
+    for (const [index, node] of this.parts.rows.querySelectorAll(".blend-row").entries()) {
+      this.#drawRow(node, this.rows[index], percent[index]);
+    }
+    this.#drawPicture(percent);
+    this.#drawFader();
+    this.#drawParents();
+  }
+
+  /**
+   * @param {Element} node
+   * @param {Row} row
+   * @param {string} percent
+   */
+  #drawRow(node, row, percent) {
+    const { say } = this.around;
+    const slider = find(node, "input", HTMLInputElement);
+    if (Number(slider.value) !== Math.round(row.weight)) slider.value = String(row.weight);
+    slider.setAttribute("aria-label", say("weight_of", { voice: row.voice }));
+    slider.setAttribute("aria-valuetext", percent);
+    slider.disabled = row.locked;
+    find(node, "output", HTMLElement).textContent = percent;
+    const lock = find(node, ".blend-lock", HTMLElement);
+    lock.setAttribute("aria-pressed", String(row.locked));
+    lock.setAttribute("aria-label", say("lock_of", { voice: row.voice }));
+  }
+
+  /** @param {string[]} percent of each row */
+  #drawPicture(percent) {
+    const { bar, legend } = this.parts;
+    const wide = shares(this.rows).map((value) => `width: ${Math.abs(value).toFixed(2)}%`);
+    const pieces = this.rows.map(({ voice, weight, colour }, index) => {
+      const look = `blend-piece blend-colour-${colour}${weight < 0 ? " blend-away" : ""}`;
+      return make("span", { class: look, style: wide[index], "data-voice": voice });
+    });
+    bar.replaceChildren(...pieces);
+    bar.setAttribute(
+      "aria-label",
+      this.rows.map(({ voice }, index) => `${voice} ${percent[index]}`).join(", "),
+    );
+    const labels = this.rows.map(({ voice, colour }, index) => {
+      const swatch = make("span", { class: `blend-swatch blend-colour-${colour}` });
+      return make(
+        "li",
+        {},
+        swatch,
+        make("span", { class: "blend-name" }, voice),
+        make("b", {}, percent[index]),
+      );
+    });
+    legend.replaceChildren(...labels);
+  }
+
+  #drawFader() {
+    const { fader, fade, fadeA, fadeB } = this.parts;
+    const isOfTwo = this.rows.length === 2 && this.rows.every(({ weight }) => weight >= 0);
+    fader.hidden = !isOfTwo;
+    if (!isOfTwo) return;
+    const [first, second] = this.rows;
+    const at = Math.round((second.weight / (sum([first.weight, second.weight]) || 1)) * WHOLE);
+    if (Number(fade.value) !== at) fade.value = String(at);
+    fade.disabled = first.locked || second.locked;
+    fade.setAttribute("aria-valuetext", this.around.say("fader_at", { share: at, voice: second.voice }));
+    put(fadeA, first.voice);
+    put(fadeB, second.voice);
+  }
+
+  #drawParents() {
+    const names = [...new Set(this.rows.map(({ voice }) => voice))];
+    const shown = [...this.parts.parents.children].map((node) => node.textContent);
+    if (names.join() === shown.join()) return;
+    const parents = names.map((voice) => {
+      const label = this.around.say("hear_parent", { voice });
+      return button(voice, () => this.around.onHearParent(voice), {
+        "data-voice": voice,
+        "aria-label": label,
+      });
+    });
+    this.parts.parents.replaceChildren(...parents);
+  }
+}

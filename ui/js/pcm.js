@@ -1,0 +1,75 @@
+/** PCM: bytes as the server sends them to 16-bit samples, and those to the floats that browsers play. */
+
+export const MOST_KEPT = 600; // seconds of a clip kept for pictures and replays
+const FULL_SCALE = 32768;
+
+/**
+ * 16-bit samples as numbers from -1 to 1.
+ * @param {Int16Array} samples
+ */
+export const toFloats = (samples) => Float32Array.from(samples, (sample) => sample / FULL_SCALE);
+
+/**
+ * Root mean square.
+ * @param {Float32Array} wave
+ */
+export const rms = (wave) => Math.sqrt(wave.reduce((sum, x) => sum + x * x, 0) / wave.length);
+
+/** Turns bytes that come in pieces of any length into whole little-endian samples. */
+export class SampleReader {
+  #rest = new Uint8Array(0);
+
+  /**
+   * The samples that are whole now; half a one is kept for the next call.
+   * @param {Uint8Array} bytes
+   */
+  read(bytes) {
+    const all = new Uint8Array(this.#rest.length + bytes.length);
+    all.set(this.#rest);
+    all.set(bytes, this.#rest.length);
+    const whole = all.length & ~1;
+    this.#rest = all.slice(whole);
+    const view = new DataView(all.buffer, 0, whole);
+    return Int16Array.from({ length: whole / 2 }, (_, i) => view.getInt16(2 * i, true));
+  }
+}
+
+/** Audio as it came, in 16 bit. What is longer than `MOST_KEPT` is counted, not kept. */
+export class Clip {
+  /** @type {Int16Array[]} */
+  #pieces = [];
+
+  /** @param {number} rate samples a second */
+  constructor(rate) {
+    this.rate = rate;
+    this.samples = 0;
+    this.isWhole = false;
+  }
+
+  get seconds() {
+    return this.samples / this.rate;
+  }
+
+  /** Whether it can be drawn and heard again. */
+  get isKept() {
+    return this.isWhole && this.samples > 0 && this.seconds <= MOST_KEPT;
+  }
+
+  /** @param {Int16Array} piece */
+  add(piece) {
+    this.samples += piece.length;
+    if (this.seconds <= MOST_KEPT) this.#pieces.push(piece);
+    else this.#pieces.length = 0;
+  }
+
+  /** All of it as floats. */
+  joined() {
+    const all = new Float32Array(this.samples);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      all.set(toFloats(piece), at);
+      at += piece.length;
+    }
+    return all;
+  }
+}

@@ -1,0 +1,85 @@
+/** What the pictures of a clip show: the envelope of its waveform, and a spectrogram by a fast Fourier transform. */
+
+export const WINDOW = 1024; // samples of a column of the spectrogram
+const TOP = 10000; // Hz
+const RANGE = 70; // dB below the loudest that are seen
+
+/**
+ * The lowest and the highest sample in each of `columns` equal parts; 0 is always between them.
+ * @param {Float32Array} samples
+ * @param {number} columns
+ * @returns {{ low: number, high: number }[]}
+ */
+export function envelope(samples, columns) {
+  return Array.from({ length: columns }, (_, x) => {
+    const from = Math.floor((x * samples.length) / columns);
+    const to = Math.max(from + 1, Math.floor(((x + 1) * samples.length) / columns));
+    const part = samples.subarray(from, to);
+    return { low: part.reduce((a, b) => Math.min(a, b), 0), high: part.reduce((a, b) => Math.max(a, b), 0) };
+  });
+}
+
+/**
+ * How strong each frequency is at each time, from 0 for what is not seen to 1 for the loudest.
+ * @param {Float32Array} samples
+ * @param {number} rate samples a second
+ * @param {number} columns
+ * @returns {Float32Array[]} a column each, the lowest frequency first
+ */
+export function spectrogram(samples, rate, columns) {
+  const bins = Math.floor((Math.min(TOP, rate / 2) / rate) * WINDOW);
+  const levels = Array.from({ length: columns }, (_, x) => spectrum(samples, (x / columns) * samples.length));
+  const loudest = levels.reduce((most, column) => column.reduce((a, b) => Math.max(a, b), most), -Infinity);
+  return levels.map((column) => column.subarray(0, bins).map((level) => strength(loudest - level)));
+}
+
+/** @param {number} below dB */
+const strength = (below) => Math.max(0, 1 - below / RANGE) ** 1.5;
+
+/**
+ * Decibels of each frequency around a sample, by a transform of Cooley and Tukey with a Hann window.
+ * @param {Float32Array} samples
+ * @param {number} centre
+ */
+export function spectrum(samples, centre) {
+  const real = new Float32Array(WINDOW);
+  const imaginary = new Float32Array(WINDOW);
+  for (let i = 0; i < WINDOW; i++) {
+    const hann = 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / WINDOW);
+    real[bitReversed(i)] = hann * (samples[Math.floor(centre) + i - WINDOW / 2] ?? 0);
+  }
+  for (let size = 2; size <= WINDOW; size *= 2) butterflies(real, imaginary, size);
+  return Float32Array.from(
+    real.subarray(0, WINDOW / 2),
+    (x, i) => 10 * Math.log10(x * x + imaginary[i] ** 2 + 1e-9),
+  );
+}
+
+/** @param {number} index */
+function bitReversed(index) {
+  const bits = Math.log2(WINDOW);
+  let turned = 0;
+  for (let bit = 0; bit < bits; bit++) turned |= ((index >> bit) & 1) << (bits - 1 - bit);
+  return turned;
+}
+
+/**
+ * @param {Float32Array} real
+ * @param {Float32Array} imaginary
+ * @param {number} size
+ */
+function butterflies(real, imaginary, size) {
+  const half = size / 2;
+  for (let k = 0; k < half; k++) {
+    const cosine = Math.cos((2 * Math.PI * k) / size);
+    const sine = -Math.sin((2 * Math.PI * k) / size);
+    for (let even = k; even < WINDOW; even += size) {
+      const odd = even + half;
+      const r = real[odd] * cosine - imaginary[odd] * sine;
+      const i = real[odd] * sine + imaginary[odd] * cosine;
+      [real[odd], imaginary[odd]] = [real[even] - r, imaginary[even] - i];
+      real[even] += r;
+      imaginary[even] += i;
+    }
+  }
+}

@@ -1,0 +1,684 @@
+/**
+ * The Status tab: how the server is doing.
+ *
+ * It asks every two seconds while the tab can be seen, and never otherwise. All that comes from the server is put in
+ * as text: names of voices may be a client's own.
+ */
+
+import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
+
+/** @typedef {{ host: string, port: number, url: string }} Endpoint */
+/** @typedef {{ wyoming: Endpoint[], http: Endpoint[], uri: string, announced_as: string | null }} Addresses */
+
+/**
+ * What `/status` says.
+ * @typedef {object} Summary
+ * @property {string} status
+ * @property {string} version
+ * @property {number} uptime_seconds
+ * @property {number} memory_bytes
+ * @property {string} default_voice
+ * @property {string} python
+ * @property {string[]} engines
+ * @property {string[]} models
+ * @property {Record<string, string>} packages versions
+ * @property {{ installed: number, downloadable: number }} voices
+ * @property {{ streams: number, max_streams: number, queue: number, max_queue: number, predicted_wait_seconds: number | null }} load
+ * @property {{ memory_hits: number, disk_hits: number, misses: number, memory_bytes: number, disk_bytes: number }} cache
+ */
+
+/**
+ * An utterance that is over.
+ * @typedef {object} Spoken
+ * @property {number} time seconds since 1970
+ * @property {string} transport
+ * @property {string} voice
+ * @property {number | null} ttfa seconds
+ * @property {number} audio_seconds
+ * @property {number | null} rtf
+ * @property {string} outcome
+ * @property {string} error
+ */
+
+/** @typedef {{ number: number, time: number, level: string, logger: string, text: string }} LogLine */
+/** @typedef {{ values: number[], p50: number | null, p95: number | null }} Latency */
+
+/**
+ * @typedef {object} Status
+ * @property {Summary} house
+ * @property {number} model_bytes
+ * @property {Addresses} addresses
+ * @property {number} spoken_count
+ * @property {Spoken[]} spoken
+ * @property {Latency} latency
+ * @property {LogLine[]} log lines that are new
+ */
+
+/**
+ * @typedef {object} Setting
+ * @property {string} name
+ * @property {string} value
+ * @property {string} unit
+ * @property {string} meaning
+ * @property {string} source
+ * @property {boolean} is_default
+ * @property {boolean} is_secret
+ */
+
+/** @typedef {ReturnType<typeof wordsOf>} Words */
+/** @typedef {{ texts: import("./common.js").Texts, paths: { status: string, settings: string } }} Props */
+
+const INTERVAL = 2000; // ms between two looks
+const PATIENCE = 10000; // ms for an answer
+const COPIED_FOR = 2000; // ms that a button says so
+const MOST_LINES = 300;
+const MOST_ADDRESSES = 4;
+const EDGE = 24; // pixels from its end within which the log goes on scrolling
+const LOOPBACK = /^(localhost$|127\.|::1$)/;
+const SVG = "http://www.w3.org/2000/svg";
+/** @type {Record<string, number>} */
+const LEVELS = { all: 0, info: 20, warning: 30, error: 40 };
+/** @type {Record<string, number>} */
+const RANKS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
+const UTTERANCE = ["time", "transport", "voice", "ttfa", "audio", "rtf", "outcome"];
+const SETTING = ["setting", "value", "source"];
+
+// ---- Numbers
+
+/** Figures with their units, in the reader's words. */
+class Figures {
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+  }
+
+  /** @param {number | null} seconds */
+  milliseconds(seconds) {
+    return seconds === null ? "–" : `${this.words.number(seconds * 1000)} ms`;
+  }
+
+  /** @param {number} bytes */
+  megabytes(bytes) {
+    return `${this.words.number(bytes / 1e6, bytes < 1e7 ? 1 : 0)} MB`;
+  }
+
+  /** @param {number} time seconds since 1970 */
+  clock(time) {
+    return new Date(time * 1000).toLocaleTimeString(this.words.locale);
+  }
+
+  /** @param {number} seconds */
+  duration(seconds) {
+    return durationOf(seconds)
+      .map(([count, unit]) => `${count} ${this.words.say(unit)}`)
+      .join(" ");
+  }
+}
+
+/**
+ * A duration in its two largest units.
+ * @param {number} seconds
+ * @returns {[count: number, unit: "days" | "hours" | "minutes"][]}
+ */
+export function durationOf(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  /** @type {[number, "days" | "hours" | "minutes"][]} */
+  const parts = [
+    [Math.floor(minutes / 1440), "days"],
+    [Math.floor(minutes / 60) % 24, "hours"],
+    [minutes % 60, "minutes"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  return first < 0 ? parts.slice(2) : parts.slice(first, first + 2);
+}
+
+/**
+ * The endpoint to show first. If this page came from the server's own port, the name it was reached by leads here for
+ * others too: unless that is loopback, or Wyoming is not spoken there.
+ * @param {Endpoint[]} endpoints
+ * @param {Endpoint[]} http
+ * @param {{ hostname: string, port: string }} location of the page
+ * @returns {Endpoint | undefined} undefined if there is none
+ */
+export function bestEndpoint(endpoints, http, location) {
+  const here = location.hostname.replace(/^\[|\]$/g, "");
+  const isDirect = http.some(({ port }) => String(port) === location.port);
+  const [first] = endpoints;
+  if (!first || !isDirect || LOOPBACK.test(here) || LOOPBACK.test(first.host)) return first;
+  const { port, url } = first;
+  const known = endpoints.find(({ host }) => host === here);
+  return known ?? { host: here, port, url: `${url.split("//")[0]}//${location.hostname}:${port}` };
+}
+
+// ---- Elements that several parts have
+
+/**
+ * @param {Words} words
+ * @param {string} name
+ * @param {...import("./common.js").Child} content
+ */
+function section({ say }, name, ...content) {
+  const id = `status-${name}`;
+  const attributes = { class: `status-card status-${name}-card`, "aria-labelledby": id };
+  return make("section", attributes, make("h2", { id }, say(name)), ...content);
+}
+
+/**
+ * @param {Words} words
+ * @param {string} name
+ * @param {readonly string[]} columns
+ */
+function table({ say }, name, columns) {
+  const head = columns.map((column) => make("th", { scope: "col", class: `status-${column}` }, say(column)));
+  const body = make("tbody");
+  const region = { class: "status-scroll", tabindex: 0, role: "region", "aria-label": say(name) };
+  return {
+    body,
+    region: make("div", region, make("table", {}, make("thead", {}, make("tr", {}, ...head)), body)),
+  };
+}
+
+/**
+ * @param {readonly string[]} columns
+ * @param {(string | Node)[]} cells
+ */
+function row(columns, cells) {
+  return make("tr", {}, ...cells.map((cell, i) => make("td", { class: `status-${columns[i]}` }, cell)));
+}
+
+/**
+ * A fact with its name.
+ * @param {string} name
+ * @param {...(string | Node)} values
+ */
+function fact(name, ...values) {
+  return make("div", { class: "status-fact" }, make("dt", {}, name), make("dd", {}, ...values));
+}
+
+/**
+ * Copy an element's text. On plain http in a home there is no clipboard API; an old command may still copy what is
+ * selected, and where that is gone too the text stays selected.
+ * @param {HTMLElement} source
+ */
+async function copied(source) {
+  try {
+    // biome-ignore lint/performance/useDomNodeTextContent: the lines of a list stay lines
+    await navigator.clipboard.writeText(source.innerText);
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(source);
+    return document.execCommand("copy");
+  }
+}
+
+/** Makes buttons that copy, and tells those who only hear the page that it was done. */
+class Copying {
+  /** @param {Words} words */
+  constructor({ say }) {
+    this.say = say;
+    this.announcer = make("span", { class: "status-unseen", role: "status" });
+  }
+
+  /**
+   * @param {HTMLElement} source
+   * @param {string} what
+   */
+  button(source, what) {
+    const label = this.say("copy_what", { what });
+    const made = button(this.say("copy"), () => this.#copy(source, made, label), {
+      class: "status-copy",
+      "aria-label": label,
+    });
+    return made;
+  }
+
+  /**
+   * @param {HTMLElement} source
+   * @param {HTMLElement} pressed
+   * @param {string} label
+   */
+  async #copy(source, pressed, label) {
+    const told = this.say((await copied(source)) ? "copied" : "selected");
+    /** @type {(text: string, label: string, announced: string) => void} */
+    const show = (text, label, announced) => {
+      pressed.textContent = text;
+      pressed.setAttribute("aria-label", label);
+      this.announcer.textContent = announced;
+    };
+    show(told, told, told);
+    setTimeout(() => show(this.say("copy"), label, ""), COPIED_FOR);
+  }
+
+  /**
+   * A text with a button that copies it.
+   * @param {string} text
+   * @param {string} what
+   */
+  code(text, what) {
+    const code = make("code", {}, text);
+    return make("span", { class: "status-address" }, code, this.button(code, what));
+  }
+}
+
+// ---- The parts of the tab: each an element, and what brings it up to date
+
+class Headline {
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    this.state = make("strong", {}, "–");
+    this.uptime = make("span");
+    const dot = make("span", { class: "status-dot", "aria-hidden": "true" });
+    this.line = make("p", { class: "status-headline", role: "status" }, dot, this.state);
+    this.element = make("div", { class: "status-top" }, this.line, this.uptime);
+  }
+
+  /**
+   * @param {string} state
+   * @param {Summary} [summary]
+   */
+  show(state, summary) {
+    put(this.state, this.words.say(state));
+    this.line.dataset.state = state;
+    if (!summary) return;
+    const uptime = this.words.say("uptime", { time: this.figures.duration(summary.uptime_seconds) });
+    put(this.uptime, `${summary.version} · ${uptime}`);
+  }
+}
+
+/** @type {Record<string, (status: Status, words: Words, figures: Figures) => string>} */
+const FACTS = {
+  streams: ({ house: { load } }, { say }) => say("of", { count: load.streams, most: load.max_streams }),
+  queue: ({ house: { load } }, { say }) => say("of", { count: load.queue, most: load.max_queue }),
+  wait: ({ house: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
+  memory: ({ house }, _, figures) => figures.megabytes(house.memory_bytes),
+  cache: ({ house: { cache } }, { say, number }, figures) => {
+    const hits = cache.memory_hits + cache.disk_hits;
+    const count = hits + cache.misses;
+    const share = `${number(count ? (100 * hits) / count : 0)}\u00a0%`;
+    return say("cache_detail", {
+      share,
+      count,
+      size: figures.megabytes(cache.memory_bytes + cache.disk_bytes),
+    });
+  },
+  voices: ({ house: { voices } }, { say }) =>
+    say("voices_detail", { installed: voices.installed, more: voices.downloadable }),
+  default_voice: ({ house }) => house.default_voice,
+  models: ({ house, model_bytes: bytes }, { say }, figures) => {
+    const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
+    return house.models.length ? house.models.join(", ") + size : say("none");
+  },
+  engines: ({ house }) => house.engines.join(", "),
+  versions: ({ house }) => {
+    const packages = Object.entries({ Python: house.python, ...house.packages });
+    return packages.map((pair) => pair.join(" ")).join(", ");
+  },
+};
+
+class Facts {
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    this.values = Object.keys(FACTS).map((name) => ({ name, value: make("dd", {}, "–") }));
+    const facts = this.values.map(({ name, value }) =>
+      make("div", { class: `status-fact status-fact-${name}` }, make("dt", {}, words.say(name)), value),
+    );
+    this.element = section(words, "load", make("dl", { class: "status-facts" }, ...facts));
+  }
+
+  /** @param {Status} status */
+  show(status) {
+    for (const { name, value } of this.values) put(value, FACTS[name](status, this.words, this.figures));
+  }
+}
+
+class Connect {
+  #shown = "";
+
+  /**
+   * @param {Words} words
+   * @param {Copying} copying
+   */
+  constructor(words, copying) {
+    this.words = words;
+    this.copying = copying;
+    this.content = make("div", { class: "status-connect" });
+    this.element = section(words, "connect", this.content);
+  }
+
+  /** @param {Status} status */
+  show({ addresses }) {
+    const now = JSON.stringify(addresses);
+    if (now === this.#shown) return;
+    this.#shown = now;
+    const { say } = this.words;
+    const { wyoming, http, uri, announced_as: name } = addresses;
+    const best = bestEndpoint(wyoming, http, location);
+    const all = best ? [...new Set([best, ...wyoming])].slice(0, MOST_ADDRESSES) : [];
+    const api = bestEndpoint(http, http, location);
+    const announced = name ? this.copying.code(name, say("network_name")) : say("not_announced");
+    const facts = [
+      this.#addresses("wyoming", all, uri || say("no_wyoming")),
+      this.#addresses("http", api ? [api] : [], say("no_http")),
+      fact(say("network_name"), announced),
+    ];
+    const list = make("dl", { class: "status-addresses" }, ...facts);
+    this.content.replaceChildren(list, ...(best ? [this.#steps(best, name)] : []));
+  }
+
+  /**
+   * @param {string} name
+   * @param {Endpoint[]} endpoints
+   * @param {string} otherwise
+   */
+  #addresses(name, endpoints, otherwise) {
+    const what = this.words.say(name);
+    const shown = endpoints.map(({ url }) => this.copying.code(url, what));
+    return fact(what, ...(shown.length ? shown : [otherwise]));
+  }
+
+  /**
+   * What to do in Home Assistant.
+   * @param {Endpoint} endpoint
+   * @param {string | null} name in the network
+   */
+  #steps({ host, port }, name) {
+    const { say } = this.words;
+    const found = name ? [say("step_found", { name })] : [];
+    const told = [
+      say("step_open"),
+      ...found,
+      say("step_add"),
+      say("step_host", { host }),
+      say("step_port", { port }),
+    ];
+    const list = make("ol", {}, ...[...told, say("step_voice")].map((step) => make("li", {}, step)));
+    const copy = this.copying.button(list, say("steps"));
+    const heading = make("div", { class: "status-row" }, make("h3", {}, say("home_assistant")), copy);
+    return make("div", { class: "status-steps" }, heading, list);
+  }
+}
+
+class Sparkline {
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    this.line = document.createElementNS(SVG, "polyline");
+    const picture = document.createElementNS(SVG, "svg");
+    const attributes = { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" }; // told below
+    for (const [name, value] of Object.entries(attributes)) picture.setAttribute(name, value);
+    picture.append(this.line);
+    this.highest = make("span", { class: "status-highest", "aria-hidden": "true" });
+    this.told = make("p", {}, words.say("latency_none"));
+    const sparkline = make("div", { class: "status-sparkline" }, picture, this.highest);
+    this.element = section(words, "latency", sparkline, this.told);
+  }
+
+  /** @param {Status} status */
+  show({ latency: { values, p50, p95 } }) {
+    if (!values.length) return;
+    this.line.setAttribute("points", pointsOf(values));
+    put(this.highest, this.figures.milliseconds(Math.max(...values)));
+    const told = { p50: this.figures.milliseconds(p50), p95: this.figures.milliseconds(p95) };
+    const name = values.length > 1 ? "latency_words" : "latency_one";
+    put(this.told, this.words.say(name, { count: values.length, ...told }));
+  }
+}
+
+/**
+ * The points of a line through these, in a box of 100 by 40; a single value is a level line.
+ * @param {readonly number[]} values
+ */
+export function pointsOf(values) {
+  const most = Math.max(...values) || 1;
+  const step = 100 / Math.max(values.length - 1, 1);
+  const all = values.length === 1 ? [values[0], values[0]] : values;
+  return all.map((value, i) => `${(i * step).toFixed(2)},${(38 - (36 * value) / most).toFixed(2)}`).join(" ");
+}
+
+class Utterances {
+  #shown = 0;
+
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    const { body, region } = table(words, "recent", UTTERANCE);
+    this.body = body;
+    this.none = make("p", { class: "status-none" }, words.say("recent_none"));
+    this.count = make("span", { class: "status-count" });
+    this.element = section(words, "recent", this.count, region, this.none);
+  }
+
+  /** @param {Status} status */
+  show({ spoken, spoken_count: now }) {
+    this.none.hidden = spoken.length > 0;
+    put(this.count, this.words.say("recent_count", { count: this.words.number(now) }));
+    if (now === this.#shown) return;
+    this.#shown = now;
+    this.body.replaceChildren(...spoken.map((one) => row(UTTERANCE, this.#cells(one))));
+  }
+
+  /** @param {Spoken} one */
+  #cells({ time, transport, voice, ttfa, audio_seconds, rtf, outcome, error }) {
+    const { say, number } = this.words;
+    const told = say(outcome) + (error ? ` (${error})` : "");
+    return [
+      this.figures.clock(time),
+      transport,
+      voice || "–",
+      this.figures.milliseconds(ttfa),
+      `${number(audio_seconds, 1)} s`,
+      rtf === null ? "–" : number(rtf, 3),
+      make("span", { class: `status-outcome status-is-${outcome}` }, told),
+    ];
+  }
+}
+
+class Log {
+  /** @param {Words} words */
+  constructor(words) {
+    const { say } = words;
+    this.figures = new Figures(words);
+    const region = {
+      class: "status-lines",
+      tabindex: 0,
+      role: "log",
+      "aria-live": "off",
+      "aria-label": say("log"),
+    };
+    this.lines = make("div", region);
+    this.none = make("p", { class: "status-none" }, say("log_none"));
+    const options = Object.keys(LEVELS).map((name) => make("option", { value: name }, say(`level_${name}`)));
+    this.level = make("select", { id: "status-level", onchange: () => this.#filter() }, ...options);
+    const choice = make(
+      "div",
+      { class: "status-row" },
+      make("label", { for: "status-level" }, say("level")),
+      this.level,
+    );
+    this.element = section(words, "log", choice, this.lines, this.none);
+  }
+
+  #filter() {
+    for (const line of this.lines.children) this.#hideIfBelow(/** @type {HTMLElement} */ (line));
+    this.lines.scrollTop = this.lines.scrollHeight;
+  }
+
+  /** @param {HTMLElement} line */
+  #hideIfBelow(line) {
+    line.hidden = Number(line.dataset.rank) < LEVELS[this.level.value];
+  }
+
+  forget() {
+    this.lines.replaceChildren();
+  }
+
+  /** @param {Status} status */
+  show({ log: added }) {
+    if (!added.length) return;
+    const { lines } = this;
+    this.none.hidden = true;
+    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < EDGE;
+    lines.append(...added.map((line) => this.#line(line)));
+    while (lines.children.length > MOST_LINES) lines.firstChild?.remove();
+    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+  }
+
+  /** @param {LogLine} line */
+  #line({ time, level, logger, text }) {
+    const attributes = {
+      class: `status-line status-level-${level.toLowerCase()}`,
+      "data-rank": RANKS[level] ?? RANKS.INFO,
+    };
+    const head = `${this.figures.clock(time)} ${level} ${logger}: `;
+    const made = make("div", attributes, make("span", { class: "status-line-head" }, head), text);
+    this.#hideIfBelow(made);
+    return made;
+  }
+}
+
+class Settings {
+  /** @type {Setting[]} */
+  #known = [];
+
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    const { say } = words;
+    const { body, region } = table(words, "settings", SETTING);
+    this.body = body;
+    this.none = make("p", { class: "status-none" }, say("settings_none"));
+    this.all = make("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
+    const label = make("label", { for: "status-all" }, say("all_settings"));
+    this.element = section(
+      words,
+      "settings",
+      make("div", { class: "status-row" }, this.all, label),
+      region,
+      this.none,
+    );
+  }
+
+  /** @param {Setting[]} settings */
+  show(settings) {
+    this.#known = settings;
+    this.#draw();
+  }
+
+  #draw() {
+    const chosen = this.#known.filter((setting) => this.all.checked || !setting.is_default);
+    this.body.replaceChildren(...chosen.map((setting) => row(SETTING, this.#cells(setting))));
+    this.none.hidden = chosen.length > 0;
+  }
+
+  /** @param {Setting} setting */
+  #cells({ name, meaning, value, unit, source, is_secret }) {
+    const shown = is_secret ? make("em", {}, this.words.say("secret")) : `${value} ${unit}`.trim();
+    const [kind, ...rest] = source.split(" ");
+    return [
+      make("code", { title: meaning }, name),
+      shown,
+      [this.words.say(`source_${kind}`), ...rest].join(" "),
+    ];
+  }
+}
+
+/** @param {Words} words */
+function links(words) {
+  const paths = { metrics: "metrics", openapi: "openapi.json", json: "status" };
+  const anchors = Object.entries(paths).map(([name, path]) => {
+    const { href } = addressOf(path);
+    return make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, words.say(name)));
+  });
+  return section(words, "links", make("ul", {}, ...anchors));
+}
+
+// ---- Asking
+
+class StatusTab {
+  #uptime = 0;
+  #lastLine = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** While the tab is looked at. @type {AbortController | null} */
+  #looking = null;
+  #isShown = false;
+
+  /** @param {import("./common.js").Place<Props>} place */
+  constructor({ element, props }) {
+    this.paths = props.paths;
+    const words = wordsOf(props.texts);
+    const copying = new Copying(words);
+    this.headline = new Headline(words);
+    this.log = new Log(words);
+    this.settings = new Settings(words);
+    const [facts, connect] = [new Facts(words), new Connect(words, copying)];
+    const [sparkline, utterances] = [new Sparkline(words), new Utterances(words)];
+    this.parts = [facts, connect, sparkline, utterances, this.log];
+    const cards = [facts, connect, sparkline, { element: links(words) }, utterances, this.log, this.settings];
+    const grid = make("div", { class: "status-grid" }, ...cards.map((card) => card.element));
+    element.append(copying.announcer, this.headline.element, grid);
+    document.addEventListener("visibilitychange", () => this.#follow());
+    new IntersectionObserver(([entry]) => {
+      this.#isShown = entry.isIntersecting;
+      this.#follow();
+    }).observe(element);
+  }
+
+  #follow() {
+    if (this.#isShown && document.visibilityState === "visible") this.#begin();
+    else this.#end();
+  }
+
+  #begin() {
+    if (this.#looking) return;
+    this.#looking = new AbortController();
+    const { signal } = this.#looking;
+    this.#look(signal);
+    this.#showSettings(signal).catch(() => {}); // the next look tells that there is no answer
+  }
+
+  #end() {
+    this.#looking?.abort();
+    this.#looking = null;
+    clearTimeout(this.#timer);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #look(signal) {
+    try {
+      await this.#showStatus(signal);
+    } catch {
+      if (!signal.aborted) this.headline.show("no_answer");
+    }
+    if (!signal.aborted) this.#timer = setTimeout(() => this.#look(signal), INTERVAL);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #showStatus(signal) {
+    /** @type {Status} */
+    let status = await ask(`${this.paths.status}?after=${this.#lastLine}`, { signal, patience: PATIENCE });
+    if (status.house.uptime_seconds < this.#uptime) {
+      this.log.forget(); // another process answers, and counts its lines anew
+      status = await ask(this.paths.status, { signal, patience: PATIENCE });
+      await this.#showSettings(signal);
+    }
+    this.#uptime = status.house.uptime_seconds;
+    this.#lastLine = status.log.at(-1)?.number ?? this.#lastLine;
+    this.headline.show(status.house.status, status.house);
+    for (const part of this.parts) part.show(status);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #showSettings(signal) {
+    this.settings.show(await ask(this.paths.settings, { signal, patience: PATIENCE }));
+  }
+}
+
+/** @param {import("./common.js").Place<Props>} place */
+export const mount = (place) => void new StatusTab(place);

@@ -1,0 +1,456 @@
+/**
+ * The Stream tab's board: a lane for each client, figures, and the log of a stream test.
+ *
+ * Every frame holds all that is drawn, so one that is skipped is not missed; the log alone grows, and comes whole at
+ * the end.
+ */
+
+import { cleared } from "./canvas.js";
+import { addressOf, ask, make, wordsOf } from "./common.js";
+import { curve, leftIn } from "./stream_buffer.js";
+
+/** @typedef {import("./stream_buffer.js").Level} Level */
+/** @typedef {ReturnType<typeof wordsOf>} Words */
+
+/**
+ * One client; times are seconds since the start.
+ * @typedef {object} Lane
+ * @property {number} client counted from 1
+ * @property {string} state
+ * @property {string} error
+ * @property {number | null} ttfa
+ * @property {number} chunks
+ * @property {number} audio seconds of it
+ * @property {number} gaps
+ * @property {number} recorded seconds that can be heard afterwards
+ * @property {Level[]} buffer
+ * @property {number[]} text when pieces of the text were sent
+ * @property {number[]} starts when audio began
+ * @property {number | null} first_audio
+ * @property {number | null} ended
+ * @property {[at: number, seconds: number][]} underruns
+ */
+
+/** @typedef {{ at: number, client: number, what: string, detail: string }} Line */
+/** @typedef {Record<string, number | null>} Summary */
+
+/**
+ * @typedef {object} Frame
+ * @property {string} run
+ * @property {number} seconds since the start
+ * @property {boolean} over
+ * @property {Lane[]} lanes
+ * @property {Summary | null} summary
+ * @property {Summary | null} before the summary of the run before
+ * @property {number} logged lines so far, of which `lines` are the newest
+ * @property {Line[]} lines
+ */
+
+/** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, value: string | null }>} Place */
+
+const MOST_LINES = 4000;
+const MOST_SHOWN = 1000;
+const ROWS = [
+  "spoken",
+  "ttfa_p50",
+  "ttfa_p95",
+  "real_time_factor",
+  "gaps",
+  "worst_gap",
+  "silence",
+  "audio",
+  "wall",
+];
+const COUNTS = new Set(["spoken", "gaps"]);
+const FAILED = new Set(["refused", "failed", "timed_out"]);
+const KINDS = ["connected", "text", "text_end", "audio_start", "first_audio", "chunk", "underrun", "ended"];
+const LEGEND = { text: "what.text", sound: "buffer", first: "what.first_audio", gap: "what.underrun" };
+const EDGE = 40; // pixels from its end within which a log goes on scrolling
+
+/** Numbers with their units. */
+class Figures {
+  /** @param {Words} words */
+  constructor({ number }) {
+    this.number = number;
+  }
+
+  /** @param {number} value */
+  seconds = (value) => `${this.number(value, value < 10 ? 2 : 1)} s`;
+
+  /** @param {number} value */
+  time = (value) => (value < 1 ? `${this.number(value * 1000)} ms` : this.seconds(value));
+
+  /**
+   * @param {string} name
+   * @param {number | null | undefined} value
+   */
+  figure(name, value) {
+    if (value === null || value === undefined) return "–";
+    if (name === "real_time_factor") return this.number(value, 2);
+    return COUNTS.has(name) ? this.number(value) : this.time(value);
+  }
+
+  /**
+   * @param {string} name
+   * @param {number | null | undefined} now
+   * @param {number | null | undefined} before
+   */
+  change(name, now, before) {
+    if (typeof now !== "number" || typeof before !== "number") return "–";
+    const sign = now > before ? "+" : now < before ? "−" : "±";
+    const share = before ? ` (${sign}${this.number((Math.abs(now - before) / before) * 100)} %)` : "";
+    return sign + this.figure(name, Math.abs(now - before)) + share;
+  }
+}
+
+/** The log of a run: what happened when, narrowed down by the reader. */
+class LogView {
+  /** @type {Line[]} */
+  #all = [];
+  #seen = 0;
+  run = "";
+
+  /** @param {Words} words */
+  constructor({ say, number }) {
+    this.say = say;
+    this.number = number;
+    const oninput = () => this.#draw();
+    const kinds = KINDS.map((kind) => new Option(say(`what.${kind}`), kind));
+    this.client = make("select", { oninput }, new Option(say("log_all"), ""));
+    this.kind = make("select", { oninput }, new Option(say("log_all"), ""), ...kinds);
+    this.search = make("input", { type: "search", oninput });
+    this.count = make("span", { class: "st-count" });
+    this.lines = make("pre", { tabindex: 0, "aria-label": say("log") });
+    const filter = make(
+      "div",
+      { class: "st-filter" },
+      make("label", {}, say("log_client"), this.client),
+      make("label", {}, say("log_what"), this.kind),
+      make("label", {}, say("log_find"), this.search),
+      this.count,
+    );
+    const attributes = { class: "st-log", hidden: true, ontoggle: oninput };
+    this.element = make("details", attributes, make("summary", {}, say("log")), filter, this.lines);
+  }
+
+  /**
+   * Take the lines that are new.
+   * @param {Frame} frame
+   */
+  take({ run, lanes, logged, lines }) {
+    if (this.run !== run) this.#begin(run, lanes);
+    const fresh = Math.min(logged - this.#seen, lines.length);
+    if (fresh > 0) this.#all.push(...lines.slice(-fresh));
+    if (this.#all.length > MOST_LINES) this.#all.splice(0, this.#all.length - MOST_LINES);
+    this.#seen = logged;
+    this.#draw();
+  }
+
+  /**
+   * @param {string} run
+   * @param {Lane[]} lanes
+   */
+  #begin(run, lanes) {
+    this.run = run;
+    this.#all = [];
+    this.#seen = 0;
+    const clients = lanes.map(({ client }) => new Option(String(client), String(client)));
+    this.client.replaceChildren(new Option(this.say("log_all"), ""), ...clients);
+  }
+
+  /**
+   * Take all lines of a run, unless another has begun.
+   * @param {string} run
+   * @param {Line[]} lines
+   */
+  replace(run, lines) {
+    if (this.run !== run) return;
+    this.#all = lines;
+    this.#draw();
+  }
+
+  #draw() {
+    if (!this.element.open) return;
+    const wanted = this.#wanted();
+    const { lines } = this;
+    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < EDGE;
+    lines.textContent = wanted.slice(-MOST_SHOWN).join("\n");
+    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+    const [shown, count] = [this.number(wanted.length), this.number(this.#all.length)];
+    this.count.textContent = this.say("log_lines", { shown, count });
+  }
+
+  #wanted() {
+    const text = this.search.value.trim().toLowerCase();
+    return this.#all
+      .filter((line) => !this.client.value || line.client === Number(this.client.value))
+      .filter((line) => !this.kind.value || line.what === this.kind.value)
+      .map((line) => this.#written(line))
+      .filter((line) => !text || line.toLowerCase().includes(text));
+  }
+
+  /** @param {Line} line */
+  #written({ at, client, what, detail }) {
+    const [time, number] = [at.toFixed(3).padStart(8), String(client).padStart(2)];
+    return `${time}  ${number}  ${this.say(`what.${what}`)}  ${detail}`;
+  }
+}
+
+class Board {
+  /** @type {Frame | null} */
+  #frame = null;
+
+  /** @param {Place} place */
+  constructor({ element, props, watch }) {
+    this.element = element;
+    this.props = props;
+    const words = wordsOf(props.texts);
+    this.say = words.say;
+    this.number = words.number;
+    this.figures = new Figures(words);
+    this.note = make("p", { class: "st-note", role: "status" }, this.say("idle"));
+    this.lanes = make("ol", { class: "st-lanes" });
+    this.axis = make("div", { class: "st-axis", hidden: true });
+    this.legend = make("ul", { class: "st-legend", hidden: true }, ...this.#legendItems());
+    this.result = make("div", { class: "st-scroll" });
+    this.after = make("div", { class: "st-after", hidden: true });
+    this.log = new LogView(words);
+    element.replaceChildren(
+      this.note,
+      this.lanes,
+      this.axis,
+      this.legend,
+      this.result,
+      this.after,
+      this.log.element,
+    );
+    new ResizeObserver(() => this.#frame && this.#drawLanes(this.#frame)).observe(this.lanes);
+    watch("value", () => this.#show());
+    this.#show();
+  }
+
+  #legendItems() {
+    return Object.entries(LEGEND).map(([colour, name]) =>
+      make("li", { style: `--st-key: var(--stream-${colour})` }, this.say(name)),
+    );
+  }
+
+  #show() {
+    if (!this.props.value) return;
+    const told = JSON.parse(this.props.value);
+    this.note.classList.toggle("st-error", Boolean(told.error));
+    if (told.error) this.note.textContent = told.error;
+    else this.#showFrame(told);
+  }
+
+  /** @param {Frame} frame */
+  #showFrame(frame) {
+    this.#frame = frame;
+    for (const part of [this.legend, this.axis, this.log.element]) part.hidden = false;
+    this.note.textContent = this.#noteOf(frame);
+    this.element.dataset.over = String(frame.over);
+    this.after.hidden = !frame.over;
+    this.#drawLanes(frame);
+    this.#showFigures(frame);
+    this.log.take(frame);
+    if (!frame.over) return;
+    this.#showAfter(frame);
+    this.#fetchLog(frame.run);
+  }
+
+  /** @param {Frame} frame */
+  #noteOf({ summary, seconds }) {
+    if (!summary) return this.say("running");
+    const { spoken, clients } = summary;
+    return this.say("done", {
+      spoken: spoken ?? 0,
+      clients: clients ?? 0,
+      seconds: this.figures.seconds(seconds),
+    });
+  }
+
+  // ---- Lanes
+
+  /** @param {Frame} frame */
+  #drawLanes(frame) {
+    const span = Math.max(1, frame.seconds);
+    const most = Math.max(0.5, ...frame.lanes.flatMap((lane) => lane.buffer.map(([, left]) => left)));
+    for (const [index, lane] of frame.lanes.entries()) {
+      const { item, head, canvas } = this.#laneAt(index);
+      item.className = FAILED.has(lane.state) ? "st-lane st-failed" : "st-lane";
+      item.dataset.state = lane.state;
+      head.replaceChildren(...this.#headOf(lane, frame.seconds));
+      drawLane(canvas, lane, { span, most, now: frame.seconds });
+    }
+    while (this.lanes.children.length > frame.lanes.length) this.lanes.lastChild?.remove();
+    const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => make("span", {}, this.figures.seconds(span * part)));
+    this.axis.replaceChildren(...marks);
+  }
+
+  /** @param {number} index */
+  #laneAt(index) {
+    if (!this.lanes.children[index]) {
+      const canvas = make("canvas", { "aria-hidden": "true" }); // the line above says the same in words
+      this.lanes.append(make("li", {}, make("div", { class: "st-head" }), canvas));
+    }
+    const item = /** @type {HTMLElement} */ (this.lanes.children[index]);
+    const [head, canvas] = item.children;
+    return { item, head, canvas: /** @type {HTMLCanvasElement} */ (canvas) };
+  }
+
+  /**
+   * @param {Lane} lane
+   * @param {number} now
+   */
+  #headOf(lane, now) {
+    return [
+      make("span", {}, `${this.say("client")} ${lane.client}`),
+      make("span", { class: "st-state" }, this.say(`state.${lane.state}`)),
+      ...this.#factsOf(lane, now).map((fact) => make("span", {}, fact)),
+    ];
+  }
+
+  /**
+   * @param {Lane} lane
+   * @param {number} now
+   */
+  #factsOf(lane, now) {
+    const { say, number } = this;
+    const { seconds, time } = this.figures;
+    const told = [];
+    if (lane.ttfa !== null) told.push(say("lane_ttfa", { time: time(lane.ttfa) }));
+    if (lane.chunks) told.push(say("lane_audio", { seconds: seconds(lane.audio) }));
+    if (lane.chunks) told.push(say("lane_chunks", { count: number(lane.chunks) }));
+    if (lane.state === "speaking")
+      told.push(say("lane_buffer", { seconds: seconds(leftIn(lane.buffer, now)) }));
+    if (lane.gaps) told.push(say("lane_gaps", { count: number(lane.gaps) }));
+    if (lane.error) told.push(lane.error);
+    return told;
+  }
+
+  // ---- Figures, and what can be kept
+
+  /** @param {Frame} frame */
+  #showFigures({ summary, before }) {
+    if (!summary) {
+      this.result.replaceChildren();
+      return;
+    }
+    const names = before ? ["figure", "this_run", "last_run", "change"] : ["figure", "this_run"];
+    const heads = names.map((name) => make("th", { scope: "col" }, this.say(name)));
+    const rows = ROWS.map((name) => this.#row(name, summary, before));
+    this.result.replaceChildren(
+      make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)),
+    );
+  }
+
+  /**
+   * @param {string} name
+   * @param {Summary} now
+   * @param {Summary | null} before
+   */
+  #row(name, now, before) {
+    const cells = [this.figures.figure(name, now[name])];
+    if (before)
+      cells.push(this.figures.figure(name, before[name]), this.figures.change(name, now[name], before[name]));
+    const head = make("th", { scope: "row" }, this.say(`row.${name}`));
+    return make("tr", { "data-figure": name }, head, ...cells.map((cell) => make("td", {}, cell)));
+  }
+
+  /** @param {Frame} frame */
+  #showAfter({ run, lanes }) {
+    const recorded = lanes.find((lane) => lane.recorded > 0);
+    const save = { href: addressOf(pathOf(run, "run.json")).href, download: "stream-test.json" };
+    this.after.replaceChildren(
+      ...(recorded ? this.#recording(run, recorded.client) : []),
+      make("a", save, this.say("save")),
+    );
+  }
+
+  /**
+   * @param {string} run
+   * @param {number} client
+   */
+  #recording(run, client) {
+    const label = this.say("hear", { client });
+    const src = addressOf(pathOf(run, `${client}.wav`)).href;
+    return [
+      make("span", {}, label),
+      make("audio", { controls: true, preload: "none", src, "aria-label": label }),
+    ];
+  }
+
+  /**
+   * The log as it was kept: frames bring only its newest lines.
+   * @param {string} run
+   */
+  async #fetchLog(run) {
+    try {
+      const told = await ask(pathOf(run, "run.json"));
+      this.log.replace(run, told.log);
+    } catch {
+      if (this.log.run === run) this.note.textContent += ` ${this.say("lost")}`;
+    }
+  }
+}
+
+/**
+ * @param {string} run
+ * @param {string} name of what is kept of it
+ */
+const pathOf = (run, name) => `page/stream-test/${run}/${name}`;
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Lane} lane
+ * @param {{ span: number, most: number, now: number }} scales seconds that its width and its height stand for
+ */
+function drawLane(canvas, lane, { span, most, now }) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  if (!width) return;
+  const { pen, scale } = cleared(canvas);
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  const style = getComputedStyle(canvas);
+  /** @param {string} name */
+  const take = (name) => {
+    pen.fillStyle = style.getPropertyValue(`--stream-${name}`).trim();
+  };
+  /** @param {number} at */
+  const x = (at) => (at / span) * width;
+  /** @type {(at: number, wide: number, top: number, high: number) => void} */
+  const bar = (at, wide, top, high) => pen.fillRect(x(at), top, Math.max(wide, 1.5), high);
+  take("sound");
+  fillCurve(pen, lane.buffer, now, {
+    x,
+    y: (left) => height - (left / most) * (height - 14),
+    bottom: height,
+  });
+  for (const at of lane.starts) bar(at, 1.5, 8, height - 8);
+  take("text");
+  for (const at of lane.text) bar(at, 1.5, 0, 6);
+  if (lane.ended !== null) bar(lane.ended, 1.5, 0, height);
+  take("gap");
+  for (const [at, gap] of lane.underruns) bar(at, x(gap), height - 8, 8);
+  take("first");
+  if (lane.first_audio !== null) bar(lane.first_audio, 3, 0, height);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {readonly Level[]} levels
+ * @param {number} now
+ * @param {{ x: (at: number) => number, y: (left: number) => number, bottom: number }} place
+ */
+function fillCurve(pen, levels, now, { x, y, bottom }) {
+  if (!levels.length) return;
+  pen.globalAlpha = 0.45;
+  pen.beginPath();
+  pen.moveTo(x(levels[0][0]), bottom);
+  for (const [at, left] of curve(levels, now)) pen.lineTo(x(at), y(left));
+  pen.lineTo(x(now), bottom);
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
+/** @param {Place} place */
+export const mount = (place) => void new Board(place);
