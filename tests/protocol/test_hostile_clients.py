@@ -164,6 +164,7 @@ class Siege:
         return heard, asyncio.all_tasks() - {current for current in [asyncio.current_task()] if current}
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_streams_disturb_no_listener_and_leave_nothing_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -7,11 +7,14 @@ import signal
 from pathlib import Path
 
 import httpx
+import pytest
 from wyoming.event import Event
 
 from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_process
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import Client, kinds, sound
+
+pytestmark = pytest.mark.slow  # processes, each
 
 HTTP = ("--http", "--http-port", "0")
 PATIENCE = 25.0

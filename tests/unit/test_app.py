@@ -78,6 +78,7 @@ async def names_at(port: int) -> set[str]:
     return {voice.name for voice in Info.from_event(event).tts[0].voices}
 
 
+@pytest.mark.slow
 async def test_a_request_waits_for_the_default_voice_that_is_being_fetched(
     hub: FakeHub, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_request_waits_for_the_default_voice_that_is_being_fetched(
         assert LETTERS.name in await names_at(server.port)
 
 
+@pytest.mark.slow
 async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_not_there(tmp_path: Path) -> None:
     async with FakeHub() as gone:
         url = gone.url

@@ -131,6 +131,7 @@ def test_a_blend_is_removed_when_none_is_made_of_it(data: Path, capsys: pytest.C
     assert blend(data, "remove", "companion") == 1
 
 
+@pytest.mark.slow
 def test_a_new_blend_is_heard(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "said.wav"
     words = ("add", "dawn", "af_bella(3)+af_sky", "--say", "Good morning.", "--out", str(out))
@@ -169,6 +170,7 @@ def test_a_blend_is_exported_as_its_table(name: str, data: Path, tmp_path: Path)
     np.testing.assert_allclose(read_style(file), mean.reshape(-1, 1, 256), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_table_that_was_exported_is_imported_and_blended(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

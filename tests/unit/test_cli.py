@@ -15,6 +15,7 @@ from wyoming_tts.settings.described import SETTINGS
 COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
 
 
+@pytest.mark.slow
 def test_parsing_loads_nothing_that_only_one_command_needs() -> None:
     script = (
         "import sys; from wyoming_tts import cli; [cli._parser(name) for name in cli._COMMANDS];"
@@ -81,6 +82,7 @@ def test_a_shell_without_completion_is_a_mistake(capsys: pytest.CaptureFixture[s
     assert "expected one of: bash" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_reason_for_a_traceback(tmp_path: Path) -> None:
     command = f"{sys.executable} -m wyoming_tts voices list --data-dir {VOICES} --json | head -n 1"
     run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.drawn import examples
 from wyoming_tts.encoders import (
     Encoder,
     EncoderOptions,
@@ -125,7 +126,7 @@ cuts = st.lists(st.integers(0, 2 * 4800), max_size=6).map(sorted)
 
 
 @given(cuts)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @pytest.mark.parametrize("encoding", [Encoding.PCM, Encoding.WAV, Encoding.FLAC])
 def test_the_bytes_do_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at: list[int]) -> None:
     pcm = noise(0.3, 16_000)
@@ -134,7 +135,7 @@ def test_the_bytes_do_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at
 
 
 @given(cuts)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @pytest.mark.parametrize("encoding", [Encoding.MP3, Encoding.OPUS, Encoding.AAC])
 def test_the_duration_does_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at: list[int]) -> None:
     pcm = tone(0.3, 22_050)
@@ -171,6 +172,7 @@ def test_something_is_out_after_a_tenth_of_a_second(encoding: Encoding) -> None:
     assert fed_until(make_encoder(encoding, 16_000), 0, 16_000) <= 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "minutes"),
     [(Encoding.FLAC, 10.0), (Encoding.MP3, 1.0), (Encoding.OPUS, 0.5), (Encoding.AAC, 0.5)],

@@ -96,6 +96,7 @@ def test_a_text_without_anything_to_say_has_empty_stages(
     assert (told["segments"], told["phonemes"], told["lexicon"]) == ([], [], [])
 
 
+@pytest.mark.slow
 def test_an_object_has_exactly_its_keys(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     text = "It is 5 km to Siobhan. Everyone is here."
     assert explain_text_as_json(settings, text, ENGLISH, PLAIN) == 0
@@ -142,6 +143,7 @@ def test_what_cannot_be_spoken_is_raised(settings: Settings) -> None:
         explain_text(settings, "<speak>Hello. </p>", ENGLISH, TextFormat.SSML)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voice", [LETTERS.name, TONES.name, "af_test", "espeak-en-us"])
 def test_every_engine_tells_its_phonemes(
     settings: Settings, voice: str, capsys: pytest.CaptureFixture[str]
@@ -241,6 +243,7 @@ def test_the_flag_explains_its_text_and_speaks_nothing(capsys: pytest.CaptureFix
     assert "spoken:    It is five kilometers.\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("logging_kept")
 @pytest.mark.parametrize("flags", [["--json"], ["--explain", "--json"]])
 def test_with_json_a_text_is_one_object(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,6 +281,7 @@ def run(*arguments: str, given: str, **variables: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_the_process_reads_lines_of_json_and_exits_with_one_if_one_was_bad() -> None:
     lines = [request("It is 25 °C."), "bad", request("Es sind 5 km.", "espeak-de")]
     done = run("--explain", "--json", given="\n".join(lines) + "\n")
@@ -289,6 +293,7 @@ def test_the_process_reads_lines_of_json_and_exits_with_one_if_one_was_bad() -> 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_without_ipa_gets_escapes() -> None:
     done = run("--json", given=request("Hello 你好."), PYTHONIOENCODING="latin-1")
     assert done.returncode == 0, done.stderr

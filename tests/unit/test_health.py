@@ -56,6 +56,7 @@ def saying(data: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
     return answer
 
 
+@pytest.mark.slow
 async def test_a_real_server_is_well_by_wyoming_and_by_http(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import pytest
 
+pytestmark = pytest.mark.slow  # clones, each
+
 ROOT = Path(__file__).parents[2]
 _CHANGELOG = "CHANGELOG.md"
 _AUTHOR = ("-c", "user.name=A Maintainer", "-c", "user.email=maintainer@example.org")

@@ -235,6 +235,7 @@ async def test_offline_nothing_is_fetched(
     assert hub.connections == 0
 
 
+@pytest.mark.slow
 async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHub, tmp_path: Path) -> None:
     offered(hub, tmp_path, BIG)
     held = Behaviour(hold_after=3_000_000)

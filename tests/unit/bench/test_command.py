@@ -96,6 +96,7 @@ def test_what_cannot_be_measured_is_refused(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) -> None:
     kept = tmp_path / "bench.json"
     async with server_process(*SPEAKS_LETTERS) as server:

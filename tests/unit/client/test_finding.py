@@ -33,6 +33,7 @@ def unique(name: str) -> str:
     return f"{name} {secrets.token_hex(4)}"
 
 
+@pytest.mark.slow
 async def test_a_search_keeps_servers_that_speak_and_passes_over_others() -> None:
     speaking, deaf, gone = unique("speaking"), unique("deaf"), unique("gone")
     async with (

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.drawn import examples
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.espeak import EspeakEngine, EspeakVoices
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
@@ -188,6 +189,7 @@ def test_languages_sound_different(say: Say) -> None:
     assert len(set(spoken)) == len(spoken)
 
 
+@pytest.mark.slow
 def test_every_voice_speaks_its_calibration_text(
     installed: dict[str, Voice], loaded: EspeakVoices, say: Say
 ) -> None:
@@ -303,7 +305,9 @@ SCRAPS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(text=st.text() | st.lists(SCRAPS, max_size=40).map("".join), ssml=st.booleans(), data=st.data())
 def test_no_text_ends_the_process(
     installed: dict[str, Voice], say: Say, text: str, *, ssml: bool, data: st.DataObject
@@ -430,6 +434,7 @@ def test_a_suspended_render_holds_nothing(
     render.close()
 
 
+@pytest.mark.slow
 def test_users_of_espeak_in_one_process_do_not_disturb_each_other(say: Say) -> None:
     from kokoro_onnx.tokenizer import Tokenizer  # noqa: PLC0415 - heavy
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415

@@ -123,6 +123,7 @@ class TestForAnyText:
         assert len(cut) == 1 or len(cut[0]) <= FIRST_MOST
         assert all(last_mark(batch) for batch in cut)
 
+    @pytest.mark.slow
     def test_a_text_of_any_length_is_cut_in_time(self) -> None:
         # Each place is compared with those one batch back alone; with all before, it would take minutes.
         assert sum(_lengths(_clauses(*[6] * 2500))) > 2500 * 6 * len(WORD)

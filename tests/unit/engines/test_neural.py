@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.drawn import examples
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.neural import Complaints, open_model, open_models, plain_text
@@ -190,7 +191,7 @@ def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expect
     assert plain_text(Segment(text), engine="Test") == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.text())
 def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
     line = plain_text(Segment(text), engine="Test")

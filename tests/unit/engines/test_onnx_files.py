@@ -22,6 +22,7 @@ def test_a_whole_model_is_complete(path: Path) -> None:
     check_complete(path)
 
 
+@pytest.mark.slow
 def test_a_model_is_found_incomplete_wherever_it_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
     for length in range(len(WHOLE)):

@@ -59,6 +59,7 @@ def said(process: PiperPhonemizing, text: str) -> list[list[str]]:
 # The phonemes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("voice", "clusters"), [("en-us", None), ("de", None), ("fr", {("u", "a"), ("ɔ", "̃")}), ("cmn", None)]
 )
@@ -95,6 +96,7 @@ def test_kokoros_phonemes_are_those_the_package_makes_itself(language: str) -> N
     process.close()
 
 
+@pytest.mark.slow
 def test_the_server_itself_never_loads_pipers_library() -> None:
     code = (
         "import sys\n"

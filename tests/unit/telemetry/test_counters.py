@@ -140,6 +140,7 @@ async def test_two_servers_in_one_process_do_not_share_counts(counters: Counters
     assert at("characters_total", **PIPER) not in await samples(other)
 
 
+@pytest.mark.slow
 def test_importing_the_product_loads_no_prometheus() -> None:
     script = (
         "import sys, wyoming_tts.app, wyoming_tts.telemetry.stats; print('prometheus_client' in sys.modules)"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_stream import SentenceBoundaryDetector
 
+from tests.support.drawn import examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text import cutter as cutter_module
@@ -350,7 +351,7 @@ TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60)
 SIZES = st.sampled_from([4, 9, 20, 60, 500])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=TEXTS, size=SIZES, cuts=st.lists(st.integers(0, 200), max_size=12))
 def test_the_segments_do_not_depend_on_the_cuts(text: str, size: int, cuts: list[int]) -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=size)
@@ -406,6 +407,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     searched = 0

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from piper.phonemize_espeak import EspeakPhonemizer
 
+from tests.support.drawn import examples
 from tests.support.steps import growth, lines_run
 from wyoming_tts.text.cleanup import Piece
 from wyoming_tts.text.spoken import Speller, SpokenStream, nothing_protected
@@ -108,14 +109,14 @@ _LIKELY = st.lists(st.sampled_from([*_TOKENS.split(), " ", "\n\n"]), max_size=20
 
 
 @given(words=_LIKELY, glue=st.sampled_from(["", " "]), cuts=st.lists(st.integers(0, 500), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_is_said_alike_however_it_is_cut(words: list[str], glue: str, cuts: list[int]) -> None:
     text = glue.join(words)
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 
 
 @given(text=st.text(max_size=700), cuts=st.lists(st.integers(0, 700), max_size=6))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_wild_text_is_said_alike_however_it_is_cut(text: str, cuts: list[int]) -> None:
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 

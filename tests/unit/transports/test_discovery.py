@@ -162,6 +162,7 @@ async def test_a_server_is_found_resolved_reached_and_gone_after_the_stop(
     assert not [message for level, message in said(caplog) if level == "WARNING"]
 
 
+@pytest.mark.slow
 async def test_a_name_that_is_taken_gets_a_number_and_both_are_found_at_their_own_port(
     listener: Listener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,6 +196,7 @@ async def resolved_anew(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo
     return info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ports", "together"),
     [((7001, 7002), True), ((7001, 7002), False), ((7002, 7001), False)],
@@ -227,6 +229,7 @@ class Overhearing(RecordUpdateListener):
                 self.ports.put_nowait(update.new.port)
 
 
+@pytest.mark.slow
 async def test_a_server_that_keeps_its_name_tells_a_rival_that_has_not_heard_of_it(
     listener: Listener, name: str
 ) -> None:
@@ -258,6 +261,7 @@ class Recording(AsyncZeroconf):
         self.asked_for.append(interfaces)
 
 
+@pytest.mark.slow
 async def test_a_changed_address_is_announced_and_its_interface_joined(listener: Listener, name: str) -> None:
     network = Network("127.0.0.1", "::1", "198.51.100.1", "fe80::1", "2001:db8::1")
     opened: list[Recording] = []
@@ -280,6 +284,7 @@ async def test_a_changed_address_is_announced_and_its_interface_joined(listener:
     assert zc.asked_for == [["198.51.100.1"], ["198.51.100.2"]]
 
 
+@pytest.mark.slow
 async def test_without_a_network_the_server_waits_for_one_and_says_so_once(
     listener: Listener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -494,6 +494,7 @@ async def not_reading(server: WyomingServer) -> AsyncIterator[Client]:
 
 
 class TestBackpressure:
+    @pytest.mark.slow
     async def test_a_client_that_does_not_read_pulls_no_more_than_the_buffers_hold(
         self, fake: FakeSynthesizer
     ) -> None:

@@ -309,6 +309,7 @@ def _counts(path: Path, reads: int) -> list[int]:
     return [len(blends_from_yaml(path.read_bytes())) for _ in range(reads)]
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_among_threads_and_processes_one_of_which_is_killed(
     tmp_path: Path,
 ) -> None:
