@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import wyoming_tts  # noqa: F401  # first of all: it keeps ONNX Runtime from reporting
 
-settings.register_profile("fast", max_examples=15)
+# Neither deadlines nor slow drawing: a busy machine is no mistake.
+settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("whole"), max_examples=15)
+settings.load_profile("whole")
 
 
 @pytest.fixture(autouse=True)

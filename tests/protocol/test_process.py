@@ -19,6 +19,8 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, started
 from tests.support.tones import LETTERS, silences
 
+pytestmark = pytest.mark.slow  # processes, each
+
 TWO_SENTENCES = "The first sentence. The second one."
 PLAIN = [Synthesize(TWO_SENTENCES).event()]
 STREAMED = [

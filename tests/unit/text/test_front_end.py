@@ -64,6 +64,7 @@ def test_a_full_stop_is_all_that_the_usual_settings_add(language: str, written: 
     assert said(segmented([written], language, IN_USE)) == spoken + ending
 
 
+@pytest.mark.slow  # a thousand of them
 @pytest.mark.parametrize("options", [AS_WRITTEN, IN_USE], ids=["as written", "in use"])
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
 def test_the_pieces_of_a_sentence_do_not_matter(

@@ -70,6 +70,7 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.slow  # five hundred of them
 @pytest.mark.parametrize(("language", "text_format", "text"), ATTACKS, ids=range(len(ATTACKS)))
 def test_an_attack_ends_at_once(language: str, text_format: TextFormat, text: str) -> None:
     segments: list[Segment] = []
@@ -120,6 +121,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_what_the_stages_hold_does_not_grow_with_the_text(flood: str) -> None:
     segmenter = Segmenter(OPTIONS, language="en", spellers=SPOKEN.speller)

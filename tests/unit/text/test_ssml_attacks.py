@@ -98,6 +98,7 @@ def test_an_attack_letter_by_letter_is_refused_as_well(document: str) -> None:
     assert cost(document, 1) < LINES
 
 
+@pytest.mark.slow
 def test_a_million_characters_of_dense_markup_are_read_in_time_in_proportion() -> None:
     sentence = (
         "<s>It is <prosody rate='fast'>twenty</prosody> degrees &amp; sunny outside, with some wind.</s>\n"

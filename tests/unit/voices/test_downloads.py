@@ -381,6 +381,7 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 async def test_a_killed_process_leaves_what_the_next_start_repairs(hub: FakeHub, tmp_path: Path) -> None:
     held = Behaviour(hold_after=120_000)
     hub.plan.extend([Behaviour(), held])
