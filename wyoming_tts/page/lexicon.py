@@ -15,7 +15,7 @@ import yaml
 
 from wyoming_tts.assembly import Parts
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon_file import FILE_NAME
 from wyoming_tts.text.lexicon_yaml import MAX_BYTES, LexiconBroken, read
 
@@ -104,14 +104,13 @@ class LexiconDesk:
             await self._run(self._parts.lexicon.refresh)
         return saved
 
-    async def said(self, sentence: str, voice: str | None = None) -> Said:
+    async def said(self, sentence: str) -> Said:
         """Tell what becomes of a sentence.
 
         Raises:
-            SpeechError: the voice is not here, or the sentence cannot be spoken.
+            SpeechError: the sentence cannot be spoken.
         """
-        request = VoiceRequest(voice or None)
-        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], voice=request, transport="page")
+        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], transport="page")
         told = await self._parts.synthesizer.explain(utterance)
         hits = tuple(f"{hit.written}: {hit.said}" for hit in told.lexicon)
         return Said(told.spoken, told.phonemes, hits)
