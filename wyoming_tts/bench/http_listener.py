@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 
 import h11
 
@@ -61,8 +59,8 @@ class HttpServer:
 class HttpListener(Listener):
     """Takes the body of the reply for 16-bit mono PCM."""
 
-    def __init__(self, wanted: Request, now: Callable[[], float] = time.perf_counter) -> None:
-        super().__init__(wanted, now)
+    def __init__(self, wanted: Request) -> None:
+        super().__init__(wanted)
         self._replies = Replies()
         self._rate = RATE
         self._status = _OK

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -124,13 +124,12 @@ class Listener(asyncio.Protocol):
     A protocol's listener calls `_active` when something came, `_take_audio` and `_end`.
     """
 
-    def __init__(self, wanted: Request, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, wanted: Request) -> None:
         self._request = wanted
-        self._now = now
         self._transport: asyncio.Transport | None = None
         self._arrivals: list[tuple[float, float]] = []
         self._written: list[float] = []
-        self._active_at = now()
+        self._active_at = time.perf_counter()
         self._ended_at = 0.0
         self._outcome: tuple[Outcome, str] | None = None
         self._ended = asyncio.Event()
@@ -153,9 +152,9 @@ class Listener(asyncio.Protocol):
             self._transport.abort()
 
     async def _send(self, transport: asyncio.Transport) -> None:
-        started_at = self._now()
+        started_at = time.perf_counter()
         for piece in self._request.pieces:
-            if (early := started_at + piece.due - self._now()) > 0.0:
+            if (early := started_at + piece.due - time.perf_counter()) > 0.0:
                 await asyncio.sleep(early)
             self._active()
             self._written.append(self._active_at)
@@ -163,7 +162,7 @@ class Listener(asyncio.Protocol):
 
     async def _until_ended(self, patience: float) -> None:
         while self._outcome is None:
-            left = self._active_at + patience - self._now()
+            left = self._active_at + patience - time.perf_counter()
             if left <= 0.0:
                 self._end(Outcome.HUNG, "")
                 return
@@ -183,7 +182,7 @@ class Listener(asyncio.Protocol):
         self._end(Outcome.CUT_OFF, "broken" if exc else "closed")
 
     def _active(self) -> None:
-        self._active_at = self._now()
+        self._active_at = time.perf_counter()
 
     def _take_audio(self, seconds: float) -> None:
         if seconds and self._outcome is None:
@@ -198,7 +197,7 @@ class Listener(asyncio.Protocol):
     def _end(self, outcome: Outcome, error: str) -> None:
         if self._outcome is None:
             self._outcome = outcome, error
-            self._ended_at = self._now()
+            self._ended_at = time.perf_counter()
             self._ended.set()
 
     @property

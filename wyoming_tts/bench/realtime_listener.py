@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -91,15 +89,8 @@ class RealtimeServer:
 class RealtimeListener(Listener):
     """Opens its session as soon as it is connected; `ready` waits until it stands."""
 
-    def __init__(
-        self,
-        wanted: Request,
-        address: WebAddress,
-        session: dict[str, Any],
-        *,
-        now: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        super().__init__(wanted, now)
+    def __init__(self, wanted: Request, address: WebAddress, session: dict[str, Any]) -> None:
+        super().__init__(wanted)
         scheme = "wss" if address.is_secure else "ws"
         uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{_PATH}")
         self._websocket = ClientProtocol(uri, max_size=None)

@@ -20,6 +20,8 @@ _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 _PLAIN_PORTS = {"http": 80, "ws": 80}
 _SECURE_PORTS = {"https": 443, "wss": 443}
 _VOICES = "/v1/audio/voices"
+_CHECK_SECONDS = 5.0
+"""Within which a server that is to be measured has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class WebAddress:
     api_key: str | None = None
 
     @classmethod
-    def parsed(cls, uri: str, api_key: str | None = None) -> WebAddress:
+    def parsed(cls, uri: str, api_key: str | None) -> WebAddress:
         """Read `http://HOST:PORT` and its like.
 
         Raises:
@@ -162,28 +164,26 @@ async def voices_status(address: WebAddress, patience: float) -> int:
     return status
 
 
-async def voices_latency(
-    address: WebAddress, patience: float, *, now: Callable[[], float] = time.perf_counter
-) -> float | None:
+async def voices_latency(address: WebAddress, patience: float) -> float | None:
     """Seconds from connecting to the complete list of voices; None if none came in `patience`."""
-    started_at = now()
+    started_at = time.perf_counter()
     try:
         status = await voices_status(address, patience)
     except OSError:
         return None
-    return now() - started_at if status == 200 else None  # noqa: PLR2004 -- HTTP's "OK"
+    return time.perf_counter() - started_at if status == 200 else None  # noqa: PLR2004 -- HTTP's "OK"
 
 
-async def check_voices(address: WebAddress, patience: float = 5.0) -> None:
+async def check_voices(address: WebAddress) -> None:
     """Make sure that a server of speech is there.
 
     Raises:
         ClientError: it is not.
     """
     try:
-        status = await voices_status(address, patience)
+        status = await voices_status(address, _CHECK_SECONDS)
     except TimeoutError:
-        raise ClientError(f"{address.uri} did not answer within {patience:g} s.") from None
+        raise ClientError(f"{address.uri} did not answer within {_CHECK_SECONDS:g} s.") from None
     except OSError as error:
         raise ClientError(
             f"No answer from {address.uri}: {error}.",

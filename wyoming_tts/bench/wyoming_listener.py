@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from wyoming.info import Describe
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
@@ -79,22 +78,20 @@ def request(text: str, input_: Input, *, words_per_second: float, voice: str | N
 class WyomingListener(Listener):
     """Made by `WyomingListener.connect`."""
 
-    def __init__(self, wanted: Request, now: Callable[[], float]) -> None:
-        super().__init__(wanted, now)
+    def __init__(self, wanted: Request) -> None:
+        super().__init__(wanted)
         self._skimmer = Skimmer()
         self._bytes_per_second: int | None = None
 
     @classmethod
-    async def connect(
-        cls, uri: str, wanted: Request, *, now: Callable[[], float] = time.perf_counter
-    ) -> WyomingListener:
+    async def connect(cls, uri: str, wanted: Request) -> WyomingListener:
         """A listener whose connection stands.
 
         Raises:
             ClientError: the address cannot be used.
             OSError: nobody answers there.
         """
-        _, listener = await connected(uri, lambda: cls(wanted, now))
+        _, listener = await connected(uri, lambda: cls(wanted))
         return listener
 
     def data_received(self, data: bytes) -> None:
@@ -159,11 +156,9 @@ class Probe(asyncio.Protocol):
             self._answered.set_result(came)
 
 
-async def describe_latency(
-    uri: str, patience: float, *, now: Callable[[], float] = time.perf_counter
-) -> float | None:
+async def describe_latency(uri: str, patience: float) -> float | None:
     """Seconds from connecting to the complete answer to `describe`; None if none came in `patience`."""
-    started_at = now()
+    started_at = time.perf_counter()
     try:
         async with asyncio.timeout(patience):
             transport, probe = await connected(uri, Probe)
@@ -173,4 +168,4 @@ async def describe_latency(
                 transport.abort()
     except OSError:  # TimeoutError is one
         return None
-    return now() - started_at if answered else None
+    return time.perf_counter() - started_at if answered else None

@@ -57,7 +57,6 @@ def _signs() -> dict[str, tuple[str, ...]]:
 
 _MNEMONICS: Final = _signs()
 _LONGEST: Final = max(map(len, _MNEMONICS))
-_EVERY: Final = frozenset(mnemonic for known in _MNEMONICS.values() for mnemonic in known)
 
 
 def is_ipa(text: str) -> bool:
@@ -70,7 +69,7 @@ def is_ipa(text: str) -> bool:
     )
 
 
-def mnemonics(ipa: str, inventory: frozenset[str] = _EVERY) -> str:
+def mnemonics(ipa: str, inventory: frozenset[str]) -> str:
     """The IPA for a voice that has these mnemonics, words apart by spaces; empty if there is no sound in it.
 
     A vertical bar stands between two mnemonics that would be read as another.

@@ -54,9 +54,9 @@ class Node:
         """An attribute that is a list, None if it is not set."""
         return next((list(each.ints) for each in self.proto.attribute if each.name == name), None)
 
-    def integer(self, name: str, default: int = 0) -> int:
-        """An attribute that is a number."""
-        return next((int(each.i) for each in self.proto.attribute if each.name == name), default)
+    def integer(self, name: str) -> int:
+        """An attribute that is a number, 0 if it is not set."""
+        return next((int(each.i) for each in self.proto.attribute if each.name == name), 0)
 
     def text(self, name: str) -> str:
         """An attribute that is text, empty if it is not set."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from wyoming_tts.assembly import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon_file import FILE_NAME
 from wyoming_tts.text.lexicon_yaml import read
 from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
@@ -101,14 +101,13 @@ class LexiconDesk:
             await self._run(self._parts.lexicon.refresh)
         return saved
 
-    async def said(self, sentence: str, voice: str | None = None) -> Said:
+    async def said(self, sentence: str) -> Said:
         """Tell what becomes of a sentence.
 
         Raises:
-            SpeechError: the voice is not here, or the sentence cannot be spoken.
+            SpeechError: the sentence cannot be spoken.
         """
-        request = VoiceRequest(voice or None)
-        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], voice=request, transport="page")
+        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], transport="page")
         told = await self._parts.synthesizer.explain(utterance)
         hits = tuple(f"{hit.written}: {hit.said}" for hit in told.lexicon)
         return Said(told.spoken, told.phonemes, hits)

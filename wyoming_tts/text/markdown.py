@@ -263,7 +263,7 @@ class MarkupReader:
             self._folder.text(run)
 
     def _bracket(self) -> bool:
-        following = self._scan.after(1)
+        following = self._scan.following()
         if following == "[" and self._raw_block():
             return True
         if not self._markdown:

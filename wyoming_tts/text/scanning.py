@@ -36,24 +36,24 @@ class Scan:
         self.text = self.text[self.at :] + text
         self.at = 0
 
-    def after(self, chars: int) -> str:
-        """The character so far behind this place; empty behind the end of the whole text.
+    def following(self) -> str:
+        """The character behind the one at this place; empty behind the end of the whole text.
 
         Raises:
             Undecided: it has not come yet.
         """
-        following = self.text[self.at + chars : self.at + chars + 1]
+        following = self.text[self.at + 1 : self.at + 2]
         if not following and not self.complete:
             raise Undecided
         return following
 
-    def match(self, expression: Any, limit: int = MAX_HELD_CHARS) -> Any:
-        """Match at this place, within `limit` characters; None if nothing to come could match.
+    def match(self, expression: Any) -> Any:
+        """Match at this place, within MAX_HELD_CHARS characters; None if nothing to come could match.
 
         Raises:
             Undecided: more text is needed.
         """
-        end = self.at + limit
+        end = self.at + MAX_HELD_CHARS
         complete = self.complete or len(self.text) >= end
         found = expression.match(self.text, self.at, min(end, len(self.text)), partial=not complete)
         if found is not None and found.partial:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -152,15 +152,15 @@ class HttpServer:
         """Whether it speaks TLS."""
         return self._options.certificate is not None
 
-    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
-        """Listen, on sockets that do already if there are any; `serve` answers.
+    async def start(self) -> None:
+        """Listen; `serve` answers.
 
         Raises:
             OSError: the address cannot be listened on, or the certificate cannot be used.
         """
         await self._run_blocking(self._server.config.load)
         address = Address("tcp", self._options.host, self._options.port)
-        self._sockets = list(sockets) or await self._run_blocking(partial(bind_tcp, address))
+        self._sockets = await self._run_blocking(partial(bind_tcp, address))
 
     async def serve(self) -> None:
         """Answer until `stop`."""

@@ -22,9 +22,7 @@ ATTEMPTS_PER_MINUTE = 10
 class Sessions:
     """Who has given a key. Only digests are kept, in memory: they end with the process."""
 
-    def __init__(self, *, most: int = MOST_SESSIONS, lifetime: float = LIFETIME) -> None:
-        self._most = most
-        self._lifetime = lifetime
+    def __init__(self) -> None:
         self._ends: OrderedDict[bytes, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -33,8 +31,8 @@ class Sessions:
     def open(self, now: float) -> str:
         """Return the token of a new session; the oldest is dropped when there are too many."""
         token = secrets.token_urlsafe(32)
-        self._ends[_digest(token)] = now + self._lifetime
-        if len(self._ends) > self._most:
+        self._ends[_digest(token)] = now + LIFETIME
+        if len(self._ends) > MOST_SESSIONS:
             self._ends.popitem(last=False)
         return token
 
