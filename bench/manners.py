@@ -13,13 +13,13 @@ from wyoming.tts import Synthesize
 from bench.outcome import Outcome, Row, compared, megabytes, seconds
 from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
 from bench.servers import Server, with_flags
-from wyoming_tts.bench.figures import median
 from wyoming_tts.bench.listener import Outcome as Ended
 from wyoming_tts.bench.load import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Round
+from wyoming_tts.bench.skimmer import Skimmer, connected
+from wyoming_tts.bench.statistics import median
 from wyoming_tts.bench.texts import TEXTS, varied
-from wyoming_tts.bench.wire import Skimmer, connected
 from wyoming_tts.wyoming_wire import encode
 
 _UNREAD_SECONDS = 600.0

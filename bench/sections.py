@@ -13,12 +13,12 @@ from pathlib import Path
 
 from bench.outcome import Failed, Outcome, Row, compared, megabytes
 from bench.servers import Command, Server, running, with_flags
-from wyoming_tts.bench.figures import percentile
 from wyoming_tts.bench.listener import Heard
 from wyoming_tts.bench.listener import Outcome as Ended
 from wyoming_tts.bench.load import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Figures, Round
+from wyoming_tts.bench.statistics import percentile
 
 LISTENERS = 8
 SENTENCE = Case("sentence", Input.PLAIN, 1)

@@ -20,7 +20,7 @@ import numpy as np
 from wyoming_tts import audio
 from wyoming_tts.bench.texts import TEXTS
 from wyoming_tts.engines.base import EngineOptions, LoadedVoice
-from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions

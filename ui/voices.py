@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ui.scripts import scripted
 from ui.words import Words
-from wyoming_tts.page.voice_routes import LEXICON, VOICES
 from wyoming_tts.page.voices import VoiceDesk
+from wyoming_tts.page.voices_routes import LEXICON, VOICES
 
 
 def tab(desk: VoiceDesk, words: Words) -> None:

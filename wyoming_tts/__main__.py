@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from wyoming_tts.cli import main
+from wyoming_tts.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,8 +18,8 @@ from tests.http.test_page_mount import mounting, ready
 from tests.support.page_site import Site
 from ui.mounted import application
 from ui.words import Words
-from wyoming_tts.transports.guard import GuardOptions
-from wyoming_tts.transports.page_mount import alive
+from wyoming_tts.transports.http.guard import GuardOptions
+from wyoming_tts.transports.http.page_mount import alive
 
 Given = ParamSpec("Given")
 SECRET_FILE = "/etc/passwd"

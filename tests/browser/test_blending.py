@@ -15,8 +15,8 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.browser.visiting import PHONE, Complaints, complaints_of, open_tab, visit, watched
 from tests.support.page_site import Site
-from wyoming_tts.voices.blends import Blend
-from wyoming_tts.voices.recipes import parse_recipe
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Gradio's own, of its packages
 

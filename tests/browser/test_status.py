@@ -13,7 +13,7 @@ from tests.browser.conftest import KEY, REMOTE_KEY
 from tests.browser.visiting import complaints_of, open_tab, serious_faults, turn, visit, watched
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS
-from wyoming_tts.telemetry.recent import RecentUtterances
+from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
 SOON = 3000
 """Milliseconds of the page's clock within which what happened is to be seen."""

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice, RemoteVoice
-from wyoming_tts.engines.espeak import EspeakEngine
-from wyoming_tts.engines.kokoro import KokoroEngine
-from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.engines.espeak.engine import EspeakEngine
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 

@@ -19,10 +19,10 @@ from tests.support.page_site import Site, product
 from tests.support.realtime_server import realtime_client
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import Client, sound
-from wyoming_tts import app
 from wyoming_tts.page.stream_test import Order
+from wyoming_tts.server import app
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
-from wyoming_tts.transports.realtime_api import PATH
+from wyoming_tts.transports.realtime.route import PATH
 
 TEXT = "One two three. Four five six."
 OWN = {"speed": 1.2, "volume": 0.5}

@@ -22,11 +22,11 @@ from wyoming.event import Event
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.wyoming_client import Client, sound
-from wyoming_tts.text.lexicon_file import FILE_NAME as LEXICON
+from wyoming_tts.text.lexicon.file import FILE_NAME as LEXICON
 from wyoming_tts.text.spoken.languages import FILE_NAME as SPOKEN
-from wyoming_tts.voices.blend_store import FILE_NAME as BLENDS
+from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS
 from wyoming_tts.voices.catalogue import INDEX_NAME as INDEX
-from wyoming_tts.voices.style_files import DIRECTORY_NAME as STYLES
+from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES
 from wyoming_tts.voices.watching import VOICE_FILES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -18,7 +18,7 @@ import yaml
 from tests.support.server_process import server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts import __version__
-from wyoming_tts.cli import _parser
+from wyoming_tts.commands.cli import _parser
 from wyoming_tts.settings import Settings, load_settings
 from wyoming_tts.voices.catalogue import load_catalogue
 from wyoming_tts.voices.names import known_voice

@@ -21,7 +21,7 @@ from tests.support.server_process import SPEAKS_LETTERS, server_process
 from tests.support.wyoming_client import Client
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.settings import Settings
-from wyoming_tts.voices.downloads import DownloadState
+from wyoming_tts.voices.download.downloads import DownloadState
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"

@@ -30,9 +30,9 @@ from tests.scenarios.ports import free_port
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread, spoken
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.guard import Guard, GuardOptions
-from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
-from wyoming_tts.transports.realtime_api import PATH, RealtimeOptions, realtime_router
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HTTP_FILE = DEPLOY / "nginx" / "wyoming-tts.conf"

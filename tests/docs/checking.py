@@ -13,7 +13,7 @@ import yaml
 
 from tests.docs.pages import ROOT, Command, called
 from tests.docs.test_links import REPOSITORY
-from wyoming_tts import cli
+from wyoming_tts.commands import cli
 from wyoming_tts.settings import SettingsError, load_settings
 
 OURS = "wyoming-tts"

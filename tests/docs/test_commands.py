@@ -10,10 +10,10 @@ import pytest
 from tests.docs.checking import Wrong, check, check_words, flags, ours
 from tests.docs.excuses import COMMANDS, PROGRAMS, RUN, excuse
 from tests.docs.pages import Block, Command, Page, called, commands, pages
-from wyoming_tts import cli
+from wyoming_tts.commands import cli
 from wyoming_tts.errors import ErrorCode
-from wyoming_tts.settings.described import SETTINGS
-from wyoming_tts.transports.speech_request import SpeechBody
+from wyoming_tts.settings.documents import SETTINGS
+from wyoming_tts.transports.http.speech_request import SpeechBody
 from wyoming_tts.voices.catalogue import load_catalogue
 
 FOREIGN_FLAGS = {

@@ -19,7 +19,7 @@ import pytest
 from tests.docs.excuses import RUN, excuse
 from tests.docs.pages import Command, called, pages
 from tests.support.tones import VOICES
-from wyoming_tts import cli
+from wyoming_tts.commands import cli
 
 KOKORO = {"af_bella": "af_test", "af_heart": "bf_test", "af_sky": "am_test"}
 """Voices that the documents mix, and those that stand for them here."""

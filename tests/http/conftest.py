@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
 
 
 @dataclass

@@ -14,8 +14,8 @@ from tests.http.conftest import Served, serving
 from tests.support.fake_synthesizer import spoken
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.http import HttpOptions
-from wyoming_tts.transports.http_server import SEND_BUFFER
+from wyoming_tts.transports.http.app import HttpOptions
+from wyoming_tts.transports.http.server import SEND_BUFFER
 
 
 async def endless(piece: str = "on and on ") -> AsyncIterator[str]:

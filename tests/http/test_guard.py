@@ -22,13 +22,13 @@ from websockets.exceptions import InvalidStatus
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread
 from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
-from wyoming_tts.transports.guard import Guard, GuardOptions, Message, Receive, Scope, Send
-from wyoming_tts.transports.http import HttpOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, create_app
+from wyoming_tts.transports.http.guard import Guard, GuardOptions, Message, Receive, Scope, Send
 
 KEY = "sk-a-key-of-mine"
 OPEN = ["/health", "/healthz", "/livez", "/readyz"]
 SPEECH = "/v1/audio/speech"
-LOGGER = "wyoming_tts.transports.guard"
+LOGGER = "wyoming_tts.transports.http.guard"
 
 
 class Now:

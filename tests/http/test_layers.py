@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 from tests.http.conftest import serving
 from tests.http.test_connections import raw, request
 from tests.support.fake_synthesizer import spoken
-from wyoming_tts.transports.guard import Guard, GuardOptions
-from wyoming_tts.transports.http import HttpOptions
+from wyoming_tts.transports.http.app import HttpOptions
+from wyoming_tts.transports.http.guard import Guard, GuardOptions
 
 
 def guarding(*keys: str) -> list[Middleware]:

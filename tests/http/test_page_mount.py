@@ -20,11 +20,11 @@ from starlette.routing import Route
 
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.guard import Guard, GuardOptions
-from wyoming_tts.transports.http import HttpOptions, create_app
-from wyoming_tts.transports.page_ingress import Ingress
-from wyoming_tts.transports.page_mount import PageMount, unobtrusive
-from wyoming_tts.transports.page_wall import POLICY, is_allowed, rewritten
+from wyoming_tts.transports.http.app import HttpOptions, create_app
+from wyoming_tts.transports.http.gradio_routes import POLICY, is_allowed, rewritten
+from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.ingress import Ingress
+from wyoming_tts.transports.http.page_mount import PageMount, unobtrusive
 
 PREFIX = "/api/hassio_ingress/a-token_1"
 INGRESS = {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": "ha.example:8123", "X-Forwarded-Proto": "https"}

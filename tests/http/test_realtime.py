@@ -20,7 +20,7 @@ from tests.support.realtime_examples import PYTHON_EXAMPLES
 from tests.support.realtime_server import RealtimeClient, Running, realtime_client, realtime_server
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.realtime_protocol import RealtimeLimits
+from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 
 NATIVE = {"sample_rate": RATE}
 """No resampling, so that audio can be compared."""

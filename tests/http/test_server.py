@@ -21,7 +21,7 @@ from tests.http.test_connections import raw, request, speak_without_end
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread, spoken
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
 
 
 def made(port: int = 0, certificate: Path | None = None) -> HttpServer:

@@ -15,8 +15,8 @@ from tests.http.conftest import Served, serving
 from tests.support.fake_synthesizer import RATE, spoken
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
-from wyoming_tts.transports.http import HttpOptions
-from wyoming_tts.transports.speech_response import Sound
+from wyoming_tts.transports.http.app import HttpOptions
+from wyoming_tts.transports.http.speech_response import Sound
 
 T = TypeVar("T")
 

@@ -16,17 +16,17 @@ import pytest
 
 from tests.support.house import house
 from tests.support.tones import VOICES
-from wyoming_tts.assembly import Parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.blend_routes import blend_routes
-from wyoming_tts.page.blend_shelf import Draft, KeptVoice, Kind, KokoroState, Shelf
 from wyoming_tts.page.blending import MODEL_VOICE, BlendDesk
-from wyoming_tts.serving import ServedHouse
-from wyoming_tts.tending import Description
-from wyoming_tts.transports.http import HttpOptions, create_app
-from wyoming_tts.voices.blends import Blend
-from wyoming_tts.voices.downloads import DownloadProgress, DownloadState
-from wyoming_tts.voices.recipes import parse_recipe
+from wyoming_tts.page.blending_routes import blend_routes
+from wyoming_tts.page.blending_view import Draft, KeptVoice, Kind, KokoroState, Shelf
+from wyoming_tts.server.speech_service import ServedHouse
+from wyoming_tts.server.voice_upkeep import Description
+from wyoming_tts.transports.http.app import HttpOptions, create_app
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState
 
 NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
 

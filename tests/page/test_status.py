@@ -17,14 +17,14 @@ from tests.support.fake_synthesizer import in_a_thread
 from tests.support.house import house
 from tests.support.tones import LETTERS
 from tests.unit.telemetry.records import failed, record
-from wyoming_tts.assembly import Parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.page.status import SECRET, Door, SettingInForce, StatusDesk, Where
 from wyoming_tts.page.status_routes import status_routes
-from wyoming_tts.serving import ServedHouse
+from wyoming_tts.server.speech_service import ServedHouse
 from wyoming_tts.settings import LoadedSettings, Settings, load_settings
 from wyoming_tts.speech import Utterance
 from wyoming_tts.telemetry.log_tail import LogTail, kept_log
-from wyoming_tts.telemetry.recent import RecentUtterances
+from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
 KEYS = ("sk-first-of-two", "sk-second-of-two")
 

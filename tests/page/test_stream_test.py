@@ -23,14 +23,14 @@ from tests.support.house import house
 from tests.support.scripted_server import START, STOP, Conversation, audio, scripted_server
 from wyoming_tts.client import ClientError, FoundServer
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
-from wyoming_tts.page import stream_lane
-from wyoming_tts.page.stream_lane import EventLog, Happening, LaneRecord, LaneState, LogLine, Thinned
-from wyoming_tts.page.stream_order import checked
+from wyoming_tts.page import stream_test_client as stream_lane
 from wyoming_tts.page.stream_test import Frame, Limits, Order, StreamDesk, as_json
+from wyoming_tts.page.stream_test_client import EventLog, Happening, LaneRecord, LaneState, LogLine, Thinned
+from wyoming_tts.page.stream_test_order import checked
 from wyoming_tts.page.stream_test_routes import stream_test_routes
 from wyoming_tts.speech import AudioFormat
-from wyoming_tts.transports.wyoming_protocol import info_event
-from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.transports.wyoming.protocol import info_event
+from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_wire import encode
 
 TEXT = "One two three. Four five six."

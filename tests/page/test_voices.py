@@ -20,20 +20,20 @@ from tests.support.fake_synthesizer import in_a_thread
 from tests.support.house import house
 from tests.support.hub import Behaviour, FakeHub
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
-from wyoming_tts.assembly import Parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page import voice_uploads
+from wyoming_tts.page import voices_uploads as voice_uploads
 from wyoming_tts.page.lexicon import LexiconChanged, checked_text
 from wyoming_tts.page.sample_sentences import sample_sentence
-from wyoming_tts.page.voice_routes import voice_routes
-from wyoming_tts.page.voice_uploads import WAITING, Extent, VoiceUploads
 from wyoming_tts.page.voices import VoiceDesk, VoiceRow
+from wyoming_tts.page.voices_routes import voice_routes
+from wyoming_tts.page.voices_uploads import WAITING, Extent, VoiceUploads
+from wyoming_tts.server.voice_upkeep import tend_voices
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.tending import tend_voices
-from wyoming_tts.transports.http_errors import handle_errors
+from wyoming_tts.transports.http.errors import handle_errors
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
-from wyoming_tts.voices.downloads import DownloadState
-from wyoming_tts.voices.hub import HUB
+from wyoming_tts.voices.download.downloads import DownloadState
+from wyoming_tts.voices.download.hub import HUB
 
 _NOTE = bytes(200_000)
 # A doc_string of ONNX, field 6: nobody reads it, and the file is as long as is needed here.

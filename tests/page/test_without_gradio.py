@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.support.page_site import product
-from wyoming_tts import web
+from wyoming_tts.server import http_side as web
 
 
 async def test_a_server_without_gradio_says_what_is_missing_and_serves_the_api(

@@ -20,8 +20,8 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.support.fake_synthesizer import FakeSynthesizer, in_a_thread, spoken
 from tests.support.wyoming_client import Client, kinds, reset, sound
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.wyoming_protocol import info_event
-from wyoming_tts.transports.wyoming_server import WyomingOptions, WyomingServer
+from wyoming_tts.transports.wyoming.protocol import info_event
+from wyoming_tts.transports.wyoming.server import WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_wire import Limits, encode
 
 STREAMS = 1_000

@@ -20,9 +20,9 @@ from wyoming.tts import (
 from tests.support.house import house
 from tests.support.tones import LETTERS, TONES, silences
 from tests.support.wyoming_client import Client, kinds, sound
-from wyoming_tts.assembly import Parts
-from wyoming_tts.transports.wyoming_protocol import info_event
-from wyoming_tts.transports.wyoming_server import WyomingServer
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.transports.wyoming.protocol import info_event
+from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_wire import encode
 
 ANSWER = ["audio-start", "audio-chunk", "audio-stop"]

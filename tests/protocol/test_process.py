@@ -140,9 +140,12 @@ async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("wyoming_tts.app", {"gradio", "kokoro_onnx", "piper", "onnxruntime", "onnx"}),
+        ("wyoming_tts.server.app", {"gradio", "kokoro_onnx", "piper", "onnxruntime", "onnx"}),
         # The port is opened before anything else is imported.
-        ("wyoming_tts.cli", {"numpy", "httpx", "zeroconf", "wyoming", "sentence_stream", "wyoming_tts.app"}),
+        (
+            "wyoming_tts.commands.cli",
+            {"numpy", "httpx", "zeroconf", "wyoming", "sentence_stream", "wyoming_tts.server.app"},
+        ),
     ],
 )
 def test_importing_it_loads_no_heavy_library(module: str, heavy: set[str]) -> None:

@@ -22,7 +22,7 @@ from wyoming.tts import (
 
 from wyoming_tts.errors import BadRequest, Busy, EngineFailed, SpeechError, Unsupported
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
-from wyoming_tts.transports.wyoming_protocol import (
+from wyoming_tts.transports.wyoming.protocol import (
     AddText,
     Answer,
     Closing,

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wyoming_tts.voices.blend_store import FILE_NAME, BlendStore
-from wyoming_tts.voices.blend_yaml import blends_from_yaml
-from wyoming_tts.voices.blends import Blend
-from wyoming_tts.voices.recipes import parse_recipe
+from wyoming_tts.voices.blends.document import blends_from_yaml
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.blends.store import FILE_NAME, BlendStore
 from wyoming_tts.yaml_reading import InvalidYaml
 
 KEPT_EACH = 4

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.transports.house import OfferedVoice
+from wyoming_tts.transports.ports import OfferedVoice
 
 HEART = OfferedVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
 LESSAC = OfferedVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)

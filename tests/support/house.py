@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.support.tones import LETTERS, VOICES
-from wyoming_tts.assembly import Parts, assembled, make_workers
+from wyoming_tts.assembly.parts import Parts, assembled, make_workers
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import AudioChunk
 

@@ -13,19 +13,19 @@ from typing import Any
 
 from tests.support.house import settings_for_tests
 from tests.support.tones import VOICES
-from wyoming_tts.assembly import Parts, assembled, make_workers
-from wyoming_tts.options import wyoming_options
+from wyoming_tts.assembly.options import wyoming_options
+from wyoming_tts.assembly.parts import Parts, assembled, make_workers
 from wyoming_tts.page import Desks
-from wyoming_tts.page.desks import make_desks
+from wyoming_tts.page.services import make_desks
 from wyoming_tts.page.status import Where
-from wyoming_tts.serving import ServedHouse, readings
+from wyoming_tts.server.http_side import Doorkeeper, HttpDoor
+from wyoming_tts.server.speech_service import ServedHouse, readings
+from wyoming_tts.server.voice_upkeep import Description, tend_voices
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry import telemetry
 from wyoming_tts.telemetry.log_tail import kept_log
-from wyoming_tts.telemetry.recent import RecentUtterances
-from wyoming_tts.tending import Description, tend_voices
-from wyoming_tts.transports.wyoming_server import WyomingServer
-from wyoming_tts.web import Doorkeeper, HttpDoor
+from wyoming_tts.telemetry.recent_utterances import RecentUtterances
+from wyoming_tts.transports.wyoming.server import WyomingServer
 
 _PATIENCE = 30.0
 

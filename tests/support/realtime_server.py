@@ -18,10 +18,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.house import Speaks
-from wyoming_tts.transports.http_requests import OpenRequests, RequestLayer
-from wyoming_tts.transports.http_server import HttpServer, ServerOptions
-from wyoming_tts.transports.realtime_api import PATH, RealtimeOptions, realtime_router
+from wyoming_tts.transports.http.requests import OpenRequests, RequestLayer
+from wyoming_tts.transports.http.server import HttpServer, ServerOptions
+from wyoming_tts.transports.ports import Speaks
+from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
 
 @dataclass

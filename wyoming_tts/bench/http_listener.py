@@ -6,9 +6,9 @@ import json
 
 import h11
 
+from wyoming_tts.bench.http_connection import RATE, Replies, WebAddress, check_voices, voices_latency
 from wyoming_tts.bench.listener import Listener, Outcome, Piece, Request
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.web import RATE, Replies, WebAddress, check_voices, voices_latency
 from wyoming_tts.client import ClientError
 
 _SPEECH = "/v1/audio/speech"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from wyoming_tts.bench.player import Playback, play
+from wyoming_tts.bench.playback import Playback, play
 
 PREBUFFER = 0.1
 """Seconds that the second of the two imagined players holds before it starts."""

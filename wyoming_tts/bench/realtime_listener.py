@@ -11,6 +11,7 @@ from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
+from wyoming_tts.bench.http_connection import RATE, WebAddress, check_voices, voices_latency
 from wyoming_tts.bench.listener import (
     Listener,
     Outcome,
@@ -20,7 +21,6 @@ from wyoming_tts.bench.listener import (
     words_until_certain,
 )
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.web import RATE, WebAddress, check_voices, voices_latency
 from wyoming_tts.client import ClientError
 
 _PATH = "/v1/audio/speech/stream/ws"

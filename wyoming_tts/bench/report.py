@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from wyoming_tts.bench.figures import Percentiles
 from wyoming_tts.bench.listener import PREBUFFER, Outcome
 from wyoming_tts.bench.load import BenchResult, OnProgress, Progress
 from wyoming_tts.bench.result import Figures, Ratios, compared
+from wyoming_tts.bench.statistics import Percentiles
 
 _PIPE_WIDTH = 200
 """A pipe has no width to fit the table into."""

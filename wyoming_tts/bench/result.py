@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from wyoming_tts.bench.figures import Percentiles, median, percentiles, ratio
 from wyoming_tts.bench.listener import Heard, Outcome
 from wyoming_tts.bench.options import Input, Mode
+from wyoming_tts.bench.statistics import Percentiles, median, percentiles, ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from wyoming_tts.bench.listener import (
     words_until_certain,
 )
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.wire import Skimmed, Skimmer, connected
+from wyoming_tts.bench.skimmer import Skimmed, Skimmer, connected
 from wyoming_tts.client import ClientError, describe, supports_streaming
 from wyoming_tts.wyoming_wire import ProtocolError, encode
 

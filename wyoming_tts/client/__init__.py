@@ -7,11 +7,11 @@ nothing of Wyoming, so speech made in this process goes through the same sinks a
 
 from __future__ import annotations
 
+from wyoming_tts.client.audio_output import Player, WavFile, WavStream, text_pieces_from_stdin, wav_sink
 from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
-from wyoming_tts.client.finding import FoundServer, find_servers, find_tts_server
-from wyoming_tts.client.local import Player, WavFile, WavStream, text_pieces_from_stdin, wav_sink
 from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
-from wyoming_tts.client.remote import Timeouts, describe, server_address, speak, supports_streaming
+from wyoming_tts.client.server_search import FoundServer, find_servers, find_tts_server
+from wyoming_tts.client.wyoming import Timeouts, describe, server_address, speak, supports_streaming
 
 __all__ = [
     "ClientError",

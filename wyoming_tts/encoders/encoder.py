@@ -198,7 +198,7 @@ def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
 
         wanted = _nearest(rate, AAC_RATES)
         return _Coded((rate, wanted), Aac(wanted))
-    from wyoming_tts.encoders import files  # noqa: PLC0415
+    from wyoming_tts.encoders import libsndfile as files  # noqa: PLC0415
 
     if encoding is Encoding.FLAC:
         return _Coded((rate, rate), files.flac(rate))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import IO, Any, Self
 
-from wyoming_tts.engines.espeak_process import ANSWER, LENGTH
+from wyoming_tts.engines.espeak.process import ANSWER, LENGTH
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 
 _LOGGER = logging.getLogger(__name__)

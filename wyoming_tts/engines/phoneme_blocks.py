@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wyoming_tts.engines.espeak_ipa import is_ipa
+from wyoming_tts.engines.espeak.ipa import is_ipa
 
 _BLOCK = re.compile(r"\[\[((?:(?!\]\]|\[\[)[^\n]){1,500})\]\]")
 

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from wyoming_tts.assembly import Parts
-from wyoming_tts.engines.kokoro_names import BY_TAG, named_language, named_languages
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.blend_shelf import (
+from wyoming_tts.page.blending_view import (
     Draft,
     KeptVoice,
     Kind,
@@ -31,12 +31,12 @@ from wyoming_tts.page.blend_shelf import (
 )
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.blends import Blend, BlendBook
+from wyoming_tts.voices.blends.mixing import Blend, BlendBook
+from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import check_free
-from wyoming_tts.voices.recipes import check_name, parse_recipe
-from wyoming_tts.voices.style_files import DIRECTORY_NAME, MAX_BYTES, ImportedStyles
 from wyoming_tts.voices.style_tables import style_table
+from wyoming_tts.voices.styles import DIRECTORY_NAME, MAX_BYTES, ImportedStyles
 
 MOST_VOICES = 6
 """Of one recipe: more sliders than that nobody can tell apart by ear."""

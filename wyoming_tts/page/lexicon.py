@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wyoming_tts.assembly import Parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance
-from wyoming_tts.text.lexicon_file import FILE_NAME
-from wyoming_tts.text.lexicon_yaml import read
+from wyoming_tts.text.lexicon.document import read
+from wyoming_tts.text.lexicon.file import FILE_NAME
 from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
 from wyoming_tts.yaml_reading import Problem as FileProblem
 

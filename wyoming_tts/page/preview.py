@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import yaml
 
-from wyoming_tts.assembly import EMBEDDED_ENGINE, Parts
+from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
 from wyoming_tts.errors import SpeechError, TooLong
 from wyoming_tts.languages import language_code, lookup, split_tag
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from wyoming_tts.assembly import Parts
-from wyoming_tts.bench.figures import percentile
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.bench.statistics import percentile
 from wyoming_tts.settings import LoadedSettings
-from wyoming_tts.settings.described import SETTINGS, SettingInfo
-from wyoming_tts.telemetry.lines import LONGEST_NAME
+from wyoming_tts.settings.documents import SETTINGS, SettingInfo
+from wyoming_tts.telemetry.log_lines import LONGEST_NAME
 from wyoming_tts.telemetry.log_tail import HIDDEN, LogLine, LogTail
-from wyoming_tts.telemetry.recent import Ended, RecentUtterances
+from wyoming_tts.telemetry.recent_utterances import Ended, RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
 
 SECRET = frozenset({"api_keys", "remote_key"})

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from wyoming_tts.page.status import StatusDesk
-from wyoming_tts.transports.http_errors import json_response
+from wyoming_tts.transports.http.errors import json_response
 
 STATUS = "page/status.json"
 SETTINGS = "page/settings.json"

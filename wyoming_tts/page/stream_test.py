@@ -18,14 +18,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from wyoming_tts.assembly import Parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.result import Case, Figures, Round
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
 from wyoming_tts.client import ClientError, FoundServer, ServerError, Timeouts, find_servers, speak
 from wyoming_tts.errors import Busy, told_to_client
-from wyoming_tts.page.stream_lane import EventLog, Lane, LaneRecord, LaneState, LogLine
-from wyoming_tts.page.stream_order import Limits, Order, checked
+from wyoming_tts.page.stream_test_client import EventLog, Lane, LaneRecord, LaneState, LogLine
+from wyoming_tts.page.stream_test_order import Limits, Order, checked
 from wyoming_tts.speech import VoiceRequest
 
 __all__ = ["TEXTS", "Frame", "Limits", "Order", "StreamDesk", "Summary", "as_json"]

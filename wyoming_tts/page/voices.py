@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wyoming_tts.assembly import Parts
-from wyoming_tts.default_voice import change_default
+from wyoming_tts.assembly.default_voice import change_default
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.page.lexicon import LexiconDesk
 from wyoming_tts.page.sample_sentences import sample_sentence
-from wyoming_tts.page.voice_uploads import VoiceUploads
+from wyoming_tts.page.voices_uploads import VoiceUploads
 from wyoming_tts.speech import Voice, VoiceRequest
-from wyoming_tts.voices.fetching import Fetched
+from wyoming_tts.voices.download.service import Fetched
 from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.voices.names import known_voice, same_name, unknown_voice

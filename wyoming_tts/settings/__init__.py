@@ -8,7 +8,7 @@ wrong value is only quickly mended where it was written.
 
 from __future__ import annotations
 
-from wyoming_tts.settings.described import SETTINGS, SettingInfo, add_flags, settings_table
+from wyoming_tts.settings.documents import SETTINGS, SettingInfo, add_flags, settings_table
 from wyoming_tts.settings.loading import LoadedSettings, SettingsError, load_settings
 from wyoming_tts.settings.model import Group, Settings
 

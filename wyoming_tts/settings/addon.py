@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 
-from wyoming_tts.settings.described import SETTINGS, SettingInfo, holds
+from wyoming_tts.settings.documents import SETTINGS, SettingInfo, holds
 from wyoming_tts.settings.model import Settings
 
 FIXED: Mapping[str, str] = MappingProxyType(

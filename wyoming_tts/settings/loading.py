@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from wyoming_tts.settings.described import CONFIG_VARIABLE, SETTINGS, SettingInfo
+from wyoming_tts.settings.documents import CONFIG_VARIABLE, SETTINGS, SettingInfo
 from wyoming_tts.settings.model import PREFIX, Settings
 from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wyoming_tts.text.lexicon import Hit
+from wyoming_tts.text.lexicon.rules import Hit
 
 
 @dataclass(frozen=True, slots=True)

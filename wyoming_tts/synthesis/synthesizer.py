@@ -25,15 +25,15 @@ from wyoming_tts.speech import (
     VoiceRequest,
     VoiceSpec,
 )
-from wyoming_tts.synthesis.cast import Cast, Levels, Speaker
-from wyoming_tts.synthesis.door import Door
+from wyoming_tts.synthesis.admission_queue import Door
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import PAUSE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import effective
 from wyoming_tts.synthesis.rendering import Task, relayed, steps
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.text.lexicon import EMPTY, Applied, Hit, Lexicon
+from wyoming_tts.synthesis.speakers import Cast, Levels, Speaker
+from wyoming_tts.text.lexicon.rules import EMPTY, Applied, Hit, Lexicon
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, Trace
 from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
 from wyoming_tts.voices.library import VoiceLibrary

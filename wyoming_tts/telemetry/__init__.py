@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from wyoming_tts.telemetry.journal import Journal
-from wyoming_tts.telemetry.lines import JsonFormatter, line, log_record
-from wyoming_tts.telemetry.recording import Telemetry, telemetry
+from wyoming_tts.telemetry.log_lines import JsonFormatter, line, log_record
+from wyoming_tts.telemetry.recorder import Telemetry, telemetry
 
 __all__ = ["Journal", "JsonFormatter", "Telemetry", "line", "log_record", "telemetry"]

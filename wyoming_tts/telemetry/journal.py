@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.telemetry.lines import fields
+from wyoming_tts.telemetry.log_lines import fields
 
 if TYPE_CHECKING:
     from wyoming_tts.speech import UtteranceRecord

@@ -17,13 +17,13 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text.cleanup import Cleaner, CleanupOptions, Piece
-from wyoming_tts.text.cutter import Cut, Cutter
+from wyoming_tts.text.clean.cleaner import Cleaner, CleanupOptions, Piece
 from wyoming_tts.text.first_segment import FirstSegmentOptions
-from wyoming_tts.text.manner import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
+from wyoming_tts.text.markup import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
+from wyoming_tts.text.sentences import Cut, Cutter
 from wyoming_tts.text.spoken import Speller, SpokenStream, say_as
-from wyoming_tts.text.ssml import SsmlReader
-from wyoming_tts.text.tags import TagReader
+from wyoming_tts.text.ssml.reader import SsmlReader
+from wyoming_tts.text.voice_tags import TagReader
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is over."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.blend_voices import BlendedVoices
-from wyoming_tts.voices.blends import BlendBook, StyleTable, as_table
+from wyoming_tts.voices.blends.mixing import BlendBook, StyleTable, as_table
+from wyoming_tts.voices.blends.voices import BlendedVoices
 from wyoming_tts.voices.names import did_you_mean, same_name
-from wyoming_tts.voices.style_files import ImportedStyles
+from wyoming_tts.voices.styles import ImportedStyles
 
 
 def style_table(

@@ -24,7 +24,7 @@ from tests.unit.bench.web_servers import PCM_TYPE, Asked, http_server
 from wyoming_tts.bench.listener import Heard, Outcome
 from wyoming_tts.bench.load import BenchResult, Progress, run_bench, run_round
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
-from wyoming_tts.bench.player import Playback
+from wyoming_tts.bench.playback import Playback
 from wyoming_tts.bench.report import as_json, failures, print_table
 from wyoming_tts.bench.result import Case, Figures, Ratios, Round, compared
 from wyoming_tts.client import ClientError

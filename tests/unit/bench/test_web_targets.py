@@ -9,8 +9,8 @@ from tests.support.fake_synthesizer import in_a_thread
 from wyoming_tts.bench.listener import Outcome
 from wyoming_tts.bench.load import run_bench
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
-from wyoming_tts.transports.http import HttpOptions, HttpServer, ServerOptions, create_app
-from wyoming_tts.transports.realtime_api import RealtimeOptions, realtime_router
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.realtime.route import RealtimeOptions, realtime_router
 
 
 async def outcomes(**changes: object) -> list[dict[Outcome, int]]:

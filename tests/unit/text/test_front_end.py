@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.drawn import examples
 from wyoming_tts.speech import Segment
-from wyoming_tts.text.cleanup import CleanupOptions
+from wyoming_tts.text.clean.cleaner import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 from wyoming_tts.text.spoken import SpokenLanguages
@@ -31,7 +31,9 @@ SPOKEN = SpokenLanguages()
 
 @cache
 def table(language: str) -> list[tuple[str, str]]:
-    rows = yaml.safe_load((Path(__file__).parent / f"spoken_{language}.yaml").read_text(encoding="utf-8"))
+    rows = yaml.safe_load(
+        (Path(__file__).parent / "spoken" / f"spoken_{language}.yaml").read_text(encoding="utf-8")
+    )
     return [(written, spoken) for written, spoken in rows]
 
 

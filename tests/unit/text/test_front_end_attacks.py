@@ -13,7 +13,7 @@ from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.speech import Segment, TextFormat
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 from wyoming_tts.text.spoken import SpokenLanguages
-from wyoming_tts.text.tags import TagReader
+from wyoming_tts.text.voice_tags import TagReader
 
 CHARS = 2_000
 PIECE = 256

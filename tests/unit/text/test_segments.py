@@ -12,8 +12,8 @@ from sentence_stream import SentenceBoundaryDetector
 from tests.support.drawn import examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text import cutter as cutter_module
-from wyoming_tts.text.cleanup import is_speakable
+from wyoming_tts.text import sentences as cutter_module
+from wyoming_tts.text.clean.cleaner import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 from wyoming_tts.text.spoken import Speller

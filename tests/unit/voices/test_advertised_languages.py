@@ -12,8 +12,8 @@ import pytest
 from wyoming.info import Info
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.espeak import EspeakEngine
-from wyoming_tts.transports.wyoming_protocol import info_event
+from wyoming_tts.engines.espeak.engine import EspeakEngine
+from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.voices.catalogue import load_catalogue
 
 SAME = {"nb": "no", "iw": "he"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wyoming_tts.engines.kokoro_names import BY_TAG
+from wyoming_tts.engines.kokoro.names import BY_TAG
 from wyoming_tts.voices import catalogue as catalogue_module
 from wyoming_tts.voices.catalogue import (
     PIPER_BASE_URL,

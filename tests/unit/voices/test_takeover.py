@@ -10,8 +10,8 @@ import yaml
 
 from tests.support.tones import LETTERS, LOW, VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.neural import BrokenVoice
-from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.engines.onnx import BrokenVoice
+from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.takeover import Takeover, TakeoverFailed, import_piper
 

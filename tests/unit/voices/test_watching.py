@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.piper import PiperEngine
+from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.voices import watching
 from wyoming_tts.voices.watching import Pace, Settling, look_at, shared_mounts, watch
 

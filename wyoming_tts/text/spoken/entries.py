@@ -1,4 +1,4 @@
-"""The format of spoken forms: what `spoken_data/en.yaml` explains, as models that validate a user's file.
+"""The format of spoken forms: what `data/en.yaml` explains, as models that validate a user's file.
 
 Every section and key may be left out, for a user's entries go over those of the product. So what an entry
 lacks shows only when the two are merged, in `language`.

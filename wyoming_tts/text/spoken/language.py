@@ -1,6 +1,6 @@
 """What one language needs to say signs and figures, read from its data file.
 
-The files in `spoken_data` define the format; English, in `en.yaml`, documents it. Rules are neutral
+The files in `data` define the format; English, in `en.yaml`, documents it. Rules are neutral
 and ask here for the words, so a language, or a user, needs nothing but data.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # bounded by its timeout, knows scripts
 import yaml
 
-from wyoming_tts.text.numbers import Numbers
+from wyoming_tts.text.spoken.numbers import Numbers
 
-_DATA = "spoken_data"
+_DATA = "data"
 _EITHER = " | "
 _POWERED = ("mm", "cm", "dm", "m", "km", "ft", "yd", "mi")
 """Units of length, which come as squares and cubes."""
@@ -133,7 +133,7 @@ def _spelled(spelling: str) -> str:
 
 
 def _file(code: str) -> Any:
-    return resources.files("wyoming_tts.text").joinpath(_DATA, f"{code}.yaml")
+    return resources.files("wyoming_tts.text.spoken").joinpath(_DATA, f"{code}.yaml")
 
 
 @cache

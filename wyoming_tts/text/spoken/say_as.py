@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no grapheme clusters
 
-from wyoming_tts.text.manner import InterpretAs, SayAs
+from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.spoken.names import telephone_number
 from wyoming_tts.text.spoken.speller import Speller, SpokenForms
 

@@ -85,7 +85,7 @@ class Speller:
 
         Args:
             language: A code such as "en", "en-us" or "en_US".
-            extra: Entries of the format of `spoken_data/en.yaml` that go over those.
+            extra: Entries of the format of `data/en.yaml` that go over those.
             protected: Whether a token, without the punctuation around it, is to be left alone.
 
         Raises:

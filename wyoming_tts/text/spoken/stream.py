@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.cleanup import Piece
+from wyoming_tts.text.clean.cleaner import Piece
 from wyoming_tts.text.spoken.language import Language
 from wyoming_tts.text.spoken.speller import Speller
 

@@ -1,0 +1,809 @@
+"""Finished segments: order, bounds, restarts, broken disks, and other processes in the directory."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.drawn import examples
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, disk
+from wyoming_tts.cache.files import HEADER_BYTES
+from wyoming_tts.speech import Prosody
+
+T = TypeVar("T")
+
+RATE = 22050
+KEY = CacheKey(
+    voice="en_US-tone-medium",
+    model_version="/voices/en_US-tone-medium.onnx 1 2",
+    speaker=None,
+    prosody=Prosody(),
+    text="The door is open.",
+    level=-20.0,
+)
+MEMORY_ENTRY_BYTES = 512
+
+
+def key_of(text: object) -> CacheKey:
+    return replace(KEY, text=str(text))
+
+
+def audio(seed: object, size: int = 1000) -> bytes:
+    return random.Random(str(seed)).randbytes(size)
+
+
+async def in_executor(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+class Clock:
+    """Stands still unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 1_750_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Held:
+    """Runs blocking work, one call of it (from 1) only when it is let go."""
+
+    def __init__(self, call: int = 1) -> None:
+        self.calls = 0
+        self.holding = asyncio.Event()
+        self._held_call = call
+        self._go = asyncio.Event()
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        self.calls += 1
+        if self.calls == self._held_call:
+            self.holding.set()
+            await self._go.wait()
+        return await in_executor(work)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+def a_cache(
+    directory: Path | None = None,
+    *,
+    memory: int = 0,
+    on_disk: int = 1_000_000,
+    run_blocking: RunBlocking = in_executor,
+    clock: Callable[[], float] = time.time,
+) -> SegmentCache:
+    return SegmentCache(
+        memory_bytes=memory,
+        directory=directory,
+        disk_bytes=on_disk,
+        run_blocking=run_blocking,
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def opened(directory: Path, **options: Any) -> AsyncIterator[SegmentCache]:
+    async with a_cache(directory, **options) as cache:
+        await cache.flush()
+        yield cache
+
+
+async def has(cache: SegmentCache, *texts: object) -> list[bool]:
+    return [await cache.get(key_of(text)) is not None for text in texts]
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def at_once(cache: SegmentCache, text: object = KEY.text) -> CachedSegment | None:
+    """What the cache has without waiting for the disk or for another task."""
+    getting = cache.get(key_of(text))
+    with pytest.raises(StopIteration) as returned:
+        getting.send(None)
+    found: CachedSegment | None = returned.value.value
+    return found
+
+
+def path_of(directory: Path, text: object) -> Path:
+    return directory / f"{key_of(text).digest()}.segment"
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# Keys
+
+numbers = st.floats(allow_nan=False)
+few_texts = st.sampled_from(["", "a", "b", "ab", "1", "\ud83d\ude00", "\U0001f600"]) | st.text()
+prosodies = st.builds(
+    Prosody,
+    speed=numbers,
+    pitch=numbers,
+    volume=st.sampled_from([0, 0.0, -0.0, 1, 1.0]),
+    length_scale=st.none() | numbers,
+    noise_scale=st.none() | numbers,
+    noise_w_scale=st.none() | st.just(0.0),
+)
+keys = st.builds(
+    CacheKey,
+    voice=few_texts,
+    model_version=few_texts,
+    speaker=st.none() | st.integers(0, 3),
+    prosody=st.just(Prosody()) | prosodies,
+    text=few_texts,
+    level=st.sampled_from([-20, -20.0, -23.0]),
+)
+
+
+@given(one=keys, other=keys)
+@example(one=replace(KEY, level=0.0), other=replace(KEY, level=-0.0))
+@example(one=replace(KEY, text="\ud83d\ude00"), other=replace(KEY, text="\U0001f600"))
+@example(one=replace(KEY, voice="ab", model_version="c"), other=replace(KEY, voice="a", model_version="bc"))
+def test_two_keys_have_one_digest_exactly_if_they_are_equal(one: CacheKey, other: CacheKey) -> None:
+    assert (one.digest() == other.digest()) == (one == other)
+
+
+OTHER_VALUES: dict[str, Any] = {
+    "voice": "en_US-tone-high",
+    "model_version": "/voices/en_US-tone-medium.onnx 2 2",
+    "speaker": 0,
+    "text": "The door is open!",
+    "level": -19.0,
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(CacheKey) if field.name != "prosody"])
+def test_every_field_of_the_key_decides(name: str) -> None:
+    assert replace(KEY, **{name: OTHER_VALUES[name]}).digest() != KEY.digest()
+
+
+def test_every_field_of_the_prosody_decides_and_none_stands_for_another() -> None:
+    changed = [replace(KEY, prosody=replace(Prosody(), **{field.name: 0.5})) for field in fields(Prosody)]
+    assert len({KEY.digest(), *(key.digest() for key in changed)}) == 1 + len(fields(Prosody))
+
+
+def test_a_digest_is_the_same_tomorrow() -> None:
+    # If this changes, everybody's directory is worth nothing: raise the format's version, too.
+    assert KEY.digest() == "c666bf0bdc92e5e776a405ce107d3c0e1a5ceb3a53e339058134069eaf52f878"
+
+
+def test_audio_that_is_no_16_bit_pcm_is_refused() -> None:
+    with pytest.raises(ValueError, match="Got 3 bytes at 22050 Hz"):
+        a_cache(memory=10_000).put(KEY, RATE, b"abc")
+    with pytest.raises(ValueError, match="at 0 Hz"):
+        a_cache(memory=10_000).put(KEY, 0, b"ab")
+
+
+def test_a_negative_bound_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1"):
+        a_cache(memory=-1)
+
+
+# Memory
+
+
+class Model:
+    """The order of use, written down as plainly as can be."""
+
+    def __init__(self, bound: int, entry_bytes: int) -> None:
+        self.bound = bound
+        self.entry_bytes = entry_bytes
+        self.content: list[tuple[int, bytes]] = []
+
+    @property
+    def size(self) -> int:
+        return sum(len(pcm) + self.entry_bytes for _, pcm in self.content)
+
+    def put(self, number: int, pcm: bytes) -> None:
+        if len(pcm) + self.entry_bytes > self.bound // 4:
+            return
+        self.content = [pair for pair in self.content if pair[0] != number]
+        self.content.append((number, pcm))
+        while self.size > self.bound:
+            del self.content[0]
+
+    def get(self, number: int) -> bytes | None:
+        found = [pair for pair in self.content if pair[0] == number]
+        self.content = [pair for pair in self.content if pair[0] != number] + found
+        return found[0][1] if found else None
+
+
+samples = st.integers(0, 1300)
+steps = st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(0, 260)), max_size=60)
+
+
+@given(steps=steps, bound=st.sampled_from([0, 2047, 2048, 4000, 4096]))
+def test_memory_keeps_what_was_used_last_within_its_bound(
+    steps: list[tuple[int, int | None]], bound: int
+) -> None:
+    cache, model = a_cache(memory=bound), Model(bound, MEMORY_ENTRY_BYTES)
+    for turn, (number, length) in enumerate(steps):
+        if length is None:
+            expected = model.get(number)
+            found = at_once(cache, number)
+            assert (found.pcm if found else None) == expected
+        else:
+            model.put(number, audio(turn, 2 * length))
+            cache.put(key_of(number), RATE, audio(turn, 2 * length))
+        counts = cache.statistics()
+        assert (counts.memory_entries, counts.memory_bytes) == (len(model.content), model.size)
+        assert counts.memory_bytes <= bound
+
+
+async def test_what_was_put_is_got_with_its_rate() -> None:
+    cache = a_cache(memory=100_000)
+    cache.put(KEY, 16000, audio(1, 8000))
+    assert await cache.get(KEY) == CachedSegment(16000, audio(1, 8000))
+
+
+def test_a_segment_over_a_fourth_of_the_memory_is_not_kept() -> None:
+    cache = a_cache(memory=40_000)
+    cache.put(key_of("small"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES))
+    cache.put(key_of("big"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES + 2))
+    assert at_once(cache, "small")
+    assert not at_once(cache, "big")
+
+
+def test_with_no_memory_and_no_directory_nothing_is_kept() -> None:
+    cache = a_cache()
+    cache.put(KEY, RATE, b"")
+    assert at_once(cache) is None
+
+
+async def test_hits_and_misses_are_counted_once(tmp_path: Path) -> None:
+    async with opened(tmp_path, memory=10_000) as cache:
+        assert await cache.get(KEY) is None
+        cache.put(KEY, RATE, audio(1))
+        assert await cache.get(KEY)
+        assert await cache.get(KEY)
+    async with opened(tmp_path, memory=10_000) as again:
+        assert await again.get(KEY)
+        assert await again.get(KEY)
+    assert (cache.statistics().memory_hits, cache.statistics().misses) == (2, 1)
+    counts = again.statistics()
+    assert (counts.memory_hits, counts.disk_hits, counts.misses) == (1, 1, 0)
+    assert (counts.disk_entries, counts.disk_bytes) == (1, HEADER_BYTES + 1000)
+
+
+async def test_a_hit_in_memory_waits_for_no_thread(tmp_path: Path) -> None:
+    async with opened(tmp_path, memory=10_000) as cache:
+        cache.put(KEY, RATE, audio(1))
+        await cache.flush()
+        assert at_once(cache) == CachedSegment(RATE, audio(1))
+
+
+# A segment under way
+
+
+def test_a_recording_is_kept_when_it_is_committed() -> None:
+    cache = a_cache(memory=10_000)
+    recording = cache.record(KEY, RATE)
+    recording.add(b"abcd")
+    recording.add(b"ef")
+    assert at_once(cache) is None
+    recording.commit()
+    assert at_once(cache) == CachedSegment(RATE, b"abcdef")
+
+
+def test_a_recording_is_committed_once() -> None:
+    cache = a_cache(memory=10_000)
+    recording = cache.record(KEY, RATE)
+    recording.add(b"ab")
+    recording.commit()
+    recording.add(b"cd")
+    recording.commit()
+    assert at_once(cache) == CachedSegment(RATE, b"ab")
+
+
+def test_a_recording_that_no_tier_would_keep_holds_no_audio() -> None:
+    cache = a_cache(memory=8_000)
+    recording = cache.record(KEY, RATE)
+    recording.add(bytes(2_000))
+    assert recording._pieces == [bytes(2_000)]
+    recording.add(bytes(2))
+    assert recording._pieces is None
+    recording.add(bytes(2))
+    recording.commit()
+    assert at_once(cache) is None
+
+
+def test_a_recording_too_big_for_memory_may_be_kept_on_the_disk(tmp_path: Path) -> None:
+    recording = a_cache(tmp_path, memory=8_000, on_disk=80_000).record(KEY, RATE)
+    recording.add(bytes(10_000))
+    assert recording._pieces == [bytes(10_000)]
+
+
+# The directory
+
+
+async def test_entries_outlive_the_process(tmp_path: Path) -> None:
+    directory = tmp_path / "made" / "when needed"
+    async with a_cache(directory, memory=100_000) as cache:
+        for number in range(5):
+            cache.put(key_of(number), RATE + number, audio(number))
+    async with a_cache(directory) as cache:
+        for number in range(5):
+            assert await cache.get(key_of(number)) == CachedSegment(RATE + number, audio(number))
+
+
+async def test_the_directory_does_not_tell_what_was_spoken(tmp_path: Path) -> None:
+    async with a_cache(tmp_path) as cache:
+        cache.put(KEY, RATE, audio(1))
+    (name,) = names(tmp_path)
+    assert b"door" not in name.encode() + (tmp_path / name).read_bytes()
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 6), st.none() | samples | st.just(-1)), max_size=25))
+@settings(max_examples=examples(40), deadline=None)
+def test_the_disk_keeps_what_was_used_last_within_its_bound_over_restarts(
+    steps: list[tuple[int, int | None]],
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(check_disk_against_model(Path(directory), steps))
+
+
+async def check_disk_against_model(directory: Path, steps: list[tuple[int, int | None]]) -> None:
+    clock, model = Clock(), Model(8_000, HEADER_BYTES)
+    cache = await a_cache(directory, on_disk=8_000, clock=clock).__aenter__()
+    for turn, (number, length) in enumerate(steps):
+        clock.now += 61.0
+        if length is None:
+            found = await cache.get(key_of(number))
+            assert (found.pcm if found else None) == model.get(number)
+        elif length >= 0:
+            model.put(number, audio(turn, 2 * length))
+            cache.put(key_of(number), RATE, audio(turn, 2 * length))
+        else:
+            await cache.__aexit__(None, None, None)
+            cache = await a_cache(directory, on_disk=8_000, clock=clock).__aenter__()
+        await cache.flush()
+        on_disk = await in_executor(lambda: [path.stat().st_size for path in directory.iterdir()])
+        assert sum(on_disk) == model.size == cache.statistics().disk_bytes <= 8_000
+        assert len(on_disk) == len(model.content) == cache.statistics().disk_entries
+    await cache.__aexit__(None, None, None)
+
+
+async def test_a_segment_over_a_fourth_of_the_disk_is_not_written(tmp_path: Path) -> None:
+    async with a_cache(tmp_path, on_disk=40_000) as cache:
+        cache.put(key_of("small"), RATE, bytes(10_000 - HEADER_BYTES))
+        cache.put(key_of("big"), RATE, bytes(10_000 - HEADER_BYTES + 2))
+    assert names(tmp_path) == [path_of(tmp_path, "small").name]
+
+
+async def test_a_hit_in_memory_counts_as_use_on_the_disk(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, memory=100_000, on_disk=4 * 1100, clock=clock) as cache:
+        for text in "abcd":
+            cache.put(key_of(text), RATE, audio(text))
+            await cache.flush()
+            clock.now += 61.0
+        assert at_once(cache, "a")
+        cache.put(key_of("e"), RATE, audio("e"))
+    async with opened(tmp_path, clock=clock) as cache:
+        assert await has(cache, *"abcde") == [True, False, True, True, True]
+
+
+async def test_use_is_noted_on_a_file_at_most_once_a_minute(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock=clock) as cache:
+        cache.put(KEY, RATE, audio(1))
+        noted = []
+        for seconds in (0, 59, 2, 58, 2):
+            clock.now += seconds
+            assert await cache.get(KEY)
+            await cache.flush()
+            noted.append(path_of(tmp_path, KEY.text).stat().st_mtime - 1_750_000_000.0)
+    assert noted == [0, 0, 61, 61, 121]
+
+
+async def test_a_bound_that_was_lowered_holds_after_the_start(tmp_path: Path) -> None:
+    clock = Clock()
+    async with a_cache(tmp_path, clock=clock) as cache:
+        for number in range(8):
+            clock.now += 1.0
+            cache.put(key_of(number), RATE, audio(number))
+            await cache.flush()
+    async with opened(tmp_path, on_disk=4 * (1000 + HEADER_BYTES)) as cache:
+        assert cache.statistics().disk_entries == 4
+    assert sorted(names(tmp_path)) == sorted(path_of(tmp_path, number).name for number in range(4, 8))
+
+
+async def test_an_entry_is_found_before_the_directory_was_looked_at(tmp_path: Path) -> None:
+    async with a_cache(tmp_path) as cache:
+        cache.put(KEY, RATE, audio(1))
+    held = Held()
+    async with a_cache(tmp_path, run_blocking=held) as cache:
+        await held.holding.wait()
+        assert await cache.get(KEY) == CachedSegment(RATE, audio(1))
+        assert await cache.get(key_of("never said")) is None
+        assert cache.statistics().disk_entries == 0
+        held.let_go()
+        await cache.flush()
+        assert cache.statistics().disk_entries == 1
+
+
+async def test_a_miss_waits_for_no_thread(tmp_path: Path) -> None:
+    async with opened(tmp_path) as cache:
+        assert at_once(cache) is None
+
+
+async def test_an_entry_is_had_while_it_waits_to_be_written(tmp_path: Path) -> None:
+    held = Held()
+    async with a_cache(tmp_path, run_blocking=held) as cache:
+        cache.put(KEY, RATE, audio(1))
+        await held.holding.wait()
+        assert at_once(cache) == CachedSegment(RATE, audio(1))
+        assert cache.statistics().writes_pending == 1
+        held.let_go()
+    assert cache.statistics().writes_pending == 0
+
+
+async def test_what_is_put_while_the_file_is_read_is_not_replaced_by_it(tmp_path: Path) -> None:
+    async with a_cache(tmp_path) as cache:
+        cache.put(KEY, RATE, audio("old"))
+    held = Held()
+    cache = a_cache(tmp_path, memory=10_000, run_blocking=held)
+    reading = asyncio.create_task(cache.get(KEY))
+    await held.holding.wait()
+    cache.put(KEY, RATE, audio("new"))
+    held.let_go()
+    assert await reading == at_once(cache) == CachedSegment(RATE, audio("new"))
+
+
+async def test_what_is_put_while_an_older_one_is_written_is_written_after_it(tmp_path: Path) -> None:
+    held = Held(2)  # after the look at the directory
+    async with a_cache(tmp_path, run_blocking=held) as cache:
+        cache.put(KEY, RATE, audio("old"))
+        await held.holding.wait()
+        cache.put(KEY, RATE, audio("new"))
+        held.let_go()
+        await cache.flush()
+    async with a_cache(tmp_path) as cache:
+        assert await cache.get(KEY) == CachedSegment(RATE, audio("new"))
+
+
+async def test_what_the_disk_cannot_keep_up_with_stays_in_memory(tmp_path: Path) -> None:
+    held, size = Held(), 1024 * 1024 - HEADER_BYTES
+    async with a_cache(tmp_path, memory=50_000_000, on_disk=50_000_000, run_blocking=held) as cache:
+        await held.holding.wait()
+        for number in range(10):
+            cache.put(key_of(number), RATE, bytes(size))
+        assert cache.statistics().writes_pending == 8
+        assert cache.statistics().writes_dropped == 2
+        assert all(at_once(cache, number) for number in range(10))
+        held.let_go()
+    assert len(names(tmp_path)) == 8
+
+
+async def test_leaving_does_not_wait_for_ever_for_a_disk_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "_PATIENCE", 0.05)
+    held = Held()
+    async with a_cache(tmp_path, run_blocking=held) as cache:
+        await held.holding.wait()
+        cache.put(KEY, RATE, audio(1))
+    assert warnings(caplog) == [f"{tmp_path} is too slow: 1 segments are left out of the cache."]
+    assert cache.statistics().writes_dropped == 1
+
+
+async def test_leaving_with_nothing_to_write_asks_for_no_thread(tmp_path: Path) -> None:
+    counted = Held(0)
+    async with a_cache(tmp_path, run_blocking=counted):
+        pass
+    assert counted.calls == 0
+
+
+async def test_outside_its_block_the_cache_lives_in_memory(tmp_path: Path) -> None:
+    cache = a_cache(tmp_path, memory=10_000)
+    async with cache:
+        pass
+    cache.put(KEY, RATE, audio(1))
+    await cache.flush()
+    assert at_once(cache)
+    assert names(tmp_path) == []
+
+
+# Broken files
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+BREAKAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "part of the header": lambda content: content[: HEADER_BYTES - 1],
+    "no audio": lambda content: content[:HEADER_BYTES],
+    "last byte missing": lambda content: content[:-1],
+    "a byte too many": lambda content: content + b"\0",
+    "another magic": lambda content: flipped(content, 0),
+    "another version": lambda content: flipped(content, 4),
+    "another rate": lambda content: flipped(content, 8),
+    "another length": lambda content: flipped(content, 12),
+    "another digest": lambda content: flipped(content, HEADER_BYTES - 1),
+    "first sample changed": lambda content: flipped(content, HEADER_BYTES),
+    "last sample changed": lambda content: flipped(content, len(content) - 1),
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+async def test_a_broken_file_is_a_miss_and_removed_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, breakage: str
+) -> None:
+    async with a_cache(tmp_path) as cache:
+        cache.put(KEY, RATE, audio(1))
+    path = path_of(tmp_path, KEY.text)
+    path.write_bytes(BREAKAGES[breakage](path.read_bytes()))
+    async with opened(tmp_path, memory=10_000) as cache:
+        assert await cache.get(KEY) is None
+        assert await cache.get(KEY) is None
+        assert len(warnings(caplog)) == 1
+        assert "Removed the broken entry" in warnings(caplog)[0]
+        assert (cache.statistics().misses, cache.statistics().disk_entries) == (2, 0)
+        assert names(tmp_path) == []
+        cache.put(KEY, RATE, audio(2))
+    async with a_cache(tmp_path) as cache:
+        assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
+
+
+async def test_a_file_under_the_name_of_another_is_not_taken_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_cache(tmp_path) as cache:
+        cache.put(key_of("open"), RATE, audio(1))
+    path_of(tmp_path, "open").rename(path_of(tmp_path, "closed"))
+    async with a_cache(tmp_path) as cache:
+        assert await cache.get(key_of("closed")) is None
+    assert "its digest does not fit its content" in warnings(caplog)[0]
+
+
+# Crashes
+
+
+@contextmanager
+def files_end_after(size: int) -> Iterator[None]:
+    """Let the system refuse every byte of a file after `size`, as it does when the disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 10, HEADER_BYTES, HEADER_BYTES + 999, HEADER_BYTES + 299_999])
+async def test_a_write_that_breaks_off_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    clock = Clock()
+    async with opened(tmp_path, on_disk=10_000_000, clock=clock) as cache:
+        cache.put(key_of("before"), RATE, audio("before", 300_000))
+        await cache.flush()
+        with files_end_after(size):
+            cache.put(key_of("before"), RATE, audio("after", 300_000))
+            cache.put(key_of("new"), RATE, audio("new", 300_000))
+            await cache.flush()
+        assert names(tmp_path) == [path_of(tmp_path, "before").name]
+        assert await cache.get(key_of("before")) == CachedSegment(RATE, audio("before", 300_000))
+        assert cache.statistics().writes_dropped == 2
+    assert len(warnings(caplog)) == 1
+
+
+async def test_a_full_disk_is_left_alone_for_a_minute_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    async with opened(tmp_path, memory=1_000_000, clock=clock) as cache:
+        with files_end_after(10):
+            for number in range(3):
+                cache.put(key_of(number), RATE, audio(number))
+                await cache.flush()
+                clock.now += 61.0 if number else 0.0
+        (warning,) = warnings(caplog)
+        assert warning.startswith(f"The segment cache cannot use {tmp_path}: File too large.")
+        assert cache.statistics().writes_dropped == 3
+        cache.put(key_of(3), RATE, audio(3))
+        await cache.flush()
+        assert all(at_once(cache, number) for number in range(4))
+    assert caplog.messages[1:] == [f"The segment cache is written to {tmp_path} again."]
+    assert names(tmp_path) == [path_of(tmp_path, 3).name]
+
+
+async def test_within_the_minute_the_disk_is_not_tried(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock=clock) as cache:
+        with files_end_after(10):
+            cache.put(key_of(0), RATE, audio(0))
+            await cache.flush()
+        clock.now += 59.0
+        cache.put(key_of(1), RATE, audio(1))
+        await cache.flush()
+        assert names(tmp_path) == []
+        clock.now -= 3600.0  # set back by a time server
+        cache.put(key_of(2), RATE, audio(2))
+        await cache.flush()
+    assert names(tmp_path) == [path_of(tmp_path, 2).name]
+
+
+async def test_leaving_does_not_try_a_disk_that_just_failed(tmp_path: Path) -> None:
+    counted = Held(0)
+    async with opened(tmp_path, run_blocking=counted) as cache:
+        with files_end_after(10):
+            cache.put(KEY, RATE, audio(1))
+            await cache.flush()
+        calls = counted.calls
+    assert counted.calls == calls
+
+
+async def test_a_directory_that_cannot_be_used_leaves_the_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, in_the_way = Clock(), tmp_path / "cache"
+    in_the_way.write_bytes(b"a file")
+    async with opened(in_the_way / "below", memory=10_000, clock=clock) as cache:
+        assert await cache.get(KEY) is None
+        cache.put(KEY, RATE, audio(1))
+        await cache.flush()
+        assert at_once(cache)
+        assert len(warnings(caplog)) == 1
+        in_the_way.unlink()
+        clock.now += 61.0
+        cache.put(KEY, RATE, audio(2))
+    assert len(warnings(caplog)) == 1
+    async with a_cache(in_the_way / "below") as cache:
+        assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
+
+
+WRITES_FOR_EVER = """
+import asyncio, random, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.unit.cache.test_segments import RATE, a_cache, audio, key_of
+
+async def main():
+    turn = 0
+    async with a_cache(Path(sys.argv[1]), on_disk=3_000_000) as cache:
+        while True:
+            for number in range(8):
+                cache.put(key_of(number), RATE, audio((number, turn % 4), 100_000 + 50_000 * number))
+            await cache.flush()
+            turn += 1
+            print(turn, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_a_kill_in_the_middle_of_writing_leaves_only_exact_entries(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Path(__file__).parents[3]
+    for turns in (1, 2, 4):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITES_FOR_EVER, str(tmp_path), str(root), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        for _ in range(turns):
+            assert await child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        await child.communicate()
+        assert child.returncode == -signal.SIGKILL
+        async with opened(tmp_path, on_disk=3_000_000) as cache:
+            for number in range(8):
+                found = await cache.get(key_of(number))
+                possible = [audio((number, turn), 100_000 + 50_000 * number) for turn in range(4)]
+                assert found is None or found.pcm in possible
+            assert cache.statistics().disk_hits == 8  # the old one is there until the new one is
+        assert not [name for name in names(tmp_path) if name.endswith(".part")]
+    assert warnings(caplog) == []
+
+
+async def test_what_a_crash_left_over_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    digest = KEY.digest()
+    (tmp_path / f"{digest}.{'0' * 16}.part").write_bytes(audio(1))
+    with (tmp_path / f"{digest}.{'1' * 16}.part").open("wb") as under_way:
+        fcntl.flock(under_way, fcntl.LOCK_EX)
+        (tmp_path / "voice.onnx.part").write_bytes(audio(2))
+        (tmp_path / "readme.segment").write_bytes(audio(3))
+        (tmp_path / f"{'2' * 64}.segment").mkdir()
+        async with opened(tmp_path, on_disk=400) as cache:
+            assert cache.statistics().disk_entries == 0
+        assert names(tmp_path) == sorted(
+            [f"{digest}.{'1' * 16}.part", "voice.onnx.part", "readme.segment", f"{'2' * 64}.segment"]
+        )
+
+
+# Several processes
+
+
+async def test_two_caches_in_one_directory_never_tell_anything_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(seed: int) -> SegmentCache:
+        chance = random.Random(seed)
+        async with a_cache(tmp_path, on_disk=12_000) as cache:
+            for _ in range(150):
+                number = chance.randrange(20)
+                if (found := await cache.get(key_of(number))) is None:
+                    cache.put(key_of(number), RATE, audio(number, 2000))
+                else:
+                    assert found == CachedSegment(RATE, audio(number, 2000))
+                if chance.random() < 0.3:
+                    await cache.flush()
+        return cache
+
+    one, other = await asyncio.gather(use(1), use(2))
+    assert one.statistics().disk_hits > 0
+    assert other.statistics().disk_hits > 0
+    assert warnings(caplog) == []
+    assert not [name for name in names(tmp_path) if not name.endswith(".segment")]
+
+
+async def test_an_entry_that_another_process_removed_is_a_miss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    async with opened(tmp_path, on_disk=4400, clock=clock) as cache:
+        for number in range(4):
+            cache.put(key_of(number), RATE, audio(number))
+        await cache.flush()
+        for name in names(tmp_path):
+            (tmp_path / name).unlink()
+        clock.now += 61.0
+        assert await has(cache, 1) == [False]
+        cache.put(key_of(5), RATE, audio(5))  # throws out what is not there
+        await cache.flush()
+    assert names(tmp_path) == [path_of(tmp_path, 5).name]
+    assert warnings(caplog) == []
+
+
+async def test_use_of_an_entry_that_another_process_removed_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    async with opened(tmp_path, memory=10_000, clock=clock) as cache:
+        cache.put(KEY, RATE, audio(1))
+        await cache.flush()
+        path_of(tmp_path, KEY.text).unlink()
+        clock.now += 61.0
+        assert at_once(cache)
+        await cache.flush()
+    assert warnings(caplog) == []
+
+
+async def test_what_other_processes_wrote_is_found_after_a_while(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock=clock) as one, opened(tmp_path, clock=clock) as other:
+        other.put(key_of("theirs"), RATE, audio(1))
+        await other.flush()
+        assert await one.get(key_of("theirs")) is None
+        clock.now += 601.0
+        one.put(key_of("ours"), RATE, audio(2))
+        await one.flush()
+        assert await one.get(key_of("theirs")) == CachedSegment(RATE, audio(1))
+        assert one.statistics().disk_entries == 2

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import struct
+import sys
+import threading
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.client import (
+    ClientError,
+    ListenerGone,
+    Player,
+    WavFile,
+    WavStream,
+    text_pieces_from_stdin,
+    wav_sink,
+)
+from wyoming_tts.client import audio_output as local
+from wyoming_tts.speech import AudioFormat
+
+MONO = AudioFormat(22050)
+PCM = bytes(range(256)) * 8
+
+
+async def collected(pieces: AsyncIterator[str]) -> list[str]:
+    return [piece async for piece in pieces]
+
+
+def names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+# -- text ---------------------------------------------------------------------------------------
+
+
+async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
+    reading, writing = os.pipe()
+    pieces = text_pieces_from_stdin(reading)
+    try:
+        os.write(writing, b"One. ")
+        assert await anext(pieces) == "One. "
+        os.write(writing, b"Two.")
+        assert await anext(pieces) == "Two."
+        os.close(writing)
+        assert await collected(pieces) == []
+        assert os.get_blocking(reading)
+    finally:
+        os.close(reading)
+
+
+async def test_a_character_cut_by_two_writes_comes_out_whole() -> None:
+    reading, writing = os.pipe()
+    pieces = text_pieces_from_stdin(reading)
+    try:
+        os.write(writing, b"\xef\xbb\xbfGr\xc3")
+        assert await anext(pieces) == "Gr"
+        os.write(writing, b"\xbc\xc3\x9fe")
+        assert await anext(pieces) == "üße"
+    finally:
+        os.close(writing)
+        await pieces.aclose()  # type: ignore[attr-defined]
+        os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(b"a\xff\xfeb", "a\ufffd\ufffdb"), (b"ends\xe2\x82", "ends\ufffd"), (b"", "")]
+)
+async def test_a_file_is_read_to_its_end_and_what_is_not_utf8_is_replaced(
+    tmp_path: Path, written: bytes, read: str
+) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(written)
+    with path.open("rb") as file:
+        assert "".join(await collected(text_pieces_from_stdin(file.fileno()))) == read
+
+
+async def test_dev_null_is_an_empty_text() -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        assert await collected(text_pieces_from_stdin(null)) == []
+    finally:
+        os.close(null)
+
+
+async def test_a_closed_stdin_is_told_in_one_line() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(ClientError, match="stdin"):
+        await collected(text_pieces_from_stdin(reading))
+
+
+async def test_waiting_for_text_can_be_cancelled_and_leaves_no_watch_on_stdin() -> None:
+    reading, writing = os.pipe()
+    try:
+        waiting = asyncio.create_task(collected(text_pieces_from_stdin(reading)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not asyncio.get_running_loop().remove_reader(reading)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+# -- WAV ----------------------------------------------------------------------------------------
+
+
+@given(
+    st.builds(AudioFormat, rate=st.integers(1, 192000), channels=st.integers(1, 8)), st.integers(0, 1 << 31)
+)
+def test_a_header_says_the_format_and_the_lengths(audio_format: AudioFormat, data_bytes: int) -> None:
+    header = local.wav_header(audio_format, data_bytes)
+    assert len(header) == 44
+    assert header[:4] + header[8:16] + header[36:40] == b"RIFFWAVEfmt data"
+    assert struct.unpack("<I", header[4:8]) == (data_bytes + 36,)
+    frame = 2 * audio_format.channels
+    assert struct.unpack("<IHHIIHH", header[16:36]) == (
+        16,
+        1,
+        audio_format.channels,
+        audio_format.rate,
+        audio_format.rate * frame,
+        frame,
+        16,
+    )
+    assert struct.unpack("<I", header[40:]) == (data_bytes,)
+
+
+async def test_a_wav_file_reads_back_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "door.wav"
+    async with wav_sink(str(path)) as out:
+        await out.write(MONO, b"")
+        await out.write(MONO, PCM)
+        await out.write(MONO, PCM)
+        assert not path.exists()
+    with wave.open(str(path), "rb") as read:
+        assert (read.getframerate(), read.getsampwidth(), read.getnchannels()) == (22050, 2, 1)
+        assert read.getnframes() == len(PCM)
+        assert read.readframes(len(PCM)) == PCM * 2
+    assert path.stat().st_size == 44 + 2 * len(PCM)
+    assert names(tmp_path) == [path.name]
+
+
+async def test_a_wav_without_sound_is_still_a_wav(tmp_path: Path) -> None:
+    path = tmp_path / "blank.wav"
+    async with WavFile(path) as out:
+        await out.write(MONO, b"")
+    with wave.open(str(path), "rb") as read:
+        assert read.getnframes() == 0
+
+
+async def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "door.wav"
+    path.write_bytes(b"older")
+
+    async def fail_midway() -> None:
+        async with WavFile(path) as out:
+            await out.write(MONO, PCM)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_midway()
+    assert path.read_bytes() == b"older"
+    assert names(tmp_path) == [path.name]
+
+
+async def test_a_file_for_which_no_audio_came_is_not_written(tmp_path: Path) -> None:
+    async with WavFile(tmp_path / "door.wav"):
+        pass
+    assert names(tmp_path) == []
+
+
+async def test_a_directory_that_is_missing_or_in_the_way_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="is a directory"):
+        wav_sink(str(tmp_path))
+    with pytest.raises(ClientError, match="No such file or directory"):
+        async with wav_sink(str(tmp_path / "none" / "door.wav")):
+            pass
+
+
+async def test_a_link_keeps_pointing_to_the_file_it_names(tmp_path: Path) -> None:
+    (tmp_path / "real.wav").write_bytes(b"older")
+    link = tmp_path / "link.wav"
+    link.symlink_to("real.wav")
+    async with WavFile(link) as out:
+        await out.write(MONO, PCM)
+    assert link.is_symlink()
+    assert (tmp_path / "real.wav").stat().st_size == 44 + len(PCM)
+
+
+async def test_a_stream_into_a_pipe_begins_with_its_header_and_unknown_lengths() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 -- a pipe that holds it all
+        async with WavStream(writing, "pipe") as out:
+            await out.write(MONO, b"")
+            assert len(header := pipe.read(1000)) == 44
+            await out.write(MONO, PCM)
+            assert pipe.read(10_000) == PCM
+        assert pipe.read() == b""
+    assert header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
+
+
+async def test_the_wave_module_reads_a_streamed_wav_to_its_end(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        with fifo.open("rb") as pipe, wave.open(pipe, "rb") as read:
+            heard.append(read.readframes(1 << 20))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    async with wav_sink(str(fifo)) as out:
+        await out.write(MONO, PCM * 100)
+    listener.join()
+    assert heard == [PCM * 100]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+async def test_a_pipe_whose_reader_left_says_that_the_listener_is_gone() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    async with WavStream(writing, "pipe") as out:
+        with pytest.raises(ListenerGone):
+            await out.write(MONO, PCM)
+
+
+async def test_dash_is_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[str]) -> None:
+    async with wav_sink("-") as out:
+        await out.write(MONO, b"abcd")
+    print("still open", file=sys.stdout)
+    read = capfd.readouterr().out
+    assert read.startswith("RIFF")
+    assert read.endswith("abcdstill open\n")
+
+
+def test_a_terminal_gets_no_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(ClientError, match="terminal"):
+        wav_sink("-")
+
+
+# -- players ------------------------------------------------------------------------------------
+
+CAT = shutil.which("cat")
+SLEEP = shutil.which("sleep")
+
+
+def program(directory: Path, name: str, body: str) -> None:
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def bin_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", str(directory))
+    return directory
+
+
+async def play_on(player: Player) -> None:
+    async with player as out:
+        while True:
+            await out.write(MONO, PCM)
+
+
+async def test_a_player_gets_the_format_as_arguments_and_the_audio_at_stdin(
+    bin_dir: Path, tmp_path: Path
+) -> None:
+    program(bin_dir, "aplay", f'echo "$@" > {tmp_path}/arguments\nexec {CAT} > {tmp_path}/heard')
+    async with Player() as out:
+        assert out.name == "aplay"
+        await out.write(MONO, b"")
+        for _ in range(200):
+            await out.write(MONO, PCM)
+    assert (tmp_path / "heard").read_bytes() == PCM * 200
+    assert (tmp_path / "arguments").read_text() == "-q -t raw -f S16_LE -r 22050 -c 1 -\n"
+
+
+async def test_ffplay_gets_a_wav(bin_dir: Path, tmp_path: Path) -> None:
+    program(bin_dir, "ffplay", f"exec {CAT} > {tmp_path}/heard")
+    async with Player() as out:
+        await out.write(MONO, PCM)
+        await out.write(MONO, PCM)
+    assert (tmp_path / "heard").read_bytes() == local.wav_header(MONO, None) + PCM * 2
+
+
+def test_the_first_of_the_installed_players_is_taken(bin_dir: Path) -> None:
+    for name in ("play", "aplay", "paplay", "afplay"):
+        program(bin_dir, name, "exit 0")
+    assert Player().name == "paplay"
+
+
+def test_without_a_player_the_error_says_what_to_install(bin_dir: Path) -> None:
+    program(bin_dir, "afplay", "exit 0")
+    with pytest.raises(ClientError) as error:
+        Player()
+    assert "aplay" in str(error.value)
+    assert "Install" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+async def test_a_player_that_fails_is_named_with_its_exit_code(bin_dir: Path) -> None:
+    program(bin_dir, "aplay", "exit 3")
+    with pytest.raises(ClientError, match="aplay ended with exit code 3"):
+        await play_on(Player())
+
+
+async def test_a_player_that_fails_at_the_end_is_noticed(bin_dir: Path) -> None:
+    program(bin_dir, "aplay", f"{CAT} > /dev/null\nexit 4")
+    with pytest.raises(ClientError, match="exit code 4"):
+        async with Player() as out:
+            await out.write(MONO, PCM)
+
+
+async def test_a_player_that_is_quit_is_a_listener_gone(bin_dir: Path) -> None:
+    program(bin_dir, "aplay", "exit 0")
+    with pytest.raises(ListenerGone):
+        await play_on(Player())
+
+
+async def test_cancelling_stops_a_player_that_does_not_read(bin_dir: Path) -> None:
+    program(bin_dir, "aplay", f"exec {SLEEP} 50")
+    full = asyncio.Event()
+    player = Player()
+
+    async def play() -> None:
+        async with player as out:
+            await out.write(MONO, b"")
+            full.set()
+            while True:
+                await out.write(MONO, PCM)
+
+    playing = asyncio.create_task(play())
+    async with asyncio.timeout(10):
+        await full.wait()
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+    assert player._process is not None
+    assert player._process.returncode == -15
+
+
+async def test_a_player_that_was_never_given_audio_is_never_started(bin_dir: Path, tmp_path: Path) -> None:
+    program(bin_dir, "aplay", f"echo > {tmp_path}/started")
+    async with Player():
+        pass
+    assert not (tmp_path / "started").exists()

@@ -1,0 +1,501 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from wyoming.audio import AudioChunk
+from wyoming.error import Error
+from wyoming.info import Info
+from wyoming.tts import SynthesizeStopped
+
+from tests.support import hostile_servers as hostile
+from tests.support.scripted_server import (
+    START,
+    STOP,
+    Conversation,
+    answering,
+    audio,
+    info,
+    scripted_server,
+)
+from wyoming_tts.client import (
+    ClientError,
+    ConnectionLost,
+    ListenerGone,
+    ServerError,
+    Timeouts,
+    describe,
+    speak,
+    supports_streaming,
+)
+from wyoming_tts.client import wyoming as remote
+from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+
+HALF_SECOND = bytes(22050)
+STOPPED = SynthesizeStopped()
+
+
+async def text(*pieces: str) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield piece
+
+
+async def endless(first: str) -> AsyncIterator[str]:
+    yield first
+    await asyncio.Event().wait()
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.format: AudioFormat | None = None
+        self.pcm = b""
+        self.heard = asyncio.Event()
+
+    async def __call__(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        self.format = audio_format
+        self.pcm += pcm
+        if pcm:
+            self.heard.set()
+
+
+async def nothing(audio_format: AudioFormat, pcm: bytes) -> None:
+    pass
+
+
+async def plain_reply(conversation: Conversation) -> None:
+    await conversation.read_until("synthesize")
+    await conversation.send(START, audio(HALF_SECOND), audio(HALF_SECOND), STOP)
+
+
+async def streamed_reply(conversation: Conversation) -> None:
+    await conversation.read_until("synthesize-stop")
+    await conversation.send(START, audio(HALF_SECOND), STOP, STOPPED)
+
+
+def assert_one_line(error: pytest.ExceptionInfo[ClientError], *words: str) -> None:
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+async def test_a_plain_request_is_one_event_with_the_whole_text() -> None:
+    listener = Listener()
+    async with scripted_server(plain_reply) as server:
+        report = await speak(server.uri, text("The door ", "is open."), on_audio=listener)
+    assert [(event.type, event.data) for event in server.received] == [
+        ("synthesize", {"text": "The door is open."})
+    ]
+    assert listener.pcm == HALF_SECOND * 2
+    assert (report.samples, report.seconds) == (22050, 1.0)
+    assert report.format == AudioFormat(22050)
+    assert report.complete
+    assert report.ttfa is not None
+    assert 0 < report.ttfa <= report.total
+
+
+async def test_voice_speaker_and_ssml_are_asked_for_and_plain_text_is_not_named() -> None:
+    wanted = VoiceRequest(name="en_US-tone", speaker="3")
+    async with scripted_server(plain_reply) as server:
+        await speak(server.uri, text("<speak/>"), on_audio=nothing, voice=wanted, text_format=TextFormat.SSML)
+        await speak(server.uri, text("Hallo."), on_audio=nothing, voice=VoiceRequest(language="de_DE"))
+    ssml, plain = server.received
+    assert ssml.data["voice"] == {"name": "en_US-tone", "speaker": "3"}
+    assert ssml.data["text_format"] == "ssml"
+    assert plain.data == {"text": "Hallo.", "voice": {"language": "de_DE"}}
+
+
+async def test_a_speaker_without_a_voice_is_refused_before_connecting() -> None:
+    with pytest.raises(ClientError) as error:
+        await speak("tcp://127.0.0.1:1", text("Hi."), on_audio=nothing, voice=VoiceRequest(speaker="3"))
+    assert_one_line(error, "'3'", "Name the voice")
+
+
+async def test_a_stream_is_start_chunks_the_whole_text_and_stop() -> None:
+    wanted = VoiceRequest(name="en_US-tone")
+    async with scripted_server(streamed_reply) as server:
+        report = await speak(
+            server.uri, text("One. ", "Two."), on_audio=nothing, voice=wanted, streaming=True
+        )
+    voice = {"name": "en_US-tone"}
+    assert [(event.type, event.data) for event in server.received] == [
+        ("synthesize-start", {"voice": voice}),
+        ("synthesize-chunk", {"text": "One. "}),
+        ("synthesize-chunk", {"text": "Two."}),
+        ("synthesize", {"text": "One. Two.", "voice": voice}),
+        ("synthesize-stop", {}),
+    ]
+    assert report.seconds == 0.5
+
+
+async def test_audio_is_heard_while_the_text_is_still_being_written() -> None:
+    listener = Listener()
+
+    async def waits_to_hear_the_first_sentence() -> AsyncIterator[str]:
+        yield "One. "
+        await listener.heard.wait()
+        yield "Two."
+
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-chunk")
+        await conversation.send(START, audio(HALF_SECOND))
+        await conversation.read_until("synthesize-stop")
+        await conversation.send(audio(HALF_SECOND), STOP, STOPPED)
+
+    async with asyncio.timeout(10), scripted_server(reply) as server:
+        report = await speak(
+            server.uri, waits_to_hear_the_first_sentence(), on_audio=listener, streaming=True
+        )
+    assert report.seconds == 1.0
+    assert server.types.count("synthesize-chunk") == 2
+
+
+async def test_the_sink_learns_the_format_before_there_is_sound() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, STOP)
+
+    listener = Listener()
+    async with scripted_server(reply) as server:
+        report = await speak(server.uri, text("..."), on_audio=listener)
+    assert listener.format == AudioFormat(22050)
+    assert (report.samples, report.ttfa) == (0, None)
+
+
+async def test_a_server_that_starts_and_stops_audio_for_every_sentence_is_heard_to_the_end() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-stop")
+        sentence = (START, audio(HALF_SECOND), STOP)
+        await conversation.send(*sentence, *sentence, STOPPED)
+
+    async with scripted_server(reply) as server:
+        report = await speak(server.uri, text("One. Two."), on_audio=nothing, streaming=True)
+    assert report.seconds == 1.0
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(streaming: bool) -> None:  # noqa: FBT001
+    closed_by_client = asyncio.Event()
+
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(HALF_SECOND), Error("No voice\nis called x.", "unknown_voice"))
+        await conversation.send(STOP, *([STOPPED] if streaming else []))
+        await conversation.closed()
+        closed_by_client.set()
+
+    listener = Listener()
+    async with scripted_server(reply) as server:
+        with pytest.raises(ServerError) as error:
+            await speak(server.uri, text("Hi."), on_audio=listener, streaming=streaming)
+        await closed_by_client.wait()
+    assert_one_line(error, "(unknown_voice)", "No voice is called x.")
+    assert listener.pcm == HALF_SECOND
+
+
+async def test_an_error_before_a_close_is_told_instead_of_the_lost_connection() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(Error("out of memory"))
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ServerError, match="out of memory") as error:
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+    assert_one_line(error, "refused: out of memory")
+
+
+async def test_an_error_that_nothing_follows_is_told_after_a_short_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote, "_ERROR_GRACE_SECONDS", 0.05)
+
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-start")
+        await conversation.send(Error("busy", "busy"))
+        await conversation.closed()
+
+    async with asyncio.timeout(10), scripted_server(reply) as server:
+        with pytest.raises(ServerError, match="busy"):
+            await speak(server.uri, endless("One. "), on_audio=nothing, streaming=True)
+
+
+async def test_a_refused_connection_names_the_address_and_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(ClientError) as error:
+        await speak(uri, text("Hi."), on_audio=nothing)
+    assert_one_line(error, uri, "Connection refused", "wyoming-tts serve")
+
+
+@pytest.mark.parametrize(
+    "uri", ["127.0.0.1:10200", "http://127.0.0.1:80", "tcp://pi", "stdio://", "tcp://a:b"]
+)
+async def test_a_wrong_address_says_how_one_looks(uri: str) -> None:
+    with pytest.raises(ClientError) as error:
+        await describe(uri)
+    assert_one_line(error, uri, "tcp://HOST:10200")
+
+
+async def test_a_connection_lost_in_the_middle_says_how_much_was_heard() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(HALF_SECOND))
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ConnectionLost) as error:
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+    assert_one_line(error, server.uri, "after 0.5 s of audio")
+
+
+async def test_a_connection_lost_within_an_event_is_lost_too() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send_bytes(b'{"type": "audio-chunk", "payload_length": 1000}\nabc')
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ConnectionLost, match="before any audio"):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+
+
+async def test_a_server_that_leaves_while_text_is_written_does_not_keep_the_writer_waiting() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-chunk")
+        conversation.writer.transport.abort()
+
+    async with asyncio.timeout(10), scripted_server(reply) as server:
+        with pytest.raises(ConnectionLost):
+            await speak(server.uri, endless("One. "), on_audio=nothing, streaming=True)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[1]\n", b"{}\n"])
+async def test_another_protocol_is_not_taken_for_wyoming(answer: bytes) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read()
+        await conversation.send_bytes(answer)
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="Wyoming"):
+            await describe(server.uri)
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_refused_and_nothing_worse(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+            with pytest.raises(ClientError) as error:
+                await ask
+            assert_one_line(error, server.uri, "not Wyoming: Got ")
+
+
+@pytest.mark.parametrize("what", hostile.CUT_OFF)
+async def test_a_connection_that_is_cut_is_lost_wherever_that_is(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
+        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+            with pytest.raises(ConnectionLost) as error:
+                await ask
+            assert_one_line(error, server.uri, "closed the connection")
+
+
+@pytest.mark.parametrize(
+    "data", [{"tts": {"a": {}}}, {"tts": 7}, {"tts": [None]}, {"tts": "abc"}, {"tts": [{"voices": [1]}]}]
+)
+async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: object) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read()
+        await conversation.send_bytes(json.dumps({"type": "info", "data": data}).encode() + b"\n")
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="malformed 'info'"):
+            await describe(server.uri)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"rate": "x"}, {"rate": 10**12}, {"channels": 10**12}, {"channels": None}, {"width": [2]}]
+)
+async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, object]) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        data = {"rate": 22050, "width": 2, "channels": 1} | fields
+        await conversation.send_bytes(json.dumps({"type": "audio-start", "data": data}).encode() + b"\n")
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="expected"):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+
+
+async def test_a_silent_server_is_given_up_after_the_answer_timeout() -> None:
+    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+        with pytest.raises(ClientError) as error:
+            await speak(server.uri, text("Hi."), on_audio=nothing, timeouts=Timeouts(answer=0.05))
+    assert_one_line(error, server.uri, "0.05 s", "before any audio")
+
+
+async def test_a_streamed_text_that_ends_later_starts_the_answer_timeout_then() -> None:
+    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+        with pytest.raises(ClientError, match="went silent"):
+            await speak(
+                server.uri,
+                text("One. ", "Two."),
+                on_audio=nothing,
+                streaming=True,
+                timeouts=Timeouts(answer=0.05),
+            )
+    assert server.types[-1] == "synthesize-stop"
+
+
+async def test_someone_who_types_slowly_is_waited_for() -> None:
+    limit = 0.4
+
+    async def typed() -> AsyncIterator[str]:
+        yield "One "
+        await asyncio.sleep(2 * limit)
+        yield "more."
+
+    async with scripted_server(streamed_reply) as server:
+        report = await speak(
+            server.uri, typed(), on_audio=nothing, streaming=True, timeouts=Timeouts(answer=limit)
+        )
+    assert report.seconds == 0.5
+
+
+async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await plain_reply(conversation)
+        await conversation.closed()
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="without --stream"):
+            await speak(
+                server.uri, text("Hi."), on_audio=nothing, streaming=True, timeouts=Timeouts(answer=0.05)
+            )
+
+
+async def test_a_format_that_changes_within_a_stream_is_a_fault() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(HALF_SECOND), audio(HALF_SECOND, rate=16000))
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match=r"16000 Hz.* in a stream of .*22050 Hz"):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+
+
+@pytest.mark.parametrize("chunk", [audio(b"\0\0\0"), audio(b"\0\0", width=1), audio(b"\0\0", rate=0)])
+async def test_audio_that_is_not_whole_16_bit_samples_is_refused(chunk: AudioChunk) -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(chunk)
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+
+
+async def test_a_malformed_event_is_told_as_one() -> None:
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send_bytes(b'{"type": "audio-start", "data": {"rate": 22050}}\n')
+
+    async with scripted_server(reply) as server:
+        with pytest.raises(ClientError, match="malformed 'audio-start'"):
+            await speak(server.uri, text("Hi."), on_audio=nothing)
+
+
+async def test_a_listener_that_leaves_ends_the_speech_without_an_error() -> None:
+    server_saw_the_end = asyncio.Event()
+
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START, audio(HALF_SECOND))
+        await conversation.closed()
+        server_saw_the_end.set()
+
+    async def leaves(audio_format: AudioFormat, pcm: bytes) -> None:
+        if pcm:
+            raise ListenerGone
+
+    async with asyncio.timeout(10), scripted_server(reply) as server:
+        report = await speak(server.uri, text("Hi."), on_audio=leaves)
+        await server_saw_the_end.wait()
+    assert not report.complete
+    assert report.seconds == 0.5
+
+
+async def test_a_failing_sink_or_text_raises_its_own_error() -> None:
+    class Broken(Exception):
+        pass
+
+    async def broken_sink(audio_format: AudioFormat, pcm: bytes) -> None:
+        raise Broken
+
+    async def broken_text() -> AsyncIterator[str]:
+        yield "One. "
+        raise Broken
+
+    async with scripted_server(Conversation.closed) as server:
+        with pytest.raises(Broken):
+            await speak(server.uri, broken_text(), on_audio=nothing, streaming=True)
+    async with scripted_server(plain_reply) as server:
+        with pytest.raises(Broken):
+            await speak(server.uri, text("Hi."), on_audio=broken_sink)
+
+
+async def test_cancelling_closes_the_connection_and_the_text() -> None:
+    text_closed = asyncio.Event()
+    server_saw_the_end = asyncio.Event()
+    listener = Listener()
+
+    async def watched() -> AsyncIterator[str]:
+        try:
+            yield "One. "
+            await asyncio.Event().wait()
+        finally:
+            text_closed.set()
+
+    async def reply(conversation: Conversation) -> None:
+        await conversation.read_until("synthesize-chunk")
+        await conversation.send(START, audio(HALF_SECOND))
+        await conversation.closed()
+        server_saw_the_end.set()
+
+    async with asyncio.timeout(10), scripted_server(reply) as server:
+        speaking = asyncio.create_task(speak(server.uri, watched(), on_audio=listener, streaming=True))
+        await listener.heard.wait()
+        speaking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await speaking
+        assert speaking.cancelled()
+        await server_saw_the_end.wait()
+        assert text_closed.is_set()
+
+
+async def test_a_unix_socket_is_spoken_through_as_well(tmp_path: Path) -> None:
+    async with scripted_server(plain_reply, unix_path=tmp_path / "tts.sock") as server:
+        report = await speak(server.uri, text("Hi."), on_audio=nothing)
+    assert report.seconds == 1.0
+
+
+async def test_describe_returns_the_servers_info() -> None:
+    async with scripted_server(answering(info())) as server:
+        described = await describe(server.uri)
+    assert described.tts[0].voices[0].name == "tone"
+
+
+async def test_a_server_that_does_not_answer_describe_is_given_up_in_time() -> None:
+    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+        with pytest.raises(ClientError) as error:
+            await describe(server.uri, 0.05)
+    assert_one_line(error, server.uri, "0.05 s")
+
+
+@pytest.mark.parametrize(
+    ("described", "streams"),
+    [(info(), True), (info(streaming=False), False), (info(installed=False), False), (Info(), False)],
+)
+def test_streaming_needs_an_installed_program_that_says_so(described: Info, streams: bool) -> None:  # noqa: FBT001
+    assert supports_streaming(described) is streams

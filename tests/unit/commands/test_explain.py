@@ -1,0 +1,301 @@
+"""What `say --explain` tells of a text, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import BlockBuster
+
+from tests.support.house import settings_for_tests
+from tests.support.tones import LETTERS, TONES, VOICES
+from wyoming_tts.commands import cli
+from wyoming_tts.commands.explain import explain_lines, explain_text, explain_text_as_json
+from wyoming_tts.errors import MalformedMarkup, UnknownVoice
+from wyoming_tts.settings import Settings
+from wyoming_tts.speech import TextFormat, VoiceRequest
+
+KEYS = ["text", "voice", "cleaned", "spoken", "lexicon", "segments", "phonemes"]
+ENGLISH = VoiceRequest("espeak-en-us")
+PLAIN = TextFormat.PLAIN
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    lexicon = "en:\n  Siobhan: shivawn\n  HA: {ipa: həˈloʊ}\n"
+    (tmp_path / "lexicon.yaml").write_text(lexicon, encoding="utf-8")
+    return settings_for_tests(data_dir=[tmp_path, VOICES])
+
+
+@pytest.fixture
+def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
+    """Gives this process a standard input."""
+    # The command line reads its own pipe, in a process that does nothing else.
+    blockbuster.functions["os.read"].can_block_in("client/audio_output.py", "_available")
+    kept = os.dup(0)
+
+    def put(*lines: str) -> None:
+        reading, writing = os.pipe()
+        os.write(writing, "\n".join(lines).encode())
+        os.close(writing)
+        os.dup2(reading, 0)
+        os.close(reading)
+
+    yield put
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@pytest.fixture
+def logging_kept() -> Iterator[None]:
+    """The command line puts its own handler into the place of pytest's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def request(text: str, voice: str | None = None) -> str:
+    return json.dumps({"text": text, "voice": voice} if voice else {"text": text}, ensure_ascii=False)
+
+
+def objects(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+# -- one text -----------------------------------------------------------------------------------
+
+
+def test_a_text_is_told_stage_by_stage(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "**It is 25 °C**, Siobhan. Everyone is here."
+    assert explain_text(settings, text, ENGLISH, PLAIN) == 0
+    out = capsys.readouterr().out
+    titles = [line.partition(":")[0] for line in out.splitlines() if not line.startswith(" ")]
+    assert titles == ["voice", "cleaned", "spoken", "lexicon", "segments", "phonemes"]
+    assert "cleaned:   It is 25 °C, Siobhan. Everyone is here.\n" in out
+    assert "spoken:    It is twenty-five degrees Celsius, Siobhan. Everyone is here.\n" in out
+    assert "lexicon:   Siobhan -> shivawn (lexicon.yaml:2)\n" in out
+    assert "segments:  It is twenty-five degrees Celsius, shivawn.\n           Everyone is here.\n" in out
+
+
+def test_a_text_without_anything_to_say_has_empty_stages(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain_text(settings, " ... ", ENGLISH, PLAIN) == 0
+    assert "segments:  -\nphonemes:  -\n" in capsys.readouterr().out
+    assert explain_text_as_json(settings, "", ENGLISH, PLAIN) == 0
+    (told,) = objects(capsys.readouterr().out)
+    assert (told["segments"], told["phonemes"], told["lexicon"]) == ([], [], [])
+
+
+@pytest.mark.slow
+def test_an_object_has_exactly_its_keys(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "It is 5 km to Siobhan. Everyone is here."
+    assert explain_text_as_json(settings, text, ENGLISH, PLAIN) == 0
+    (told,) = objects(capsys.readouterr().out)
+    assert list(told) == KEYS
+    assert told["text"] == text
+    assert told["voice"] == "espeak-en-us"
+    assert told["cleaned"] == text
+    assert told["spoken"] == "It is five kilometers to Siobhan. Everyone is here."
+    assert told["segments"] == ["It is five kilometers to shivawn.", "Everyone is here."]
+    (hit,) = told["lexicon"]
+    assert (hit["written"], hit["said"], hit["file"], hit["line"]) == (
+        "Siobhan",
+        "shivawn",
+        "lexicon.yaml",
+        2,
+    )
+    assert [type(phonemes) for phonemes in told["phonemes"]] == [str, str]
+    assert "kˈɪləmˌiɾɚz" in told["phonemes"][0] or "kɪlˈɑːmɪɾɚz" in told["phonemes"][0]
+
+
+def test_phonemes_of_the_lexicon_are_among_those_that_are_told(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain_text_as_json(settings, "Say HA now.", ENGLISH, PLAIN)
+    (told,) = objects(capsys.readouterr().out)
+    assert told["segments"] == ["Say [[həˈloʊ]] now."]
+    assert "həlˈoʊ" in told["phonemes"][0]  # espeak-ng puts stress marks before vowels
+
+
+def test_ssml_is_explained_as_such(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = "<say-as interpret-as='digits'>42</say-as>"
+    text = f"<speak>Take {digits}. <voice name='espeak-de'>Ja 5 km.</voice></speak>"
+    explain_text_as_json(settings, text, ENGLISH, TextFormat.SSML)
+    (told,) = objects(capsys.readouterr().out)
+    assert told["segments"] == ["Take four two.", "Ja five kilometers."]
+    assert told["phonemes"][1].startswith("jˈɑː")  # as a German says it
+
+
+def test_what_cannot_be_spoken_is_raised(settings: Settings) -> None:
+    with pytest.raises(UnknownVoice, match="nobody"):
+        explain_text(settings, "Hello.", VoiceRequest("nobody"), PLAIN)
+    with pytest.raises(MalformedMarkup, match="line 1, column 15"):
+        explain_text(settings, "<speak>Hello. </p>", ENGLISH, TextFormat.SSML)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("voice", [LETTERS.name, TONES.name, "af_test", "espeak-en-us"])
+def test_every_engine_tells_its_phonemes(
+    settings: Settings, voice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain_text_as_json(settings, "Hello there. Everyone is here.", VoiceRequest(voice), PLAIN)
+    (told,) = objects(capsys.readouterr().out)
+    assert told["voice"] == voice
+    assert len(told["phonemes"]) == len(told["segments"]) == 2
+    assert all(phonemes.strip() for phonemes in told["phonemes"])
+
+
+# -- lines of JSON ------------------------------------------------------------------------------
+
+
+def test_each_line_is_answered_in_its_order(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin(request("It is 5 km.", "espeak-en-us"), "", request("Es sind 5 km.", "espeak-de"), request("Okay."))
+    assert explain_lines(settings, VoiceRequest(), PLAIN) == 0
+    told = objects(capsys.readouterr().out)
+    assert [list(each) for each in told] == [KEYS] * 3
+    assert [each["voice"] for each in told] == ["espeak-en-us", "espeak-de", LETTERS.name]
+    assert [each["spoken"] for each in told] == ["It is five kilometers.", "Es sind fünf Kilometer.", "Okay."]
+
+
+BAD_LINES = [
+    "no JSON",
+    "{",
+    "[]",
+    '"text"',
+    "5",
+    "{}",
+    '{"text": 5}',
+    '{"text": null}',
+    '{"text": "a", "voice": 5}',
+    '{"text": "a", "voice": ["x"]}',
+    "[" * 2000,
+    request("Hello.", "nobody"),
+]
+
+
+def test_a_bad_line_is_told_and_does_not_stop_the_rest(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line for bad in BAD_LINES for line in (bad, request("It is 5 km."))]
+    stdin(*lines)
+    assert explain_lines(settings, ENGLISH, PLAIN) == 1
+    told = objects(capsys.readouterr().out)
+    assert [list(each) for each in told] == [["text", "error"], KEYS] * len(BAD_LINES)
+    assert all(each["error"] for each in told[::2])
+    assert all(each["spoken"] == "It is five kilometers." for each in told[1::2])
+
+
+def test_a_line_of_malformed_ssml_is_told_with_its_place(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin(request("<speak>Hello.</b></speak>"), request("<speak>Hello.</speak>"))
+    assert explain_lines(settings, ENGLISH, TextFormat.SSML) == 1
+    bad, good = objects(capsys.readouterr().out)
+    assert "line 1, column 14" in bad["error"]
+    assert good["segments"] == ["Hello."]
+
+
+def test_characters_outside_of_ascii_are_written_as_they_are(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin(request("Größe 你好"))
+    explain_lines(settings, ENGLISH, PLAIN)
+    assert "Größe 你好" in capsys.readouterr().out
+
+
+def test_half_a_character_does_not_stop_the_rest(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin('{"text": "\\ud800Hello."}', '{"text": "\\ud800", "voice": "nobody"}', request("Hello."))
+    assert explain_lines(settings, ENGLISH, PLAIN) == 1
+    told = objects(capsys.readouterr().out)
+    assert [list(each) for each in told] == [KEYS, ["text", "error"], KEYS]
+    assert told[0]["text"] == "\ud800Hello."
+    assert told[0]["segments"] == ["Hello."]
+
+
+def test_no_lines_are_no_error(settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    stdin("")
+    assert explain_lines(settings, ENGLISH, PLAIN) == 0
+    assert capsys.readouterr().out == ""
+
+
+# -- the command line ---------------------------------------------------------------------------
+
+FLAGS = ("--offline", "--voice", "espeak-en-us", "--data-dir", str(VOICES))
+
+
+@pytest.mark.usefixtures("logging_kept")
+def test_the_flag_explains_its_text_and_speaks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["say", *FLAGS, "--explain", "It is 5 km."]) == 0
+    assert "spoken:    It is five kilometers.\n" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("logging_kept")
+@pytest.mark.parametrize("flags", [["--json"], ["--explain", "--json"]])
+def test_with_json_a_text_is_one_object(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["say", *FLAGS, *flags, "It is 5 km."]) == 0
+    (told,) = objects(capsys.readouterr().out)
+    assert list(told) == KEYS
+
+
+@pytest.mark.usefixtures("logging_kept")
+def test_with_ssml_the_text_is_read_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["say", *FLAGS, "--json", "--ssml", "<speak>Hello <b>you</b>.</speak>"]) == 0
+    (told,) = objects(capsys.readouterr().out)
+    assert told["segments"] == ["Hello you."]
+
+
+@pytest.mark.usefixtures("logging_kept")
+def test_what_cannot_be_explained_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["say", *FLAGS, "--explain", "--ssml", "<speak>Hello.</b></speak>"]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "line 1, column 14" in output.err
+    assert len(output.err.splitlines()) == 1
+
+
+def run(*arguments: str, given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "wyoming_tts", "say", *FLAGS, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environ | variables,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_process_reads_lines_of_json_and_exits_with_one_if_one_was_bad() -> None:
+    lines = [request("It is 25 °C."), "bad", request("Es sind 5 km.", "espeak-de")]
+    done = run("--explain", "--json", given="\n".join(lines) + "\n")
+    told = objects(done.stdout)
+    assert done.returncode == 1, done.stderr
+    assert [list(each) for each in told] == [KEYS, ["text", "error"], KEYS]
+    assert told[0]["segments"] == ["It is twenty-five degrees Celsius."]
+    assert told[2]["voice"] == "espeak-de"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_terminal_without_ipa_gets_escapes() -> None:
+    done = run("--json", given=request("Hello 你好."), PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0, done.stderr
+    (told,) = objects(done.stdout)
+    assert told["text"] == "Hello 你好."

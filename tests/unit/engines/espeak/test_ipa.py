@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import espeakng_loader
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.engines.espeak.ipa import inventory, is_ipa, mnemonics
+
+DATA = Path(espeakng_loader.get_data_path())
+AMERICAN, GERMAN, FRENCH, SPANISH = "gmw/en-US", "gmw/de", "roa/fr", "roa/es"
+TIE = "\u0361"
+
+
+@pytest.mark.parametrize(
+    ("voice", "ipa", "expected"),
+    [
+        (AMERICAN, "ʃɪˈvɔːn", "SI'vO:n"),
+        (AMERICAN, "ˈdʒiːoʊˌɡɹæfi", "'dZi:oU,grafi"),
+        (AMERICAN, f"t{TIE}ʃɛk ˈrɪpʌblɪk", "tSEk 'rIpVblIk"),
+        (AMERICAN, "ˈhɜːmaɪˌoʊni", "'h3:maI,oUni"),
+        (AMERICAN, "'bo:g", "'bo:g"),
+        (AMERICAN, "ˈbʌtl̩", "'bVt@L"),
+        (AMERICAN, "bʁø.tyl", "br3:tul"),
+        (GERMAN, "ˈmʏnçn̩", "'mynCn-"),
+        (GERMAN, "ˈkøːln", "'kY:ln"),
+        (FRENCH, "bɔ̃ʒuʁ", "bO~Zur"),
+        (FRENCH, "lœ̃di", "lW~di"),
+        (SPANISH, "ʃɪˈvɔːn", "Si'vOn"),
+        (AMERICAN, "pʰɛn˥˩", "pEn"),
+        (AMERICAN, "ˈa ˈ ˌ", "'a"),
+        (AMERICAN, "", ""),
+        (AMERICAN, "ˈː .", ""),
+        (AMERICAN, "♥", ""),
+    ],
+)
+def test_each_sign_is_the_nearest_that_the_voice_has(voice: str, ipa: str, expected: str) -> None:
+    assert mnemonics(ipa, inventory(DATA, voice)) == expected
+
+
+def test_mnemonics_that_would_be_read_as_another_are_kept_apart() -> None:
+    known = frozenset({"a", "I", "aI", "t", "S", "tS"})
+    assert mnemonics("aɪ a.ɪ t.ʃ", known) == "aI a|I t|S"
+
+
+def test_a_word_without_end_is_broken() -> None:
+    words = mnemonics("a" * 500, inventory(DATA, AMERICAN)).split()
+    assert max(word.count("a") for word in words) == 60
+    assert sum(word.count("a") for word in words) == 500
+
+
+@pytest.mark.parametrize("text", ["ʃɪˈvɔːn", "a", "kitchen", "ɑ̃.tɑ̃", "ˈtuː ˈwɜːdz", "'go:", "çɛ"])
+def test_ipa_is_known(text: str) -> None:
+    assert is_ipa(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "ˈ", "Main Page", "h@l'oU", "12", "a|b?", "дом", "a_b", "a]"])
+def test_what_is_no_ipa_is_known(text: str) -> None:
+    assert not is_ipa(text)
+
+
+def test_every_voice_has_an_inventory_of_its_own_language() -> None:
+    files = [path for path in (DATA / "lang").rglob("*") if path.is_file()]
+    assert len(files) > 100
+    for path in files:
+        known = inventory(DATA, str(path.relative_to(DATA / "lang")))
+        assert {"p", "t", "k", "m", "n", "s", "l"} <= known, path
+    assert "Y:" in inventory(DATA, GERMAN)
+    assert "Y:" not in inventory(DATA, AMERICAN)
+
+
+@given(st.text(alphabet="abdeifghuøœɔɑ̃ːˈˌʃʒθðŋɲɪʊɜʁt̩ ͡x.|", max_size=40))
+def test_a_voice_is_given_nothing_that_it_does_not_have(ipa: str) -> None:
+    known = inventory(DATA, SPANISH)
+    for word in mnemonics(ipa, known).split():
+        rest = word
+        while rest:
+            longest = max((size for size in range(1, 5) if rest[:size] in known), default=0)
+            assert longest or rest[0] in "',|", word
+            rest = rest[longest or 1 :]
+
+
+@given(st.text(max_size=60))
+def test_any_text_gives_ascii_within_brackets(text: str) -> None:
+    made = mnemonics(text, inventory(DATA, AMERICAN))
+    assert made.isascii()
+    assert "[" not in made
+    assert "]" not in made

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.engines.espeak.text import pieces_with_phonemes, plain_pieces
+
+
+def texts(text: str) -> list[str]:
+    return [piece.text for piece in plain_pieces(text)]
+
+
+def test_a_sentence_is_one_piece_and_unchanged() -> None:
+    sentence = "Don't forget: the U.S. office (3.5 km) opens at 10:30, for $5 or 50% off."
+    assert texts(sentence) == [sentence]
+
+
+def test_long_text_is_cut_after_punctuation_and_the_pause_there_is_kept() -> None:
+    pieces = list(plain_pieces("The door is open, and the tea is ready. " * 20))
+    assert len(pieces) > 2
+    assert all(piece.text.rstrip()[-1] in ",." for piece in pieces)
+    assert [piece.pause_after for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+
+
+def test_text_without_punctuation_is_cut_between_words() -> None:
+    pieces = list(plain_pieces("word " * 200))
+    assert len(pieces) > 2
+    assert all(set(piece.text.split()) == {"word"} for piece in pieces)
+    assert not any(piece.pause_after for piece in pieces)
+
+
+def test_what_takes_long_to_say_is_cut_shorter() -> None:
+    assert len(max(texts("*" * 1000), key=len)) < len(max(texts("9" * 1000), key=len))
+    assert len(max(texts("9" * 1000), key=len)) < len(max(texts("x" * 1000), key=len))
+
+
+@pytest.mark.parametrize(
+    ("word", "spaced"),
+    [
+        ("---लच्छेद", "--- लच्छेद"),
+        ("<-I", "<- I"),
+        ("HelloПривет", "Hello Привет"),
+        ("東京タワーへ行く", "東京タワーへ行く"),
+        ("はい、行く", "はい、 行く"),
+        ("नमस्ते", "नमस्ते"),
+        ("cafe\u0301s", "cafe\u0301s"),
+    ],
+)
+def test_words_are_broken_only_where_the_library_stumbles(word: str, spaced: str) -> None:
+    assert texts(word) == [spaced]
+
+
+def test_commands_to_the_library_and_half_characters_are_taken_out() -> None:
+    assert texts("a\x01b\x00c\ue03cd\ud800e") == ["a b c de"]
+
+
+@given(st.text())
+def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
+    readable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+    whole = "".join(texts(text))
+    whole.encode()  # would fail on half characters
+    if text.isascii():
+        assert readable.sub("", whole) == readable.sub("", text)
+
+
+def test_text_is_worked_through_as_it_is_asked_for() -> None:
+    started = time.perf_counter()
+    next(plain_pieces("x" * 3_000_000))
+    assert time.perf_counter() - started < 0.5
+
+
+ENGLISH = frozenset({"S", "I", "v", "O:", "n", "b", "i:"})
+
+
+def phonemic(text: str) -> list[str]:
+    return [piece.text for piece in pieces_with_phonemes(text, ENGLISH)]
+
+
+def test_ipa_becomes_mnemonics_and_other_brackets_are_taken_apart() -> None:
+    (piece,) = phonemic("Ask [[ʃɪˈvɔːn biː]]. [[Main Page]] [[ x")
+    assert piece.split() == ["Ask", "[[SI'vO:n]]", "[[bi:]].", "Main", "Page", "x"]
+
+
+def test_phonemes_that_never_end_are_given_in_bounded_pieces() -> None:
+    pieces = phonemic(f"[[{'biː ' * 100}]]" * 5)
+    assert sum(piece.count("[[bi:]]") for piece in pieces) == 500
+    assert max(map(len, pieces)) < 1500
+
+
+@pytest.mark.parametrize("unit", ["[[", "[[b]]", "[[b", "]]", "[[b "])
+def test_hostile_brackets_take_linear_time(unit: str) -> None:
+    begun = time.process_time()
+    text = unit * (20_000 // len(unit))
+    phonemic(text)
+    assert time.process_time() - begun < 1

@@ -1,0 +1,545 @@
+from __future__ import annotations
+
+import gc
+import logging
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from tests.support.drawn import examples
+from tests.support.tones import LETTERS, VOICES
+from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, VitsVoice, vits_model
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.onnx import Model, open_model
+from wyoming_tts.engines.piper import graph as piper_graph
+from wyoming_tts.engines.piper import model as piper_model
+from wyoming_tts.engines.piper.graph import Part, PiperGraph
+from wyoming_tts.engines.piper.model import (
+    CutModel,
+    Sentence,
+    Stage,
+    WholeModel,
+    chunk_ends,
+    open_piper_model,
+)
+from wyoming_tts.engines.piper.trace import Constants
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Samples
+
+OPTIONS = EngineOptions(intra_op_threads=1)
+SEAM = 1e-3
+"""What a seam may differ by, of full scale: rounding, where convolutions add in another order."""
+
+each_voice = pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
+
+
+def _path(voice: VitsVoice) -> Path:
+    return VITS / f"{voice.name}.onnx"
+
+
+def _open(path: Path, rate: int = 22050) -> CutModel:
+    model = open_piper_model(path, OPTIONS, rate)
+    assert isinstance(model, CutModel)
+    return model
+
+
+@cache
+def _cut(voice: VitsVoice) -> CutModel:
+    return _open(_path(voice), voice.rate)
+
+
+@cache
+def _uncut(voice: VitsVoice) -> Model:
+    return open_model(_path(voice), OPTIONS)
+
+
+def _feeds(
+    ids: Sequence[int],
+    *,
+    voice: VitsVoice = MEDIUM,
+    speaker: int = 0,
+    noise: float = 0.0,
+    length: float = 1.0,
+) -> dict[str, Any]:
+    feeds: dict[str, Any] = {
+        "input": np.array([ids], np.int64),
+        "input_lengths": np.array([len(ids)], np.int64),
+        "scales": np.array([noise, length, noise], np.float32),
+    }
+    if voice.speakers:
+        feeds["sid"] = np.array([speaker], np.int64)
+    return feeds
+
+
+def _ids(count: int, seed: int = 0) -> list[int]:
+    return [int(each) for each in np.random.default_rng(seed).integers(1, 97, count)]
+
+
+def _joined(steps: Iterator[Samples]) -> Samples:
+    return np.concatenate(list(steps))
+
+
+def _sentences(model: CutModel, feeds: dict[str, Any]) -> Callable[[], Sentence]:
+    """A sentence with the noise that was drawn for it, as often as wanted from its beginning."""
+    values = dict(zip(model._outputs, model._text.run(model._outputs, feeds), strict=True))
+    return lambda: Sentence(model._stages, {**feeds, **values})
+
+
+def _edited(path: Path, edit: Callable[[onnx.ModelProto], None], voice: VitsVoice = MEDIUM) -> Path:
+    model = vits_model(voice)
+    edit(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+class TestSeams:
+    @each_voice
+    @settings(max_examples=examples(25), deadline=None)
+    @given(
+        ids=st.lists(st.integers(1, 97), min_size=1, max_size=120),
+        length=st.sampled_from([0.3, 1.0, 2.5]),
+        speaker=st.integers(0, 2),
+    )
+    def test_joined_chunks_are_what_the_uncut_model_makes(
+        self, voice: VitsVoice, ids: list[int], length: float, speaker: int
+    ) -> None:
+        feeds = _feeds(ids, voice=voice, speaker=speaker, length=length)
+        whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
+        audio = _joined(_cut(voice).speak(feeds))
+        assert audio.dtype == np.float32
+        np.testing.assert_allclose(audio, whole, rtol=0, atol=SEAM)
+
+    @each_voice
+    @settings(max_examples=examples(25), deadline=None)
+    @given(
+        count=st.integers(1, 60),
+        noise=st.sampled_from([0.0, 0.667]),
+        cuts=st.lists(st.floats(0.0, 1.0), max_size=12),
+    )
+    def test_wherever_chunks_meet_they_are_the_whole_decode_of_the_same_frames(
+        self, voice: VitsVoice, count: int, noise: float, cuts: list[float]
+    ) -> None:
+        sentence = _sentences(_cut(voice), _feeds(_ids(count), voice=voice, noise=noise))
+        frames = sentence().frames
+        whole = sentence().samples(frames)
+        places = sorted({0, *(round(cut * frames) for cut in cuts), frames})
+        spoken = sentence()
+        parts = [spoken.samples(end) for end in places[1:]]
+        assert [len(part) for part in parts] == [(end - start) * voice.hop for start, end in pairwise(places)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=SEAM)
+
+    @pytest.mark.parametrize("stage", range(3))
+    @pytest.mark.parametrize("side", ["left", "right"])
+    @pytest.mark.parametrize("voice", [MEDIUM, HIGH], ids=lambda voice: voice.name)
+    def test_with_less_context_the_seams_would_be_heard(
+        self, voice: VitsVoice, stage: int, side: str
+    ) -> None:
+        model = _open(_path(voice), voice.rate)
+        feeds = _feeds(_ids(60))
+        whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
+        chosen = model._stages[stage]
+        chosen.part = replace(chosen.part, **{side: getattr(chosen.part, side) // 3})
+        assert np.abs(_joined(model.speak(feeds)) - whole).max() > SEAM
+
+    def test_each_speaker_has_a_voice_of_its_own(self) -> None:
+        spoken = [
+            _joined(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
+            for number in range(3)
+        ]
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            length = min(len(spoken[one]), len(spoken[other]))
+            assert np.abs(spoken[one][:length] - spoken[other][:length]).max() > 0.01
+
+    def test_without_noise_the_same_sentence_is_the_same_to_the_last_bit(self) -> None:
+        first, second = (_joined(_open(_path(MEDIUM)).speak(_feeds(_ids(90), length=2.0))) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+    def test_two_sentences_at_once_do_not_disturb_each_other(self) -> None:
+        model = _cut(MEDIUM)
+        both = [_feeds(_ids(80, seed=seed)) for seed in (1, 2)]
+        alone = [_joined(model.speak(feeds)) for feeds in both]
+        steps = list(zip(*(model.speak(feeds) for feeds in both), strict=False))
+        for spoken, parts in zip(alone, zip(*steps, strict=True), strict=True):
+            beginning = np.concatenate(parts)
+            assert len(beginning) > 22050
+            np.testing.assert_allclose(beginning, spoken[: len(beginning)], rtol=0, atol=SEAM)
+
+
+class TestSteps:
+    @pytest.mark.parametrize(("rate", "first"), [(22050, 22), (16000, 16), (24000, 23)])
+    def test_the_text_comes_first_then_a_quarter_of_a_second_then_twice_as_much_each_time(
+        self, rate: int, first: int
+    ) -> None:
+        model = _open(_path(MEDIUM), rate)
+        list(model.speak(_feeds(_ids(30))))
+        steps = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(200)))]
+        assert steps[:6] == [0, first, 2 * first, 4 * first, 8 * first, 8 * first]
+
+    def test_nothing_is_computed_twice_but_the_edges(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = _open(_path(MEDIUM))
+        lengths: dict[int, list[int]] = {}
+        run = Stage.run
+
+        def counted(stage: Stage, feeds: dict[str, Any]) -> Any:
+            lengths.setdefault(id(stage), []).append(feeds[stage.part.source].shape[-1])
+            return run(stage, feeds)
+
+        monkeypatch.setattr(Stage, "run", counted)
+        chunks = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
+        flow, first_half, second_half = (lengths[id(stage)] for stage in model._stages)
+        # For the first sound no frame more than it needs.
+        assert second_half[0] == 8 * chunks[0] + 8
+        assert first_half[0] == chunks[0] + 1 + 10
+        assert flow[0] == chunks[0] + 1 + 10 + 32
+        # At every place where two pieces meet, both sides are computed once more, at most.
+        assert len(flow) < len(chunks) == len(first_half) == len(second_half)
+        for pieces, total, edges in (
+            (flow, sum(chunks), 32 + 32),
+            (first_half, sum(chunks), 10 + 10),
+            (second_half, 8 * sum(chunks), 9 + 8),
+        ):
+            assert total <= sum(pieces) <= total + (len(pieces) - 1) * edges
+
+    def test_what_is_not_needed_any_more_is_let_go(self) -> None:
+        model = _open(_path(MEDIUM))
+        sentence = _sentences(model, _feeds(_ids(300)))()
+        kept = []
+        for end in chunk_ends(sentence.frames, 22, 1):
+            sentence.samples(end)
+            kept.append(sentence._last._source.shape[-1])
+        assert len(kept) > 20
+        assert max(kept) < 8 * (44 + 22 + 4)
+
+    def test_a_closed_generator_runs_the_model_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = _open(_path(MEDIUM))
+        runs = 0
+        run = Model.run
+
+        def counted(self: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+            nonlocal runs
+            runs += 1
+            return run(self, outputs, feeds)
+
+        monkeypatch.setattr(Model, "run", counted)
+        steps = iter(model.speak(_feeds(_ids(200))))
+        assert len(next(steps)) == 0
+        assert runs == 1
+        assert len(next(steps)) > 0
+        steps.close()  # type: ignore[attr-defined]
+        assert runs == 4
+
+    @settings(max_examples=examples(300))
+    @given(st.integers(0, 5000), st.integers(1, 60), st.integers(0, 4))
+    def test_chunks_are_all_the_frames_in_order_and_double_up_to_their_bound(
+        self, frames: int, first: int, doublings: int
+    ) -> None:
+        pieces = list(pairwise([0, *chunk_ends(frames, first, doublings)]))
+        sizes = [end - start for start, end in pieces]
+        assert sum(sizes) == frames
+        assert all(size > 0 for size in sizes)
+        expected = [first << min(number, doublings) for number in range(len(sizes))]
+        assert sizes[:-1] == expected[:-1]
+        if len(sizes) > 1:
+            assert sizes[-1] * 2 >= first
+        if sizes:
+            assert sizes[-1] < expected[-1] + first / 2
+
+    def test_a_rest_that_is_hardly_worth_a_step_goes_with_the_chunk_before_it(self) -> None:
+        assert list(chunk_ends(22 + 44 + 10, 22, 3)) == [22, 76]
+        assert list(chunk_ends(22 + 44 + 11, 22, 3)) == [22, 66, 77]
+
+    def test_the_second_chunk_can_be_as_small_as_the_first(self) -> None:
+        assert list(chunk_ends(400, 22, 2, twice=True)) == [22, 44, 88, 176, 264, 352, 400]
+
+
+class _SlowClock:
+    """Time that goes by with the frames that are computed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float) -> None:
+        self.seconds_per_frame = seconds_per_frame
+        self._now = 0.0
+        run = Model.run
+
+        def slow(model: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+            results = run(model, outputs, feeds)
+            # The second half of the decoder: the one part that makes samples.
+            if results[0].ndim == 4:
+                self._now += self.seconds_per_frame * results[0].shape[-1] / MEDIUM.hop
+            return results
+
+        monkeypatch.setattr(Model, "run", slow)
+
+    def __call__(self) -> float:
+        return self._now
+
+
+class TestPace:
+    def _speaking(self, clock: Callable[[], float]) -> CutModel:
+        model = _open(_path(MEDIUM))
+        assert model._stages[-1]._clock is time.thread_time
+        model._stages[-1]._clock = clock
+        return model
+
+    def _largest(self, model: CutModel) -> int:
+        """Frames of the largest chunk but the last, which takes a small rest along."""
+        *sizes, _ = (len(step) for step in model.speak(_feeds(_ids(250))))
+        return max(sizes) // MEDIUM.hop
+
+    def test_before_its_speed_is_known_chunks_stay_below_half_a_second(self) -> None:
+        assert self._largest(_open(_path(MEDIUM))) == 44
+
+    @pytest.mark.parametrize(
+        ("seconds_per_frame", "largest"),
+        [(0.0001, 176), (0.001, 176), (0.0015, 88), (0.003, 44), (0.006, 22), (0.1, 22)],
+    )
+    def test_a_step_stays_within_its_time_but_never_below_the_first_chunk(
+        self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float, largest: int
+    ) -> None:
+        model = self._speaking(_SlowClock(monkeypatch, seconds_per_frame))
+        self._largest(model)
+        assert self._largest(model) == largest
+
+    def test_a_slow_moment_does_not_move_the_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = _SlowClock(monkeypatch, 0.0002)
+        model = self._speaking(clock)
+        self._largest(model)
+        clock.seconds_per_frame = 0.001
+        list(model.speak(_feeds(_ids(20))))
+        clock.seconds_per_frame = 0.0002
+        assert self._largest(model) == 176
+
+    def test_one_sentence_keeps_to_what_was_decided_at_its_beginning(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = _SlowClock(monkeypatch, 0.002)
+        model = self._speaking(clock)
+        self._largest(model)
+        steps = model.speak(_feeds(_ids(2000)))
+        next(iter(steps))
+        clock.seconds_per_frame = 0.0
+        assert max(len(step) for step in steps) // MEDIUM.hop < 1.5 * 88
+        assert self._largest(model) == 176
+
+
+class TestOpening:
+    def test_the_uncut_model_is_never_loaded_and_its_graph_let_go(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        contents: list[Any] = []
+        held: list[weakref.ref[Any]] = []
+        session = onnxruntime.InferenceSession
+
+        def recorded(content: Any, **options: Any) -> Any:
+            contents.append(content)
+            return session(content, **options)
+
+        def watched(kind: Callable[..., Any], *given: Any) -> Any:
+            made = kind(*given)
+            held.append(weakref.ref(made))
+            return made
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+        monkeypatch.setattr(piper_model, "PiperGraph", partial(watched, PiperGraph))
+        monkeypatch.setattr(piper_graph, "Constants", partial(watched, Constants))
+        gc.disable()
+        try:
+            model = _open(_path(MEDIUM))
+            assert [each() for each in held] == [None] * 5
+        finally:
+            gc.enable()
+        assert [type(content) for content in contents] == [bytes] * 4
+        assert sum(map(len, contents)) < 1.1 * _path(MEDIUM).stat().st_size
+        # onnxruntime itself would keep what a session was made from.
+        for opened in (model._text, *(stage._model for stage in model._stages)):
+            assert opened._open()._model_bytes is None
+
+    def test_its_inputs_are_those_of_the_whole(self) -> None:
+        for voice in VITS_VOICES:
+            assert _cut(voice).inputs == _uncut(voice).inputs
+
+    def test_a_voice_that_cannot_be_cut_speaks_whole_and_one_line_says_why(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, 22050)
+        assert isinstance(model, WholeModel)
+        (line,) = [record.message for record in caplog.records]
+        assert line.startswith(f"{LETTERS.name}.onnx runs whole")
+        assert line.endswith("it has no ConvTranspose")
+        (step,) = model.speak(_feeds([1, 40, 2]))
+        assert len(step) == 3 * LETTERS.slot
+
+    def test_a_voice_that_is_cut_is_not_worth_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            model = _open(_path(MEDIUM))
+        assert not caplog.records
+        assert repr(model) == "<Model en_US-vits-medium.onnx> in 4 parts"
+
+    def test_a_voice_whose_flow_stays_with_the_text_speaks_in_chunks_too(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            gate = [node for node in model.graph.node if node.op_type == "Sigmoid"][-1]
+            gate.op_type = "Softmax"
+            gate.attribute.append(helper.make_attribute("axis", 2))
+
+        path = _edited(tmp_path / "two.onnx", edit)
+        with caplog.at_level(logging.INFO):
+            model = _open(path)
+        (line,) = [record.message for record in caplog.records]
+        assert line == (
+            "two.onnx speaks in chunks, but its flow runs whole: Softmax is not known to be local in time"
+        )
+        feeds = _feeds(_ids(60))
+        steps = list(model.speak(feeds))
+        assert len(steps) > 3
+        whole = open_model(path, OPTIONS).run(None, feeds)[0].reshape(-1)
+        np.testing.assert_allclose(np.concatenate(steps), whole, rtol=0, atol=SEAM)
+        assert repr(model) == "<Model two.onnx> in 3 parts"
+
+    def test_whatever_goes_wrong_with_the_parts_the_voice_speaks(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(PiperGraph, "part", lambda *_: b"no model")
+        with caplog.at_level(logging.INFO):
+            model = open_piper_model(_path(MEDIUM), OPTIONS, 22050)
+        (line,) = [record.message for record in caplog.records]
+        assert "runs whole" in line
+        feeds = _feeds(_ids(10))
+        np.testing.assert_array_equal(
+            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+        )
+
+    @pytest.mark.parametrize("content", [None, b"", b"no model"])
+    def test_a_file_that_is_no_model_is_a_voice_that_is_unavailable_and_no_line_speaks_of_parts(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
+    ) -> None:
+        path = tmp_path / "broken.onnx"
+        if content is not None:
+            path.write_bytes(content)
+        with caplog.at_level(logging.INFO), pytest.raises(VoiceUnavailable, match=r"broken\.onnx cannot"):
+            open_piper_model(path, OPTIONS, 22050)
+        assert not caplog.records
+
+    def test_the_weights_may_lie_in_another_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "apart.onnx"
+        onnx.save(vits_model(MEDIUM), path, save_as_external_data=True, location="weights", size_threshold=0)
+        model = open_piper_model(path, OPTIONS, 22050)
+        assert isinstance(model, WholeModel)
+        feeds = _feeds(_ids(10))
+        np.testing.assert_array_equal(
+            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+        )
+
+
+class TestFailing:
+    def test_a_decoder_that_makes_no_number_is_an_engine_failure(self, tmp_path: Path) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            count = [node for node in model.graph.node if node.op_type == "Div"][-1].input[1]
+            constant = next(node for node in model.graph.node if count in node.output)
+            del constant.attribute[:]
+            zero = numpy_helper.from_array(np.array(0, np.float32))
+            constant.attribute.append(helper.make_attribute("value", zero))
+
+        model = _open(_edited(tmp_path / "nan.onnx", edit))
+        steps = model.speak(_feeds(_ids(60)))
+        assert len(next(iter(steps))) == 0
+        with pytest.raises(EngineFailed, match=r"nan\.onnx made numbers that are not finite"):
+            next(iter(steps))
+
+    def test_what_onnxruntime_says_is_told_with_the_models_name(self) -> None:
+        with pytest.raises(EngineFailed, match=r"The model en_US-vits-medium\.onnx failed: .*Gather"):
+            list(_cut(MEDIUM).speak(_feeds([5000])))
+
+    def test_another_number_of_samples_than_the_frames_have_is_an_error_and_not_played(self) -> None:
+        model = _open(_path(MEDIUM))
+        model._stages[1].part = replace(model._stages[1].part, hop=7)
+        with pytest.raises(EngineFailed, match="not 7 of each"):
+            list(model.speak(_feeds(_ids(10))))
+
+    def test_a_closed_model_has_let_go_of_every_part(self) -> None:
+        model = _open(_path(MEDIUM))
+        sentence = _sentences(model, _feeds(_ids(10)))()
+        model.close()
+        assert repr(model) == "<Model en_US-vits-medium.onnx closed> in 4 parts"
+        for use in (lambda: list(model.speak(_feeds([1]))), lambda: sentence.samples(1)):
+            with pytest.raises(EngineFailed, match="freed while it was still in use"):
+                use()
+        assert all(stage._model._session is None for stage in model._stages)
+
+
+def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() -> None:
+    class Product:
+        def has_cores(self) -> bool:
+            return True
+
+        def run(self, _: Any, feeds: dict[str, npt.NDArray[np.float32]]) -> list[Any]:
+            return [feeds["x"] * feeds["mask"] * feeds["still"]]
+
+    part = Part("x", "y", frozenset({"mask"}), frozenset({"still"}), left=1, right=1, hop=1)
+    stage = Stage(Product(), part)  # type: ignore[arg-type]
+    x = np.arange(9, dtype=np.float32).reshape(1, 1, 9)
+    masks: list[npt.NDArray[np.float32]] = [
+        x[..., ::-1],
+        np.full((1, 1, 1), 2, np.float32),
+        np.array(2, np.float32),
+    ]
+    for mask in masks:
+        # As many channels as there are frames: still no frames.
+        sentence = Sentence([stage], {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5, np.float32)})
+        pieces = [sentence.samples(end).reshape(9, -1)[0] for end in (2, 3, 9)]
+        np.testing.assert_array_equal(np.concatenate(pieces), (x * mask * 0.5).reshape(-1))
+
+
+def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights_once() -> None:
+    alone = True
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050
+    )
+    assert model.shares_cores
+    feeds = _feeds(_ids(40))
+    with_all = np.concatenate(list(model.speak(feeds, soon=False)))
+    alone = False
+    with_one = np.concatenate(list(model.speak(feeds, soon=False)))
+    assert np.abs(with_all - with_one).max() < 1e-3
+    model.close()
+
+
+def test_where_others_wait_no_chunk_is_longer_than_a_second() -> None:
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: False), sample_rate=22_050
+    )
+    for _ in range(2):  # the second time its speed is known
+        lengths = [len(chunk) for chunk in model.speak(_feeds(_ids(400)))]
+    assert sum(lengths) > 4 * 22_050
+    assert max(lengths) < 1.5 * 22_050
+    model.close()
+
+
+def test_where_others_wait_the_first_chunk_is_longer_and_the_second_no_longer_than_it() -> None:
+    alone = True
+    model = open_piper_model(
+        _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050
+    )
+    lengths = []
+    for alone in (True, False):  # noqa: B007  # the model asks for it
+        steps = model.speak(_feeds(_ids(200)))
+        assert len(next(steps)) == 0
+        lengths.append([len(next(steps)), len(next(steps))])
+    (first, second), (crowded_first, crowded_second) = lengths
+    assert second == crowded_first == crowded_second == 2 * first
+    model.close()

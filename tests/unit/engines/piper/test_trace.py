@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.drawn import examples
+from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, Trace
+
+
+def _follow(model: onnx.ModelProto, source: str) -> tuple[Trace, dict[str, int]]:
+    """Trace all that follows from the source; with it, the pace of each tensor."""
+    nodes = [Node.of(each) for each in model.graph.node]
+    producers = {output: node for node in nodes for output in node.outputs}
+    trace = Trace(source, Constants({each.name: each for each in model.graph.initializer}, producers))
+    paces = {source: 1}
+    for node in nodes:
+        if not paces.keys().isdisjoint(node.inputs):
+            paces.update(dict.fromkeys(node.outputs, trace.follow(node)))
+    return trace, paces
+
+
+_WEIGHTS = {
+    "w3": np.zeros((4, 4, 3), np.float32),
+    "w1": np.zeros((4, 4, 1), np.float32),
+    "w8": np.zeros((4, 4, 8), np.float32),
+    "half": np.zeros((4, 4, 1), np.float16),
+    "flat": np.zeros((4, 4, 1, 1), np.float32),
+    "order": np.array([3, 2, 1, 0]),
+    **{name: np.array([number]) for number, name in enumerate(("zero", "one", "two"))},
+    "five": np.array([5]),
+    "last": np.array([-1]),
+    "start": np.array([-(2**63) + 1]),
+    "end": np.array([2**63 - 1]),
+}
+
+
+def _parsed(body: str, *, opset: int = 17) -> onnx.ModelProto:
+    model = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": {opset}, "other": 1]> '
+        f"test (float[1,4,n] x, float[1,4,1] slope) => (float[a,b,c] y) {{ {body} }}"
+    )
+    model.graph.initializer.extend(numpy_helper.from_array(each, name) for name, each in _WEIGHTS.items())
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A convolution, or with a stride an upsampling one."""
+
+    taps: int
+    dilation: int
+    before: int
+    stride: int
+    residual: bool
+
+
+@st.composite
+def _layers(draw: st.DrawFn) -> Layer:
+    stride = draw(st.integers(1, 4))
+    dilation = draw(st.integers(1, 4))
+    taps = draw(st.integers(1, 6))
+    span = (taps - 1) * dilation + 1
+    if span < stride:
+        taps, dilation, span = stride, 1, stride
+    before = draw(st.integers(0, span - stride))
+    return Layer(taps, dilation, before, stride, draw(st.booleans()))
+
+
+def _stack(layers: Sequence[Layer]) -> onnx.ModelProto:
+    """Layers of positive weights: what can be felt is felt."""
+    nodes, weights, name = [], [], "x"
+    for number, layer in enumerate(layers):
+        weights.append(numpy_helper.from_array(np.ones((1, 1, layer.taps), np.float32), f"w{number}"))
+        after = (layer.taps - 1) * layer.dilation + 1 - layer.stride - layer.before
+        shared = {"dilations": [layer.dilation], "pads": [layer.before, after]}
+        if layer.stride > 1:
+            shared["strides"] = [layer.stride]
+        kind = "ConvTranspose" if layer.stride > 1 else "Conv"
+        nodes.append(helper.make_node(kind, [name, f"w{number}"], [f"c{number}"], **shared))
+        if layer.residual and layer.stride == 1:
+            nodes.append(helper.make_node("Add", [name, f"c{number}"], [f"a{number}"]))
+        name = nodes[-1].output[0]
+    nodes.append(helper.make_node("Identity", [name], ["y"]))
+    ends = [helper.make_tensor_value_info(each, TensorProto.FLOAT, [1, 1, None]) for each in ("x", "y")]
+    graph = helper.make_graph(nodes, "stack", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(_layers(), min_size=1, max_size=5))
+def test_the_reach_is_that_of_a_single_changed_frame(layers: list[Layer]) -> None:
+    model = _stack(layers)
+    trace, paces = _follow(model, "x")
+    hop, (left, right) = paces["y"], trace.reach("y")
+    frames, middle = 2 * (left + right) + 5, left + right + 2
+    x = np.zeros((1, 1, frames), np.float32)
+    x[..., middle] = 1.0
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"x": x})
+    assert hop == np.prod([layer.stride for layer in layers])
+    assert y.shape[-1] == frames * hop
+    felt = np.flatnonzero(y[0, 0]) // hop
+    # A frame is felt as far ahead of it as others look back to it, and the other way round.
+    assert middle - right <= felt.min()
+    assert felt.max() <= middle + left
+    # Strides are counted to the full frame at each upsampling: a frame too many each, no more.
+    slack = sum(layer.stride > 1 for layer in layers)
+    assert felt.min() - (middle - right) <= slack
+    assert middle + left - felt.max() <= slack
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = Tanh(x)",
+        "y = Clip(x)",
+        "y = PRelu(x, slope)",
+        "y = Cast<to = 1>(x)",
+        "a, b = Split<axis = 1, num_outputs = 2>(x) y = Concat<axis = 1>(b, a)",
+        "a, b = Split<axis = -2, num_outputs = 2>(x) y = Concat<axis = -2>(b, a)",
+        "y = Slice(x, last, start, one, last)",
+        "y = Slice(x, zero, end, two, one)",
+        "y = Slice(x, zero, end)",
+        "y = Gather<axis = 1>(x, order)",
+        "a = Unsqueeze(x, one) y = Squeeze(a, one)",
+        "s = Shape(x) a = ConstantOfShape<value = float[1] {0.0}>(s) y = Add(x, a)",
+        "y = Conv(x, w1)",
+        'w = Identity(w1) y = Conv<kernel_shape = [1], auto_pad = "NOTSET">(x, w)',
+    ],
+)
+def test_what_works_on_one_frame_at_a_time_reaches_nowhere(body: str) -> None:
+    trace, paces = _follow(_parsed(body, opset=18), "x")
+    assert (paces["y"], trace.reach("y")) == (1, (0, 0))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = Slice<axes = [1], starts = [0], ends = [2]>(x)",
+        "y = Slice<starts = [0, 0, 0], ends = [1, 2, 9223372036854775807]>(x)",
+        "a = Unsqueeze<axes = [1]>(x) y = Squeeze<axes = [1]>(a)",
+        "a, b = Split<axis = 1, split = [2, 2]>(x) y = Concat<axis = 1>(b, a)",
+    ],
+)
+def test_older_graphs_that_hold_numbers_in_attributes_are_understood(body: str) -> None:
+    trace, _ = _follow(_parsed(body, opset=9), "x")
+    assert trace.reach("y") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "reach"),
+    [
+        ("y = Conv<pads = [1, 1]>(x, w3)", (1, 1)),
+        ("y = Conv<pads = [2, 0]>(x, w3)", (2, 0)),
+        ("y = Conv<pads = [3, 3], dilations = [3]>(x, w3)", (3, 3)),
+        ("a = Conv<pads = [1, 1]>(x, w3) y = Conv<pads = [1, 1]>(a, w3)", (2, 2)),
+        ("a = Conv<pads = [1, 1]>(x, w3) y = Add(a, x)", (1, 1)),
+        ("y = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8)", (2, 1)),
+    ],
+)
+def test_convolutions_add_up(body: str, reach: tuple[int, int]) -> None:
+    trace, _ = _follow(_parsed(body), "x")
+    assert trace.reach("y") == reach
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("y = Softmax(x)", "Softmax is not known to be local in time"),
+        ("y = Transpose(x)", "Transpose is not known"),
+        ("y = RandomNormalLike(x)", "RandomNormalLike is not known"),
+        ("y = CumSum(x, two)", "CumSum is not known"),
+        ("y = other.Relu(x)", r"other\.Relu is not known"),
+        ("y = Conv(x, w3)", "a Conv changes the pace"),
+        ("y = Conv<strides = [2]>(x, w1)", "a Conv changes the pace"),
+        ('y = Conv<auto_pad = "SAME_UPPER">(x, w3)', "a Conv chooses its own padding"),
+        ("y = Conv(x, half)", "the weights of a Conv are no plain 32-bit floats"),
+        ("w = Neg(w1) y = Conv(x, w)", "the weights of a Conv are no plain"),
+        ("y = Conv(w1, x)", "a Conv goes by something computed"),
+        ("y = Gather(w1, x)", "a Gather goes by something computed"),
+        ("y = Conv(x, flat)", "a Conv has more than one dimension"),
+        ("a = Unsqueeze(x, one) y = Conv(a, w1)", "a Conv has more than one dimension"),
+        ("y = ConvTranspose<strides = [4]>(x, w8)", "adds or drops samples"),
+        ("y = ConvTranspose<strides = [4], output_shape = [8]>(x, w8)", "chooses its own padding"),
+        ("y = Cast<to = 10>(x)", "other numbers than 32-bit floats"),
+        ("a, b = Split<axis = 2, num_outputs = 2>(x) y = Add(a, b)", "a Split works along time"),
+        ("y = Concat<axis = -1>(x, x)", "a Concat works along time"),
+        ("y = Slice(x, one, end, two)", "a Slice works along time"),
+        ("y = Slice(x, zero, five, last)", "a Slice works along time"),
+        ("y = Slice(x, last, start, two, last)", "a Slice works along time"),
+        ("e = Neg(five) y = Slice(x, zero, e, one)", "a Slice takes computed ends"),
+        ("y = Gather<axis = 2>(x, order)", "a Gather works along time"),
+        ("o = Neg(order) y = Gather<axis = 1>(x, o)", "Gather looks up computed places"),
+        ("a = Unsqueeze(x, two) y = Squeeze(a, last)", "a Squeeze works along time"),
+        ("e = Constant<value_ints = [3]>() y = Unsqueeze(x, e)", "a Unsqueeze works along time"),
+        ("y = Squeeze(x)", "a Squeeze has no axes"),
+        ("s = Shape(x) y = ConstantOfShape(zero) z = Gather(s, zero)", "Gather calculates with a length"),
+        ("s = Shape<start = 2>(x) y = ConstantOfShape(s)", "Shape calculates with a length"),
+        ("y = ConstantOfShape(x)", "takes a computed shape"),
+        (
+            "a = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8) y = Add(a, x)",
+            "tensors of two paces meet in a Add",
+        ),
+        ("s = Shape(x) y = Add(s, x)", "tensors of two paces meet"),
+    ],
+)
+def test_what_is_not_known_to_be_local_in_time_ends_the_trace(body: str, reason: str) -> None:
+    with pytest.raises(CannotCut, match=reason):
+        _follow(_parsed(body, opset=18), "x")
+
+
+def test_a_node_names_what_the_graphs_within_it_take_from_outside() -> None:
+    inner: dict[str, Any] = {
+        "inputs": [],
+        "outputs": [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)],
+    }
+    deep = helper.make_graph([helper.make_node("Neg", ["far"], ["o"])], "deep", **inner)
+    nested = helper.make_node("If", ["choice"], ["o"], then_branch=deep, else_branch=deep)
+    outer = helper.make_graph([helper.make_node("Exp", ["near"], ["p"]), nested], "outer", **inner)
+    node = Node.of(helper.make_node("If", ["condition"], ["y"], then_branch=outer, else_branch=deep))
+    assert set(node.inputs) == {"condition", "near", "choice", "far"}

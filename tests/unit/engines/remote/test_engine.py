@@ -1,0 +1,227 @@
+"""Other servers as an engine: what they have, when it is known, and how far a request may go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from tests.support import scripted_server as scripted
+from tests.support.fake_synthesizer import in_a_thread
+from tests.support.remote_servers import Asked, as_pcm, http_server, text_of, upstream
+from tests.support.scripted_server import scripted_server
+from wyoming_tts.backoff import Backoff
+from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
+from wyoming_tts.engines.remote import pool as remote_upstreams
+from wyoming_tts.engines.remote.engine import MOST_HOPS, RemoteEngine
+from wyoming_tts.engines.remote.lists import MARK
+from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@asynccontextmanager
+async def remote(
+    *addresses: str, voices: tuple[str, ...] = (), fallback: bool = False
+) -> AsyncIterator[RemoteEngine]:
+    options = RemoteOptions(addresses, voices=voices, connect_timeout=1.0, fallback=fallback)
+    engine = await in_a_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
+    try:
+        yield engine
+    finally:
+        await engine.aclose()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    while not happened():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def named(engine: RemoteEngine) -> dict[str, Voice]:
+    return {voice.name: voice for voice in engine.installed()}
+
+
+async def said(
+    engine: RemoteEngine, name: str, segment: Segment, *, speaker: int | None = None, hops: int = 0
+) -> str:
+    voice = await in_a_thread(lambda: engine.load(named(engine)[name]))
+    assert isinstance(voice, RemoteVoice)
+    async with aclosing(
+        voice.stream(segment, VoiceSpec(named(engine)[name], speaker), Prosody(speed=1.5), hops=hops)
+    ) as pieces:
+        return text_of(as_pcm([samples async for samples in pieces]))
+
+
+async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> None:
+    engine: Engine = RemoteEngine(EngineOptions())
+    assert engine.installed() == ()
+    assert isinstance(engine, RemoteEngine)
+    await engine.watch(pytest.fail, in_a_thread)
+    await engine.looked()
+
+
+async def test_what_servers_list_can_be_spoken_with() -> None:
+    async with (
+        http_server(
+            upstream([{"name": "far", "engine": "piper", "language": "de_DE", "speakers": ["a", "b"]}])
+        ) as one,
+        scripted_server(scripted.answering(scripted.info())) as two,
+        remote(one.address, two.uri) as engine,
+    ):
+        assert engine.installed() == ()
+        await engine.look(in_a_thread)
+        far, tone = named(engine)["far"], named(engine)["tone"]
+        assert (far.engine, far.language, far.sample_rate) == ("remote", "de_DE", 24_000)
+        assert far.attribution == Attribution(MARK + one.address.removeprefix("http://"), one.address)
+        assert (tone.language, tone.sample_rate) == ("en_US", 22_050)
+        assert await said(engine, "far", Segment("Hallo"), speaker=1, hops=1) == "Hallo"
+    asked = one.spoken[0]
+    assert (asked.json["speaker"], asked.json["speed"], asked.headers["x-hops"]) == ("b", 1.5, "2")
+
+
+async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
+    async def no_list(asked: Asked) -> None:
+        await asked.answer(404)
+
+    async with (
+        http_server(no_list) as bare,
+        http_server(upstream(["dora"])) as listing,
+        remote(bare.address, listing.address, NOBODY, voices=("dora=es_ES", "alloy")) as engine,
+    ):
+        assert {voice.name: voice.language for voice in engine.installed()} == {
+            "dora": "es_ES",
+            "alloy": "en_US",
+        }
+        await engine.look(in_a_thread)
+        having = {
+            name: [one.upstream.address for one in engine._upstreams.standings if name in one.voices]
+            for name in named(engine)
+        }
+        assert having == {
+            "dora": [bare.address, listing.address, NOBODY],
+            "alloy": [bare.address, NOBODY],
+        }
+        assert named(engine)["dora"].language == "es_ES"
+
+
+async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_change() -> None:
+    said_of: dict[str, object] = {"name": "far", "engine": "piper", "version": "1"}
+    async with http_server(upstream([said_of])) as one, http_server(upstream(["far"])) as two:
+        models = []
+        for addresses in (
+            (one.address,),
+            (one.address,),
+            (one.address, two.address),
+            (two.address, one.address),
+        ):
+            async with remote(*addresses) as engine:
+                await engine.look(in_a_thread)
+                models.append(named(engine)["far"].model)
+        assert models[0] == models[1]
+        assert len(set(models)) == 3
+
+
+async def test_a_request_comes_to_an_end_in_a_ring() -> None:
+    async with http_server(upstream()) as server, remote(server.address) as engine:
+        await engine.look(in_a_thread)
+        with pytest.raises(VoiceUnavailable, match="through 3 servers"):
+            await said(engine, "af_far", Segment("Hi"), hops=MOST_HOPS)
+        assert not server.spoken
+
+
+async def test_voices_are_found_in_the_background_and_stay_when_their_server_goes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(remote_upstreams, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(remote_upstreams, "_BACKOFF", Backoff(first=0.01, longest=30.0))
+    caplog.set_level(logging.INFO, "wyoming_tts.engines.remote.engine")
+    has, changed = ["af_far"], asyncio.Queue[list[str]]()
+    is_up = True
+
+    async def script(asked: Asked) -> None:
+        if is_up:
+            await upstream(has)(asked)
+        else:
+            asked.writer.close()
+
+    async with http_server(script) as server, remote(server.address) as engine:
+
+        async def on_change() -> None:
+            changed.put_nowait(sorted(named(engine)))
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(engine.watch(on_change, in_a_thread))
+            await engine.looked()
+            assert await changed.get() == ["af_far"]
+            has.append("bf_far")
+            assert await changed.get() == ["af_far", "bf_far"]
+            is_up = False
+            asked = len(server.asked)
+            await until(lambda: len(server.asked) >= asked + 4)
+            assert sorted(named(engine)) == ["af_far", "bf_far"]
+            assert changed.empty()
+            assert sum("is down" in message for message in caplog.messages) == 1
+            has[:] = ["cf_far"]
+            is_up = True
+            assert await changed.get() == ["cf_far"]
+            watching.cancel()
+
+
+async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
+    async with (
+        http_server(upstream()) as server,
+        remote(server.address) as engine,
+        asyncio.timeout(10),
+        asyncio.TaskGroup() as tasks,
+    ):
+        watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
+        await engine.looked()
+        looks, [standing] = len(server.asked), engine._upstreams.standings
+        fault = remote_upstreams.Fault(remote_upstreams.FaultKind.DOWN, "gone")
+        standing.failed(fault, now=asyncio.get_running_loop().time())
+        assert standing.down_until > 0
+        await until(lambda: not standing.down_until)
+        assert len(server.asked) > looks
+        watching.cancel()
+
+
+async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http_server(upstream()) as server, remote(server.address) as engine:
+        [standing] = engine._upstreams.standings
+
+        async def listed(run_blocking: object) -> None:
+            raise LookupError
+
+        monkeypatch.setattr(standing.upstream, "listed", listed)
+        await engine.look(in_a_thread)
+        assert standing.unseen == 1
+    assert "cannot be read" in caplog.text
+
+
+async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_off() -> None:
+    async with remote(NOBODY) as engine:
+        watching = asyncio.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
+        async with asyncio.timeout(5):
+            await engine.looked()
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+
+async def test_keys_are_in_no_representation() -> None:
+    options = RemoteOptions((NOBODY,), key="hidden")
+    engine = await in_a_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
+    shown = json.dumps(
+        [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._upstreams.standings)]
+    )
+    assert "hidden" not in shown
+    await engine.aclose()

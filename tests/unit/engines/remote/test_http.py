@@ -1,0 +1,298 @@
+"""A server with OpenAI's speech API, behaving and misbehaving."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.support.remote_servers import (
+    Asked,
+    HttpServer,
+    Script,
+    as_pcm,
+    http_server,
+    pcm_of,
+    say,
+    text_of,
+    upstream,
+    wav,
+)
+from wyoming_tts.engines.base import RemoteOptions
+from wyoming_tts.engines.remote.http import HttpUpstream
+from wyoming_tts.engines.remote.lists import Listed
+from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+
+LISTED = Listed("af_far", "en_US", "Far")
+ORDER = Order("af_far", "Hello there", hops=1)
+OPTIONS = RemoteOptions((), key="secret", connect_timeout=0.5, first_byte_timeout=5.0)
+
+
+@asynccontextmanager
+async def asking(
+    script: Script, options: RemoteOptions = OPTIONS
+) -> AsyncIterator[tuple[HttpUpstream, HttpServer]]:
+    async with http_server(script) as server:
+        one = HttpUpstream(server.address, options)
+        try:
+            yield one, server
+        finally:
+            await one.aclose()
+
+
+async def spoken(one: HttpUpstream, order: Order = ORDER, listed: Listed = LISTED) -> bytes:
+    async with aclosing(one.speak(order, listed)) as pieces:
+        return as_pcm([samples async for samples in pieces])
+
+
+async def fault_of(script: Script) -> Fault:
+    async with asking(upstream(speak=script)) as (one, _):
+        with pytest.raises(Fault) as caught:
+            await spoken(one)
+    return caught.value
+
+
+async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
+    async with asking(upstream()) as (one, server):
+        assert text_of(await spoken(one, replace(ORDER, speed=9.0))) == "Hello there"
+    [asked] = server.spoken
+    assert asked.path == "/v1/audio/speech"
+    assert asked.json == {
+        "model": "tts-1",
+        "input": "Hello there",
+        "voice": "af_far",
+        "response_format": "pcm",
+        "speed": 4.0,
+        "stream": True,
+    }
+    assert (asked.headers["x-hops"], asked.headers["authorization"]) == ("1", "Bearer secret")
+
+
+async def test_a_speaker_and_a_rate_go_to_a_server_that_told_of_them() -> None:
+    async with asking(upstream()) as (one, server):
+        order = replace(ORDER, speaker="ann", rate=16_000)
+        await spoken(one, order, replace(LISTED, rate=16_000, speakers=("ann",)))
+    assert (server.spoken[0].json["speaker"], server.spoken[0].json["sample_rate"]) == ("ann", 16_000)
+
+
+@pytest.mark.parametrize(("reads", "said"), [(True, "Hi [[həˈləʊ]]!"), (False, "Hi !")])
+async def test_phonemes_go_to_servers_that_read_them(reads: bool, said: str) -> None:  # noqa: FBT001
+    async with asking(upstream()) as (one, server):
+        await spoken(one, replace(ORDER, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads))
+    assert server.spoken[0].json["input"] == said
+
+
+async def test_wav_of_any_rate_is_heard_at_the_rate_that_was_asked_for() -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(body=wav(pcm_of("abc"), rate=12_000), kind="audio/wav")
+
+    async with asking(upstream(speak=answer)) as (one, _):
+        assert len(await spoken(one)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers"), [("audio/pcm;rate=12000", {}), ("audio/pcm", {"X_Sample_Rate": "12000"})]
+)
+async def test_bare_pcm_has_the_rate_that_its_headers_tell(kind: str, headers: dict[str, str]) -> None:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(200, pcm_of("abc"), kind, **headers)
+
+    async with asking(upstream(speak=answer)) as (one, _):
+        assert len(await spoken(one)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
+
+
+async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
+    go_on = asyncio.Event()
+
+    async def answer(asked: Asked) -> None:
+        await asked.head(Transfer_Encoding="chunked")
+        await asked.chunk(pcm_of("a"))
+        await go_on.wait()
+        await asked.chunk(pcm_of("b"))
+        await asked.send(b"0\r\n\r\n")
+
+    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(ORDER, LISTED)) as pieces:
+        assert text_of(as_pcm([await anext(pieces)])) == "a"
+        go_on.set()
+        assert text_of(as_pcm([samples async for samples in pieces])) == "b"
+
+
+async def test_leaving_closes_the_connection_at_once() -> None:
+    gone = asyncio.Event()
+
+    async def answer(asked: Asked) -> None:
+        await asked.head(Transfer_Encoding="chunked")
+        await asked.chunk(pcm_of("a"))
+        await asked.closed()
+        gone.set()
+        asked.writer.close()
+
+    async with asking(upstream(speak=answer)) as (one, _):
+        async with aclosing(one.speak(ORDER, LISTED)) as pieces:
+            await anext(pieces)
+        await gone.wait()
+
+
+async def test_a_server_that_is_not_read_has_to_wait() -> None:
+    sent = 0
+
+    async def answer(asked: Asked) -> None:
+        nonlocal sent
+        await asked.head(Transfer_Encoding="chunked")
+        for _ in range(2000):
+            await asked.chunk(bytes(32_768))
+            sent += 32_768
+
+    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(ORDER, LISTED)) as pieces:
+        await anext(pieces)
+        before = -1
+        while before != sent:
+            before = sent
+            await asyncio.sleep(0.1)
+        assert sent < 16_000_000  # what the two sockets hold, of 64 MB
+
+
+async def test_connections_are_used_again() -> None:
+    async with asking(upstream()) as (one, server):
+        for _ in range(3):
+            await spoken(one)
+        assert len({id(asked.writer) for asked in server.asked}) == 1
+
+
+async def cut_in_the_middle(asked: Asked) -> None:
+    await asked.head(Transfer_Encoding="chunked")
+    await asked.chunk(pcm_of("abc"))
+    asked.writer.close()
+
+
+async def cut_before_its_length(asked: Asked) -> None:
+    await asked.head(Content_Length="9999")
+    await asked.send(pcm_of("a"))
+    asked.writer.close()
+
+
+async def hang_up(asked: Asked) -> None:
+    asked.writer.close()
+
+
+async def send_huge_headers(asked: Asked) -> None:
+    await asked.send(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000)
+    await asked.closed()
+
+
+async def send_no_http(asked: Asked) -> None:
+    await asked.send(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    asked.writer.close()
+
+
+def answering(status: int, body: bytes = b"", kind: str = "application/json", **headers: str) -> Script:
+    async def answer(asked: Asked) -> None:
+        await asked.answer(status, body, kind, **headers)
+
+    return answer
+
+
+OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}'
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "told"),
+    [
+        (cut_in_the_middle, FaultKind.DOWN, "broke"),
+        (cut_before_its_length, FaultKind.DOWN, "broke"),
+        (hang_up, FaultKind.DOWN, "broke"),
+        (send_huge_headers, FaultKind.DOWN, "broke"),
+        (send_no_http, FaultKind.DOWN, "broke"),
+        (answering(200, b"ID3", "audio/mpeg"), FaultKind.FAILED, "audio/mpeg"),
+        (answering(200, b"<html>", "text/html; charset=utf-8"), FaultKind.FAILED, "text/html"),
+        (answering(200, pcm_of("a"), "audio/pcm", Content_Encoding="gzip"), FaultKind.FAILED, "compressed"),
+        (answering(500, b"oh\nno"), FaultKind.FAILED, "500: oh no"),
+        (answering(503, b"", Retry_After="3"), FaultKind.BUSY, "503"),
+        (answering(503), FaultKind.FAILED, "503"),
+        (answering(404, OPENAI_ERROR), FaultKind.REFUSED, "404: No voice af_far"),
+        (answering(422, b'{"detail":[{"loc":["body"]}]}'), FaultKind.REFUSED, "422"),
+        (answering(401, b"x" * 100_000), FaultKind.REFUSED, "401: xxx"),
+        (answering(302, Location="/elsewhere"), FaultKind.REFUSED, "302"),
+    ],
+)
+async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: FaultKind, told: str) -> None:
+    fault = await fault_of(script)
+    assert fault.kind is kind, str(fault)
+    assert told in str(fault)
+    assert len(str(fault)) < 300
+    assert "secret" not in str(fault)
+
+
+async def test_a_busy_server_says_when_to_come_again() -> None:
+    fault = await fault_of(answering(429, OPENAI_ERROR, Retry_After="7"))
+    assert (fault.kind, fault.retry_after) == (FaultKind.BUSY, 7.0)
+    fault = await fault_of(answering(429, Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"))
+    assert (fault.kind, fault.retry_after) == (FaultKind.BUSY, 1.0)
+
+
+async def test_nobody_listening_is_told_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        one = HttpUpstream(f"http://127.0.0.1:{free.getsockname()[1]}", OPTIONS)
+        with pytest.raises(Fault, match="no connection") as caught:
+            await spoken(one)
+        await one.aclose()
+    assert caught.value.kind is FaultKind.DOWN
+
+
+async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
+    async with http_server(upstream(path="/tts/v1/voices")) as server:
+        address = server.address.replace("//", "//me:hidden@")
+        one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
+        assert one.address == f"{server.address}/tts/v1"
+        assert await one.listed(in_a_thread) == (Listed("af_far", "en_US", "af_far"),)
+        await spoken(one)
+        await one.aclose()
+    assert server.spoken[0].path == "/tts/v1/audio/speech"
+
+
+@pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
+async def test_the_list_is_found_where_it_is(path: str) -> None:
+    async with asking(upstream(path=path)) as (one, _):
+        assert await one.listed(in_a_thread) == (Listed("af_far", "en_US", "af_far"),)
+
+
+@pytest.mark.parametrize(
+    "script", [answering(404), answering(200, b"<html>", "text/html"), answering(200, b'{"a":1}')]
+)
+async def test_a_server_without_a_list_has_none(script: Script) -> None:
+    async with asking(script) as (one, _):
+        assert await one.listed(in_a_thread) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (answering(401), "401"),
+        (answering(200, b"x" * 2_000_001), "over"),
+        (hang_up, "broke"),
+        (answering(500), "500"),
+    ],
+)
+async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -> None:
+    async with asking(script) as (one, _):
+        with pytest.raises(Fault, match=told):
+            await one.listed(in_a_thread)
+
+
+async def test_fifty_streams_run_beside_each_other() -> None:
+    together = asyncio.Barrier(50)
+
+    async def answer(asked: Asked) -> None:
+        await together.wait()
+        await say(asked)
+
+    async with asking(upstream(speak=answer)) as (one, _):
+        orders = [replace(ORDER, text=f"{number} there") for number in range(50)]
+        said = await asyncio.gather(*(spoken(one, order) for order in orders))
+    assert [text_of(pcm) for pcm in said] == [order.text for order in orders]

@@ -1,0 +1,137 @@
+"""Lists of voices in the shapes that servers give them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.engines.remote.lists import (
+    MARK,
+    NoList,
+    listed_over_http,
+    listed_over_wyoming,
+    named_in_settings,
+    unlisted,
+)
+from wyoming_tts.speech import Attribution, Voice
+from wyoming_tts.transports.wyoming.protocol import info_event
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["voices", "tts", "name", "id", "speakers", "languages"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def http(answer: object) -> dict[str, str]:
+    return {voice.name: voice.language for voice in listed_over_http(json.dumps(answer).encode())}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"voices": ["af_far", "bm_near"]},
+        {"voices": [{"id": "af_far", "name": "Far"}, {"name": "bm_near"}]},
+        {"voices": {"af_far": {}, "bm_near": {"language": "en-gb"}}},
+        {"object": "list", "data": [{"id": "af_far"}, {"id": "bm_near"}]},
+        ["af_far", "bm_near", "af_far"],
+    ],
+)
+def test_every_shape_is_the_same_list(answer: object) -> None:
+    assert http(answer) == {"af_far": "en_US", "bm_near": "en_GB"}
+
+
+def test_a_language_is_told_by_the_server_or_by_the_name_or_is_english() -> None:
+    voices = [{"name": "x", "language": "de-de"}, "de_DE-thorsten-low", "jf_alpha", "alloy"]
+    assert http({"voices": voices}) == {
+        "x": "de_DE",
+        "de_DE-thorsten-low": "de_DE",
+        "jf_alpha": "ja_JP",
+        "alloy": "en_US",
+    }
+
+
+def test_what_is_not_there_or_everywhere_or_from_elsewhere_is_left_out() -> None:
+    voices: list[object] = [
+        {"name": "absent", "installed": False},
+        {"name": "robot", "engine": "espeak"},
+        "espeak-de",
+        {"name": "further", "engine": "remote"},
+        {"name": "line\nbreak"},
+        {"name": ""},
+        7,
+    ]
+    assert http({"voices": voices}) == {}
+
+
+def test_what_a_server_of_this_kind_says_is_kept() -> None:
+    said = {
+        "name": "v",
+        "engine": "piper",
+        "sample_rate": 16000,
+        "speakers": ["ann", "bob"],
+        "language": "nl_NL",
+    }
+    [voice] = listed_over_http(json.dumps({"voices": [said]}).encode())
+    assert (voice.rate, voice.speakers, voice.reads_phonemes) == (16000, ("ann", "bob"), True)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"status":"ok"}', b'"voices"', b"[" * 100_000, b"\xff"])
+def test_what_is_no_list_is_refused(body: bytes) -> None:
+    with pytest.raises(NoList):
+        listed_over_http(body)
+    with pytest.raises(NoList):
+        listed_over_wyoming(body)
+
+
+@given(answer=JSON)
+def test_any_json_is_a_list_or_none(answer: object) -> None:
+    for read in (listed_over_http, listed_over_wyoming):
+        try:
+            read(json.dumps(answer).encode())
+        except NoList:
+            continue
+
+
+def test_a_wyoming_server_of_this_kind_lists_its_own_voices_alone() -> None:
+    def voice(name: str, credit: str, *speakers: str) -> Voice:
+        return Voice(
+            name=name,
+            engine="x",
+            language="de_DE",
+            description=name,
+            sample_rate=22_050,
+            model=name,
+            attribution=Attribution(credit, ""),
+            speakers={speaker: number for number, speaker in enumerate(speakers)},
+        )
+
+    voices = [
+        voice("a", "b", "ann", "bob"),
+        voice("far", f"{MARK}c"),
+        voice("espeak-de", "e"),
+        voice("c", ""),
+    ]
+    info = info_event(voices, version="1", supports_streaming=True)
+    listed = listed_over_wyoming(json.dumps(info.data).encode())
+    assert [(each.name, each.language, each.speakers) for each in listed] == [
+        ("a", "de_DE", ("ann", "bob")),
+        ("c", "de_DE", ()),
+    ]
+
+
+def test_settings_name_voices_with_or_without_a_language() -> None:
+    named = named_in_settings(["alloy", "dora=es-es", "bm_x", " = de", "x=nonsense!"])
+    assert named == {"alloy": None, "dora": "es_ES", "bm_x": None, "x": None}
+    assert [unlisted(name, language).language for name, language in named.items()] == [
+        "en_US",
+        "es_ES",
+        "en_GB",
+        "en_US",
+    ]

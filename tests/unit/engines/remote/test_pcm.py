@@ -1,0 +1,83 @@
+"""PCM and WAV from elsewhere, cut anywhere."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.remote_servers import as_pcm, wav
+from wyoming_tts.engines.remote.pcm import AnswerReader, NotPcm, SampleReader
+from wyoming_tts.speech import Samples
+
+PCM = np.arange(-3000, 3000, dtype="<i2").tobytes()
+LIST = b"LIST" + struct.pack("<I", 5) + b"hello\0"
+
+
+def read(data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000) -> list[Samples]:
+    reader = AnswerReader(24_000, rate)
+    edges = sorted({0, *(cut % (len(data) + 1) for cut in cuts or []), len(data)})
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
+    read = [samples for piece in pieces for samples in reader.feed(piece)]
+    return [*read, *reader.finish()]
+
+
+@given(cuts=st.lists(st.integers(0, 20_000), max_size=20))
+def test_samples_are_the_same_however_the_bytes_were_cut(cuts: list[int]) -> None:
+    assert as_pcm(read(PCM, cuts)) == PCM
+    assert as_pcm(read(wav(PCM, extra=LIST), cuts)) == PCM
+
+
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_samples_or_refused(data: bytes) -> None:
+    for start in (b"", b"RIFF\0\0\0\0WAVE", wav(b"")[:30]):
+        try:
+            pieces = read(start + data)
+        except NotPcm:
+            continue
+        assert all(piece.size for piece in pieces)
+
+
+@pytest.mark.parametrize("length", [0, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_length_that_means_unknown_is_no_length(length: int) -> None:
+    assert as_pcm(read(wav(PCM, length=length))) == PCM
+
+
+def test_what_follows_the_data_is_no_sound() -> None:
+    assert as_pcm(read(wav(PCM) + LIST)) == PCM
+
+
+def test_wav_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(NotPcm, match="too early"):
+        read(wav(PCM, length=len(PCM) + 2))
+    with pytest.raises(NotPcm, match="too early"):
+        read(wav(PCM)[:40])
+
+
+def test_wav_of_other_kinds_is_refused() -> None:
+    with pytest.raises(NotPcm, match="2 channel"):
+        read(wav(PCM, channels=2))
+    with pytest.raises(NotPcm, match="10 Hz"):
+        read(wav(PCM, rate=10))
+
+
+def test_a_header_without_end_is_refused_before_it_is_kept() -> None:
+    reader = AnswerReader(24_000, 24_000)
+    with pytest.raises(NotPcm, match="do not begin"):
+        list(reader.feed(b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x7f"))
+
+
+def test_another_rate_keeps_its_length_in_seconds() -> None:
+    tone = (8000 * np.sin(np.arange(22_050) / 10)).astype("<i2").tobytes()
+    samples = np.concatenate(read(wav(tone, rate=22_050), rate=24_000))
+    assert len(samples) == pytest.approx(24_000, abs=50)
+
+
+def test_pieces_are_small_and_a_short_text_is_heard() -> None:
+    assert max(map(len, SampleReader(24_000, 24_000).feed(bytes(1_000_000)))) <= 4_096
+    assert as_pcm(read(b"ab")) == b"ab"
+    assert read(b"") == []

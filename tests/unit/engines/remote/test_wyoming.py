@@ -1,0 +1,197 @@
+"""Another Wyoming server, scripted and real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+from wyoming.audio import AudioChunk
+from wyoming.error import Error
+from wyoming.event import Eventable
+from wyoming.ping import Pong
+
+from tests.support import hostile_servers as hostile
+from tests.support import scripted_server as scripted
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
+from tests.support.remote_servers import as_pcm, pcm_of, text_of
+from tests.support.scripted_server import Conversation, Script, scripted_server
+from wyoming_tts.engines.base import RemoteOptions
+from wyoming_tts.engines.remote.lists import Listed
+from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+from wyoming_tts.engines.remote.wyoming import WyomingUpstream
+from wyoming_tts.transports.wyoming.protocol import info_event
+from wyoming_tts.transports.wyoming.server import WyomingServer
+from wyoming_tts.wyoming_wire import encode
+
+OPTIONS = RemoteOptions((), connect_timeout=0.5, first_byte_timeout=5.0)
+LISTED = Listed("tone", "en_US", "Tone", rate=22_050)
+ORDER = Order("tone", "Hello", rate=22_050)
+
+
+async def said(uri: str, order: Order = ORDER) -> bytes:
+    async with aclosing(WyomingUpstream(uri, OPTIONS).speak(order, LISTED)) as pieces:
+        return as_pcm([samples async for samples in pieces])
+
+
+def sending(*events: Eventable, then: bytes = b"") -> Script:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read()
+        await conversation.send(*events)
+        await conversation.send_bytes(then)
+
+    return script
+
+
+async def test_a_segment_is_spoken_on_a_connection_of_its_own() -> None:
+    audio = [scripted.audio(pcm_of("He")), Pong(), scripted.audio(pcm_of("llo"))]
+    async with scripted_server(sending(scripted.START, *audio, scripted.STOP)) as server:
+        assert text_of(await said(server.uri, replace(ORDER, speaker="ann"))) == "Hello"
+    [event] = server.received
+    assert event.type == "synthesize"
+    assert event.data["text"] == "Hello"
+    assert event.data["voice"] == {"name": "tone", "speaker": "ann"}
+
+
+async def test_a_server_of_this_kind_is_spoken_with() -> None:
+    def describe() -> bytes:
+        return encode(info_event([], version="1", supports_streaming=True))
+
+    async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=in_a_thread) as server:
+        await server.start("tcp://127.0.0.1:0")
+        uri = f"tcp://127.0.0.1:{server.bound[0][1]}"
+        assert await WyomingUpstream(uri, OPTIONS).listed(in_a_thread) == ()
+        assert await said(uri, replace(ORDER, text="Hi there.", rate=RATE)) == spoken("Hi there.")
+        resampled = await said(uri, replace(ORDER, text="Hi there.", rate=2 * RATE))
+        assert len(resampled) == pytest.approx(2 * len(spoken("Hi there.")), abs=200)
+
+
+async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard() -> None:
+    async def script(conversation: Conversation) -> None:
+        event = await conversation.read()
+        assert event is not None
+        if event.type == "describe":
+            await conversation.send(Pong(), scripted.info())
+        else:
+            await conversation.send(scripted.audio(pcm_of("a"), rate=16_000), scripted.STOP)
+
+    async with scripted_server(script) as server:
+        one = WyomingUpstream(server.uri, OPTIONS)
+        tone = Listed("tone", "en_US", "Tone", rate=22_050, reads_phonemes=True)
+        assert await one.listed(in_a_thread) == (tone,)
+        async with aclosing(one.speak(ORDER, tone)) as pieces:
+            assert [samples async for samples in pieces]
+        assert await one.listed(in_a_thread) == (replace(tone, rate=16_000),)
+
+
+async def test_what_is_not_installed_there_is_no_voice() -> None:
+    async with scripted_server(scripted.answering(scripted.info(installed=False))) as server:
+        assert await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread) == ()
+
+
+async def test_leaving_closes_the_connection_at_once() -> None:
+    gone = asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read()
+        await conversation.send(scripted.START, scripted.audio(pcm_of("a")))
+        await conversation.closed()
+        gone.set()
+
+    async with scripted_server(script) as server:
+        async with aclosing(WyomingUpstream(server.uri, OPTIONS).speak(ORDER, LISTED)) as pieces:
+            await anext(pieces)
+        await gone.wait()
+
+
+def header(**fields: object) -> bytes:
+    return json.dumps({"type": "audio-chunk"} | fields).encode() + b"\n"
+
+
+STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "told"),
+    [
+        (sending(), FaultKind.DOWN, "too early"),
+        (sending(scripted.START, scripted.audio(b"ab")), FaultKind.DOWN, "too early"),
+        (sending(then=b"HTTP/1.1 400 Bad Request\r\n"), FaultKind.FAILED, "not Wyoming"),
+        (sending(then=b"[1]\n"), FaultKind.FAILED, "not Wyoming"),
+        (sending(then=b"[" * 60_000 + b"\n"), FaultKind.FAILED, "not Wyoming"),
+        (sending(then=b'{"a":' + b"[" * 60_000 + b"\n"), FaultKind.FAILED, "nested"),
+        (sending(then=b"{" * 200_000), FaultKind.FAILED, "at most 65536"),
+        (sending(then=header(payload_length=10**12)), FaultKind.FAILED, "payload_length"),
+        (sending(then=header(data_length=-1)), FaultKind.FAILED, "data_length"),
+        (sending(then=header(data_length="x")), FaultKind.FAILED, "data_length"),
+        (sending(then=header(data={"rate": "x"})), FaultKind.FAILED, "audio of"),
+        (sending(STEREO), FaultKind.FAILED, "2 channels"),
+        (sending(scripted.audio(b"ab"), scripted.audio(b"ab", rate=16_000)), FaultKind.FAILED, "went from"),
+        (sending(Error("Full.", "busy")), FaultKind.BUSY, "Full"),
+        (sending(Error("What?", "unknown_voice")), FaultKind.REFUSED, "What?"),
+        (sending(Error("Bye.", "shutting_down")), FaultKind.DOWN, "Bye"),
+        (sending(Error("Oh\nno.")), FaultKind.FAILED, "Oh no"),
+    ],
+)
+async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: FaultKind, told: str) -> None:
+    async with scripted_server(script) as server:
+        with pytest.raises(Fault) as caught:
+            await said(server.uri)
+    assert caught.value.kind is kind, str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        with pytest.raises(Fault, match="not Wyoming") as caught:
+            await said(server.uri)
+        assert caught.value.kind is FaultKind.FAILED
+
+
+@pytest.mark.parametrize("what", hostile.NOT_WYOMING)
+async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
+        with pytest.raises(Fault, match=r"not (Wyoming|JSON)") as caught:
+            await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
+        assert caught.value.kind is FaultKind.FAILED
+
+
+@pytest.mark.parametrize("what", hostile.CUT_OFF)
+async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
+    async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
+        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)):
+            with pytest.raises(Fault, match="too early") as caught:
+                await ask
+            assert caught.value.kind is FaultKind.DOWN
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}\n", b'{"type":"info","data":{"tts":7}}\n', b"\xff\n"])
+async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
+    async with scripted_server(sending(then=answer)) as server:
+        with pytest.raises(Fault):
+            await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
+
+
+async def test_nobody_listening_is_told_at_once() -> None:
+    async with scripted_server(sending()) as server:
+        pass
+    with pytest.raises(Fault, match="no connection") as caught:
+        await said(server.uri)
+    assert caught.value.kind is FaultKind.DOWN
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("tcp://a.local", "tcp://a.local:10200"),
+        ("tcp://[::1]:7", "tcp://[::1]:7"),
+        ("tcp://me:x@b:1", "tcp://b:1"),
+    ],
+)
+def test_an_address_is_shown_without_what_nobody_needs(given: str, shown: str) -> None:
+    make: Callable[[str, RemoteOptions], WyomingUpstream] = WyomingUpstream
+    assert make(given, OPTIONS).address == shown

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.drawn import examples
+from tests.support.tones import VOICES
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.onnx import Complaints, open_model, open_models, plain_text
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Segment
+
+
+def _model(path: Path, body: str, *, input_type: str = "float", output_type: str = "float") -> Path:
+    text = (
+        '<ir_version: 8, opset_import: ["": 17]> '
+        f"test ({input_type}[n] x) => ({output_type}[n] y) {{ {body} }}"
+    )
+    path.write_bytes(onnx.parser.parse_model(text).SerializeToString())
+    return path
+
+
+@pytest.fixture
+def logarithm(tmp_path: Path) -> Path:
+    return _model(tmp_path / "logarithm.onnx", "y = Log(x)")
+
+
+def test_a_model_runs_and_names_its_inputs(logarithm: Path) -> None:
+    model = open_model(logarithm, EngineOptions())
+    assert model.inputs == {"x": "tensor(float)"}
+    (result,) = model.run(None, {"x": np.array([1.0, np.e], dtype=np.float32)})
+    np.testing.assert_allclose(result, [0.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("broken", [-1.0, 0.0], ids=["nan", "infinity"])
+def test_a_number_that_is_not_finite_is_an_error_and_not_noise(logarithm: Path, broken: float) -> None:
+    model = open_model(logarithm, EngineOptions())
+    with pytest.raises(EngineFailed, match=r"logarithm\.onnx made numbers that are not finite"):
+        model.run(None, {"x": np.array([1.0, broken], dtype=np.float32)})
+
+
+def test_half_precision_comes_out_as_float32(tmp_path: Path) -> None:
+    path = _model(tmp_path / "half.onnx", "y = Abs(x)", input_type="float16", output_type="float16")
+    (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-0.5], dtype=np.float16)})
+    assert result.dtype == np.float32
+    assert result.tolist() == [0.5]
+
+
+def test_whole_numbers_stay_as_they_are(tmp_path: Path) -> None:
+    path = _model(tmp_path / "whole.onnx", "y = Abs(x)", input_type="int64", output_type="int64")
+    (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-7], dtype=np.int64)})
+    assert (result.dtype, result.tolist()) == (np.int64, [7])
+
+
+def test_a_failing_run_says_which_model_and_why(logarithm: Path) -> None:
+    model = open_model(logarithm, EngineOptions())
+    with pytest.raises(EngineFailed, match=r"The model logarithm\.onnx failed: .*int64"):
+        model.run(None, {"x": np.array([1], dtype=np.int64)})
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08" * 500])
+def test_a_file_that_is_no_model_is_a_voice_that_is_unavailable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(VoiceUnavailable, match=r"broken\.onnx cannot be loaded"):
+        open_model(path, EngineOptions())
+
+
+def test_a_missing_file_is_a_voice_that_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(VoiceUnavailable, match=r"gone\.onnx cannot be loaded"):
+        open_model(tmp_path / "gone.onnx", EngineOptions())
+
+
+def test_the_threads_are_those_of_the_options_and_spin_within_a_run_alone(logarithm: Path) -> None:
+    used = open_model(logarithm, EngineOptions(intra_op_threads=1))._open().get_session_options()
+    assert used.intra_op_num_threads == 1
+    assert not used.enable_mem_pattern
+    assert used.get_session_config_entry("session.intra_op.allow_spinning") == "1"
+    assert used.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert used.get_session_config_entry("session.inter_op.allow_spinning") == "0"
+
+
+def test_without_cuda_a_model_runs_on_the_cpu_and_one_line_says_why(
+    logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    model = open_model(logarithm, EngineOptions(use_cuda=True))
+    assert model._open().get_providers() == ["CPUExecutionProvider"]
+    assert [record.message for record in caplog.records] == [
+        "logarithm.onnx runs on the CPU: this onnxruntime has no CUDA (install onnxruntime-gpu in its place)"
+    ]
+
+
+def test_cuda_is_not_tried_unless_asked_for(logarithm: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert open_model(logarithm, EngineOptions())._open().get_providers() == ["CPUExecutionProvider"]
+    assert not caplog.records
+
+
+def test_cuda_is_asked_for_where_onnxruntime_has_it(
+    logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[object] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: str, *, sess_options: object, providers: list[object]) -> object:
+        asked.extend(providers)
+        return real(path, sess_options=sess_options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    open_model(logarithm, EngineOptions(use_cuda=True))
+    assert asked == [
+        ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),
+        "CPUExecutionProvider",
+    ]
+    assert "could not start CUDA" in caplog.text
+
+
+def test_the_parts_of_a_model_are_opened_one_after_the_other_with_the_same_options(
+    logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    opened: list[str] = []
+    session = onnxruntime.InferenceSession
+
+    def recorded(content: bytes, **options: Any) -> Any:
+        opened.append("opened")
+        return session(content, **options)
+
+    def contents() -> Iterator[bytes]:
+        for _ in range(2):
+            opened.append("made")
+            yield logarithm.read_bytes()
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    models = open_models(logarithm, EngineOptions(use_cuda=True, intra_op_threads=1), contents())
+    assert opened == ["made", "opened"] * 2
+    assert [model._open().get_session_options().intra_op_num_threads for model in models] == [1, 1]
+    assert {repr(model) for model in models} == {"<Model logarithm.onnx>"}
+    assert len(caplog.records) == 1
+
+
+def test_a_part_that_is_no_model_is_told_with_the_name_of_the_file(logarithm: Path) -> None:
+    with pytest.raises(VoiceUnavailable, match=r"logarithm\.onnx cannot be loaded"):
+        open_models(logarithm, EngineOptions(), [logarithm.read_bytes(), b"no model"])
+
+
+def test_a_closed_model_says_so(logarithm: Path) -> None:
+    model = open_model(logarithm, EngineOptions())
+    model.close()
+    assert repr(model) == "<Model logarithm.onnx closed>"
+    with pytest.raises(EngineFailed, match="freed while it was still in use"):
+        model.run(None, {"x": np.array([1.0], dtype=np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  The front\n\tdoor. ", "The front door."),
+        ("5 %", "5 %"),
+        ("%", "%"),
+        ("😀", "😀"),
+        ("a\0b", "a b"),
+        ("a\ud800b", "ab"),
+        ("நன்றி", "நன்றி"),
+        ("", ""),
+        (" \n ", ""),
+        ("...", ""),
+        ("?!", ""),
+        ("«—»", ""),
+        ("\0\ud800", ""),
+        ("\u200b\ufe0f", ""),
+    ],
+)
+def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expected: str) -> None:
+    assert plain_text(Segment(text)) == expected
+
+
+@settings(max_examples=examples(60))
+@given(st.text())
+def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
+    line = plain_text(Segment(text))
+    assert "\0" not in line
+    assert len(line.encode().decode().splitlines()) <= 1
+
+
+def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "voice.onnx"
+    complaints = Complaints()
+    with caplog.at_level(logging.WARNING):
+        complaints.tell(path, "it is gone")
+        complaints.tell(path, "it is gone")
+        path.write_bytes(b"half")
+        complaints.tell(path, "it is cut off")
+        complaints.tell(path, "it is cut off")
+        path.write_bytes(b"half and more")
+        complaints.tell(path, "it is cut off")
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
+        "it is gone",
+        "it is cut off",
+        "it is cut off",
+    ]
+
+
+def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> None:
+    code = (
+        "import sys\n"
+        "import wyoming_tts.engines.onnx\n"
+        "import wyoming_tts.engines.kokoro.engine, wyoming_tts.engines.piper.engine\n"
+        "heavy = {'onnxruntime', 'piper', 'kokoro_onnx', 'phonemizer', 'onnx'} & sys.modules.keys()\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s'" * 20, "s's's's's's's's' s's's's's's's's' s's's's'"),
+        ("x" * 70, "x" * 60 + " " + "x" * 10),
+        ("See www.example.org/a for more.", "See www.example.org/a for more."),
+        ("[[həloʊ.həloʊ.həloʊ.həloʊ]]", "[[həloʊ.həloʊ.həloʊ.həloʊ]]"),
+        ("今天天气很好" * 20, "今天天气很好" * 20),
+    ],
+)
+def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
+    assert plain_text(Segment(text)) == expected
+
+
+_LOADS_A_MODEL = """
+import sys
+import wyoming_tts
+import onnxruntime
+onnxruntime.InferenceSession(sys.argv[1])
+"""
+
+
+def test_loading_a_model_leaves_no_trace_of_a_report_to_anybody(tmp_path: Path) -> None:
+    """ONNX Runtime keeps an id and a queue of events in the user's home, and sends them off later."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    model = VOICES / "en_US-tone-low.onnx"
+    subprocess.run(
+        [sys.executable, "-c", _LOADS_A_MODEL, str(model)],
+        env=surroundings | {"HOME": str(tmp_path)},
+        check=True,
+        timeout=50,
+    )
+    assert list(tmp_path.rglob("*")) == []

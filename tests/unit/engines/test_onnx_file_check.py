@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tones import LOW, TONES, VOICES
+from tests.voices.make_vits import VITS
+from wyoming_tts.engines.onnx_file_check import check_complete
+
+WHOLE = (VOICES / f"{LOW.name}.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*VOICES.glob("*.onnx"), *VITS.glob("*.onnx")],
+    ids=lambda path: path.stem,
+)
+def test_a_whole_model_is_complete(path: Path) -> None:
+    check_complete(path)
+
+
+@pytest.mark.slow
+def test_a_model_is_found_incomplete_wherever_it_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    for length in range(len(WHOLE)):
+        path.write_bytes(WHOLE[:length])
+        with pytest.raises(ValueError, match="the model is"):
+            check_complete(path)
+
+
+def test_a_file_that_was_given_its_full_length_first_is_incomplete(tmp_path: Path) -> None:
+    path = tmp_path / "reserved.onnx"
+    for length in range(0, len(WHOLE) - 1, 7):
+        path.write_bytes(WHOLE[:length].ljust(len(WHOLE), b"\0"))
+        with pytest.raises(ValueError, match="the model is"):
+            check_complete(path)
+
+
+def test_a_model_is_not_read_to_be_checked(tmp_path: Path) -> None:
+    """A gigabyte of weights that takes no space, and would take seconds."""
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.write(b"\x08\x08\x3a\x80\x80\x80\x80\x04")  # ir_version 8, and a graph of 2**30 bytes
+        file.seek(2**30, 1)
+        file.write(b"\x42\x02\x10\x11")  # opset_import
+    check_complete(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html><body>Sign in to this network</body></html>", "model is no"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 63201294\n", "the model is no"),
+        (b"\x08" + b"\xff" * 20, "longer than numbers"),
+        (b"\x08\x08", "no graph"),
+    ],
+)
+def test_what_is_no_model_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        check_complete(path)
+
+
+@given(st.binary(max_size=200))
+def test_no_content_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.onnx"
+    path.write_bytes(content)
+    try:
+        check_complete(path)
+    except ValueError as error:
+        assert str(error).startswith("the model")  # noqa: PT017
+
+
+def test_a_file_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        check_complete(tmp_path / f"{TONES.name}.onnx")

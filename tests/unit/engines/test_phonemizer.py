@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.support.tones import LOW, VOICES
+from wyoming_tts.engines import phonemizer_process as phonemizing_process
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.phonemizer import KokoroPhonemizing, PiperPhonemizing
+from wyoming_tts.engines.piper.engine import PiperEngine
+from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.speech import Prosody, Segment, VoiceSpec
+
+DEADLY = "s'" * 200
+"""What version 1.52.0 of the library dies of."""
+
+_WORDS = """
+    the front door is open kitchen lights 21 3.5 1,000,000 7:05 Dr. e.g. C++ it's O'Neill NASA naïve
+    Müller Straße garçon ¿qué? Дверь 你好 ドア दरवाज़ा مرحبا 5 € 100% & + = @home #tag 😀 and-so-on a/b x_y
+"""
+MARKS = ["", "", "", ",", ".", "?", "!", ";", ":", "...", " -", "\n", ")"]
+
+
+def varied_texts(count: int) -> list[str]:
+    chosen, words = random.Random(5), _WORDS.split()
+    return [
+        " ".join(chosen.choice(words) + chosen.choice(MARKS) for _ in range(chosen.choice([1, 3, 8, 20])))
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def piper() -> Iterator[PiperPhonemizing]:
+    process = PiperPhonemizing("en-us", None)
+    yield process
+    process.close()
+
+
+def pid_of(process: PiperPhonemizing | KokoroPhonemizing) -> int:
+    process.wait()
+    return process._child._running.pid
+
+
+def said(process: PiperPhonemizing, text: str) -> list[list[str]]:
+    return process.phonemize("en-us", text)
+
+
+# The phonemes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("voice", "clusters"), [("en-us", None), ("de", None), ("fr", {("u", "a"), ("ɔ", "̃")}), ("cmn", None)]
+)
+def test_pipers_phonemes_are_those_the_package_makes_itself(
+    voice: str, clusters: set[tuple[str, ...]] | None
+) -> None:
+    from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415  # heavy
+
+    own = EspeakPhonemizer()
+    process = PiperPhonemizing(voice, clusters)
+    for text in varied_texts(200):
+        assert process.phonemize(voice, text) == own.phonemize(voice, text, vowel_clusters=clusters), text
+    process.close()
+
+
+@pytest.mark.parametrize("language", ["en-us", "fr-fr", "cmn", "hi"])
+def test_kokoros_phonemes_are_those_the_package_makes_itself(language: str) -> None:
+    from kokoro_onnx.tokenizer import Tokenizer  # noqa: PLC0415  # heavy
+    from phonemizer.backend import EspeakBackend  # noqa: PLC0415
+
+    Tokenizer()  # names the library
+    logger = logging.getLogger("a test's phonemizer")
+    logger.setLevel(logging.ERROR)
+    own = EspeakBackend(
+        language,
+        preserve_punctuation=True,
+        with_stress=True,
+        language_switch="remove-flags",
+        logger=logger,
+    )
+    process = KokoroPhonemizing(language)
+    for text in varied_texts(200):
+        assert process.phonemes(text) == "\n".join(own.phonemize([text])), text
+    process.close()
+
+
+@pytest.mark.slow
+def test_the_server_itself_never_loads_pipers_library() -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from wyoming_tts.engines.base import EngineOptions\n"
+        "from wyoming_tts.engines.piper.engine import PiperEngine\n"
+        "from wyoming_tts.speech import Segment, VoiceSpec\n"
+        "engine = PiperEngine(EngineOptions(data_dirs=(Path(sys.argv[1]),)))\n"
+        "voice = next(voice for voice in engine.installed() if voice.name == sys.argv[2])\n"
+        "assert engine.load(voice).phonemes(Segment('Hello [[ ˈaɪ ]]'), VoiceSpec(voice)) == 'həlˈoʊ ˈaɪ'\n"
+        "assert 'piper.espeakbridge' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(VOICES), LOW.name], check=True)
+
+
+def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizing) -> None:
+    texts = ["Good morning.", "The lights are on.", "It is seven.", "Open the door."]
+    alone = {text: said(piper, text) for text in texts}
+    told: dict[str, list[object]] = {text: [] for text in texts}
+
+    def ask(text: str) -> None:
+        told[text].extend(said(piper, text) for _ in range(20))
+
+    threads = [threading.Thread(target=ask, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert told == {text: [alone[text]] * 20 for text in texts}
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: PiperPhonemizing("elvish", None), lambda: KokoroPhonemizing("elvish")]
+)
+def test_a_voice_that_espeak_does_not_have_is_named(
+    make: Callable[[], PiperPhonemizing | KokoroPhonemizing],
+) -> None:
+    process = make()
+    for _ in range(2):
+        with pytest.raises(VoiceUnavailable, match="elvish"):
+            process.wait()
+    process.close()
+
+
+@pytest.mark.parametrize("voice", ["\0", "\ud800", ""])
+def test_a_voice_of_any_name_is_known_or_unavailable(voice: str) -> None:
+    process = PiperPhonemizing(voice, None)
+    try:
+        assert said(process, "5")
+    except VoiceUnavailable:
+        return
+    finally:
+        process.close()
+
+
+def test_a_text_that_kills_the_library_costs_its_own_sentence_alone() -> None:
+    engine = PiperEngine(EngineOptions(data_dirs=(VOICES,), intra_op_threads=1))
+    voice = next(voice for voice in engine.installed() if voice.name == LOW.name)
+    loaded = engine.load(voice)
+    spec = VoiceSpec(voice)
+    before = loaded.phonemes(Segment("Hello"), spec)
+    # As the engine gives words gaps, it takes the library's own input to kill it.
+    with pytest.raises(EngineFailed, match=r"espeak-ng for 'en-us' \(piper\) ended \(status -\d+\)"):
+        loaded._phonemizer.phonemize(DEADLY)
+    assert loaded.phonemes(Segment("Hello"), spec) == before
+    assert sum(map(len, loaded.render(Segment("Hello"), spec, Prosody())))
+    loaded.close()
+
+
+def test_a_process_that_was_killed_between_two_texts_is_not_missed(piper: PiperPhonemizing) -> None:
+    before = said(piper, "Hello")
+    os.kill(pid_of(piper), signal.SIGKILL)
+    piper._child._running.wait()
+    assert said(piper, "Hello") == before
+
+
+def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhonemizing) -> None:
+    before = said(piper, "Hello")
+    pid = pid_of(piper)
+    os.kill(pid, signal.SIGSTOP)
+    stdin = piper._child._running.stdin
+    assert stdin is not None
+    given = threading.Event()
+
+    class Telling:
+        """The pipe, telling when the text is in it."""
+
+        def __init__(self, pipe: IO[bytes]) -> None:
+            self._pipe = pipe
+
+        def write(self, content: bytes) -> int:
+            return self._pipe.write(content)
+
+        def flush(self) -> None:
+            self._pipe.flush()
+            given.set()
+
+        def close(self) -> None:
+            self._pipe.close()
+
+    piper._child._running.stdin = Telling(stdin)  # type: ignore[assignment]
+    failures: list[EngineFailed] = []
+
+    def ask() -> None:
+        with pytest.raises(EngineFailed, match="status -9") as raised:
+            said(piper, "Good morning")
+        failures.append(raised.value)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert given.wait(timeout=20)
+    os.kill(pid, signal.SIGKILL)
+    asking.join(timeout=20)
+    assert len(failures) == 1
+    assert said(piper, "Hello") == before
+    assert pid_of(piper) != pid
+
+
+def test_what_the_package_raises_is_told_and_the_process_goes_on() -> None:
+    def broken(text: str) -> object:
+        raise RuntimeError(f"no {text}")
+
+    assert phonemizing_process._result(broken, "dictionary") == {"error": "no dictionary"}
+
+
+# The process
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: PiperPhonemizing("en-us", None), lambda: KokoroPhonemizing("en-us")]
+)
+def test_it_is_small_and_leaves_nothing_behind(
+    make: Callable[[], PiperPhonemizing | KokoroPhonemizing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    process = make()
+    pid = pid_of(process)
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    assert resident < 40_000
+    process.close()
+    assert not Path(f"/proc/{pid}").exists()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert list(tmp_path.iterdir()) == []
+    process.close()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: PiperPhonemizing("en-us", None), lambda: KokoroPhonemizing("en-us")]
+)
+def test_it_executes_nothing_in_a_temporary_directory(
+    make: Callable[[], PiperPhonemizing | KokoroPhonemizing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers and hardened services mount /tmp without that right."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = make()
+    maps = Path(f"/proc/{pid_of(process)}/maps").read_text(encoding="utf-8")
+    process.close()
+    assert "espeak" in maps
+    assert str(tmp_path) not in maps
+
+
+def test_a_closed_one_refuses_further_texts() -> None:
+    process = PiperPhonemizing("en-us", None)
+    process.close()
+    with pytest.raises(EngineFailed, match="closed"):
+        said(process, "Hello")
+    with pytest.raises(EngineFailed, match="closed"):
+        process.wait()
+
+
+def test_one_that_is_dropped_ends_its_process() -> None:
+    process = PiperPhonemizing("en-us", None)
+    pid = pid_of(process)
+    del process
+    gc.collect()
+    assert not Path(f"/proc/{pid}").exists()

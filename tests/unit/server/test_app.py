@@ -1,0 +1,142 @@
+"""The product put together: a default voice that is fetched while the server already speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wyoming.client import AsyncTcpClient
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.tts import Synthesize
+
+from tests.support.house import house
+from tests.support.hub import Behaviour, FakeHub
+from tests.support.server_process import audio_of, server_process
+from tests.support.tones import LETTERS, VOICES
+from wyoming_tts.assembly.default_voice import warm_up
+from wyoming_tts.engines.piper.engine import LoadedPiper
+from wyoming_tts.settings import SettingsError
+
+FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
+REPOSITORY = "/rhasspy/piper-voices/resolve/main/"
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[FakeHub]:
+    async with FakeHub() as hub:
+        contents = {name: (VOICES / name).read_bytes() for name in FILES}
+        hub.files = {REPOSITORY + name: content for name, content in contents.items()}
+        described = {
+            name: {
+                "size_bytes": len(content),
+                "md5_digest": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            }
+            for name, content in contents.items()
+        }
+        index = {
+            LETTERS.name: {
+                "key": LETTERS.name,
+                "name": "letters",
+                "language": {"code": "en_US"},
+                "quality": "low",
+                "num_speakers": 1,
+                "speaker_id_map": {},
+                "files": described,
+                "aliases": [],
+            }
+        }
+        hub.files[f"{REPOSITORY}voices.json"] = json.dumps(index).encode()
+        yield hub
+
+
+def fetching_from(hub: FakeHub, directory: Path) -> tuple[str, ...]:
+    return (
+        *("--voice", LETTERS.name, "--data-dir", str(directory), "--auto-punctuation", "none"),
+        *("--update-voices", "--hub-endpoint", hub.url, "--noise-scale", "0", "--noise-w-scale", "0"),
+    )
+
+
+async def answer(port: int, request: Event, last: str) -> list[Event]:
+    async with AsyncTcpClient("127.0.0.1", port) as client:
+        await client.write_event(request)
+        events: list[Event] = []
+        while not events or events[-1].type != last:
+            event = await client.read_event()
+            assert event is not None
+            events.append(event)
+    return events
+
+
+async def names_at(port: int) -> set[str]:
+    (event,) = await answer(port, Describe().event(), "info")
+    return {voice.name for voice in Info.from_event(event).tts[0].voices}
+
+
+@pytest.mark.slow
+async def test_a_request_waits_for_the_default_voice_that_is_being_fetched(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    held = Behaviour(hold_after=1000)
+    hub.plan.extend([Behaviour(), held])  # the index, then the first file of the voice
+    async with server_process(*fetching_from(hub, tmp_path)) as server:
+        await held.held.wait()
+        assert LETTERS.name not in await names_at(server.port)
+        waiting = asyncio.create_task(
+            answer(server.port, Synthesize("The door is open.").event(), "audio-stop")
+        )
+        held.released.set()
+        samples = np.frombuffer(audio_of(await waiting), dtype="<i2")
+        assert LETTERS.said(samples) == ["The door is open."]
+        assert LETTERS.name in await names_at(server.port)
+
+
+@pytest.mark.slow
+async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_not_there(tmp_path: Path) -> None:
+    async with FakeHub() as gone:
+        url = gone.url
+    flags = ("--data-dir", str(tmp_path), "--hub-endpoint", url)
+    async with server_process(*flags) as server:
+        await server.read_until("Ready: espeak-en-us")
+        events = await answer(server.port, Synthesize("The door is open.").event(), "audio-stop")
+    samples = np.frombuffer(audio_of(events), dtype="<i2")
+    assert 0.8 < len(samples) / 22_050 < 2.5
+    assert np.sqrt(np.mean(np.square(samples / 32768.0))) > 0.02
+    assert [line for line in server.log if "Until it is here, espeak-en-us speaks" in line]
+
+
+async def test_a_voice_may_be_named_by_its_file(tmp_path: Path) -> None:
+    for name in FILES:
+        (tmp_path / name).write_bytes((VOICES / name).read_bytes())
+    async with house(voice=str(tmp_path / FILES[0]), data_dir=[tmp_path / "elsewhere"]) as parts:
+        assert parts.library.default_is_installed
+        assert (await parts.synthesizer.warm_up()).voice.name == LETTERS.name
+
+
+async def test_choosing_an_engine_chooses_its_voices_and_its_default() -> None:
+    async with house(engine="kokoro") as parts:
+        assert {voice.engine for voice in parts.library.voices} == {"kokoro", "espeak"}
+
+
+async def test_an_engine_that_is_not_installed_is_told_with_those_that_are() -> None:
+    with pytest.raises(SettingsError, match=r"'flite'.*auto, espeak, kokoro, piper"):
+        async with house(engine="flite"):
+            pass
+
+
+async def test_a_voice_that_breaks_while_it_warms_up_does_not_end_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
+    async with house() as parts:
+        await warm_up(parts)
+    assert "No voice is ready." in caplog.text
+    assert "no such operator" in caplog.text

@@ -1,0 +1,160 @@
+"""The gains of voices: measured once for what their files hold, and no more kept than are of use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+
+import numpy as np
+import pytest
+
+from wyoming_tts import audio
+from wyoming_tts.errors import EngineFailed
+from wyoming_tts.scheduler import Scheduler, StreamClock
+from wyoming_tts.speech import (
+    Attribution,
+    Prosody,
+    Samples,
+    Segment,
+    Voice,
+    VoiceSpec,
+)
+from wyoming_tts.synthesis.speakers import Levels
+from wyoming_tts.workers import Workers
+
+RATE = 16_000
+TARGET = -20.0
+
+
+class Humming:
+    """A voice in memory that hums half a second at one level, and notes each time it does."""
+
+    shares_cores = False
+
+    def __init__(self, level: float = 0.1) -> None:
+        self.level = level
+        self.calls = list[str]()
+        self.before: Callable[[], None] = lambda: None
+
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+        del segment, prosody
+        self.calls.append(spec.voice.name)
+        self.before()
+        times = np.arange(RATE // 2, dtype=np.float32) / RATE
+        yield (self.level * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
+
+    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
+        del spec
+        return segment.text
+
+    def calibration_segment(self, spec: VoiceSpec) -> Segment:
+        del spec
+        return Segment("hm")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def spec(name: str = "hum", fingerprint: str = "1", speaker: int | None = None) -> VoiceSpec:
+    attribution = Attribution("nobody", "")
+    voice = Voice(name, "hums", "en_US", name, RATE, "model", attribution, fingerprint=fingerprint)
+    return VoiceSpec(voice, speaker)
+
+
+def a_stream() -> StreamClock:
+    return StreamClock(0.0)
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    workers = Workers(Scheduler(slots=2, whole=1))
+    yield workers
+    assert await workers.close()
+
+
+async def test_a_voice_is_measured_once(workers: Workers) -> None:
+    levels, voice = Levels(workers, TARGET), Humming()
+    gains = {await levels.gain(spec(), voice, a_stream()) for _ in range(3)}
+    assert len(gains) == len(voice.calls) == 1
+
+
+async def test_the_gain_brings_the_voice_to_the_target(workers: Workers) -> None:
+    voice = Humming()
+    gain = await Levels(workers, TARGET).gain(spec(), voice, a_stream())
+    (hum,) = voice.render(Segment(""), spec(), Prosody())
+    assert audio.loudness(hum * np.float32(gain), RATE) == pytest.approx(TARGET, abs=0.01)
+
+
+async def test_a_voice_whose_files_have_changed_is_measured_anew(workers: Workers) -> None:
+    levels = Levels(workers, TARGET)
+    quiet = await levels.gain(spec(fingerprint="old"), Humming(0.05), a_stream())
+    loud = await levels.gain(spec(fingerprint="new"), Humming(0.1), a_stream())
+    assert quiet == pytest.approx(2 * loud, rel=0.01)
+
+
+async def test_each_speaker_has_a_level(workers: Workers) -> None:
+    levels, voice = Levels(workers, TARGET), Humming()
+    for speaker in (None, 0, 1, 1):
+        await levels.gain(spec(speaker=speaker), voice, a_stream())
+    assert len(voice.calls) == len(levels) == 3
+
+
+async def test_of_more_voices_than_are_kept_the_least_recently_used_goes(workers: Workers) -> None:
+    levels, voice = Levels(workers, TARGET, most=2), Humming()
+    for name in ("a", "b", "a", "c", "a", "b"):
+        await levels.gain(spec(name), voice, a_stream())
+        assert len(levels) <= 2
+    assert voice.calls == ["a", "b", "c", "b"]
+
+
+async def test_all_who_ask_while_a_voice_is_measured_get_that_gain_though_others_come(
+    workers: Workers,
+) -> None:
+    levels, voice = Levels(workers, TARGET, most=1), Humming()
+    began, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold() -> None:
+        voice.before = lambda: None
+        loop.call_soon_threadsafe(began.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
+
+    voice.before = hold
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(levels.gain(spec("slow"), voice, a_stream()))
+        await began.wait()
+        second = tasks.create_task(levels.gain(spec("slow"), voice, a_stream()))
+        for name in ("a", "b", "c"):
+            await levels.gain(spec(name), voice, a_stream())
+        go_on.set()
+    assert first.result() == second.result()
+    assert voice.calls.count("slow") == 1
+    assert len(levels) == 1
+
+
+async def test_a_measurement_that_fails_or_is_left_leaves_nothing_behind(workers: Workers) -> None:
+    levels, voice = Levels(workers, TARGET), Humming()
+
+    def fail() -> None:
+        raise EngineFailed("It hums no more.")
+
+    voice.before = fail
+    with pytest.raises(EngineFailed):
+        await levels.gain(spec(), voice, a_stream())
+    assert len(levels) == 0
+    leaving = asyncio.create_task(levels.gain(spec(), voice, a_stream()))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert len(levels) == 0
+    voice.before = lambda: None
+    assert await levels.gain(spec(), voice, a_stream()) > 0
+
+
+async def test_one_who_leaves_while_measuring_does_not_keep_the_others_from_it(workers: Workers) -> None:
+    levels, voice = Levels(workers, TARGET), Humming()
+    leaving, staying = (asyncio.create_task(levels.gain(spec(), voice, a_stream())) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying > 0
+    assert len(levels) == 1

@@ -1,0 +1,136 @@
+"""The log's lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.telemetry.records import failed, record
+from wyoming_tts.speech import Outcome
+from wyoming_tts.telemetry import JsonFormatter, line, log_record
+
+LOGGER = "wyoming_tts.telemetry.log_lines"
+
+
+@pytest.fixture
+def output() -> Iterator[io.StringIO]:
+    """What a log in JSON writes."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("wyoming_tts")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield written
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def told(output: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in output.getvalue().splitlines()]
+
+
+def test_the_line_says_what_came_of_an_utterance() -> None:
+    assert line(record()) == (
+        "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium outcome=done chars=42 segments=2 "
+        "cached=1 wait_ms=250 ttfa_ms=55 audio_s=2.00 rtf=0.050 underruns=1"
+    )
+
+
+def test_the_line_of_a_failure_has_its_code_and_no_figures_of_sound() -> None:
+    text = line(failed("unknown_voice", voice=""))
+    assert "outcome=unknown_voice" in text
+    assert "voice=- " in text
+    assert "ttfa_ms=- audio_s=0.00 rtf=-" in text
+
+
+@given(st.text(max_size=300))
+def test_no_id_makes_a_second_line_or_field(name: str) -> None:
+    text = line(record(id=name))
+    assert len(text.splitlines()) == 1
+    assert text.isprintable()
+    start, _, rest = text.partition(" transport=")
+    assert start.startswith("utterance=")
+    assert rest.startswith("wyoming ")
+
+
+@pytest.mark.parametrize(
+    ("spoken", "level"),
+    [
+        (record(), logging.INFO),
+        (record(outcome=Outcome.CANCELLED), logging.INFO),
+        (failed(), logging.WARNING),
+    ],
+)
+def test_a_failure_is_a_warning(spoken: Any, level: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=LOGGER)
+    log_record(spoken)
+    assert caplog.record_tuples == [(LOGGER, level, line(spoken))]
+
+
+def test_an_utterance_in_json_has_its_fields(output: io.StringIO) -> None:
+    log_record(record())
+    (entry,) = told(output)
+    assert entry["level"] == "INFO"
+    assert entry["logger"] == LOGGER
+    assert entry["message"].startswith("utterance=ab12cd34 ")
+    assert entry["time"].endswith("Z")
+    assert entry["utterance"] == {
+        "id": "ab12cd34",
+        "transport": "wyoming",
+        "voice": "en_US-lessac-medium",
+        "engine": "piper",
+        "outcome": "done",
+        "error": "",
+        "characters": 42,
+        "segments": 2,
+        "cached_segments": 1,
+        "wait": 0.25,
+        "ttfa": 0.0554,
+        "audio_seconds": 2.0,
+        "compute_seconds": 0.1,
+        "rtf": 0.05,
+        "underruns": 1,
+        "underrun_seconds": 0.3,
+        "model_load_seconds": 0.0,
+    }
+
+
+def broken() -> None:
+    raise LookupError("two\nlines")
+
+
+def test_an_exception_stays_within_its_line(output: io.StringIO) -> None:
+    try:
+        broken()
+    except LookupError:
+        logging.getLogger("wyoming_tts.server.app").exception("It broke, %s.", "as it does", stack_info=True)
+    (entry,) = told(output)
+    assert entry["message"] == "It broke, as it does."
+    assert entry["exception"].startswith("Traceback")
+    assert "LookupError: two\nlines" in entry["exception"]
+    assert "Stack" in entry["stack"]
+
+
+@given(st.text(st.characters(), max_size=50))
+def test_every_message_is_one_line_of_json(message: str) -> None:
+    made = logging.LogRecord("a", logging.ERROR, __file__, 1, "%s", (message,), None)
+    text = JsonFormatter().format(made)
+    assert json.loads(text)["message"] == message
+    assert text.isascii()
+    assert len(text.splitlines()) == 1
+
+
+def test_a_record_without_an_exception_has_none(output: io.StringIO) -> None:
+    logging.getLogger("wyoming_tts.server.app").error("No exception here.", exc_info=sys.exc_info())
+    (entry,) = told(output)
+    assert set(entry) == {"time", "level", "logger", "message"}

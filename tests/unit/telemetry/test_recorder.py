@@ -1,0 +1,45 @@
+"""The joining of log, journal and counters."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.unit.telemetry.records import record
+from wyoming_tts.telemetry import Telemetry, telemetry
+from wyoming_tts.telemetry.prometheus import Readings
+
+
+async def test_an_utterance_is_logged_noted_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="wyoming_tts.telemetry")
+    path = tmp_path / "metrics.jsonl"
+    async with telemetry(run_blocking=in_a_thread, journal=path) as told:
+        told.watch(lambda: Readings(queued_streams=7))
+        told.on_record(record())
+        text = (await told.exposition()).decode()
+    assert 'wyoming_tts_characters_total{engine="piper",transport="wyoming"} 42.0' in text
+    assert "wyoming_tts_queued_streams 7.0" in text
+    assert '"id":"ab12cd34"' in path.read_text()
+    assert caplog.messages == [message for message in caplog.messages if "utterance=ab12cd34" in message]
+
+
+async def test_what_is_not_wanted_is_not_kept() -> None:
+    async with telemetry(run_blocking=in_a_thread, journal=None, with_counters=False) as told:
+        told.watch(Readings)
+        told.on_record(record())
+        assert await told.exposition() == b""
+    assert told.journal is None
+
+
+async def test_a_telemetry_that_breaks_fails_no_utterance(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def on_record(self, _: object) -> None:
+            raise OSError("no more counters")
+
+    Telemetry(counters=Broken()).on_record(record())  # type: ignore[arg-type]
+    assert "could not be counted" in caplog.text

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.steps import growth, lines_run
+from wyoming_tts.text.lexicon.rules import (
+    EMPTY,
+    Hit,
+    Lexicon,
+    Pattern,
+    Place,
+    Scope,
+    Word,
+    counts_capitals,
+    phoneme_block,
+)
+
+ENGLISH = Scope("en")
+ANY_VOICE = "en_US-lessac-medium"
+
+
+def word(
+    written: str, said: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
+) -> Word:
+    is_exact = counts_capitals(written) if exact is None else exact
+    return Word(written, said, exact=is_exact, scope=scope, place=Place("lexicon.yaml", line))
+
+
+def pattern(written: str, said: str, *, exact: bool = True) -> Pattern:
+    return Pattern(written, said, exact=exact, scope=ENGLISH, place=Place("lexicon.yaml", 7))
+
+
+def words(**said: str) -> Lexicon:
+    return Lexicon(word(written, to) for written, to in said.items())
+
+
+def said(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = ANY_VOICE) -> str:
+    return lexicon.applied(text, language=language, voice=voice).text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ask Siobhan.", "Ask [[ʃɪˈvɔːn]]."),
+        ("siobhan, SIOBHAN", "[[ʃɪˈvɔːn]], [[ʃɪˈvɔːn]]"),
+        ("(Siobhan)", "([[ʃɪˈvɔːn]])"),
+        ("Siobhan-Marie", "[[ʃɪˈvɔːn]]-Marie"),
+        ("Siobhans", "Siobhans"),
+        ("Siobhan_2 and Siobhan2", "Siobhan_2 and Siobhan2"),
+        ("nobody", "nobody"),
+        ("", ""),
+    ],
+)
+def test_a_word_is_found_as_a_whole_word(text: str, expected: str) -> None:
+    assert said(words(Siobhan=phoneme_block("ʃɪˈvɔːn")), text) == expected
+
+
+@pytest.mark.parametrize(("ipa", "expected"), [("vɔːn", "vɔːnz"), ("pæt", "pæts"), ("mæks", "mæksɪz")])
+def test_an_english_possessive_becomes_part_of_the_phonemes(ipa: str, expected: str) -> None:
+    lexicon = Lexicon([word("X", phoneme_block(ipa), scope=Scope())])
+    assert said(lexicon, "X’s X'S [[a]]'s") == f"[[{expected}]] [[{expected}]] [[a]]'s"
+    assert said(lexicon, "X's", language="de") == f"[[{ipa}]]'s"
+    assert said(words(router="root"), "router's") == "root's"
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "expected"),
+    [
+        ("C++", "learn C++, now", "learn X, now"),
+        ("AT&T", "call AT&T.", "call X."),
+        ("e.g.", "fruit, e.g. figs", "fruit, X figs"),
+        ("node.js", "Node.js 20", "X 20"),
+        ("don't", "I don’t", "I X"),
+        ("I’m", "I'm in", "X in"),
+        ("can", "You can, he can't, the can's lid.", "You X, he can't, the X's lid."),
+        ("Café", "a cafe\u0301 here", "a X here"),
+        ("Straße", "DIE STRASSE", "DIE X"),
+        ("क्षेत्र", "यह क्षेत्र, क्षेत्रफल", "यह X, क्षेत्रफल"),
+        ("東京", "私は東京に", "私はXに"),
+        ("กรุงเทพ", "ไปกรุงเทพวันนี้", "ไปXวันนี้"),
+    ],
+)
+def test_words_of_any_script_and_with_signs_are_found(written: str, text: str, expected: str) -> None:
+    assert said(Lexicon([word(written, "X")]), text) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "missed"),
+    [
+        ("Home Assistant", ["home assistant", "Home Assistant", "HOME ASSISTANT"], []),
+        ("US", ["US"], ["us", "Us"]),
+        ("mW", ["mW"], ["MW", "mw"]),
+        ("GitHub", ["GitHub"], ["github"]),
+        ("A", ["A"], ["a"]),
+        ("wifi", ["WiFi", "wifi"], []),
+        ("2FA", ["2FA"], ["2fa"]),
+    ],
+)
+def test_capitals_count_where_they_tell_words_apart(
+    written: str, found: list[str], missed: list[str]
+) -> None:
+    lexicon = Lexicon([word(written, "X")])
+    assert [said(lexicon, text) for text in found] == ["X"] * len(found)
+    assert [said(lexicon, text) for text in missed] == missed
+
+
+def test_an_entry_in_its_own_capitals_wins_over_one_in_any() -> None:
+    lexicon = Lexicon([word("polish", "shine", exact=False), word("Polish", "poe lish", exact=True)])
+    assert said(lexicon, "polish Polish POLISH") == "shine poe lish shine"
+
+
+def test_the_longest_phrase_wins_and_white_space_counts_alike() -> None:
+    lexicon = Lexicon([word("home", "H"), word("home assistant", "HA"), word("home assistant green", "HAG")])
+    assert said(lexicon, "home\nassistant  green, Home assistant, home") == "HAG, HA, H"
+
+
+def test_the_longest_phrase_wins_over_a_narrower_scope() -> None:
+    lexicon = Lexicon([word("new york", "NY"), word("new", "N", scope=Scope("en-us"))])
+    assert said(lexicon, "new york, new") == "NY, N"
+
+
+@pytest.mark.parametrize(
+    ("language", "voice", "expected"),
+    [
+        ("en_US", "lessac", "voice"),
+        ("en_US", "other", "american"),
+        ("en-us", "other", "american"),
+        ("en_GB", "other", "english"),
+        ("en", "other", "english"),
+        ("eng", "other", "english"),
+        ("enm", "other", "all"),
+        ("de_DE", "other", "all"),
+        ("", "", "all"),
+    ],
+)
+def test_the_narrowest_scope_wins(language: str, voice: str, expected: str) -> None:
+    scopes = {
+        "all": Scope(),
+        "english": ENGLISH,
+        "american": Scope("en-us"),
+        "voice": Scope(voice="lessac"),
+    }
+    lexicon = Lexicon(word("router", name, scope=scope) for name, scope in scopes.items())
+    assert said(lexicon, "router", language=language, voice=voice) == expected
+
+
+def test_of_two_entries_of_a_scope_the_first_holds() -> None:
+    assert said(Lexicon([word("router", "first"), word("Router", "second")]), "router") == "first"
+
+
+def test_no_rule_rewrites_what_another_made() -> None:
+    lexicon = Lexicon([word("a", "b"), word("b", "a"), pattern("[ab]", "c")])
+    assert said(lexicon, "a b ab") == "b a cc"
+
+
+def test_phonemes_in_the_text_stay() -> None:
+    lexicon = Lexicon([word("a", "X"), pattern(r"a|\[|\]", "Y")])
+    assert said(lexicon, "a [[a b]] a [[a") == "X [[a b]] X YYX"
+
+
+def test_what_was_applied_is_told_in_order_with_its_line() -> None:
+    lexicon = Lexicon([word("kWh", "kilowatt hours", line=3), pattern(r"v(\d+)", r"version \1")])
+    applied = lexicon.applied("v2 used 3 kWh", language="en", voice="")
+    assert applied.text == "version 2 used 3 kilowatt hours"
+    assert applied.hits == (
+        Hit("v2", "version 2", "lexicon.yaml", 7),
+        Hit("kWh", "kilowatt hours", "lexicon.yaml", 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "to", "text", "expected"),
+    [
+        (r"\bv(\d+)\b", r"version \1", "v2, rev3", "version 2, rev3"),
+        (r"(?P<n>\d+)h", r"\g<n> hours \\", "7h", "7 hours \\"),
+        (r"(a)|(b)", r"<\1\2>", "ab", "<a><b>"),
+        (r"(?<=\d)px", " pixels", "10px px", "10 pixels px"),
+        ("x*", "Y", "axx", "aY"),
+    ],
+)
+def test_a_regular_expression_sees_the_text_around_it(
+    written: str, to: str, text: str, expected: str
+) -> None:
+    assert said(Lexicon([pattern(written, to)]), text) == expected
+
+
+def test_capitals_count_for_a_regular_expression_unless_it_says_so() -> None:
+    assert said(Lexicon([pattern("abc", "x")]), "abc ABC") == "x ABC"
+    assert said(Lexicon([pattern("abc", "x", exact=False)]), "abc ABC") == "x x"
+
+
+@pytest.mark.parametrize(
+    ("written", "to", "message"),
+    [
+        ("(a", "x", r"missing \)"),
+        ("(a)", r"\2", r"\\2"),
+        ("(?P<n>a)", r"\g<m>", r"g<m>"),
+        ("a", r"\d", "is no group"),
+    ],
+)
+def test_a_regular_expression_that_cannot_work_is_refused(written: str, to: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pattern(written, to)
+
+
+def test_a_catastrophic_pattern_is_switched_off_and_the_rest_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lexicon = Lexicon([pattern("(a|aa)+$", "X"), pattern("b", "B"), word("cat", "C")])
+    text = "a" * 400 + "! b cat"  # would take longer than there is time
+    with caplog.at_level(logging.WARNING):
+        assert said(lexicon, text) == "a" * 400 + "! B C"
+        assert said(lexicon, "aaa") == "aaa"
+    assert [record.getMessage().partition(" took")[0] for record in caplog.records] == [
+        "lexicon.yaml:7: the regular expression '(a|aa)+$'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [("kWh", True), ("kwh", False), ("Home", False), ("home assistant", True), ("v2", False), ("", False)],
+)
+def test_it_knows_which_tokens_it_holds(token: str, *, expected: bool) -> None:
+    lexicon = Lexicon([word("kWh", "x"), word("home assistant", "y"), pattern(r"v\d", "z")])
+    assert lexicon.holds(token, "en_US", ANY_VOICE) is expected
+    assert not lexicon.holds(token, "de_DE", ANY_VOICE)
+
+
+def test_an_empty_lexicon_leaves_everything() -> None:
+    assert EMPTY.applied("US [[x]]", language="en", voice="").hits == ()
+    assert said(EMPTY, "US [[x]]") == "US [[x]]"
+    assert not EMPTY.holds("US", "en", "")
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from("[]ab '’\n"), max_size=60))
+def test_what_no_rule_takes_is_neither_lost_nor_changed(text: str) -> None:
+    lexicon = Lexicon([word("zzzqq", "X"), pattern("zzzqqz", "Y")])
+    assert said(lexicon, text) == text
+
+
+@given(st.lists(st.sampled_from(["a", "b", "a b", "[[a]]", "[[", "]]", ",", "ab"]), max_size=12))
+def test_putting_back_what_was_written_gives_the_text_again(parts: list[str]) -> None:
+    text = " ".join(parts)
+    lexicon = Lexicon([word("a", "\ue000"), word("a b", "\ue000"), pattern("b,?", "\ue000")])
+    applied = lexicon.applied(text, language="en", voice="")
+    for hit in applied.hits:
+        applied = type(applied)(applied.text.replace("\ue000", hit.written, 1), applied.hits)
+    assert applied.text == text
+
+
+def test_ten_thousand_entries_cost_little_more_than_ten() -> None:
+    entries = [word(f"the word{number}", "X") for number in range(10_000)]
+    text = "the cat sat on the mat with word7 and the word9999. " * 200
+    few, many = (lines_run(partial(said, Lexicon(rules), text)) for rules in (entries[:10], entries))
+    assert many < 1.1 * few
+
+
+@pytest.mark.parametrize("unit", ["[[", "]]", "[[a", "a", "a ", "'", "\u0301", "東", "[[ ]]", "a b "])
+def test_hostile_text_takes_linear_time(unit: str) -> None:
+    lexicon = Lexicon([word("a b", "X"), word("a", "Y"), pattern("q+", "Z")])
+    assert growth(lambda length: said(lexicon, (unit * length)[:length]), size=5_000) < 2.1

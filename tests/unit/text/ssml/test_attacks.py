@@ -1,0 +1,111 @@
+"""Hostile markup ends in plain parts or in an error, at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.steps import growth, lines_run
+from tests.support.tables import data_beside, texts
+from wyoming_tts.errors import MalformedMarkup
+from wyoming_tts.text.markup import Break, Raw, Text
+from wyoming_tts.text.ssml.reader import SsmlPart, SsmlReader
+
+LINES = 60
+"""Of Python for each character: three times what the costliest takes."""
+
+BOMB = f"<!DOCTYPE l [<!ENTITY a '{'ha' * 100}'><!ENTITY b '&a;&a;&a;'>]><speak>&b;</speak>"
+EXTERNAL = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><speak>&e;</speak>'
+PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1/x"> %p;]><speak/>'
+
+DATA = data_beside(__file__)
+REFUSED = [
+    *texts(DATA["refused"]),
+    BOMB,
+    EXTERNAL,
+    PARAMETER,
+    "<a " + "".join(f"b{n}='1' " for n in range(5000)) + "/>",
+    "".join(f"<x{n}/>" for n in range(20_000)),
+    "".join(f"<x y{n}=''/>" for n in range(20_000)),
+]
+HARMLESS = [
+    *texts(DATA["harmless"]),
+]
+
+
+def read(document: str, size: int) -> tuple[list[SsmlPart], MalformedMarkup | None]:
+    reader = SsmlReader()
+    parts: list[SsmlPart] = []
+    error = None
+    try:
+        for start in range(0, len(document), size):
+            parts += reader.feed(document[start : start + size])
+        parts += reader.finish()
+    except MalformedMarkup as raised:
+        error = raised
+    return parts, error
+
+
+def cost(document: str, size: int) -> float:
+    """Lines for each character."""
+    return lines_run(lambda: read(document, size)) / (len(document) + 100)
+
+
+def named(document: str) -> str:
+    return ascii(document[:24])
+
+
+def sane(parts: list[SsmlPart], document: str) -> bool:
+    spoken = "".join(part.text for part in parts if isinstance(part, Text))
+    blocks = all(len(part.block) <= 500 for part in parts if isinstance(part, Raw))
+    pauses = all(0 < part.seconds <= 10 for part in parts if isinstance(part, Break))
+    manners = [part.manner for part in parts if isinstance(part, Text | Raw)]
+    factors = all(0.25 <= manner.rate <= 4 and manner.volume <= 4 for manner in manners)
+    return len(spoken) <= len(document) and blocks and pauses and factors
+
+
+def test_there_are_enough_attacks() -> None:
+    assert len({*REFUSED, *HARMLESS}) >= 100
+
+
+@pytest.mark.parametrize("size", [1024, 2_000_000])
+@pytest.mark.parametrize("document", REFUSED, ids=named)
+def test_an_attack_is_refused_at_once(document: str, size: int) -> None:
+    parts, error = read(document, size)
+
+    assert error is not None
+    assert len(str(error)) < 400
+    assert sane(parts, document)
+    assert cost(document, size) < LINES
+
+
+@pytest.mark.parametrize("size", [1024, 2_000_000])
+@pytest.mark.parametrize("document", HARMLESS, ids=named)
+def test_what_only_looks_hostile_is_read_at_once(document: str, size: int) -> None:
+    parts, error = read(document, size)
+
+    assert error is None
+    assert sane(parts, document)
+    assert cost(document, size) < LINES
+
+
+@pytest.mark.parametrize(
+    "document", [BOMB, EXTERNAL, "<b>" * 100, "<a b='" + "x" * 20_000, "<!--" + "-" * 5000]
+)
+def test_an_attack_letter_by_letter_is_refused_as_well(document: str) -> None:
+    _, error = read(document, 1)
+
+    assert error is not None
+    assert cost(document, 1) < LINES
+
+
+@pytest.mark.slow
+def test_a_million_characters_of_dense_markup_are_read_in_time_in_proportion() -> None:
+    sentence = (
+        "<s>It is <prosody rate='fast'>twenty</prosody> degrees &amp; sunny outside, with some wind.</s>\n"
+    )
+
+    parts, error = read(sentence * (1_000_000 // len(sentence)), 1024)
+
+    assert error is None
+    assert sum(isinstance(part, Text) for part in parts) > 30_000
+    assert growth(lambda size: read(sentence * size, 1024), size=100) < 2.1

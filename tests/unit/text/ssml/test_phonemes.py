@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from wyoming_tts.text.clean.cleaner import MAX_BLOCK_CHARS
+from wyoming_tts.text.ssml.phonemes import raw_block
+
+
+@pytest.mark.parametrize(
+    ("x_sampa", "ipa"),
+    [
+        ('h@"l@U', "həˈləʊ"),
+        ('"wO:t@', "ˈwɔːtə"),
+        ("fra~s@", "fra\u0303sə"),
+        ("%E_~", "ˌɛ\u0303"),
+        ("r\\ES3`", "ɹɛʃɝ"),
+        ("ka-t@ la", "katə la"),
+        ("b9", "bœ"),
+        ("N=", "ŋ\u0329"),
+        ("t_h", "tʰ"),
+    ],
+)
+def test_x_sampa_becomes_ipa(x_sampa: str, ipa: str) -> None:
+    assert raw_block(x_sampa, "x-sampa") == f"[[ {ipa} ]]"
+
+
+@pytest.mark.parametrize("ph", ["", " ", "-", "h€llo", "ä", "[[", "{|}"])
+def test_what_is_no_x_sampa_is_nothing(ph: str) -> None:
+    assert raw_block(ph, "X-SAMPA") is None
+
+
+@pytest.mark.parametrize("ph", ["", "//", "a]b", "[[a]]", "a|b", "{x}", "x" * MAX_BLOCK_CHARS])
+def test_what_would_break_a_block_is_nothing(ph: str) -> None:
+    assert raw_block(ph, "ipa") is None
+
+
+def test_the_longest_block_is_one_that_the_other_stages_let_pass() -> None:
+    block = raw_block("x" * (MAX_BLOCK_CHARS - 6), "ipa")
+
+    assert block is not None
+    assert len(block) == MAX_BLOCK_CHARS

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.steps import growth
+from wyoming_tts.speech import VoiceRequest
+from wyoming_tts.text.markup import NEUTRAL, Break, Manner, Text
+from wyoming_tts.text.voice_tags import LONGEST_TAG, TagPart, TagReader
+
+
+def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart]:
+    """The parts, neighbouring texts of one manner joined."""
+    reader = TagReader(voices=voices, pauses=pauses)
+    found: list[TagPart] = []
+    for part in [part for piece in pieces for part in reader.feed(piece)] + reader.finish():
+        last = found[-1] if found else None
+        if isinstance(part, Text) and isinstance(last, Text) and part.manner == last.manner:
+            found[-1] = Text(last.text + part.text, part.manner)
+        else:
+            found.append(part)
+    return found
+
+
+def named(voice: str) -> Manner:
+    return Manner(voice=VoiceRequest(name=voice))
+
+
+def test_a_voice_speaks_until_the_next_tag() -> None:
+    text = "a [voice:af_bella]b [Voice: en_US-lessac-medium ] c[voice:] d"
+
+    assert read(text) == [
+        Text("a "),
+        Text("b ", named("af_bella")),
+        Text(" c", named("en_US-lessac-medium")),
+        Text(" d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "manner"),
+    [
+        ("[voice:af_bella(2)+bf_emma(1)]", named("af_bella(2)+bf_emma(1)")),
+        ("[voice:libritts#p3922]", named("libritts#p3922")),
+        ("[voice:DEFAULT]", NEUTRAL),
+        ("[voice:x][voice:default]", NEUTRAL),
+        ("[lang:de]", Manner(language="de")),
+        ("[lang:de-DE]", Manner(language="de-DE")),
+        ("[lang:de][lang:]", NEUTRAL),
+        ("[lang:de][lang:default]", NEUTRAL),
+        ("[voice:x][lang:de]", Manner(voice=VoiceRequest(name="x"), language="de")),
+        ("[lang:de][voice:x]", named("x")),
+    ],
+)
+def test_tags_set_the_manner(tag: str, manner: Manner) -> None:
+    assert read(tag + "text") == [Text("text", manner)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "seconds"),
+    [("[pause:0.5s]", 0.5), ("[PAUSE:2s]", 2.0), ("[pause: 250ms ]", 0.25), ("[pause:999s]", 10.0)],
+)
+def test_pauses_are_breaks(tag: str, seconds: float) -> None:
+    assert read(f"a{tag}b") == [Text("a"), Break(seconds), Text("b")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[voice](https://example.org/a:b)",
+        "[voice]",
+        "[voice: a\nb]",
+        "[voice:a[b]",
+        "[voice:::]",
+        "[voice :a]",
+        "[voices:a]",
+        "[lang:../x]",
+        "[lang:d e]",
+        "[pause:]",
+        "[pause:soon]",
+        "[pause:0.5]",
+        "[pause:-1s]",
+        "[speed:2]",
+        "[[voice:a]]",
+        "[[ [[voice:a]] ]]",
+        "[voice:never closed",
+        "[",
+        "a list [1], [x]",
+        "[voice:" + "x" * LONGEST_TAG + "]",
+    ],
+)
+def test_other_brackets_are_text(text: str) -> None:
+    assert read(text) == [Text(text)]
+    assert read(*text) == [Text(text)]
+
+
+def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
+    name = "x" * (LONGEST_TAG - len("[voice:]"))
+
+    assert read(f"[voice:{name}]a") == [Text("a", named(name))]
+    assert read(f"[voice:{name}x]a") == [Text(f"[voice:{name}x]a")]
+
+
+def test_each_kind_of_tag_can_be_left_off() -> None:
+    text = "[voice:a][lang:de][pause:1s]b"
+
+    assert read(text, voices=False) == [Text("[voice:a][lang:de]"), Break(1.0), Text("b")]
+    assert read(text, pauses=False) == [
+        Text("[pause:1s]b", Manner(voice=VoiceRequest(name="a"), language="de"))
+    ]
+    assert read(text, voices=False, pauses=False) == [Text(text)]
+
+
+def test_only_what_may_become_a_tag_is_held_back() -> None:
+    reader = TagReader()
+
+    assert reader.feed("text [pau") == [Text("text ")]
+    assert reader.feed("l] and [voice") == [Text("[paul] and ")]
+    assert reader.feed(":x]on") == [Text("on", named("x"))]
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "[",
+        "]",
+        "[[",
+        "[voice:",
+        "[voice:a]",
+        "[lang:de]",
+        "[pause:1s]",
+        "[pause:",
+        "a",
+        " ",
+        "\n",
+        "default",
+        "1s]",
+    ]
+)
+
+
+@given(
+    fragments=st.lists(FRAGMENTS | st.characters(), max_size=20),
+    cuts=st.lists(st.integers(0, 80), max_size=5),
+)
+def test_the_result_does_not_depend_on_the_cuts(fragments: list[str], cuts: list[int]) -> None:
+    text = "".join(fragments)
+    whole = read(text)
+
+    assert read(*text) == whole
+    assert read(*(text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)]))) == whole
+
+
+@pytest.mark.parametrize(
+    "flood",
+    ["[", "]", "[voice:", "[voice:a]", "[pause:1s]", "[[", "[voice:a[", "[v", "[pause:1", "x", "[lang:a-a-"],
+)
+def test_floods_are_read_at_once(flood: str) -> None:
+    def flooded(length: int) -> int:
+        text = (flood * length)[:length]
+        parts = read(*(text[at : at + 1024] for at in range(0, length, 1024)))
+        return sum(len(part.text) for part in parts if isinstance(part, Text))
+
+    assert flooded(20_000) <= 20_000
+    assert growth(flooded, size=5_000) < 2.1

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.realtime_examples import JSON_EXAMPLES, PYTHON_EXAMPLES
+from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice
+from wyoming_tts.transports.realtime.answers import Answer, refusal, session_event
+from wyoming_tts.transports.realtime.protocol import (
+    Append,
+    Barge,
+    Cancel,
+    Command,
+    Commit,
+    Conversation,
+    End,
+    RealtimeLimits,
+    Refused,
+    Session,
+    Speak,
+    TellSession,
+    event_id_of,
+    parse,
+)
+
+LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
+SESSION = Session("s")
+
+
+def received(message: Any, conversation: Conversation | None = None) -> list[Command]:
+    raw = message if isinstance(message, str | bytes) else json.dumps(message)
+    return (conversation or Conversation(SESSION, LIMITS)).receive(parse(raw, LIMITS))
+
+
+def refused(message: Any) -> Refused:
+    with pytest.raises(Refused) as error:
+        received(message)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("message", "command"),
+    [
+        ({"type": "input.commit"}, Commit()),
+        ({"type": "barge"}, Barge()),
+        ({"type": "session.end"}, End()),
+        ({"type": "response.cancel"}, Cancel(None)),
+        ({"type": "response.cancel", "response": "r"}, Cancel("r")),
+        ({"type": "response.cancel", "response_id": "r"}, Cancel("r")),
+        ({"type": "input.append", "text": "a"}, Append(None, "a", SESSION)),
+        ({"type": "response.create", "input": "a", "response_id": "r"}, Speak("r", "a", SESSION)),
+        (
+            {"type": "response.create", "input": "a", "voice": "v", "speed": 2, "unknown": []},
+            Speak(None, "a", replace(SESSION, voice="v", speed=2.0)),
+        ),
+        ({"continue": True, "input": "a", "segment_id": "s"}, Speak("s", "a", SESSION, short=True)),
+        ({"input": "a"}, Speak(None, "a", SESSION, short=True)),
+        ({"continue": False}, End()),
+    ],
+)
+def test_messages_become_commands(message: dict[str, Any], command: Command) -> None:
+    assert received(message) == [command]
+    assert received(json.dumps(message).encode()) == [command]
+
+
+def test_the_last_segment_is_spoken_before_the_end() -> None:
+    commands = received({"continue": False, "input": "a", "segment_id": "s"})
+    assert commands == [Speak("s", "a", SESSION, short=True), End()]
+
+
+def test_an_update_changes_what_it_names_and_nothing_else() -> None:
+    conversation = Conversation(SESSION, LIMITS)
+    received(
+        {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, conversation
+    )
+    commands = received({"type": "session.update", "session": {"audio": {"binary": True}}}, conversation)
+    assert commands == [TellSession(replace(SESSION, voice="v", sample_rate=8000, binary=True))]
+    received({"type": "session.update", "session": {"voice": None}}, conversation)
+    assert conversation.session.voice is None
+
+
+def test_an_update_that_is_refused_changes_nothing() -> None:
+    conversation = Conversation(SESSION, LIMITS)
+    with pytest.raises(Refused):
+        received(
+            {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 7}}}, conversation
+        )
+    assert conversation.session == SESSION
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"type": "x"}, "'x', expected one of session.update"),
+        ({"type": None}, "type None"),
+        ({}, "type None"),
+        ({"type": "session.update"}, "without 'session'"),
+        ({"type": "session.update", "session": 1}, "Got 1 as 'session'"),
+        ({"type": "session.update", "session": {"audio": []}}, "'audio', expected an object"),
+        ({"type": "session.update", "session": {"audio": {"format": "mp3"}}}, "'mp3', expected 'pcm'"),
+        ({"type": "session.update", "session": {"audio": {"sample_rate": True}}}, "8000 to 48000"),
+        ({"type": "session.update", "session": {"audio": {"sample_rate": 96000}}}, "8000 to 48000"),
+        ({"type": "session.update", "session": {"audio": {"binary": 1}}}, "true or false"),
+        ({"type": "response.create"}, "without 'input'"),
+        ({"type": "response.create", "input": 7}, "Got 7 as 'input'"),
+        ({"type": "response.create", "input": "", "speed": 5}, "Got 5 as 'speed'"),
+        ({"type": "response.create", "input": "", "speed": True}, "Got True as 'speed'"),
+        ({"type": "response.create", "input": "", "response_id": ""}, "1 to 128"),
+        ({"type": "response.create", "input": "", "response_id": "a" * 129}, "Got 129 characters"),
+        ({"type": "input.append"}, "without 'text'"),
+        ({"continue": 1}, "true or false"),
+        ({"continue": True}, "without 'input'"),
+        ('{"type": "response.create", "input": "", "speed": NaN}', "no JSON"),
+        ('{"type": "response.create", "input": "", "speed": 1e999}', "Got inf as 'speed'"),
+        ("[1]", "expected a JSON object"),
+        (b"\xff", "no JSON (UnicodeDecodeError)"),
+        ("[" * 1_999, "no JSON"),
+        ("9" * 1_999, "expected a JSON object"),
+    ],
+)
+def test_what_is_wrong_is_said(message: Any, said: str) -> None:
+    error = refused(message).error
+    assert isinstance(error, BadRequest)
+    assert said in str(error)
+
+
+def test_sizes_are_limited() -> None:
+    assert isinstance(refused('{"a": "' + "é" * 1_000 + '"}').error, TooLong)
+    assert isinstance(refused({"type": "input.append", "text": "a" * 501}).error, TooLong)
+    assert isinstance(refused({"type": "response.create", "input": "a" * 501}).error, TooLong)
+    assert received({"type": "response.create", "input": "a" * 500})
+
+
+def test_a_refusal_names_the_response_it_ends() -> None:
+    assert refused({"type": "response.create", "response_id": "r"}).response == "r"
+    assert refused({"type": "input.append", "response_id": "r"}).response is None
+    short = refused({"segment_id": "s", "input": 7})
+    assert (short.response, short.short) == ("s", True)
+
+
+def test_half_characters_are_left_out() -> None:
+    (command,) = received('{"type": "response.create", "input": "a\\ud800b", "response_id": "\\udfffr"}')
+    assert command == Speak("r", "ab", SESSION)
+
+
+def test_an_event_id_is_taken_only_if_it_is_one() -> None:
+    assert event_id_of({"event_id": "e"}) == "e"
+    assert event_id_of({"event_id": ["e"]}) is None
+    assert event_id_of({"event_id": "e" * 129}) is None
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_KEYS = [
+    *("type", "session", "audio", "format", "sample_rate", "binary", "speed", "voice", "language"),
+    *("input", "text", "response", "response_id", "continue", "segment_id", "event_id"),
+]
+_TYPES = [
+    "session.update",
+    "response.create",
+    "input.append",
+    "input.commit",
+    "response.cancel",
+    "barge",
+    "session.end",
+]
+_ALIKE = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
+    lambda message: st.sampled_from(_TYPES).map(lambda kind: message | {"type": kind}) | st.just(message)
+)
+
+
+@given(st.text() | st.binary() | _JSON.map(json.dumps) | _ALIKE.map(json.dumps))
+def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> None:
+    conversation = Conversation(SESSION, LIMITS)
+    told = "nothing"
+    try:
+        assert conversation.receive(parse(raw, LIMITS))
+    except Refused as error:
+        told = json.loads(refusal(error))["code"]
+    assert told in {"nothing", "bad_request", "too_long"}
+    session = conversation.session
+    assert 8_000 <= session.sample_rate <= 48_000
+    assert session.speed is None or 0.25 <= session.speed <= 4.0
+    session_event("session.updated", session).encode()
+
+
+@given(st.binary(max_size=100))
+def test_audio_is_what_it_was_in_every_shape(pcm: bytes) -> None:
+    event = json.loads(Answer("r", SESSION).audio(pcm))
+    assert base64.b64decode(event["delta"]) == pcm
+    assert Answer("r", replace(SESSION, binary=True)).audio(pcm) == pcm
+    assert Answer("r", SESSION, short=True).audio(pcm) == pcm
+
+
+def test_every_code_a_client_can_meet_is_one_of_six() -> None:
+    told = set()
+    for code in ErrorCode:
+        kind = type("Failure", (SpeechError,), {"code": code})
+        told.add(json.loads(Answer("r", SESSION).failed(kind("It failed."))[0])["code"])
+    assert told == {"too_long", "busy", "unknown_voice", "bad_request", "internal", "shutting_down"}
+
+
+def _server_messages() -> list[dict[str, Any]]:
+    """One of each kind and shape."""
+    about_message = Refused(BadRequest("b"))
+    about_message.event_id = "e"
+    full, short = Answer("r", SESSION), Answer("r", SESSION, short=True)
+    frames = [
+        session_event("session.created", SESSION),
+        session_event("session.updated", SESSION),
+        refusal(about_message),
+        full.audio(b"ab"),
+    ]
+    for answer in (full, short):
+        frames += [
+            *answer.begun(),
+            *answer.completed(),
+            *answer.canceled(),
+            *answer.failed(UnknownVoice("u")),
+        ]
+    return [json.loads(frame) for frame in frames]
+
+
+def _shape(message: Any) -> Any:
+    return {key: _shape(value) for key, value in message.items()} if isinstance(message, dict) else None
+
+
+@pytest.mark.parametrize("example", JSON_EXAMPLES, ids=lambda example: str(example.get("type", "short")))
+def test_the_documents_examples_are_messages(example: dict[str, Any]) -> None:
+    known = [(message["type"], _shape(message)) for message in _server_messages()]
+    if (example.get("type"), _shape(example)) not in known:
+        assert received(example)
+
+
+def test_the_document_has_an_example_of_every_message() -> None:
+    shown = [(example.get("type"), _shape(example)) for example in JSON_EXAMPLES]
+    assert [
+        message for message in _server_messages() if (message["type"], _shape(message)) not in shown
+    ] == []
+    assert [kind for kind in _TYPES if kind not in dict(shown)] == []
+
+
+@pytest.mark.parametrize("example", PYTHON_EXAMPLES)
+def test_the_documents_programs_are_programs(example: str) -> None:
+    compile(example, "realtime.md", "exec")

@@ -1,0 +1,236 @@
+"""Mixing: exact, in any order, and never in circles."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
+from wyoming_tts.voices.blends.mixing import Blend, BlendBook, SpokenLanguage, StyleTable, as_table
+from wyoming_tts.voices.blends.recipes import Recipe, parse_recipe
+
+VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB", "ff_siwis": "fr_FR"}
+EMPTY = BlendBook()
+SHARES = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "d"]), st.decimals("0.001", "1000", places=3), min_size=1, max_size=4
+)
+
+
+def a_table(seed: str, rows: int = 3) -> StyleTable:
+    generator = np.random.default_rng([ord(letter) for letter in seed])
+    return generator.normal(0, 0.5, (rows, 1, 256)).astype(np.float32)
+
+
+def a_blend(recipe: str, name: str = "mine", *, spherical: bool = False, normalized: bool = True) -> Blend:
+    return Blend(name, parse_recipe(recipe), spherical=spherical, normalized=normalized)
+
+
+def mixed(blend: Blend, book: BlendBook = EMPTY) -> StyleTable:
+    return book.mixed(blend, a_table)
+
+
+@pytest.mark.parametrize("spherical", [False, True])
+@pytest.mark.parametrize("recipe", ["a", "a(7)", "a+a", "a+b-b"])
+def test_a_blend_of_one_voice_is_that_voice_bit_for_bit(recipe: str, spherical: bool) -> None:  # noqa: FBT001
+    table = a_table("a")
+    table[0, 0, 0] = -0.0
+    result = EMPTY.mixed(a_blend(recipe, spherical=spherical), lambda _: table)
+    assert result.tobytes() == table.tobytes()
+    assert result.shape == (3, 1, 256)
+
+
+@given(SHARES, st.booleans(), st.randoms(use_true_random=False))
+def test_the_order_of_weights_does_not_change_a_bit(
+    shares: dict[str, Decimal],
+    spherical: bool,  # noqa: FBT001
+    random: object,
+) -> None:
+    shuffled = list(shares.items())
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = (Blend("x", Recipe.of(parts), spherical=spherical) for parts in (shares.items(), shuffled))
+    assert mixed(one).tobytes() == mixed(other).tobytes()
+
+
+@given(SHARES, st.booleans())
+def test_float32_stays_within_a_millionth_of_float64(shares: dict[str, Decimal], normalized: bool) -> None:  # noqa: FBT001
+    result = mixed(Blend("x", Recipe.of(shares.items()), normalized=normalized))
+    whole = sum(shares.values()) if normalized else Decimal(1)
+    exact = sum(float(weight / whole) * a_table(name).astype(np.float64) for name, weight in shares.items())
+    size = 1.0 if normalized else float(sum(shares.values()))
+    np.testing.assert_allclose(result, exact, rtol=0, atol=1e-6 * size)
+
+
+@given(SHARES)
+def test_only_the_proportion_counts_where_weights_are_normalized(shares: dict[str, Decimal]) -> None:
+    tenth = {name: weight / 10 for name, weight in shares.items()}
+    np.testing.assert_allclose(
+        mixed(Blend("x", Recipe.of(shares.items()))), mixed(Blend("x", Recipe.of(tenth.items()))), atol=1e-6
+    )
+
+
+def test_a_voice_is_taken_away_by_its_share_of_all_magnitudes() -> None:
+    expected = 0.75 * a_table("a").astype(np.float64) - 0.25 * a_table("b")
+    np.testing.assert_allclose(mixed(a_blend("a(3)-b(1)")), expected, atol=1e-6)
+
+
+def test_weights_are_taken_as_they_are_where_that_is_wished() -> None:
+    expected = 2 * a_table("a").astype(np.float64) - 0.5 * a_table("b")
+    np.testing.assert_allclose(mixed(a_blend("a(2)-b(0.5)", normalized=False)), expected, atol=1e-6)
+
+
+@given(st.integers(1, 999))
+def test_two_voices_along_arcs_are_shoemakes_slerp(thousandths: int) -> None:
+    share = thousandths / 1000
+    one, other = a_table("a").astype(np.float64), a_table("b").astype(np.float64)
+    lengths = np.linalg.norm(one, axis=-1, keepdims=True), np.linalg.norm(other, axis=-1, keepdims=True)
+    angle = np.arccos((one / lengths[0] * (other / lengths[1])).sum(axis=-1, keepdims=True))
+    parts = np.sin(share * angle) * one / lengths[0] + np.sin((1 - share) * angle) * other / lengths[1]
+    expected = parts / np.sin(angle) * (share * lengths[0] + (1 - share) * lengths[1])
+    result = mixed(a_blend(f"a({share})+b({1 - share:.3f})", spherical=True))
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
+@given(SHARES)
+def test_arcs_keep_the_length_that_straight_lines_lose(shares: dict[str, Decimal]) -> None:
+    recipe = Recipe.of(shares.items())
+    arcs, lines = mixed(Blend("x", recipe, spherical=True)), mixed(Blend("x", recipe))
+    whole = float(sum(shares.values()))
+    lengths = sum(
+        float(weight) / whole * np.linalg.norm(a_table(name), axis=-1) for name, weight in shares.items()
+    )
+    np.testing.assert_allclose(np.linalg.norm(arcs, axis=-1), lengths, rtol=1e-5)
+    assert (np.linalg.norm(lines, axis=-1) <= lengths * (1 + 1e-6)).all()
+
+
+def test_rows_without_a_mean_on_the_sphere_are_mixed_straight() -> None:
+    tables = {"a": a_table("a"), "b": a_table("b")}
+    tables["a"][0] = 0
+    tables["b"][1] = -tables["a"][1]
+    result = EMPTY.mixed(a_blend("a+b", spherical=True), tables.__getitem__)
+    np.testing.assert_allclose(result[0], tables["b"][0] / 2, atol=1e-6)
+    np.testing.assert_allclose(result[1], 0, atol=1e-6)
+    assert np.isfinite(result).all()
+
+
+def test_nothing_is_taken_away_along_arcs() -> None:
+    with pytest.raises(BadRequest, match="no meaning along arcs"):
+        a_blend("a-b(0.5)", spherical=True)
+
+
+def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
+    inner = a_blend("a+b", "inner", spherical=True)
+    book = BlendBook.of([inner])
+    expected = (mixed(inner).astype(np.float64) * 3 + a_table("c")) / 4
+    np.testing.assert_allclose(mixed(a_blend("inner(3)+c"), book), expected, atol=1e-6)
+    assert book.pack_voices(a_blend("inner+c")) == {"a", "b", "c"}
+    assert mixed(a_blend("inner"), book).tobytes() == mixed(inner).tobytes()
+
+
+@pytest.mark.parametrize("recipes", [{"one": "one+a"}, {"one": "two", "two": "three+a", "three": "one(2)-a"}])
+def test_a_blend_made_of_itself_is_refused_with_the_circle(recipes: dict[str, str]) -> None:
+    blends = [a_blend(recipe, name) for name, recipe in recipes.items()]
+    with pytest.raises(BadRequest, match=r"made of itself: one → .*one"):
+        BlendBook.of(blends)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_blends_too_deep_within_each_other_are_refused(reverse: bool) -> None:  # noqa: FBT001
+    chain = [a_blend(f"b{number + 1}", f"b{number}") for number in range(1000)]
+    assert len(BlendBook.of(chain[:16]).blends) == 16
+    with pytest.raises(BadRequest, match="more than 16 deep"):
+        BlendBook.of(chain[:17][::-1] if reverse else chain)
+
+
+def test_many_paths_to_one_blend_are_walked_once() -> None:
+    layers = [
+        a_blend(f"x{depth + 1}+y{depth + 1}" if depth < 14 else "a+b", f"{side}{depth}")
+        for depth in range(15)
+        for side in "xy"
+    ]
+    book = BlendBook.of(layers)
+    calls: list[str] = []
+
+    def style(name: str) -> StyleTable:
+        calls.append(name)
+        return a_table(name)
+
+    result = book.mixed(book.blends["x0"], style)
+    assert calls == ["a", "b"]
+    np.testing.assert_allclose(result, (a_table("a") + a_table("b")) / 2, atol=1e-6)
+
+
+def test_tables_of_different_length_are_refused() -> None:
+    with pytest.raises(BadRequest, match="a 3, b 4 rows"):
+        EMPTY.mixed(a_blend("a+b"), lambda name: a_table(name, 3 if name == "a" else 4))
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 256), (510, 2, 256), (510, 255), (256,), ()])
+def test_a_table_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadRequest, match="expected"):
+        as_table(np.zeros(shape, np.float32), "x")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_table_with_values_that_are_no_numbers_is_refused(value: float) -> None:
+    with pytest.raises(BadRequest, match="no finite"):
+        as_table(np.full((2, 256), value, np.float32), "x")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "spoken"),
+    [
+        ("af_bella+af_sky", SpokenLanguage("en_US", is_certain=True)),
+        ("af_bella+bf_emma(2)", SpokenLanguage("en_GB", is_certain=False)),
+        ("af_bella+bf_emma", SpokenLanguage("en_US", is_certain=False)),
+        ("french+ff_siwis", SpokenLanguage("fr_FR", is_certain=True)),
+        ("unsure+af_bella", SpokenLanguage("en_US", is_certain=False)),
+    ],
+)
+def test_a_blend_speaks_the_language_of_its_voices(recipe: str, spoken: SpokenLanguage) -> None:
+    book = BlendBook.of(
+        [
+            Blend("french", parse_recipe("af_bella+bf_emma"), language="fr-fr"),
+            a_blend("af_bella(2)+ff_siwis", "unsure"),
+        ]
+    )
+    assert book.language(a_blend(recipe), VOICES) == spoken
+
+
+def test_a_blend_speaks_the_language_it_names() -> None:
+    blend = Blend("x", parse_recipe("af_bella+bf_emma"), language="en-gb")
+    assert EMPTY.language(blend, VOICES) == SpokenLanguage("en_GB", is_certain=True)
+
+
+def test_an_unknown_voice_is_told_with_the_nearest() -> None:
+    with pytest.raises(UnknownVoice, match=r"af_bela.*Did you mean af_bella"):
+        EMPTY.language(a_blend("af_bela+af_sky"), VOICES)
+
+
+def test_the_identity_changes_with_the_sound_and_not_with_the_name() -> None:
+    def identity(inner: str, recipe: str = "inner+a", name: str = "x", *, spherical: bool = False) -> str:
+        book = BlendBook.of([a_blend(inner, "inner")])
+        return book.identity(a_blend(recipe, name, spherical=spherical))
+
+    assert identity("b+c") == identity("b+c", name="y") == identity("c+b", "a+inner")
+    changed = [identity("b+c(2)"), identity("b+c", "inner(2)+a"), identity("b+c", spherical=True)]
+    assert len({identity("b+c"), *changed}) == 4
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a-b", "1a", "a+b", "ä", "../a", "a" * 65])
+def test_a_name_that_could_be_a_recipe_or_a_path_is_refused(name: str) -> None:
+    with pytest.raises(BadRequest, match="is no name"):
+        a_blend("a", name)
+
+
+def test_descriptions_and_languages_are_checked() -> None:
+    with pytest.raises(BadRequest, match="one line"):
+        Blend("x", parse_recipe("a"), description="two\nlines")
+    with pytest.raises(TooLong, match="201 characters"):
+        Blend("x", parse_recipe("a"), description="d" * 201)
+    with pytest.raises(BadRequest, match="is no language"):
+        Blend("x", parse_recipe("a"), language="english")

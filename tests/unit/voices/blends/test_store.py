@@ -1,0 +1,414 @@
+"""Blends on disk: nothing acknowledged is lost, whoever writes, and whatever a file holds is kept."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.voices.blends.test_recipes import recipes
+from wyoming_tts.errors import BadRequest, Busy, UnknownVoice, VoiceUnavailable
+from wyoming_tts.voices.blends import document as blend_yaml
+from wyoming_tts.voices.blends import store as blend_store
+from wyoming_tts.voices.blends.document import blends_from_yaml, blends_to_yaml, load_presets
+from wyoming_tts.voices.blends.mixing import Blend, BlendBook
+from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.blends.store import BlendStore
+from wyoming_tts.voices.catalogue import data_directory, read_kokoro
+from wyoming_tts.yaml_editing import NotEditable
+
+VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB"}
+PRESET = Blend("calm", parse_recipe("af_bella+af_sky"), description="A preset.")
+
+
+def a_blend(name: str, recipe: str = "af_bella(2)+af_sky") -> Blend:
+    return Blend(name, parse_recipe(recipe))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlendStore:
+    return BlendStore(tmp_path / "data", voices=lambda: VOICES, presets=[PRESET])
+
+
+def names(store: BlendStore) -> list[str]:
+    return [blend.name for blend in store.blends()]
+
+
+def test_without_a_file_there_are_the_presets(store: BlendStore) -> None:
+    assert store.blends() == (PRESET,)
+    assert store.is_preset("calm")
+    assert not store._path.parent.exists()
+
+
+def test_a_blend_is_there_for_every_other_reader_once_it_is_acknowledged(store: BlendStore) -> None:
+    blend = Blend(
+        "mine", parse_recipe("af_bella+bf_emma"), "en_GB", "Ü: # 'x'", spherical=True, normalized=False
+    )
+    assert store.add(blend) == blend
+    assert BlendStore(store._path.parent).find("MINE") == blend
+    assert names(store) == ["calm", "mine"]
+
+
+def test_blends_are_replaced_renamed_duplicated_and_removed(store: BlendStore) -> None:
+    old, new = a_blend("one"), a_blend("one", "af_sky")
+    store.add(old)
+    store.replace(new, expected=old)
+    store.add(a_blend("user", "one+af_bella"))
+    store.rename("one", "two")
+    assert store.find("user").recipe == parse_recipe("two+af_bella")
+    store.duplicate("two", "three")
+    assert store.find("three").recipe == parse_recipe("af_sky")
+    store.remove("user")
+    store.remove("two")
+    assert names(store) == ["calm", "three"]
+
+
+def test_an_edit_of_what_somebody_else_changed_meanwhile_is_refused(store: BlendStore) -> None:
+    seen = store.add(a_blend("one"))
+    store.replace(a_blend("one", "af_sky"), expected=seen)
+    with pytest.raises(BadRequest, match="changed meanwhile: it is af_sky now"):
+        store.replace(a_blend("one", "bf_emma"), expected=seen)
+    assert store.find("one").recipe == parse_recipe("af_sky")
+
+
+def test_a_preset_is_no_ones_to_change_but_can_be_copied_and_covered(store: BlendStore) -> None:
+    for change in (lambda: store.remove("calm"), lambda: store.rename("calm", "x")):
+        with pytest.raises(BadRequest, match="is a preset"):
+            change()
+    assert store.duplicate("calm", "my_calm").recipe == PRESET.recipe
+    store.replace(a_blend("calm", "af_sky"), expected=PRESET)
+    assert not store.is_preset("calm")
+    store.remove("calm")
+    assert store.find("calm") == PRESET
+
+
+@pytest.mark.parametrize("name", ["af_bella", "AF_Bella", "taken", "TAKEN"])
+def test_a_name_that_is_taken_is_refused(store: BlendStore, name: str) -> None:
+    store.add(a_blend("taken"))
+    with pytest.raises(BadRequest, match="is taken by the voice"):
+        store.add(a_blend(name))
+
+
+def test_what_would_leave_a_blend_without_its_parts_or_made_of_itself_is_refused(store: BlendStore) -> None:
+    one = store.add(a_blend("one"))
+    store.add(a_blend("two", "one+af_sky"))
+    before = store._path.read_bytes()
+    with pytest.raises(BadRequest, match="two is made of it"):
+        store.remove("one")
+    with pytest.raises(BadRequest, match="made of itself: one → two → one"):
+        store.replace(a_blend("one", "two+af_sky"), expected=one)
+    with pytest.raises(UnknownVoice, match="Did you mean af_bella"):
+        store.add(a_blend("three", "af_bela"))
+    with pytest.raises(UnknownVoice, match="no blend 'nobody'"):
+        store.remove("nobody")
+    assert store._path.read_bytes() == before
+
+
+def test_a_blend_across_languages_has_to_name_the_one_that_is_spoken(store: BlendStore) -> None:
+    across = a_blend("across", "af_bella+bf_emma")
+    with pytest.raises(BadRequest, match="several languages"):
+        store.add(across)
+    store.add(replace(across, language="en_US"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n", "line 3: this is no YAML"),
+        ("blends:\n  a:\n    recipe: af_sky+\n", "line 3: The recipe has the end"),
+        ("blends:\n  a: {recipe: x}\n  a: {recipe: y}\n", "line 3: got 'a' twice, it is in line 2 already"),
+        ("blends:\n  a: {recipe: b}\n  b: {recipe: a}\n", "made of itself"),
+        (
+            "blends:\n  a: {receipt: x}\n",
+            "line 2: got the key 'receipt', expected recipe, language.*did you mean 'recipe'",
+        ),
+        ("blends:\n  a:\n", "line 2: got no 'recipe', expected a recipe such as"),
+        ("blends:\n  a: {recipe: x, spherical: maybe}\n", "line 2: got 'maybe'"),
+        ("blends:\n- a\n", "line 2: got a list for 'blends', expected a mapping of names"),
+        ("voices: {}\n", "line 1: got the key 'voices', expected blends"),
+        (
+            "blends: {a: !!python/object/apply:os.system {recipe: [x]}}",
+            "line 1: got the tag 'tag:yaml.org,2002:python/object/apply:os.system'",
+        ),
+        ("\0", "line 1: got the character U.0000"),
+        ("[" * 900_000, "line 1: got more than 10 levels within each other"),
+        ("blends: " + "{a: " * 200_000, "line 1: got more than 10 levels within each other"),
+        ("#" * 1_000_001, "line 1: got more than 1,000,000 bytes"),
+    ],
+    ids=lambda value: repr(value[:30]),
+)
+def test_a_broken_file_falls_back_to_the_backup_and_is_kept(
+    store: BlendStore, caplog: pytest.LogCaptureFixture, content: str, said: str
+) -> None:
+    store.add(a_blend("first"))
+    store.add(a_blend("second"))
+    store._path.write_text(content)
+    with caplog.at_level(logging.ERROR):
+        assert names(store) == names(store) == ["calm", "first", "second"]
+    (complaint,) = caplog.messages
+    assert str(store._path) in complaint
+    assert re.search(said, complaint), complaint
+    assert store._path.read_text() == content
+    store.add(a_blend("third"))
+    (kept,) = store._path.parent.glob("blends.yaml.broken-*")
+    assert kept.read_text() == content
+    assert names(store) == ["calm", "first", "second", "third"]
+
+
+def test_two_broken_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
+    store = BlendStore(tmp_path, clock=lambda: 0.0)
+    for number in range(3):
+        store._path.write_text(f"[{number}")
+        store.add(a_blend(f"b{number}"))
+    kept = sorted(tmp_path.glob("*.broken-19700101T000000Z*"))
+    assert [path.read_text() for path in kept] == ["[0", "[1", "[2"]
+    assert names(store) == ["b0", "b1", "b2"]
+
+
+def test_a_recipe_alone_is_a_blend_in_a_file_written_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "blends.yaml").write_text("blends:\n  mine: 60*af_bella + 40*af_sky\n  no: af_sky\n")
+    assert names(BlendStore(tmp_path)) == ["mine", "no"]
+
+
+BY_HAND = """\
+# Mine.
+blends:
+  # The first.
+  zoe: 60*af_bella + 40*af_sky  # by ear
+  # The second.
+  ann:
+    recipe: 'af_sky'
+    description: no
+  # Made of the first.
+  both: {recipe: zoe+ann, spherical: false}
+# That is all.
+"""
+
+
+def test_what_somebody_wrote_by_hand_stays_as_it_is_where_nothing_changes(store: BlendStore) -> None:
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    store.add(Blend("new", parse_recipe("af_bella"), description="true", spherical=True))
+    new = "  new:\n    recipe: af_bella\n    description: true\n    spherical: true\n"
+    with_new = BY_HAND.replace("# That is", f"{new}# That is")
+    assert store._path.read_text() == with_new
+    assert store.find("new").description == "true"
+    store.replace(replace(store.find("ann"), description="Yes."), expected=store.find("ann"))
+    store.replace(replace(store.find("zoe"), spherical=True), expected=store.find("zoe"))
+    changed = with_new.replace("description: no", "description: Yes.").replace(
+        "  zoe: 60*af_bella + 40*af_sky  # by ear\n",
+        "  zoe: # by ear\n    recipe: 60*af_bella + 40*af_sky\n    spherical: true\n",
+    )
+    assert store._path.read_text() == changed
+    store.remove("new")
+    assert store._path.read_text().count("#") == BY_HAND.count("#")
+    assert "new" not in store._path.read_text()
+
+
+def test_a_blend_that_is_renamed_stays_where_it_is_and_so_do_comments(store: BlendStore) -> None:
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    store.rename("ann", "eva")
+    assert store._path.read_text() == BY_HAND.replace("  ann:", "  eva:").replace("zoe+ann", "eva+zoe")
+
+
+def test_a_file_that_nobody_edited_is_sorted(store: BlendStore) -> None:
+    for name in ("b", "c", "a"):
+        store.add(a_blend(name))
+    assert [*blends_from_yaml(store._path.read_bytes())] == ["a", "b", "c"]
+
+
+def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise NotEditable("blends.yaml cannot be changed in place: so it is")
+
+    monkeypatch.setattr(blend_yaml, "edited_yaml", refuse)
+    store._path.parent.mkdir()
+    store._path.write_text(BY_HAND)
+    before = store.book().blends
+    store.add(a_blend("new"))
+    assert store.book().blends == {**before, "new": a_blend("new")}
+    assert "so it is: it is written anew, without its comments." in caplog.text
+
+
+def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(a_blend("one"))
+    before = {path.name: path.read_bytes() for path in store._path.parent.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(VoiceUnavailable, match="No space left on device"):
+        store.add(a_blend("two"))
+    assert {path.name: path.read_bytes() for path in store._path.parent.iterdir()} == before
+
+
+def test_a_write_of_a_program_that_knows_no_lock_is_not_lost(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(a_blend("one"))
+    by_hand = "blends: {by_hand: {recipe: af_sky}}\n"
+    synced = blend_store._synced
+
+    def meanwhile(descriptor: int, content: bytes) -> None:
+        store._path.write_text(by_hand)
+        synced(descriptor, content)
+
+    monkeypatch.setattr(blend_store, "_synced", meanwhile)
+    with pytest.raises(BadRequest, match="changed by another program"):
+        store.add(a_blend("two"))
+    assert store._path.read_text() == by_hand
+
+
+def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(a_blend("one"))
+    monkeypatch.setattr(blend_store, "_LOCK_PATIENCE", 0.02)
+    lock = store._path.with_suffix(".yaml.lock")
+    with blend_store._locked(lock), pytest.raises(Busy, match="Another program holds"):
+        store.add(a_blend("two"))
+    store.add(a_blend("two"))
+
+
+def test_an_acknowledged_write_is_synced_before_its_name_is_taken(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def noted_sync(descriptor: int) -> None:
+        done.append("sync")
+        fsync(descriptor)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        done.append(f"rename {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "replace", noted_rename)
+    store.add(a_blend("one"))
+    assert done == ["sync", "sync", "rename blends.yaml", "rename blends.yaml.bak", "sync"]
+
+
+@given(st.lists(st.tuples(recipes(), st.booleans(), st.text(max_size=200)), max_size=5))
+def test_what_is_written_is_read_again(entries: list[tuple[object, bool, str]]) -> None:
+    blends = {}
+    for number, (recipe, flag, text) in enumerate(entries):
+        description = text if text.isprintable() else ""
+        spherical = flag and all(part.weight > 0 for part in recipe.parts)  # type: ignore[attr-defined]
+        if len(str(recipe)) > 1000:
+            continue
+        blends[f"b{number}"] = Blend(
+            f"b{number}",
+            recipe,  # type: ignore[arg-type]
+            "en_US" if flag else None,
+            description,
+            spherical=spherical,
+            normalized=not flag,
+        )
+    assert blends_from_yaml(blends_to_yaml(blends)) == blends
+
+
+def test_the_presets_are_made_of_voices_of_the_catalogue_in_canonical_form() -> None:
+    directory = data_directory()
+    voices = {voice.name: voice.language for voice in read_kokoro(directory / "kokoro.yaml")}
+    presets = load_presets(directory)
+    book = BlendBook.of(presets)
+    text = (directory / "blends.yaml").read_text()
+    assert len(presets) >= 5
+    for preset in presets:
+        assert book.language(preset, voices).is_certain
+        assert preset.name not in voices
+        assert f"recipe: {preset.recipe}\n" in text
+        assert preset.description.endswith(".")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from wyoming_tts.voices.blends.store import BlendStore
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
+
+store = BlendStore(Path(sys.argv[1]))
+for number in range(150):
+    name = f"{sys.argv[2]}_{number}"
+    store.add(Blend(name, parse_recipe("af_bella+af_sky")))
+    print(name, flush=True)
+"""
+
+
+class _Writer(threading.Thread):
+    """Adds and removes blends of its own; `kept` are those acknowledged and not removed."""
+
+    def __init__(self, directory: Path, name: str, stop: threading.Event) -> None:
+        super().__init__(name=name)
+        self._store = BlendStore(directory)
+        self._stop_wanted = stop
+        self.kept: list[str] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            for number in range(10_000):
+                if self._stop_wanted.is_set():
+                    return
+                self.kept.append(self._store.add(a_blend(f"{self.name}_{number}")).name)
+                if number % 3 == 2:
+                    self._store.remove(self.kept[-2])
+                    del self.kept[-2]
+        except BaseException as error:  # noqa: BLE001  # told by the test
+            self.error = error
+
+
+def _counts(path: Path, reads: int) -> list[int]:
+    """How many blends each of so many reads found, one after the other."""
+    return [len(blends_from_yaml(path.read_bytes())) for _ in range(reads)]
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_among_threads_and_processes_one_of_which_is_killed(
+    tmp_path: Path,
+) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, f"p{number}"], stdout=subprocess.PIPE)
+        for number in range(4)
+    ]
+    assert processes[0].stdout is not None
+    first = processes[0].stdout.readline().decode()
+    stop = threading.Event()
+    threads = [_Writer(tmp_path, f"t{number}", stop) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    assert all(count > 0 for count in _counts(tmp_path / "blends.yaml", 25))
+    processes[0].kill()
+    assert all(count > 0 for count in _counts(tmp_path / "blends.yaml", 25))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for process in processes[1:]:
+        process.kill()
+    acknowledged = {first.strip()}
+    for process in processes:
+        acknowledged |= {line.decode().strip() for line in process.communicate()[0].splitlines(keepends=True)}
+    assert [thread.error for thread in threads] == [None] * 20
+    acknowledged |= {name for thread in threads for name in thread.kept}
+    there = set(blends_from_yaml((tmp_path / "blends.yaml").read_bytes()))
+    assert acknowledged <= there
+    # Beyond those, at most what each killed process had on its way.
+    assert len(there - acknowledged) <= len(processes)
+    assert len(acknowledged) > 20

@@ -1,0 +1,112 @@
+"""Blends as voices: listed, found by recipe, and spoken by the engine."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.tones import KOKORO, VOICES
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.kokoro.engine import KokoroEngine, blended_voice
+from wyoming_tts.errors import BadRequest, UnknownVoice
+from wyoming_tts.speech import Prosody, Segment, VoiceSpec
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.blends.store import BlendStore
+from wyoming_tts.voices.blends.voices import BlendedVoices
+
+PACK = {"af_test": "en_US", "am_test": "en_US", "bf_test": "en_GB", "ef_test": "es_ES"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlendStore:
+    return BlendStore(tmp_path, voices=lambda: PACK)
+
+
+@pytest.fixture
+def voices(store: BlendStore) -> BlendedVoices:
+    return BlendedVoices(store.book, lambda: PACK)
+
+
+def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:
+    return Blend(name, parse_recipe(recipe), language)
+
+
+def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed(
+    store: BlendStore, voices: BlendedVoices
+) -> None:
+    store.add(a_blend("mine", "af_test+am_test"))
+    BlendStore(store._path.parent).add(a_blend("lost", "af_gone"))
+    assert [voice.name for voice in voices.listed()] == ["mine"]
+    found = voices.find("mine")
+    assert found
+    assert (found.language, found.made_of) == ("en_US", frozenset({"af_test", "am_test"}))
+    assert voices.find("af_test") is None
+
+
+def test_a_file_that_cannot_be_read_takes_no_other_voice_with_it(
+    store: BlendStore, voices: BlendedVoices, caplog: pytest.LogCaptureFixture
+) -> None:
+    store._path.mkdir()
+    assert voices.listed() == []
+    assert "cannot be read: Is a directory" in caplog.text
+
+
+def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices: BlendedVoices) -> None:
+    store.add(a_blend("mine", "af_test+am_test"))
+    found = voices.find("20*mine + 80*af_test")
+    assert found
+    assert found.name == "af_test(80)+mine(20)"
+    with pytest.raises(BadRequest, match="expected the name"):
+        voices.find("af_test+")
+    with pytest.raises(UnknownVoice, match="af_tset"):
+        voices.find("af_tset+am_test")
+
+
+def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
+    voices: BlendedVoices, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = voices.find("af_test+bf_test(2)")
+    assert found
+    assert found.language == "en_GB"
+    assert "names none: it speaks en_GB" in caplog.text
+
+
+def test_the_engine_speaks_a_blend_as_its_voices_mixed_and_notices_its_change(
+    store: BlendStore, voices: BlendedVoices
+) -> None:
+    engine = KokoroEngine(
+        EngineOptions(
+            kokoro_model=VOICES / "kokoro-tones.onnx",
+            kokoro_voices=VOICES / "voices-tones.bin",
+            intra_op_threads=1,
+            kokoro_blends=voices,
+        )
+    )
+
+    def speakers(name: str) -> set[str]:
+        voice = next(voice for voice in engine.installed() if voice.name == name)
+        steps = loaded.render(Segment("One two."), VoiceSpec(voice), Prosody())
+        return KOKORO.speakers_of(np.concatenate(list(steps)))
+
+    mine = store.add(a_blend("mine", "af_test+bf_test", "en_GB"))
+    listed = {voice.name: voice for voice in engine.installed()}
+    assert listed["mine"].language == "en_GB"
+    loaded = engine.load(listed["mine"])
+    try:
+        # The test voices' pitch grows from one to the next: between the first and third is the second.
+        assert speakers("mine") == {"am_test"}
+        store.replace(replace(mine, recipe=parse_recipe("am_test+ef_test")), expected=mine)
+        assert speakers("mine") == {"bf_test"}
+        recipe = voices.find("am_test+ef_test")
+        assert recipe
+        once = VoiceSpec(blended_voice(listed["af_test"], recipe))
+        audio = np.concatenate(list(loaded.render(Segment("One two."), once, Prosody())))
+        assert KOKORO.speakers_of(audio) == {"bf_test"}
+    finally:
+        loaded.close()

@@ -1,0 +1,872 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import random
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.drawn import examples
+from tests.support.hub import Behaviour, FakeHub
+from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice, load_catalogue
+from wyoming_tts.voices.download.downloads import (
+    Download,
+    DownloadFailed,
+    DownloadOptions,
+    DownloadProgress,
+    Downloads,
+    DownloadState,
+    World,
+)
+from wyoming_tts.voices.download.hub import HUB, Hub
+
+T = TypeVar("T")
+
+SMALL_BLOCKS = DownloadOptions(block_bytes=8 * 1024, report_every=0.0)
+MODEL = b"\x08" + random.Random(1).randbytes(199_999)
+CONFIG = b'{"audio": {"sample_rate": 22050}}'
+PATIENCE = 10.0
+
+
+async def in_executor(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+class Sleeps(list[float]):
+    """Stands in for waiting: returns at once and remembers how long it should have been."""
+
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+        await asyncio.sleep(0)
+
+
+def no_jitter() -> float:
+    return 0.0
+
+
+def catalogue_file(path: str, content: bytes) -> CatalogueFile:
+    return CatalogueFile(path, f"{HUB}/{path}", len(content), f"md5:{hashlib.md5(content).hexdigest()}")
+
+
+def voice_of(
+    hub: FakeHub, name: str = "tone", *, model: bytes = MODEL, config: bytes = CONFIG
+) -> CatalogueVoice:
+    """A voice that the hub has."""
+    files = {f"voices/{name}.onnx": model, f"voices/{name}.onnx.json": config}
+    hub.files |= {f"/{path}": content for path, content in files.items()}
+    described = tuple(catalogue_file(path, content) for path, content in files.items())
+    return CatalogueVoice(name, "piper", "en_US", "low", 1, described)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[FakeHub]:
+    async with FakeHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def sleeps() -> Sleeps:
+    return Sleeps()
+
+
+@pytest.fixture
+async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterator[Downloads]:
+    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter)) as downloads:
+        yield downloads
+
+
+@asynccontextmanager
+async def downloading(
+    directory: Path,
+    hub: FakeHub,
+    world: World | None = None,
+    *,
+    offline: bool = False,
+    options: DownloadOptions = SMALL_BLOCKS,
+    on_progress: Callable[[DownloadProgress], None] | None = None,
+) -> AsyncIterator[Downloads]:
+    async with Downloads(
+        directory,
+        run_blocking=in_executor,
+        offline=offline,
+        mirror=hub.url,
+        options=options,
+        on_progress=on_progress,
+        world=world or World(sleep=Sleeps(), chance=no_jitter),
+    ) as downloads:
+        yield downloads
+
+
+async def done(download: Download) -> None:
+    assert await download.wait(PATIENCE) is DownloadState.DONE, download.error
+
+
+async def failed(download: Download) -> str:
+    assert await download.wait(PATIENCE) is DownloadState.FAILED
+    return download.error
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+# What arrives
+
+
+async def test_a_voice_arrives_whole_and_leaves_nothing_else(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    download = downloads.start(voice_of(hub))
+    await done(download)
+    assert names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+    assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
+    assert download.received == download.total == len(MODEL) + len(CONFIG)
+    assert downloads.active == ()
+
+
+async def test_the_configuration_is_fetched_before_the_model(downloads: Downloads, hub: FakeHub) -> None:
+    await done(downloads.start(voice_of(hub)))
+    assert [request.path for request in hub.requests] == ["/voices/tone.onnx.json", "/voices/tone.onnx"]
+
+
+async def test_old_files_stay_until_all_new_ones_are_there(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.onnx").write_bytes(b"old model")
+    (tmp_path / "tone.onnx.json").write_bytes(b"old config")
+    config, model = Behaviour(), Behaviour(hold_after=len(MODEL) // 2)
+    hub.plan.extend([config, model])
+    download = downloads.start(voice_of(hub))
+    await model.held.wait()
+    assert (tmp_path / "tone.onnx").read_bytes() == b"old model"
+    assert (tmp_path / "tone.onnx.json").read_bytes() == b"old config"
+    model.released.set()
+    await done(download)
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+    assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
+
+
+async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tmp_path: Path) -> None:
+    seen: list[set[str]] = []
+
+    async def looking_after_each_step(work: Callable[[], T]) -> T:
+        def work_and_look() -> T:
+            result = work()
+            seen.append(names(tmp_path))
+            return result
+
+        return await in_executor(work_and_look)
+
+    async with Downloads(tmp_path, run_blocking=looking_after_each_step, mirror=hub.url) as downloads:
+        await done(downloads.start(voice_of(hub)))
+    assert {"tone.onnx.json"} <= seen[-1]
+    assert all("tone.onnx.json" in there for there in seen if "tone.onnx" in there)
+    assert any("tone.onnx.json" in there and "tone.onnx" not in there for there in seen)
+
+
+async def test_a_voice_that_is_here_is_not_fetched_again(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    voice = voice_of(hub)
+    await done(downloads.start(voice))
+    asked = len(hub.requests)
+    again = downloads.start(voice)
+    await done(again)
+    assert len(hub.requests) == asked
+    assert again.received == again.total
+
+
+async def test_only_what_is_missing_is_fetched(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
+    await done(downloads.start(voice_of(hub)))
+    assert [request.path for request in hub.requests] == ["/voices/tone.onnx"]
+
+
+async def test_the_directory_is_made(hub: FakeHub, tmp_path: Path) -> None:
+    async with downloading(tmp_path / "data" / "voices", hub) as downloads:
+        await done(downloads.start(voice_of(hub)))
+    assert (tmp_path / "data" / "voices" / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_directory_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    async with downloading(tmp_path / "file" / "voices", hub) as downloads:
+        error = await failed(downloads.start(voice_of(hub)))
+    assert str(tmp_path / "file" / "voices") in error
+    assert "--download-dir" in error
+
+
+# Interruptions
+
+
+async def test_a_file_interrupted_at_40_percent_goes_on_from_there(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    cut = len(MODEL) * 2 // 5
+    hub.plan.extend([Behaviour(), Behaviour(cut_after=cut)])
+    await done(downloads.start(voice_of(hub)))
+    first, second = hub.asked_for("tone.onnx")
+    assert "range" not in first.headers
+    assert second.headers["range"] == f"bytes={cut}-"
+    assert second.headers["if-range"] == '"v1"'
+    assert hub.body_bytes_sent == len(CONFIG) + len(MODEL)
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_server_that_ignores_ranges_sends_it_all_again(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.plan.extend([Behaviour(), Behaviour(cut_after=100_000), Behaviour(ignores_range=True)])
+    await done(downloads.start(voice_of(hub)))
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    other = b"\x08" + bytes(len(MODEL) - 1)
+    hub.plan.extend(
+        [Behaviour(), Behaviour(cut_after=100_000, body=other, etag='"old"'), Behaviour(etag='"new"')]
+    )
+    await done(downloads.start(voice_of(hub)))
+    assert len(hub.asked_for("tone.onnx")) == 2
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_nothing_of_an_older_version_stays_behind_a_new_beginning(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    other = b"\x08" + bytes(len(MODEL) - 1)
+    old = Behaviour(cut_after=100_000, body=other, etag='"old"')
+    hub.plan.extend([Behaviour(), old, Behaviour(cut_after=60_000)])
+    await done(downloads.start(voice_of(hub)))
+    assert [request.offset for request in hub.asked_for("tone.onnx")] == [0, 100_000, 60_000]
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.plan.extend([Behaviour(), Behaviour(cut_after=70_000, says_length=False)])
+    await done(downloads.start(voice_of(hub)))
+    assert hub.asked_for("tone.onnx")[1].offset == 70_000
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_busy_server_is_asked_again_after_a_growing_pause(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps
+) -> None:
+    hub.plan.extend([Behaviour(status=503), Behaviour(status=500), Behaviour(status=429)])
+    await done(downloads.start(voice_of(hub)))
+    assert sleeps == [1.0, 2.0, 4.0]
+
+
+async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps
+) -> None:
+    hub.plan.extend(
+        [
+            Behaviour(status=429, headers={"Retry-After": "7"}),
+            Behaviour(status=503, headers={"Retry-After": "86400"}),
+        ]
+    )
+    await done(downloads.start(voice_of(hub)))
+    assert sleeps == [7.0, DownloadOptions().backoff.longest]
+
+
+async def test_tries_that_bring_something_do_not_count_as_failures(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+) -> None:
+    hub.plan.extend([Behaviour(), *(Behaviour(cut_after=20_000) for _ in range(9))])
+    await done(downloads.start(voice_of(hub)))
+    assert sleeps == [1.0] * 9
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_server_that_never_gets_further_is_given_up(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+) -> None:
+    cut = Behaviour(cut_after=100_000, ignores_range=True)
+    hub.plan.extend([Behaviour(), *(replace(cut) for _ in range(20))])
+    error = await failed(downloads.start(voice_of(hub)))
+    assert "5 tries" in error
+    assert sleeps == [1.0, 2.0, 4.0, 8.0]
+    assert not (tmp_path / "tone.onnx").exists()
+    assert (tmp_path / "tone.onnx.part").read_bytes() == MODEL[:100_000]
+
+
+async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleeps) -> None:
+    async with FakeHub() as gone:
+        voice = voice_of(gone)
+        address = gone.url
+    async with Downloads(
+        tmp_path, run_blocking=in_executor, mirror=address, world=World(sleep=sleeps, chance=no_jitter)
+    ) as downloads:
+        error = await failed(downloads.start(voice))
+    assert address in error
+    assert sleeps == [1.0, 2.0, 4.0, 8.0]
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(cuts=st.lists(st.integers(0, 60_000), max_size=4), block=st.integers(1_000, 100_000))
+async def test_wherever_it_breaks_off_the_file_comes_out_whole(cuts: list[int], block: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        async with FakeHub() as hub:
+            hub.plan.extend([Behaviour(), *(Behaviour(cut_after=cut) for cut in cuts)])
+            options = DownloadOptions(block_bytes=block)
+            async with downloading(Path(name), hub, options=options) as downloads:
+                await done(downloads.start(voice_of(hub)))
+            assert (Path(name) / "tone.onnx").read_bytes() == MODEL
+            assert hub.body_bytes_sent == len(CONFIG) + len(MODEL)
+
+
+async def test_leaving_keeps_the_part_and_the_next_start_goes_on(hub: FakeHub, tmp_path: Path) -> None:
+    behaviour = Behaviour(hold_after=150_000)
+    hub.plan.extend([Behaviour(), behaviour])
+    voice = voice_of(hub)
+    part = tmp_path / "tone.onnx.part"
+    async with downloading(tmp_path, hub) as downloads:
+        download = downloads.start(voice)
+        waiting = asyncio.create_task(download.wait())
+        await behaviour.held.wait()
+        while download.received < 150_000 + len(CONFIG):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert await waiting is DownloadState.FAILED
+    assert "stopped" in download.error
+    kept = part.stat().st_size
+    assert kept > 0
+    assert part.read_bytes() == MODEL[:kept]
+    async with downloading(tmp_path, hub) as downloads:
+        await done(downloads.start(voice))
+    # A write that was under way when it was left may have ended since.
+    assert kept <= hub.requests[-1].offset <= 150_000
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+    assert not part.exists()
+
+
+_CHILD = """
+import asyncio, sys
+from pathlib import Path
+from tests.unit.voices.download.test_downloads import *
+
+async def main(directory, mirror):
+    hub = type("Elsewhere", (FakeHub,), {"url": mirror})()
+    report = lambda progress: print(progress.received, flush=True)
+    async with downloading(directory, hub, on_progress=report) as downloads:
+        await downloads.start(voice_of(hub)).wait()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+async def test_a_killed_process_leaves_what_the_next_start_repairs(hub: FakeHub, tmp_path: Path) -> None:
+    held = Behaviour(hold_after=120_000)
+    hub.plan.extend([Behaviour(), held])
+    voice = voice_of(hub)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _CHILD,
+        str(tmp_path),
+        hub.url,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[4],
+    )
+    assert child.stdout is not None
+    async for line in child.stdout:
+        if int(line) > 100_000:
+            break
+    child.send_signal(signal.SIGKILL)
+    await child.communicate()
+    assert "tone.onnx" not in names(tmp_path)
+    assert "tone.onnx.part" in names(tmp_path)
+    async with downloading(tmp_path, hub) as downloads:
+        await done(downloads.start(voice))
+    assert names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+    assert hub.requests[-1].offset > 0
+
+
+# What is left of earlier times
+
+
+async def test_a_part_with_wrong_content_is_recovered(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.onnx.part").write_bytes(bytes(80_000))
+    await done(downloads.start(voice_of(hub)))
+    assert [request.offset for request in hub.asked_for("tone.onnx")] == [80_000, 0]
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+@pytest.mark.parametrize("surplus", [0, 5])
+async def test_a_part_of_full_length_with_wrong_content_is_recovered(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path, surplus: int
+) -> None:
+    (tmp_path / "tone.onnx.part").write_bytes(bytes(len(MODEL) + surplus))
+    await done(downloads.start(voice_of(hub)))
+    assert [request.offset for request in hub.asked_for("tone.onnx")] == [0]
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_part_that_only_lacked_its_renaming_is_not_fetched(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.onnx.part").write_bytes(MODEL)
+    await done(downloads.start(voice_of(hub)))
+    assert hub.asked_for("tone.onnx") == []
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+async def test_a_part_that_a_server_cannot_go_on_from_is_dropped(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.onnx.part").write_bytes(MODEL[:50_000])
+    hub.plan.extend([Behaviour(), Behaviour(status=416)])
+    await done(downloads.start(voice_of(hub)))
+    assert [request.offset for request in hub.asked_for("tone.onnx")] == [50_000, 0]
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+# What must not arrive
+
+
+async def test_a_wrong_digest_is_refused_and_the_old_file_kept(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "tone.onnx").write_bytes(b"old model")
+    voice = voice_of(hub)
+    wrong = b"\x08" + bytes(len(MODEL) - 1)
+    hub.files["/voices/tone.onnx"] = wrong
+    error = await failed(downloads.start(voice))
+    assert hashlib.md5(wrong).hexdigest() in error
+    assert hashlib.md5(MODEL).hexdigest() in error
+    assert "--update-voices" in error
+    assert (tmp_path / "tone.onnx").read_bytes() == b"old model"
+    assert not (tmp_path / "tone.onnx.part").exists()
+    assert len(hub.asked_for("tone.onnx")) == 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Behaviour(headers={"Content-Type": "text/html; charset=utf-8"}, body=b"Log in to the Wi-Fi"),
+        Behaviour(body=b"\r\n <!DOCTYPE html><title>Log in</title>", says_length=False),
+        Behaviour(status=511, body=b"Network Authentication Required"),
+    ],
+)
+async def test_a_web_page_in_place_of_a_file_is_refused(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path, sleeps: Sleeps, page: Behaviour
+) -> None:
+    hub.plan.extend([replace(page)])
+    error = await failed(downloads.start(voice_of(hub)))
+    assert "captive portal" in error
+    assert hub.url in error
+    assert names(tmp_path) == set()
+    assert sleeps == []
+
+
+async def test_a_missing_file_is_not_asked_for_twice(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+) -> None:
+    voice = voice_of(hub)
+    hub.files.clear()
+    error = await failed(downloads.start(voice))
+    assert "answered 404" in error
+    assert "--update-voices" in error
+    assert [request.path for request in hub.requests] == ["/voices/tone.onnx.json"]
+    assert sleeps == []
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "login"), (403, "refuses"), (410, "")])
+async def test_a_refusal_is_final_and_says_what_may_help(
+    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, status: int, hint: str
+) -> None:
+    hub.plan.append(Behaviour(status=status))
+    error = await failed(downloads.start(voice_of(hub)))
+    assert f"answered {status}" in error
+    assert hint in error
+    assert sleeps == []
+
+
+async def test_a_file_of_another_length_is_refused_before_it_is_fetched(
+    downloads: Downloads, hub: FakeHub
+) -> None:
+    voice = voice_of(hub)
+    hub.files["/voices/tone.onnx"] = MODEL + b"more"
+    error = await failed(downloads.start(voice))
+    assert f"{len(MODEL) + 4} bytes" in error
+    assert f"expected {len(MODEL)}" in error
+
+
+async def test_a_body_without_end_is_broken_off(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+    endless = MODEL + bytes(2_000_000)
+    hub.plan.extend([Behaviour(), Behaviour(says_length=False, body=endless)])
+    error = await failed(downloads.start(voice_of(hub)))
+    assert f"more than the {len(MODEL)} bytes" in error
+    assert (tmp_path / "tone.onnx.part").stat().st_size <= len(MODEL)
+
+
+async def test_a_failed_voice_can_be_started_anew(downloads: Downloads, hub: FakeHub) -> None:
+    voice = voice_of(hub)
+    hub.plan.append(Behaviour(status=404))
+    await failed(downloads.start(voice))
+    await done(downloads.start(voice))
+
+
+# Several at once
+
+
+async def test_two_who_ask_for_a_voice_share_one_download(downloads: Downloads, hub: FakeHub) -> None:
+    voice = voice_of(hub)
+    first, second = downloads.start(voice), downloads.start(voice)
+    await asyncio.gather(done(first), done(second))
+    assert len(hub.requests) == 2
+
+
+def two_of_one_model(hub: FakeHub) -> tuple[CatalogueVoice, CatalogueVoice]:
+    voice = voice_of(hub)
+    return voice, replace(voice, name="other")
+
+
+async def test_two_voices_of_one_model_fetch_it_once(downloads: Downloads, hub: FakeHub) -> None:
+    model = Behaviour(hold_after=1_000)
+    hub.plan.extend([Behaviour(), model])
+    first, second = two_of_one_model(hub)
+    early = downloads.start(first)
+    await model.held.wait()
+    late = downloads.start(second)
+    model.released.set()
+    await asyncio.gather(done(early), done(late))
+    assert len(hub.requests) == 2
+    assert late.received == late.total == early.total
+
+
+async def test_a_failure_reaches_all_who_share_the_file(downloads: Downloads, hub: FakeHub) -> None:
+    hub.plan.append(Behaviour(status=404))
+    errors = [await failed(download) for download in [downloads.start(v) for v in two_of_one_model(hub)]]
+    assert errors[0] == errors[1]
+    assert len(hub.requests) == 1
+
+
+async def test_no_more_files_than_allowed_are_on_their_way(hub: FakeHub, tmp_path: Path) -> None:
+    holding = Behaviour(hold_after=0)
+    hub.plan.append(holding)
+    async with downloading(tmp_path, hub, options=replace(SMALL_BLOCKS, at_once=1)) as downloads:
+        first, second = downloads.start(voice_of(hub)), downloads.start(voice_of(hub, "second"))
+        await holding.held.wait()
+        # Which of the two is first is the threads' business.
+        assert {first.state, second.state} == {DownloadState.RUNNING, DownloadState.WAITING}
+        assert len(hub.requests) == 1
+        holding.released.set()
+        await asyncio.gather(done(first), done(second))
+
+
+async def test_waiting_gives_up_and_the_download_goes_on(downloads: Downloads, hub: FakeHub) -> None:
+    holding = Behaviour(hold_after=0)
+    hub.plan.append(holding)
+    download = downloads.start(voice_of(hub))
+    await holding.held.wait()
+    assert await download.wait(0) is DownloadState.RUNNING
+    holding.released.set()
+    await done(download)
+
+
+async def test_an_unforeseen_error_ends_one_download_only(
+    hub: FakeHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def breaking(work: Callable[[], T]) -> T:
+        if hub.asked_for("broken.onnx"):
+            raise RuntimeError("secret detail")
+        return await in_executor(work)
+
+    holding = Behaviour(hold_after=0)
+    async with (
+        downloading(tmp_path, hub) as good,
+        Downloads(tmp_path, run_blocking=breaking, mirror=hub.url) as downloads,
+    ):
+        error = await failed(downloads.start(voice_of(hub, "broken")))
+        hub.plan.append(holding)
+        assert "RuntimeError" in error
+        assert "secret" not in error
+        assert "secret detail" in caplog.text
+        holding.released.set()
+        await done(good.start(voice_of(hub)))
+
+
+async def test_starting_outside_the_block_is_an_error(hub: FakeHub, tmp_path: Path) -> None:
+    downloads = Downloads(tmp_path, run_blocking=in_executor, mirror=hub.url)
+    with pytest.raises(RuntimeError, match="async with"):
+        downloads.start(voice_of(hub))
+    assert downloads.active == ()
+
+
+async def test_an_error_in_the_block_comes_out_as_it_is(hub: FakeHub, tmp_path: Path) -> None:
+    hub.plan.append(Behaviour(hold_after=0))
+
+    async def dividing_by_zero() -> None:
+        async with downloading(tmp_path, hub) as downloads:
+            downloads.start(voice_of(hub))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await dividing_by_zero()
+
+
+# Progress
+
+
+async def test_progress_never_goes_back(hub: FakeHub, tmp_path: Path) -> None:
+    reports: list[DownloadProgress] = []
+    (tmp_path / "tone.onnx.part").write_bytes(bytes(30_000))
+    hub.plan.extend([Behaviour(), Behaviour(cut_after=90_000), Behaviour(), Behaviour(ignores_range=True)])
+    async with downloading(tmp_path, hub, on_progress=reports.append) as downloads:
+        await done(downloads.start(voice_of(hub)))
+    received = [report.received for report in reports]
+    assert received == sorted(received)
+    assert len(set(received)) > 5
+    assert received[-1] == reports[-1].total == len(MODEL) + len(CONFIG)
+    order = list(DownloadState)
+    assert [order.index(report.state) for report in reports] == sorted(
+        order.index(report.state) for report in reports
+    )
+    assert {report.state for report in reports} == set(order) - {DownloadState.FAILED}
+
+
+async def test_progress_is_reported_no_more_often_than_asked(hub: FakeHub, tmp_path: Path) -> None:
+    reports: list[DownloadProgress] = []
+    world = World(clock=lambda: 100.0, sleep=Sleeps())
+    options = replace(SMALL_BLOCKS, report_every=0.1)
+    async with downloading(tmp_path, hub, world, options=options, on_progress=reports.append) as downloads:
+        await done(downloads.start(voice_of(hub)))
+    assert [report.state for report in reports] == [
+        DownloadState.WAITING,
+        DownloadState.RUNNING,
+        DownloadState.RUNNING,
+        DownloadState.DONE,
+    ]
+
+
+async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) -> None:
+    now = 5.0
+    holding = Behaviour(hold_after=0)
+    hub.plan.append(holding)
+    async with downloading(tmp_path, hub, World(clock=lambda: now, sleep=Sleeps())) as downloads:
+        download = downloads.start(voice_of(hub))
+        await holding.held.wait()
+        now = 9.0
+        assert download.made_progress_at == 5.0
+        holding.released.set()
+        await done(download)
+        assert download.made_progress_at == 9.0
+
+
+# Room
+
+
+async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    world = World(free_space=lambda directory: 1_000_000)
+    async with downloading(tmp_path, hub, world) as downloads:
+        error = await failed(downloads.start(voice_of(hub)))
+    assert "200.0 kB" in error
+    assert "1.0 MB are free" in error
+    assert str(tmp_path) in error
+    assert hub.requests == []
+
+
+async def test_a_voice_that_is_here_needs_no_room(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "tone.onnx").write_bytes(MODEL)
+    (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
+    async with downloading(tmp_path, hub, World(free_space=lambda directory: 0)) as downloads:
+        await done(downloads.start(voice_of(hub)))
+
+
+async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_path: Path) -> None:
+    part = tmp_path / "tone.onnx.part"
+    voice, sleeps = voice_of(hub), Sleeps()
+
+    async def filling_up(work: Callable[[], T]) -> T:
+        def work_and_run_out() -> T:
+            result = work()
+            if part.exists() and part.stat().st_size >= 100_000:
+                raise OSError(errno.ENOSPC, "No space left on device", str(part))
+            return result
+
+        return await in_executor(work_and_run_out)
+
+    async with Downloads(
+        tmp_path,
+        run_blocking=filling_up,
+        mirror=hub.url,
+        options=SMALL_BLOCKS,
+        world=World(sleep=sleeps, chance=no_jitter),
+    ) as downloads:
+        error = await failed(downloads.start(voice))
+    assert f"disk of {tmp_path} is full" in error
+    assert sleeps == []
+    kept = part.stat().st_size
+    async with downloading(tmp_path, hub) as downloads:
+        await done(downloads.start(voice))
+    assert hub.requests[-1].offset == kept
+    assert (tmp_path / "tone.onnx").read_bytes() == MODEL
+
+
+# Where it comes from
+
+
+async def test_offline_opens_no_socket(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeps: Sleeps
+) -> None:
+    def no_socket(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    voice = voice_of(hub)
+    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter), offline=True) as downloads:
+        monkeypatch.setattr(socket, "socket", no_socket)
+        monkeypatch.setattr(socket, "getaddrinfo", no_socket)
+        error = await failed(downloads.start(voice))
+        with pytest.raises(DownloadFailed, match="offline"):
+            await downloads.fetch_index()
+        monkeypatch.undo()
+    assert "offline" in error
+    assert "data directory" in error
+    assert hub.connections == 0
+    assert sleeps == []
+
+
+async def test_redirects_are_followed(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+    voice = voice_of(hub)
+    hub.files["/elsewhere"] = CONFIG
+    hub.plan.append(Behaviour(status=302, headers={"Location": "/elsewhere"}))
+    await done(downloads.start(voice))
+    assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
+
+
+async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -> None:
+    def portal(request: httpx.Request) -> httpx.Response:
+        assert request.url.scheme == "https"
+        return httpx.Response(302, headers={"Location": "http://login.example/"})
+
+    world = World(transport=httpx.MockTransport(portal))
+    async with Downloads(tmp_path, run_blocking=in_executor, world=world) as downloads:
+        error = await failed(downloads.start(voice_of(hub)))
+    assert "http://login.example/" in error
+    assert "captive portal" in error
+
+
+async def test_redirects_without_end_are_given_up(downloads: Downloads, hub: FakeHub) -> None:
+    hub.plan.extend(Behaviour(status=302, headers={"Location": "/round"}) for _ in range(50))
+    error = await failed(downloads.start(voice_of(hub)))
+    assert "redirects" in error
+
+
+async def test_a_proxy_from_the_environment_is_used(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", hub.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    voice = voice_of(hub)
+    hub.files |= {f"http://mirror.invalid{path}": content for path, content in hub.files.items()}
+    async with Downloads(tmp_path, run_blocking=in_executor, mirror="http://mirror.invalid") as downloads:
+        await done(downloads.start(voice))
+    assert hub.requests[0].path == "http://mirror.invalid/voices/tone.onnx.json"
+
+
+async def test_proxy_settings_that_cannot_be_used_are_named(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:70")
+    async with downloading(tmp_path, hub) as downloads:
+        error = await failed(downloads.start(voice_of(hub)))
+    assert "proxy settings" in error
+
+
+def hub_of(mirror: str | None) -> Hub:
+    return Hub(run_blocking=in_executor, mirror=mirror, options=DownloadOptions())
+
+
+@pytest.mark.parametrize("mirror", ["https://mirror.example/hf", "https://mirror.example/hf/"])
+def test_a_mirror_stands_in_for_the_hub_alone(mirror: str) -> None:
+    mirrored = hub_of(mirror)
+    assert mirrored.located(f"{HUB}/a/b.onnx") == "https://mirror.example/hf/a/b.onnx"
+    assert mirrored.located("https://github.com/a/b.onnx") == "https://github.com/a/b.onnx"
+    assert mirrored.located(f"{HUB}.example/a") == f"{HUB}.example/a"
+    assert hub_of(None).located(f"{HUB}/a/b.onnx") == f"{HUB}/a/b.onnx"
+
+
+@pytest.mark.parametrize("mirror", ["mirror.example", "ftp://mirror.example", "https://"])
+def test_a_mirror_that_is_no_address_is_refused_at_once(mirror: str) -> None:
+    with pytest.raises(ValueError, match="HF_ENDPOINT"):
+        hub_of(mirror)
+
+
+# The index
+
+INDEX_PATH = "/rhasspy/piper-voices/resolve/main/voices.json"
+
+
+def index_of(name: str) -> bytes:
+    files = {f"{name}{end}": {"size_bytes": 5, "md5_digest": "0" * 32} for end in (".onnx", ".onnx.json")}
+    entry = {
+        "language": {"code": "en_US"},
+        "quality": "low",
+        "num_speakers": 1,
+        "files": files,
+        "aliases": [],
+    }
+    return json.dumps({name: entry}).encode()
+
+
+async def test_the_index_that_was_fetched_goes_over_the_catalogue(downloads: Downloads, hub: FakeHub) -> None:
+    hub.files[INDEX_PATH] = index_of("en_US-new-low")
+    where = await downloads.fetch_index()
+    before = await in_executor(load_catalogue)
+    after = await in_executor(lambda: load_catalogue(where))
+    new = {voice.name for voice in after.voices} - {voice.name for voice in before.voices}
+    assert new == {"en_US-new-low"}
+
+
+@pytest.mark.parametrize("broken", [b'{"a": {"files"', b"[]", b'{"a": {}}', b""])
+async def test_an_index_that_cannot_be_read_replaces_nothing(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path, broken: bytes
+) -> None:
+    (tmp_path / "voices.json").write_bytes(b"old")
+    hub.files[INDEX_PATH] = broken
+    with pytest.raises(DownloadFailed, match="old one stays"):
+        await downloads.fetch_index()
+    assert names(tmp_path) == {"voices.json"}
+    assert (tmp_path / "voices.json").read_bytes() == b"old"
+
+
+async def test_the_index_is_never_pieced_together_from_two_versions(
+    downloads: Downloads, hub: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "voices.json.part").write_bytes(b'{"left over')
+    hub.files[INDEX_PATH] = index_of("en_US-new-low")
+    await downloads.fetch_index()
+    assert (tmp_path / "voices.json").read_bytes() == index_of("en_US-new-low")
+    assert hub.requests[0].offset == 0

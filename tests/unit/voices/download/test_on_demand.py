@@ -1,0 +1,274 @@
+"""Voices that are asked for and not here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.support.hub import Behaviour, FakeHub
+from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.speech import Attribution, Voice, VoiceRequest
+from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
+from wyoming_tts.voices.download.downloads import Downloads
+from wyoming_tts.voices.download.on_demand import MissingVoiceOptions, MissingVoices, OnMissingVoice
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+
+T = TypeVar("T")
+
+MODEL = b"\x08" + random.Random(1).randbytes(99_999)
+ASKED = VoiceRequest("de_DE-far-high")
+WAIT, FALLBACK, ERROR = OnMissingVoice
+
+
+async def in_executor(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+async def models(directory: Path) -> list[Path]:
+    return await in_executor(lambda: list(directory.glob("*.onnx")))
+
+
+def a_voice(name: str, language: str, engine: str) -> Voice:
+    return Voice(name, engine, language, name, 22_050, name, Attribution("nobody", ""))
+
+
+EMBEDDED = [a_voice("espeak-de", "de_DE", "espeak"), a_voice("espeak-en", "en_US", "espeak")]
+
+
+@dataclass
+class House:
+    """A library whose missing voices come from a hub on loopback."""
+
+    hub: FakeHub
+    library: VoiceLibrary
+    missing: MissingVoices
+    catalogue: Catalogue
+    directory: Path
+    looks: list[int]
+
+    def hold(self) -> Behaviour:
+        """Let the next download stop in the middle."""
+        held = Behaviour(hold_after=50_000)
+        self.hub.plan.extend([Behaviour(), held])  # the configuration comes first
+        return held
+
+    async def speaker(self, request: VoiceRequest = ASKED) -> str:
+        return (await self.library.resolve(request)).voice.name
+
+
+def offered_by(hub: FakeHub, name: str, language: str) -> CatalogueVoice:
+    contents = {f"voices/{name}.onnx": MODEL, f"voices/{name}.onnx.json": b"{}"}
+    hub.files |= {f"/{path}": content for path, content in contents.items()}
+    files = tuple(
+        CatalogueFile(path, f"{hub.url}/{path}", len(content), f"md5:{hashlib.md5(content).hexdigest()}")
+        for path, content in contents.items()
+    )
+    return CatalogueVoice(name, "piper", language, "high", 1, files, aliases=(f"{name}-alias",))
+
+
+@asynccontextmanager
+async def a_house(
+    directory: Path, answer: OnMissingVoice = WAIT, *, usable: bool = True, **options: object
+) -> AsyncIterator[House]:
+    async with FakeHub() as hub:
+        catalogue = Catalogue(
+            (offered_by(hub, "de_DE-far-high", "de_DE"), offered_by(hub, "en_US-home-low", "en_US"))
+        )
+
+        looks = list[int]()
+
+        async def look() -> None:
+            looks.append(1)
+            found = [path.stem for path in await models(directory)] if usable else []
+            library.replace([*EMBEDDED, *(a_voice(name, name[:5], "piper") for name in found)])
+
+        library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), known=lambda: catalogue.voices)
+        library.replace(EMBEDDED)
+        chosen = replace(MissingVoiceOptions(answer, patience=50.0), **options)  # type: ignore[arg-type]
+        async with (
+            Downloads(directory, run_blocking=in_executor, offline=chosen.offline) as downloads,
+            MissingVoices(
+                library,
+                find=library.names.in_catalogue,
+                downloads=downloads,
+                on_installed=look,
+                options=chosen,
+            ) as missing,
+        ):
+            yield House(hub, library, missing, catalogue, directory, looks)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+async def test_many_who_ask_for_one_missing_voice_cause_one_download_and_all_hear_it(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        names = [ASKED.name, "DE_de-FAR-high", "de_DE-far-high-alias", "de_DE-f", "de_DE-far-high#0"] * 4
+        spoken = await asyncio.gather(*(house.speaker(VoiceRequest(name)) for name in names))
+        assert set(spoken) == {ASKED.name}
+        assert len(house.hub.asked_for(".onnx")) == 1
+        assert len(house.looks) == 1
+
+
+async def test_who_asks_while_it_comes_joins_the_download(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        held = house.hold()
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(house.speaker())
+            await held.held.wait()
+            second = tasks.create_task(house.speaker())
+            await asyncio.sleep(0)
+            held.released.set()
+        assert first.result() == second.result() == ASKED.name
+        assert len(house.hub.asked_for(".onnx")) == 1
+
+
+async def test_patience_ends_in_the_embedded_voice_of_the_language_and_the_download_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_house(tmp_path, patience=0.0) as house:
+        assert await house.speaker() == "espeak-de"
+        assert "de_DE-far-high is asked for and not here: espeak-de speaks instead" in caplog.text
+        assert await house.missing.fetch("de_DE-far-high")
+        assert await house.speaker() == "de_DE-far-high"
+        assert len(house.hub.asked_for(".onnx")) == 1
+
+
+async def test_the_fallback_speaks_at_once_while_the_voice_is_fetched(tmp_path: Path) -> None:
+    async with a_house(tmp_path, FALLBACK) as house:
+        held = house.hold()
+        assert await house.speaker() == "espeak-de"
+        await held.held.wait()
+        assert await house.speaker() == "espeak-de"
+        held.released.set()
+        assert await house.missing.fetch("de_DE-far-high-alias")
+        assert await house.speaker() == "de_DE-far-high"
+        assert len(house.hub.asked_for(".onnx")) == 1
+
+
+async def test_an_error_tells_how_far_the_download_is(tmp_path: Path) -> None:
+    async with a_house(tmp_path, ERROR) as house:
+        held = house.hold()
+        with pytest.raises(VoiceUnavailable, match="being fetched"):
+            await house.speaker()
+        await held.held.wait()
+        with pytest.raises(VoiceUnavailable, match=r"\d+ % of it are here\. Ask again"):
+            await house.speaker()
+        held.released.set()
+        assert await house.missing.fetch("de_DE-far-high")
+        assert await house.speaker() == "de_DE-far-high"
+
+
+@pytest.mark.parametrize("request_", [VoiceRequest(), VoiceRequest("en_US-home-low"), VoiceRequest("alloy")])
+async def test_the_default_voice_is_a_missing_voice_like_any_other(
+    tmp_path: Path, request_: VoiceRequest
+) -> None:
+    async with a_house(tmp_path) as house:
+        assert await house.speaker(request_) == "en_US-home-low"
+    async with a_house(tmp_path / "other", ERROR) as house:
+        with pytest.raises(VoiceUnavailable):
+            await house.speaker(request_)
+
+
+@pytest.mark.parametrize("answer", [WAIT, FALLBACK])
+async def test_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
+    tmp_path: Path, answer: OnMissingVoice
+) -> None:
+    async with a_house(tmp_path, answer, offline=True) as house:
+        assert await house.speaker() == "espeak-de"
+        assert not await house.missing.fetch("de_DE-far-high")
+        assert house.hub.connections == 0
+
+
+async def test_offline_an_error_says_that_fetching_is_off(tmp_path: Path) -> None:
+    async with a_house(tmp_path, ERROR, offline=True) as house:
+        with pytest.raises(VoiceUnavailable, match=r"fetching is switched off \(offline\)"):
+            await house.speaker()
+        assert house.hub.connections == 0
+
+
+async def test_a_voice_whose_engine_is_not_in_use_is_not_fetched(tmp_path: Path) -> None:
+    async with a_house(tmp_path, engines=frozenset({"kokoro"})) as house:
+        assert await house.speaker() == "espeak-de"
+        assert house.hub.connections == 0
+
+
+async def test_a_voice_that_no_engine_takes_is_fetched_once_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_house(tmp_path, usable=False) as house:
+        for _ in range(3):
+            assert await house.speaker() == "espeak-de"
+        assert len(house.looks) == 1
+    assert "de_DE-far-high was fetched, but no engine can use its files" in caplog.text
+
+
+async def test_nobody_is_kept_waiting_for_a_download_that_failed(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        house.hub.files.clear()
+        assert await house.speaker() == "espeak-de"
+        asked = len(house.hub.requests)
+        assert await house.speaker() == "espeak-de"
+        assert len(house.hub.requests) == asked
+
+
+async def test_after_a_failure_an_error_says_why(tmp_path: Path) -> None:
+    async with a_house(tmp_path, ERROR) as house:
+        house.hub.files.clear()
+        with pytest.raises(VoiceUnavailable, match="being fetched"):
+            await house.speaker()
+        download = house.missing._arrivals["de_DE-far-high"].download
+        assert download is not None
+        await download.wait()
+        with pytest.raises(VoiceUnavailable, match=r"could not be fetched.*404"):
+            await house.speaker()
+
+
+async def test_a_voice_that_was_deleted_is_fetched_again(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        assert await house.speaker() == ASKED.name
+        (model,) = await models(tmp_path)
+        await in_executor(model.unlink)
+        house.library.replace(EMBEDDED)
+        assert await house.speaker() == ASKED.name
+        assert len(house.hub.asked_for(".onnx")) == 2
+
+
+async def test_one_who_leaves_does_not_end_the_download_for_the_others(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        held = house.hold()
+        leaving, staying = (asyncio.create_task(house.speaker()) for _ in range(2))
+        await held.held.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        held.released.set()
+        assert await staying == ASKED.name
+
+
+async def test_an_unknown_name_fetches_nothing(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        with pytest.raises(UnknownVoice, match="Did you mean de_DE-far-high"):
+            await house.speaker(VoiceRequest("de_DE-fra-hihg"))
+        assert house.hub.connections == 0
+
+
+async def test_at_the_end_what_is_under_way_is_left_and_nothing_is_asked_any_more(tmp_path: Path) -> None:
+    async with a_house(tmp_path, FALLBACK) as house:
+        held = house.hold()
+        assert await house.speaker() == "espeak-de"
+        await held.held.wait()
+    with pytest.raises(VoiceUnavailable, match="not installed"):
+        await house.speaker()
+    assert await models(tmp_path) == []

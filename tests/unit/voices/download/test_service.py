@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_synthesizer import in_a_thread
+from tests.support.hub import Behaviour, FakeHub
+from tests.unit.voices.download.test_downloads import two_of_one_model, voice_of
+from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads, DownloadState
+from wyoming_tts.voices.download.service import Fetching
+
+
+def running(voice: str, received: int) -> DownloadProgress:
+    return DownloadProgress(voice, DownloadState.RUNNING, received, 1000)
+
+
+def failed(voice: str) -> DownloadProgress:
+    return DownloadProgress(voice, DownloadState.FAILED, 0, 1000, "no network")
+
+
+def test_speed_is_told_of_the_last_seconds_alone() -> None:
+    now = 0.0
+    fetching = Fetching(clock=lambda: now)
+    for now, received in ((0.0, 0), (1.0, 900), (10.0, 900), (12.0, 1000)):  # noqa: B007 - the clock reads it
+        fetching.note(running("a", received))
+    assert fetching.shown()[0].bytes_per_second == 50.0
+    now = 20.0
+    assert fetching.shown()[0].bytes_per_second == 0.0
+
+
+def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
+    fetching = Fetching()
+    fetching.note(running("moving", 1))
+    for number in range(50):
+        fetching.note(failed(f"voice{number}"))
+    names = [shown.voice for shown in fetching.shown()]
+    assert names == ["moving", *(f"voice{number}" for number in range(30, 50))]
+
+
+def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
+    fetching = Fetching()
+    fetching.note(failed("a"))
+    assert not fetching.is_under_way("a")
+    fetching.note(running("a", 10))
+    (shown,) = fetching.shown()
+    assert (shown.state, shown.error) == (DownloadState.RUNNING, "")
+
+
+def test_cancelling_what_is_not_there_is_told() -> None:
+    with pytest.raises(UnknownVoice):
+        Fetching().cancel("nobody")
+
+
+async def test_each_arrival_is_looked_for_and_nothing_is_fetched_after_the_end(tmp_path: Path) -> None:
+    looked, fetching = asyncio.Event(), Fetching()
+
+    async def look() -> None:
+        looked.set()
+
+    async with FakeHub() as hub:
+        voice = voice_of(hub)
+        downloads = Downloads(tmp_path, run_blocking=in_a_thread, mirror=hub.url, on_progress=fetching.note)
+        async with downloads, asyncio.TaskGroup() as tasks:
+            fetching.open(downloads)
+            following = tasks.create_task(fetching.follow(look))
+            fetching.start(voice)
+            assert fetching.is_under_way(voice.name)
+            await looked.wait()
+            assert (tmp_path / "tone.onnx").exists()
+            assert fetching.shown() == ()
+            following.cancel()
+        with pytest.raises(VoiceUnavailable):
+            fetching.start(voice)
+
+
+async def test_a_cancelled_download_leaves_shared_files_to_the_other(tmp_path: Path) -> None:
+    model = Behaviour(hold_after=1_000)
+    async with FakeHub() as hub:
+        hub.plan.extend([Behaviour(), model])
+        async with Downloads(tmp_path, run_blocking=in_a_thread, mirror=hub.url) as downloads:
+            first, second = (downloads.start(voice) for voice in two_of_one_model(hub))
+            await model.held.wait()
+            assert downloads.cancel(first.voice.name)
+            assert not downloads.cancel(first.voice.name)
+            assert await first.wait(0) is DownloadState.FAILED
+            model.released.set()
+            assert await second.wait(10) is DownloadState.DONE
+    assert len(hub.requests) == 2

@@ -1,0 +1,42 @@
+"""Settings, as the HTTP side takes them; apart from `options`: it brings what Wyoming does without."""
+
+from __future__ import annotations
+
+from wyoming_tts.assembly.options import http_host
+from wyoming_tts.encoders import EncoderOptions
+from wyoming_tts.settings import Settings
+from wyoming_tts.transports.http.app import HttpOptions, ServerOptions
+from wyoming_tts.transports.realtime.protocol import RealtimeLimits
+from wyoming_tts.transports.realtime.route import RealtimeOptions
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """How HTTP's clients are treated."""
+    return HttpOptions(
+        max_text_chars=settings.max_text_chars,
+        send_timeout=settings.send_timeout,
+        stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
+        encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
+    )
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """Where HTTP is served."""
+    return ServerOptions(
+        host=http_host(settings),
+        port=settings.http_port,
+        certificate=settings.http_certificate,
+        key=settings.http_key,
+    )
+
+
+def realtime_options(settings: Settings) -> RealtimeOptions:
+    """How the realtime WebSocket's clients are treated."""
+    return RealtimeOptions(
+        limits=RealtimeLimits(text_chars=settings.max_text_chars),
+        flush_idle=settings.realtime_flush_idle_ms / 1000,
+        idle_timeout=settings.idle_timeout,
+        send_timeout=settings.send_timeout,
+        connections=settings.max_connections,
+        connections_per_peer=settings.max_connections_per_peer,
+    )

@@ -1,0 +1,265 @@
+"""The parts that speech is made with, put together from the settings.
+
+Engines are found through their entry points and load their libraries when they must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from wyoming_tts.assembly.options import (
+    MEGABYTE,
+    admission_options,
+    compute_threads,
+    engine_options,
+    intra_op_threads,
+    synthesis_options,
+    voice_map,
+)
+from wyoming_tts.cache import SegmentCache
+from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
+from wyoming_tts.engines.kokoro.names import named_languages
+from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.remote.engine import RemoteEngine
+from wyoming_tts.scheduler import Admission, Lookahead, Scheduler
+from wyoming_tts.settings import Settings, SettingsError
+from wyoming_tts.speech import UtteranceRecord, Voice
+from wyoming_tts.synthesis import Synthesizer
+from wyoming_tts.telemetry import log_record
+from wyoming_tts.text.lexicon.file import FILE_NAME as LEXICON_NAME
+from wyoming_tts.text.lexicon.file import LexiconFile
+from wyoming_tts.text.spoken import SpokenLanguages, read_extra
+from wyoming_tts.voices.blends.document import load_presets
+from wyoming_tts.voices.blends.kept import KeptBlends
+from wyoming_tts.voices.blends.store import BlendStore
+from wyoming_tts.voices.blends.voices import BlendedVoice, BlendedVoices
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, data_directory
+from wyoming_tts.voices.current_catalogue import KnownVoices
+from wyoming_tts.voices.download.service import Fetching
+from wyoming_tts.voices.installed import installed_voices
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.names import NameRules
+from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES_NAME
+from wyoming_tts.voices.styles import ImportedStyles
+from wyoming_tts.workers import Workers
+
+_LOGGER = logging.getLogger(__name__)
+
+EMBEDDED_ENGINE = "espeak"
+REMOTE_ENGINE = "remote"
+_DEFAULT_VOICES = {BLENDING_ENGINE: "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
+"""What speaks when only the engine was chosen."""
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether a voice has spoken once."""
+
+    is_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What speech is made with, however it is asked for."""
+
+    settings: Settings
+    workers: Workers
+    engines: Mapping[str, Engine]
+    known: KnownVoices
+    library: VoiceLibrary
+    loaded: LoadedVoices
+    admission: Admission
+    cache: SegmentCache
+    lexicon: LexiconFile
+    blends: KeptBlends
+    synthesizer: Synthesizer
+    readiness: Readiness = field(default_factory=Readiness)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fetching: Fetching = field(default_factory=Fetching)
+
+    @property
+    def remote(self) -> RemoteEngine | None:
+        """What speaks through other servers; None where there are none."""
+        engine = self.engines.get(REMOTE_ENGINE)
+        return engine if isinstance(engine, RemoteEngine) and self.settings.remote else None
+
+    async def look_at_remote_servers(self) -> None:
+        """Ask other servers once which voices they have: who serves does so all the time."""
+        if self.remote is not None:
+            await self.remote.look(self.workers.run_blocking)
+            await self.look_for_voices()
+
+    async def look_for_voices(self) -> None:
+        """Look which voices are installed, and let go of models whose files have changed."""
+        async with self.looking:  # or the older look might be the last to tell
+            await self.blends.read()
+            # Of two voices with one name the first stays: the one that is here.
+            engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
+            voices = await self.workers.run_blocking(partial(installed_voices, engines))
+            spoken_with = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
+            self.library.replace(
+                voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
+            )
+            self.loaded.follow(voices)
+
+
+def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
+    """Start the threads; whoever does closes them, after all that uses them."""
+    slots = compute_threads(settings)
+    return Workers(Scheduler(slots=slots, whole=intra_op_threads(settings), lookahead=lookahead))
+
+
+@asynccontextmanager
+async def working(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
+    """Threads for the length of a block."""
+    workers = make_workers(settings, lookahead)
+    try:
+        yield workers
+    finally:
+        await workers.close()
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings,
+    workers: Workers,
+    *,
+    on_record: Callable[[UtteranceRecord], None] = log_record,
+    on_loaded: Callable[[str, float], None] = lambda _engine, _seconds: None,
+) -> AsyncIterator[Parts]:
+    """Make the parts; their models are freed at the end.
+
+    Args:
+        settings: All of them.
+        workers: Closed by who made them, afterwards.
+        on_record: Told of each utterance that is over.
+        on_loaded: Told of each model that is loaded, as by `LoadedVoices`.
+    """
+    settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
+    known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
+    await known.read()
+    styles = ImportedStyles(settings.data_dir[0] / STYLES_NAME)
+    blendable = partial(_blendable, known, styles)
+    store = await workers.run_blocking(partial(_blend_store, settings, blendable))
+    blends = KeptBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
+    options = replace(
+        engine_options(settings, workers),
+        kokoro_blends=BlendedVoices(store.book, blendable),
+        kokoro_styles=styles,
+    )
+    engines = await workers.run_blocking(lambda: make_engines(options))
+    if settings.engine not in {"auto", *engines}:
+        known_engines = ", ".join(["auto", *sorted(engines)])
+        raise SettingsError(
+            f"engine: got {settings.engine!r}, expected one that is installed: {known_engines}"
+        )
+    library = VoiceLibrary(
+        default=DefaultVoice(settings.voice, settings.speaker),
+        embedded_engine=EMBEDDED_ENGINE,
+        known=lambda: known.catalogue.voices,
+        rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
+    )
+    loaded = LoadedVoices(
+        engines,
+        run_blocking=workers.run_blocking,
+        capacity=settings.max_loaded_voices,
+        memory_bytes=settings.max_model_memory * MEGABYTE or None,
+        on_loaded=on_loaded,
+    )
+    cache = SegmentCache(
+        memory_bytes=settings.cache_memory * MEGABYTE,
+        directory=settings.cache_dir,
+        disk_bytes=settings.cache_disk * MEGABYTE,
+        run_blocking=workers.run_blocking,
+    )
+    admission = Admission(admission_options(settings), workers.scheduler)
+    lexicon = LexiconFile(directory / LEXICON_NAME for directory in settings.data_dir)
+    extra = await workers.run_blocking(partial(read_extra, settings.data_dir))
+    await workers.run_blocking(lexicon.refresh)
+    synthesizer = Synthesizer(
+        library=library,
+        loaded=loaded,
+        workers=workers,
+        admission=admission,
+        cache=cache,
+        options=synthesis_options(settings),
+        languages=SpokenLanguages(extra) if settings.spoken_forms else None,
+        lexicon=lexicon.current,
+        on_record=on_record,
+        lookahead=workers.scheduler.lookahead,
+        hops=lambda utterance: utterance.hops,
+    )
+    parts = Parts(
+        settings,
+        workers,
+        engines,
+        known,
+        library,
+        loaded,
+        admission,
+        cache,
+        lexicon,
+        blends,
+        synthesizer,
+    )
+    await parts.look_for_voices()
+    try:
+        async with cache:
+            yield parts
+    finally:
+        loaded.close()
+        if parts.remote is not None:
+            await parts.remote.aclose()
+
+
+def make_engines(options: EngineOptions) -> dict[str, Engine]:
+    """Make every engine that an installed distribution brings; one that fails is left out, with a line."""
+    engines: dict[str, Engine] = {}
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            engine: Engine = entry_point.load()(options)
+        except Exception:
+            _LOGGER.exception("The engine %s cannot be used.", entry_point.name)
+        else:
+            engines[engine.name] = engine
+    return engines
+
+
+def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
+    from wyoming_tts.engines.kokoro.engine import blended_voice  # noqa: PLC0415 - only where there is Kokoro
+
+    return blended_voice(part, blend)
+
+
+def _blendable(known: KnownVoices, styles: ImportedStyles) -> dict[str, str]:
+    """Return the languages of the voices that can be blended, by name, those imported among them."""
+    return named_languages(styles.names()) | known.pack()
+
+
+def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:
+    return BlendStore(settings.data_dir[0], voices=voices, presets=load_presets(data_directory()))
+
+
+def default_voice(settings: Settings) -> DefaultVoice:
+    """Return the voice for requests that name none. Looks at files: blocks."""
+    settings = _with_voice_by_name(settings)
+    return DefaultVoice(settings.voice, settings.speaker)
+
+
+def _with_voice_by_name(settings: Settings) -> Settings:
+    """Give the default voice by name: it may be set by its file, as in wyoming-piper, or by its engine."""
+    if "voice" not in settings.model_fields_set and settings.engine in _DEFAULT_VOICES:
+        return settings.model_copy(update={"voice": _DEFAULT_VOICES[settings.engine]})
+    path = Path(settings.voice).expanduser()
+    if path.suffix != ".onnx" or not path.is_file():
+        return settings
+    return settings.model_copy(
+        update={"voice": path.stem, "data_dir": (path.parent.absolute(), *settings.data_dir)}
+    )

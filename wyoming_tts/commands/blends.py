@@ -1,0 +1,262 @@
+"""`wyoming-tts blend …`: mix voices of Kokoro, keep the mixtures, hear them, hand them on."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from wyoming_tts import client
+from wyoming_tts.assembly.parts import make_engines
+from wyoming_tts.commands.console import CommandFailed, print_json, print_table, tell
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.kokoro.names import named_languages
+from wyoming_tts.errors import SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.server import app
+from wyoming_tts.settings import LoadedSettings, Settings
+from wyoming_tts.speech import VoiceRequest
+from wyoming_tts.voices.blends.document import load_presets
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.blends.store import BlendStore
+from wyoming_tts.voices.catalogue import CatalogueError, data_directory, read_kokoro
+from wyoming_tts.voices.names import check_free
+from wyoming_tts.voices.style_tables import style_table
+from wyoming_tts.voices.styles import DIRECTORY_NAME, ImportedStyles, write_style
+
+
+@dataclass(frozen=True, slots=True)
+class _Kitchen:
+    """Where blends are kept, and what they are made of."""
+
+    store: BlendStore
+    styles: ImportedStyles
+    pack: Mapping[str, str]
+    """Languages of the pack's voices by name."""
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """Languages of the imported voices by name."""
+        return named_languages(self.styles.names())
+
+    @property
+    def languages(self) -> dict[str, str]:
+        """Of all voices that can be blended."""
+        return self.imported | dict(self.pack)
+
+
+def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    """Run the command that the arguments name; its exit code.
+
+    Raises:
+        SpeechError: it failed; the message says why.
+    """
+    try:
+        return _COMMANDS[arguments.blend_command](arguments, settings.settings)
+    except CatalogueError as error:
+        raise CommandFailed(str(error)) from error
+
+
+def _kitchen(settings: Settings) -> _Kitchen:
+    styles = ImportedStyles(settings.data_dir[0] / DIRECTORY_NAME)
+    pack = {voice.name: voice.language for voice in read_kokoro(data_directory() / "kokoro.yaml")}
+    store = BlendStore(
+        settings.data_dir[0],
+        voices=lambda: named_languages(styles.names()) | pack,
+        presets=load_presets(data_directory()),
+    )
+    return _Kitchen(store, styles, pack)
+
+
+# -- add ----------------------------------------------------------------------------------------
+
+
+def _add(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    blend = Blend(
+        arguments.name,
+        parse_recipe(arguments.recipe),
+        language=arguments.language,
+        description=arguments.description,
+        spherical=arguments.spherical,
+        normalized=arguments.normalize,
+    )
+    before = kitchen.store.book().blends.get(blend.name) if arguments.replace else None
+    if before is None:
+        kitchen.store.add(blend)
+    else:
+        kitchen.store.replace(blend, expected=before)
+    print(f"Kept {blend.name}: {blend.recipe}, speaks {_language(kitchen, blend)}.")
+    return 0 if arguments.say is None else _speak(arguments, settings)
+
+
+def _speak(arguments: argparse.Namespace, settings: Settings) -> int:
+    try:
+        sink = client.Player() if arguments.out is None else client.wav_sink(arguments.out)
+        report = asyncio.run(_spoken(arguments, settings, sink))
+    except (client.ClientError, SpeechError) as error:
+        raise CommandFailed(f"{arguments.name} is kept, but was not heard. {error}") from error
+    tell(f"Said it in {report.seconds:.2f} s.")
+    return 0
+
+
+async def _spoken(
+    arguments: argparse.Namespace, settings: Settings, sink: client.Player | client.WavFile | client.WavStream
+) -> client.SpokenReport:
+    async with sink:
+        return await app.say(
+            settings,
+            _one_piece(arguments.say),
+            on_audio=sink.write,
+            voice=VoiceRequest(name=arguments.name),
+        )
+
+
+async def _one_piece(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+# -- list, show, remove -------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    blends = [_as_object(kitchen, blend) for blend in kitchen.store.blends()]
+    imported = [_imported_as_object(kitchen, name) for name in kitchen.imported]
+    if arguments.json:
+        print_json({"blends": blends, "imported": imported})
+        return 0
+    print_table(
+        [column.capitalize() for column in _COLUMNS],
+        ([each[column] for column in _COLUMNS] for each in (*blends, *imported)),
+        folding=2,
+    )
+    return 0
+
+
+def _show(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    if arguments.name in kitchen.imported:
+        shown = _imported_as_object(kitchen, arguments.name)
+    else:
+        shown = _as_object(kitchen, kitchen.store.find(arguments.name))
+    if arguments.json:
+        print_json(shown)
+        return 0
+    for title, value in shown.items():
+        print(f"{title.replace('_', ' ') + ':':12} {_written(value)}")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    if arguments.name in kitchen.imported:
+        users = kitchen.store.book().users(arguments.name)
+        kitchen.styles.remove(arguments.name, users=users)
+    else:
+        kitchen.store.remove(arguments.name)
+    print(f"Removed {arguments.name}.")
+    return 0
+
+
+_COLUMNS = ("name", "language", "kind", "recipe", "description")
+
+
+def _as_object(kitchen: _Kitchen, blend: Blend) -> dict[str, Any]:
+    book = kitchen.store.book()
+    return {
+        "name": blend.name,
+        "recipe": str(blend.recipe),
+        "language": _language(kitchen, blend),
+        "kind": "preset" if kitchen.store.is_preset(blend.name) else "own",
+        "description": blend.description,
+        "spherical": blend.spherical,
+        "normalized": blend.normalized,
+        "made_of": sorted(book.pack_voices(blend)),
+        "used_by": list(book.users(blend.name)),
+    }
+
+
+def _imported_as_object(kitchen: _Kitchen, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "recipe": "",
+        "language": kitchen.imported[name],
+        "kind": "imported",
+        "description": "",
+        "path": str(kitchen.styles.path(name)),
+        "used_by": list(kitchen.store.book().users(name)),
+    }
+
+
+def _language(kitchen: _Kitchen, blend: Blend) -> str:
+    try:
+        return kitchen.store.book().language(blend, kitchen.languages).tag
+    except UnknownVoice:
+        return ""  # the file was edited by hand, and names a voice that is not there
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+# -- import, export -----------------------------------------------------------------------------
+
+
+def _import(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    check_free(arguments.name, (*kitchen.pack, *kitchen.store.book().blends))
+    table = kitchen.styles.add(arguments.name, Path(arguments.file).expanduser())
+    language = kitchen.imported[arguments.name]
+    print(f"Imported {arguments.name}: {len(table)} rows, speaks {language}.")
+    return 0
+
+
+def _export(arguments: argparse.Namespace, settings: Settings) -> int:
+    kitchen = _kitchen(settings)
+    table = style_table(
+        arguments.name,
+        kitchen.store.book(),
+        voices=kitchen.languages,
+        imported=kitchen.styles,
+        pack=lambda: _pack(settings),
+    )
+    path = Path(arguments.file).expanduser()
+    write_style(path, table)
+    print(f"Wrote {arguments.name} to {path}: {len(table)} rows.")
+    return 0
+
+
+def _pack(settings: Settings) -> Path:
+    engine = make_engines(
+        EngineOptions(
+            data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
+            kokoro_model=settings.kokoro_model,
+            kokoro_voices=settings.kokoro_voices,
+        )
+    ).get("kokoro")
+    voices = engine.installed() if engine else ()
+    if not voices:
+        raise VoiceUnavailable(
+            "Kokoro is not installed: there is nothing to mix.",
+            hint="Fetch it with `wyoming-tts voices download af_heart`.",
+        )
+    return voices[0].files[1]
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = MappingProxyType(
+    {
+        "add": _add,
+        "list": _list,
+        "show": _show,
+        "remove": _remove,
+        "import": _import,
+        "export": _export,
+    }
+)

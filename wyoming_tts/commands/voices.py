@@ -1,0 +1,369 @@
+"""`wyoming-tts voices …`: see, fetch, check and remove voices, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from wyoming_tts.assembly.parts import assembled, make_engines, working
+from wyoming_tts.commands.console import CommandFailed, confirmed, print_json, print_table, tell
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.onnx_file_check import check_complete
+from wyoming_tts.errors import SpeechError, UnknownVoice
+from wyoming_tts.languages import LanguageTag
+from wyoming_tts.settings import LoadedSettings, Settings
+from wyoming_tts.settings.documents import CONFIG_VARIABLE
+from wyoming_tts.speech import Voice
+from wyoming_tts.voices.catalogue import (
+    DEFAULT_KOKORO_MODEL,
+    INDEX_NAME,
+    CatalogueError,
+    CatalogueVoice,
+    load_catalogue,
+)
+from wyoming_tts.voices.download.downloads import Download, Downloads, DownloadState, OnProgress
+from wyoming_tts.voices.download.hub import DownloadFailed
+from wyoming_tts.voices.download.progress import presented
+from wyoming_tts.voices.download.transfer import readable_size
+from wyoming_tts.voices.inventory import (
+    Entry,
+    Inventory,
+    catalogue_files,
+    complete_in,
+    is_blend,
+    other_exports,
+)
+from wyoming_tts.voices.listing import (
+    facts,
+    facts_of_broken,
+    lines,
+    listed,
+    row,
+    takeover_as_object,
+    takeover_lines,
+)
+from wyoming_tts.voices.names import known_voice
+from wyoming_tts.voices.removal import plan_removal, remove
+from wyoming_tts.voices.takeover import TakeoverFailed, import_piper
+from wyoming_tts.voices.verification import CheckedFile, FileState, check
+from wyoming_tts.workers import Workers
+
+
+def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    """Run the command that the arguments name; its exit code.
+
+    Raises:
+        SpeechError: it failed as a whole; the message says why.
+    """
+    try:
+        return _COMMANDS[arguments.voices_command](arguments, settings.settings)
+    except CatalogueError as error:
+        raise CommandFailed(str(error)) from error
+
+
+# -- list ---------------------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace, settings: Settings) -> int:
+    inventory = _inventory(settings)
+    shown = [entry for entry in inventory.entries() if _is_wanted(entry, arguments)]
+    if not shown:
+        raise UnknownVoice(_none_found(arguments), hint="Leave out what narrows it down to see all.")
+    if arguments.json:
+        print_json({"voices": [listed(entry) for entry in shown], "broken": _broken(inventory)})
+        return 0
+    print_table(
+        ("Name", "Language", "Engine", "Here", "Speakers", "Size"),
+        (row(entry) for entry in shown),
+    )
+    for path, reason in inventory.broken:
+        tell(f"Left out: {path}: {reason}")
+    return 0
+
+
+def _is_wanted(entry: Entry, arguments: argparse.Namespace) -> bool:
+    language, engine = arguments.only_language, arguments.only_engine
+    return (
+        (not language or entry.speaks(LanguageTag.parse(language)))
+        and (not engine or entry.engine == engine.casefold())
+        and (not arguments.installed or entry.voice is not None)
+    )
+
+
+def _none_found(arguments: argparse.Namespace) -> str:
+    kind = "installed voice" if arguments.installed else "voice"
+    engine = f" of the engine {arguments.only_engine!r}" if arguments.only_engine else ""
+    speaks = f" speaks {arguments.only_language!r}" if arguments.only_language else " is there"
+    return f"No {kind}{engine}{speaks}."
+
+
+def _broken(inventory: Inventory) -> list[dict[str, str]]:
+    return [{"path": str(path), "reason": reason} for path, reason in inventory.broken]
+
+
+# -- download -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a voice that was to be fetched."""
+
+    name: str
+    state: str
+    """`fetched`, `here` for one that was here before, `failed`."""
+    size: int | None = None
+    directory: str | None = None
+    error: str = ""
+
+    def __str__(self) -> str:
+        size = f", {readable_size(self.size)}" if self.size else ""
+        if self.state == "here":
+            return f"{self.name} is here already, in {self.directory}."
+        return f"Fetched {self.name}{size}, into {self.directory}."
+
+
+def _download(arguments: argparse.Namespace, settings: Settings) -> int:
+    try:
+        with presented(sys.stderr) as on_progress:
+            outcomes = asyncio.run(_downloaded(arguments, settings, on_progress))
+    except KeyboardInterrupt:
+        tell("Stopped. What has come so far is kept; the same command goes on from there.")
+        raise
+    if arguments.json:
+        print_json({"voices": [asdict(outcome) for outcome in outcomes]})
+    for outcome in outcomes:
+        if outcome.error:
+            tell(f"wyoming-tts: {outcome.name}: {outcome.error}")
+        elif not arguments.json:
+            print(outcome)
+    return int(any(outcome.error for outcome in outcomes))
+
+
+async def _downloaded(
+    arguments: argparse.Namespace, settings: Settings, on_progress: OnProgress
+) -> list[_Outcome]:
+    index, precision = settings.download_dir / INDEX_NAME, arguments.precision
+    async with working(settings) as workers:
+        downloads = _downloads(settings, workers, on_progress)
+        async with downloads:
+            if settings.update_voices:
+                await _update_index(downloads)
+            catalogue = await workers.run_blocking(
+                partial(load_catalogue, index, kokoro_model=precision or DEFAULT_KOKORO_MODEL)
+            )
+            outcomes: dict[str, _Outcome] = {}
+            started: list[Download] = []
+            for name in arguments.names:
+                try:
+                    voice = known_voice(catalogue.voices, name)
+                except UnknownVoice as error:
+                    outcomes[name] = _Outcome(name, "failed", error=str(error))
+                    continue
+                place = await workers.run_blocking(partial(_place, voice, precision, settings))
+                if place is None:
+                    started.append(downloads.start(voice))
+                else:
+                    outcomes[voice.name] = _Outcome(voice.name, "here", voice.size, str(place))
+            for download in started:
+                outcomes[download.voice.name] = await _ended(download, settings.download_dir)
+            return list(outcomes.values())
+
+
+def _place(voice: CatalogueVoice, precision: str | None, settings: Settings) -> Path | None:
+    """Where it is already; any of Kokoro's models does if none was named."""
+    wanted = (voice, *other_exports(voice)) if precision is None else (voice,)
+    found = (complete_in(each, _directories(settings)) for each in wanted)
+    return next(filter(None, found), None)
+
+
+def _downloads(settings: Settings, workers: Workers, on_progress: OnProgress) -> Downloads:
+    return Downloads(
+        settings.download_dir,
+        run_blocking=workers.run_blocking,
+        offline=settings.offline,
+        mirror=settings.hub_endpoint,
+        on_progress=on_progress,
+    )
+
+
+async def _update_index(downloads: Downloads) -> None:
+    try:
+        await downloads.fetch_index()
+    except DownloadFailed as error:
+        tell(f"The list of voices could not be updated, the one here is used. {error}")
+
+
+async def _ended(download: Download, directory: Path) -> _Outcome:
+    if await download.wait() is DownloadState.DONE:
+        return _Outcome(download.voice.name, "fetched", download.received, str(directory))
+    return _Outcome(download.voice.name, "failed", download.total, error=download.error)
+
+
+# -- remove -------------------------------------------------------------------------------------
+
+
+def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
+    removal = plan_removal(_inventory(settings), arguments.names)
+    for told in (*removal.kept, *removal.problems):
+        tell(f"wyoming-tts: {told}")
+    for path in removal.files:
+        tell(f"To be deleted: {path}")
+    is_agreed = not removal.files or arguments.yes or confirmed(f"Delete {len(removal.files)} files?")
+    problems = remove(removal) if is_agreed else ("Nothing was deleted.",)
+    for problem in problems:
+        tell(f"wyoming-tts: {problem}")
+    if arguments.json:
+        deleted = [str(path) for path in removal.files if not os.path.lexists(path)]
+        print_json(
+            {
+                "removed": list(removal.names) if not problems else [],
+                "deleted": deleted,
+                "kept": [{"path": str(kept.path), "users": list(kept.users)} for kept in removal.kept],
+                "problems": [*removal.problems, *problems],
+            }
+        )
+    elif not problems:
+        for name in removal.names:
+            print(f"Removed {name}.")
+    return int(bool(removal.kept or removal.problems or problems))
+
+
+# -- verify -------------------------------------------------------------------------------------
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    inventory = _inventory(settings)
+    voices, broken, unknown = _to_be_checked(inventory, arguments.names)
+    checked = [*broken, *check(voices, catalogue_files(inventory.names.known), check_complete)]
+    if arguments.json:
+        print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
+    elif checked:
+        print_table(("File", "Voices", "State"), map(_checked_row, checked))
+    else:
+        tell("There are no files to check.")
+    for problem in unknown:
+        tell(f"wyoming-tts: {problem}")
+    is_broken = any(file.state is FileState.BROKEN for file in checked)
+    if is_broken:
+        tell("Broken voices: `wyoming-tts voices remove NAME`, then `wyoming-tts voices download NAME`.")
+    return int(is_broken or bool(unknown))
+
+
+def _to_be_checked(
+    inventory: Inventory, names: Sequence[str]
+) -> tuple[list[Voice], list[CheckedFile], list[str]]:
+    """The voices to check, the files that are broken already, and what cannot be checked."""
+    broken = {
+        path.stem: CheckedFile(path, (path.stem,), FileState.BROKEN, reason)
+        for path, reason in inventory.broken
+    }
+    if not names:
+        voices = [voice for voice in inventory.voices if not is_blend(voice)]
+        return voices, list(broken.values()), []
+    chosen: list[Voice] = []
+    problems = []
+    for name in names:
+        if name in broken:
+            continue
+        try:
+            entry = inventory.find(name)
+        except SpeechError as error:
+            problems.append(str(error))
+            continue
+        if entry.voice is None:
+            problems.append(f"The voice {entry.name} is not installed.")
+        else:
+            chosen.append(entry.voice)
+    return chosen, [file for name, file in broken.items() if name in names], problems
+
+
+def _checked_row(file: CheckedFile) -> tuple[str, ...]:
+    state = str(file.state) if file.is_known or file.reason else "complete, not in the catalogue"
+    some = ", ".join(file.voices[:3]) + (" …" if len(file.voices) > 3 else "")  # noqa: PLR2004
+    return str(file.path), some, f"{state}{': ' if file.reason else ''}{file.reason}"
+
+
+def _as_object(file: CheckedFile) -> dict[str, Any]:
+    return {**asdict(file), "path": str(file.path), "voices": list(file.voices)}
+
+
+# -- info ---------------------------------------------------------------------------------------
+
+
+def _info(arguments: argparse.Namespace, settings: Settings) -> int:
+    inventory = _inventory(settings)
+    told = facts_of_broken(arguments.name, inventory)
+    if told is None:
+        told = facts(inventory.find(arguments.name), inventory)
+    if arguments.json:
+        print_json(told)
+        return 0
+    for title, value in told.items():
+        for number, line in enumerate(lines(value)):
+            print(f"{'' if number else title.replace('_', ' ') + ':':14} {line}")
+    return 0
+
+
+# -- import-piper -------------------------------------------------------------------------------
+
+
+def _import_piper(arguments: argparse.Namespace, settings: Settings) -> int:
+    file = getattr(arguments, "config", None) or os.environ.get(CONFIG_VARIABLE)
+    try:
+        taken = import_piper(
+            Path(arguments.directory),
+            data_dir=settings.data_dir,
+            look_into=_look_into,
+            settings_file=Path(file) if file else None,
+        )
+    except TakeoverFailed as error:
+        raise CommandFailed(str(error)) from error
+    if arguments.json:
+        print_json(takeover_as_object(taken))
+    else:
+        print("\n".join(takeover_lines(taken)))
+    return 0
+
+
+def _look_into(directory: Path) -> tuple[Sequence[Voice], Sequence[tuple[Path, str]]]:
+    engine = make_engines(EngineOptions(data_dirs=(directory,)))["piper"]
+    return engine.installed(), getattr(engine, "broken", ())
+
+
+# -- what is here -------------------------------------------------------------------------------
+
+
+def _inventory(settings: Settings) -> Inventory:
+    return asyncio.run(_looked(settings))
+
+
+async def _looked(settings: Settings) -> Inventory:
+    # All engines are looked at, also where only one is to speak.
+    settings = settings.model_copy(update={"engine": "auto"})
+    async with working(settings) as workers, assembled(settings, workers) as parts:
+        broken = [each for engine in parts.engines.values() for each in getattr(engine, "broken", ())]
+        return Inventory(parts.library.names, tuple(broken), _directories(parts.settings))
+
+
+def _directories(settings: Settings) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys([*settings.data_dir, settings.download_dir]))
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = MappingProxyType(
+    {
+        "list": _list,
+        "download": _download,
+        "remove": _remove,
+        "verify": _verify,
+        "info": _info,
+        "import-piper": _import_piper,
+    }
+)

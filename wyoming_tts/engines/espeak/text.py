@@ -1,0 +1,185 @@
+"""Text in pieces that libespeak-ng can render in one step.
+
+The library renders a call's text in one go, in clause buffers of fixed size: long text would make a step of
+any length, and words no dictionary foresaw overrun the buffers. So text is cut by what it takes to say it
+rather than by its length, and words are broken where version 1.52.0 is known to break: between scripts,
+after runs of symbols, when they do not end. What still breaks it ends in `espeak_process`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wyoming_tts.engines.espeak.ipa import mnemonics
+from wyoming_tts.engines.phoneme_blocks import parts
+
+PIECE_WEIGHT = 240
+"""Most that one call of the library is given, in letters: about 15 s of speech."""
+WORD_WEIGHT = 120
+
+_SYMBOL_WEIGHT = 8
+_DIGIT_WEIGHT = 4
+_IDEOGRAPH_WEIGHT = 3
+
+# Written without spaces between them, and read by one voice.
+_EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
+# Scripts some voice is written in. Letters of others are spelled as names or code points.
+_SCRIPT_NAMES = (
+    "LATIN CYRILLIC GREEK ARABIC HEBREW ARMENIAN GEORGIAN ETHIOPIC CHEROKEE SHAVIAN THAI MYANMAR SINHALA "
+    "TAMIL TELUGU KANNADA MALAYALAM DEVANAGARI BENGALI GUJARATI GURMUKHI ORIYA FULLWIDTH HALFWIDTH "
+    "COMBINING VARIATION ZERO"
+)
+_READ_SCRIPTS = frozenset(_SCRIPT_NAMES.split())
+_EAST_ASIAN_STOPS = "。，！？；：、"
+_CLAUSE_END = re.compile(rf"[.,;:!?…{_EAST_ASIAN_STOPS}][\"'’”»)\]]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text for one call of the library."""
+
+    text: str
+    pause_after: bool = False
+    """It ends with punctuation and more follows: the pause there has to be spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A word or a gap."""
+
+    text: str
+    weight: int = 1
+    ends_clause: bool = False
+
+
+def plain_pieces(text: str) -> Iterator[Piece]:
+    """The text in pieces of bounded weight, cut at punctuation if there is any, else between words.
+
+    Characters that are commands to the library (controls, its private marks) become spaces, lone
+    surrogates vanish. Works through the text as far as it is asked.
+    """
+    return _cut(_words(text))
+
+
+def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[Piece]:
+    """As `plain_pieces`, for a library that is told to take what stands in double brackets for phonemes.
+
+    IPA becomes the mnemonics of the voice, of which `inventory` has all; other double brackets are taken
+    apart.
+    """
+    return _cut(_words_and_phonemes(text, inventory))
+
+
+def _cut(tokens: Iterable[_Token]) -> Iterator[Piece]:
+    held: list[_Token] = []
+    weight = 0
+    for token in tokens:
+        while held and weight + token.weight > PIECE_WEIGHT:
+            at = _best_cut(held)
+            yield _piece(held[:at], more=True)
+            held = held[at:]
+            weight = _weight_of(held)
+        held.append(token)
+        weight += token.weight
+    if any(not token.text.isspace() for token in held):
+        yield _piece(held, more=False)
+
+
+def _weight_of(tokens: Iterable[_Token]) -> int:
+    return sum(token.weight for token in tokens)
+
+
+def _best_cut(tokens: list[_Token]) -> int:
+    """Where to cut: after the last clause of the second half, else after the last gap, else at the end."""
+    gap = 0
+    weight = _weight_of(tokens)
+    for at in range(len(tokens), 0, -1):
+        if tokens[at - 1].ends_clause and weight >= PIECE_WEIGHT // 2:
+            return at
+        if tokens[at - 1].text.isspace():
+            gap = gap or at
+        weight -= tokens[at - 1].weight
+    return gap or len(tokens)
+
+
+def _piece(tokens: list[_Token], *, more: bool) -> Piece:
+    spoken = [token for token in tokens if not token.text.isspace()]
+    text = "".join(token.text for token in tokens)
+    return Piece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
+
+
+def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token]:
+    for part in parts(text):
+        if part.is_ipa:
+            yield from _phonemes(part.text, inventory)
+        else:
+            yield from _words(part.text.replace("[[", " ").replace("]]", " "))
+
+
+def _phonemes(ipa: str, inventory: frozenset[str]) -> Iterator[_Token]:
+    for number, word in enumerate(mnemonics(ipa, inventory).split()):
+        if number:
+            yield _Token(" ")
+        yield _Token(f"[[{word}]]", len(word))
+
+
+def _words(text: str) -> Iterator[_Token]:
+    for match in re.finditer(r"\s+|\S+", text):
+        if match[0].isspace():
+            yield _Token(" ")
+        else:
+            yield from _parts(match[0])
+
+
+def _parts(word: str) -> Iterator[_Token]:
+    """The word, with a gap wherever the library must not read on without one."""
+    start = weight = marks = 0
+    script = ""
+    for at, character in enumerate(word):
+        its_script, its_weight = _traits(character)
+        foreign = bool(its_script and script and its_script != script)
+        glued = bool(its_script) and marks > 1
+        ended = at > start and word[at - 1] in _EAST_ASIAN_STOPS and character not in _EAST_ASIAN_STOPS
+        if at > start and (foreign or glued or ended or weight + its_weight > WORD_WEIGHT):
+            yield _word(word[start:at], weight)
+            yield _Token(" ")
+            start, weight = at, 0
+        weight += its_weight
+        marks = marks + 1 if its_weight == _SYMBOL_WEIGHT else 0
+        script = its_script or script
+    yield _word(word[start:], weight)
+
+
+def _word(word: str, weight: int) -> _Token:
+    text = "".join(map(_readable, word))
+    if _CLAUSE_END.search(text) is None:
+        return _Token(text, weight)
+    # The stop at the end is heard as a pause, not said.
+    return _Token(text, weight - _SYMBOL_WEIGHT + 1, ends_clause=True)
+
+
+@lru_cache(maxsize=4096)
+def _traits(character: str) -> tuple[str, int]:
+    """Script of a letter ("" for anything else), and what it takes to say the character."""
+    if character.isdecimal():
+        return "", _DIGIT_WEIGHT
+    script = unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
+    weight = 1 if script in _READ_SCRIPTS else _SYMBOL_WEIGHT
+    if unicodedata.category(character).startswith("M"):
+        return "", weight
+    if not character.isalpha():
+        return "", _SYMBOL_WEIGHT
+    return ("CJK", _IDEOGRAPH_WEIGHT) if script in _EAST_ASIAN else (script, weight)
+
+
+@lru_cache(maxsize=4096)
+def _readable(character: str) -> str:
+    """The character, unless it is one that the library takes for a command or no character at all."""
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return ""
+    return " " if category in {"Cc", "Co", "Cn"} else character

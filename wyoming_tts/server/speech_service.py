@@ -1,0 +1,189 @@
+"""What the HTTP transports speak for: a running server, as `transports.house.House` wants it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wyoming_tts import __version__
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.errors import Unsupported
+from wyoming_tts.speech import Utterance, Voice
+from wyoming_tts.synthesis import SpeechStream
+from wyoming_tts.transports.ports import OfferedVoice
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
+
+if TYPE_CHECKING:
+    from wyoming_tts.telemetry.prometheus import Readings
+
+_TOLD_OF = ("wyoming", "onnxruntime", "piper-tts", "kokoro-onnx", "espeakng-loader", "fastapi")
+_KILOBYTE = 1024
+
+
+async def no_metrics() -> bytes:
+    """Stand for metrics where none are counted."""
+    return b""
+
+
+class ServedHouse:
+    """A running server for its HTTP transports."""
+
+    def __init__(self, parts: Parts, metrics: Callable[[], Awaitable[bytes]] = no_metrics) -> None:
+        self._parts = parts
+        self._metrics = metrics
+        self._started = time.monotonic()
+        self._offered: tuple[OfferedVoice, ...] = ()
+        self._offered_of: tuple[Voice, ...] | None = None
+
+    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[SpeechStream]:
+        """As `Synthesizer.speak`."""
+        return self._parts.synthesizer.speak(utterance)
+
+    def voices(self) -> Sequence[OfferedVoice]:
+        """As `House.voices`."""
+        library = self._parts.library
+        if self._offered_of is not library.voices:
+            self._offered_of = library.voices
+            self._offered = tuple(map(_offered, library.voices))
+        if self._parts.settings.offline:
+            return self._offered
+        fetched = map(_fetched, library.downloadable)
+        return (*self._offered, *fetched)
+
+    async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
+        """As `House.blend`."""
+        parts = self._parts
+        canonical = str(parse_recipe(recipe))
+        if not self._can_blend():
+            raise Unsupported(
+                "No Kokoro voice is installed, so there is nothing to blend.",
+                hint="Fetch one first: `wyoming-tts voices download af_heart`.",
+            )
+        mixed = parts.blends.voice(canonical, parts.library.voices)
+        if mixed is None:
+            raise parts.library.names.unknown(canonical)
+        if name is None:
+            return _offered(mixed)
+        check_name(name)
+        blend = Blend(name, parse_recipe(recipe))
+        await parts.workers.run_blocking(partial(parts.blends.store.add, blend))
+        await parts.look_for_voices()
+        return _offered(parts.library.installed(name))
+
+    def _can_blend(self) -> bool:
+        return any(voice.engine == BLENDING_ENGINE for voice in self._parts.library.voices)
+
+    def is_ready(self) -> bool:
+        """As `House.is_ready`."""
+        return self._parts.readiness.is_ready
+
+    async def metrics(self) -> bytes:
+        """As `House.metrics`."""
+        return await self._metrics()
+
+    async def status(self) -> Mapping[str, object]:
+        """As `House.status`."""
+        parts = self._parts
+        installed = parts.library.voices
+        return {
+            "status": "ready" if self.is_ready() else "starting",
+            "version": __version__,
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "engines": sorted(parts.engines),
+            "blending": self._can_blend(),
+            "default_voice": parts.settings.voice,
+            "default_voice_installed": parts.library.default_is_installed,
+            "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
+            "models": [Path(model).name for model in parts.loaded.models],
+            "load": {
+                "streams": parts.admission.speaking,
+                "queue": parts.admission.queued,
+                "max_streams": parts.admission.options.max_streams,
+                "max_queue": parts.admission.options.max_queue,
+                "predicted_wait_seconds": round(parts.admission.predicted_wait(time.monotonic()), 3),
+            },
+            "cache": _cache(parts),
+            "memory_bytes": await parts.workers.run_blocking(_resident),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "packages": await parts.workers.run_blocking(_versions),
+        }
+
+
+def readings(parts: Parts) -> Readings:
+    """Read off how full the house is, for the metrics."""
+    from wyoming_tts.telemetry.prometheus import Readings  # noqa: PLC0415 - brings prometheus_client
+
+    cache = parts.cache.statistics()
+    return Readings(
+        active_streams=parts.admission.speaking,
+        queued_streams=parts.admission.queued,
+        models=len(parts.loaded.models),
+        model_bytes=parts.loaded.file_bytes,
+        cache_memory_hits=cache.memory_hits,
+        cache_disk_hits=cache.disk_hits,
+        cache_misses=cache.misses,
+        cache_memory_bytes=cache.memory_bytes,
+        cache_disk_bytes=cache.disk_bytes,
+    )
+
+
+def _cache(parts: Parts) -> dict[str, int]:
+    counted = parts.cache.statistics()
+    return {
+        "memory_hits": counted.memory_hits,
+        "disk_hits": counted.disk_hits,
+        "misses": counted.misses,
+        "memory_bytes": counted.memory_bytes,
+        "disk_bytes": counted.disk_bytes,
+    }
+
+
+def _offered(voice: Voice) -> OfferedVoice:
+    return OfferedVoice(
+        name=voice.name,
+        language=voice.language,
+        engine=voice.engine,
+        description=voice.description,
+        speakers=tuple(voice.speakers),
+        sample_rate=voice.sample_rate,
+    )
+
+
+def _fetched(voice: CatalogueVoice) -> OfferedVoice:
+    return OfferedVoice(
+        name=voice.name,
+        language=voice.language,
+        engine=voice.engine,
+        description=f"{voice.name}, {voice.quality}",
+        is_installed=False,
+    )
+
+
+def _resident() -> int:
+    """Bytes of this process; where /proc is not, the most that it ever had."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE
+    return pages * resource.getpagesize()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _TOLD_OF:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

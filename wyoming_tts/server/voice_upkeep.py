@@ -1,0 +1,111 @@
+"""What a server does for its voices while it runs: fetches them, makes them ready, tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+
+from wyoming_tts import __version__
+from wyoming_tts.assembly.default_voice import warm_up
+from wyoming_tts.assembly.options import missing_voice_options
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.speech import Voice
+from wyoming_tts.transports.wyoming.protocol import info_event
+from wyoming_tts.voices.catalogue import Catalogue
+from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads
+from wyoming_tts.voices.download.hub import DownloadFailed
+from wyoming_tts.voices.download.on_demand import MissingVoices
+from wyoming_tts.voices.download.progress import presented
+from wyoming_tts.wyoming_wire import encode
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Description:
+    """The answer to `describe`, encoded once for each state of the voices."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._voices: tuple[Voice, ...] | None = None
+        self._catalogue: Catalogue | None = None
+        self._encoded = b""
+
+    def __call__(self) -> bytes:
+        """Return the event."""
+        library, catalogue = self._parts.library, self._parts.known.catalogue
+        if self._voices is not library.voices or self._catalogue is not catalogue:
+            self._voices, self._catalogue = library.voices, catalogue
+            settings = self._parts.settings
+            info = info_event(
+                library.voices,
+                version=__version__,
+                supports_streaming=settings.streaming,
+                downloadable=library.downloadable if settings.advertise == "all" else (),
+            )
+            self._encoded = encode(info)
+        return self._encoded
+
+
+async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
+    """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled.
+
+    Args:
+        parts: Of the server.
+        on_download: Told how each download ended.
+    """
+    settings = parts.settings
+    with presented(sys.stderr) as show:
+
+        def on_progress(progress: DownloadProgress) -> None:
+            show(progress)
+            parts.fetching.note(progress)
+            if progress.state.over:
+                on_download(progress.state)
+
+        downloads = Downloads(
+            settings.download_dir,
+            run_blocking=parts.workers.run_blocking,
+            offline=settings.offline,
+            mirror=settings.hub_endpoint,
+            on_progress=on_progress,
+        )
+        async with downloads:
+            parts.fetching.open(downloads)
+            if settings.update_voices:
+                await _update_catalogue(parts, downloads)
+            async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
+                if not parts.library.default_is_installed:
+                    tasks.create_task(_fetch_default(parts, missing))
+                tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
+                await parts.fetching.follow(parts.look_for_voices)
+
+
+def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
+    return MissingVoices(
+        parts.library,
+        find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
+        downloads=downloads,
+        on_installed=parts.look_for_voices,
+        options=missing_voice_options(parts.settings, parts.engines),
+    )
+
+
+async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
+    if parts.remote is not None:
+        await parts.remote.looked()
+        if parts.library.default_is_installed:
+            await warm_up(parts)
+            return
+    if await missing.fetch(parts.library.names.default().name):
+        await warm_up(parts)
+
+
+async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
+    try:
+        await downloads.fetch_index()
+    except DownloadFailed as error:
+        _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
+    else:
+        await parts.known.read()

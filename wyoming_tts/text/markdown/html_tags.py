@@ -1,0 +1,151 @@
+"""HTML in text to be spoken: tags are dropped, but the breaks they make are kept.
+
+Tags are told from signs of comparison by their names and the form of their attributes; what is
+not certainly a tag stays. Elements that are not for listeners, among them the thoughts of
+reasoning models, are dropped with all that is in them.
+"""
+
+from __future__ import annotations
+
+import html
+from html.entities import html5
+
+import regex  # type: ignore[import-untyped]  # partial matches
+
+from wyoming_tts.text.clean.folding import Folder
+from wyoming_tts.text.markdown.scanning import Scan
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NAMES = _words(
+    "a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button"
+    " canvas caption center cite code col colgroup data datalist dd del details dfn dialog div dl dt"
+    " em embed fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hgroup hr"
+    " html i iframe img input ins kbd label legend li link main map mark menu meta meter nav noscript"
+    " object ol optgroup option output p param picture pre progress q rp rt ruby s samp script search"
+    " section select slot small source span strike strong style sub summary sup svg table tbody td"
+    " template textarea tfoot th thead think thinking time title tr track tt u ul var video wbr"
+)
+_PARAGRAPHS = _words(
+    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure"
+    " footer form h1 h2 h3 h4 h5 h6 header hr html main nav ol p pre section summary table title ul"
+)
+_SENTENCES = _words("caption dd dt figcaption h1 h2 h3 h4 h5 h6 li option summary title tr")
+"""What ends like a sentence where it begins or ends."""
+_CELLS = frozenset({"td", "th"})
+_UNHEARD = _words("script style template think thinking")
+_MIN_UNKNOWN_CHARS = 3
+"""A name that is not HTML's is taken for a tag from this length on, and only without attributes
+that look like words: `<answer>`, not `<x and y>`."""
+
+_TAG_RE = regex.compile(
+    r"<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]{0,20}+(?:[-_:][a-zA-Z0-9]{1,20}+){0,3}+)"
+    r"(?P<attributes>(?:\s{1,20}+[a-zA-Z_:@][\w:.-]{0,40}+"
+    r"(?:\s{0,5}+=\s{0,5}+(?:\"[^\"<]{0,500}+\"|'[^'<]{0,500}+'|[^\s\"'=<>`]{1,500}+))?+){0,20}+)"
+    r"\s{0,20}+/?>"
+)
+_BARE_ATTRIBUTE_RE = regex.compile(r"\s[^\s=\"']++(?!\s*=)")
+_ALT_RE = regex.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", regex.IGNORECASE)
+_DECLARATION_RE = regex.compile(r"<(?:![a-zA-Z\[][^<>\n]{0,200}+|\?[a-zA-Z][^<>\n]{0,200}+)>")
+_COMMENT_RE = regex.compile("<!--")
+_AUTOLINK_RE = regex.compile(
+    r"<(?P<address>(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}+:[^\s<>]{1,1000}+|[\w.+-]{1,64}+@[\w.-]{1,200}+))>"
+)
+_ENTITY_RE = regex.compile(r"&(?:#[0-9]{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,31}+);")
+_AMPERSAND_RE = regex.compile("&amp;")
+_COMMENT_END = "-->"
+_MAX_END_CHARS = 32
+
+
+class HtmlReader:
+    """Reads one tag or entity at a time, for whoever reads the rest."""
+
+    def __init__(self, scan: Scan, folder: Folder) -> None:
+        self._scan = scan
+        self._folder = folder
+        self._until: regex.Pattern | None = None
+        self._cell_before = False
+
+    @property
+    def dropping(self) -> bool:
+        """Inside what is dropped up to its end."""
+        return self._until is not None
+
+    def drop(self) -> bool:
+        """Drop what has come of an unheard element or a comment; say whether it is over."""
+        scan = self._scan
+        end = self._until.search(scan.text, scan.at) if self._until else None
+        if end:
+            self._until = None
+            scan.at = end.end()
+        else:
+            scan.at = max(scan.at, len(scan.text) - _MAX_END_CHARS)
+        return end is not None
+
+    def entity(self) -> bool:
+        """Say the character that an entity stands for; in a URL `&` parts parameters."""
+        found = self._scan.match(_AMPERSAND_RE if self._folder.in_address else _ENTITY_RE)
+        if not found or not (found.group()[1] == "#" or found.group()[1:] in html5):
+            return False
+        self._folder.text(html.unescape(self._scan.passed(found)))
+        return True
+
+    def markup(self) -> bool:
+        """Take what begins with `<`, unless it is just that sign."""
+        scan = self._scan
+        if found := scan.match(_TAG_RE):
+            return self._tag(found)
+        if found := scan.match(_AUTOLINK_RE):
+            scan.passed(found)
+            self._folder.text(found["address"].removeprefix("mailto:"))
+            return True
+        if found := scan.match(_COMMENT_RE):
+            self._until = regex.compile(_COMMENT_END)
+        else:
+            found = scan.match(_DECLARATION_RE)
+        if found:
+            scan.passed(found)
+        return found is not None
+
+    def _tag(self, found: regex.Match) -> bool:
+        name = found["name"].lower()
+        if not _is_tag(name, found["attributes"]):
+            return False
+        self._scan.passed(found)
+        if name in _UNHEARD and not found["end"]:
+            self._until = regex.compile(rf"</{name}\s{{0,20}}>", regex.IGNORECASE)
+        elif name == "img":
+            self._folder.text(_alternative(found["attributes"]))
+        else:
+            self._break(name, opened=not found["end"])
+        return True
+
+    def _break(self, name: str, *, opened: bool) -> None:
+        folder = self._folder
+        if name in _SENTENCES or (name in _PARAGRAPHS and not opened):
+            folder.end_sentence()
+        if name in _PARAGRAPHS:
+            folder.text("\n\n")
+        elif name in _SENTENCES or name == "br":
+            folder.text(" ")
+        if name in _CELLS and opened:
+            if self._cell_before:
+                folder.comma()
+            self._cell_before = True
+        elif name == "tr":
+            self._cell_before = False
+
+
+def _is_tag(name: str, attributes: str) -> bool:
+    bare = _BARE_ATTRIBUTE_RE.search(attributes) is not None
+    if name in _NAMES:
+        return not bare or len(name) > 1
+    return len(name) >= _MIN_UNKNOWN_CHARS and not bare
+
+
+def _alternative(attributes: str) -> str:
+    found = _ALT_RE.search(attributes)
+    return html.unescape(f" {found[1] or found[2] or ''} ") if found else ""

@@ -1,0 +1,278 @@
+"""Cleaned text, cut into sentences as soon as each is certain.
+
+sentence-stream finds the sentence boundaries. Two things about it shape this module: its time
+grows with the square of a text without boundaries, so text is cut by force before it gets that
+far; and what it finds can depend on how the text was cut into pieces, so it is fed in one
+canonical way whatever the pieces were: only when a character has come that can decide a boundary,
+which is mostly the first letter after a stop, and with all that came before it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import deque
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import regex  # type: ignore[import-untyped]  # the standard library knows no sentence properties
+from sentence_stream import SentenceBoundaryDetector
+
+from wyoming_tts.text.clean.cleaner import Piece, is_speakable
+from wyoming_tts.text.first_segment import BLOCK, DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
+
+_STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
+"""What can be the start of a boundary; wider than sentence-stream's own set, which costs nothing."""
+_ASCII_STOPS = ".!?"
+"""No boundary without a space behind them, so a letter right after one is not worth a search."""
+_TERMINAL_RE = regex.compile(r"[\p{Sentence_Terminal}…]")
+_CLOSERS = " \"'”“’‘»«›‹)]}」』）】》〉〕_"
+"""May follow the mark that ends a sentence. Both halves of a pair: languages differ in which closes."""
+_BLOCK_RE = regex.compile(f"({BLOCK})")
+_HALF_ABBREVIATION_RE = regex.compile(r"(?:^|[^\p{N}]\s)[zuod]\.$|\s[vn]\.$")
+"""The first half of `z. B.`, `u. U.`, `5 v. Chr.` and the like, which sentence-stream takes for the
+end of a sentence; behind a number it may be a unit."""
+_VIRAMA = 9
+"""Canonical combining class of the sign that binds the next consonant to this one."""
+
+_INNER_MARKS = "".join(mark for mark in DEFAULT_BOUNDARIES if not mark.isascii())
+_FINISHED_WORD_RE = regex.compile(
+    rf"[^.@/\s]*[\p{{L}}\p{{M}}{BLOCK}][.,;:?!{_INNER_MARKS}]+[{regex.escape(_CLOSERS)}]*"
+    r"|[^.@/\s]*[\p{L}\p{M}\p{N}][)\]}”»」』）】》〉〕]+"
+    rf"|[;:?!…»]+|\S*{BLOCK}"
+)
+"""A word that is over though no space has come. Not so where a mark stands behind a digit or in
+something with dots: the rest of a number or an address may follow."""
+_FINISHED_PART_RE = regex.compile(rf"(?<!\p{{N}})[{_INNER_MARKS}]+[”」』）】》〉〕]*(?!\p{{M}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Text between two cuts, with a placeholder for each of its raw blocks."""
+
+    shadow: str
+    blocks: tuple[str, ...]
+    ends_sentence: bool
+    """False for a forced cut: the sentence goes on."""
+    ends_paragraph: bool = False
+    """A blank line follows."""
+
+    @property
+    def speakable(self) -> bool:
+        """Whether there is anything to say."""
+        return is_speakable(self.shadow.replace(BLOCK, " ")) or any(
+            block[2:-2].strip() for block in self.blocks
+        )
+
+    def text(self, auto_punctuation: str) -> str:
+        """The text to be spoken."""
+        shadow = self.shadow
+        if self.ends_sentence and _lacks_mark(shadow, auto_punctuation):
+            shadow += auto_punctuation[0]
+        blocks = iter(self.blocks)
+        return "".join(next(blocks) if part == BLOCK else part for part in _BLOCK_RE.split(shadow))
+
+
+def _lacks_mark(text: str, marks: str) -> bool:
+    if not marks or text[-1] in marks:
+        return False
+    last = text.rstrip(_CLOSERS)[-1:]
+    return last not in marks and not _TERMINAL_RE.match(last)
+
+
+class Cutter:
+    """Cuts cleaned text at sentence boundaries and, where none comes in time, by force."""
+
+    def __init__(self, max_chars: int, first: FirstSegmentOptions) -> None:
+        self._max_chars = max_chars
+        self._first_options = first
+        self._first = FirstSegmentFinder(first) if first.enabled else None
+        """None once there is a first segment."""
+        self._restart()
+
+    def _restart(self) -> None:
+        self._detector = SentenceBoundaryDetector()
+        self._pending = ""
+        """The text since the last cut."""
+        self._known = 0
+        """How much of it the detector has been given."""
+        self._joined = 0
+        """How much of it are sentences that are none, and go on."""
+        self._blocks: deque[str] = deque()
+        self._chars = 0
+        """Characters in `_pending`, raw blocks counted in full."""
+        self._after_stop = False
+        """A stop is pending that may turn out to be a boundary."""
+
+    def add(self, piece: Piece) -> Iterator[Cut]:
+        """Take some more text; yield what it completed."""
+        if piece.raw:
+            self._blocks.append(piece.text)
+            yield from self._take(BLOCK, chars=len(piece.text))
+            return
+        start = 0
+        while start < len(piece.text):
+            end = self._unit_end(piece.text, start)
+            yield from self._take(piece.text[start:end], chars=end - start)
+            start = end
+
+    def foresee(self, begun: str) -> Iterator[Cut]:
+        """Yield what the next word completes by beginning: how it goes on is not known yet.
+
+        Args:
+            begun: the space before it, and its letters so far; not to be given again but as a part of the
+                word, which may have become another one that begins with a letter.
+        """
+        start = len(begun) - len(begun.lstrip())
+        if not start or not begun[start : start + 1].isalpha() or not self._pending:
+            return
+        text = self._pending + begun[: start + 1]
+        after_stop = self._after_stop or "\n" in begun[:start]
+        if after_stop:
+            end = self._boundary(_without_stars(text))
+        else:
+            end = copy(self._first).find(text) if self._first else None
+        if end and end <= len(self._pending):
+            yield from self._part(end, ends_sentence=after_stop)
+
+    def _boundary(self, text: str) -> int | None:
+        """Where the first sentence ends that these letters complete."""
+        joined = self._joined
+        for sentence in copy(self._detector).add_chunk(text[self._known :]):
+            end = text.index(sentence, joined) + len(sentence)
+            if not _HALF_ABBREVIATION_RE.search(sentence):
+                return int(end)
+            joined = end
+        return None
+
+    def flush(self, *, word_over: bool) -> Iterator[Cut]:
+        """Yield what can be said by now; `word_over`: what comes next is no part of the last word."""
+        yield from self._detect()
+        end = len(self._pending) if word_over else _finished_end(self._pending)
+        ends_sentence = _TERMINAL_RE.match(self._pending[:end].rstrip(_CLOSERS)[-1:]) is not None
+        if self._cut_before(end, ends_sentence=ends_sentence).speakable:
+            yield from self._part(end, ends_sentence=ends_sentence)
+
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[Cut]:
+        """Yield the rest; without `ends_sentence` its sentence goes on elsewhere."""
+        yield from self._detect()
+        if self._pending:
+            yield self._cut(len(self._pending), ends_sentence=ends_sentence)
+
+    def _unit_end(self, text: str, start: int) -> int:
+        if self._after_stop or self._first or not self._pending:
+            return start + 1
+        end = start + max(1, self._max_chars + 1 - self._chars)
+        stop = _STOP_RE.search(text, start, end)
+        return int(stop.end()) if stop else min(end, len(text))
+
+    def _take(self, unit: str, *, chars: int) -> Iterator[Cut]:
+        if not self._pending and unit.isspace():  # what was before it has been flushed
+            if unit == "\n":
+                yield Cut("", (), ends_sentence=True, ends_paragraph=True)
+            return
+        self._pending += unit
+        self._chars += chars
+        last = unit[-1]
+        letter = last.isalpha() or last == BLOCK
+        if self._after_stop and letter and self._pending[-2:-1] not in _ASCII_STOPS:
+            yield from self._detect()
+        if _STOP_RE.match(last):
+            self._after_stop = True
+        elif letter:
+            self._after_stop = False
+        if self._first and (end := self._first.find(self._pending)) and not self._after_stop:
+            yield from self._part(end, ends_sentence=False)
+        # A space may be the one that the boundary before it waits for; it is not worth a cut.
+        if self._chars > self._max_chars and not last.isspace():
+            yield from self._detect()
+            if self._chars > self._max_chars:  # the detector has found no boundary
+                yield from self._part(self._forced_end(), ends_sentence=False)
+
+    def _detect(self) -> Iterator[Cut]:
+        new = _without_stars(self._pending[self._known :])
+        for sentence in list(self._detector.add_chunk(new)):
+            end = _without_stars(self._pending).index(sentence, self._joined) + len(sentence)
+            if _HALF_ABBREVIATION_RE.search(sentence):
+                self._joined = end
+            else:
+                yield self._cut(end, ends_sentence=True)
+        self._known = len(self._pending)
+
+    def _part(self, end: int, *, ends_sentence: bool) -> Iterator[Cut]:
+        """Cut where the detector sees no boundary; it starts again behind."""
+        yield self._cut(end, ends_sentence=ends_sentence)
+        rest, blocks = self._pending, self._blocks
+        self._restart()
+        for part in _BLOCK_RE.split(rest):
+            yield from self.add(Piece(blocks.popleft(), raw=True) if part == BLOCK else Piece(part))
+
+    def _forced_end(self) -> int:
+        """The last space in the second half of what fits, so that every cut makes headway."""
+        limit = self._fitting()
+        space = self._pending.rfind(" ", max(1, limit // 2), limit + 1)
+        if space > 0:
+            return space
+        end = limit
+        while end > limit // 2 and _joined_at(self._pending, end):
+            end -= 1
+        return end if end > limit // 2 else limit
+
+    def _fitting(self) -> int:
+        """How much of the pending text has room in a segment; at least one character or block."""
+        if not self._blocks:
+            return self._max_chars
+        room = self._max_chars
+        blocks = iter(self._blocks)
+        for index, char in enumerate(self._pending):
+            room -= len(next(blocks)) if char == BLOCK else 1
+            if room < 0:
+                return max(1, index)
+        return len(self._pending)
+
+    def _cut_before(self, end: int, *, ends_sentence: bool) -> Cut:
+        shadow = self._pending[:end].strip()
+        return Cut(shadow, tuple(islice(self._blocks, shadow.count(BLOCK))), ends_sentence)
+
+    def _cut(self, end: int, *, ends_sentence: bool) -> Cut:
+        cut = self._cut_before(end, ends_sentence=ends_sentence)
+        if "\n" in self._gap_at(end):
+            cut = replace(cut, ends_paragraph=True)
+        self._pending = self._pending[end:].lstrip()
+        for _ in cut.blocks:
+            self._blocks.popleft()
+        self._chars = len(self._pending) + sum(len(block) - 1 for block in self._blocks)
+        self._joined = 0
+        if self._first:
+            self._first = None if cut.speakable else FirstSegmentFinder(self._first_options)
+        return cut
+
+    def _gap_at(self, end: int) -> str:
+        before, behind = self._pending[:end], self._pending[end:]
+        return before[len(before.rstrip()) :] + behind[: len(behind) - len(behind.lstrip())]
+
+
+def _without_stars(text: str) -> str:
+    """The text as the detector may have it: of Markdown it would leave things out."""
+    return text.replace("*", "#")
+
+
+def _finished_end(text: str) -> int:
+    """Where the last word of a text starts that may go on; the text's end if none may."""
+    start = max(text.rfind(" "), text.rfind("\n")) + 1
+    word = text[start:]
+    if _FINISHED_WORD_RE.fullmatch(word):
+        return len(text)
+    parts = list(_FINISHED_PART_RE.finditer(word))
+    return start + (parts[-1].end() if parts else 0)
+
+
+def _joined_at(text: str, index: int) -> bool:
+    """Whether a cut before `text[index]` would part what is written as one sign."""
+    after, before = text[index], text[index - 1]
+    return (
+        unicodedata.category(after) in {"Mn", "Mc", "Me", "Cf"}
+        or unicodedata.category(before) == "Cf"
+        or unicodedata.combining(before) == _VIRAMA
+    )

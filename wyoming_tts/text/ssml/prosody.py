@@ -1,0 +1,79 @@
+"""The manner that an element of SSML sets for its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from wyoming_tts.text.markup import Manner
+from wyoming_tts.text.ssml import values as ssml_values
+
+Note: TypeAlias = Callable[[str], None]
+"""Takes what is to be told once of a document: that something in it has no effect."""
+
+_SHOWN = 40
+"""Characters of a value in a note."""
+_IGNORED_PROSODY = ("contour", "range", "duration")
+
+
+def manner_inside(name: str, attributes: dict[str, str], outer: Manner, note: Note) -> Manner:
+    """The manner of what is in an element, by its local name; `xml:lang` counts on any."""
+    manner = replace(outer, say_as=None) if outer.say_as else outer
+    if name == "prosody":
+        manner = _with_prosody(manner, attributes, note)
+    elif name == "voice":
+        manner = _with_voice(manner, attributes, note)
+    elif name == "say-as":
+        manner = replace(manner, say_as=ssml_values.say_as(attributes))
+        if manner.say_as is None:
+            note(f"a <say-as> is read as plain text: {_shown(attributes)}")
+    if (language := attributes.get("xml:lang")) is not None:
+        manner = _with_language(manner, language, note)
+    return manner
+
+
+def _with_prosody(manner: Manner, attributes: dict[str, str], note: Note) -> Manner:
+    for name in _IGNORED_PROSODY:
+        if name in attributes:
+            note(f"<prosody {name}> has no effect")
+    rate = _factor("rate", attributes, ssml_values.rate, note)
+    volume = _factor("volume", attributes, ssml_values.volume, note)
+    pitch = _factor("pitch", attributes, ssml_values.pitch, note)
+    return replace(
+        manner,
+        rate=ssml_values.within(manner.rate * rate, ssml_values.RATES),
+        volume=ssml_values.within(manner.volume * volume, ssml_values.VOLUMES),
+        pitch=ssml_values.within(manner.pitch * pitch, ssml_values.PITCHES),
+    )
+
+
+def _factor(name: str, attributes: dict[str, str], read: Callable[[str], float | None], note: Note) -> float:
+    if name not in attributes:
+        return 1.0
+    factor = read(attributes[name])
+    if factor is None:
+        note(f"<prosody> is ignored: {_shown({name: attributes[name]})}")
+        return 1.0
+    return factor
+
+
+def _with_voice(manner: Manner, attributes: dict[str, str], note: Note) -> Manner:
+    voice = ssml_values.voice(attributes)
+    if voice is None:
+        note(f"a <voice> is ignored that has neither a name nor a language: {_shown(attributes)}")
+        return manner
+    # A voice that is named speaks its own language, whatever is spoken around it.
+    return replace(manner, voice=voice, language=voice.language)
+
+
+def _with_language(manner: Manner, written: str, note: Note) -> Manner:
+    language = ssml_values.language(written)
+    if language is None and written.strip():
+        note(f"a language is ignored: {_shown({'xml:lang': written})}")
+        return manner
+    return replace(manner, language=language)
+
+
+def _shown(attributes: dict[str, str]) -> str:
+    return ", ".join(f"{name[:_SHOWN]}={value[:_SHOWN]!r}" for name, value in list(attributes.items())[:4])

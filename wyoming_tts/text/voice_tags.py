@@ -1,0 +1,102 @@
+"""Tags in plain text that change the voice or the language, or make a pause.
+
+Several local servers know one or the other: `[voice:af_bella]`, `[lang:de]`, `[pause:0.5s]`. They
+are off unless asked for, as a text may well mean its brackets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+import regex  # type: ignore[import-untyped]  # the standard library has no partial matches
+
+from wyoming_tts.languages import TAG_PATTERN
+from wyoming_tts.speech import VoiceRequest
+from wyoming_tts.text.markup import NEUTRAL, Break, Text
+from wyoming_tts.text.ssml import values as ssml_values
+
+LONGEST_TAG = 200
+"""Characters; what is longer is text."""
+
+_VOICE = r"voice:[ \t]*(?P<voice>[^\[\]\s:][^\[\]\n]*)?"
+_LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
+_PAUSE = r"pause:[ \t]*(?P<pause>[0-9]{1,6}(?:\.[0-9]{0,6})?[ \t]*m?s)[ \t]*"
+_DEFAULT = "default"
+
+TagPart: TypeAlias = Text | Break
+
+
+class TagReader:
+    """Divides a text at its tags; the parts do not depend on the pieces it comes in.
+
+    `[voice:]` and `[voice:default]` go back to the utterance's own voice, and a voice speaks its own
+    language again; `[lang:]` goes back to the voice's language. A name is handed on as it is, so it
+    may be all that the voice library reads. No other bracket is a tag: neither `[voice](link)`, nor
+    one within a `[[ block ]]`'s brackets, nor one that is malformed or not closed in time.
+    """
+
+    def __init__(self, *, voices: bool = True, pauses: bool = True) -> None:
+        kinds = [_VOICE, _LANGUAGE] * voices + [_PAUSE] * pauses
+        self._tag_re = regex.compile(rf"(?i)\[(?:{'|'.join(kinds)})\]") if kinds else None
+        self._manner = NEUTRAL
+        self._held = ""
+        """A bracket that may begin a tag, and what is behind it."""
+        self._before = ""
+        """The character before."""
+
+    def feed(self, text: str) -> list[TagPart]:
+        """Take some more text; return it, but for what may still become a tag."""
+        return self._read(text, final=False)
+
+    def finish(self) -> list[TagPart]:
+        """End the text; a tag that is not closed is text."""
+        return self._read("", final=True)
+
+    def _read(self, text: str, *, final: bool) -> list[TagPart]:
+        text = self._held + text
+        self._held = ""
+        parts: list[TagPart] = []
+        start = at = 0
+        while self._tag_re and (at := text.find("[", at)) >= 0:
+            tag = None if self._follows_bracket(text, at) else self._tag_at(text, at, final=final)
+            if tag is None:
+                at += 1
+                continue
+            parts += self._text(text[start:at])
+            start = at = tag.end()
+            if tag.partial:
+                self._held = tag.group()
+            else:
+                parts += self._meant(tag)
+        parts += self._text(text[start:])
+        read = text[: len(text) - len(self._held)]
+        self._before = (read or self._before)[-1:]
+        return parts
+
+    def _follows_bracket(self, text: str, at: int) -> bool:
+        return (text[at - 1] if at else self._before) == "["
+
+    def _tag_at(self, text: str, at: int, *, final: bool) -> regex.Match[str] | None:
+        tag = self._tag_re.match(text, at, at + LONGEST_TAG, partial=not final) if self._tag_re else None
+        if tag and tag.partial and tag.end() - at >= LONGEST_TAG:
+            return None
+        return tag
+
+    def _text(self, text: str) -> list[TagPart]:
+        return [Text(text, self._manner)] if text else []
+
+    def _meant(self, tag: regex.Match[str]) -> list[TagPart]:
+        kind, _, value = tag.group()[1:-1].partition(":")
+        value = value.strip()
+        asked = "" if value.lower() == _DEFAULT else value
+        match kind.lower():
+            case "pause":
+                seconds = ssml_values.pause(value, None)
+                return [Break(seconds)] if seconds else []
+            case "lang":
+                self._manner = replace(self._manner, language=asked or None)
+            case _:
+                voice = VoiceRequest(name=asked) if asked else None
+                self._manner = replace(self._manner, voice=voice, language=None)
+        return []

@@ -1,0 +1,337 @@
+"""What stands before everything HTTP: who is served, from which pages, with which key, how much, how often.
+
+An ASGI application around another one. A request's body is read here, whole and within bounds, so that
+what is behind neither waits for a slow client nor meets more than it can hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
+from wyoming_tts.transports.http.guard_request import (
+    CHANGES_NOTHING,
+    OPEN_PATHS,
+    App,
+    GuardedRequest,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    encoded,
+)
+from wyoming_tts.transports.http.ingress import HOST_HEADER, IngressPeer, first_of
+from wyoming_tts.transports.http.login import Login
+
+__all__ = ["Guard", "GuardOptions", "Message", "Networks", "Receive", "Scope", "Send"]
+
+_EXPOSED = b"X-Request-ID, X-Sample-Rate, Retry-After"
+_PREFLIGHT_SECONDS = b"600"
+_LONGEST_SHOWN = 100
+_NO_KEY = "invalid_api_key"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardOptions:
+    """What is let through."""
+
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    """One of them has to be brought; none lets everybody in."""
+    allow_networks: tuple[str, ...] = ()
+    """In CIDR form; none allows all. This machine always is."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of other web pages that may use the server, such as `https://example.org`; `*` is any. Their
+    names are also taken as the server's own."""
+    host_names: tuple[str, ...] = ()
+    """Names of this machine beside those that no stranger can have; see `HostNames`."""
+    requests_per_minute: int = 0
+    """Requests for speech from one address; 0 is no limit."""
+    max_body_bytes: int = 1_048_576
+    body_timeout: float = 30.0
+    """Seconds until a body has to be here."""
+    ingress_peer: str | None = None
+    """Address of the proxy that says of its users who they are: they bring no key. None trusts nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    status: int
+    code: str
+    message: str
+    kind: str = "invalid_request_error"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def body(self) -> bytes:
+        error = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+        return json.dumps({"error": error}).encode()
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: _Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class _Rules:
+    """The options, ready for use."""
+
+    def __init__(self, options: GuardOptions) -> None:
+        if not all(options.api_keys):
+            raise ValueError("An API key is empty: leave it out, or give it characters.")
+        self.options = options
+        self.keys = Keys(options.api_keys)
+        self.ingress = IngressPeer(options.ingress_peer)
+        self.networks = Networks(options.allow_networks)
+        self.origins = Origins(options.cors_origins)
+        self.hosts = HostNames((*options.host_names, *self.origins.hosts))
+
+    def check(self, request: GuardedRequest, login: Login) -> None:
+        """Let a request pass.
+
+        Raises:
+            _Refused: it may not.
+        """
+        is_ours = self.ingress.brought(request.peer, request.headers)
+        is_open = request.path in OPEN_PATHS and not request.is_socket
+        if not is_ours:
+            self._check_address(request)
+        if not is_ours and not is_open:
+            self._check_host(request)
+        self._check_origin(request, is_ours=is_ours)
+        if self.keys and not (is_ours or is_open or request.is_preflight or request.is_login):
+            self._check_key(request, login)
+        if request.announced_bytes > self.options.max_body_bytes:
+            raise _Refused(self._too_large())
+
+    def _check_address(self, request: GuardedRequest) -> None:
+        if request.peer is not None and not self.networks.allows(request.peer):
+            raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not served here."))
+
+    def _check_host(self, request: GuardedRequest) -> None:
+        if self.keys or self.origins.is_open:  # what a stranger's page lacks is the key
+            return
+        for host in request.all(b"host"):
+            if not self.hosts.allow(host):
+                raise _Refused(
+                    _Refusal(
+                        403,
+                        "host_not_allowed",
+                        f"The server is not known as {host[:_LONGEST_SHOWN]!r}. Use its IP address or a "
+                        "local name, set api_keys, or list the page's address in cors_origins.",
+                    )
+                )
+
+    def _check_origin(self, request: GuardedRequest, *, is_ours: bool) -> None:
+        if not request.is_socket and not request.is_preflight and request.method in CHANGES_NOTHING:
+            return
+        host = request.first(b"host")
+        if is_ours:
+            host = first_of(request.headers, HOST_HEADER) or host
+        for origin in request.all(b"origin"):
+            if not self.origins.allow(origin, host):
+                raise _Refused(
+                    _Refusal(
+                        403,
+                        "origin_not_allowed",
+                        f"Pages of {origin[:_LONGEST_SHOWN]!r} may not use the server: it is not listed in "
+                        "cors_origins.",
+                    )
+                )
+
+    def _check_key(self, request: GuardedRequest, login: Login) -> None:
+        if any(self.keys.admit(key) for key in request.keys) or login.admits(request):
+            return
+        message = (
+            "The API key is wrong."
+            if request.keys
+            else "An API key is needed, as `Authorization: Bearer KEY` or as the query parameter api_key."
+        )
+        challenge = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
+        raise _Refused(_Refusal(401, _NO_KEY, message, headers=(challenge,)))
+
+    async def body(self, receive: Receive) -> bytes | None:
+        """Read the whole of a body; None if the client has gone.
+
+        Raises:
+            _Refused: it is too large, or too slow.
+        """
+        read = bytearray()
+        try:
+            async with asyncio.timeout(self.options.body_timeout):
+                while (message := await receive())["type"] == "http.request":
+                    read += message.get("body", b"")
+                    if len(read) > self.options.max_body_bytes:
+                        raise _Refused(self._too_large())
+                    if not message.get("more_body", False):
+                        return bytes(read)
+        except TimeoutError:
+            text = f"Got only a part of the body in {self.options.body_timeout:g} s."
+            raise _Refused(_Refusal(408, "body_timeout", text)) from None
+        return None
+
+    def _too_large(self) -> _Refusal:
+        text = f"The body is larger than the {self.options.max_body_bytes} bytes that are taken."
+        return _Refusal(413, "body_too_large", text)
+
+
+class Guard:
+    """Serves those who may be served with an application behind it, and tells all others why not."""
+
+    def __init__(
+        self, app: App | None, options: GuardOptions, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Stand before `app`, or before the one that `around` will be given.
+
+        Raises:
+            ValueError: a network is malformed, or a key is empty.
+        """
+        self._app = app
+        self._clock = clock
+        self._rules = _Rules(options)
+        self._rate = RateLimit(options.requests_per_minute)
+        self._login = Login(clock)
+
+    def ingress(self) -> IngressPeer:
+        """Whose word on the page's users is taken now."""
+        return self._rules.ingress
+
+    def around(self, app: App) -> Guard:
+        """Stand before another application: for a framework that stacks its layers by itself."""
+        self._app = app
+        return self
+
+    def replace(self, options: GuardOptions) -> None:
+        """Go by other options from the next request on.
+
+        Raises:
+            ValueError: as when it is made; the options before stay.
+        """
+        before, self._rules = self._rules.options, _Rules(options)
+        if options.api_keys != before.api_keys:
+            self._login.forget()
+        if options.requests_per_minute != self._rate.per_minute:
+            self._rate = RateLimit(options.requests_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one WebSocket."""
+        if self._app is None:
+            raise RuntimeError("The guard stands before no application.")
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request, rules = GuardedRequest(scope), self._rules
+        answer = _with_cors(request, rules, send)
+        try:
+            rules.check(request, self._login)
+            self._check_rate(request)
+            if request.is_preflight and request.all(b"origin"):
+                await _allow_preflight(request, answer)
+                return
+            if request.has_body:
+                body = await rules.body(receive)
+                if body is None:
+                    return
+                if rules.keys and request.is_login:
+                    await self._login.take(request, body, rules.keys, answer)
+                    return
+                receive = _again(body, receive)
+        except _Refused as refused:
+            if refused.refusal.code == _NO_KEY and request.wants_page:
+                await self._login.ask(request, answer)
+            else:
+                await _refuse(scope, request, refused.refusal, answer)
+            return
+        await self._app(scope, receive, answer)
+
+    def _check_rate(self, request: GuardedRequest) -> None:
+        if not request.speaks or request.peer is None:
+            return
+        wait = self._rate.wait(request.peer, self._clock())
+        if wait:
+            raise _Refused(
+                _Refusal(
+                    429,
+                    "rate_limited",
+                    f"More than {self._rate.per_minute} requests for speech in a minute. "
+                    f"Try again in {wait} s.",
+                    kind="rate_limit_error",
+                    headers=((b"retry-after", str(wait).encode()),),
+                )
+            )
+
+
+async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:
+    _LOGGER.info(
+        "%s: refused %s %r: %s",
+        request.peer or "unix",
+        request.method,
+        request.path[:_LONGEST_SHOWN],
+        refusal.message,
+    )
+    prefix = ""
+    if request.is_socket:
+        prefix = "websocket."
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1008})  # the server makes a 403 of it
+            return
+    body = refusal.body()
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *refusal.headers,
+    ]
+    if request.has_body:
+        headers.append((b"connection", b"close"))  # or the server would go on reading it
+    await send({"type": f"{prefix}http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+async def _allow_preflight(request: GuardedRequest, send: Send) -> None:
+    headers: Headers = [
+        (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+        (b"access-control-max-age", _PREFLIGHT_SECONDS),
+    ]
+    if wanted := request.first(b"access-control-request-headers"):
+        headers.append((b"access-control-allow-headers", encoded(wanted)))
+    if request.first(b"access-control-request-private-network"):
+        headers.append((b"access-control-allow-private-network", b"true"))
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
+    """Have every answer to a listed page say that the page may read it, refusals included."""
+    origin = request.first(b"origin")
+    if request.is_socket or not origin or not rules.origins.lists(origin):
+        return send
+    permission = [
+        (b"access-control-allow-origin", encoded(origin)),
+        (b"access-control-expose-headers", _EXPOSED),
+        (b"vary", b"Origin"),
+    ]
+
+    async def send_with_permission(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *permission]}
+        await send(message)
+
+    return send_with_permission
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read already, then whatever comes."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again

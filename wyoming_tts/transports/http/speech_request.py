@@ -1,0 +1,233 @@
+"""Requests for speech as HTTP clients write them, and what they ask for.
+
+The body is OpenAI's with what Kokoro-FastAPI and this product add. Clients of both send fields that mean
+nothing here; unknown ones are ignored, because such a client cannot be told to leave them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wyoming_tts.encoders import EncoderOptions, Encoding
+from wyoming_tts.errors import TooLong
+from wyoming_tts.languages import KOKORO_LETTERS
+from wyoming_tts.speech import (
+    PITCHES,
+    SAMPLE_RATES,
+    SPEEDS,
+    VOLUMES,
+    Prosody,
+    TextFormat,
+    Utterance,
+    VoiceRequest,
+)
+from wyoming_tts.transports.http.errors import InvalidField
+
+TRANSPORT = "http"
+"""The door, in logs and metrics."""
+PCM_RATE = 24_000
+"""Hz of raw PCM, which says nothing of its rate itself: what OpenAI's clients assume."""
+
+LARGEST_SCALE = 10.0
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
+Speed: TypeAlias = Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1], allow_inf_nan=False)]
+Volume: TypeAlias = Annotated[float, Field(ge=VOLUMES[0], le=VOLUMES[1], allow_inf_nan=False)]
+Pitch: TypeAlias = Annotated[float, Field(ge=PITCHES[0], le=PITCHES[1], allow_inf_nan=False)]
+LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
+NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
+SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATES[0], le=SAMPLE_RATES[1])]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How the HTTP API treats its clients. Times are in seconds."""
+
+    max_text_chars: int = 100_000
+    send_timeout: float = 60.0
+    """A client that takes nothing for so long is given up."""
+    request_timeout: float = 30.0
+    """In which a request's body must have come."""
+    stream_prime_bytes: int = 0
+    """Zero bytes of PCM before the speech, for proxies that hold back small bodies."""
+    max_buffered_bytes: int = 128 * 1024 * 1024
+    """Of an answer that is to be sent as a whole."""
+    encoders: EncoderOptions = field(default_factory=EncoderOptions)
+
+
+class StreamFormat:
+    """How the encoded audio is sent."""
+
+    AUDIO: Literal["audio"] = "audio"
+    SSE: Literal["sse"] = "sse"
+
+
+class VoiceId(BaseModel):
+    """A voice as an object, which OpenAI's clients may send."""
+
+    id: Name
+
+
+class SpokenBody(BaseModel):
+    """What all bodies that ask for speech have in common."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="Any: the voice decides which model speaks."
+    )
+    input: str = Field(min_length=1, description="The text.", examples=["Good morning."])
+    voice: Name | VoiceId | None = Field(
+        None,
+        description="A voice's name, one of OpenAI's, or a blend's recipe as `af_bella(2)+af_sky(1)`; "
+        "the server's default voice where it is left out.",
+    )
+    instructions: str | None = Field(None, description="Accepted and ignored; `X-Ignored` says so.")
+    speed: Speed | None = Field(None, description="Pace, relative to the server's setting.")
+    stream_format: Literal["audio", "sse"] | None = Field(None, description="`audio` where it is left out.")
+    stream: bool | None = Field(None, description="False: send it as a whole, with its length.")
+    language: Name | None = Field(None, description="As `en_US`: chooses a voice where none is named.")
+    lang_code: Name | None = Field(None, description="Kokoro-FastAPI's word for `language`: `a`, `en-us`.")
+    speaker: Name | int | None = Field(None, description="A speaker of the voice, by name or number.")
+    sample_rate: SampleRate | None = Field(None, description="Hz; the voice's own where it is left out.")
+    input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
+    volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
+    volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
+    pitch: Pitch | None = Field(None, description="Relative, of voices of espeak-ng.")
+    length_scale: LengthScale | None = Field(
+        None, description="Piper's phoneme length in place of the server's; `speed` divides it."
+    )
+    noise_scale: NoiseScale | None = Field(None, description="Piper's noise in place of the server's.")
+    noise_w_scale: NoiseScale | None = Field(
+        None, description="Piper's noise of phoneme lengths in place of the server's."
+    )
+
+    def encoding(self) -> Encoding:
+        """Return how the audio is encoded."""
+        raise NotImplementedError
+
+
+class SpeechBody(SpokenBody):
+    """The body of OpenAI's speech request, and what is added to it here."""
+
+    response_format: Encoding | None = Field(None, description="`mp3` where it is left out.")
+
+    def encoding(self) -> Encoding:
+        """Return how the audio is encoded."""
+        return self.response_format or Encoding.MP3
+
+
+class StreamBody(SpokenBody):
+    """The same, for clients that say `format`."""
+
+    format: Encoding | None = Field(None, description="`pcm` where it is left out.")
+    response_format: Encoding | None = Field(None, description="The same as `format`.")
+
+    def encoding(self) -> Encoding:
+        """Return how the audio is encoded."""
+        return self.format or self.response_format or Encoding.PCM
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request for speech, understood."""
+
+    utterance: Utterance
+    characters: int
+    encoding: Encoding
+    as_events: bool = False
+    """As server-sent events instead of as audio."""
+    as_a_whole: bool = False
+    """Sent once it is complete, with its length."""
+    ignored: tuple[str, ...] = ()
+    """Fields without effect that the client should know of."""
+
+
+_MOST_DIGITS = 4
+
+HOPS = "X-Hops"
+"""Through how many servers the request came: one that speaks through others must not ask itself for ever."""
+
+
+def hops(header: str | None) -> int:
+    """Read `X-Hops`; what makes no sense is none."""
+    return (
+        int(header) if header and header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS else 0
+    )
+
+
+def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through: int = 0) -> Wanted:
+    """Understand a body; `came_through` as `Utterance.hops`.
+
+    Raises:
+        TooLong: the text is over the limit.
+        InvalidField: there is no text.
+    """
+    _check_text(body.input, options, "input")
+    encoding = body.encoding()
+    default_rate = PCM_RATE if encoding is Encoding.PCM else None
+    utterance = Utterance.of(
+        body.input,
+        voice=_voice(body),
+        prosody=_prosody(body),
+        text_format=TextFormat(body.input_type or "text"),
+        transport=TRANSPORT,
+        sample_rate=body.sample_rate or default_rate,
+    )
+    return Wanted(
+        replace(utterance, id=request_id, hops=came_through),
+        characters=len(body.input),
+        encoding=encoding,
+        as_events=body.stream_format == StreamFormat.SSE,
+        as_a_whole=body.stream is False,
+        ignored=("instructions",) if body.instructions else (),
+    )
+
+
+def wanted_by_player(
+    text: str, voice: str | None, speed: float | None, options: HttpOptions, request_id: str
+) -> Wanted:
+    """Understand the query of a plain player, which can take nothing but WAV.
+
+    Raises:
+        TooLong, InvalidField: as for `wanted`.
+    """
+    _check_text(text, options, "text")
+    prosody = Prosody(speed=speed or 1.0)
+    utterance = Utterance.of(text, voice=VoiceRequest(voice), prosody=prosody, transport=TRANSPORT)
+    return Wanted(replace(utterance, id=request_id), len(text), Encoding.WAV)
+
+
+def _check_text(text: str, options: HttpOptions, param: str) -> None:
+    if len(text) > options.max_text_chars:
+        raise TooLong(
+            f"The text has {len(text)} characters, {options.max_text_chars} are allowed.",
+            hint="Send it in parts, or raise max_text_chars.",
+        )
+    if not text.strip():
+        raise InvalidField("There is no text to speak.", param=param, hint=f"Put it into `{param}`.")
+
+
+def _prosody(body: SpokenBody) -> Prosody:
+    return Prosody(
+        speed=body.speed or 1.0,
+        pitch=body.pitch or 1.0,
+        volume=_factor(body.volume) * _factor(body.volume_multiplier),
+        length_scale=body.length_scale,
+        noise_scale=body.noise_scale,
+        noise_w_scale=body.noise_w_scale,
+    )
+
+
+def _factor(asked: float | None) -> float:
+    return 1.0 if asked is None else asked
+
+
+def _voice(body: SpokenBody) -> VoiceRequest:
+    name = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
+    code = body.lang_code
+    language = body.language or (KOKORO_LETTERS.get(code, code) if code else None)
+    return VoiceRequest(name, language, None if body.speaker is None else str(body.speaker))

@@ -1,0 +1,194 @@
+"""Blends as YAML: what a file of them may hold, and how a change is written into it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.voices.blends.mixing import Blend, BlendBook, published_language
+from wyoming_tts.voices.blends.recipes import Recipe, check_name, parse_recipe
+from wyoming_tts.yaml_editing import NotEditable, edited_yaml
+from wyoming_tts.yaml_reading import EMPTY_IF_NONE, Document, Flag, Scalars, YamlModel, read_yaml, shown
+
+PRESETS_NAME = "blends.yaml"
+
+_LOGGER = logging.getLogger(__name__)
+_BLENDS = "blends"
+_HEAD = "# Blends of Kokoro voices, by name. You may edit this file.\n"
+_WIDTH: Final = 110
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_RECIPE: Final = "a recipe such as `recipe: af_bella(2)+af_sky`"
+_T = TypeVar("_T")
+
+
+def blends_from_yaml(content: bytes, name: str = PRESETS_NAME) -> dict[str, Blend]:
+    """Read blends by name; nothing at all is no blends.
+
+    Args:
+        content: Of a file.
+        name: What it is called in messages.
+
+    Raises:
+        InvalidYaml: It is no YAML, or entries are out of form.
+    """
+    return _blends(_read(content, name))
+
+
+def blends_to_yaml(blends: Mapping[str, Blend]) -> bytes:
+    """Write blends, sorted by name; what is left to its default is left out."""
+    entries = {name: _facts(blend) for name, blend in sorted(blends.items())}
+    body = yaml.dump({_BLENDS: entries}, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=_WIDTH)
+    return (_HEAD + body).encode()
+
+
+def blends_changed(content: bytes, blends: Mapping[str, Blend]) -> bytes:
+    """A file's content with these blends in it: what is the same stays as it is written, new ones come last.
+
+    One that nobody edited is written anew, which is a hundred times faster, as is one that cannot be changed
+    in place: with a line in the log, for its comments are lost.
+
+    Raises:
+        InvalidYaml: It holds no blends as it is.
+    """
+    document = _read(content, PRESETS_NAME)
+    before = _blends(document)
+    if content in (b"", blends_to_yaml(before)):
+        return blends_to_yaml(blends)
+    written = (document.value or {}).get(_BLENDS) or {}
+    kept = {name: blend for name, blend in before.items() if name in blends}
+    entries = {name: _changed(blends[name], blend, written[name]) for name, blend in kept.items()}
+    gone = {name: blend for name, blend in before.items() if name not in blends}
+    for name, blend in blends.items():
+        if name not in before:
+            # One that is gone and only had another name is written as it was.
+            old = next((old for old, one in gone.items() if replace(one, name=name) == blend), None)
+            entries[name] = _facts(blend) if old is None else written[old]
+            gone.pop(old or "", None)
+    try:
+        return _edited(document, entries)
+    except NotEditable as error:
+        _LOGGER.warning("%s: it is written anew, without its comments.", error)
+        return blends_to_yaml(blends)
+
+
+def load_presets(directory: Path) -> tuple[Blend, ...]:
+    """Read the blends that came with the product from its data directory.
+
+    Raises:
+        InvalidYaml: They are not as they were written.
+        OSError: They are not there.
+    """
+    path = directory / PRESETS_NAME
+    return tuple(BlendBook(blends_from_yaml(path.read_bytes(), str(path))).blends.values())
+
+
+def _checked(check: Callable[[str], _T]) -> Callable[[str], _T]:
+    """The check, failing as pydantic expects it."""
+
+    def checked(value: str) -> _T:
+        try:
+            return check(value)
+        except SpeechError as error:
+            raise ValueError(str(error)) from error
+
+    return checked
+
+
+def _named(name: str) -> str:
+    check_name(name)
+    return name
+
+
+def _recipe(value: object) -> Recipe:
+    if not isinstance(value, str):
+        raise ValueError(f"got {shown(value)} for 'recipe', expected {_RECIPE}")  # noqa: TRY004 - for pydantic
+    return _checked(parse_recipe)(value)
+
+
+class _Entry(YamlModel):
+    """A blend."""
+
+    recipe: Annotated[Recipe, PlainValidator(_recipe), Field(description=_RECIPE)]
+    language: Annotated[str, AfterValidator(_checked(published_language))] | None = None
+    description: str | None = None
+    spherical: Flag = False
+    normalized: Flag = True
+
+
+def _long_form(value: object) -> object:
+    return {} if value is None else {"recipe": value} if isinstance(value, str) else value
+
+
+_EntryOrRecipe = Annotated[
+    _Entry, BeforeValidator(_long_form), Field(description="a recipe, or a mapping with `recipe`")
+]
+
+
+class _File(YamlModel):
+    """A file of blends."""
+
+    blends: Annotated[
+        dict[Annotated[str, AfterValidator(_checked(_named))], _EntryOrRecipe],
+        EMPTY_IF_NONE,
+        Field(description="a mapping of names to blends"),
+    ]
+
+
+def _read(content: bytes, name: str) -> Document:
+    return read_yaml(content, name, scalars=Scalars.TEXT)
+
+
+def _blends(document: Document) -> dict[str, Blend]:
+    file = document.validated(_File) if document.value is not None else None
+    blends: dict[str, Blend] = {}
+    for name, entry in file.blends.items() if file else ():
+        try:
+            blends[name] = Blend(
+                name,
+                entry.recipe,
+                language=entry.language,
+                description=entry.description or "",
+                spherical=entry.spherical,
+                normalized=entry.normalized,
+            )
+        except SpeechError as error:
+            document.problem((_BLENDS, name), str(error))
+    document.raise_problems()
+    return blends
+
+
+def _edited(document: Document, entries: Mapping[str, Any]) -> bytes:
+    return edited_yaml(document, {_BLENDS: entries}, scalars=Scalars.TEXT).encode()
+
+
+def _facts(blend: Blend) -> dict[str, Any]:
+    """A blend as it is written."""
+    facts: dict[str, Any] = {"recipe": str(blend.recipe)}
+    if blend.language is not None:
+        facts["language"] = blend.language
+    if blend.description:
+        facts["description"] = blend.description
+    if blend.spherical:
+        facts["spherical"] = True
+    if not blend.normalized:
+        facts["normalized"] = False
+    return facts
+
+
+def _changed(blend: Blend, before: Blend, written: Any) -> Any:
+    """An entry of another blend in its place; what is the same of both is written as it was."""
+    if blend == before:
+        return written
+    entry = written if isinstance(written, dict) else {"recipe": written}
+    facts = _facts(blend)
+    same = {key for key in entry if getattr(blend, key) == getattr(before, key)}
+    changed = {key: entry[key] if key in same else facts[key] for key in entry if key in same or key in facts}
+    changed |= {key: value for key, value in facts.items() if key not in entry}
+    return changed["recipe"] if isinstance(written, str) and [*changed] == ["recipe"] else changed

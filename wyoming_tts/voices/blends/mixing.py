@@ -1,0 +1,296 @@
+"""Blends: voices of Kokoro mixed by weight, and what it takes to speak with one.
+
+A Kokoro voice is a table of style vectors, a row for each length of text. A blend mixes such tables row
+by row, along straight lines or along arcs. It may be made of other blends, each mixed in its own way
+first; a `BlendBook` knows them all and refuses those that are made of themselves.
+
+A table speaks no language; the phonemes do. So a blend whose voices speak several languages names the
+one that is spoken; `BlendBook.language` says what holds for one that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
+from wyoming_tts.languages import is_tag, published_tag
+from wyoming_tts.voices.blends.recipes import Recipe, check_name
+from wyoming_tts.voices.names import did_you_mean
+
+StyleTable: TypeAlias = npt.NDArray[np.float32]
+"""Style vectors, a row for each number of phonemes: shape (n, 1, 256), of Kokoro n = 510."""
+
+STYLE_VALUES = 256
+MAX_DESCRIPTION = 200
+MAX_DEPTH = 16
+"""Blends within blends."""
+
+# Twice what Newton-like steps need for styles as far apart as Kokoro's.
+_STEPS = 50
+_CLOSE_ENOUGH = 1e-12
+_TOO_SHORT = 1e-9
+_Table64: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """A recipe with a name, and how it is mixed and spoken."""
+
+    name: str
+    recipe: Recipe
+    language: str | None = None
+    """The tag of the language that is spoken, `en_US`; None takes that of the voices."""
+    description: str = ""
+    """One line."""
+    spherical: bool = False
+    """Mix along arcs: keeps the length of the vectors, which straight mixing shortens."""
+    normalized: bool = True
+    """Divide the weights by the sum of their magnitudes, as Kokoro-FastAPI does."""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "language", published_language(self.language))
+        if len(self.description) > MAX_DESCRIPTION:
+            raise TooLong(
+                f"The description has {len(self.description)} characters, expected {MAX_DESCRIPTION}."
+            )
+        if not self.description.isprintable():
+            raise BadRequest(f"The description {self.description!r} is expected to be one line of text.")
+        if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
+            raise BadRequest(
+                f"{self.name} takes voices away, which has no meaning along arcs.",
+                hint="Mix it linearly, or leave out the voices with a minus.",
+            )
+
+    @classmethod
+    def unnamed(cls, recipe: Recipe) -> Blend:
+        """A blend for once, from a recipe given in place of a voice; `str(recipe)` is its name."""
+        return cls("unnamed", recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenLanguage:
+    """Which language a blend speaks."""
+
+    tag: str
+    is_certain: bool
+    """False where its voices speak several and none was named: the heaviest voice's was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlendBook:
+    """Blends by name, none of which is made of itself; other names are voices of the pack."""
+
+    blends: Mapping[str, Blend] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blends", MappingProxyType(dict(self.blends)))
+        depths: dict[str, int] = {}
+        for name in self.blends:
+            self._check_depth(name, (), depths)
+
+    @classmethod
+    def of(cls, blends: Iterable[Blend]) -> BlendBook:
+        """Make a book; of two blends with one name the last stays.
+
+        Raises:
+            BadRequest: a blend is made of itself, directly or through others, or too deep.
+        """
+        return cls({blend.name: blend for blend in blends})
+
+    def pack_voices(self, blend: Blend) -> frozenset[str]:
+        """The voices of the pack it is made of in the end."""
+        found: set[str] = set()
+        for part in self._within(blend):
+            found.update(name for name in part.recipe.voices if name not in self.blends)
+        return frozenset(found)
+
+    def users(self, name: str) -> tuple[str, ...]:
+        """The blends whose recipes name it, sorted."""
+        return tuple(sorted(blend.name for blend in self.blends.values() if name in blend.recipe.voices))
+
+    def identity(self, blend: Blend) -> str:
+        """Sixteen hexadecimal digits that change with its sound: not with its name or description."""
+        lines = sorted(
+            f"{'' if part is blend else part.name}={part.recipe} "
+            f"{part.spherical} {part.normalized} {part.language}"
+            for part in self._within(blend)
+        )
+        return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def language(self, blend: Blend, voices: Mapping[str, str]) -> SpokenLanguage:
+        """What it speaks: the language it names, else its voices', else that of the heaviest (first by name).
+
+        Args:
+            blend: one of this book, or one made of its blends.
+            voices: language tags of the pack's voices by name.
+
+        Raises:
+            UnknownVoice: a voice is neither in the pack nor a blend.
+        """
+        if blend.language is not None:
+            return SpokenLanguage(blend.language, is_certain=True)
+        spoken = {name: self._part_language(name, voices) for name in blend.recipe.voices}
+        heaviest = max(blend.recipe.parts, key=lambda part: part.weight).voice
+        certain = len({language.tag for language in spoken.values()}) == 1
+        return SpokenLanguage(
+            spoken[heaviest].tag, is_certain=certain and all(each.is_certain for each in spoken.values())
+        )
+
+    def mixed(self, blend: Blend, style: Callable[[str], StyleTable]) -> StyleTable:
+        """The blend's own table; each blend within it is mixed once.
+
+        Args:
+            blend: one of this book, or one made of its blends.
+            style: gives the table of a voice of the pack, shape (n, 1, 256) or (n, 256).
+
+        Raises:
+            BadRequest: the tables do not fit each other.
+        """
+        return self._mixed(blend, style, {})
+
+    def _mixed(
+        self, blend: Blend, style: Callable[[str], StyleTable], known: dict[str, StyleTable]
+    ) -> StyleTable:
+        for name in blend.recipe.voices:
+            if name not in known:
+                inner = self.blends.get(name)
+                known[name] = (
+                    as_table(style(name), name) if inner is None else self._mixed(inner, style, known)
+                )
+        return mix(blend, [known[name] for name in blend.recipe.voices])
+
+    def _part_language(self, name: str, voices: Mapping[str, str]) -> SpokenLanguage:
+        if (inner := self.blends.get(name)) is not None:
+            return self.language(inner, voices)
+        if name in voices:
+            return SpokenLanguage(voices[name], is_certain=True)
+        hint = did_you_mean(name, [*voices, *self.blends])
+        raise UnknownVoice(f"There is no Kokoro voice {name!r} to blend.", hint=hint)
+
+    def _within(self, blend: Blend) -> Iterator[Blend]:
+        """The blend, then those within it, each once."""
+        seen, waiting = set(), [blend]
+        while waiting:
+            yield (part := waiting.pop(0))
+            inner = [name for name in part.recipe.voices if name in self.blends and name not in seen]
+            seen.update(inner)
+            waiting += [self.blends[name] for name in inner]
+
+    def _check_depth(self, name: str, path: tuple[str, ...], depths: dict[str, int]) -> int:
+        """Return how many blends lie within each other below the name; each is looked at once."""
+        if name in path:
+            circle = " → ".join((*path[path.index(name) :], name))
+            raise BadRequest(f"The blend {name} would be made of itself: {circle}.")
+        if len(path) >= MAX_DEPTH:
+            raise BadRequest(f"The blend {path[0]} holds blends more than {MAX_DEPTH} deep.")
+        if name not in depths:
+            inner = [part for part in self.blends[name].recipe.voices if part in self.blends]
+            below = (self._check_depth(part, (*path, name), depths) for part in inner)
+            depths[name] = 1 + max(below, default=0)
+        if len(path) + depths[name] > MAX_DEPTH:
+            raise BadRequest(f"The blend {(*path, name)[0]} holds blends more than {MAX_DEPTH} deep.")
+        return depths[name]
+
+
+def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
+    """Mix tables in the order of the recipe's voices, which is sorted: the order they were given in is gone.
+
+    Sums are taken in float64, so the result is the exact one to the last bit or two of float32. One
+    voice of weight 1 is returned as it is. Along straight lines it is the weighted sum. Along arcs the
+    direction is the weighted mean on the sphere (Buss and Fillmore, Spherical Averages and Applications
+    to Spherical Splines and Interpolation, 2001; of two vectors it is Shoemake's slerp, Animating Rotation
+    with Quaternion Curves, 1985), and the length the weighted sum of the lengths; rows without such a
+    mean, where a vector is zero or they cancel out, are mixed along straight lines.
+
+    Raises:
+        BadRequest: the tables differ in their number of rows.
+    """
+    rows = {name: len(table) for name, table in zip(blend.recipe.voices, tables, strict=True)}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise BadRequest(f"The voices of {blend.name} have tables of different length: {told} rows.")
+    weights = _weights(blend)
+    if weights.tolist() == [1.0]:
+        return tables[0]
+    stacked = np.stack(tables).astype(np.float64)
+    result = _along_arcs(stacked, weights) if blend.spherical else _sum(stacked, weights)
+    return result.astype(np.float32)
+
+
+def as_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
+    """The style table in its one shape, (n, 1, 256) float32.
+
+    Raises:
+        BadRequest: it has another shape, or values that are no numbers.
+    """
+    flat = (values.ndim == 2 or (values.ndim == 3 and values.shape[1] == 1)) and len(values)  # noqa: PLR2004
+    if not flat or values.shape[-1] != STYLE_VALUES:
+        raise BadRequest(f"The style of {name} has shape {values.shape}, expected (510, 1, {STYLE_VALUES}).")
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise BadRequest(f"The style of {name} holds values that are no finite floating-point numbers.")
+    return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
+
+
+def published_language(tag: str | None) -> str | None:
+    """`en_US` for `en-us`; None for no tag.
+
+    Raises:
+        BadRequest: it is no tag of a language.
+    """
+    if not tag:
+        return None
+    published = published_tag(tag) if is_tag(tag) else None
+    if published is None:
+        raise BadRequest(f"{tag!r} is no language.", hint="Expected a tag such as en_US.")
+    return published
+
+
+def _weights(blend: Blend) -> _Table64:
+    weights = [part.weight for part in blend.recipe.parts]
+    whole = sum(abs(weight) for weight in weights) if blend.normalized else 1
+    return np.array([float(weight / whole) for weight in weights])
+
+
+def _sum(tables: _Table64, weights: _Table64) -> _Table64:
+    """Sum over the first axis."""
+    total: _Table64 = np.tensordot(weights, tables, axes=1)
+    return total
+
+
+def _along_arcs(tables: _Table64, weights: _Table64) -> _Table64:
+    shares = weights / weights.sum()
+    lengths = _length(tables)
+    units = tables / np.where(lengths > 0, lengths, 1)
+    centre = _sum(units, shares)
+    has_mean = (lengths > 0).all(axis=0) & (_length(centre) > _TOO_SHORT)
+    centre /= np.where(has_mean, _length(centre), 1)
+    for _ in range(_STEPS):
+        step = _sum(_on_tangent(units, centre), shares)
+        angle = np.where(has_mean, _length(step), 0)
+        centre = np.cos(angle) * centre + np.sinc(angle / np.pi) * step
+        if angle.max() < _CLOSE_ENOUGH:
+            break
+    return np.where(has_mean, centre * _sum(lengths, weights), _sum(tables, weights))
+
+
+def _on_tangent(units: _Table64, centre: _Table64) -> _Table64:
+    """The arcs from the centre to each unit vector, laid out straight: same direction and length."""
+    cosine = (units * centre).sum(axis=-1, keepdims=True)
+    across = units - cosine * centre
+    sine = _length(across)
+    scale = np.divide(np.arctan2(sine, cosine), sine, out=np.ones_like(sine), where=sine > 0)
+    straight: _Table64 = across * scale
+    return straight
+
+
+def _length(vectors: _Table64) -> _Table64:
+    length: _Table64 = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return length

@@ -1,0 +1,357 @@
+"""The blends that somebody made, in one file that survives whoever writes it.
+
+The page, the command line and a text editor may change the file at the same time. Who writes holds
+a lock (on a file of its own, because the blends' file is replaced), reads what is there, checks that it
+is what the edit was made for, and replaces it whole: synced, with a backup, before anybody is told that it
+is done. Who reads needs no lock. A file that cannot be read is never written over: it is kept beside.
+
+Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.voices.blends.document import blends_changed, blends_from_yaml, blends_to_yaml
+from wyoming_tts.voices.blends.mixing import Blend, BlendBook
+from wyoming_tts.voices.names import check_free, same_name
+from wyoming_tts.yaml_reading import InvalidYaml, Position, Problem
+
+_LOGGER = logging.getLogger(__name__)
+
+FILE_NAME = "blends.yaml"
+MAX_BLENDS = 1000
+_LOCK_PATIENCE = 30.0
+"""Seconds; a write takes milliseconds, so whoever holds the lock longer was stopped."""
+_LOCK_PAUSE = 0.005
+# Some network file systems have none; the comparison before writing remains.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+
+_Edit = Callable[[dict[str, Blend]], Blend | None]
+
+
+def _no_voices() -> Mapping[str, str]:
+    return {}
+
+
+class BlendStore:
+    """Reads and edits the blends of one data directory; any number of threads and processes may.
+
+    Presets come with the product and cannot be changed; a blend of the same name takes a preset's place.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        voices: Callable[[], Mapping[str, str]] = _no_voices,
+        presets: Iterable[Blend] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Touch nothing yet.
+
+        Args:
+            directory: Where `blends.yaml` lies; made by the first write.
+            voices: Language tags by name of the voices that can be blended; their names cannot be taken.
+                While it gives none, edits are not checked against it.
+            presets: Blends that are there from the start.
+            clock: Seconds since the epoch, for the name under which a broken file is kept.
+        """
+        self._path = directory / FILE_NAME
+        self._voices = voices
+        self._presets = BlendBook.of(presets).blends
+        self._clock = clock
+        self._complained_of = b""
+
+    def book(self) -> BlendBook:
+        """All blends as they are now, presets among them.
+
+        Raises:
+            VoiceUnavailable: the file is there and cannot be read from the disk.
+        """
+        return self._book(self._read()[0])
+
+    def blends(self) -> tuple[Blend, ...]:
+        """All blends as they are now, sorted by name."""
+        return tuple(sorted(self.book().blends.values(), key=lambda blend: blend.name))
+
+    def find(self, name: str) -> Blend:
+        """Return the blend of that name, as it is written or else in any case.
+
+        Raises:
+            UnknownVoice: there is none.
+        """
+        return _found(self.book().blends, name)
+
+    def is_preset(self, name: str) -> bool:
+        """Whether it came with the product and was not replaced."""
+        return name in self._presets and name not in self._read()[0]
+
+    def add(self, blend: Blend) -> Blend:
+        """Keep a new blend; once this returns it is on the disk.
+
+        Raises:
+            BadRequest: its name is taken, it would be made of itself, or it mixes voices of several
+                languages without naming the one that is spoken.
+            UnknownVoice: it names a voice that is neither Kokoro's nor a blend.
+            VoiceUnavailable: the file cannot be written.
+        """
+
+        def add(own: dict[str, Blend]) -> Blend:
+            self._check_name_is_free(blend.name, own)
+            own[blend.name] = blend
+            self._check_spoken(blend, own)
+            return blend
+
+        return self._changed(add)
+
+    def replace(self, blend: Blend, *, expected: Blend) -> Blend:
+        """Put another blend in the place of one of the same name, if that is still what the editor saw.
+
+        Args:
+            blend: the new one.
+            expected: the old one, as it was when the edit began.
+
+        Raises:
+            BadRequest: somebody else changed it meanwhile, or as for `add`.
+            UnknownVoice, VoiceUnavailable: as for `add`, or the blend is gone.
+        """
+
+        def put(own: dict[str, Blend]) -> Blend:
+            current = _found({**self._presets, **own}, blend.name, exactly=True)
+            if current != expected:
+                raise BadRequest(
+                    f"The blend {blend.name} was changed meanwhile: it is {current.recipe} now.",
+                    hint="Look at it again, then change it.",
+                )
+            own[blend.name] = blend
+            self._check_spoken(blend, own)
+            return blend
+
+        return self._changed(put)
+
+    def rename(self, old: str, new: str) -> Blend:
+        """Give a blend another name, also in the recipes that use it.
+
+        Raises:
+            BadRequest: the name is taken, or the blend is a preset.
+            UnknownVoice, VoiceUnavailable: as for `replace`.
+        """
+
+        def rename(own: dict[str, Blend]) -> Blend:
+            blend = replace(self._own(own, old), name=new)
+            del own[old]
+            self._check_name_is_free(new, own)
+            own[new] = blend
+            for user in BlendBook(own).users(old) if old not in self._presets else ():
+                own[user] = replace(own[user], recipe=own[user].recipe.renamed(old, new))
+            return own[new]
+
+        return self._changed(rename)
+
+    def duplicate(self, name: str, new: str) -> Blend:
+        """Keep a copy of a blend or preset under another name.
+
+        Raises:
+            BadRequest, UnknownVoice, VoiceUnavailable: as for `add`.
+        """
+
+        def duplicate(own: dict[str, Blend]) -> Blend:
+            self._check_name_is_free(new, own)
+            own[new] = replace(_found({**self._presets, **own}, name), name=new)
+            return own[new]
+
+        return self._changed(duplicate)
+
+    def remove(self, name: str) -> None:
+        """Remove a blend; a preset that it replaced is there again.
+
+        Raises:
+            BadRequest: it is a preset, or other blends are made of it.
+            UnknownVoice, VoiceUnavailable: as for `replace`.
+        """
+
+        def remove(own: dict[str, Blend]) -> None:
+            self._own(own, name)
+            users = self._book(own).users(name)
+            if users and name not in self._presets:
+                raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
+            del own[name]
+
+        self._edited(remove)
+
+    def _changed(self, edit: Callable[[dict[str, Blend]], Blend]) -> Blend:
+        blend = self._edited(edit)
+        assert blend is not None
+        return blend
+
+    def _edited(self, edit: _Edit) -> Blend | None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(self._path.with_suffix(".yaml.lock")):
+                own, content, is_broken = self._read()
+                changed = edit(own)
+                if len(own) > MAX_BLENDS:
+                    raise BadRequest(f"There are {MAX_BLENDS} blends already: remove some first.")
+                self._book(own)
+                if is_broken:
+                    self._keep_broken(content)
+                self._write(blends_to_yaml(own) if is_broken else blends_changed(content, own), content)
+        except OSError as error:
+            raise VoiceUnavailable(
+                f"The blends cannot be stored in {self._path.parent}: {error.strerror or error}.",
+                hint="Nothing was changed. Check that the directory can be written to and has room.",
+            ) from error
+        return changed
+
+    def _check_spoken(self, blend: Blend, own: Mapping[str, Blend]) -> None:
+        book, voices = self._book(own), self._voices()
+        if not voices:
+            return
+        language = book.language(replace(blend, language=None), voices)
+        if not language.is_certain and blend.language is None:
+            raise BadRequest(
+                f"{blend.name} mixes voices of several languages.",
+                hint=f"Name the one that is spoken, such as {language.tag}.",
+            )
+
+    def _check_name_is_free(self, name: str, own: Mapping[str, Blend]) -> None:
+        presets = [other for other in self._presets if other != name]
+        check_free(name, (*own, *self._voices(), *presets))
+
+    def _own(self, own: Mapping[str, Blend], name: str) -> Blend:
+        if name not in own and name in self._presets:
+            raise BadRequest(
+                f"{name} is a preset and stays as it is.", hint="Duplicate it and change the copy."
+            )
+        return _found(own, name, exactly=True)
+
+    def _book(self, own: Mapping[str, Blend]) -> BlendBook:
+        return BlendBook({**self._presets, **own})
+
+    def _read(self) -> tuple[dict[str, Blend], bytes, bool]:
+        """The blends of the file or else its backup, the file's content, and whether that is broken."""
+        try:
+            content = _content(self._path)
+        except OSError as error:
+            raise VoiceUnavailable(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        try:
+            return self._parsed(content, self._path), content, False
+        except InvalidYaml as error:
+            backup, problem = self._from_backup()
+            self._complain(content, f"{error}\n{problem}")
+            return backup, content, True
+
+    def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
+        own = blends_from_yaml(content, str(path))
+        try:
+            self._book(own)
+        except SpeechError as error:
+            raise InvalidYaml([Problem(Position(), str(error), str(path))]) from error
+        return own
+
+    def _from_backup(self) -> tuple[dict[str, Blend], str]:
+        path = self._path.with_suffix(".yaml.bak")
+        try:
+            own = self._parsed(_content(path), path)
+        except (InvalidYaml, OSError) as error:
+            return {}, f"The backup is broken as well ({error}): there are no blends but the presets."
+        return own, f"The {len(own)} blends of the backup {path.name} are used; repair the file."
+
+    def _complain(self, content: bytes, problem: str) -> None:
+        """Once for each state of the file: it is read again and again."""
+        if content != self._complained_of:
+            self._complained_of = content
+            _LOGGER.error("%s", problem)
+
+    def _keep_broken(self, content: bytes) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
+        kept = self._path.with_name(f"{FILE_NAME}.broken-{stamp}")
+        for number in range(1, MAX_BLENDS):
+            with suppress(FileExistsError), kept.open("xb") as file:
+                _synced(file.fileno(), content)
+                _LOGGER.warning("The broken %s is kept as %s.", self._path, kept)
+                return
+            kept = self._path.with_name(f"{FILE_NAME}.broken-{stamp}-{number}")
+        raise OSError(f"{kept} and all before it are taken")
+
+    def _write(self, content: bytes, replaced: bytes) -> None:
+        """Put both the file and its backup in place, whole; whatever fails leaves them as they were."""
+        targets = [self._path, self._path.with_suffix(".yaml.bak")]
+        # The lock is held: what is left under these names is of somebody who was killed.
+        parts = [target.with_name(f"{target.name}.part") for target in targets]
+        try:
+            for part in parts:
+                with part.open("wb") as file:
+                    _synced(file.fileno(), content)
+            if _content(self._path) != replaced:
+                raise BadRequest(f"{self._path} was changed by another program just now.", hint="Try again.")
+            for part, target in zip(parts, targets, strict=True):
+                part.replace(target)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
+        _sync_directory(self._path.parent)
+
+
+def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> Blend:
+    found = same_name(name, blends)
+    if found is None or (exactly and found != name):
+        raise UnknownVoice(f"There is no blend {name!r}.", hint="See `wyoming-tts blend list` for all.")
+    return blends[found]
+
+
+def _content(path: Path) -> bytes:
+    """What is in it, nothing if it is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock; a process that is killed loses it. One open file each: so threads exclude each other."""
+    with path.open("ab") as file:
+        give_up_at = time.monotonic() + _LOCK_PATIENCE
+        while not _locks(file.fileno()):
+            if time.monotonic() > give_up_at:
+                raise Busy(f"Another program holds {path}.", hint="End it, then try again.")
+            time.sleep(_LOCK_PAUSE)
+        yield
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _synced(descriptor: int, content: bytes) -> None:
+    with memoryview(content) as rest:
+        written = 0
+        while written < len(rest):
+            written += os.write(descriptor, rest[written:])
+    os.fsync(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,325 @@
+"""One file on its way to the disk, so that nothing half-written is ever taken for the file.
+
+Bytes go to `NAME.part` beside the place where the file belongs. Only when its size and digest are
+right is it synced and renamed; a part that is left over, by a cut connection or a kill, is gone on
+with at the next try, and the digest tells whether that was right. The part is opened anew for each
+block: no handle stays open across a wait, so cancelling needs no cleaning up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import logging
+import math
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from wyoming_tts.backoff import TryAgain, retry
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.voices.catalogue import CatalogueFile
+from wyoming_tts.voices.download.hub import (
+    Body,
+    DownloadFailed,
+    DownloadOptions,
+    Hub,
+    Interrupted,
+    NoSuchRange,
+    World,
+)
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger(__name__)
+
+_HASHED_AT_ONCE = 8 * 1024 * 1024
+"""Bytes hashed in one go: about 30 ms, after which the thread is free for others."""
+_UNKNOWN_SIZE_LIMIT = 64 * 1024 * 1024
+"""Most bytes taken of a file whose size nobody told: indexes are below 1 MB."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def readable_size(size: float) -> str:
+    """`63.2 MB`; decimal, as file managers count."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+class _Part:
+    """`NAME.part` and the file it is to become. Every method blocks."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f"{target.name}.part")
+
+    def size(self) -> int:
+        return _size(self.path) or 0
+
+    def is_complete(self, size: int | None) -> bool:
+        """By size alone: what a user changed in a voice's configuration was meant."""
+        return size is not None and _size(self.target) == size
+
+    def write(self, offset: int, block: bytearray) -> None:
+        # From the top means anew: what was there before is not to be left behind the new bytes.
+        with self.path.open("r+b" if offset else "wb") as part:
+            part.seek(offset)
+            part.write(block)
+
+    def hash_on(self, hasher: _Hash, offset: int) -> int:
+        with self.path.open("rb") as part:
+            part.seek(offset)
+            block = part.read(_HASHED_AT_ONCE)
+        hasher.update(block)
+        return len(block)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def put_in_place(self) -> None:
+        with self.path.open("r+b") as part:
+            os.fsync(part.fileno())
+        self.path.replace(self.target)
+        directory = os.open(self.target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+class Transfer:
+    """Brings one file. It is shared by all downloads that need the file."""
+
+    def __init__(
+        self,
+        file: CatalogueFile,
+        directory: Path,
+        *,
+        hub: Hub,
+        run_blocking: RunBlocking,
+        options: DownloadOptions,
+        world: World,
+        on_progress: Callable[[Transfer], None],
+    ) -> None:
+        self.file = file
+        self.received = 0
+        """Bytes on this machine. Never goes down: when a file has to be fetched again from its
+        beginning it stands still until the loss is made up for."""
+        self.total = file.size
+        """Bytes of the whole file; None until somebody tells."""
+        self.made_progress_at = -math.inf
+        """When the last byte came or was checked, by the world's clock; at first when it was asked for.
+        Minus infinity before that, and after the connection broke until bytes come again."""
+        self._part = _Part(directory / file.name)
+        self._hub = hub
+        self._run_blocking = run_blocking
+        self._options = options
+        self._world = world
+        self._on_progress = on_progress
+        self._etag: str | None = None
+        self._resumed = False
+        self._began_anew = False
+        self._placing = asyncio.Lock()
+        self._in_place = False
+
+    def __repr__(self) -> str:
+        return f"<Transfer {self.file.name} {self.received}/{self.total}>"
+
+    async def survey(self) -> int:
+        """Look at what is here already; bytes that still have to come (0 where the size is unknown)."""
+        self._in_place = await self._complete()
+        self._reach((self.file.size or 0) if self._in_place else await self._disk(self._part.size))
+        return 0 if self._in_place or self.file.size is None else max(0, self.file.size - self.received)
+
+    async def fetch(self) -> None:
+        """Bring the whole file and check it; it lies in `NAME.part` then, or was in place already.
+
+        Raises:
+            DownloadFailed: it cannot be had. What arrived so far is kept for the next time unless
+                it was wrong; a file that was in place stays.
+        """
+        self.made_progress_at = self._world.clock()
+        try:
+            await retry(
+                self._try,
+                self._options.backoff,
+                before_pause=self._on_interruption,
+                progress=lambda: self.received,
+                sleep=self._world.sleep,
+                chance=self._world.chance,
+            )
+        except Interrupted as reason:
+            raise DownloadFailed(
+                f"{self.file.name} could not be fetched in {self._options.backoff.tries} tries: {reason}. "
+                "Check the connection; the next try goes on from where this one ended."
+            ) from reason
+
+    async def place(self) -> None:
+        """Rename the checked part to the file; several may ask."""
+        async with self._placing:
+            if not self._in_place:
+                await self._put_in_place()
+            self._in_place = True
+
+    async def _put_in_place(self) -> None:
+        try:
+            await self._disk(self._part.put_in_place)
+        except Interrupted as reason:
+            # Another process that fetches the same voice was faster.
+            if not await self._complete():
+                raise DownloadFailed(f"{self.file.name} cannot be put in place: {reason}.") from reason
+
+    async def read_part(self, read: Callable[[Path], T]) -> T:
+        """Let `read` see the fetched part before it is placed; it runs where blocking is allowed."""
+        return await self._run_blocking(lambda: read(self._part.path))
+
+    async def discard(self) -> None:
+        """Forget what has been fetched."""
+        await self._disk(self._part.discard)
+
+    async def _try(self) -> None:
+        while True:
+            try:
+                return await self._go_on()
+            except NoSuchRange:
+                await self._begin_anew()
+
+    async def _go_on(self) -> None:
+        self._in_place = await self._complete()
+        if self._in_place:
+            return
+        offset = await self._disk(self._part.size)
+        self._resumed = offset > 0
+        if self.file.size is not None and offset > self.file.size:
+            raise NoSuchRange
+        if offset != self.file.size:
+            await self._receive(offset)
+        await self._check()
+
+    async def _complete(self) -> bool:
+        return await self._disk(partial(self._part.is_complete, self.file.size))
+
+    async def _receive(self, offset: int) -> None:
+        async with self._hub.get(self.file.url, offset=offset, etag=self._etag) as body:
+            self._note(body)
+            position, block = body.start, bytearray()
+            try:
+                async for piece in body.pieces:
+                    block += piece
+                    self._arrived(position + len(block))
+                    if len(block) >= self._options.block_bytes:
+                        position, block = await self._write(position, block)
+            except Interrupted:
+                await self._write(position, block)
+                raise
+            position, _ = await self._write(position, block)
+        if self.total is not None and position < self.total:
+            raise Interrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
+
+    def _note(self, body: Body) -> None:
+        self._etag = body.etag
+        self._resumed = body.start > 0
+        if self.file.size is None:
+            self.total = body.total
+        elif body.total not in {None, self.file.size}:
+            raise DownloadFailed(
+                f"{self.file.name} has {body.total} bytes at {self._hub.located(self.file.url)}, expected "
+                f"{self.file.size}: it changed upstream. Fetch the newer catalogue with --update-voices."
+            )
+
+    def _arrived(self, end: int) -> None:
+        limit = self.file.size or _UNKNOWN_SIZE_LIMIT
+        if end > limit:
+            raise DownloadFailed(
+                f"{self._hub.located(self.file.url)} sends more than the {limit} bytes expected of "
+                f"{self.file.name}. A proxy or mirror answers with something else: try another network."
+            )
+        self.made_progress_at = self._world.clock()
+        self._reach(end)
+
+    def _reach(self, end: int) -> None:
+        reached = end if self.total is None else min(end, self.total)
+        if reached > self.received:
+            self.received = reached
+            self._on_progress(self)
+
+    async def _write(self, offset: int, block: bytearray) -> tuple[int, bytearray]:
+        if block:
+            await self._disk(partial(self._part.write, offset, block))
+        return offset + len(block), bytearray()
+
+    async def _check(self) -> None:
+        if self.file.digest is None:
+            return
+        algorithm, _, expected = self.file.digest.partition(":")
+        got = await self._hashed(algorithm)
+        if got == expected:
+            return
+        if self._resumed and not self._began_anew:
+            # The part may be what an older version or somebody else left behind.
+            raise NoSuchRange
+        await self._disk(self._part.discard)
+        raise DownloadFailed(
+            f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was thrown away; what "
+            "was installed before stays. Either it changed upstream (fetch the newer catalogue with "
+            "--update-voices) or a proxy or mirror changes it (try another network)."
+        )
+
+    async def _hashed(self, algorithm: str) -> str:
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        offset = 0
+        while count := await self._disk(partial(self._part.hash_on, hasher, offset)):
+            offset += count
+            self.made_progress_at = self._world.clock()
+        return hasher.hexdigest()
+
+    async def _begin_anew(self) -> None:
+        await self._disk(self._part.discard)
+        if self._began_anew:
+            raise DownloadFailed(
+                f"{self._hub.located(self.file.url)} does not go on where {self.file.name} broke off, twice. "
+                "Try again later or from another network."
+            )
+        _LOGGER.info("What was left of %s does not fit; it is fetched from the beginning.", self.file.name)
+        self._began_anew = True
+        self._etag = None
+
+    def _on_interruption(self, reason: TryAgain, pause: float) -> None:
+        _LOGGER.debug("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, pause)
+        self.made_progress_at = -math.inf
+
+    async def _disk(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._run_blocking(work)
+        except FileNotFoundError as error:
+            raise Interrupted(f"{error.filename} was taken away") from error
+        except OSError as error:
+            raise self._disk_failure(error) from error
+
+    def _disk_failure(self, error: OSError) -> DownloadFailed:
+        directory = self._part.target.parent
+        if error.errno in _NO_ROOM:
+            return DownloadFailed(
+                f"The disk of {directory} is full. Make room or set another --download-dir; "
+                f"what there is of {self.file.name} is kept and gone on with."
+            )
+        return DownloadFailed(
+            f"{self.file.name} cannot be stored in {directory}: {error.strerror or error}. "
+            "Check that the directory can be written to, or set another --download-dir."
+        )

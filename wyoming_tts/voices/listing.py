@@ -1,0 +1,142 @@
+"""Voices as they are told of, to people in lines and to programs in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice
+from wyoming_tts.voices.download.transfer import readable_size
+from wyoming_tts.voices.inventory import Entry, Inventory, is_blend
+from wyoming_tts.voices.takeover import Takeover
+
+
+def row(entry: Entry) -> tuple[str, ...]:
+    """What a table shows of it: name, language, engine, here, speakers, size."""
+    voice, known = entry.voice, entry.known
+    return (
+        entry.name,
+        entry.language,
+        entry.engine,
+        "yes" if voice else "no",
+        str(entry.speakers),
+        readable_size(known.size) if known and known.size else "",
+    )
+
+
+def listed(entry: Entry) -> dict[str, Any]:
+    """What a list for programs says of it."""
+    voice, known = entry.voice, entry.known
+    return {
+        "name": entry.name,
+        "language": entry.language,
+        "engine": entry.engine,
+        "installed": voice is not None,
+        "in_catalogue": known is not None,
+        "is_blend": voice is not None and is_blend(voice),
+        "speakers": entry.speakers,
+        "sample_rate": voice.sample_rate if voice else known.sample_rate if known else None,
+        "description": voice.description if voice else "",
+        "quality": known.quality if known else None,
+        "size": known.size if known else None,
+        "aliases": list(known.aliases) if known else [],
+    }
+
+
+def facts(entry: Entry, inventory: Inventory) -> dict[str, Any]:
+    """All that is known of it. Looks at files."""
+    voice, known = entry.voice, entry.known
+    told = listed(entry)
+    if known is not None:
+        told |= {
+            "gender": known.gender,
+            "grade": known.grade,
+            "licence": known.licence,
+            "pronunciation": known.pronunciation,
+            "downloads": _downloadable(known, inventory),
+        }
+    if voice is not None:
+        told |= {
+            "speaker_names": list(voice.speakers),
+            "default_speaker": voice.default_speaker,
+            "attribution": f"{voice.attribution.name}, {voice.attribution.url}",
+            "files": [_file_facts(path) for path in voice.files],
+        }
+    told["problems"] = [reason for path, reason in inventory.broken if path.stem == entry.name]
+    return told
+
+
+def facts_of_broken(name: str, inventory: Inventory) -> dict[str, Any] | None:
+    """What is known of files that cannot be spoken with; None if there are none of that name."""
+    if any(voice.name == name for voice in inventory.voices):
+        return None  # spoken with from another directory
+    reasons = {path: reason for path, reason in inventory.broken if path.stem == name}
+    if not reasons:
+        return None
+    files = [_file_facts(path) for path in reasons]
+    return {"name": name, "installed": False, "files": files, "problems": list(reasons.values())}
+
+
+def _downloadable(known: CatalogueVoice, inventory: Inventory) -> list[dict[str, Any]]:
+    return [_download_facts(file, inventory) for file in known.files]
+
+
+def _download_facts(file: CatalogueFile, inventory: Inventory) -> dict[str, Any]:
+    parts = (directory / f"{file.name}.part" for directory in inventory.directories)
+    so_far = next((part.stat().st_size for part in parts if part.is_file()), 0)
+    return {"url": file.url, "size": file.size, "digest": file.digest, "bytes_so_far": so_far}
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "size": path.stat().st_size if path.is_file() else None}
+
+
+def lines(value: object) -> list[str]:
+    """A fact as lines for people; none if it says nothing."""
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, dict):
+        return [" ".join(str(part) for part in value.values() if part)]
+    if isinstance(value, list):
+        if value and isinstance(value[0], str):
+            return [", ".join(value)]
+        return [line for each in value for line in lines(each)]
+    return [] if value in {None, ""} else [str(value)]
+
+
+def takeover_as_object(taken: Takeover) -> dict[str, Any]:
+    """What was found in a Piper directory, for programs."""
+    return {
+        "directory": str(taken.directory),
+        "voices": [voice.name for voice in taken.voices],
+        "broken": [{"path": str(path), "reason": reason} for path, reason in taken.broken],
+        "data_dir": [str(path) for path in taken.data_dir],
+        "is_new": taken.is_new,
+        "voice": taken.voice,
+        "own_in_index": list(taken.own_in_index),
+        "index_problem": taken.index_problem,
+        "written": str(taken.written) if taken.written else None,
+    }
+
+
+def takeover_lines(taken: Takeover) -> Iterable[str]:
+    """What was found in a Piper directory and is to be done, for people."""
+    yield f"{taken.directory}: {len(taken.voices)} voices, nothing was copied."
+    yield from (f"  {voice.name}" for voice in taken.voices)
+    yield from (f"Left out: {path}: {reason}" for path, reason in taken.broken)
+    if taken.index_problem:
+        yield f"Its index cannot be read: {taken.index_problem}"
+    if taken.own_in_index:
+        yield (
+            f"Only its own index knows {', '.join(taken.own_in_index)}: to fetch them too, set "
+            f"--download-dir {taken.directory}."
+        )
+    if taken.voice:
+        yield f"The old server spoke with {taken.voice}: --voice {taken.voice}."
+    if taken.written:
+        yield f"{taken.written} names the directory now; restart the server."
+    elif taken.is_new:
+        yield f"Start the server with {' '.join(f'--data-dir {each}' for each in taken.data_dir)}."
+    else:
+        yield "The directory is searched already: nothing is left to do."
