@@ -18,7 +18,7 @@ from wyoming_tts.voices.blends.document import blends_from_yaml
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import FILE_NAME, BlendStore
-from wyoming_tts.yaml_reading import InvalidYaml
+from wyoming_tts.yaml_files.reading import InvalidYaml
 
 KEPT_EACH = 4
 """Blends an editor has; it adds, changes and removes them in turn."""

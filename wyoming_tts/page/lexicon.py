@@ -15,8 +15,8 @@ from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon.document import read
 from wyoming_tts.text.lexicon.file import FILE_NAME
-from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
-from wyoming_tts.yaml_reading import Problem as FileProblem
+from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
+from wyoming_tts.yaml_files.reading import Problem as FileProblem
 
 _SPEECH_CHARACTERS = 500
 

@@ -18,7 +18,7 @@ from wyoming_tts.page.lexicon import LexiconDesk
 from wyoming_tts.page.voices import VoiceDesk
 from wyoming_tts.page.voices_uploads import Extent
 from wyoming_tts.transports.http.errors import json_response
-from wyoming_tts.yaml_reading import MAX_BYTES
+from wyoming_tts.yaml_files.reading import MAX_BYTES
 
 VOICES = "page/voices"
 LEXICON = "page/lexicon"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from wyoming_tts.settings.documents import CONFIG_VARIABLE, SETTINGS, SettingInfo
 from wyoming_tts.settings.model import PREFIX, Settings
-from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
+from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
 DEFAULT = "default"
 """The origin of a setting that was not given."""

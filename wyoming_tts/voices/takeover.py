@@ -18,8 +18,8 @@ from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_index
 from wyoming_tts.voices.names import NameResolver
-from wyoming_tts.yaml_editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_reading import InvalidYaml, Scalars, read_yaml, shown
+from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
+from wyoming_tts.yaml_files.reading import InvalidYaml, Scalars, read_yaml, shown
 
 SETTING: Final = "data_dir"
 

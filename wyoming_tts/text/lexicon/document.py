@@ -43,7 +43,7 @@ from wyoming_tts.text.lexicon.rules import (
     counts_capitals,
     phoneme_block,
 )
-from wyoming_tts.yaml_reading import (
+from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
     Document,
     Flag,

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.text.lexicon.document import Read, read
 from wyoming_tts.text.lexicon.rules import EMPTY, Lexicon, Rule
-from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml
+from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
 
 _log = logging.getLogger(__name__)
 

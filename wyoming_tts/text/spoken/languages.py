@@ -15,7 +15,7 @@ from typing import Any
 from wyoming_tts.languages import language_code
 from wyoming_tts.text.spoken.language import has_data
 from wyoming_tts.text.spoken.speller import Speller, nothing_protected
-from wyoming_tts.yaml_reading import MAX_BYTES, InvalidYaml, read_yaml
+from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.voices.blends.mixing import Blend, BlendBook, published_language
 from wyoming_tts.voices.blends.recipes import Recipe, check_name, parse_recipe
-from wyoming_tts.yaml_editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_reading import EMPTY_IF_NONE, Document, Flag, Scalars, YamlModel, read_yaml, shown
+from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
+from wyoming_tts.yaml_files.reading import EMPTY_IF_NONE, Document, Flag, Scalars, YamlModel, read_yaml, shown
 
 PRESETS_NAME = "blends.yaml"
 

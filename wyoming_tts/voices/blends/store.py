@@ -24,7 +24,7 @@ from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, Voic
 from wyoming_tts.voices.blends.document import blends_changed, blends_from_yaml, blends_to_yaml
 from wyoming_tts.voices.blends.mixing import Blend, BlendBook
 from wyoming_tts.voices.names import check_free, same_name
-from wyoming_tts.yaml_reading import InvalidYaml, Position, Problem
+from wyoming_tts.yaml_files.reading import InvalidYaml, Position, Problem
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wyoming_tts.text.lexicon import document as lexicon_yaml
 from wyoming_tts.text.lexicon.document import Read, read
 from wyoming_tts.text.lexicon.rules import Lexicon
-from wyoming_tts.yaml_reading import InvalidYaml
+from wyoming_tts.yaml_files.reading import InvalidYaml
 
 
 def parsed(text: str) -> Read:

@@ -13,7 +13,7 @@ import pytest
 from wyoming_tts.text.spoken import SpokenLanguages
 from wyoming_tts.text.spoken.entries import SpokenEntries
 from wyoming_tts.text.spoken.languages import FILE_NAME, read_extra
-from wyoming_tts.yaml_reading import read_yaml
+from wyoming_tts.yaml_files.reading import read_yaml
 
 SMOOT = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}}
 

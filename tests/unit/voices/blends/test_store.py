@@ -25,7 +25,7 @@ from wyoming_tts.voices.blends.mixing import Blend, BlendBook
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.catalogue import data_directory, read_kokoro
-from wyoming_tts.yaml_editing import NotEditable
+from wyoming_tts.yaml_files.editing import NotEditable
 
 VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB"}
 PRESET = Blend("calm", parse_recipe("af_bella+af_sky"), description="A preset.")

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.yaml_editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_reading import Scalars, read_yaml
+from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
+from wyoming_tts.yaml_files.reading import Scalars, read_yaml
 
 BOTH = st.sampled_from(Scalars)
 FILE = """\

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from wyoming_tts.yaml_reading import Document, Scalars, read_yaml, typed_scalar
+from wyoming_tts.yaml_files.reading import Document, Scalars, read_yaml, typed_scalar
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML

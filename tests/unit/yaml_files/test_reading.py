@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from wyoming_tts.yaml_reading import (
+from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
     Document,
     Flag,
