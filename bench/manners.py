@@ -13,7 +13,7 @@ from wyoming.tts import Synthesize
 from bench.outcome import Outcome, Row, compared, megabytes, seconds
 from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
 from bench.servers import Server, with_flags
-from wyoming_tts.bench.listener import Outcome as Ended
+from wyoming_tts.bench.listener import RequestOutcome as Ended
 from wyoming_tts.bench.load import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.result import Case, Round

@@ -14,10 +14,10 @@ from pathlib import Path
 from bench.outcome import Failed, Outcome, Row, compared, megabytes
 from bench.servers import Command, Server, running, with_flags
 from wyoming_tts.bench.listener import Heard
-from wyoming_tts.bench.listener import Outcome as Ended
+from wyoming_tts.bench.listener import RequestOutcome as Ended
 from wyoming_tts.bench.load import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.result import Case, Figures, Round
+from wyoming_tts.bench.result import Case, LoadFigures, Round
 from wyoming_tts.bench.statistics import percentile
 
 LISTENERS = 8
@@ -178,7 +178,7 @@ async def listeners(setup: Setup) -> Outcome:
 
 def _listening_rows(theirs: list[Round], ours: list[Round]) -> tuple[Row, ...]:
     load_name = f"{LISTENERS} listeners, paragraph"
-    their_gaps, our_gaps = (Figures(_PARAGRAPHS, "", tuple(rounds)) for rounds in (theirs, ours))
+    their_gaps, our_gaps = (LoadFigures(_PARAGRAPHS, "", tuple(rounds)) for rounds in (theirs, ours))
     return (
         compared(f"TTFA p95, {load_name}", _ttfa_p95(theirs), _ttfa_p95(ours), at_most=1 / 8),
         Row(
@@ -198,7 +198,7 @@ def _listening_rows(theirs: list[Round], ours: list[Round]) -> tuple[Row, ...]:
     )
 
 
-def _gaps(figures: Figures) -> str:
+def _gaps(figures: LoadFigures) -> str:
     worst = f", worst {figures.worst_gap * 1000:.0f} ms" if figures.underruns else ""
     return f"{figures.underruns}{worst}"
 

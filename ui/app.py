@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui import blending, preview, status, stream_test, voices
 from ui.words import Words
-from wyoming_tts.page import Desks
+from wyoming_tts.page import PageServices
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
@@ -19,7 +19,7 @@ AT_ONCE = 4
 """Most handlers of one kind that run beside each other."""
 
 
-def build(desks: Desks, words: Words | None = None) -> gr.Blocks:
+def build(desks: PageServices, words: Words | None = None) -> gr.Blocks:
     """Make the page. Reads files and takes some 200 ms: blocks."""
     words = words or Words()
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)

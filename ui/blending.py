@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ui.scripts import scripted
 from ui.words import Words
-from wyoming_tts.page.blending import BlendDesk
+from wyoming_tts.page.blending import BlendService
 
 _PAGE = """
 <section id="blend-absent" hidden>
@@ -119,6 +119,6 @@ _PAGE = """
 """
 
 
-def tab(_desk: BlendDesk, words: Words) -> None:
+def tab(_desk: BlendService, words: Words) -> None:
     """Build the tab; its script asks the routes of `blend_routes`, which the desk answers."""
     scripted("blending", _PAGE, elem_id="blend", texts=words.section("blend"))

@@ -11,14 +11,14 @@ from ui import scripts
 from ui.app import build, style, theme
 from ui.gradio_patches import keep_no_statistics, refuse_foreign_files, use_plain_locks
 from ui.words import Words
-from wyoming_tts.page import Desks
+from wyoming_tts.page import PageServices
 
 MAX_FILE_BYTES = 1_000_000
 """Of what Gradio itself takes: no tab uploads that way."""
 _HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
 
 
-def mounted(desks: Desks) -> FastAPI:
+def mounted(desks: PageServices) -> FastAPI:
     """Make the page's application. Takes a second beside what importing this took: blocks.
 
     It guards nothing by itself: it is made to stand behind `PageMount`.

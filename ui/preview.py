@@ -12,7 +12,7 @@ import gradio as gr
 from ui.scripts import script_of, scripted
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.page.preview import SLIDERS, PreviewDesk, Slider, VoiceFacts
+from wyoming_tts.page.preview import SLIDERS, PreviewService, ProsodySlider, VoiceFacts
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _LOUDEST = 2.0
@@ -59,7 +59,7 @@ class _Fields:
         return [self.speaker, *self.sliders, self.facts, self.example, self.text]
 
 
-def tab(desk: PreviewDesk, words: Words) -> None:
+def tab(desk: PreviewService, words: Words) -> None:
     """Build the tab into the block that is open. Reads files: blocks."""
     pickers = _pickers(words)
     text = gr.Textbox(label=words("preview.text"), lines=3, max_lines=12, elem_id="preview-text")
@@ -93,13 +93,13 @@ def _pickers(words: Words) -> dict[str, Any]:
 def _manner(words: Words) -> dict[str, Any]:
     with gr.Row(elem_id="preview-sliders"):
         return {
-            "speed": _slider(Slider("speed", _SLOWEST, _FASTEST, 0.05, 1.0), words),
-            "volume": _slider(Slider("volume", 0.0, _LOUDEST, 0.05, 1.0), words),
+            "speed": _slider(ProsodySlider("speed", _SLOWEST, _FASTEST, 0.05, 1.0), words),
+            "volume": _slider(ProsodySlider("volume", 0.0, _LOUDEST, 0.05, 1.0), words),
             "sliders": tuple(_slider(slider, words, visible=False) for slider in SLIDERS),
         }
 
 
-def _slider(slider: Slider, words: Words, **given: Any) -> gr.Slider:
+def _slider(slider: ProsodySlider, words: Words, **given: Any) -> gr.Slider:
     return gr.Slider(
         slider.minimum,
         slider.maximum,
@@ -183,7 +183,7 @@ def _explanation(fields: _Fields, handlers: _Handlers, words: Words) -> None:
 class _Handlers:
     """What the server does for the tab."""
 
-    def __init__(self, desk: PreviewDesk) -> None:
+    def __init__(self, desk: PreviewService) -> None:
         self._desk = desk
 
     async def opened(self) -> list[Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ui.scripts import scripted
 from ui.words import Words
-from wyoming_tts.page.status import StatusDesk
+from wyoming_tts.page.status import StatusService
 from wyoming_tts.page.status_routes import SETTINGS, STATUS
 
 
-def tab(desk: StatusDesk, words: Words) -> None:
+def tab(desk: StatusService, words: Words) -> None:
     """Put the tab's content where it is called; the desk answers through its own routes."""
     del desk
     scripted(

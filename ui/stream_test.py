@@ -12,10 +12,10 @@ import gradio as gr
 from ui.scripts import scripted
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.page.stream_test import TEXTS, Order, StreamDesk, as_json
+from wyoming_tts.page.stream_test import TEXTS, StreamTestRequest, StreamTestService, as_json
 
 
-def tab(desk: StreamDesk, words: Words) -> None:
+def tab(desk: StreamTestService, words: Words) -> None:
     """Put the tab's content where it is called."""
     inputs = {"text": _text(words), "target": _target(desk, words), **_choices(desk, words)}
     with gr.Row(elem_id="stream_test-buttons"):
@@ -37,7 +37,7 @@ def _text(words: Words) -> gr.Textbox:
     return text
 
 
-def _target(desk: StreamDesk, words: Words) -> gr.Textbox:
+def _target(desk: StreamTestService, words: Words) -> gr.Textbox:
     with gr.Row(elem_id="stream_test-target-row"):
         target = gr.Textbox(
             label=words("stream_test.target"),
@@ -62,7 +62,7 @@ def _target(desk: StreamDesk, words: Words) -> gr.Textbox:
     return target
 
 
-def _choices(desk: StreamDesk, words: Words) -> dict[str, Any]:
+def _choices(desk: StreamTestService, words: Words) -> dict[str, Any]:
     limits = desk.limits
     with gr.Row():
         streaming = gr.Checkbox(
@@ -102,7 +102,7 @@ def _choices(desk: StreamDesk, words: Words) -> dict[str, Any]:
 
 
 def _run(
-    desk: StreamDesk, inputs: dict[str, Any], *, start: gr.Button, stop: gr.Button, board: gr.HTML
+    desk: StreamTestService, inputs: dict[str, Any], *, start: gr.Button, stop: gr.Button, board: gr.HTML
 ) -> None:
     async def run(values: dict[Any, Any], request: gr.Request) -> AsyncGenerator[str, None]:
         order = _order({name: values[component] for name, component in inputs.items()})
@@ -128,9 +128,9 @@ def _run(
     stop.click(end, None, None, show_progress="hidden", api_visibility="private")
 
 
-def _order(given: dict[str, Any]) -> Order:
+def _order(given: dict[str, Any]) -> StreamTestRequest:
     """The components' values: an emptied text is none, a number has lost what it was."""
-    return Order(
+    return StreamTestRequest(
         text=given["text"] or "",
         target=given["target"] or "",
         streaming=given["streaming"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ui.scripts import scripted
 from ui.words import Words
-from wyoming_tts.page.voices import VoiceDesk
+from wyoming_tts.page.voices import VoiceService
 from wyoming_tts.page.voices_routes import LEXICON, VOICES
 
 
-def tab(desk: VoiceDesk, words: Words) -> None:
+def tab(desk: VoiceService, words: Words) -> None:
     """Put the tab's content where it is called; the desk answers through its own routes."""
     del desk
     texts = words.section("voices")

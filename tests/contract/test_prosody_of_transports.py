@@ -19,7 +19,7 @@ from tests.support.page_site import Site, product
 from tests.support.realtime_server import realtime_client
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import Client, sound
-from wyoming_tts.page.stream_test import Order
+from wyoming_tts.page.stream_test import StreamTestRequest
 from wyoming_tts.server import app
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
 from wyoming_tts.transports.realtime.route import PATH
@@ -175,7 +175,10 @@ def speed_of(asked: Asked) -> dict[str, float]:
 
 
 async def page_stream_test(site: Site, _: Asked) -> Heard:
-    frames = [frame async for frame in site.desks.stream_test.run("me", Order(TEXT, words_per_second=200.0))]
+    frames = [
+        frame
+        async for frame in site.desks.stream_test.run("me", StreamTestRequest(TEXT, words_per_second=200.0))
+    ]
     wav = site.desks.stream_test.wav(frames[-1].run, 1)
     assert wav is not None, json.dumps([lane.error for lane in frames[-1].lanes])
     (rate,) = struct.unpack("<I", wav[24:28])

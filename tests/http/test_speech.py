@@ -16,7 +16,7 @@ from tests.support.fake_synthesizer import RATE, spoken
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.speech_response import Sound
+from wyoming_tts.transports.http.speech_response import EncodedAudio
 
 T = TypeVar("T")
 
@@ -308,7 +308,7 @@ async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> No
         return work()
 
     encoder = Recorder(done)
-    sound = Sound(encoder, slowly)
+    sound = EncodedAudio(encoder, slowly)
     pieces = sound.pieces(b"", spoken("a"), aiter(_pieces()))
     taking = asyncio.create_task(take(pieces, encoder))
     await in_use.wait()

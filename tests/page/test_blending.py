@@ -18,11 +18,11 @@ from tests.support.house import house
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.blending import MODEL_VOICE, BlendDesk
+from wyoming_tts.page.blending import MODEL_VOICE, BlendService
 from wyoming_tts.page.blending_routes import blend_routes
-from wyoming_tts.page.blending_view import Draft, KeptVoice, Kind, KokoroState, Shelf
-from wyoming_tts.server.speech_service import ServedHouse
-from wyoming_tts.server.voice_upkeep import Description
+from wyoming_tts.page.blending_view import BlendingView, Draft, KeptVoice, KokoroState, MixableKind
+from wyoming_tts.server.speech_service import ServerSpeechService
+from wyoming_tts.server.voice_upkeep import DescribeAnswer
 from wyoming_tts.transports.http.app import HttpOptions, create_app
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
@@ -50,13 +50,13 @@ async def never(_name: str) -> bool:
 
 
 @asynccontextmanager
-async def at_the_desk(data: Path) -> AsyncIterator[tuple[BlendDesk, Parts]]:
+async def at_the_desk(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
     async with house(data_dir=[data], download_dir=data) as parts:
-        yield BlendDesk(parts, never), parts
+        yield BlendService(parts, never), parts
 
 
 @pytest.fixture
-async def desk(data: Path) -> AsyncIterator[BlendDesk]:
+async def desk(data: Path) -> AsyncIterator[BlendService]:
     async with at_the_desk(data) as (desk, _):
         yield desk
 
@@ -72,26 +72,26 @@ def npy(table: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
     return file.getvalue()
 
 
-def own(shelf: Shelf) -> dict[str, KeptVoice]:
-    return {each.draft.name: each for each in shelf.kept if each.kind is not Kind.PRESET}
+def own(shelf: BlendingView) -> dict[str, KeptVoice]:
+    return {each.draft.name: each for each in shelf.kept if each.kind is not MixableKind.PRESET}
 
 
 # -- looking ------------------------------------------------------------------------------------
 
 
-async def test_the_shelf_has_the_voices_and_the_presets(desk: BlendDesk) -> None:
+async def test_the_shelf_has_the_voices_and_the_presets(desk: BlendService) -> None:
     shelf = await desk.shelf()
     assert shelf.kokoro is KokoroState.READY
-    assert {voice.name: voice.kind for voice in shelf.voices} == dict.fromkeys(NAMES, Kind.PACK)
+    assert {voice.name: voice.kind for voice in shelf.voices} == dict.fromkeys(NAMES, MixableKind.PACK)
     companion = next(each for each in shelf.kept if each.draft.name == "companion")
-    assert (companion.kind, companion.language) == (Kind.PRESET, "en_US")
+    assert (companion.kind, companion.language) == (MixableKind.PRESET, "en_US")
     assert not companion.can_speak  # af_heart is not in this pack
     assert "light" in shelf.samples["en_US"]
 
 
 async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path: Path) -> None:
     async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        shelf = await BlendDesk(parts, never).shelf()
+        shelf = await BlendService(parts, never).shelf()
     assert shelf.kokoro is KokoroState.ABSENT
     assert shelf.model_bytes is not None
     assert shelf.model_bytes > 100_000_000
@@ -105,17 +105,17 @@ async def test_what_cannot_be_fetched_is_told_apart(
     changes: dict[str, object], state: KokoroState, tmp_path: Path
 ) -> None:
     async with house(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
-        assert (await BlendDesk(parts, never).shelf()).kokoro is state
+        assert (await BlendService(parts, never).shelf()).kokoro is state
 
 
-async def test_a_recipe_is_read_in_any_form_and_given_back_in_one(desk: BlendDesk) -> None:
+async def test_a_recipe_is_read_in_any_form_and_given_back_in_one(desk: BlendService) -> None:
     read = await desk.read("af_sky:20, 60*af_bella")
     assert read.recipe == "af_bella(60)+af_sky(20)"
     assert [(part.voice, part.weight) for part in read.parts] == [("af_bella", 60.0), ("af_sky", 20.0)]
     assert (read.language, read.languages) == ("en_US", ("en_US",))
 
 
-async def test_a_recipe_of_several_languages_says_which(desk: BlendDesk) -> None:
+async def test_a_recipe_of_several_languages_says_which(desk: BlendService) -> None:
     read = await desk.read("bf_emma(2)+af_sky")
     assert (read.language, read.languages) == ("en_GB", ("en_GB", "en_US"))
 
@@ -130,7 +130,7 @@ async def test_a_recipe_of_several_languages_says_which(desk: BlendDesk) -> None
     ],
 )
 async def test_what_is_no_recipe_is_refused_in_words(
-    desk: BlendDesk, recipe: str, error: type[SpeechError], told: str
+    desk: BlendService, recipe: str, error: type[SpeechError], told: str
 ) -> None:
     with pytest.raises(error, match=told):
         await desk.read(recipe)
@@ -141,7 +141,7 @@ async def test_what_is_no_recipe_is_refused_in_words(
 
 async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) -> None:
     async with at_the_desk(data) as (desk, parts):
-        describe, served = Description(parts), ServedHouse(parts)
+        describe, served = DescribeAnswer(parts), ServerSpeechService(parts)
         assert b'"dawn"' not in describe()
         shelf = await desk.keep(Draft("dawn", "af_bella(2)+af_sky", description=" Warm. "))
         assert own(shelf)["dawn"].draft == Draft("dawn", "af_bella(2)+af_sky", description="Warm.")
@@ -150,15 +150,17 @@ async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) 
         assert "dawn" in {voice.name for voice in served.voices()}
 
 
-async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_here(desk: BlendDesk) -> None:
-    served = ServedHouse(desk._parts)
+async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_here(
+    desk: BlendService,
+) -> None:
+    served = ServerSpeechService(desk._parts)
     assert (await served.blend("af_bella(2)", None)).name == "af_bella(2)"
     assert (await served.blend("af_bella", None)).name == "af_bella"
     with pytest.raises(UnknownVoice, match=r"af_bela.*Did you mean af_bella"):
         await served.blend("af_bela", None)
 
 
-async def test_voices_of_several_languages_need_one_named(desk: BlendDesk) -> None:
+async def test_voices_of_several_languages_need_one_named(desk: BlendService) -> None:
     draft = Draft("dawn", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):
         await desk.keep(draft)
@@ -166,7 +168,7 @@ async def test_voices_of_several_languages_need_one_named(desk: BlendDesk) -> No
     assert own(shelf)["dawn"].language == "en_GB"
 
 
-async def test_an_edit_takes_the_place_of_what_it_was_an_edit_of(desk: BlendDesk) -> None:
+async def test_an_edit_takes_the_place_of_what_it_was_an_edit_of(desk: BlendService) -> None:
     before = own(await desk.keep(Draft("dawn", "af_bella+af_sky", spherical=True)))["dawn"].draft
     shelf = await desk.keep(replace(before, recipe="af_bella(3)+af_sky"), expected=before)
     assert own(shelf)["dawn"].draft == Draft("dawn", "af_bella(3)+af_sky", spherical=True)
@@ -184,7 +186,7 @@ async def test_a_stale_edit_is_refused_and_leaves_the_other_one(data: Path) -> N
         assert own(await desk.shelf())["dawn"].draft.recipe == "af_bella+af_sky(9)"
 
 
-async def test_blends_are_duplicated_renamed_and_removed(desk: BlendDesk) -> None:
+async def test_blends_are_duplicated_renamed_and_removed(desk: BlendService) -> None:
     await desk.keep(Draft("dawn", "af_bella+af_sky"))
     await desk.duplicate("dawn", "dusk")
     assert own(await desk.rename("dusk", "night")).keys() == {"dawn", "night"}
@@ -193,7 +195,7 @@ async def test_blends_are_duplicated_renamed_and_removed(desk: BlendDesk) -> Non
         await desk.remove("companion")
 
 
-async def test_a_blend_that_others_are_made_of_stays(desk: BlendDesk) -> None:
+async def test_a_blend_that_others_are_made_of_stays(desk: BlendService) -> None:
     await desk.keep(Draft("dawn", "af_bella+af_sky"))
     await desk.keep(Draft("day", "dawn(2)+af_sky"))
     with pytest.raises(BadRequest, match="day is made of it"):
@@ -203,14 +205,14 @@ async def test_a_blend_that_others_are_made_of_stays(desk: BlendDesk) -> None:
 # -- files --------------------------------------------------------------------------------------
 
 
-async def test_an_exported_blend_can_be_imported_again_and_mixed(desk: BlendDesk) -> None:
+async def test_an_exported_blend_can_be_imported_again_and_mixed(desk: BlendService) -> None:
     await desk.keep(Draft("dawn", "af_bella(3)+af_sky"))
     content = await desk.export("dawn")
     bella, sky = [np.load(io.BytesIO(await desk.export(name))) for name in ("af_bella", "af_sky")]
     np.testing.assert_allclose(np.load(io.BytesIO(content)), 0.75 * bella + 0.25 * sky, rtol=1e-6)
     shelf = await desk.take_in("af_mine", "dawn.NPY", pieces(content))
-    assert own(shelf)["af_mine"].kind is Kind.IMPORTED
-    assert {voice.name: voice.kind for voice in shelf.voices}["af_mine"] is Kind.IMPORTED
+    assert own(shelf)["af_mine"].kind is MixableKind.IMPORTED
+    assert {voice.name: voice.kind for voice in shelf.voices}["af_mine"] is MixableKind.IMPORTED
     assert (await desk.read("af_mine+af_sky")).language == "en_US"
     assert await desk.export("af_mine") == content
     assert "af_mine" not in own(await desk.remove("af_mine"))
@@ -229,14 +231,14 @@ async def test_an_exported_blend_can_be_imported_again_and_mixed(desk: BlendDesk
     ],
 )
 async def test_what_is_no_style_table_is_refused_and_nothing_stays(
-    desk: BlendDesk, name: str, file: str, content: bytes, told: str
+    desk: BlendService, name: str, file: str, content: bytes, told: str
 ) -> None:
     with pytest.raises(SpeechError, match=told):
         await desk.take_in(name, file, pieces(content, 4_000_000))
     assert name not in own(await desk.shelf())
 
 
-async def test_an_imported_voice_that_a_blend_is_made_of_stays(desk: BlendDesk) -> None:
+async def test_an_imported_voice_that_a_blend_is_made_of_stays(desk: BlendService) -> None:
     await desk.take_in("af_mine", "a.npy", pieces(await desk.export("af_sky")))
     await desk.keep(Draft("dawn", "af_mine+af_bella"))
     with pytest.raises(BadRequest, match="dawn is made of it"):
@@ -244,7 +246,7 @@ async def test_an_imported_voice_that_a_blend_is_made_of_stays(desk: BlendDesk) 
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../etc/passwd"])
-async def test_only_what_is_there_is_exported(desk: BlendDesk, name: str) -> None:
+async def test_only_what_is_there_is_exported(desk: BlendService, name: str) -> None:
     with pytest.raises(SpeechError, match="no blend"):
         await desk.export(name)
 
@@ -265,7 +267,7 @@ async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> 
             await parts.look_for_voices()
             return True
 
-        shelf = await BlendDesk(parts, fetch).fetch_model()
+        shelf = await BlendService(parts, fetch).fetch_model()
     assert asked == [MODEL_VOICE]
     assert shelf.kokoro is KokoroState.READY
 
@@ -280,13 +282,13 @@ async def test_a_download_that_takes_long_is_asked_for_again(
         return True
 
     async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        assert (await BlendDesk(parts, fetch).fetch_model()).kokoro is KokoroState.ABSENT
+        assert (await BlendService(parts, fetch).fetch_model()).kokoro is KokoroState.ABSENT
 
 
 async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> None:
     progress = DownloadProgress(MODEL_VOICE, DownloadState.RUNNING, 1_000_000, 300_000_000)
     async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        desk = BlendDesk(parts, never)
+        desk = BlendService(parts, never)
         assert (await desk.shelf()).fetched_bytes is None
         parts.fetching.note(progress)
         assert (await desk.shelf()).fetched_bytes == 1_000_000
@@ -298,7 +300,7 @@ async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
 
     async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         with pytest.raises(VoiceUnavailable, match="could not be fetched"):
-            await BlendDesk(parts, fetch).fetch_model()
+            await BlendService(parts, fetch).fetch_model()
 
 
 # -- over HTTP ----------------------------------------------------------------------------------
@@ -308,7 +310,7 @@ async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
 async def client_of(data: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with at_the_desk(data) as (desk, parts):
         app = create_app(
-            ServedHouse(parts),
+            ServerSpeechService(parts),
             HttpOptions(),
             run_blocking=parts.workers.run_blocking,
             routers=[blend_routes(desk)],

@@ -18,9 +18,15 @@ from tests.support.house import house
 from tests.support.tones import LETTERS
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.page.status import SECRET, Door, SettingInForce, StatusDesk, Where
+from wyoming_tts.page.status import (
+    SECRET,
+    AdvertisedAddress,
+    ListeningAddresses,
+    SettingInForce,
+    StatusService,
+)
 from wyoming_tts.page.status_routes import status_routes
-from wyoming_tts.server.speech_service import ServedHouse
+from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.settings import LoadedSettings, Settings, load_settings
 from wyoming_tts.speech import Utterance
 from wyoming_tts.telemetry.log_tail import LogTail, kept_log
@@ -39,15 +45,15 @@ def _loaded(**given: Any) -> LoadedSettings:
     return load_settings(given, environ={})
 
 
-def desk_of(parts: Parts, **changes: Any) -> StatusDesk:
+def desk_of(parts: Parts, **changes: Any) -> StatusService:
     given: dict[str, Any] = {
-        "house": ServedHouse(parts),
-        "where": Where,
+        "house": ServerSpeechService(parts),
+        "where": ListeningAddresses,
         "loaded": _loaded,
         "recent": RecentUtterances(),
         "log": LogTail(),
     }
-    return StatusDesk(parts, **given | changes)
+    return StatusService(parts, **given | changes)
 
 
 def _settings(parts: Parts, loaded: LoadedSettings) -> dict[str, SettingInForce]:
@@ -107,7 +113,7 @@ async def test_a_name_that_a_client_made_up_is_cut(parts: Parts) -> None:
 
 
 async def test_doors_are_told_as_clients_reach_them(parts: Parts) -> None:
-    where = Where(
+    where = ListeningAddresses(
         wyoming=[("127.0.0.1", 10200), ("::1", 10200)],
         http=[("127.0.0.1", 8880)],
         is_encrypted=True,
@@ -115,15 +121,15 @@ async def test_doors_are_told_as_clients_reach_them(parts: Parts) -> None:
     )
     addresses = (await desk_of(parts, where=lambda: where).status()).addresses
     assert addresses.wyoming == (
-        Door("127.0.0.1", 10200, "tcp://127.0.0.1:10200"),
-        Door("::1", 10200, "tcp://[::1]:10200"),
+        AdvertisedAddress("127.0.0.1", 10200, "tcp://127.0.0.1:10200"),
+        AdvertisedAddress("::1", 10200, "tcp://[::1]:10200"),
     )
     assert [door.url for door in addresses.http] == ["https://127.0.0.1:8880"]
     assert addresses.announced_as == "house"
 
 
 async def test_a_server_that_listens_everywhere_is_not_said_to_be_at_no_address(parts: Parts) -> None:
-    where = Where(wyoming=[("0.0.0.0", 10200)])
+    where = ListeningAddresses(wyoming=[("0.0.0.0", 10200)])
     addresses = (await desk_of(parts, where=lambda: where).status()).addresses
     assert not {"0.0.0.0", "127.0.0.1"} & {door.host for door in addresses.wyoming}
 

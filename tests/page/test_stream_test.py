@@ -24,9 +24,22 @@ from tests.support.scripted_server import START, STOP, Conversation, audio, scri
 from wyoming_tts.client import ClientError, FoundServer
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
 from wyoming_tts.page import stream_test_client as stream_lane
-from wyoming_tts.page.stream_test import Frame, Limits, Order, StreamDesk, as_json
-from wyoming_tts.page.stream_test_client import EventLog, Happening, LaneRecord, LaneState, LogLine, Thinned
-from wyoming_tts.page.stream_test_order import checked
+from wyoming_tts.page.stream_test import (
+    StreamTestFrame,
+    StreamTestLimits,
+    StreamTestRequest,
+    StreamTestService,
+    as_json,
+)
+from wyoming_tts.page.stream_test_client import (
+    ClientEvent,
+    ClientEventKind,
+    ClientRecorder,
+    ClientState,
+    EvenSample,
+    EventLog,
+)
+from wyoming_tts.page.stream_test_order import checked_request
 from wyoming_tts.page.stream_test_routes import stream_test_routes
 from wyoming_tts.speech import AudioFormat
 from wyoming_tts.transports.wyoming.protocol import info_event
@@ -42,15 +55,15 @@ def describe() -> bytes:
 
 
 @asynccontextmanager
-async def desk_for(own: str, **options: Any) -> AsyncIterator[StreamDesk]:
+async def desk_for(own: str, **options: Any) -> AsyncIterator[StreamTestService]:
     async with house() as parts:
-        desk = StreamDesk(parts, lambda: own, **options)
+        desk = StreamTestService(parts, lambda: own, **options)
         yield desk
         await desk.close()
 
 
 @asynccontextmanager
-async def speaking(**options: Any) -> AsyncIterator[tuple[StreamDesk, FakeSynthesizer]]:
+async def speaking(**options: Any) -> AsyncIterator[tuple[StreamTestService, FakeSynthesizer]]:
     """A desk beside a real server; nothing may be left of either."""
     fake = FakeSynthesizer()
     before = asyncio.all_tasks()
@@ -63,13 +76,15 @@ async def speaking(**options: Any) -> AsyncIterator[tuple[StreamDesk, FakeSynthe
     assert asyncio.all_tasks() == before
 
 
-async def last_frame(desk: StreamDesk, order: Order, session: str = "me") -> Frame:
+async def last_frame(
+    desk: StreamTestService, order: StreamTestRequest, session: str = "me"
+) -> StreamTestFrame:
     frames = [frame async for frame in desk.run(session, order)]
     assert [frame.over for frame in frames] == [False] * (len(frames) - 1) + [True]
     return frames[-1]
 
 
-def happenings(frame: Frame, client: int = 1) -> list[Happening]:
+def happenings(frame: StreamTestFrame, client: int = 1) -> list[ClientEventKind]:
     return [line.what for line in frame.lines if line.client == client]
 
 
@@ -81,31 +96,31 @@ def closed_port() -> int:
 
 async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> None:
     async with speaking() as (desk, _):
-        frame = await last_frame(desk, Order(TEXT, words_per_second=100.0))
+        frame = await last_frame(desk, StreamTestRequest(TEXT, words_per_second=100.0))
     lane = frame.lanes[0]
-    assert lane.state is LaneState.SPOKEN
+    assert lane.state is ClientState.SPOKEN
     assert len(lane.text) == 6
     assert lane.text[-1] - lane.text[0] > 0.045
     assert lane.audio == pytest.approx(len(spoken(TEXT)) / 2 / RATE, abs=0.002)
     assert lane.ttfa is not None
     assert lane.ttfa < 1.0
     seen = happenings(frame)
-    assert seen[:2] == [Happening.CONNECTED, Happening.TEXT]
-    assert seen.index(Happening.AUDIO_START) < seen.index(Happening.FIRST_AUDIO)
-    assert seen[-1] is Happening.ENDED
-    assert seen.count(Happening.TEXT_END) == 1
+    assert seen[:2] == [ClientEventKind.CONNECTED, ClientEventKind.TEXT]
+    assert seen.index(ClientEventKind.AUDIO_START) < seen.index(ClientEventKind.FIRST_AUDIO)
+    assert seen[-1] is ClientEventKind.ENDED
+    assert seen.count(ClientEventKind.TEXT_END) == 1
 
 
 async def test_plain_text_goes_out_in_one_piece() -> None:
     async with speaking() as (desk, fake):
-        frame = await last_frame(desk, Order(TEXT, streaming=False))
+        frame = await last_frame(desk, StreamTestRequest(TEXT, streaming=False))
     assert len(frame.lanes[0].text) == 1
     assert len(fake.utterances) == 1
 
 
 async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
     async with speaking() as (desk, fake):
-        frame = await last_frame(desk, Order("Hello.", clients=16, vary=True, voice="tone"))
+        frame = await last_frame(desk, StreamTestRequest("Hello.", clients=16, vary=True, voice="tone"))
     assert [lane.client for lane in frame.lanes] == list(range(1, 17))
     assert frame.summary is not None
     assert (frame.summary.clients, frame.summary.spoken) == (16, 16)
@@ -118,9 +133,9 @@ async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
 
 async def test_the_second_run_of_a_session_knows_the_first() -> None:
     async with speaking() as (desk, _):
-        first = await last_frame(desk, Order("Hello."))
-        other = await last_frame(desk, Order("Hello."), session="someone else")
-        second = await last_frame(desk, Order("Hello.", clients=2))
+        first = await last_frame(desk, StreamTestRequest("Hello."))
+        other = await last_frame(desk, StreamTestRequest("Hello."), session="someone else")
+        second = await last_frame(desk, StreamTestRequest("Hello.", clients=2))
     assert first.before is None
     assert other.before is None
     assert second.before == first.summary
@@ -129,7 +144,7 @@ async def test_the_second_run_of_a_session_knows_the_first() -> None:
 
 async def test_the_chosen_client_can_be_heard_afterwards() -> None:
     async with speaking() as (desk, _):
-        frame = await last_frame(desk, Order("Hello.", clients=2, recorded=2))
+        frame = await last_frame(desk, StreamTestRequest("Hello.", clients=2, recorded=2))
         wav = desk.wav(frame.run, 2)
         assert [lane.recorded > 0 for lane in frame.lanes] == [False, True]
         assert desk.wav(frame.run, 1) is desk.wav(frame.run, 3) is desk.wav("other", 2) is None
@@ -140,50 +155,52 @@ async def test_the_chosen_client_can_be_heard_afterwards() -> None:
 
 
 async def test_only_the_last_runs_are_kept() -> None:
-    async with speaking(limits=Limits(kept=2)) as (desk, _):
-        runs = [(await last_frame(desk, Order("Hi."), session=str(number))).run for number in range(3)]
+    async with speaking(limits=StreamTestLimits(kept=2)) as (desk, _):
+        runs = [
+            (await last_frame(desk, StreamTestRequest("Hi."), session=str(number))).run for number in range(3)
+        ]
         assert [desk.wav(run, 1) is not None for run in runs] == [False, True, True]
         assert await desk.report(runs[0]) is None
 
 
 async def test_stop_ends_all_clients_at_once() -> None:
     async with speaking() as (desk, _):
-        frames = desk.run("me", Order(TEXT, clients=3, words_per_second=0.5))
+        frames = desk.run("me", StreamTestRequest(TEXT, clients=3, words_per_second=0.5))
         async for frame in frames:
             if all(lane.text for lane in frame.lanes):
                 await desk.stop("nobody")
                 await desk.stop("me")
     assert frame.over
-    assert {lane.state for lane in frame.lanes} == {LaneState.STOPPED}
+    assert {lane.state for lane in frame.lanes} == {ClientState.STOPPED}
 
 
 async def test_leaving_the_frames_ends_the_run() -> None:
     async with speaking() as (desk, fake):
-        async with aclosing(desk.run("me", Order(TEXT, words_per_second=0.5))) as frames:
+        async with aclosing(desk.run("me", StreamTestRequest(TEXT, words_per_second=0.5))) as frames:
             await anext(frames)
             await fake.until(lambda: fake.entered == 1)
         await fake.until(lambda: fake.left == 1)
-        assert (await last_frame(desk, Order("Again."))).lanes[0].state is LaneState.SPOKEN
+        assert (await last_frame(desk, StreamTestRequest("Again."))).lanes[0].state is ClientState.SPOKEN
 
 
 async def test_a_run_that_nobody_watches_ends() -> None:
-    async with speaking(limits=Limits(unwatched=0.15)) as (desk, fake):
-        frames = desk.run("me", Order(TEXT, words_per_second=0.5))
+    async with speaking(limits=StreamTestLimits(unwatched=0.15)) as (desk, fake):
+        frames = desk.run("me", StreamTestRequest(TEXT, words_per_second=0.5))
         await anext(frames)
         await fake.until(lambda: fake.left == 1)
-        assert [frame.lanes[0].state async for frame in frames] == [LaneState.STOPPED]
+        assert [frame.lanes[0].state async for frame in frames] == [ClientState.STOPPED]
 
 
 async def test_the_time_of_a_run_is_limited() -> None:
-    async with speaking(limits=Limits(seconds=0.3)) as (desk, _):
-        frame = await last_frame(desk, Order(TEXT, words_per_second=0.5))
-    assert frame.lanes[0].state is LaneState.TIMED_OUT
+    async with speaking(limits=StreamTestLimits(seconds=0.3)) as (desk, _):
+        frame = await last_frame(desk, StreamTestRequest(TEXT, words_per_second=0.5))
+    assert frame.lanes[0].state is ClientState.TIMED_OUT
     assert 0.25 < frame.seconds < 2.0
 
 
 async def test_a_session_has_one_run_and_the_house_a_few() -> None:
-    slow = Order(TEXT, words_per_second=0.5)
-    async with speaking(limits=Limits(at_once=2)) as (desk, _):
+    slow = StreamTestRequest(TEXT, words_per_second=0.5)
+    async with speaking(limits=StreamTestLimits(at_once=2)) as (desk, _):
         running = [desk.run(session, slow) for session in ("a", "b")]
         for frames in running:
             await anext(frames)
@@ -194,32 +211,32 @@ async def test_a_session_has_one_run_and_the_house_a_few() -> None:
         await desk.close()
         for frames in running:
             assert [frame.over async for frame in frames] == [True]
-        assert (await last_frame(desk, Order("Hi."), session="c")).over
+        assert (await last_frame(desk, StreamTestRequest("Hi."), session="c")).over
 
 
 @pytest.mark.parametrize(
     ("order", "error"),
     [
-        (Order("  "), BadRequest),
-        (Order("x" * 5001), TooLong),
-        (Order("Hi.", clients=0), BadRequest),
-        (Order("Hi.", clients=17), BadRequest),
-        (Order("Hi.", recorded=17), BadRequest),
-        (Order("Hi.", words_per_second=0.0), BadRequest),
-        (Order("Hi.", words_per_second=float("nan")), BadRequest),
-        (Order("Hi.", voice="v" * 201), BadRequest),
-        (Order("Hi.", target="unix:///run/docker.sock"), BadRequest),
-        (Order("Hi.", target="http://localhost:1"), BadRequest),
-        (Order("Hi.", target="localhost:port"), BadRequest),
-        (Order("Hi.", target="localhost:99999"), BadRequest),
-        (Order("Hi.", target="user@localhost"), BadRequest),
-        (Order("Hi.", target="localhost/path"), BadRequest),
-        (Order("Hi.", target="local\nhost"), BadRequest),
+        (StreamTestRequest("  "), BadRequest),
+        (StreamTestRequest("x" * 5001), TooLong),
+        (StreamTestRequest("Hi.", clients=0), BadRequest),
+        (StreamTestRequest("Hi.", clients=17), BadRequest),
+        (StreamTestRequest("Hi.", recorded=17), BadRequest),
+        (StreamTestRequest("Hi.", words_per_second=0.0), BadRequest),
+        (StreamTestRequest("Hi.", words_per_second=float("nan")), BadRequest),
+        (StreamTestRequest("Hi.", voice="v" * 201), BadRequest),
+        (StreamTestRequest("Hi.", target="unix:///run/docker.sock"), BadRequest),
+        (StreamTestRequest("Hi.", target="http://localhost:1"), BadRequest),
+        (StreamTestRequest("Hi.", target="localhost:port"), BadRequest),
+        (StreamTestRequest("Hi.", target="localhost:99999"), BadRequest),
+        (StreamTestRequest("Hi.", target="user@localhost"), BadRequest),
+        (StreamTestRequest("Hi.", target="localhost/path"), BadRequest),
+        (StreamTestRequest("Hi.", target="local\nhost"), BadRequest),
     ],
 )
-def test_an_order_out_of_range_is_refused(order: Order, error: type[SpeechError]) -> None:
+def test_an_order_out_of_range_is_refused(order: StreamTestRequest, error: type[SpeechError]) -> None:
     with pytest.raises(error):
-        checked(order, Limits(), lambda: "tcp://127.0.0.1:10200")
+        checked_request(order, StreamTestLimits(), lambda: "tcp://127.0.0.1:10200")
 
 
 @pytest.mark.parametrize(
@@ -233,18 +250,23 @@ def test_an_order_out_of_range_is_refused(order: Order, error: type[SpeechError]
     ],
 )
 def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
-    assert checked(Order("Hi.", target=target), Limits(), lambda: "unix:///run/own.sock") == uri
+    assert (
+        checked_request(
+            StreamTestRequest("Hi.", target=target), StreamTestLimits(), lambda: "unix:///run/own.sock"
+        )
+        == uri
+    )
 
 
-async def failing(script: Callable[[Conversation], Any], order: Order) -> Frame:
+async def failing(script: Callable[[Conversation], Any], order: StreamTestRequest) -> StreamTestFrame:
     async with scripted_server(script) as server, desk_for(server.uri) as desk:
         return await last_frame(desk, order)
 
 
 async def test_a_refused_connection_is_a_lane() -> None:
     async with desk_for(f"tcp://127.0.0.1:{closed_port()}") as desk:
-        frame = await last_frame(desk, Order(TEXT, clients=2))
-    assert [lane.state for lane in frame.lanes] == [LaneState.FAILED] * 2
+        frame = await last_frame(desk, StreamTestRequest(TEXT, clients=2))
+    assert [lane.state for lane in frame.lanes] == [ClientState.FAILED] * 2
     assert "No connection" in frame.lanes[0].error
     assert frame.summary is not None
     assert (frame.summary.spoken, frame.summary.ttfa_p50) == (0, None)
@@ -255,8 +277,8 @@ async def test_a_server_that_closes_in_the_middle_is_a_lane_with_the_audio_befor
         await conversation.read_until("synthesize-stop")
         await conversation.send(START, audio(HALF_SECOND))
 
-    lane = (await failing(script, Order(TEXT, words_per_second=200.0))).lanes[0]
-    assert lane.state is LaneState.FAILED
+    lane = (await failing(script, StreamTestRequest(TEXT, words_per_second=200.0))).lanes[0]
+    assert lane.state is ClientState.FAILED
     assert "closed the connection" in lane.error
     assert lane.audio == 0.5
 
@@ -267,8 +289,8 @@ async def test_a_busy_server_is_a_lane_that_was_refused() -> None:
         await conversation.send(Error("Too many streams.", "busy"), SynthesizeStopped())
         await conversation.closed()
 
-    frame = await failing(script, Order(TEXT, words_per_second=200.0))
-    assert frame.lanes[0].state is LaneState.REFUSED
+    frame = await failing(script, StreamTestRequest(TEXT, words_per_second=200.0))
+    assert frame.lanes[0].state is ClientState.REFUSED
     assert "busy" in frame.lanes[0].error
     assert "busy" in frame.lines[-1].detail
 
@@ -279,10 +301,10 @@ async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
 
-    limits = Limits(seconds=0.5)
+    limits = StreamTestLimits(seconds=0.5)
     async with scripted_server(script) as server, desk_for(server.uri, limits=limits) as desk:
-        lane = (await last_frame(desk, Order(TEXT, streaming=False))).lanes[0]
-    assert lane.state is LaneState.TIMED_OUT
+        lane = (await last_frame(desk, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+    assert lane.state is ClientState.TIMED_OUT
     assert lane.audio == 0.5
 
 
@@ -297,8 +319,8 @@ async def test_a_speech_without_audio_and_a_stranger_at_the_port_are_lanes() -> 
         await conversation.closed()
 
     for script, words in ((silent, "without any audio"), (stranger, "not Wyoming")):
-        lane = (await failing(script, Order(TEXT, streaming=False))).lanes[0]
-        assert lane.state is LaneState.FAILED
+        lane = (await failing(script, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+        assert lane.state is ClientState.FAILED
         assert words in lane.error
 
 
@@ -310,8 +332,8 @@ async def test_a_client_that_breaks_is_a_lane_and_tells_nothing_of_the_inside(
 
     monkeypatch.setattr("wyoming_tts.page.stream_test.speak", broken)
     async with desk_for("tcp://127.0.0.1:1") as desk:
-        lane = (await last_frame(desk, Order(TEXT))).lanes[0]
-    assert lane.state is LaneState.FAILED
+        lane = (await last_frame(desk, StreamTestRequest(TEXT))).lanes[0]
+    assert lane.state is ClientState.FAILED
     assert "ZeroDivisionError" in lane.error
     assert "secret" not in lane.error
     assert "/secret/path" in caplog.text
@@ -326,7 +348,7 @@ class Clock:
 
 async def test_the_imagined_player_runs_dry_and_goes_on() -> None:
     clock, log = Clock(), EventLog()
-    lane = LaneRecord(1, log, clock, records=False)
+    lane = ClientRecorder(1, log, clock, records=False)
     for at, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
         clock.now = at
         await lane.hear(AudioFormat(1000), bytes(int(2000 * seconds)))
@@ -343,7 +365,7 @@ async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(stream_lane, "KEPT_SECONDS", 2.0)
     monkeypatch.setattr(stream_lane, "MOST_CHUNKS", 500)
     clock, log = Clock(), EventLog(100)
-    lane = LaneRecord(1, log, clock, records=True)
+    lane = ClientRecorder(1, log, clock, records=True)
     for number in range(500):
         clock.now = number / 10
         lane.text("word")
@@ -358,7 +380,7 @@ async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPat
 
 
 def test_thinning_keeps_things_evenly() -> None:
-    thinned = Thinned[int](8)
+    thinned = EvenSample[int](8)
     for number in range(100):
         thinned.add(number)
     kept = list(thinned)
@@ -368,8 +390,8 @@ def test_thinning_keeps_things_evenly() -> None:
 
 
 def test_a_frame_is_plain_json() -> None:
-    line = LogLine(0.5, 1, Happening.ENDED, "spoken ✓")
-    told = json.loads(as_json(Frame("id", False, 1.0, (), (line,), 1)))
+    line = ClientEvent(0.5, 1, ClientEventKind.ENDED, "spoken ✓")
+    told = json.loads(as_json(StreamTestFrame("id", False, 1.0, (), (line,), 1)))
     assert told["lines"] == [{"at": 0.5, "client": 1, "what": "ended", "detail": "spoken ✓"}]
     assert told["summary"] is None
 
@@ -407,7 +429,7 @@ async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_run_is_served_as_json_and_its_audio_whole_or_in_part() -> None:
     async with speaking() as (desk, _):
-        frame = await last_frame(desk, Order("Hello."))
+        frame = await last_frame(desk, StreamTestRequest("Hello."))
         wav = desk.wav(frame.run, 1)
         assert wav is not None
         app = FastAPI()

@@ -25,9 +25,9 @@ from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, V
 from wyoming_tts.page import voices_uploads as voice_uploads
 from wyoming_tts.page.lexicon import LexiconChanged, checked_text
 from wyoming_tts.page.sample_sentences import sample_sentence
-from wyoming_tts.page.voices import VoiceDesk, VoiceRow
+from wyoming_tts.page.voices import VoiceRow, VoiceService
 from wyoming_tts.page.voices_routes import voice_routes
-from wyoming_tts.page.voices_uploads import WAITING, Extent, VoiceUploads
+from wyoming_tts.page.voices_uploads import WAITING, UploadRange, VoiceUploads
 from wyoming_tts.server.voice_upkeep import tend_voices
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.transports.http.errors import handle_errors
@@ -69,11 +69,11 @@ async def parts(home: Path) -> AsyncIterator[Parts]:
 
 
 @pytest.fixture
-def desk(parts: Parts) -> VoiceDesk:
-    return VoiceDesk(parts)
+def desk(parts: Parts) -> VoiceService:
+    return VoiceService(parts)
 
 
-async def row(desk: VoiceDesk, name: str) -> VoiceRow | None:
+async def row(desk: VoiceService, name: str) -> VoiceRow | None:
     return next((voice for voice in (await desk.shelf()).voices if voice.name == name), None)
 
 
@@ -85,7 +85,7 @@ async def pieces(content: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
 # The shelf
 
 
-async def test_the_shelf_holds_what_is_here_and_what_could_be(desk: VoiceDesk) -> None:
+async def test_the_shelf_holds_what_is_here_and_what_could_be(desk: VoiceService) -> None:
     shelf = await desk.shelf()
     here = await row(desk, LETTERS.name)
     away = await row(desk, "de_DE-thorsten-medium")
@@ -115,7 +115,7 @@ async def test_every_language_of_the_catalogue_has_a_sample(parts: Parts) -> Non
     assert not [tag for tag in languages if sample_sentence(tag) == sample_sentence("xx")]
 
 
-async def test_a_broken_file_is_told_with_its_reason(desk: VoiceDesk, parts: Parts, home: Path) -> None:
+async def test_a_broken_file_is_told_with_its_reason(desk: VoiceService, parts: Parts, home: Path) -> None:
     (home / "torn.onnx").write_bytes(MODEL[:1000])
     (home / "torn.onnx.json").write_bytes(CONFIG)
     before = desk.news().revision
@@ -131,7 +131,7 @@ async def test_a_broken_file_is_told_with_its_reason(desk: VoiceDesk, parts: Par
     assert not (home / "torn.onnx.json").exists()
 
 
-async def test_the_revision_stays_while_nothing_changes(desk: VoiceDesk, parts: Parts) -> None:
+async def test_the_revision_stays_while_nothing_changes(desk: VoiceService, parts: Parts) -> None:
     before = (await desk.shelf()).revision
     await parts.look_for_voices()
     assert desk.news().revision == before
@@ -158,7 +158,7 @@ def known(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
 
 
 @asynccontextmanager
-async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceDesk]]:
+async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceService]]:
     async with (
         house(data_dir=[home], download_dir=home, offline=False, hub_endpoint=hub.url) as parts,
         asyncio.TaskGroup() as tasks,
@@ -166,7 +166,7 @@ async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceDe
         parts.known.catalogue = Catalogue((known(hub), known(hub, "en_US-second-low")))
         tending = tasks.create_task(tend_voices(parts))
         await until(lambda: parts.readiness.is_ready)
-        yield parts, VoiceDesk(parts)
+        yield parts, VoiceService(parts)
         tending.cancel()
 
 
@@ -176,7 +176,7 @@ async def until(happened: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_listed(desk: VoiceDesk, name: str) -> VoiceRow:
+async def until_listed(desk: VoiceService, name: str) -> VoiceRow:
     async with asyncio.timeout(20):
         while True:
             found = await row(desk, name)
@@ -241,12 +241,14 @@ async def test_a_failed_download_stays_to_be_read_until_it_is_dismissed(home: Pa
         assert desk.news().downloads == ()
 
 
-async def test_nothing_is_fetched_offline_or_without_a_server_that_tends(desk: VoiceDesk, home: Path) -> None:
+async def test_nothing_is_fetched_offline_or_without_a_server_that_tends(
+    desk: VoiceService, home: Path
+) -> None:
     with pytest.raises(VoiceUnavailable, match="offline"):
         desk.download("de_DE-thorsten-medium")
     async with house(data_dir=[home], offline=False) as untended:
         with pytest.raises(VoiceUnavailable, match="starting or stopping"):
-            VoiceDesk(untended).download("de_DE-thorsten-medium")
+            VoiceService(untended).download("de_DE-thorsten-medium")
 
 
 # Uploads
@@ -273,11 +275,11 @@ def uploads_into(home: Path, free: int = 10**12) -> VoiceUploads:
 async def brought(
     uploads: VoiceUploads, name: str, *, model: bytes = MODEL, config: bytes = CONFIG
 ) -> str | None:
-    await uploads.receive(f"{name}.onnx.json", pieces(config), Extent(total=len(config)))
-    return (await uploads.receive(f"{name}.onnx", pieces(model), Extent(total=len(model)))).voice
+    await uploads.receive(f"{name}.onnx.json", pieces(config), UploadRange(total=len(config)))
+    return (await uploads.receive(f"{name}.onnx", pieces(model), UploadRange(total=len(model)))).voice
 
 
-async def test_a_voice_that_is_brought_speaks(desk: VoiceDesk, parts: Parts, home: Path) -> None:
+async def test_a_voice_that_is_brought_speaks(desk: VoiceService, parts: Parts, home: Path) -> None:
     assert await brought(desk.uploads, "en_US-brought-low") == "en_US-brought-low"
     assert await row(desk, "en_US-brought-low")
     assert (home / "en_US-brought-low.onnx").read_bytes() == MODEL
@@ -288,12 +290,12 @@ async def test_a_voice_that_is_brought_speaks(desk: VoiceDesk, parts: Parts, hom
 
 async def test_a_file_in_parts_is_put_together(uploads: VoiceUploads, home: Path) -> None:
     half = len(MODEL) // 2
-    await uploads.receive("parts.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG)))
-    first = await uploads.receive("parts.onnx", pieces(MODEL[:half]), Extent(0, len(MODEL)))
+    await uploads.receive("parts.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
+    first = await uploads.receive("parts.onnx", pieces(MODEL[:half]), UploadRange(0, len(MODEL)))
     assert (first.received, first.voice) == (half, None)
     with pytest.raises(BadRequest, match=f"goes on at byte {half}"):
-        await uploads.receive("parts.onnx", pieces(MODEL[half + 1 :]), Extent(half + 1, len(MODEL)))
-    last = await uploads.receive("parts.onnx", pieces(MODEL[half:]), Extent(half, len(MODEL)))
+        await uploads.receive("parts.onnx", pieces(MODEL[half + 1 :]), UploadRange(half + 1, len(MODEL)))
+    last = await uploads.receive("parts.onnx", pieces(MODEL[half:]), UploadRange(half, len(MODEL)))
     assert (last.received, last.voice) == (len(MODEL), "parts")
     assert (home / "parts.onnx").read_bytes() == MODEL
 
@@ -303,11 +305,11 @@ async def test_a_part_that_breaks_off_can_be_sent_again(uploads: VoiceUploads) -
         yield MODEL[1000:2000]
         raise ConnectionResetError
 
-    await uploads.receive("torn.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG)))
-    await uploads.receive("torn.onnx", pieces(MODEL[:1000]), Extent(0, len(MODEL)))
+    await uploads.receive("torn.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
+    await uploads.receive("torn.onnx", pieces(MODEL[:1000]), UploadRange(0, len(MODEL)))
     with pytest.raises(ConnectionResetError):
-        await uploads.receive("torn.onnx", breaking(), Extent(1000, len(MODEL)))
-    rest = await uploads.receive("torn.onnx", pieces(MODEL[1000:]), Extent(1000, len(MODEL)))
+        await uploads.receive("torn.onnx", breaking(), UploadRange(1000, len(MODEL)))
+    rest = await uploads.receive("torn.onnx", pieces(MODEL[1000:]), UploadRange(1000, len(MODEL)))
     assert rest.voice == "torn"
 
 
@@ -349,11 +351,11 @@ async def test_files_that_are_no_voice_are_refused_and_leave_nothing(
 )
 async def test_bad_names_are_refused(uploads: VoiceUploads, home: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="name"):
-        await uploads.receive(name, pieces(MODEL), Extent(total=len(MODEL)))
+        await uploads.receive(name, pieces(MODEL), UploadRange(total=len(MODEL)))
     assert not (home / WAITING).exists()
 
 
-async def test_a_name_that_is_taken_is_refused(desk: VoiceDesk, home: Path) -> None:
+async def test_a_name_that_is_taken_is_refused(desk: VoiceService, home: Path) -> None:
     with pytest.raises(BadRequest, match="already"):
         await brought(desk.uploads, LETTERS.name)
     (home / "left.onnx").write_bytes(b"x")
@@ -367,7 +369,7 @@ async def test_a_model_without_its_json_is_refused_at_once(uploads: VoiceUploads
         yield b""
 
     with pytest.raises(BadRequest, match="has to come first"):
-        await uploads.receive("alone.onnx", unread(), Extent(total=len(MODEL)))
+        await uploads.receive("alone.onnx", unread(), UploadRange(total=len(MODEL)))
 
 
 @pytest.mark.parametrize("total", [2001, None], ids=["told", "found out"])
@@ -376,27 +378,27 @@ async def test_a_file_that_is_too_large_is_refused(
 ) -> None:
     monkeypatch.setattr(voice_uploads, "CONFIG_BYTES", 2000)
     with pytest.raises(TooLong, match="larger than"):
-        await uploads.receive("large.onnx.json", pieces(bytes(2001), 500), Extent(total=total))
+        await uploads.receive("large.onnx.json", pieces(bytes(2001), 500), UploadRange(total=total))
     assert names(home, f"{WAITING}/**/*.part") == []
 
 
 async def test_a_body_larger_than_was_said_is_refused(uploads: VoiceUploads) -> None:
     with pytest.raises(BadRequest, match="more came"):
-        await uploads.receive("more.onnx.json", pieces(CONFIG), Extent(total=100))
+        await uploads.receive("more.onnx.json", pieces(CONFIG), UploadRange(total=100))
 
 
 async def test_a_full_disk_is_told_before_anything_is_written(home: Path) -> None:
     with pytest.raises(BadRequest, match="are free"):
         await uploads_into(home, free=16_000_100).receive(
-            "x.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG))
+            "x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG))
         )
     assert names(home, f"{WAITING}/**/*.part") == []
 
 
 async def test_what_nobody_sent_the_rest_of_is_thrown_away(uploads: VoiceUploads, home: Path) -> None:
-    await uploads.receive("old.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG)))
+    await uploads.receive("old.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
     os.utime(home / WAITING / "old", (0, 0))
-    await uploads.receive("new.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG)))
+    await uploads.receive("new.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
     assert names(home / WAITING) == ["new"]
 
 
@@ -409,10 +411,10 @@ async def test_two_uploads_of_one_voice_do_not_mix(uploads: VoiceUploads) -> Non
         yield CONFIG
 
     async with asyncio.TaskGroup() as tasks:
-        first = tasks.create_task(uploads.receive("x.onnx.json", held(), Extent(total=len(CONFIG))))
+        first = tasks.create_task(uploads.receive("x.onnx.json", held(), UploadRange(total=len(CONFIG))))
         await has_begun.wait()
         with pytest.raises(BadRequest, match="being sent already"):
-            await uploads.receive("x.onnx.json", pieces(CONFIG), Extent(total=len(CONFIG)))
+            await uploads.receive("x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
         may_end.set()
     assert first.result().received == len(CONFIG)
 
@@ -420,7 +422,7 @@ async def test_two_uploads_of_one_voice_do_not_mix(uploads: VoiceUploads) -> Non
 # Removal and the default
 
 
-async def test_a_voice_is_deleted_as_agreed(desk: VoiceDesk, parts: Parts, home: Path) -> None:
+async def test_a_voice_is_deleted_as_agreed(desk: VoiceService, parts: Parts, home: Path) -> None:
     planned = await desk.plan_removal(LOW.name)
     assert {Path(file).name for file in planned.files} == {f"{LOW.name}.onnx", f"{LOW.name}.onnx.json"}
     assert planned.size > 1000
@@ -435,11 +437,11 @@ async def test_a_voice_is_deleted_as_agreed(desk: VoiceDesk, parts: Parts, home:
         await desk.plan_removal(LOW.name)
 
 
-async def test_the_plan_says_that_the_default_voice_would_go(desk: VoiceDesk) -> None:
+async def test_the_plan_says_that_the_default_voice_would_go(desk: VoiceService) -> None:
     assert (await desk.plan_removal(LETTERS.name)).is_default
 
 
-async def test_what_has_no_files_is_not_deleted(desk: VoiceDesk) -> None:
+async def test_what_has_no_files_is_not_deleted(desk: VoiceService) -> None:
     planned = await desk.plan_removal("espeak-en-us")
     assert planned.files == ()
     assert "built in" in planned.problems[0]
@@ -447,7 +449,7 @@ async def test_what_has_no_files_is_not_deleted(desk: VoiceDesk) -> None:
         await desk.remove("espeak-en-us", [])
 
 
-async def test_another_default_speaks_at_once(desk: VoiceDesk, parts: Parts) -> None:
+async def test_another_default_speaks_at_once(desk: VoiceService, parts: Parts) -> None:
     changed = await desk.make_default(LOW.name)
     assert changed.line == f"voice: {LOW.name}"
     assert parts.library.resolve_now(VoiceRequest()).voice.name == LOW.name
@@ -455,7 +457,9 @@ async def test_another_default_speaks_at_once(desk: VoiceDesk, parts: Parts) -> 
     assert [voice.name for voice in rows if voice.is_default] == [LOW.name]
 
 
-async def test_a_default_that_cannot_speak_changes_nothing(desk: VoiceDesk, parts: Parts, home: Path) -> None:
+async def test_a_default_that_cannot_speak_changes_nothing(
+    desk: VoiceService, parts: Parts, home: Path
+) -> None:
     (home / f"{LOW.name}.onnx").unlink()
     for name in (LOW.name, "de_DE-thorsten-medium", "nobody"):
         with pytest.raises(SpeechError):
@@ -468,7 +472,7 @@ async def test_a_default_that_cannot_speak_changes_nothing(desk: VoiceDesk, part
 GOOD = "en:\n  kWh: kilowatt hours\n"
 
 
-async def test_a_saved_lexicon_holds_at_once(desk: VoiceDesk, home: Path) -> None:
+async def test_a_saved_lexicon_holds_at_once(desk: VoiceService, home: Path) -> None:
     empty = await desk.lexicon.load()
     assert (empty.text, empty.checked.entries) == ("", 0)
     saved = await desk.lexicon.save(GOOD, empty.version)
@@ -497,14 +501,14 @@ def test_mistakes_are_told_by_line_and_column(text: str, line: int, column: int)
     assert problem.message
 
 
-async def test_a_broken_lexicon_is_not_saved(desk: VoiceDesk, home: Path) -> None:
+async def test_a_broken_lexicon_is_not_saved(desk: VoiceService, home: Path) -> None:
     loaded = await desk.lexicon.load()
     with pytest.raises(BadRequest, match="Line 2, column 8"):
         await desk.lexicon.save("en:\n  kWh: [1]\n", loaded.version)
     assert not (home / "lexicon.yaml").exists()
 
 
-async def test_somebody_elses_change_is_not_written_over(desk: VoiceDesk, home: Path) -> None:
+async def test_somebody_elses_change_is_not_written_over(desk: VoiceService, home: Path) -> None:
     loaded = await desk.lexicon.load()
     (home / "lexicon.yaml").write_text("de:\n  a: b\n")
     with pytest.raises(LexiconChanged):
@@ -514,7 +518,7 @@ async def test_somebody_elses_change_is_not_written_over(desk: VoiceDesk, home: 
     assert (home / "lexicon.yaml").read_text() == GOOD
 
 
-async def test_a_link_and_its_mode_outlive_saving(desk: VoiceDesk, home: Path, tmp_path: Path) -> None:
+async def test_a_link_and_its_mode_outlive_saving(desk: VoiceService, home: Path, tmp_path: Path) -> None:
     real = tmp_path / "elsewhere.yaml"
     real.write_text("")
     real.chmod(0o600)
@@ -529,7 +533,7 @@ async def test_a_link_and_its_mode_outlive_saving(desk: VoiceDesk, home: Path, t
 
 
 @pytest.fixture
-async def client(desk: VoiceDesk) -> AsyncIterator[AsyncClient]:
+async def client(desk: VoiceService) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
     handle_errors(app)
     app.include_router(voice_routes(desk))

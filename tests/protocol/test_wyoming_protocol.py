@@ -24,17 +24,17 @@ from wyoming_tts.errors import BadRequest, Busy, EngineFailed, SpeechError, Unsu
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
-    Answer,
     Closing,
     Command,
-    Conversation,
     EndText,
     FailText,
     Refuse,
+    ReplyEvents,
     SendInfo,
     SendPong,
-    Speak,
+    SpeakUtterance,
     TextState,
+    WyomingProtocol,
     info_event,
 )
 from wyoming_tts.voices.catalogue import CatalogueVoice
@@ -42,7 +42,7 @@ from wyoming_tts.wyoming_wire import EventReader, encode
 
 
 def commands(*sent: Event, streaming: bool = True) -> list[Command]:
-    conversation = Conversation(streaming=streaming)
+    conversation = WyomingProtocol(streaming=streaming)
     return [command for event in sent for command in conversation.receive(event)]
 
 
@@ -55,8 +55,8 @@ def only_refusal(found: list[Command]) -> Refuse:
 START = SynthesizeStart().event()
 STOP = SynthesizeStop().event()
 BAD_START = Event("synthesize-start", {"voice": "amy"})
-PLAIN = Speak(VoiceRequest(), TextFormat.PLAIN, "hello")
-STREAM = Speak(VoiceRequest(), TextFormat.PLAIN, None)
+PLAIN = SpeakUtterance(VoiceRequest(), TextFormat.PLAIN, "hello")
+STREAM = SpeakUtterance(VoiceRequest(), TextFormat.PLAIN, None)
 
 
 def chunk(text: str) -> Event:
@@ -157,21 +157,21 @@ class TestConversation:
         self, voice: SynthesizeVoice, expected: VoiceRequest
     ) -> None:
         assert commands(Synthesize("hello", voice=voice).event(), SynthesizeStart(voice=voice).event()) == [
-            Speak(expected, TextFormat.PLAIN, "hello"),
-            Speak(expected, TextFormat.PLAIN, None),
+            SpeakUtterance(expected, TextFormat.PLAIN, "hello"),
+            SpeakUtterance(expected, TextFormat.PLAIN, None),
         ]
 
     def test_a_speaker_may_be_a_number_and_blank_fields_count_as_absent(self) -> None:
         voice = {"name": "", "language": "", "speaker": 0}
 
         assert commands(Event("synthesize", {"text": "hello", "voice": voice})) == [
-            Speak(VoiceRequest(speaker="0"), TextFormat.PLAIN, "hello")
+            SpeakUtterance(VoiceRequest(speaker="0"), TextFormat.PLAIN, "hello")
         ]
 
     def test_ssml_is_passed_on_as_ssml(self) -> None:
         found = commands(Synthesize("<speak/>", text_format=SynthesizeTextFormat.SSML).event())
 
-        assert found == [Speak(VoiceRequest(), TextFormat.SSML, "<speak/>")]
+        assert found == [SpeakUtterance(VoiceRequest(), TextFormat.SSML, "<speak/>")]
 
     def test_an_unknown_text_format_is_an_error_that_names_the_known_ones(self) -> None:
         error = only_refusal(commands(Synthesize("a", text_format="markdown").event())).error
@@ -197,7 +197,7 @@ class TestConversation:
     def test_whatever_comes_every_text_that_was_opened_is_ended_once_and_in_order(
         self, sent: list[Event]
     ) -> None:
-        conversation, is_open = Conversation(), False
+        conversation, is_open = WyomingProtocol(), False
         for event in sent:
             for command in conversation.receive(event):
                 if isinstance(command, AddText | EndText | FailText):
@@ -216,7 +216,7 @@ def audio(samples: int, first: int = 0, *, audio_format: AudioFormat = FORMAT) -
 def answered(
     *chunks: AudioChunk, closing: Closing = Closing.STREAM, error: SpeechError | None = None
 ) -> list[Event]:
-    answer = Answer(closing, samples_per_chunk=100)
+    answer = ReplyEvents(closing, samples_per_chunk=100)
     if chunks:
         answer.use(FORMAT)
     return [*(event for chunk in chunks for event in answer.audio(chunk)), *answer.closed(error)]
@@ -246,7 +246,7 @@ class TestAnswer:
         assert types(answered(audio(10)))[-2:] == ["audio-stop", "synthesize-stopped"]
 
     def test_nothing_is_announced_before_there_is_sound(self) -> None:
-        answer = Answer(Closing.AUDIO)
+        answer = ReplyEvents(Closing.AUDIO)
         answer.use(FORMAT)
 
         assert list(answer.audio(audio(0))) == []

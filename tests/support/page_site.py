@@ -15,12 +15,12 @@ from tests.support.house import settings_for_tests
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assembled, make_workers
-from wyoming_tts.page import Desks
-from wyoming_tts.page.services import make_desks
-from wyoming_tts.page.status import Where
-from wyoming_tts.server.http_side import Doorkeeper, HttpDoor
-from wyoming_tts.server.speech_service import ServedHouse, readings
-from wyoming_tts.server.voice_upkeep import Description, tend_voices
+from wyoming_tts.page import PageServices
+from wyoming_tts.page.services import make_page_services
+from wyoming_tts.page.status import ListeningAddresses
+from wyoming_tts.server.http_side import AccessPolicy, HttpSide
+from wyoming_tts.server.speech_service import ServerSpeechService, readings
+from wyoming_tts.server.voice_upkeep import DescribeAnswer, tend_voices
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry import telemetry
 from wyoming_tts.telemetry.log_tail import kept_log
@@ -39,7 +39,7 @@ class Site:
     port: int
     """Of Wyoming."""
     parts: Parts
-    door: HttpDoor
+    door: HttpSide
     recent: RecentUtterances
     loop: asyncio.AbstractEventLoop
 
@@ -47,7 +47,7 @@ class Site:
         return self.url
 
     @property
-    def desks(self) -> Desks:
+    def desks(self) -> PageServices:
         """What does the work of the tabs."""
         assert self.door._desks is not None, "This product has no page."
         return self.door._desks
@@ -59,27 +59,27 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
     given = {"http": True, "http_port": 0, "data_dir": [directory, VOICES], "download_dir": directory}
     settings = settings_for_tests(**given | changes)
     workers = make_workers(settings)
-    doorkeeper, recent = Doorkeeper(settings), RecentUtterances()
+    doorkeeper, recent = AccessPolicy(settings), RecentUtterances()
     async with (
         telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
         assembled(settings, workers, on_record=recent.on_record) as parts,
     ):
         told.watch(partial(readings, parts))
-        house = ServedHouse(parts, told.exposition)
+        house = ServerSpeechService(parts, told.exposition)
         server = WyomingServer(
             parts.synthesizer,
-            describe=Description(parts),
+            describe=DescribeAnswer(parts),
             options=wyoming_options(settings),
             run_blocking=workers.run_blocking,
             allow=doorkeeper.allows,
         )
         with kept_log(settings.secrets) as log:
 
-            def where() -> Where:
-                return Where(server.bound, settings.uri, door.bound, door.is_encrypted)
+            def where() -> ListeningAddresses:
+                return ListeningAddresses(server.bound, settings.uri, door.bound, door.is_encrypted)
 
             desks = partial(
-                make_desks,
+                make_page_services,
                 parts,
                 house=house,
                 where=where,
@@ -89,7 +89,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
                 recent=recent,
                 log=log,
             )
-            door = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=desks)
+            door = HttpSide(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=desks)
             async with server:
                 await server.start(settings.uri)
                 async with asyncio.TaskGroup() as tasks:

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.fake_synthesizer import in_a_thread
 from wyoming_tts.transports.http.requests import OpenRequests, RequestLayer
 from wyoming_tts.transports.http.server import HttpServer, ServerOptions
-from wyoming_tts.transports.ports import Speaks
+from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
 
@@ -51,7 +51,7 @@ class Running:
 
 
 @asynccontextmanager
-async def realtime_server(speaks: Speaks, **options: Any) -> AsyncIterator[Running]:
+async def realtime_server(speaks: SpeechSynthesis, **options: Any) -> AsyncIterator[Running]:
     requests = OpenRequests()
     layer = Middleware(RequestLayer, requests=requests, send_timeout=10, request_timeout=10)
     app = FastAPI(middleware=[layer])

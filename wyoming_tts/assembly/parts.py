@@ -42,7 +42,7 @@ from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.blends.voices import BlendedVoice, BlendedVoices
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, data_directory
 from wyoming_tts.voices.current_catalogue import KnownVoices
-from wyoming_tts.voices.download.service import Fetching
+from wyoming_tts.voices.download.service import DownloadService
 from wyoming_tts.voices.installed import installed_voices
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.names import NameRules
@@ -82,7 +82,7 @@ class Parts:
     synthesizer: Synthesizer
     readiness: Readiness = field(default_factory=Readiness)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    fetching: Fetching = field(default_factory=Fetching)
+    fetching: DownloadService = field(default_factory=DownloadService)
 
     @property
     def remote(self) -> RemoteEngine | None:

@@ -7,7 +7,7 @@ import json
 import h11
 
 from wyoming_tts.bench.http_connection import RATE, Replies, WebAddress, check_voices, voices_latency
-from wyoming_tts.bench.listener import Listener, Outcome, Piece, Request
+from wyoming_tts.bench.listener import Listener, ListenerRequest, RequestOutcome, TimedText
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.client import ClientError
 
@@ -18,7 +18,7 @@ _LONGEST_ERROR = 65_536
 _OK = 200
 
 
-class HttpServer:
+class HttpTarget:
     """A server that is asked over HTTP."""
 
     def __init__(self, uri: str, options: BenchOptions) -> None:
@@ -39,15 +39,15 @@ class HttpServer:
         await check_voices(self._address)
         return "HTTP"
 
-    def request(self, text: str, input_: Input) -> Request:
+    def request(self, text: str, input_: Input) -> ListenerRequest:
         """The text as it is sent, all at once."""
         assert input_ is Input.PLAIN, "the bench asks for no streams over HTTP"
         body = {"model": "tts-1", "input": text, "response_format": "pcm", "stream": True}
         if self._options.voice is not None:
             body["voice"] = self._options.voice
-        return Request((Piece(0.0, self._address.request("POST", _SPEECH, body)),))
+        return ListenerRequest((TimedText(0.0, self._address.request("POST", _SPEECH, body)),))
 
-    async def connect(self, wanted: Request) -> Listener:
+    async def connect(self, wanted: ListenerRequest) -> Listener:
         """A listener whose connection stands; raises OSError if nobody answers."""
         return await self._address.connected(lambda: HttpListener(wanted))
 
@@ -59,7 +59,7 @@ class HttpServer:
 class HttpListener(Listener):
     """Takes the body of the reply for 16-bit mono PCM."""
 
-    def __init__(self, wanted: Request) -> None:
+    def __init__(self, wanted: ListenerRequest) -> None:
         super().__init__(wanted)
         self._replies = Replies()
         self._rate = RATE
@@ -84,7 +84,7 @@ class HttpListener(Listener):
             for event in self._replies.feed(data):
                 self._take(event)
         except h11.RemoteProtocolError:
-            self._end(Outcome.CUT_OFF, "not HTTP" if data else "closed")
+            self._end(RequestOutcome.CUT_OFF, "not HTTP" if data else "closed")
 
     def _take(self, event: h11.Event) -> None:
         if isinstance(event, h11.Response):
@@ -105,13 +105,13 @@ class HttpListener(Listener):
         if rate.isdigit() and int(rate) > 0:
             self._rate = int(rate)
         if self._status == _OK and kind == b"audio" and form not in _RAW_TYPES:
-            self._end(Outcome.CUT_OFF, "not PCM")
+            self._end(RequestOutcome.CUT_OFF, "not PCM")
 
     def _end_of_body(self) -> None:
         if self._status == _OK:
             self._end_spoken()
         else:
-            self._end(Outcome.REFUSED, _code(bytes(self._refusal)) or f"http {self._status}")
+            self._end(RequestOutcome.REFUSED, _code(bytes(self._refusal)) or f"http {self._status}")
 
 
 def _code(body: bytes) -> str | None:

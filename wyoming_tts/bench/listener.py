@@ -17,7 +17,7 @@ PREBUFFER = 0.1
 """Seconds that the second of the two imagined players holds before it starts."""
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """How a request ended."""
 
     SPOKEN = "spoken"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TimedText:
     """Bytes to be written at a time, in seconds after the first."""
 
     due: float
@@ -38,10 +38,10 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ListenerRequest:
     """A text as it goes over the wire."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TimedText, ...]
     first_text: int = 0
     """Which piece holds the first text."""
     sentence_certain: int = 0
@@ -54,7 +54,7 @@ class Request:
 class Heard:
     """What one listener got; times in seconds."""
 
-    outcome: Outcome
+    outcome: RequestOutcome
     error: str
     """The code of the refusal, or why it was cut off; empty otherwise."""
     ttfa: float | None
@@ -78,10 +78,10 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class RequestTimeline:
     """What happened to a request, on the listener's clock."""
 
-    outcome: Outcome
+    outcome: RequestOutcome
     error: str
     asked_at: float | None
     """When the first text was written; None if it never was."""
@@ -106,7 +106,7 @@ class Account:
         )
 
 
-def joined(accounts: Sequence[Account]) -> Account:
+def joined(accounts: Sequence[RequestTimeline]) -> RequestTimeline:
     """Requests made one after another for parts of one text, as one."""
     arrivals = tuple(arrival for each in accounts for arrival in each.arrivals)
     return replace(
@@ -124,17 +124,17 @@ class Listener(asyncio.Protocol):
     A protocol's listener calls `_active` when something came, `_take_audio` and `_end`.
     """
 
-    def __init__(self, wanted: Request) -> None:
+    def __init__(self, wanted: ListenerRequest) -> None:
         self._request = wanted
         self._transport: asyncio.Transport | None = None
         self._arrivals: list[tuple[float, float]] = []
         self._written: list[float] = []
         self._active_at = time.perf_counter()
         self._ended_at = 0.0
-        self._outcome: tuple[Outcome, str] | None = None
+        self._outcome: tuple[RequestOutcome, str] | None = None
         self._ended = asyncio.Event()
 
-    async def listen(self, patience: float) -> Account:
+    async def listen(self, patience: float) -> RequestTimeline:
         """Send the request, and read until the reply ends or nothing came for `patience` seconds."""
         assert self._transport is not None, "it has no connection"
         sending = asyncio.create_task(self._send(self._transport))
@@ -164,7 +164,7 @@ class Listener(asyncio.Protocol):
         while self._outcome is None:
             left = self._active_at + patience - time.perf_counter()
             if left <= 0.0:
-                self._end(Outcome.HUNG, "")
+                self._end(RequestOutcome.HUNG, "")
                 return
             try:
                 async with asyncio.timeout(left):
@@ -179,7 +179,7 @@ class Listener(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that nothing more will come."""
-        self._end(Outcome.CUT_OFF, "broken" if exc else "closed")
+        self._end(RequestOutcome.CUT_OFF, "broken" if exc else "closed")
 
     def _active(self) -> None:
         self._active_at = time.perf_counter()
@@ -190,11 +190,11 @@ class Listener(asyncio.Protocol):
 
     def _end_spoken(self) -> None:
         if self._arrivals:
-            self._end(Outcome.SPOKEN, "")
+            self._end(RequestOutcome.SPOKEN, "")
         else:
-            self._end(Outcome.CUT_OFF, "no audio")
+            self._end(RequestOutcome.CUT_OFF, "no audio")
 
-    def _end(self, outcome: Outcome, error: str) -> None:
+    def _end(self, outcome: RequestOutcome, error: str) -> None:
         if self._outcome is None:
             self._outcome = outcome, error
             self._ended_at = time.perf_counter()
@@ -204,10 +204,10 @@ class Listener(asyncio.Protocol):
     def _all_written(self) -> bool:
         return len(self._written) == len(self._request.pieces)
 
-    def _account(self) -> Account:
+    def _account(self) -> RequestTimeline:
         assert self._outcome is not None, "it has not ended"
         asked_at = self._written_at(self._request.first_text)
-        return Account(
+        return RequestTimeline(
             *self._outcome, asked_at, self._certain_at(asked_at), self._ended_at, tuple(self._arrivals)
         )
 

@@ -17,11 +17,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
-from wyoming_tts.bench.result import Case, Figures, Round
-from wyoming_tts.bench.servers import Server, server_at
-from wyoming_tts.bench.speech import Speech
+from wyoming_tts.bench.result import Case, LoadFigures, Round
+from wyoming_tts.bench.servers import BenchTarget, server_at
+from wyoming_tts.bench.speech import SpeechPlan
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
 from wyoming_tts.client import ClientError
 
@@ -35,10 +35,10 @@ class BenchResult:
     options: BenchOptions
     servers: tuple[str, ...]
     """What each server calls itself."""
-    figures: tuple[Figures, ...]
+    figures: tuple[LoadFigures, ...]
     """Case by case; with two servers, theirs lie next to each other."""
 
-    def by_case(self) -> Iterator[tuple[Figures, ...]]:
+    def by_case(self) -> Iterator[tuple[LoadFigures, ...]]:
         """The figures of each case: one per server."""
         for start in range(0, len(self.figures), len(self.servers)):
             yield self.figures[start : start + len(self.servers)]
@@ -76,7 +76,7 @@ async def run_bench(options: BenchOptions, *, progress: OnProgress) -> BenchResu
         for clients in options.clients
     ]
     total = len(cases) * options.rounds * len(uris)
-    figures: list[Figures] = []
+    figures: list[LoadFigures] = []
     done = 0
     # The server may have been measured before.
     spoken = secrets.randbelow(VARIANTS)
@@ -92,7 +92,7 @@ async def run_bench(options: BenchOptions, *, progress: OnProgress) -> BenchResu
                 progress(Progress(done, total, f"{servers[server]}: {case}"))
                 await asyncio.sleep(options.pause)
             spoken += case.clients
-        figures += [Figures(case, name, tuple(each)) for name, each in zip(servers, rounds, strict=True)]
+        figures += [LoadFigures(case, name, tuple(each)) for name, each in zip(servers, rounds, strict=True)]
     return BenchResult(options, servers, tuple(figures))
 
 
@@ -116,16 +116,16 @@ async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
     for number in range(options.warm_up):
         speech = _speech(server, Case("sentence", Input.PLAIN, 1), options, first + number)
         heard = await speech.listen(options.timeout, asyncio.Barrier(1))
-        if heard.outcome is not Outcome.SPOKEN:
+        if heard.outcome is not RequestOutcome.SPOKEN:
             raise ClientError(
                 f"{uri} did not speak: the request was {heard.outcome} {heard.error}".strip() + ".",
                 hint="Its log may tell why.",
             )
 
 
-def _speech(server: Server, case: Case, options: BenchOptions, number: int) -> Speech:
+def _speech(server: BenchTarget, case: Case, options: BenchOptions, number: int) -> SpeechPlan:
     text = TEXTS[case.text]
-    return Speech.of(
+    return SpeechPlan.of(
         varied(text, number) if options.vary else text,
         server,
         case.input,
@@ -157,14 +157,14 @@ def _start(case: Case, number: int) -> float:
     return 0.0 if case.rate is None else number * _MINUTE / case.rate
 
 
-async def _listen(speech: Speech, patience: float, barrier: asyncio.Barrier, *, after: float) -> Heard:
+async def _listen(speech: SpeechPlan, patience: float, barrier: asyncio.Barrier, *, after: float) -> Heard:
     await asyncio.sleep(after)
     return await speech.listen(patience, barrier)
 
 
 @asynccontextmanager
 async def _describing(
-    server: Server, options: BenchOptions, tasks: asyncio.TaskGroup
+    server: BenchTarget, options: BenchOptions, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[_Latencies]:
     """Ask at a fixed pace while the block runs; what was asked is answered in its own time."""
     asked: _Latencies = []

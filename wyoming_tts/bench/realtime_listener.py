@@ -14,9 +14,9 @@ from websockets.uri import parse_uri
 from wyoming_tts.bench.http_connection import RATE, WebAddress, check_voices, voices_latency
 from wyoming_tts.bench.listener import (
     Listener,
-    Outcome,
-    Piece,
-    Request,
+    ListenerRequest,
+    RequestOutcome,
+    TimedText,
     word_by_word,
     words_until_certain,
 )
@@ -29,7 +29,7 @@ _BYTES_PER_SAMPLE = 2
 _PATIENCE = 5.0
 
 
-class RealtimeServer:
+class RealtimeTarget:
     """A server that is asked over its WebSocket."""
 
     def __init__(self, uri: str, options: BenchOptions) -> None:
@@ -46,7 +46,7 @@ class RealtimeServer:
         await check_voices(self._address)
         try:
             async with asyncio.timeout(_PATIENCE):
-                listener = await self.connect(Request(()))
+                listener = await self.connect(ListenerRequest(()))
         except OSError as error:
             raise ClientError(
                 f"{self._address.uri} opened no session: {str(error) or 'no answer'}.",
@@ -55,16 +55,18 @@ class RealtimeServer:
         listener.close()
         return "realtime"
 
-    def request(self, text: str, input_: Input) -> Request:
+    def request(self, text: str, input_: Input) -> ListenerRequest:
         """The text as it is sent: as one response, or word by word."""
         if input_ is Input.PLAIN:
-            return Request((Piece(0.0, _event("response.create", response_id=_RESPONSE, input=text)),))
+            return ListenerRequest(
+                (TimedText(0.0, _event("response.create", response_id=_RESPONSE, input=text)),)
+            )
         words = word_by_word(text, self._options.words_per_second)
-        pieces = [Piece(due, _event("input.append", text=word)) for due, word in words]
-        pieces.append(Piece(pieces[-1].due, _event("input.commit")))
-        return Request(tuple(pieces), sentence_certain=words_until_certain(text))
+        pieces = [TimedText(due, _event("input.append", text=word)) for due, word in words]
+        pieces.append(TimedText(pieces[-1].due, _event("input.commit")))
+        return ListenerRequest(tuple(pieces), sentence_certain=words_until_certain(text))
 
-    async def connect(self, wanted: Request) -> Listener:
+    async def connect(self, wanted: ListenerRequest) -> Listener:
         """A listener whose session stands.
 
         Raises:
@@ -89,7 +91,7 @@ class RealtimeServer:
 class RealtimeListener(Listener):
     """Opens its session as soon as it is connected; `ready` waits until it stands."""
 
-    def __init__(self, wanted: Request, address: WebAddress, session: dict[str, Any]) -> None:
+    def __init__(self, wanted: ListenerRequest, address: WebAddress, session: dict[str, Any]) -> None:
         super().__init__(wanted)
         scheme = "wss" if address.is_secure else "ws"
         uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{_PATH}")
@@ -125,7 +127,7 @@ class RealtimeListener(Listener):
                 if isinstance(event, Frame):
                     self._take_frame(event)
         except (ValueError, TypeError, AttributeError, LookupError):
-            self._end(Outcome.CUT_OFF, "not realtime")
+            self._end(RequestOutcome.CUT_OFF, "not realtime")
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,7 +135,7 @@ class RealtimeListener(Listener):
         self._fail("the connection was closed")
         super().connection_lost(exc)
 
-    def _end(self, outcome: Outcome, error: str) -> None:
+    def _end(self, outcome: RequestOutcome, error: str) -> None:
         self._fail(f"the session was {outcome}, {error}")
         super()._end(outcome, error)
 
@@ -177,9 +179,9 @@ class RealtimeListener(Listener):
             case "response.completed" if self._all_written:
                 self._end_spoken()
             case "response.canceled":
-                self._end(Outcome.CUT_OFF, "canceled")
+                self._end(RequestOutcome.CUT_OFF, "canceled")
             case "response.error" | "error":
-                self._end(Outcome.REFUSED, _code(event))
+                self._end(RequestOutcome.REFUSED, _code(event))
 
     def _take_rate(self, event: dict[str, Any]) -> None:
         self._rate = int(event.get("session", {}).get("audio", {}).get("sample_rate") or self._rate)

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from wyoming_tts.bench.listener import PREBUFFER, Outcome
+from wyoming_tts.bench.listener import PREBUFFER, RequestOutcome
 from wyoming_tts.bench.load import BenchResult, OnProgress, Progress
-from wyoming_tts.bench.result import Figures, Ratios, compared
+from wyoming_tts.bench.result import LoadFigures, Ratios, compared
 from wyoming_tts.bench.statistics import Percentiles
 
 _PIPE_WIDTH = 200
@@ -49,7 +49,7 @@ def table(result: BenchResult) -> Table:
     return shown
 
 
-def _cells(figures: Figures) -> tuple[str, ...]:
+def _cells(figures: LoadFigures) -> tuple[str, ...]:
     return (
         _spread(figures.ttfa),
         _spread(figures.after_sentence),
@@ -67,10 +67,10 @@ def _ratio_cells(ratios: Ratios) -> tuple[str, ...]:
     return ttfa, "", "", _number(ratios.wall, "{:.2f}"), _number(ratios.described_p95, "{:.3f}"), "", "", ""
 
 
-def failures(figures: Figures) -> str:
+def failures(figures: LoadFigures) -> str:
     """What did not end as it should, in words: `3 busy, 1 hung, 2 describe`; empty if nothing."""
     counted = [f"{count} {error}" for error, count in figures.errors.most_common()]
-    if hung := figures.outcomes[Outcome.HUNG]:
+    if hung := figures.outcomes[RequestOutcome.HUNG]:
         counted.append(f"{hung} hung")
     if figures.unanswered:
         counted.append(f"{figures.unanswered} describe")
@@ -118,7 +118,7 @@ def as_json(result: BenchResult) -> dict[str, Any]:
     }
 
 
-def _load_as_json(figures: Figures) -> dict[str, Any]:
+def _load_as_json(figures: LoadFigures) -> dict[str, Any]:
     return asdict(figures.case) | {
         "server": figures.server,
         "ttfa": _spread_as_json(figures.ttfa),

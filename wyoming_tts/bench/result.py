@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import Input, Mode
 from wyoming_tts.bench.statistics import Percentiles, median, percentiles, ratio
 
@@ -41,7 +41,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class LoadFigures:
     """One kind of load on one server, all rounds together; times in seconds."""
 
     case: Case
@@ -81,7 +81,7 @@ class Figures:
     @property
     def total(self) -> float | None:
         """Time from the text to the end of the reply; the median."""
-        return median(each.total for each in self.heard if each.outcome is Outcome.SPOKEN)
+        return median(each.total for each in self.heard if each.outcome is RequestOutcome.SPOKEN)
 
     @property
     def wall(self) -> float | None:
@@ -119,7 +119,7 @@ class Figures:
         return max((each.played_later.worst_gap for each in self.heard if each.played_later), default=0.0)
 
     @property
-    def outcomes(self) -> Counter[Outcome]:
+    def outcomes(self) -> Counter[RequestOutcome]:
         """How the requests ended."""
         return Counter(each.outcome for each in self.heard)
 
@@ -147,7 +147,7 @@ class Ratios:
     described_p95: float | None
 
 
-def compared(ours: Figures, theirs: Figures) -> Ratios:
+def compared(ours: LoadFigures, theirs: LoadFigures) -> Ratios:
     """How the first compares to the second."""
     return Ratios(
         ttfa_p50=ratio(median(ours.each_round(_p50)), median(theirs.each_round(_p50))),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wyoming_tts.bench.http_listener import HttpServer
-from wyoming_tts.bench.listener import Listener, Request
+from wyoming_tts.bench.http_listener import HttpTarget
+from wyoming_tts.bench.listener import Listener, ListenerRequest
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.realtime_listener import RealtimeServer
-from wyoming_tts.bench.wyoming_listener import WyomingServer
+from wyoming_tts.bench.realtime_listener import RealtimeTarget
+from wyoming_tts.bench.wyoming_listener import WyomingTarget
 
 
-class Server(Protocol):
+class BenchTarget(Protocol):
     """What can be asked of a server in any protocol."""
 
     async def greeted(self, *, streams: bool) -> str:
@@ -22,11 +22,11 @@ class Server(Protocol):
         """
         ...
 
-    def request(self, text: str, input_: Input) -> Request:
+    def request(self, text: str, input_: Input) -> ListenerRequest:
         """The text as it goes over the wire."""
         ...
 
-    async def connect(self, wanted: Request) -> Listener:
+    async def connect(self, wanted: ListenerRequest) -> Listener:
         """A listener that is ready to send the request; raises OSError if nobody answers."""
         ...
 
@@ -35,7 +35,7 @@ class Server(Protocol):
         ...
 
 
-def server_at(uri: str, options: BenchOptions) -> Server:
+def server_at(uri: str, options: BenchOptions) -> BenchTarget:
     """The server at an address.
 
     Raises:
@@ -43,8 +43,8 @@ def server_at(uri: str, options: BenchOptions) -> Server:
     """
     match uri.partition("://")[0]:
         case "http" | "https":
-            return HttpServer(uri, options)
+            return HttpTarget(uri, options)
         case "ws" | "wss":
-            return RealtimeServer(uri, options)
+            return RealtimeTarget(uri, options)
         case _:
-            return WyomingServer(uri, options)
+            return WyomingTarget(uri, options)

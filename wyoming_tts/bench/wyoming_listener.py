@@ -10,9 +10,9 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from wyoming_tts.bench.listener import (
     Listener,
-    Outcome,
-    Piece,
-    Request,
+    ListenerRequest,
+    RequestOutcome,
+    TimedText,
     word_by_word,
     words_until_certain,
 )
@@ -22,7 +22,7 @@ from wyoming_tts.client import ClientError, describe, supports_streaming
 from wyoming_tts.wyoming_wire import ProtocolError, encode
 
 
-class WyomingServer:
+class WyomingTarget:
     """A server that is asked in Wyoming."""
 
     def __init__(self, uri: str, options: BenchOptions) -> None:
@@ -45,12 +45,12 @@ class WyomingServer:
             )
         return f"{programs[0].name} {programs[0].version or ''}".strip()
 
-    def request(self, text: str, input_: Input) -> Request:
+    def request(self, text: str, input_: Input) -> ListenerRequest:
         """The text as it is sent."""
         options = self._options
         return request(text, input_, words_per_second=options.words_per_second, voice=options.voice)
 
-    async def connect(self, wanted: Request) -> Listener:
+    async def connect(self, wanted: ListenerRequest) -> Listener:
         """A listener whose connection stands; raises OSError if nobody answers."""
         return await WyomingListener.connect(self._uri, wanted)
 
@@ -59,32 +59,34 @@ class WyomingServer:
         return await describe_latency(self._uri, patience)
 
 
-def request(text: str, input_: Input, *, words_per_second: float, voice: str | None = None) -> Request:
+def request(
+    text: str, input_: Input, *, words_per_second: float, voice: str | None = None
+) -> ListenerRequest:
     """Prepare a text to be sent in one go, or word by word at a pace."""
     chosen = SynthesizeVoice(voice) if voice else None
     whole = encode(Synthesize(text, chosen).event())
     if input_ is Input.PLAIN:
-        return Request((Piece(0.0, whole),), ends_with="audio-stop")
-    pieces = [Piece(0.0, encode(SynthesizeStart(chosen).event()))]
+        return ListenerRequest((TimedText(0.0, whole),), ends_with="audio-stop")
+    pieces = [TimedText(0.0, encode(SynthesizeStart(chosen).event()))]
     pieces += [
-        Piece(due, encode(SynthesizeChunk(word).event()))
+        TimedText(due, encode(SynthesizeChunk(word).event()))
         for due, word in word_by_word(text, words_per_second)
     ]
     # What clients send besides, for servers that passed over the pieces.
-    pieces.append(Piece(pieces[-1].due, whole + encode(SynthesizeStop().event())))
-    return Request(tuple(pieces), 1, 1 + words_until_certain(text), ends_with="synthesize-stopped")
+    pieces.append(TimedText(pieces[-1].due, whole + encode(SynthesizeStop().event())))
+    return ListenerRequest(tuple(pieces), 1, 1 + words_until_certain(text), ends_with="synthesize-stopped")
 
 
 class WyomingListener(Listener):
     """Made by `WyomingListener.connect`."""
 
-    def __init__(self, wanted: Request) -> None:
+    def __init__(self, wanted: ListenerRequest) -> None:
         super().__init__(wanted)
         self._skimmer = Skimmer()
         self._bytes_per_second: int | None = None
 
     @classmethod
-    async def connect(cls, uri: str, wanted: Request) -> WyomingListener:
+    async def connect(cls, uri: str, wanted: ListenerRequest) -> WyomingListener:
         """A listener whose connection stands.
 
         Raises:
@@ -101,7 +103,7 @@ class WyomingListener(Listener):
             for event in self._skimmer.feed(data):
                 self._take(event)
         except ProtocolError:
-            self._end(Outcome.CUT_OFF, "not Wyoming")
+            self._end(RequestOutcome.CUT_OFF, "not Wyoming")
 
     def _take(self, event: Skimmed) -> None:
         if event.type == "audio-chunk":
@@ -109,7 +111,7 @@ class WyomingListener(Listener):
                 self._bytes_per_second = _bytes_per_second(event)
             self._take_audio(event.payload / self._bytes_per_second)
         elif event.type == "error":
-            self._end(Outcome.REFUSED, str(event.data().get("code") or "error"))
+            self._end(RequestOutcome.REFUSED, str(event.data().get("code") or "error"))
         elif event.type == self._request.ends_with:
             self._end_spoken()
 

@@ -7,7 +7,13 @@ nothing of Wyoming, so speech made in this process goes through the same sinks a
 
 from __future__ import annotations
 
-from wyoming_tts.client.audio_output import Player, WavFile, WavStream, text_pieces_from_stdin, wav_sink
+from wyoming_tts.client.audio_output import (
+    PlayerProcess,
+    WavFile,
+    WavStream,
+    text_pieces_from_stdin,
+    wav_sink,
+)
 from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
 from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
 from wyoming_tts.client.server_search import FoundServer, find_servers, find_tts_server
@@ -20,7 +26,7 @@ __all__ = [
     "ListenerGone",
     "Measure",
     "OnAudio",
-    "Player",
+    "PlayerProcess",
     "ServerError",
     "SpokenReport",
     "Timeouts",

@@ -232,7 +232,7 @@ _PLAYERS = (
 _Found: TypeAlias = tuple[_PlayerProgram, str]
 
 
-class Player:
+class PlayerProcess:
     """Plays audio through the first installed program that reads it from stdin, while it arrives.
 
     `async with Player() as out:` and pass `out.write` on; leaving waits until all was played, or

@@ -30,7 +30,7 @@ from wyoming_tts.voices.styles import DIRECTORY_NAME, ImportedStyles, write_styl
 
 
 @dataclass(frozen=True, slots=True)
-class _Kitchen:
+class _BlendContext:
     """Where blends are kept, and what they are made of."""
 
     store: BlendStore
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
         raise CommandFailed(str(error)) from error
 
 
-def _kitchen(settings: Settings) -> _Kitchen:
+def _kitchen(settings: Settings) -> _BlendContext:
     styles = ImportedStyles(settings.data_dir[0] / DIRECTORY_NAME)
     pack = {voice.name: voice.language for voice in read_kokoro(data_directory() / "kokoro.yaml")}
     store = BlendStore(
@@ -69,7 +69,7 @@ def _kitchen(settings: Settings) -> _Kitchen:
         voices=lambda: named_languages(styles.names()) | pack,
         presets=load_presets(data_directory()),
     )
-    return _Kitchen(store, styles, pack)
+    return _BlendContext(store, styles, pack)
 
 
 # -- add ----------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _speak(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
-        sink = client.Player() if arguments.out is None else client.wav_sink(arguments.out)
+        sink = client.PlayerProcess() if arguments.out is None else client.wav_sink(arguments.out)
         report = asyncio.run(_spoken(arguments, settings, sink))
     except (client.ClientError, SpeechError) as error:
         raise CommandFailed(f"{arguments.name} is kept, but was not heard. {error}") from error
@@ -105,7 +105,9 @@ def _speak(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _spoken(
-    arguments: argparse.Namespace, settings: Settings, sink: client.Player | client.WavFile | client.WavStream
+    arguments: argparse.Namespace,
+    settings: Settings,
+    sink: client.PlayerProcess | client.WavFile | client.WavStream,
 ) -> client.SpokenReport:
     async with sink:
         return await app.say(
@@ -166,7 +168,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 _COLUMNS = ("name", "language", "kind", "recipe", "description")
 
 
-def _as_object(kitchen: _Kitchen, blend: Blend) -> dict[str, Any]:
+def _as_object(kitchen: _BlendContext, blend: Blend) -> dict[str, Any]:
     book = kitchen.store.book()
     return {
         "name": blend.name,
@@ -181,7 +183,7 @@ def _as_object(kitchen: _Kitchen, blend: Blend) -> dict[str, Any]:
     }
 
 
-def _imported_as_object(kitchen: _Kitchen, name: str) -> dict[str, Any]:
+def _imported_as_object(kitchen: _BlendContext, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "recipe": "",
@@ -193,7 +195,7 @@ def _imported_as_object(kitchen: _Kitchen, name: str) -> dict[str, Any]:
     }
 
 
-def _language(kitchen: _Kitchen, blend: Blend) -> str:
+def _language(kitchen: _BlendContext, blend: Blend) -> str:
     try:
         return kitchen.store.book().language(blend, kitchen.languages).tag
     except UnknownVoice:

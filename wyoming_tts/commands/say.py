@@ -118,7 +118,7 @@ async def _sinks(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]
             await stack.enter_async_context(sink)
             sinks.append(sink.write)
         if arguments.play:
-            sinks.append((await stack.enter_async_context(client.Player())).write)
+            sinks.append((await stack.enter_async_context(client.PlayerProcess())).write)
         progress = stack.enter_context(_Progress(sys.stderr))
         sinks.append(progress.write)
 

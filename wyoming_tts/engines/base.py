@@ -175,7 +175,7 @@ class LoadedVoice(Protocol):
         ...
 
 
-class Unanswered(VoiceUnavailable):
+class RemoteVoiceFailed(VoiceUnavailable):
     """No server spoke with a remote voice, nothing was heard, and another voice is to speak instead."""
 
 

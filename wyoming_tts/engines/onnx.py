@@ -40,7 +40,7 @@ _SHARED_BYTES = 4096
 """Smaller weights are looked at when a graph is optimized, and weigh nothing."""
 
 
-class Model:
+class OnnxModel:
     """An ONNX model in memory, with the part of onnxruntime's session that the voices need.
 
     It stands in for the session wherever piper and kokoro_onnx take one: `run` raises our errors,
@@ -134,7 +134,7 @@ def return_freed_memory() -> None:
         trim(0)
 
 
-def open_model(path: Path, options: EngineOptions) -> Model:
+def open_model(path: Path, options: EngineOptions) -> OnnxModel:
     """Read an ONNX model into memory.
 
     Raises:
@@ -143,7 +143,7 @@ def open_model(path: Path, options: EngineOptions) -> Model:
     return open_models(path, options, [str(path)])[0]
 
 
-def open_models(path: Path, options: EngineOptions, contents: Iterable[str | bytes]) -> list[Model]:
+def open_models(path: Path, options: EngineOptions, contents: Iterable[str | bytes]) -> list[OnnxModel]:
     """Read the models that a file consists of into memory.
 
     Args:
@@ -181,7 +181,7 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
     used = sessions[0][0].get_providers()
     if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:
         _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
-    return [Model(wide, path, narrow=narrow, has_cores=options.has_cores) for wide, narrow in sessions]
+    return [OnnxModel(wide, path, narrow=narrow, has_cores=options.has_cores) for wide, narrow in sessions]
 
 
 def _settings(threads: int, weights: Mapping[str, Any] = MappingProxyType({})) -> Any:
@@ -285,7 +285,7 @@ class BrokenVoice(NamedTuple):
     """What is wrong, beginning in lower case and without a full stop."""
 
 
-class Complaints:
+class FileComplaints:
     """Says once what is wrong with a file, and again only when the file has changed."""
 
     def __init__(self) -> None:

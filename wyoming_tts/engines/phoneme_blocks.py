@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"\[\[((?:(?!\]\]|\[\[)[^\n]){1,500})\]\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PhonemeTextPart:
     """Some of a text, in order."""
 
     text: str
@@ -23,17 +23,17 @@ class Part:
     """It is the phonemes of a block, without the brackets."""
 
 
-def parts(text: str) -> Iterator[Part]:
+def parts(text: str) -> Iterator[PhonemeTextPart]:
     """The text around blocks and the blocks; nothing else is lost."""
     at = 0
     for block in _BLOCK.finditer(text):
         if is_ipa(block[1]):
             if block.start() > at:
-                yield Part(text[at : block.start()])
-            yield Part(block[1], is_ipa=True)
+                yield PhonemeTextPart(text[at : block.start()])
+            yield PhonemeTextPart(block[1], is_ipa=True)
             at = block.end()
     if at < len(text):
-        yield Part(text[at:])
+        yield PhonemeTextPart(text[at:])
 
 
 def has_phonemes(text: str) -> bool:

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wyoming_tts.page.blending import BlendDesk
-    from wyoming_tts.page.preview import PreviewDesk
-    from wyoming_tts.page.status import StatusDesk
-    from wyoming_tts.page.stream_test import StreamDesk
-    from wyoming_tts.page.voices import VoiceDesk
+    from wyoming_tts.page.blending import BlendService
+    from wyoming_tts.page.preview import PreviewService
+    from wyoming_tts.page.status import StatusService
+    from wyoming_tts.page.stream_test import StreamTestService
+    from wyoming_tts.page.voices import VoiceService
 
-__all__ = ["Desks"]
+__all__ = ["PageServices"]
 
 
 @dataclass(frozen=True, slots=True)
-class Desks:
+class PageServices:
     """What does the work of each tab."""
 
-    preview: PreviewDesk
-    blending: BlendDesk
-    stream_test: StreamDesk
-    voices: VoiceDesk
-    status: StatusDesk
+    preview: PreviewService
+    blending: BlendService
+    stream_test: StreamTestService
+    voices: VoiceService
+    status: StatusService

@@ -20,14 +20,14 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.blending_view import (
+    BlendingView,
     Draft,
     KeptVoice,
-    Kind,
     KokoroState,
+    MixableKind,
     MixableVoice,
     ReadRecipe,
     RecipePart,
-    Shelf,
 )
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
@@ -46,7 +46,7 @@ _PATIENCE = 2.0
 """Seconds a request waits for the model: so often the page tells how far it has come."""
 
 
-class BlendDesk:
+class BlendService:
     """Reads, keeps and changes blends for the page, and tells of them."""
 
     def __init__(self, parts: Parts, fetch: Callable[[str], Awaitable[bool]]) -> None:
@@ -66,7 +66,7 @@ class BlendDesk:
 
     # -- to look at ---------------------------------------------------------------------------------
 
-    async def shelf(self) -> Shelf:
+    async def shelf(self) -> BlendingView:
         """Tell what can be mixed and what is kept, as it is on the disk now."""
         shelf = await self.run_blocking(self._shelf)
         return replace(shelf, fetched_bytes=self._fetched_bytes())
@@ -95,7 +95,7 @@ class BlendDesk:
 
     # -- to keep ------------------------------------------------------------------------------------
 
-    async def keep(self, draft: Draft, expected: Draft | None = None) -> Shelf:
+    async def keep(self, draft: Draft, expected: Draft | None = None) -> BlendingView:
         """Keep a new blend, or put an edited one in the place of what it was when the edit began.
 
         Raises:
@@ -107,7 +107,7 @@ class BlendDesk:
             return await self._changed(partial(self._store.add, blend))
         return await self._changed(partial(self._store.replace, blend, expected=expected.blend()))
 
-    async def rename(self, old: str, new: str) -> Shelf:
+    async def rename(self, old: str, new: str) -> BlendingView:
         """Give a blend another name, also in the recipes that use it.
 
         Raises:
@@ -115,7 +115,7 @@ class BlendDesk:
         """
         return await self._changed(partial(self._store.rename, old, new))
 
-    async def duplicate(self, name: str, new: str) -> Shelf:
+    async def duplicate(self, name: str, new: str) -> BlendingView:
         """Keep a copy under another name.
 
         Raises:
@@ -123,7 +123,7 @@ class BlendDesk:
         """
         return await self._changed(partial(self._store.duplicate, name, new))
 
-    async def remove(self, name: str) -> Shelf:
+    async def remove(self, name: str) -> BlendingView:
         """Remove a blend or an imported voice.
 
         Raises:
@@ -133,7 +133,7 @@ class BlendDesk:
 
     # -- to hand on ---------------------------------------------------------------------------------
 
-    async def take_in(self, name: str, file_name: str, content: AsyncIterable[bytes]) -> Shelf:
+    async def take_in(self, name: str, file_name: str, content: AsyncIterable[bytes]) -> BlendingView:
         """Import a voice's file as it comes in; only a style table is ever read from it.
 
         Args:
@@ -163,7 +163,7 @@ class BlendDesk:
         """
         return await self.run_blocking(partial(self._exported, name))
 
-    async def fetch_model(self) -> Shelf:
+    async def fetch_model(self) -> BlendingView:
         """Have Kokoro fetched, and wait for it for a while: who sees that it is not here yet asks again.
 
         Raises:
@@ -183,12 +183,12 @@ class BlendDesk:
 
     # -- on a worker --------------------------------------------------------------------------------
 
-    async def _changed(self, change: Callable[[], object]) -> Shelf:
+    async def _changed(self, change: Callable[[], object]) -> BlendingView:
         await self.run_blocking(change)
         await self._parts.look_for_voices()
         return await self.shelf()
 
-    def _shelf(self) -> Shelf:
+    def _shelf(self) -> BlendingView:
         voices = tuple(self._kokoro_voices())
         book, imported = self._store.book(), self._styles.names()
         state = self._state(voices)
@@ -197,7 +197,7 @@ class BlendDesk:
         languages = self._languages(voices, imported)
         blends = sorted(book.blends.values(), key=lambda blend: blend.name)
         kept = [self._kept(blend, book, languages, speaking) for blend in blends]
-        return Shelf(
+        return BlendingView(
             kokoro=state,
             model_bytes=model.size if model and state is not KokoroState.READY else None,
             fetched_bytes=None,
@@ -230,13 +230,13 @@ class BlendDesk:
 
     def _mixable(self, voice: Voice, imported: Iterable[str]) -> MixableVoice:
         if voice.version is None:
-            kind = Kind.IMPORTED if voice.name in imported else Kind.PACK
+            kind = MixableKind.IMPORTED if voice.name in imported else MixableKind.PACK
         else:
             kind = self._kind(voice.name)
         return MixableVoice(voice.name, voice.language, voice.description, kind)
 
-    def _kind(self, name: str) -> Kind:
-        return Kind.PRESET if self._store.is_preset(name) else Kind.OWN
+    def _kind(self, name: str) -> MixableKind:
+        return MixableKind.PRESET if self._store.is_preset(name) else MixableKind.OWN
 
     def _kept(
         self, blend: Blend, book: BlendBook, languages: Mapping[str, str], speaking: Iterable[str]
@@ -300,7 +300,7 @@ def _draft(blend: Blend) -> Draft:
 
 def _imported(name: str, speaking: Iterable[str]) -> KeptVoice:
     language = named_language(name).tag
-    return KeptVoice(Draft(name, name), Kind.IMPORTED, language, name in speaking)
+    return KeptVoice(Draft(name, name), MixableKind.IMPORTED, language, name in speaking)
 
 
 def _append(path: Path, piece: bytes) -> None:

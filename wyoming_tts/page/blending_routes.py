@@ -13,8 +13,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.page.blending import BlendDesk
-from wyoming_tts.page.blending_view import Draft, Shelf
+from wyoming_tts.page.blending import BlendService
+from wyoming_tts.page.blending_view import BlendingView, Draft
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.blends.recipes import MAX_LENGTH
 
@@ -50,26 +50,26 @@ class RecipeBody(_Body):
     recipe: _Recipe
 
 
-class KeepBody(_Body):
+class SaveBlendBody(_Body):
     """A blend to keep, and what it was when its edit began."""
 
     draft: DraftBody
     expected: DraftBody | None = None
 
 
-class NameBody(_Body):
+class BlendNameBody(_Body):
     """A blend to do something with."""
 
     name: _Name
 
 
-class TwoNamesBody(NameBody):
+class TwoNamesBody(BlendNameBody):
     """A blend, and another name."""
 
     new: Annotated[str, Field(max_length=_LONGEST)]
 
 
-def blend_routes(desk: BlendDesk) -> APIRouter:
+def blend_routes(desk: BlendService) -> APIRouter:
     """Return the routes of the tab."""
     router = APIRouter(prefix=PREFIX, include_in_schema=False)
     _add_lists(router, desk)
@@ -78,7 +78,7 @@ def blend_routes(desk: BlendDesk) -> APIRouter:
     return router
 
 
-def _add_lists(router: APIRouter, desk: BlendDesk) -> None:
+def _add_lists(router: APIRouter, desk: BlendService) -> None:
     @router.get("")
     async def shelf() -> Response:
         return await _told(desk, await desk.shelf())
@@ -95,9 +95,9 @@ def _add_lists(router: APIRouter, desk: BlendDesk) -> None:
         return await _told(desk, await desk.fetch_model())
 
 
-def _add_changes(router: APIRouter, desk: BlendDesk) -> None:
+def _add_changes(router: APIRouter, desk: BlendService) -> None:
     @router.post("/keep")
-    async def keep(body: KeepBody) -> Response:
+    async def keep(body: SaveBlendBody) -> Response:
         expected = body.expected.draft() if body.expected else None
         return await _told(desk, await desk.keep(body.draft.draft(), expected))
 
@@ -110,11 +110,11 @@ def _add_changes(router: APIRouter, desk: BlendDesk) -> None:
         return await _told(desk, await desk.duplicate(body.name, body.new))
 
     @router.post("/remove")
-    async def remove(body: NameBody) -> Response:
+    async def remove(body: BlendNameBody) -> Response:
         return await _told(desk, await desk.remove(body.name))
 
 
-def _add_files(router: APIRouter, desk: BlendDesk) -> None:
+def _add_files(router: APIRouter, desk: BlendService) -> None:
     @router.post("/import")
     async def take_in(
         request: Request,
@@ -135,6 +135,6 @@ def _add_files(router: APIRouter, desk: BlendDesk) -> None:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-async def _told(desk: BlendDesk, shelf: Shelf) -> Response:
+async def _told(desk: BlendService, shelf: BlendingView) -> Response:
     """Encode it on a worker: there may be a thousand blends."""
     return await desk.run_blocking(lambda: json_response(asdict(shelf)))

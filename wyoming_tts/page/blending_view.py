@@ -22,7 +22,7 @@ class KokoroState(StrEnum):
     """The server speaks with other engines alone."""
 
 
-class Kind(StrEnum):
+class MixableKind(StrEnum):
     """Where a voice that can be mixed comes from."""
 
     PACK = "pack"
@@ -38,7 +38,7 @@ class MixableVoice:
     name: str
     language: str
     description: str
-    kind: Kind
+    kind: MixableKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class KeptVoice:
     """A line of the list: a blend, a preset or an imported voice."""
 
     draft: Draft
-    kind: Kind
+    kind: MixableKind
     language: str
     """That it speaks; empty if one of its voices is not known."""
     can_speak: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class BlendingView:
     """All that the tab shows before anything is mixed."""
 
     kokoro: KokoroState

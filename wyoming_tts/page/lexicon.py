@@ -22,7 +22,7 @@ _SPEECH_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LexiconProblem:
     """What is wrong, or odd, at a place of the text; both numbers from 1."""
 
     line: int
@@ -31,12 +31,12 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedLexicon:
     """What a text would be as a lexicon."""
 
     entries: int
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...] = ()
+    problems: tuple[LexiconProblem, ...]
+    warnings: tuple[LexiconProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class LexiconText:
     text: str
     version: str
     """By which another change of the file is noticed."""
-    checked: Checked
+    checked: CheckedLexicon
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LexiconTrial:
     """What a sentence becomes with the lexicon in force."""
 
     spoken: str
@@ -64,7 +64,7 @@ class LexiconChanged(BadRequest):
     """The file was changed by somebody else meanwhile; it stays as it is."""
 
 
-class LexiconDesk:
+class LexiconService:
     """Reads, checks and writes the lexicon of the first data directory."""
 
     def __init__(self, parts: Parts) -> None:
@@ -81,7 +81,7 @@ class LexiconDesk:
         """
         return await self._run(partial(_loaded, self._path))
 
-    async def check(self, text: str) -> Checked:
+    async def check(self, text: str) -> CheckedLexicon:
         """Look for mistakes."""
         return await self._run(partial(checked_text, text))
 
@@ -101,7 +101,7 @@ class LexiconDesk:
             await self._run(self._parts.lexicon.refresh)
         return saved
 
-    async def said(self, sentence: str) -> Said:
+    async def said(self, sentence: str) -> LexiconTrial:
         """Tell what becomes of a sentence.
 
         Raises:
@@ -110,7 +110,7 @@ class LexiconDesk:
         utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], transport="page")
         told = await self._parts.synthesizer.explain(utterance)
         hits = tuple(f"{hit.written}: {hit.said}" for hit in told.lexicon)
-        return Said(told.spoken, told.phonemes, hits)
+        return LexiconTrial(told.spoken, told.phonemes, hits)
 
 
 def _loaded(path: Path) -> LexiconText:
@@ -134,17 +134,17 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def checked_text(text: str) -> Checked:
+def checked_text(text: str) -> CheckedLexicon:
     """Look for mistakes in the text of a lexicon. Blocks."""
     try:
         found = read(text.encode(errors="replace"), FILE_NAME)
     except InvalidYaml as error:
-        return Checked(0, _placed(error.problems))
-    return Checked(len(found.rules), (), _placed(found.warnings))
+        return CheckedLexicon(0, _placed(error.problems))
+    return CheckedLexicon(len(found.rules), (), _placed(found.warnings))
 
 
-def _placed(problems: Iterable[FileProblem]) -> tuple[Problem, ...]:
-    return tuple(Problem(each.at.line, each.at.column, each.message) for each in problems)
+def _placed(problems: Iterable[FileProblem]) -> tuple[LexiconProblem, ...]:
+    return tuple(LexiconProblem(each.at.line, each.at.column, each.message) for each in problems)
 
 
 def _saved(path: Path, text: str, version: str) -> LexiconText:

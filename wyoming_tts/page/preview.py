@@ -44,7 +44,7 @@ class PickerVoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Slider:
+class ProsodySlider:
     """A value of an engine's own, by its name in the body of a request for speech."""
 
     name: str
@@ -67,20 +67,20 @@ class VoiceFacts:
     """Empty for a voice of one."""
     speaker: str | None
     """Who speaks unless another is named."""
-    sliders: tuple[Slider, ...]
+    sliders: tuple[ProsodySlider, ...]
 
 
-_PITCH = Slider("pitch", 0.5, 2.0, 0.05, 1.0)
+_PITCH = ProsodySlider("pitch", 0.5, 2.0, 0.05, 1.0)
 _PIPER = (
-    Slider("length_scale", 0.5, 2.0, 0.01, 1.0),
-    Slider("noise_scale", 0.0, 1.5, 0.001, 0.667),
-    Slider("noise_w_scale", 0.0, 1.5, 0.001, 0.8),
+    ProsodySlider("length_scale", 0.5, 2.0, 0.01, 1.0),
+    ProsodySlider("noise_scale", 0.0, 1.5, 0.001, 0.667),
+    ProsodySlider("noise_w_scale", 0.0, 1.5, 0.001, 0.8),
 )
 """With the values of a voice whose file gives none."""
 SLIDERS = (_PITCH, *_PIPER)
 
 
-class PreviewDesk:
+class PreviewService:
     """Answers the Preview tab. All of it runs on the event loop."""
 
     def __init__(self, parts: Parts) -> None:
@@ -108,7 +108,7 @@ class PreviewDesk:
         found = self._parts.library.installed(voice)
         return tuple(sorted(found.speakers, key=found.speakers.__getitem__))
 
-    async def sliders(self, voice: str) -> tuple[Slider, ...]:
+    async def sliders(self, voice: str) -> tuple[ProsodySlider, ...]:
         """Return what the voice's engine takes beside speed and volume, at the values in force.
 
         Raises:
@@ -163,10 +163,12 @@ class PreviewDesk:
         request = VoiceRequest(voice or None, speaker=speaker or None)
         return await self._parts.synthesizer.explain(Utterance.of(text, voice=request, transport="page"))
 
-    def _as_set(self, slider: Slider, own: Mapping[str, float]) -> Slider:
+    def _as_set(self, slider: ProsodySlider, own: Mapping[str, float]) -> ProsodySlider:
         set_to: float | None = getattr(self._parts.settings, slider.name)
         value = own.get(slider.name, slider.value) if set_to is None else set_to
-        return Slider(slider.name, min(slider.minimum, value), max(slider.maximum, value), slider.step, value)
+        return ProsodySlider(
+            slider.name, min(slider.minimum, value), max(slider.maximum, value), slider.step, value
+        )
 
 
 def _picked(voice: Voice, names: Mapping[str, str]) -> PickerVoice:

@@ -9,15 +9,15 @@ from functools import partial
 from fastapi import APIRouter
 
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.page import Desks
-from wyoming_tts.page.blending import BlendDesk
+from wyoming_tts.page import PageServices
+from wyoming_tts.page.blending import BlendService
 from wyoming_tts.page.blending_routes import blend_routes
-from wyoming_tts.page.preview import PreviewDesk
-from wyoming_tts.page.status import Reports, StatusDesk, Where
+from wyoming_tts.page.preview import PreviewService
+from wyoming_tts.page.status import ListeningAddresses, StatusService, StatusSource
 from wyoming_tts.page.status_routes import status_routes
-from wyoming_tts.page.stream_test import StreamDesk
+from wyoming_tts.page.stream_test import StreamTestService
 from wyoming_tts.page.stream_test_routes import stream_test_routes
-from wyoming_tts.page.voices import VoiceDesk
+from wyoming_tts.page.voices import VoiceService
 from wyoming_tts.page.voices_routes import voice_routes
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
@@ -29,15 +29,15 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - from where
 _LOOK_EVERY = 0.2
 
 
-def make_desks(
+def make_page_services(
     parts: Parts,
     *,
-    house: Reports,
-    where: Callable[[], Where],
+    house: StatusSource,
+    where: Callable[[], ListeningAddresses],
     loaded: Callable[[], LoadedSettings],
     recent: RecentUtterances,
     log: LogTail,
-) -> Desks:
+) -> PageServices:
     """Make what does the page's work. Cheap, but importing this module is not.
 
     Args:
@@ -48,16 +48,16 @@ def make_desks(
         recent: What was spoken lately.
         log: What was logged lately.
     """
-    return Desks(
-        preview=PreviewDesk(parts),
-        blending=BlendDesk(parts, partial(_fetch, parts)),
-        stream_test=StreamDesk(parts, lambda: own_uri(where())),
-        voices=VoiceDesk(parts),
-        status=StatusDesk(parts, house=house, where=where, loaded=loaded, recent=recent, log=log),
+    return PageServices(
+        preview=PreviewService(parts),
+        blending=BlendService(parts, partial(_fetch, parts)),
+        stream_test=StreamTestService(parts, lambda: own_uri(where())),
+        voices=VoiceService(parts),
+        status=StatusService(parts, house=house, where=where, loaded=loaded, recent=recent, log=log),
     )
 
 
-def page_routers(desks: Desks) -> list[APIRouter]:
+def page_routers(desks: PageServices) -> list[APIRouter]:
     """Return the routes below `/page`; they stand behind the guard like all others."""
     return [
         blend_routes(desks.blending),
@@ -67,7 +67,7 @@ def page_routers(desks: Desks) -> list[APIRouter]:
     ]
 
 
-def own_uri(where: Where) -> str:
+def own_uri(where: ListeningAddresses) -> str:
     """Return where this machine reaches its own Wyoming server."""
     if not where.wyoming:
         return where.uri

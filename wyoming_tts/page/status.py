@@ -31,7 +31,7 @@ Bound = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ListeningAddresses:
     """Where the server listens now."""
 
     wyoming: Bound = ()
@@ -45,8 +45,8 @@ class Where:
     """The name under which zeroconf finds the server; None while it is not announced."""
 
 
-class Reports(Protocol):
-    """Who knows how the server is doing: `ServedHouse` is one."""
+class StatusSource(Protocol):
+    """Who knows how the server is doing: `ServerSpeechService` is one."""
 
     async def status(self) -> Mapping[str, object]:
         """As `House.status`."""
@@ -54,7 +54,7 @@ class Reports(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class AdvertisedAddress:
     """An address that clients can be told."""
 
     host: str
@@ -66,14 +66,14 @@ class Door:
 class Addresses:
     """Where clients reach the server."""
 
-    wyoming: tuple[Door, ...]
+    wyoming: tuple[AdvertisedAddress, ...]
     uri: str
-    http: tuple[Door, ...]
+    http: tuple[AdvertisedAddress, ...]
     announced_as: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class EndedUtterance:
     """An utterance that is over. Times in seconds; None where nothing was heard."""
 
     time: float
@@ -98,7 +98,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ServerStatus:
     """All that changes while the server runs."""
 
     house: Mapping[str, object]
@@ -107,7 +107,7 @@ class Status:
     addresses: Addresses
     spoken_count: int
     """Utterances since the start; `spoken` are the last ones, the newest first."""
-    spoken: tuple[Spoken, ...]
+    spoken: tuple[EndedUtterance, ...]
     latency: Latency
     log: tuple[LogLine, ...]
     """Only those that were not seen before, the oldest first."""
@@ -128,15 +128,15 @@ class SettingInForce:
     """As `flag --port`, `environment WYOMING_TTS_PORT`, `file a.yaml line 3, key port` or `default`."""
 
 
-class StatusDesk:
+class StatusService:
     """Tells the page how the server is doing; nothing is gathered until it is asked."""
 
     def __init__(
         self,
         parts: Parts,
         *,
-        house: Reports,
-        where: Callable[[], Where],
+        house: StatusSource,
+        where: Callable[[], ListeningAddresses],
         loaded: Callable[[], LoadedSettings],
         recent: RecentUtterances,
         log: LogTail,
@@ -148,12 +148,12 @@ class StatusDesk:
         self._recent = recent
         self._log = log
 
-    async def status(self, *, log_after: int = 0) -> Status:
+    async def status(self, *, log_after: int = 0) -> ServerStatus:
         """Tell how it is now, with the lines of the log whose numbers are higher."""
         where = self._where()
         house = await self._house.status()
         addresses = await self._parts.workers.run_blocking(partial(_addresses, where))
-        return Status(
+        return ServerStatus(
             house=house,
             model_bytes=self._parts.loaded.file_bytes,
             addresses=addresses,
@@ -172,7 +172,7 @@ class StatusDesk:
         )
 
 
-def _addresses(where: Where) -> Addresses:
+def _addresses(where: ListeningAddresses) -> Addresses:
     return Addresses(
         wyoming=_doors("tcp", where.wyoming),
         uri=_without_credentials(where.uri),
@@ -181,22 +181,22 @@ def _addresses(where: Where) -> Addresses:
     )
 
 
-def _doors(scheme: str, bound: Bound) -> tuple[Door, ...]:
+def _doors(scheme: str, bound: Bound) -> tuple[AdvertisedAddress, ...]:
     # Brings zeroconf, which a server that announces nothing never needs but here.
     from wyoming_tts.transports.discovery import interface_addresses, reachable_addresses  # noqa: PLC0415
 
     interfaces = interface_addresses()
     found = [
-        Door(host, port, f"{scheme}://{host_in_uri(host)}:{port}")
+        AdvertisedAddress(host, port, f"{scheme}://{host_in_uri(host)}:{port}")
         for address, port in bound
         for host in reachable_addresses([address], interfaces)
     ]
     return tuple(dict.fromkeys(found))
 
 
-def _spoken(ended: Ended) -> Spoken:
+def _spoken(ended: Ended) -> EndedUtterance:
     record = ended.record
-    return Spoken(
+    return EndedUtterance(
         time=ended.time,
         transport=record.transport[:LONGEST_NAME],
         voice=record.voice[:LONGEST_NAME],

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from wyoming_tts.page.status import StatusDesk
+from wyoming_tts.page.status import StatusService
 from wyoming_tts.transports.http.errors import json_response
 
 STATUS = "page/status.json"
@@ -19,7 +19,7 @@ SETTINGS = "page/settings.json"
 """Below where the page is."""
 
 
-def status_routes(desk: StatusDesk) -> APIRouter:
+def status_routes(desk: StatusService) -> APIRouter:
     """Return the routes, of no interest to others than the page."""
     router = APIRouter(include_in_schema=False)
 

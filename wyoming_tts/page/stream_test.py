@@ -20,15 +20,23 @@ from typing import Any
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.options import Input
-from wyoming_tts.bench.result import Case, Figures, Round
+from wyoming_tts.bench.result import Case, LoadFigures, Round
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
 from wyoming_tts.client import ClientError, FoundServer, ServerError, Timeouts, find_servers, speak
 from wyoming_tts.errors import Busy, told_to_client
-from wyoming_tts.page.stream_test_client import EventLog, Lane, LaneRecord, LaneState, LogLine
-from wyoming_tts.page.stream_test_order import Limits, Order, checked
+from wyoming_tts.page.stream_test_client import ClientEvent, ClientRecorder, ClientRun, ClientState, EventLog
+from wyoming_tts.page.stream_test_order import StreamTestLimits, StreamTestRequest, checked_request
 from wyoming_tts.speech import VoiceRequest
 
-__all__ = ["TEXTS", "Frame", "Limits", "Order", "StreamDesk", "Summary", "as_json"]
+__all__ = [
+    "TEXTS",
+    "StreamTestFrame",
+    "StreamTestLimits",
+    "StreamTestRequest",
+    "StreamTestService",
+    "StreamTestSummary",
+    "as_json",
+]
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUTS = Timeouts(connect=5.0, answer=30.0)
@@ -44,7 +52,7 @@ _WORD = re.compile(r"\s*\S+(?:\s+$)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class StreamTestSummary:
     """The figures of a run; times in seconds."""
 
     clients: int
@@ -61,24 +69,24 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class StreamTestFrame:
     """How a run stands."""
 
     run: str
     over: bool
     seconds: float
-    lanes: tuple[Lane, ...]
-    lines: tuple[LogLine, ...]
+    lanes: tuple[ClientRun, ...]
+    lines: tuple[ClientEvent, ...]
     """The newest of the log."""
     logged: int
     """How many there were in all."""
-    summary: Summary | None = None
+    summary: StreamTestSummary | None = None
     """Once it is over."""
-    before: Summary | None = None
+    before: StreamTestSummary | None = None
     """Of the same session's run before it."""
 
 
-class StreamDesk:
+class StreamTestService:
     """Runs stream tests; `close` ends all of them."""
 
     def __init__(
@@ -86,28 +94,28 @@ class StreamDesk:
         parts: Parts,
         own_uri: Callable[[], str],
         *,
-        limits: Limits | None = None,
+        limits: StreamTestLimits | None = None,
         search: Callable[[float], Awaitable[list[FoundServer]]] = find_servers,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or StreamTestLimits()
         self._run_blocking = parts.workers.run_blocking
         self._own_uri = own_uri
         self._search = search
         self._searching = asyncio.Lock()
-        self._running: dict[str, _Run] = {}
-        self._kept: OrderedDict[str, _Run] = OrderedDict()
-        self._last: OrderedDict[str, Summary] = OrderedDict()
+        self._running: dict[str, _StreamTestRun] = {}
+        self._kept: OrderedDict[str, _StreamTestRun] = OrderedDict()
+        self._last: OrderedDict[str, StreamTestSummary] = OrderedDict()
 
-    async def run(self, session: str, order: Order) -> AsyncGenerator[Frame, None]:
+    async def run(self, session: str, order: StreamTestRequest) -> AsyncGenerator[StreamTestFrame, None]:
         """Do what the order says and give frames, the last one when it is over; leaving ends the run.
 
         Raises:
             BadRequest: the order is out of range.
             Busy: this session's last run is not over, or too many others run.
         """
-        uri = checked(order, self.limits, self._own_uri)
+        uri = checked_request(order, self.limits, self._own_uri)
         self._admit(session)
-        run = self._running[session] = _Run(order, uri, self.limits)
+        run = self._running[session] = _StreamTestRun(order, uri, self.limits)
         run.start(on_over=lambda: self._running.pop(session))
         try:
             pause = _FRAME_SECONDS + _FRAME_SECONDS_PER_CLIENT * (order.clients - 1)
@@ -124,7 +132,9 @@ class StreamDesk:
         if len(self._running) >= self.limits.at_once:
             raise Busy(f"{self.limits.at_once} stream tests run already.", hint="Try again in a minute.")
 
-    def _filed(self, session: str, run: _Run, summary: Summary) -> Summary | None:
+    def _filed(
+        self, session: str, run: _StreamTestRun, summary: StreamTestSummary
+    ) -> StreamTestSummary | None:
         """Keep what can be asked for later; return the figures of the run before."""
         before = self._last.pop(session, None)
         self._last[session] = summary
@@ -164,10 +174,10 @@ class StreamDesk:
         return None if kept is None else await self._run_blocking(kept.report)
 
 
-class _Run:
+class _StreamTestRun:
     """Some clients that ask at the same time."""
 
-    def __init__(self, order: Order, uri: str, limits: Limits) -> None:
+    def __init__(self, order: StreamTestRequest, uri: str, limits: StreamTestLimits) -> None:
         self.id = secrets.token_urlsafe(16)
         self._order = order
         self._uri = uri
@@ -178,7 +188,7 @@ class _Run:
         self._wall: float | None = None
         recorded = min(order.recorded, order.clients)
         self._lanes = [
-            LaneRecord(client, self._log, self._now, records=client == recorded)
+            ClientRecorder(client, self._log, self._now, records=client == recorded)
             for client in range(1, order.clients + 1)
         ]
         self._limit = asyncio.timeout(limits.seconds)
@@ -225,8 +235,8 @@ class _Run:
         except TimeoutError:
             _LOG.debug("A stream test took all of its time.")
 
-    def _cut_short(self) -> LaneState:
-        return LaneState.TIMED_OUT if self._limit.expired() else LaneState.STOPPED
+    def _cut_short(self) -> ClientState:
+        return ClientState.TIMED_OUT if self._limit.expired() else ClientState.STOPPED
 
     async def _while_watched(self, clients: Sequence[asyncio.Task[None]]) -> None:
         with contextlib.suppress(TimeoutError):
@@ -237,7 +247,7 @@ class _Run:
         for client in clients:
             client.cancel()
 
-    async def _speak(self, lane: LaneRecord, number: int) -> None:
+    async def _speak(self, lane: ClientRecorder, number: int) -> None:
         order = self._order
         text = varied(order.text, number) if order.vary else order.text
         try:
@@ -254,16 +264,16 @@ class _Run:
             lane.end(self._cut_short())
             raise
         except ServerError as error:
-            lane.end(LaneState.REFUSED, error.message)
+            lane.end(ClientState.REFUSED, error.message)
         except ClientError as error:
-            lane.end(LaneState.FAILED, error.message)
+            lane.end(ClientState.FAILED, error.message)
         except Exception as error:  # noqa: BLE001 -- whatever a server did: it is the lane's end, not the run's
             _LOG.exception("A client of a stream test failed.")
-            lane.end(LaneState.FAILED, told_to_client(error).message)
+            lane.end(ClientState.FAILED, told_to_client(error).message)
         else:
             _end_spoken(lane)
 
-    async def _fed(self, lane: LaneRecord, text: str) -> AsyncGenerator[str, None]:
+    async def _fed(self, lane: ClientRecorder, text: str) -> AsyncGenerator[str, None]:
         """The text as it is written, once the connection stands."""
         lane.connected()
         started_at = time.perf_counter()
@@ -275,9 +285,11 @@ class _Run:
             yield piece
         lane.text_ended()
 
-    def frame(self, summary: Summary | None = None, before: Summary | None = None) -> Frame:
+    def frame(
+        self, summary: StreamTestSummary | None = None, before: StreamTestSummary | None = None
+    ) -> StreamTestFrame:
         """How it stands now."""
-        return Frame(
+        return StreamTestFrame(
             run=self.id,
             over=self._wall is not None,
             seconds=round(self._now() if self._wall is None else self._wall, 3),
@@ -288,16 +300,16 @@ class _Run:
             before=before,
         )
 
-    def summary(self) -> Summary:
+    def summary(self) -> StreamTestSummary:
         """The figures, as the benchmark has them. Plays everything that came: blocks."""
         order = self._order
         heard = tuple(lane.heard() for lane in self._lanes)
         case = Case("text", Input.STREAM if order.streaming else Input.PLAIN, order.clients)
-        figures = Figures(case, self._uri, (Round(heard, self._wall or 0.0, ()),))
+        figures = LoadFigures(case, self._uri, (Round(heard, self._wall or 0.0, ()),))
         spread = figures.ttfa
-        return Summary(
+        return StreamTestSummary(
             clients=order.clients,
-            spoken=sum(lane.state is LaneState.SPOKEN for lane in self._lanes),
+            spoken=sum(lane.state is ClientState.SPOKEN for lane in self._lanes),
             ttfa_p50=spread.p50 if spread else None,
             ttfa_p95=spread.p95 if spread else None,
             real_time_factor=figures.real_time_factor,
@@ -338,11 +350,11 @@ def _shallow(value: object) -> dict[str, Any]:
     raise TypeError(f"Got {type(value).__name__}, expected what JSON can hold.")
 
 
-def _end_spoken(lane: LaneRecord) -> None:
+def _end_spoken(lane: ClientRecorder) -> None:
     if lane.is_silent:
-        lane.end(LaneState.FAILED, "The server ended the speech without any audio.")
+        lane.end(ClientState.FAILED, "The server ended the speech without any audio.")
     else:
-        lane.end(LaneState.SPOKEN)
+        lane.end(ClientState.SPOKEN)
 
 
 def _forget_oldest(kept: OrderedDict[str, Any], most: int) -> None:

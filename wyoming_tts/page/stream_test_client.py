@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from wyoming_tts.bench.listener import Account, Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome, RequestTimeline
 from wyoming_tts.bench.playback import play
 from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
@@ -29,7 +29,7 @@ _MOST_MARKS = 60
 _T = TypeVar("_T")
 
 
-class Happening(StrEnum):
+class ClientEventKind(StrEnum):
     """What a line of the log tells."""
 
     CONNECTED = "connected"
@@ -42,7 +42,7 @@ class Happening(StrEnum):
     ENDED = "ended"
 
 
-class LaneState(StrEnum):
+class ClientState(StrEnum):
     """How far a client is, or how it ended."""
 
     CONNECTING = "connecting"
@@ -60,20 +60,20 @@ class LaneState(StrEnum):
 
 
 _OUTCOMES = {
-    LaneState.SPOKEN: Outcome.SPOKEN,
-    LaneState.REFUSED: Outcome.REFUSED,
-    LaneState.TIMED_OUT: Outcome.HUNG,
+    ClientState.SPOKEN: RequestOutcome.SPOKEN,
+    ClientState.REFUSED: RequestOutcome.REFUSED,
+    ClientState.TIMED_OUT: RequestOutcome.HUNG,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class ClientEvent:
     """One event of one client."""
 
     at: float
     """Seconds after the start of the run."""
     client: int
-    what: Happening
+    what: ClientEventKind
     detail: str
 
 
@@ -81,21 +81,21 @@ class EventLog:
     """The newest events of all clients, in order."""
 
     def __init__(self, most: int = MOST_LOG_LINES) -> None:
-        self._lines: deque[LogLine] = deque(maxlen=most)
+        self._lines: deque[ClientEvent] = deque(maxlen=most)
         self.count = 0
         """Of all events, those forgotten included."""
 
-    def add(self, line: LogLine) -> None:
+    def add(self, line: ClientEvent) -> None:
         """Write a line down."""
         self._lines.append(line)
         self.count += 1
 
-    def newest(self, most: int = MOST_LOG_LINES) -> tuple[LogLine, ...]:
+    def newest(self, most: int = MOST_LOG_LINES) -> tuple[ClientEvent, ...]:
         """Return the last lines, the oldest first."""
         return tuple(self._lines)[-most:]
 
 
-class Thinned(Generic[_T]):
+class EvenSample(Generic[_T]):
     """At most so many of the things that are added, evenly chosen."""
 
     def __init__(self, most: int = _MOST_MARKS) -> None:
@@ -118,11 +118,11 @@ class Thinned(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ClientRun:
     """What is drawn of a client; all times in seconds after the start of the run."""
 
     client: int
-    state: LaneState
+    state: ClientState
     error: str
     text: tuple[float, ...]
     """When pieces of text went out."""
@@ -143,7 +143,7 @@ class Lane:
     """Seconds of it that can be heard; 0 where none were kept."""
 
 
-class LaneRecord:
+class ClientRecorder:
     """What has happened to one client so far."""
 
     def __init__(self, client: int, log: EventLog, now: Callable[[], float], *, records: bool) -> None:
@@ -151,14 +151,14 @@ class LaneRecord:
         self._log = log
         self._now = now
         self._records = records
-        self.state = LaneState.CONNECTING
+        self.state = ClientState.CONNECTING
         self._error = ""
         self._asked: float | None = None
         self._ended: float | None = None
-        self._text = Thinned[float]()
-        self._starts = Thinned[float]()
-        self._buffer = Thinned[tuple[float, float]]()
-        self._underruns = Thinned[tuple[float, float]]()
+        self._text = EvenSample[float]()
+        self._starts = EvenSample[float]()
+        self._buffer = EvenSample[tuple[float, float]]()
+        self._underruns = EvenSample[tuple[float, float]]()
         self._gaps = 0
         self._arrivals: list[tuple[float, float]] = []
         self._audio = 0.0
@@ -168,19 +168,19 @@ class LaneRecord:
 
     def connected(self) -> None:
         """Its connection stands."""
-        self.state = LaneState.ASKING
-        self._tell(Happening.CONNECTED)
+        self.state = ClientState.ASKING
+        self._tell(ClientEventKind.CONNECTED)
 
     def text(self, piece: str) -> None:
         """A piece of text goes out."""
-        at = self._tell(Happening.TEXT, piece)
+        at = self._tell(ClientEventKind.TEXT, piece)
         self._text.add(round(at, 3))
         if self._asked is None:
             self._asked = at
 
     def text_ended(self) -> None:
         """All of the text is out."""
-        self._tell(Happening.TEXT_END)
+        self._tell(ClientEventKind.TEXT_END)
 
     async def hear(self, audio_format: AudioFormat, pcm: bytes) -> None:
         """Take audio as the client gives it: without bytes it is an `audio-start`.
@@ -191,7 +191,7 @@ class LaneRecord:
         self._format = audio_format
         if not pcm:
             detail = f"{audio_format.rate} Hz, {audio_format.channels} × {audio_format.width * 8} bit"
-            self._starts.add(round(self._tell(Happening.AUDIO_START, detail), 3))
+            self._starts.add(round(self._tell(ClientEventKind.AUDIO_START, detail), 3))
             return
         if len(self._arrivals) >= MOST_CHUNKS:
             raise ClientError(f"The server sent more than {MOST_CHUNKS} chunks of audio.")
@@ -199,9 +199,9 @@ class LaneRecord:
         self._keep(audio_format, pcm)
 
     def _arrived(self, seconds: float, size: int) -> None:
-        what = Happening.CHUNK if self._arrivals else Happening.FIRST_AUDIO
+        what = ClientEventKind.CHUNK if self._arrivals else ClientEventKind.FIRST_AUDIO
         at = self._tell(what, f"{seconds:.3f} s, {size} B")
-        self.state = LaneState.SPEAKING
+        self.state = ClientState.SPEAKING
         self._arrivals.append((at, seconds))
         self._audio += seconds
         self._buffer.add((round(at, 3), round(self._played(at, seconds), 3)))
@@ -222,7 +222,7 @@ class LaneRecord:
     def _ran_dry(self, until: float, gap: float) -> None:
         self._gaps += 1
         self._underruns.add((round(until - gap, 3), round(gap, 3)))
-        self._tell(Happening.UNDERRUN, f"{gap:.3f} s")
+        self._tell(ClientEventKind.UNDERRUN, f"{gap:.3f} s")
 
     def _keep(self, audio_format: AudioFormat, pcm: bytes) -> None:
         if self._records:
@@ -230,15 +230,15 @@ class LaneRecord:
             most = min(int(KEPT_SECONDS * audio_format.rate) * frame, KEPT_BYTES // frame * frame)
             self._pcm += pcm[: most - len(self._pcm)]
 
-    def end(self, state: LaneState, error: str = "") -> None:
+    def end(self, state: ClientState, error: str = "") -> None:
         """It is over, in this way; what comes later changes nothing."""
         if self._ended is None:
             self.state, self._error = state, error
-            self._ended = self._tell(Happening.ENDED, f"{state}: {error}" if error else state)
+            self._ended = self._tell(ClientEventKind.ENDED, f"{state}: {error}" if error else state)
 
-    def _tell(self, what: Happening, detail: str = "") -> float:
+    def _tell(self, what: ClientEventKind, detail: str = "") -> float:
         at = self._now()
-        self._log.add(LogLine(round(at, 4), self._client, what, detail))
+        self._log.add(ClientEvent(round(at, 4), self._client, what, detail))
         return at
 
     @property
@@ -246,10 +246,10 @@ class LaneRecord:
         """Whether no audio came."""
         return not self._arrivals
 
-    def lane(self) -> Lane:
+    def lane(self) -> ClientRun:
         """Return what is to be drawn."""
         first = self._arrivals[0][0] if self._arrivals else None
-        return Lane(
+        return ClientRun(
             client=self._client,
             state=self.state,
             error=self._error,
@@ -273,8 +273,8 @@ class LaneRecord:
 
     def heard(self) -> Heard:
         """Return the figures of it, as the benchmark has them."""
-        return Account(
-            outcome=_OUTCOMES.get(self.state, Outcome.CUT_OFF),
+        return RequestTimeline(
+            outcome=_OUTCOMES.get(self.state, RequestOutcome.CUT_OFF),
             error=self._error,
             asked_at=self._asked,
             certain_at=None,

@@ -15,7 +15,7 @@ _MOST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StreamTestLimits:
     """What one visitor, and all of them, may ask for."""
 
     characters: int = 5000
@@ -33,7 +33,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class StreamTestRequest:
     """What is to be tried."""
 
     text: str
@@ -50,7 +50,7 @@ class Order:
     """Which client can be heard afterwards."""
 
 
-def checked(order: Order, limits: Limits, own_uri: Callable[[], str]) -> str:
+def checked_request(order: StreamTestRequest, limits: StreamTestLimits, own_uri: Callable[[], str]) -> str:
     """Return the address that the order means.
 
     Raises:

@@ -7,13 +7,13 @@ import re
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from wyoming_tts.page.stream_test import StreamDesk
+from wyoming_tts.page.stream_test import StreamTestService
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def stream_test_routes(desk: StreamDesk) -> APIRouter:
+def stream_test_routes(desk: StreamTestService) -> APIRouter:
     """Serve what the desk keeps of its last runs, to whoever knows a run's name."""
     router = APIRouter(prefix="/page/stream-test", include_in_schema=False)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
-from wyoming_tts.page.lexicon import LexiconDesk
+from wyoming_tts.page.lexicon import LexiconService
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voices_uploads import VoiceUploads
 from wyoming_tts.speech import Voice, VoiceRequest
-from wyoming_tts.voices.download.service import Fetched
+from wyoming_tts.voices.download.service import ShownDownload
 from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.voices.names import known_voice, same_name, unknown_voice
@@ -67,7 +67,7 @@ class BrokenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class VoicesView:
     """All voices, and the room they take."""
 
     revision: int
@@ -85,11 +85,11 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class VoicesUpdate:
     """What changes from moment to moment."""
 
     revision: int
-    downloads: tuple[Fetched, ...]
+    downloads: tuple[ShownDownload, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ChangedDefault:
     """What makes it last, in the file of the settings."""
 
 
-class VoiceDesk:
+class VoiceService:
     """Does what the voices tab asks for; blocks nobody."""
 
     def __init__(self, parts: Parts) -> None:
@@ -125,7 +125,7 @@ class VoiceDesk:
         self._run = parts.workers.run_blocking
         self._seen: tuple[object, ...] = ()
         self._revision = int(time.time())  # not one that another run of the server told
-        self.lexicon = LexiconDesk(parts)
+        self.lexicon = LexiconService(parts)
         self.uploads = VoiceUploads(
             parts.settings.download_dir,
             run_blocking=self._run,
@@ -133,13 +133,13 @@ class VoiceDesk:
             on_installed=parts.look_for_voices,
         )
 
-    async def shelf(self) -> Shelf:
+    async def shelf(self) -> VoicesView:
         """All voices as they are now."""
         return await self._run(partial(self._looked, self._inventory(), self._default(), self._now()))
 
-    def news(self) -> News:
+    def news(self) -> VoicesUpdate:
         """Whether there is anything new, and how far the downloads are."""
-        return News(self._now(), self._parts.fetching.shown())
+        return VoicesUpdate(self._now(), self._parts.fetching.shown())
 
     def download(self, name: str) -> None:
         """Have a voice of the catalogue fetched.
@@ -213,12 +213,12 @@ class VoiceDesk:
         directories = dict.fromkeys([*parts.settings.data_dir, parts.settings.download_dir])
         return Inventory(parts.library.names, tuple(broken), tuple(directories))
 
-    def _looked(self, inventory: Inventory, default: str, revision: int) -> Shelf:
+    def _looked(self, inventory: Inventory, default: str, revision: int) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
         rows = (_row(entry, sizes, users, default) for entry in inventory.entries())
         directory = self._parts.settings.download_dir
-        return Shelf(
+        return VoicesView(
             revision,
             tuple(rows),
             tuple(BrokenFile(path.stem, str(path), _size(path), reason) for path, reason in inventory.broken),

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.page.lexicon import LexiconDesk
-from wyoming_tts.page.voices import VoiceDesk
-from wyoming_tts.page.voices_uploads import Extent
+from wyoming_tts.page.lexicon import LexiconService
+from wyoming_tts.page.voices import VoiceService
+from wyoming_tts.page.voices_uploads import UploadRange
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.yaml_files.reading import MAX_BYTES
 
@@ -35,25 +35,25 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NameBody(_Body):
+class VoiceNameBody(_Body):
     """A voice to do something with."""
 
     name: _Name
 
 
-class RemoveBody(NameBody):
+class RemoveBody(VoiceNameBody):
     """A voice to delete, and the files of it that were agreed to."""
 
     files: Annotated[list[str], Field(max_length=100)]
 
 
-class TextBody(_Body):
+class LexiconTextBody(_Body):
     """A lexicon to be checked."""
 
     text: _Text
 
 
-class SaveBody(TextBody):
+class SaveLexiconBody(LexiconTextBody):
     """A lexicon to be saved, and the file that it was made from."""
 
     version: Annotated[str, Field(max_length=64)]
@@ -65,7 +65,7 @@ class SentenceBody(_Body):
     sentence: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def voice_routes(desk: VoiceDesk) -> APIRouter:
+def voice_routes(desk: VoiceService) -> APIRouter:
     """Return the routes of the tab."""
     router = APIRouter(include_in_schema=False)
     _add_voices(router, desk)
@@ -74,7 +74,7 @@ def voice_routes(desk: VoiceDesk) -> APIRouter:
     return router
 
 
-def _add_voices(router: APIRouter, desk: VoiceDesk) -> None:
+def _add_voices(router: APIRouter, desk: VoiceService) -> None:
     @router.get(f"/{VOICES}")
     async def shelf() -> Response:
         return json_response(asdict(await desk.shelf()))
@@ -84,17 +84,17 @@ def _add_voices(router: APIRouter, desk: VoiceDesk) -> None:
         return json_response(asdict(desk.news()))
 
     @router.post(f"/{VOICES}/download")
-    async def download(body: NameBody) -> Response:
+    async def download(body: VoiceNameBody) -> Response:
         desk.download(body.name)
         return json_response(asdict(desk.news()))
 
     @router.post(f"/{VOICES}/cancel")
-    async def cancel(body: NameBody) -> Response:
+    async def cancel(body: VoiceNameBody) -> Response:
         desk.cancel(body.name)
         return json_response(asdict(desk.news()))
 
     @router.post(f"/{VOICES}/plan-removal")
-    async def plan_removal(body: NameBody) -> Response:
+    async def plan_removal(body: VoiceNameBody) -> Response:
         return json_response(asdict(await desk.plan_removal(body.name)))
 
     @router.post(f"/{VOICES}/remove")
@@ -102,11 +102,11 @@ def _add_voices(router: APIRouter, desk: VoiceDesk) -> None:
         return json_response(asdict(await desk.remove(body.name, body.files)))
 
     @router.post(f"/{VOICES}/default")
-    async def make_default(body: NameBody) -> Response:
+    async def make_default(body: VoiceNameBody) -> Response:
         return json_response(asdict(await desk.make_default(body.name)))
 
 
-def _add_uploads(router: APIRouter, desk: VoiceDesk) -> None:
+def _add_uploads(router: APIRouter, desk: VoiceService) -> None:
     @router.post(f"/{VOICES}/upload/{{name}}")
     async def upload(name: str, request: Request) -> Response:
         """Take a file, or with `Content-Range` the next part of one."""
@@ -117,17 +117,17 @@ def _add_uploads(router: APIRouter, desk: VoiceDesk) -> None:
         return json_response(asdict(received))
 
 
-def _add_lexicon(router: APIRouter, desk: LexiconDesk) -> None:
+def _add_lexicon(router: APIRouter, desk: LexiconService) -> None:
     @router.get(f"/{LEXICON}")
     async def load() -> Response:
         return json_response(asdict(await desk.load()))
 
     @router.post(f"/{LEXICON}/check")
-    async def check(body: TextBody) -> Response:
+    async def check(body: LexiconTextBody) -> Response:
         return json_response(asdict(await desk.check(body.text)))
 
     @router.post(f"/{LEXICON}/save")
-    async def save(body: SaveBody) -> Response:
+    async def save(body: SaveLexiconBody) -> Response:
         return json_response(asdict(await desk.save(body.text, body.version)))
 
     @router.post(f"/{LEXICON}/said")
@@ -135,13 +135,13 @@ def _add_lexicon(router: APIRouter, desk: LexiconDesk) -> None:
         return json_response(asdict(await desk.said(body.sentence)))
 
 
-def _extent(request: Request) -> Extent:
+def _extent(request: Request) -> UploadRange:
     told = request.headers.get("content-range")
     if told is None:
         length = request.headers.get("content-length", "")
-        return Extent(total=int(length) if _LENGTH.fullmatch(length) else None)
+        return UploadRange(total=int(length) if _LENGTH.fullmatch(length) else None)
     match = _RANGE.fullmatch(told)
     start, last, total = map(int, match.groups()) if match else (0, 0, 0)
     if not start <= last < total:
         raise BadRequest(f"The part {told[:80]!r} is none.", hint="Send `bytes FIRST-LAST/TOTAL`.")
-    return Extent(start, total)
+    return UploadRange(start, total)

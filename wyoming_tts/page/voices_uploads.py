@@ -38,7 +38,7 @@ _KEPT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class UploadRange:
     """Which part of a file is sent."""
 
     start: int = 0
@@ -47,7 +47,7 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class UploadProgress:
     """What has come of a file."""
 
     received: int
@@ -56,7 +56,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _UploadTarget:
     """Where a file of a voice waits."""
 
     voice: str
@@ -104,7 +104,7 @@ class VoiceUploads:
         self._free_space = free_space
         self._open: set[str] = set()
 
-    async def receive(self, name: str, pieces: AsyncIterable[bytes], extent: Extent) -> Received:
+    async def receive(self, name: str, pieces: AsyncIterable[bytes], extent: UploadRange) -> UploadProgress:
         """Write a file, or a part of one, and put the voice in place once it is whole.
 
         Raises:
@@ -117,20 +117,20 @@ class VoiceUploads:
             await self._run(partial(self._prepare, place, extent))
             end = await self._write(place, pieces, extent)
             if extent.total is not None and end < extent.total:
-                return Received(end)
+                return UploadProgress(end)
             voice = await self._run(partial(self._take, place))
         if voice:
             await self._on_installed()
-        return Received(end, voice)
+        return UploadProgress(end, voice)
 
-    def _place(self, name: str) -> _Place:
+    def _place(self, name: str) -> _UploadTarget:
         match = _NAME.fullmatch(name)
         if match is None:
             raise BadRequest(
                 f"{name[:120]!r} cannot be the name of a voice's file.",
                 hint="Take letters, digits, `_`, `-` and `.`, and .onnx or .onnx.json at the end.",
             )
-        return _Place(match[1], name, self._directory / WAITING / match[1])
+        return _UploadTarget(match[1], name, self._directory / WAITING / match[1])
 
     @contextmanager
     def _alone(self, voice: str) -> Iterator[None]:
@@ -142,7 +142,7 @@ class VoiceUploads:
         finally:
             self._open.discard(voice)
 
-    def _prepare(self, place: _Place, extent: Extent) -> None:
+    def _prepare(self, place: _UploadTarget, extent: UploadRange) -> None:
         """Look whether the part can be taken; blocks."""
         if reason := self._why_taken(place.voice):
             raise BadRequest(reason)
@@ -157,7 +157,7 @@ class VoiceUploads:
             raise BadRequest(f"{place.file} goes on at byte {here}, got byte {extent.start}.")
         self._require_room((extent.total or extent.start) - extent.start)
 
-    async def _write(self, place: _Place, pieces: AsyncIterable[bytes], extent: Extent) -> int:
+    async def _write(self, place: _UploadTarget, pieces: AsyncIterable[bytes], extent: UploadRange) -> int:
         """Write what comes; where the file ends then. What broke off leaves nothing behind."""
         end, block = extent.start, bytearray()
         try:
@@ -172,7 +172,7 @@ class VoiceUploads:
         return end
 
     async def _add(
-        self, place: _Place, end: int, block: bytearray, total: int | None
+        self, place: _UploadTarget, end: int, block: bytearray, total: int | None
     ) -> tuple[int, bytearray]:
         _require_size(place, end + len(block))
         if total is not None and end + len(block) > total:
@@ -196,7 +196,7 @@ class VoiceUploads:
                 hint="Make room there.",
             )
 
-    def _take(self, place: _Place) -> str | None:
+    def _take(self, place: _UploadTarget) -> str | None:
         """Take a file that is whole; the voice, if that was the last of it. Blocks."""
         with place.part.open("r+b") as file:
             os.fsync(file.fileno())
@@ -214,13 +214,13 @@ class VoiceUploads:
         shutil.rmtree(place.directory)
         return place.voice
 
-    def _require_voice(self, place: _Place) -> None:
+    def _require_voice(self, place: _UploadTarget) -> None:
         engine = PiperEngine(EngineOptions(data_dirs=(place.directory,)))
         if not engine.installed():
             reason = next((reason for _, reason in engine.broken), "it is none of Piper's")
             raise BadRequest(f"{place.voice} is no voice: {reason}.")
 
-    def _install(self, place: _Place) -> None:
+    def _install(self, place: _UploadTarget) -> None:
         if reason := self._why_taken(place.voice):
             raise BadRequest(reason)
         for file in (f"{place.file}.json", place.file):  # the model last: it makes the voice
@@ -234,7 +234,7 @@ class VoiceUploads:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _require_size(place: _Place, size: int) -> None:
+def _require_size(place: _UploadTarget, size: int) -> None:
     if size > place.limit:
         raise TooLong(f"{place.file} is larger than {readable_size(place.limit)}, the most that is taken.")
 

@@ -28,10 +28,10 @@ from wyoming_tts.assembly.parts import Parts, assembled, make_workers, working
 from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import Lookahead
-from wyoming_tts.server.http_side import Doorkeeper, HttpDoor
-from wyoming_tts.server.reload import InForce, follow_hangups
-from wyoming_tts.server.speech_service import ServedHouse, readings
-from wyoming_tts.server.voice_upkeep import Description, tend_voices
+from wyoming_tts.server.http_side import AccessPolicy, HttpSide
+from wyoming_tts.server.reload import SettingsInForce, follow_hangups
+from wyoming_tts.server.speech_service import ServerSpeechService, readings
+from wyoming_tts.server.voice_upkeep import DescribeAnswer, tend_voices
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import TextFormat, Utterance, UtteranceRecord, VoiceRequest
 from wyoming_tts.synthesis import Explanation
@@ -46,7 +46,7 @@ from wyoming_tts.voices.watching import VOICE_FILES, watch
 from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
-    from wyoming_tts.page import Desks
+    from wyoming_tts.page import PageServices
     from wyoming_tts.transports.discovery import Announcement
 
 _LOGGER = logging.getLogger(__name__)
@@ -82,9 +82,9 @@ async def serve(
         SettingsError: the engine that was chosen is not installed.
     """
     settings = loaded.settings
-    stop, announced, recent = Stop.on_signals(), _Announced(), RecentUtterances()
+    stop, announced, recent = StopSignal.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
-    doorkeeper = Doorkeeper(settings)
+    doorkeeper = AccessPolicy(settings)
 
     def on_record(record: UtteranceRecord) -> None:
         told.on_record(record)
@@ -100,29 +100,31 @@ async def serve(
         assembled(settings, workers, on_record=on_record, on_loaded=told.model_loaded) as parts,
     ):
         told.watch(partial(readings, parts))
-        in_force = InForce(loaded, log)
+        in_force = SettingsInForce(loaded, log)
         server = WyomingServer(
             parts.synthesizer,
-            describe=Description(parts),
+            describe=DescribeAnswer(parts),
             options=wyoming_options(settings),
             run_blocking=parts.workers.run_blocking,
             allow=doorkeeper.allows,
         )
-        house = ServedHouse(parts, told.exposition)
+        house = ServerSpeechService(parts, told.exposition)
 
-        def make_desks() -> Desks:
+        def make_desks() -> PageServices:
             # On a worker: what it brings is not needed to serve Wyoming.
             from wyoming_tts.page import services as desks  # noqa: PLC0415
             from wyoming_tts.page import status  # noqa: PLC0415
 
-            def where() -> status.Where:
-                return status.Where(server.bound, settings.uri, http.bound, http.is_encrypted, announced.name)
+            def where() -> status.ListeningAddresses:
+                return status.ListeningAddresses(
+                    server.bound, settings.uri, http.bound, http.is_encrypted, announced.name
+                )
 
-            return desks.make_desks(
+            return desks.make_page_services(
                 parts, house=house, where=where, loaded=lambda: in_force.loaded, recent=recent, log=log
             )
 
-        http = HttpDoor(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=make_desks)
+        http = HttpSide(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=make_desks)
         async with server:
             if sockets:
                 await server.adopt(sockets)
@@ -229,7 +231,7 @@ async def _first_of(*ways: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-class Stop:
+class StopSignal:
     """That the server is to stop: soon, and then at once."""
 
     def __init__(self) -> None:
@@ -237,7 +239,7 @@ class Stop:
         self.at_once = asyncio.Event()
 
     @classmethod
-    def on_signals(cls) -> Stop:
+    def on_signals(cls) -> StopSignal:
         """One that the process is told by SIGINT or SIGTERM; the second of them means at once."""
         stop = cls()
         loop = asyncio.get_running_loop()
@@ -252,7 +254,7 @@ class Stop:
         self.asked.set()
 
 
-async def _until_stopped(server: WyomingServer, http: HttpDoor, stop: Stop, grace: float) -> None:
+async def _until_stopped(server: WyomingServer, http: HttpSide, stop: StopSignal, grace: float) -> None:
     await _first_of(stop.asked.wait(), server.wait_finished())
     stop.asked.set()  # who waits for it is to know, whatever the reason
     _LOGGER.info("Stopping.")
@@ -269,7 +271,10 @@ async def _follow_remote_servers(parts: Parts) -> None:
 
 
 async def _reload(
-    parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Callable[[], LoadedSettings] | None
+    parts: Parts,
+    doorkeeper: AccessPolicy,
+    in_force: SettingsInForce,
+    reread: Callable[[], LoadedSettings] | None,
 ) -> None:
     if reread is not None:
         await follow_hangups(parts, doorkeeper, in_force, reread)
@@ -297,7 +302,7 @@ def _where(server: WyomingServer, settings: Settings) -> str:
 
 
 async def _announce(
-    settings: Settings, server: WyomingServer, workers: Workers, stop: Stop, announced: _Announced
+    settings: Settings, server: WyomingServer, workers: Workers, stop: StopSignal, announced: _Announced
 ) -> None:
     if not (settings.zeroconf and server.bound):
         return

@@ -18,12 +18,12 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http.guard import Guard, Networks
 from wyoming_tts.transports.listening import host_in_uri
-from wyoming_tts.transports.ports import House
+from wyoming_tts.transports.ports import SpeechService
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
-    from wyoming_tts.page import Desks
+    from wyoming_tts.page import PageServices
     from wyoming_tts.transports.http.app import HttpServer
     from wyoming_tts.transports.http.page_mount import PageMount
 
@@ -35,7 +35,7 @@ _LOOK_EVERY = 0.5
 _LOGGER = logging.getLogger(__name__)
 
 
-class Doorkeeper:
+class AccessPolicy:
     """Who may come in, by Wyoming and by HTTP; other rules may be given while the server runs."""
 
     def __init__(self, settings: Settings) -> None:
@@ -58,17 +58,17 @@ class Doorkeeper:
         self._networks = networks
 
 
-class HttpDoor:
+class HttpSide:
     """The HTTP API, the realtime WebSocket and the web page of a running server."""
 
     def __init__(
         self,
         settings: Settings,
-        house: House,
-        doorkeeper: Doorkeeper,
+        house: SpeechService,
+        doorkeeper: AccessPolicy,
         *,
         run_blocking: RunBlocking,
-        desks: Callable[[], Desks] | None = None,
+        desks: Callable[[], PageServices] | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -86,7 +86,7 @@ class HttpDoor:
         self._make_desks = desks
         self._server: HttpServer | None = None
         self._page: PageMount | None = None
-        self._desks: Desks | None = None
+        self._desks: PageServices | None = None
         self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -169,7 +169,7 @@ class HttpDoor:
             app.router.routes.append(self._page)
         return HttpServer(app, web_options.server_options(settings), run_blocking=self._run_blocking)
 
-    def _desks_if_wanted(self) -> Desks | None:
+    def _desks_if_wanted(self) -> PageServices | None:
         if not self._settings.ui or self._make_desks is None:
             return None
         if find_spec(_PAGE_NEEDS) is None:
@@ -194,7 +194,7 @@ class HttpDoor:
         )
 
 
-def _routers(desks: Desks | None) -> list[APIRouter]:
+def _routers(desks: PageServices | None) -> list[APIRouter]:
     if desks is None:
         return []
     from wyoming_tts.page.services import page_routers  # noqa: PLC0415
@@ -202,7 +202,7 @@ def _routers(desks: Desks | None) -> list[APIRouter]:
     return page_routers(desks)
 
 
-def _page(desks: Desks) -> FastAPI:
+def _page(desks: PageServices) -> FastAPI:
     """Make the page. Imports Gradio, which takes seconds and much memory."""
     from ui.mounted import mounted  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from wyoming_tts.assembly.default_voice import change_default, prepare_phrases
 from wyoming_tts.assembly.options import admission_options, http_host
 from wyoming_tts.assembly.parts import Parts, default_voice
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.server.http_side import Doorkeeper
+from wyoming_tts.server.http_side import AccessPolicy
 from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.voices.library import DefaultVoice
@@ -39,7 +39,7 @@ Reread = Callable[[], LoadedSettings]
 
 
 @dataclass(slots=True)
-class InForce:
+class SettingsInForce:
     """The settings that hold now, and how they came to be."""
 
     loaded: LoadedSettings
@@ -52,7 +52,9 @@ class InForce:
         self.loaded = loaded
 
 
-async def follow_hangups(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Reread) -> None:
+async def follow_hangups(
+    parts: Parts, doorkeeper: AccessPolicy, in_force: SettingsInForce, reread: Reread
+) -> None:
     """Read the settings again at each SIGHUP; runs until it is cancelled.
 
     Args:
@@ -73,7 +75,7 @@ async def follow_hangups(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def _reload(parts: Parts, doorkeeper: Doorkeeper, in_force: InForce, reread: Reread) -> None:
+async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: SettingsInForce, reread: Reread) -> None:
     before = in_force.loaded.settings
     try:
         loaded = await parts.workers.run_blocking(reread)

@@ -24,7 +24,7 @@ from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 
 if TYPE_CHECKING:
-    from wyoming_tts.telemetry.prometheus import Readings
+    from wyoming_tts.telemetry.prometheus import ServerLoad
 
 _TOLD_OF = ("wyoming", "onnxruntime", "piper-tts", "kokoro-onnx", "espeakng-loader", "fastapi")
 _KILOBYTE = 1024
@@ -35,7 +35,7 @@ async def no_metrics() -> bytes:
     return b""
 
 
-class ServedHouse:
+class ServerSpeechService:
     """A running server for its HTTP transports."""
 
     def __init__(self, parts: Parts, metrics: Callable[[], Awaitable[bytes]] = no_metrics) -> None:
@@ -120,12 +120,12 @@ class ServedHouse:
         }
 
 
-def readings(parts: Parts) -> Readings:
+def readings(parts: Parts) -> ServerLoad:
     """Read off how full the house is, for the metrics."""
-    from wyoming_tts.telemetry.prometheus import Readings  # noqa: PLC0415 - brings prometheus_client
+    from wyoming_tts.telemetry.prometheus import ServerLoad  # noqa: PLC0415 - brings prometheus_client
 
     cache = parts.cache.statistics()
-    return Readings(
+    return ServerLoad(
         active_streams=parts.admission.speaking,
         queued_streams=parts.admission.queued,
         models=len(parts.loaded.models),

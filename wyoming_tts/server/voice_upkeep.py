@@ -23,7 +23,7 @@ from wyoming_tts.wyoming_wire import encode
 _LOGGER = logging.getLogger(__name__)
 
 
-class Description:
+class DescribeAnswer:
     """The answer to `describe`, encoded once for each state of the voices."""
 
     def __init__(self, parts: Parts) -> None:

@@ -11,7 +11,7 @@ from wyoming_tts.scheduler import Admission, StreamClock
 Clock = Callable[[], float]
 
 
-class Door:
+class AdmissionQueue:
     """Lets streams in as the admission decides; who has to wait, waits here."""
 
     def __init__(self, admission: Admission, clock: Clock) -> None:

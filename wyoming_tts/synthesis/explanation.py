@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wyoming_tts.text.lexicon.rules import Hit
+from wyoming_tts.text.lexicon.rules import LexiconHit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Explanation:
     """Without markup, emoji and the like."""
     spoken: str
     """With figures and signs as words."""
-    lexicon: tuple[Hit, ...]
+    lexicon: tuple[LexiconHit, ...]
     """What the lexicon said otherwise."""
     segments: tuple[str, ...]
     """What is rendered, one after the other."""

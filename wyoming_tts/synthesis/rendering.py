@@ -22,7 +22,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class RenderTask:
     """What is to be spoken, and how."""
 
     job: Job
@@ -33,7 +33,7 @@ class Task:
     """Servers that the utterance came through before this one."""
 
 
-def steps(task: Task, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
+def steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
     """Render a segment on a worker, each step up to finished PCM; its time is added to the job's.
 
     Raises:
@@ -54,7 +54,7 @@ def steps(task: Task, loaded: LoadedVoice, gain: float) -> Generator[bytes, None
 
 
 async def relayed(
-    task: Task, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
+    task: RenderTask, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """Have another server speak a segment; it is read as its listener hears it, a while ahead.
 
@@ -79,7 +79,7 @@ async def _rested(stream: StreamClock, most_ahead: float, clock: Clock) -> None:
         await asyncio.sleep(ahead)
 
 
-def _broken(task: Task, error: Exception) -> EngineFailed:
+def _broken(task: RenderTask, error: Exception) -> EngineFailed:
     name = task.spec.voice.name
     _LOGGER.error("%s broke in utterance %s.", name, task.job.utterance.id, exc_info=error)
     return EngineFailed(

@@ -30,13 +30,13 @@ _SpeakerKey = tuple[str, str, int | None, str]
 
 
 @dataclass(slots=True)
-class _Level:
+class _MeasuredGain:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     gain: float | None = None
     askers: int = 0
 
 
-class Levels:
+class VoiceLoudness:
     """The gain of each voice as its files are now, measured once by a short text it speaks for nobody.
 
     Those that were asked for last are kept.
@@ -46,7 +46,7 @@ class Levels:
         self._workers = workers
         self._target = target_lufs
         self._most = most
-        self._levels: dict[_SpeakerKey, _Level] = {}  # the most recently asked for last
+        self._levels: dict[_SpeakerKey, _MeasuredGain] = {}  # the most recently asked for last
 
     def __repr__(self) -> str:
         return f"<Levels of {len(self._levels)} speakers>"
@@ -57,7 +57,7 @@ class Levels:
     async def gain(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
         """Return the linear gain for the voice; the first caller's turn is used to measure it."""
         key = _key(spec)
-        level = self._levels.setdefault(key, _Level())
+        level = self._levels.setdefault(key, _MeasuredGain())
         self._levels[key] = self._levels.pop(key)
         level.askers += 1
         try:
@@ -91,7 +91,9 @@ class Levels:
 class Speaker:
     """A voice made ready when it is first needed: what is in the cache needs none in memory."""
 
-    def __init__(self, loaded: LoadedVoices, levels: Levels, spec: VoiceSpec, stream: StreamClock) -> None:
+    def __init__(
+        self, loaded: LoadedVoices, levels: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
+    ) -> None:
         self.spec = spec
         """Which voice it is."""
         self._loaded = loaded
@@ -122,14 +124,14 @@ class Speaker:
         return voice, await self._levels.gain(self.spec, voice, self._stream)
 
 
-class Cast:
+class Speakers:
     """The speakers of one utterance: its own, and one other at a time where markup asks for it."""
 
     def __init__(
         self,
         library: VoiceLibrary,
         loaded: LoadedVoices,
-        levels: Levels,
+        levels: VoiceLoudness,
         spec: VoiceSpec,
         stream: StreamClock,
     ) -> None:

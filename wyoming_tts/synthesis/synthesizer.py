@@ -12,7 +12,7 @@ from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import RemoteVoice, Unanswered
+from wyoming_tts.engines.base import RemoteVoice, RemoteVoiceFailed
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.scheduler import Admission, Lookahead, StreamClock
 from wyoming_tts.speech import (
@@ -25,16 +25,16 @@ from wyoming_tts.speech import (
     VoiceRequest,
     VoiceSpec,
 )
-from wyoming_tts.synthesis.admission_queue import Door
+from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import PAUSE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import effective
-from wyoming_tts.synthesis.rendering import Task, relayed, steps
+from wyoming_tts.synthesis.rendering import RenderTask, relayed, steps
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.speakers import Cast, Levels, Speaker
-from wyoming_tts.text.lexicon.rules import EMPTY, Applied, Hit, Lexicon
-from wyoming_tts.text.segments import Segmenter, SegmentOptions, Trace
+from wyoming_tts.synthesis.speakers import Speaker, Speakers, VoiceLoudness
+from wyoming_tts.text.lexicon.rules import EMPTY, AppliedLexicon, Lexicon, LexiconHit
+from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
 from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
 from wyoming_tts.voices.library import VoiceLibrary
 from wyoming_tts.workers import StepwiseRender, Workers
@@ -106,7 +106,7 @@ class Synthesizer:
         self._workers = workers
         self._admission = admission
         self._cache = cache
-        self._door = Door(admission, clock)
+        self._door = AdmissionQueue(admission, clock)
         self._options = options
         self._languages = languages
         self._lexicon = lexicon
@@ -114,7 +114,7 @@ class Synthesizer:
         self._lookahead = lookahead or Lookahead()
         self._hops = hops
         self._clock = clock
-        self._levels = Levels(workers, options.loudness)
+        self._levels = VoiceLoudness(workers, options.loudness)
 
     @asynccontextmanager
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpeechStream]:
@@ -182,11 +182,11 @@ class Synthesizer:
         """
         spec = await self._library.resolve(utterance.voice)
         clock = StreamClock(work_since=self._clock())
-        trace, hits, texts, phonemes = Trace(), list[Hit](), list[str](), list[str]()
+        trace, hits, texts, phonemes = TextTrace(), list[LexiconHit](), list[str](), list[str]()
         job = Job(utterance, self._clock)
         job.resolved(spec)
         async with (
-            Cast(self._library, self._loaded, self._levels, spec, clock) as cast,
+            Speakers(self._library, self._loaded, self._levels, spec, clock) as cast,
             aclosing(self._segments(job, trace)) as segments,
         ):
             async for segment in segments:
@@ -213,7 +213,7 @@ class Synthesizer:
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
         with job.watched():
             async with (
-                Cast(self._library, self._loaded, self._levels, spec, job.clock) as cast,
+                Speakers(self._library, self._loaded, self._levels, spec, job.clock) as cast,
                 aclosing(self._segments(job)) as segments,
             ):
                 async for segment in segments:
@@ -229,7 +229,7 @@ class Synthesizer:
             job.done()
 
     async def _performed(
-        self, job: Job, cast: Cast, segment: Segment, resampler: StreamResampler
+        self, job: Job, cast: Speakers, segment: Segment, resampler: StreamResampler
     ) -> AsyncGenerator[bytes, None]:
         """Give a segment's PCM at the rate of its stream, whoever speaks it."""
         if not segment.text:  # markup may end with a pause
@@ -239,7 +239,7 @@ class Synthesizer:
             async with aclosing(self._at_rate(job, speaker, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
-        except Unanswered as error:
+        except RemoteVoiceFailed as error:
             stand_in = cast.replace(speaker)
             _LOGGER.warning("%s %s speaks instead in utterance %s.", error, stand_in.name, job.utterance.id)
             speaker = await cast.speaker(segment.voice)
@@ -272,7 +272,7 @@ class Synthesizer:
         recording = self._cache.record(key, speaker.spec.voice.sample_rate)
         with job.loading():
             loaded, gain = await speaker.ready()
-        task = Task(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
+        task = RenderTask(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relayed(task, loaded, lookahead=self._lookahead, clock=self._clock))
@@ -285,11 +285,11 @@ class Synthesizer:
                     yield pcm
         recording.commit()
 
-    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> Applied:
+    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> AppliedLexicon:
         """Apply the lexicon, on a worker: it may hold regular expressions that take their time."""
         lexicon = self._lexicon()
         if not len(lexicon):
-            return Applied(segment.text)
+            return AppliedLexicon(segment.text)
         work = partial(lexicon.applied, segment.text, language=voice.language, voice=voice.name)
         return await self._workers.run_blocking(work)
 
@@ -309,7 +309,7 @@ class Synthesizer:
             self._admission.first_audio(job.compute_seconds)
         return chunk
 
-    async def _segments(self, job: Job, trace: Trace | None = None) -> AsyncGenerator[Segment, None]:
+    async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
         await self._read_language(job.spec.voice.language)
         segmenter = self._segmenter(job, trace)
         idle = job.utterance.flush_idle
@@ -330,7 +330,7 @@ class Synthesizer:
         if self._languages and not self._languages.is_read(language):
             await self._workers.run_blocking(partial(self._languages.read, language))
 
-    def _segmenter(self, job: Job, trace: Trace | None) -> Segmenter:
+    def _segmenter(self, job: Job, trace: TextTrace | None) -> Segmenter:
         voice, lexicon, languages = job.spec.voice, self._lexicon(), self._languages
 
         def is_in_lexicon(token: str) -> bool:

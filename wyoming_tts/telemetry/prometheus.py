@@ -29,7 +29,7 @@ _WHERE = ("transport", "engine")
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ServerLoad:
     """How full the house is at one moment."""
 
     active_streams: int = 0
@@ -52,7 +52,7 @@ class Counters:
         """`run_blocking` makes the text: it takes milliseconds, and reads /proc."""
         self.registry = CollectorRegistry()
         self._run_blocking = run_blocking
-        self._house = _House()
+        self._house = _ServerLoadCollector()
         self.registry.register(self._house)
         ProcessCollector(registry=self.registry)
         self._names: dict[str, set[str]] = {}
@@ -97,7 +97,7 @@ class Counters:
         )
         Gauge("wyoming_tts_info", "The server.", ("version",), registry=registry).labels(__version__).set(1)
 
-    def watch(self, readings: Callable[[], Readings]) -> None:
+    def watch(self, readings: Callable[[], ServerLoad]) -> None:
         """Ask this on the event loop each time the counters are shown."""
         self._house.ask = readings
 
@@ -147,12 +147,12 @@ _SUMS = {
 """Fields of a record that are added up."""
 
 
-class _House(Collector):
+class _ServerLoadCollector(Collector):
     """What is counted elsewhere, as it was when the counters were last asked for."""
 
     def __init__(self) -> None:
-        self.ask: Callable[[], Readings] = Readings
-        self._seen = Readings()
+        self.ask: Callable[[], ServerLoad] = ServerLoad
+        self._seen = ServerLoad()
 
     def look(self) -> None:
         self._seen = self.ask()

@@ -14,7 +14,7 @@ from wyoming_tts.telemetry.log_lines import log_record
 
 if TYPE_CHECKING:
     from wyoming_tts.speech import UtteranceRecord
-    from wyoming_tts.telemetry.prometheus import Counters, Readings
+    from wyoming_tts.telemetry.prometheus import Counters, ServerLoad
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Telemetry:
         if self.counters is not None:
             self.counters.download_over(outcome)
 
-    def watch(self, readings: Callable[[], Readings]) -> None:
+    def watch(self, readings: Callable[[], ServerLoad]) -> None:
         """Have the counters ask how full the house is, each time they are shown."""
         if self.counters is not None:
             self.counters.watch(readings)

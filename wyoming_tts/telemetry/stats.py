@@ -22,7 +22,7 @@ _MOST_OLD_FILES = 9
 """Looked for beside a journal."""
 
 
-class NoJournal(SpeechError):
+class JournalMissing(SpeechError):
     """There is nothing to tell of."""
 
 
@@ -36,7 +36,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class PeriodSummary:
     """What happened within a period. Times are in seconds; None is where nothing was heard."""
 
     period: str
@@ -80,7 +80,7 @@ def stats(arguments: argparse.Namespace, settings_path: Path) -> int:
     try:
         found = summaries(journal_files(path), arguments.periods, time.time())
     except OSError as error:
-        raise NoJournal(f"The journal {path} cannot be read: {error.strerror or error}.") from error
+        raise JournalMissing(f"The journal {path} cannot be read: {error.strerror or error}.") from error
     if arguments.json:
         print(json.dumps({"journal": str(path), "periods": [asdict(summary) for summary in found]}))
     else:
@@ -105,7 +105,7 @@ def journal_files(path: Path) -> list[Path]:
     """
     found = [file for file in (path, *old_files(path, _MOST_OLD_FILES)) if file.is_file()]
     if not found:
-        raise NoJournal(
+        raise JournalMissing(
             f"There is no journal at {path} yet.",
             hint="The server writes one with every utterance unless the setting `metrics` is off; "
             "name another with --file.",
@@ -113,7 +113,7 @@ def journal_files(path: Path) -> list[Path]:
     return found[::-1]
 
 
-def summaries(paths: Iterable[Path], periods: Sequence[Period], now: float) -> list[Summary]:
+def summaries(paths: Iterable[Path], periods: Sequence[Period], now: float) -> list[PeriodSummary]:
     """Sum up what journals tell of the time before `now`, in seconds since 1970. Blocks.
 
     Raises:
@@ -136,11 +136,11 @@ def _period(text: str) -> Period:
     return Period(match[0], int(match[1]) * _UNITS[match[2]])
 
 
-def _summary(period: str, notes: Sequence[Note]) -> Summary:
+def _summary(period: str, notes: Sequence[Note]) -> PeriodSummary:
     ttfa = [note.ttfa for note in notes if note.ttfa is not None]
     audio = sum(note.audio_seconds for note in notes)
     errors = Counter(note.error for note in notes if note.error)
-    return Summary(
+    return PeriodSummary(
         period=period,
         count=len(notes),
         cancelled=sum(note.outcome == "cancelled" for note in notes),
@@ -163,7 +163,7 @@ def _percentile(values: Sequence[float], percent: int) -> float | None:
     return sorted(values)[ceil(len(values) * percent / 100) - 1]
 
 
-def _print_table(found: Iterable[Summary]) -> None:
+def _print_table(found: Iterable[PeriodSummary]) -> None:
     from rich.console import Console  # noqa: PLC0415 - takes 100 ms that parsing flags need not spend
     from rich.table import Table  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ def _print_table(found: Iterable[Summary]) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def _cells(summary: Summary) -> list[str]:
+def _cells(summary: PeriodSummary) -> list[str]:
     return [
         summary.period,
         str(summary.count),

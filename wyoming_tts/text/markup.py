@@ -41,7 +41,7 @@ class SayAs:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SpeakingStyle:
     """How to speak, relative to what the utterance asks for; neutral values change nothing."""
 
     rate: float = 1.0
@@ -57,7 +57,7 @@ class Manner:
     say_as: SayAs | None = None
 
 
-NEUTRAL = Manner()
+NEUTRAL = SpeakingStyle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Text:
     """Text to be read as any plain text. Neighbours of one manner may be divided anywhere."""
 
     text: str
-    manner: Manner = NEUTRAL
+    manner: SpeakingStyle = NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Raw:
     """Phonemes, as one `[[ ]]` block in IPA."""
 
     block: str
-    manner: Manner = NEUTRAL
+    manner: SpeakingStyle = NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)

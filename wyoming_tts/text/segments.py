@@ -17,10 +17,19 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text.clean.cleaner import Cleaner, CleanupOptions, Piece
+from wyoming_tts.text.clean.cleaner import Cleaner, CleanPiece, CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
-from wyoming_tts.text.markup import NEUTRAL, Break, Manner, MarkupPart, ParagraphEnd, Raw, SentenceEnd, Text
-from wyoming_tts.text.sentences import Cut, Cutter
+from wyoming_tts.text.markup import (
+    NEUTRAL,
+    Break,
+    MarkupPart,
+    ParagraphEnd,
+    Raw,
+    SentenceEnd,
+    SpeakingStyle,
+    Text,
+)
+from wyoming_tts.text.sentences import CutText, SentenceCutter
 from wyoming_tts.text.spoken import Speller, SpokenStream, say_as
 from wyoming_tts.text.ssml.reader import SsmlReader
 from wyoming_tts.text.voice_tags import TagReader
@@ -68,7 +77,7 @@ class SegmentOptions:
 
 
 @dataclass(slots=True)
-class Trace:
+class TextTrace:
     """What became of a text on its way to segments, for those who want to see it."""
 
     cleaned: list[str] = field(default_factory=list)
@@ -89,7 +98,7 @@ class Segmenter:
         text_format: TextFormat = TextFormat.PLAIN,
         language: str = "",
         spellers: Callable[[str], Speller] = Speller,
-        trace: Trace | None = None,
+        trace: TextTrace | None = None,
     ) -> None:
         """Prepare for a text.
 
@@ -103,7 +112,7 @@ class Segmenter:
         self._options = options
         self._language = language
         self._spellers = spellers
-        self._trace = trace or Trace()
+        self._trace = trace or TextTrace()
         self._reader = _reader(options, text_format)
         self._is_plain = text_format is TextFormat.PLAIN
         self._characters = 0
@@ -198,7 +207,7 @@ class Segmenter:
                 yield from self._end_run(ends_sentence=True)
                 self._due(self._options.paragraph_silence)
 
-    def _read(self, text: str, manner: Manner) -> str:
+    def _read(self, text: str, manner: SpeakingStyle) -> str:
         if manner.say_as is None:
             return text
         language = manner.language or self._language
@@ -207,33 +216,33 @@ class Segmenter:
             speller = Speller(language)  # markup asks for it, whatever is done with plain text
         return say_as.rewrite(text, manner.say_as, speller, self._run.before)
 
-    def _in_manner(self, manner: Manner) -> Iterator[Segment]:
+    def _in_manner(self, manner: SpeakingStyle) -> Iterator[Segment]:
         """Have the run go on in this manner; how a text is to be read is none."""
         manner = replace(manner, say_as=None)
         if manner != self._run.manner:
             yield from self._end_run(ends_sentence=False, then=manner)
 
-    def _end_run(self, *, ends_sentence: bool, then: Manner | None = None) -> Iterator[Segment]:
+    def _end_run(self, *, ends_sentence: bool, then: SpeakingStyle | None = None) -> Iterator[Segment]:
         """Say what is left of the run, and begin the next, in another manner if one is given."""
         run = self._run
         yield from self._made(run, run.finish(ends_sentence=ends_sentence))
         self._run = self._new_run(then or run.manner)
 
-    def _new_run(self, manner: Manner) -> _Run:
+    def _new_run(self, manner: SpeakingStyle) -> _StyledRun:
         language = manner.language or self._language
         cleanup = replace(self._options.cleanup, language=language or "en")
         if not self._is_plain:
             cleanup = replace(cleanup, markdown=False)
         first = _NO_FIRST if self._spoken else self._options.first_segment
-        return _Run(
+        return _StyledRun(
             manner,
             Cleaner(cleanup, max_block_chars=self._options.max_segment_chars),
             SpokenStream(self._spellers(language)),
-            Cutter(self._options.max_segment_chars, first),
+            SentenceCutter(self._options.max_segment_chars, first),
             self._trace,
         )
 
-    def _made(self, run: _Run, cuts: Iterable[Cut]) -> Iterator[Segment]:
+    def _made(self, run: _StyledRun, cuts: Iterable[CutText]) -> Iterator[Segment]:
         for cut in cuts:
             if cut.speakable:
                 yield self._segment(run.manner, cut.text(self._options.auto_punctuation))
@@ -242,7 +251,7 @@ class Segmenter:
             if cut.ends_paragraph:
                 self._due(self._options.paragraph_silence)
 
-    def _segment(self, manner: Manner, text: str) -> Segment:
+    def _segment(self, manner: SpeakingStyle, text: str) -> Segment:
         pause = self._silence if self._spoken or self._has_break else 0.0
         self._spoken = True
         self._silence, self._has_break = 0.0, False
@@ -258,7 +267,7 @@ class Segmenter:
     def _due(self, silence: float) -> None:
         self._silence = max(self._silence, silence)
 
-    def _voice(self, manner: Manner) -> VoiceRequest | None:
+    def _voice(self, manner: SpeakingStyle) -> VoiceRequest | None:
         """Another voice, if one is named or a language that is not the own voice's."""
         if manner.voice is not None:
             return manner.voice
@@ -274,11 +283,16 @@ def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | Ta
     return TagReader() if options.voice_tags else None
 
 
-class _Run:
+class _StyledRun:
     """Text in one manner, on its way through the stages."""
 
     def __init__(
-        self, manner: Manner, cleaner: Cleaner, spoken: SpokenStream, cutter: Cutter, trace: Trace
+        self,
+        manner: SpeakingStyle,
+        cleaner: Cleaner,
+        spoken: SpokenStream,
+        cutter: SentenceCutter,
+        trace: TextTrace,
     ) -> None:
         self.manner = manner
         self._cleaner = cleaner
@@ -288,28 +302,28 @@ class _Run:
         self.before = ""
         """The end of what has been fed, as it was written."""
 
-    def feed(self, text: str) -> Iterator[Cut]:
+    def feed(self, text: str) -> Iterator[CutText]:
         self.before = (self.before + text)[-_BEFORE_CHARS:]
         yield from self._say(self._cleaner.feed(text))
 
-    def flush(self, *, word_over: bool) -> Iterator[Cut]:
+    def flush(self, *, word_over: bool) -> Iterator[CutText]:
         yield from self._say(self._cleaner.flush())
         if word_over:
             yield from self._cut(self._spoken.flush())
         yield from self._cutter.flush(word_over=word_over)
 
-    def finish(self, *, ends_sentence: bool = True) -> Iterator[Cut]:
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[CutText]:
         yield from self._say(self._cleaner.finish())
         yield from self._cut(self._spoken.finish())
         yield from self._cutter.finish(ends_sentence=ends_sentence)
 
-    def _say(self, cleaned: Iterable[Piece]) -> Iterator[Cut]:
+    def _say(self, cleaned: Iterable[CleanPiece]) -> Iterator[CutText]:
         for piece in cleaned:
             self._trace.cleaned.append(piece.text)
             yield from self._cut(self._spoken.feed(piece))
         yield from self._cutter.foresee(self._spoken.begun)
 
-    def _cut(self, spoken: Iterable[Piece]) -> Iterator[Cut]:
+    def _cut(self, spoken: Iterable[CleanPiece]) -> Iterator[CutText]:
         for piece in spoken:
             self._trace.spoken.append(piece.text)
             yield from self._cutter.add(piece)

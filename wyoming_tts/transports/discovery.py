@@ -54,7 +54,7 @@ async def run_in_place(call: Callable[[], _T], /) -> _T:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineIdentity:
     """What tells this machine from the others on its network."""
 
     host_name: str
@@ -67,9 +67,9 @@ class Machine:
         return hashlib.sha256(f"wyoming-tts:{self.identity or self.host_name}".encode()).hexdigest()[:6]
 
 
-def this_machine() -> Machine:
+def this_machine() -> MachineIdentity:
     """The machine we run on; reads a file and may start a program, so it blocks."""
-    return Machine(socket.gethostname(), _machine_id() or _hardware_address())
+    return MachineIdentity(socket.gethostname(), _machine_id() or _hardware_address())
 
 
 def interface_addresses() -> list[str]:
@@ -105,7 +105,7 @@ def reachable_addresses(bound_to: Iterable[str], interfaces: Iterable[str]) -> t
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ServiceNames:
     """The names of one server on the network."""
 
     instance: str
@@ -114,7 +114,9 @@ class Names:
     """What the addresses belong to: a label of letters, digits and hyphens; `.local.` follows it."""
 
     @classmethod
-    def of(cls, machine: Machine, port: int, *, given: str | None = None, number: int = 1) -> Names:
+    def of(
+        cls, machine: MachineIdentity, port: int, *, given: str | None = None, number: int = 1
+    ) -> ServiceNames:
         """The names of the server at `port`, the same at every start.
 
         A given name is used as it is, where the protocol allows. `number` is above 1 when so many
@@ -128,10 +130,10 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DiscoveryEnvironment:
     """Where an announcement learns what is around it, and its patience in seconds."""
 
-    machine: Callable[[], Machine] = this_machine
+    machine: Callable[[], MachineIdentity] = this_machine
     addresses: Callable[[], Sequence[str]] = interface_addresses
     open_zeroconf: Callable[[list[str]], AsyncZeroconf] = AsyncZeroconf
     ask: float = 1.5
@@ -142,7 +144,7 @@ class Surroundings:
     """The most that saying goodbye may take."""
 
 
-_REAL = Surroundings()
+_REAL = DiscoveryEnvironment()
 
 
 class Announcement:
@@ -165,7 +167,7 @@ class Announcement:
         name: str | None = None,
         interfaces: Sequence[str] = (),
         run_blocking: RunBlocking = run_in_place,
-        surroundings: Surroundings = _REAL,
+        surroundings: DiscoveryEnvironment = _REAL,
     ) -> None:
         self._port = port
         self._host = host or "::"
@@ -173,7 +175,7 @@ class Announcement:
         self._interfaces = list(interfaces)
         self._run_blocking = run_blocking
         self._surroundings = surroundings
-        self._machine: Machine | None = None
+        self._machine: MachineIdentity | None = None
         self._number = 1
         self._zeroconf: AsyncZeroconf | None = None
         self._info: AsyncServiceInfo | None = None  # set while we are announced
@@ -264,7 +266,7 @@ class Announcement:
     async def _service(self, number: int, addresses: Sequence[str]) -> AsyncServiceInfo:
         if self._machine is None:
             self._machine = await self._run_blocking(self._surroundings.machine)
-        names = Names.of(self._machine, self._port, given=self._given, number=number)
+        names = ServiceNames.of(self._machine, self._port, given=self._given, number=number)
         return AsyncServiceInfo(
             SERVICE_TYPE,
             f"{names.instance}.{SERVICE_TYPE}",

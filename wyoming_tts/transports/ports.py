@@ -13,7 +13,7 @@ from typing import Protocol
 from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
 
 
-class SpeechStream(Protocol):
+class AudioStream(Protocol):
     """An utterance on its way to a listener: its audio in order, pulled when there is room for it."""
 
     @property
@@ -24,10 +24,10 @@ class SpeechStream(Protocol):
     def __aiter__(self) -> AsyncIterator[AudioChunk]: ...
 
 
-class Speaks(Protocol):
+class SpeechSynthesis(Protocol):
     """What a transport needs of the synthesizer."""
 
-    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[SpeechStream]:
+    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[AudioStream]:
         """Entering resolves the voice and may wait for it; leaving the block cancels the work.
 
         Raises:
@@ -53,7 +53,7 @@ class OfferedVoice:
     """False: it is fetched when it is asked for."""
 
 
-class House(Speaks, Protocol):
+class SpeechService(SpeechSynthesis, Protocol):
     """What the HTTP API speaks for."""
 
     def voices(self) -> Sequence[OfferedVoice]:

@@ -18,7 +18,7 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptFile:
     """A file that stays because others speak with it."""
 
     path: Path
@@ -41,7 +41,7 @@ class Removal:
     """The voices that will be gone."""
     files: tuple[Path, ...]
     """In the order they are to go, models first."""
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptFile, ...]
     problems: tuple[str, ...]
     """Why others cannot be removed."""
 
@@ -127,7 +127,7 @@ def _left_over(inventory: Inventory, name: str, entry: Entry | None) -> tuple[Pa
     return tuple(path for path in dict.fromkeys([*with_json, *parts]) if path.is_file())
 
 
-def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[Kept]:
+def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[KeptFile]:
     for path in dict.fromkeys(path for paths in going.values() for path in paths):
         users = tuple(
             voice.name
@@ -135,4 +135,4 @@ def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[
             if path in voice.files and voice.name not in going and not is_derived(voice)
         )
         if users:
-            yield Kept(path, tuple(name for name, paths in going.items() if path in paths), users)
+            yield KeptFile(path, tuple(name for name, paths in going.items() if path in paths), users)

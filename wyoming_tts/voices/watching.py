@@ -55,7 +55,7 @@ _Place: TypeAlias = tuple[Path, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollIntervals:
     """Seconds between looks; a voice is told of after `settle`, `poll` later where there are no notices."""
 
     settle: float = 0.5
@@ -67,7 +67,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DirectorySnapshot:
     """What the directories held at one moment."""
 
     files: Mapping[Path, _Stamp]
@@ -77,7 +77,7 @@ class Look:
     """A directory lies where others can change it unnoticed."""
 
 
-class Settling:
+class SettledFiles:
     """Which files are as they were for a while, and whether that was told; without a clock of its own."""
 
     def __init__(self, settle: float) -> None:
@@ -116,7 +116,7 @@ async def watch(
     *,
     run_blocking: RunBlocking,
     endings: Collection[str] = VOICE_FILES,
-    pace: Pace | None = None,
+    pace: PollIntervals | None = None,
 ) -> None:
     """Call `on_change` whenever voices may have come, changed or gone; ends by being cancelled.
 
@@ -130,13 +130,13 @@ async def watch(
         endings: of the names that matter.
         pace: how often to look.
     """
-    pace = pace or Pace()
+    pace = pace or PollIntervals()
     absolute = [each.absolute() for each in directories]
-    look = partial(look_at, absolute, tuple(endings))
+    look = partial(take_snapshot, absolute, tuple(endings))
     awaited = {str(place) for each in absolute for place in (each, *each.parents)}
-    settling = Settling(pace.settle)
+    settling = SettledFiles(pace.settle)
     async with asyncio.TaskGroup() as tasks:
-        notices = _Notices(tasks, run_blocking, partial(_matters, awaited, tuple(endings)))
+        notices = _FileNotices(tasks, run_blocking, partial(_matters, awaited, tuple(endings)))
         while True:
             seen = await run_blocking(look)
             notices.follow(() if seen.is_shared else seen.places)
@@ -165,7 +165,7 @@ _SETTLING_IN = 2.0
 """Seconds after which the system surely tells of changes: what happens before may go unnoticed."""
 
 
-class _Notices:
+class _FileNotices:
     """What the operating system says of some places, while it says anything."""
 
     def __init__(
@@ -245,12 +245,12 @@ def _is_off(switch: str) -> bool:
     return switch.lower() in {"", "false", "disable", "disabled"}
 
 
-def look_at(directories: Sequence[Path], endings: tuple[str, ...]) -> Look:
+def take_snapshot(directories: Sequence[Path], endings: tuple[str, ...]) -> DirectorySnapshot:
     """See what the directories hold now; one that cannot be read holds nothing. Reads directories."""
     files = {path: stamp for directory in directories for path, stamp in _files(directory, endings)}
     places = frozenset(place for directory in directories for place in _places(directory))
     shares = shared_mounts(_text(_MOUNTS))
-    return Look(files, places, any(_lies_on(directory, shares) for directory in directories))
+    return DirectorySnapshot(files, places, any(_lies_on(directory, shares) for directory in directories))
 
 
 def _files(directory: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, _Stamp]]:

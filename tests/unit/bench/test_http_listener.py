@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tests.unit.bench.web_servers import PCM_TYPE, TENTH, Answer, Asked, http_server
-from wyoming_tts.bench.http_listener import HttpServer
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.http_listener import HttpTarget
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.client import ClientError
 
@@ -15,7 +15,7 @@ TEXT = "One two. Three four five."
 
 
 async def heard_at(uri: str, options: BenchOptions | None = None, *, patience: float = 5.0) -> Heard:
-    server = HttpServer(uri, options or BenchOptions(uri))
+    server = HttpTarget(uri, options or BenchOptions(uri))
     listener = await server.connect(server.request(TEXT, Input.PLAIN))
     return (await listener.listen(patience)).heard()
 
@@ -41,7 +41,7 @@ async def test_a_chunked_reply_is_timed_and_counted() -> None:
         await asked.end()
 
     heard = await heard_from(answer)
-    assert (heard.outcome, heard.error) == (Outcome.SPOKEN, "")
+    assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
     assert heard.audio == pytest.approx(0.3)
     assert heard.ttfa is not None
     # The headers came at once, and are not what is heard.
@@ -92,7 +92,7 @@ async def test_a_reply_may_also_have_a_length_or_end_with_the_connection() -> No
         lambda asked: asked.send(b"HTTP/1.1 200 OK\r\n\r\n" + TENTH),
     ):
         heard = await heard_from(answer)
-        assert (heard.outcome, round(heard.audio, 6)) == (Outcome.SPOKEN, 0.1)
+        assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.SPOKEN, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_reply_may_also_have_a_length_or_end_with_the_connection() -> No
 )
 async def test_a_refusal_is_told_by_its_code(status: str, body: object, told: str) -> None:
     heard = await heard_from(lambda asked: asked.reply(status, json.dumps(body).encode()))
-    assert (heard.outcome, heard.error) == (Outcome.REFUSED, told)
+    assert (heard.outcome, heard.error) == (RequestOutcome.REFUSED, told)
     assert (heard.ttfa, heard.audio) == (None, 0.0)
 
 
@@ -117,7 +117,7 @@ async def cut(asked: Asked) -> None:
 
 async def test_a_body_that_is_aborted_is_cut_off_with_what_was_heard() -> None:
     heard = await heard_from(cut)
-    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (Outcome.CUT_OFF, "closed", 0.1)
+    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (RequestOutcome.CUT_OFF, "closed", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_a_body_that_is_aborted_is_cut_off_with_what_was_heard() -> None:
 )
 async def test_a_reply_that_is_no_speech_is_cut_off(raw: bytes, why: str) -> None:
     heard = await heard_from(lambda asked: asked.send(raw))
-    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, why)
+    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, why)
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
@@ -140,20 +140,20 @@ async def test_silence_for_too_long_is_a_hang() -> None:
         await asked.closed()
 
     heard = await heard_from(answer, patience=0.1)
-    assert (heard.outcome, round(heard.audio, 6)) == (Outcome.HUNG, 0.1)
+    assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.HUNG, 0.1)
 
 
 async def test_the_list_of_voices_stands_for_describe() -> None:
     async with http_server(speaking) as server:
-        latency = await HttpServer(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
+        latency = await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
         assert latency is not None
         assert 0.0 < latency < 1.0
-    assert await HttpServer(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
+    assert await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
 
 
 async def test_a_server_without_voices_answers_nothing() -> None:
     async with http_server(speaking, voices="503 No") as server:
-        assert await HttpServer(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
+        assert await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
 
 
 @pytest.mark.parametrize(
@@ -165,23 +165,23 @@ async def test_what_is_no_server_of_speech_is_told_before_anything_is_measured(
 ) -> None:
     async with http_server(speaking, voices=voices) as server:
         with pytest.raises(ClientError, match=told):
-            await HttpServer(server.uri, BenchOptions(server.uri)).greeted(streams=False)
+            await HttpTarget(server.uri, BenchOptions(server.uri)).greeted(streams=False)
 
 
 async def test_nobody_there_is_told_too() -> None:
     async with http_server(speaking) as server:
         uri = server.uri
     with pytest.raises(ClientError, match=f"No answer from {uri}"):
-        await HttpServer(uri, BenchOptions(uri)).greeted(streams=False)
+        await HttpTarget(uri, BenchOptions(uri)).greeted(streams=False)
 
 
 async def test_http_takes_no_streamed_text() -> None:
     async with http_server(speaking) as server:
         with pytest.raises(ClientError, match="--input plain or --mode sentences"):
-            await HttpServer(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await HttpTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
 
 
 @pytest.mark.parametrize("uri", ["http://", "http://a:x", "http://a:99999"])
 def test_an_address_that_is_none_is_refused(uri: str) -> None:
     with pytest.raises(ClientError, match="is not an address"):
-        HttpServer(uri, BenchOptions(uri))
+        HttpTarget(uri, BenchOptions(uri))

@@ -21,12 +21,12 @@ from tests.support.scripted_server import (
     scripted_server,
 )
 from tests.unit.bench.web_servers import PCM_TYPE, Asked, http_server
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.load import BenchResult, Progress, run_bench, run_round
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.bench.playback import Playback
 from wyoming_tts.bench.report import as_json, failures, print_table
-from wyoming_tts.bench.result import Case, Figures, Ratios, Round, compared
+from wyoming_tts.bench.result import Case, LoadFigures, Ratios, Round, compared
 from wyoming_tts.client import ClientError
 
 TENTH = bytes(4410)
@@ -82,7 +82,7 @@ async def test_every_load_is_measured_as_often_as_asked() -> None:
         for clients in ("1 client", "3 clients")
     ]
     assert all(len(figures.heard) == 2 * figures.case.clients for figures in result.figures)
-    assert all(figures.outcomes == {Outcome.SPOKEN: len(figures.heard)} for figures in result.figures)
+    assert all(figures.outcomes == {RequestOutcome.SPOKEN: len(figures.heard)} for figures in result.figures)
     assert [each.done for each in told] == list(range(1, 17))
     assert {each.total for each in told} == {16}
     # A stream has a `synthesize` as well. Two more were the warm-up.
@@ -118,7 +118,7 @@ async def test_one_table_compares_protocols() -> None:
         assert [asked.body["input"] for asked in second.speeches] == spoken
     assert result.servers == ("scripted 1", "HTTP")
     [(ours, theirs)] = result.by_case()
-    assert ours.outcomes == theirs.outcomes == {Outcome.SPOKEN: 2}
+    assert ours.outcomes == theirs.outcomes == {RequestOutcome.SPOKEN: 2}
     ratios = compared(ours, theirs)
     assert ratios.ttfa_p50 is not None
     assert ratios.ttfa_p50 < 0.5
@@ -149,7 +149,7 @@ async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_t
     async with scripted_server(script) as server:
         case = Case("short", Input.PLAIN, 4, rate=1200.0)
         each = await run_round(server.uri, case, options(server.uri, describe_every=0))
-    assert [heard.outcome for heard in each.heard] == [Outcome.SPOKEN] * 4
+    assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 4
     assert str(case) == "short, plain, 4 clients, 1200 a minute"
     ttfas = [heard.ttfa for heard in each.heard if heard.ttfa is not None]
     assert ttfas == sorted(ttfas, reverse=True)
@@ -214,7 +214,7 @@ async def test_all_listeners_of_a_round_ask_in_the_same_moment() -> None:
         each = await run_round(
             server.uri, Case("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
         )
-    assert [heard.outcome for heard in each.heard] == [Outcome.SPOKEN] * 8
+    assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 8
 
 
 async def test_describe_is_asked_at_its_pace_even_when_it_is_not_answered() -> None:
@@ -246,7 +246,9 @@ async def test_a_round_without_a_server_is_cut_off_and_does_not_fail() -> None:
     async with scripted_server(speaking()) as server:
         uri = server.uri
     each = await run_round(uri, Case("short", Input.PLAIN, 3), options(uri))
-    assert [(heard.outcome, heard.error) for heard in each.heard] == [(Outcome.CUT_OFF, "unreachable")] * 3
+    assert [(heard.outcome, heard.error) for heard in each.heard] == [
+        (RequestOutcome.CUT_OFF, "unreachable")
+    ] * 3
 
 
 async def test_what_is_refused_is_counted_by_its_code() -> None:
@@ -267,7 +269,7 @@ async def test_what_is_refused_is_counted_by_its_code() -> None:
         result = await quick(options(server.uri, clients=(4,), rounds=1, warm_up=1))
     [figures] = result.figures
     assert figures.errors == {"busy": 2}
-    assert figures.outcomes == {Outcome.SPOKEN: 2, Outcome.REFUSED: 2}
+    assert figures.outcomes == {RequestOutcome.SPOKEN: 2, RequestOutcome.REFUSED: 2}
     assert failures(figures) == "2 busy"
 
 
@@ -312,10 +314,10 @@ def wire_bytes(pcm: bytes) -> bytes:
 
 def heard(ttfa: float, *, gaps: tuple[float, ...] = (), audio: float = 2.0, total: float = 1.0) -> Heard:
     playback = Playback(0.0, 1.0, gaps)
-    return Heard(Outcome.SPOKEN, "", ttfa, None, total, audio, playback, Playback(0.0, 1.0, gaps[1:]))
+    return Heard(RequestOutcome.SPOKEN, "", ttfa, None, total, audio, playback, Playback(0.0, 1.0, gaps[1:]))
 
 
-OURS = Figures(
+OURS = LoadFigures(
     CASE,
     "ours",
     (
@@ -324,7 +326,7 @@ OURS = Figures(
         Round((heard(0.5), heard(0.7)), 2.0, ()),
     ),
 )
-THEIRS = Figures(CASE, "theirs", (Round((heard(0.8), heard(0.8)), 4.0, (0.3,)),))
+THEIRS = LoadFigures(CASE, "theirs", (Round((heard(0.8), heard(0.8)), 4.0, (0.3,)),))
 
 
 def test_figures_are_of_all_rounds_together() -> None:
@@ -346,7 +348,7 @@ def test_ratios_are_of_the_medians_over_the_rounds() -> None:
     assert ratios.ttfa_p95 == pytest.approx(0.29 / 0.8)
     assert ratios.wall == 0.5
     assert ratios.described_p95 == pytest.approx(0.029 / 0.3)
-    nothing = Figures(CASE, "none", ())
+    nothing = LoadFigures(CASE, "none", ())
     assert compared(OURS, nothing) == Ratios(None, None, None, None)
 
 

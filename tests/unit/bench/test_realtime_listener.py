@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.bench.web_servers import TENTH, Session, SessionScript, session_server
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.realtime_listener import RealtimeServer
+from wyoming_tts.bench.realtime_listener import RealtimeTarget
 from wyoming_tts.client import ClientError
 
 TEXT = "One two. Three four five."
@@ -20,7 +20,7 @@ DONE: dict[str, Any] = {"type": "response.output_audio.done", "response": {"id":
 async def heard_at(
     uri: str, options: BenchOptions | None = None, *, input_: Input = Input.PLAIN, patience: float = 5.0
 ) -> Heard:
-    server = RealtimeServer(uri, options or BenchOptions(uri, words_per_second=1000.0))
+    server = RealtimeTarget(uri, options or BenchOptions(uri, words_per_second=1000.0))
     listener = await server.connect(server.request(TEXT, input_))
     return (await listener.listen(patience)).heard()
 
@@ -51,7 +51,7 @@ async def test_binary_audio_is_timed_and_counted() -> None:
         await session.send(TENTH, DONE, COMPLETED)
 
     heard = await heard_from(script)
-    assert (heard.outcome, heard.error) == (Outcome.SPOKEN, "")
+    assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
     assert heard.audio == pytest.approx(0.2)
     assert heard.ttfa is not None
     assert 0.05 <= heard.ttfa <= heard.total - 0.15
@@ -93,7 +93,7 @@ async def test_messages_in_fragments_are_put_together() -> None:
         await session.connection.send(['{"type": "response.', 'completed"}'])
 
     heard = await heard_from(script)
-    assert (heard.outcome, round(heard.audio, 6)) == (Outcome.SPOKEN, 0.1)
+    assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.SPOKEN, 0.1)
 
 
 async def test_streamed_text_goes_out_word_by_word_and_ends_with_a_commit() -> None:
@@ -133,16 +133,16 @@ async def test_what_is_completed_while_text_is_still_coming_does_not_end_the_rep
 @pytest.mark.parametrize(
     ("event", "outcome", "told"),
     [
-        ({"type": "response.error", "code": "busy"}, Outcome.REFUSED, "busy"),
-        ({"type": "error", "error": {"code": "bad_request"}}, Outcome.REFUSED, "bad_request"),
-        ({"type": "response.error"}, Outcome.REFUSED, "error"),
-        ({"type": "response.canceled"}, Outcome.CUT_OFF, "canceled"),
-        (COMPLETED, Outcome.CUT_OFF, "no audio"),
-        ({"kind": "unknown"}, Outcome.CUT_OFF, "not realtime"),
+        ({"type": "response.error", "code": "busy"}, RequestOutcome.REFUSED, "busy"),
+        ({"type": "error", "error": {"code": "bad_request"}}, RequestOutcome.REFUSED, "bad_request"),
+        ({"type": "response.error"}, RequestOutcome.REFUSED, "error"),
+        ({"type": "response.canceled"}, RequestOutcome.CUT_OFF, "canceled"),
+        (COMPLETED, RequestOutcome.CUT_OFF, "no audio"),
+        ({"kind": "unknown"}, RequestOutcome.CUT_OFF, "not realtime"),
     ],
 )
 async def test_a_reply_without_a_proper_end_is_told(
-    event: dict[str, Any], outcome: Outcome, told: str
+    event: dict[str, Any], outcome: RequestOutcome, told: str
 ) -> None:
     heard = await heard_from(answering(event))
     assert (heard.outcome, heard.error) == (outcome, told)
@@ -154,12 +154,12 @@ async def test_a_connection_that_is_closed_is_cut_off() -> None:
         await session.send(TENTH)
 
     heard = await heard_from(script)
-    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (Outcome.CUT_OFF, "closed", 0.1)
+    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (RequestOutcome.CUT_OFF, "closed", 0.1)
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
     heard = await heard_from(answering(TENTH), patience=0.1)
-    assert (heard.outcome, round(heard.audio, 6)) == (Outcome.HUNG, 0.1)
+    assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.HUNG, 0.1)
 
 
 async def test_pings_are_answered() -> None:
@@ -169,12 +169,12 @@ async def test_pings_are_answered() -> None:
         await asyncio.wait_for(await session.connection.ping(), 2.0)
         await session.send(TENTH, COMPLETED)
 
-    assert (await heard_from(script)).outcome is Outcome.SPOKEN
+    assert (await heard_from(script)).outcome is RequestOutcome.SPOKEN
 
 
 async def test_the_server_is_greeted_by_opening_a_session() -> None:
     async with session_server(answering()) as server:
-        name = await RealtimeServer(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+        name = await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
     assert name == "realtime"
     assert server.types == ["session.update"]
 
@@ -182,7 +182,7 @@ async def test_the_server_is_greeted_by_opening_a_session() -> None:
 async def test_a_handshake_that_is_refused_is_told() -> None:
     async with session_server(answering(), refuses=403) as server:
         with pytest.raises(ClientError, match=r"opened no session: .*403"):
-            await RealtimeServer(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
 
 
 async def test_a_session_that_is_refused_is_told() -> None:
@@ -192,11 +192,11 @@ async def test_a_session_that_is_refused_is_told() -> None:
 
     async with session_server(script) as server:
         with pytest.raises(ClientError, match="refused, busy"):
-            await RealtimeServer(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
 
 
 async def test_describe_is_the_list_of_voices() -> None:
     async with session_server(answering()) as server:
-        latency = await RealtimeServer(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
+        latency = await RealtimeTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
     assert latency is not None
     assert [handshake.path for handshake in server.handshakes] == ["/v1/audio/voices"]

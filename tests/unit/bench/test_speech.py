@@ -6,17 +6,17 @@ import pytest
 
 from tests.support.scripted_server import START, STOP, Conversation, Script, audio, scripted_server
 from tests.unit.bench.web_servers import PCM_TYPE, TENTH, Asked, http_server
-from wyoming_tts.bench.listener import Heard, Outcome
+from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.bench.servers import server_at
-from wyoming_tts.bench.speech import Speech
+from wyoming_tts.bench.speech import SpeechPlan
 
 TEXT = "One two. Three four five! Six?"
 
 
 async def heard_at(uri: str, input_: Input = Input.PLAIN, *, words_per_second: float = 1000.0) -> Heard:
     server = server_at(uri, BenchOptions(uri))
-    speech = Speech.of(TEXT, server, input_, mode=Mode.SENTENCES, words_per_second=words_per_second)
+    speech = SpeechPlan.of(TEXT, server, input_, mode=Mode.SENTENCES, words_per_second=words_per_second)
     return await speech.listen(5.0, asyncio.Barrier(1))
 
 
@@ -33,7 +33,7 @@ async def test_each_sentence_is_a_request_after_the_reply_to_the_one_before() ->
     async with scripted_server(answering(0.15)) as server:
         heard = await heard_at(server.uri)
     assert [event.data["text"] for event in server.received] == ["One two.", "Three four five!", "Six?"]
-    assert (heard.outcome, round(heard.audio, 6)) == (Outcome.SPOKEN, 0.3)
+    assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.SPOKEN, 0.3)
     assert heard.ttfa is not None
     assert 0.15 <= heard.ttfa < 0.3
     assert heard.total >= 0.45
@@ -79,11 +79,11 @@ async def test_a_sentence_that_is_not_spoken_ends_the_speech() -> None:
     async with scripted_server(script) as server:
         heard = await heard_at(server.uri)
     assert spoken == 2
-    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (Outcome.CUT_OFF, "no audio", 0.1)
+    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (RequestOutcome.CUT_OFF, "no audio", 0.1)
 
 
 async def test_nobody_there_is_unreachable_and_frees_the_barrier() -> None:
     async with scripted_server(answering()) as server:
         uri = server.uri
     heard = await heard_at(uri)
-    assert (heard.outcome, heard.error, heard.total) == (Outcome.CUT_OFF, "unreachable", 0.0)
+    assert (heard.outcome, heard.error, heard.total) == (RequestOutcome.CUT_OFF, "unreachable", 0.0)

@@ -6,14 +6,14 @@ import asyncio
 
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.bench.listener import Outcome
+from wyoming_tts.bench.listener import RequestOutcome
 from wyoming_tts.bench.load import run_bench
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
 from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
 from wyoming_tts.transports.realtime.route import RealtimeOptions, realtime_router
 
 
-async def outcomes(**changes: object) -> list[dict[Outcome, int]]:
+async def outcomes(**changes: object) -> list[dict[RequestOutcome, int]]:
     house = FakeHouse()
     router = realtime_router(house, RealtimeOptions(), run_blocking=in_a_thread)
     app = create_app(house, HttpOptions(), run_blocking=in_a_thread, routers=[router])
@@ -41,8 +41,8 @@ async def outcomes(**changes: object) -> list[dict[Outcome, int]]:
 
 
 async def test_http_and_websocket_stand_in_one_table() -> None:
-    assert await outcomes(inputs=(Input.PLAIN,)) == [{Outcome.SPOKEN: 3}] * 2
+    assert await outcomes(inputs=(Input.PLAIN,)) == [{RequestOutcome.SPOKEN: 3}] * 2
 
 
 async def test_by_sentences_streamed_text_is_compared_too() -> None:
-    assert await outcomes(mode=Mode.SENTENCES) == [{Outcome.SPOKEN: 3}] * 4
+    assert await outcomes(mode=Mode.SENTENCES) == [{RequestOutcome.SPOKEN: 3}] * 4

@@ -17,7 +17,7 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from wyoming_tts.bench.listener import Heard, Outcome, Request
+from wyoming_tts.bench.listener import Heard, ListenerRequest, RequestOutcome
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.wyoming_listener import WyomingListener, describe_latency, request
 
@@ -26,11 +26,13 @@ TENTH = bytes(4410)
 TEXT = "One two. Three four five."
 
 
-def plain(text: str = TEXT) -> Request:
+def plain(text: str = TEXT) -> ListenerRequest:
     return request(text, Input.PLAIN, words_per_second=1000.0)
 
 
-async def heard_from(script: Script, wanted: Request | None = None, *, patience: float = 5.0) -> Heard:
+async def heard_from(
+    script: Script, wanted: ListenerRequest | None = None, *, patience: float = 5.0
+) -> Heard:
     async with scripted_server(script) as server:
         listener = await WyomingListener.connect(server.uri, wanted or plain())
         return (await listener.listen(patience)).heard()
@@ -45,7 +47,7 @@ async def test_a_reply_is_timed_and_counted() -> None:
         await conversation.send(audio(TENTH), audio(TENTH), STOP)
 
     heard = await heard_from(script)
-    assert (heard.outcome, heard.error) == (Outcome.SPOKEN, "")
+    assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
     assert heard.audio == pytest.approx(0.3)
     assert heard.ttfa is not None
     assert 0.05 <= heard.ttfa <= heard.total - 0.15
@@ -80,7 +82,7 @@ async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
         events = server.received
     assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
     assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
-    assert heard.outcome is Outcome.SPOKEN
+    assert heard.outcome is RequestOutcome.SPOKEN
     assert heard.ttfa is not None
     assert heard.ttfa >= 0.08
 
@@ -121,7 +123,7 @@ def busy(code: str | None) -> Script:
 @pytest.mark.parametrize(("code", "told"), [("busy", "busy"), (None, "error")])
 async def test_a_refusal_is_told_by_its_code_and_ends_at_once(code: str | None, told: str) -> None:
     heard = await heard_from(busy(code))
-    assert (heard.outcome, heard.error) == (Outcome.REFUSED, told)
+    assert (heard.outcome, heard.error) == (RequestOutcome.REFUSED, told)
     assert (heard.ttfa, heard.audio, heard.played) == (None, 0.0, None)
 
 
@@ -146,20 +148,20 @@ def sends(*events: object, raw: bytes = b"") -> Script:
 )
 async def test_a_reply_without_a_proper_end_is_cut_off(script: Script, why: str) -> None:
     heard = await heard_from(script)
-    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, why)
+    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, why)
 
 
 @pytest.mark.parametrize("what", [what for what in hostile.NOT_WYOMING if not what.startswith("data ")])
 async def test_a_hostile_server_ends_its_listener_and_nothing_more(what: str) -> None:
     async with asyncio.timeout(10):
         heard = await heard_from(hostile.NOT_WYOMING[what])
-    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, "not Wyoming")
+    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, "not Wyoming")
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
 async def test_a_connection_that_is_cut_ends_its_listener(what: str) -> None:
     heard = await heard_from(hostile.CUT_OFF[what])
-    assert (heard.outcome, heard.error) == (Outcome.CUT_OFF, "closed")
+    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, "closed")
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
@@ -169,7 +171,7 @@ async def test_silence_for_too_long_is_a_hang() -> None:
         await conversation.closed()
 
     heard = await heard_from(script, patience=0.1)
-    assert heard.outcome is Outcome.HUNG
+    assert heard.outcome is RequestOutcome.HUNG
     assert heard.audio == pytest.approx(0.1)
     assert 0.1 <= heard.total < 2.0
 
@@ -183,7 +185,7 @@ async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
             await conversation.send(audio(TENTH))
         await conversation.send(STOP)
 
-    assert (await heard_from(script, patience=0.4)).outcome is Outcome.SPOKEN
+    assert (await heard_from(script, patience=0.4)).outcome is RequestOutcome.SPOKEN
 
 
 async def test_a_cancelled_listener_closes_its_connection() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from wyoming_tts.client import (
     ClientError,
     ListenerGone,
-    Player,
+    PlayerProcess,
     WavFile,
     WavStream,
     text_pieces_from_stdin,
@@ -272,7 +272,7 @@ def bin_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-async def play_on(player: Player) -> None:
+async def play_on(player: PlayerProcess) -> None:
     async with player as out:
         while True:
             await out.write(MONO, PCM)
@@ -282,7 +282,7 @@ async def test_a_player_gets_the_format_as_arguments_and_the_audio_at_stdin(
     bin_dir: Path, tmp_path: Path
 ) -> None:
     program(bin_dir, "aplay", f'echo "$@" > {tmp_path}/arguments\nexec {CAT} > {tmp_path}/heard')
-    async with Player() as out:
+    async with PlayerProcess() as out:
         assert out.name == "aplay"
         await out.write(MONO, b"")
         for _ in range(200):
@@ -293,7 +293,7 @@ async def test_a_player_gets_the_format_as_arguments_and_the_audio_at_stdin(
 
 async def test_ffplay_gets_a_wav(bin_dir: Path, tmp_path: Path) -> None:
     program(bin_dir, "ffplay", f"exec {CAT} > {tmp_path}/heard")
-    async with Player() as out:
+    async with PlayerProcess() as out:
         await out.write(MONO, PCM)
         await out.write(MONO, PCM)
     assert (tmp_path / "heard").read_bytes() == local.wav_header(MONO, None) + PCM * 2
@@ -302,13 +302,13 @@ async def test_ffplay_gets_a_wav(bin_dir: Path, tmp_path: Path) -> None:
 def test_the_first_of_the_installed_players_is_taken(bin_dir: Path) -> None:
     for name in ("play", "aplay", "paplay", "afplay"):
         program(bin_dir, name, "exit 0")
-    assert Player().name == "paplay"
+    assert PlayerProcess().name == "paplay"
 
 
 def test_without_a_player_the_error_says_what_to_install(bin_dir: Path) -> None:
     program(bin_dir, "afplay", "exit 0")
     with pytest.raises(ClientError) as error:
-        Player()
+        PlayerProcess()
     assert "aplay" in str(error.value)
     assert "Install" in str(error.value)
     assert "\n" not in str(error.value)
@@ -317,26 +317,26 @@ def test_without_a_player_the_error_says_what_to_install(bin_dir: Path) -> None:
 async def test_a_player_that_fails_is_named_with_its_exit_code(bin_dir: Path) -> None:
     program(bin_dir, "aplay", "exit 3")
     with pytest.raises(ClientError, match="aplay ended with exit code 3"):
-        await play_on(Player())
+        await play_on(PlayerProcess())
 
 
 async def test_a_player_that_fails_at_the_end_is_noticed(bin_dir: Path) -> None:
     program(bin_dir, "aplay", f"{CAT} > /dev/null\nexit 4")
     with pytest.raises(ClientError, match="exit code 4"):
-        async with Player() as out:
+        async with PlayerProcess() as out:
             await out.write(MONO, PCM)
 
 
 async def test_a_player_that_is_quit_is_a_listener_gone(bin_dir: Path) -> None:
     program(bin_dir, "aplay", "exit 0")
     with pytest.raises(ListenerGone):
-        await play_on(Player())
+        await play_on(PlayerProcess())
 
 
 async def test_cancelling_stops_a_player_that_does_not_read(bin_dir: Path) -> None:
     program(bin_dir, "aplay", f"exec {SLEEP} 50")
     full = asyncio.Event()
-    player = Player()
+    player = PlayerProcess()
 
     async def play() -> None:
         async with player as out:
@@ -357,6 +357,6 @@ async def test_cancelling_stops_a_player_that_does_not_read(bin_dir: Path) -> No
 
 async def test_a_player_that_was_never_given_audio_is_never_started(bin_dir: Path, tmp_path: Path) -> None:
     program(bin_dir, "aplay", f"echo > {tmp_path}/started")
-    async with Player():
+    async with PlayerProcess():
         pass
     assert not (tmp_path / "started").exists()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.support.drawn import examples
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import Complaints, open_model, open_models, plain_text
+from wyoming_tts.engines.onnx import FileComplaints, open_model, open_models, plain_text
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Segment
 
@@ -203,7 +203,7 @@ def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "voice.onnx"
-    complaints = Complaints()
+    complaints = FileComplaints()
     with caplog.at_level(logging.WARNING):
         complaints.tell(path, "it is gone")
         complaints.tell(path, "it is gone")

@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.steps import growth
-from wyoming_tts.engines.phoneme_blocks import Part, has_phonemes, parts
+from wyoming_tts.engines.phoneme_blocks import PhonemeTextPart, has_phonemes, parts
 
 
 def test_blocks_of_ipa_are_told_from_the_text_around_them() -> None:
     assert list(parts("Ask [[ ʃɪˈvɔːn ]]. [[biː]][[b]]")) == [
-        Part("Ask "),
-        Part(" ʃɪˈvɔːn ", is_ipa=True),
-        Part(". "),
-        Part("biː", is_ipa=True),
-        Part("b", is_ipa=True),
+        PhonemeTextPart("Ask "),
+        PhonemeTextPart(" ʃɪˈvɔːn ", is_ipa=True),
+        PhonemeTextPart(". "),
+        PhonemeTextPart("biː", is_ipa=True),
+        PhonemeTextPart("b", is_ipa=True),
     ]
 
 
@@ -22,7 +22,7 @@ def test_blocks_of_ipa_are_told_from_the_text_around_them() -> None:
     "text", ["", "[[Main Page]]", "[[12]]", "[[ biː", "biː ]]", "[[]]", "[[ ]]", "[[b\ni]]"]
 )
 def test_what_is_no_block_of_ipa_is_text(text: str) -> None:
-    assert list(parts(text)) == ([Part(text)] if text else [])
+    assert list(parts(text)) == ([PhonemeTextPart(text)] if text else [])
     assert not has_phonemes(text)
 
 

@@ -16,8 +16,8 @@ from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.piper.engine import LoadedPiper
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.server.http_side import Doorkeeper
-from wyoming_tts.server.reload import InForce, _reload
+from wyoming_tts.server.http_side import AccessPolicy
+from wyoming_tts.server.reload import SettingsInForce, _reload
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.telemetry.log_tail import LogTail
@@ -29,8 +29,8 @@ class Server:
     """The parts of one, and its settings."""
 
     parts: Parts
-    doorkeeper: Doorkeeper
-    in_force: InForce
+    doorkeeper: AccessPolicy
+    in_force: SettingsInForce
 
     @property
     def speaks(self) -> str:
@@ -56,7 +56,7 @@ def home(tmp_path: Path) -> Path:
 async def server(home: Path) -> AsyncIterator[Server]:
     async with house(data_dir=[home], download_dir=home) as parts:
         loaded = LoadedSettings(parts.settings, {}, ())
-        yield Server(parts, Doorkeeper(parts.settings), InForce(loaded, LogTail()))
+        yield Server(parts, AccessPolicy(parts.settings), SettingsInForce(loaded, LogTail()))
 
 
 async def test_another_default_voice_speaks_after_a_reload(

@@ -19,7 +19,7 @@ from wyoming_tts.speech import (
     Voice,
     VoiceSpec,
 )
-from wyoming_tts.synthesis.speakers import Levels
+from wyoming_tts.synthesis.speakers import VoiceLoudness
 from wyoming_tts.workers import Workers
 
 RATE = 16_000
@@ -73,34 +73,34 @@ async def workers() -> AsyncIterator[Workers]:
 
 
 async def test_a_voice_is_measured_once(workers: Workers) -> None:
-    levels, voice = Levels(workers, TARGET), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET), Humming()
     gains = {await levels.gain(spec(), voice, a_stream()) for _ in range(3)}
     assert len(gains) == len(voice.calls) == 1
 
 
 async def test_the_gain_brings_the_voice_to_the_target(workers: Workers) -> None:
     voice = Humming()
-    gain = await Levels(workers, TARGET).gain(spec(), voice, a_stream())
+    gain = await VoiceLoudness(workers, TARGET).gain(spec(), voice, a_stream())
     (hum,) = voice.render(Segment(""), spec(), Prosody())
     assert audio.loudness(hum * np.float32(gain), RATE) == pytest.approx(TARGET, abs=0.01)
 
 
 async def test_a_voice_whose_files_have_changed_is_measured_anew(workers: Workers) -> None:
-    levels = Levels(workers, TARGET)
+    levels = VoiceLoudness(workers, TARGET)
     quiet = await levels.gain(spec(fingerprint="old"), Humming(0.05), a_stream())
     loud = await levels.gain(spec(fingerprint="new"), Humming(0.1), a_stream())
     assert quiet == pytest.approx(2 * loud, rel=0.01)
 
 
 async def test_each_speaker_has_a_level(workers: Workers) -> None:
-    levels, voice = Levels(workers, TARGET), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET), Humming()
     for speaker in (None, 0, 1, 1):
         await levels.gain(spec(speaker=speaker), voice, a_stream())
     assert len(voice.calls) == len(levels) == 3
 
 
 async def test_of_more_voices_than_are_kept_the_least_recently_used_goes(workers: Workers) -> None:
-    levels, voice = Levels(workers, TARGET, most=2), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET, most=2), Humming()
     for name in ("a", "b", "a", "c", "a", "b"):
         await levels.gain(spec(name), voice, a_stream())
         assert len(levels) <= 2
@@ -110,7 +110,7 @@ async def test_of_more_voices_than_are_kept_the_least_recently_used_goes(workers
 async def test_all_who_ask_while_a_voice_is_measured_get_that_gain_though_others_come(
     workers: Workers,
 ) -> None:
-    levels, voice = Levels(workers, TARGET, most=1), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET, most=1), Humming()
     began, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -133,7 +133,7 @@ async def test_all_who_ask_while_a_voice_is_measured_get_that_gain_though_others
 
 
 async def test_a_measurement_that_fails_or_is_left_leaves_nothing_behind(workers: Workers) -> None:
-    levels, voice = Levels(workers, TARGET), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET), Humming()
 
     def fail() -> None:
         raise EngineFailed("It hums no more.")
@@ -152,7 +152,7 @@ async def test_a_measurement_that_fails_or_is_left_leaves_nothing_behind(workers
 
 
 async def test_one_who_leaves_while_measuring_does_not_keep_the_others_from_it(workers: Workers) -> None:
-    levels, voice = Levels(workers, TARGET), Humming()
+    levels, voice = VoiceLoudness(workers, TARGET), Humming()
     leaving, staying = (asyncio.create_task(levels.gain(spec(), voice, a_stream())) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()

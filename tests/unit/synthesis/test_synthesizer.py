@@ -29,7 +29,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.text.spoken.numbers import Numbers
+from wyoming_tts.text.spoken.numbers import NumberSpeller
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def test_speed_changes_the_pace_and_not_the_words(parts: Parts) -> None:
 
 
 async def test_twenty_listeners_at_once_each_hear_their_own_words(parts: Parts) -> None:
-    names = [Numbers("en").cardinal(number) for number in range(20)]
+    names = [NumberSpeller("en").cardinal(number) for number in range(20)]
     texts = [f"Number {name}. And again {name}." for name in names]
     heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
     for name, chunks in zip(names, heard, strict=True):

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.fake_synthesizer import in_a_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome
-from wyoming_tts.telemetry.prometheus import BUCKETS, Counters, Readings
+from wyoming_tts.telemetry.prometheus import BUCKETS, Counters, ServerLoad
 
 T = TypeVar("T")
 
@@ -83,9 +83,9 @@ def test_the_buckets_go_from_5_ms_to_10_s() -> None:
 async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(counters: Counters) -> None:
     asked, made = [], []
 
-    def readings() -> Readings:
+    def readings() -> ServerLoad:
         asked.append(threading.current_thread())
-        return Readings(
+        return ServerLoad(
             active_streams=len(asked), queued_streams=2, models=3, cache_disk_hits=4, cache_misses=5
         )
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_synthesizer import in_a_thread
 from tests.unit.telemetry.records import record
 from wyoming_tts.telemetry import Telemetry, telemetry
-from wyoming_tts.telemetry.prometheus import Readings
+from wyoming_tts.telemetry.prometheus import ServerLoad
 
 
 async def test_an_utterance_is_logged_noted_and_counted(
@@ -19,7 +19,7 @@ async def test_an_utterance_is_logged_noted_and_counted(
     caplog.set_level(logging.INFO, logger="wyoming_tts.telemetry")
     path = tmp_path / "metrics.jsonl"
     async with telemetry(run_blocking=in_a_thread, journal=path) as told:
-        told.watch(lambda: Readings(queued_streams=7))
+        told.watch(lambda: ServerLoad(queued_streams=7))
         told.on_record(record())
         text = (await told.exposition()).decode()
     assert 'wyoming_tts_characters_total{engine="piper",transport="wyoming"} 42.0' in text
@@ -30,7 +30,7 @@ async def test_an_utterance_is_logged_noted_and_counted(
 
 async def test_what_is_not_wanted_is_not_kept() -> None:
     async with telemetry(run_blocking=in_a_thread, journal=None, with_counters=False) as told:
-        told.watch(Readings)
+        told.watch(ServerLoad)
         told.on_record(record())
         assert await told.exposition() == b""
     assert told.journal is None

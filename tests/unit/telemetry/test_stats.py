@@ -17,7 +17,7 @@ from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome, UtteranceRecord
 from wyoming_tts.telemetry.journal import Journal
 from wyoming_tts.telemetry.stats import (
-    NoJournal,
+    JournalMissing,
     Period,
     _percentile,
     add_stats_flags,
@@ -105,7 +105,7 @@ def test_what_is_no_period_is_refused(text: str, capsys: pytest.CaptureFixture[s
 
 
 def test_without_a_journal_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoJournal, match=r"no journal at .*metrics\.jsonl yet.*--file"):
+    with pytest.raises(JournalMissing, match=r"no journal at .*metrics\.jsonl yet.*--file"):
         stats(parsed(), tmp_path / "metrics.jsonl")
 
 
@@ -170,5 +170,5 @@ def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: 
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(NoJournal, match="cannot be read: Permission denied"):
+    with pytest.raises(JournalMissing, match="cannot be read: Permission denied"):
         stats(parsed(), path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.steps import growth
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import NEUTRAL, Break, Manner, Text
+from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, Text
 from wyoming_tts.text.voice_tags import LONGEST_TAG, TagPart, TagReader
 
 
@@ -25,8 +25,8 @@ def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart
     return found
 
 
-def named(voice: str) -> Manner:
-    return Manner(voice=VoiceRequest(name=voice))
+def named(voice: str) -> SpeakingStyle:
+    return SpeakingStyle(voice=VoiceRequest(name=voice))
 
 
 def test_a_voice_speaks_until_the_next_tag() -> None:
@@ -47,15 +47,15 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
         ("[voice:libritts#p3922]", named("libritts#p3922")),
         ("[voice:DEFAULT]", NEUTRAL),
         ("[voice:x][voice:default]", NEUTRAL),
-        ("[lang:de]", Manner(language="de")),
-        ("[lang:de-DE]", Manner(language="de-DE")),
+        ("[lang:de]", SpeakingStyle(language="de")),
+        ("[lang:de-DE]", SpeakingStyle(language="de-DE")),
         ("[lang:de][lang:]", NEUTRAL),
         ("[lang:de][lang:default]", NEUTRAL),
-        ("[voice:x][lang:de]", Manner(voice=VoiceRequest(name="x"), language="de")),
+        ("[voice:x][lang:de]", SpeakingStyle(voice=VoiceRequest(name="x"), language="de")),
         ("[lang:de][voice:x]", named("x")),
     ],
 )
-def test_tags_set_the_manner(tag: str, manner: Manner) -> None:
+def test_tags_set_the_manner(tag: str, manner: SpeakingStyle) -> None:
     assert read(tag + "text") == [Text("text", manner)]
 
 
@@ -109,7 +109,7 @@ def test_each_kind_of_tag_can_be_left_off() -> None:
 
     assert read(text, voices=False) == [Text("[voice:a][lang:de]"), Break(1.0), Text("b")]
     assert read(text, pauses=False) == [
-        Text("[pause:1s]b", Manner(voice=VoiceRequest(name="a"), language="de"))
+        Text("[pause:1s]b", SpeakingStyle(voice=VoiceRequest(name="a"), language="de"))
     ]
     assert read(text, voices=False, pauses=False) == [Text(text)]
 

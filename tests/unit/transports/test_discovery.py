@@ -31,17 +31,17 @@ from wyoming_tts.transports import discovery
 from wyoming_tts.transports.discovery import (
     SERVICE_TYPE,
     Announcement,
-    Machine,
-    Names,
-    Surroundings,
+    DiscoveryEnvironment,
+    MachineIdentity,
+    ServiceNames,
     interface_addresses,
     reachable_addresses,
     this_machine,
 )
 
 LOOPBACK = ["127.0.0.1"]
-KITCHEN = Machine("kitchen", "0123456789abcdef0123456789abcdef")
-AROUND = Surroundings(machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, ask=0.1, look=0.05)
+KITCHEN = MachineIdentity("kitchen", "0123456789abcdef0123456789abcdef")
+AROUND = DiscoveryEnvironment(machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, ask=0.1, look=0.05)
 PATIENCE = 10.0
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ async def running(*announcements: Announcement) -> AsyncIterator[None]:
 
 
 def on_loopback(
-    port: int, *, host: str = "127.0.0.1", name: str, around: Surroundings = AROUND
+    port: int, *, host: str = "127.0.0.1", name: str, around: DiscoveryEnvironment = AROUND
 ) -> Announcement:
     return Announcement(port, host=host, name=name, interfaces=LOOPBACK, surroundings=around)
 
@@ -515,17 +515,23 @@ def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
 
 
 def test_the_default_name_tells_the_host_and_is_the_same_at_every_start() -> None:
-    names = Names.of(Machine("Kitchen.home.arpa", KITCHEN.identity), 10200)
-    assert names == Names.of(KITCHEN, 10200)
+    names = ServiceNames.of(MachineIdentity("Kitchen.home.arpa", KITCHEN.identity), 10200)
+    assert names == ServiceNames.of(KITCHEN, 10200)
     assert names.instance == names.host == f"wyoming-tts-kitchen-{KITCHEN.digest}"
-    assert Names.of(KITCHEN, 10300).instance == f"{names.instance}-10300"
+    assert ServiceNames.of(KITCHEN, 10300).instance == f"{names.instance}-10300"
 
 
 def test_machines_of_one_name_differ_by_their_identity() -> None:
-    other = Machine("kitchen", "f" * 32)
-    assert Names.of(KITCHEN, 10200).instance != Names.of(other, 10200).instance
-    assert Names.of(KITCHEN, 10200, given="Radio").instance == Names.of(other, 10200, given="Radio").instance
-    assert Names.of(KITCHEN, 10200, given="Radio").host != Names.of(other, 10200, given="Radio").host
+    other = MachineIdentity("kitchen", "f" * 32)
+    assert ServiceNames.of(KITCHEN, 10200).instance != ServiceNames.of(other, 10200).instance
+    assert (
+        ServiceNames.of(KITCHEN, 10200, given="Radio").instance
+        == ServiceNames.of(other, 10200, given="Radio").instance
+    )
+    assert (
+        ServiceNames.of(KITCHEN, 10200, given="Radio").host
+        != ServiceNames.of(other, 10200, given="Radio").host
+    )
 
 
 def test_the_digest_does_not_give_the_machine_id_away() -> None:
@@ -534,7 +540,11 @@ def test_the_digest_does_not_give_the_machine_id_away() -> None:
 
 
 def test_a_machine_without_identity_is_told_by_its_host_name() -> None:
-    assert Machine("kitchen", "").digest == Machine("kitchen", "").digest != Machine("hall", "").digest
+    assert (
+        MachineIdentity("kitchen", "").digest
+        == MachineIdentity("kitchen", "").digest
+        != MachineIdentity("hall", "").digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -552,12 +562,14 @@ def test_a_machine_without_identity_is_told_by_its_host_name() -> None:
     ],
 )
 def test_a_given_name_is_used_as_far_as_the_protocol_allows(given_name: str, instance: str) -> None:
-    assert Names.of(KITCHEN, 10200, given=given_name).instance == instance
+    assert ServiceNames.of(KITCHEN, 10200, given=given_name).instance == instance
 
 
 @given(st.text(max_size=80), st.text(max_size=80), st.integers(1, 65535), st.integers(1, 99))
 def test_every_name_fits_into_a_dns_label(host_name: str, given_name: str, port: int, number: int) -> None:
-    names = Names.of(Machine(host_name, KITCHEN.identity), port, given=given_name, number=number)
+    names = ServiceNames.of(
+        MachineIdentity(host_name, KITCHEN.identity), port, given=given_name, number=number
+    )
     assert 0 < len(names.instance.encode()) <= 63
     assert "." not in names.instance
     assert names.instance.isprintable() or not any(ord(char) < 32 for char in names.instance)

@@ -21,11 +21,11 @@ from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.voices import watching
-from wyoming_tts.voices.watching import Pace, Settling, look_at, shared_mounts, watch
+from wyoming_tts.voices.watching import PollIntervals, SettledFiles, shared_mounts, take_snapshot, watch
 
 T = TypeVar("T")
 
-QUICK = Pace(settle=0.1, poll=0.1, recheck=30)
+QUICK = PollIntervals(settle=0.1, poll=0.1, recheck=30)
 """Notices alone can bring a change to light within the patience of a test."""
 PATIENCE = 5.0
 
@@ -62,7 +62,7 @@ class House:
 
 
 @asynccontextmanager
-async def watched(*directories: Path, pace: Pace = QUICK) -> AsyncIterator[House]:
+async def watched(*directories: Path, pace: PollIntervals = QUICK) -> AsyncIterator[House]:
     house = House(*directories)
     task = asyncio.create_task(watch(directories, house.look, run_blocking=on_a_thread, pace=pace))
     try:
@@ -99,12 +99,12 @@ async def test_a_voice_copied_and_deleted_comes_and_goes(tmp_path: Path, then: s
 
 
 def test_the_usual_pace_tells_of_a_voice_within_two_seconds() -> None:
-    pace = Pace()
+    pace = PollIntervals()
     assert pace.poll + 2 * pace.settle < 2  # the look that finds it, and one or two until it stays the same
 
 
 async def test_a_voice_is_there_at_the_usual_pace(tmp_path: Path) -> None:
-    async with watched(tmp_path, pace=Pace()) as house:
+    async with watched(tmp_path, pace=PollIntervals()) as house:
         put(tmp_path, "first")
         await house.until(knows(house, "first"))
         put(tmp_path, "second")
@@ -116,7 +116,7 @@ async def test_a_voice_is_there_at_the_usual_pace_where_there_are_no_notices(
 ) -> None:
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
     monkeypatch.setattr(watchfiles, "awatch", None)
-    async with watched(tmp_path, pace=Pace()) as house:
+    async with watched(tmp_path, pace=PollIntervals()) as house:
         put(tmp_path, "first")
         await house.until(knows(house, "first"))
         put(tmp_path, "second")
@@ -197,7 +197,7 @@ async def test_logs_beside_the_voices_are_passed_over(
 
 async def test_a_failing_look_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path)
-    pace = Pace(settle=0.05, poll=0.1, recheck=0.1)
+    pace = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
     house = House(tmp_path)
     house.failures = 2
     task = asyncio.create_task(watch([tmp_path], house.look, run_blocking=on_a_thread, pace=pace))
@@ -257,7 +257,7 @@ FILE = Path("/data/a.onnx")
 
 class TestSettling:
     def test_a_file_counts_once_it_stayed_the_same_for_a_while(self) -> None:
-        settling = Settling(0.5)
+        settling = SettledFiles(0.5)
         for now, size in ((0.0, 1), (0.3, 2), (0.6, 3), (1.0, 3)):
             settling.take({FILE: (0, size, 1)}, now)
             assert (settling.has_news, settling.is_waiting) == (False, True)
@@ -267,7 +267,7 @@ class TestSettling:
         assert not settling.has_news
 
     def test_a_file_that_grows_does_not_hold_up_another(self) -> None:
-        settling = Settling(0.5)
+        settling = SettledFiles(0.5)
         other = Path("/data/b.onnx")
         for now in (0.0, 0.4, 0.8):
             settling.take({FILE: (0, int(now * 10), 1), other: (0, 9, 2)}, now)
@@ -277,7 +277,7 @@ class TestSettling:
         assert (settling.has_news, settling.is_waiting) == (False, True)
 
     def test_a_file_that_is_gone_is_news_at_once(self) -> None:
-        settling = Settling(0.5)
+        settling = SettledFiles(0.5)
         for now in (0.0, 0.5):
             settling.take({FILE: (0, 1, 1)}, now)
         settling.told()
@@ -285,14 +285,14 @@ class TestSettling:
         assert settling.has_news
 
     def test_what_was_not_told_stays_news(self) -> None:
-        settling = Settling(0.5)
+        settling = SettledFiles(0.5)
         for now in (0.0, 0.5, 1.0):
             settling.take({FILE: (0, 1, 1)}, now)
         assert settling.has_news
 
     @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), max_size=20))
     def test_in_the_end_what_is_there_is_what_was_told(self, looks: list[dict[str, int]]) -> None:
-        settling, told = Settling(1.0), {}
+        settling, told = SettledFiles(1.0), {}
         final = looks[-1] if looks else {}
         for number, look in enumerate([*looks, final, final]):
             settling.take({Path(name): (0, size, 0) for name, size in look.items()}, float(number))
@@ -304,7 +304,7 @@ class TestSettling:
 
 
 def test_a_directory_that_is_not_there_holds_nothing_and_is_waited_for_in_the_nearest(tmp_path: Path) -> None:
-    look = look_at([tmp_path / "a" / "b"], (".onnx",))
+    look = take_snapshot([tmp_path / "a" / "b"], (".onnx",))
     assert look.files == {}
     assert {path for path, _, _ in look.places} == {tmp_path}
 
@@ -314,7 +314,7 @@ def test_files_of_other_kinds_and_broken_links_are_not_seen(tmp_path: Path) -> N
     for name in ("mine.onnx.part", "voices.json", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "nowhere.onnx").symlink_to(tmp_path / "gone")
-    look = look_at([tmp_path], watching.VOICE_FILES)
+    look = take_snapshot([tmp_path], watching.VOICE_FILES)
     assert {path.name for path in look.files} == {"mine.onnx", "mine.onnx.json"}
 
 
@@ -323,7 +323,7 @@ def test_a_directory_that_may_not_be_read_holds_nothing(tmp_path: Path) -> None:
     put(tmp_path / "secret")
     (tmp_path / "secret").chmod(0)
     try:
-        assert look_at([tmp_path / "secret"], (".onnx",)).files == {}
+        assert take_snapshot([tmp_path / "secret"], (".onnx",)).files == {}
     finally:
         (tmp_path / "secret").chmod(0o700)
 

@@ -21,7 +21,7 @@ from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.child import Child
 from wyoming_tts.engines.espeak import process as espeak_process
 from wyoming_tts.engines.espeak.ipa import inventory
-from wyoming_tts.engines.espeak.text import Piece, pieces_with_phonemes, plain_pieces
+from wyoming_tts.engines.espeak.text import EspeakPiece, pieces_with_phonemes, plain_pieces
 from wyoming_tts.engines.phoneme_blocks import has_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import language_code, split_tag
@@ -229,7 +229,7 @@ def _pitch(prosody: Prosody) -> int:
     return min(round(_NATURAL_PITCH + _PITCH_STEPS_PER_OCTAVE * octaves), _HIGHEST_PITCH)
 
 
-def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[Piece], int]:
+def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], int]:
     """What to give the library, and how it is to read that."""
     if has_phonemes(segment.text):
         known = _inventory(identifier)

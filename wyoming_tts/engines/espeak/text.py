@@ -39,7 +39,7 @@ _CLAUSE_END = re.compile(rf"[.,;:!?…{_EAST_ASIAN_STOPS}][\"'’”»)\]]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class EspeakPiece:
     """Text for one call of the library."""
 
     text: str
@@ -56,7 +56,7 @@ class _Token:
     ends_clause: bool = False
 
 
-def plain_pieces(text: str) -> Iterator[Piece]:
+def plain_pieces(text: str) -> Iterator[EspeakPiece]:
     """The text in pieces of bounded weight, cut at punctuation if there is any, else between words.
 
     Characters that are commands to the library (controls, its private marks) become spaces, lone
@@ -65,7 +65,7 @@ def plain_pieces(text: str) -> Iterator[Piece]:
     return _cut(_words(text))
 
 
-def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[Piece]:
+def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[EspeakPiece]:
     """As `plain_pieces`, for a library that is told to take what stands in double brackets for phonemes.
 
     IPA becomes the mnemonics of the voice, of which `inventory` has all; other double brackets are taken
@@ -74,7 +74,7 @@ def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[Piece
     return _cut(_words_and_phonemes(text, inventory))
 
 
-def _cut(tokens: Iterable[_Token]) -> Iterator[Piece]:
+def _cut(tokens: Iterable[_Token]) -> Iterator[EspeakPiece]:
     held: list[_Token] = []
     weight = 0
     for token in tokens:
@@ -106,10 +106,10 @@ def _best_cut(tokens: list[_Token]) -> int:
     return gap or len(tokens)
 
 
-def _piece(tokens: list[_Token], *, more: bool) -> Piece:
+def _piece(tokens: list[_Token], *, more: bool) -> EspeakPiece:
     spoken = [token for token in tokens if not token.text.isspace()]
     text = "".join(token.text for token in tokens)
-    return Piece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
+    return EspeakPiece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
 
 
 def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token]:

@@ -25,7 +25,7 @@ from wyoming_tts.engines.kokoro.joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, 
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
 from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
 from wyoming_tts.engines.kokoro.phonemizer import KokoroPhonemizer
-from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, Model, open_model, plain_text
+from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, OnnxModel, open_model, plain_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -121,7 +121,7 @@ class LoadedKokoro:
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         kokoro: Any,
         phonemizer: KokoroPhonemizer,
         *,

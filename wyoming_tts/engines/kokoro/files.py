@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import BrokenVoice, Complaints
+from wyoming_tts.engines.onnx import BrokenVoice, FileComplaints
 from wyoming_tts.engines.onnx_file_check import check_complete
 from wyoming_tts.errors import SpeechError
 
@@ -41,7 +41,7 @@ class KokoroFiles:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._complaints = Complaints()
+        self._complaints = FileComplaints()
         self._broken: list[BrokenVoice] = []
         self._sound: dict[Path, tuple[int, int]] = {}
         self.broken: tuple[BrokenVoice, ...] = ()

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, Complaints, plain_text
+from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, FileComplaints, plain_text
 from wyoming_tts.engines.onnx_file_check import check_complete
 from wyoming_tts.engines.phonemizer import PiperPhonemizing
 from wyoming_tts.engines.piper.model import PiperModel, open_piper_model
@@ -72,7 +72,7 @@ class PiperEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._complaints = Complaints()
+        self._complaints = FileComplaints()
         self._broken: tuple[BrokenVoice, ...] = ()
         self._process_wide = threading.Lock()
 

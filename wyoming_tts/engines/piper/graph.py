@@ -21,9 +21,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from wyoming_tts.engines.piper.trace import POINTWISE, CannotCut, Constants, Node, Trace
+from wyoming_tts.engines.piper.trace import POINTWISE, CannotCut, Constants, Node, TimeTrace
 
-__all__ = ["CannotCut", "Cut", "Part", "PiperGraph"]
+__all__ = ["CannotCut", "GraphCut", "GraphPart", "PiperGraph"]
 
 # The inputs of a Piper model that tell what to say: only what depends on them knows of time.
 _TEXT = frozenset({"input", "input_lengths"})
@@ -34,7 +34,7 @@ _FLOAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class GraphPart:
     """A piece of the graph that is local in time."""
 
     source: str
@@ -59,17 +59,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class GraphCut:
     """Where a graph is cut: text to frames, frames through the flow, frames to samples."""
 
-    flow: Part | None
+    flow: GraphPart | None
     """None where it has to stay with the text."""
-    decoder: tuple[Part, ...]
+    decoder: tuple[GraphPart, ...]
     """One part, or two where it could be cut again."""
     why_no_flow: str = ""
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[GraphPart, ...]:
         """All that comes after the text, each working on the result of the one before."""
         return (self.flow, *self.decoder) if self.flow else self.decoder
 
@@ -107,7 +107,7 @@ class PiperGraph:
         self._variable = self._dependents([*self._inputs, *drawn])
         self._spoken = self._dependents([*(_TEXT & self._inputs.keys()), *drawn])
 
-    def cut(self) -> Cut:
+    def cut(self) -> GraphCut:
         """Where to cut it.
 
         Raises:
@@ -118,10 +118,10 @@ class PiperGraph:
         try:
             flow = self._flow(decoder)
         except CannotCut as error:
-            return Cut(None, self._halves(decoder), str(error))
-        return Cut(flow, self._halves(decoder))
+            return GraphCut(None, self._halves(decoder), str(error))
+        return GraphCut(flow, self._halves(decoder))
 
-    def text(self, cut: Cut) -> bytes:
+    def text(self, cut: GraphCut) -> bytes:
         """What comes before the cuts as a model of its own, with all the inputs of the whole.
 
         Its outputs are all that the later parts take which is neither an input nor made by a part.
@@ -130,11 +130,11 @@ class PiperGraph:
         taken = {name for part in cut.parts for name in part.inputs}
         return self._extract(self._inputs, sorted(taken - made - self._inputs.keys()))
 
-    def part(self, part: Part) -> bytes:
+    def part(self, part: GraphPart) -> bytes:
         """A part behind a cut as a model of its own."""
         return self._extract(part.inputs, [part.result])
 
-    def _flow(self, decoder: Part) -> Part:
+    def _flow(self, decoder: GraphPart) -> GraphPart:
         flow = self._part(self._flow_input(decoder.source), decoder.source)
         if flow.hop != 1:
             raise CannotCut("the flow changes the pace")
@@ -142,7 +142,7 @@ class PiperGraph:
             raise CannotCut("the decoder takes more from the flow than its result")
         return flow
 
-    def _halves(self, decoder: Part) -> tuple[Part, ...]:
+    def _halves(self, decoder: GraphPart) -> tuple[GraphPart, ...]:
         """The decoder, cut before its second ConvTranspose if nothing else goes past that place."""
         nodes = self._ancestors([decoder.result], stop={decoder.source})
         _, *further = [node for node in nodes if node.kind == "ConvTranspose"]
@@ -182,11 +182,11 @@ class PiperGraph:
             node = users[0]
         return node.outputs[0]
 
-    def _part(self, source: str, result: str) -> Part:
+    def _part(self, source: str, result: str) -> GraphPart:
         reached = self._dependents([source])
         if source == result or result not in reached:
             raise CannotCut("its result does not follow from where it would be cut")
-        trace = Trace(source, Constants(self._weights, self._producers))
+        trace = TimeTrace(source, Constants(self._weights, self._producers))
         crossing: set[str] = set()
         hop = 1
         for node in self._ancestors([result], stop={source}):
@@ -195,7 +195,7 @@ class PiperGraph:
                 crossing |= self._from_outside(node, reached, hop)
         left, right = trace.reach(result)
         still = frozenset(crossing - self._spoken)
-        return Part(source, result, frozenset(crossing & self._spoken), still, left, right, hop)
+        return GraphPart(source, result, frozenset(crossing & self._spoken), still, left, right, hop)
 
     def _from_outside(self, node: Node, inside: Collection[str], rate: int) -> set[str]:
         """The node's inputs that neither follow from inside the part nor are constant."""

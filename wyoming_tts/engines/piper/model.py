@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import NO_SAMPLES, Model, open_model, open_models, return_freed_memory
-from wyoming_tts.engines.piper.graph import Cut, Part, PiperGraph
+from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
+from wyoming_tts.engines.piper.graph import GraphCut, GraphPart, PiperGraph
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Samples
 
@@ -116,7 +116,7 @@ def _open_parts(path: Path, options: EngineOptions, sample_rate: int) -> CutMode
     return CutModel(text, parts, cut, sample_rate)
 
 
-def _contents(graph: PiperGraph, cut: Cut) -> Iterator[bytes]:
+def _contents(graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
     yield graph.text(cut)
     for part in cut.parts:
         yield graph.part(part)
@@ -125,7 +125,7 @@ def _contents(graph: PiperGraph, cut: Cut) -> Iterator[bytes]:
 class WholeModel:
     """A model that cannot be cut: one step a sentence."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: OnnxModel) -> None:
         self._model = model
         self.inputs = model.inputs
         self.shares_cores = False
@@ -144,10 +144,12 @@ class WholeModel:
         self._model.close()
 
 
-class Stage:
+class ModelStage:
     """A part behind a cut in memory, and how fast it is."""
 
-    def __init__(self, model: Model, part: Part, ahead: int = 0, clock: Clock = time.thread_time) -> None:
+    def __init__(
+        self, model: OnnxModel, part: GraphPart, ahead: int = 0, clock: Clock = time.thread_time
+    ) -> None:
         """Take the part and what runs it.
 
         Args:
@@ -198,13 +200,13 @@ class Stage:
 class CutModel:
     """A model in parts: a step for the text, then one for each chunk of its sound."""
 
-    def __init__(self, text: Model, parts: Sequence[Model], cut: Cut, sample_rate: int) -> None:
+    def __init__(self, text: OnnxModel, parts: Sequence[OnnxModel], cut: GraphCut, sample_rate: int) -> None:
         self.inputs = text.inputs
         self.shares_cores = text.shares_cores
         self._text = text
         self._outputs = [output.name for output in text.get_outputs()]
         self._stages = [
-            Stage(model, part, _FLOW_AHEAD if part is cut.flow else 0)
+            ModelStage(model, part, _FLOW_AHEAD if part is cut.flow else 0)
             for model, part in zip(parts, cut.parts, strict=True)
         ]
         self._first_chunk = max(1, round(_FIRST_SECONDS * sample_rate / cut.hop))
@@ -263,7 +265,7 @@ class CutModel:
 class Sentence:
     """The frames of a sentence on their way through the parts, from the first to the last."""
 
-    def __init__(self, stages: Sequence[Stage], values: Mapping[str, Values]) -> None:
+    def __init__(self, stages: Sequence[ModelStage], values: Mapping[str, Values]) -> None:
         """Take what the text gave.
 
         Args:
@@ -290,7 +292,7 @@ class Sentence:
 class _Work:
     """What one part has done of a sentence, and what it needs of the part before to go on."""
 
-    def __init__(self, stage: Stage, values: Mapping[str, Values], before: _Work | None) -> None:
+    def __init__(self, stage: ModelStage, values: Mapping[str, Values], before: _Work | None) -> None:
         self.stage = stage
         self._values = values
         self._before = before

@@ -119,7 +119,7 @@ class _Span:
     """Whether this is not such a tensor but the shape of one."""
 
 
-class Trace:
+class TimeTrace:
     """The time of all that follows from one tensor, shape (batch, channels, frames)."""
 
     def __init__(self, source: str, constants: Constants) -> None:

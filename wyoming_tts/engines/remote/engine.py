@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions
-from wyoming_tts.engines.remote.lists import MARK, Listed, named_in_settings, unlisted, with_languages
+from wyoming_tts.engines.remote.lists import MARK, ListedVoice, named_in_settings, unlisted, with_languages
 from wyoming_tts.engines.remote.pool import (
-    Fault,
-    FaultKind,
-    Order,
-    Standing,
     Upstream,
-    Upstreams,
+    UpstreamFault,
+    UpstreamFaultKind,
+    UpstreamHealth,
+    UpstreamPool,
+    UpstreamRequest,
 )
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -50,8 +50,8 @@ class RemoteEngine:
         """Take the addresses; nothing is connected. Certificates are read: made on a worker."""
         remote = options.remote or RemoteOptions(())
         self._named = named_in_settings(remote.voices)
-        self._upstreams = Upstreams(
-            [Standing(_upstream(address, remote)) for address in remote.upstreams],
+        self._upstreams = UpstreamPool(
+            [UpstreamHealth(_upstream(address, remote)) for address in remote.upstreams],
             patience=remote.first_byte_timeout,
             fallback=remote.fallback,
         )
@@ -68,11 +68,11 @@ class RemoteEngine:
         """Return what the servers were last seen to have, and what the settings say they have."""
         return self._voices
 
-    def load(self, voice: Voice) -> VoiceElsewhere:
+    def load(self, voice: Voice) -> RemoteServerVoice:
         """Make ready to ask for `voice`; nothing is connected."""
         del voice  # every request names its own
         audio.Resampler(_HTTP_RATE, _HTTP_RATE // 2)  # its library is imported here, not on the event loop
-        return VoiceElsewhere(self._upstreams)
+        return RemoteServerVoice(self._upstreams)
 
     async def watch(self, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking) -> None:
         """Look at every server now and then, more often while it is down; runs until it is cancelled.
@@ -102,7 +102,7 @@ class RemoteEngine:
             await standing.upstream.aclose()
 
     async def _watch(
-        self, standing: Standing, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking
+        self, standing: UpstreamHealth, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking
     ) -> None:
         while True:
             if await self._look(standing, run_blocking):
@@ -110,16 +110,16 @@ class RemoteEngine:
             self._tell_looked(standing)
             await _until_next_look(standing)
 
-    def _tell_looked(self, standing: Standing) -> None:
+    def _tell_looked(self, standing: UpstreamHealth) -> None:
         self._unlooked.discard(standing)
         if not self._unlooked:
             self._looked.set()
 
-    async def _look(self, standing: Standing, run_blocking: RunBlocking) -> bool:
+    async def _look(self, standing: UpstreamHealth, run_blocking: RunBlocking) -> bool:
         """Look at a server; True if there are other voices now than before."""
         try:
             listed = await _listed(standing.upstream, run_blocking)
-        except Fault as fault:
+        except UpstreamFault as fault:
             if not standing.unseen:
                 _LOGGER.warning("The remote server %s is down: %s.", standing.upstream.address, fault)
             standing.not_seen(time.monotonic())
@@ -132,10 +132,10 @@ class RemoteEngine:
         before, self._voices = self._voices, self._offered()
         return before != self._voices
 
-    def _by_name(self, listed: Sequence[Listed]) -> dict[str, Listed]:
+    def _by_name(self, listed: Sequence[ListedVoice]) -> dict[str, ListedVoice]:
         return {voice.name: voice for voice in with_languages(listed, self._named)}
 
-    def _without_list(self, standing: Standing) -> dict[str, Listed]:
+    def _without_list(self, standing: UpstreamHealth) -> dict[str, ListedVoice]:
         # Wyoming servers always have a list; there the settings would only make up voices.
         if standing.upstream.address.startswith("tcp:"):
             return {}
@@ -143,17 +143,17 @@ class RemoteEngine:
 
     def _offered(self) -> tuple[Voice, ...]:
         """All voices, each as the first server that has it tells of it."""
-        having: dict[str, list[Standing]] = {}
+        having: dict[str, list[UpstreamHealth]] = {}
         for standing in self._upstreams.standings:
             for name in standing.voices:
                 having.setdefault(name, []).append(standing)
         return tuple(_voice(standings[0].voices[name], standings) for name, standings in having.items())
 
 
-class VoiceElsewhere:
+class RemoteServerVoice:
     """A voice that other servers speak with."""
 
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: UpstreamPool) -> None:
         self._upstreams = upstreams
 
     async def stream(
@@ -165,7 +165,7 @@ class VoiceElsewhere:
                 f"The request for {spec.voice.name} came through {hops} servers already.",
                 hint="Servers ask each other in a ring: see the setting `remote` of each.",
             )
-        order = Order(
+        order = UpstreamRequest(
             voice=spec.voice.name,
             text=segment.text,
             speaker=_speaker(spec),
@@ -192,20 +192,20 @@ def _upstream(address: str, options: RemoteOptions) -> Upstream:
     return HttpUpstream(address, options)
 
 
-async def _listed(upstream: Upstream, run_blocking: RunBlocking) -> tuple[Listed, ...] | None:
+async def _listed(upstream: Upstream, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             return await upstream.listed(run_blocking)
     except TimeoutError:
-        raise Fault(FaultKind.DOWN, f"it did not answer within {_LOOK_SECONDS:g} s") from None
-    except Fault:
+        raise UpstreamFault(UpstreamFaultKind.DOWN, f"it did not answer within {_LOOK_SECONDS:g} s") from None
+    except UpstreamFault:
         raise
     except Exception as error:  # what another server sends must not take this one with it
         _LOGGER.exception("The voices of %s cannot be read.", upstream.address)
-        raise Fault(FaultKind.FAILED, f"its list made a {type(error).__name__}") from None
+        raise UpstreamFault(UpstreamFaultKind.FAILED, f"its list made a {type(error).__name__}") from None
 
 
-async def _until_next_look(standing: Standing) -> None:
+async def _until_next_look(standing: UpstreamHealth) -> None:
     if standing.unseen:  # it is known to be down: those who find it so again say nothing new
         await asyncio.sleep(standing.look_again_in)
         return
@@ -215,7 +215,7 @@ async def _until_next_look(standing: Standing) -> None:
             await standing.stirred.wait()
 
 
-def _voice(listed: Listed, standings: Sequence[Standing]) -> Voice:
+def _voice(listed: ListedVoice, standings: Sequence[UpstreamHealth]) -> Voice:
     addresses = [standing.upstream.address for standing in standings]
     rate = listed.rate or _HTTP_RATE
     return Voice(
@@ -231,7 +231,7 @@ def _voice(listed: Listed, standings: Sequence[Standing]) -> Voice:
     )
 
 
-def _identity(listed: Listed, addresses: Sequence[str], rate: int) -> str:
+def _identity(listed: ListedVoice, addresses: Sequence[str], rate: int) -> str:
     """Tells one sound from the next, as far as can be known: what is cached under it is said again."""
     told = repr((listed.name, listed.version, listed.description, listed.speakers, rate, sorted(addresses)))
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

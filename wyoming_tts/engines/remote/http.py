@@ -16,9 +16,9 @@ import httpx
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines import phoneme_blocks
 from wyoming_tts.engines.base import RemoteOptions
-from wyoming_tts.engines.remote.lists import Listed, NoList, listed_over_http
+from wyoming_tts.engines.remote.lists import ListedVoice, NoList, listed_over_http
 from wyoming_tts.engines.remote.pcm import RATES, AnswerReader, NotPcm
-from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.speech import Samples
 
 HOPS_HEADER = "X-Hops"
@@ -84,7 +84,7 @@ class HttpUpstream:
         """As `Upstream.aclose`."""
         await self._client.aclose()
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[Listed, ...] | None:
+    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         """As `Upstream.listed`."""
         for path in _LISTS:
             async with self._asked("GET", path) as response:
@@ -98,7 +98,7 @@ class HttpUpstream:
                 continue
         return None
 
-    async def speak(self, order: Order, listed: Listed) -> AsyncGenerator[Samples, None]:
+    async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """As `Upstream.speak`."""
         headers = {HOPS_HEADER: str(order.hops), "Accept": "audio/pcm, audio/wav;q=0.9"}
         body = self._body(order, listed)
@@ -113,9 +113,9 @@ class HttpUpstream:
                 for samples in reader.finish():
                     yield samples
             except NotPcm as error:
-                raise Fault(FaultKind.FAILED, f"it sent {error}") from None
+                raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
 
-    def _body(self, order: Order, listed: Listed) -> dict[str, object]:
+    def _body(self, order: UpstreamRequest, listed: ListedVoice) -> dict[str, object]:
         body: dict[str, object] = {
             "model": self._options.model,
             "input": order.text if listed.reads_phonemes else _without_phonemes(order.text),
@@ -144,14 +144,20 @@ class HttpUpstream:
                 yield response
         except httpx.ConnectTimeout:
             patience = self._options.connect_timeout
-            raise Fault(FaultKind.DOWN, f"no connection within {patience:g} s") from None
+            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {patience:g} s") from None
         except httpx.ConnectError as error:
-            raise Fault(FaultKind.DOWN, f"no connection ({_shown(str(error))})", retry_after=_SOON) from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN, f"no connection ({_shown(str(error))})", retry_after=_SOON
+            ) from None
         except httpx.TransportError as error:
             what = _shown(str(error)) or type(error).__name__
-            raise Fault(FaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON) from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON
+            ) from None
         except httpx.HTTPError as error:
-            raise Fault(FaultKind.FAILED, f"it cannot be understood ({_shown(str(error))})") from None
+            raise UpstreamFault(
+                UpstreamFaultKind.FAILED, f"it cannot be understood ({_shown(str(error))})"
+            ) from None
 
 
 def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -164,24 +170,26 @@ async def _body(response: httpx.Response, most: int) -> bytes:
         async for piece in pieces:
             body += piece
             if len(body) > most:
-                raise Fault(FaultKind.FAILED, f"its list of voices has over {most} bytes")
+                raise UpstreamFault(UpstreamFaultKind.FAILED, f"its list of voices has over {most} bytes")
     return bytes(body)
 
 
 async def _check_status(response: httpx.Response) -> None:
     if response.status_code == httpx.codes.OK:
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Fault(FaultKind.FAILED, "it sent compressed data, which it was not asked for")
+            raise UpstreamFault(
+                UpstreamFaultKind.FAILED, "it sent compressed data, which it was not asked for"
+            )
         return
     told = await _told(response)
     message = f"it answered {response.status_code}" + (f": {told}" if told else "")
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise Fault(FaultKind.BUSY, message, retry_after=_retry_after(response))
+        raise UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=_retry_after(response))
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" in response.headers:
-        raise Fault(FaultKind.BUSY, message, retry_after=_retry_after(response))
+        raise UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=_retry_after(response))
     if response.is_server_error:
-        raise Fault(FaultKind.FAILED, message, retry_after=_SOON)
-    raise Fault(FaultKind.REFUSED, message)
+        raise UpstreamFault(UpstreamFaultKind.FAILED, message, retry_after=_SOON)
+    raise UpstreamFault(UpstreamFaultKind.REFUSED, message)
 
 
 async def _told(response: httpx.Response) -> str:

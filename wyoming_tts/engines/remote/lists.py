@@ -35,7 +35,7 @@ class NoList(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedVoice:
     """A voice as its server lists it."""
 
     name: str
@@ -59,12 +59,12 @@ def named_in_settings(entries: Iterable[str]) -> dict[str, str | None]:
     return named
 
 
-def unlisted(name: str, language: str | None) -> Listed:
+def unlisted(name: str, language: str | None) -> ListedVoice:
     """A voice of which nothing but this is known."""
-    return Listed(name, language or _language_by_name(name), name)
+    return ListedVoice(name, language or _language_by_name(name), name)
 
 
-def listed_over_http(body: bytes) -> tuple[Listed, ...]:
+def listed_over_http(body: bytes) -> tuple[ListedVoice, ...]:
     """Read the answer to `GET /v1/voices` or `/v1/audio/voices`: names, or objects that hold them.
 
     Raises:
@@ -81,7 +81,7 @@ def listed_over_http(body: bytes) -> tuple[Listed, ...]:
     return _first_of_each(map(_from_http, items[:_MOST_VOICES]))
 
 
-def listed_over_wyoming(body: bytes) -> tuple[Listed, ...]:
+def listed_over_wyoming(body: bytes) -> tuple[ListedVoice, ...]:
     """Read the data of an `info` event.
 
     Raises:
@@ -104,7 +104,7 @@ def listed_over_wyoming(body: bytes) -> tuple[Listed, ...]:
     )
 
 
-def _from_http(item: object) -> Listed | None:
+def _from_http(item: object) -> ListedVoice | None:
     said = item if isinstance(item, dict) else {"name": item}
     name = next(filter(_usable_name, map(said.get, ("id", "name", "voice_id"))), None)
     if name is None or said.get("installed") is False or _is_left_out(name, said):
@@ -117,7 +117,7 @@ def _from_http(item: object) -> Listed | None:
     )
 
 
-def _from_wyoming(item: object) -> Listed | None:
+def _from_wyoming(item: object) -> ListedVoice | None:
     said = item if isinstance(item, dict) else {}
     name, credit = said.get("name"), said.get("attribution")
     if not _usable_name(name) or said.get("installed") is False or _is_left_out(name, said):
@@ -128,9 +128,9 @@ def _from_wyoming(item: object) -> Listed | None:
     return _listed(name, said, language=language, reads_phonemes=True)
 
 
-def _listed(name: str, said: Mapping[str, Any], *, language: object, reads_phonemes: bool) -> Listed:
+def _listed(name: str, said: Mapping[str, Any], *, language: object, reads_phonemes: bool) -> ListedVoice:
     description, version, rate = said.get("description"), said.get("version"), said.get("sample_rate")
-    return Listed(
+    return ListedVoice(
         name,
         published_tag(language) or _language_by_name(name),
         description[:_LONGEST_DESCRIPTION] if isinstance(description, str) and description else name,
@@ -152,15 +152,17 @@ def _is_left_out(name: str, said: Mapping[str, Any]) -> bool:
     return said.get("engine") in _LEFT_OUT_ENGINES or name.startswith(_EMBEDDED)
 
 
-def _first_of_each(voices: Iterable[Listed | None]) -> tuple[Listed, ...]:
-    found: dict[str, Listed] = {}
+def _first_of_each(voices: Iterable[ListedVoice | None]) -> tuple[ListedVoice, ...]:
+    found: dict[str, ListedVoice] = {}
     for voice in voices:
         if voice is not None:
             found.setdefault(voice.name, voice)
     return tuple(found.values())
 
 
-def with_languages(voices: Iterable[Listed], languages: Mapping[str, str | None]) -> tuple[Listed, ...]:
+def with_languages(
+    voices: Iterable[ListedVoice], languages: Mapping[str, str | None]
+) -> tuple[ListedVoice, ...]:
     """The voices, each in the language that the settings give it, if they do."""
     return tuple(replace(voice, language=languages.get(voice.name) or voice.language) for voice in voices)
 

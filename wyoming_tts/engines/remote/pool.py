@@ -2,7 +2,7 @@
 
 Until the first sound whoever fails is passed over for the next; after it nobody can take over, because
 another server would speak the segment from its beginning. A server that cannot be reached is left alone for
-a while, longer each time; looking at it (`Standing.seen`) or hearing it ends that.
+a while, longer each time; looking at it (`UpstreamHealth.seen`) or hearing it ends that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Protocol
 
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import Unanswered
-from wyoming_tts.engines.remote.lists import Listed
+from wyoming_tts.engines.base import RemoteVoiceFailed
+from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -37,7 +37,7 @@ _FREE_SECONDS, _SECONDS_A_CHARACTER = 30.0, 1.0
 """Audio that is taken for a text; a server that sends more does not stop by itself."""
 
 
-class FaultKind(Enum):
+class UpstreamFaultKind(Enum):
     """What a failure says of the server."""
 
     DOWN = auto()
@@ -50,10 +50,10 @@ class FaultKind(Enum):
     """It will not speak this; others may, and it may speak something else."""
 
 
-class Fault(Exception):
+class UpstreamFault(Exception):
     """A server did not speak as it should; the text says what it did."""
 
-    def __init__(self, kind: FaultKind, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, kind: UpstreamFaultKind, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
@@ -61,7 +61,7 @@ class Fault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class UpstreamRequest:
     """What a server is to speak."""
 
     voice: str
@@ -82,7 +82,7 @@ class Upstream(Protocol):
         """As in the settings, without user and password."""
         ...
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[Listed, ...] | None:
+    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         """Return its voices, None if it answers but has no list.
 
         Raises:
@@ -90,7 +90,7 @@ class Upstream(Protocol):
         """
         ...
 
-    def speak(self, order: Order, listed: Listed) -> AsyncGenerator[Samples, None]:
+    def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """Give what it says, in pieces of which none is empty.
 
         Raises:
@@ -104,11 +104,11 @@ class Upstream(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Standing:
+class UpstreamHealth:
     """What is known of a server: its voices, and how it did lately. Times are those of `time.monotonic`."""
 
     upstream: Upstream
-    voices: dict[str, Listed] = field(default_factory=dict)
+    voices: dict[str, ListedVoice] = field(default_factory=dict)
     """What it lists or, where it has no list, what the settings say."""
     in_flight: int = 0
     served: int = 0
@@ -126,13 +126,13 @@ class Standing:
         """Seconds until the next look."""
         return _BACKOFF.pause(self.unseen) if self.unseen else LOOK_EVERY
 
-    def failed(self, fault: Fault, now: float) -> None:
+    def failed(self, fault: UpstreamFault, now: float) -> None:
         """Note that it did not speak."""
-        if fault.kind is FaultKind.BUSY:
+        if fault.kind is UpstreamFaultKind.BUSY:
             self.busy_until = now + min(fault.retry_after or 1.0, _MOST_BUSY)
-        elif fault.kind is not FaultKind.REFUSED:
+        elif fault.kind is not UpstreamFaultKind.REFUSED:
             self.unheard += 1
-            if fault.kind is FaultKind.DOWN or self.unheard >= _FAILURES_IN_A_ROW:
+            if fault.kind is UpstreamFaultKind.DOWN or self.unheard >= _FAILURES_IN_A_ROW:
                 self.down_until = now + _BACKOFF.pause(self.unheard)
                 self.stirred.set()
 
@@ -154,12 +154,12 @@ class Standing:
         self.down_until = max(self.down_until, now + _BACKOFF.pause(self.unseen))
 
 
-class Upstreams:
+class UpstreamPool:
     """The servers there are."""
 
     def __init__(
         self,
-        standings: Sequence[Standing],
+        standings: Sequence[UpstreamHealth],
         *,
         patience: float,
         fallback: bool,
@@ -178,7 +178,7 @@ class Upstreams:
         self._fallback = fallback
         self._clock = clock
 
-    def candidates(self, voice: str) -> list[Standing]:
+    def candidates(self, voice: str) -> list[UpstreamHealth]:
         """Return who may be asked for the voice, the least busy first."""
         now = self._clock()
         able = [standing for standing in self.standings if voice in standing.voices]
@@ -187,7 +187,7 @@ class Upstreams:
         asked = up if up or self._fallback else able
         return sorted(asked, key=lambda one: (one.busy_until > now, one.in_flight, one.served))
 
-    async def speak(self, order: Order) -> AsyncGenerator[Samples, None]:
+    async def speak(self, order: UpstreamRequest) -> AsyncGenerator[Samples, None]:
         """Give what the first server says that says something.
 
         Raises:
@@ -202,7 +202,7 @@ class Upstreams:
                     left = _left(left, samples)
                     yield samples
                     samples = await self._next(pieces)
-            except Fault as fault:
+            except UpstreamFault as fault:
                 standing.failed(fault, self._clock())
                 raise EngineFailed(
                     f"The remote server {standing.upstream.address} broke off while {order.voice} spoke: "
@@ -211,17 +211,17 @@ class Upstreams:
                 ) from None
 
     async def _begun(
-        self, order: Order, held: AsyncExitStack
-    ) -> tuple[Standing, AsyncGenerator[Samples, None], Samples | None]:
+        self, order: UpstreamRequest, held: AsyncExitStack
+    ) -> tuple[UpstreamHealth, AsyncGenerator[Samples, None], Samples | None]:
         """Find who speaks: with it the first that it said, None if there is nothing to say."""
-        faults: dict[Standing, Fault] = {}
+        faults: dict[UpstreamHealth, UpstreamFault] = {}
         for is_last_round in (False, True):
             for standing in self._to_be_asked(order.voice, faults):
                 async with AsyncExitStack() as attempt:
                     try:
                         pieces = await attempt.enter_async_context(_asked(standing, order))
                         samples = await self._next(pieces)
-                    except Fault as fault:
+                    except UpstreamFault as fault:
                         self._note(standing, order, fault, faults)
                     else:
                         standing.heard()
@@ -233,13 +233,19 @@ class Upstreams:
             await asyncio.sleep(pause)
         raise self._refusal(order, faults)
 
-    def _to_be_asked(self, voice: str, faults: dict[Standing, Fault]) -> list[Standing]:
+    def _to_be_asked(self, voice: str, faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealth]:
         """Everybody, and after faults those who may be asked once more."""
         if not faults:
             return self.candidates(voice)
         return [standing for standing, fault in faults.items() if _may_retry(fault)]
 
-    def _note(self, standing: Standing, order: Order, fault: Fault, faults: dict[Standing, Fault]) -> None:
+    def _note(
+        self,
+        standing: UpstreamHealth,
+        order: UpstreamRequest,
+        fault: UpstreamFault,
+        faults: dict[UpstreamHealth, UpstreamFault],
+    ) -> None:
         _LOGGER.info("%s did not speak as %s: %s.", standing.upstream.address, order.voice, fault)
         standing.failed(fault, self._clock())
         faults[standing] = fault
@@ -249,30 +255,32 @@ class Upstreams:
             async with asyncio.timeout(self._patience):
                 return await anext(pieces, None)
         except TimeoutError:
-            raise Fault(FaultKind.DOWN, f"it sent nothing for {self._patience:g} s") from None
+            raise UpstreamFault(UpstreamFaultKind.DOWN, f"it sent nothing for {self._patience:g} s") from None
 
-    def _refusal(self, order: Order, faults: dict[Standing, Fault]) -> Exception:
+    def _refusal(self, order: UpstreamRequest, faults: dict[UpstreamHealth, UpstreamFault]) -> Exception:
         reasons = "; ".join(f"{one.upstream.address}: {fault}" for one, fault in faults.items())
         message = f"No remote server speaks as {order.voice} now ({reasons or 'none can be reached'})."
         hint = "Try again later."
         if self._fallback:
-            return Unanswered(message, hint=hint)
-        if faults and all(fault.kind is FaultKind.BUSY for fault in faults.values()):
+            return RemoteVoiceFailed(message, hint=hint)
+        if faults and all(fault.kind is UpstreamFaultKind.BUSY for fault in faults.values()):
             return Busy(message, hint=hint)
         return VoiceUnavailable(message, hint=hint)
 
 
 def _left(samples_left: float, samples: Samples) -> float:
     if len(samples) > samples_left:
-        raise Fault(FaultKind.FAILED, "it does not stop")
+        raise UpstreamFault(UpstreamFaultKind.FAILED, "it does not stop")
     return samples_left - len(samples)
 
 
 @asynccontextmanager
-async def _asked(standing: Standing, order: Order) -> AsyncIterator[AsyncGenerator[Samples, None]]:
+async def _asked(
+    standing: UpstreamHealth, order: UpstreamRequest
+) -> AsyncIterator[AsyncGenerator[Samples, None]]:
     listed = standing.voices.get(order.voice)
     if listed is None:
-        raise Fault(FaultKind.REFUSED, "it has the voice no more")
+        raise UpstreamFault(UpstreamFaultKind.REFUSED, "it has the voice no more")
     standing.in_flight += 1
     try:
         async with aclosing(standing.upstream.speak(order, listed)) as pieces:
@@ -281,9 +289,9 @@ async def _asked(standing: Standing, order: Order) -> AsyncIterator[AsyncGenerat
         standing.in_flight -= 1
 
 
-def _may_retry(fault: Fault) -> bool:
+def _may_retry(fault: UpstreamFault) -> bool:
     return fault.retry_after is not None and fault.retry_after <= _RETRY_WITHIN
 
 
-def _shortest_retry(faults: Iterable[Fault]) -> float | None:
+def _shortest_retry(faults: Iterable[UpstreamFault]) -> float | None:
     return min((fault.retry_after or 0.0 for fault in faults if _may_retry(fault)), default=None)

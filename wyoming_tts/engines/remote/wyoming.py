@@ -17,9 +17,9 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions
-from wyoming_tts.engines.remote.lists import Listed, NoList, listed_over_wyoming
+from wyoming_tts.engines.remote.lists import ListedVoice, NoList, listed_over_wyoming
 from wyoming_tts.engines.remote.pcm import NotPcm, SampleReader
-from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.speech import Samples
 from wyoming_tts.wyoming_wire import EventStream, Limits, ProtocolError, RawEvent, write_event
 
@@ -56,7 +56,7 @@ class WyomingUpstream:
     async def aclose(self) -> None:
         """As `Upstream.aclose`."""
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[Listed, ...]:
+    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...]:
         """As `Upstream.listed`."""
         async with self._connected() as (reader, writer):
             await write_event(writer, Describe().event())
@@ -66,10 +66,10 @@ class WyomingUpstream:
         try:
             voices = await run_blocking(partial(listed_over_wyoming, _data(raw)))
         except NoList as error:
-            raise Fault(FaultKind.FAILED, str(error)) from None
+            raise UpstreamFault(UpstreamFaultKind.FAILED, str(error)) from None
         return tuple(replace(voice, rate=self._rates.get(voice.name, USUAL_RATE)) for voice in voices)
 
-    async def speak(self, order: Order, listed: Listed) -> AsyncGenerator[Samples, None]:
+    async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """As `Upstream.speak`."""
         async with self._connected() as (reader, writer):
             voice = SynthesizeVoice(order.voice, speaker=order.speaker)
@@ -96,9 +96,13 @@ class WyomingUpstream:
             yield reader, writer
         except (OSError, EOFError) as error:
             what = _reason(error) if isinstance(error, OSError) else "it was closed too early"
-            raise Fault(FaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON) from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON
+            ) from None
         except ProtocolError as error:
-            raise Fault(FaultKind.FAILED, f"it sent what is not Wyoming: {_shown(error.message)}") from None
+            raise UpstreamFault(
+                UpstreamFaultKind.FAILED, f"it sent what is not Wyoming: {_shown(error.message)}"
+            ) from None
         finally:
             writer.transport.abort()  # what still comes is for nobody
 
@@ -108,34 +112,38 @@ class WyomingUpstream:
             async with asyncio.timeout(patience):
                 return await asyncio.open_connection(self._host, self._port)
         except TimeoutError:
-            raise Fault(FaultKind.DOWN, f"no connection within {patience:g} s") from None
+            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {patience:g} s") from None
         except OSError as error:
-            raise Fault(FaultKind.DOWN, f"no connection ({_reason(error)})", retry_after=_SOON) from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN, f"no connection ({_reason(error)})", retry_after=_SOON
+            ) from None
 
 
 def _reader(event: Event, before: SampleReader | None, wanted: int) -> SampleReader:
     rate, width, channels = (event.data.get(key) for key in ("rate", "width", "channels"))
     if not isinstance(rate, int) or (width, channels) != (_SAMPLE_BYTES, 1):
-        raise Fault(FaultKind.FAILED, f"it sent audio of {width!r} bytes, {channels!r} channels, {rate!r} Hz")
+        raise UpstreamFault(
+            UpstreamFaultKind.FAILED, f"it sent audio of {width!r} bytes, {channels!r} channels, {rate!r} Hz"
+        )
     if before is not None and before.rate != rate:
-        raise Fault(FaultKind.FAILED, f"it went from {before.rate} to {rate} Hz")
+        raise UpstreamFault(UpstreamFaultKind.FAILED, f"it went from {before.rate} to {rate} Hz")
     try:
         return before or SampleReader(rate, wanted)
     except NotPcm as error:
-        raise Fault(FaultKind.FAILED, f"it sent {error}") from None
+        raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
 
 
-def _told(event: Event) -> Fault:
+def _told(event: Event) -> UpstreamFault:
     message = f"it answered: {_shown(event.data.get('text'))}"
     match event.data.get("code"):
         case "busy":
-            return Fault(FaultKind.BUSY, message, retry_after=1.0)
+            return UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=1.0)
         case "bad_request" | "too_long" | "unsupported" | "unknown_voice" | "voice_unavailable":
-            return Fault(FaultKind.REFUSED, message)
+            return UpstreamFault(UpstreamFaultKind.REFUSED, message)
         case "shutting_down":
-            return Fault(FaultKind.DOWN, message)
+            return UpstreamFault(UpstreamFaultKind.DOWN, message)
         case _:
-            return Fault(FaultKind.FAILED, message, retry_after=_SOON)
+            return UpstreamFault(UpstreamFaultKind.FAILED, message, retry_after=_SOON)
 
 
 def _data(raw: RawEvent) -> bytes:

@@ -11,17 +11,17 @@ from typing import Literal, get_args
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no such properties
 
-from wyoming_tts.text.clean.folding import Folder, Piece
+from wyoming_tts.text.clean.folding import CleanPiece, TextFolder
 from wyoming_tts.text.markdown.code import CodeBlocks
 from wyoming_tts.text.markdown.reader import MarkupReader
 
 __all__ = [
     "MAX_BLOCK_CHARS",
+    "CleanPiece",
     "Cleaner",
     "CleanupOptions",
     "CodeBlockMode",
     "EmojiMode",
-    "Piece",
     "is_speakable",
 ]
 
@@ -78,7 +78,7 @@ class Cleaner:
         self, options: CleanupOptions | None = None, *, max_block_chars: int = MAX_BLOCK_CHARS
     ) -> None:
         options = options or CleanupOptions()
-        self._folder = Folder(name_emoji=options.emoji == "name", language=options.language)
+        self._folder = TextFolder(name_emoji=options.emoji == "name", language=options.language)
         announced = options.code_block_notice if options.code_blocks == "announce" else ""
         self._reader = MarkupReader(
             self._folder,
@@ -92,34 +92,34 @@ class Cleaner:
         """Text that is held back until it is known what it means."""
         return self._reader.held + self._folder.held
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[CleanPiece]:
         """Clean some more text; what cannot be decided yet is held back."""
-        pieces: list[Piece] = []
+        pieces: list[CleanPiece] = []
         for start in range(0, len(text), _SLICE_CHARS):
             self._reader.feed(text[start : start + _SLICE_CHARS])
             pieces += self._folder.take()
         return _joined(pieces)
 
-    def flush(self) -> list[Piece]:
+    def flush(self) -> list[CleanPiece]:
         """Give what is held back only because a picture might follow, `![`: nobody types that so slowly."""
         return self.feed(" ") if self.held == "!" else []
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[CleanPiece]:
         """End the text."""
         self._reader.finish()
         return _joined(self._folder.take(final=True))
 
 
-def _joined(pieces: list[Piece]) -> list[Piece]:
+def _joined(pieces: list[CleanPiece]) -> list[CleanPiece]:
     """The same pieces, plain neighbours made one."""
-    joined: list[Piece] = []
+    joined: list[CleanPiece] = []
     plain: list[str] = []
-    for piece in [*pieces, Piece("", raw=True)]:
+    for piece in [*pieces, CleanPiece("", raw=True)]:
         if not piece.raw:
             plain.append(piece.text)
             continue
         if plain:
-            joined.append(Piece("".join(plain)))
+            joined.append(CleanPiece("".join(plain)))
             plain = []
         joined.append(piece)
     return joined[:-1]

@@ -75,7 +75,7 @@ _ADDRESS_RE = regex.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CleanPiece:
     """Some cleaned text, in order."""
 
     text: str
@@ -95,7 +95,7 @@ class _Block:
     text: str
 
 
-class Folder:
+class TextFolder:
     """Takes text free of markup and marks of structure; `take` gives what has been decided."""
 
     def __init__(self, *, name_emoji: bool = False, language: str = "en") -> None:
@@ -112,7 +112,7 @@ class Folder:
         self._tail = ""
         self._word = ""
         self._picture = ""
-        self._pieces: list[Piece] = []
+        self._pieces: list[CleanPiece] = []
 
     @property
     def previous(self) -> str:
@@ -166,7 +166,7 @@ class Folder:
             self._queue.append(_Mark.SENTENCE_END)
             self._ended = True
 
-    def take(self, *, final: bool = False) -> list[Piece]:
+    def take(self, *, final: bool = False) -> list[CleanPiece]:
         """Hand out what is decided; at the end that is all."""
         queue, self._queue = self._queue, []
         for plain, group in groupby(queue, lambda given: isinstance(given, str)):
@@ -195,8 +195,8 @@ class Folder:
     def _raw(self, block: str) -> None:
         before = self._opened(block[0])
         if before:
-            self._pieces.append(Piece(before))
-        self._pieces.append(Piece(block, raw=True))
+            self._pieces.append(CleanPiece(before))
+        self._pieces.append(CleanPiece(block, raw=True))
         self._tail = self._word = _OTHER
 
     def _stop(self) -> None:
@@ -267,7 +267,7 @@ class Folder:
     def _emit(self, text: str, *, folded: bool = True) -> None:
         if not text:
             return
-        self._pieces.append(Piece(text))
+        self._pieces.append(CleanPiece(text))
         self._tail = (self._tail + text)[-_TAIL_CHARS:]
         if folded:
             self._picture = ""

@@ -36,8 +36,8 @@ from wyoming_tts.languages import fallbacks, is_tag
 from wyoming_tts.text.lexicon.rules import (
     EVERY_LANGUAGE,
     Pattern,
-    Place,
     Rule,
+    RulePosition,
     Scope,
     Word,
     counts_capitals,
@@ -213,8 +213,8 @@ class _Rules:
             return self._pattern(path, scope, said, entry)
         return self._word(path, scope, said, entry)
 
-    def _place(self, path: Path) -> Place:
-        return Place(self._document.name, self._document.key_position(path).line)
+    def _place(self, path: Path) -> RulePosition:
+        return RulePosition(self._document.name, self._document.key_position(path).line)
 
     def _word(self, path: Path, scope: Scope, said: str, entry: _Entry) -> Word | None:
         written = str(path[-1]).strip()

@@ -50,7 +50,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RulePosition:
     """Where a rule is written."""
 
     file: str = ""
@@ -69,7 +69,7 @@ class Word:
     exact: bool
     """Capitals count."""
     scope: Scope = Scope()
-    place: Place = Place()
+    place: RulePosition = RulePosition()
 
     @property
     def key(self) -> tuple[bool, str]:
@@ -85,11 +85,17 @@ class Pattern:
     """
 
     def __init__(
-        self, written: str, said: str, *, exact: bool, scope: Scope | None = None, place: Place | None = None
+        self,
+        written: str,
+        said: str,
+        *,
+        exact: bool,
+        scope: Scope | None = None,
+        place: RulePosition | None = None,
     ) -> None:
         self.written = written
         self.scope = scope or Scope()
-        self.place = place or Place()
+        self.place = place or RulePosition()
         try:
             self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
         except regex.error as error:
@@ -126,7 +132,7 @@ Rule = Word | Pattern
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class LexiconHit:
     """A rule that was applied."""
 
     written: str
@@ -138,11 +144,11 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedLexicon:
     """A text with what is said in place of what was written, and the rules that did it, in its order."""
 
     text: str
-    hits: tuple[Hit, ...] = ()
+    hits: tuple[LexiconHit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +231,14 @@ class Lexicon:
         """Entries in all its files."""
         return self._count
 
-    def applied(self, text: str, *, language: str, voice: str) -> Applied:
+    def applied(self, text: str, *, language: str, voice: str) -> AppliedLexicon:
         """The text as it is to be said by the voice, which speaks the language (`en_US`, `en-us`).
 
         `[[ phonemes ]]` that the text holds already stay as they are.
         """
         scopes = self._scopes(language, voice)
         if not scopes or not text:
-            return Applied(text)
+            return AppliedLexicon(text)
         plain = list(_plain_parts(text))
         tables = self._tables(scopes)
         find = partial(_word_hits, text, tables=tables, in_english=language_code(language) == "en")
@@ -240,7 +246,7 @@ class Lexicon:
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
             hits = _with_patterns(text, hits, patterns, plain)
-        return _replaced(text, hits) if hits else Applied(text)
+        return _replaced(text, hits) if hits else AppliedLexicon(text)
 
     def holds(self, token: str, language: str, voice: str) -> bool:
         """Whether a word or phrase, a regular expression not counting, matches exactly this text."""
@@ -348,15 +354,15 @@ def _with_patterns(
     return sorted(hits, key=lambda hit: hit.start)
 
 
-def _replaced(text: str, hits: list[_Hit]) -> Applied:
+def _replaced(text: str, hits: list[_Hit]) -> AppliedLexicon:
     parts, told = [], []
     at = 0
     for hit in hits:
         parts += [text[at : hit.start], hit.said]
         place = hit.rule.place
-        told.append(Hit(text[hit.start : hit.end], hit.said, place.file, place.line))
+        told.append(LexiconHit(text[hit.start : hit.end], hit.said, place.file, place.line))
         at = hit.end
-    return Applied("".join([*parts, text[at:]]), tuple(told))
+    return AppliedLexicon("".join([*parts, text[at:]]), tuple(told))
 
 
 def _template(said: str, compiled: Any) -> Iterator[str | _Group]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]  # partial matches and possessive quantifiers
 
-from wyoming_tts.text.clean.folding import Folder
+from wyoming_tts.text.clean.folding import TextFolder
 from wyoming_tts.text.markdown.scanning import Scan
 
 _OPENING_RE = regex.compile(r"(?P<fence>`{3,20}+|~{3,20}+)[^`\n]{0,200}+\n")
@@ -25,7 +25,7 @@ class CodeBlocks:
 class FencedCode:
     """Takes fenced blocks; one that is never closed lasts to the end of the text."""
 
-    def __init__(self, scan: Scan, folder: Folder, said: CodeBlocks) -> None:
+    def __init__(self, scan: Scan, folder: TextFolder, said: CodeBlocks) -> None:
         self._scan = scan
         self._folder = folder
         self._said = said

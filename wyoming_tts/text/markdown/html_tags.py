@@ -12,7 +12,7 @@ from html.entities import html5
 
 import regex  # type: ignore[import-untyped]  # partial matches
 
-from wyoming_tts.text.clean.folding import Folder
+from wyoming_tts.text.clean.folding import TextFolder
 from wyoming_tts.text.markdown.scanning import Scan
 
 
@@ -63,7 +63,7 @@ _MAX_END_CHARS = 32
 class HtmlReader:
     """Reads one tag or entity at a time, for whoever reads the rest."""
 
-    def __init__(self, scan: Scan, folder: Folder) -> None:
+    def __init__(self, scan: Scan, folder: TextFolder) -> None:
         self._scan = scan
         self._folder = folder
         self._until: regex.Pattern | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from enum import Enum, auto
 
-from wyoming_tts.text.clean.folding import Folder
+from wyoming_tts.text.clean.folding import TextFolder
 from wyoming_tts.text.markdown import signs
 from wyoming_tts.text.markdown.code import CodeBlocks, FencedCode
 from wyoming_tts.text.markdown.html_tags import HtmlReader
@@ -27,7 +27,7 @@ class _Line(Enum):
 
 
 class MarkupReader:
-    """Reads text with markup and tells a `Folder` what is left to say.
+    """Reads text with markup and tells a `TextFolder` what is left to say.
 
     Args:
         folder: takes the text and the breaks in it.
@@ -36,7 +36,7 @@ class MarkupReader:
         max_block_chars: limit of a raw block; a longer one is plain text.
     """
 
-    def __init__(self, folder: Folder, *, markdown: bool, code: CodeBlocks, max_block_chars: int) -> None:
+    def __init__(self, folder: TextFolder, *, markdown: bool, code: CodeBlocks, max_block_chars: int) -> None:
         self._scan = Scan()
         self._folder = folder
         self._markdown = markdown

@@ -16,7 +16,7 @@ _OVER = r"(?![\w:]|[.,/]\d)"
 _NEVER = "(?!)"
 
 
-class Times:
+class TimeRules:
     """The rules for times in one language."""
 
     def __init__(self, language: Language, figures: Figures) -> None:

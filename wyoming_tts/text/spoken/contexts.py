@@ -15,7 +15,7 @@ _QUOTE_OPENS_RE = regex.compile(r'(?<![^\s(\[])"')
 _QUOTE_CLOSES_RE = regex.compile(r'(?<=[^\s\d(\[])"')
 
 
-class Contexts:
+class ContextRules:
     """The rules of one language that go before those for units and plain numbers."""
 
     def __init__(self, language: Language, figures: Figures) -> None:

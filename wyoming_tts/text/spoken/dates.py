@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.spoken.clock import Times
+from wyoming_tts.text.spoken.clock import TimeRules
 from wyoming_tts.text.spoken.figures import APART, DASH, NOT_MORE, Rule, at_sentence_end, rule
 from wyoming_tts.text.spoken.language import Language, any_of
 
@@ -24,10 +24,10 @@ _PATTERNS = {"ymd": "numeric", "md": "numeric_short", "ym": "month_year"}
 _PARTS = {"y": "{year}", "m": "{month}", "d": "{day}"}
 
 
-class Dates:
+class DateRules:
     """The rules for dates in one language."""
 
-    def __init__(self, language: Language, times: Times) -> None:
+    def __init__(self, language: Language, times: TimeRules) -> None:
         self._language = language
         self._times = times
         self._data = language.section("dates")

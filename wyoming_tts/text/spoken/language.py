@@ -16,7 +16,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # bounded by its timeout, knows scripts
 import yaml
 
-from wyoming_tts.text.spoken.numbers import Numbers
+from wyoming_tts.text.spoken.numbers import NumberSpeller
 
 _DATA = "data"
 _EITHER = " | "
@@ -66,7 +66,7 @@ class Language:
     """A language's data, with every spelling on its own."""
 
     data: Mapping[str, Any]
-    numbers: Numbers
+    numbers: NumberSpeller
     units: Mapping[str, Noun] = field(default_factory=dict)
     currencies: Mapping[str, Noun] = field(default_factory=dict)
     scales: Mapping[str, Noun] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Language:
 
 def has_data(code: str) -> bool:
     """Whether there is anything to say things with in this language, such as "en"."""
-    return Numbers.supports(code)
+    return NumberSpeller.supports(code)
 
 
 def load_language(code: str, extra: Mapping[str, Any] | None = None) -> Language:
@@ -154,7 +154,7 @@ def _language(code: str, data: Mapping[str, Any]) -> Language:
     units = {spelling: Noun.of_entry(entry) for spelling, entry in alternatives(data.get("units")).items()}
     return Language(
         data=data,
-        numbers=Numbers(code),
+        numbers=NumberSpeller(code),
         units=_powers(units, data.get("powers") or {}) | units,
         currencies={
             spelling: Noun.of_entry(entry) for spelling, entry in alternatives(data.get("currencies")).items()

@@ -28,7 +28,7 @@ _WORD_NEXT_RE = regex.compile(r"\ \p{Ll}")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
 
-class Measures:
+class MeasureRules:
     """The rules for amounts in one language."""
 
     def __init__(self, language: Language, figures: Figures) -> None:

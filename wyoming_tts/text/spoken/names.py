@@ -24,7 +24,7 @@ _SMALL_ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{0,3}))"
 _YEARS = range(1900, 2100)
 
 
-class Names:
+class NameRules:
     """The rules for names of things in one language."""
 
     def __init__(self, language: Language, figures: Figures) -> None:

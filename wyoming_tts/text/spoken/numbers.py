@@ -204,7 +204,7 @@ def _rules(language: str) -> RbnfEngine:
     return _RememberingEngine(language)
 
 
-class Numbers:
+class NumberSpeller:
     """Spells numbers out in one language; making the first one of a language reads a file.
 
     Genders are "m", "f" and "n", for a number before a noun of that gender ("ein Grad", "una hora");
@@ -348,7 +348,7 @@ def _by_rules(language: str, ruleset: str, number: int) -> str:
 
 @cache
 def _digit_words(language: str) -> Mapping[str, str]:
-    numbers = Numbers(language)
+    numbers = NumberSpeller(language)
     words = {str(digit): numbers.cardinal(digit) for digit in range(10)}
     return words | {"-": numbers.cardinal(-1).split()[0]}
 

@@ -38,7 +38,7 @@ _HYPHEN_RANGE = 4
 """Digits at most on each side of a hyphen that says "to"."""
 
 
-class Signs:
+class SignRules:
     """The rules for plain numbers and signs in one language."""
 
     def __init__(self, language: Language, figures: Figures) -> None:

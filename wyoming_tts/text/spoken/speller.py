@@ -11,14 +11,14 @@ from typing import Any, Self
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.languages import language_code
-from wyoming_tts.text.spoken.clock import Times
-from wyoming_tts.text.spoken.contexts import Contexts
-from wyoming_tts.text.spoken.dates import Dates
+from wyoming_tts.text.spoken.clock import TimeRules
+from wyoming_tts.text.spoken.contexts import ContextRules
+from wyoming_tts.text.spoken.dates import DateRules
 from wyoming_tts.text.spoken.figures import Figures, Rule
 from wyoming_tts.text.spoken.language import Language, has_data, load_language
-from wyoming_tts.text.spoken.measures import Measures
-from wyoming_tts.text.spoken.names import Names
-from wyoming_tts.text.spoken.signs import Signs
+from wyoming_tts.text.spoken.measures import MeasureRules
+from wyoming_tts.text.spoken.names import NameRules
+from wyoming_tts.text.spoken.signs import SignRules
 
 _DIGIT_RE = regex.compile(r"\d")
 _TOKEN_RE = regex.compile(r"\S+")
@@ -37,10 +37,10 @@ class SpokenForms:
 
     language: Language
     figures: Figures
-    dates: Dates
-    names: Names
-    measures: Measures
-    signs: Signs
+    dates: DateRules
+    names: NameRules
+    measures: MeasureRules
+    signs: SignRules
     rules: tuple[Rule, ...]
     """The first that fits wins."""
 
@@ -48,12 +48,12 @@ class SpokenForms:
     def of(cls, language: Language) -> Self:
         """Make them of the language's data, which takes some milliseconds."""
         figures = Figures(language)
-        times = Times(language, figures)
-        dates = Dates(language, times)
-        names = Names(language, figures)
-        contexts = Contexts(language, figures)
-        measures = Measures(language, figures)
-        signs = Signs(language, figures)
+        times = TimeRules(language, figures)
+        dates = DateRules(language, times)
+        names = NameRules(language, figures)
+        contexts = ContextRules(language, figures)
+        measures = MeasureRules(language, figures)
+        signs = SignRules(language, figures)
         special = [
             *names.first_rules(),
             *times.durations(),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.clean.cleaner import Piece
+from wyoming_tts.text.clean.cleaner import CleanPiece
 from wyoming_tts.text.spoken.language import Language
 from wyoming_tts.text.spoken.speller import Speller
 
@@ -50,7 +50,7 @@ class SpokenStream:
         self._passing = False
         """Inside a token that is too long."""
 
-    def feed(self, piece: Piece) -> list[Piece]:
+    def feed(self, piece: CleanPiece) -> list[CleanPiece]:
         """Say some more text; a window that is not over is held back."""
         if piece.raw:
             block = [*self.finish(), piece]
@@ -72,12 +72,12 @@ class SpokenStream:
         """A word that has begun and waits for its end, with the space before it; empty where more is open."""
         return self._held if not self._scanned and _LETTERS_RE.fullmatch(self._held) else ""
 
-    def flush(self) -> list[Piece]:
+    def flush(self) -> list[CleanPiece]:
         """Give what is held back though more may come: nobody should wait for it longer."""
         said = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
         return _pieces(iter(said))
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[CleanPiece]:
         """End the text, or this part of it."""
         said = self.flush()
         self._passing = False
@@ -152,9 +152,9 @@ class SpokenStream:
         return _ROMAN_RE.fullmatch(core) is None
 
 
-def _pieces(said: Iterator[str]) -> list[Piece]:
+def _pieces(said: Iterator[str]) -> list[CleanPiece]:
     text = "".join(said)
-    return [Piece(text)] if text else []
+    return [CleanPiece(text)] if text else []
 
 
 def _half_day(language: Language | None) -> regex.Pattern[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from wyoming_tts.text.markup import Manner
+from wyoming_tts.text.markup import SpeakingStyle
 from wyoming_tts.text.ssml import values as ssml_values
 
 Note: TypeAlias = Callable[[str], None]
@@ -17,7 +17,7 @@ _SHOWN = 40
 _IGNORED_PROSODY = ("contour", "range", "duration")
 
 
-def manner_inside(name: str, attributes: dict[str, str], outer: Manner, note: Note) -> Manner:
+def manner_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, note: Note) -> SpeakingStyle:
     """The manner of what is in an element, by its local name; `xml:lang` counts on any."""
     manner = replace(outer, say_as=None) if outer.say_as else outer
     if name == "prosody":
@@ -33,7 +33,7 @@ def manner_inside(name: str, attributes: dict[str, str], outer: Manner, note: No
     return manner
 
 
-def _with_prosody(manner: Manner, attributes: dict[str, str], note: Note) -> Manner:
+def _with_prosody(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     for name in _IGNORED_PROSODY:
         if name in attributes:
             note(f"<prosody {name}> has no effect")
@@ -58,7 +58,7 @@ def _factor(name: str, attributes: dict[str, str], read: Callable[[str], float |
     return factor
 
 
-def _with_voice(manner: Manner, attributes: dict[str, str], note: Note) -> Manner:
+def _with_voice(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     voice = ssml_values.voice(attributes)
     if voice is None:
         note(f"a <voice> is ignored that has neither a name nor a language: {_shown(attributes)}")
@@ -67,7 +67,7 @@ def _with_voice(manner: Manner, attributes: dict[str, str], note: Note) -> Manne
     return replace(manner, voice=voice, language=voice.language)
 
 
-def _with_language(manner: Manner, written: str, note: Note) -> Manner:
+def _with_language(manner: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
     language = ssml_values.language(written)
     if language is None and written.strip():
         note(f"a language is ignored: {_shown({'xml:lang': written})}")

@@ -26,17 +26,17 @@ from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
-    Manner,
     MarkupPart,
     ParagraphEnd,
     Raw,
     SentenceEnd,
+    SpeakingStyle,
     Text,
 )
 from wyoming_tts.text.ssml import values as ssml_values
 from wyoming_tts.text.ssml.phonemes import raw_block
 from wyoming_tts.text.ssml.prosody import manner_inside
-from wyoming_tts.text.ssml.tokens import Place, SsmlTokens, Token
+from wyoming_tts.text.ssml.tokens import SsmlTokens, TextPosition, Token
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ class _Element:
     """An element that is open."""
 
     name: str
-    place: Place
-    manner: Manner
+    place: TextPosition
+    manner: SpeakingStyle
     silent: bool
     """Its content is not spoken: something else stands for it, or it is not meant to be."""
 
@@ -95,7 +95,7 @@ class SsmlReader:
     def __init__(self) -> None:
         self._tokens = SsmlTokens()
         self._parser = _strict_parser(self._opened, self._closed)
-        self._place = Place(1, 1)
+        self._place = TextPosition(1, 1)
         self._open: list[_Element] = []
         self._names: set[str] = set()
         self._noted: set[str] = set()
@@ -180,7 +180,7 @@ class SsmlReader:
         return bool(self._open) and self._open[-1].silent
 
     @property
-    def _manner(self) -> Manner:
+    def _manner(self) -> SpeakingStyle:
         return self._open[-1].manner if self._open else NEUTRAL
 
     def _opened(self, name: str, attributes: dict[str, str]) -> None:
@@ -208,7 +208,7 @@ class SsmlReader:
         if end and not element.silent:
             self._end_at(end)
 
-    def _begin(self, name: str, attributes: dict[str, str], manner: Manner) -> bool:
+    def _begin(self, name: str, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
         """Do what an element asks for where it begins; return whether its content is left out."""
         if name in _ENDS:
             self._end_at(_ENDS[name])
@@ -231,7 +231,7 @@ class SsmlReader:
         elif seconds > 0:
             self._parts.append(Break(seconds))
 
-    def _add_alias(self, alias: str | None, manner: Manner) -> bool:
+    def _add_alias(self, alias: str | None, manner: SpeakingStyle) -> bool:
         if alias is None:
             self._note("a <sub> has no alias; what is in it is spoken")
             return False
@@ -239,7 +239,7 @@ class SsmlReader:
             self._parts.append(Text(folded, manner))
         return True
 
-    def _add_phonemes(self, attributes: dict[str, str], manner: Manner) -> bool:
+    def _add_phonemes(self, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
         block = raw_block(attributes.get("ph", ""), attributes.get("alphabet", ""))
         if block is None:
             self._note("a <phoneme> is ignored whose ph is neither IPA nor X-SAMPA; what is in it is spoken")

@@ -37,7 +37,7 @@ _CDATA = "<![CDATA["
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPosition:
     """A place in the text as it came, both counted from 1."""
 
     line: int
@@ -53,7 +53,7 @@ class Token:
     """Some text, its references resolved, or a whole tag as XML, with references to numbers alone."""
 
     text: str
-    place: Place
+    place: TextPosition
     is_tag: bool = False
 
 
@@ -75,7 +75,7 @@ class SsmlTokens:
         self._state: _State = self._in_text
         self._line = 1
         self._column = 1
-        self._began = Place(1, 1)
+        self._began = TextPosition(1, 1)
         """Where the markup began that is being read."""
         self._held: list[str] = []
         """The markup since then, where it is needed."""
@@ -85,9 +85,9 @@ class SsmlTokens:
         self._tail = ""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TextPosition:
         """How far the text was read."""
-        return Place(self._line, self._column)
+        return TextPosition(self._line, self._column)
 
     def feed(self, text: str) -> Iterator[Token]:
         """Take some more text; yield what it completed."""

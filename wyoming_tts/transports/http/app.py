@@ -25,13 +25,13 @@ from wyoming_tts.transports.http.errors import (
     json_response,
 )
 from wyoming_tts.transports.http.lists import list_routes
-from wyoming_tts.transports.http.precomputed_routes import worked_out
+from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
 from wyoming_tts.transports.http.requests import OpenRequests, RequestLayer
 from wyoming_tts.transports.http.server import HttpServer, ServerOptions
 from wyoming_tts.transports.http.speech_request import HttpOptions
-from wyoming_tts.transports.http.speech_response import Speaking
+from wyoming_tts.transports.http.speech_response import SpeechContext
 from wyoming_tts.transports.http.speech_routes import speech_routes
-from wyoming_tts.transports.ports import House
+from wyoming_tts.transports.ports import SpeechService
 
 __all__ = ["HttpOptions", "HttpServer", "ServerOptions", "create_app"]
 
@@ -53,14 +53,14 @@ class Status(BaseModel):
 
 
 def create_app(
-    house: House,
+    house: SpeechService,
     options: HttpOptions,
     *,
     run_blocking: RunBlocking,
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Make the app; `HttpServer` serves it. Takes tens of milliseconds, so that no request does.
+    """Make the app; `HttpTarget` serves it. Takes tens of milliseconds, so that no request does.
 
     Args:
         house: What speaks, and what is known of it.
@@ -88,13 +88,13 @@ def create_app(
     )
     app.state.requests = requests
     handle_errors(app)
-    app.include_router(speech_routes(Speaking(house, options, run_blocking)))
+    app.include_router(speech_routes(SpeechContext(house, options, run_blocking)))
     app.include_router(list_routes(house))
     app.include_router(_state_routes(house))
     for router in routers:
         app.include_router(router)
     app.include_router(_description_routes(app, run_blocking))
-    worked_out(app)
+    with_precomputed_routes(app)
     return app
 
 
@@ -128,7 +128,7 @@ def _operation_id(route: APIRoute) -> str:
     return f"{route.name}{route.path.replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _state_routes(house: House) -> APIRouter:
+def _state_routes(house: SpeechService) -> APIRouter:
     router = APIRouter()
 
     async def live() -> Response:

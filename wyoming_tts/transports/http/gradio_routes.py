@@ -59,7 +59,7 @@ def is_allowed(method: str, path: str) -> bool:
     return pattern is not None and pattern.fullmatch(path) is not None
 
 
-class Wall:
+class GradioRouteFilter:
     """An application around Gradio's. Requests that `is_allowed` refuses must not come here."""
 
     def __init__(self, app: App) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.transports.http.errors import ApiError, InvalidField, documented, json_response
 from wyoming_tts.transports.http.speech_request import Name
-from wyoming_tts.transports.ports import House, OfferedVoice
+from wyoming_tts.transports.ports import OfferedVoice, SpeechService
 
 _MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "kokoro", "piper")
 """The ids that clients ask for without looking; any other is served as well."""
@@ -20,7 +20,7 @@ _CREATED = 1_735_689_600
 _OWNER = "wyoming-tts"
 
 
-class Model(BaseModel):
+class ModelEntry(BaseModel):
     """A model, as OpenAI describes it."""
 
     id: str
@@ -33,7 +33,7 @@ class ModelList(BaseModel):
     """All models."""
 
     object: Literal["list"]
-    data: list[Model]
+    data: list[ModelEntry]
 
 
 class ModelName(BaseModel):
@@ -64,7 +64,7 @@ class NamedVoices(BaseModel):
     voices: list[NamedVoice] | list[str]
 
 
-class VoiceInFull(NamedVoice):
+class DetailedVoice(NamedVoice):
     """All that is known of a voice."""
 
     description: str
@@ -72,10 +72,10 @@ class VoiceInFull(NamedVoice):
     sample_rate: int | None = Field(description="Hz; null until it is installed.")
 
 
-class VoicesInFull(BaseModel):
+class DetailedVoices(BaseModel):
     """The voices that can be asked for, those that are installed first."""
 
-    voices: list[VoiceInFull]
+    voices: list[DetailedVoice]
 
 
 class Combination(BaseModel):
@@ -93,7 +93,7 @@ Combined: TypeAlias = Annotated[
 ]
 
 
-def list_routes(house: House) -> APIRouter:
+def list_routes(house: SpeechService) -> APIRouter:
     """Return the routes that list, and the one that blends."""
     router = APIRouter()
     _add_models(router, house)
@@ -102,13 +102,13 @@ def list_routes(house: House) -> APIRouter:
     return router
 
 
-def _add_models(router: APIRouter, house: House) -> None:
+def _add_models(router: APIRouter, house: SpeechService) -> None:
     @router.get("/v1/models", response_model=ModelList, responses=documented())
     async def list_models() -> Response:
         """List the models that clients may name."""
         return json_response({"object": "list", "data": [_model(name) for name in _model_names(house)]})
 
-    @router.get("/v1/models/{model}", response_model=Model, responses=documented(400, 404))
+    @router.get("/v1/models/{model}", response_model=ModelEntry, responses=documented(400, 404))
     async def get_model(model: str) -> Response:
         """Describe a model."""
         if model not in _model_names(house):
@@ -121,7 +121,7 @@ def _add_models(router: APIRouter, house: House) -> None:
         return json_response({"models": [{"id": name} for name in _model_names(house)]})
 
 
-def _add_voices(router: APIRouter, house: House) -> None:
+def _add_voices(router: APIRouter, house: SpeechService) -> None:
     @router.get("/v1/audio/voices", response_model=NamedVoices, responses=documented(400))
     async def list_voice_names(
         legacy: Annotated[bool, Query(description="Names alone, as older clients expect.")] = False,  # noqa: FBT002
@@ -132,16 +132,16 @@ def _add_voices(router: APIRouter, house: House) -> None:
             return json_response({"voices": [voice.name for voice in voices]})
         return json_response({"voices": [_named(voice) for voice in voices]})
 
-    @router.get("/v1/voices", response_model=VoicesInFull, responses=documented())
+    @router.get("/v1/voices", response_model=DetailedVoices, responses=documented())
     async def list_voices() -> Response:
         """List the voices with all that is known of them."""
         return json_response({"voices": [_in_full(voice) for voice in _sorted(house.voices())]})
 
 
-def _add_blending(router: APIRouter, house: House) -> None:
+def _add_blending(router: APIRouter, house: SpeechService) -> None:
     @router.post(
         "/v1/audio/voices/combine",
-        response_model=VoiceInFull,
+        response_model=DetailedVoice,
         responses=documented(400, 404, 408, 413, 503),
     )
     async def combine_voices(
@@ -158,7 +158,7 @@ def _add_blending(router: APIRouter, house: House) -> None:
             raise InvalidField(error.message, param="voices", hint=error.hint) from error
 
 
-def _model_names(house: House) -> tuple[str, ...]:
+def _model_names(house: SpeechService) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_MODELS, *(voice.engine for voice in house.voices())]))
 
 

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.errors import ApiError, error_response
-from wyoming_tts.transports.http.gradio_routes import Wall, is_allowed, is_of_page
+from wyoming_tts.transports.http.gradio_routes import GradioRouteFilter, is_allowed, is_of_page
 from wyoming_tts.transports.http.login import send_page
 from wyoming_tts.transports.http.plain_pages import failed_page, loading_page
-from wyoming_tts.transports.http.precomputed_routes import worked_out
+from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
 
 SHORT_TURN = 0.0005
 """Seconds after which the thread that imports has to let others run; Python's own 5 ms add up on the loop."""
@@ -69,7 +69,7 @@ class PageMount(BaseRoute):
             app = await self._run_blocking(self._built)
             async with alive(app):
                 _LOGGER.info("The page is there (%.1f s).", time.perf_counter() - started)
-                self._app = Wall(app)
+                self._app = GradioRouteFilter(app)
                 await asyncio.Event().wait()
         except Exception:  # whatever it is: the server does more than show a page
             self._has_failed = True
@@ -80,7 +80,7 @@ class PageMount(BaseRoute):
     def _built(self) -> ASGIApp:
         with unobtrusive():
             app = self._build()
-            worked_out(app)
+            with_precomputed_routes(app)
             return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -105,7 +105,7 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its hands on the process's signals; `HttpServer.stop` ends the connections."""
+    """uvicorn without its hands on the process's signals; `HttpTarget.stop` ends the connections."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -132,7 +132,7 @@ class StreamBody(SpokenBody):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedSpeech:
     """A request for speech, understood."""
 
     utterance: Utterance
@@ -159,7 +159,9 @@ def hops(header: str | None) -> int:
     )
 
 
-def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through: int = 0) -> Wanted:
+def requested_speech(
+    body: SpokenBody, options: HttpOptions, request_id: str, came_through: int = 0
+) -> RequestedSpeech:
     """Understand a body; `came_through` as `Utterance.hops`.
 
     Raises:
@@ -177,7 +179,7 @@ def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through
         transport=TRANSPORT,
         sample_rate=body.sample_rate or default_rate,
     )
-    return Wanted(
+    return RequestedSpeech(
         replace(utterance, id=request_id, hops=came_through),
         characters=len(body.input),
         encoding=encoding,
@@ -187,18 +189,18 @@ def wanted(body: SpokenBody, options: HttpOptions, request_id: str, came_through
     )
 
 
-def wanted_by_player(
+def requested_by_player(
     text: str, voice: str | None, speed: float | None, options: HttpOptions, request_id: str
-) -> Wanted:
+) -> RequestedSpeech:
     """Understand the query of a plain player, which can take nothing but WAV.
 
     Raises:
-        TooLong, InvalidField: as for `wanted`.
+        TooLong, InvalidField: as for `requested_speech`.
     """
     _check_text(text, options, "text")
     prosody = Prosody(speed=speed or 1.0)
     utterance = Utterance.of(text, voice=VoiceRequest(voice), prosody=prosody, transport=TRANSPORT)
-    return Wanted(replace(utterance, id=request_id), len(text), Encoding.WAV)
+    return RequestedSpeech(replace(utterance, id=request_id), len(text), Encoding.WAV)
 
 
 def _check_text(text: str, options: HttpOptions, param: str) -> None:

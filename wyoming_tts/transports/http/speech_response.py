@@ -24,8 +24,8 @@ from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Uns
 from wyoming_tts.speech import AudioChunk, Utterance
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
 from wyoming_tts.transports.http.requests import ListenerStalled
-from wyoming_tts.transports.http.speech_request import HttpOptions, Wanted
-from wyoming_tts.transports.ports import Speaks, SpeechStream
+from wyoming_tts.transports.http.speech_request import HttpOptions, RequestedSpeech
+from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 
 EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"
@@ -42,10 +42,10 @@ _SENT_AT_ONCE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Speaking:
+class SpeechContext:
     """What a response needs to speak."""
 
-    house: Speaks
+    house: SpeechSynthesis
     options: HttpOptions
     run_blocking: RunBlocking
 
@@ -53,7 +53,7 @@ class Speaking:
 class SpeechResponse(Response):
     """Speaks when it is called, for as long as the client is there."""
 
-    def __init__(self, speaking: Speaking, wanted: Wanted) -> None:
+    def __init__(self, speaking: SpeechContext, wanted: RequestedSpeech) -> None:
         super().__init__(media_type=EVENTS if wanted.as_events else media_type(wanted.encoding))
         self._speaking = speaking
         self._wanted = wanted
@@ -80,7 +80,7 @@ class SpeechResponse(Response):
                 await self._send_audio(send, pieces)
 
     @asynccontextmanager
-    async def _sounding(self) -> AsyncIterator[tuple[Sound, AsyncIterator[bytes]]]:
+    async def _sounding(self) -> AsyncIterator[tuple[EncodedAudio, AsyncIterator[bytes]]]:
         """Give the sound once its first audio is there, and its encoded pieces, some of them empty."""
         speaking, wanted = self._speaking, self._wanted
         async with AsyncExitStack() as stack:
@@ -88,7 +88,7 @@ class SpeechResponse(Response):
             encoder = stack.enter_context(
                 closing(await _encoder(wanted.encoding, stream.format.rate, speaking))
             )
-            sound = Sound(encoder, speaking.run_blocking)
+            sound = EncodedAudio(encoder, speaking.run_blocking)
             chunks = aiter(stream)
             first = await anext(chunks, None)
             silence = bytes(self._prime_bytes())
@@ -101,7 +101,7 @@ class SpeechResponse(Response):
                 await _body(send, piece)
         await _body(send, b"", more=False)
 
-    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], sound: Sound) -> None:
+    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], sound: EncodedAudio) -> None:
         try:
             async for piece in pieces:
                 if not piece:
@@ -137,7 +137,7 @@ class SpeechResponse(Response):
         return headers
 
 
-class Sound:
+class EncodedAudio:
     """The audio of one stream on its way through an encoder."""
 
     def __init__(self, encoder: Encoder, run_blocking: RunBlocking) -> None:
@@ -209,7 +209,7 @@ async def _undivided(work: Any) -> bytes:
     return encoded
 
 
-async def _entered(stack: AsyncExitStack, house: Speaks, utterance: Utterance) -> SpeechStream:
+async def _entered(stack: AsyncExitStack, house: SpeechSynthesis, utterance: Utterance) -> AudioStream:
     try:
         return await stack.enter_async_context(house.speak(utterance))
     except UnknownVoice as error:
@@ -222,7 +222,7 @@ async def _entered(stack: AsyncExitStack, house: Speaks, utterance: Utterance) -
         raise InvalidField(error.message, param="voice", hint=error.hint) from error
 
 
-async def _encoder(encoding: Encoding, rate: int, speaking: Speaking) -> Encoder:
+async def _encoder(encoding: Encoding, rate: int, speaking: SpeechContext) -> Encoder:
     if encoding in _PRIMED:
         return make_encoder(encoding, rate)
     options: EncoderOptions = speaking.options.encoders

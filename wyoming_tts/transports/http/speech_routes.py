@@ -16,10 +16,16 @@ from wyoming_tts.transports.http.speech_request import (
     Speed,
     StreamBody,
     hops,
-    wanted,
-    wanted_by_player,
+    requested_by_player,
+    requested_speech,
 )
-from wyoming_tts.transports.http.speech_response import EVENTS, IGNORED, SAMPLE_RATE, Speaking, SpeechResponse
+from wyoming_tts.transports.http.speech_response import (
+    EVENTS,
+    IGNORED,
+    SAMPLE_RATE,
+    SpeechContext,
+    SpeechResponse,
+)
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _EVENT = {
@@ -30,7 +36,7 @@ _EVENT = {
 _MET_BY_SPEECH = documented(400, 404, 408, 413, 503)
 
 
-def speech_routes(speaking: Speaking) -> APIRouter:
+def speech_routes(speaking: SpeechContext) -> APIRouter:
     """Return the routes that speak."""
     router = APIRouter()
     _add_bodies(router, speaking)
@@ -38,7 +44,7 @@ def speech_routes(speaking: Speaking) -> APIRouter:
     return router
 
 
-def _add_bodies(router: APIRouter, speaking: Speaking) -> None:
+def _add_bodies(router: APIRouter, speaking: SpeechContext) -> None:
     options: HttpOptions = speaking.options
 
     @router.post(
@@ -49,7 +55,7 @@ def _add_bodies(router: APIRouter, speaking: Speaking) -> None:
     async def create_speech(request: Request, body: SpeechBody) -> Response:
         """Speak a text; the audio is sent as it is made."""
         return SpeechResponse(
-            speaking, wanted(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
+            speaking, requested_speech(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
         )
 
     @router.post(
@@ -60,11 +66,11 @@ def _add_bodies(router: APIRouter, speaking: Speaking) -> None:
     async def stream_speech(request: Request, body: StreamBody) -> Response:
         """Speak a text, as PCM unless another format is named."""
         return SpeechResponse(
-            speaking, wanted(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
+            speaking, requested_speech(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
         )
 
 
-def _add_player(router: APIRouter, speaking: Speaking) -> None:
+def _add_player(router: APIRouter, speaking: SpeechContext) -> None:
     @router.get(
         "/synthesize-stream",
         response_class=Response,
@@ -77,7 +83,7 @@ def _add_player(router: APIRouter, speaking: Speaking) -> None:
         speed: Annotated[Speed | None, Query(description="Pace, relative to the server's setting.")] = None,
     ) -> Response:
         """Speak a text as WAV without end, for `<audio src>` and players that know addresses alone."""
-        spoken = wanted_by_player(text, voice, speed, speaking.options, request_id_of(request))
+        spoken = requested_by_player(text, voice, speed, speaking.options, request_id_of(request))
         if request.state.is_head:  # nobody would hear it
             return Response(media_type=media_type(Encoding.WAV), headers={"Cache-Control": "no-store"})
         return SpeechResponse(speaking, spoken)

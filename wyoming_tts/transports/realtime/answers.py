@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 
 from wyoming_tts.errors import ErrorCode, SpeechError
-from wyoming_tts.transports.realtime.protocol import Frame, Refused, Session
+from wyoming_tts.transports.realtime.protocol import Frame, RealtimeSession, RefusedMessage
 
 _TOLD_AS = {
     ErrorCode.TOO_LONG: "too_long",
@@ -25,12 +25,12 @@ _TOLD_AS = {
 }
 
 
-def session_event(kind: str, session: Session) -> str:
+def session_event(kind: str, session: RealtimeSession) -> str:
     """`session.created` or `session.updated`."""
     return _event(kind, session=session.as_json())
 
 
-def refusal(refused: Refused) -> str:
+def refusal(refused: RefusedMessage) -> str:
     """The message that tells of a message that was not obeyed."""
     if refused.short:
         return _event("error", segment_id=refused.response, **_told(refused.error))
@@ -40,11 +40,11 @@ def refusal(refused: Refused) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseMessages:
     """The messages that answer one response: begun, audio, and then one ending."""
 
     id: str
-    session: Session = field(repr=False)
+    session: RealtimeSession = field(repr=False)
     short: bool = False
 
     def begun(self) -> list[Frame]:
@@ -77,7 +77,7 @@ class Answer:
 
     def failed(self, error: SpeechError) -> list[Frame]:
         """It ended early, or never began."""
-        return [refusal(Refused(error, self.id, short=self.short))]
+        return [refusal(RefusedMessage(error, self.id, short=self.short))]
 
 
 def _told(error: SpeechError) -> dict[str, str]:

@@ -21,28 +21,35 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, told_to_client
 from wyoming_tts.transports.audio_frames import audio_frames
 from wyoming_tts.transports.backlog import Backlog, Canceled
-from wyoming_tts.transports.ports import Speaks
-from wyoming_tts.transports.realtime.answers import Answer, refusal, session_event
+from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.realtime.answers import ResponseMessages, refusal, session_event
 from wyoming_tts.transports.realtime.protocol import (
-    Append,
-    Barge,
-    Cancel,
+    AppendText,
+    BargeIn,
+    CancelResponse,
     Command,
-    Commit,
-    Conversation,
-    End,
+    CommitText,
+    EndSession,
     Frame,
     Message,
-    Refused,
-    Session,
-    Speak,
+    RealtimeProtocol,
+    RealtimeSession,
+    RefusedMessage,
+    SpeakText,
     TellSession,
     event_id_of,
     parse,
     too_long,
 )
-from wyoming_tts.transports.realtime.response import RealtimeOptions, Response
-from wyoming_tts.transports.realtime.wire import CLOSING_TIME, FAILED, GOING_AWAY, Gone, Leave, Wire
+from wyoming_tts.transports.realtime.response import RealtimeOptions, RealtimeResponse
+from wyoming_tts.transports.realtime.wire import (
+    CLOSING_TIME,
+    FAILED,
+    GOING_AWAY,
+    CloseConnection,
+    RealtimeClientGone,
+    RealtimeSocket,
+)
 
 _GOING_DOWN = "The server is going down."
 _QUICKLY_PARSED = 32_768
@@ -53,27 +60,27 @@ _FRAME_SAMPLES = 8_192
 _LOGGER = logging.getLogger(__name__)
 
 
-class Connection:
+class RealtimeConnection:
     """Serves one client over a socket that was accepted."""
 
     def __init__(
         self,
         socket: WebSocket,
         *,
-        speaks: Speaks,
+        speaks: SpeechSynthesis,
         options: RealtimeOptions,
         run_blocking: RunBlocking,
         stopping: asyncio.Event,
     ) -> None:
         """Once `stopping` is set no new response is taken, and it closes when there is none left."""
-        self._wire = Wire(socket, send_timeout=options.send_timeout)
+        self._wire = RealtimeSocket(socket, send_timeout=options.send_timeout)
         self._speaks = speaks
         self._options = options
         self._run_blocking = run_blocking
         self._stopping = stopping
-        self._conversation = Conversation(Session(_new_id("sess")), options.limits)
-        self._backlog = Backlog[Response](options.queued, most_characters=options.queued_chars)
-        self._open: Response | None = None
+        self._conversation = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
+        self._backlog = Backlog[RealtimeResponse](options.queued, most_characters=options.queued_chars)
+        self._open: RealtimeResponse | None = None
         """What the client still appends text to; may be refused or over, then its text is dropped."""
         self._active = _now()
         """When a message came or audio went."""
@@ -87,14 +94,14 @@ class Connection:
             await self._wire.accept()
             code, reason = await self._serve()
             await self._wire.close(code, reason)
-        except Gone as gone:
+        except RealtimeClientGone as gone:
             _LOGGER.debug("A realtime client left: %s", gone)
         except asyncio.CancelledError:
             await self._take_leave()
             raise
 
     async def _take_leave(self) -> None:
-        with contextlib.suppress(TimeoutError, Gone, Leave):
+        with contextlib.suppress(TimeoutError, RealtimeClientGone, CloseConnection):
             async with asyncio.timeout(CLOSING_TIME):
                 for response in self._backlog.unanswered():
                     response.stop(_going_down())
@@ -106,12 +113,12 @@ class Connection:
         closing: BaseException | None = None
         try:
             await self._converse()
-        except* (Leave, Gone) as reasons:
+        except* (CloseConnection, RealtimeClientGone) as reasons:
             closing = _first(reasons)
         except* Exception:
             _LOGGER.exception("A realtime connection failed.")
-            closing = Leave(FAILED, "The server failed; its log has the details.")
-        if isinstance(closing, Leave):
+            closing = CloseConnection(FAILED, "The server failed; its log has the details.")
+        if isinstance(closing, CloseConnection):
             return closing.code, closing.reason
         if closing is not None:
             raise closing
@@ -142,7 +149,7 @@ class Connection:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     return await self._wire.receive()
-        raise Leave(1000, f"No message and no audio for {idle:g} s.")
+        raise CloseConnection(1000, f"No message and no audio for {idle:g} s.")
 
     async def _hear(self, received: Frame) -> None:
         message: Message = {}
@@ -150,7 +157,7 @@ class Connection:
             message = await self._parsed(received)
             for command in self._conversation.receive(message):
                 await self._obey(command)
-        except Refused as refused:
+        except RefusedMessage as refused:
             refused.event_id = event_id_of(message)
             await self._wire.send(refusal(refused))
 
@@ -163,30 +170,30 @@ class Connection:
         match command:
             case TellSession(session):
                 await self._wire.send(session_event("session.updated", session))
-            case Speak():
-                answer = Answer(command.id or _new_id("resp"), command.session, command.short)
-                await self._put(Response(answer, self._options, command.text))
-            case Append():
+            case SpeakText():
+                answer = ResponseMessages(command.id or _new_id("resp"), command.session, command.short)
+                await self._put(RealtimeResponse(answer, self._options, command.text))
+            case AppendText():
                 await self._append(command)
-            case Commit():
+            case CommitText():
                 self._commit()
-            case Cancel(name):
+            case CancelResponse(name):
                 await self._cancel(name)
-            case Barge():
+            case BargeIn():
                 await self._barge()
-            case End():
+            case EndSession():
                 self._end_session()
 
-    async def _put(self, response: Response) -> None:
+    async def _put(self, response: RealtimeResponse) -> None:
         answer = response.answer
         if self._found(answer.id) is not None:
             error = BadRequest(f"Got {answer.id!r} again, which is not complete yet.")
-            raise Refused(error, short=answer.short)
+            raise RefusedMessage(error, short=answer.short)
         if (refused := self._reason_against(response)) is not None:
-            raise Refused(refused, answer.id, short=answer.short)
+            raise RefusedMessage(refused, answer.id, short=answer.short)
         await self._backlog.put(response)
 
-    def _reason_against(self, response: Response) -> SpeechError | None:
+    def _reason_against(self, response: RealtimeResponse) -> SpeechError | None:
         if self._stopping.is_set():
             return _going_down()
         if self._backlog.is_closed:
@@ -198,14 +205,14 @@ class Connection:
             )
         return None
 
-    async def _append(self, more: Append) -> None:
+    async def _append(self, more: AppendText) -> None:
         if self._open is None:
             if not more.text:
                 return
             self._open = await self._opened(more)
         response, limits = self._open, self._options.limits
         if more.id is not None and more.id != response.answer.id:
-            raise Refused(
+            raise RefusedMessage(
                 BadRequest(
                     f"Got text for {more.id!r} while {response.answer.id!r} is being written.",
                     hint="Send input.commit first.",
@@ -214,14 +221,14 @@ class Connection:
         if response.feed.is_closed:
             return
         if response.characters + len(more.text) > limits.text_chars:
-            raise Refused(too_long(response.characters + len(more.text), limits))
+            raise RefusedMessage(too_long(response.characters + len(more.text), limits))
         await response.add(more.text)
 
-    async def _opened(self, more: Append) -> Response:
-        response = Response(Answer(more.id or _new_id("resp"), more.session), self._options)
+    async def _opened(self, more: AppendText) -> RealtimeResponse:
+        response = RealtimeResponse(ResponseMessages(more.id or _new_id("resp"), more.session), self._options)
         try:
             await self._put(response)
-        except Refused:
+        except RefusedMessage:
             # What else is appended up to the commit belongs to it and is dropped with it.
             response.feed.close()
             self._open = response
@@ -230,7 +237,7 @@ class Connection:
 
     def _commit(self) -> None:
         if self._open is None:
-            raise Refused(BadRequest("Got input.commit, but no text was appended."))
+            raise RefusedMessage(BadRequest("Got input.commit, but no text was appended."))
         self._close_text()
 
     def _close_text(self) -> None:
@@ -242,7 +249,7 @@ class Connection:
         response = self._backlog.current if name is None else self._found(name)
         if response is None:
             which = "No response" if name is None else f"No response {name!r}"
-            raise Refused(BadRequest(f"{which} is playing or waiting."))
+            raise RefusedMessage(BadRequest(f"{which} is playing or waiting."))
         if response is self._open:
             self._open = None
         response.stop(Canceled())
@@ -262,7 +269,7 @@ class Connection:
         self._close_text()
         self._backlog.close()
 
-    def _found(self, name: str) -> Response | None:
+    def _found(self, name: str) -> RealtimeResponse | None:
         return next((known for known in self._backlog.unanswered() if known.answer.id == name), None)
 
     async def _speak(self) -> None:
@@ -273,7 +280,7 @@ class Connection:
             self._backlog.answered()
             await self._send_all(response.ending())
 
-    async def _play(self, response: Response) -> None:
+    async def _play(self, response: RealtimeResponse) -> None:
         """Send the audio, unless it is stopped; what it fails by stops it."""
         try:
             async with response.unless_stopped(), self._speaks.speak(response.utterance) as stream:
@@ -281,7 +288,7 @@ class Connection:
                     for frame in audio_frames(chunk, _FRAME_SAMPLES):
                         await self._wire.send(response.answer.audio(frame.pcm))
                         self._active = _now()
-        except (Gone, Leave):
+        except (RealtimeClientGone, CloseConnection):
             raise
         except Canceled:
             pass

@@ -36,7 +36,7 @@ class RealtimeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RealtimeSession:
     """What holds for responses that do not say otherwise."""
 
     id: str
@@ -68,56 +68,56 @@ class Session:
 class TellSession:
     """The session has changed: answer with what holds now."""
 
-    session: Session
+    session: RealtimeSession
 
 
 @dataclass(frozen=True, slots=True)
-class Speak:
+class SpeakText:
     """Speak a text that is known, after all that was asked for before."""
 
     id: str | None
     text: str
-    session: Session
+    session: RealtimeSession
     """With the response's own voice and speed."""
     short: bool = False
     """Asked for in the short dialect, and answered in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
+class AppendText:
     """More text of the response that is being written, or the first of the next."""
 
     id: str | None
     text: str
-    session: Session
+    session: RealtimeSession
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class CommitText:
     """The text that is being written is complete."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
+class CancelResponse:
     """Stop one response; None is the one that plays."""
 
     id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Barge:
+class BargeIn:
     """Stop everything that plays, waits or is being written."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndSession:
     """Nothing more is asked for: close when everything has been spoken."""
 
 
-Command: TypeAlias = TellSession | Speak | Append | Commit | Cancel | Barge | End
+Command: TypeAlias = TellSession | SpeakText | AppendText | CommitText | CancelResponse | BargeIn | EndSession
 
 
-class Refused(Exception):
+class RefusedMessage(Exception):
     """A message cannot be obeyed."""
 
     def __init__(self, error: SpeechError, response: str | None = None, *, short: bool = False) -> None:
@@ -142,7 +142,7 @@ def parse(received: Frame, limits: RealtimeLimits) -> Message:
     try:
         return _parsed(received, limits)
     except SpeechError as error:
-        raise Refused(error) from error
+        raise RefusedMessage(error) from error
 
 
 def _parsed(received: Frame, limits: RealtimeLimits) -> Message:
@@ -166,10 +166,10 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-class Conversation:
+class RealtimeProtocol:
     """Turns one client's messages into commands; remembers the session."""
 
-    def __init__(self, session: Session, limits: RealtimeLimits) -> None:
+    def __init__(self, session: RealtimeSession, limits: RealtimeLimits) -> None:
         self.session = session
         """What holds now."""
         self._limits = limits
@@ -177,10 +177,10 @@ class Conversation:
             "session.update": self._on_update,
             "response.create": self._on_create,
             "input.append": self._on_append,
-            "input.commit": lambda _: Commit(),
-            "response.cancel": lambda message: Cancel(_id(message, "response", "response_id")),
-            "barge": lambda _: Barge(),
-            "session.end": lambda _: End(),
+            "input.commit": lambda _: CommitText(),
+            "response.cancel": lambda message: CancelResponse(_id(message, "response", "response_id")),
+            "barge": lambda _: BargeIn(),
+            "session.end": lambda _: EndSession(),
         }
 
     def receive(self, message: Message) -> list[Command]:
@@ -219,20 +219,20 @@ class Conversation:
 
     def _on_create(self, message: Message) -> Command:
         text = self._text(message, "input")
-        return Speak(_id(message, "response_id"), text, _with_manner(self.session, message))
+        return SpeakText(_id(message, "response_id"), text, _with_manner(self.session, message))
 
     def _on_append(self, message: Message) -> Command:
         text = self._text(message, "text")
-        return Append(_id(message, "response_id"), text, _with_manner(self.session, message))
+        return AppendText(_id(message, "response_id"), text, _with_manner(self.session, message))
 
     def _on_segment(self, message: Message) -> Iterator[Command]:
         _check_format(message)
         goes_on = _switch(message, "continue") if message.get("continue") is not None else True
         if goes_on or message.get("input"):
             session = _with_manner(self.session, message)
-            yield Speak(_id(message, "segment_id"), self._text(message, "input"), session, short=True)
+            yield SpeakText(_id(message, "segment_id"), self._text(message, "input"), session, short=True)
         if not goes_on:
-            yield End()
+            yield EndSession()
 
     def _text(self, message: Message, key: str) -> str:
         text = _string(message, key)
@@ -255,10 +255,10 @@ def event_id_of(message: Message) -> str | None:
     return _id_or_none(message, "event_id")
 
 
-def _refused(message: Message, error: SpeechError, *, short: bool) -> Refused:
+def _refused(message: Message, error: SpeechError, *, short: bool) -> RefusedMessage:
     creates = message.get("type") == "response.create"
     named_by = "segment_id" if short else "response_id" if creates else None
-    return Refused(error, _id_or_none(message, named_by), short=short)
+    return RefusedMessage(error, _id_or_none(message, named_by), short=short)
 
 
 def _id_or_none(message: Message, key: str | None) -> str | None:
@@ -268,7 +268,7 @@ def _id_or_none(message: Message, key: str | None) -> str | None:
         return None
 
 
-def _with_manner(session: Session, said: Mapping[str, Any]) -> Session:
+def _with_manner(session: RealtimeSession, said: Mapping[str, Any]) -> RealtimeSession:
     """Change how the session speaks by what is said; null is the server's own choice."""
     if "voice" in said:
         session = replace(session, voice=_string(said, "voice") or None)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.backlog import Pending
-from wyoming_tts.transports.realtime.answers import Answer
-from wyoming_tts.transports.realtime.protocol import Frame, RealtimeLimits, Session
+from wyoming_tts.transports.realtime.answers import ResponseMessages
+from wyoming_tts.transports.realtime.protocol import Frame, RealtimeLimits, RealtimeSession
 
 TRANSPORT = "realtime"
 
@@ -34,10 +34,10 @@ class RealtimeOptions:
     """Of these from one address."""
 
 
-class Response(Pending):
+class RealtimeResponse(Pending):
     """A text between its request and the end of its audio."""
 
-    def __init__(self, answer: Answer, options: RealtimeOptions, text: str | None = None) -> None:
+    def __init__(self, answer: ResponseMessages, options: RealtimeOptions, text: str | None = None) -> None:
         """Without a text it comes through the feed."""
         limit = options.limits.text_chars
         feed = TextFeed(high_mark=limit, low_mark=limit)  # `add` never waits: a barge may be behind it
@@ -51,7 +51,9 @@ class Response(Pending):
         return self.answer.canceled() if self.is_stopped else self.answer.completed()
 
 
-def _utterance(session: Session, options: RealtimeOptions, feed: TextFeed, text: str | None) -> Utterance:
+def _utterance(
+    session: RealtimeSession, options: RealtimeOptions, feed: TextFeed, text: str | None
+) -> Utterance:
     utterance = Utterance(
         feed,
         VoiceRequest(name=session.voice, language=session.language),

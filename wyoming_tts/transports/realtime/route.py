@@ -9,8 +9,8 @@ from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.transports.ports import Speaks
-from wyoming_tts.transports.realtime.connection import Connection
+from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.realtime.connection import RealtimeConnection
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 from wyoming_tts.transports.realtime.response import RealtimeOptions
 
@@ -19,7 +19,9 @@ __all__ = ["PATH", "RealtimeLimits", "RealtimeOptions", "realtime_router"]
 PATH = "/v1/audio/speech/stream/ws"
 
 
-def realtime_router(speaks: Speaks, options: RealtimeOptions, *, run_blocking: RunBlocking) -> APIRouter:
+def realtime_router(
+    speaks: SpeechSynthesis, options: RealtimeOptions, *, run_blocking: RunBlocking
+) -> APIRouter:
     """Make the route of the realtime WebSocket.
 
     Who may come in is decided before. Two things are looked for in the scope's state: `stopping`, an
@@ -39,7 +41,7 @@ def realtime_router(speaks: Speaks, options: RealtimeOptions, *, run_blocking: R
         if is_full or stopping.is_set():
             await _turn_away(socket)
             return
-        connection = Connection(
+        connection = RealtimeConnection(
             socket, speaks=speaks, options=options, run_blocking=run_blocking, stopping=stopping
         )
         peers[peer] += 1

@@ -15,11 +15,11 @@ CLOSING_TIME = 0.8
 """Seconds to tell a client that its connection ends."""
 
 
-class Gone(Exception):
+class RealtimeClientGone(Exception):
     """The client is not there any more."""
 
 
-class Leave(Exception):
+class CloseConnection(Exception):
     """The connection is to be closed."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -28,7 +28,7 @@ class Leave(Exception):
         self.reason = reason
 
 
-class Wire:
+class RealtimeSocket:
     """Several tasks may send on it; each message goes as a whole."""
 
     def __init__(self, socket: WebSocket, *, send_timeout: float) -> None:
@@ -46,7 +46,7 @@ class Wire:
         try:
             await self._socket.accept()
         except (WebSocketDisconnect, RuntimeError) as error:
-            raise Gone("It left before it came in.") from error
+            raise RealtimeClientGone("It left before it came in.") from error
 
     async def receive(self) -> Frame:
         """Wait for a message.
@@ -57,9 +57,9 @@ class Wire:
         try:
             message = await self._socket.receive()
         except RuntimeError as error:  # it was closed by the other task
-            raise Gone(str(error)) from error
+            raise RealtimeClientGone(str(error)) from error
         if message["type"] == "websocket.disconnect":
-            raise Gone(f"It closed with {message.get('code')}.")
+            raise RealtimeClientGone(f"It closed with {message.get('code')}.")
         received: Frame = message["bytes"] if message.get("text") is None else message["text"]
         return received
 
@@ -75,9 +75,9 @@ class Wire:
             async with asyncio.timeout(self._send_timeout), self._sending:
                 await self._socket.send({"type": "websocket.send", kind: frame})
         except TimeoutError:
-            raise Leave(FAILED, f"Nothing was read for {self._send_timeout:g} s.") from None
+            raise CloseConnection(FAILED, f"Nothing was read for {self._send_timeout:g} s.") from None
         except (WebSocketDisconnect, RuntimeError) as error:
-            raise Gone("It closed while it was sent to.") from error
+            raise RealtimeClientGone("It closed while it was sent to.") from error
         # Sending does not wait while there is room: without this a fast engine with a fast client
         # would keep everybody else from the loop.
         await asyncio.sleep(0)

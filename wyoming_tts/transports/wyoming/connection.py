@@ -22,22 +22,22 @@ from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.audio_frames import audio_frames
 from wyoming_tts.transports.backlog import Backlog, Pending, expire
-from wyoming_tts.transports.ports import Speaks
+from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
-    Answer,
     Closing,
     Command,
-    Conversation,
     EndText,
     FailText,
     Refuse,
+    ReplyEvents,
     SendInfo,
     SendPong,
-    Speak,
+    SpeakUtterance,
+    WyomingProtocol,
     error_event,
 )
-from wyoming_tts.transports.wyoming.stream import LINGER, Gone, Wire
+from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingSocket
 from wyoming_tts.wyoming_wire import EventReader, Limits, ProtocolError, encode
 
 Describe: TypeAlias = Callable[[], bytes]
@@ -80,7 +80,7 @@ def _now() -> float:
 class _Request(Pending):
     """What a client has asked for, and the events that it waits for at the end."""
 
-    def __init__(self, speak: Speak | None, closing: Closing) -> None:
+    def __init__(self, speak: SpeakUtterance | None, closing: Closing) -> None:
         feed = TextFeed()
         text = speak.text if speak else None
         super().__init__(_utterance(speak, feed), feed, characters=len(text or ""))
@@ -94,7 +94,7 @@ class _Request(Pending):
         return request
 
 
-def _utterance(speak: Speak | None, feed: TextFeed) -> Utterance:
+def _utterance(speak: SpeakUtterance | None, feed: TextFeed) -> Utterance:
     if speak is None or speak.text is None:
         voice = speak.voice if speak else VoiceRequest()
         text_format = speak.text_format if speak else TextFormat.PLAIN
@@ -102,18 +102,23 @@ def _utterance(speak: Speak | None, feed: TextFeed) -> Utterance:
     return Utterance.of(speak.text, voice=speak.voice, text_format=speak.text_format, transport=TRANSPORT)
 
 
-class Connection:
+class WyomingConnection:
     """Serves one client over a wire."""
 
     def __init__(
-        self, wire: Wire, *, synthesizer: Speaks, describe: Describe, options: WyomingOptions
+        self,
+        wire: WyomingSocket,
+        *,
+        synthesizer: SpeechSynthesis,
+        describe: Describe,
+        options: WyomingOptions,
     ) -> None:
         self._wire = wire
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options
         self._events = EventReader(options.limits)
-        self._conversation = Conversation(streaming=options.streaming)
+        self._conversation = WyomingProtocol(streaming=options.streaming)
         self._backlog = Backlog[_Request](options.backlog)
         self._open: _Request | None = None
         """The utterance that the client still sends text for."""
@@ -154,7 +159,7 @@ class Connection:
                     work.create_task(self._read())
                     work.create_task(self._speak())
                 lost.cancel()
-        except* Gone as gone:
+        except* WyomingClientGone as gone:
             _LOGGER.debug("%s: left: %s", self._wire.peer, gone.exceptions[0])
         except* Exception:
             _LOGGER.exception("%s: the connection failed", self._wire.peer)
@@ -165,7 +170,7 @@ class Connection:
         except ProtocolError as error:
             _LOGGER.warning("%s: disconnected: %s", self._wire.peer, error)
             self._give_up(error)
-        except Gone:
+        except WyomingClientGone:
             raise
         except Exception as error:
             _LOGGER.exception("%s: disconnected", self._wire.peer)
@@ -238,7 +243,7 @@ class Connection:
                 await self._wire.send(self._describe())
             case SendPong(text):
                 await self._send(Pong(text).event())
-            case Speak():
+            case SpeakUtterance():
                 await self._begin(command)
             case AddText(text):
                 await self._add_text(text)
@@ -249,7 +254,7 @@ class Connection:
             case Refuse(error, closing):
                 await self._backlog.put(_Request.refused(error, closing))
 
-    async def _begin(self, speak: Speak) -> None:
+    async def _begin(self, speak: SpeakUtterance) -> None:
         if self._winding_down:
             await self._backlog.put(_Request.refused(_shutting_down(), speak.closing))
             return
@@ -291,13 +296,13 @@ class Connection:
         """Answer one request in full; return the error that it was told of."""
         if self._farewell is not None:
             request.stop(self._farewell)
-        answer = Answer(request.closing, samples_per_chunk=self._options.samples_per_chunk)
+        answer = ReplyEvents(request.closing, samples_per_chunk=self._options.samples_per_chunk)
         failure = await self._play(request, answer)
         for event in answer.closed(failure):
             await self._send(event)
         return failure
 
-    async def _play(self, request: _Request, answer: Answer) -> SpeechError | None:
+    async def _play(self, request: _Request, answer: ReplyEvents) -> SpeechError | None:
         """Send the sound; return why it ended early, or None."""
         try:
             async with request.unless_stopped(), self._synthesizer.speak(request.utterance) as stream:
@@ -306,7 +311,7 @@ class Connection:
                     for frame in audio_frames(chunk, self._options.samples_per_chunk):
                         for event in answer.audio(frame):
                             await self._send(event)
-        except Gone:
+        except WyomingClientGone:
             raise
         except SpeechError as error:
             if error is not self._farewell:
@@ -314,7 +319,7 @@ class Connection:
             return error
         except Exception as error:
             if self._wire.is_gone:
-                raise Gone("The client left while it was spoken to.") from error
+                raise WyomingClientGone("The client left while it was spoken to.") from error
             _LOGGER.exception("%s: an utterance failed", self._wire.peer)
             return told_to_client(error)
         finally:

@@ -32,17 +32,17 @@ from wyoming_tts.voices.catalogue import CatalogueVoice
 
 __all__ = [
     "AddText",
-    "Answer",
     "Closing",
     "Command",
-    "Conversation",
     "EndText",
     "FailText",
     "Refuse",
+    "ReplyEvents",
     "SendInfo",
     "SendPong",
-    "Speak",
+    "SpeakUtterance",
     "TextState",
+    "WyomingProtocol",
     "error_event",
     "info_event",
 ]
@@ -78,7 +78,7 @@ class SendPong:
 
 
 @dataclass(frozen=True, slots=True)
-class Speak:
+class SpeakUtterance:
     """Speak, after what was asked for before."""
 
     voice: VoiceRequest
@@ -119,7 +119,7 @@ class Refuse:
     closing: Closing
 
 
-Command: TypeAlias = SendInfo | SendPong | Speak | AddText | EndText | FailText | Refuse
+Command: TypeAlias = SendInfo | SendPong | SpeakUtterance | AddText | EndText | FailText | Refuse
 
 
 class TextState(Enum):
@@ -133,7 +133,7 @@ class TextState(Enum):
     """They belong to a start that was refused, or to text that failed: nobody wants them."""
 
 
-class Conversation:
+class WyomingProtocol:
     """Turns one client's events into commands."""
 
     def __init__(self, *, streaming: bool = True) -> None:
@@ -174,14 +174,14 @@ class Conversation:
         if self._state is not TextState.IDLE:
             return []
         try:
-            return [Speak(_voice(data), _text_format(data), _text(data))]
+            return [SpeakUtterance(_voice(data), _text_format(data), _text(data))]
         except BadRequest as error:
             return [Refuse(error, Closing.AUDIO)]
 
     def _on_start(self, data: dict[str, Any]) -> list[Command]:
         ended: list[Command] = [EndText()] if self._state is TextState.STREAMING else []
         try:
-            started = Speak(_voice(data), _text_format(data), text=None)
+            started = SpeakUtterance(_voice(data), _text_format(data), text=None)
         except BadRequest as error:
             self._state = TextState.DISCARDING
             return [*ended, Refuse(error, Closing.STREAM)]
@@ -265,7 +265,7 @@ def _optional_string(data: dict[str, Any], key: str) -> str | None:
     return value.encode(errors="ignore").decode()
 
 
-class Answer:
+class ReplyEvents:
     """The events that answer one utterance, in the one order that every client accepts.
 
     audio-start goes out with the first sound, so that a failure before it comes first; the

@@ -1,6 +1,6 @@
 """Where Wyoming clients are met: tcp, unix and stdio listeners, and how many may come.
 
-Each client is a `Connection` in a task that the server owns. Stopping happens in steps: nobody
+Each client is a `WyomingConnection` in a task that the server owns. Stopping happens in steps: nobody
 new, what plays may finish, what still plays is ended with an error, what still hangs is cut.
 """
 
@@ -23,17 +23,17 @@ from typing import Self
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError
 from wyoming_tts.transports.listening import BACKLOG, Address, bind_tcp
-from wyoming_tts.transports.ports import Speaks, SpeechStream
+from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.wyoming.connection import (
-    Connection,
     Describe,
+    WyomingConnection,
     WyomingOptions,
 )
 from wyoming_tts.transports.wyoming.protocol import error_event
-from wyoming_tts.transports.wyoming.stream import LINGER, Gone, Wire, stdio_wire
+from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingSocket, stdio_wire
 from wyoming_tts.wyoming_wire import encode
 
-__all__ = ["Address", "Speaks", "SpeechStream", "WyomingOptions", "WyomingServer"]
+__all__ = ["Address", "AudioStream", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
 
 CLOSING_TIME = 0.8
 """Seconds to tell clients that the server ends; a second is what stopping may take as a whole."""
@@ -55,7 +55,7 @@ class WyomingServer:
 
     def __init__(
         self,
-        synthesizer: Speaks,
+        synthesizer: SpeechSynthesis,
         *,
         describe: Describe,
         run_blocking: RunBlocking,
@@ -79,7 +79,7 @@ class WyomingServer:
         self._listeners: list[asyncio.Server] = []
         self._socket_files: dict[Path, int] = {}
         """Their inodes: a file that somebody else has put in the same place is not ours to remove."""
-        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._connections: dict[asyncio.Task[None], WyomingConnection] = {}
         self._turned_away: set[asyncio.Task[None]] = set()
         self._peers: Counter[str] = Counter()
         self._stopping = False
@@ -185,7 +185,7 @@ class WyomingServer:
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         host, name = _peer(writer)
         timeout = self._options.send_timeout
-        wire = Wire(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
+        wire = WyomingSocket(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
         refusal = self._refusal(host)
         if refusal is None:
             self._serve(wire, host)
@@ -206,9 +206,9 @@ class WyomingServer:
         return None
 
     def _serve(
-        self, wire: Wire, host: str | None, opened: contextlib.AsyncExitStack | None = None
+        self, wire: WyomingSocket, host: str | None, opened: contextlib.AsyncExitStack | None = None
     ) -> asyncio.Task[None]:
-        connection = Connection(
+        connection = WyomingConnection(
             wire, synthesizer=self._synthesizer, describe=self._describe, options=self._options
         )
         task = asyncio.create_task(_run(connection, opened), name=f"wyoming {wire.peer}")
@@ -226,21 +226,21 @@ class WyomingServer:
         if not self._peers[host]:
             del self._peers[host]
 
-    def _turn_away(self, wire: Wire, refusal: SpeechError) -> None:
+    def _turn_away(self, wire: WyomingSocket, refusal: SpeechError) -> None:
         told = len(self._turned_away) < MOST_TURNED_AWAY
         task = asyncio.create_task(_refuse(wire, refusal) if told else wire.abort())
         self._turned_away.add(task)
         task.add_done_callback(self._turned_away.discard)
 
 
-async def _run(connection: Connection, opened: contextlib.AsyncExitStack | None) -> None:
+async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack | None) -> None:
     async with opened or contextlib.AsyncExitStack():
         await connection.run()
 
 
-async def _refuse(wire: Wire, refusal: SpeechError) -> None:
+async def _refuse(wire: WyomingSocket, refusal: SpeechError) -> None:
     try:
-        with contextlib.suppress(Gone):
+        with contextlib.suppress(WyomingClientGone):
             await wire.send(encode(error_event(refusal)))
         await wire.close(linger=LINGER)
     finally:

@@ -23,7 +23,7 @@ LINGER = 1.0
 would reset the connection, and the reset can overtake the error that the client is to read."""
 
 
-class Gone(Exception):
+class WyomingClientGone(Exception):
     """The client is not there any more, or does not read: nothing more can be told to it."""
 
 
@@ -67,7 +67,7 @@ class Writes(Protocol):
         ...
 
 
-class Wire:
+class WyomingSocket:
     """Events to a client and bytes from it. It owns one task, which ends as it is closed."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Wire:
         try:
             return await self._reader.read(READ_SIZE)
         except OSError as error:
-            raise Gone(str(error)) from error
+            raise WyomingClientGone(str(error)) from error
 
     async def send(self, event: bytes) -> None:
         """Send an event; wait while the client has not taken enough of those before.
@@ -105,16 +105,16 @@ class Wire:
             Gone: the connection broke, or the client took nothing for too long.
         """
         if self.is_gone:
-            raise Gone("The connection is closed.")
+            raise WyomingClientGone("The connection is closed.")
         self._writer.write(event)
         try:
             async with asyncio.timeout(self._send_timeout):
                 await self._writer.drain()
         except TimeoutError:
             self._abort()
-            raise Gone(f"It has read nothing for {self._send_timeout:g} s.") from None
+            raise WyomingClientGone(f"It has read nothing for {self._send_timeout:g} s.") from None
         except OSError as error:
-            raise Gone(str(error)) from error
+            raise WyomingClientGone(str(error)) from error
         # drain does not wait while there is room: without this a fast engine with a fast client
         # would keep everybody else from the loop.
         await asyncio.sleep(0)
@@ -122,7 +122,7 @@ class Wire:
     async def lost(self) -> NoReturn:
         """Wait until the connection breaks, then raise Gone."""
         await asyncio.wait({self._closed})
-        raise Gone("The connection was lost.")
+        raise WyomingClientGone("The connection was lost.")
 
     async def close(self, *, linger: float = 0.0) -> None:
         """Close when everything has gone out, after throwing away input for `linger` seconds."""
@@ -197,7 +197,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 @contextlib.asynccontextmanager
 async def stdio_wire(
     *, stdin: int = 0, stdout: int = 1, run_blocking: RunBlocking, write_buffer: int, send_timeout: float
-) -> AsyncIterator[Wire]:
+) -> AsyncIterator[WyomingSocket]:
     """The wire of a process that is driven through two of its file descriptors.
 
     They stay open, and block as before, when it is left.
@@ -208,7 +208,7 @@ async def stdio_wire(
     async with contextlib.AsyncExitStack() as opened:
         reader = await _open_reader(stdin, run_blocking, opened)
         writer, abort = await _open_writer(stdout, run_blocking, write_buffer, opened)
-        wire = Wire(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
+        wire = WyomingSocket(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
         try:
             yield wire
         finally:

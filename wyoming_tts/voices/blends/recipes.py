@@ -32,7 +32,7 @@ _EXAMPLE = "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WeightedVoice:
     """A voice of a recipe."""
 
     voice: str
@@ -48,7 +48,7 @@ class Part:
 class Recipe:
     """Voices and their weights: sorted by name, each once, one weight at least above zero."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[WeightedVoice, ...]
 
     def __post_init__(self) -> None:
         names = [part.voice for part in self.parts]
@@ -72,7 +72,7 @@ class Recipe:
         weights: dict[str, Decimal] = {}
         for voice, weight in parts:
             weights[voice] = weights.get(voice, Decimal(0)) + weight
-        return cls(tuple(Part(voice, weight) for voice, weight in sorted(weights.items()) if weight))
+        return cls(tuple(WeightedVoice(voice, weight) for voice, weight in sorted(weights.items()) if weight))
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -224,6 +224,6 @@ def _check_weight(voice: str, weight: Decimal) -> None:
         raise BadRequest(f"The weight of {voice} is {weight}, expected at most {MAX_DECIMALS} decimals.")
 
 
-def _written(part: Part) -> str:
+def _written(part: WeightedVoice) -> str:
     sign, size = "-" if part.weight < 0 else "+", abs(part.weight)
     return f"{sign}{part.voice}" if size == 1 else f"{sign}{part.voice}({size.normalize():f})"

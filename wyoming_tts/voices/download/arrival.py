@@ -28,7 +28,7 @@ BACKOFF = Backoff(first=60.0, longest=3600.0)
 """From a failed download to the next try."""
 
 
-class Fetches(Protocol):
+class VoiceDownloader(Protocol):
     """`Downloads`, as far as it is needed here."""
 
     def start(self, voice: CatalogueVoice) -> Download:
@@ -43,7 +43,7 @@ class VoiceArrival:
         self,
         voice: CatalogueVoice,
         *,
-        downloads: Fetches,
+        downloads: VoiceDownloader,
         on_installed: Callable[[], Awaitable[None]],
         stand_in: str | None,
         patience: float,

@@ -27,17 +27,17 @@ from wyoming_tts.voices.catalogue import (
     CatalogueVoice,
     read_index,
 )
-from wyoming_tts.voices.download.hub import DownloadFailed, DownloadOptions, Hub, World
+from wyoming_tts.voices.download.hub import DownloadEnvironment, DownloadFailed, DownloadOptions, VoiceHub
 from wyoming_tts.voices.download.transfer import Transfer, readable_size
 
 __all__ = [
     "Download",
+    "DownloadEnvironment",
     "DownloadFailed",
     "DownloadOptions",
     "DownloadProgress",
     "DownloadState",
     "Downloads",
-    "World",
 ]
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Download:
 
     @property
     def made_progress_at(self) -> float:
-        """When the last byte came or was checked, at first when it was asked for; by the clock of `World`."""
+        """Time of the last byte that came or was checked, at first of the request, by the given clock."""
         return max(transfer.made_progress_at for transfer in self.transfers)
 
     async def wait(self, seconds: float | None = None) -> DownloadState:
@@ -146,7 +146,7 @@ class Downloads:
         mirror: str | None = None,
         options: DownloadOptions | None = None,
         on_progress: OnProgress | None = None,
-        world: World | None = None,
+        world: DownloadEnvironment | None = None,
     ) -> None:
         """Make it ready; nothing is opened before the first download.
 
@@ -166,8 +166,8 @@ class Downloads:
         self._run_blocking = run_blocking
         self._options = options or DownloadOptions()
         self._on_progress = on_progress
-        self._world = world or World()
-        self._hub = Hub(
+        self._world = world or DownloadEnvironment()
+        self._hub = VoiceHub(
             run_blocking=run_blocking,
             mirror=mirror,
             offline=offline,

@@ -71,7 +71,7 @@ class DownloadOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DownloadEnvironment:
     """What downloads need from around them; tests put their own in."""
 
     clock: Callable[[], float] = time.monotonic
@@ -85,7 +85,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class FileBody:
     """The bytes of a file from `start` on."""
 
     start: int
@@ -97,7 +97,7 @@ class Body:
     """As they come from the network; raises `Interrupted` when that breaks."""
 
 
-class Hub:
+class VoiceHub:
     """Fetches from the servers of the catalogue. The client is made at the first request."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Hub:
         return self._mirror + url.removeprefix(HUB) if url.startswith(f"{HUB}/") else url
 
     @asynccontextmanager
-    async def get(self, url: str, *, offset: int = 0, etag: str | None = None) -> AsyncIterator[Body]:
+    async def get(self, url: str, *, offset: int = 0, etag: str | None = None) -> AsyncIterator[FileBody]:
         """Open the file from `offset` on; where the server cannot, or has another version, from 0.
 
         Raises:
@@ -200,7 +200,7 @@ def _told_apart(where: str) -> Iterator[None]:
         raise DownloadFailed(f"{where} cannot be fetched: {error}") from error
 
 
-def _body(response: httpx.Response, offset: int, where: str) -> Body:
+def _body(response: httpx.Response, offset: int, where: str) -> FileBody:
     status = response.status_code
     if status in _WORTH_ANOTHER_TRY:
         raise Interrupted(f"{where} answered {status}", retry_after=_retry_after(response))
@@ -211,7 +211,7 @@ def _body(response: httpx.Response, offset: int, where: str) -> Body:
     if "html" in response.headers.get("content-type", ""):
         raise _web_page(where)
     start, total = _extent(response, offset, where)
-    return Body(start, total, _strong_etag(response), _pieces(response, start, where))
+    return FileBody(start, total, _strong_etag(response), _pieces(response, start, where))
 
 
 def _extent(response: httpx.Response, offset: int, where: str) -> tuple[int, int | None]:

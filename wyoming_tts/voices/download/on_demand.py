@@ -18,7 +18,7 @@ from typing import Self
 
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.arrival import Fetches, VoiceArrival
+from wyoming_tts.voices.download.arrival import VoiceArrival, VoiceDownloader
 from wyoming_tts.voices.download.downloads import Download, DownloadState
 from wyoming_tts.voices.library import VoiceLibrary
 
@@ -68,7 +68,7 @@ class MissingVoices:
         library: VoiceLibrary,
         *,
         find: Callable[[str], CatalogueVoice | None],
-        downloads: Fetches,
+        downloads: VoiceDownloader,
         on_installed: Callable[[], Awaitable[None]],
         options: MissingVoiceOptions,
         clock: Callable[[], float] = time.monotonic,

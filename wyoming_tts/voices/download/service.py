@@ -22,7 +22,7 @@ _MOST_ENDED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class ShownDownload:
     """A download as it is shown: under way, waiting for its turn, or failed."""
 
     voice: str
@@ -43,7 +43,7 @@ class _Watched:
     """When how many bytes were here."""
 
 
-class Fetching:
+class DownloadService:
     """Watches downloads; has them started and cancelled while the server fetches at all."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +83,7 @@ class Fetching:
             watched.steps.append((self._clock(), progress.received))
         self._forget_oldest()
 
-    def shown(self) -> tuple[Fetched, ...]:
+    def shown(self) -> tuple[ShownDownload, ...]:
         """The downloads in the order in which they were asked for, those that failed lately among them."""
         for download in self._downloads.active if self._downloads else ():
             self.note(download.progress())  # reports are for those who watch a terminal: too few, and late
@@ -117,11 +117,11 @@ class Fetching:
         if self._watched.pop(name, None) is None and not is_stopped:
             raise UnknownVoice(f"No voice {name[:80]!r} is being fetched.")
 
-    def _fetched(self, watched: _Watched) -> Fetched:
+    def _fetched(self, watched: _Watched) -> ShownDownload:
         progress = watched.progress
         is_running = progress.state is DownloadState.RUNNING
         speed = self._speed(watched.steps) if is_running else 0.0
-        return Fetched(
+        return ShownDownload(
             progress.voice, progress.state, progress.received, progress.total, speed, progress.error
         )
 

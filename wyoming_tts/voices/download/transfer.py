@@ -23,13 +23,13 @@ from wyoming_tts.backoff import TryAgain, retry
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.download.hub import (
-    Body,
+    DownloadEnvironment,
     DownloadFailed,
     DownloadOptions,
-    Hub,
+    FileBody,
     Interrupted,
     NoSuchRange,
-    World,
+    VoiceHub,
 )
 
 if TYPE_CHECKING:
@@ -111,10 +111,10 @@ class Transfer:
         file: CatalogueFile,
         directory: Path,
         *,
-        hub: Hub,
+        hub: VoiceHub,
         run_blocking: RunBlocking,
         options: DownloadOptions,
-        world: World,
+        world: DownloadEnvironment,
         on_progress: Callable[[Transfer], None],
     ) -> None:
         self.file = file
@@ -232,7 +232,7 @@ class Transfer:
         if self.total is not None and position < self.total:
             raise Interrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
 
-    def _note(self, body: Body) -> None:
+    def _note(self, body: FileBody) -> None:
         self._etag = body.etag
         self._resumed = body.start > 0
         if self.file.size is None:

@@ -22,7 +22,7 @@ from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.espeak import engine as espeak
 from wyoming_tts.engines.espeak import process as espeak_process
 from wyoming_tts.engines.espeak.engine import EspeakEngine, EspeakVoices
-from wyoming_tts.engines.espeak.text import Piece
+from wyoming_tts.engines.espeak.text import EspeakPiece
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -299,7 +299,7 @@ def test_a_text_that_kills_the_library_fails_alone(
     before = say(SENTENCE)
     with monkeypatch.context() as patched:
         # Uncut: in pieces the library survives these.
-        patched.setattr(espeak, "_pieces", lambda *_: (iter([Piece(deadly)]), espeak_process.PHONEMES))
+        patched.setattr(espeak, "_pieces", lambda *_: (iter([EspeakPiece(deadly)]), espeak_process.PHONEMES))
         with pytest.raises(EngineFailed, match="died of the text"):
             say(deadly)
     np.testing.assert_array_equal(say(SENTENCE), before)

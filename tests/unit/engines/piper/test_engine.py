@@ -17,7 +17,7 @@ import pytest
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.voices.make_vits import SPEAKERS, VITS
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import Model
+from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.engines.piper.engine import LoadedPiper, PiperEngine
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
@@ -506,13 +506,13 @@ class TestRender:
         voice = _found(engine)[LOW.name]
         loaded = engine.load(voice)
         runs: list[object] = []
-        run = Model.run
+        run = OnnxModel.run
 
-        def counted(model: Model, outputs: None, feeds: dict[str, Any]) -> list[Any]:
+        def counted(model: OnnxModel, outputs: None, feeds: dict[str, Any]) -> list[Any]:
             runs.append(feeds)
             return run(model, outputs, feeds)
 
-        monkeypatch.setattr(Model, "run", counted)
+        monkeypatch.setattr(OnnxModel, "run", counted)
         render = loaded.render(Segment("One. Two. Three."), VoiceSpec(voice), Prosody())
         next(render)
         assert not runs

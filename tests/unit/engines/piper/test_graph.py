@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.tones import LETTERS, VOICES
 from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, X_LOW, VitsVoice, vits_model
-from wyoming_tts.engines.piper.graph import CannotCut, Cut, PiperGraph
+from wyoming_tts.engines.piper.graph import CannotCut, GraphCut, PiperGraph
 
 Edit = Callable[[onnx.ModelProto], None]
 
@@ -25,7 +25,7 @@ def _graph(path: Path, model: onnx.ModelProto) -> PiperGraph:
     return PiperGraph(path)
 
 
-def _cut_edited(directory: Path, edit: Edit, voice: VitsVoice = MEDIUM) -> Cut:
+def _cut_edited(directory: Path, edit: Edit, voice: VitsVoice = MEDIUM) -> GraphCut:
     model = vits_model(voice)
     edit(model)
     return _graph(directory / "edited.onnx", model).cut()

@@ -24,14 +24,14 @@ from tests.support.drawn import examples
 from tests.support.tones import LETTERS, VOICES
 from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, VitsVoice, vits_model
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import Model, open_model
+from wyoming_tts.engines.onnx import OnnxModel, open_model
 from wyoming_tts.engines.piper import graph as piper_graph
 from wyoming_tts.engines.piper import model as piper_model
-from wyoming_tts.engines.piper.graph import Part, PiperGraph
+from wyoming_tts.engines.piper.graph import GraphPart, PiperGraph
 from wyoming_tts.engines.piper.model import (
     CutModel,
+    ModelStage,
     Sentence,
-    Stage,
     WholeModel,
     chunk_ends,
     open_piper_model,
@@ -63,7 +63,7 @@ def _cut(voice: VitsVoice) -> CutModel:
 
 
 @cache
-def _uncut(voice: VitsVoice) -> Model:
+def _uncut(voice: VitsVoice) -> OnnxModel:
     return open_model(_path(voice), OPTIONS)
 
 
@@ -192,13 +192,13 @@ class TestSteps:
     def test_nothing_is_computed_twice_but_the_edges(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
         lengths: dict[int, list[int]] = {}
-        run = Stage.run
+        run = ModelStage.run
 
-        def counted(stage: Stage, feeds: dict[str, Any]) -> Any:
+        def counted(stage: ModelStage, feeds: dict[str, Any]) -> Any:
             lengths.setdefault(id(stage), []).append(feeds[stage.part.source].shape[-1])
             return run(stage, feeds)
 
-        monkeypatch.setattr(Stage, "run", counted)
+        monkeypatch.setattr(ModelStage, "run", counted)
         chunks = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
         flow, first_half, second_half = (lengths[id(stage)] for stage in model._stages)
         # For the first sound no frame more than it needs.
@@ -227,14 +227,14 @@ class TestSteps:
     def test_a_closed_generator_runs_the_model_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
         runs = 0
-        run = Model.run
+        run = OnnxModel.run
 
-        def counted(self: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+        def counted(self: OnnxModel, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
             nonlocal runs
             runs += 1
             return run(self, outputs, feeds)
 
-        monkeypatch.setattr(Model, "run", counted)
+        monkeypatch.setattr(OnnxModel, "run", counted)
         steps = iter(model.speak(_feeds(_ids(200))))
         assert len(next(steps)) == 0
         assert runs == 1
@@ -272,16 +272,16 @@ class _SlowClock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float) -> None:
         self.seconds_per_frame = seconds_per_frame
         self._now = 0.0
-        run = Model.run
+        run = OnnxModel.run
 
-        def slow(model: Model, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
+        def slow(model: OnnxModel, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
             results = run(model, outputs, feeds)
             # The second half of the decoder: the one part that makes samples.
             if results[0].ndim == 4:
                 self._now += self.seconds_per_frame * results[0].shape[-1] / MEDIUM.hop
             return results
 
-        monkeypatch.setattr(Model, "run", slow)
+        monkeypatch.setattr(OnnxModel, "run", slow)
 
     def __call__(self) -> float:
         return self._now
@@ -490,8 +490,8 @@ def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() 
         def run(self, _: Any, feeds: dict[str, npt.NDArray[np.float32]]) -> list[Any]:
             return [feeds["x"] * feeds["mask"] * feeds["still"]]
 
-    part = Part("x", "y", frozenset({"mask"}), frozenset({"still"}), left=1, right=1, hop=1)
-    stage = Stage(Product(), part)  # type: ignore[arg-type]
+    part = GraphPart("x", "y", frozenset({"mask"}), frozenset({"still"}), left=1, right=1, hop=1)
+    stage = ModelStage(Product(), part)  # type: ignore[arg-type]
     x = np.arange(9, dtype=np.float32).reshape(1, 1, 9)
     masks: list[npt.NDArray[np.float32]] = [
         x[..., ::-1],

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.drawn import examples
-from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, Trace
+from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, TimeTrace
 
 
-def _follow(model: onnx.ModelProto, source: str) -> tuple[Trace, dict[str, int]]:
+def _follow(model: onnx.ModelProto, source: str) -> tuple[TimeTrace, dict[str, int]]:
     """Trace all that follows from the source; with it, the pace of each tensor."""
     nodes = [Node.of(each) for each in model.graph.node]
     producers = {output: node for node in nodes for output in node.outputs}
-    trace = Trace(source, Constants({each.name: each for each in model.graph.initializer}, producers))
+    trace = TimeTrace(source, Constants({each.name: each for each in model.graph.initializer}, producers))
     paces = {source: 1}
     for node in nodes:
         if not paces.keys().isdisjoint(node.inputs):

@@ -184,7 +184,7 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
         watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
         await engine.looked()
         looks, [standing] = len(server.asked), engine._upstreams.standings
-        fault = remote_upstreams.Fault(remote_upstreams.FaultKind.DOWN, "gone")
+        fault = remote_upstreams.UpstreamFault(remote_upstreams.UpstreamFaultKind.DOWN, "gone")
         standing.failed(fault, now=asyncio.get_running_loop().time())
         assert standing.down_until > 0
         await until(lambda: not standing.down_until)

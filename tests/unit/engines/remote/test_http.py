@@ -25,11 +25,11 @@ from tests.support.remote_servers import (
 )
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.http import HttpUpstream
-from wyoming_tts.engines.remote.lists import Listed
-from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+from wyoming_tts.engines.remote.lists import ListedVoice
+from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 
-LISTED = Listed("af_far", "en_US", "Far")
-ORDER = Order("af_far", "Hello there", hops=1)
+LISTED = ListedVoice("af_far", "en_US", "Far")
+ORDER = UpstreamRequest("af_far", "Hello there", hops=1)
 OPTIONS = RemoteOptions((), key="secret", connect_timeout=0.5, first_byte_timeout=5.0)
 
 
@@ -45,14 +45,14 @@ async def asking(
             await one.aclose()
 
 
-async def spoken(one: HttpUpstream, order: Order = ORDER, listed: Listed = LISTED) -> bytes:
+async def spoken(one: HttpUpstream, order: UpstreamRequest = ORDER, listed: ListedVoice = LISTED) -> bytes:
     async with aclosing(one.speak(order, listed)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
 
-async def fault_of(script: Script) -> Fault:
+async def fault_of(script: Script) -> UpstreamFault:
     async with asking(upstream(speak=script)) as (one, _):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(UpstreamFault) as caught:
             await spoken(one)
     return caught.value
 
@@ -203,24 +203,30 @@ OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}
 @pytest.mark.parametrize(
     ("script", "kind", "told"),
     [
-        (cut_in_the_middle, FaultKind.DOWN, "broke"),
-        (cut_before_its_length, FaultKind.DOWN, "broke"),
-        (hang_up, FaultKind.DOWN, "broke"),
-        (send_huge_headers, FaultKind.DOWN, "broke"),
-        (send_no_http, FaultKind.DOWN, "broke"),
-        (answering(200, b"ID3", "audio/mpeg"), FaultKind.FAILED, "audio/mpeg"),
-        (answering(200, b"<html>", "text/html; charset=utf-8"), FaultKind.FAILED, "text/html"),
-        (answering(200, pcm_of("a"), "audio/pcm", Content_Encoding="gzip"), FaultKind.FAILED, "compressed"),
-        (answering(500, b"oh\nno"), FaultKind.FAILED, "500: oh no"),
-        (answering(503, b"", Retry_After="3"), FaultKind.BUSY, "503"),
-        (answering(503), FaultKind.FAILED, "503"),
-        (answering(404, OPENAI_ERROR), FaultKind.REFUSED, "404: No voice af_far"),
-        (answering(422, b'{"detail":[{"loc":["body"]}]}'), FaultKind.REFUSED, "422"),
-        (answering(401, b"x" * 100_000), FaultKind.REFUSED, "401: xxx"),
-        (answering(302, Location="/elsewhere"), FaultKind.REFUSED, "302"),
+        (cut_in_the_middle, UpstreamFaultKind.DOWN, "broke"),
+        (cut_before_its_length, UpstreamFaultKind.DOWN, "broke"),
+        (hang_up, UpstreamFaultKind.DOWN, "broke"),
+        (send_huge_headers, UpstreamFaultKind.DOWN, "broke"),
+        (send_no_http, UpstreamFaultKind.DOWN, "broke"),
+        (answering(200, b"ID3", "audio/mpeg"), UpstreamFaultKind.FAILED, "audio/mpeg"),
+        (answering(200, b"<html>", "text/html; charset=utf-8"), UpstreamFaultKind.FAILED, "text/html"),
+        (
+            answering(200, pcm_of("a"), "audio/pcm", Content_Encoding="gzip"),
+            UpstreamFaultKind.FAILED,
+            "compressed",
+        ),
+        (answering(500, b"oh\nno"), UpstreamFaultKind.FAILED, "500: oh no"),
+        (answering(503, b"", Retry_After="3"), UpstreamFaultKind.BUSY, "503"),
+        (answering(503), UpstreamFaultKind.FAILED, "503"),
+        (answering(404, OPENAI_ERROR), UpstreamFaultKind.REFUSED, "404: No voice af_far"),
+        (answering(422, b'{"detail":[{"loc":["body"]}]}'), UpstreamFaultKind.REFUSED, "422"),
+        (answering(401, b"x" * 100_000), UpstreamFaultKind.REFUSED, "401: xxx"),
+        (answering(302, Location="/elsewhere"), UpstreamFaultKind.REFUSED, "302"),
     ],
 )
-async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: FaultKind, told: str) -> None:
+async def test_what_goes_wrong_is_told_as_what_it_is(
+    script: Script, kind: UpstreamFaultKind, told: str
+) -> None:
     fault = await fault_of(script)
     assert fault.kind is kind, str(fault)
     assert told in str(fault)
@@ -230,19 +236,19 @@ async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: Fault
 
 async def test_a_busy_server_says_when_to_come_again() -> None:
     fault = await fault_of(answering(429, OPENAI_ERROR, Retry_After="7"))
-    assert (fault.kind, fault.retry_after) == (FaultKind.BUSY, 7.0)
+    assert (fault.kind, fault.retry_after) == (UpstreamFaultKind.BUSY, 7.0)
     fault = await fault_of(answering(429, Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"))
-    assert (fault.kind, fault.retry_after) == (FaultKind.BUSY, 1.0)
+    assert (fault.kind, fault.retry_after) == (UpstreamFaultKind.BUSY, 1.0)
 
 
 async def test_nobody_listening_is_told_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         one = HttpUpstream(f"http://127.0.0.1:{free.getsockname()[1]}", OPTIONS)
-        with pytest.raises(Fault, match="no connection") as caught:
+        with pytest.raises(UpstreamFault, match="no connection") as caught:
             await spoken(one)
         await one.aclose()
-    assert caught.value.kind is FaultKind.DOWN
+    assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
 async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
@@ -250,7 +256,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
         address = server.address.replace("//", "//me:hidden@")
         one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
         assert one.address == f"{server.address}/tts/v1"
-        assert await one.listed(in_a_thread) == (Listed("af_far", "en_US", "af_far"),)
+        assert await one.listed(in_a_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
         await spoken(one)
         await one.aclose()
     assert server.spoken[0].path == "/tts/v1/audio/speech"
@@ -259,7 +265,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
 @pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
 async def test_the_list_is_found_where_it_is(path: str) -> None:
     async with asking(upstream(path=path)) as (one, _):
-        assert await one.listed(in_a_thread) == (Listed("af_far", "en_US", "af_far"),)
+        assert await one.listed(in_a_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +287,7 @@ async def test_a_server_without_a_list_has_none(script: Script) -> None:
 )
 async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -> None:
     async with asking(script) as (one, _):
-        with pytest.raises(Fault, match=told):
+        with pytest.raises(UpstreamFault, match=told):
             await one.listed(in_a_thread)
 
 

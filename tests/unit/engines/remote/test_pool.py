@@ -10,26 +10,32 @@ import numpy as np
 import pytest
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import Unanswered
-from wyoming_tts.engines.remote.lists import Listed
-from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order, Standing, Upstreams
+from wyoming_tts.engines.base import RemoteVoiceFailed
+from wyoming_tts.engines.remote.lists import ListedVoice
+from wyoming_tts.engines.remote.pool import (
+    UpstreamFault,
+    UpstreamFaultKind,
+    UpstreamHealth,
+    UpstreamPool,
+    UpstreamRequest,
+)
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
-ORDER = Order("v", "Hello")
-DOWN = Fault(FaultKind.DOWN, "gone")
-FAILED = Fault(FaultKind.FAILED, "broken")
-REFUSED = Fault(FaultKind.REFUSED, "will not")
+ORDER = UpstreamRequest("v", "Hello")
+DOWN = UpstreamFault(UpstreamFaultKind.DOWN, "gone")
+FAILED = UpstreamFault(UpstreamFaultKind.FAILED, "broken")
+REFUSED = UpstreamFault(UpstreamFaultKind.REFUSED, "will not")
 
 
-def busy(retry_after: float = 60.0) -> Fault:
-    return Fault(FaultKind.BUSY, "busy", retry_after=retry_after)
+def busy(retry_after: float = 60.0) -> UpstreamFault:
+    return UpstreamFault(UpstreamFaultKind.BUSY, "busy", retry_after=retry_after)
 
 
 class Scripted:
     """Speaks 100 samples of its number for each `True`, and raises the faults it meets; then starts anew."""
 
-    def __init__(self, number: int, *acts: Fault | bool) -> None:
+    def __init__(self, number: int, *acts: UpstreamFault | bool) -> None:
         self.address = f"http://{number}"
         self.number = number
         self.acts = acts or (True,)
@@ -37,16 +43,16 @@ class Scripted:
         self.closed = 0
         self.was_asked = asyncio.Event()
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[Listed, ...] | None:
+    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         return None
 
-    async def speak(self, order: Order, listed: Listed) -> AsyncGenerator[Samples, None]:
+    async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         self.asked += 1
         self.was_asked.set()
         try:
             for act in self.acts:
                 await asyncio.sleep(0)
-                if isinstance(act, Fault):
+                if isinstance(act, UpstreamFault):
                     raise act
                 if not act:
                     await asyncio.Event().wait()
@@ -62,12 +68,12 @@ class House:
     def __init__(self, *servers: Scripted, fallback: bool = False, patience: float = 5.0) -> None:
         self.now = 100.0
         self.servers = servers
-        self.standings = [Standing(server, {"v": Listed("v", "en_US", "v")}) for server in servers]
-        self.upstreams = Upstreams(
+        self.standings = [UpstreamHealth(server, {"v": ListedVoice("v", "en_US", "v")}) for server in servers]
+        self.upstreams = UpstreamPool(
             self.standings, patience=patience, fallback=fallback, clock=lambda: self.now
         )
 
-    async def heard(self, order: Order = ORDER) -> list[int]:
+    async def heard(self, order: UpstreamRequest = ORDER) -> list[int]:
         async with aclosing(self.upstreams.speak(order)) as pieces:
             return [int(samples[0]) async for samples in pieces]
 
@@ -105,12 +111,12 @@ async def test_a_server_that_stops_in_the_middle_is_given_up_in_time() -> None:
 async def test_a_server_that_never_stops_is_stopped() -> None:
     house = House(Scripted(1, *[True] * 100))
     with pytest.raises(EngineFailed, match="does not stop"):
-        await house.heard(Order("v", "Hi", rate=100))
+        await house.heard(UpstreamRequest("v", "Hi", rate=100))
 
 
 async def test_nothing_to_say_is_no_fault() -> None:
     class Silent(Scripted):
-        async def speak(self, order: Order, listed: Listed) -> AsyncGenerator[Samples, None]:
+        async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
             return
             yield
 
@@ -149,7 +155,7 @@ async def test_one_that_is_down_is_left_alone_for_longer_each_time() -> None:
 
 
 async def test_a_look_brings_one_back_unless_it_only_ever_answers_looks() -> None:
-    standing = Standing(Scripted(1))
+    standing = UpstreamHealth(Scripted(1))
     standing.failed(DOWN, now=0)
     assert standing.stirred.is_set()
     standing.seen()
@@ -183,7 +189,10 @@ async def test_a_busy_one_is_asked_last_and_soon_again() -> None:
 
 
 async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
-    tried = House(Scripted(1, Fault(FaultKind.DOWN, "restarting", retry_after=0.01)), Scripted(2, REFUSED))
+    tried = House(
+        Scripted(1, UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)),
+        Scripted(2, REFUSED),
+    )
     with pytest.raises(VoiceUnavailable):
         await tried.heard()
     assert tried.asked == [2, 1]
@@ -194,12 +203,12 @@ async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
     [
         ((busy(), busy()), False, Busy),
         ((busy(), DOWN), False, VoiceUnavailable),
-        ((busy(), busy()), True, Unanswered),
-        ((REFUSED, DOWN), True, Unanswered),
+        ((busy(), busy()), True, RemoteVoiceFailed),
+        ((REFUSED, DOWN), True, RemoteVoiceFailed),
     ],
 )
 async def test_when_all_fail_it_is_told_why(
-    faults: tuple[Fault, Fault],
+    faults: tuple[UpstreamFault, UpstreamFault],
     fallback: bool,  # noqa: FBT001
     raised: type[Exception],
 ) -> None:

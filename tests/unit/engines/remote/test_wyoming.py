@@ -20,19 +20,19 @@ from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, s
 from tests.support.remote_servers import as_pcm, pcm_of, text_of
 from tests.support.scripted_server import Conversation, Script, scripted_server
 from wyoming_tts.engines.base import RemoteOptions
-from wyoming_tts.engines.remote.lists import Listed
-from wyoming_tts.engines.remote.pool import Fault, FaultKind, Order
+from wyoming_tts.engines.remote.lists import ListedVoice
+from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.engines.remote.wyoming import WyomingUpstream
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_wire import encode
 
 OPTIONS = RemoteOptions((), connect_timeout=0.5, first_byte_timeout=5.0)
-LISTED = Listed("tone", "en_US", "Tone", rate=22_050)
-ORDER = Order("tone", "Hello", rate=22_050)
+LISTED = ListedVoice("tone", "en_US", "Tone", rate=22_050)
+ORDER = UpstreamRequest("tone", "Hello", rate=22_050)
 
 
-async def said(uri: str, order: Order = ORDER) -> bytes:
+async def said(uri: str, order: UpstreamRequest = ORDER) -> bytes:
     async with aclosing(WyomingUpstream(uri, OPTIONS).speak(order, LISTED)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
@@ -80,7 +80,7 @@ async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard()
 
     async with scripted_server(script) as server:
         one = WyomingUpstream(server.uri, OPTIONS)
-        tone = Listed("tone", "en_US", "Tone", rate=22_050, reads_phonemes=True)
+        tone = ListedVoice("tone", "en_US", "Tone", rate=22_050, reads_phonemes=True)
         assert await one.listed(in_a_thread) == (tone,)
         async with aclosing(one.speak(ORDER, tone)) as pieces:
             assert [samples async for samples in pieces]
@@ -117,28 +117,34 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
 @pytest.mark.parametrize(
     ("script", "kind", "told"),
     [
-        (sending(), FaultKind.DOWN, "too early"),
-        (sending(scripted.START, scripted.audio(b"ab")), FaultKind.DOWN, "too early"),
-        (sending(then=b"HTTP/1.1 400 Bad Request\r\n"), FaultKind.FAILED, "not Wyoming"),
-        (sending(then=b"[1]\n"), FaultKind.FAILED, "not Wyoming"),
-        (sending(then=b"[" * 60_000 + b"\n"), FaultKind.FAILED, "not Wyoming"),
-        (sending(then=b'{"a":' + b"[" * 60_000 + b"\n"), FaultKind.FAILED, "nested"),
-        (sending(then=b"{" * 200_000), FaultKind.FAILED, "at most 65536"),
-        (sending(then=header(payload_length=10**12)), FaultKind.FAILED, "payload_length"),
-        (sending(then=header(data_length=-1)), FaultKind.FAILED, "data_length"),
-        (sending(then=header(data_length="x")), FaultKind.FAILED, "data_length"),
-        (sending(then=header(data={"rate": "x"})), FaultKind.FAILED, "audio of"),
-        (sending(STEREO), FaultKind.FAILED, "2 channels"),
-        (sending(scripted.audio(b"ab"), scripted.audio(b"ab", rate=16_000)), FaultKind.FAILED, "went from"),
-        (sending(Error("Full.", "busy")), FaultKind.BUSY, "Full"),
-        (sending(Error("What?", "unknown_voice")), FaultKind.REFUSED, "What?"),
-        (sending(Error("Bye.", "shutting_down")), FaultKind.DOWN, "Bye"),
-        (sending(Error("Oh\nno.")), FaultKind.FAILED, "Oh no"),
+        (sending(), UpstreamFaultKind.DOWN, "too early"),
+        (sending(scripted.START, scripted.audio(b"ab")), UpstreamFaultKind.DOWN, "too early"),
+        (sending(then=b"HTTP/1.1 400 Bad Request\r\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (sending(then=b"[1]\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (sending(then=b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (sending(then=b'{"a":' + b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "nested"),
+        (sending(then=b"{" * 200_000), UpstreamFaultKind.FAILED, "at most 65536"),
+        (sending(then=header(payload_length=10**12)), UpstreamFaultKind.FAILED, "payload_length"),
+        (sending(then=header(data_length=-1)), UpstreamFaultKind.FAILED, "data_length"),
+        (sending(then=header(data_length="x")), UpstreamFaultKind.FAILED, "data_length"),
+        (sending(then=header(data={"rate": "x"})), UpstreamFaultKind.FAILED, "audio of"),
+        (sending(STEREO), UpstreamFaultKind.FAILED, "2 channels"),
+        (
+            sending(scripted.audio(b"ab"), scripted.audio(b"ab", rate=16_000)),
+            UpstreamFaultKind.FAILED,
+            "went from",
+        ),
+        (sending(Error("Full.", "busy")), UpstreamFaultKind.BUSY, "Full"),
+        (sending(Error("What?", "unknown_voice")), UpstreamFaultKind.REFUSED, "What?"),
+        (sending(Error("Bye.", "shutting_down")), UpstreamFaultKind.DOWN, "Bye"),
+        (sending(Error("Oh\nno.")), UpstreamFaultKind.FAILED, "Oh no"),
     ],
 )
-async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: FaultKind, told: str) -> None:
+async def test_what_goes_wrong_is_told_as_what_it_is(
+    script: Script, kind: UpstreamFaultKind, told: str
+) -> None:
     async with scripted_server(script) as server:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(UpstreamFault) as caught:
             await said(server.uri)
     assert caught.value.kind is kind, str(caught.value)
     assert told in str(caught.value)
@@ -147,41 +153,41 @@ async def test_what_goes_wrong_is_told_as_what_it_is(script: Script, kind: Fault
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
 async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
-        with pytest.raises(Fault, match="not Wyoming") as caught:
+        with pytest.raises(UpstreamFault, match="not Wyoming") as caught:
             await said(server.uri)
-        assert caught.value.kind is FaultKind.FAILED
+        assert caught.value.kind is UpstreamFaultKind.FAILED
 
 
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
 async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
-        with pytest.raises(Fault, match=r"not (Wyoming|JSON)") as caught:
+        with pytest.raises(UpstreamFault, match=r"not (Wyoming|JSON)") as caught:
             await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
-        assert caught.value.kind is FaultKind.FAILED
+        assert caught.value.kind is UpstreamFaultKind.FAILED
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
 async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
         for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)):
-            with pytest.raises(Fault, match="too early") as caught:
+            with pytest.raises(UpstreamFault, match="too early") as caught:
                 await ask
-            assert caught.value.kind is FaultKind.DOWN
+            assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}\n", b'{"type":"info","data":{"tts":7}}\n', b"\xff\n"])
 async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
     async with scripted_server(sending(then=answer)) as server:
-        with pytest.raises(Fault):
+        with pytest.raises(UpstreamFault):
             await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
 
 
 async def test_nobody_listening_is_told_at_once() -> None:
     async with scripted_server(sending()) as server:
         pass
-    with pytest.raises(Fault, match="no connection") as caught:
+    with pytest.raises(UpstreamFault, match="no connection") as caught:
         await said(server.uri)
-    assert caught.value.kind is FaultKind.DOWN
+    assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
 @pytest.mark.parametrize(

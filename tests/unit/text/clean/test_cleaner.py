@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.text.clean.cleaner import Cleaner, CleanupOptions, Piece, is_speakable
+from wyoming_tts.text.clean.cleaner import Cleaner, CleanPiece, CleanupOptions, is_speakable
 from wyoming_tts.text.markdown.scanning import MAX_HELD_CHARS
 
 ZWJ = "\u200d"
@@ -19,14 +19,14 @@ def clean(*pieces: str, max_block_chars: int = 500) -> str:
     return "".join(piece.text for piece in cleaned(*pieces, max_block_chars=max_block_chars))
 
 
-def cleaned(*pieces: str, max_block_chars: int = 500) -> list[Piece]:
+def cleaned(*pieces: str, max_block_chars: int = 500) -> list[CleanPiece]:
     """The cleaned text, neighbouring plain pieces joined."""
     cleaner = Cleaner(max_block_chars=max_block_chars)
     found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()
-    joined: list[Piece] = []
+    joined: list[CleanPiece] = []
     for piece in found:
         if joined and not piece.raw and not joined[-1].raw:
-            joined[-1] = Piece(joined[-1].text + piece.text)
+            joined[-1] = CleanPiece(joined[-1].text + piece.text)
         else:
             joined.append(piece)
     return joined
@@ -114,11 +114,15 @@ def test_joiners_stay_where_they_are_spelling(written: str, expected: str) -> No
 def test_a_phoneme_block_passes_untouched() -> None:
     block = "[[ h@l'oU  *w* 😀. A 1\ufe0f\u20e3 ]]"
 
-    assert cleaned(f"Say  {block} *now*") == [Piece("Say "), Piece(block, raw=True), Piece(" now")]
+    assert cleaned(f"Say  {block} *now*") == [
+        CleanPiece("Say "),
+        CleanPiece(block, raw=True),
+        CleanPiece(" now"),
+    ]
 
 
 def test_a_phoneme_block_is_found_in_single_characters() -> None:
-    assert cleaned(*"a [[ b ]]c") == [Piece("a "), Piece("[[ b ]]", raw=True), Piece("c")]
+    assert cleaned(*"a [[ b ]]c") == [CleanPiece("a "), CleanPiece("[[ b ]]", raw=True), CleanPiece("c")]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_a_phoneme_block_is_found_in_single_characters() -> None:
     ],
 )
 def test_brackets_that_are_no_block_are_plain_text(written: str, expected: str) -> None:
-    assert cleaned(written, max_block_chars=20) == [Piece(expected)]
+    assert cleaned(written, max_block_chars=20) == [CleanPiece(expected)]
 
 
 def test_text_after_a_block_that_cannot_close_any_more_is_not_held_back() -> None:

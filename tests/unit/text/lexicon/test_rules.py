@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.support.steps import growth, lines_run
 from wyoming_tts.text.lexicon.rules import (
     EMPTY,
-    Hit,
     Lexicon,
+    LexiconHit,
     Pattern,
-    Place,
+    RulePosition,
     Scope,
     Word,
     counts_capitals,
@@ -28,11 +28,11 @@ def word(
     written: str, said: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
 ) -> Word:
     is_exact = counts_capitals(written) if exact is None else exact
-    return Word(written, said, exact=is_exact, scope=scope, place=Place("lexicon.yaml", line))
+    return Word(written, said, exact=is_exact, scope=scope, place=RulePosition("lexicon.yaml", line))
 
 
 def pattern(written: str, said: str, *, exact: bool = True) -> Pattern:
-    return Pattern(written, said, exact=exact, scope=ENGLISH, place=Place("lexicon.yaml", 7))
+    return Pattern(written, said, exact=exact, scope=ENGLISH, place=RulePosition("lexicon.yaml", 7))
 
 
 def words(**said: str) -> Lexicon:
@@ -168,8 +168,8 @@ def test_what_was_applied_is_told_in_order_with_its_line() -> None:
     applied = lexicon.applied("v2 used 3 kWh", language="en", voice="")
     assert applied.text == "version 2 used 3 kilowatt hours"
     assert applied.hits == (
-        Hit("v2", "version 2", "lexicon.yaml", 7),
-        Hit("kWh", "kilowatt hours", "lexicon.yaml", 3),
+        LexiconHit("v2", "version 2", "lexicon.yaml", 7),
+        LexiconHit("kWh", "kilowatt hours", "lexicon.yaml", 3),
     )
 
 

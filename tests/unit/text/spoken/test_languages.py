@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.text.clean.cleaner import Piece
+from wyoming_tts.text.clean.cleaner import CleanPiece
 from wyoming_tts.text.spoken.speller import Speller
 from wyoming_tts.text.spoken.stream import SpokenStream
 
@@ -76,7 +76,7 @@ def speller(language: str) -> Speller:
 
 def streamed(language: str, pieces: Iterable[str]) -> str:
     stream = SpokenStream(speller(language))
-    said = [each for piece in pieces if piece for each in stream.feed(Piece(piece))] + stream.finish()
+    said = [each for piece in pieces if piece for each in stream.feed(CleanPiece(piece))] + stream.finish()
     return "".join(each.text for each in said)
 
 

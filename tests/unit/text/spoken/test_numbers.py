@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.steps import growth
-from wyoming_tts.text.spoken.numbers import SPELLED_BELOW, Numbers
+from wyoming_tts.text.spoken.numbers import SPELLED_BELOW, NumberSpeller
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
 
@@ -140,24 +140,24 @@ FRACTIONS = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_cardinals_are_spelled_as_a_careful_writer_does(language: str) -> None:
-    numbers = Numbers(language)
+    numbers = NumberSpeller(language)
     assert {number: numbers.cardinal(number) for number in CARDINALS[language]} == CARDINALS[language]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_cardinal_agrees_with_the_noun_behind_it(language: str) -> None:
-    numbers, expected = Numbers(language), BEFORE_NOUNS[language]
+    numbers, expected = NumberSpeller(language), BEFORE_NOUNS[language]
     assert {case: numbers.cardinal(case[0], gender=case[1]) for case in expected} == expected
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_ordinals(language: str) -> None:
-    numbers, expected = Numbers(language), ORDINALS[language]
+    numbers, expected = NumberSpeller(language), ORDINALS[language]
     assert {number: numbers.ordinal(number) for number in expected} == expected
 
 
 def test_ordinals_have_genders_and_cases() -> None:
-    german = Numbers("de")
+    german = NumberSpeller("de")
     assert [german.ordinal(21, gender=gender) for gender in "mfn"] == [
         "einundzwanzigster",
         "einundzwanzigste",
@@ -165,12 +165,12 @@ def test_ordinals_have_genders_and_cases() -> None:
     ]
     assert german.ordinal(21, gender="m", oblique=True) == "einundzwanzigsten"
     assert german.ordinal(3, gender="o") == "dritten"
-    assert [Numbers("es").ordinal(3, gender=gender) for gender in ("m", "f", "")] == [
+    assert [NumberSpeller("es").ordinal(3, gender=gender) for gender in ("m", "f", "")] == [
         "tercer",
         "tercera",
         "tercero",
     ]
-    assert [Numbers(language).ordinal(1, gender="f") for language in ("fr", "es", "it", "nl")] == [
+    assert [NumberSpeller(language).ordinal(1, gender="f") for language in ("fr", "es", "it", "nl")] == [
         "première",
         "primera",
         "prima",
@@ -180,30 +180,30 @@ def test_ordinals_have_genders_and_cases() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_decimals_are_read_as_the_language_reads_them(language: str) -> None:
-    numbers, expected = Numbers(language), DECIMALS[language]
+    numbers, expected = NumberSpeller(language), DECIMALS[language]
     assert {number: numbers.decimal(number) for number in expected} == expected
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_years(language: str) -> None:
-    numbers, expected = Numbers(language), YEARS[language]
+    numbers, expected = NumberSpeller(language), YEARS[language]
     assert {number: numbers.year(number) for number in expected} == expected
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_fractions(language: str) -> None:
-    numbers, expected = Numbers(language), FRACTIONS[language]
+    numbers, expected = NumberSpeller(language), FRACTIONS[language]
     assert {case: numbers.fraction(*case) for case in expected} == expected
 
 
 def test_digits_are_said_one_by_one() -> None:
-    assert Numbers("en").digits("0800 12") == "zero eight zero zero one two"
-    assert Numbers("de").digits("-01") == "minus null eins"
+    assert NumberSpeller("en").digits("0800 12") == "zero eight zero zero one two"
+    assert NumberSpeller("de").digits("-01") == "minus null eins"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nobody_waits_for_a_number_of_ten_thousand_digits(language: str) -> None:
-    numbers, hostile = Numbers(language), "9" * 10_000
+    numbers, hostile = NumberSpeller(language), "9" * 10_000
     spoken = numbers.cardinal(hostile), numbers.decimal(f"{hostile}.{hostile}"), numbers.digits(hostile)
     assert spoken[0] == spoken[2]
     assert len(spoken[0].split()) == len(hostile)
@@ -212,7 +212,7 @@ def test_nobody_waits_for_a_number_of_ten_thousand_digits(language: str) -> None
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_numbers_without_known_names_are_said_by_digits(language: str) -> None:
-    numbers = Numbers(language)
+    numbers = NumberSpeller(language)
     assert len(numbers.cardinal(SPELLED_BELOW).split()) == 16
     assert numbers.cardinal(-SPELLED_BELOW) == numbers.digits(f"-{SPELLED_BELOW}")
     assert numbers.ordinal(SPELLED_BELOW) == numbers.year(SPELLED_BELOW) == numbers.cardinal(SPELLED_BELOW)
@@ -225,7 +225,7 @@ def test_numbers_without_known_names_are_said_by_digits(language: str) -> None:
     gender=st.sampled_from(["", "m", "f", "n"]),
 )
 def test_every_number_becomes_words_of_letters(language: str, number: int, gender: str) -> None:
-    numbers = Numbers(language)
+    numbers = NumberSpeller(language)
     forms = [
         numbers.cardinal(number, gender=gender),
         numbers.ordinal(number, gender=gender),
@@ -238,13 +238,13 @@ def test_every_number_becomes_words_of_letters(language: str, number: int, gende
 
 @given(st.sampled_from(LANGUAGES), st.integers(0, SPELLED_BELOW - 1), st.integers(0, SPELLED_BELOW - 1))
 def test_two_numbers_are_never_spelled_alike(language: str, one: int, other: int) -> None:
-    numbers = Numbers(language)
+    numbers = NumberSpeller(language)
     assert (numbers.cardinal(one) == numbers.cardinal(other)) is (one == other)
 
 
 @pytest.mark.parametrize("wrong", ["", "-", "1,5", "1.", "١", "1e5", "--1", "1.5.2"])
 def test_what_is_no_number_is_refused(wrong: str) -> None:
-    numbers = Numbers("en")
+    numbers = NumberSpeller("en")
     with pytest.raises(ValueError, match="is not a decimal number"):
         numbers.decimal(wrong)
     with pytest.raises(ValueError, match="is not an integer"):
@@ -254,13 +254,13 @@ def test_what_is_no_number_is_refused(wrong: str) -> None:
 @pytest.mark.parametrize("denominator", [1, 0, -2])
 def test_a_fraction_needs_a_denominator(denominator: int) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        Numbers("en").fraction(1, denominator)
+        NumberSpeller("en").fraction(1, denominator)
 
 
 def test_other_languages_are_not_supported() -> None:
-    assert [Numbers.supports(language) for language in (*LANGUAGES, "pl", "de-AT", "")] == [
+    assert [NumberSpeller.supports(language) for language in (*LANGUAGES, "pl", "de-AT", "")] == [
         *[True] * 6,
         *[False] * 3,
     ]
     with pytest.raises(ValueError, match="'pl' has no number words"):
-        Numbers("pl")
+        NumberSpeller("pl")

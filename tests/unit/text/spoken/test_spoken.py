@@ -12,7 +12,7 @@ from piper.phonemize_espeak import EspeakPhonemizer
 
 from tests.support.drawn import examples
 from tests.support.steps import growth, lines_run
-from wyoming_tts.text.clean.cleaner import Piece
+from wyoming_tts.text.clean.cleaner import CleanPiece
 from wyoming_tts.text.spoken import Speller, SpokenStream, nothing_protected
 
 ROWS: list[list[str]] = yaml.safe_load((Path(__file__).parent / "spoken_en.yaml").read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ WRITTEN_OUT = [
 
 def _spoken(pieces: list[str], speller: Speller = ENGLISH) -> str:
     stream = SpokenStream(speller)
-    said = [piece for text in pieces for piece in stream.feed(Piece(text))]
+    said = [piece for text in pieces for piece in stream.feed(CleanPiece(text))]
     return "".join(piece.text for piece in [*said, *stream.finish()])
 
 
@@ -133,27 +133,32 @@ def test_plain_words_are_left_alone(words: list[str]) -> None:
 
 def test_a_plain_word_passes_at_once() -> None:
     stream = SpokenStream(ENGLISH)
-    assert stream.feed(Piece("Hello there ")) == [Piece("Hello there")]
+    assert stream.feed(CleanPiece("Hello there ")) == [CleanPiece("Hello there")]
 
 
 def test_a_figure_waits_for_what_follows() -> None:
     stream = SpokenStream(ENGLISH)
-    assert stream.feed(Piece("It is 5 ")) == [Piece("It is")]
-    assert stream.feed(Piece("°")) == []
-    assert stream.feed(Piece("C outside ")) == [Piece(" five degrees Celsius outside")]
+    assert stream.feed(CleanPiece("It is 5 ")) == [CleanPiece("It is")]
+    assert stream.feed(CleanPiece("°")) == []
+    assert stream.feed(CleanPiece("C outside ")) == [CleanPiece(" five degrees Celsius outside")]
 
 
 def test_a_flush_gives_what_is_held() -> None:
     stream = SpokenStream(ENGLISH)
-    assert stream.feed(Piece("5 km")) == []
-    assert stream.flush() == [Piece("Five kilometers")]
+    assert stream.feed(CleanPiece("5 km")) == []
+    assert stream.flush() == [CleanPiece("Five kilometers")]
     assert stream.finish() == []
 
 
 def test_a_raw_block_passes_between_what_is_said() -> None:
     stream = SpokenStream(ENGLISH)
-    block = Piece("[[ 5 km ]]", raw=True)
-    said = [*stream.feed(Piece("5 km ")), *stream.feed(block), *stream.feed(Piece(" 1 km")), *stream.finish()]
+    block = CleanPiece("[[ 5 km ]]", raw=True)
+    said = [
+        *stream.feed(CleanPiece("5 km ")),
+        *stream.feed(block),
+        *stream.feed(CleanPiece(" 1 km")),
+        *stream.finish(),
+    ]
     assert "".join(piece.text for piece in said) == "Five kilometers [[ 5 km ]] One kilometer"
     assert [piece for piece in said if piece.raw] == [block]
 
@@ -167,7 +172,7 @@ def test_a_protected_token_is_left_alone() -> None:
 
 def test_an_unknown_language_is_left_alone() -> None:
     assert _spoken(["5 °C", " Mr. X"], Speller("tlh")) == "5 °C Mr. X"
-    assert SpokenStream(Speller("zh-cn")).feed(Piece("在 5 °C")) == [Piece("在 5 °C")]
+    assert SpokenStream(Speller("zh-cn")).feed(CleanPiece("在 5 °C")) == [CleanPiece("在 5 °C")]
 
 
 def test_a_region_does_not_matter() -> None:
@@ -210,9 +215,9 @@ def test_hostile_text_costs_little(text: str) -> None:
 
 def test_a_long_token_is_neither_lost_nor_held() -> None:
     stream = SpokenStream(ENGLISH)
-    said = "".join(piece.text for _ in range(50) for piece in stream.feed(Piece("x" * 100)))
+    said = "".join(piece.text for _ in range(50) for piece in stream.feed(CleanPiece("x" * 100)))
     assert len(said) >= 4_700
-    assert "".join(piece.text for piece in [*stream.feed(Piece(" 5 km")), *stream.finish()]).endswith(
+    assert "".join(piece.text for piece in [*stream.feed(CleanPiece(" 5 km")), *stream.finish()]).endswith(
         " five kilometers"
     )
 

@@ -15,11 +15,11 @@ from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
     InterpretAs,
-    Manner,
     ParagraphEnd,
     Raw,
     SayAs,
     SentenceEnd,
+    SpeakingStyle,
     Text,
 )
 from wyoming_tts.text.ssml.reader import LONGEST_SAID_AS, MOST_OPEN, SsmlPart, SsmlReader
@@ -64,7 +64,7 @@ def words_of(document: str) -> str:
     return "".join(part.text for part in parts_of(document) if isinstance(part, Text))
 
 
-def manner_of(document: str) -> Manner:
+def manner_of(document: str) -> SpeakingStyle:
     return only_text(document).manner
 
 
@@ -81,7 +81,7 @@ def test_a_document_is_text_in_its_manner() -> None:
         '  Good <prosody rate="fast">morning</prosody><break time="250ms"/> to you.\n</speak>\n'
     )
 
-    english = Manner(language="en-US")
+    english = SpeakingStyle(language="en-US")
     assert parts_of(document) == [
         Text("Good ", english),
         Text("morning", replace(english, rate=1.25)),
@@ -137,36 +137,36 @@ def test_what_is_spoken(document: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ('rate="x-slow"', Manner(rate=0.6)),
-        ('rate=" FAST "', Manner(rate=1.25)),
-        ('rate="80%"', Manner(rate=0.8)),
-        ('rate="1.2"', Manner(rate=1.2)),
-        ('rate="+20%"', Manner(rate=1.2)),
-        ('rate="-20%"', Manner(rate=0.8)),
-        ('rate="900%"', Manner(rate=4.0)),
-        ('rate="0"', Manner(rate=0.25)),
-        ('rate="-900%"', Manner(rate=0.25)),
+        ('rate="x-slow"', SpeakingStyle(rate=0.6)),
+        ('rate=" FAST "', SpeakingStyle(rate=1.25)),
+        ('rate="80%"', SpeakingStyle(rate=0.8)),
+        ('rate="1.2"', SpeakingStyle(rate=1.2)),
+        ('rate="+20%"', SpeakingStyle(rate=1.2)),
+        ('rate="-20%"', SpeakingStyle(rate=0.8)),
+        ('rate="900%"', SpeakingStyle(rate=4.0)),
+        ('rate="0"', SpeakingStyle(rate=0.25)),
+        ('rate="-900%"', SpeakingStyle(rate=0.25)),
         ('rate="quick"', NEUTRAL),
-        ('volume="silent"', Manner(volume=0.0)),
-        ('volume="x-loud"', Manner(volume=2.0)),
-        ('volume="80"', Manner(volume=0.8)),
-        ('volume="50%"', Manner(volume=0.5)),
-        ('volume="+10"', Manner(volume=1.1)),
-        ('volume="+999dB"', Manner(volume=4.0)),
-        ('volume="-20dB"', Manner(volume=0.1)),
-        ('volume="+20 dB"', Manner(volume=4.0)),
-        ('pitch="x-high"', Manner(pitch=1.4)),
-        ('pitch="+10%"', Manner(pitch=1.1)),
-        ('pitch="+12st"', Manner(pitch=2.0)),
-        ('pitch="-999st"', Manner(pitch=0.5)),
+        ('volume="silent"', SpeakingStyle(volume=0.0)),
+        ('volume="x-loud"', SpeakingStyle(volume=2.0)),
+        ('volume="80"', SpeakingStyle(volume=0.8)),
+        ('volume="50%"', SpeakingStyle(volume=0.5)),
+        ('volume="+10"', SpeakingStyle(volume=1.1)),
+        ('volume="+999dB"', SpeakingStyle(volume=4.0)),
+        ('volume="-20dB"', SpeakingStyle(volume=0.1)),
+        ('volume="+20 dB"', SpeakingStyle(volume=4.0)),
+        ('pitch="x-high"', SpeakingStyle(pitch=1.4)),
+        ('pitch="+10%"', SpeakingStyle(pitch=1.1)),
+        ('pitch="+12st"', SpeakingStyle(pitch=2.0)),
+        ('pitch="-999st"', SpeakingStyle(pitch=0.5)),
         ('pitch="+20Hz"', NEUTRAL),
         ('pitch="1.5"', NEUTRAL),
         ('range="high" contour="(0%,+20Hz)" duration="5s"', NEUTRAL),
-        ('rate="slow" volume="loud" pitch="low"', Manner(rate=0.8, volume=1.5, pitch=0.85)),
+        ('rate="slow" volume="loud" pitch="low"', SpeakingStyle(rate=0.8, volume=1.5, pitch=0.85)),
         ("", NEUTRAL),
     ],
 )
-def test_prosody_becomes_factors(attributes: str, expected: Manner) -> None:
+def test_prosody_becomes_factors(attributes: str, expected: SpeakingStyle) -> None:
     manner = manner_of(f"<prosody {attributes}>x</prosody>")
 
     assert (manner.rate, manner.volume, manner.pitch) == pytest.approx(
@@ -178,9 +178,9 @@ def test_nested_prosody_multiplies_and_ends_with_its_element() -> None:
     document = '<prosody rate="2">a<prosody rate="+50%" volume="soft">b</prosody>c</prosody>d'
 
     assert parts_of(document) == [
-        Text("a", Manner(rate=2.0)),
-        Text("b", Manner(rate=3.0, volume=0.5)),
-        Text("c", Manner(rate=2.0)),
+        Text("a", SpeakingStyle(rate=2.0)),
+        Text("b", SpeakingStyle(rate=3.0, volume=0.5)),
+        Text("c", SpeakingStyle(rate=2.0)),
         Text("d"),
     ]
 
@@ -236,7 +236,7 @@ def test_nothing_ends_that_has_not_begun() -> None:
     ],
 )
 def test_a_voice_is_asked_for(attributes: str, voice: VoiceRequest | None, language: str | None) -> None:
-    assert manner_of(f'<speak xml:lang="en"><voice {attributes}>x</voice></speak>') == Manner(
+    assert manner_of(f'<speak xml:lang="en"><voice {attributes}>x</voice></speak>') == SpeakingStyle(
         voice=voice, language=language
     )
 
@@ -278,7 +278,7 @@ def test_what_is_said_as_something_comes_whole() -> None:
 
     assert reader.feed('<say-as interpret-as="digits">12') == []
     assert reader.feed("3&#52;<!-- - -->5") == []
-    assert reader.feed("</say-as>") == [Text("12345", Manner(say_as=SayAs(InterpretAs.DIGITS)))]
+    assert reader.feed("</say-as>") == [Text("12345", SpeakingStyle(say_as=SayAs(InterpretAs.DIGITS)))]
 
 
 def test_too_much_to_be_said_as_something_is_plain_text() -> None:
@@ -309,7 +309,7 @@ def test_phonemes_are_a_raw_block(tag: str, parts: list[SsmlPart]) -> None:
 def test_a_raw_block_has_the_manner_around_it() -> None:
     document = '<prosody rate="2"><s><phoneme ph="x" xml:lang="de">y</phoneme></s></prosody>'
 
-    assert parts_of(document) == [Raw("[[ x ]]", Manner(rate=2.0, language="de")), SentenceEnd()]
+    assert parts_of(document) == [Raw("[[ x ]]", SpeakingStyle(rate=2.0, language="de")), SentenceEnd()]
 
 
 @pytest.mark.parametrize(

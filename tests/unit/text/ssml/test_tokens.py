@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wyoming_tts.errors import MalformedMarkup
-from wyoming_tts.text.ssml.tokens import LONGEST_TAG, Place, SsmlTokens, Token
+from wyoming_tts.text.ssml.tokens import LONGEST_TAG, SsmlTokens, TextPosition, Token
 
 
 def tokens_of(*pieces: str) -> list[Token]:
@@ -15,11 +15,11 @@ def tokens_of(*pieces: str) -> list[Token]:
 
 def test_text_and_tags_come_with_their_places() -> None:
     assert tokens_of('Hi\n<b c=">">there</b>\n!') == [
-        Token("Hi\n", Place(1, 1)),
-        Token('<b c=">">', Place(2, 1), is_tag=True),
-        Token("there", Place(2, 10)),
-        Token("</b>", Place(2, 15), is_tag=True),
-        Token("\n!", Place(2, 19)),
+        Token("Hi\n", TextPosition(1, 1)),
+        Token('<b c=">">', TextPosition(2, 1), is_tag=True),
+        Token("there", TextPosition(2, 10)),
+        Token("</b>", TextPosition(2, 15), is_tag=True),
+        Token("\n!", TextPosition(2, 19)),
     ]
 
 
@@ -36,7 +36,7 @@ def test_references_in_tags_become_numbers_that_any_parser_knows() -> None:
 def test_markup_that_is_not_over_is_held_and_malformed_at_the_end(piece: str) -> None:
     tokens = SsmlTokens()
 
-    assert list(tokens.feed("x" + piece)) == [Token("x", Place(1, 1))]
+    assert list(tokens.feed("x" + piece)) == [Token("x", TextPosition(1, 1))]
     with pytest.raises(MalformedMarkup, match="line 1, column 2: "):
         tokens.finish()
 
@@ -74,4 +74,4 @@ def test_places_count_lines_and_characters() -> None:
     tokens = SsmlTokens()
     list(tokens.feed("one\r\ntwo äöü\n\n<!-- \n --> 😀"))
 
-    assert tokens.place == Place(5, 7)
+    assert tokens.place == TextPosition(5, 7)

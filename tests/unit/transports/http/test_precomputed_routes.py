@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from tests.support.fake_house import FakeHouse
 from tests.support.fake_synthesizer import in_a_thread
 from wyoming_tts.transports.http.app import HttpOptions, create_app
-from wyoming_tts.transports.http.precomputed_routes import worked_out
+from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
 
 
 class Said(BaseModel):
@@ -60,7 +60,7 @@ async def test_the_first_request_makes_nothing_where_routes_were_worked_out(
     make: Callable[[], FastAPI], made: list[object]
 ) -> None:
     app = make()
-    worked_out(app)
+    with_precomputed_routes(app)
     made.clear()
     assert (await _answer(app, "/said?words=a")).json() == {"words": "a"}
     assert made == []
@@ -83,4 +83,4 @@ async def test_the_first_request_to_the_api_makes_nothing(made: list[object]) ->
 def test_an_app_of_another_kind_is_left_alone() -> None:
     async def app(*_: object) -> None: ...
 
-    worked_out(app)
+    with_precomputed_routes(app)

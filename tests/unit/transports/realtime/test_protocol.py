@@ -11,35 +11,35 @@ from hypothesis import strategies as st
 
 from tests.support.realtime_examples import JSON_EXAMPLES, PYTHON_EXAMPLES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice
-from wyoming_tts.transports.realtime.answers import Answer, refusal, session_event
+from wyoming_tts.transports.realtime.answers import ResponseMessages, refusal, session_event
 from wyoming_tts.transports.realtime.protocol import (
-    Append,
-    Barge,
-    Cancel,
+    AppendText,
+    BargeIn,
+    CancelResponse,
     Command,
-    Commit,
-    Conversation,
-    End,
+    CommitText,
+    EndSession,
     RealtimeLimits,
-    Refused,
-    Session,
-    Speak,
+    RealtimeProtocol,
+    RealtimeSession,
+    RefusedMessage,
+    SpeakText,
     TellSession,
     event_id_of,
     parse,
 )
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
-SESSION = Session("s")
+SESSION = RealtimeSession("s")
 
 
-def received(message: Any, conversation: Conversation | None = None) -> list[Command]:
+def received(message: Any, conversation: RealtimeProtocol | None = None) -> list[Command]:
     raw = message if isinstance(message, str | bytes) else json.dumps(message)
-    return (conversation or Conversation(SESSION, LIMITS)).receive(parse(raw, LIMITS))
+    return (conversation or RealtimeProtocol(SESSION, LIMITS)).receive(parse(raw, LIMITS))
 
 
-def refused(message: Any) -> Refused:
-    with pytest.raises(Refused) as error:
+def refused(message: Any) -> RefusedMessage:
+    with pytest.raises(RefusedMessage) as error:
         received(message)
     return error.value
 
@@ -47,21 +47,21 @@ def refused(message: Any) -> Refused:
 @pytest.mark.parametrize(
     ("message", "command"),
     [
-        ({"type": "input.commit"}, Commit()),
-        ({"type": "barge"}, Barge()),
-        ({"type": "session.end"}, End()),
-        ({"type": "response.cancel"}, Cancel(None)),
-        ({"type": "response.cancel", "response": "r"}, Cancel("r")),
-        ({"type": "response.cancel", "response_id": "r"}, Cancel("r")),
-        ({"type": "input.append", "text": "a"}, Append(None, "a", SESSION)),
-        ({"type": "response.create", "input": "a", "response_id": "r"}, Speak("r", "a", SESSION)),
+        ({"type": "input.commit"}, CommitText()),
+        ({"type": "barge"}, BargeIn()),
+        ({"type": "session.end"}, EndSession()),
+        ({"type": "response.cancel"}, CancelResponse(None)),
+        ({"type": "response.cancel", "response": "r"}, CancelResponse("r")),
+        ({"type": "response.cancel", "response_id": "r"}, CancelResponse("r")),
+        ({"type": "input.append", "text": "a"}, AppendText(None, "a", SESSION)),
+        ({"type": "response.create", "input": "a", "response_id": "r"}, SpeakText("r", "a", SESSION)),
         (
             {"type": "response.create", "input": "a", "voice": "v", "speed": 2, "unknown": []},
-            Speak(None, "a", replace(SESSION, voice="v", speed=2.0)),
+            SpeakText(None, "a", replace(SESSION, voice="v", speed=2.0)),
         ),
-        ({"continue": True, "input": "a", "segment_id": "s"}, Speak("s", "a", SESSION, short=True)),
-        ({"input": "a"}, Speak(None, "a", SESSION, short=True)),
-        ({"continue": False}, End()),
+        ({"continue": True, "input": "a", "segment_id": "s"}, SpeakText("s", "a", SESSION, short=True)),
+        ({"input": "a"}, SpeakText(None, "a", SESSION, short=True)),
+        ({"continue": False}, EndSession()),
     ],
 )
 def test_messages_become_commands(message: dict[str, Any], command: Command) -> None:
@@ -71,11 +71,11 @@ def test_messages_become_commands(message: dict[str, Any], command: Command) -> 
 
 def test_the_last_segment_is_spoken_before_the_end() -> None:
     commands = received({"continue": False, "input": "a", "segment_id": "s"})
-    assert commands == [Speak("s", "a", SESSION, short=True), End()]
+    assert commands == [SpeakText("s", "a", SESSION, short=True), EndSession()]
 
 
 def test_an_update_changes_what_it_names_and_nothing_else() -> None:
-    conversation = Conversation(SESSION, LIMITS)
+    conversation = RealtimeProtocol(SESSION, LIMITS)
     received(
         {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, conversation
     )
@@ -86,8 +86,8 @@ def test_an_update_changes_what_it_names_and_nothing_else() -> None:
 
 
 def test_an_update_that_is_refused_changes_nothing() -> None:
-    conversation = Conversation(SESSION, LIMITS)
-    with pytest.raises(Refused):
+    conversation = RealtimeProtocol(SESSION, LIMITS)
+    with pytest.raises(RefusedMessage):
         received(
             {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 7}}}, conversation
         )
@@ -146,7 +146,7 @@ def test_a_refusal_names_the_response_it_ends() -> None:
 
 def test_half_characters_are_left_out() -> None:
     (command,) = received('{"type": "response.create", "input": "a\\ud800b", "response_id": "\\udfffr"}')
-    assert command == Speak("r", "ab", SESSION)
+    assert command == SpeakText("r", "ab", SESSION)
 
 
 def test_an_event_id_is_taken_only_if_it_is_one() -> None:
@@ -180,11 +180,11 @@ _ALIKE = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
 
 @given(st.text() | st.binary() | _JSON.map(json.dumps) | _ALIKE.map(json.dumps))
 def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> None:
-    conversation = Conversation(SESSION, LIMITS)
+    conversation = RealtimeProtocol(SESSION, LIMITS)
     told = "nothing"
     try:
         assert conversation.receive(parse(raw, LIMITS))
-    except Refused as error:
+    except RefusedMessage as error:
         told = json.loads(refusal(error))["code"]
     assert told in {"nothing", "bad_request", "too_long"}
     session = conversation.session
@@ -195,25 +195,25 @@ def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> 
 
 @given(st.binary(max_size=100))
 def test_audio_is_what_it_was_in_every_shape(pcm: bytes) -> None:
-    event = json.loads(Answer("r", SESSION).audio(pcm))
+    event = json.loads(ResponseMessages("r", SESSION).audio(pcm))
     assert base64.b64decode(event["delta"]) == pcm
-    assert Answer("r", replace(SESSION, binary=True)).audio(pcm) == pcm
-    assert Answer("r", SESSION, short=True).audio(pcm) == pcm
+    assert ResponseMessages("r", replace(SESSION, binary=True)).audio(pcm) == pcm
+    assert ResponseMessages("r", SESSION, short=True).audio(pcm) == pcm
 
 
 def test_every_code_a_client_can_meet_is_one_of_six() -> None:
     told = set()
     for code in ErrorCode:
         kind = type("Failure", (SpeechError,), {"code": code})
-        told.add(json.loads(Answer("r", SESSION).failed(kind("It failed."))[0])["code"])
+        told.add(json.loads(ResponseMessages("r", SESSION).failed(kind("It failed."))[0])["code"])
     assert told == {"too_long", "busy", "unknown_voice", "bad_request", "internal", "shutting_down"}
 
 
 def _server_messages() -> list[dict[str, Any]]:
     """One of each kind and shape."""
-    about_message = Refused(BadRequest("b"))
+    about_message = RefusedMessage(BadRequest("b"))
     about_message.event_id = "e"
-    full, short = Answer("r", SESSION), Answer("r", SESSION, short=True)
+    full, short = ResponseMessages("r", SESSION), ResponseMessages("r", SESSION, short=True)
     frames = [
         session_event("session.created", SESSION),
         session_event("session.updated", SESSION),

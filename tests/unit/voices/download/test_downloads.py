@@ -25,14 +25,14 @@ from tests.support.hub import Behaviour, FakeHub
 from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice, load_catalogue
 from wyoming_tts.voices.download.downloads import (
     Download,
+    DownloadEnvironment,
     DownloadFailed,
     DownloadOptions,
     DownloadProgress,
     Downloads,
     DownloadState,
-    World,
 )
-from wyoming_tts.voices.download.hub import HUB, Hub
+from wyoming_tts.voices.download.hub import HUB, VoiceHub
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ def sleeps() -> Sleeps:
 
 @pytest.fixture
 async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterator[Downloads]:
-    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter)) as downloads:
+    async with downloading(tmp_path, hub, DownloadEnvironment(sleep=sleeps, chance=no_jitter)) as downloads:
         yield downloads
 
 
@@ -100,7 +100,7 @@ async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterat
 async def downloading(
     directory: Path,
     hub: FakeHub,
-    world: World | None = None,
+    world: DownloadEnvironment | None = None,
     *,
     offline: bool = False,
     options: DownloadOptions = SMALL_BLOCKS,
@@ -113,7 +113,7 @@ async def downloading(
         mirror=hub.url,
         options=options,
         on_progress=on_progress,
-        world=world or World(sleep=Sleeps(), chance=no_jitter),
+        world=world or DownloadEnvironment(sleep=Sleeps(), chance=no_jitter),
     ) as downloads:
         yield downloads
 
@@ -322,7 +322,10 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
         voice = voice_of(gone)
         address = gone.url
     async with Downloads(
-        tmp_path, run_blocking=in_executor, mirror=address, world=World(sleep=sleeps, chance=no_jitter)
+        tmp_path,
+        run_blocking=in_executor,
+        mirror=address,
+        world=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert address in error
@@ -658,7 +661,7 @@ async def test_progress_never_goes_back(hub: FakeHub, tmp_path: Path) -> None:
 
 async def test_progress_is_reported_no_more_often_than_asked(hub: FakeHub, tmp_path: Path) -> None:
     reports: list[DownloadProgress] = []
-    world = World(clock=lambda: 100.0, sleep=Sleeps())
+    world = DownloadEnvironment(clock=lambda: 100.0, sleep=Sleeps())
     options = replace(SMALL_BLOCKS, report_every=0.1)
     async with downloading(tmp_path, hub, world, options=options, on_progress=reports.append) as downloads:
         await done(downloads.start(voice_of(hub)))
@@ -674,7 +677,9 @@ async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) 
     now = 5.0
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
-    async with downloading(tmp_path, hub, World(clock=lambda: now, sleep=Sleeps())) as downloads:
+    async with downloading(
+        tmp_path, hub, DownloadEnvironment(clock=lambda: now, sleep=Sleeps())
+    ) as downloads:
         download = downloads.start(voice_of(hub))
         await holding.held.wait()
         now = 9.0
@@ -688,7 +693,7 @@ async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) 
 
 
 async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
-    world = World(free_space=lambda directory: 1_000_000)
+    world = DownloadEnvironment(free_space=lambda directory: 1_000_000)
     async with downloading(tmp_path, hub, world) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
     assert "200.0 kB" in error
@@ -700,7 +705,7 @@ async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeH
 async def test_a_voice_that_is_here_needs_no_room(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "tone.onnx").write_bytes(MODEL)
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
-    async with downloading(tmp_path, hub, World(free_space=lambda directory: 0)) as downloads:
+    async with downloading(tmp_path, hub, DownloadEnvironment(free_space=lambda directory: 0)) as downloads:
         await done(downloads.start(voice_of(hub)))
 
 
@@ -722,7 +727,7 @@ async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_p
         run_blocking=filling_up,
         mirror=hub.url,
         options=SMALL_BLOCKS,
-        world=World(sleep=sleeps, chance=no_jitter),
+        world=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert f"disk of {tmp_path} is full" in error
@@ -744,7 +749,9 @@ async def test_offline_opens_no_socket(
         raise AssertionError("a socket was opened")
 
     voice = voice_of(hub)
-    async with downloading(tmp_path, hub, World(sleep=sleeps, chance=no_jitter), offline=True) as downloads:
+    async with downloading(
+        tmp_path, hub, DownloadEnvironment(sleep=sleeps, chance=no_jitter), offline=True
+    ) as downloads:
         monkeypatch.setattr(socket, "socket", no_socket)
         monkeypatch.setattr(socket, "getaddrinfo", no_socket)
         error = await failed(downloads.start(voice))
@@ -770,7 +777,7 @@ async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -
         assert request.url.scheme == "https"
         return httpx.Response(302, headers={"Location": "http://login.example/"})
 
-    world = World(transport=httpx.MockTransport(portal))
+    world = DownloadEnvironment(transport=httpx.MockTransport(portal))
     async with Downloads(tmp_path, run_blocking=in_executor, world=world) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
     assert "http://login.example/" in error
@@ -805,8 +812,8 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
     assert "proxy settings" in error
 
 
-def hub_of(mirror: str | None) -> Hub:
-    return Hub(run_blocking=in_executor, mirror=mirror, options=DownloadOptions())
+def hub_of(mirror: str | None) -> VoiceHub:
+    return VoiceHub(run_blocking=in_executor, mirror=mirror, options=DownloadOptions())
 
 
 @pytest.mark.parametrize("mirror", ["https://mirror.example/hf", "https://mirror.example/hf/"])

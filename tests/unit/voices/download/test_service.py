@@ -10,7 +10,7 @@ from tests.support.hub import Behaviour, FakeHub
 from tests.unit.voices.download.test_downloads import two_of_one_model, voice_of
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads, DownloadState
-from wyoming_tts.voices.download.service import Fetching
+from wyoming_tts.voices.download.service import DownloadService
 
 
 def running(voice: str, received: int) -> DownloadProgress:
@@ -23,7 +23,7 @@ def failed(voice: str) -> DownloadProgress:
 
 def test_speed_is_told_of_the_last_seconds_alone() -> None:
     now = 0.0
-    fetching = Fetching(clock=lambda: now)
+    fetching = DownloadService(clock=lambda: now)
     for now, received in ((0.0, 0), (1.0, 900), (10.0, 900), (12.0, 1000)):  # noqa: B007 - the clock reads it
         fetching.note(running("a", received))
     assert fetching.shown()[0].bytes_per_second == 50.0
@@ -32,7 +32,7 @@ def test_speed_is_told_of_the_last_seconds_alone() -> None:
 
 
 def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
-    fetching = Fetching()
+    fetching = DownloadService()
     fetching.note(running("moving", 1))
     for number in range(50):
         fetching.note(failed(f"voice{number}"))
@@ -41,7 +41,7 @@ def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
 
 
 def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
-    fetching = Fetching()
+    fetching = DownloadService()
     fetching.note(failed("a"))
     assert not fetching.is_under_way("a")
     fetching.note(running("a", 10))
@@ -51,11 +51,11 @@ def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
 
 def test_cancelling_what_is_not_there_is_told() -> None:
     with pytest.raises(UnknownVoice):
-        Fetching().cancel("nobody")
+        DownloadService().cancel("nobody")
 
 
 async def test_each_arrival_is_looked_for_and_nothing_is_fetched_after_the_end(tmp_path: Path) -> None:
-    looked, fetching = asyncio.Event(), Fetching()
+    looked, fetching = asyncio.Event(), DownloadService()
 
     async def look() -> None:
         looked.set()
