@@ -19,8 +19,8 @@ from tests.support.page_site import Site, product
 from tests.support.realtime_server import realtime_client
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import Client, sound
+from wyoming_tts.commands import local_speech
 from wyoming_tts.page.stream_test import StreamTestRequest
-from wyoming_tts.server import app
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
 from wyoming_tts.transports.realtime.route import PATH
 
@@ -195,7 +195,7 @@ async def say_without_a_server(_: Site, asked: Asked) -> Heard:
         yield TEXT
 
     del asked
-    await app.say(settings_for_tests(**OWN), pieces(), on_audio=on_audio, voice=VoiceRequest())
+    await local_speech.speak(settings_for_tests(**OWN), pieces(), on_audio=on_audio, voice=VoiceRequest())
     return Heard(heard[0][0], b"".join(pcm for _, pcm in heard))
 
 

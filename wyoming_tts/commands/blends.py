@@ -12,11 +12,11 @@ from typing import Any
 
 from wyoming_tts import client
 from wyoming_tts.assembly.parts import make_engines
+from wyoming_tts.commands import local_speech
 from wyoming_tts.commands.console import CommandFailed, print_json, print_table, tell
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.errors import SpeechError, UnknownVoice, VoiceUnavailable
-from wyoming_tts.server import app
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.voices.blends.document import load_presets
@@ -110,7 +110,7 @@ async def _spoken(
     sink: client.PlayerProcess | client.WavFile | client.WavStream,
 ) -> client.SpokenReport:
     async with sink:
-        return await app.say(
+        return await local_speech.speak(
             settings,
             _one_piece(arguments.say),
             on_audio=sink.write,

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from wyoming_tts import client
+from wyoming_tts.commands import local_speech
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.server import app
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, VoiceRequest
 from wyoming_tts.synthesis import Explanation
@@ -29,7 +29,7 @@ def explain_text(settings: Settings, text: str, voice: VoiceRequest, text_format
     Raises:
         SpeechError: it cannot be spoken; the message says why.
     """
-    explanation = asyncio.run(_one(settings, app.ExplainRequest(text, voice, text_format)))
+    explanation = asyncio.run(_one(settings, local_speech.ExplainRequest(text, voice, text_format)))
     for title, lines in _stages(explanation):
         _print(f"{title + ':':10} {lines[0] if lines else '-'}")
         for line in lines[1:]:
@@ -43,7 +43,9 @@ def explain_text_as_json(settings: Settings, text: str, voice: VoiceRequest, tex
     Raises:
         SpeechError: it cannot be spoken; the message says why.
     """
-    _print_object(_as_object(text, asyncio.run(_one(settings, app.ExplainRequest(text, voice, text_format)))))
+    _print_object(
+        _as_object(text, asyncio.run(_one(settings, local_speech.ExplainRequest(text, voice, text_format))))
+    )
     return 0
 
 
@@ -57,11 +59,11 @@ def explain_lines(settings: Settings, voice: VoiceRequest, text_format: TextForm
     return asyncio.run(_lines(settings, voice, text_format))
 
 
-async def _one(settings: Settings, request: app.ExplainRequest) -> Explanation:
-    async def requests() -> AsyncIterator[app.ExplainRequest]:
+async def _one(settings: Settings, request: local_speech.ExplainRequest) -> Explanation:
+    async def requests() -> AsyncIterator[local_speech.ExplainRequest]:
         yield request
 
-    async for explained in app.explain(settings, requests()):
+    async for explained in local_speech.explain(settings, requests()):
         if isinstance(explained, SpeechError):
             raise explained
         return explained
@@ -72,7 +74,7 @@ async def _lines(settings: Settings, voice: VoiceRequest, text_format: TextForma
     asked: list[str] = []
     failed = False
 
-    async def requests() -> AsyncIterator[app.ExplainRequest]:
+    async def requests() -> AsyncIterator[local_speech.ExplainRequest]:
         nonlocal failed
         async for line in _nonempty_lines():
             try:
@@ -84,7 +86,7 @@ async def _lines(settings: Settings, voice: VoiceRequest, text_format: TextForma
             asked.append(request.text)
             yield request
 
-    async for explained in app.explain(settings, requests()):
+    async for explained in local_speech.explain(settings, requests()):
         text = asked.pop()
         if isinstance(explained, SpeechError):
             failed = True
@@ -109,7 +111,7 @@ async def _nonempty_lines() -> AsyncIterator[str]:
         yield held
 
 
-def _request(line: str, voice: VoiceRequest, text_format: TextFormat) -> app.ExplainRequest:
+def _request(line: str, voice: VoiceRequest, text_format: TextFormat) -> local_speech.ExplainRequest:
     try:
         given = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -119,7 +121,7 @@ def _request(line: str, voice: VoiceRequest, text_format: TextFormat) -> app.Exp
     name = given.get("voice")
     if name is not None and not isinstance(name, str):
         raise _BadLine(f'Got {name!r} for "voice", expected the name of a voice.')
-    return app.ExplainRequest(given["text"], VoiceRequest(name=name) if name else voice, text_format)
+    return local_speech.ExplainRequest(given["text"], VoiceRequest(name=name) if name else voice, text_format)
 
 
 def _stages(explanation: Explanation) -> list[tuple[str, list[str]]]:

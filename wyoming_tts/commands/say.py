@@ -11,9 +11,8 @@ from typing import Self, TextIO
 
 from wyoming_tts import client
 from wyoming_tts.bench.command import bench
-from wyoming_tts.commands import explain
+from wyoming_tts.commands import explain, local_speech
 from wyoming_tts.commands.console import CommandFailed
-from wyoming_tts.server import app
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 
@@ -68,7 +67,7 @@ async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> cl
     async with _sinks(arguments) as on_audio:
         voice = _wanted_voice(arguments, settings)
         if server is None:
-            return await app.say(
+            return await local_speech.speak(
                 settings.settings, pieces, on_audio=on_audio, voice=voice, text_format=text_format
             )
         return await client.speak(

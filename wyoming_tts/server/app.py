@@ -1,20 +1,12 @@
-"""What the commands run: the server until it is told to stop, and speech in this process alone."""
+"""The server process: parts, Wyoming, HTTP and background tasks, from start to graceful shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import signal
 import socket
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +16,13 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
-from wyoming_tts.assembly.parts import Parts, assembled, make_workers, working
-from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
-from wyoming_tts.errors import SpeechError
-from wyoming_tts.scheduler import Lookahead
+from wyoming_tts.assembly.parts import Parts, assembled, make_workers
 from wyoming_tts.server.http_side import AccessPolicy, HttpSide
 from wyoming_tts.server.reload import SettingsInForce, follow_hangups
 from wyoming_tts.server.speech_service import ServerSpeechService, readings
 from wyoming_tts.server.voice_upkeep import DescribeAnswer, tend_voices
 from wyoming_tts.settings import LoadedSettings, Settings
-from wyoming_tts.speech import TextFormat, Utterance, UtteranceRecord, VoiceRequest
-from wyoming_tts.synthesis import Explanation
+from wyoming_tts.speech import UtteranceRecord
 from wyoming_tts.telemetry import telemetry
 from wyoming_tts.telemetry.log_tail import LogTail, kept_log
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
@@ -53,15 +41,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _STEP_PATIENCE = 0.5
 """Seconds a step that still computes is waited for at the end; a second is what stopping may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainRequest:
-    """A text to be explained."""
-
-    text: str
-    voice: VoiceRequest
-    text_format: TextFormat = TextFormat.PLAIN
 
 
 async def serve(
@@ -147,70 +126,6 @@ async def serve(
                 ),
             )
     return await workers.close(_STEP_PATIENCE)
-
-
-async def say(
-    settings: Settings,
-    pieces: AsyncIterable[str],
-    *,
-    on_audio: OnAudio,
-    voice: VoiceRequest,
-    text_format: TextFormat = TextFormat.PLAIN,
-) -> SpokenReport:
-    """Speak in this process: no server, and nothing is fetched.
-
-    Raises:
-        SpeechError: the voice is not here or cannot speak.
-    """
-    measure = Measure()
-    utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
-    # Nobody plays in time here: a file is to be written as fast as it can be.
-    without_rest = Lookahead(alone=math.inf)
-    async with working(settings, without_rest) as workers, assembled(settings, workers) as parts:
-        await parts.look_at_remote_servers()
-        _check_say(parts, voice)
-        try:
-            async with parts.synthesizer.speak(utterance) as stream:
-                measure.text_given()
-                await on_audio(stream.format, b"")
-                measure.add(stream.format, b"")
-                async for chunk in stream:
-                    measure.add(chunk.format, chunk.pcm)
-                    await on_audio(chunk.format, chunk.pcm)
-        except ListenerGone:
-            return measure.report(complete=False)
-    return measure.report()
-
-
-async def explain(
-    settings: Settings, requests: AsyncIterable[ExplainRequest]
-) -> AsyncGenerator[Explanation | SpeechError, None]:
-    """Tell of each text what would be said, one after the other; an error for one that cannot be."""
-    async with working(settings) as workers, assembled(settings, workers) as parts:
-        await parts.look_at_remote_servers()
-        async for request in requests:
-            try:
-                yield await parts.synthesizer.explain(
-                    Utterance.of(
-                        request.text,
-                        voice=request.voice,
-                        text_format=request.text_format,
-                        transport="command line",
-                    )
-                )
-            except SpeechError as error:
-                yield error
-
-
-def _check_say(parts: Parts, voice: VoiceRequest) -> None:
-    if voice.name is not None:
-        parts.library.installed(voice.name)
-    elif voice.language is None and not parts.library.default_is_installed:
-        _LOGGER.warning(
-            "The voice %s is not installed: %s speaks instead.",
-            parts.settings.voice,
-            parts.library.stand_in().name,
-        )
 
 
 async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:

@@ -1,0 +1,93 @@
+"""Local speech: synthesis in the process of a command, without a server."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass
+
+from wyoming_tts.assembly.parts import Parts, assembled, working
+from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.scheduler import Lookahead
+from wyoming_tts.settings import Settings
+from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
+from wyoming_tts.synthesis import Explanation
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """A text whose stages on the way to sound are wanted."""
+
+    text: str
+    voice: VoiceRequest
+    text_format: TextFormat = TextFormat.PLAIN
+
+
+async def speak(
+    settings: Settings,
+    pieces: AsyncIterable[str],
+    *,
+    on_audio: OnAudio,
+    voice: VoiceRequest,
+    text_format: TextFormat = TextFormat.PLAIN,
+) -> SpokenReport:
+    """Synthesize a text and hand its audio over as it is made.
+
+    Needs no server and downloads nothing.
+
+    Raises:
+        SpeechError: the voice is not installed or cannot speak.
+    """
+    measure = Measure()
+    utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
+    # Nobody listens in real time: a file is to be written as fast as possible.
+    unlimited = Lookahead(alone=math.inf)
+    async with working(settings, unlimited) as workers, assembled(settings, workers) as parts:
+        await parts.look_at_remote_servers()
+        _check_voice(parts, voice)
+        try:
+            async with parts.synthesizer.speak(utterance) as stream:
+                measure.text_given()
+                await on_audio(stream.format, b"")
+                measure.add(stream.format, b"")
+                async for chunk in stream:
+                    measure.add(chunk.format, chunk.pcm)
+                    await on_audio(chunk.format, chunk.pcm)
+        except ListenerGone:
+            return measure.report(complete=False)
+    return measure.report()
+
+
+async def explain(
+    settings: Settings, requests: AsyncIterable[ExplainRequest]
+) -> AsyncGenerator[Explanation | SpeechError, None]:
+    """Yield for each request the stages of its text, in order, or the error of one that cannot be spoken."""
+    async with working(settings) as workers, assembled(settings, workers) as parts:
+        await parts.look_at_remote_servers()
+        async for request in requests:
+            try:
+                yield await parts.synthesizer.explain(
+                    Utterance.of(
+                        request.text,
+                        voice=request.voice,
+                        text_format=request.text_format,
+                        transport="command line",
+                    )
+                )
+            except SpeechError as error:
+                yield error
+
+
+def _check_voice(parts: Parts, voice: VoiceRequest) -> None:
+    if voice.name is not None:
+        parts.library.installed(voice.name)
+    elif voice.language is None and not parts.library.default_is_installed:
+        _LOGGER.warning(
+            "The voice %s is not installed: %s speaks instead.",
+            parts.settings.voice,
+            parts.library.stand_in().name,
+        )
