@@ -116,6 +116,11 @@ class Synthesizer:
         self._clock = clock
         self._levels = VoiceLoudness(workers, options.loudness)
 
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The installed voices, sorted by name."""
+        return self._library.voices
+
     @asynccontextmanager
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpeechStream]:
         """Open the stream of an utterance; its audio is made as it is asked for.
