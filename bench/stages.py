@@ -23,10 +23,10 @@ from wyoming_tts.engines.base import EngineOptions, LoadedVoice
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
 from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.normalization import NormalizerRegistry
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
-from wyoming_tts.text.spoken import SpokenLanguages
 
-_LANGUAGES = SpokenLanguages()
+_LANGUAGES = NormalizerRegistry()
 WHOLE = SegmentOptions(first_segment=FirstSegmentOptions(boundaries="", max_words=0))
 STAGES = ("read text", "phonemes", "text encoder", "first chunk", "level, int16")
 _COLOURS = ("#9aa5b1", "#7b8794", "#3e7cb1", "#f2a541", "#52606d", "#e4e7eb")

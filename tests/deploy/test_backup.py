@@ -22,8 +22,8 @@ from wyoming.event import Event
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.wyoming_client import Client, sound
-from wyoming_tts.text.lexicon.file import FILE_NAME as LEXICON
-from wyoming_tts.text.spoken.languages import FILE_NAME as SPOKEN
+from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON
+from wyoming_tts.text.normalization.registry import FILE_NAME as SPOKEN
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS
 from wyoming_tts.voices.catalogue import INDEX_NAME as INDEX
 from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES

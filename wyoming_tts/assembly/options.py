@@ -11,7 +11,7 @@ from wyoming_tts.scheduler import AdmissionOptions
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import Prosody
 from wyoming_tts.synthesis import SynthesisOptions
-from wyoming_tts.text.clean.cleaner import CleanupOptions
+from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.http.guard import GuardOptions

@@ -33,9 +33,9 @@ from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import UtteranceRecord, Voice
 from wyoming_tts.synthesis import Synthesizer
 from wyoming_tts.telemetry import log_record
-from wyoming_tts.text.lexicon.file import FILE_NAME as LEXICON_NAME
-from wyoming_tts.text.lexicon.file import LexiconFile
-from wyoming_tts.text.spoken import SpokenLanguages, read_extra
+from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON_NAME
+from wyoming_tts.text.lexicon.hot_reload import LexiconFiles
+from wyoming_tts.text.normalization import NormalizerRegistry, load_user_entries
 from wyoming_tts.voices.blends.document import load_presets
 from wyoming_tts.voices.blends.kept import KeptBlends
 from wyoming_tts.voices.blends.store import BlendStore
@@ -77,7 +77,7 @@ class Parts:
     loaded: LoadedVoices
     admission: Admission
     cache: SegmentCache
-    lexicon: LexiconFile
+    lexicon: LexiconFiles
     blends: KeptBlends
     synthesizer: Synthesizer
     readiness: Readiness = field(default_factory=Readiness)
@@ -180,8 +180,8 @@ async def assembled(
         run_blocking=workers.run_blocking,
     )
     admission = Admission(admission_options(settings), workers.scheduler)
-    lexicon = LexiconFile(directory / LEXICON_NAME for directory in settings.data_dir)
-    extra = await workers.run_blocking(partial(read_extra, settings.data_dir))
+    lexicon = LexiconFiles(directory / LEXICON_NAME for directory in settings.data_dir)
+    extra = await workers.run_blocking(partial(load_user_entries, settings.data_dir))
     await workers.run_blocking(lexicon.refresh)
     synthesizer = Synthesizer(
         library=library,
@@ -190,7 +190,7 @@ async def assembled(
         admission=admission,
         cache=cache,
         options=synthesis_options(settings),
-        languages=SpokenLanguages(extra) if settings.spoken_forms else None,
+        languages=NormalizerRegistry(extra) if settings.spoken_forms else None,
         lexicon=lexicon.current,
         on_record=on_record,
         lookahead=workers.scheduler.lookahead,

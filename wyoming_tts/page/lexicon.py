@@ -13,8 +13,8 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance
-from wyoming_tts.text.lexicon.document import read
-from wyoming_tts.text.lexicon.file import FILE_NAME
+from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
+from wyoming_tts.text.lexicon.parser import parse_lexicon
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
 from wyoming_tts.yaml_files.reading import Problem as FileProblem
 
@@ -137,7 +137,7 @@ def _version(content: bytes) -> str:
 def checked_text(text: str) -> CheckedLexicon:
     """Look for mistakes in the text of a lexicon. Blocks."""
     try:
-        found = read(text.encode(errors="replace"), FILE_NAME)
+        found = parse_lexicon(text.encode(errors="replace"), FILE_NAME)
     except InvalidYaml as error:
         return CheckedLexicon(0, _placed(error.problems))
     return CheckedLexicon(len(found.rules), (), _placed(found.warnings))

@@ -33,9 +33,9 @@ from wyoming_tts.synthesis.prosody import effective
 from wyoming_tts.synthesis.rendering import RenderTask, relayed, steps
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.speakers import Speaker, Speakers, VoiceLoudness
-from wyoming_tts.text.lexicon.rules import EMPTY, AppliedLexicon, Lexicon, LexiconHit
+from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit, LexiconResult
+from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
-from wyoming_tts.text.spoken import Speller, SpokenLanguages, nothing_protected
 from wyoming_tts.voices.library import VoiceLibrary
 from wyoming_tts.workers import StepwiseRender, Workers
 
@@ -77,8 +77,8 @@ class Synthesizer:
         admission: Admission,
         cache: SegmentCache,
         options: SynthesisOptions,
-        languages: SpokenLanguages | None = None,
-        lexicon: Callable[[], Lexicon] = lambda: EMPTY,
+        languages: NormalizerRegistry | None = None,
+        lexicon: Callable[[], Lexicon] = lambda: EMPTY_LEXICON,
         on_record: Callable[[UtteranceRecord], None] = lambda _: None,
         lookahead: Lookahead | None = None,
         hops: Callable[[Utterance], int] = lambda _: 0,
@@ -290,11 +290,11 @@ class Synthesizer:
                     yield pcm
         recording.commit()
 
-    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> AppliedLexicon:
+    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> LexiconResult:
         """Apply the lexicon, on a worker: it may hold regular expressions that take their time."""
         lexicon = self._lexicon()
         if not len(lexicon):
-            return AppliedLexicon(segment.text)
+            return LexiconResult(segment.text)
         work = partial(lexicon.applied, segment.text, language=voice.language, voice=voice.name)
         return await self._workers.run_blocking(work)
 
@@ -341,10 +341,10 @@ class Synthesizer:
         def is_in_lexicon(token: str) -> bool:
             return lexicon.holds(token, voice.language, voice.name)
 
-        def speller(language: str) -> Speller:
+        def speller(language: str) -> TextNormalizer:
             if languages is None:
-                return Speller("")
-            return languages.speller(language, is_in_lexicon if len(lexicon) else nothing_protected)
+                return TextNormalizer("")
+            return languages.speller(language, is_in_lexicon if len(lexicon) else protect_nothing)
 
         return Segmenter(
             self._segment_options(voice),

@@ -33,7 +33,7 @@ class InterpretAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SayAs:
-    """How a text is to be read; the whole content of the element is in one `Text`."""
+    """How a text is to be read; the whole content of the element is in one `StyledText`."""
 
     interpret_as: InterpretAs
     format: str = ""
@@ -61,7 +61,7 @@ NEUTRAL = SpeakingStyle()
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class StyledText:
     """Text to be read as any plain text. Neighbours of one manner may be divided anywhere."""
 
     text: str
@@ -69,7 +69,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class PhonemeBlock:
     """Phonemes, as one `[[ ]]` block in IPA."""
 
     block: str
@@ -96,4 +96,4 @@ class ParagraphEnd:
     """The paragraph before is over, and with it its last sentence; never without text before it."""
 
 
-MarkupPart: TypeAlias = Text | Raw | Break | SentenceEnd | ParagraphEnd
+MarkupPart: TypeAlias = StyledText | PhonemeBlock | Break | SentenceEnd | ParagraphEnd

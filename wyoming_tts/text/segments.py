@@ -17,22 +17,22 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text.clean.cleaner import Cleaner, CleanPiece, CleanupOptions
+from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner, TextPiece
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
     MarkupPart,
     ParagraphEnd,
-    Raw,
+    PhonemeBlock,
     SentenceEnd,
     SpeakingStyle,
-    Text,
+    StyledText,
 )
-from wyoming_tts.text.sentences import CutText, SentenceCutter
-from wyoming_tts.text.spoken import Speller, SpokenStream, say_as
-from wyoming_tts.text.ssml.reader import SsmlReader
-from wyoming_tts.text.voice_tags import TagReader
+from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, say_as
+from wyoming_tts.text.sentences import SentencePart, SentenceSplitter
+from wyoming_tts.text.ssml.parser import SsmlParser
+from wyoming_tts.text.voice_tags import VoiceTagParser
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is over."""
@@ -97,7 +97,7 @@ class Segmenter:
         *,
         text_format: TextFormat = TextFormat.PLAIN,
         language: str = "",
-        spellers: Callable[[str], Speller] = Speller,
+        spellers: Callable[[str], TextNormalizer] = TextNormalizer,
         trace: TextTrace | None = None,
     ) -> None:
         """Prepare for a text.
@@ -173,7 +173,7 @@ class Segmenter:
         """Divide a piece, or the end of the text, at its markup; note where that goes wrong."""
         if self._reader is None:
             if piece:
-                yield Text(piece)
+                yield StyledText(piece)
             return
         try:
             yield from self._reader.finish() if piece is None else self._reader.feed(piece)
@@ -190,10 +190,10 @@ class Segmenter:
 
     def _taken(self, part: MarkupPart) -> Iterator[Segment]:
         match part:
-            case Text(text, manner):
+            case StyledText(text, manner):
                 yield from self._in_manner(manner)
                 yield from self._made(self._run, self._run.feed(self._read(text, manner)))
-            case Raw(block, manner):
+            case PhonemeBlock(block, manner):
                 yield from self._in_manner(manner)
                 # Through the cleaner, which knows a block when it sees one, so that all stays in order.
                 yield from self._made(self._run, self._run.feed(block))
@@ -213,8 +213,8 @@ class Segmenter:
         language = manner.language or self._language
         speller = self._spellers(language)
         if speller.language is None:
-            speller = Speller(language)  # markup asks for it, whatever is done with plain text
-        return say_as.rewrite(text, manner.say_as, speller, self._run.before)
+            speller = TextNormalizer(language)  # markup asks for it, whatever is done with plain text
+        return say_as.normalize_say_as(text, manner.say_as, speller, self._run.before)
 
     def _in_manner(self, manner: SpeakingStyle) -> Iterator[Segment]:
         """Have the run go on in this manner; how a text is to be read is none."""
@@ -236,13 +236,13 @@ class Segmenter:
         first = _NO_FIRST if self._spoken else self._options.first_segment
         return _StyledRun(
             manner,
-            Cleaner(cleanup, max_block_chars=self._options.max_segment_chars),
-            SpokenStream(self._spellers(language)),
-            SentenceCutter(self._options.max_segment_chars, first),
+            TextCleaner(cleanup, max_block_chars=self._options.max_segment_chars),
+            StreamingNormalizer(self._spellers(language)),
+            SentenceSplitter(self._options.max_segment_chars, first),
             self._trace,
         )
 
-    def _made(self, run: _StyledRun, cuts: Iterable[CutText]) -> Iterator[Segment]:
+    def _made(self, run: _StyledRun, cuts: Iterable[SentencePart]) -> Iterator[Segment]:
         for cut in cuts:
             if cut.speakable:
                 yield self._segment(run.manner, cut.text(self._options.auto_punctuation))
@@ -277,10 +277,10 @@ class Segmenter:
         return None if own.speaks(asked) else VoiceRequest(language=manner.language)
 
 
-def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlReader | TagReader | None:
+def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:
     if text_format is TextFormat.SSML:
-        return SsmlReader()
-    return TagReader() if options.voice_tags else None
+        return SsmlParser()
+    return VoiceTagParser() if options.voice_tags else None
 
 
 class _StyledRun:
@@ -289,9 +289,9 @@ class _StyledRun:
     def __init__(
         self,
         manner: SpeakingStyle,
-        cleaner: Cleaner,
-        spoken: SpokenStream,
-        cutter: SentenceCutter,
+        cleaner: TextCleaner,
+        spoken: StreamingNormalizer,
+        cutter: SentenceSplitter,
         trace: TextTrace,
     ) -> None:
         self.manner = manner
@@ -302,28 +302,28 @@ class _StyledRun:
         self.before = ""
         """The end of what has been fed, as it was written."""
 
-    def feed(self, text: str) -> Iterator[CutText]:
+    def feed(self, text: str) -> Iterator[SentencePart]:
         self.before = (self.before + text)[-_BEFORE_CHARS:]
         yield from self._say(self._cleaner.feed(text))
 
-    def flush(self, *, word_over: bool) -> Iterator[CutText]:
+    def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
         yield from self._say(self._cleaner.flush())
         if word_over:
             yield from self._cut(self._spoken.flush())
         yield from self._cutter.flush(word_over=word_over)
 
-    def finish(self, *, ends_sentence: bool = True) -> Iterator[CutText]:
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
         yield from self._say(self._cleaner.finish())
         yield from self._cut(self._spoken.finish())
         yield from self._cutter.finish(ends_sentence=ends_sentence)
 
-    def _say(self, cleaned: Iterable[CleanPiece]) -> Iterator[CutText]:
+    def _say(self, cleaned: Iterable[TextPiece]) -> Iterator[SentencePart]:
         for piece in cleaned:
             self._trace.cleaned.append(piece.text)
             yield from self._cut(self._spoken.feed(piece))
         yield from self._cutter.foresee(self._spoken.begun)
 
-    def _cut(self, spoken: Iterable[CleanPiece]) -> Iterator[CutText]:
+    def _cut(self, spoken: Iterable[TextPiece]) -> Iterator[SentencePart]:
         for piece in spoken:
             self._trace.spoken.append(piece.text)
             yield from self._cutter.add(piece)

@@ -19,7 +19,7 @@ from itertools import islice
 import regex  # type: ignore[import-untyped]  # the standard library knows no sentence properties
 from sentence_stream import SentenceBoundaryDetector
 
-from wyoming_tts.text.clean.cleaner import CleanPiece, is_speakable
+from wyoming_tts.text.cleaning import TextPiece, is_speakable
 from wyoming_tts.text.first_segment import BLOCK, DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
 
 _STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
@@ -48,7 +48,7 @@ _FINISHED_PART_RE = regex.compile(rf"(?<!\p{{N}})[{_INNER_MARKS}]+[”」』）�
 
 
 @dataclass(frozen=True, slots=True)
-class CutText:
+class SentencePart:
     """Text between two cuts, with a placeholder for each of its raw blocks."""
 
     shadow: str
@@ -81,7 +81,7 @@ def _lacks_mark(text: str, marks: str) -> bool:
     return last not in marks and not _TERMINAL_RE.match(last)
 
 
-class SentenceCutter:
+class SentenceSplitter:
     """Cuts cleaned text at sentence boundaries and, where none comes in time, by force."""
 
     def __init__(self, max_chars: int, first: FirstSegmentOptions) -> None:
@@ -105,7 +105,7 @@ class SentenceCutter:
         self._after_stop = False
         """A stop is pending that may turn out to be a boundary."""
 
-    def add(self, piece: CleanPiece) -> Iterator[CutText]:
+    def add(self, piece: TextPiece) -> Iterator[SentencePart]:
         """Take some more text; yield what it completed."""
         if piece.raw:
             self._blocks.append(piece.text)
@@ -117,7 +117,7 @@ class SentenceCutter:
             yield from self._take(piece.text[start:end], chars=end - start)
             start = end
 
-    def foresee(self, begun: str) -> Iterator[CutText]:
+    def foresee(self, begun: str) -> Iterator[SentencePart]:
         """Yield what the next word completes by beginning: how it goes on is not known yet.
 
         Args:
@@ -146,7 +146,7 @@ class SentenceCutter:
             joined = end
         return None
 
-    def flush(self, *, word_over: bool) -> Iterator[CutText]:
+    def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
         """Yield what can be said by now; `word_over`: what comes next is no part of the last word."""
         yield from self._detect()
         end = len(self._pending) if word_over else _finished_end(self._pending)
@@ -154,7 +154,7 @@ class SentenceCutter:
         if self._cut_before(end, ends_sentence=ends_sentence).speakable:
             yield from self._part(end, ends_sentence=ends_sentence)
 
-    def finish(self, *, ends_sentence: bool = True) -> Iterator[CutText]:
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
         """Yield the rest; without `ends_sentence` its sentence goes on elsewhere."""
         yield from self._detect()
         if self._pending:
@@ -167,10 +167,10 @@ class SentenceCutter:
         stop = _STOP_RE.search(text, start, end)
         return int(stop.end()) if stop else min(end, len(text))
 
-    def _take(self, unit: str, *, chars: int) -> Iterator[CutText]:
+    def _take(self, unit: str, *, chars: int) -> Iterator[SentencePart]:
         if not self._pending and unit.isspace():  # what was before it has been flushed
             if unit == "\n":
-                yield CutText("", (), ends_sentence=True, ends_paragraph=True)
+                yield SentencePart("", (), ends_sentence=True, ends_paragraph=True)
             return
         self._pending += unit
         self._chars += chars
@@ -190,7 +190,7 @@ class SentenceCutter:
             if self._chars > self._max_chars:  # the detector has found no boundary
                 yield from self._part(self._forced_end(), ends_sentence=False)
 
-    def _detect(self) -> Iterator[CutText]:
+    def _detect(self) -> Iterator[SentencePart]:
         new = _without_stars(self._pending[self._known :])
         for sentence in list(self._detector.add_chunk(new)):
             end = _without_stars(self._pending).index(sentence, self._joined) + len(sentence)
@@ -200,13 +200,13 @@ class SentenceCutter:
                 yield self._cut(end, ends_sentence=True)
         self._known = len(self._pending)
 
-    def _part(self, end: int, *, ends_sentence: bool) -> Iterator[CutText]:
+    def _part(self, end: int, *, ends_sentence: bool) -> Iterator[SentencePart]:
         """Cut where the detector sees no boundary; it starts again behind."""
         yield self._cut(end, ends_sentence=ends_sentence)
         rest, blocks = self._pending, self._blocks
         self._restart()
         for part in _BLOCK_RE.split(rest):
-            yield from self.add(CleanPiece(blocks.popleft(), raw=True) if part == BLOCK else CleanPiece(part))
+            yield from self.add(TextPiece(blocks.popleft(), raw=True) if part == BLOCK else TextPiece(part))
 
     def _forced_end(self) -> int:
         """The last space in the second half of what fits, so that every cut makes headway."""
@@ -231,11 +231,11 @@ class SentenceCutter:
                 return max(1, index)
         return len(self._pending)
 
-    def _cut_before(self, end: int, *, ends_sentence: bool) -> CutText:
+    def _cut_before(self, end: int, *, ends_sentence: bool) -> SentencePart:
         shadow = self._pending[:end].strip()
-        return CutText(shadow, tuple(islice(self._blocks, shadow.count(BLOCK))), ends_sentence)
+        return SentencePart(shadow, tuple(islice(self._blocks, shadow.count(BLOCK))), ends_sentence)
 
-    def _cut(self, end: int, *, ends_sentence: bool) -> CutText:
+    def _cut(self, end: int, *, ends_sentence: bool) -> SentencePart:
         cut = self._cut_before(end, ends_sentence=ends_sentence)
         if "\n" in self._gap_at(end):
             cut = replace(cut, ends_paragraph=True)

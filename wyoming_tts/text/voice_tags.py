@@ -13,8 +13,8 @@ import regex  # type: ignore[import-untyped]  # the standard library has no part
 
 from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import NEUTRAL, Break, Text
-from wyoming_tts.text.ssml import values as ssml_values
+from wyoming_tts.text.markup import NEUTRAL, Break, StyledText
+from wyoming_tts.text.ssml import attributes as ssml_attributes
 
 LONGEST_TAG = 200
 """Characters; what is longer is text."""
@@ -24,10 +24,10 @@ _LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
 _PAUSE = r"pause:[ \t]*(?P<pause>[0-9]{1,6}(?:\.[0-9]{0,6})?[ \t]*m?s)[ \t]*"
 _DEFAULT = "default"
 
-TagPart: TypeAlias = Text | Break
+TagPart: TypeAlias = StyledText | Break
 
 
-class TagReader:
+class VoiceTagParser:
     """Divides a text at its tags; the parts do not depend on the pieces it comes in.
 
     `[voice:]` and `[voice:default]` go back to the utterance's own voice, and a voice speaks its own
@@ -84,7 +84,7 @@ class TagReader:
         return tag
 
     def _text(self, text: str) -> list[TagPart]:
-        return [Text(text, self._manner)] if text else []
+        return [StyledText(text, self._manner)] if text else []
 
     def _meant(self, tag: regex.Match[str]) -> list[TagPart]:
         kind, _, value = tag.group()[1:-1].partition(":")
@@ -92,7 +92,7 @@ class TagReader:
         asked = "" if value.lower() == _DEFAULT else value
         match kind.lower():
             case "pause":
-                seconds = ssml_values.pause(value, None)
+                seconds = ssml_attributes.parse_pause(value, None)
                 return [Break(seconds)] if seconds else []
             case "lang":
                 self._manner = replace(self._manner, language=asked or None)

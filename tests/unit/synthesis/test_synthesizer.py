@@ -29,7 +29,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.text.spoken.numbers import NumberSpeller
+from wyoming_tts.text.normalization.number_words import NumberSpeller
 
 
 @pytest.fixture

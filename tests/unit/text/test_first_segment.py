@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.drawn import examples
 from wyoming_tts.speech import Segment, TextFormat
-from wyoming_tts.text.clean.cleaner import is_speakable
+from wyoming_tts.text.cleaning import is_speakable
 from wyoming_tts.text.first_segment import DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 

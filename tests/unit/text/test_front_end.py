@@ -16,23 +16,23 @@ from hypothesis import strategies as st
 
 from tests.support.drawn import examples
 from wyoming_tts.speech import Segment
-from wyoming_tts.text.clean.cleaner import CleanupOptions
+from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.normalization import NormalizerRegistry
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
-from wyoming_tts.text.spoken import SpokenLanguages
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
 AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=FirstSegmentOptions(boundaries=""))
 IN_USE = SegmentOptions(
     sentence_silence=0.2, paragraph_silence=0.5, first_segment=FirstSegmentOptions(max_words=8)
 )
-SPOKEN = SpokenLanguages()
+SPOKEN = NormalizerRegistry()
 
 
 @cache
 def table(language: str) -> list[tuple[str, str]]:
     rows = yaml.safe_load(
-        (Path(__file__).parent / "spoken" / f"spoken_{language}.yaml").read_text(encoding="utf-8")
+        (Path(__file__).parent / "normalization" / f"spoken_{language}.yaml").read_text(encoding="utf-8")
     )
     return [(written, spoken) for written, spoken in rows]
 

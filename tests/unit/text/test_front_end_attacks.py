@@ -11,16 +11,16 @@ from tests.support.steps import lines_run
 from tests.support.tables import data_beside, texts
 from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.speech import Segment, TextFormat
+from wyoming_tts.text.normalization import NormalizerRegistry
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
-from wyoming_tts.text.spoken import SpokenLanguages
-from wyoming_tts.text.voice_tags import TagReader
+from wyoming_tts.text.voice_tags import VoiceTagParser
 
 CHARS = 2_000
 PIECE = 256
 LINES = 500
 """Of Python for each character: twice what the costliest takes."""
 
-SPOKEN = SpokenLanguages()
+SPOKEN = NormalizerRegistry()
 OPTIONS = SegmentOptions(voice_tags=True)
 
 DATA = data_beside(__file__)
@@ -95,7 +95,7 @@ HELD_CHARS = 12_000
 def held(segmenter: Segmenter) -> int:
     """Characters that the stages hold."""
     run = segmenter._run
-    tags = len(segmenter._reader._held) if isinstance(segmenter._reader, TagReader) else 0
+    tags = len(segmenter._reader._held) if isinstance(segmenter._reader, VoiceTagParser) else 0
     cutter = run._cutter
     blocks = sum(map(len, cutter._blocks))
     detector = cutter._detector

@@ -13,10 +13,10 @@ from tests.support.drawn import examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text import sentences as cutter_module
-from wyoming_tts.text.clean.cleaner import is_speakable
+from wyoming_tts.text.cleaning import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.normalization import TextNormalizer
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
-from wyoming_tts.text.spoken import Speller
 
 WHOLE = FirstSegmentOptions(boundaries="")
 AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=WHOLE)
@@ -313,7 +313,7 @@ def test_a_time_in_ssml_is_read_with_the_words_around_it() -> None:
 def test_how_a_text_is_to_be_read_holds_where_plain_text_is_left_as_it_is() -> None:
     document = '<speak>It is 5 on <say-as interpret-as="date" format="md">5/3</say-as>.</speak>'
     segmenter = Segmenter(
-        AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", spellers=lambda _: Speller("")
+        AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", spellers=lambda _: TextNormalizer("")
     )
 
     assert [segment.text for segment in [*segmenter.feed(document), *segmenter.finish()]] == [

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from tests.support.steps import growth
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, Text
-from wyoming_tts.text.voice_tags import LONGEST_TAG, TagPart, TagReader
+from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
+from wyoming_tts.text.voice_tags import LONGEST_TAG, TagPart, VoiceTagParser
 
 
 def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart]:
     """The parts, neighbouring texts of one manner joined."""
-    reader = TagReader(voices=voices, pauses=pauses)
+    reader = VoiceTagParser(voices=voices, pauses=pauses)
     found: list[TagPart] = []
     for part in [part for piece in pieces for part in reader.feed(piece)] + reader.finish():
         last = found[-1] if found else None
-        if isinstance(part, Text) and isinstance(last, Text) and part.manner == last.manner:
-            found[-1] = Text(last.text + part.text, part.manner)
+        if isinstance(part, StyledText) and isinstance(last, StyledText) and part.manner == last.manner:
+            found[-1] = StyledText(last.text + part.text, part.manner)
         else:
             found.append(part)
     return found
@@ -33,10 +33,10 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
     text = "a [voice:af_bella]b [Voice: en_US-lessac-medium ] c[voice:] d"
 
     assert read(text) == [
-        Text("a "),
-        Text("b ", named("af_bella")),
-        Text(" c", named("en_US-lessac-medium")),
-        Text(" d"),
+        StyledText("a "),
+        StyledText("b ", named("af_bella")),
+        StyledText(" c", named("en_US-lessac-medium")),
+        StyledText(" d"),
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
     ],
 )
 def test_tags_set_the_manner(tag: str, manner: SpeakingStyle) -> None:
-    assert read(tag + "text") == [Text("text", manner)]
+    assert read(tag + "text") == [StyledText("text", manner)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_tags_set_the_manner(tag: str, manner: SpeakingStyle) -> None:
     [("[pause:0.5s]", 0.5), ("[PAUSE:2s]", 2.0), ("[pause: 250ms ]", 0.25), ("[pause:999s]", 10.0)],
 )
 def test_pauses_are_breaks(tag: str, seconds: float) -> None:
-    assert read(f"a{tag}b") == [Text("a"), Break(seconds), Text("b")]
+    assert read(f"a{tag}b") == [StyledText("a"), Break(seconds), StyledText("b")]
 
 
 @pytest.mark.parametrize(
@@ -93,33 +93,33 @@ def test_pauses_are_breaks(tag: str, seconds: float) -> None:
     ],
 )
 def test_other_brackets_are_text(text: str) -> None:
-    assert read(text) == [Text(text)]
-    assert read(*text) == [Text(text)]
+    assert read(text) == [StyledText(text)]
+    assert read(*text) == [StyledText(text)]
 
 
 def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
     name = "x" * (LONGEST_TAG - len("[voice:]"))
 
-    assert read(f"[voice:{name}]a") == [Text("a", named(name))]
-    assert read(f"[voice:{name}x]a") == [Text(f"[voice:{name}x]a")]
+    assert read(f"[voice:{name}]a") == [StyledText("a", named(name))]
+    assert read(f"[voice:{name}x]a") == [StyledText(f"[voice:{name}x]a")]
 
 
 def test_each_kind_of_tag_can_be_left_off() -> None:
     text = "[voice:a][lang:de][pause:1s]b"
 
-    assert read(text, voices=False) == [Text("[voice:a][lang:de]"), Break(1.0), Text("b")]
+    assert read(text, voices=False) == [StyledText("[voice:a][lang:de]"), Break(1.0), StyledText("b")]
     assert read(text, pauses=False) == [
-        Text("[pause:1s]b", SpeakingStyle(voice=VoiceRequest(name="a"), language="de"))
+        StyledText("[pause:1s]b", SpeakingStyle(voice=VoiceRequest(name="a"), language="de"))
     ]
-    assert read(text, voices=False, pauses=False) == [Text(text)]
+    assert read(text, voices=False, pauses=False) == [StyledText(text)]
 
 
 def test_only_what_may_become_a_tag_is_held_back() -> None:
-    reader = TagReader()
+    reader = VoiceTagParser()
 
-    assert reader.feed("text [pau") == [Text("text ")]
-    assert reader.feed("l] and [voice") == [Text("[paul] and ")]
-    assert reader.feed(":x]on") == [Text("on", named("x"))]
+    assert reader.feed("text [pau") == [StyledText("text ")]
+    assert reader.feed("l] and [voice") == [StyledText("[paul] and ")]
+    assert reader.feed(":x]on") == [StyledText("on", named("x"))]
 
 
 FRAGMENTS = st.sampled_from(
@@ -161,7 +161,7 @@ def test_floods_are_read_at_once(flood: str) -> None:
     def flooded(length: int) -> int:
         text = (flood * length)[:length]
         parts = read(*(text[at : at + 1024] for at in range(0, length, 1024)))
-        return sum(len(part.text) for part in parts if isinstance(part, Text))
+        return sum(len(part.text) for part in parts if isinstance(part, StyledText))
 
     assert flooded(20_000) <= 20_000
     assert growth(flooded, size=5_000) < 2.1

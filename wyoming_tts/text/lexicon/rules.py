@@ -61,7 +61,7 @@ class RulePosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class WordRule:
     """A word or phrase, found where it stands as whole words."""
 
     written: str
@@ -77,7 +77,7 @@ class Word:
         return self.exact, "".join(_key(token, exact=self.exact) for token in _tokens(self.written))
 
 
-class Pattern:
+class PatternRule:
     r"""A regular expression; what is said for it may hold `\1` and `\g<name>`, the text of its groups.
 
     Raises:
@@ -128,7 +128,7 @@ class Pattern:
         return "".join(part if isinstance(part, str) else match[part.of] or "" for part in self._template)
 
 
-Rule = Word | Pattern
+Rule = WordRule | PatternRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class LexiconHit:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedLexicon:
+class LexiconResult:
     """A text with what is said in place of what was written, and the rules that did it, in its order."""
 
     text: str
@@ -168,18 +168,18 @@ class _Hit:
 class _Words:
     """The words and phrases of one scope."""
 
-    by_key: dict[tuple[bool, str], Word] = field(default_factory=dict)
+    by_key: dict[tuple[bool, str], WordRule] = field(default_factory=dict)
     lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """For a first token in small letters, the tokens that words beginning with it have, most first."""
 
-    def add(self, word: Word) -> None:
+    def add(self, word: WordRule) -> None:
         self.by_key.setdefault(word.key, word)
         tokens = _tokens(word.written)
         first = _key(tokens[0], exact=False)
         lengths = {*self.lengths.get(first, ()), len(tokens)}
         self.lengths[first] = tuple(sorted(lengths, reverse=True))
 
-    def longest(self, tokens: _Tokens, at: int) -> tuple[int, Word | None]:
+    def longest(self, tokens: _Tokens, at: int) -> tuple[int, WordRule | None]:
         """The longest word that begins with this token, and how many tokens it takes."""
         for length in self.lengths.get(tokens.keys[at], ()):
             end = at + length
@@ -215,11 +215,11 @@ class Lexicon:
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._words: dict[Scope, _Words] = {}
-        self._patterns: dict[Scope, list[Pattern]] = {}
+        self._patterns: dict[Scope, list[PatternRule]] = {}
         self._count = 0
         for rule in rules:
             self._count += 1
-            if isinstance(rule, Word):
+            if isinstance(rule, WordRule):
                 self._words.setdefault(rule.scope, _Words()).add(rule)
             else:
                 self._patterns.setdefault(rule.scope, []).append(rule)
@@ -231,14 +231,14 @@ class Lexicon:
         """Entries in all its files."""
         return self._count
 
-    def applied(self, text: str, *, language: str, voice: str) -> AppliedLexicon:
+    def applied(self, text: str, *, language: str, voice: str) -> LexiconResult:
         """The text as it is to be said by the voice, which speaks the language (`en_US`, `en-us`).
 
         `[[ phonemes ]]` that the text holds already stay as they are.
         """
         scopes = self._scopes(language, voice)
         if not scopes or not text:
-            return AppliedLexicon(text)
+            return LexiconResult(text)
         plain = list(_plain_parts(text))
         tables = self._tables(scopes)
         find = partial(_word_hits, text, tables=tables, in_english=language_code(language) == "en")
@@ -246,7 +246,7 @@ class Lexicon:
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
             hits = _with_patterns(text, hits, patterns, plain)
-        return _replaced(text, hits) if hits else AppliedLexicon(text)
+        return _replaced(text, hits) if hits else LexiconResult(text)
 
     def holds(self, token: str, language: str, voice: str) -> bool:
         """Whether a word or phrase, a regular expression not counting, matches exactly this text."""
@@ -266,7 +266,7 @@ class Lexicon:
         return [self._words[scope] for scope in scopes if scope in self._words]
 
 
-EMPTY: Final = Lexicon()
+EMPTY_LEXICON: Final = Lexicon()
 
 
 def counts_capitals(written: str) -> bool:
@@ -338,7 +338,7 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _with_patterns(
-    text: str, hits: list[_Hit], patterns: list[Pattern], plain: list[tuple[int, int]]
+    text: str, hits: list[_Hit], patterns: list[PatternRule], plain: list[tuple[int, int]]
 ) -> list[_Hit]:
     """The hits with those of the patterns, where they take nothing that is taken."""
     free = bytearray(len(text))
@@ -354,7 +354,7 @@ def _with_patterns(
     return sorted(hits, key=lambda hit: hit.start)
 
 
-def _replaced(text: str, hits: list[_Hit]) -> AppliedLexicon:
+def _replaced(text: str, hits: list[_Hit]) -> LexiconResult:
     parts, told = [], []
     at = 0
     for hit in hits:
@@ -362,7 +362,7 @@ def _replaced(text: str, hits: list[_Hit]) -> AppliedLexicon:
         place = hit.rule.place
         told.append(LexiconHit(text[hit.start : hit.end], hit.said, place.file, place.line))
         at = hit.end
-    return AppliedLexicon("".join([*parts, text[at:]]), tuple(told))
+    return LexiconResult("".join([*parts, text[at:]]), tuple(told))
 
 
 def _template(said: str, compiled: Any) -> Iterator[str | _Group]:

@@ -12,8 +12,8 @@ from html.entities import html5
 
 import regex  # type: ignore[import-untyped]  # partial matches
 
-from wyoming_tts.text.clean.folding import TextFolder
-from wyoming_tts.text.markdown.scanning import Scan
+from wyoming_tts.text.markdown.scanner import TextScanner
+from wyoming_tts.text.plain_text import PlainTextWriter
 
 
 def _words(text: str) -> frozenset[str]:
@@ -60,10 +60,10 @@ _COMMENT_END = "-->"
 _MAX_END_CHARS = 32
 
 
-class HtmlReader:
+class HtmlTagStripper:
     """Reads one tag or entity at a time, for whoever reads the rest."""
 
-    def __init__(self, scan: Scan, folder: TextFolder) -> None:
+    def __init__(self, scan: TextScanner, folder: PlainTextWriter) -> None:
         self._scan = scan
         self._folder = folder
         self._until: regex.Pattern | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from wyoming_tts.text.clean.cleaner import MAX_BLOCK_CHARS
+from wyoming_tts.text.cleaning import MAX_BLOCK_CHARS
 
 _NO_PHONEME_RE = re.compile(r"[\[\]{}<>|]")
 """Would end a block early or be a command to an engine."""
@@ -33,7 +33,7 @@ _X_SAMPA = dict(zip(_SIGNS[::2], _SIGNS[1::2], strict=True)) | {"-": "", "_": ""
 _X_SAMPA_RE = re.compile("|".join(re.escape(sign) for sign in sorted(_X_SAMPA, key=len, reverse=True)))
 
 
-def raw_block(ph: str, alphabet: str) -> str | None:
+def parse_phonemes(ph: str, alphabet: str) -> str | None:
     """The block to speak, or None where the alphabet is not known or a sign of it is not.
 
     `alphabet` is that of the element; the W3C's default is the processor's own, here IPA.

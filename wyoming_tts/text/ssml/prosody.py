@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from wyoming_tts.text.markup import SpeakingStyle
-from wyoming_tts.text.ssml import values as ssml_values
+from wyoming_tts.text.ssml import attributes as ssml_attributes
 
 Note: TypeAlias = Callable[[str], None]
 """Takes what is to be told once of a document: that something in it has no effect."""
@@ -17,7 +17,7 @@ _SHOWN = 40
 _IGNORED_PROSODY = ("contour", "range", "duration")
 
 
-def manner_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, note: Note) -> SpeakingStyle:
+def style_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, note: Note) -> SpeakingStyle:
     """The manner of what is in an element, by its local name; `xml:lang` counts on any."""
     manner = replace(outer, say_as=None) if outer.say_as else outer
     if name == "prosody":
@@ -25,7 +25,7 @@ def manner_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, n
     elif name == "voice":
         manner = _with_voice(manner, attributes, note)
     elif name == "say-as":
-        manner = replace(manner, say_as=ssml_values.say_as(attributes))
+        manner = replace(manner, say_as=ssml_attributes.parse_say_as(attributes))
         if manner.say_as is None:
             note(f"a <say-as> is read as plain text: {_shown(attributes)}")
     if (language := attributes.get("xml:lang")) is not None:
@@ -37,14 +37,14 @@ def _with_prosody(manner: SpeakingStyle, attributes: dict[str, str], note: Note)
     for name in _IGNORED_PROSODY:
         if name in attributes:
             note(f"<prosody {name}> has no effect")
-    rate = _factor("rate", attributes, ssml_values.rate, note)
-    volume = _factor("volume", attributes, ssml_values.volume, note)
-    pitch = _factor("pitch", attributes, ssml_values.pitch, note)
+    rate = _factor("rate", attributes, ssml_attributes.parse_rate, note)
+    volume = _factor("volume", attributes, ssml_attributes.parse_volume, note)
+    pitch = _factor("pitch", attributes, ssml_attributes.parse_pitch, note)
     return replace(
         manner,
-        rate=ssml_values.within(manner.rate * rate, ssml_values.RATES),
-        volume=ssml_values.within(manner.volume * volume, ssml_values.VOLUMES),
-        pitch=ssml_values.within(manner.pitch * pitch, ssml_values.PITCHES),
+        rate=ssml_attributes.clamp(manner.rate * rate, ssml_attributes.RATES),
+        volume=ssml_attributes.clamp(manner.volume * volume, ssml_attributes.VOLUMES),
+        pitch=ssml_attributes.clamp(manner.pitch * pitch, ssml_attributes.PITCHES),
     )
 
 
@@ -59,7 +59,7 @@ def _factor(name: str, attributes: dict[str, str], read: Callable[[str], float |
 
 
 def _with_voice(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
-    voice = ssml_values.voice(attributes)
+    voice = ssml_attributes.parse_voice(attributes)
     if voice is None:
         note(f"a <voice> is ignored that has neither a name nor a language: {_shown(attributes)}")
         return manner
@@ -68,7 +68,7 @@ def _with_voice(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -
 
 
 def _with_language(manner: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
-    language = ssml_values.language(written)
+    language = ssml_attributes.parse_language(written)
     if language is None and written.strip():
         note(f"a language is ignored: {_shown({'xml:lang': written})}")
         return manner

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from tests.support.steps import growth, lines_run
 from wyoming_tts.text.lexicon.rules import (
-    EMPTY,
+    EMPTY_LEXICON,
     Lexicon,
     LexiconHit,
-    Pattern,
+    PatternRule,
     RulePosition,
     Scope,
-    Word,
+    WordRule,
     counts_capitals,
     phoneme_block,
 )
@@ -26,13 +26,13 @@ ANY_VOICE = "en_US-lessac-medium"
 
 def word(
     written: str, said: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
-) -> Word:
+) -> WordRule:
     is_exact = counts_capitals(written) if exact is None else exact
-    return Word(written, said, exact=is_exact, scope=scope, place=RulePosition("lexicon.yaml", line))
+    return WordRule(written, said, exact=is_exact, scope=scope, place=RulePosition("lexicon.yaml", line))
 
 
-def pattern(written: str, said: str, *, exact: bool = True) -> Pattern:
-    return Pattern(written, said, exact=exact, scope=ENGLISH, place=RulePosition("lexicon.yaml", 7))
+def pattern(written: str, said: str, *, exact: bool = True) -> PatternRule:
+    return PatternRule(written, said, exact=exact, scope=ENGLISH, place=RulePosition("lexicon.yaml", 7))
 
 
 def words(**said: str) -> Lexicon:
@@ -232,9 +232,9 @@ def test_it_knows_which_tokens_it_holds(token: str, *, expected: bool) -> None:
 
 
 def test_an_empty_lexicon_leaves_everything() -> None:
-    assert EMPTY.applied("US [[x]]", language="en", voice="").hits == ()
-    assert said(EMPTY, "US [[x]]") == "US [[x]]"
-    assert not EMPTY.holds("US", "en", "")
+    assert EMPTY_LEXICON.applied("US [[x]]", language="en", voice="").hits == ()
+    assert said(EMPTY_LEXICON, "US [[x]]") == "US [[x]]"
+    assert not EMPTY_LEXICON.holds("US", "en", "")
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("[]ab '’\n"), max_size=60))

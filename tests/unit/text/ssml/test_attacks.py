@@ -7,8 +7,8 @@ import pytest
 from tests.support.steps import growth, lines_run
 from tests.support.tables import data_beside, texts
 from wyoming_tts.errors import MalformedMarkup
-from wyoming_tts.text.markup import Break, Raw, Text
-from wyoming_tts.text.ssml.reader import SsmlPart, SsmlReader
+from wyoming_tts.text.markup import Break, PhonemeBlock, StyledText
+from wyoming_tts.text.ssml.parser import SsmlParser, SsmlPart
 
 LINES = 60
 """Of Python for each character: three times what the costliest takes."""
@@ -33,7 +33,7 @@ HARMLESS = [
 
 
 def read(document: str, size: int) -> tuple[list[SsmlPart], MalformedMarkup | None]:
-    reader = SsmlReader()
+    reader = SsmlParser()
     parts: list[SsmlPart] = []
     error = None
     try:
@@ -55,10 +55,10 @@ def named(document: str) -> str:
 
 
 def sane(parts: list[SsmlPart], document: str) -> bool:
-    spoken = "".join(part.text for part in parts if isinstance(part, Text))
-    blocks = all(len(part.block) <= 500 for part in parts if isinstance(part, Raw))
+    spoken = "".join(part.text for part in parts if isinstance(part, StyledText))
+    blocks = all(len(part.block) <= 500 for part in parts if isinstance(part, PhonemeBlock))
     pauses = all(0 < part.seconds <= 10 for part in parts if isinstance(part, Break))
-    manners = [part.manner for part in parts if isinstance(part, Text | Raw)]
+    manners = [part.manner for part in parts if isinstance(part, StyledText | PhonemeBlock)]
     factors = all(0.25 <= manner.rate <= 4 and manner.volume <= 4 for manner in manners)
     return len(spoken) <= len(document) and blocks and pauses and factors
 
@@ -107,5 +107,5 @@ def test_a_million_characters_of_dense_markup_are_read_in_time_in_proportion() -
     parts, error = read(sentence * (1_000_000 // len(sentence)), 1024)
 
     assert error is None
-    assert sum(isinstance(part, Text) for part in parts) > 30_000
+    assert sum(isinstance(part, StyledText) for part in parts) > 30_000
     assert growth(lambda size: read(sentence * size, 1024), size=100) < 2.1

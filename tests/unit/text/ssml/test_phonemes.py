@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_tts.text.clean.cleaner import MAX_BLOCK_CHARS
-from wyoming_tts.text.ssml.phonemes import raw_block
+from wyoming_tts.text.cleaning import MAX_BLOCK_CHARS
+from wyoming_tts.text.ssml.phonemes import parse_phonemes
 
 
 @pytest.mark.parametrize(
@@ -21,21 +21,21 @@ from wyoming_tts.text.ssml.phonemes import raw_block
     ],
 )
 def test_x_sampa_becomes_ipa(x_sampa: str, ipa: str) -> None:
-    assert raw_block(x_sampa, "x-sampa") == f"[[ {ipa} ]]"
+    assert parse_phonemes(x_sampa, "x-sampa") == f"[[ {ipa} ]]"
 
 
 @pytest.mark.parametrize("ph", ["", " ", "-", "h€llo", "ä", "[[", "{|}"])
 def test_what_is_no_x_sampa_is_nothing(ph: str) -> None:
-    assert raw_block(ph, "X-SAMPA") is None
+    assert parse_phonemes(ph, "X-SAMPA") is None
 
 
 @pytest.mark.parametrize("ph", ["", "//", "a]b", "[[a]]", "a|b", "{x}", "x" * MAX_BLOCK_CHARS])
 def test_what_would_break_a_block_is_nothing(ph: str) -> None:
-    assert raw_block(ph, "ipa") is None
+    assert parse_phonemes(ph, "ipa") is None
 
 
 def test_the_longest_block_is_one_that_the_other_stages_let_pass() -> None:
-    block = raw_block("x" * (MAX_BLOCK_CHARS - 6), "ipa")
+    block = parse_phonemes("x" * (MAX_BLOCK_CHARS - 6), "ipa")
 
     assert block is not None
     assert len(block) == MAX_BLOCK_CHARS

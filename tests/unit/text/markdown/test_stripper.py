@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.drawn import examples
+from tests.support.steps import lines_run
+from tests.support.tables import data_beside, texts
+from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
+
+DEFAULT = CleanupOptions()
+
+
+def clean(*pieces: str, options: CleanupOptions = DEFAULT) -> str:
+    cleaner = TextCleaner(options)
+    found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()
+    return "".join(piece.text for piece in found)
+
+
+TABLE = [
+    ("**bold** and *italic*, __strong__ _slanted_", "bold and italic, strong slanted"),
+    ("~~gone~~ ***both*** **_nested_**", "gone both nested"),
+    ("**5** degrees, **Note:** (*so*)", "5 degrees, Note: (so)"),
+    ("**unclosed and *more", "unclosed and more"),
+    ("foo*note 4* hotel", "foonote 4 hotel"),
+    ("*" * 1000, ""),
+    ("5 * 3 is 15, 2*3 is 6, a * b, 2**3", "5 × 3 is 15, 2×3 is 6, a × b, 2^3"),
+    ("snake_case a_b __init__ sensor.front_door", "snake_case a_b init sensor.front_door"),
+    ("C# is #1, ~20, #tag", "C# is #1, ~20, #tag"),
+    ("x < 3 and y > 2, 3 > 2, a<b, x<y>z", "x < 3 and y > 2, 3 > 2, a<b, x<y>z"),
+    ("am 1. Mai und\n1. Mai", "am 1. Mai und 1. Mai"),
+    ("# Weather\nIt rains", "Weather. It rains"),
+    ("## What now? ##\nGo", "What now? Go"),
+    ("### Ends #\n\nText", "Ends.\n\nText"),
+    ("Title\n=====\nText", "Title.\n\nText"),
+    ("Buy:\n- Milk\n- Eggs!\n* Tea\n+ Jam\n• Figs", "Buy: Milk. Eggs! Tea. Jam. Figs."),
+    ("- Milk\n  and eggs\n- Tea\nThat is all", "Milk and eggs. Tea. That is all"),
+    ("- a\n  - b\n\n- c", "a. b.\n\nc."),
+    ("1. Milk\n2) Eggs", "1: Milk. 2: Eggs."),
+    ("- [ ] wash\n- [x] iron", "wash. iron."),
+    ("-5 degrees\n- 5 degrees", "-5 degrees. 5 degrees."),
+    ("> quoted\n>> twice\n>20", "quoted twice >20"),
+    ("one\n\n---\n\ntwo\n* * *\nthree", "one.\n\ntwo.\n\nthree"),
+    ("***bold*** start", "bold start"),
+    ("| A | B |\n|---|:-:|\n| 1 | **2** |\nend", "A, B. 1, 2. end"),
+    ("A | B\n--- | ---\n1 | 2", "A, B. 1, 2"),
+    ('[the *site*](https://x.com/a_b "title") here', "the site here"),
+    ("![a cat](cat.png) [![b](i.png)](u) [c](http://x/a(b)c)", "a cat b c"),
+    ("see [text][1] and [text][]\n\n[1]: https://x.com 'title'\nend", "see text and text\n\nend"),
+    ("a[0][1] [1] [not a link] (really)", "a[0][1] [1] [not a link] (really)"),
+    ("<https://x.org/_a_> <me@x.org>", "https://x.org/_a_ me@x.org"),
+    ("run `rm *.txt` or ``x_`` and `<div>`", "run rm *.txt or x_ and <div>"),
+    ("it`s an `open tick", "it's an open tick"),
+    ("so[^1] it is【4†source】\n\n[^1]: A note", "so it is.\n\nA note."),
+    ("\\*not bold\\* 1\\. C:\\temp", "*not bold* 1. C:\\temp"),
+    ("Hello! ![x](y)", "Hello! x"),
+    ("[[ *x* ]] *y*", "[[ *x* ]] y"),
+    ("```\n[[ x ]]\n```\nend", "end"),
+    ("See:\n```python\nx = *3*\n```\nend", "See:\n\nend"),
+    ("~~~\n```\n~~~\nend\n```\nnever closed", "end."),
+    ("- スープ\n- お茶", "スープ。 お茶。"),
+    ("https://x.com/a_b_/~me/*x*?a=1&copy=2 ok", "https://x.com/a_b_/~me/*x*?a=1&copy=2 ok"),
+    ("**https://x.com/foo** _https://x.com/a_b_.", "https://x.com/foo https://x.com/a_b."),
+    ("first_last@x.com _me_too@x.com www.x.com/__a__b", "first_last@x.com _me_too@x.com www.x.com/__a__b"),
+    ("Hi <b>you</b><br/>there <i class='x'>now</i>", "Hi you there now"),
+    ("<p>One</p><p>Two</p>", "One.\n\nTwo."),
+    ("<ul><li>Milk</li><li>Eggs</li></ul>done", "Milk. Eggs.\n\ndone"),
+    ("<h2>Title</h2>Text", "Title.\n\nText"),
+    ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a, b. c."),
+    ("a<script>if (x<y) {}</script>b<style>*{}</style>c<!-- <b>no</b> -->d", "abcd"),
+    ('<img src="x" alt="a &amp; b"> seen', "a & b seen"),
+    ("<answer>42</answer><!DOCTYPE html>", "42"),
+    ("AT&amp;T R&D &lt;b&gt; &#176;C &#x41; &nope; &notit; a&b;", "AT&T R&D <b> °C A &nope; &notit; a&b;"),
+    ("<think>Hm, <b>so</b>\n\n</think>\nHi", "Hi"),
+    ("Hi</think> there <thinking>never\n\nclosed", "Hi there"),
+    ("`<think>` is a tag", "<think> is a tag"),
+]
+
+
+@pytest.mark.parametrize(("written", "expected"), TABLE)
+def test_markup_is_cleaned_the_same_whole_and_in_single_characters(written: str, expected: str) -> None:
+    assert clean(written) == expected
+    assert clean(*written) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (CleanupOptions(), "See\n\nend"),
+        (
+            CleanupOptions(code_blocks="announce", code_block_notice="A code block"),
+            "See.\n\nA code block.\n\nend",
+        ),
+        (CleanupOptions(code_blocks="read"), "See.\n\nx = *1*. y.\n\nend"),
+    ],
+    ids=["skipped", "announced", "read"],
+)
+def test_code_blocks_are_treated_as_set(options: CleanupOptions, expected: str) -> None:
+    said = clean("See\n```\nx = *1*\ny\n```\nend", options=options)
+
+    assert said.replace("See.", "See") == expected.replace("See.", "See")
+
+
+def test_without_markdown_its_signs_stay() -> None:
+    written = "# *a* _b_ `c` [d](e)\n- f <b>g</b> &amp; [[ h ]]"
+
+    assert clean(written, options=CleanupOptions(markdown=False)) == "# *a* _b_ `c` [d](e) - f g & [[ h ]]"
+
+
+MARKUP = st.sampled_from(
+    [
+        *[
+            "a",
+            "B",
+            "9",
+            " ",
+            "  ",
+            ".",
+            "\n",
+            "\n\n",
+            "*",
+            "**",
+            "_",
+            "~~",
+            "`",
+            "```",
+            "\n```\n",
+            "# ",
+            "#",
+        ],
+        *[
+            "\n- ",
+            "\n1. ",
+            "\n> ",
+            "\n| ",
+            "|",
+            "\n---\n",
+            "===",
+            "[",
+            "](",
+            "]",
+            ")",
+            "(",
+            "!",
+            "[[",
+            "]]",
+            "[^",
+            "[x]",
+        ],
+        *[
+            "<",
+            ">",
+            "</",
+            "<b>",
+            "<br>",
+            "</p>",
+            "<think>",
+            "</think>",
+            "<!--",
+            "-->",
+            "<td>",
+            "&",
+            "&amp;",
+            ";",
+        ],
+        *[
+            "http",
+            "://",
+            "x.com/",
+            "@",
+            "\\",
+            "-",
+            "--",
+            "?",
+            "😀",
+            "\u200d",
+            "\ufe0f",
+            "🇩",
+            "1\ufe0f\u20e3",
+            "【",
+            "†",
+            "】",
+        ],
+        *["\r\n", "\t", '"', "='", "\ud800", "5 * 3", "Mai"],
+    ]
+)
+TEXTS = st.lists(MARKUP, max_size=40).map("".join)
+
+
+@settings(max_examples=examples(150))
+@given(
+    text=TEXTS,
+    cuts=st.lists(st.integers(0, 120), max_size=8),
+    emoji=st.sampled_from(["drop", "name"]),
+    signs=st.sampled_from(["markdown", "as they are"]),
+)
+def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int], emoji: str, signs: str) -> None:
+    options = CleanupOptions(emoji="name" if emoji == "name" else "drop", markdown=signs == "markdown")
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    whole = clean(text, options=options)
+
+    assert clean(*text, options=options) == whole
+    assert clean(*(text[start:end] for start, end in pairwise(edges)), options=options) == whole
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(["Hello", "5", "a_b", "C#", "~20", "x", "Tür", "好"]), min_size=1, max_size=20
+    )
+)
+def test_plain_words_pass_untouched(words: list[str]) -> None:
+    assert clean(" ".join(words)) == " ".join(words)
+
+
+ATOMS = texts(data_beside(__file__)["floods"])
+
+
+@pytest.mark.parametrize("atom", ATOMS)
+def test_a_flood_of_markup_takes_linear_time(atom: str) -> None:
+    text = (atom * 5_000)[:5_000]
+    assert lines_run(lambda: clean(text)) < 200 * len(text)  # twice what the costliest takes
+
+
+def test_there_are_more_than_a_hundred_floods() -> None:
+    assert len(set(ATOMS)) > 100

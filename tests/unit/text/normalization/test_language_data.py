@@ -1,0 +1,126 @@
+"""Real sentences in five languages, and how they are spoken; `spoken_<language>.yaml` hold them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.text.cleaning import TextPiece
+from wyoming_tts.text.normalization.normalizer import TextNormalizer
+from wyoming_tts.text.normalization.stream import StreamingNormalizer
+
+LANGUAGES = ["de", "fr", "es", "it", "nl"]
+
+
+def table(language: str) -> list[tuple[str, str]]:
+    rows = yaml.safe_load((Path(__file__).parent / f"spoken_{language}.yaml").read_text(encoding="utf-8"))
+    return [(written, spoken) for written, spoken in rows]
+
+
+ROWS = [(language, *row) for language in LANGUAGES for row in table(language)]
+
+# The same sentences as someone writes them who has never seen ours, and without digits or signs.
+BY_HAND = {
+    "de": {
+        "Draußen sind es 25 °C.": "Draußen sind es fünfundzwanzig Grad Celsius.",
+        "Es ist 19:30 Uhr.": "Es ist neunzehn Uhr dreißig.",
+        "Das kostet 3,50 €.": "Das kostet drei Euro fünfzig.",
+        "Der Wind weht mit 30 km/h.": "Der Wind weht mit dreißig Kilometer pro Stunde.",
+        "Am 3. Oktober ist Feiertag.": "Am dritten Oktober ist Feiertag.",
+        "Der Timer läuft noch 1 Minute.": "Der Timer läuft noch eine Minute.",
+    },
+    "fr": {
+        "Il fait 25 °C dehors.": "Il fait vingt-cinq degrés Celsius dehors.",
+        "Il est 19h30.": "Il est dix-neuf heures trente.",
+        "Ça coûte 3,50 €.": "Ça coûte trois euros cinquante.",
+        "L'humidité est de 65 %.": "L'humidité est de soixante-cinq pour cent.",
+        "M. Dupont est à la porte.": "Monsieur Dupont est à la porte.",
+        "Il reste 21 minutes.": "Il reste vingt et une minutes.",
+    },
+    "es": {
+        "Hace 25 °C en la calle.": "Hace veinticinco grados Celsius en la calle.",
+        "Son las 19:30.": "Son las diecinueve treinta.",
+        "Cuesta 3,50 €.": "Cuesta tres euros con cincuenta.",
+        "La Sra. García llama.": "La señora García llama.",
+        "Quedan 21 minutos.": "Quedan veintiún minutos.",
+    },
+    "it": {
+        "Fuori ci sono 25 °C.": "Fuori ci sono venticinque gradi Celsius.",
+        "Sono le 19:30.": "Sono le diciannove e trenta.",
+        "Costa 3,50 €.": "Costa tre euro e cinquanta.",
+        "Il 1° maggio è festa.": "Il primo maggio è festa.",
+        "Il vento soffia a 30 km/h.": "Il vento soffia a trenta chilometri orari.",
+    },
+    "nl": {
+        "Buiten is het 25 °C.": "Buiten is het vijfentwintig graden Celsius.",
+        "Het is 19:30 uur.": "Het is negentien uur dertig.",
+        "Vandaag is het 21 november 2026.": "Vandaag is het eenentwintig november tweeduizend zesentwintig.",
+        "De luchtvochtigheid is 65%.": "De luchtvochtigheid is vijfenzestig procent.",
+        "Willem III was koning.": "Willem de derde was koning.",
+    },
+}
+
+
+@cache
+def speller(language: str) -> TextNormalizer:
+    return TextNormalizer(language)
+
+
+def streamed(language: str, pieces: Iterable[str]) -> str:
+    stream = StreamingNormalizer(speller(language))
+    said = [each for piece in pieces if piece for each in stream.feed(TextPiece(piece))] + stream.finish()
+    return "".join(each.text for each in said)
+
+
+def cut(text: str, places: Iterable[int]) -> list[str]:
+    ends = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_its_share_of_sentences(language: str) -> None:
+    assert len({written for written, _ in table(language)}) >= 12
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
+def test_a_sentence_is_spoken_as_it_is_meant(language: str, written: str, spoken: str) -> None:
+    assert streamed(language, [written]) == spoken
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
+def test_what_is_already_written_out_stays(language: str, written: str, spoken: str) -> None:
+    assert streamed(language, [spoken]) == spoken
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_character_may_arrive_alone(language: str) -> None:
+    for written, spoken in table(language):
+        assert streamed(language, written) == spoken
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@given(places=st.lists(st.integers(0, 10_000), max_size=30), seed=st.integers(0, 1000))
+def test_the_cuts_of_a_longer_text_do_not_matter(language: str, places: list[int], seed: int) -> None:
+    rows = table(language)
+    random.Random(seed).shuffle(rows)
+    text = " ".join(written for written, _ in rows[:6])
+    assert streamed(language, cut(text, places)) == streamed(language, [text])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_engine_says_it_as_it_says_the_sentence_written_out(language: str) -> None:
+    from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415 heavy, and foreign
+
+    phonemizer = EspeakPhonemizer()
+    for written, by_hand in BY_HAND[language].items():
+        said = phonemizer.phonemize(language, streamed(language, [written]))
+        assert said == phonemizer.phonemize(language, by_hand)
+        assert said != phonemizer.phonemize(language, written)

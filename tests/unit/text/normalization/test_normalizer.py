@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from piper.phonemize_espeak import EspeakPhonemizer
+
+from tests.support.drawn import examples
+from tests.support.steps import growth, lines_run
+from wyoming_tts.text.cleaning import TextPiece
+from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, protect_nothing
+
+ROWS: list[list[str]] = yaml.safe_load((Path(__file__).parent / "spoken_en.yaml").read_text(encoding="utf-8"))
+ENGLISH = TextNormalizer("en")
+
+WRITTEN_OUT = [
+    ("It is 25 °C.", "It is twenty five degrees Celsius."),
+    ("-5 °C", "minus five degrees Celsius"),
+    ("5–7 °C", "five to seven degrees Celsius"),
+    ("1 °F", "one degree Fahrenheit"),
+    ("45%", "forty five percent"),
+    ("35.5 mph", "thirty five point five miles per hour"),
+    ("20 km/h", "twenty kilometers per hour"),
+    ("85 m²", "eighty five square meters"),
+    ("2 m³", "two cubic meters"),
+    ("12.4 kWh", "twelve point four kilowatt hours"),
+    ("12 µg/m³", "twelve micrograms per cubic meter"),
+    ("800 ppm", "eight hundred parts per million"),
+    ("3.2 GB", "three point two gigabytes"),
+    ("250 Mbit/s", "two hundred fifty megabits per second"),
+    ("$3.50", "three dollars and fifty cents"),
+    ("$0.01", "one cent"),
+    ("€1", "one euro"),
+    ("5 €", "five euros"),
+    ("$1.2 million", "one point two million dollars"),
+    ("1,234,567", "one million two hundred thirty four thousand five hundred sixty seven"),
+    ("at 7:05", "at seven oh five"),
+    ("at 7:00", "at seven o'clock"),
+    ("at 19:30", "at nineteen thirty"),
+    ("at 7:30pm", "at seven thirty p m"),
+    ("at 7 am", "at seven A. M."),
+    ("2026-11-21", "November twenty first, twenty twenty six"),
+    ("21 Nov 2026", "the twenty first of November, twenty twenty six"),
+    ("in 1999", "in nineteen ninety nine"),
+    ("the 1990s", "the nineteen nineties"),
+    ("the 22nd", "the twenty second"),
+    ("2 1/2 cups", "two and a half cups"),
+    ("v2.5.2", "version two point five point two"),
+    ("Henry VIII", "Henry the eighth"),
+    ("World War II", "World War two"),
+    ("Mr. Smith", "Mister Smith"),
+    ("24/7", "twenty four seven"),
+    ("#5", "number five"),
+    ("https://www.home-assistant.io/docs", "home-assistant dot io slash docs"),
+]
+
+
+def _spoken(pieces: list[str], speller: TextNormalizer = ENGLISH) -> str:
+    stream = StreamingNormalizer(speller)
+    said = [piece for text in pieces for piece in stream.feed(TextPiece(text))]
+    return "".join(piece.text for piece in [*said, *stream.finish()])
+
+
+def _cut(text: str, cuts: list[int]) -> list[str]:
+    places = sorted({cut % (len(text) + 1) for cut in cuts})
+    return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+
+
+def _phonemes(text: str) -> str:
+    """Without stress and pauses, on which writers of the same words differ."""
+    sounds = "".join("".join(sentence) for sentence in EspeakPhonemizer().phonemize("en-us", text)).replace(
+        "ʲ", ""
+    )
+    return "".join(sound for sound in sounds if sound not in "ˈˌ ,.-")
+
+
+@pytest.mark.parametrize(("text", "expected"), ROWS)
+def test_what_people_send_is_said_as_they_mean_it(text: str, expected: str) -> None:
+    assert _spoken([text]) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), ROWS)
+def test_cuts_in_a_text_change_nothing(text: str, expected: str) -> None:
+    chance = random.Random(text)
+    assert _spoken(list(text)) == expected
+    for _ in range(5):
+        assert _spoken(_cut(text, [chance.randrange(1000) for _ in range(4)])) == expected
+
+
+def test_the_table_is_of_some_size() -> None:
+    assert len(ROWS) >= 90
+
+
+@pytest.mark.parametrize(("text", "written"), WRITTEN_OUT)
+def test_it_sounds_like_the_words_written_out(text: str, written: str) -> None:
+    assert _phonemes(_spoken([text])) == _phonemes(written)
+
+
+_TOKENS = (
+    "5 1/2 7:05 3.5 -3 6'2\" °C ° C km /h € $ % – - . , the Nov 21 2026 I II Mr. St. Chapter x a.m. am "
+    "no. in. # @ & run http://a.b e.g."
+)
+_LIKELY = st.lists(st.sampled_from([*_TOKENS.split(), " ", "\n\n"]), max_size=20)
+
+
+@given(words=_LIKELY, glue=st.sampled_from(["", " "]), cuts=st.lists(st.integers(0, 500), max_size=6))
+@settings(max_examples=examples(150), deadline=None)
+def test_any_text_is_said_alike_however_it_is_cut(words: list[str], glue: str, cuts: list[int]) -> None:
+    text = glue.join(words)
+    assert _spoken(_cut(text, cuts)) == _spoken([text])
+
+
+@given(text=st.text(max_size=700), cuts=st.lists(st.integers(0, 700), max_size=6))
+@settings(max_examples=examples(80), deadline=None)
+def test_wild_text_is_said_alike_however_it_is_cut(text: str, cuts: list[int]) -> None:
+    assert _spoken(_cut(text, cuts)) == _spoken([text])
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(["we", "have", "been", "in", "town,", "saw", "Paris'", "lights.", "Didn't", "they?"])
+    )
+)
+def test_plain_words_are_left_alone(words: list[str]) -> None:
+    text = " ".join(words)
+    assert _spoken([text]) == text
+
+
+def test_a_plain_word_passes_at_once() -> None:
+    stream = StreamingNormalizer(ENGLISH)
+    assert stream.feed(TextPiece("Hello there ")) == [TextPiece("Hello there")]
+
+
+def test_a_figure_waits_for_what_follows() -> None:
+    stream = StreamingNormalizer(ENGLISH)
+    assert stream.feed(TextPiece("It is 5 ")) == [TextPiece("It is")]
+    assert stream.feed(TextPiece("°")) == []
+    assert stream.feed(TextPiece("C outside ")) == [TextPiece(" five degrees Celsius outside")]
+
+
+def test_a_flush_gives_what_is_held() -> None:
+    stream = StreamingNormalizer(ENGLISH)
+    assert stream.feed(TextPiece("5 km")) == []
+    assert stream.flush() == [TextPiece("Five kilometers")]
+    assert stream.finish() == []
+
+
+def test_a_raw_block_passes_between_what_is_said() -> None:
+    stream = StreamingNormalizer(ENGLISH)
+    block = TextPiece("[[ 5 km ]]", raw=True)
+    said = [
+        *stream.feed(TextPiece("5 km ")),
+        *stream.feed(block),
+        *stream.feed(TextPiece(" 1 km")),
+        *stream.finish(),
+    ]
+    assert "".join(piece.text for piece in said) == "Five kilometers [[ 5 km ]] One kilometer"
+    assert [piece for piece in said if piece.raw] == [block]
+
+
+def test_a_protected_token_is_left_alone() -> None:
+    speller = TextNormalizer("en", protected=lambda token: token == "5G")
+    other = TextNormalizer("en", protected=lambda token: token in {"25%", "Mr."})
+    assert speller.spoken("5G or 5 g") == "5G or five grams"
+    assert other.spoken("Mr. Smith has 25%, not 30%.") == "Mr. Smith has 25%, not thirty percent."
+
+
+def test_an_unknown_language_is_left_alone() -> None:
+    assert _spoken(["5 °C", " Mr. X"], TextNormalizer("tlh")) == "5 °C Mr. X"
+    assert StreamingNormalizer(TextNormalizer("zh-cn")).feed(TextPiece("在 5 °C")) == [TextPiece("在 5 °C")]
+
+
+def test_a_region_does_not_matter() -> None:
+    assert (
+        TextNormalizer("en_GB").spoken("5 km") == TextNormalizer("en-us").spoken("5 km") == "Five kilometers"
+    )
+
+
+def test_a_user_extends_the_data() -> None:
+    extra = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}, "phrases": {"HA": "Home Assistant"}}
+    speller = TextNormalizer("en", extra=extra)
+    assert _spoken(["The HA bridge is 364 smoot or 5 km long."], speller) == (
+        "The Home Assistant bridge is three hundred sixty-four smoots or five kilometers long."
+    )
+
+
+def test_data_of_a_wrong_form_are_refused() -> None:
+    with pytest.raises(ValueError, match="not as en"):
+        TextNormalizer("en", extra={"units": {"km": {"many": "kilometers"}}})
+
+
+HOSTILE = [
+    "5" * 100_000,
+    "5 " * 500,
+    "$" * 100_000,
+    "1,000" * 20_000,
+    "[" * 100_000,
+    "-" * 100_000,
+    "a.b." * 20_000,
+    "http://" + "a/" * 50_000,
+    "@" * 50_000,
+    "1/2/" * 20_000,
+    "IVX" * 20_000,
+    "a@a." * 20_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_costs_little(text: str) -> None:
+    assert lines_run(lambda: _spoken([text])) < 100 * len(text)
+
+
+def test_a_long_token_is_neither_lost_nor_held() -> None:
+    stream = StreamingNormalizer(ENGLISH)
+    said = "".join(piece.text for _ in range(50) for piece in stream.feed(TextPiece("x" * 100)))
+    assert len(said) >= 4_700
+    assert "".join(piece.text for piece in [*stream.feed(TextPiece(" 5 km")), *stream.finish()]).endswith(
+        " five kilometers"
+    )
+
+
+def test_a_megabyte_of_words_comes_out_as_it_is() -> None:
+    text = "The weather is going to be nice today, and we will walk along the river. " * 14_000
+    assert _spoken([text[start : start + 4096] for start in range(0, len(text), 4096)]) == text
+
+
+def test_words_cost_in_proportion_to_their_number() -> None:
+    words = "The weather is going to be nice today, and we will walk along the river. "
+    assert growth(lambda times: _spoken([words] * times), size=50) < 2.1
+
+
+@pytest.mark.parametrize(("text", "expected"), ROWS)
+def test_a_rule_that_is_passed_over_for_want_of_a_digit_would_say_nothing(text: str, expected: str) -> None:
+    thorough = TextNormalizer("en").protecting(protect_nothing)
+    assert thorough.forms is not None
+    rules = tuple(replace(each, needs_digit=False) for each in thorough.forms.rules)
+    thorough.forms = replace(thorough.forms, rules=rules)
+    for digitless in (expected, "".join(char for char in text if not char.isdigit())):
+        assert ENGLISH.spoken(digitless) == thorough.spoken(digitless)

@@ -1,0 +1,189 @@
+"""When the data of a language are read, and what a user's own data do to them."""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wyoming_tts.text.normalization import NormalizerRegistry
+from wyoming_tts.text.normalization.registry import FILE_NAME, load_user_entries
+from wyoming_tts.text.normalization.schema import UserEntries
+from wyoming_tts.yaml_files.reading import read_yaml
+
+SMOOT = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}}
+
+
+def put(directory: Path, content: str | bytes) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / FILE_NAME).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return directory
+
+
+def test_a_language_is_read_once_and_only_when_asked_for() -> None:
+    languages = NormalizerRegistry()
+    assert not languages.is_read("de_DE")
+    languages.read("de_DE")
+    assert languages.is_read("de-at")
+    assert not languages.is_read("fr")
+    first = languages.speller("de")
+    assert languages.speller("de_CH").language is first.language
+
+
+def test_a_language_without_data_has_nothing_to_read_and_is_left_alone() -> None:
+    languages = NormalizerRegistry()
+    assert languages.is_read("tlh")
+    assert languages.is_read("")
+    assert languages.speller("tlh").spoken("5 km") == "5 km"
+
+
+def test_a_language_that_was_not_read_before_is_read_when_it_is_needed() -> None:
+    languages = NormalizerRegistry()
+    assert languages.speller("en_GB").spoken("5 km") == "Five kilometers"
+    assert languages.is_read("en")
+
+
+def test_a_speller_protects_what_its_asker_protects_and_nobody_else() -> None:
+    languages = NormalizerRegistry()
+    protecting = languages.speller("en", lambda token: token == "5G")
+    assert protecting.spoken("has 5G and 5 km") == "has 5G and five kilometers"
+    assert languages.speller("en").spoken("has 25%") == "has twenty-five percent"
+
+
+def test_a_user_s_entries_go_over_those_of_the_product() -> None:
+    languages = NormalizerRegistry({"en": SMOOT})
+    assert languages.speller("en").spoken("is 3 smoot or 5 km") == "is three smoots or five kilometers"
+    assert languages.speller("de").spoken("sind 3 smoot") == "sind drei smoot"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"units": {"km": {"many": "kilometers"}}},
+        {"units": 5},
+        {"words": ["and"]},
+        pytest.param({"unit": {"smoot": {"one": "smoot"}}}),
+        pytest.param({"months": ["January"]}),
+    ],
+)
+def test_entries_of_a_wrong_form_are_left_out_with_one_error(
+    wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    languages = NormalizerRegistry({"en": wrong})
+    for _ in range(2):
+        assert languages.speller("en").spoken("is 5 km") == "is five kilometers"
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert FILE_NAME in errors[0].message
+    assert "'en'" in errors[0].message
+
+
+def test_a_file_in_a_data_directory_is_read(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "en_US:\n  units:\n    smoot: {one: smoot, many: smoots}\nde:\n  phrases: {HA: Home Assistant}\n",
+    )
+    extra = load_user_entries([tmp_path])
+    assert set(extra) == {"en", "de"}
+    languages = NormalizerRegistry(extra)
+    assert languages.speller("en_GB").spoken("is 3 smoot") == "is three smoots"
+    assert languages.speller("de").spoken("Die HA ist da") == "Die Home Assistant ist da"
+
+
+def test_of_two_directories_the_first_wins_for_each_language(tmp_path: Path) -> None:
+    first = put(tmp_path / "first", "en: {phrases: {HA: first}}")
+    second = put(tmp_path / "second", "en: {phrases: {HA: second}}\nde: {phrases: {HA: zweite}}")
+    extra = load_user_entries([first, tmp_path / "missing", second])
+    assert extra == {"en": {"phrases": {"HA": "first"}}, "de": {"phrases": {"HA": "zweite"}}}
+
+
+def test_without_a_file_nothing_is_added_and_nothing_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_user_entries([tmp_path]) == {}
+    assert load_user_entries([put(tmp_path, "")]) == {}
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("en: [1, 2", "expected"),
+        ("- en", "expected languages"),
+        ("en: 5", "line 1: got 5 for 'en', expected entries as en.yaml has them"),
+        ("just text", "expected languages"),
+        (b"\xff\xfe\x00", ""),
+        ("en: !!python/object/apply:os.getcwd []", "line 1: got the tag"),
+        ("#" * 1_000_001, "more than 1,000,000 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_left_out_with_an_error(
+    tmp_path: Path, content: str | bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = put(tmp_path / "broken", content)
+    fine = put(tmp_path / "fine", "en: {phrases: {HA: fine}}")
+    assert load_user_entries([broken, fine]) == {"en": {"phrases": {"HA": "fine"}}}
+    (error,) = caplog.records
+    assert str(broken / FILE_NAME) in error.message
+    assert reason in error.message
+
+
+def test_every_mistake_is_told_with_its_line_and_takes_no_other_language_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = textwrap.dedent("""\
+        en:
+          unit: {smoot: {one: smoot}}
+          units:
+            smoot: {one: 5, mny: smoots}
+            foot: [foot]
+          abbreviations: {Dr.: {before: name}}
+        fr: {words: {and: yes}, years: {from: long ago}}
+        no: {}
+        de: {phrases: {HA: Home Assistant}, times: {hours: {1: ein}}}
+        """)
+    put(tmp_path, content)
+    assert load_user_entries([tmp_path]) == {
+        "de": {"phrases": {"HA": "Home Assistant"}, "times": {"hours": {1: "ein"}}}
+    }
+    (error,) = caplog.records
+    _, *lines = error.getMessage().replace(f"{tmp_path / FILE_NAME} ", "").splitlines()
+    assert lines[0].startswith("line 2: got the key 'unit', expected numbers, years, words, ")
+    assert lines[0].endswith("; did you mean 'units'?")
+    assert lines[1:] == [
+        "line 4: got 5 for 'one', expected text",
+        (
+            "line 4: got the key 'mny', expected one, many, gender, per, of, alone, spaced, tight or minor; "
+            "did you mean 'many'?"
+        ),
+        "line 5: got a list for 'foot', expected an entry such as {one: kilometer, many: kilometers}",
+        "line 6: got no 'spoken', expected one",
+        "line 7: got true for 'and', expected text",
+        "line 7: got 'long ago' for 'from', expected a whole number",
+        "line 8: got a key that is not text, expected it in quotes",
+    ]
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "it", "nl"])
+def test_the_product_s_own_data_are_of_the_format_that_a_user_s_are(language: str) -> None:
+    data = (
+        resources.files("wyoming_tts.text.normalization")
+        .joinpath("data", f"{language}.yaml")
+        .read_text("utf-8")
+    )
+    content = f"{language}:\n{textwrap.indent(data, '  ')}"
+    document = read_yaml(content.encode(), "own.yaml")
+    assert document.validated(UserEntries)
+    assert document.problems == ()
+
+
+def test_a_directory_in_the_place_of_the_file_is_left_out_with_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    assert load_user_entries([tmp_path]) == {}
+    assert len(caplog.records) == 1

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner, TextPiece, is_speakable
+from wyoming_tts.text.markdown.scanner import MAX_HELD_CHARS
+
+ZWJ = "\u200d"
+ZWNJ = "\u200c"
+PICTURE_SELECTOR = "\ufe0f"
+KEYCAP = "\u20e3"
+
+
+def clean(*pieces: str, max_block_chars: int = 500) -> str:
+    return "".join(piece.text for piece in cleaned(*pieces, max_block_chars=max_block_chars))
+
+
+def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
+    """The cleaned text, neighbouring plain pieces joined."""
+    cleaner = TextCleaner(max_block_chars=max_block_chars)
+    found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()
+    joined: list[TextPiece] = []
+    for piece in found:
+        if joined and not piece.raw and not joined[-1].raw:
+            joined[-1] = TextPiece(joined[-1].text + piece.text)
+        else:
+            joined.append(piece)
+    return joined
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", ""),
+        (" \t\r\n\u00a0\u3000", ""),
+        ("  two   words  ", "two words"),
+        ("no\u00a0break, thin\u2009space, wide\u3000space", "no break, thin space, wide space"),
+        ("one\ntwo\r\nthree", "one two three"),
+        ("one\n\ntwo", "one\n\ntwo"),
+        ("one \r\n \r\n\r\n two", "one\n\ntwo"),
+        ("one\u2029two\u2028three", "one\n\ntwo three"),
+        ("in\u200bvi\ufeffsi\u00adble \u202amarks\u202c", "invisible marks"),
+        ("con\x00trol\x07 \x1b[0m", "control [0m"),
+        ("lone \ud83d surro\ude00gates", "lone surrogates"),
+        ("un\ufffdread\uffffable \ue000", "unreadable"),
+    ],
+)
+def test_white_space_is_folded_and_the_invisible_dropped(written: str, expected: str) -> None:
+    assert clean(written) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("wow!!! what?!?! really???", "wow! what?! really?"),
+        ("hm..... so... 1..5", "hm... so... 1..5"),
+        ("a,, b;; c", "a, b; c"),
+        ("a---b, c -- d, e - f", "a — b, c — d, e - f"),
+        ("say --explain, -5 to 5-3", "say --explain, -5 to 5-3"),
+        ("https://x.com/a--b/??q!!r End!!", "https://x.com/a--b/??q!!r End!"),
+    ],
+)
+def test_repeated_punctuation_is_folded(written: str, expected: str) -> None:
+    assert clean(written) == expected
+    assert clean(*written) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Good 😀 morning", "Good morning"),
+        ("Done✅Next", "Done Next"),
+        ("Well done 👍🏽.", "Well done."),
+        ("**5** 👍🏽", "5"),
+        (f"a 👩{ZWJ}🔬 works", "a works"),
+        ("flags 🇩🇪🇫🇷 fly", "flags fly"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f England", "England"),
+        (f"love ❤{PICTURE_SELECTOR}, ❤ love", "love, love"),
+        (
+            f"press 1{PICTURE_SELECTOR}{KEYCAP} or *{PICTURE_SELECTOR}{KEYCAP} or 2{KEYCAP} now",
+            "press or or now",
+        ),
+        ("press 1 or 2 #3", "press 1 or 2 #3"),
+        ("© 2024 Foo® Bar™", "© 2024 Foo® Bar™"),
+        (f"©{PICTURE_SELECTOR} 2024", "2024"),
+        (f"5{PICTURE_SELECTOR}6", "56"),
+        ("A → B, 20 °C, 3 × 4", "A → B, 20 °C, 3 × 4"),
+        ("☀ 20 degrees ⚡", "20 degrees"),
+    ],
+)
+def test_emoji_are_dropped_and_text_symbols_stay(written: str, expected: str) -> None:
+    assert clean(written) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (f"می{ZWNJ}خواهم", f"می{ZWNJ}خواهم"),
+        (f"क्{ZWJ}ष", f"क्{ZWJ}ष"),
+        (f"La{ZWJ}tin{ZWNJ}", "Latin"),
+        (f"می{ZWNJ} خواهم", "می خواهم"),
+        (f"क्\u200b{ZWJ}ष", "क्ष"),
+    ],
+)
+def test_joiners_stay_where_they_are_spelling(written: str, expected: str) -> None:
+    assert clean(written) == expected
+    assert clean(*written) == expected
+
+
+def test_a_phoneme_block_passes_untouched() -> None:
+    block = "[[ h@l'oU  *w* 😀. A 1\ufe0f\u20e3 ]]"
+
+    assert cleaned(f"Say  {block} *now*") == [
+        TextPiece("Say "),
+        TextPiece(block, raw=True),
+        TextPiece(" now"),
+    ]
+
+
+def test_a_phoneme_block_is_found_in_single_characters() -> None:
+    assert cleaned(*"a [[ b ]]c") == [TextPiece("a "), TextPiece("[[ b ]]", raw=True), TextPiece("c")]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("an [[ unclosed *one*", "an [[ unclosed one"),
+        ("broken [[ by\na *line* ]]", "broken [[ by a line ]]"),
+        ("not [[ \ud800 ]] encodable", "not [[ ]] encodable"),
+        ("[[ *longer* than allowed ]]", "[[ longer than allowed ]]"),
+        ("[", "["),
+        ("a[0][1]", "a[0][1]"),
+    ],
+)
+def test_brackets_that_are_no_block_are_plain_text(written: str, expected: str) -> None:
+    assert cleaned(written, max_block_chars=20) == [TextPiece(expected)]
+
+
+def test_text_after_a_block_that_cannot_close_any_more_is_not_held_back() -> None:
+    cleaner = TextCleaner()
+
+    assert cleaner.feed("[[ open") == []
+    assert "".join(piece.text for piece in cleaner.feed("\nand on")) == "[[ open and on"
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "[[",
+        "*",
+        "\n",
+        "1\ufe0f",
+        "😀",
+        "[[ x",
+        "[a",
+        "[a](",
+        "|a",
+        "<a ",
+        "<!--",
+        "<think>",
+        "`a",
+        "```",
+        "&a",
+        "_a",
+    ],
+)
+def test_what_is_held_back_stays_bounded(flood: str) -> None:
+    cleaner = TextCleaner(max_block_chars=50)
+
+    for _ in range(2_000):
+        cleaner.feed(flood)
+        assert len(cleaner.held) <= MAX_HELD_CHARS + len(flood)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["plain words come ", "- an item ", "# a heading ", "**strong words ", "> a quote ", "1. one two "],
+)
+def test_words_come_out_before_their_line_is_over(words: str) -> None:
+    given_out = "".join(piece.text for piece in TextCleaner().feed(words))
+
+    assert given_out.endswith(words.rsplit(maxsplit=1)[-1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"code_blocks": "loud"},
+        {"emoji": "loud"},
+        {"code_blocks": "announce", "code_block_notice": " "},
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be|is empty"):
+        CleanupOptions(**options)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *["a", "9", " ", "*", "[", "]", "[[", "]]", ".", "#", "©", "ℹ", "ह", "م", "好"],
+        *["\n", "\r\n", "\u2029", "\u00a0", "\u200b", "\x00", "\ud800"],
+        *[ZWJ, ZWNJ, PICTURE_SELECTOR, KEYCAP, "👩", "🏽", "🇩", "❤"],
+    ]
+)
+TEXTS = st.lists(FRAGMENTS | st.characters(), max_size=30).map("".join)
+
+
+@given(text=TEXTS, limit=st.integers(4, 12))
+def test_the_result_does_not_depend_on_the_cuts(text: str, limit: int) -> None:
+    whole = cleaned(text, max_block_chars=limit)
+
+    assert cleaned(*text, max_block_chars=limit) == whole
+    assert cleaned(text[:3], text[3:11], text[11:], max_block_chars=limit) == whole
+
+
+@given(text=TEXTS.filter(lambda text: "[[" not in text))
+def test_clean_text_has_single_spaces_and_nothing_invisible(text: str) -> None:
+    result = clean(text)
+
+    assert result == result.strip()
+    assert "  " not in result.replace("\n\n", "")
+    assert "\n" not in result.replace("\n\n", "")
+    assert not set(result) & set("\r\x00\u200b\u00a0\ud800👩❤🏽🇩")
+
+
+@pytest.mark.parametrize("text", ["a", "7", "½", "好", "नमस्ते", "%", "€.", "costs 5", "²", "+", "°"])
+def test_letters_digits_and_lone_signs_are_speakable(text: str) -> None:
+    assert is_speakable(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "...", "?!", "---", "====", "+---+", "@#$%^&()", "^_^", "“”", "。", "#"]
+)
+def test_punctuation_and_rulers_are_not_speakable(text: str) -> None:
+    assert not is_speakable(text)

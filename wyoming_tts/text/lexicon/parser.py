@@ -1,0 +1,259 @@
+r"""How a lexicon is written: YAML, by language and by voice.
+
+```yaml
+all:                                      # whatever the language
+  Zigbee: zig bee
+en:                                       # English of any region; en_GB: for one alone
+  kWh: kilowatt hours                     # said: the short form
+  Siobhan: {ipa: ʃɪˈvɔːn}                 # phonemes
+  Polish: {say: poe lish, case: exact}    # not "polish"
+  Home Assistant: home assistant          # a phrase
+  'v(\d+)\.(\d+)': {say: 'version \1 point \2', regex: true}
+voices:
+  en_US-lessac-medium:                    # for one voice
+    Yosemite: yo semmity
+```
+
+An entry is found where it stands as whole words, white space counting alike; with `regex: true` it is
+a regular expression (of the `regex` package), found wherever it matches. `case` is `exact` or `any`;
+without it capitals count for a word that is all capitals (`US`) or has one inside (`mW`), and for regular
+expressions. A rule of the voice wins over one of `en_US`, that over one of `en`, that over one of `all`.
+
+Everything that is wrong with a file is found in one reading.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
+
+import regex  # type: ignore[import-untyped]  # knows the scripts of characters
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from wyoming_tts.languages import fallbacks, is_tag
+from wyoming_tts.text.lexicon.rules import (
+    EVERY_LANGUAGE,
+    PatternRule,
+    Rule,
+    RulePosition,
+    Scope,
+    WordRule,
+    counts_capitals,
+    phoneme_block,
+)
+from wyoming_tts.yaml_files.reading import (
+    EMPTY_IF_NONE,
+    Document,
+    Flag,
+    InvalidYaml,
+    Limits,
+    Path,
+    Problem,
+    Scalars,
+    YamlModel,
+    read_yaml,
+)
+
+MAX_ENTRIES: Final = 20_000
+MAX_PATTERNS: Final = 500
+"""Regular expressions, unlike words, cost time each."""
+MAX_WRITTEN_CHARS: Final = 200
+MAX_SAID_CHARS: Final = 1_000
+MAX_IPA_CHARS: Final = 490
+"""With its brackets it has to be a block that every stage takes for one."""
+
+_VOICES = "voices"
+_LIMITS = Limits(depth=4)
+
+# What people type for the sign that is meant, and what only shows how two are tied.
+_MEANT = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "\u0361": None, "\u035c": None})
+_IPA_SIGN = regex.compile(
+    r"[a-zæçðøħŋœβθχǀ-ǃɐ-ʯʰ-˿ᴀ-ᶿ\u0300-\u036f\u1dc0-\u1dff\ua700-\ua71fꭧⁿˡ↑↓→↗↘ꜛꜜ|‖‿.\-() ]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedLexicon:
+    """What a file holds."""
+
+    rules: tuple[Rule, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    """What is odd but can be used."""
+
+
+def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
+    """Read a file's content; `name` is what it is called in messages.
+
+    Raises:
+        InvalidYaml: with all its mistakes.
+    """
+    document = read_yaml(content, name, scalars=Scalars.TEXT, limits=_LIMITS)
+    lexicon = document.validated(_Lexicon)
+    rules = _Rules(document)
+    found = tuple(rules.of(lexicon)) if lexicon is not None else ()
+    document.raise_problems()
+    return ParsedLexicon(found, tuple(rules.warnings))
+
+
+def _scope(key: str) -> str:
+    if key != EVERY_LANGUAGE and not is_tag(key):
+        raise ValueError(f"got {key!r}, expected a language such as en or en_US, all or voices")
+    return key
+
+
+def _written(key: str) -> str:
+    if not key.strip():
+        raise ValueError("got an entry without a word, expected the word as it is written")
+    if len(key.strip()) > MAX_WRITTEN_CHARS:
+        raise ValueError(f"got an entry of {len(key)} characters, expected at most {MAX_WRITTEN_CHARS}")
+    return key
+
+
+def _said(say: str) -> str:
+    say = " ".join(say.split())
+    if not say:
+        raise ValueError("got nothing to say, expected a respelling or `ipa`")
+    if len(say) > MAX_SAID_CHARS:
+        raise ValueError(f"got a respelling of {len(say):,} characters, expected at most {MAX_SAID_CHARS:,}")
+    if say.count("[[") != say.count("]]"):
+        raise ValueError(f"got {say!r}, expected a ]] for each [[")
+    return say
+
+
+def _phonemes(written: str) -> str:
+    """The phonemes, without the slashes or brackets that dictionaries put around them."""
+    ipa = " ".join(written.split())
+    for opening, closing in ("//", "[]"):
+        if len(ipa) > 1 and ipa[0] == opening and ipa[-1] == closing:
+            ipa = ipa[1:-1].strip()
+            break
+    ipa = ipa.translate(_MEANT)
+    if not ipa:
+        raise ValueError("got no phonemes for `ipa`, expected some, such as ʃɪˈvɔːn")
+    if "[" in ipa or "]" in ipa or any(unicodedata.category(sign).startswith("C") for sign in ipa):
+        raise ValueError("got brackets or control characters in `ipa`, expected the phonemes alone")
+    if len(ipa) > MAX_IPA_CHARS:
+        raise ValueError(f"got {len(ipa)} phonemes, expected at most {MAX_IPA_CHARS}")
+    return ipa
+
+
+class _Entry(YamlModel):
+    """What is said for a word."""
+
+    say: Annotated[str, AfterValidator(_said)] | None = None
+    ipa: Annotated[str, AfterValidator(_phonemes)] | None = None
+    case: Literal["exact", "any"] | None = None
+    regex: Flag = False
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.say is None) == (self.ipa is None):
+            both = "neither `say` nor" if self.say is None else "both `say` and"
+            raise ValueError(f"got {both} `ipa`, expected one of them")
+        return self
+
+
+def _long_form(value: object) -> object:
+    return {"say": value or ""} if value is None or isinstance(value, str) else value
+
+
+_EntryOrSay = Annotated[
+    _Entry,
+    BeforeValidator(_long_form),
+    Field(description="a respelling, or a mapping with `say` or `ipa` and perhaps `case` and `regex`"),
+]
+_Section = Annotated[
+    dict[Annotated[str, AfterValidator(_written)], _EntryOrSay],
+    EMPTY_IF_NONE,
+    Field(description="a mapping of words to what is said for them"),
+]
+
+
+class _Lexicon(YamlModel):
+    """A file: a section for each language, `all` among them, and for each voice."""
+
+    model_config = ConfigDict(extra="allow", title="a mapping of languages, `all` and `voices`")
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(_scope)], _Section]
+
+    voices: Annotated[
+        dict[str, _Section], EMPTY_IF_NONE, Field(default_factory=dict, description="a mapping of voices")
+    ]
+
+
+class _Rules:
+    """Makes rules of entries, noting in their document what only shows then."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._first: dict[tuple[Scope, object], Path] = {}
+        self._entries = self._patterns = 0
+        self.warnings: list[Problem] = []
+
+    def of(self, lexicon: _Lexicon) -> Iterator[Rule]:
+        sections: Mapping[str, Any] = lexicon.model_extra or {}
+        for language, section in sections.items():
+            yield from self._section((language,), Scope(next(fallbacks(language))), section)
+        for voice, section in lexicon.voices.items():
+            yield from self._section((_VOICES, voice), Scope(voice=voice), section)
+
+    def _section(self, path: Path, scope: Scope, section: Mapping[str, _Entry]) -> Iterator[Rule]:
+        for written, entry in section.items():
+            rule = self._rule((*path, written), scope, entry)
+            if rule is not None:
+                yield rule
+
+    def _rule(self, path: Path, scope: Scope, entry: _Entry) -> Rule | None:
+        self._entries += 1
+        if self._entries > MAX_ENTRIES:
+            raise self._too_many(path, f"{MAX_ENTRIES:,} entries")
+        said = self._block(path, entry) if entry.say is None else entry.say
+        if entry.regex:
+            return self._pattern(path, scope, said, entry)
+        return self._word(path, scope, said, entry)
+
+    def _place(self, path: Path) -> RulePosition:
+        return RulePosition(self._document.name, self._document.key_position(path).line)
+
+    def _word(self, path: Path, scope: Scope, said: str, entry: _Entry) -> WordRule | None:
+        written = str(path[-1]).strip()
+        if "[[" in written or "]]" in written:
+            self._document.problem(path, f"got {written!r}, expected no [[ or ]], which mark phonemes")
+            return None
+        exact = entry.case == "exact" if entry.case else counts_capitals(written)
+        word = WordRule(written, said, exact=exact, scope=scope, place=self._place(path))
+        first = self._first.setdefault((scope, word.key), path)
+        if first is not path:
+            line = self._document.key_position(first).line
+            self._document.problem(path, f"got {written!r} twice, it is in line {line} already")
+        return word
+
+    def _pattern(self, path: Path, scope: Scope, said: str, entry: _Entry) -> PatternRule | None:
+        self._patterns += 1
+        if self._patterns > MAX_PATTERNS:
+            raise self._too_many(path, f"{MAX_PATTERNS} regular expressions")
+        if entry.say is None:
+            said = said.replace("\\", r"\\")
+        exact, place = entry.case != "any", self._place(path)
+        try:
+            return PatternRule(str(path[-1]), said, exact=exact, scope=scope, place=place)
+        except ValueError as error:
+            self._document.problem(path, str(error))
+            return None
+
+    def _block(self, path: Path, entry: _Entry) -> str:
+        ipa = entry.ipa or ""
+        odd = sorted({sign for sign in ipa if not _IPA_SIGN.match(sign)})
+        if odd:
+            message = (
+                f"got {' '.join(odd)} in the phonemes of {path[-1]!r}, expected IPA; "
+                "voices leave out what they do not know"
+            )
+            at = self._document.key_position(path)
+            self.warnings.append(Problem(at, message, self._document.name))
+        return phoneme_block(ipa)
+
+    def _too_many(self, path: Path, most: str) -> InvalidYaml:
+        at = self._document.key_position(path)
+        return InvalidYaml([Problem(at, f"got more than {most}, the most there may be", self._document.name)])

@@ -1,0 +1,166 @@
+"""Figures and letters that are said as the word beside them asks: codes, directions, lengths."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import LanguageData, any_of
+from wyoming_tts.text.normalization.numerals import APART, NOT_MORE, Numeral, Numerals, Rule, make_rule
+
+_SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_QUOTE = '"'
+_QUOTE_OPENS_RE = regex.compile(r'(?<![^\s(\[])"')
+_QUOTE_CLOSES_RE = regex.compile(r'(?<=[^\s\d(\[])"')
+
+
+class ContextRules:
+    """The rules of one language that go before those for units and plain numbers."""
+
+    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+        self._language = language
+        self._figures = figures
+        self._data = language.data
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        return [
+            *self._codes(),
+            *self._parts(),
+            *self._directions(),
+            *self._lengths(),
+            *self._repeats(),
+        ]
+
+    def _codes(self) -> list[Rule]:
+        digits = self._language.numbers.digits
+        found = []
+        counted = self._data.get("digits_not_before") or "(?!)"
+        if after := self._data.get("digits_after"):
+            found.append(
+                make_rule(
+                    rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )(?P<code>\d{{3,10}})"
+                    rf"(?![\w/%°²³-]|[.,:]\d|\ {counted})",
+                    lambda match: digits(match["code"]),
+                )
+            )
+        if after := self._data.get("postal_after"):
+            found.append(
+                make_rule(
+                    rf"(?=\d)(?<=(?<![\w-])(?:{after})\ )(?P<code>\d{{5}})(?:-(?P<more>\d{{4}}))?{NOT_MORE}",
+                    lambda match: ", ".join(digits(part) for part in match.group().split("-")),
+                )
+            )
+        return found
+
+    def _parts(self) -> list[Rule]:
+        after, of = self._data.get("of_after"), self._language.word("of")
+        if not (after and of):
+            return []
+        return [
+            make_rule(
+                rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )(?P<part>\d{{1,4}})\ ?/\ ?(?P<all>\d{{1,4}})"
+                r"(?![\w/]|[.,]\d)",
+                lambda match: f"{self._said(match['part'])} {of} {self._said(match['all'])}",
+            )
+        ]
+
+    def _directions(self) -> list[Rule]:
+        points = self._language.section("compass")
+        long = any_of([point for point in points if len(point) > 1])
+        found = [
+            rf"(?=[A-Z])(?<=(?<![\w-])(?i:{after})\ )(?P<point>{long})(?![\w'’-])"
+            for after in [self._data.get("compass_after")]
+            if after
+        ]
+        if before := self._data.get("compass_before"):
+            found.append(rf"(?<![\w-])(?P<point>{long})(?=\ (?i:{before})\b)")
+        return [
+            make_rule(pattern, lambda match: str(points[match["point"]]), needs_digit=False)
+            for pattern in found
+        ]
+
+    def _lengths(self) -> list[Rule]:
+        """Marks behind a number: those that may end a quotation need a word that says so."""
+        units = {
+            mark: unit
+            for mark, unit in (self._data.get("length_marks") or {}).items()
+            if unit in self._language.units
+        }
+        if not units:
+            return []
+        after, before = (self._data.get(f"length_{side}") or "(?!)" for side in ("after", "before"))
+        number = rf"(?P<number>{self._figures.pattern})"
+        mark = rf"(?P<mark>{any_of(units)})"
+        other = rf"\ ?[x×]\ ?\d|\ {before}\b"
+        return [
+            make_rule(
+                rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ |\d['\"′″]?\ ?[x×]\ ?){number}{mark}(?=[\s.,;:)x×-]|$)",
+                lambda match: self._say_length(match, units[match["mark"]]),
+            ),
+            make_rule(
+                rf"{APART}(?<!['′]){number}(?:{mark}(?=(?i:{other}))|(?P<mark>in)(?![\w-]))",
+                lambda match: self._say_length(match, units[match["mark"]]),
+            ),
+        ]
+
+    def _say_length(self, match: regex.Match[str], unit: str) -> str | None:
+        if match["mark"] == _QUOTE and _in_quotes(match.string[: match.start()]):
+            return None
+        noun, figure = self._language.units[unit], self._figures.read(match["number"])
+        rest = match.string[match.end() : match.end() + 2]
+        by = rest.lstrip()[:1] in ("x", "×")
+        article = match.string[: match.start()].split()[-1:]
+        articles = self._language.section("numbers").get("singular_after") or []
+        describes = article and article[0].casefold() in articles and rest[:1] == " " and not by
+        form = noun.one if describes else self._figures.form(noun, figure)
+        return f"{self._figures.said(figure)} {form}"
+
+    def powers(self) -> list[Rule]:
+        """Rules that go behind those for units: `m²` is square meters."""
+        power, root = self._language.word("power"), self._language.word("root")
+        found = []
+        if root:
+            found.append(make_rule(r"√\ ?(?=[\d(\p{L}])", lambda _match: f"{root} ", needs_digit=False))
+        if power:
+            base = r"(?<=(?<!\w)(?:\p{L}{1,2}|\d{1,9})|\))"
+            found.append(
+                make_rule(
+                    rf"(?=[\^{_SUPERSCRIPT}]){base}(?:\^(?P<exponent>\d{{1,3}}|\p{{L}})|[{_SUPERSCRIPT}]{{1,3}})(?![\w²³/])",
+                    self._say_power,
+                    needs_digit=False,
+                )
+            )
+        return found
+
+    def _say_power(self, match: regex.Match[str]) -> str:
+        exponent = match["exponent"] or unicodedata.normalize("NFKC", match.group())
+        named = self._language.section("exponents").get(exponent)
+        said = self._said(exponent) if exponent.isdigit() else exponent
+        return f" {named or self._language.word('power').format(exponent=said)}"
+
+    def _repeats(self) -> list[Rule]:
+        """`x3` behind a thing; x64 and x86 are names."""
+        times = self._language.word("times")
+        if not times:
+            return []
+        return [
+            make_rule(
+                r"(?<=\p{L}\ \(?)[x×](?P<count>[2-9]|[1-9]\d)(?<!86|64|32)"
+                r"(?![\w.,:-]\w|[\w+*/=^])(?!\ [+*/=×÷-])",
+                lambda match: f"{times} {self._said(match['count'])}",
+            ),
+            make_rule(
+                r"(?=\ ?[x×])(?<=\d(?:in\.|['\"′″]))\ ?[x×]\ ?(?=\d)",
+                lambda _match: f" {self._language.word('by') or times} ",
+            ),
+        ]
+
+    def _said(self, number: str) -> str:
+        return self._figures.said(Numeral(number))
+
+
+def _in_quotes(before: str) -> bool:
+    """Whether a quotation has begun and not ended; a mark behind a digit is one of length."""
+    return len(_QUOTE_OPENS_RE.findall(before)) > len(_QUOTE_CLOSES_RE.findall(before))

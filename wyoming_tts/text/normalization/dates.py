@@ -1,0 +1,347 @@
+"""Dates and years."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import LanguageData, any_of
+from wyoming_tts.text.normalization.numerals import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
+from wyoming_tts.text.normalization.times import TimeRules
+
+_MONTHS = 12
+_DAYS = 31
+_TEN = 10
+_DAY = r"0?[1-9]|[12]\d|3[01]"
+_DAY_OF = rf"(?P<day>{_DAY})"
+_MONTH_OF = r"(?P<month>0?[1-9]|1[0-2])"
+_YEAR = r"1\d{3}|2\d{3}"
+_ENDS = r"(?![\w/]|[:.,-]\d)"
+_CENTURY = 2000
+_PATTERNS = {"ymd": "numeric", "md": "numeric_short", "ym": "month_year"}
+"""In the data, by the parts of a date that are told."""
+_PARTS = {"y": "{year}", "m": "{month}", "d": "{day}"}
+
+
+class DateRules:
+    """The rules for dates in one language."""
+
+    def __init__(self, language: LanguageData, times: TimeRules) -> None:
+        self._language = language
+        self._times = times
+        self._data = language.section("dates")
+        self._months = _numbered(language.months)
+        self._weekdays = _numbered(language.weekdays)
+        self._ambiguous = set(self._data.get("ambiguous") or [])
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        found = [*self._years()]
+        if self._months:
+            found = [*self._written_in_numbers(), *self._named(), *self._ranges(), *self._names(), *found]
+        return found
+
+    def _written_in_numbers(self) -> list[Rule]:
+        day, month = _DAY_OF, _MONTH_OF
+        marks = self._marks()
+        first, second = self._in_order()
+        zone = r"(?:Z|[+-]\d\d:?\d\d)?"
+        seconds = r"(?::\d\d(?:\.\d{1,9})?)?"
+        time = rf"(?:(?:T|\ (?=\d\d:\d\d))(?P<hour>[01]\d|2[0-4]):(?P<minute>[0-5]\d){seconds}{zone})?"
+        weekday = self._weekday()
+        found = [
+            make_rule(
+                rf"{APART}{weekday}(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>{_DAY}){time}(?![\w-])",
+                self._say_numeric,
+            ),
+            make_rule(
+                rf"{APART}{weekday}{first}[{marks}]\ ?{second}[{marks}]\ ?(?P<year>{_YEAR}|\d\d){_ENDS}",
+                self._say_numeric,
+            ),
+        ]
+        if self._data.get("short_alone") and "numeric_short" in self._data:
+            found.append(make_rule(rf"{APART}{weekday}{first}[{marks}]{second}{_ENDS}", self._say_numeric))
+        if "." in self._data.get("marks", "") and "numeric_short" in self._data:
+            found.append(make_rule(rf"{APART}{weekday}{day}\.\ ?{month}\.(?!\d)", self._say_numeric))
+        return found
+
+    def announced(self) -> list[Rule]:
+        """Rules that go before those for fractions: "on 1/2" is a day."""
+        after = "|".join(regex.escape(str(word)) for word in self._data.get("short_after") or [])
+        if not (after and self._months and "numeric_short" in self._data):
+            return []
+        first, second = self._in_order()
+        return [
+            make_rule(rf"(?<=\b(?i:{after})\ ){first}[{self._marks()}]{second}{_ENDS}", self._say_numeric)
+        ]
+
+    def _marks(self) -> str:
+        return str(regex.escape(self._data.get("marks", "/"), special_only=False))
+
+    def _in_order(self) -> tuple[str, str]:
+        return (_MONTH_OF, _DAY_OF) if self._data.get("order") == "mdy" else (_DAY_OF, _MONTH_OF)
+
+    def _weekday(self) -> str:
+        return (
+            rf"(?:(?P<weekday>{any_of(self._weekdays)})\b\.?,?\ )?"
+            if self._weekdays
+            else "(?P<weekday>(?!))?"
+        )
+
+    def _named(self) -> list[Rule]:
+        suffix = rf"(?:{self._data.get('day_suffix') or '(?!)'})?"
+        day = rf"(?P<day>{_DAY}){suffix}(?:(?:{DASH})(?P<until>{_DAY}){suffix})?"
+        month = rf"(?P<month>{any_of(self._months)})\b\.?"
+        between = rf"(?:(?:{self._data.get('between') or '(?!)'})\ )?"
+        year = rf"(?:,?\ {between}(?P<year>{_YEAR}))?"
+        patterns = {
+            "month_first": rf"{month}\ {day}{year}{_ENDS}(?!°|\ ?%)",
+            "day_first": rf"{self._article()}{day}\ {between}{month}{year}(?!\w)",
+            "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){_ENDS}",
+        }
+        return [
+            make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_sayer(name))
+            for name, pattern in patterns.items()
+            if name in self._data
+        ]
+
+    def _article(self) -> str:
+        """An article that has another form before the word for the first day than before its number."""
+        articles = self._data.get("day_articles") or {}
+        return rf"(?:(?P<article>{any_of(articles)})(?=0?1(?!\d)))?" if articles else ""
+
+    def _ranges(self) -> list[Rule]:
+        """The dash between two dates, each of which is said by another rule."""
+        to = self._language.word("range")
+        if not to:
+            return []
+        dash = r"(?P<dash>\ ?[–—]\ ?|\ -\ )"
+        weekday = rf"(?:{any_of(self._weekdays)}\b\.?,?\ )?" if self._weekdays else ""
+        month = rf"(?:{any_of(self._months)})\b\.?"
+        suffix = rf"(?:{self._data.get('day_suffix') or '(?!)'})?"
+        first = rf"{month}\ \d{{1,2}}{suffix}(?:,?\ \d{{4}})?|\d{{1,2}}{suffix}\ {month}(?:\ \d{{4}})?"
+        second = rf"{weekday}(?:{month}\ \d|\d{{1,2}}{suffix}\ {month})"
+        marks = self._marks()
+        return [
+            make_rule(rf"(?=\ ?[–—-])(?<=\b(?:{first})){dash}(?={second})", lambda _match: f" {to} "),
+            make_rule(
+                rf"(?=\ ?[–—-])(?<=\d[{marks}-]\d{{2,4}}){dash}(?=\d{{1,4}}[{marks}-]\d{{1,2}}[{marks}-]\d)",
+                lambda _match: f" {to} ",
+            ),
+        ]
+
+    def _named_sayer(self, name: str) -> Callable[[regex.Match[str]], str]:
+        return lambda match: self._say_named(match, name)
+
+    def said(
+        self, *, year: int | None = None, month: int | None = None, day: int | None = None, before: str = ""
+    ) -> str | None:
+        """A date in words, or a part of one; None if there is none of such numbers.
+
+        Args:
+            year: with the century.
+            month: 1 for January.
+            day: of the month.
+            before: the text before it, on whose last word the case of the day may depend.
+        """
+        parts = {"y": year, "m": month, "d": day}
+        told = "".join(part for part, value in parts.items() if value is not None)
+        pattern = _PARTS.get(told) or self._data.get(_PATTERNS.get(told, ""))
+        if not pattern or month not in (None, *range(1, len(self._language.months) + 1)):
+            return None
+        if day not in (None, *range(1, _DAYS + 1)):
+            return None
+        return str(pattern).format(
+            month=self._language.months[month - 1][0] if month else "",
+            day=self._day(day, before) if day else "",
+            year=self._language.numbers.year(year) if year is not None else "",
+        )
+
+    def _say_numeric(self, match: regex.Match[str]) -> str | None:
+        found = match.groupdict()
+        year = _whole_year(found["year"]) if found.get("year") else None
+        date = self.said(
+            year=year, month=int(match["month"]), day=int(match["day"]), before=_text_before(match)
+        )
+        if date is None:
+            return None
+        if found.get("hour"):
+            time = self._times.said(match["hour"], match["minute"])
+            date = str(self._data.get("date_time", "{date}, {time}")).format(date=date, time=time)
+        return self._with_weekday(match, date)
+
+    def _say_named(self, match: regex.Match[str], name: str) -> str:
+        found = match.groupdict()
+        month = self._language.months[self._months[match["month"]]][0]
+        if name == "month_year":
+            date = str(self._data[name]).format(month=month, year=self._year(match["year"]))
+            return self._with_weekday(match, date)
+        before = _text_before(match)
+        day = self._day(int(match["day"]), before)
+        if found["until"]:
+            day += f" {self._language.word('range')} {self._day(int(found['until']), before)}"
+        date = _without_repeat(match, str(self._data[name])).format(month=month, day=day)
+        if found.get("article"):
+            date = f"{self._data['day_articles'][found['article']]} {date}"
+        if found["year"]:
+            year = self._year(found["year"])
+            date = str(self._data.get("with_year", "{date} {year}")).format(date=date, year=year)
+        said = self._with_weekday(match, date)
+        return said + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
+
+    def _with_weekday(self, match: regex.Match[str], date: str) -> str:
+        found = match.groupdict().get("weekday")
+        if not found:
+            return date
+        weekday = self._language.weekdays[self._weekdays[found]][0]
+        return str(self._data.get("weekday", "{weekday}, {date}")).format(weekday=weekday, date=date)
+
+    def _day(self, day: int, before: str) -> str:
+        named = (self._data.get("days") or {}).get(day)
+        numbers = self._language.numbers
+        if named:
+            return str(named)
+        if self._data.get("day") != "ordinal":
+            return numbers.cardinal(day, gender=self._data.get("day_gender", ""))
+        word = _last_word(before).casefold()
+        gender = (self._data.get("day_gender_after") or {}).get(word, self._data.get("day_gender", ""))
+        return numbers.ordinal(day, gender=gender, oblique=word in (self._data.get("oblique_after") or []))
+
+    def _year(self, year: str) -> str:
+        return self._language.numbers.year(_whole_year(year))
+
+    def _names(self) -> list[Rule]:
+        """Abbreviated names that stand alone."""
+        names = {**_shortened(self._language.months), **_shortened(self._language.weekdays)}
+        if not names:
+            return []
+        sure = [name for name in names if name not in self._ambiguous]
+
+        def say(match: regex.Match[str]) -> str:
+            return names[match["name"]] + (
+                "." if match.group().endswith(".") and at_sentence_end(match) else ""
+            )
+
+        to = self._language.word("range")
+        weekday = any_of(self._weekdays)
+        return [
+            make_rule(
+                rf"(?<![\w-])(?P<from>{weekday})\.?(?:{DASH})(?P<to>{weekday})\b",
+                lambda match: f"{self._weekday_name(match['from'])} {to} {self._weekday_name(match['to'])}",
+                needs_digit=False,
+            ),
+            make_rule(rf"(?<![\w-])(?P<name>{any_of(names)})\.(?!\w)", say, needs_digit=False),
+            make_rule(rf"(?<![\w-])(?P<name>{any_of(sure)})(?![\w-]|'\w)", say, needs_digit=False),
+        ]
+
+    def _weekday_name(self, found: str) -> str:
+        return self._language.weekdays[self._weekdays[found]][0]
+
+    def _years(self) -> list[Rule]:
+        data = self._language.section("years")
+        if not data:
+            return []
+        after = "|".join(regex.escape(str(word)) for word in data.get("after") or [])
+        year = rf"(?P<year>{_YEAR})"
+        found = [
+            make_rule(rf"{APART}{year}(?:{DASH})(?P<until>{_YEAR}){NOT_MORE}", self._say_years),
+            make_rule(rf"{APART}{year}[–/-](?P<next>\d\d){NOT_MORE}", self._say_season),
+            make_rule(rf"{APART}{year}{NOT_MORE}", self._say_year),
+        ]
+        if after:
+            found.insert(0, make_rule(rf"(?<=\b(?i:{after})\ ){year}{NOT_MORE}", self._say_year_after))
+        return found
+
+    def decades(self) -> list[Rule]:
+        """Rules that go before those for units: the s of 1990s is no second."""
+        decades = self._language.section("numbers").get("decades")
+        if not decades:
+            return []
+        after = "|".join(regex.escape(str(word)) for word in decades.get("short_after") or ["\0"])
+        return [
+            make_rule(rf"{APART}(?P<year>{_YEAR}){decades['suffix']}(?!\w)", self._say_decade),
+            make_rule(
+                rf"(?:(?<=\b(?i:{after})\ )['’]?|(?<=[\s(])['’])(?P<year>[2-9]0){decades['suffix']}(?!\w)",
+                lambda match: self._decade(self._language.numbers.cardinal(int(match["year"]))),
+            ),
+        ]
+
+    def _say_decade(self, match: regex.Match[str]) -> str | None:
+        return self._decade(self._year(match["year"]))
+
+    def _decade(self, said: str) -> str | None:
+        for pattern, ending in self._language.section("numbers")["decades"]["endings"]:
+            if regex.search(pattern, said):
+                return str(regex.sub(pattern, ending, said, count=1))
+        return None
+
+    def _say_years(self, match: regex.Match[str]) -> str | None:
+        if not self._in_range(match["year"], "after_from"):
+            return None
+        return f"{self._year(match['year'])} {self._language.word('range')} {self._year(match['until'])}"
+
+    def _say_season(self, match: regex.Match[str]) -> str | None:
+        """A year and the next; with a hyphen it may be a month."""
+        year, after = int(match["year"]), int(match["next"])
+        month = "-" in match.group() and after <= _MONTHS
+        if (year + 1) % 100 != after or month or not self._in_range(match["year"], "from"):
+            return None
+        said = (
+            self._language.numbers.digits(match["next"])
+            if after < _TEN
+            else self._language.numbers.cardinal(after)
+        )
+        return f"{self._year(match['year'])} {self._language.word('range')} {said}"
+
+    def _say_year(self, match: regex.Match[str]) -> str | None:
+        return (
+            self._year(match["year"])
+            if self._in_range(match["year"], "from") and not self._counts(match)
+            else None
+        )
+
+    def _say_year_after(self, match: regex.Match[str]) -> str | None:
+        inside = self._in_range(match["year"], "after_from")
+        return self._year(match["year"]) if inside and not self._counts(match) else None
+
+    def _in_range(self, year: str, lower: str) -> bool:
+        data = self._language.section("years")
+        return bool(data.get(lower, 1900) <= int(year) <= data.get("to", 2099))
+
+    def _counts(self, match: regex.Match[str]) -> bool:
+        """Whether the number says how many of something there are."""
+        pattern = self._language.section("years").get("not_before")
+        rest = match.string[match.end() : match.end() + 40]
+        return bool(pattern) and rest[:1] == " " and bool(regex.match(pattern, rest[1:]))
+
+
+def _numbered(names: Sequence[Sequence[str]]) -> dict[str, int]:
+    return {name: number for number, spellings in enumerate(names) for name in spellings}
+
+
+def _shortened(names: Sequence[Sequence[str]]) -> dict[str, str]:
+    return {short: spellings[0] for spellings in names for short in spellings[1:]}
+
+
+def _whole_year(year: str) -> int:
+    return int(year) + (_CENTURY if len(year) == len("26") else 0)
+
+
+def _text_before(match: regex.Match[str]) -> str:
+    return str(match.string[max(0, match.start() - 40) : match.start()])
+
+
+def _last_word(text: str) -> str:
+    words = text.split()
+    return words[-1] if words else ""
+
+
+def _without_repeat(match: regex.Match[str], pattern: str) -> str:
+    """The pattern without its first word if that was written already: "the 21st of Nov"."""
+    first, _, rest = pattern.partition(" ")
+    return (
+        rest
+        if rest and not match["weekday"] and _last_word(_text_before(match)).casefold() == first.casefold()
+        else pattern
+    )

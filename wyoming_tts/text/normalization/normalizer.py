@@ -1,0 +1,180 @@
+"""A window of text as it is said: the rules of a language, applied once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.languages import language_code
+from wyoming_tts.text.normalization.contexts import ContextRules
+from wyoming_tts.text.normalization.dates import DateRules
+from wyoming_tts.text.normalization.language_data import LanguageData, has_language_data, load_language_data
+from wyoming_tts.text.normalization.measures import MeasureRules
+from wyoming_tts.text.normalization.names import NameRules
+from wyoming_tts.text.normalization.numerals import Numerals, Rule
+from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
+from wyoming_tts.text.normalization.times import TimeRules
+
+_DIGIT_RE = regex.compile(r"\d")
+_TOKEN_RE = regex.compile(r"\S+")
+_SENTENCE_OVER_RE = regex.compile(r"(?:[.!?…][\"'”’»)]?\s|\n)[\"'“‘«(]?$")
+_QUOTES = ".,;:!?…\"'“”‘’«»()[]{}"
+
+
+def protect_nothing(_token: str) -> bool:
+    """Protect no token."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizationRules:
+    """How one language says each kind of value, and the rules that find them in a text."""
+
+    language: LanguageData
+    figures: Numerals
+    dates: DateRules
+    names: NameRules
+    measures: MeasureRules
+    signs: PlainNumberRules
+    rules: tuple[Rule, ...]
+    """The first that fits wins."""
+
+    @classmethod
+    def of(cls, language: LanguageData) -> Self:
+        """Make them of the language's data, which takes some milliseconds."""
+        figures = Numerals(language)
+        times = TimeRules(language, figures)
+        dates = DateRules(language, times)
+        names = NameRules(language, figures)
+        contexts = ContextRules(language, figures)
+        measures = MeasureRules(language, figures)
+        signs = PlainNumberRules(language, figures)
+        special = [
+            *names.first_rules(),
+            *times.durations(),
+            *dates.decades(),
+            *dates.announced(),
+            *contexts.rules(),
+            *measures.rules(),
+            *contexts.powers(),
+        ]
+        rules = [*special, *times.rules(), *dates.rules(), *names.last_rules(), *signs.rules()]
+        return cls(language, figures, dates, names, measures, signs, tuple(rules))
+
+
+class TextNormalizer:
+    """Says one language's text; in a language without data it leaves it as it is.
+
+    Rules look at the text as it was written, the special ones first, and what one has said no other
+    touches. So they need not know of each other.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        protected: Callable[[str], bool] = protect_nothing,
+    ) -> None:
+        """Read the language's data.
+
+        Args:
+            language: A code such as "en", "en-us" or "en_US".
+            extra: Entries of the format of `data/en.yaml` that go over those.
+            protected: Whether a token, without the punctuation around it, is to be left alone.
+
+        Raises:
+            ValueError: `extra` is not of that format.
+        """
+        code = language_code(language)
+        self._protected = protected
+        self.forms: NormalizationRules | None = None
+        if has_language_data(code):
+            self.forms = _made(code, extra) if extra else _standard(code)
+
+    @property
+    def language(self) -> LanguageData | None:
+        """The data of the language; None where there is none."""
+        return self.forms.language if self.forms else None
+
+    def protecting(self, protected: Callable[[str], bool]) -> TextNormalizer:
+        """Return the same speller with other tokens left alone."""
+        other = copy(self)
+        other._protected = protected  # noqa: SLF001 - it is one of these
+        return other
+
+    def spoken(self, window: str, before: str = "") -> str:
+        """Say a window of text; `before` is what came before it, for the rules to look back at."""
+        if self.forms is None or not window:
+            return window
+        return "".join(self._replacements(self.forms.rules, before + window, len(before)))
+
+    def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[str]:
+        taken = bytearray(len(text))
+        found: list[tuple[int, int, str]] = []
+        self._protect(text, start, taken)
+        has_digit = _DIGIT_RE.search(text, start) is not None
+        for each in rules:
+            if has_digit or not each.needs_digit:
+                _apply(each, text, start, taken, found)
+        parts = []
+        at = start
+        for begin, end, words in sorted(found):
+            parts += [text[at:begin], words]
+            at = end
+        return [*parts, text[at:]]
+
+    def _protect(self, text: str, start: int, taken: bytearray) -> None:
+        if self._protected is protect_nothing:
+            return
+        for token in _TOKEN_RE.finditer(text, start):
+            if self._protected(token.group()) or self._protected(token.group().strip(_QUOTES)):
+                taken[token.start() : token.end()] = b"\1" * len(token.group())
+
+
+def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tuple[int, int, str]]) -> None:
+    """Note what one rule says, where nothing has been said yet."""
+    at = start
+    while match := each.pattern.search(text, at):
+        begin, end = match.span()
+        clash = taken.rfind(1, begin, end)
+        if clash >= 0:
+            at = clash + 1
+            continue
+        at = max(end, begin + 1)
+        words = each.say(match)
+        if words is not None and end > begin:
+            found.append(
+                (begin, end, words if _abbreviated(text, begin, taken) else _begun(text, begin, words))
+            )
+            taken[begin:end] = b"\1" * (end - begin)
+
+
+def _abbreviated(text: str, begin: int, taken: bytearray) -> bool:
+    """Whether the full stop before has been said with its abbreviation."""
+    last = len(text[:begin].rstrip()) - 1
+    return last >= 0 and bool(taken[last])
+
+
+def _begun(text: str, begin: int, words: str) -> str:
+    """The words with a capital where a sentence begins, as whoever looks for its end may expect one."""
+    begins = not text[:begin].strip() or _SENTENCE_OVER_RE.search(text, max(0, begin - 4), begin)
+    return words[:1].upper() + words[1:] if begins else words
+
+
+@cache
+def _standard(code: str) -> NormalizationRules:
+    return _made(code, None)
+
+
+def _made(code: str, extra: Mapping[str, Any] | None) -> NormalizationRules:
+    language = load_language_data(code, extra)
+    try:
+        return NormalizationRules.of(language)
+    except (KeyError, TypeError, AttributeError, regex.error) as error:
+        raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error

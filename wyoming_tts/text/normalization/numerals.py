@@ -1,0 +1,140 @@
+"""Numbers as they are written in a language, and how they are said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import THIN_SPACES, CountedNoun, LanguageData
+
+_MINUS = "-−–"
+_LONG_RUN = 10
+"""As many digits that do not end in zeros are the number of something, not a count."""
+_SIGN_WORDS = {
+    "+": "plus",
+    "±": "plus_minus",
+    "~": "about",
+    "≈": "almost",
+    "<": "less",
+    ">": "greater",
+    "≤": "at_most",
+    "≥": "at_least",
+} | dict.fromkeys(_MINUS, "minus")
+
+_ANY_GROUPS = " '’"
+"""Between groups of three digits where it is known that there is one number."""
+_POINT_RE = regex.compile(r"\d+\.(?!\d{3}$)\d+")
+
+SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
+"""Signs before a number; only behind something that cannot be calculated with."""
+NUMBER_AHEAD = r"(?=[\d±~≈<>≤≥+−–-])"
+"""Saves trying a long pattern at every letter."""
+APART = r"(?<![\w.,:/°%)\]-])"
+"""Before a number: nothing that makes it a part of something else."""
+NOT_MORE = r"(?![\w°]|[.,:/-]\d)"
+"""Behind a number: the same."""
+DASH = r"\ ?[–—]\ ?|-|\ -\ "
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is found in a text and what is said instead; None leaves it as it is."""
+
+    pattern: regex.Pattern[str]
+    say: Callable[[regex.Match[str]], str | None]
+    needs_digit: bool = True
+    """Not worth trying where what it may change holds no digit."""
+
+
+def make_rule(
+    pattern: str,
+    say: Callable[[regex.Match[str]], str | None],
+    *,
+    ignore_case: bool = False,
+    needs_digit: bool = True,
+) -> Rule:
+    """Compile a rule. Spaces in the pattern do not count unless they are escaped."""
+    flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
+    return Rule(regex.compile(pattern, flags), say, needs_digit)
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A number without its sign."""
+
+    whole: str
+    decimals: str = ""
+
+    @property
+    def value(self) -> float:
+        """Near enough to tell one from many."""
+        return float(f"{self.whole[-15:] or 0}.{self.decimals[:15] or 0}")
+
+
+class Numerals:
+    """Finds, reads and says the numbers of one language."""
+
+    def __init__(self, language: LanguageData) -> None:
+        data = language.section("numbers")
+        self._language = language
+        self._decimal = data.get("decimal", ".")
+        self._groups = data.get("groups", "") + THIN_SPACES
+        self._singular_below = data.get("singular_below", 0)
+        group = f"[{regex.escape(self._groups, special_only=False)}]"
+        self.mark = decimal = regex.escape(self._decimal)
+        self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
+        self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
+        """A number in this language, such as `1,234.5`."""
+        point = r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|" if self._decimal == "," else ""
+        self.measured = f"(?:{point}{self.pattern})"
+        """The same before a unit, where a point is no date: sensors have one in every language."""
+        groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
+        self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
+
+    def read(self, text: str) -> Numeral:
+        """Read what `pattern` or `measured` has found."""
+        if self._decimal == "," and _POINT_RE.fullmatch(text):
+            text = text.replace(".", ",")
+        whole, _, decimals = text.partition(self._decimal)
+        return Numeral("".join(char for char in whole if char.isdigit()), decimals)
+
+    def plain(self, text: str) -> str:
+        """A text that is known to be one number, as `Numbers.decimal` takes it: `-1234.5` for `-1,234.5`."""
+        digits = self._group_re.sub("", text).replace("−", "-").removeprefix("+")
+        return str(digits.replace(self._decimal, ".", 1))
+
+    def said(self, figure: Numeral, gender: str = "") -> str:
+        """A number in words: a zero in front or a great many digits makes it a row of digits."""
+        numbers = self._language.numbers
+        if figure.decimals:
+            return numbers.decimal(f"{figure.whole}.{figure.decimals}")
+        whole = figure.whole
+        zero_first = len(whole) > 1 and whole[0] == "0"
+        if zero_first or (len(whole) >= _LONG_RUN and not whole.endswith("000")):
+            return numbers.digits(whole)
+        return numbers.cardinal(whole, gender=gender)
+
+    def signs(self, signs: str) -> str:
+        """The words for signs before a number, with a space behind."""
+        words = [self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS]
+        return "".join(f"{word} " for word in words if word)
+
+    def form(self, noun: CountedNoun, figure: Numeral) -> str:
+        """The noun as it is with this number."""
+        if self._singular_below:
+            return noun.one if figure.value < self._singular_below else noun.many
+        return noun.one if figure.whole.lstrip("0") == "1" and not figure.decimals else noun.many
+
+    def counted(self, figure: Numeral, noun: CountedNoun) -> str:
+        """A number of something."""
+        return f"{self.said(figure, noun.gender)} {self.form(noun, figure)}"
+
+
+def at_sentence_end(match: regex.Match[str]) -> bool:
+    """Whether a full stop at the end of the match may also end a sentence."""
+    rest = match.string[match.end() : match.end() + 3].lstrip("\"'”’)")
+    if not rest.strip():
+        return True
+    return bool(rest[0] == "\n" or (rest[0] == " " and rest[1:2].isupper()))

@@ -1,0 +1,242 @@
+"""What is left of numbers and signs when every special case has been seen to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import LanguageData, any_of
+from wyoming_tts.text.normalization.numerals import (
+    APART,
+    DASH,
+    NOT_MORE,
+    NUMBER_AHEAD,
+    SIGNS,
+    Numerals,
+    Rule,
+    make_rule,
+)
+
+_BETWEEN = {
+    "+": "plus",
+    "±": "plus_minus",
+    "×": "times",
+    "·": "times",
+    "*": "times",
+    "÷": "divided",
+    "=": "equals",
+    "≠": "not_equal",
+    "≈": "almost",
+    "&": "and",
+    "<": "less",
+    ">": "greater",
+    "≤": "at_most",
+    "≥": "at_least",
+    "→": "arrow",
+    "⇒": "arrow",
+    "->": "arrow",
+    "=>": "arrow",
+    "<=": "at_most",
+    ">=": "at_least",
+    "@": "at",
+    "−": "minus",
+}
+"""Signs that are said where they stand alone, or between numbers."""
+_HYPHEN_RANGE = 4
+"""Digits at most on each side of a hyphen that says "to"."""
+
+
+class PlainNumberRules:
+    """The rules for plain numbers and signs in one language."""
+
+    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+        self._language = language
+        self._figures = figures
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        return [*self._ordinals(), *self._degrees(), *self._pairs(), *self._plain(), *self._alone()]
+
+    def _ordinals(self) -> list[Rule]:
+        data = self._language.section("numbers")
+        if data.get("ordinal_plain"):
+            return []
+        return [
+            make_rule(
+                rf"{APART}(?P<number>{self._figures.grouped}|\d{{1,12}}){entry['suffix']}(?!\w)",
+                self._ordinal_sayer(entry.get("gender", "")),
+            )
+            for entry in data.get("ordinals") or []
+        ]
+
+    def _degrees(self) -> list[Rule]:
+        """A degree sign in a language that also writes it behind ordinals, which are said by now."""
+        words = "|".join(self._language.data.get("degrees_before") or [])
+        if not words:
+            return []
+        return [
+            make_rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._figures.pattern})\ ?°"
+                rf"(?![\w°])(?:(?!\ \p{{L}})|(?=\ (?:{words})\b))",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._said(match["number"])
+                    + f" {self._language.word('degrees')}"
+                ),
+            )
+        ]
+
+    def ordinal(self, number: int, suffix: str) -> str:
+        """An ordinal that stands alone, in the gender that its ending tells."""
+        entries = self._language.section("numbers").get("ordinals") or []
+        genders = (
+            entry.get("gender", "")
+            for entry in entries
+            if regex.fullmatch(entry["suffix"], suffix, regex.VERBOSE)
+        )
+        return self._language.numbers.ordinal(number, gender=next(genders, ""))
+
+    def _ordinal_sayer(self, gender: str) -> Callable[[regex.Match[str]], str]:
+        return lambda match: self._language.numbers.ordinal(
+            int(self._figures.read(match["number"]).whole), gender=gender
+        )
+
+    def _pairs(self) -> list[Rule]:
+        number = self._figures.pattern
+        word = self._language.word
+        found = [
+            make_rule(
+                rf"{APART}(?P<first>\d{{1,5}})(?P<by>\ ?x\ ?|×)(?P<second>\d{{1,5}})"
+                rf"(?:(?P=by)(?P<third>\d{{1,5}}))?{NOT_MORE}",
+                lambda match: f" {word('times' if _calculated(match) else 'by')} ".join(self._sides(match)),
+            ),
+            make_rule(
+                rf"{APART}(?P<number>{number})(?:[x×](?!\w)|\ [x×](?=\ \p{{Ll}}))",
+                lambda match: f"{self._said(match['number'])} {word('times')}",
+            ),
+            make_rule(
+                rf"{APART}(?P<first>\d{{1,4}})/(?P<second>\d{{1,4}})(?![\w/]|[.,]\d)",
+                lambda match: (
+                    f" {word('over')} ".join(self._all(match, "first", "second")) if word("over") else None
+                ),
+            ),
+            make_rule(
+                rf"{APART}(?P<first>\d{{1,3}}):(?P<second>\d{{1,3}})(?!\w|[:.,]\d)",
+                lambda match: f" {word('ratio')} ".join(self._all(match, "first", "second")),
+            ),
+            make_rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<first>{number})(?:{DASH})(?P<second>{number}){NOT_MORE}",
+                self._say_range,
+            ),
+            make_rule(r"(?<=\d\ ?|\))\ ?(?P<minus>[-−])\ (?=\d)", lambda _match: f" {word('minus')} "),
+        ]
+        return found if word("range") else found[:1]
+
+    def _say_range(self, match: regex.Match[str]) -> str | None:
+        long = max(len(match["first"]), len(match["second"])) > _HYPHEN_RANGE
+        if " - " in match.group() or (long and "-" in match.group()):
+            return None
+        first, second = self._all(match, "first", "second")
+        return f"{self._figures.signs(match['signs'])}{first} {self._language.word('range')} {second}"
+
+    def _sides(self, match: regex.Match[str]) -> list[str]:
+        """The sides of something; screens are said as years are where a language does so."""
+        as_years = self._language.section("numbers").get("sides_as_years", False)
+        sides = [match[side] for side in ("first", "second", "third") if match[side]]
+        return [
+            self._language.numbers.year(int(side))
+            if as_years and len(side) == len("1920")
+            else self._said(side)
+            for side in sides
+        ]
+
+    def _all(self, match: regex.Match[str], *groups: str) -> list[str]:
+        return [self._said(match[group]) for group in groups if match[group]]
+
+    def _said(self, number: str) -> str:
+        return self._figures.said(self._figures.read(number))
+
+    def _plain(self) -> list[Rule]:
+        number = self._figures.pattern
+        scales = self._language.scales
+        bare = self._language.bare_scales
+        point = self._language.word("point") if self._figures.mark else ""
+        return [
+            make_rule(
+                rf"(?=\d)(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<scale>{any_of(bare)})(?![\w/-])",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._figures.counted(self._figures.read(match["number"]), bare[match["scale"]])
+                ),
+            ),
+            make_rule(
+                rf"(?<![\w.,/])(?={self._figures.mark}\d){self._figures.mark}(?P<decimals>\d{{1,6}}){NOT_MORE}",
+                lambda match: (
+                    f"{point} {self._language.numbers.digits(match['decimals'])}" if point else None
+                ),
+            ),
+            make_rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})"
+                rf"\ ?(?P<scale>{any_of(scales)})(?!\w)",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._figures.counted(self._figures.read(match["number"]), scales[match["scale"]])
+                ),
+            ),
+            make_rule(
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
+                lambda match: (
+                    self._figures.signs(match["signs"])
+                    + self._said(match["number"])
+                    + (f" {self._language.word('plus')}" if match["more"] else "")
+                ),
+            ),
+        ]
+
+    def _alone(self) -> list[Rule]:
+        words = {sign: self._language.word(name) for sign, name in _BETWEEN.items()}
+        words = {sign: word for sign, word in words.items() if word}
+        if not words:
+            return []
+        by = self._language.word("by")
+        return [
+            make_rule(
+                r"(?<=\d)\ ?[x×]\ ?(?=\d[\d.,]{0,9}\ ?(?:mm|cm|dm|m|km|px|ft)\b)",
+                lambda _match: f" {by} " if by else None,
+            ),
+            make_rule(
+                rf"(?:(?<=\s)|(?<=[\d\p{{L}}²³%°)])\ ?)(?P<sign>{any_of(words)})(?=\s)\ ?",
+                lambda match: _spaced(match, words[match["sign"]]),
+                needs_digit=False,
+            ),
+            make_rule(
+                r"(?<=[\d²³)%])(?P<sign>[+×÷=·*≈≠<>≤≥])(?=[\d(])",
+                lambda match: f" {words[match['sign']]} " if match["sign"] in words else None,
+                needs_digit=False,
+            ),
+            make_rule(r"(?<=\d\ ?\p{L}{1,2})\ [x×]\ (?=\d)", lambda _match: f" {by} " if by else None),
+            make_rule(r"(?<=\d)\ ?[x×]\ ?(?=\d)", lambda _match: f" {words['×']} " if "×" in words else None),
+            make_rule(
+                r"(?<=[\p{L}\d])(?P<sign>&)(?=[\p{L}\d])",
+                lambda _match: f" {words['&']} " if "&" in words else None,
+                needs_digit=False,
+            ),
+            make_rule(
+                r"(?<=[\p{L}])(?P<sign>→)(?=[\p{L}])",
+                lambda _match: f" {words['→']} " if "→" in words else None,
+                needs_digit=False,
+            ),
+        ]
+
+
+def _calculated(match: regex.Match[str]) -> bool:
+    return bool(match.string[match.end() : match.end() + 2].lstrip().startswith("="))
+
+
+def _spaced(match: regex.Match[str], word: str) -> str:
+    """The word with the spaces that were around its sign, and one where there was none."""
+    found = match.group()
+    before = "" if match.start() and match.string[match.start() - 1].isspace() else " "
+    after = " " if found.endswith(" ") else ""
+    return f"{before}{word}{after}"

@@ -1,0 +1,193 @@
+"""SSML's `say-as`: its content is read as the value that it is said to be, and the spoken forms say that.
+
+What plain text has a form for that its rules read together with the words around it (times, amounts, units)
+becomes that form. Everything else is words at once: no written form of a number, say, is never taken for a
+year. What makes no sense as what it is said to be stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import regex  # type: ignore[import-untyped]  # the standard library knows no grapheme clusters
+
+from wyoming_tts.text.markup import InterpretAs, SayAs
+from wyoming_tts.text.normalization.names import telephone_number
+from wyoming_tts.text.normalization.normalizer import NormalizationRules, TextNormalizer
+
+_BLEEP = "bleep"
+"""Understood where the language has no word for it."""
+_FIELDS_RE = re.compile(r"[^\W_]+")
+_ORDINAL_RE = re.compile(r"([0-9]{1,15})\s?(\.?(?:[ºª°]|[a-zè]{1,4})?)", re.IGNORECASE)
+_FRACTION_RE = re.compile(r"(?:([0-9]{1,9})\s*[+\s]\s*)?([0-9]{1,9})\s*[/⁄]\s*([0-9]{1,9})")
+_CLOCK_RE = re.compile(
+    r"([0-9]{1,2})[:.h ]?([0-9]{2})(?:[:. ]?([0-9]{2}))?\s*([ap])?\.?\s?(?:m\.?)?", re.IGNORECASE
+)
+_DURATION_RE = re.compile(r"(?:([0-9]{1,4})['′])?\s*(?:([0-9]{1,4}(?:\.[0-9]{1,3})?)[\"″])?")
+_AMOUNT_RE = re.compile(r"[0-9][0-9., ]*")
+_DIGITS_RE = re.compile(r"[0-9]+")
+_FORMAT_RE = re.compile(r"y*m*d*|m*d*y*|d*m*y*|y*d*m*")
+_CURRENCY_RE = re.compile(r"[a-z]{3}")
+_PARTS = {"y": "year", "m": "month", "d": "day"}
+_SHORT_YEAR = 2
+_FIRST_SHORT_YEAR = 70
+"""Of two digits: 70 is 1970, 69 is 2069."""
+
+
+def normalize_say_as(text: str, say_as: SayAs, speller: TextNormalizer, before: str = "") -> str:
+    """The content of a `say-as` in words, or in a written form that the speller reads.
+
+    Args:
+        text: all of the content.
+        say_as: what it is, and in which format.
+        speller: of the language; one without data spells out characters and digits alone.
+        before: the text before it, on which the case of a day may depend.
+    """
+    text = " ".join(text.split())
+    if not text:
+        return ""
+    if say_as.interpret_as is InterpretAs.DATE:
+        written = _date(text, say_as.format, speller.forms, before)
+    elif say_as.interpret_as is InterpretAs.CURRENCY:
+        written = _amount(text, say_as.format)
+    else:
+        reader = _READERS.get(say_as.interpret_as)
+        written = reader(text, speller.forms) if reader else None
+    return text if written is None else written
+
+
+def _cardinal(text: str, forms: NormalizationRules | None) -> str | None:
+    if forms is None:
+        return None
+    try:
+        return forms.language.numbers.decimal(forms.figures.plain(text))
+    except ValueError:
+        return None
+
+
+def _ordinal(text: str, forms: NormalizationRules | None) -> str | None:
+    match = _ORDINAL_RE.fullmatch(text)
+    if match is None or forms is None:
+        return None
+    return forms.signs.ordinal(int(match[1]), match[2].lower())
+
+
+def _characters(text: str, forms: NormalizationRules | None) -> str:
+    # Behind a comma, and in upper case, an "a" is the letter and no article.
+    clusters = (cluster for cluster in regex.findall(r"\X", text) if not cluster.isspace())
+    return ", ".join(_character(cluster, forms) for cluster in clusters)
+
+
+def _character(cluster: str, forms: NormalizationRules | None) -> str:
+    if forms and _DIGITS_RE.fullmatch(cluster):
+        return forms.language.numbers.digits(cluster)
+    upper = cluster.upper()
+    name = forms.names.sign(cluster) if forms else None
+    return name or (upper if len(upper) == len(cluster) else cluster)
+
+
+def _digits(text: str, forms: NormalizationRules | None) -> str:
+    return " ".join(_digit_run(field, forms) for field in _FIELDS_RE.findall(text))
+
+
+def _digit_run(run: str, forms: NormalizationRules | None) -> str:
+    if not _DIGITS_RE.fullmatch(run):
+        return run
+    return forms.language.numbers.digits(run) if forms else " ".join(run)
+
+
+def _telephone(text: str, forms: NormalizationRules | None) -> str | None:
+    plus = forms.language.word("plus") if forms else "+"
+    return telephone_number(text, plus=plus, digits=lambda run: _digit_run(run, forms)) or None
+
+
+def _fraction(text: str, forms: NormalizationRules | None) -> str | None:
+    match = _FRACTION_RE.fullmatch(text)
+    if match is None or forms is None or int(match[3]) <= 1:
+        return None
+    return forms.measures.fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
+
+
+def _time(text: str, _forms: NormalizationRules | None) -> str | None:
+    """In the one form that the rules for times cannot mistake."""
+    if duration := _DURATION_RE.fullmatch(text):
+        minutes, seconds = duration[1], duration[2]
+        return " ".join([f"{minutes} min"] * bool(minutes) + [f"{seconds} s"] * bool(seconds)) or None
+    clock = _CLOCK_RE.fullmatch(text)
+    if clock is None:
+        return None
+    half = f" {clock[4].lower()}m" if clock[4] else ""
+    return f"{clock[1]}:{clock[2]}" + (f":{clock[3]}" if clock[3] else "") + half
+
+
+def _expletive(_text: str, forms: NormalizationRules | None) -> str:
+    return (forms.language.word("bleep") if forms else "") or _BLEEP
+
+
+_READERS: Mapping[InterpretAs, Callable[[str, NormalizationRules | None], str | None]] = {
+    InterpretAs.CARDINAL: _cardinal,
+    InterpretAs.ORDINAL: _ordinal,
+    InterpretAs.CHARACTERS: _characters,
+    InterpretAs.DIGITS: _digits,
+    InterpretAs.TIME: _time,
+    InterpretAs.TELEPHONE: _telephone,
+    InterpretAs.FRACTION: _fraction,
+    InterpretAs.EXPLETIVE: _expletive,
+}
+
+
+def _amount(text: str, currency: str) -> str | None:
+    """An amount without a currency gets that of the format."""
+    if not _AMOUNT_RE.fullmatch(text) or not _CURRENCY_RE.fullmatch(currency):
+        return None
+    return f"{text} {currency.upper()}"
+
+
+def _date(text: str, written_format: str, forms: NormalizationRules | None, before: str) -> str | None:
+    parts = _date_parts(text, written_format)
+    if parts is None or forms is None:
+        return None
+    return forms.dates.said(**parts, before=before)
+
+
+def _date_parts(text: str, written_format: str) -> dict[str, int] | None:
+    """Year, month and day, as far as the format tells which is which."""
+    fields = _FIELDS_RE.findall(text)
+    if not all(field.isdecimal() for field in fields):
+        return None
+    pattern = "".join(filter(str.isalpha, written_format))
+    order = "".join(dict.fromkeys(pattern)) or _order_of(fields)
+    if not order or not _FORMAT_RE.fullmatch(order):
+        return None
+    if len(fields) == 1 and len(order) > 1:
+        fields = _divided(fields[0], order)
+    if len(fields) != len(order) or max(map(len, fields)) > len("2024"):
+        return None
+    return {
+        _PARTS[letter]: _whole_year(field) if letter == "y" else int(field)
+        for letter, field in zip(order, fields, strict=True)
+    }
+
+
+def _order_of(fields: list[str]) -> str:
+    return "ymd" if [len(field) for field in fields] == [4, 2, 2] else ""
+
+
+def _divided(digits: str, order: str) -> list[str]:
+    """A date without signs, `20240503`."""
+    widths = {"y": len("2024"), "m": 2, "d": 2}
+    if len(digits) != sum(widths[letter] for letter in order):
+        return []
+    at = 0
+    fields = []
+    for letter in order:
+        fields.append(digits[at : at + widths[letter]])
+        at += widths[letter]
+    return fields
+
+
+def _whole_year(field: str) -> int:
+    if len(field) != _SHORT_YEAR:
+        return int(field)
+    return int(field) + (1900 if int(field) >= _FIRST_SHORT_YEAR else 2000)

@@ -1,0 +1,219 @@
+"""The format of spoken forms: what `data/en.yaml` explains, as models that validate a user's file.
+
+Every section and key may be left out, for a user's entries go over those of the product. So what an entry
+lacks shows only when the two are merged, in `language`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from wyoming_tts.yaml_files.reading import YamlModel
+
+Words: TypeAlias = Annotated[dict[Any, str], Field(description="a mapping of spellings to words")]
+Texts: TypeAlias = Annotated[list[str], Field(description="a list of words")]
+Names: TypeAlias = Annotated[list[list[str]], Field(description="lists of a name and its abbreviations")]
+
+
+class NounEntry(YamlModel):
+    """A word that is counted: a unit, a currency."""
+
+    model_config = ConfigDict(title="an entry such as {one: kilometer, many: kilometers}")
+
+    one: str | None = None
+    many: str | None = None
+    gender: str | None = None
+    per: str | None = None
+    of: str | None = None
+    alone: bool | None = None
+    spaced: bool | None = None
+    tight: Annotated[bool | int | None, Field(description="true, false or a whole number")] = None
+    minor: NounEntry | None = None
+
+
+Nouns: TypeAlias = Annotated[dict[Any, NounEntry], Field(description="a mapping of spellings to entries")]
+Scales: TypeAlias = Annotated[
+    dict[Any, str | NounEntry], Field(description="a mapping of spellings to words or to {one: , many: }")
+]
+
+
+class OrdinalEntry(YamlModel):
+    """What makes an ordinal of digits."""
+
+    suffix: str | None = None
+    gender: str | None = None
+
+
+class DecadesSection(YamlModel):
+    """How the 1990s are said."""
+
+    suffix: str | None = None
+    short_after: Texts | None = None
+    endings: (
+        Annotated[list[list[str]], Field(description="pairs of an ending and what it becomes")] | None
+    ) = None
+
+
+class NumbersSection(YamlModel):
+    """How numbers are written and said."""
+
+    decimal: str | None = None
+    groups: str | None = None
+    singular_below: int | None = None
+    singular_after: Texts | None = None
+    ordinals: list[OrdinalEntry] | None = None
+    sides_as_years: bool | None = None
+    ordinal_plain: bool | None = None
+    scales: Scales | None = None
+    tight_scales: Scales | None = None
+    bare_scales: Scales | None = None
+    scale_unit: str | None = None
+    decades: DecadesSection | None = None
+
+
+class YearsSection(YamlModel):
+    """Which numbers are years."""
+
+    from_: Annotated[int | None, Field(alias="from")] = None
+    to: int | None = None
+    after_from: int | None = None
+    after: Texts | None = None
+    not_before: str | None = None
+
+
+class TimesSection(YamlModel):
+    """How times and durations are said."""
+
+    marks: str | None = None
+    suffix: str | None = None
+    before: str | None = None
+    full_hour: str | None = None
+    full_hour_late: str | None = None
+    hour_minute: str | None = None
+    small_minute: str | None = None
+    hour_suffix: str | None = None
+    half_day: str | None = None
+    hour_gender: str | None = None
+    hours: Words | None = None
+    named: Words | None = None
+    half_days: Words | None = None
+    clock_after: Texts | None = None
+    with_seconds: str | None = None
+    duration: str | None = None
+    duration_short: str | None = None
+    duration_units: Texts | None = None
+
+
+class DatesSection(YamlModel):
+    """How dates are said."""
+
+    order: str | None = None
+    marks: str | None = None
+    months: Names | None = None
+    weekdays: Names | None = None
+    ambiguous: Texts | None = None
+    day: str | None = None
+    days: Words | None = None
+    day_gender: str | None = None
+    day_gender_after: Words | None = None
+    day_articles: Words | None = None
+    oblique_after: Texts | None = None
+    day_suffix: str | None = None
+    between: str | None = None
+    numeric: str | None = None
+    numeric_short: str | None = None
+    short_after: Texts | None = None
+    short_alone: bool | None = None
+    month_first: str | None = None
+    day_first: str | None = None
+    with_year: str | None = None
+    month_year: str | None = None
+    weekday: str | None = None
+    date_time: str | None = None
+
+
+class FractionsSection(YamlModel):
+    """How fractions are said."""
+
+    named: Words | None = None
+    counted: dict[Any, Words] | None = None
+    mixed: str | None = None
+    mixed_counted: dict[Any, Words] | None = None
+    mixed_named: Words | None = None
+    part_of: str | None = None
+
+
+class RomanNumeralsSection(YamlModel):
+    """How Roman numerals are said."""
+
+    number_after: Texts | None = None
+    regnal: str | None = None
+    gender: str | None = None
+    names: Texts | None = None
+
+
+class AbbreviationEntry(YamlModel):
+    """What an abbreviation is short for, beside what."""
+
+    model_config = ConfigDict(title="an entry such as {spoken: Doctor, before: name}")
+
+    spoken: str
+    before: str | None = None
+    after: str | None = None
+    not_before: str | None = None
+    not_after: str | None = None
+    ends: bool | None = None
+
+
+Abbreviations: TypeAlias = Annotated[
+    dict[Any, AbbreviationEntry | list[AbbreviationEntry]],
+    Field(description="a mapping of spellings to entries such as {spoken: Doctor, before: name}"),
+]
+
+
+class LanguageEntries(YamlModel):
+    """Everything about one language."""
+
+    model_config = ConfigDict(title="entries as en.yaml has them")
+
+    numbers: NumbersSection | None = None
+    years: YearsSection | None = None
+    words: Words | None = None
+    characters: Words | None = None
+    compass: Words | None = None
+    compass_after: str | None = None
+    compass_before: str | None = None
+    exponents: Words | None = None
+    digits_after: str | None = None
+    digits_not_before: str | None = None
+    postal_after: str | None = None
+    versions_after: str | None = None
+    of_after: str | None = None
+    length_marks: Words | None = None
+    length_after: str | None = None
+    length_before: str | None = None
+    powers: Words | None = None
+    units: Nouns | None = None
+    per_words: Texts | None = None
+    degrees_before: Texts | None = None
+    currencies: Nouns | None = None
+    amount: str | None = None
+    feet_inches: str | None = None
+    times: TimesSection | None = None
+    dates: DatesSection | None = None
+    fractions: FractionsSection | None = None
+    romans: RomanNumeralsSection | None = None
+    abbreviations: Abbreviations | None = None
+    phrases: Words | None = None
+    addresses: Words | None = None
+
+
+class UserEntries(YamlModel):
+    """A user's file: entries by language."""
+
+    model_config = ConfigDict(
+        extra="allow", title="languages such as `en:`, each with entries as en.yaml has them"
+    )
+    __pydantic_extra__: dict[str, LanguageEntries | None]

@@ -1,0 +1,179 @@
+"""Text that is still arriving, said window by window.
+
+Most words concern no rule and pass as soon as they are over. A token that may (a digit, a sign, an
+abbreviation, a month ...) opens a window, which ends behind the first plain word after it: no rule
+looks further ahead, and to look back every window is given the text before it. So where a text is
+divided depends on its words alone, never on how it was cut into pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.cleaning import TextPiece
+from wyoming_tts.text.normalization.language_data import LanguageData
+from wyoming_tts.text.normalization.normalizer import TextNormalizer
+
+MAX_WINDOW_CHARS = 200
+MAX_TOKEN_CHARS = 300
+"""Longer ones are nothing that a rule knows."""
+_BEFORE_CHARS = 48
+
+_TOKEN_RE = regex.compile(r"\s*+(\S++)(?=\s)")
+_LAST_TOKEN_RE = regex.compile(r"\s*+(\S++)")
+_WORD_RE = regex.compile(
+    r"[\"'“”„‘«»‹›(\[¿¡]*+(?P<core>\p{L}[\p{L}\p{M}'’]*+(?:-[\p{L}\p{M}'’]++)*+)"
+    r"(?P<stop>\.?)[.,;:!?…\"'“”’»«›)\]]*+"
+)
+_ROMAN_RE = regex.compile(r"[IVXLCDM]+")
+_SPACE_RE = regex.compile(r"\s")
+_LETTERS_RE = regex.compile(r"\s*+\p{L}++")
+
+
+class StreamingNormalizer:
+    """Makes spoken text of cleaned pieces; `feed` takes any of them, `finish` gives what was held back.
+
+    A raw block ends a window and passes untouched.
+    """
+
+    def __init__(self, speller: TextNormalizer) -> None:
+        self._speller = speller
+        self._special = _special_words(speller.language) if speller.language else frozenset[str]()
+        self._units = self._speller.language.units if self._speller.language else {}
+        self._half_day_re = _half_day(speller.language)
+        self._held = ""
+        self._scanned = 0
+        """The tokens of the open window in `_held` end here."""
+        self._before = ""
+        self._passing = False
+        """Inside a token that is too long."""
+
+    def feed(self, piece: TextPiece) -> list[TextPiece]:
+        """Say some more text; a window that is not over is held back."""
+        if piece.raw:
+            block = [*self.finish(), piece]
+            self._before = ""
+            return block
+        if self._speller.language is None:
+            return [piece]
+        self._held += piece.text
+        if (
+            not self._passing
+            and len(self._held) - self._scanned <= MAX_TOKEN_CHARS
+            and not _SPACE_RE.search(piece.text)
+        ):
+            return []
+        return _pieces(self._scan(_TOKEN_RE))
+
+    @property
+    def begun(self) -> str:
+        """A word that has begun and waits for its end, with the space before it; empty where more is open."""
+        return self._held if not self._scanned and _LETTERS_RE.fullmatch(self._held) else ""
+
+    def flush(self) -> list[TextPiece]:
+        """Give what is held back though more may come: nobody should wait for it longer."""
+        said = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
+        return _pieces(iter(said))
+
+    def finish(self) -> list[TextPiece]:
+        """End the text, or this part of it."""
+        said = self.flush()
+        self._passing = False
+        return said
+
+    def _scan(self, token_re: regex.Pattern[str]) -> Iterator[str]:
+        if self._passing:
+            yield self._pass_on()
+        at, start = self._scanned, 0
+        text = self._held
+        while match := token_re.match(text, at):
+            begin, end = match.start(), match.end()
+            token = match[1]
+            too_long = len(token) > MAX_TOKEN_CHARS
+            if at > start and (
+                too_long or end - start > MAX_WINDOW_CHARS or "\n" in text[begin : match.start(1)]
+            ):
+                yield self._said(text[start:at])
+                start = at
+            plain = too_long or self._is_plain(token, inside=start < begin)
+            at = end
+            if plain:
+                yield self._said(text[start:end]) if start < begin else self._unsaid(text[start:end])
+                start = end
+        self._held = text[start:]
+        self._scanned = at - start
+        if len(self._held) - self._scanned > MAX_TOKEN_CHARS:
+            yield from self._pass_too_long()
+
+    def _pass_too_long(self) -> Iterator[str]:
+        rest = self._held[self._scanned :]
+        if len(rest.lstrip()) <= MAX_TOKEN_CHARS:
+            return
+        yield self._close()
+        yield self._pass(len(self._held))
+        self._passing = True
+
+    def _pass_on(self) -> str:
+        space = _SPACE_RE.search(self._held)
+        self._passing = space is None
+        return self._pass(space.start() if space else len(self._held))
+
+    def _close(self) -> str:
+        window, self._held = self._held[: self._scanned], self._held[self._scanned :]
+        self._scanned = 0
+        return self._said(window)
+
+    def _pass(self, chars: int) -> str:
+        passed, self._held = self._held[:chars], self._held[chars:]
+        return self._unsaid(passed)
+
+    def _said(self, window: str) -> str:
+        said = self._speller.spoken(window, self._before)
+        self._unsaid(window)
+        return said
+
+    def _unsaid(self, text: str) -> str:
+        self._before = (self._before + text)[-_BEFORE_CHARS:]
+        return text
+
+    def _is_plain(self, token: str, *, inside: bool) -> bool:
+        word = _WORD_RE.fullmatch(token)
+        if word is None:
+            return False
+        core = word["core"]
+        if inside and (core in self._units or self._half_day_re.fullmatch(core)):
+            return False  # what it measures may follow, "a 5 km run", or "AM – 5 PM"
+        if core in self._special or (word["stop"] and f"{core}." in self._special):
+            return False
+        if "-" in core and any(part in self._special for part in core.split("-")):
+            return False
+        return _ROMAN_RE.fullmatch(core) is None
+
+
+def _pieces(said: Iterator[str]) -> list[TextPiece]:
+    text = "".join(said)
+    return [TextPiece(text)] if text else []
+
+
+def _half_day(language: LanguageData | None) -> regex.Pattern[str]:
+    halves = (language.section("times").get("half_days") or {}) if language else {}
+    return regex.compile("|".join(halves) or "(?!)", regex.IGNORECASE)
+
+
+def _special_words(language: LanguageData) -> frozenset[str]:
+    """Words, without punctuation but with a full stop of their own, that a rule may change or join on to."""
+    dates, times = language.section("dates"), language.section("times")
+    found = {unit for unit, noun in language.units.items() if noun.alone}
+    found.update(*(unit.split()[:-1] for unit in language.units))
+    found.update(f"{unit.rstrip('.')}." for unit in language.units if unit.rstrip(".").isalpha())
+    found.update(language.currencies, language.scales, "x")
+    if language.data.get("compass_before"):
+        found.update(point for point in language.section("compass") if len(point) > 1)
+    for key in [*language.section("abbreviations"), *language.section("phrases")]:
+        found.update(key.replace(" | ", " ").split())
+    found.update(name for spellings in [*language.months, *language.weekdays] for name in spellings)
+    for pattern in (dates.get("between"), times.get("suffix"), times.get("before")):
+        found.update(regex.findall(r"(?<!\\)\p{L}+", pattern or ""))
+    return frozenset(found)

@@ -1,0 +1,204 @@
+"""Times of day and durations."""
+
+from __future__ import annotations
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import LanguageData, any_of
+from wyoming_tts.text.normalization.numerals import DASH, Numeral, Numerals, Rule, at_sentence_end, make_rule
+
+_LATE = 13
+_TEN = 10
+_HOUR = r"[01]?\d|2[0-4]"
+_MINUTE = r"[0-5]\d"
+_APART = r"(?<![\w:.,/+-])"
+_OVER = r"(?![\w:]|[.,/]\d)"
+_NEVER = "(?!)"
+
+
+class TimeRules:
+    """The rules for times in one language."""
+
+    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+        self._language = language
+        self._figures = figures
+        self._data = language.section("times")
+        self._half_days = self._data.get("half_days") or {}
+        self._needs = self._data.get("before") or ""
+
+    def rules(self) -> list[Rule]:
+        """The rules, the first of which that fits wins."""
+        if not self._data:
+            return []
+        half, suffix = self._half(), self._suffix()
+        mark = f"(?P<mark>{self._marks()})"
+        earlier = (
+            rf"(?:(?P<hour1>{_HOUR})(?:{self._marks()}(?P<minute1>{_MINUTE}))?(?:\ ?{half % 1})?(?:{DASH}))?"
+        )
+        either = rf"(?:\ ?(?:{half % 2}|{suffix % ''}))"
+        before = f"(?P<before>{self._needs})?" if self._needs else "(?P<before>(?!))?"
+        return [
+            make_rule(
+                rf"{_APART}{before}{earlier}(?P<hour>{_HOUR}){mark}(?P<minute>{_MINUTE})"
+                rf"(?:{either}(?!\w)|(?={_OVER}))",
+                self._say_clock,
+            ),
+            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{half % 2}(?!\w)", self._say_half_day),
+            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{suffix % ''}(?!\w)", self._say_hour),
+        ]
+
+    def _marks(self) -> str:
+        marks = self._data.get("marks", ":")
+        letters = "".join(mark for mark in marks if mark.isalpha())
+        others = regex.escape("".join(mark for mark in marks if not mark.isalpha()), special_only=False)
+        return rf"(?:[{others}]|\ ?[{letters}]\ ?)" if letters else f"[{others}]"
+
+    def _half(self) -> str:
+        halves = "|".join(self._half_days) or _NEVER
+        return "(?P<half%s>(?i:" + halves.replace("%", "%%") + "))"
+
+    def _suffix(self) -> str:
+        return "(?P<suffix%s>" + (self._data.get("suffix") or _NEVER).replace("%", "%%") + ")"
+
+    def durations(self) -> list[Rule]:
+        """Rules that go before those for units: the m of 2h 30m is no meter."""
+        units = self._data.get("duration_units") or []
+        if not self._data.get("duration") or any(unit not in self._language.units for unit in units):
+            return []
+        clock = "|".join(self._data.get("clock_after") or [_NEVER])
+        return [
+            *self._lettered(),
+            make_rule(
+                rf"(?=\d)(?<=\b(?i:{clock})\ )(?P<h>{_HOUR}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}",
+                self._say_clock_seconds,
+            ),
+            make_rule(
+                rf"{_APART}(?P<h>\d{{1,3}}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}", self._say_duration
+            ),
+            make_rule(
+                rf"{_APART}(?:(?P<h>\d{{1,3}})h\ ?(?P<m>\d{{1,2}})m(?:in)?(?:\ ?(?P<s>\d{{1,2}})s)?"
+                rf"|(?P<m>\d{{1,3}})m\ ?(?P<s>\d{{1,2}})s)(?!\w)",
+                self._say_duration,
+            ),
+        ]
+
+    def _lettered(self) -> list[Rule]:
+        """`7 h 05`, where what counts minutes would have a unit of its own."""
+        letters = "".join(mark for mark in self._data.get("marks", ":") if mark.isalpha())
+        if not letters:
+            return []
+        return [
+            make_rule(
+                rf"{_APART}(?P<hour>{_HOUR})\ ?[{letters}]\ ?(?P<minute>{_MINUTE})"
+                rf"(?!\w|[.,:/-]\d|\ ?{any_of(self._language.units)}(?!\w))",
+                lambda match: self.said(match["hour"], match["minute"]),
+            ),
+            make_rule(
+                rf"{_APART}(?P<from>{_HOUR})\ ?[{letters}](?P<past>{_MINUTE})?(?:{DASH})"
+                rf"(?P<hour>{_HOUR})\ ?[{letters}](?P<minute>{_MINUTE})?(?!\w)",
+                lambda match: (
+                    f"{self.said(match['from'], match['past'] or '00')} {self._language.word('range')} "
+                    f"{self.said(match['hour'], match['minute'] or '00')}"
+                ),
+            ),
+        ]
+
+    def _say_clock_seconds(self, match: regex.Match[str]) -> str:
+        time = self.said(match["h"], match["m"])
+        if not int(match["s"]):
+            return time
+        seconds = self._figures.counted(
+            Numeral(str(int(match["s"]))), self._language.units[self._data["duration_units"][-1]]
+        )
+        return str(self._data["with_seconds"]).format(time=time, seconds=seconds)
+
+    def _say_duration(self, match: regex.Match[str]) -> str | None:
+        counts = [match[part] or "0" for part in "hms"]
+        said = [
+            self._figures.counted(Numeral(str(int(count))), self._language.units[unit])
+            for count, unit in zip(counts, self._data["duration_units"], strict=True)
+            if int(count)
+        ]
+        if len(said) == len(counts):
+            return str(self._data["duration"]).format(hours=said[0], minutes=said[1], seconds=said[2])
+        if len(said) > 1:
+            return str(self._data["duration_short"]).format(first=said[0], second=said[1])
+        return said[0] if said else None
+
+    def _say_clock(self, match: regex.Match[str]) -> str | None:
+        if match["mark"] == "." and not (match["suffix"] or match["half2"] or match["before"]):
+            return None
+        half = self._half_word(match["half2"])
+        said = self.said(match["hour"], match["minute"], half)
+        if match["suffix"] and match["minute"] == "00" and not half and self._data.get("hour_suffix"):
+            said = str(self._data["hour_suffix"]).format(hour=self._hour(match["hour"]))
+        bare_earlier = match["hour1"] and not match["minute1"] and not (match["half1"] or half)
+        earlier = f"{self.said(match['hour1'], '00')} {self._language.word('range')} " if bare_earlier else ""
+        return (
+            (match["before"] or "")
+            + (earlier or self._earlier(match))
+            + said
+            + self._stop(match, match["half2"])
+        )
+
+    def said(self, hour: str, minute: str, half: str = "") -> str:
+        """A time of day in words; `half` are those for its half of the day."""
+        named = (self._data.get("named") or {}).get(f"{int(hour)}:{minute}")
+        if named and not half:
+            return str(named)
+        if minute == "00" and half:
+            time = self._hour(hour)
+        else:
+            name = self._pattern(int(hour), int(minute))
+            time = str(self._data[name]).format(hour=self._hour(hour), minute=self._minute(minute))
+        return self._with_half(time, half)
+
+    def _with_half(self, time: str, half: str) -> str:
+        return str(self._data.get("half_day", "{time} {half}")).format(time=time, half=half) if half else time
+
+    def _pattern(self, hour: int, minute: int) -> str:
+        if minute == 0:
+            late = hour >= _LATE and "full_hour_late" in self._data
+            return "full_hour_late" if late else "full_hour"
+        small = minute < _TEN and "small_minute" in self._data
+        return "small_minute" if small else "hour_minute"
+
+    def _hour(self, hour: str) -> str:
+        named = (self._data.get("hours") or {}).get(int(hour))
+        return str(
+            named or self._language.numbers.cardinal(int(hour), gender=self._data.get("hour_gender", "m"))
+        )
+
+    def _minute(self, minute: str) -> str:
+        return self._language.numbers.cardinal(int(minute))
+
+    def _half_word(self, found: str | None) -> str:
+        if not found:
+            return ""
+        for pattern, word in self._half_days.items():
+            if regex.fullmatch(pattern, found, regex.IGNORECASE):
+                return str(word)
+        return found
+
+    def _stop(self, match: regex.Match[str], half: str | None) -> str:
+        return "." if half and half.endswith(".") and at_sentence_end(match) else ""
+
+    def _say_half_day(self, match: regex.Match[str]) -> str:
+        said = self._with_half(self._hour(match["hour"]), self._half_word(match["half2"]))
+        return self._earlier(match) + said + self._stop(match, match["half2"])
+
+    def _earlier(self, match: regex.Match[str]) -> str:
+        if not match["hour1"]:
+            return ""
+        half = self._half_word(match["half1"])
+        if match["minute1"]:
+            said = self.said(match["hour1"], match["minute1"], half)
+        else:
+            said = self._with_half(self._hour(match["hour1"]), half)
+        return f"{said} {self._language.word('range')} "
+
+    def _say_hour(self, match: regex.Match[str]) -> str | None:
+        pattern = self._data.get("hour_suffix")
+        if not pattern:
+            return None
+        return self._earlier(match) + str(pattern).format(hour=self._hour(match["hour"]))

@@ -1,0 +1,365 @@
+"""The last step of the clean-up: a run of what is not said becomes a blank line, a space or nothing.
+
+White space, emoji, invisible characters and dashes are a gap between things that are said; a gap
+is summed up in a few flags and decided once the character after it is known. So memory does not
+grow with a gap, and nothing that is held back lets the result depend on how the text was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import groupby
+from typing import cast
+
+import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
+
+from wyoming_tts.text.emoji_names import emoji_name
+
+_TEXT_PICTURES = "©®™‼⁉ℹ↔↕↖↗↘↙↩↪〰〽㊗㊙"
+"""Emoji in name that are letters, punctuation and arrows of ordinary text, unless a variation
+selector asks for the picture."""
+_KEYCAP = r"[0-9#*]\ufe0f?\u20e3"
+_SINGLE = (
+    rf"(?:[{_TEXT_PICTURES}]\ufe0f"
+    r"|[[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Emoji_Modifier}\p{Regional_Indicator}]"
+    rf"--[{_TEXT_PICTURES}]])"
+)
+_PICTURE = rf"(?:{_KEYCAP}|{_SINGLE})"
+_SEQUENCE_RE = regex.compile(
+    rf"{_KEYCAP}|\p{{Regional_Indicator}}{{2}}"
+    rf"|{_SINGLE}[\ufe0f\p{{Emoji_Modifier}}\U000e0020-\U000e007f]{{0,8}}"
+    rf"(?:\u200d(?:{_SINGLE}|[♀♂⚕])[\ufe0f\p{{Emoji_Modifier}}]{{0,3}}){{0,6}}\u200d?",
+    regex.V1,
+)
+"""A whole emoji as its name is looked up; a joiner at the end may still be followed by more."""
+_INVISIBLE = r"[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\ufe00-\ufe0f\ufffd\U000e0100-\U000e01ef]"
+
+_SPACE_RE = regex.compile(r"\s")
+_PICTURE_RE = regex.compile(_PICTURE, regex.V1)
+_NOT_SAID = rf"(?:\s|{_PICTURE}|-|{_INVISIBLE})"
+_SAID = r"[\x21-\x2c\x2e-\x7e\p{L}\p{N}]"
+_GAP_RE = regex.compile(rf"{_NOT_SAID}{{2,}}|\A | \Z|(?! |(?<={_SAID})-{_SAID}){_NOT_SAID}", regex.V1)
+"""All gaps but the usual: one space between two words, one hyphen within a word."""
+_UNDECIDED_RE = regex.compile(rf"[0-9#*{_TEXT_PICTURES}]\ufe0f?$")
+"""The end of a piece that means something else if a keycap or a selector follows."""
+_UNDECIDED_CHARS = 2
+
+_JOINERS = "\u200c\u200d"
+_JOINING_SCRIPTS = range(0x0600, 0x1D00)
+"""Arabic to Vedic: there a (non-)joiner after a letter is spelling, elsewhere it is noise."""
+_CLINGING = ".,;:!?…)"
+"""Punctuation that goes to the word before the emoji, not behind the emoji's space."""
+_BLANK_LINE = 2
+"""Line ends in a gap from which on it is a blank line."""
+
+_REPEATED_RE = regex.compile(r"[!?]+|\.+|,+|;+")
+_MAY_REPEAT_RE = regex.compile(r"\A[!?.,;]|[!?]{2}|\.{4}|,,|;;")
+_MAX_DOTS = 3
+_DASHES = 2
+"""Hyphens in a row from which on they are a dash."""
+
+_MARK_RE = regex.compile(r"[\p{Terminal_Punctuation}\p{Sentence_Terminal}…][\p{Pe}\p{Pf}\p{Pi}\"'’]*$")
+_TAIL_CHARS = 8
+_FULL_STOPS = ((range(0x0900, 0x0980), "।"), (range(0x3040, 0xA000), "。"))
+_OTHER = "\ufffc"
+"""Stands for a raw block among the last characters."""
+
+_WORD_CHARS = 100
+_WORD_END_RE = regex.compile(r'(?r)[\s<>"]')
+"""Searched from the end."""
+_ADDRESS_RE = regex.compile(
+    r"[a-z][a-z0-9+.-]+://|\bwww\.|[\w.+-]@\w|^[(\[]?(?:[a-z0-9-]+\.)+[a-z]{2,}/", regex.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Some cleaned text, in order."""
+
+    text: str
+    raw: bool = False
+    """A whole `[[ phonemes ]]` block, exactly as it came."""
+
+
+class _Mark(Enum):
+    """What stands between two texts."""
+
+    COMMA = auto()
+    SENTENCE_END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    text: str
+
+
+class PlainTextWriter:
+    """Takes text free of markup and marks of structure; `take` gives what has been decided."""
+
+    def __init__(self, *, name_emoji: bool = False, language: str = "en") -> None:
+        self._name_emoji = name_emoji
+        self._language = language
+        self._queue: list[str | _Mark | _Block] = []
+        self._ended = True
+        """Nothing was given since the last sentence ended."""
+        self._recent = ""
+        self._given_word = ""
+        self._given_address: bool | None = False
+        self._held = ""
+        self._gap = _Gap()
+        self._tail = ""
+        self._word = ""
+        self._picture = ""
+        self._pieces: list[TextPiece] = []
+
+    @property
+    def previous(self) -> str:
+        """The character that was given last, white space included; a line end at the start."""
+        return self._recent[-1:] or "\n"
+
+    @property
+    def recent(self) -> str:
+        """The last few characters that were given."""
+        return self._recent
+
+    @property
+    def in_address(self) -> bool:
+        """Whether the word that has begun is a URL or an e-mail address."""
+        if self._given_address is None:
+            self._given_address = _is_address(self._given_word)
+        return self._given_address
+
+    @property
+    def held(self) -> str:
+        """Characters whose meaning depends on the next."""
+        return self._held
+
+    def text(self, text: str) -> None:
+        """Add text; white space and line ends in it count."""
+        if not text:
+            return
+        self._queue.append(text)
+        self._ended = self._ended and text.isspace()
+        self._recent = (self._recent + text)[-_TAIL_CHARS:]
+        word = _word_of(self._given_word, text)
+        if word != self._given_word:
+            self._given_word = word
+            self._given_address = None
+
+    def block(self, block: str) -> None:
+        """Add a raw block."""
+        self._queue.append(_Block(block))
+        self._ended = False
+        self._recent = _OTHER
+        self._given_word, self._given_address = "", False
+
+    def comma(self) -> None:
+        """Part two cells or columns."""
+        self._queue.append(_Mark.COMMA)
+        self.text(" ")
+
+    def end_sentence(self) -> None:
+        """End what came before like a sentence, unless it has a mark."""
+        if not self._ended:
+            self._queue.append(_Mark.SENTENCE_END)
+            self._ended = True
+
+    def take(self, *, final: bool = False) -> list[TextPiece]:
+        """Hand out what is decided; at the end that is all."""
+        queue, self._queue = self._queue, []
+        for plain, group in groupby(queue, lambda given: isinstance(given, str)):
+            if plain:
+                self._held += "".join(cast("Iterable[str]", group))
+                self._decide(self._decided_end())
+                continue
+            for given in group:
+                self._structure(cast("_Mark | _Block", given))
+        if final:
+            self._settle()
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def _structure(self, given: _Mark | _Block) -> None:
+        self._settle()
+        if isinstance(given, _Block):
+            self._raw(given.text)
+        elif given is _Mark.COMMA:
+            self._gap = _Gap()
+            if self._tail and not _MARK_RE.search(self._tail):
+                self._emit(",")
+        else:
+            self._stop()
+
+    def _raw(self, block: str) -> None:
+        before = self._opened(block[0])
+        if before:
+            self._pieces.append(TextPiece(before))
+        self._pieces.append(TextPiece(block, raw=True))
+        self._tail = self._word = _OTHER
+
+    def _stop(self) -> None:
+        self._gap.dashes = 0
+        if not self._tail or _MARK_RE.search(self._tail):
+            return
+        last = ord(self._tail[-1])
+        self._emit(next((stop for script, stop in _FULL_STOPS if last in script), "."))
+
+    def _settle(self) -> None:
+        """Nothing to come can change what is held."""
+        self._decide(len(self._held))
+
+    def _decided_end(self) -> int:
+        text = self._held
+        if self._name_emoji:
+            sequence = None
+            for sequence in _SEQUENCE_RE.finditer(text):  # noqa: B007  # the last one is wanted
+                pass
+            if sequence and sequence.end() == len(text):
+                return int(sequence.start())
+            if regex.search(r"\p{Regional_Indicator}$", text):
+                return len(text) - 1
+        undecided = _UNDECIDED_RE.search(text, max(0, len(text) - _UNDECIDED_CHARS))
+        return int(undecided.start()) if undecided else len(text)
+
+    def _decide(self, end: int) -> None:
+        text, self._held = self._held[:end], self._held[end:]
+        if not self._name_emoji:
+            self._fold(text)
+            return
+        at = 0
+        for sequence in _SEQUENCE_RE.finditer(text):
+            self._fold(text[at : sequence.start()])
+            self._picture_named(sequence.group())
+            at = sequence.end()
+        self._fold(text[at:])
+
+    def _picture_named(self, sequence: str) -> None:
+        name = emoji_name(sequence.rstrip("\u200d"), self._language)
+        self._gap.add(" ", after=self._tail[-1:])
+        if name and name != self._picture:
+            self._keep(name)
+            self._picture = name
+        self._gap.add("\U0001f600", after=self._tail[-1:])
+
+    def _fold(self, text: str) -> None:
+        at = 0
+        for gap in _GAP_RE.finditer(text):
+            self._keep(text[at : gap.start()])
+            self._gap.add(gap.group(), after=self._tail[-1:])
+            at = gap.end()
+        self._keep(text[at:])
+
+    def _keep(self, kept: str) -> None:
+        """Give out text behind what the gap before it has become."""
+        if kept:
+            self._picture = ""
+            before = self._opened(kept[0])
+            self._emit(before, folded=False)
+            self._emit(self._without_repeats(kept), folded=False)
+
+    def _opened(self, first: str) -> str:
+        before = self._gap.between(self._tail[-1:], first, in_address=_is_address(self._word))
+        self._gap = _Gap()
+        return before
+
+    def _emit(self, text: str, *, folded: bool = True) -> None:
+        if not text:
+            return
+        self._pieces.append(TextPiece(text))
+        self._tail = (self._tail + text)[-_TAIL_CHARS:]
+        if folded:
+            self._picture = ""
+        self._word = _word_of(self._word, text)
+
+    def _without_repeats(self, text: str) -> str:
+        if not _MAY_REPEAT_RE.search(text):
+            return text
+        kept = []
+        at = 0
+        for run in _REPEATED_RE.finditer(text):
+            if len(run.group()) == 1 and run.start():
+                continue
+            kept.append(text[at : run.start()])
+            kept.append(self._shortened(run.group(), text[: run.start()]))
+            at = run.end()
+        return "".join([*kept, text[at:]])
+
+    def _shortened(self, run: str, before: str) -> str:
+        if _is_address(_word_of(self._word, before)):
+            return run
+        earlier = "" if before else self._tail[len(self._tail.rstrip("!?" if run[0] in "!?" else run[0])) :]
+        if run[0] == ".":
+            return run[: max(0, _MAX_DOTS - len(earlier))]
+        return "".join(dict.fromkeys(mark for mark in run if mark not in earlier))
+
+
+def _word_of(word: str, more: str) -> str:
+    """The start of the word that is being written, this text added."""
+    end = _WORD_END_RE.search(more)
+    if end:
+        return more[end.end() : end.end() + _WORD_CHARS]
+    return word + more[: _WORD_CHARS - len(word)]
+
+
+def _is_address(word: str) -> bool:
+    if "/" not in word and "@" not in word and "." not in word:
+        return False
+    return _ADDRESS_RE.search(word) is not None
+
+
+@dataclass(slots=True)
+class _Gap:
+    """What is known of a run of characters that are not said."""
+
+    begun: bool = False
+    spaced: bool = False
+    pictured: bool = False
+    line_ends: int = 0
+    joiner: str = ""
+    dashes: int = 0
+    spaced_before_dash: bool = False
+    spaced_behind_dash: bool = False
+
+    def add(self, text: str, *, after: str) -> None:
+        """Note some more of the run; `after` is the character before all of it."""
+        if not self.begun and text[0] in _JOINERS and after and ord(after) in _JOINING_SCRIPTS:
+            self.joiner = text[0]
+        self.begun = True
+        head, dash, rest = text.partition("-")
+        if not self.dashes:
+            self._add_space(head)
+            self.spaced_before_dash = self.spaced or self.pictured
+        else:
+            self.spaced_behind_dash |= self._add_space(head)
+        if dash:
+            self.dashes += text.count("-")
+            self.spaced_behind_dash |= self._add_space(rest)
+
+    def _add_space(self, text: str) -> bool:
+        spaced = _SPACE_RE.search(text) is not None
+        pictured = _PICTURE_RE.search(text) is not None
+        self.spaced |= spaced
+        self.pictured |= pictured
+        self.line_ends += text.count("\n") + text.count("\u2028") + 2 * text.count("\u2029")
+        return spaced or pictured
+
+    def between(self, left: str, right: str, *, in_address: bool) -> str:
+        """What stands for the run between these two characters; no left one: the text begins."""
+        if self.line_ends >= _BLANK_LINE:
+            sign = "-" if self.dashes == 1 and not self.spaced_behind_dash else ""
+            return "\n\n" + sign if left else sign
+        if self.dashes:
+            return self._dash(left, in_address=in_address)
+        if not left or (self.pictured and right in _CLINGING):
+            return ""
+        return " " if self.spaced or self.pictured else self.joiner
+
+    def _dash(self, left: str, *, in_address: bool) -> str:
+        before = " " if left and self.spaced_before_dash else ""
+        behind = " " if self.spaced_behind_dash else ""
+        option = (before or not left) and not behind  # as in `--help`
+        if self.dashes < _DASHES or (in_address and not before) or (option and self.dashes == _DASHES):
+            return (before + "-" * self.dashes + behind) if left or not behind else ""
+        return " — " if left else ""

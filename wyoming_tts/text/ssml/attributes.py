@@ -1,0 +1,150 @@
+"""What the values of SSML attributes mean in numbers.
+
+The W3C leaves most labels to the processor; those of rate are espeak-ng's, those of volume are
+steps of 6 dB down and 3.5 and 6 dB up, as far as speech at a normal level has room. Relative values
+act on the manner around the element. Each function returns None for a value it cannot read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wyoming_tts.languages import TAG_PATTERN
+from wyoming_tts.speech import VoiceRequest
+from wyoming_tts.text.markup import LONGEST_BREAK, InterpretAs, SayAs
+
+RATES = (0.25, 4.0)
+"""Limits of all nested rates together."""
+VOLUMES = (0.0, 4.0)
+PITCHES = (0.5, 2.0)
+
+_RATE_LABELS = {"x-slow": 0.6, "slow": 0.8, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
+_VOLUME_LABELS = {
+    "silent": 0.0,
+    "x-soft": 0.25,
+    "soft": 0.5,
+    "medium": 1.0,
+    "default": 1.0,
+    "loud": 1.5,
+    "x-loud": 2.0,
+}
+_PITCH_LABELS = {"x-low": 0.7, "low": 0.85, "medium": 1.0, "default": 1.0, "high": 1.2, "x-high": 1.4}
+_BREAK_LABELS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2}
+
+_DECIBELS_OF_TEN = 20
+_SEMITONES = 12
+_FULL_VOLUME = 100
+
+_NUMBER_RE = re.compile(
+    r"(?P<sign>[+-]?)(?P<number>[0-9]{1,6}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*(?P<unit>%|dB|st|ms|s|)",
+    re.IGNORECASE,
+)
+_LANGUAGE_RE = re.compile(TAG_PATTERN)
+_LONGEST_NAME = 200
+_INTERPRETATIONS = {
+    "cardinal": InterpretAs.CARDINAL,
+    "number": InterpretAs.CARDINAL,
+    "ordinal": InterpretAs.ORDINAL,
+    "characters": InterpretAs.CHARACTERS,
+    "spell-out": InterpretAs.CHARACTERS,
+    "verbatim": InterpretAs.CHARACTERS,
+    "letters": InterpretAs.CHARACTERS,
+    "digits": InterpretAs.DIGITS,
+    "number_digit": InterpretAs.DIGITS,
+    "date": InterpretAs.DATE,
+    "time": InterpretAs.TIME,
+    "telephone": InterpretAs.TELEPHONE,
+    "unit": InterpretAs.UNIT,
+    "fraction": InterpretAs.FRACTION,
+    "currency": InterpretAs.CURRENCY,
+    "expletive": InterpretAs.EXPLETIVE,
+    "bleep": InterpretAs.EXPLETIVE,
+}
+
+
+def clamp(value: float, limits: tuple[float, float]) -> float:
+    """The nearest value that is allowed."""
+    return min(max(value, limits[0]), limits[1])
+
+
+def parse_rate(value: str) -> float | None:
+    """The factor of the pace: a label, `80%`, `1.2`, `+20%`."""
+    return _factor(value, _RATE_LABELS, whole=1.0)
+
+
+def parse_volume(value: str) -> float | None:
+    """The linear gain: a label, `+6dB`, `80` of 100, `+10` of 100, `80%`."""
+    match = _matched(value)
+    if match and match["unit"].lower() == "db":
+        decibels = clamp(_signed(match), (-100.0, 100.0))
+        return float(10 ** (decibels / _DECIBELS_OF_TEN))
+    return _factor(value, _VOLUME_LABELS, whole=_FULL_VOLUME)
+
+
+def parse_pitch(value: str) -> float | None:
+    """The factor of the frequency: a label, `+10%`, `+2st`. Hertz mean nothing to a trained voice."""
+    match = _matched(value)
+    if match and match["unit"].lower() == "st":
+        return float(2 ** (clamp(_signed(match), (-48.0, 48.0)) / _SEMITONES))
+    return None if match and not match["unit"] else _factor(value, _PITCH_LABELS, whole=1.0)
+
+
+def parse_pause(time: str | None, strength: str | None) -> float | None:
+    """Seconds of a break: `250ms`, `1.5s`, else by its strength; medium if nothing is said."""
+    if time is not None:
+        match = _matched(time)
+        if match is None or match["sign"] == "-" or match["unit"].lower() not in {"s", "ms"}:
+            return None
+        seconds = float(match["number"]) / (1000 if match["unit"].lower() == "ms" else 1)
+        return min(seconds, LONGEST_BREAK)
+    return _BREAK_LABELS.get((strength or "medium").strip().lower())
+
+
+def parse_language(value: str) -> str | None:
+    """A language tag as written, `de-DE`."""
+    value = value.strip()
+    return value if _LANGUAGE_RE.fullmatch(value) else None
+
+
+def parse_voice(attributes: dict[str, str]) -> VoiceRequest | None:
+    """The voice that is asked for; the first of several names or languages.
+
+    Gender, age and variant are not known of any voice here. `speaker` is no attribute of the W3C's:
+    it names one of a voice's speakers.
+    """
+    names = attributes.get("name", "").split()
+    languages = (attributes.get("languages") or attributes.get("language") or "").split()
+    tag = attributes.get("xml:lang") or (languages[0].partition(":")[0] if languages else "")
+    name = names[0][:_LONGEST_NAME] if names else None
+    spoken = parse_language(tag)
+    if name is None and spoken is None:
+        return None
+    return VoiceRequest(name=name, language=spoken, speaker=attributes.get("speaker") or None)
+
+
+def parse_say_as(attributes: dict[str, str]) -> SayAs | None:
+    """How the content of a `say-as` is to be read."""
+    kind, _, inner = attributes.get("interpret-as", "").strip().lower().partition(":")
+    interpretation = _INTERPRETATIONS.get(kind)
+    if interpretation is None:
+        return None
+    return SayAs(interpretation, (attributes.get("format", "") or inner).strip().lower())
+
+
+def _matched(value: str) -> re.Match[str] | None:
+    return _NUMBER_RE.fullmatch(value.strip())
+
+
+def _signed(match: re.Match[str]) -> float:
+    return float(match["sign"] + match["number"])
+
+
+def _factor(value: str, labels: dict[str, float], *, whole: float) -> float | None:
+    """A label, a per cent value or a number, of which `whole` changes nothing; with a sign: a change."""
+    match = _matched(value)
+    if match is None:
+        return labels.get(value.strip().lower())
+    if match["unit"] not in {"%", ""}:
+        return None
+    number = _signed(match) / (_FULL_VOLUME if match["unit"] else whole)
+    return max(0.0, 1 + number) if match["sign"] else number

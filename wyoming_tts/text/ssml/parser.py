@@ -1,0 +1,310 @@
+"""SSML as it arrives, made into parts to speak.
+
+Tags go through expat one at a time and whole; text never gets there. So nothing waits for the end
+of the document, memory is that of the elements that are open, and what makes XML dangerous cannot
+happen: there is no document type, no entity but XML's and HTML's characters, nothing external, and
+the parser's own refusals stand behind that. Fragments without a `speak` around them, and several
+documents in a row, are read like one document.
+
+What the W3C leaves open, or engines cannot do: the content of `audio` is spoken, as if its file
+could not be played; `emphasis` changes nothing, because a change of manner parts a sentence in two
+renders, which is worse than none; a value that makes no sense is ignored. The log tells each such
+thing once.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import NoReturn, TypeAlias
+from xml.parsers import expat
+
+from wyoming_tts.errors import MalformedMarkup
+from wyoming_tts.text.markup import (
+    NEUTRAL,
+    Break,
+    MarkupPart,
+    ParagraphEnd,
+    PhonemeBlock,
+    SentenceEnd,
+    SpeakingStyle,
+    StyledText,
+)
+from wyoming_tts.text.ssml import attributes as ssml_attributes
+from wyoming_tts.text.ssml.phonemes import parse_phonemes
+from wyoming_tts.text.ssml.prosody import style_inside
+from wyoming_tts.text.ssml.tokenizer import SsmlToken, SsmlTokenizer, TextPosition
+
+_LOGGER = logging.getLogger(__name__)
+
+SsmlPart: TypeAlias = MarkupPart
+
+MOST_OPEN = 50
+MOST_NAMES = 500
+"""Different names of elements and attributes: a parser keeps each it has seen."""
+LONGEST_SAID_AS = 1000
+"""Characters in a `say-as`; a longer text is no number and no date, and is spoken as it is."""
+_MOST_NOTES = 20
+
+_SHOWN = 40
+"""Characters of a name in a message."""
+
+_SPACE_RE = re.compile(r"[ \t\r\n]+")
+_ROOT = "all"
+
+
+class _End(IntEnum):
+    """What has ended since the last text; more includes less."""
+
+    NOTHING = 0
+    SENTENCE = 1
+    PARAGRAPH = 2
+
+
+_ENDS = {"p": _End.PARAGRAPH, "s": _End.SENTENCE, "speak": _End.SENTENCE}
+_MANNERS = frozenset({"prosody", "voice", "say-as", "lang", "emphasis", "token", "w"})
+"""Elements that set a manner at most: a language may be said of any."""
+_IGNORED = frozenset({"audio", "mark", "meta", "lexicon", "lookup"})
+_UNSPOKEN = frozenset({"metadata", "desc", "script", "style"})
+
+
+@dataclass(slots=True)
+class _Element:
+    """An element that is open."""
+
+    name: str
+    place: TextPosition
+    manner: SpeakingStyle
+    silent: bool
+    """Its content is not spoken: something else stands for it, or it is not meant to be."""
+
+
+class SsmlParser:
+    """Reads one text in SSML; the parts do not depend on the pieces it comes in.
+
+    (Only `StyledText`s of one manner may be divided elsewhere, unless `say_as` is set.) White space is
+    folded to single spaces, as line ends mean nothing in SSML.
+
+    An error does not undo what was before it: it is raised once nothing is left to return, at the
+    latest by `finish`. After that there is nothing more, whatever is fed.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = SsmlTokenizer()
+        self._parser = _strict_parser(self._opened, self._closed)
+        self._place = TextPosition(1, 1)
+        self._open: list[_Element] = []
+        self._names: set[str] = set()
+        self._noted: set[str] = set()
+        self._parts: list[SsmlPart] = []
+        self._text: list[str] = []
+        """Of the present manner, not yet a part."""
+        self._text_chars = 0
+        self._after_space = True
+        self._ended = _End.PARAGRAPH
+        self._failure: MalformedMarkup | None = None
+        self._over = False
+
+    def feed(self, text: str) -> list[SsmlPart]:
+        """Take some more text; return what it completed.
+
+        Raises:
+            MalformedMarkup: the text up to here is no SSML; raised once.
+        """
+        if self._failure is None:
+            try:
+                for token in self._tokens.feed(text):
+                    self._take(token)
+            except MalformedMarkup as error:
+                self._failure = error
+            if self._manner.say_as is None:
+                self._flush_text()
+        return self._result()
+
+    def finish(self) -> list[SsmlPart]:
+        """End the text; return what is left.
+
+        Raises:
+            MalformedMarkup: elements are still open, or something before was no SSML.
+        """
+        if self._failure is None:
+            try:
+                self._tokens.finish()
+                self._all_closed()
+            except MalformedMarkup as error:
+                self._failure = error
+        return self._result()
+
+    def _result(self) -> list[SsmlPart]:
+        parts, self._parts = self._parts, []
+        if self._failure is not None and not parts and not self._over:
+            self._over = True
+            raise self._failure
+        return parts
+
+    def _all_closed(self) -> None:
+        if self._open:
+            element = self._open[-1]
+            raise element.place.error(
+                f"<{element.name}> is not closed; expected </{element.name}> before the text's end."
+            )
+
+    def _take(self, token: SsmlToken) -> None:
+        if not token.is_tag:
+            if not self._silent:
+                self._add_text(token.text)
+            return
+        self._place = token.place
+        try:
+            self._parser.Parse(token.text)
+        except expat.ExpatError as error:
+            raise self._wrong_tag(error) from error
+
+    def _wrong_tag(self, error: expat.ExpatError) -> MalformedMarkup:
+        problem = expat.ErrorString(error.code)
+        if problem != "mismatched tag":
+            return self._place.error(f"the tag that begins here is not well-formed ({problem}).")
+        if not self._open:
+            return self._place.error("found a closing tag; expected none, for no element is open.")
+        element = self._open[-1]
+        return self._place.error(
+            f"found another closing tag; expected </{element.name}>, for the element opened at line "
+            f"{element.place.line}, column {element.place.column}."
+        )
+
+    @property
+    def _silent(self) -> bool:
+        return bool(self._open) and self._open[-1].silent
+
+    @property
+    def _manner(self) -> SpeakingStyle:
+        return self._open[-1].manner if self._open else NEUTRAL
+
+    def _opened(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) >= MOST_OPEN:
+            raise self._place.error(f"elements are nested more than {MOST_OPEN} deep; expected fewer.")
+        self._names.update((name, *attributes))
+        if len(self._names) > MOST_NAMES:
+            raise self._place.error(
+                f"there are more than {MOST_NAMES} different names; expected those of SSML."
+            )
+        self._flush_text()
+        local = name.rpartition(":")[2]
+        manner, silent = self._manner, self._silent
+        if not silent:
+            manner = style_inside(local, attributes, manner, self._note)
+            silent = self._begin(local, attributes, manner)
+        self._open.append(_Element(name, self._place, manner, silent))
+
+    def _closed(self, name: str) -> None:
+        if not self._open:
+            raise self._place.error(f"found </{name[:_SHOWN]}>; expected none, for no element is open.")
+        self._flush_text()
+        element = self._open.pop()
+        end = _ENDS.get(element.name.rpartition(":")[2])
+        if end and not element.silent:
+            self._end_at(end)
+
+    def _begin(self, name: str, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
+        """Do what an element asks for where it begins; return whether its content is left out."""
+        if name in _ENDS:
+            self._end_at(_ENDS[name])
+        elif name == "break":
+            self._add_break(attributes)
+        elif name == "sub":
+            return self._add_alias(attributes.get("alias"), manner)
+        elif name == "phoneme":
+            return self._add_phonemes(attributes, manner)
+        elif name in _IGNORED:
+            self._note(f"<{name}> has no effect; what is in it is spoken")
+        elif name not in _UNSPOKEN | _MANNERS:
+            self._note(f"<{name[:_SHOWN]}> is not known; what is in it is spoken")
+        return name in _UNSPOKEN
+
+    def _add_break(self, attributes: dict[str, str]) -> None:
+        seconds = ssml_attributes.parse_pause(attributes.get("time"), attributes.get("strength"))
+        if seconds is None:
+            self._note("a <break> is ignored whose time or strength is neither '250ms', '1.5s' nor a label")
+        elif seconds > 0:
+            self._parts.append(Break(seconds))
+
+    def _add_alias(self, alias: str | None, manner: SpeakingStyle) -> bool:
+        if alias is None:
+            self._note("a <sub> has no alias; what is in it is spoken")
+            return False
+        if folded := self._folded(alias):
+            self._parts.append(StyledText(folded, manner))
+        return True
+
+    def _add_phonemes(self, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
+        block = parse_phonemes(attributes.get("ph", ""), attributes.get("alphabet", ""))
+        if block is None:
+            self._note("a <phoneme> is ignored whose ph is neither IPA nor X-SAMPA; what is in it is spoken")
+            return False
+        self._parts.append(PhonemeBlock(block, manner))
+        self._after_space = False
+        self._ended = _End.NOTHING
+        return True
+
+    def _end_at(self, end: _End) -> None:
+        """Tell that a sentence or paragraph is over, if there was one."""
+        if end > self._ended:
+            self._parts.append(SentenceEnd() if end is _End.SENTENCE else ParagraphEnd())
+            self._ended = end
+        self._after_space = True
+
+    def _add_text(self, text: str) -> None:
+        folded = self._folded(text)
+        if not folded:
+            return
+        self._text.append(folded)
+        self._text_chars += len(folded)
+        if self._manner.say_as and self._text_chars > LONGEST_SAID_AS:
+            self._open[-1].manner = replace(self._manner, say_as=None)
+            self._note(f"a <say-as> has more than {LONGEST_SAID_AS} characters; it is read as plain text")
+
+    def _folded(self, text: str) -> str:
+        """The text with single spaces, and none where one was before."""
+        folded = _SPACE_RE.sub(" ", text)
+        if self._after_space:
+            folded = folded.removeprefix(" ")
+        if folded:
+            self._after_space = folded.endswith(" ")
+        if folded.strip(" "):
+            self._ended = _End.NOTHING
+        return folded
+
+    def _flush_text(self) -> None:
+        if self._text:
+            self._parts.append(StyledText("".join(self._text), self._manner))
+            self._text.clear()
+        self._text_chars = 0
+
+    def _note(self, message: str) -> None:
+        """Tell the log once of what has no effect, and not of everything a hostile text holds."""
+        if message not in self._noted and len(self._noted) < _MOST_NOTES:
+            self._noted.add(message)
+            _LOGGER.info("SSML, line %d: %s.", self._place.line, message)
+
+
+def _strict_parser(
+    opened: Callable[[str, dict[str, str]], None], closed: Callable[[str], None]
+) -> expat.XMLParserType:
+    """A parser inside an element that is never closed, so that it takes any number of documents."""
+    parser = expat.ParserCreate(namespace_separator=None)
+    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+    parser.StartDoctypeDeclHandler = _refused
+    parser.EntityDeclHandler = _refused
+    parser.UnparsedEntityDeclHandler = _refused
+    parser.ExternalEntityRefHandler = _refused
+    parser.Parse(f"<{_ROOT}>")
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    return parser
+
+
+def _refused(*_: object) -> NoReturn:
+    raise AssertionError("No declaration gets as far as the parser.")

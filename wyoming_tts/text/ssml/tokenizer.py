@@ -1,0 +1,263 @@
+"""Divides SSML, as it arrives, into text and tags of bounded length.
+
+An XML parser keeps a token that is not over and reads it again with every piece that comes, which
+costs memory and quadratic time for one without end. Here each character is looked at once, no more
+than one tag is held, and document types and entity declarations are refused before any parser sees
+them. What is in a tag is not judged here, nor whether tags match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html.entities import html5
+from typing import TypeAlias
+
+from wyoming_tts.errors import MalformedMarkup
+
+LONGEST_TAG = 4096
+"""Characters; the phonemes of a long sentence are a tenth of that."""
+LONGEST_REFERENCE = 33
+"""Characters; the longest name in HTML has 31 letters."""
+_LAST_CHARACTER = 0x10FFFF
+
+_NOT_XML_RE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Dropped, as they are from plain text."""
+_MARKUP_START_RE = re.compile("[<&]")
+_IN_TAG_RE = re.compile("[<>\"']")
+_TAG_START_RE = re.compile(r"</|<[^\W\d]|<:")
+_REFERENCE = r"&(?:#(?P<decimal>[0-9]{1,8})|#x(?P<hex>[0-9A-Fa-f]{1,8})|(?P<name>[0-9A-Za-z]{1,31}));"
+_REFERENCE_RE = re.compile(_REFERENCE)
+_WHOLE_RE = re.compile(rf"(?P<tag></?+(?:[^\W\d]|:)(?>[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>)|{_REFERENCE}")
+"""What comes whole, as nearly all does, need not be read mark by mark."""
+_IN_REFERENCE_RE = re.compile("[#0-9A-Za-z;]")
+_SKIPPED = {"<!--": "-->", "<?": "?>"}
+_CDATA = "<![CDATA["
+
+
+@dataclass(frozen=True, slots=True)
+class TextPosition:
+    """A place in the text as it came, both counted from 1."""
+
+    line: int
+    column: int
+
+    def error(self, problem: str, *, hint: str = "") -> MalformedMarkup:
+        """The error that something here is."""
+        return MalformedMarkup(problem, line=self.line, column=self.column, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class SsmlToken:
+    """Some text, its references resolved, or a whole tag as XML, with references to numbers alone."""
+
+    text: str
+    place: TextPosition
+    is_tag: bool = False
+
+
+_Step: TypeAlias = tuple[SsmlToken | None, int]
+_State: TypeAlias = Callable[[str, int], _Step]
+"""Reads on from an index; returns what it completed and the index to go on at."""
+
+
+class SsmlTokenizer:
+    """`feed` takes any pieces; comments and processing instructions are skipped at any length.
+
+    Entities of HTML stand for their characters; no others are known but those of XML.
+
+    Raises:
+        MalformedMarkup: by iterating; the tokens yielded before are good.
+    """
+
+    def __init__(self) -> None:
+        self._state: _State = self._in_text
+        self._line = 1
+        self._column = 1
+        self._began = TextPosition(1, 1)
+        """Where the markup began that is being read."""
+        self._held: list[str] = []
+        """The markup since then, where it is needed."""
+        self._held_chars = 0
+        self._quote = ""
+        self._ending = ""
+        self._tail = ""
+
+    @property
+    def place(self) -> TextPosition:
+        """How far the text was read."""
+        return TextPosition(self._line, self._column)
+
+    def feed(self, text: str) -> Iterator[SsmlToken]:
+        """Take some more text; yield what it completed."""
+        text = _NOT_XML_RE.sub("", text)
+        at = 0
+        while at < len(text):
+            token, at = self._state(text, at)
+            if token:
+                yield token
+
+    def finish(self) -> None:
+        """End the text.
+
+        Raises:
+            MalformedMarkup: it ends inside markup.
+        """
+        if self._state != self._in_text:
+            raise self._began.error(
+                "the text ends inside the markup that begins here; expected its end.",
+                hint="Write '&lt;' and '&amp;' for a '<' and an '&' that are text.",
+            )
+
+    def _pass(self, text: str, start: int, end: int) -> str:
+        passed = text[start:end]
+        if lines := passed.count("\n"):
+            self._line += lines
+            self._column = len(passed) - passed.rfind("\n")
+        else:
+            self._column += len(passed)
+        return passed
+
+    def _in_text(self, text: str, at: int) -> _Step:
+        match = _MARKUP_START_RE.search(text, at)
+        if match is None:
+            place = self.place
+            return SsmlToken(self._pass(text, at, len(text)), place), len(text)
+        if match.start() > at:
+            place = self.place
+            return SsmlToken(self._pass(text, at, match.start()), place), match.start()
+        self._began = self.place
+        if whole := _WHOLE_RE.match(text, at, at + LONGEST_TAG):
+            self._pass(text, at, whole.end())
+            return self._complete(whole), whole.end()
+        self._state = self._in_opening if match[0] == "<" else self._in_reference
+        self._held.clear()
+        self._held_chars = 0
+        self._hold(self._pass(text, at, at + 1))
+        return None, at + 1
+
+    def _complete(self, whole: re.Match[str]) -> SsmlToken:
+        if whole["tag"]:
+            return SsmlToken(self._with_numbers(whole["tag"]), self._began, is_tag=True)
+        return SsmlToken(self._referred(whole), self._began)
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self._held_chars += len(text)
+
+    def _in_opening(self, text: str, at: int) -> _Step:
+        """Behind a `<`, up to where it is clear what it opens."""
+        opening = "".join(self._held) + text[at]
+        if _TAG_START_RE.fullmatch(opening):
+            self._state = self._in_tag
+            return None, at
+        self._hold(self._pass(text, at, at + 1))
+        if opening in _SKIPPED:
+            self._skip_to(_SKIPPED[opening], self._in_skipped)
+        elif opening == _CDATA:
+            self._skip_to("]]>", self._in_cdata)
+        elif not any(known.startswith(opening) for known in (_CDATA, *_SKIPPED)):
+            raise self._wrong_opening(opening)
+        return None, at + 1
+
+    def _wrong_opening(self, opening: str) -> MalformedMarkup:
+        if opening.startswith("<!"):
+            return self._began.error(
+                f"found {opening!r}, as of a document type or an entity declaration, which are refused; "
+                "expected an element, text or a comment."
+            )
+        return self._began.error(
+            f"found {opening!r}; expected the name of an element behind '<'.",
+            hint="Write '&lt;' for a '<' that is text.",
+        )
+
+    def _in_tag(self, text: str, at: int) -> _Step:
+        if self._quote:
+            found = text.find(self._quote, at)
+        else:
+            match = _IN_TAG_RE.search(text, at)
+            found = match.start() if match else -1
+        end = found + 1 if found >= 0 else len(text)
+        self._hold(self._pass(text, at, end))
+        if self._held_chars > LONGEST_TAG:
+            raise self._began.error(
+                f"the tag that begins here has more than {LONGEST_TAG} characters; expected '>' before.",
+                hint="Look for a quotation mark that is missing.",
+            )
+        return (self._at_mark(text[found]) if found >= 0 else None), end
+
+    def _at_mark(self, mark: str) -> SsmlToken | None:
+        """Go on behind a mark in a tag; the tag, if it is over."""
+        if mark == "<":
+            raise self._began.error("found another '<' in the tag that begins here; expected '>'.")
+        if mark == ">":
+            self._state = self._in_text
+            return SsmlToken(self._with_numbers("".join(self._held)), self._began, is_tag=True)
+        self._quote = "" if self._quote else mark
+        return None
+
+    def _with_numbers(self, tag: str) -> str:
+        return _REFERENCE_RE.sub(self._number_reference, tag) if "&" in tag else tag
+
+    def _number_reference(self, reference: re.Match[str]) -> str:
+        return "".join(f"&#{ord(character)};" for character in self._referred(reference))
+
+    def _in_reference(self, text: str, at: int) -> _Step:
+        character = text[at]
+        if not _IN_REFERENCE_RE.match(character) or self._held_chars > LONGEST_REFERENCE:
+            raise self._began.error(
+                "found '&'; expected an entity such as '&amp;' or a number such as '&#233;'.",
+                hint="Write '&amp;' for an '&' that is text.",
+            )
+        self._hold(self._pass(text, at, at + 1))
+        if character != ";":
+            return None, at + 1
+        self._state = self._in_text
+        written = "".join(self._held)
+        reference = _REFERENCE_RE.fullmatch(written)
+        if reference is None:
+            raise self._began.error(f"found {written!r}; expected an entity such as '&amp;'.")
+        return SsmlToken(self._referred(reference), self._began), at + 1
+
+    def _referred(self, reference: re.Match[str]) -> str:
+        """The characters that a reference stands for."""
+        if reference["name"]:
+            characters = html5.get(f"{reference['name']};", "")
+        else:
+            code = int(reference["decimal"] or reference["hex"], 10 if reference["decimal"] else 16)
+            characters = _NOT_XML_RE.sub("", chr(code)) if code <= _LAST_CHARACTER else ""
+        if not characters:
+            raise self._began.error(
+                f"found {reference[0]!r}, which stands for no character; expected an entity of XML or HTML.",
+            )
+        return characters
+
+    def _skip_to(self, ending: str, state: _State) -> None:
+        self._ending = ending
+        self._tail = ""
+        self._state = state
+
+    def _in_skipped(self, text: str, at: int) -> _Step:
+        return None, self._up_to_ending(text, at)[1]
+
+    def _in_cdata(self, text: str, at: int) -> _Step:
+        place = self.place
+        content, end = self._up_to_ending(text, at)
+        return (SsmlToken(content, place) if content else None), end
+
+    def _up_to_ending(self, text: str, at: int) -> tuple[str, int]:
+        """What is surely before the ending, and where to go on; a beginning of the ending is held."""
+        seam = self._tail + text[at : at + len(self._ending) - 1]
+        in_seam = seam.find(self._ending)
+        found = text.find(self._ending, at) if in_seam < 0 else at + in_seam - len(self._tail)
+        if in_seam < 0 and found < 0:
+            unread = self._tail + text[at:]
+            sure = max(0, len(unread) - len(self._ending) + 1)
+            self._tail = unread[sure:]
+            self._pass(text, at, len(text))
+            return unread[:sure], len(text)
+        self._state = self._in_text
+        end = found + len(self._ending)
+        self._pass(text, at, end)
+        return (self._tail + text[at:found] if in_seam < 0 else seam[:in_seam]), end
