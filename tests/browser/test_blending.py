@@ -221,7 +221,7 @@ def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, co
     away = model.with_suffix(".away")
     model.rename(away)
     try:
-        in_the_house(site, site.parts.look_for_voices())
+        in_the_house(site, site.parts.refresh_voices())
         tab.evaluate("window.dispatchEvent(new Event('focus'))")
         expect(tab.locator("#blend-absent")).to_contain_text("the Kokoro model is not installed yet")
         expect(tab.locator("#blend-mixer")).to_be_hidden()
@@ -229,6 +229,6 @@ def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, co
         expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
     finally:
         away.rename(model)
-        in_the_house(site, site.parts.look_for_voices())
+        in_the_house(site, site.parts.refresh_voices())
     expect(tab.locator("#blend-mixer")).to_be_visible()
     expect(tab.locator("#blend-absent")).to_be_hidden()

@@ -22,7 +22,7 @@ from wyoming_tts.page.blending import MODEL_VOICE, BlendService
 from wyoming_tts.page.blending_routes import blend_routes
 from wyoming_tts.page.blending_view import BlendingView, Draft, KeptVoice, KokoroState, MixableKind
 from wyoming_tts.server.speech_service import ServerSpeechService
-from wyoming_tts.server.voice_upkeep import DescribeAnswer
+from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.transports.http.app import HttpOptions, create_app
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
@@ -141,7 +141,7 @@ async def test_what_is_no_recipe_is_refused_in_words(
 
 async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) -> None:
     async with at_the_desk(data) as (desk, parts):
-        describe, served = DescribeAnswer(parts), ServerSpeechService(parts)
+        describe, served = DescribeResponse(parts), ServerSpeechService(parts)
         assert b'"dawn"' not in describe()
         shelf = await desk.keep(Draft("dawn", "af_bella(2)+af_sky", description=" Warm. "))
         assert own(shelf)["dawn"].draft == Draft("dawn", "af_bella(2)+af_sky", description="Warm.")
@@ -264,7 +264,7 @@ async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> 
             await parts.workers.run_blocking(
                 lambda: [shutil.copy(path, tmp_path) for path in data.iterdir() if path.is_file()]
             )
-            await parts.look_for_voices()
+            await parts.refresh_voices()
             return True
 
         shelf = await BlendService(parts, fetch).fetch_model()
@@ -290,7 +290,7 @@ async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> No
     async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         desk = BlendService(parts, never)
         assert (await desk.shelf()).fetched_bytes is None
-        parts.fetching.note(progress)
+        parts.downloads.note(progress)
         assert (await desk.shelf()).fetched_bytes == 1_000_000
 
 

@@ -28,7 +28,7 @@ from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voices import VoiceRow, VoiceService
 from wyoming_tts.page.voices_routes import voice_routes
 from wyoming_tts.page.voices_uploads import WAITING, UploadRange, VoiceUploads
-from wyoming_tts.server.voice_upkeep import tend_voices
+from wyoming_tts.server.voice_upkeep import maintain_voices
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.transports.http.errors import handle_errors
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
@@ -119,7 +119,7 @@ async def test_a_broken_file_is_told_with_its_reason(desk: VoiceService, parts: 
     (home / "torn.onnx").write_bytes(MODEL[:1000])
     (home / "torn.onnx.json").write_bytes(CONFIG)
     before = desk.news().revision
-    await parts.look_for_voices()
+    await parts.refresh_voices()
     shelf = await desk.shelf()
     assert shelf.revision != before
     (torn,) = shelf.broken
@@ -133,7 +133,7 @@ async def test_a_broken_file_is_told_with_its_reason(desk: VoiceService, parts: 
 
 async def test_the_revision_stays_while_nothing_changes(desk: VoiceService, parts: Parts) -> None:
     before = (await desk.shelf()).revision
-    await parts.look_for_voices()
+    await parts.refresh_voices()
     assert desk.news().revision == before
 
 
@@ -164,7 +164,7 @@ async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceSe
         asyncio.TaskGroup() as tasks,
     ):
         parts.known.catalogue = Catalogue((known(hub), known(hub, "en_US-second-low")))
-        tending = tasks.create_task(tend_voices(parts))
+        tending = tasks.create_task(maintain_voices(parts))
         await until(lambda: parts.readiness.is_ready)
         yield parts, VoiceService(parts)
         tending.cancel()

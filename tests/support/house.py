@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.support.tones import LETTERS, VOICES
-from wyoming_tts.assembly.parts import Parts, assembled, make_workers
+from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import AudioChunk
 
@@ -37,7 +37,7 @@ async def house(**changes: Any) -> AsyncIterator[Parts]:
     """The parts of a server without its doors; its threads end with the block."""
     settings = settings_for_tests(**changes)
     workers = make_workers(settings)
-    async with assembled(settings, workers) as parts:
+    async with assemble(settings, workers) as parts:
         yield parts
     assert await workers.close()
 

@@ -14,13 +14,13 @@ from typing import Any
 from tests.support.house import settings_for_tests
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.options import wyoming_options
-from wyoming_tts.assembly.parts import Parts, assembled, make_workers
+from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.page import PageServices
 from wyoming_tts.page.services import make_page_services
 from wyoming_tts.page.status import ListeningAddresses
 from wyoming_tts.server.http_side import AccessPolicy, HttpSide
-from wyoming_tts.server.speech_service import ServerSpeechService, readings
-from wyoming_tts.server.voice_upkeep import DescribeAnswer, tend_voices
+from wyoming_tts.server.speech_service import ServerSpeechService, server_load
+from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry import telemetry
 from wyoming_tts.telemetry.log_tail import kept_log
@@ -62,13 +62,13 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
     doorkeeper, recent = AccessPolicy(settings), RecentUtterances()
     async with (
         telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
-        assembled(settings, workers, on_record=recent.on_record) as parts,
+        assemble(settings, workers, on_record=recent.on_record) as parts,
     ):
-        told.watch(partial(readings, parts))
+        told.watch(partial(server_load, parts))
         house = ServerSpeechService(parts, told.exposition)
         server = WyomingServer(
             parts.synthesizer,
-            describe=DescribeAnswer(parts),
+            describe=DescribeResponse(parts),
             options=wyoming_options(settings),
             run_blocking=workers.run_blocking,
             allow=doorkeeper.allows,
@@ -94,7 +94,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
                 await server.start(settings.uri)
                 async with asyncio.TaskGroup() as tasks:
                     serving = tasks.create_task(door.serve())
-                    tending = tasks.create_task(tend_voices(parts))
+                    tending = tasks.create_task(maintain_voices(parts))
                     while not door.bound:
                         assert not serving.done(), "The HTTP side did not come up: see the log."
                         await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from wyoming_tts.assembly.parts import assembled, working
+from wyoming_tts.assembly.parts import assemble, open_workers
 from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.settings import Settings
 from wyoming_tts.synthesis import Synthesizer
@@ -31,6 +31,6 @@ async def open_synthesizer(settings: Settings | None = None) -> AsyncIterator[Sy
         SettingsError: the engine that was chosen is not installed.
     """
     settings = settings or Settings()
-    async with working(settings, _AS_FAST_AS_PULLED) as workers, assembled(settings, workers) as parts:
-        await parts.look_at_remote_servers()
+    async with open_workers(settings, _AS_FAST_AS_PULLED) as workers, assemble(settings, workers) as parts:
+        await parts.refresh_remote_voices()
         yield parts.synthesizer

@@ -81,8 +81,8 @@ class Parts:
     blends: KeptBlends
     synthesizer: Synthesizer
     readiness: Readiness = field(default_factory=Readiness)
-    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    fetching: DownloadService = field(default_factory=DownloadService)
+    refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    downloads: DownloadService = field(default_factory=DownloadService)
 
     @property
     def remote(self) -> RemoteEngine | None:
@@ -90,15 +90,15 @@ class Parts:
         engine = self.engines.get(REMOTE_ENGINE)
         return engine if isinstance(engine, RemoteEngine) and self.settings.remote else None
 
-    async def look_at_remote_servers(self) -> None:
+    async def refresh_remote_voices(self) -> None:
         """Ask other servers once which voices they have: who serves does so all the time."""
         if self.remote is not None:
             await self.remote.look(self.workers.run_blocking)
-            await self.look_for_voices()
+            await self.refresh_voices()
 
-    async def look_for_voices(self) -> None:
+    async def refresh_voices(self) -> None:
         """Look which voices are installed, and let go of models whose files have changed."""
-        async with self.looking:  # or the older look might be the last to tell
+        async with self.refreshing:  # otherwise an older listing could overwrite a newer one
             await self.blends.read()
             # Of two voices with one name the first stays: the one that is here.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
@@ -117,7 +117,7 @@ def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Work
 
 
 @asynccontextmanager
-async def working(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
+async def open_workers(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
     """Threads for the length of a block."""
     workers = make_workers(settings, lookahead)
     try:
@@ -127,7 +127,7 @@ async def working(settings: Settings, lookahead: Lookahead | None = None) -> Asy
 
 
 @asynccontextmanager
-async def assembled(
+async def assemble(
     settings: Settings,
     workers: Workers,
     *,
@@ -209,7 +209,7 @@ async def assembled(
         blends,
         synthesizer,
     )
-    await parts.look_for_voices()
+    await parts.refresh_voices()
     try:
         async with cache:
             yield parts
@@ -247,7 +247,7 @@ def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) ->
     return BlendStore(settings.data_dir[0], voices=voices, presets=load_presets(data_directory()))
 
 
-def default_voice(settings: Settings) -> DefaultVoice:
+def configured_default_voice(settings: Settings) -> DefaultVoice:
     """Return the voice for requests that name none. Looks at files: blocks."""
     settings = _with_voice_by_name(settings)
     return DefaultVoice(settings.voice, settings.speaker)

@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 
-from wyoming_tts.assembly.parts import Parts, assembled, working
+from wyoming_tts.assembly.parts import Parts, assemble, open_workers
 from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import Lookahead
@@ -46,8 +46,8 @@ async def speak(
     utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
     # Nobody listens in real time: a file is to be written as fast as possible.
     unlimited = Lookahead(alone=math.inf)
-    async with working(settings, unlimited) as workers, assembled(settings, workers) as parts:
-        await parts.look_at_remote_servers()
+    async with open_workers(settings, unlimited) as workers, assemble(settings, workers) as parts:
+        await parts.refresh_remote_voices()
         _check_voice(parts, voice)
         try:
             async with parts.synthesizer.speak(utterance) as stream:
@@ -66,8 +66,8 @@ async def explain(
     settings: Settings, requests: AsyncIterable[ExplainRequest]
 ) -> AsyncGenerator[Explanation | SpeechError, None]:
     """Yield for each request the stages of its text, in order, or the error of one that cannot be spoken."""
-    async with working(settings) as workers, assembled(settings, workers) as parts:
-        await parts.look_at_remote_servers()
+    async with open_workers(settings) as workers, assemble(settings, workers) as parts:
+        await parts.refresh_remote_voices()
         async for request in requests:
             try:
                 yield await parts.synthesizer.explain(

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from wyoming_tts.assembly.parts import assembled, make_engines, working
+from wyoming_tts.assembly.parts import assemble, make_engines, open_workers
 from wyoming_tts.commands.console import CommandFailed, confirmed, print_json, print_table, tell
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx_file_check import check_complete
@@ -151,7 +151,7 @@ async def _downloaded(
     arguments: argparse.Namespace, settings: Settings, on_progress: OnProgress
 ) -> list[_Outcome]:
     index, precision = settings.download_dir / INDEX_NAME, arguments.precision
-    async with working(settings) as workers:
+    async with open_workers(settings) as workers:
         downloads = _downloads(settings, workers, on_progress)
         async with downloads:
             if settings.update_voices:
@@ -348,7 +348,7 @@ def _inventory(settings: Settings) -> Inventory:
 async def _looked(settings: Settings) -> Inventory:
     # All engines are looked at, also where only one is to speak.
     settings = settings.model_copy(update={"engine": "auto"})
-    async with working(settings) as workers, assembled(settings, workers) as parts:
+    async with open_workers(settings) as workers, assemble(settings, workers) as parts:
         broken = [each for engine in parts.engines.values() for each in getattr(engine, "broken", ())]
         return Inventory(parts.library.names, tuple(broken), _directories(parts.settings))
 

@@ -185,7 +185,7 @@ class BlendService:
 
     async def _changed(self, change: Callable[[], object]) -> BlendingView:
         await self.run_blocking(change)
-        await self._parts.look_for_voices()
+        await self._parts.refresh_voices()
         return await self.shelf()
 
     def _shelf(self) -> BlendingView:
@@ -220,7 +220,7 @@ class BlendService:
         return KokoroState.OFFLINE if settings.offline else KokoroState.ABSENT
 
     def _fetched_bytes(self) -> int | None:
-        fetching = self._parts.fetching
+        fetching = self._parts.downloads
         if not fetching.is_under_way(MODEL_VOICE):
             return None
         return next((each.received for each in fetching.shown() if each.voice == MODEL_VOICE), None)

@@ -77,8 +77,8 @@ def own_uri(where: ListeningAddresses) -> str:
 
 async def _fetch(parts: Parts, name: str) -> bool:
     """Have a voice fetched and wait for it; the download goes on when this is cancelled."""
-    parts.fetching.start(known_voice(parts.known.catalogue.voices, name))
-    while parts.fetching.is_under_way(name):  # noqa: ASYNC110 - progress is told to nobody in particular
+    parts.downloads.start(known_voice(parts.known.catalogue.voices, name))
+    while parts.downloads.is_under_way(name):  # noqa: ASYNC110 - progress is told to nobody in particular
         await asyncio.sleep(_LOOK_EVERY)
-    await parts.look_for_voices()
+    await parts.refresh_voices()
     return any(voice.name == name for voice in parts.library.voices)

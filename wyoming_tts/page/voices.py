@@ -130,7 +130,7 @@ class VoiceService:
             parts.settings.download_dir,
             run_blocking=self._run,
             why_taken=self._why_taken,
-            on_installed=parts.look_for_voices,
+            on_installed=parts.refresh_voices,
         )
 
     async def shelf(self) -> VoicesView:
@@ -139,7 +139,7 @@ class VoiceService:
 
     def news(self) -> VoicesUpdate:
         """Whether there is anything new, and how far the downloads are."""
-        return VoicesUpdate(self._now(), self._parts.fetching.shown())
+        return VoicesUpdate(self._now(), self._parts.downloads.shown())
 
     def download(self, name: str) -> None:
         """Have a voice of the catalogue fetched.
@@ -150,7 +150,7 @@ class VoiceService:
         """
         if self._parts.settings.offline:
             raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
-        self._parts.fetching.start(known_voice(self._parts.known.catalogue.voices, name))
+        self._parts.downloads.start(known_voice(self._parts.known.catalogue.voices, name))
 
     def cancel(self, name: str) -> None:
         """Stop a download, or let go of one that failed.
@@ -158,7 +158,7 @@ class VoiceService:
         Raises:
             UnknownVoice: there is none of that voice.
         """
-        self._parts.fetching.cancel(name)
+        self._parts.downloads.cancel(name)
 
     async def plan_removal(self, name: str) -> PlannedRemoval:
         """Find out what would go with a voice."""
@@ -174,14 +174,14 @@ class VoiceService:
         Raises:
             BadRequest: other files would go by now, or some cannot be deleted.
         """
-        if self._parts.fetching.is_under_way(name):
+        if self._parts.downloads.is_under_way(name):
             raise BadRequest(f"{name} is being fetched.", hint="Cancel that first.")
         inventory = self._inventory()
         planned = await self._run(partial(_planned, inventory, name, self._default()))
         if planned.problems or set(planned.files) != set(agreed):
             raise BadRequest("Other files would go than were agreed to.", hint="Look again.")
         problems = await self._run(lambda: remove(plan_removal(inventory, [name])))
-        await self._parts.look_for_voices()
+        await self._parts.refresh_voices()
         if problems:
             raise BadRequest(" ".join(problems))
         return planned
@@ -231,7 +231,7 @@ class VoiceService:
     def _why_taken(self, name: str) -> str:
         """Why no voice of that name may be brought; blocks."""
         inventory = self._inventory()
-        if self._parts.fetching.is_under_way(name):
+        if self._parts.downloads.is_under_way(name):
             return f"{name} is being fetched already."
         if same_name(name, [voice.name for voice in inventory.voices]) is not None:
             return f"There is a voice {name} already: delete it first, or give the files another name."

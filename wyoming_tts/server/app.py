@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
-from wyoming_tts.assembly.parts import Parts, assembled, make_workers
+from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.server.http_side import AccessPolicy, HttpSide
-from wyoming_tts.server.reload import SettingsInForce, follow_hangups
-from wyoming_tts.server.speech_service import ServerSpeechService, readings
-from wyoming_tts.server.voice_upkeep import DescribeAnswer, tend_voices
+from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
+from wyoming_tts.server.speech_service import ServerSpeechService, server_load
+from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import UtteranceRecord
 from wyoming_tts.telemetry import telemetry
@@ -76,13 +76,13 @@ async def serve(
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
         ) as told,
-        assembled(settings, workers, on_record=on_record, on_loaded=told.model_loaded) as parts,
+        assemble(settings, workers, on_record=on_record, on_loaded=told.model_loaded) as parts,
     ):
-        told.watch(partial(readings, parts))
-        in_force = SettingsInForce(loaded, log)
+        told.watch(partial(server_load, parts))
+        in_force = CurrentSettings(loaded, log)
         server = WyomingServer(
             parts.synthesizer,
-            describe=DescribeAnswer(parts),
+            describe=DescribeResponse(parts),
             options=wyoming_options(settings),
             run_blocking=parts.workers.run_blocking,
             allow=doorkeeper.allows,
@@ -114,13 +114,13 @@ async def serve(
                 _until_stopped(server, http, stop, settings.shutdown_grace),
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
-                tend_voices(parts, told.download_over),
+                maintain_voices(parts, told.download_over),
                 _follow_remote_servers(parts),
                 _reload(parts, doorkeeper, in_force, reread),
                 parts.lexicon.watch(workers.run_blocking),
                 watch(
                     (*settings.data_dir, settings.data_dir[0] / STYLES, settings.download_dir),
-                    parts.look_for_voices,
+                    parts.refresh_voices,
                     run_blocking=workers.run_blocking,
                     endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
                 ),
@@ -182,17 +182,17 @@ async def _until_stopped(server: WyomingServer, http: HttpSide, stop: StopSignal
 
 async def _follow_remote_servers(parts: Parts) -> None:
     if parts.remote is not None:
-        await parts.remote.watch(parts.look_for_voices, parts.workers.run_blocking)
+        await parts.remote.watch(parts.refresh_voices, parts.workers.run_blocking)
 
 
 async def _reload(
     parts: Parts,
     doorkeeper: AccessPolicy,
-    in_force: SettingsInForce,
+    in_force: CurrentSettings,
     reread: Callable[[], LoadedSettings] | None,
 ) -> None:
     if reread is not None:
-        await follow_hangups(parts, doorkeeper, in_force, reread)
+        await reload_on_sighup(parts, doorkeeper, in_force, reread)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wyoming_tts.assembly.default_voice import change_default, prepare_phrases
 from wyoming_tts.assembly.options import admission_options, http_host
-from wyoming_tts.assembly.parts import Parts, default_voice
+from wyoming_tts.assembly.parts import Parts, configured_default_voice
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.server.http_side import AccessPolicy
 from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
@@ -39,7 +39,7 @@ Reread = Callable[[], LoadedSettings]
 
 
 @dataclass(slots=True)
-class SettingsInForce:
+class CurrentSettings:
     """The settings that hold now, and how they came to be."""
 
     loaded: LoadedSettings
@@ -52,8 +52,8 @@ class SettingsInForce:
         self.loaded = loaded
 
 
-async def follow_hangups(
-    parts: Parts, doorkeeper: AccessPolicy, in_force: SettingsInForce, reread: Reread
+async def reload_on_sighup(
+    parts: Parts, doorkeeper: AccessPolicy, in_force: CurrentSettings, reread: Reread
 ) -> None:
     """Read the settings again at each SIGHUP; runs until it is cancelled.
 
@@ -75,7 +75,7 @@ async def follow_hangups(
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: SettingsInForce, reread: Reread) -> None:
+async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: CurrentSettings, reread: Reread) -> None:
     before = in_force.loaded.settings
     try:
         loaded = await parts.workers.run_blocking(reread)
@@ -88,7 +88,7 @@ async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: SettingsInFo
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
     parts.admission.change(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
-    await _change_default(parts, await parts.workers.run_blocking(lambda: default_voice(settings)))
+    await _change_default(parts, await parts.workers.run_blocking(lambda: configured_default_voice(settings)))
     _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
     if late := _listed(changed - LIVE):
         _LOGGER.warning("These settings change with the next start: %s.", late)

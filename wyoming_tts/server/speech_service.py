@@ -77,7 +77,7 @@ class ServerSpeechService:
         check_name(name)
         blend = Blend(name, parse_recipe(recipe))
         await parts.workers.run_blocking(partial(parts.blends.store.add, blend))
-        await parts.look_for_voices()
+        await parts.refresh_voices()
         return _offered(parts.library.installed(name))
 
     def _can_blend(self) -> bool:
@@ -120,7 +120,7 @@ class ServerSpeechService:
         }
 
 
-def readings(parts: Parts) -> ServerLoad:
+def server_load(parts: Parts) -> ServerLoad:
     """Read off how full the house is, for the metrics."""
     from wyoming_tts.telemetry.prometheus import ServerLoad  # noqa: PLC0415 - brings prometheus_client
 

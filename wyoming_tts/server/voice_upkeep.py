@@ -23,7 +23,7 @@ from wyoming_tts.wyoming_wire import encode
 _LOGGER = logging.getLogger(__name__)
 
 
-class DescribeAnswer:
+class DescribeResponse:
     """The answer to `describe`, encoded once for each state of the voices."""
 
     def __init__(self, parts: Parts) -> None:
@@ -48,7 +48,7 @@ class DescribeAnswer:
         return self._encoded
 
 
-async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
+async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
     """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled.
 
     Args:
@@ -60,7 +60,7 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
 
         def on_progress(progress: DownloadProgress) -> None:
             show(progress)
-            parts.fetching.note(progress)
+            parts.downloads.note(progress)
             if progress.state.over:
                 on_download(progress.state)
 
@@ -72,14 +72,14 @@ async def tend_voices(parts: Parts, on_download: Callable[[str], None] = lambda 
             on_progress=on_progress,
         )
         async with downloads:
-            parts.fetching.open(downloads)
+            parts.downloads.open(downloads)
             if settings.update_voices:
                 await _update_catalogue(parts, downloads)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_fetch_default(parts, missing))
                 tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
-                await parts.fetching.follow(parts.look_for_voices)
+                await parts.downloads.follow(parts.refresh_voices)
 
 
 def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
@@ -87,7 +87,7 @@ def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
         parts.library,
         find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
         downloads=downloads,
-        on_installed=parts.look_for_voices,
+        on_installed=parts.refresh_voices,
         options=missing_voice_options(parts.settings, parts.engines),
     )
 

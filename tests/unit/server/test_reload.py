@@ -17,7 +17,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.piper.engine import LoadedPiper
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.server.http_side import AccessPolicy
-from wyoming_tts.server.reload import SettingsInForce, _reload
+from wyoming_tts.server.reload import CurrentSettings, _reload
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.telemetry.log_tail import LogTail
@@ -30,7 +30,7 @@ class Server:
 
     parts: Parts
     doorkeeper: AccessPolicy
-    in_force: SettingsInForce
+    in_force: CurrentSettings
 
     @property
     def speaks(self) -> str:
@@ -56,7 +56,7 @@ def home(tmp_path: Path) -> Path:
 async def server(home: Path) -> AsyncIterator[Server]:
     async with house(data_dir=[home], download_dir=home) as parts:
         loaded = LoadedSettings(parts.settings, {}, ())
-        yield Server(parts, AccessPolicy(parts.settings), SettingsInForce(loaded, LogTail()))
+        yield Server(parts, AccessPolicy(parts.settings), CurrentSettings(loaded, LogTail()))
 
 
 async def test_another_default_voice_speaks_after_a_reload(
@@ -110,7 +110,7 @@ async def test_a_default_voice_that_failed_is_tried_again_by_the_next_reload(
     await server.reload(voice=LOW.name)
     assert server.speaks == LETTERS.name
     (home / f"{LOW.name}.onnx").write_bytes(whole)
-    await server.parts.look_for_voices()
+    await server.parts.refresh_voices()
     await server.reload()
     assert server.speaks == LOW.name
 

@@ -22,7 +22,7 @@ from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.engines.remote.engine import RemoteEngine
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.scheduler import Admission, AdmissionOptions, Lookahead
-from wyoming_tts.server.voice_upkeep import DescribeAnswer
+from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.speech import (
     AudioChunk,
     Outcome,
@@ -315,7 +315,7 @@ async def test_one_of_this_kind_speaks_with_the_voices_of_another() -> None:
     async with (
         house() as there,
         WyomingServer(
-            there.synthesizer, describe=DescribeAnswer(there), run_blocking=there.workers.run_blocking
+            there.synthesizer, describe=DescribeResponse(there), run_blocking=there.workers.run_blocking
         ) as server,
     ):
         await server.start("tcp://127.0.0.1:0")

@@ -225,5 +225,5 @@ async def test_a_client_hears_them_by_name_and_in_a_recipe(parts: Parts) -> None
 async def test_a_recipe_follows_the_files_of_its_parts(parts: Parts, styles: ImportedStyles) -> None:
     assert await speakers(parts, "af_low+bf_high") == {"am_test"}
     await parts.workers.run_blocking(lambda: put(styles, "bf_high", "af_test"))
-    await parts.look_for_voices()
+    await parts.refresh_voices()
     assert await speakers(parts, "af_low+bf_high") == {"af_test"}
