@@ -19,7 +19,7 @@ from tests.support.page_site import Site
 from ui.mounted import application
 from ui.words import Words
 from wyoming_tts.transports.http.guard import GuardOptions
-from wyoming_tts.transports.http.page_mount import alive
+from wyoming_tts.transports.http.page_mount import run_lifespan
 
 Given = ParamSpec("Given")
 SECRET_FILE = "/etc/passwd"
@@ -70,7 +70,7 @@ async def unguarded(blocks: gr.Blocks | None = None) -> AsyncIterator[httpx.Asyn
     """A page as Gradio mounts it by itself."""
     app = FastAPI()
     gr.mount_gradio_app(app, blocks or reading(gr.Textbox), path="/", run_history=False)
-    async with alive(app), _client(app) as client:
+    async with run_lifespan(app), _client(app) as client:
         yield client
 
 
@@ -108,7 +108,7 @@ async def test_no_component_is_given_a_file_that_was_not_uploaded() -> None:
         for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
             assert SECRET in await outcome(client, [data], number), name
     app = application(reading(*makes), Words())
-    async with alive(app), _client(app) as client:
+    async with run_lifespan(app), _client(app) as client:
         for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
             told = await outcome(client, [data], number)
             assert '"success":false' in told, name

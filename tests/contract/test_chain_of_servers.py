@@ -13,7 +13,7 @@ from wyoming.event import Event
 
 from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_process
 from tests.support.tones import LETTERS
-from tests.support.wyoming_client import Client, sound
+from tests.support.wyoming_client import WyomingTestClient, pcm_of
 
 VOICE = {"voice": {"name": LETTERS.name}}
 SENTENCE = "abcdefgh ijklmnop qrstuvwx yzabcdef."
@@ -53,12 +53,12 @@ async def front(directory: Path, *ports: int) -> AsyncIterator[RunningServer]:
 
 async def ask(server: RunningServer, tally: Tally, text: str = SENTENCE) -> None:
     """Have a text spoken to its end, on a connection of its own."""
-    async with asyncio.timeout(HUNG), Client.connect("127.0.0.1", server.port) as client:
+    async with asyncio.timeout(HUNG), WyomingTestClient.connect("127.0.0.1", server.port) as client:
         await client.send(Event("synthesize", {"text": text, **VOICE}))
         events = await client.until("audio-stop")
     told = [str(event.data["code"]) for event in events if event.type == "error"]
     tally.outcomes.append(told[0] if told else "spoken")
-    tally.lengths.append(len(sound(events)))
+    tally.lengths.append(len(pcm_of(events)))
 
 
 async def keep_asking(server: RunningServer, tally: Tally, until: asyncio.Event, number: int) -> None:

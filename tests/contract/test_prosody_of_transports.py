@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from wyoming.event import Event
 
-from tests.support.house import joined, settings_for_tests
 from tests.support.page_site import Site, product
+from tests.support.parts import join_chunks, settings_for_tests
 from tests.support.realtime_server import realtime_client
 from tests.support.tones import LETTERS
-from tests.support.wyoming_client import Client, sound
+from tests.support.wyoming_client import WyomingTestClient, pcm_of
 from wyoming_tts.commands import local_speech
 from wyoming_tts.page.stream_test import StreamTestRequest
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
@@ -81,10 +81,10 @@ async def wyoming_streaming(site: Site, asked: Asked) -> Heard:
 
 
 async def over_wyoming(site: Site, *events: Event) -> Heard:
-    async with Client.connect("127.0.0.1", site.port) as client:
+    async with WyomingTestClient.connect("127.0.0.1", site.port) as client:
         await client.send(*events)
         answer = await client.until("audio-stop")
-    return Heard(answer[0].data["rate"], sound(answer))
+    return Heard(answer[0].data["rate"], pcm_of(answer))
 
 
 async def http_wav(site: Site, asked: Asked) -> Heard:
@@ -223,7 +223,7 @@ async def reference(site: Site, prosody: Prosody | None = None) -> Heard:
     utterance = Utterance.of(TEXT, prosody=prosody or Prosody())
     async with site.parts.synthesizer.speak(utterance) as stream:
         chunks = [chunk async for chunk in stream]
-    return Heard(stream.format.rate, joined(chunks).astype("<i2").tobytes())
+    return Heard(stream.format.rate, join_chunks(chunks).astype("<i2").tobytes())
 
 
 async def test_what_is_compared_with_has_the_pace_of_the_settings(site: Site) -> None:

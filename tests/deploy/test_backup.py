@@ -21,7 +21,7 @@ from wyoming.event import Event
 
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
-from tests.support.wyoming_client import Client, sound
+from tests.support.wyoming_client import WyomingTestClient, pcm_of
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON
 from wyoming_tts.text.normalization.registry import FILE_NAME as SPOKEN
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS
@@ -111,7 +111,7 @@ async def test_a_running_server_speaks_and_blends_with_what_was_restored(data: P
     async with (
         asyncio.timeout(PATIENCE),
         server_process(*flags) as server,
-        Client.connect("127.0.0.1", server.port) as client,
+        WyomingTestClient.connect("127.0.0.1", server.port) as client,
     ):
         assert LETTERS.name not in await voices_of(client)
         assert (await asyncio.to_thread(restore, archive, empty))[0] == 0
@@ -121,15 +121,15 @@ async def test_a_running_server_speaks_and_blends_with_what_was_restored(data: P
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def voices_of(client: Client) -> set[str]:
+async def voices_of(client: WyomingTestClient) -> set[str]:
     await client.send(Event("describe"))
     info = await client.receive()
     return {voice["name"] for program in info.data["tts"] for voice in program["voices"]}
 
 
-async def said(client: Client, text: str) -> list[str]:
+async def said(client: WyomingTestClient, text: str) -> list[str]:
     await client.send(Event("synthesize", {"text": text, "voice": {"name": LETTERS.name}}))
-    return LETTERS.said(np.frombuffer(sound(await client.until("audio-stop")), dtype="<i2"))
+    return LETTERS.said(np.frombuffer(pcm_of(await client.until("audio-stop")), dtype="<i2"))
 
 
 def test_all_that_is_worth_it_comes_back_as_it_was(data: Path, empty: Path, worth: dict[str, bytes]) -> None:

@@ -19,7 +19,7 @@ from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Info
 
 from tests.scenarios.ports import free_ports
-from tests.support.wyoming_client import Client
+from tests.support.wyoming_client import WyomingTestClient
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
@@ -80,7 +80,7 @@ class Front:
 
     async def ask(self) -> str:
         """Which of them answers a new connection."""
-        async with asyncio.timeout(PATIENCE), Client.connect("127.0.0.1", self.port) as client:
+        async with asyncio.timeout(PATIENCE), WyomingTestClient.connect("127.0.0.1", self.port) as client:
             await client.send(Event("ping", {}))
             return str((await client.receive()).data["text"])
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from wyoming.event import Event
 
 from tests.support.server_process import SPEAKS_LETTERS, server_process
-from tests.support.wyoming_client import Client
+from tests.support.wyoming_client import WyomingTestClient
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.settings import Settings
 from wyoming_tts.voices.download.downloads import DownloadState
@@ -64,7 +64,7 @@ async def scraped() -> str:
     http = ("--http", "--http-port", "0", "--api-keys", "the-key")
     async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *http) as server:
         port = (await server.read_until(r"HTTP API listens on http://[\d.]+:(\d+)"))[1]
-        async with Client.connect("127.0.0.1", server.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
             await client.send(Event("synthesize", {"text": "Spoken."}))
             await client.until("audio-stop")
             await client.send(Event("synthesize", {"text": "Not spoken.", "voice": {"name": "nobody"}}))

@@ -27,10 +27,10 @@ from starlette.middleware import Middleware
 from websockets.asyncio.client import connect
 
 from tests.scenarios.ports import free_port
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread, spoken
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread, speech_pcm
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
 from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
@@ -140,7 +140,7 @@ def test_nginx_takes_the_stream_without_a_warning(tmp_path: Path) -> None:
 class Proxied:
     """nginx before a server."""
 
-    house: FakeHouse
+    service: FakeSpeechService
     port: int
     plain_port: int
     trust: ssl.SSLContext
@@ -150,16 +150,16 @@ class Proxied:
 @asynccontextmanager
 async def proxied(directory: Path, **guarding: Any) -> AsyncIterator[Proxied]:
     """The server with its guard, and nginx before it with the deployed file."""
-    house = FakeHouse()
+    service = FakeSpeechService()
     guard = Guard(None, GuardOptions(**guarding))
     app = create_app(
-        house,
+        service,
         HttpOptions(),
-        run_blocking=in_a_thread,
-        routers=[realtime_router(house, RealtimeOptions(), run_blocking=in_a_thread)],
-        middleware=[Middleware(guard.around)],
+        run_blocking=run_in_thread,
+        routers=[realtime_router(service, RealtimeOptions(), run_blocking=run_in_thread)],
+        middleware=[Middleware(guard.wrap)],
     )
-    server = HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread)
+    server = HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread)
     async with server, asyncio.TaskGroup() as tasks:
         await server.start()
         tasks.create_task(server.serve())
@@ -172,7 +172,7 @@ async def proxied(directory: Path, **guarding: Any) -> AsyncIterator[Proxied]:
                 base_url=f"https://127.0.0.1:{port}", headers={"Host": NAME}, verify=trust, trust_env=False
             ) as client,
         ):
-            yield Proxied(house, port, plain_port, trust, client)
+            yield Proxied(service, port, plain_port, trust, client)
         await server.stop()
 
 
@@ -214,7 +214,7 @@ async def test_sound_passes_nginx_while_it_is_made(tmp_path: Path) -> None:
             if number > 0:
                 await go_on.wait()
 
-        proxy.house.on_enter, proxy.house.on_chunk = in_two_pieces, hold
+        proxy.service.on_enter, proxy.service.on_chunk = in_two_pieces, hold
         async with (
             asyncio.timeout(10),
             proxy.client.stream("POST", "/v1/audio/speech", json=SPEECH) as answer,
@@ -222,10 +222,10 @@ async def test_sound_passes_nginx_while_it_is_made(tmp_path: Path) -> None:
             assert answer.status_code == 200
             pieces = answer.aiter_raw()
             pcm = await anext(pieces)  # comes although the rest cannot be made yet
-            assert proxy.house.left == 0
+            assert proxy.service.left == 0
             go_on.set()
             pcm += b"".join([piece async for piece in pieces])
-        assert pcm == spoken("onetwo")
+        assert pcm == speech_pcm("onetwo")
 
 
 async def _pieces(*texts: str) -> AsyncIterator[str]:

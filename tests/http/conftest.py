@@ -1,4 +1,4 @@
-"""A real server on loopback, with a house that has no engines."""
+"""A real server on loopback, with a service that has no engines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import httpx
 import pytest
 from starlette.middleware import Middleware
 
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 
 
 @dataclass
 class Served:
     """A server that runs, and what it speaks with."""
 
-    house: FakeHouse
+    service: FakeSpeechService
     server: HttpServer
     client: httpx.AsyncClient
     task: asyncio.Task[None]
@@ -40,13 +40,13 @@ class Served:
 @asynccontextmanager
 async def serving(
     options: HttpOptions | None = None,
-    house: FakeHouse | None = None,
+    service: FakeSpeechService | None = None,
     middleware: Sequence[Middleware] = (),
     **listening: Any,
 ) -> AsyncIterator[Served]:
-    house = house or FakeHouse()
-    app = create_app(house, options or HttpOptions(), run_blocking=in_a_thread, middleware=middleware)
-    server = HttpServer(app, ServerOptions(port=0, **listening), run_blocking=in_a_thread)
+    service = service or FakeSpeechService()
+    app = create_app(service, options or HttpOptions(), run_blocking=run_in_thread, middleware=middleware)
+    server = HttpServer(app, HttpServerOptions(port=0, **listening), run_blocking=run_in_thread)
     async with server:
         await server.start()
         host, port = server.bound[0]
@@ -56,7 +56,7 @@ async def serving(
             httpx.AsyncClient(base_url=f"{scheme}://{host}:{port}", trust_env=False, verify=False) as client,
         ):
             task = tasks.create_task(server.serve())
-            yield Served(house, server, client, task, scheme)
+            yield Served(service, server, client, task, scheme)
             await server.stop()
 
 

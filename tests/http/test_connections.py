@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.http.conftest import Served, serving
-from tests.support.fake_synthesizer import spoken
+from tests.support.fake_synthesizer import speech_pcm
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.http.app import HttpOptions
@@ -45,27 +45,27 @@ async def raw(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, async
 
 @pytest.mark.parametrize("encoding", ["wav", "pcm", "mp3", "opus"])
 async def test_the_stream_is_left_when_the_client_leaves_in_mid_body(served: Served, encoding: str) -> None:
-    served.house.on_enter = speak_without_end
+    served.service.on_enter = speak_without_end
     async with raw(served) as (reader, writer):
         writer.write(request(response_format=encoding))
         await reader.readuntil(b"\r\n\r\n")
         await reader.read(1000)
         writer.transport.abort()
         async with asyncio.timeout(5):
-            await served.house.until(lambda: served.house.left == 1)
+            await served.service.until(lambda: served.service.left == 1)
 
 
 async def test_the_stream_is_left_when_the_client_leaves_before_the_first_audio(served: Served) -> None:
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    served.house.on_chunk = never
+    served.service.on_chunk = never
     async with raw(served) as (_, writer):
         writer.write(request())
-        await served.house.until(lambda: served.house.entered == 1)
+        await served.service.until(lambda: served.service.entered == 1)
         writer.close()
         async with asyncio.timeout(5):
-            await served.house.until(lambda: served.house.left == 1)
+            await served.service.until(lambda: served.service.left == 1)
 
 
 async def test_a_failure_after_the_first_byte_cuts_the_body_off(
@@ -78,13 +78,13 @@ async def test_a_failure_after_the_first_byte_cuts_the_body_off(
         if number:
             raise EngineFailed("The voice broke.")
 
-    served.house.on_enter, served.house.on_chunk = in_two, fail
+    served.service.on_enter, served.service.on_chunk = in_two, fail
     async with raw(served) as (reader, writer):
         writer.write(request())
         async with asyncio.timeout(5):
             received = await reader.read()
     assert received.startswith(b"HTTP/1.1 200")
-    assert spoken("one") in received
+    assert speech_pcm("one") in received
     assert not received.endswith(b"0\r\n\r\n")
     assert "The voice broke." in caplog.text
     assert "Traceback" not in caplog.text
@@ -98,7 +98,7 @@ async def test_events_tell_of_a_failure_before_the_body_is_cut_off(served: Serve
         if number:
             raise EngineFailed("The voice broke.")
 
-    served.house.on_enter, served.house.on_chunk = in_two, fail
+    served.service.on_enter, served.service.on_chunk = in_two, fail
     async with raw(served) as (reader, writer):
         writer.write(request(stream_format="sse"))
         async with asyncio.timeout(5):
@@ -115,25 +115,25 @@ async def _two() -> AsyncIterator[str]:
 
 async def test_a_client_that_takes_nothing_is_given_up() -> None:
     async with serving(HttpOptions(send_timeout=0.2)) as served:
-        served.house.on_enter = speak_without_end
+        served.service.on_enter = speak_without_end
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, served.address)
             await asyncio.get_running_loop().sock_sendall(sock, request())
             async with asyncio.timeout(10):
-                await served.house.until(lambda: served.house.left == 1)
-            assert served.house.pulled < 300
+                await served.service.until(lambda: served.service.left == 1)
+            assert served.service.pulled < 300
 
 
 async def test_a_slow_client_holds_back_the_making(served: Served) -> None:
-    served.house.on_enter = speak_without_end
+    served.service.on_enter = speak_without_end
     async with raw(served) as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(request())
         made = -1
-        while made != served.house.pulled:
-            made = served.house.pulled
+        while made != served.service.pulled:
+            made = served.service.pulled
             await asyncio.sleep(0.2)
         assert 0 < made < 1500
         del reader
@@ -165,7 +165,7 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
         writer.write(request()[:-3])
         async with asyncio.timeout(5):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
-        assert not served.house.utterances
+        assert not served.service.utterances
 
 
 async def test_headers_over_the_limit_are_refused(served: Served) -> None:
@@ -190,8 +190,8 @@ async def test_requests_of_one_connection_are_answered_in_order(served: Served) 
         writer.write(request(input="one") + request(input="two"))
         first = await reader.readuntil(b"0\r\n\r\n")
         second = await reader.readuntil(b"0\r\n\r\n")
-    assert spoken("one") in first
-    assert spoken("two") in second
+    assert speech_pcm("one") in first
+    assert speech_pcm("two") in second
 
 
 @pytest.mark.parametrize("sent", ["a b", "x" * 129, "ümlaut", ""])
@@ -203,7 +203,7 @@ async def test_an_unusable_request_id_is_replaced(served: Served, sent: str) -> 
 async def test_an_unforeseen_failure_is_logged_under_the_requests_id(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served.house.failing_status = RuntimeError("secret /path")
+    served.service.failing_status = RuntimeError("secret /path")
     with caplog.at_level(logging.ERROR):
         answer = await served.client.get("/status", headers={"X-Request-ID": "mine"})
     assert answer.status_code == 500

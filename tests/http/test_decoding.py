@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tests.http.conftest import Served
-from tests.support.fake_synthesizer import RATE, spoken
+from tests.support.fake_synthesizer import RATE, speech_pcm
 
 TEXT = "what is said takes a while, so that a tail that is lost would be noticed"
 
@@ -23,4 +23,4 @@ async def test_every_format_decodes_to_the_duration_of_what_was_said(
     with av.open(io.BytesIO(answer.content)) as container:
         frames = list(container.decode(audio=0))
     seconds = sum(frame.samples / frame.sample_rate for frame in frames)
-    assert abs(seconds - len(spoken(TEXT)) / 2 / RATE) < 0.06
+    assert abs(seconds - len(speech_pcm(TEXT)) / 2 / RATE) < 0.06

@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.app import HttpOptions, create_app
 from wyoming_tts.transports.http.guard import Guard, GuardOptions, Message, Receive, Scope, Send
 
@@ -172,12 +172,12 @@ def test_an_empty_key_is_refused_rather_than_open_to_all() -> None:
 
 
 def test_keys_are_kept_as_salted_digests() -> None:
-    first, second = Keys([KEY]), Keys([KEY])
+    first, second = ApiKeys([KEY]), ApiKeys([KEY])
     assert KEY not in repr(vars(first))
     assert first._digests != second._digests
     assert first.admit(KEY)
     assert not first.admit("")
-    assert not Keys()
+    assert not ApiKeys()
 
 
 def test_options_do_not_show_their_keys() -> None:
@@ -203,14 +203,14 @@ def test_options_do_not_show_their_keys() -> None:
 )
 async def test_only_machines_of_the_networks_are_served(address: str, *, is_served: bool) -> None:
     networks = ("192.168.1.0/24", "fe80::/10")
-    assert Networks(networks).allows(address) is is_served
+    assert AllowedNetworks(networks).allows(address) is is_served
     async with client(guarded(allow_networks=networks), peer=address) as http:
         answer = await http.get("/health")
     assert answer.status_code == (200 if is_served else 403)
 
 
 def test_no_networks_are_all_networks() -> None:
-    assert Networks().allows("203.0.113.9")
+    assert AllowedNetworks().allows("203.0.113.9")
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ async def test_with_a_key_any_name_will_do() -> None:
 
 @given(st.text(max_size=40))
 def test_no_host_header_breaks_the_check(host: str) -> None:
-    HostNames().allow(host)
-    Origins(["https://page.example.org"]).allow(host, host)
+    AllowedHosts().allow(host)
+    AllowedOrigins(["https://page.example.org"]).allow(host, host)
 
 
 @pytest.mark.parametrize(
@@ -505,13 +505,13 @@ def test_the_addresses_of_one_subscriber_share_a_limit() -> None:
 async def test_other_options_hold_from_the_next_request_on() -> None:
     guard = guarded(api_keys=("old",))
     async with client(guard) as http:
-        guard.replace(GuardOptions(api_keys=(KEY,), requests_per_minute=1))
+        guard.reconfigure(GuardOptions(api_keys=(KEY,), requests_per_minute=1))
         assert (await http.post(SPEECH, params={"api_key": "old"})).status_code == 401
         assert (await http.post(SPEECH, params={"api_key": KEY})).status_code == 200
-        guard.replace(GuardOptions(api_keys=(KEY, "third"), requests_per_minute=1))
+        guard.reconfigure(GuardOptions(api_keys=(KEY, "third"), requests_per_minute=1))
         assert (await http.post(SPEECH, params={"api_key": "third"})).status_code == 429
         with pytest.raises(ValueError):
-            guard.replace(GuardOptions(allow_networks=("nonsense",)))
+            guard.reconfigure(GuardOptions(allow_networks=("nonsense",)))
         assert (await http.get("/v1/models")).status_code == 401
 
 
@@ -527,8 +527,8 @@ async def test_a_refusal_is_logged_without_what_was_asked_for(caplog: pytest.Log
 
 async def test_it_stands_within_the_layer_that_gives_requests_their_ids() -> None:
     guard = Guard(None, GuardOptions(api_keys=(KEY,), max_body_bytes=100))
-    layers = [Middleware(guard.around)]
-    api = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, middleware=layers)
+    layers = [Middleware(guard.wrap)]
+    api = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, middleware=layers)
     wanted = {"model": "tts-1", "input": "hello", "voice": "af_heart", "response_format": "pcm"}
     transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -8,13 +8,13 @@ from starlette.middleware import Middleware
 
 from tests.http.conftest import serving
 from tests.http.test_connections import raw, request
-from tests.support.fake_synthesizer import spoken
+from tests.support.fake_synthesizer import speech_pcm
 from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
 
 
 def guarding(*keys: str) -> list[Middleware]:
-    return [Middleware(Guard(None, GuardOptions(api_keys=keys)).around)]
+    return [Middleware(Guard(None, GuardOptions(api_keys=keys)).wrap)]
 
 
 async def test_who_has_no_key_is_told_with_an_id() -> None:
@@ -25,7 +25,7 @@ async def test_who_has_no_key_is_told_with_an_id() -> None:
         spoke = await served.client.post("/v1/audio/speech", json=body)
     assert (refused.status_code, refused.headers["x-request-id"]) == (401, "mine")
     assert refused.json()["error"]["message"]
-    assert spoke.content[44:] == spoken("hi")
+    assert spoke.content[44:] == speech_pcm("hi")
 
 
 async def test_a_body_that_does_not_come_is_given_up_in_the_guard_too() -> None:

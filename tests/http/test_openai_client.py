@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.http.conftest import Served
-from tests.support.fake_synthesizer import RATE, spoken
+from tests.support.fake_synthesizer import RATE, speech_pcm
 from wyoming_tts.errors import Busy, UnknownVoice
 from wyoming_tts.speech import Utterance
 
@@ -23,7 +23,7 @@ async def test_speech_is_created(client: openai.AsyncOpenAI) -> None:
     answer = await client.audio.speech.create(
         model="tts-1", voice="alloy", input="hello", response_format="wav"
     )
-    assert answer.content[44:] == spoken("hello")
+    assert answer.content[44:] == speech_pcm("hello")
 
 
 async def test_speech_is_streamed(client: openai.AsyncOpenAI) -> None:
@@ -36,7 +36,7 @@ async def test_speech_is_streamed(client: openai.AsyncOpenAI) -> None:
         extra_body={"sample_rate": RATE},
     ) as answer:
         audio = b"".join([piece async for piece in answer.iter_bytes(500)])
-    assert audio == spoken("hello")
+    assert audio == speech_pcm("hello")
 
 
 async def test_speech_is_streamed_as_events(client: openai.AsyncOpenAI) -> None:
@@ -63,10 +63,10 @@ async def test_errors_are_those_that_it_knows(served: Served, client: openai.Asy
     async def busy(_: Utterance) -> None:
         raise Busy("Full.")
 
-    served.house.on_enter = unknown
+    served.service.on_enter = unknown
     with pytest.raises(openai.NotFoundError, match="af_heart") as missing:
         await client.audio.speech.create(model="tts-1", voice="x", input="hello")
-    served.house.on_enter = busy
+    served.service.on_enter = busy
     with pytest.raises(openai.RateLimitError) as full:
         await client.audio.speech.create(model="tts-1", voice="x", input="hello")
     with pytest.raises(openai.BadRequestError) as bad:

@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.transports.http.app import HttpOptions, create_app
-from wyoming_tts.transports.http.gradio_routes import POLICY, is_allowed, rewritten
+from wyoming_tts.transports.http.gradio_filter import POLICY, is_allowed, rewrite_index
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
-from wyoming_tts.transports.http.ingress import Ingress
-from wyoming_tts.transports.http.page_mount import PageMount, unobtrusive
+from wyoming_tts.transports.http.ingress import IngressMiddleware
+from wyoming_tts.transports.http.page_mount import PageMount, limit_stalls
 
 PREFIX = "/api/hassio_ingress/a-token_1"
 INGRESS = {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": "ha.example:8123", "X-Forwarded-Proto": "https"}
@@ -57,12 +57,12 @@ async def mounting(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, PageMount]]:
     guard = Guard(None, options or GuardOptions(ingress_peer="127.0.0.1"))
     app = create_app(
-        FakeHouse(),
+        FakeSpeechService(),
         HttpOptions(),
-        run_blocking=in_a_thread,
-        middleware=[Middleware(guard.around), Middleware(Ingress, peer=guard.ingress)],
+        run_blocking=run_in_thread,
+        middleware=[Middleware(guard.wrap), Middleware(IngressMiddleware, peer=guard.ingress)],
     )
-    mount = PageMount(build, run_blocking=in_a_thread)
+    mount = PageMount(build, run_blocking=run_in_thread)
     app.router.routes.append(mount)
     transport = httpx.ASGITransport(app, client=(peer, 1))
     async with (
@@ -97,7 +97,7 @@ async def test_nothing_is_made_until_somebody_visits() -> None:
         assert (first.status_code, first.headers["x-page"]) == (200, "loading")
         assert "Die Seite ist unterwegs" in first.text
         assert "On its way" not in first.text
-        assert await in_a_thread(lambda: built.wait(5))
+        assert await run_in_thread(lambda: built.wait(5))
         assert (await client.get("/")).headers["x-page"] == "loading"
         release.set()
         await ready(mount)
@@ -229,7 +229,7 @@ def test_the_index_points_nowhere_else() -> None:
         b'<link rel="preconnect" href="https://fonts.googleapis.com" />'
         b'<link rel="manifest" href="/manifest.json" /><link rel="stylesheet" href="./a.css"></head>'
     )
-    told = rewritten(index)
+    told = rewrite_index(index)
     assert b"//" not in told
     assert b'href="./manifest.json"' in told
     assert b'href="./a.css"' in told
@@ -337,9 +337,9 @@ async def test_sessions_end_with_the_keys_they_were_opened_with() -> None:
     transport = httpx.ASGITransport(guard, client=("192.168.1.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         await client.post("/login", data={"key": "secret"})
-        guard.replace(KEYED)
+        guard.reconfigure(KEYED)
         assert (await client.get("/v1/models")).status_code == 200
-        guard.replace(GuardOptions(api_keys=("other",)))
+        guard.reconfigure(GuardOptions(api_keys=("other",)))
         assert (await client.get("/v1/models")).status_code == 401
 
 
@@ -348,7 +348,7 @@ async def _told_asgi(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _fail_unobtrusively() -> None:
-    with unobtrusive():
+    with limit_stalls():
         assert sys.getswitchinterval() < 0.001
         assert not gc.isenabled()
         raise ImportError

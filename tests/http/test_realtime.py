@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, spoken
-from tests.support.house import house
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, speech_pcm
+from tests.support.parts import running_parts
 from tests.support.realtime_examples import PYTHON_EXAMPLES
-from tests.support.realtime_server import RealtimeClient, Running, realtime_client, realtime_server
+from tests.support.realtime_server import (
+    RealtimeClient,
+    RunningRealtimeServer,
+    realtime_client,
+    realtime_server,
+)
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
@@ -32,13 +37,13 @@ def synthesizer() -> FakeSynthesizer:
 
 
 @pytest.fixture
-async def server(synthesizer: FakeSynthesizer) -> AsyncIterator[Running]:
+async def server(synthesizer: FakeSynthesizer) -> AsyncIterator[RunningRealtimeServer]:
     async with realtime_server(synthesizer) as running:
         yield running
 
 
 @pytest.fixture
-async def client(server: Running) -> AsyncIterator[RealtimeClient]:
+async def client(server: RunningRealtimeServer) -> AsyncIterator[RealtimeClient]:
     async with realtime_client(server.url, audio=NATIVE) as connected:
         yield connected
 
@@ -78,9 +83,9 @@ class TestFullDialect:
             "response.output_audio.done",
             "response.completed",
         ]
-        assert client.audio["r1"] == spoken("hello")
+        assert client.audio["r1"] == speech_pcm("hello")
 
-    async def test_the_session_is_told_whole(self, server: Running) -> None:
+    async def test_the_session_is_told_whole(self, server: RunningRealtimeServer) -> None:
         async with realtime_client(server.url) as client:
             session = client.events[0]["session"]
             assert session["audio"] == {"format": "pcm", "sample_rate": 24000, "binary": False}
@@ -111,14 +116,14 @@ class TestFullDialect:
         for name in ("one", "two"):
             await client.send("response.create", response_id=name, input=name)
         await client.until("response.completed", response="two")
-        assert client.audio == {"one": spoken("one"), "two": spoken("two")}
+        assert client.audio == {"one": speech_pcm("one"), "two": speech_pcm("two")}
 
-    async def test_audio_comes_at_the_rate_that_was_asked_for(self, server: Running) -> None:
+    async def test_audio_comes_at_the_rate_that_was_asked_for(self, server: RunningRealtimeServer) -> None:
         async with realtime_client(server.url) as client:
             await client.send("response.create", response_id="r", input="a" * 40)
             await client.until("response.completed")
         samples = np.frombuffer(client.audio["r"], "<i2")
-        assert len(samples) == len(spoken("a" * 40)) // 2 * 24_000 // RATE
+        assert len(samples) == len(speech_pcm("a" * 40)) // 2 * 24_000 // RATE
         spectrum = np.abs(np.fft.rfft(samples))
         heard = np.argmax(spectrum) * 24_000 / len(samples)
         assert heard == pytest.approx(200 + ord("a") * 20, abs=60)
@@ -132,7 +137,7 @@ class TestFullDialect:
         await client.send("input.append", text="two")
         await client.send("input.commit")
         await client.until("response.completed", response=created["response"])
-        assert client.audio[created["response"]] == spoken("one two")
+        assert client.audio[created["response"]] == speech_pcm("one two")
         assert synthesizer.utterances[0].flush_idle == 0.16
 
     async def test_text_after_a_commit_begins_the_next_response(self, client: RealtimeClient) -> None:
@@ -141,7 +146,7 @@ class TestFullDialect:
         await client.send("input.append", text="two", response_id="b")
         await client.send("input.commit")
         await client.until("response.completed", response="b")
-        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+        assert client.audio == {"a": speech_pcm("one"), "b": speech_pcm("two")}
 
     async def test_responses_play_in_order(self, client: RealtimeClient) -> None:
         names = [f"r{number}" for number in range(10)]
@@ -158,7 +163,7 @@ class TestFullDialect:
         await client.send("input.append", text="two", response_id="b")
         await client.send("session.end")
         assert await client.closed() == (1000, "")
-        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+        assert client.audio == {"a": speech_pcm("one"), "b": speech_pcm("two")}
         assert client.kinds()[-1] == "response.completed"
 
 
@@ -168,13 +173,13 @@ class TestShortDialect:
             await client.say(**{"continue": True}, segment_id=name, input=name, voice="amy", format="pcm")
         await client.until("end", segment_id="s2")
         assert client.kinds()[2:] == ["start", "binary delta", "end"] * 2
-        assert client.audio == {"s1": spoken("s1"), "s2": spoken("s2")}
+        assert client.audio == {"s1": speech_pcm("s1"), "s2": speech_pcm("s2")}
 
     async def test_continue_false_ends_the_connection_after_its_input(self, client: RealtimeClient) -> None:
         await client.say(**{"continue": True}, segment_id="a", input="one")
         await client.say(**{"continue": False}, segment_id="b", input="two")
         assert await client.closed() == (1000, "")
-        assert client.audio == {"a": spoken("one"), "b": spoken("two")}
+        assert client.audio == {"a": speech_pcm("one"), "b": speech_pcm("two")}
 
     async def test_an_error_names_its_segment(self, client: RealtimeClient) -> None:
         await client.say(**{"continue": True}, segment_id="a", input="one", format="mp3")
@@ -197,7 +202,7 @@ class TestBargeIn:
         gate.opened.set()
         await client.send("response.create", response_id="third", input="What is it?")
         await client.until("response.completed", response="third")
-        assert client.audio == {"first": spoken("The weather "), "third": spoken("What is it?")}
+        assert client.audio == {"first": speech_pcm("The weather "), "third": speech_pcm("What is it?")}
         assert {"type": "response.canceled", "response": "second"} in client.events
         assert client.kinds()[2:4] == ["response.created", "response.output_audio.delta"]
         assert client.kinds()[-4:] == [
@@ -220,7 +225,7 @@ class TestBargeIn:
         gate.opened.set()
         await client.say(**{"continue": True}, segment_id="c", input="three")
         await client.until("end", segment_id="c")
-        assert client.audio == {"c": spoken("three")}
+        assert client.audio == {"c": speech_pcm("three")}
         assert {"type": "end", "segment_id": "b", "canceled": True} in client.events
 
     async def test_text_behind_a_barge_begins_anew(
@@ -235,7 +240,7 @@ class TestBargeIn:
         gate.opened.set()
         await client.send("input.commit")
         await client.until("response.completed", response="new")
-        assert client.audio == {"new": spoken("new")}
+        assert client.audio == {"new": speech_pcm("new")}
 
     async def test_with_nothing_to_stop_says_nothing(self, client: RealtimeClient) -> None:
         await client.send("barge")
@@ -244,7 +249,7 @@ class TestBargeIn:
         assert "response.canceled" not in client.kinds()
 
     async def test_stops_a_real_voice_within_a_step(self) -> None:
-        async with house() as parts, realtime_server(parts.synthesizer) as server:
+        async with running_parts() as parts, realtime_server(parts.synthesizer) as server:
             async with realtime_client(server.url) as client:
                 await client.send("response.create", response_id="long", input="abc def. " * 5_000)
                 await client.until("response.output_audio.delta")
@@ -262,7 +267,7 @@ class TestBargeIn:
 class TestRealVoice:
     async def test_appended_words_are_spoken_when_no_more_come(self) -> None:
         async with (
-            house() as parts,
+            running_parts() as parts,
             realtime_server(parts.synthesizer, flush_idle=0.02) as server,
             realtime_client(server.url) as client,
         ):
@@ -274,7 +279,7 @@ class TestRealVoice:
 
     async def test_without_that_they_wait_for_their_sentence(self) -> None:
         async with (
-            house() as parts,
+            running_parts() as parts,
             realtime_server(parts.synthesizer, flush_idle=0) as server,
             realtime_client(server.url) as client,
         ):
@@ -298,7 +303,7 @@ class TestCancel:
         await client.until("response.canceled", response="a")
         gate.opened.set()
         await client.until("response.completed", response="b")
-        assert client.audio == {"b": spoken("two")}
+        assert client.audio == {"b": speech_pcm("two")}
 
     async def test_without_a_name_it_is_the_one_that_plays(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
@@ -321,7 +326,7 @@ class TestCancel:
         await client.until("response.completed", response="a")
         await client.send("session.end")
         await client.closed()
-        assert client.audio == {"a": spoken("one")}
+        assert client.audio == {"a": speech_pcm("one")}
 
     async def test_of_nothing_is_an_error_that_ends_no_response(self, client: RealtimeClient) -> None:
         await client.send("response.cancel", response="who", event_id="e7")
@@ -469,7 +474,7 @@ class TestErrors:
         await client.send("input.append", text="three", response_id="b")
         await client.send("input.commit")
         await client.until("response.completed", response="b")
-        assert client.audio == {"b": spoken("three")}
+        assert client.audio == {"b": speech_pcm("three")}
         assert client.kinds().count("response.error") == 1
 
     async def test_a_name_in_use_does_not_end_its_first_bearer(
@@ -482,7 +487,7 @@ class TestErrors:
         assert "response" not in await client.until("response.error", code="bad_request")
         gate.opened.set()
         await client.until("response.completed", response="a")
-        assert client.audio == {"a": spoken("one")}
+        assert client.audio == {"a": speech_pcm("one")}
 
     async def test_a_commit_of_nothing_is_an_error(self, client: RealtimeClient) -> None:
         await client.send("input.commit")
@@ -542,7 +547,7 @@ class TestLimits:
             assert "response" not in await client.until("response.error", code="too_long")
             await client.send("input.commit")
             await client.until("response.completed", response="b")
-            assert client.audio["b"] == spoken("a" * 60)
+            assert client.audio["b"] == speech_pcm("a" * 60)
 
     async def test_a_silent_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
         async with (
@@ -587,7 +592,7 @@ class TestLimits:
 
 
 class TestDocument:
-    async def test_its_client_speaks_words_as_they_come(self, server: Running) -> None:
+    async def test_its_client_speaks_words_as_they_come(self, server: RunningRealtimeServer) -> None:
         async def words() -> AsyncIterator[str]:
             for word in ("Good ", "morn", "ing."):
                 yield word
@@ -596,12 +601,12 @@ class TestDocument:
         exec(next(example for example in PYTHON_EXAMPLES if "def speak" in example), program)
         heard = bytearray()
         await program["speak"](server.url, words(), heard.extend)
-        assert len(heard) == len(spoken("Good morning.")) * 24_000 // RATE
+        assert len(heard) == len(speech_pcm("Good morning.")) * 24_000 // RATE
 
 
 class TestLeaving:
     async def test_a_client_that_leaves_ends_the_work(
-        self, server: Running, synthesizer: FakeSynthesizer
+        self, server: RunningRealtimeServer, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer, hold_from=1)
         async with realtime_client(server.url, audio=NATIVE) as client:
@@ -613,7 +618,7 @@ class TestLeaving:
             await synthesizer.until(lambda: synthesizer.left == 1)
 
     async def test_what_plays_may_finish_when_the_server_stops(
-        self, server: Running, client: RealtimeClient, synthesizer: FakeSynthesizer
+        self, server: RunningRealtimeServer, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
         await client.send("response.create", response_id="a", input="one")
@@ -625,9 +630,9 @@ class TestLeaving:
         gate.opened.set()
         assert (await client.closed())[0] == 1012
         await stopping
-        assert client.audio == {"a": spoken("one")}
+        assert client.audio == {"a": speech_pcm("one")}
 
-    async def test_nobody_comes_in_while_the_server_stops(self, server: Running) -> None:
+    async def test_nobody_comes_in_while_the_server_stops(self, server: RunningRealtimeServer) -> None:
         url = server.url
         server.requests.stopping.set()
         with pytest.raises(InvalidStatus) as refused:
@@ -635,7 +640,7 @@ class TestLeaving:
         assert refused.value.response.status_code == 503
 
     async def test_what_does_not_finish_is_told(
-        self, server: Running, client: RealtimeClient, synthesizer: FakeSynthesizer
+        self, server: RunningRealtimeServer, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
         await client.send("response.create", response_id="a", input="one")

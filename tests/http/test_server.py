@@ -18,15 +18,15 @@ from websockets.asyncio.client import connect
 
 from tests.http.conftest import Served, serving
 from tests.http.test_connections import raw, request, speak_without_end
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread, spoken
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread, speech_pcm
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 
 
 def made(port: int = 0, certificate: Path | None = None) -> HttpServer:
-    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread)
-    return HttpServer(app, ServerOptions(port=port, certificate=certificate), run_blocking=in_a_thread)
+    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread)
+    return HttpServer(app, HttpServerOptions(port=port, certificate=certificate), run_blocking=run_in_thread)
 
 
 async def test_an_address_in_use_is_an_os_error(served: Served) -> None:
@@ -74,29 +74,29 @@ async def test_what_is_being_spoken_may_finish(served: Served) -> None:
     async def wait(*_: object) -> None:
         await go_on.wait()
 
-    served.house.on_chunk = wait
+    served.service.on_chunk = wait
     answering = asyncio.create_task(
         served.client.post("/v1/audio/speech", json={"input": "hello", "response_format": "wav"})
     )
-    await served.house.until(lambda: served.house.entered == 1)
+    await served.service.until(lambda: served.service.entered == 1)
     stopping = asyncio.create_task(served.server.stop(grace=20.0))
     await asyncio.sleep(0)
     go_on.set()
     answer = await answering
-    assert answer.content[44:] == spoken("hello")
+    assert answer.content[44:] == speech_pcm("hello")
     await stopping
 
 
 async def test_what_is_still_spoken_after_the_grace_is_cut_off(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served.house.on_enter = speak_without_end
+    served.service.on_enter = speak_without_end
     async with raw(served) as (reader, writer):
         writer.write(request())
         await reader.readuntil(b"RIFF")
         reading = asyncio.create_task(reader.read())
         await served.server.stop(grace=0.1)
-        assert served.house.left == 1
+        assert served.service.left == 1
         assert not (await reading).endswith(b"0\r\n\r\n")
     assert "Traceback" not in caplog.text
 
@@ -105,9 +105,9 @@ async def test_who_waits_for_the_first_audio_at_the_end_is_told(served: Served) 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    served.house.on_chunk = never
+    served.service.on_chunk = never
     answering = asyncio.create_task(served.client.post("/v1/audio/speech", json={"input": "hello"}))
-    await served.house.until(lambda: served.house.entered == 1)
+    await served.service.until(lambda: served.service.entered == 1)
     await served.server.stop(grace=0.05)
     answer = await answering
     assert answer.status_code == 503
@@ -115,11 +115,11 @@ async def test_who_waits_for_the_first_audio_at_the_end_is_told(served: Served) 
 
 
 async def test_a_client_that_does_not_read_does_not_delay_the_end(served: Served) -> None:
-    served.house.on_enter = speak_without_end
+    served.service.on_enter = speak_without_end
     async with raw(served) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(request())
-        await served.house.until(lambda: served.house.pulled > 20)
+        await served.service.until(lambda: served.service.pulled > 20)
         await served.server.stop(grace=0.1)  # ends, though the rest can never be written
 
 
@@ -143,8 +143,8 @@ async def test_a_websocket_may_watch_for_the_end() -> None:
         await socket.scope["state"]["stopping"].wait()
         await socket.close(1001)
 
-    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, routers=[router])
-    async with HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread) as server:
+    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, routers=[router])
+    async with HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread) as server:
         await server.start()
         task = asyncio.create_task(server.serve())
         host, port = server.bound[0]
@@ -168,8 +168,8 @@ async def test_a_websocket_that_stays_is_ended_after_the_grace(caplog: pytest.Lo
         finally:
             left.set()
 
-    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread, routers=[router])
-    async with HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread) as server:
+    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, routers=[router])
+    async with HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread) as server:
         await server.start()
         task = asyncio.create_task(server.serve())
         host, port = server.bound[0]
@@ -216,7 +216,7 @@ async def test_tls_is_spoken_with_a_certificate(certificate: tuple[Path, Path]) 
         writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()
-    assert answer.content[44:] == spoken("hi")
+    assert answer.content[44:] == speech_pcm("hi")
 
 
 async def test_a_certificate_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ async def test_nothing_is_logged_for_a_usual_request(
     async def nothing(_: Utterance) -> None:
         return
 
-    served.house.on_enter = nothing
+    served.service.on_enter = nothing
     with caplog.at_level(logging.INFO):
         await served.client.post("/v1/audio/speech", json={"input": "hi"})
     assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "wyoming_tts"))]

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.http.conftest import Served, serving
-from tests.support.fake_synthesizer import RATE, spoken
+from tests.support.fake_synthesizer import RATE, speech_pcm
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.speech_response import EncodedAudio
+from wyoming_tts.transports.http.speech_response import StreamEncoder
 
 T = TypeVar("T")
 
@@ -36,15 +36,15 @@ async def test_wav_holds_what_was_said_at_the_voices_rate(served: Served) -> Non
     assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
     assert struct.unpack("<I", answer.content[24:28]) == (RATE,)
-    assert answer.content[44:] == spoken("hello")
+    assert answer.content[44:] == speech_pcm("hello")
 
 
 async def test_pcm_is_24_khz_unless_another_rate_is_asked_for(served: Served) -> None:
     usual = await served.client.post(SPEECH, json=body(response_format="pcm"))
     own = await served.client.post(SPEECH, json=body(response_format="pcm", sample_rate=RATE))
     assert usual.headers["x-sample-rate"] == "24000"
-    assert abs(len(usual.content) - len(spoken("hello")) * 24_000 // RATE) <= 64
-    assert own.content == spoken("hello")
+    assert abs(len(usual.content) - len(speech_pcm("hello")) * 24_000 // RATE) <= 64
+    assert own.content == speech_pcm("hello")
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ async def test_mp3_is_what_is_sent_where_no_format_is_named(served: Served) -> N
 async def test_the_stream_path_takes_format_and_gives_pcm(served: Served) -> None:
     raw = await served.client.post(f"{SPEECH}/stream", json={"input": "hi", "sample_rate": RATE})
     wav = await served.client.post(f"{SPEECH}/stream", json={"input": "hi", "format": "wav"})
-    assert raw.content == spoken("hi")
-    assert wav.content[44:] == spoken("hi")
+    assert raw.content == speech_pcm("hi")
+    assert wav.content[44:] == speech_pcm("hi")
 
 
 async def test_a_plain_player_gets_wav_without_a_length(served: Served) -> None:
     query = {"text": "hello", "voice": "af_heart", "speed": "1.5"}
     answer = await served.client.get("/synthesize-stream", params=query)
     assert answer.content[:8] == b"RIFF\xff\xff\xff\xff"
-    assert answer.content[44:] == spoken("hello")
-    said = served.house.utterances[0]
+    assert answer.content[44:] == speech_pcm("hello")
+    said = served.service.utterances[0]
     assert said.voice == VoiceRequest("af_heart")
     assert said.prosody == Prosody(speed=1.5)
 
@@ -90,7 +90,7 @@ async def test_a_look_at_the_players_address_speaks_nothing(served: Served) -> N
     answer = await served.client.head("/synthesize-stream", params={"text": "hello"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "audio/wav"
-    assert not served.house.utterances
+    assert not served.service.utterances
 
 
 async def test_fields_reach_the_utterance() -> None:
@@ -106,7 +106,7 @@ async def test_fields_reach_the_utterance() -> None:
             input="<speak>hi</speak>",
         )
         answer = await served.client.post(SPEECH, json=fields, headers={"X-Request-ID": "call-7"})
-        said = served.house.utterances[0]
+        said = served.service.utterances[0]
     assert answer.headers["x-request-id"] == said.id == "call-7"
     assert said.voice == VoiceRequest("af_bella(2)+af_sky(1)", "en_GB", "3")
     assert said.prosody == Prosody(speed=2.0, volume=3.0)
@@ -127,7 +127,7 @@ async def test_fields_of_kokoro_fastapi_are_understood_or_ignored(served: Served
     )
     answer = await served.client.post(SPEECH, json=fields)
     assert answer.status_code == 200
-    said = served.house.utterances[0]
+    said = served.service.utterances[0]
     assert said.voice == VoiceRequest(None, "en_GB")
     assert said.prosody == Prosody(volume=0.5)
 
@@ -147,7 +147,7 @@ async def test_events_carry_the_audio_and_end_with_its_usage(served: Served) -> 
     events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
     audio = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
     assert {event["type"] for event in events[:-1]} == {"speech.audio.delta"}
-    assert audio == spoken("hello")
+    assert audio == speech_pcm("hello")
     tokens = round(len(audio) / 2 / RATE * 20)
     usage = {"input_tokens": 5, "output_tokens": tokens, "total_tokens": 5 + tokens}
     assert events[-1] == {"type": "speech.audio.done", "usage": usage}
@@ -155,7 +155,7 @@ async def test_events_carry_the_audio_and_end_with_its_usage(served: Served) -> 
 
 async def test_without_streaming_the_length_is_known(served: Served) -> None:
     answer = await served.client.post(SPEECH, json=body(stream=False))
-    pcm = spoken("hello")
+    pcm = speech_pcm("hello")
     assert answer.headers["content-length"] == str(44 + len(pcm))
     assert struct.unpack("<I", answer.content[40:44]) == (len(pcm),)
     assert "transfer-encoding" not in answer.headers
@@ -171,7 +171,7 @@ async def test_what_is_too_large_to_be_sent_as_a_whole_is_refused() -> None:
 async def test_zeros_are_sent_first_where_proxies_need_them() -> None:
     async with serving(HttpOptions(stream_prime_bytes=1001)) as served:
         answer = await served.client.post(SPEECH, json=body(response_format="pcm", sample_rate=RATE))
-    assert answer.content == bytes(1000) + spoken("hello")
+    assert answer.content == bytes(1000) + speech_pcm("hello")
 
 
 async def test_the_first_bytes_leave_before_the_second_chunk_is_made(served: Served) -> None:
@@ -184,16 +184,16 @@ async def test_the_first_bytes_leave_before_the_second_chunk_is_made(served: Ser
         if number:
             await go_on.wait()
 
-    served.house.on_enter, served.house.on_chunk = two_pieces, wait
+    served.service.on_enter, served.service.on_chunk = two_pieces, wait
     async with served.client.stream("POST", SPEECH, json=body()) as answer:
         received = b""
         pieces = answer.aiter_raw()
-        while len(received) < 44 + len(spoken("one")):
+        while len(received) < 44 + len(speech_pcm("one")):
             received += await anext(pieces)
-        assert served.house.pulled == 1
+        assert served.service.pulled == 1
         go_on.set()
         received += b"".join([piece async for piece in pieces])
-    assert received[44:] == spoken("onetwo")
+    assert received[44:] == speech_pcm("onetwo")
 
 
 async def _pieces(*texts: str) -> Any:
@@ -223,7 +223,7 @@ async def test_a_failure_before_the_first_byte_has_its_status(
     async def fail(_: Utterance) -> None:
         raise error
 
-    served.house.on_enter = fail
+    served.service.on_enter = fail
     answer = await served.client.post(SPEECH, json=body(), headers={"X-Request-ID": "abc"})
     told = answer.json()["error"]
     assert (answer.status_code, told["code"]) == (status, code)
@@ -241,7 +241,7 @@ async def test_a_failure_in_the_first_chunk_has_its_status(served: Served) -> No
     async def fail(*_: object) -> None:
         raise Busy("Full.")
 
-    served.house.on_chunk = fail
+    served.service.on_chunk = fail
     answer = await served.client.post(SPEECH, json=body())
     assert answer.status_code == 429
 
@@ -269,7 +269,7 @@ async def test_the_field_that_is_wrong_is_named(served: Served, fields: dict[str
     assert error["param"] == param
     assert error["type"] == "invalid_request_error"
     assert error["message"]
-    assert not served.house.utterances
+    assert not served.service.utterances
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_a_format_that_cannot_be_written_is_refused_before_anything_is_spo
     answer = await served.client.post(SPEECH, json=body(response_format="aac"))
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, "unsupported", "response_format")
-    assert served.house.pulled == 0
+    assert served.service.pulled == 0
 
 
 async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> None:
@@ -308,8 +308,8 @@ async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> No
         return work()
 
     encoder = Recorder(done)
-    sound = EncodedAudio(encoder, slowly)
-    pieces = sound.pieces(b"", spoken("a"), aiter(_pieces()))
+    sound = StreamEncoder(encoder, slowly)
+    pieces = sound.pieces(b"", speech_pcm("a"), aiter(_pieces()))
     taking = asyncio.create_task(take(pieces, encoder))
     await in_use.wait()
     taking.cancel()
@@ -346,7 +346,7 @@ async def take(pieces: AsyncIterator[bytes], encoder: Recorder) -> None:
 async def test_a_whole_answer_is_sent_when_its_stream_is_left_already(served: Served) -> None:
     async with served.client.stream("POST", SPEECH, json=body(stream=False, input="x" * 3000)) as answer:
         assert answer.status_code == 200
-        assert served.house.left == 1
+        assert served.service.left == 1
         assert len(await answer.aread()) == int(answer.headers["content-length"])
 
 
@@ -354,7 +354,7 @@ async def test_a_language_that_no_voice_speaks_is_blamed_itself(served: Served) 
     async def fail(_: Utterance) -> None:
         raise UnknownVoice("No installed voice speaks 'xx'.")
 
-    served.house.on_enter = fail
+    served.service.on_enter = fail
     answer = await served.client.post(SPEECH, json={"input": "hi", "language": "xx"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "language")
 
@@ -363,6 +363,6 @@ async def test_a_recipe_that_is_none_is_the_voices_fault(served: Served) -> None
     async def fail(_: Utterance) -> None:
         raise BadRequest("The recipe has '(' at column 4.")
 
-    served.house.on_enter = fail
+    served.service.on_enter = fail
     answer = await served.client.post(SPEECH, json=body(voice="af(("))
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "voice")

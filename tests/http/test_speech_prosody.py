@@ -21,14 +21,14 @@ async def test_what_an_engine_alone_knows_reaches_it(served: Served, path: str) 
     fields = body(pitch=1.5, length_scale=1.2, noise_scale=0.3, noise_w_scale=0.0)
     answer = await served.client.post(path, json=fields)
     assert answer.status_code == 200
-    assert served.house.utterances[0].prosody == Prosody(
+    assert served.service.utterances[0].prosody == Prosody(
         pitch=1.5, length_scale=1.2, noise_scale=0.3, noise_w_scale=0.0
     )
 
 
 async def test_what_is_left_out_is_neutral(served: Served) -> None:
     await served.client.post(SPEECH, json=body())
-    assert served.house.utterances[0].prosody == Prosody()
+    assert served.service.utterances[0].prosody == Prosody()
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ async def test_what_no_engine_can_do_is_refused_by_name(served: Served, field: s
     answer = await served.client.post(SPEECH, json=body(**{field: value}))
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == field
-    assert not served.house.utterances
+    assert not served.service.utterances

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support.house import house
+from tests.support.parts import running_parts
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
@@ -51,7 +51,7 @@ async def never(_name: str) -> bool:
 
 @asynccontextmanager
 async def at_the_desk(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
-    async with house(data_dir=[data], download_dir=data) as parts:
+    async with running_parts(data_dir=[data], download_dir=data) as parts:
         yield BlendService(parts, never), parts
 
 
@@ -90,7 +90,7 @@ async def test_the_shelf_has_the_voices_and_the_presets(desk: BlendService) -> N
 
 
 async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path: Path) -> None:
-    async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         shelf = await BlendService(parts, never).shelf()
     assert shelf.kokoro is KokoroState.ABSENT
     assert shelf.model_bytes is not None
@@ -104,7 +104,7 @@ async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path:
 async def test_what_cannot_be_fetched_is_told_apart(
     changes: dict[str, object], state: KokoroState, tmp_path: Path
 ) -> None:
-    async with house(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
+    async with running_parts(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
         assert (await BlendService(parts, never).shelf()).kokoro is state
 
 
@@ -257,7 +257,7 @@ async def test_only_what_is_there_is_exported(desk: BlendService, name: str) -> 
 async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> None:
     asked = []
 
-    async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
 
         async def fetch(name: str) -> bool:
             asked.append(name)
@@ -281,13 +281,13 @@ async def test_a_download_that_takes_long_is_asked_for_again(
         await asyncio.Event().wait()
         return True
 
-    async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         assert (await BlendService(parts, fetch).fetch_model()).kokoro is KokoroState.ABSENT
 
 
 async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> None:
     progress = DownloadProgress(MODEL_VOICE, DownloadState.RUNNING, 1_000_000, 300_000_000)
-    async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         desk = BlendService(parts, never)
         assert (await desk.shelf()).fetched_bytes is None
         parts.downloads.note(progress)
@@ -298,7 +298,7 @@ async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
     async def fetch(_name: str) -> bool:
         return False
 
-    async with house(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         with pytest.raises(VoiceUnavailable, match="could not be fetched"):
             await BlendService(parts, fetch).fetch_model()
 

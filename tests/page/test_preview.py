@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.house import house
+from tests.support.parts import running_parts
 from wyoming_tts.errors import TooLong, UnknownVoice
 from wyoming_tts.page.preview import LONGEST_EXPLAINED, PreviewService, ProsodySlider
 
@@ -13,7 +13,7 @@ ASKED_FOR = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "ru", "zh", "ja", "
 
 @pytest.fixture
 async def desk() -> AsyncIterator[PreviewService]:
-    async with house(noise_scale=None, noise_w_scale=0.5) as parts:
+    async with running_parts(noise_scale=None, noise_w_scale=0.5) as parts:
         yield PreviewService(parts)
 
 
@@ -51,7 +51,7 @@ async def test_sliders_are_the_engines_own_at_the_values_in_force(desk: PreviewS
 
 
 async def test_a_setting_beyond_a_slider_widens_it() -> None:
-    async with house(length_scale=3.0) as parts:
+    async with running_parts(length_scale=3.0) as parts:
         length = (await PreviewService(parts).sliders("en_US-tone-low"))[0]
     assert (length.minimum, length.maximum, length.value) == (0.5, 3.0, 3.0)
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from tests.support.fake_synthesizer import in_a_thread
-from tests.support.house import house
+from tests.support.fake_synthesizer import run_in_thread
+from tests.support.parts import running_parts
 from tests.support.tones import LETTERS
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.assembly.parts import Parts
@@ -37,7 +37,7 @@ KEYS = ("sk-first-of-two", "sk-second-of-two")
 
 @pytest.fixture
 async def parts() -> AsyncIterator[Parts]:
-    async with house() as parts:
+    async with running_parts() as parts:
         yield parts
 
 
@@ -70,7 +70,7 @@ async def test_the_house_tells_of_itself(parts: Parts) -> None:
 
 async def test_what_was_spoken_is_told_without_its_text() -> None:
     recent = RecentUtterances()
-    async with house() as parts:
+    async with running_parts() as parts:
         desk = desk_of(parts, recent=recent)
         parts.synthesizer._on_record = recent.on_record
         async with parts.synthesizer.speak(Utterance.of("secretly", transport="http")) as stream:
@@ -150,7 +150,7 @@ async def test_every_setting_is_told_with_its_source(parts: Parts, tmp_path: Pat
     file = tmp_path / "options.json"
     file.write_text(json.dumps({"speed": 1.5}))
     flags = {"config": str(file), "port": "1234", "zeroconf": False}
-    loaded = await in_a_thread(partial(load_settings, flags, environ={"WYOMING_TTS_VOLUME": "2"}))
+    loaded = await run_in_thread(partial(load_settings, flags, environ={"WYOMING_TTS_VOLUME": "2"}))
     told = _settings(parts, loaded)
     assert list(told) == list(Settings.model_fields)
     assert (told["speed"].value, told["speed"].source) == ("1.5", f"file {file}, key speed")

@@ -18,9 +18,9 @@ from fastapi import FastAPI
 from wyoming.error import Error
 from wyoming.tts import SynthesizeStopped
 
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
-from tests.support.house import house
-from tests.support.scripted_server import START, STOP, Conversation, audio, scripted_server
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
+from tests.support.parts import running_parts
+from tests.support.scripted_server import START, STOP, ScriptedConnection, audio, scripted_server
 from wyoming_tts.client import ClientError, FoundServer
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
 from wyoming_tts.page import stream_test_client as stream_lane
@@ -56,7 +56,7 @@ def describe() -> bytes:
 
 @asynccontextmanager
 async def desk_for(own: str, **options: Any) -> AsyncIterator[StreamTestService]:
-    async with house() as parts:
+    async with running_parts() as parts:
         desk = StreamTestService(parts, lambda: own, **options)
         yield desk
         await desk.close()
@@ -67,7 +67,7 @@ async def speaking(**options: Any) -> AsyncIterator[tuple[StreamTestService, Fak
     """A desk beside a real server; nothing may be left of either."""
     fake = FakeSynthesizer()
     before = asyncio.all_tasks()
-    async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread) as server:
+    async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread) as server:
         await server.start("tcp://127.0.0.1:0")
         host, port = server.bound[0][:2]
         async with desk_for(f"tcp://{host}:{port}", **options) as desk:
@@ -101,7 +101,7 @@ async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> 
     assert lane.state is ClientState.SPOKEN
     assert len(lane.text) == 6
     assert lane.text[-1] - lane.text[0] > 0.045
-    assert lane.audio == pytest.approx(len(spoken(TEXT)) / 2 / RATE, abs=0.002)
+    assert lane.audio == pytest.approx(len(speech_pcm(TEXT)) / 2 / RATE, abs=0.002)
     assert lane.ttfa is not None
     assert lane.ttfa < 1.0
     seen = happenings(frame)
@@ -151,7 +151,7 @@ async def test_the_chosen_client_can_be_heard_afterwards() -> None:
     assert wav is not None
     with wave.open(io.BytesIO(wav)) as sound:
         assert sound.getframerate() == RATE
-        assert sound.readframes(sound.getnframes()) == spoken("Hello.")
+        assert sound.readframes(sound.getnframes()) == speech_pcm("Hello.")
 
 
 async def test_only_the_last_runs_are_kept() -> None:
@@ -258,7 +258,7 @@ def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
     )
 
 
-async def failing(script: Callable[[Conversation], Any], order: StreamTestRequest) -> StreamTestFrame:
+async def failing(script: Callable[[ScriptedConnection], Any], order: StreamTestRequest) -> StreamTestFrame:
     async with scripted_server(script) as server, desk_for(server.uri) as desk:
         return await last_frame(desk, order)
 
@@ -273,7 +273,7 @@ async def test_a_refused_connection_is_a_lane() -> None:
 
 
 async def test_a_server_that_closes_in_the_middle_is_a_lane_with_the_audio_before() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-stop")
         await conversation.send(START, audio(HALF_SECOND))
 
@@ -284,7 +284,7 @@ async def test_a_server_that_closes_in_the_middle_is_a_lane_with_the_audio_befor
 
 
 async def test_a_busy_server_is_a_lane_that_was_refused() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-start")
         await conversation.send(Error("Too many streams.", "busy"), SynthesizeStopped())
         await conversation.closed()
@@ -296,7 +296,7 @@ async def test_a_busy_server_is_a_lane_that_was_refused() -> None:
 
 
 async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
@@ -309,12 +309,12 @@ async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
 
 
 async def test_a_speech_without_audio_and_a_stranger_at_the_port_are_lanes() -> None:
-    async def silent(conversation: Conversation) -> None:
+    async def silent(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, STOP)
         await conversation.closed()
 
-    async def stranger(conversation: Conversation) -> None:
+    async def stranger(conversation: ScriptedConnection) -> None:
         await conversation.send_bytes(b"SSH-2.0-OpenSSH\r\n")
         await conversation.closed()
 

@@ -16,9 +16,9 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from tests.support.fake_synthesizer import in_a_thread
-from tests.support.house import house
+from tests.support.fake_synthesizer import run_in_thread
 from tests.support.hub import Behaviour, FakeHub
+from tests.support.parts import running_parts
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
@@ -30,7 +30,7 @@ from wyoming_tts.page.voices_routes import voice_routes
 from wyoming_tts.page.voices_uploads import WAITING, UploadRange, VoiceUploads
 from wyoming_tts.server.voice_upkeep import maintain_voices
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.transports.http.errors import handle_errors
+from wyoming_tts.transports.http.errors import install_error_handlers
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
 from wyoming_tts.voices.download.downloads import DownloadState
 from wyoming_tts.voices.download.hub import HUB
@@ -64,7 +64,7 @@ def names(directory: Path, pattern: str = "*") -> list[str]:
 
 @pytest.fixture
 async def parts(home: Path) -> AsyncIterator[Parts]:
-    async with house(data_dir=[home], download_dir=home) as parts:
+    async with running_parts(data_dir=[home], download_dir=home) as parts:
         yield parts
 
 
@@ -160,7 +160,7 @@ def known(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
 @asynccontextmanager
 async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceService]]:
     async with (
-        house(data_dir=[home], download_dir=home, offline=False, hub_endpoint=hub.url) as parts,
+        running_parts(data_dir=[home], download_dir=home, offline=False, hub_endpoint=hub.url) as parts,
         asyncio.TaskGroup() as tasks,
     ):
         parts.known.catalogue = Catalogue((known(hub), known(hub, "en_US-second-low")))
@@ -246,7 +246,7 @@ async def test_nothing_is_fetched_offline_or_without_a_server_that_tends(
 ) -> None:
     with pytest.raises(VoiceUnavailable, match="offline"):
         desk.download("de_DE-thorsten-medium")
-    async with house(data_dir=[home], offline=False) as untended:
+    async with running_parts(data_dir=[home], offline=False) as untended:
         with pytest.raises(VoiceUnavailable, match="starting or stopping"):
             VoiceService(untended).download("de_DE-thorsten-medium")
 
@@ -265,7 +265,7 @@ def uploads_into(home: Path, free: int = 10**12) -> VoiceUploads:
 
     return VoiceUploads(
         home,
-        run_blocking=in_a_thread,
+        run_blocking=run_in_thread,
         why_taken=lambda _: "",
         on_installed=told,
         free_space=lambda _: free,
@@ -535,7 +535,7 @@ async def test_a_link_and_its_mode_outlive_saving(desk: VoiceService, home: Path
 @pytest.fixture
 async def client(desk: VoiceService) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
-    handle_errors(app)
+    install_error_handlers(app)
     app.include_router(voice_routes(desk))
     async with AsyncClient(transport=ASGITransport(app), base_url="http://house") as client:
         yield client

@@ -17,8 +17,8 @@ from wyoming.info import Describe
 from wyoming.ping import Ping
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
-from tests.support.fake_synthesizer import FakeSynthesizer, in_a_thread, spoken
-from tests.support.wyoming_client import Client, kinds, reset, sound
+from tests.support.fake_synthesizer import FakeSynthesizer, run_in_thread, speech_pcm
+from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of, reset_connection
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingOptions, WyomingServer
@@ -110,7 +110,7 @@ def open_files() -> int:
 
 
 async def listen(server: WyomingServer, pieces: list[str]) -> list[Event]:
-    async with Client.connect(*server.bound[0]) as client:
+    async with WyomingTestClient.connect(*server.bound[0]) as client:
         await client.send(SynthesizeStart(voice=SynthesizeVoice(name="paced")).event())
         for piece in pieces:
             await client.send(SynthesizeChunk(piece).event())
@@ -119,10 +119,10 @@ async def listen(server: WyomingServer, pieces: list[str]) -> list[Event]:
 
 
 async def attack(server: WyomingServer, data: bytes, *, resets: bool) -> list[Event]:
-    async with Client.connect(*server.bound[0]) as client:
+    async with WyomingTestClient.connect(*server.bound[0]) as client:
         client.writer.write(data)
         if resets:
-            reset(client)
+            reset_connection(client)
             return []
         client.writer.write_eof()
         return await client.rest()
@@ -147,7 +147,7 @@ class Siege:
     def __init__(self, runner: asyncio.Runner, pieces: list[str]) -> None:
         self.fake = FakeSynthesizer()
         self.fake.on_chunk = self.paced = Paced()
-        self.server = WyomingServer(self.fake, describe=describe, run_blocking=in_a_thread, options=OPTIONS)
+        self.server = WyomingServer(self.fake, describe=describe, run_blocking=run_in_thread, options=OPTIONS)
         self._runner = runner
         runner.run(self.server.start("tcp://127.0.0.1:0"))
         self.listening = runner.get_loop().create_task(listen(self.server, pieces))
@@ -198,8 +198,8 @@ def test_a_thousand_hostile_streams_disturb_no_listener_and_leave_nothing_behind
 
     assert attacked == STREAMS
     assert set(answered) == ANSWERS  # the attacks got far enough to be dangerous
-    assert kinds(heard) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
-    assert sound(heard) == spoken("".join(pieces))
+    assert event_types(heard) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
+    assert pcm_of(heard) == speech_pcm("".join(pieces))
     assert tasks == set()
     assert files_left == 0
     assert siege.fake.entered == siege.fake.left

@@ -17,9 +17,9 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from tests.support.house import house
+from tests.support.parts import running_parts
 from tests.support.tones import LETTERS, TONES, silences
-from tests.support.wyoming_client import Client, kinds, sound
+from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -41,24 +41,26 @@ BROKEN = "<speak><s>The door is open.</s>\n <s>Close it.</p></speak>"
 
 
 @asynccontextmanager
-async def connected(parts: Parts) -> AsyncIterator[Client]:
+async def connected(parts: Parts) -> AsyncIterator[WyomingTestClient]:
     def describe() -> bytes:
         return encode(info_event(parts.library.voices, version="1", supports_streaming=True))
 
     server = WyomingServer(parts.synthesizer, describe=describe, run_blocking=parts.workers.run_blocking)
     async with server:
         await server.start("tcp://127.0.0.1:0")
-        async with Client.connect(*server.bound[0][:2]) as client:
+        async with WyomingTestClient.connect(*server.bound[0][:2]) as client:
             yield client
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with house() as parts, connected(parts) as client:
+async def client() -> AsyncIterator[WyomingTestClient]:
+    async with running_parts() as parts, connected(parts) as client:
         yield client
 
 
-async def answer(client: Client, text: str, *, voice: str | None = None, ssml: bool = False) -> list[Event]:
+async def answer(
+    client: WyomingTestClient, text: str, *, voice: str | None = None, ssml: bool = False
+) -> list[Event]:
     wanted = SynthesizeVoice(name=voice) if voice else None
     text_format = SSML if ssml else None
     await client.send(Synthesize(text, voice=wanted, text_format=text_format).event())
@@ -66,7 +68,7 @@ async def answer(client: Client, text: str, *, voice: str | None = None, ssml: b
 
 
 async def streamed_answer(
-    client: Client, pieces: Sequence[str], *, voice: str | None = None, ssml: bool = False
+    client: WyomingTestClient, pieces: Sequence[str], *, voice: str | None = None, ssml: bool = False
 ) -> list[Event]:
     wanted = SynthesizeVoice(name=voice) if voice else None
     text_format = SSML if ssml else None
@@ -76,7 +78,7 @@ async def streamed_answer(
 
 
 def samples(events: Sequence[Event]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    return np.frombuffer(sound(events), dtype="<i2")
+    return np.frombuffer(pcm_of(events), dtype="<i2")
 
 
 def error_of(events: Sequence[Event]) -> Event:
@@ -88,58 +90,62 @@ def in_pieces(text: str, size: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-async def test_ssml_is_spoken_as_it_means(client: Client) -> None:
+async def test_ssml_is_spoken_as_it_means(client: WyomingTestClient) -> None:
     events = await answer(client, DOCUMENT, ssml=True)
-    assert kinds(events) == ANSWER
+    assert event_types(events) == ANSWER
     assert LETTERS.said(samples(events)) == SAID
     assert silences(samples(events))[1] == pytest.approx(LETTERS.rate / 2, abs=2)
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
-async def test_ssml_in_pieces_is_spoken_like_the_whole(client: Client, size: int) -> None:
+async def test_ssml_in_pieces_is_spoken_like_the_whole(client: WyomingTestClient, size: int) -> None:
     whole = await answer(client, DOCUMENT, ssml=True)
     events = await streamed_answer(client, in_pieces(DOCUMENT, size), ssml=True)
-    assert kinds(events) == STREAMED
-    assert sound(events) == sound(whole)
+    assert event_types(events) == STREAMED
+    assert pcm_of(events) == pcm_of(whole)
 
 
-async def test_the_first_sentence_of_ssml_is_heard_before_the_rest_has_come(client: Client) -> None:
+async def test_the_first_sentence_of_ssml_is_heard_before_the_rest_has_come(
+    client: WyomingTestClient,
+) -> None:
     await client.send(SynthesizeStart(text_format=SSML).event())
     await client.send(SynthesizeChunk("<speak><s>The door is open.</s> <s>Every").event())
     begun = await client.until("audio-chunk")
     await client.send(SynthesizeChunk("one is here.</s></speak>").event(), SynthesizeStop().event())
     rest = await client.until("synthesize-stopped")
-    assert kinds(begun) == ["audio-start", "audio-chunk"]
+    assert event_types(begun) == ["audio-start", "audio-chunk"]
     assert LETTERS.said(samples(begun + rest)) == ["The door is open.", "Everyone is here."]
 
 
-async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client: Client) -> None:
+async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client: WyomingTestClient) -> None:
     text = f"<speak>The door. <voice name='{TONES.name}'>Ja.</voice></speak>"
     events = await answer(client, text, ssml=True)
     rates = {event.data["rate"] for event in events if event.type in {"audio-start", "audio-chunk"}}
     assert rates == {LETTERS.rate}
 
 
-async def test_malformed_ssml_is_told_with_its_place_behind_what_came_before(client: Client) -> None:
+async def test_malformed_ssml_is_told_with_its_place_behind_what_came_before(
+    client: WyomingTestClient,
+) -> None:
     events = await answer(client, BROKEN, ssml=True)
-    assert kinds(events) == REFUSED
+    assert event_types(events) == REFUSED
     assert LETTERS.said(samples(events))[0] == "The door is open."
     assert error_of(events).data["code"] == "bad_markup"
     assert "line 2, column 14" in error_of(events).data["text"]
 
 
 @pytest.mark.parametrize("size", [1, 9, 1000])
-async def test_malformed_ssml_in_pieces_is_told_the_same(client: Client, size: int) -> None:
+async def test_malformed_ssml_in_pieces_is_told_the_same(client: WyomingTestClient, size: int) -> None:
     whole = await answer(client, BROKEN, ssml=True)
     events = await streamed_answer(client, in_pieces(BROKEN, size), ssml=True)
-    assert kinds(events) == STREAMED_REFUSED
+    assert event_types(events) == STREAMED_REFUSED
     assert error_of(events).data == error_of(whole).data
-    assert sound(events) == sound(whole)
+    assert pcm_of(events) == pcm_of(whole)
 
 
-async def test_a_document_that_is_not_closed_is_told_at_its_end(client: Client) -> None:
+async def test_a_document_that_is_not_closed_is_told_at_its_end(client: WyomingTestClient) -> None:
     events = await streamed_answer(client, ["<speak><p>The door", " is open."], ssml=True)
-    assert kinds(events) == STREAMED_REFUSED
+    assert event_types(events) == STREAMED_REFUSED
     assert "line 1, column 8" in error_of(events).data["text"]
     assert LETTERS.said(samples(events)) == ["The door is open."]
 
@@ -147,26 +153,28 @@ async def test_a_document_that_is_not_closed_is_told_at_its_end(client: Client) 
 @pytest.mark.parametrize(
     "bomb", ["<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>", "<a>" * 100, "</speak>"]
 )
-async def test_hostile_ssml_is_refused_without_a_sound(client: Client, bomb: str) -> None:
+async def test_hostile_ssml_is_refused_without_a_sound(client: WyomingTestClient, bomb: str) -> None:
     events = await answer(client, bomb, ssml=True)
     assert error_of(events).data["code"] == "bad_markup"
-    assert sound(events) == b""
+    assert pcm_of(events) == b""
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_the_connection_serves_on_after_malformed_ssml(client: Client, *, streamed: bool) -> None:
+async def test_the_connection_serves_on_after_malformed_ssml(
+    client: WyomingTestClient, *, streamed: bool
+) -> None:
     if streamed:
         await streamed_answer(client, in_pieces(BROKEN, 5), ssml=True)
     else:
         await answer(client, BROKEN, ssml=True)
     again = await answer(client, DOCUMENT, ssml=True)
     assert LETTERS.said(samples(again)) == SAID
-    assert kinds(await streamed_answer(client, ["It is ", "open."])) == STREAMED
+    assert event_types(await streamed_answer(client, ["It is ", "open."])) == STREAMED
 
 
-async def test_without_its_format_ssml_is_plain_text_with_html_in_it(client: Client) -> None:
+async def test_without_its_format_ssml_is_plain_text_with_html_in_it(client: WyomingTestClient) -> None:
     events = await answer(client, "<speak>The door <break time='9s'/> is open.")
-    assert kinds(events) == ANSWER
+    assert event_types(events) == ANSWER
     assert LETTERS.said(samples(events)) == ["The door is open."]
 
 
@@ -186,20 +194,20 @@ WRITTEN_OUT = [
 @pytest.mark.parametrize(("written", "spoken"), WRITTEN_OUT)
 async def test_the_embedded_voice_says_it_as_the_words_written_out(written: str, spoken: str) -> None:
     # Without a cache the second is rendered as well.
-    async with house(cache_memory=0, auto_punctuation=".?!") as parts, connected(parts) as client:
+    async with running_parts(cache_memory=0, auto_punctuation=".?!") as parts, connected(parts) as client:
         as_written = await answer(client, written, voice=ESPEAK)
         by_hand = await answer(client, spoken, voice=ESPEAK)
         in_chunks = await streamed_answer(client, in_pieces(written, 3), voice=ESPEAK)
-    assert kinds(as_written) == ANSWER
-    assert len(sound(as_written)) > LETTERS.rate // 2
-    assert sound(as_written) == sound(by_hand)
-    assert sound(in_chunks) == sound(by_hand)
+    assert event_types(as_written) == ANSWER
+    assert len(pcm_of(as_written)) > LETTERS.rate // 2
+    assert pcm_of(as_written) == pcm_of(by_hand)
+    assert pcm_of(in_chunks) == pcm_of(by_hand)
 
 
 async def test_a_german_voice_says_german_words() -> None:
-    async with house(cache_memory=0) as parts, connected(parts) as client:
+    async with running_parts(cache_memory=0) as parts, connected(parts) as client:
         as_written = await answer(client, "Es sind 25 °C, z. B. hier.", voice="espeak-de")
         by_hand = await answer(
             client, "Es sind fünfundzwanzig Grad Celsius, zum Beispiel hier.", voice="espeak-de"
         )
-    assert sound(as_written) == sound(by_hand) != b""
+    assert pcm_of(as_written) == pcm_of(by_hand) != b""

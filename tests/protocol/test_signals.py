@@ -12,7 +12,7 @@ from wyoming.event import Event
 
 from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_process
 from tests.support.tones import LETTERS
-from tests.support.wyoming_client import Client, kinds, sound
+from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of
 
 pytestmark = pytest.mark.slow  # processes, each
 
@@ -24,7 +24,7 @@ async def _http_port(server: RunningServer) -> int:
     return int((await server.read_until(r"HTTP API listens on http://127\.0\.0\.1:(\d+)"))[1])
 
 
-async def _begin(client: Client, text: str) -> None:
+async def _begin(client: WyomingTestClient, text: str) -> None:
     """Have the beginning of a text spoken, and leave it open."""
     await client.send(
         Event("synthesize-start", {"voice": {"name": LETTERS.name}}),
@@ -36,7 +36,7 @@ async def _begin(client: Client, text: str) -> None:
 async def test_who_is_being_spoken_to_hears_the_end_and_nobody_new_comes_in() -> None:
     async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *HTTP) as server:
         port = await _http_port(server)
-        async with Client.connect("127.0.0.1", server.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
             await _begin(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGTERM)
             await server.read_until("Stopping")
@@ -44,8 +44,8 @@ async def test_who_is_being_spoken_to_hears_the_end_and_nobody_new_comes_in() ->
             await _refused(port)
             await client.send(Event("synthesize-chunk", {"text": " ended."}), Event("synthesize-stop"))
             events = await client.until("synthesize-stopped")
-        assert "error" not in kinds(events)
-        assert sound(events)
+        assert "error" not in event_types(events)
+        assert pcm_of(events)
         assert await server.process.wait() == 0
 
 
@@ -65,7 +65,7 @@ async def test_a_second_signal_ends_it_at_once() -> None:
         asyncio.timeout(PATIENCE),
         server_process(*SPEAKS_LETTERS, "--shutdown-grace", "300") as server,
     ):
-        async with Client.connect("127.0.0.1", server.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
             await _begin(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGINT)
             await server.read_until("Stopping")
@@ -79,7 +79,7 @@ async def test_who_is_still_being_spoken_to_after_the_grace_is_told() -> None:
         asyncio.timeout(PATIENCE),
         server_process(*SPEAKS_LETTERS, "--shutdown-grace", "0.2") as server,
     ):
-        async with Client.connect("127.0.0.1", server.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
             await _begin(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGTERM)
             events = await client.rest()

@@ -24,11 +24,11 @@ from wyoming_tts.errors import BadRequest, Busy, EngineFailed, SpeechError, Unsu
 from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
-    Closing,
     Command,
     EndText,
     FailText,
-    Refuse,
+    RefuseRequest,
+    ReplyEnding,
     ReplyEvents,
     SendInfo,
     SendPong,
@@ -46,9 +46,9 @@ def commands(*sent: Event, streaming: bool = True) -> list[Command]:
     return [command for event in sent for command in conversation.receive(event)]
 
 
-def only_refusal(found: list[Command]) -> Refuse:
+def only_refusal(found: list[Command]) -> RefuseRequest:
     (command,) = found
-    assert isinstance(command, Refuse)
+    assert isinstance(command, RefuseRequest)
     return command
 
 
@@ -73,7 +73,7 @@ class TestConversation:
         assert commands(Ping("abc").event(), Ping().event()) == [SendPong("abc"), SendPong(None)]
 
     def test_a_ping_whose_text_is_no_string_is_an_error(self) -> None:
-        assert only_refusal(commands(Event("ping", {"text": 5}))).closing is Closing.NOTHING
+        assert only_refusal(commands(Event("ping", {"text": 5}))).closing is ReplyEnding.NOTHING
 
     @pytest.mark.parametrize("event_type", ["audio-chunk", "Describe", "select-program", "info", "x"])
     def test_unknown_events_are_ignored(self, event_type: str) -> None:
@@ -96,7 +96,7 @@ class TestConversation:
     def test_a_lone_chunk_or_stop_is_an_error_and_what_follows_is_heard(self, lone: Event) -> None:
         found = commands(lone, Synthesize("hello").event())
 
-        assert only_refusal(found[:1]).closing is Closing.NOTHING
+        assert only_refusal(found[:1]).closing is ReplyEnding.NOTHING
         assert found[1:] == [PLAIN]
 
     def test_a_start_while_text_is_open_ends_that_text(self) -> None:
@@ -107,7 +107,7 @@ class TestConversation:
     def test_what_belongs_to_a_refused_start_is_discarded(self) -> None:
         found = commands(BAD_START, chunk("a"), Synthesize("a").event(), STOP, Synthesize("hello").event())
 
-        assert only_refusal(found[:1]).closing is Closing.STREAM
+        assert only_refusal(found[:1]).closing is ReplyEnding.STREAM
         assert found[1:] == [PLAIN]
 
     def test_a_start_after_a_refused_one_is_heard(self) -> None:
@@ -121,7 +121,7 @@ class TestConversation:
         found = commands(START, Event("synthesize-chunk", data), chunk("a"), STOP, chunk("lone"))
 
         assert isinstance(found[1], FailText)
-        assert only_refusal(found[2:]).closing is Closing.NOTHING
+        assert only_refusal(found[2:]).closing is ReplyEnding.NOTHING
 
     @pytest.mark.parametrize(
         "data",
@@ -141,7 +141,7 @@ class TestConversation:
         refuse = only_refusal(commands(Event("synthesize", data)))
 
         assert isinstance(refuse.error, BadRequest)
-        assert refuse.closing is Closing.AUDIO
+        assert refuse.closing is ReplyEnding.AUDIO
 
     @pytest.mark.parametrize(
         ("voice", "expected"),
@@ -214,7 +214,7 @@ def audio(samples: int, first: int = 0, *, audio_format: AudioFormat = FORMAT) -
 
 
 def answered(
-    *chunks: AudioChunk, closing: Closing = Closing.STREAM, error: SpeechError | None = None
+    *chunks: AudioChunk, closing: ReplyEnding = ReplyEnding.STREAM, error: SpeechError | None = None
 ) -> list[Event]:
     answer = ReplyEvents(closing, samples_per_chunk=100)
     if chunks:
@@ -236,7 +236,7 @@ class TestAnswer:
         assert b"".join(event.payload or b"" for event in chunks) == b"\x01\x02" * 280
 
     def test_one_start_and_one_stop_with_the_streams_format_and_length(self) -> None:
-        found = answered(audio(100), audio(100, 100), closing=Closing.AUDIO)
+        found = answered(audio(100), audio(100, 100), closing=ReplyEnding.AUDIO)
 
         assert types(found) == ["audio-start", "audio-chunk", "audio-chunk", "audio-stop"]
         assert found[0].data == {"rate": 1_000, "width": 2, "channels": 1, "timestamp": 0}
@@ -246,7 +246,7 @@ class TestAnswer:
         assert types(answered(audio(10)))[-2:] == ["audio-stop", "synthesize-stopped"]
 
     def test_nothing_is_announced_before_there_is_sound(self) -> None:
-        answer = ReplyEvents(Closing.AUDIO)
+        answer = ReplyEvents(ReplyEnding.AUDIO)
         answer.use(FORMAT)
 
         assert list(answer.audio(audio(0))) == []
@@ -267,7 +267,7 @@ class TestAnswer:
         assert found[1].data["rate"] == 22_050
 
     def test_an_error_without_a_stream_is_only_an_error(self) -> None:
-        assert types(answered(closing=Closing.NOTHING, error=Busy("No room."))) == ["error"]
+        assert types(answered(closing=ReplyEnding.NOTHING, error=Busy("No room."))) == ["error"]
 
     def test_audio_of_another_rate_is_never_sent(self) -> None:
         with pytest.raises(EngineFailed, match=r"rate=2000.* within a stream in .*rate=1000"):

@@ -24,7 +24,7 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 from tests.support.hub import FakeHub, Request
 from tests.support.server_process import RunningServer, server_process
 from tests.support.tones import KOKORO_ROWS, LETTERS, VOICES
-from tests.support.wyoming_client import Client, sound
+from tests.support.wyoming_client import WyomingTestClient, pcm_of
 from wyoming_tts.voices.catalogue import INDEX_NAME
 
 REPOSITORY = "/rhasspy/piper-voices/resolve/main/"
@@ -249,12 +249,12 @@ class NarratedServer:
 
     async def answer(self, text: str = TEXT, *, voice: str | None = None) -> str:
         """What is heard when a client asks for this text."""
-        async with Client.connect("127.0.0.1", self.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", self.port) as client:
             return await answer(client, text, voice=voice)
 
     async def voices(self) -> set[str]:
         """The voices that it advertises as installed."""
-        async with Client.connect("127.0.0.1", self.port) as client:
+        async with WyomingTestClient.connect("127.0.0.1", self.port) as client:
             return await advertised(client)
 
 
@@ -271,13 +271,13 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> float:
     return time.monotonic() - started
 
 
-async def answer(client: Client, text: str = TEXT, *, voice: str | None = None) -> str:
+async def answer(client: WyomingTestClient, text: str = TEXT, *, voice: str | None = None) -> str:
     """What is heard on this connection, or the error."""
     await client.send(Synthesize(text, voice=SynthesizeVoice(name=voice) if voice else None).event())
     return heard(await client.until("audio-stop"))
 
 
-async def advertised(client: Client) -> set[str]:
+async def advertised(client: WyomingTestClient) -> set[str]:
     """The names of the installed voices."""
     await client.send(Describe().event())
     info = Info.from_event((await client.until("info"))[-1])
@@ -289,7 +289,7 @@ def heard(events: Sequence[Event]) -> str:
     for event in events:
         if event.type == "error":
             return f"error: {event.data.get('text')}"
-    samples = np.frombuffer(sound(events), dtype="<i2")
+    samples = np.frombuffer(pcm_of(events), dtype="<i2")
     try:
         return " ".join(LETTERS.said(samples))
     except AssertionError:

@@ -32,7 +32,7 @@ from tests.scenarios.voice_stage import (
 )
 from tests.support.hub import Behaviour, FakeHub, Request
 from tests.support.tones import LETTERS
-from tests.support.wyoming_client import Client
+from tests.support.wyoming_client import WyomingTestClient
 
 WITHIN = 2.0
 """Seconds after which a voice that was copied has to speak."""
@@ -174,8 +174,8 @@ async def two_clients(stage: Stage) -> None:
     stage.hub.plan.extend([Behaviour(), held])
     async with (
         stage.talking_server() as server,
-        Client.connect("127.0.0.1", server.port) as first,
-        Client.connect("127.0.0.1", server.port) as second,
+        WyomingTestClient.connect("127.0.0.1", server.port) as first,
+        WyomingTestClient.connect("127.0.0.1", server.port) as second,
     ):
         stage.did(f"two clients ask for {_WANTED} at the same moment")
         answers = [
@@ -199,7 +199,7 @@ async def copied(stage: Stage) -> None:
     """A voice that is copied into the data directory while a client is connected soon speaks by its name."""
     async with (
         stage.talking_server() as server,
-        Client.connect("127.0.0.1", server.port) as client,
+        WyomingTestClient.connect("127.0.0.1", server.port) as client,
     ):
         before = await advertised(client)
         stage.check(f"{_COPIED} is not known", holds=_COPIED not in before, got=f"{len(before)} voices are")
@@ -220,8 +220,8 @@ async def deleted(stage: Stage) -> None:
     sentences = ["The voice is here.", "Its files are deleted now.", "It speaks on to the end."]
     async with (
         stage.talking_server() as server,
-        Client.connect("127.0.0.1", server.port) as speaking,
-        Client.connect("127.0.0.1", server.port) as asking,
+        WyomingTestClient.connect("127.0.0.1", server.port) as speaking,
+        WyomingTestClient.connect("127.0.0.1", server.port) as asking,
     ):
         await until(lambda: _is_advertised(asking, _DELETED))
         stage.did("it is there and advertised")
@@ -268,11 +268,11 @@ def blends(seconds: float) -> Scenario:
     return scenario
 
 
-async def _is_advertised(client: Client, name: str) -> bool:
+async def _is_advertised(client: WyomingTestClient, name: str) -> bool:
     return name in await advertised(client)
 
 
-async def _is_gone(client: Client, name: str) -> bool:
+async def _is_gone(client: WyomingTestClient, name: str) -> bool:
     return name not in await advertised(client)
 
 

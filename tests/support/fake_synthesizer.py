@@ -23,7 +23,7 @@ SAMPLES_PER_CHARACTER = 300
 T = TypeVar("T")
 
 
-async def in_a_thread(work: Callable[[], T], /) -> T:
+async def run_in_thread(work: Callable[[], T], /) -> T:
     """Stands for the workers."""
     return await asyncio.to_thread(work)
 
@@ -35,16 +35,16 @@ def _tone(character: str) -> bytes:
     return (8_000 * np.sin(2 * np.pi * hertz * times)).astype("<i2").tobytes()
 
 
-def spoken(text: str) -> bytes:
+def speech_pcm(text: str) -> bytes:
     """The PCM that says `text`, at RATE."""
     return b"".join(map(_tone, text))
 
 
 def _spoken_at(rate: int, text: str) -> bytes:
     if rate == RATE:
-        return spoken(text)
+        return speech_pcm(text)
     resampler = Resampler(RATE, rate)
-    return resampler.feed(spoken(text)) + resampler.finish()
+    return resampler.feed(speech_pcm(text)) + resampler.finish()
 
 
 async def _nothing(*_: object) -> None:

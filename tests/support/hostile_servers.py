@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from types import MappingProxyType
 
-from tests.support.scripted_server import Conversation, Script
+from tests.support.scripted_server import Script, ScriptedConnection
 
 
 def _line(**header: object) -> bytes:
@@ -13,7 +13,7 @@ def _line(**header: object) -> bytes:
 
 
 def _sending(first: bytes, *, then_for_ever: bytes = b"") -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         try:
             await conversation.send_bytes(first)
@@ -48,7 +48,7 @@ NOT_WYOMING = MappingProxyType(
 
 
 def _cutting(data: bytes) -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(data)
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.house import settings_for_tests
+from tests.support.parts import settings_for_tests
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers

@@ -17,15 +17,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.fake_synthesizer import in_a_thread
-from wyoming_tts.transports.http.requests import OpenRequests, RequestLayer
-from wyoming_tts.transports.http.server import HttpServer, ServerOptions
+from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
+from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
 from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
 
 @dataclass
-class Running:
+class RunningRealtimeServer:
     server: HttpServer
     requests: OpenRequests
 
@@ -51,17 +51,19 @@ class Running:
 
 
 @asynccontextmanager
-async def realtime_server(speaks: SpeechSynthesis, **options: Any) -> AsyncIterator[Running]:
+async def realtime_server(
+    synthesizer: SpeechSynthesis, **options: Any
+) -> AsyncIterator[RunningRealtimeServer]:
     requests = OpenRequests()
-    layer = Middleware(RequestLayer, requests=requests, send_timeout=10, request_timeout=10)
+    layer = Middleware(RequestLifecycleMiddleware, requests=requests, send_timeout=10, request_timeout=10)
     app = FastAPI(middleware=[layer])
     app.state.requests = requests
-    app.include_router(realtime_router(speaks, RealtimeOptions(**options), run_blocking=in_a_thread))
-    server = HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread)
+    app.include_router(realtime_router(synthesizer, RealtimeOptions(**options), run_blocking=run_in_thread))
+    server = HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread)
     async with asyncio.TaskGroup() as group, server:
         await server.start()
         group.create_task(server.serve())
-        yield Running(server, requests)
+        yield RunningRealtimeServer(server, requests)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from wyoming.info import Attribution, Describe, Info, TtsProgram, TtsVoice
 _CREDIT = Attribution(name="tests", url="https://example.org")
 
 
-class Conversation:
+class ScriptedConnection:
     """One connection as the script sees it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,7 +53,7 @@ class Conversation:
         await self.writer.drain()
 
 
-Script: TypeAlias = Callable[[Conversation], Awaitable[None]]
+Script: TypeAlias = Callable[[ScriptedConnection], Awaitable[None]]
 
 
 @dataclass
@@ -61,7 +61,7 @@ class ScriptedServer:
     """Where the server listens, and what it has heard."""
 
     uri: str
-    conversations: list[Conversation] = field(default_factory=list)
+    conversations: list[ScriptedConnection] = field(default_factory=list)
 
     @property
     def received(self) -> list[Event]:
@@ -83,7 +83,7 @@ async def scripted_server(script: Script, *, unix_path: Path | None = None) -> A
     scripts: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = Conversation(reader, writer)
+        conversation = ScriptedConnection(reader, writer)
         served.conversations.append(conversation)
         try:
             await script(conversation)
@@ -142,10 +142,10 @@ def info(*, streaming: bool = True, installed: bool = True) -> Info:
     return Info(tts=[program])
 
 
-def answering(reply: Info) -> Script:
+def answer_describe(reply: Info) -> Script:
     """A script that answers `describe` and nothing else."""
 
-    async def answer(conversation: Conversation) -> None:
+    async def answer(conversation: ScriptedConnection) -> None:
         while (event := await conversation.read()) is not None:
             if Describe.is_type(event.type):
                 await conversation.send(reply)

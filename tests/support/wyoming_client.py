@@ -12,7 +12,7 @@ from typing import Self
 from wyoming.event import Event, async_read_event, async_write_event
 
 
-class Client:
+class WyomingTestClient:
     """One connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,19 +57,19 @@ class Client:
         return events
 
 
-def reset(client: Client) -> None:
+def reset_connection(client: WyomingTestClient) -> None:
     """Leave as a process that is killed over unread data: the server gets a reset, not an end."""
     sock = client.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.writer.transport.abort()
 
 
-def sound(events: Sequence[Event]) -> bytes:
+def pcm_of(events: Sequence[Event]) -> bytes:
     """The PCM in the events."""
     return b"".join(event.payload or b"" for event in events if event.type == "audio-chunk")
 
 
-def kinds(events: Sequence[Event]) -> list[str]:
+def event_types(events: Sequence[Event]) -> list[str]:
     """The events' types, with a run of audio-chunk as one."""
     found: list[str] = []
     for event in events:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wyoming_tts.assembly.options import http_host
 from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.settings import Settings
-from wyoming_tts.transports.http.app import HttpOptions, ServerOptions
+from wyoming_tts.transports.http.app import HttpOptions, HttpServerOptions
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 from wyoming_tts.transports.realtime.route import RealtimeOptions
 
@@ -20,9 +20,9 @@ def http_options(settings: Settings) -> HttpOptions:
     )
 
 
-def server_options(settings: Settings) -> ServerOptions:
+def server_options(settings: Settings) -> HttpServerOptions:
     """Where HTTP is served."""
-    return ServerOptions(
+    return HttpServerOptions(
         host=http_host(settings),
         port=settings.http_port,
         certificate=settings.http_certificate,

@@ -23,7 +23,7 @@ from wyoming_tts.commands.health import add_health_flags, health
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.telemetry.log_lines import JsonFormatter
-from wyoming_tts.transports.listening import Address, bind_tcp
+from wyoming_tts.transports.listening import ListenAddress, bind_tcp
 
 _DESCRIPTION = "A local text-to-speech server that speaks while the text is still arriving."
 
@@ -261,7 +261,7 @@ def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 
 def _bound(uri: str) -> list[socket.socket]:
-    address = Address.of(uri)
+    address = ListenAddress.parse(uri)
     if address.scheme != "tcp":
         return []
     try:

@@ -35,7 +35,7 @@ from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
     from wyoming_tts.page import PageServices
-    from wyoming_tts.transports.discovery import Announcement
+    from wyoming_tts.transports.discovery import ZeroconfAnnouncer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ async def _logged(settings: Settings) -> AsyncIterator[LogTail]:
 class _Announced:
     """Under which name the server can be found, once it can."""
 
-    by: Announcement | None = None
+    by: ZeroconfAnnouncer | None = None
 
     @property
     def name(self) -> str | None:
@@ -224,7 +224,7 @@ async def _announce(
     host = urlsplit(settings.uri).hostname or ""
     # It takes a while to import, and nobody waits for it.
     discovery = await workers.run_blocking(partial(import_module, "wyoming_tts.transports.discovery"))
-    announcement: Announcement = discovery.Announcement(
+    announcement: ZeroconfAnnouncer = discovery.Announcement(
         server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
     )
     announced.by = announcement

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wyoming_tts.assembly.options import guard_options
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.settings import Settings
-from wyoming_tts.transports.http.guard import Guard, Networks
+from wyoming_tts.transports.http.guard import AllowedNetworks, Guard
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.ports import SpeechService
 
@@ -39,7 +39,7 @@ class AccessPolicy:
     """Who may come in, by Wyoming and by HTTP; other rules may be given while the server runs."""
 
     def __init__(self, settings: Settings) -> None:
-        self._networks = Networks(settings.allow_networks)
+        self._networks = AllowedNetworks(settings.allow_networks)
         self._names = (socket.gethostname(),)
         self.guard = Guard(None, guard_options(settings, self._names))
 
@@ -53,8 +53,8 @@ class AccessPolicy:
         Raises:
             ValueError: they make no sense; those before stay.
         """
-        networks = Networks(settings.allow_networks)
-        self.guard.replace(guard_options(settings, self._names))
+        networks = AllowedNetworks(settings.allow_networks)
+        self.guard.reconfigure(guard_options(settings, self._names))
         self._networks = networks
 
 
@@ -148,7 +148,7 @@ class HttpSide:
 
         from wyoming_tts.assembly import http_options as web_options  # noqa: PLC0415
         from wyoming_tts.transports.http.app import HttpServer, create_app  # noqa: PLC0415
-        from wyoming_tts.transports.http.ingress import Ingress  # noqa: PLC0415
+        from wyoming_tts.transports.http.ingress import IngressMiddleware  # noqa: PLC0415
         from wyoming_tts.transports.http.page_mount import PageMount  # noqa: PLC0415
         from wyoming_tts.transports.realtime.route import realtime_router  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ class HttpSide:
             web_options.http_options(settings),
             run_blocking=self._run_blocking,
             routers=[realtime, *_routers(desks)],
-            middleware=[Middleware(guard.around), Middleware(Ingress, peer=guard.ingress)],
+            middleware=[Middleware(guard.wrap), Middleware(IngressMiddleware, peer=guard.ingress)],
         )
         if desks is not None:
             self._page = PageMount(partial(_page, desks), run_blocking=self._run_blocking)

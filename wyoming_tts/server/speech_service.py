@@ -18,7 +18,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
-from wyoming_tts.transports.ports import OfferedVoice
+from wyoming_tts.transports.ports import AvailableVoice
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
@@ -42,14 +42,14 @@ class ServerSpeechService:
         self._parts = parts
         self._metrics = metrics
         self._started = time.monotonic()
-        self._offered: tuple[OfferedVoice, ...] = ()
+        self._offered: tuple[AvailableVoice, ...] = ()
         self._offered_of: tuple[Voice, ...] | None = None
 
     def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[SpeechStream]:
         """As `Synthesizer.speak`."""
         return self._parts.synthesizer.speak(utterance)
 
-    def voices(self) -> Sequence[OfferedVoice]:
+    def voices(self) -> Sequence[AvailableVoice]:
         """As `House.voices`."""
         library = self._parts.library
         if self._offered_of is not library.voices:
@@ -60,7 +60,7 @@ class ServerSpeechService:
         fetched = map(_fetched, library.downloadable)
         return (*self._offered, *fetched)
 
-    async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
+    async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         """As `House.blend`."""
         parts = self._parts
         canonical = str(parse_recipe(recipe))
@@ -149,8 +149,8 @@ def _cache(parts: Parts) -> dict[str, int]:
     }
 
 
-def _offered(voice: Voice) -> OfferedVoice:
-    return OfferedVoice(
+def _offered(voice: Voice) -> AvailableVoice:
+    return AvailableVoice(
         name=voice.name,
         language=voice.language,
         engine=voice.engine,
@@ -160,8 +160,8 @@ def _offered(voice: Voice) -> OfferedVoice:
     )
 
 
-def _fetched(voice: CatalogueVoice) -> OfferedVoice:
-    return OfferedVoice(
+def _fetched(voice: CatalogueVoice) -> AvailableVoice:
+    return AvailableVoice(
         name=voice.name,
         language=voice.language,
         engine=voice.engine,

@@ -18,7 +18,7 @@ _ROUNDING = 1e-6
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Networks:
+class AllowedNetworks:
     """The networks whose machines are served."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
@@ -39,7 +39,7 @@ class Networks:
         return ip.is_loopback or any(ip in network for network in self._networks)
 
 
-class Keys:
+class ApiKeys:
     """API keys, of which only digests are kept, with a salt of this process: none can be looked up."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
@@ -62,7 +62,7 @@ class Keys:
         return blake2b(key.encode(errors="surrogateescape"), key=self._salt, digest_size=32).digest()
 
 
-class HostNames:
+class AllowedHosts:
     """The names under which a browser may reach the server where no key protects it.
 
     A page of a stranger can have its own name point at a machine of this network (DNS rebinding), and is then
@@ -83,7 +83,7 @@ class HostNames:
         )
 
 
-class Origins:
+class AllowedOrigins:
     """The web pages that may use the server from a browser."""
 
     def __init__(self, origins: Iterable[str] = ()) -> None:

@@ -48,7 +48,7 @@ _NOT_THE_LAN = re.compile(
 _T = TypeVar("_T")
 
 
-async def run_in_place(call: Callable[[], _T], /) -> _T:
+async def run_inline(call: Callable[[], _T], /) -> _T:
     """Runs the call at once, for callers to whom a few milliseconds do not matter."""
     return call()
 
@@ -67,7 +67,7 @@ class MachineIdentity:
         return hashlib.sha256(f"wyoming-tts:{self.identity or self.host_name}".encode()).hexdigest()[:6]
 
 
-def this_machine() -> MachineIdentity:
+def read_machine_identity() -> MachineIdentity:
     """The machine we run on; reads a file and may start a program, so it blocks."""
     return MachineIdentity(socket.gethostname(), _machine_id() or _hardware_address())
 
@@ -133,7 +133,7 @@ class ServiceNames:
 class DiscoveryEnvironment:
     """Where an announcement learns what is around it, and its patience in seconds."""
 
-    machine: Callable[[], MachineIdentity] = this_machine
+    machine: Callable[[], MachineIdentity] = read_machine_identity
     addresses: Callable[[], Sequence[str]] = interface_addresses
     open_zeroconf: Callable[[list[str]], AsyncZeroconf] = AsyncZeroconf
     ask: float = 1.5
@@ -147,7 +147,7 @@ class DiscoveryEnvironment:
 _REAL = DiscoveryEnvironment()
 
 
-class Announcement:
+class ZeroconfAnnouncer:
     """Keeps one listening server announced for as long as `run` runs.
 
     Args:
@@ -166,7 +166,7 @@ class Announcement:
         host: str,
         name: str | None = None,
         interfaces: Sequence[str] = (),
-        run_blocking: RunBlocking = run_in_place,
+        run_blocking: RunBlocking = run_inline,
         surroundings: DiscoveryEnvironment = _REAL,
     ) -> None:
         self._port = port

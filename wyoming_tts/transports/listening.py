@@ -16,7 +16,7 @@ BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where to listen."""
 
     scheme: str
@@ -26,7 +26,7 @@ class Address:
     path: Path = Path()
 
     @classmethod
-    def of(cls, uri: str) -> Address:
+    def parse(cls, uri: str) -> ListenAddress:
         """The address that `tcp://host:port`, `unix:///path` or `stdio://` names.
 
         Raises:
@@ -34,7 +34,7 @@ class Address:
         """
         scheme, _, rest = uri.partition("://")
         if scheme == "tcp":
-            return cls._of_tcp(uri)
+            return cls._parse_tcp(uri)
         if scheme == "unix" and rest.startswith("/"):
             return cls("unix", path=Path(rest))
         if scheme == "stdio" and not rest:
@@ -42,7 +42,7 @@ class Address:
         raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, unix:///PATH or stdio://.")
 
     @classmethod
-    def _of_tcp(cls, uri: str) -> Address:
+    def _parse_tcp(cls, uri: str) -> ListenAddress:
         try:
             parts = urlsplit(uri)
             port = parts.port
@@ -58,7 +58,7 @@ def host_in_uri(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def bind_tcp(address: Address) -> list[socket.socket]:
+def bind_tcp(address: ListenAddress) -> list[socket.socket]:
     """Open the sockets of a tcp address, listening already. Blocks if the host is a name.
 
     Raises:
@@ -72,7 +72,7 @@ def bind_tcp(address: Address) -> list[socket.socket]:
     return sockets
 
 
-def _listening(address: Address) -> list[socket.socket]:
+def _listening(address: ListenAddress) -> list[socket.socket]:
     if address.host == "::" and socket.has_dualstack_ipv6():
         both = socket.create_server(
             ("::", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
@@ -89,6 +89,6 @@ def _listening(address: Address) -> list[socket.socket]:
     return sockets
 
 
-def _resolved(address: Address) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
+def _resolved(address: ListenAddress) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys(found))  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ class SpeechSynthesis(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedVoice:
+class AvailableVoice:
     """A voice that can be asked for by name."""
 
     name: str
@@ -56,11 +56,11 @@ class OfferedVoice:
 class SpeechService(SpeechSynthesis, Protocol):
     """What the HTTP API speaks for."""
 
-    def voices(self) -> Sequence[OfferedVoice]:
+    def voices(self) -> Sequence[AvailableVoice]:
         """What can be asked for, by name. Called on the event loop: quick."""
         ...
 
-    async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
+    async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         """Mix Kokoro voices by a recipe; kept under the name if there is one.
 
         Raises:

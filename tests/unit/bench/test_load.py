@@ -13,9 +13,9 @@ from wyoming.tts import Synthesize, SynthesizeStop, SynthesizeStopped
 from tests.support.scripted_server import (
     START,
     STOP,
-    Conversation,
     Script,
-    answering,
+    ScriptedConnection,
+    answer_describe,
     audio,
     info,
     scripted_server,
@@ -36,7 +36,7 @@ CASE = Case("sentence", Input.PLAIN, 1)
 def speaking(after: float = 0.0, *, streaming: bool = True) -> Script:
     """A server that answers everything, `after` seconds later."""
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         streamed = False
         while (event := await conversation.read()) is not None:
             if Describe.is_type(event.type):
@@ -141,7 +141,7 @@ async def test_sentences_make_streamed_text_possible_where_no_server_takes_it() 
 async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_those_before() -> None:
     all_there = asyncio.Barrier(4)
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await all_there.wait()
         await conversation.send(START, audio(TENTH), STOP)
@@ -201,7 +201,7 @@ async def test_all_listeners_of_a_round_ask_in_the_same_moment() -> None:
     waiting = 0
     all_there = asyncio.Event()
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         nonlocal waiting
         await conversation.read_until("synthesize")
         waiting += 1
@@ -221,7 +221,7 @@ async def test_describe_is_asked_at_its_pace_even_when_it_is_not_answered() -> N
     asked = 0
     enough = asyncio.Event()
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         nonlocal asked
         event = await conversation.read()
         assert event is not None
@@ -254,7 +254,7 @@ async def test_a_round_without_a_server_is_cut_off_and_does_not_fail() -> None:
 async def test_what_is_refused_is_counted_by_its_code() -> None:
     served = 0
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         nonlocal served
         while (event := await conversation.read()) is not None:
             if Describe.is_type(event.type):
@@ -274,7 +274,7 @@ async def test_what_is_refused_is_counted_by_its_code() -> None:
 
 
 async def test_a_server_that_does_not_speak_is_told_at_once() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         while (event := await conversation.read()) is not None:
             await conversation.send(info() if Describe.is_type(event.type) else Error("no", "internal"))
 
@@ -284,7 +284,7 @@ async def test_a_server_that_does_not_speak_is_told_at_once() -> None:
 
 
 async def test_streamed_text_is_not_sent_to_a_server_that_takes_none() -> None:
-    async with scripted_server(answering(info(streaming=False))) as server:
+    async with scripted_server(answer_describe(info(streaming=False))) as server:
         with pytest.raises(ClientError, match="--input plain"):
             await quick(options(server.uri, inputs=tuple(Input)))
         assert SynthesizeStop().event().type not in server.types
@@ -293,7 +293,7 @@ async def test_streamed_text_is_not_sent_to_a_server_that_takes_none() -> None:
 async def test_eight_listeners_each_hear_a_minute_that_comes_all_at_once() -> None:
     minute = b"".join(wire_bytes(TENTH) for _ in range(600))
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START)
         await conversation.send_bytes(minute)

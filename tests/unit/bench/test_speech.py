@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.scripted_server import START, STOP, Conversation, Script, audio, scripted_server
+from tests.support.scripted_server import START, STOP, Script, ScriptedConnection, audio, scripted_server
 from tests.unit.bench.web_servers import PCM_TYPE, TENTH, Asked, http_server
 from wyoming_tts.bench.listener import Heard, RequestOutcome
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
@@ -21,7 +21,7 @@ async def heard_at(uri: str, input_: Input = Input.PLAIN, *, words_per_second: f
 
 
 def answering(after: float = 0.0) -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await asyncio.sleep(after)
         await conversation.send(START, audio(bytes(4410)), STOP)
@@ -69,7 +69,7 @@ async def test_streamed_text_is_asked_for_when_a_sentence_is_complete() -> None:
 async def test_a_sentence_that_is_not_spoken_ends_the_speech() -> None:
     spoken = 0
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         nonlocal spoken
         spoken += 1
         await conversation.read_until("synthesize")

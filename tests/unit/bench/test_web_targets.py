@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.bench.listener import RequestOutcome
 from wyoming_tts.bench.load import run_bench
 from wyoming_tts.bench.options import BenchOptions, Input, Mode
-from wyoming_tts.transports.http.app import HttpOptions, HttpServer, ServerOptions, create_app
+from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 from wyoming_tts.transports.realtime.route import RealtimeOptions, realtime_router
 
 
 async def outcomes(**changes: object) -> list[dict[RequestOutcome, int]]:
-    house = FakeHouse()
-    router = realtime_router(house, RealtimeOptions(), run_blocking=in_a_thread)
-    app = create_app(house, HttpOptions(), run_blocking=in_a_thread, routers=[router])
-    server = HttpServer(app, ServerOptions(port=0), run_blocking=in_a_thread)
+    service = FakeSpeechService()
+    router = realtime_router(service, RealtimeOptions(), run_blocking=run_in_thread)
+    app = create_app(service, HttpOptions(), run_blocking=run_in_thread, routers=[router])
+    server = HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread)
     async with asyncio.TaskGroup() as tasks, server:
         await server.start()
         tasks.create_task(server.serve())

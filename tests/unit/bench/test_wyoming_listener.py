@@ -10,9 +10,9 @@ from tests.support import hostile_servers as hostile
 from tests.support.scripted_server import (
     START,
     STOP,
-    Conversation,
     Script,
-    answering,
+    ScriptedConnection,
+    answer_describe,
     audio,
     info,
     scripted_server,
@@ -39,7 +39,7 @@ async def heard_from(
 
 
 async def test_a_reply_is_timed_and_counted() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await asyncio.sleep(0.05)
         await conversation.send(START, audio(TENTH))
@@ -59,7 +59,7 @@ async def test_a_reply_is_timed_and_counted() -> None:
 
 
 async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(TENTH), STOP)
 
@@ -71,7 +71,7 @@ async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
 
 
 async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         while (event := await conversation.read()) is not None:
             if event.type == "synthesize-stop":
                 await conversation.send(START, audio(TENTH), STOP, SynthesizeStopped())
@@ -88,7 +88,7 @@ async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
 
 
 async def test_streamed_text_that_is_spoken_early_counts_below_zero_from_the_sentence() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         await conversation.send(START, audio(TENTH))
         await conversation.read_until("synthesize-stop")
@@ -103,7 +103,7 @@ async def test_streamed_text_that_is_spoken_early_counts_below_zero_from_the_sen
 
 
 async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-stop")
         await conversation.send(START, audio(TENTH), STOP, START, audio(TENTH), STOP, SynthesizeStopped())
 
@@ -112,7 +112,7 @@ async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> No
 
 
 def busy(code: str | None) -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(Error("full", code))
         await conversation.closed()
@@ -128,7 +128,7 @@ async def test_a_refusal_is_told_by_its_code_and_ends_at_once(code: str | None, 
 
 
 def sends(*events: object, raw: bytes = b"") -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(*events)  # type: ignore[arg-type]
         if raw:
@@ -165,7 +165,7 @@ async def test_a_connection_that_is_cut_ends_its_listener(what: str) -> None:
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(TENTH))
         await conversation.closed()
@@ -177,7 +177,7 @@ async def test_silence_for_too_long_is_a_hang() -> None:
 
 
 async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START)
         for _ in range(5):
@@ -192,7 +192,7 @@ async def test_a_cancelled_listener_closes_its_connection() -> None:
     closed = asyncio.Event()
     asked = asyncio.Event()
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         asked.set()
         await conversation.closed()
@@ -209,7 +209,7 @@ async def test_a_cancelled_listener_closes_its_connection() -> None:
 
 
 async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> None:
-    async with scripted_server(answering(info())) as server:
+    async with scripted_server(answer_describe(info())) as server:
         latency = await describe_latency(server.uri, 5.0)
     assert latency is not None
     assert 0.0 < latency < 1.0
@@ -217,7 +217,7 @@ async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> No
 
 @pytest.mark.parametrize("raw", [b"", b"nonsense\n"])
 async def test_describe_without_an_answer_has_no_latency(raw: bytes) -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("describe")
         await conversation.send_bytes(raw)
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from tests.support.scripted_server import answering, info, scripted_server
+from tests.support.scripted_server import answer_describe, info, scripted_server
 from wyoming_tts.client import FoundServer, find_servers, find_tts_server
 from wyoming_tts.client import server_search as finding
 from wyoming_tts.client.server_search import SERVICE_TYPE, _Search
@@ -38,8 +38,8 @@ def unique(name: str) -> str:
 async def test_a_search_keeps_servers_that_speak_and_passes_over_others() -> None:
     speaking, deaf, gone = unique("speaking"), unique("deaf"), unique("gone")
     async with (
-        scripted_server(answering(info())) as server,
-        scripted_server(answering(info(installed=False))) as other,
+        scripted_server(answer_describe(info())) as server,
+        scripted_server(answer_describe(info(installed=False))) as other,
         announced(speaking, server.port),
         announced(deaf, other.port),
         announced(gone, 1),
@@ -53,7 +53,7 @@ async def test_a_search_keeps_servers_that_speak_and_passes_over_others() -> Non
 
 async def test_the_first_server_found_ends_the_search() -> None:
     name = unique("first")
-    async with scripted_server(answering(info())) as server, announced(name, server.port):
+    async with scripted_server(answer_describe(info())) as server, announced(name, server.port):
         async with asyncio.timeout(20):
             found = await find_tts_server(60.0, interfaces=LOOPBACK)
     assert found == FoundServer(name, server.uri, ("127.0.0.1",))
@@ -61,7 +61,7 @@ async def test_the_first_server_found_ends_the_search() -> None:
 
 async def test_no_server_within_the_time_is_none() -> None:
     async with (
-        scripted_server(answering(info(installed=False))) as server,
+        scripted_server(answer_describe(info(installed=False))) as server,
         announced(unique("deaf"), server.port),
     ):
         assert await find_tts_server(0.6, interfaces=LOOPBACK) is None

@@ -17,8 +17,8 @@ from tests.support import hostile_servers as hostile
 from tests.support.scripted_server import (
     START,
     STOP,
-    Conversation,
-    answering,
+    ScriptedConnection,
+    answer_describe,
     audio,
     info,
     scripted_server,
@@ -67,12 +67,12 @@ async def nothing(audio_format: AudioFormat, pcm: bytes) -> None:
     pass
 
 
-async def plain_reply(conversation: Conversation) -> None:
+async def plain_reply(conversation: ScriptedConnection) -> None:
     await conversation.read_until("synthesize")
     await conversation.send(START, audio(HALF_SECOND), audio(HALF_SECOND), STOP)
 
 
-async def streamed_reply(conversation: Conversation) -> None:
+async def streamed_reply(conversation: ScriptedConnection) -> None:
     await conversation.read_until("synthesize-stop")
     await conversation.send(START, audio(HALF_SECOND), STOP, STOPPED)
 
@@ -141,7 +141,7 @@ async def test_audio_is_heard_while_the_text_is_still_being_written() -> None:
         await listener.heard.wait()
         yield "Two."
 
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.read_until("synthesize-stop")
@@ -156,7 +156,7 @@ async def test_audio_is_heard_while_the_text_is_still_being_written() -> None:
 
 
 async def test_the_sink_learns_the_format_before_there_is_sound() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, STOP)
 
@@ -168,7 +168,7 @@ async def test_the_sink_learns_the_format_before_there_is_sound() -> None:
 
 
 async def test_a_server_that_starts_and_stops_audio_for_every_sentence_is_heard_to_the_end() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-stop")
         sentence = (START, audio(HALF_SECOND), STOP)
         await conversation.send(*sentence, *sentence, STOPPED)
@@ -182,7 +182,7 @@ async def test_a_server_that_starts_and_stops_audio_for_every_sentence_is_heard_
 async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(streaming: bool) -> None:  # noqa: FBT001
     closed_by_client = asyncio.Event()
 
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND), Error("No voice\nis called x.", "unknown_voice"))
         await conversation.send(STOP, *([STOPPED] if streaming else []))
@@ -199,7 +199,7 @@ async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(str
 
 
 async def test_an_error_before_a_close_is_told_instead_of_the_lost_connection() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(Error("out of memory"))
 
@@ -214,7 +214,7 @@ async def test_an_error_that_nothing_follows_is_told_after_a_short_grace(
 ) -> None:
     monkeypatch.setattr(remote, "_ERROR_GRACE_SECONDS", 0.05)
 
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-start")
         await conversation.send(Error("busy", "busy"))
         await conversation.closed()
@@ -242,7 +242,7 @@ async def test_a_wrong_address_says_how_one_looks(uri: str) -> None:
 
 
 async def test_a_connection_lost_in_the_middle_says_how_much_was_heard() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND))
 
@@ -253,7 +253,7 @@ async def test_a_connection_lost_in_the_middle_says_how_much_was_heard() -> None
 
 
 async def test_a_connection_lost_within_an_event_is_lost_too() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send_bytes(b'{"type": "audio-chunk", "payload_length": 1000}\nabc')
 
@@ -263,7 +263,7 @@ async def test_a_connection_lost_within_an_event_is_lost_too() -> None:
 
 
 async def test_a_server_that_leaves_while_text_is_written_does_not_keep_the_writer_waiting() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         conversation.writer.transport.abort()
 
@@ -274,7 +274,7 @@ async def test_a_server_that_leaves_while_text_is_written_does_not_keep_the_writ
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[1]\n", b"{}\n"])
 async def test_another_protocol_is_not_taken_for_wyoming(answer: bytes) -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(answer)
 
@@ -305,7 +305,7 @@ async def test_a_connection_that_is_cut_is_lost_wherever_that_is(what: str) -> N
     "data", [{"tts": {"a": {}}}, {"tts": 7}, {"tts": [None]}, {"tts": "abc"}, {"tts": [{"voices": [1]}]}]
 )
 async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: object) -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(json.dumps({"type": "info", "data": data}).encode() + b"\n")
 
@@ -318,7 +318,7 @@ async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: obj
     "fields", [{"rate": "x"}, {"rate": 10**12}, {"channels": 10**12}, {"channels": None}, {"width": [2]}]
 )
 async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, object]) -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         data = {"rate": 22050, "width": 2, "channels": 1} | fields
         await conversation.send_bytes(json.dumps({"type": "audio-start", "data": data}).encode() + b"\n")
@@ -329,14 +329,14 @@ async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, objec
 
 
 async def test_a_silent_server_is_given_up_after_the_answer_timeout() -> None:
-    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+    async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError) as error:
             await speak(server.uri, text("Hi."), on_audio=nothing, timeouts=Timeouts(answer=0.05))
     assert_one_line(error, server.uri, "0.05 s", "before any audio")
 
 
 async def test_a_streamed_text_that_ends_later_starts_the_answer_timeout_then() -> None:
-    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+    async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError, match="went silent"):
             await speak(
                 server.uri,
@@ -364,7 +364,7 @@ async def test_someone_who_types_slowly_is_waited_for() -> None:
 
 
 async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await plain_reply(conversation)
         await conversation.closed()
 
@@ -376,7 +376,7 @@ async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() ->
 
 
 async def test_a_format_that_changes_within_a_stream_is_a_fault() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND), audio(HALF_SECOND, rate=16000))
 
@@ -387,7 +387,7 @@ async def test_a_format_that_changes_within_a_stream_is_a_fault() -> None:
 
 @pytest.mark.parametrize("chunk", [audio(b"\0\0\0"), audio(b"\0\0", width=1), audio(b"\0\0", rate=0)])
 async def test_audio_that_is_not_whole_16_bit_samples_is_refused(chunk: AudioChunk) -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(chunk)
 
@@ -397,7 +397,7 @@ async def test_audio_that_is_not_whole_16_bit_samples_is_refused(chunk: AudioChu
 
 
 async def test_a_malformed_event_is_told_as_one() -> None:
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send_bytes(b'{"type": "audio-start", "data": {"rate": 22050}}\n')
 
@@ -409,7 +409,7 @@ async def test_a_malformed_event_is_told_as_one() -> None:
 async def test_a_listener_that_leaves_ends_the_speech_without_an_error() -> None:
     server_saw_the_end = asyncio.Event()
 
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
@@ -437,7 +437,7 @@ async def test_a_failing_sink_or_text_raises_its_own_error() -> None:
         yield "One. "
         raise Broken
 
-    async with scripted_server(Conversation.closed) as server:
+    async with scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(Broken):
             await speak(server.uri, broken_text(), on_audio=nothing, streaming=True)
     async with scripted_server(plain_reply) as server:
@@ -457,7 +457,7 @@ async def test_cancelling_closes_the_connection_and_the_text() -> None:
         finally:
             text_closed.set()
 
-    async def reply(conversation: Conversation) -> None:
+    async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
@@ -481,13 +481,13 @@ async def test_a_unix_socket_is_spoken_through_as_well(tmp_path: Path) -> None:
 
 
 async def test_describe_returns_the_servers_info() -> None:
-    async with scripted_server(answering(info())) as server:
+    async with scripted_server(answer_describe(info())) as server:
         described = await describe(server.uri)
     assert described.tts[0].voices[0].name == "tone"
 
 
 async def test_a_server_that_does_not_answer_describe_is_given_up_in_time() -> None:
-    async with asyncio.timeout(10), scripted_server(Conversation.closed) as server:
+    async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError) as error:
             await describe(server.uri, 0.05)
     assert_one_line(error, server.uri, "0.05 s")

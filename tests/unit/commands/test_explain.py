@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster
 
-from tests.support.house import settings_for_tests
+from tests.support.parts import settings_for_tests
 from tests.support.tones import LETTERS, TONES, VOICES
 from wyoming_tts.commands import cli
 from wyoming_tts.commands.explain import explain_lines, explain_text, explain_text_as_json

@@ -15,8 +15,8 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
-from tests.support.house import house
 from tests.support.hub import Behaviour, FakeHub
+from tests.support.parts import running_parts
 from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.assembly.default_voice import warm_up
@@ -113,19 +113,19 @@ async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_not_there(tmp_p
 async def test_a_voice_may_be_named_by_its_file(tmp_path: Path) -> None:
     for name in FILES:
         (tmp_path / name).write_bytes((VOICES / name).read_bytes())
-    async with house(voice=str(tmp_path / FILES[0]), data_dir=[tmp_path / "elsewhere"]) as parts:
+    async with running_parts(voice=str(tmp_path / FILES[0]), data_dir=[tmp_path / "elsewhere"]) as parts:
         assert parts.library.default_is_installed
         assert (await parts.synthesizer.warm_up()).voice.name == LETTERS.name
 
 
 async def test_choosing_an_engine_chooses_its_voices_and_its_default() -> None:
-    async with house(engine="kokoro") as parts:
+    async with running_parts(engine="kokoro") as parts:
         assert {voice.engine for voice in parts.library.voices} == {"kokoro", "espeak"}
 
 
 async def test_an_engine_that_is_not_installed_is_told_with_those_that_are() -> None:
     with pytest.raises(SettingsError, match=r"'flite'.*auto, espeak, kokoro, piper"):
-        async with house(engine="flite"):
+        async with running_parts(engine="flite"):
             pass
 
 
@@ -136,7 +136,7 @@ async def test_a_voice_that_breaks_while_it_warms_up_does_not_end_the_server(
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
-    async with house() as parts:
+    async with running_parts() as parts:
         await warm_up(parts)
     assert "No voice is ready." in caplog.text
     assert "no such operator" in caplog.text

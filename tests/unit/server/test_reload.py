@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.house import house
+from tests.support.parts import running_parts
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
@@ -54,7 +54,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def server(home: Path) -> AsyncIterator[Server]:
-    async with house(data_dir=[home], download_dir=home) as parts:
+    async with running_parts(data_dir=[home], download_dir=home) as parts:
         loaded = LoadedSettings(parts.settings, {}, ())
         yield Server(parts, AccessPolicy(parts.settings), CurrentSettings(loaded, LogTail()))
 

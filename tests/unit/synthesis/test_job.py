@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.house import house
+from tests.support.parts import running_parts
 from wyoming_tts.scheduler import Admission, AdmissionOptions
 from wyoming_tts.speech import Attribution, Utterance, UtteranceRecord, Voice, VoiceSpec
 from wyoming_tts.synthesis import Synthesizer
@@ -166,7 +166,7 @@ def test_waiting_for_models_is_added_up(job: Job, now: Now) -> None:
 
 async def test_a_product_tells_of_its_cache_its_models_and_its_door() -> None:
     records: list[UtteranceRecord] = []
-    async with house() as parts:
+    async with running_parts() as parts:
         synthesizer = Synthesizer(
             library=parts.library,
             loaded=parts.loaded,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support.house import house, joined
+from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import LETTERS, TONES, VOICES, silences, stretches
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import MalformedMarkup
@@ -23,7 +23,7 @@ GUEST = f'<voice name="{TONES.name}">Ja.</voice>'
 
 @pytest.fixture
 async def parts() -> AsyncIterator[Parts]:
-    async with house() as parts:
+    async with running_parts() as parts:
         yield parts
 
 
@@ -33,7 +33,7 @@ async def heard(
     request = VoiceRequest(voice) if voice else None
     utterance = Utterance.of(text, voice=request, text_format=text_format)
     async with parts.synthesizer.speak(utterance) as stream:
-        return joined([chunk async for chunk in stream])
+        return join_chunks([chunk async for chunk in stream])
 
 
 async def heard_ssml(parts: Parts, inner: str) -> Audio:
@@ -99,7 +99,7 @@ async def test_a_break_before_and_behind_all_words_is_heard(parts: Parts) -> Non
 
 
 async def test_paragraphs_are_parted_by_their_silence_and_sentences_by_theirs() -> None:
-    async with house(sentence_silence=0.2, paragraph_silence=0.5) as parts:
+    async with running_parts(sentence_silence=0.2, paragraph_silence=0.5) as parts:
         plain = await heard(parts, "One here. Two there.\n\nThree too.")
         marked = await heard_ssml(parts, "<p>One here. Two there.</p><p>Three too.</p>")
     expected = [0, 0.2 * LETTERS.rate, 0.5 * LETTERS.rate, 0]
@@ -108,7 +108,7 @@ async def test_paragraphs_are_parted_by_their_silence_and_sentences_by_theirs() 
 
 
 async def test_trailing_silence_follows_the_last_word_once() -> None:
-    async with house(trailing_silence=0.25) as parts:
+    async with running_parts(trailing_silence=0.25) as parts:
         audio = await heard(parts, "One. Two.")
         nothing = await heard(parts, " ... ")
     assert silences(audio) == pytest.approx([0, round(0.25 * LETTERS.rate)], abs=2)
@@ -162,7 +162,7 @@ async def test_who_is_not_there_is_spoken_for_by_the_own_voice_with_one_warning(
 
 async def test_tags_in_plain_text_change_the_voice_where_they_are_switched_on() -> None:
     text = f"One. [voice:{TONES.name}] Ja. [pause:1s] [voice:] Two."
-    async with house(voice_tags=True) as parts:
+    async with running_parts(voice_tags=True) as parts:
         tagged = await heard(parts, text)
         marked = await heard_ssml(parts, f"One. {GUEST} <break time='1s'/> Two.")
     assert np.array_equal(tagged, marked)
@@ -183,7 +183,7 @@ async def test_what_comes_before_malformed_markup_is_heard_and_then_it_is_told(p
         chunks = [await anext(stream), await anext(stream)]
         with pytest.raises(MalformedMarkup, match="line 2, column 1"):
             await anext(stream)
-    assert LETTERS.said(joined(chunks)) == ["One is here.", "Two too."]
+    assert LETTERS.said(join_chunks(chunks)) == ["One is here.", "Two too."]
 
 
 async def test_markup_in_plain_text_is_no_ssml(parts: Parts) -> None:
@@ -203,7 +203,7 @@ def put(directory: Path, content: str) -> None:
 
 async def test_the_lexicon_changes_what_is_said_and_not_what_is_kept(tmp_path: Path) -> None:
     put(tmp_path, "en: {Siobhan: shivawn}")
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         first = await heard(parts, "Ask Siobhan now.")
         again = await heard(parts, "Ask Siobhan now.")
         put(tmp_path, "en: {Siobhan: she vorn}")
@@ -223,13 +223,13 @@ async def test_the_lexicon_changes_what_is_said_and_not_what_is_kept(tmp_path: P
 async def test_an_entry_of_another_language_or_voice_does_not_hold(tmp_path: Path) -> None:
     content = f"de: {{now: jetzt}}\nvoices:\n  {TONES.name}: {{Ask: frag}}\n  {LETTERS.name}: {{Bob: robert}}"
     put(tmp_path, content)
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         assert LETTERS.said(await heard(parts, "Ask Bob now.")) == ["Ask robert now."]
 
 
 async def test_the_lexicon_s_word_goes_before_a_spoken_form(tmp_path: Path) -> None:
     put(tmp_path, "en: {5G: five gee, kWh: power}")
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         audio = await heard(parts, "With 5G and 5 km.")
     assert LETTERS.said(audio) == ["With five gee and five kilometers."]
 
@@ -238,7 +238,7 @@ async def test_a_broken_lexicon_leaves_the_one_before_in_use(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, "en: {Siobhan: shivawn}")
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         put(tmp_path, "en: {Siobhan: [1}")
         assert not await parts.workers.run_blocking(parts.lexicon.refresh)
         audio = await heard(parts, "Ask Siobhan.")
@@ -251,7 +251,7 @@ async def test_a_broken_lexicon_leaves_the_one_before_in_use(
 
 async def test_figures_are_said_in_words_unless_that_is_switched_off(parts: Parts) -> None:
     text = "It is 25 °C, **really**."
-    async with house(spoken_forms=False) as plain:
+    async with running_parts(spoken_forms=False) as plain:
         assert "25" in "".join(LETTERS.said(await heard(plain, text)))
     said = "".join(LETTERS.said(await heard(parts, text)))
     assert said == "It is twenty-five degrees Celsius, really."
@@ -260,7 +260,7 @@ async def test_figures_are_said_in_words_unless_that_is_switched_off(parts: Part
 async def test_a_user_s_spoken_forms_are_read_from_the_data_directory(tmp_path: Path) -> None:
     content = "en: {units: {smoot: {one: smoot, many: smoots}}}"
     (tmp_path / "spoken.yaml").write_text(content, encoding="utf-8")
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         audio = await heard(parts, "It is 3 smoot long.")
     assert LETTERS.said(audio) == ["It is three smoots long."]
 

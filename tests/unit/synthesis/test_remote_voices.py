@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.support.house import house, joined
+from tests.support.parts import join_chunks, running_parts
 from tests.support.remote_servers import Asked, http_server, pcm_of, say, text_of, upstream
 from tests.support.tones import LETTERS, TONES
 from wyoming_tts.assembly.parts import Parts
@@ -52,7 +52,7 @@ class Fronting:
     records: list[UtteranceRecord] = field(default_factory=list)
 
     async def said(self, text: str, **changes: object) -> str:
-        return text_of(joined(await self.chunks(text, **changes)).astype("<i2").tobytes())
+        return text_of(join_chunks(await self.chunks(text, **changes)).astype("<i2").tobytes())
 
     async def chunks(self, text: str, **changes: object) -> list[AudioChunk]:
         utterance = replace(Utterance.of(text, voice=FAR), **changes)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ async def fronting(
     local: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Fronting]:
-    async with house(compute_threads=2, trailing_silence=0.0) as parts:
+    async with running_parts(compute_threads=2, trailing_silence=0.0) as parts:
         options = RemoteOptions(
             addresses, voices=("af_far",), connect_timeout=1.0, first_byte_timeout=2.0, fallback=fallback
         )
@@ -115,7 +115,7 @@ async def test_pace_goes_to_the_server_and_volume_is_made_here() -> None:
     async with http_server(upstream()) as server, fronting(server.address) as front:
         chunks = await front.chunks("One two.", prosody=Prosody(speed=1.5, volume=2.0))
         assert server.spoken[0].json["speed"] == 1.5
-        assert np.array_equal(joined(chunks), 2 * np.frombuffer(pcm_of("One two."), "<i2"))
+        assert np.array_equal(join_chunks(chunks), 2 * np.frombuffer(pcm_of("One two."), "<i2"))
 
 
 async def test_what_was_heard_to_its_end_is_said_again_without_the_server() -> None:
@@ -235,8 +235,10 @@ async def test_the_embedded_voice_speaks_on_where_no_server_does(caplog: pytest.
             chunks = [chunk async for chunk in stream]
         assert {chunk.format.rate for chunk in chunks} == {24_000}
         remote = len(pcm_of("First.")) // 2
-        assert text_of(joined(chunks)[:remote].tobytes()) == "First."
-        assert len(joined(chunks)) - remote > 24_000  # a second and more of espeak-ng, at the stream's rate
+        assert text_of(join_chunks(chunks)[:remote].tobytes()) == "First."
+        assert (
+            len(join_chunks(chunks)) - remote > 24_000
+        )  # a second and more of espeak-ng, at the stream's rate
         assert len(server.spoken) == 2  # the voice does not come back in the middle
     told = [message for message in caplog.messages if "speaks instead" in message]
     assert len(told) == 1
@@ -249,9 +251,9 @@ async def test_a_guest_that_is_silent_is_replaced_and_the_own_voice_is_not() -> 
         utterance = Utterance.of(text, voice=VoiceRequest(LETTERS.name), text_format=TextFormat.SSML)
         async with front.synthesizer.speak(utterance) as stream:
             chunks = [chunk async for chunk in stream]
-        own = joined([chunks[0]])
+        own = join_chunks([chunks[0]])
         assert LETTERS.said(own) == ["Ann."]
-        assert len(joined(chunks)) > 3 * len(own)
+        assert len(join_chunks(chunks)) > 3 * len(own)
 
 
 async def test_without_fallback_it_is_told_that_nobody_speaks(caplog: pytest.LogCaptureFixture) -> None:
@@ -313,7 +315,7 @@ async def test_an_explanation_shows_what_the_server_is_sent() -> None:
 
 async def test_one_of_this_kind_speaks_with_the_voices_of_another() -> None:
     async with (
-        house() as there,
+        running_parts() as there,
         WyomingServer(
             there.synthesizer, describe=DescribeResponse(there), run_blocking=there.workers.run_blocking
         ) as server,
@@ -329,8 +331,8 @@ async def test_one_of_this_kind_speaks_with_the_voices_of_another() -> None:
             async with there.synthesizer.speak(Utterance.of("One two. Three four!", voice=request)) as stream:
                 far = [chunk async for chunk in stream]
             ratio = near[0].format.rate / far[0].format.rate
-            assert len(joined(near)) == pytest.approx(ratio * len(joined(far)), rel=0.02)
+            assert len(join_chunks(near)) == pytest.approx(ratio * len(join_chunks(far)), rel=0.02)
             bert = await front.chunks("Ja.", voice=VoiceRequest(TONES.name, speaker="bert"))
             anna = await front.chunks("Ja.", voice=VoiceRequest(TONES.name, speaker="anna"))
-            assert len(joined(bert))
-            assert not np.array_equal(joined(bert), joined(anna))
+            assert len(join_chunks(bert))
+            assert not np.array_equal(join_chunks(bert), join_chunks(anna))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support.house import house, joined
+from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, LETTERS, TONES, silences
 from wyoming_tts import audio
 from wyoming_tts.assembly.parts import Parts
@@ -34,7 +34,7 @@ from wyoming_tts.text.normalization.number_words import NumberSpeller
 
 @pytest.fixture
 async def parts() -> AsyncIterator[Parts]:
-    async with house() as parts:
+    async with running_parts() as parts:
         yield parts
 
 
@@ -57,7 +57,7 @@ async def spoken(synthesizer: Synthesizer, utterance: Utterance) -> list[AudioCh
 
 async def test_every_sentence_is_spoken_in_order(parts: Parts) -> None:
     chunks = await spoken(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
-    assert LETTERS.said(joined(chunks)) == ["One two.", "Three four!", "Five?"]
+    assert LETTERS.said(join_chunks(chunks)) == ["One two.", "Three four!", "Five?"]
 
 
 async def test_text_that_comes_in_pieces_is_spoken_as_if_it_came_whole(parts: Parts) -> None:
@@ -67,7 +67,7 @@ async def test_text_that_comes_in_pieces_is_spoken_as_if_it_came_whole(parts: Pa
 
     whole = await spoken(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
     pieced = await spoken(parts.synthesizer, Utterance(pieces()))
-    assert np.array_equal(joined(whole), joined(pieced))
+    assert np.array_equal(join_chunks(whole), join_chunks(pieced))
 
 
 async def test_a_sentence_is_heard_while_the_next_is_still_being_written(parts: Parts) -> None:
@@ -75,16 +75,19 @@ async def test_a_sentence_is_heard_while_the_next_is_still_being_written(parts: 
     async with parts.synthesizer.speak(Utterance(feed)) as stream:
         await feed.put("It is open. And")
         first = await anext(stream)
-        assert LETTERS.said(joined([first])) == ["It is open."]
+        assert LETTERS.said(join_chunks([first])) == ["It is open."]
         feed.close()
-        assert LETTERS.said(joined([first] + [chunk async for chunk in stream])) == ["It is open.", "And"]
+        assert LETTERS.said(join_chunks([first] + [chunk async for chunk in stream])) == [
+            "It is open.",
+            "And",
+        ]
 
 
 async def test_sentence_silence_lies_between_sentences_and_nowhere_else() -> None:
-    async with house(sentence_silence=0.5) as parts:
+    async with running_parts(sentence_silence=0.5) as parts:
         chunks = await spoken(parts.synthesizer, Utterance.of("First. Second. Third."))
     rate = LETTERS.rate
-    assert silences(joined(chunks)) == pytest.approx([0, rate / 2, rate / 2, 0], abs=2)
+    assert silences(join_chunks(chunks)) == pytest.approx([0, rate / 2, rate / 2, 0], abs=2)
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "...", "🎉 *** 🎉"])
@@ -97,35 +100,35 @@ async def test_text_without_anything_to_say_gives_a_format_and_no_audio(parts: P
 async def test_the_voice_and_speaker_asked_for_are_the_ones_that_speak(parts: Parts) -> None:
     request = VoiceRequest(TONES.name, speaker="bert")
     chunks = await spoken(parts.synthesizer, Utterance.of("Ja.", voice=request))
-    assert TONES.speakers_of(joined(chunks)) == {"bert"}
+    assert TONES.speakers_of(join_chunks(chunks)) == {"bert"}
 
 
 async def test_a_kokoro_voice_speaks_through_the_same_path(parts: Parts) -> None:
     chunks = await spoken(parts.synthesizer, Utterance.of("Hello.", voice=VoiceRequest("bf_test")))
     assert chunks[0].format.rate == KOKORO.rate
-    assert KOKORO.said(joined(chunks))
+    assert KOKORO.said(join_chunks(chunks))
 
 
 async def test_the_level_is_the_target_whatever_the_voice() -> None:
     text = "This is a sentence long enough to be measured, and then some more."
-    async with house(loudness=-23) as parts:
+    async with running_parts(loudness=-23) as parts:
         for name in (LETTERS.name, TONES.name, "af_test", "espeak-en-us"):
             chunks = await spoken(parts.synthesizer, Utterance.of(text, voice=VoiceRequest(name)))
-            samples = (joined(chunks) / 32767).astype(np.float32)
+            samples = (join_chunks(chunks) / 32767).astype(np.float32)
             assert audio.loudness(samples, chunks[0].format.rate) == pytest.approx(-23, abs=3), name
 
 
 async def test_volume_scales_the_level_of_one_utterance(parts: Parts) -> None:
     half = Prosody(volume=0.5, noise_scale=0, noise_w_scale=0)
-    loud = joined(await spoken(parts.synthesizer, Utterance.of("One.")))
-    quiet = joined(await spoken(parts.synthesizer, Utterance.of("One.", prosody=half)))
+    loud = join_chunks(await spoken(parts.synthesizer, Utterance.of("One.")))
+    quiet = join_chunks(await spoken(parts.synthesizer, Utterance.of("One.", prosody=half)))
     assert np.allclose(quiet, loud / 2, atol=1)
 
 
 async def test_speed_changes_the_pace_and_not_the_words(parts: Parts) -> None:
     fast = Prosody(speed=2.0, noise_scale=0, noise_w_scale=0)
     chunks = await spoken(parts.synthesizer, Utterance.of("One two.", prosody=fast))
-    assert LETTERS.said(joined(chunks), speed=2.0) == ["One two."]
+    assert LETTERS.said(join_chunks(chunks), speed=2.0) == ["One two."]
 
 
 async def test_twenty_listeners_at_once_each_hear_their_own_words(parts: Parts) -> None:
@@ -133,7 +136,7 @@ async def test_twenty_listeners_at_once_each_hear_their_own_words(parts: Parts) 
     texts = [f"Number {name}. And again {name}." for name in names]
     heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
     for name, chunks in zip(names, heard, strict=True):
-        assert LETTERS.said(joined(chunks)) == [f"Number {name}.", f"And again {name}."]
+        assert LETTERS.said(join_chunks(chunks)) == [f"Number {name}.", f"And again {name}."]
 
 
 async def test_leaving_early_ends_the_work_and_tells_that_it_was_cancelled(parts: Parts) -> None:
@@ -185,7 +188,7 @@ async def test_an_unknown_voice_is_told_on_entering_and_recorded(parts: Parts) -
 
 
 async def test_text_over_the_limit_is_refused_with_the_limit() -> None:
-    async with house(max_text_chars=100) as parts:
+    async with running_parts(max_text_chars=100) as parts:
         with pytest.raises(TooLong, match="100"):
             await spoken(parts.synthesizer, Utterance.of("One two. " * 20))
 
@@ -216,21 +219,21 @@ async def test_warming_up_loads_and_measures_the_default_voice(parts: Parts) -> 
 
 
 async def test_who_comes_beyond_the_limit_waits_at_the_door_and_is_served_in_order() -> None:
-    async with house(max_streams=1, max_queue=5, max_wait=600) as parts:
+    async with running_parts(max_streams=1, max_queue=5, max_wait=600) as parts:
         texts = [f"Number {number}." for number in ("one", "two", "three", "four")]
         heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
-    assert [LETTERS.said(joined(chunks)) for chunks in heard] == [[text] for text in texts]
+    assert [LETTERS.said(join_chunks(chunks)) for chunks in heard] == [[text] for text in texts]
 
 
 async def test_who_comes_beyond_the_queue_is_told_busy_and_the_others_are_served() -> None:
-    async with house(max_streams=1, max_queue=1, max_wait=600) as parts:
+    async with running_parts(max_streams=1, max_queue=1, max_wait=600) as parts:
         listeners = [spoken(parts.synthesizer, Utterance.of(f"Number {number}.")) for number in range(4)]
         heard = await asyncio.gather(*listeners, return_exceptions=True)
     assert [type(each) for each in heard] == [list, list, Busy, Busy]
 
 
 async def test_a_listener_that_leaves_the_queue_makes_room() -> None:
-    async with house(max_streams=1, max_queue=1, max_wait=600) as parts:
+    async with running_parts(max_streams=1, max_queue=1, max_wait=600) as parts:
         feed = TextFeed()
         async with parts.synthesizer.speak(Utterance(feed)):
             waiting = asyncio.create_task(spoken(parts.synthesizer, Utterance.of("Number one.")))
@@ -247,27 +250,27 @@ async def test_a_long_first_sentence_is_heard_from_its_first_clause_on(parts: Pa
     async with parts.synthesizer.speak(Utterance(feed)) as stream:
         await feed.put("The door is open, and the w")
         first = await anext(stream)
-        assert LETTERS.said(joined([first])) == ["The door is open,"]
+        assert LETTERS.said(join_chunks([first])) == ["The door is open,"]
         feed.close()
         rest = [chunk async for chunk in stream]
-    assert LETTERS.said(joined([first, *rest])) == ["The door is open,", "and the w"]
+    assert LETTERS.said(join_chunks([first, *rest])) == ["The door is open,", "and the w"]
 
 
 async def test_text_that_stops_coming_is_spoken_after_the_pause_that_was_set() -> None:
-    async with house(flush_idle_ms=10) as parts:
+    async with running_parts(flush_idle_ms=10) as parts:
         feed = TextFeed()
         async with parts.synthesizer.speak(Utterance(feed)) as stream:
             await feed.put("It is open now ")
             heard = [await anext(stream)]  # although neither sentence nor text is at its end
             feed.close()
             heard += [chunk async for chunk in stream]
-    assert "".join(LETTERS.said(joined(heard))) == "It is open now"
+    assert "".join(LETTERS.said(join_chunks(heard))) == "It is open now"
 
 
 async def test_what_was_spoken_before_comes_from_the_cache_sample_for_sample(parts: Parts) -> None:
-    first = joined(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+    first = join_chunks(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
     parts.loaded.close()
-    again = joined(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+    again = join_chunks(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
     assert np.array_equal(first, again)
     assert parts.loaded.models == ()  # nothing was loaded for it
     assert parts.cache.statistics().memory_hits == 1
@@ -280,7 +283,7 @@ async def test_one_cached_segment_serves_listeners_of_every_rate(parts: Parts) -
         utterance = Utterance.of("The door is open.", sample_rate=rate)
         chunks = await spoken(parts.synthesizer, utterance)
         assert {chunk.format.rate for chunk in chunks} == {rate or LETTERS.rate}
-        heard.setdefault(rate, []).append(joined(chunks))
+        heard.setdefault(rate, []).append(join_chunks(chunks))
     assert parts.cache.statistics().memory_entries == 1
     assert parts.cache.statistics().memory_hits == len(rates) - 1
     assert LETTERS.said(heard[None][0]) == ["The door is open."]
@@ -291,7 +294,7 @@ async def test_one_cached_segment_serves_listeners_of_every_rate(parts: Parts) -
 
 
 async def test_pauses_and_the_record_are_at_the_rate_that_was_asked_for() -> None:
-    async with house(sentence_silence=0.5, trailing_silence=0.25) as parts:
+    async with running_parts(sentence_silence=0.5, trailing_silence=0.25) as parts:
         records: list[UtteranceRecord] = []
         synthesizer = with_records(parts, records)
         own = await spoken(parts.synthesizer, Utterance.of("First. Second."))
@@ -303,7 +306,7 @@ async def test_pauses_and_the_record_are_at_the_rate_that_was_asked_for() -> Non
 
 
 async def test_other_ways_to_ask_for_one_pace_share_a_cached_segment() -> None:
-    async with house(speed=2.0) as parts:
+    async with running_parts(speed=2.0) as parts:
         await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=2.0)))
         await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=4.0)))
         assert parts.cache.statistics().memory_hits == 1
@@ -313,17 +316,17 @@ async def test_a_segment_that_was_left_early_is_not_taken_for_whole(parts: Parts
     text = "The first sentence. " * 3
     async with parts.synthesizer.speak(Utterance.of(text)) as stream:
         await anext(stream)
-    whole = joined(await spoken(parts.synthesizer, Utterance.of(text)))
+    whole = join_chunks(await spoken(parts.synthesizer, Utterance.of(text)))
     assert LETTERS.said(whole) == ["The first sentence."] * 3
 
 
 async def test_prepared_phrases_are_spoken_from_the_cache() -> None:
-    async with house() as parts:
+    async with running_parts() as parts:
         await parts.synthesizer.prepare("Dinner is ready.")
         parts.loaded.close()
         chunks = await spoken(parts.synthesizer, Utterance.of("Dinner is ready."))
         assert parts.loaded.models == ()
-    assert LETTERS.said(joined(chunks)) == ["Dinner is ready."]
+    assert LETTERS.said(join_chunks(chunks)) == ["Dinner is ready."]
 
 
 async def test_an_empty_piece_of_text_is_no_pause(parts: Parts) -> None:
@@ -332,7 +335,7 @@ async def test_an_empty_piece_of_text_is_no_pause(parts: Parts) -> None:
             yield piece
 
     chunks = await spoken(parts.synthesizer, Utterance(pieces()))
-    assert LETTERS.said(joined(chunks)) == ["The door is open."]
+    assert LETTERS.said(join_chunks(chunks)) == ["The door is open."]
 
 
 async def test_what_the_cache_answers_says_nothing_of_how_long_a_first_audio_takes(parts: Parts) -> None:

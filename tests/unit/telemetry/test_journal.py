@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.telemetry import journal as journals
 from wyoming_tts.telemetry.journal import Journal, Note, read_notes
@@ -35,7 +35,7 @@ def sizes(directory: Path) -> dict[str, int]:
 
 async def test_every_record_is_a_line(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "metrics.jsonl"
-    async with Journal(path, in_a_thread, clock=lambda: 1000.25) as journal:
+    async with Journal(path, run_in_thread, clock=lambda: 1000.25) as journal:
         journal.note(record())
         journal.note(failed("too_long", id="second"))
     first, second = lines(path)
@@ -51,7 +51,7 @@ async def test_every_record_is_a_line(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_made_where_nothing_is_noted(tmp_path: Path) -> None:
-    async with Journal(tmp_path / "metrics.jsonl", in_a_thread):
+    async with Journal(tmp_path / "metrics.jsonl", run_in_thread):
         pass
     assert not sizes(tmp_path)
 
@@ -59,7 +59,7 @@ async def test_nothing_is_made_where_nothing_is_noted(tmp_path: Path) -> None:
 async def test_a_later_server_goes_on_where_an_earlier_one_ended(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
-        async with Journal(path, in_a_thread) as journal:
+        async with Journal(path, run_in_thread) as journal:
             journal.note(record(id=name))
     assert [line["id"] for line in lines(path)] == ["first", "second"]
 
@@ -72,7 +72,7 @@ async def test_many_records_are_one_write_off_the_loop(tmp_path: Path) -> None:
             threads.append(threading.current_thread())
             return work()
 
-        return await in_a_thread(watched)
+        return await run_in_thread(watched)
 
     path = tmp_path / "metrics.jsonl"
     async with Journal(path, noted_thread) as journal:
@@ -90,7 +90,7 @@ async def test_lines_are_written_while_the_server_runs(
     written = asyncio.Event()
 
     async def telling(work: Callable[[], T], /) -> T:
-        done = await in_a_thread(work)
+        done = await run_in_thread(work)
         written.set()
         return done
 
@@ -107,7 +107,7 @@ async def test_a_disk_that_hangs_costs_lines_and_no_memory(tmp_path: Path) -> No
 
     async def slow(work: Callable[[], T], /) -> T:
         await disk.wait()
-        return await in_a_thread(work)
+        return await run_in_thread(work)
 
     async with Journal(path, slow) as journal:
         for _ in range(journals.MOST_WAITING + 50):
@@ -120,7 +120,7 @@ async def test_a_disk_that_hangs_costs_lines_and_no_memory(tmp_path: Path) -> No
 async def test_a_full_file_gives_way_to_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     for number in range(8):
-        async with Journal(path, in_a_thread, max_bytes=800, kept=2) as journal:
+        async with Journal(path, run_in_thread, max_bytes=800, kept=2) as journal:
             journal.note(record(id=f"number-{number}"))
     names = sorted(sizes(tmp_path))
     assert names == ["metrics.jsonl", "metrics.jsonl.1", "metrics.jsonl.2"]
@@ -133,7 +133,7 @@ async def test_a_full_file_gives_way_to_a_new_one(tmp_path: Path, monkeypatch: p
 async def test_without_old_files_the_new_one_takes_the_place(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
-        async with Journal(path, in_a_thread, max_bytes=100, kept=0) as journal:
+        async with Journal(path, run_in_thread, max_bytes=100, kept=0) as journal:
             journal.note(record(id=name))
     assert [line["id"] for line in lines(path)] == ["second"]
     assert list(sizes(tmp_path)) == [path.name]
@@ -147,7 +147,7 @@ async def test_a_file_that_cannot_be_written_is_told_once(
 
     async def telling(work: Callable[[], T], /) -> T:
         try:
-            return await in_a_thread(work)
+            return await run_in_thread(work)
         finally:
             tried.release()
 
@@ -225,13 +225,13 @@ asyncio.run(main(Path(sys.argv[1])))
 
 async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    run = await in_a_thread(
+    run = await run_in_thread(
         lambda: subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, check=False)
     )
     assert run.returncode == -signal.SIGKILL
     assert not path.read_bytes().endswith(b"\n")
     assert len(list(read_notes(path))) == 1
-    async with Journal(path, in_a_thread) as journal:
+    async with Journal(path, run_in_thread) as journal:
         journal.note(record(id="later"))
     assert len(list(read_notes(path))) == 2
     assert json.loads(path.read_text().splitlines()[-1])["id"] == "later"

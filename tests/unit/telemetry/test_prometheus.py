@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome
 from wyoming_tts.telemetry.prometheus import BUCKETS, Counters, ServerLoad
@@ -26,7 +26,7 @@ DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboard.json"
 
 @pytest.fixture
 def counters() -> Counters:
-    return Counters(in_a_thread)
+    return Counters(run_in_thread)
 
 
 def at(name: str, **labels: str) -> str:
@@ -94,7 +94,7 @@ async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(counter
             made.append(threading.current_thread())
             return work()
 
-        return await in_a_thread(watched)
+        return await run_in_thread(watched)
 
     counters._run_blocking = noted
     counters.watch(readings)
@@ -135,7 +135,7 @@ async def test_neither_id_nor_voice_is_in_it(counters: Counters) -> None:
 
 
 async def test_two_servers_in_one_process_do_not_share_counts(counters: Counters) -> None:
-    other = Counters(in_a_thread)
+    other = Counters(run_in_thread)
     counters.on_record(record())
     assert at("characters_total", **PIPER) not in await samples(other)
 

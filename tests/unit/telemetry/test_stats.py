@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome, UtteranceRecord
 from wyoming_tts.telemetry.journal import Journal
@@ -34,7 +34,7 @@ def noted(path: Path, *records: tuple[float, UtteranceRecord]) -> None:
     """Write records that ended so many seconds ago."""
 
     async def note(ago: float, spoken: UtteranceRecord) -> None:
-        async with Journal(path, in_a_thread, max_bytes=3000, clock=lambda: NOW - ago) as journal:
+        async with Journal(path, run_in_thread, max_bytes=3000, clock=lambda: NOW - ago) as journal:
             journal.note(spoken)
 
     for ago, spoken in records:

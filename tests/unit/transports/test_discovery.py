@@ -30,13 +30,13 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 from wyoming_tts.transports import discovery
 from wyoming_tts.transports.discovery import (
     SERVICE_TYPE,
-    Announcement,
     DiscoveryEnvironment,
     MachineIdentity,
     ServiceNames,
+    ZeroconfAnnouncer,
     interface_addresses,
     reachable_addresses,
-    this_machine,
+    read_machine_identity,
 )
 
 LOOPBACK = ["127.0.0.1"]
@@ -93,7 +93,7 @@ def name() -> str:
 
 
 @asynccontextmanager
-async def running(*announcements: Announcement) -> AsyncIterator[None]:
+async def running(*announcements: ZeroconfAnnouncer) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(announcement.run()) for announcement in announcements]
     try:
         yield
@@ -106,8 +106,8 @@ async def running(*announcements: Announcement) -> AsyncIterator[None]:
 
 def on_loopback(
     port: int, *, host: str = "127.0.0.1", name: str, around: DiscoveryEnvironment = AROUND
-) -> Announcement:
-    return Announcement(port, host=host, name=name, interfaces=LOOPBACK, surroundings=around)
+) -> ZeroconfAnnouncer:
+    return ZeroconfAnnouncer(port, host=host, name=name, interfaces=LOOPBACK, surroundings=around)
 
 
 class Network:
@@ -271,7 +271,7 @@ async def test_a_changed_address_is_announced_and_its_interface_joined(listener:
         return opened[-1]
 
     around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
-    announcement = Announcement(7001, host="0.0.0.0", name=name, surroundings=around)
+    announcement = ZeroconfAnnouncer(7001, host="0.0.0.0", name=name, surroundings=around)
     async with running(announcement):
         await listener.hears(ADDED, name)
         assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1"]
@@ -359,7 +359,7 @@ async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
         finally:
             resolved.set()
 
-    announcement = Announcement(
+    announcement = ZeroconfAnnouncer(
         7001, host="a..b", name=name, run_blocking=run_blocking, surroundings=replace(AROUND, look=0.0)
     )
     async with running(announcement):
@@ -385,7 +385,7 @@ async def test_what_may_block_is_given_to_run_blocking(listener: Listener, name:
         return answer
 
     around = replace(AROUND, machine=lambda: asked(KITCHEN), addresses=lambda: asked(["198.51.100.1"]))
-    announcement = Announcement(
+    announcement = ZeroconfAnnouncer(
         7001, host="0.0.0.0", name=name, interfaces=LOOPBACK, run_blocking=run_blocking, surroundings=around
     )
     async with running(announcement):
@@ -488,8 +488,8 @@ def test_the_addresses_of_bridges_and_tunnels_are_left_out(monkeypatch: pytest.M
 
 def test_this_machine_has_addresses_and_a_lasting_identity() -> None:
     assert "127.0.0.1" in interface_addresses()
-    assert this_machine() == this_machine()
-    assert this_machine().host_name
+    assert read_machine_identity() == read_machine_identity()
+    assert read_machine_identity().host_name
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
 
     monkeypatch.setattr(Path, "read_text", read_text)
     monkeypatch.setattr(uuid, "getnode", lambda: hardware_address)
-    assert this_machine().identity == identity
+    assert read_machine_identity().identity == identity
 
 
 def test_the_default_name_tells_the_host_and_is_the_same_at_every_start() -> None:

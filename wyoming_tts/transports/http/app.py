@@ -19,21 +19,21 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.errors import (
     NOT_READY,
     ApiError,
-    documented,
     error_response,
-    handle_errors,
+    error_responses,
+    install_error_handlers,
     json_response,
 )
-from wyoming_tts.transports.http.lists import list_routes
-from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
-from wyoming_tts.transports.http.requests import OpenRequests, RequestLayer
-from wyoming_tts.transports.http.server import HttpServer, ServerOptions
+from wyoming_tts.transports.http.precomputed_routes import precompute_routes
+from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
+from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
 from wyoming_tts.transports.http.speech_request import HttpOptions
 from wyoming_tts.transports.http.speech_response import SpeechContext
 from wyoming_tts.transports.http.speech_routes import speech_routes
+from wyoming_tts.transports.http.voice_routes import voice_routes
 from wyoming_tts.transports.ports import SpeechService
 
-__all__ = ["HttpOptions", "HttpServer", "ServerOptions", "create_app"]
+__all__ = ["HttpOptions", "HttpServer", "HttpServerOptions", "create_app"]
 
 _LIVE = ("/health", "/healthz", "/livez")
 _STATUS = ("/status", "/api/status")
@@ -53,7 +53,7 @@ class Status(BaseModel):
 
 
 def create_app(
-    house: SpeechService,
+    service: SpeechService,
     options: HttpOptions,
     *,
     run_blocking: RunBlocking,
@@ -63,7 +63,7 @@ def create_app(
     """Make the app; `HttpTarget` serves it. Takes tens of milliseconds, so that no request does.
 
     Args:
-        house: What speaks, and what is known of it.
+        service: What speaks, and what is known of it.
         options: How clients are treated.
         run_blocking: For encoders, which compute.
         routers: Further routes, such as those of the realtime socket and of pages.
@@ -71,7 +71,7 @@ def create_app(
     """
     requests = OpenRequests()
     layer = Middleware(
-        RequestLayer,
+        RequestLifecycleMiddleware,
         requests=requests,
         send_timeout=options.send_timeout,
         request_timeout=options.request_timeout,
@@ -87,14 +87,14 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     app.state.requests = requests
-    handle_errors(app)
-    app.include_router(speech_routes(SpeechContext(house, options, run_blocking)))
-    app.include_router(list_routes(house))
-    app.include_router(_state_routes(house))
+    install_error_handlers(app)
+    app.include_router(speech_routes(SpeechContext(service, options, run_blocking)))
+    app.include_router(voice_routes(service))
+    app.include_router(_state_routes(service))
     for router in routers:
         app.include_router(router)
     app.include_router(_description_routes(app, run_blocking))
-    with_precomputed_routes(app)
+    precompute_routes(app)
     return app
 
 
@@ -128,7 +128,7 @@ def _operation_id(route: APIRoute) -> str:
     return f"{route.name}{route.path.replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _state_routes(house: SpeechService) -> APIRouter:
+def _state_routes(service: SpeechService) -> APIRouter:
     router = APIRouter()
 
     async def live() -> Response:
@@ -137,26 +137,28 @@ def _state_routes(house: SpeechService) -> APIRouter:
 
     async def ready() -> Response:
         """Tell whether the default voice is warm; speech may be asked for before it is."""
-        if house.is_ready():
+        if service.is_ready():
             return json_response({"status": "ready"})
         not_yet = ApiError(503, "The default voice is not ready yet.", code=NOT_READY, kind="server_error")
         return error_response(not_yet, "")
 
     async def status() -> Response:
         """Tell how the server is doing."""
-        return json_response(dict(await house.status()))
+        return json_response(dict(await service.status()))
 
     async def metrics() -> Response:
         """Tell the same to Prometheus."""
-        return Response(await house.metrics(), headers={"Content-Type": _METRICS_TYPE})
+        return Response(await service.metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     for path in _LIVE:
-        router.add_api_route(path, live, response_model=Health, responses=documented())
-    router.add_api_route("/readyz", ready, response_model=Health, responses=documented(503))
+        router.add_api_route(path, live, response_model=Health, responses=error_responses())
+    router.add_api_route("/readyz", ready, response_model=Health, responses=error_responses(503))
     for path in _STATUS:
-        router.add_api_route(path, status, response_model=Status, responses=documented())
+        router.add_api_route(path, status, response_model=Status, responses=error_responses())
     in_text: dict[int | str, dict[str, Any]] = {
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
     }
-    router.add_api_route("/metrics", metrics, response_class=Response, responses={**in_text, **documented()})
+    router.add_api_route(
+        "/metrics", metrics, response_class=Response, responses={**in_text, **error_responses()}
+    )
     return router

@@ -103,7 +103,7 @@ class ApiError(Exception):
         self.kind = kind
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route for its OpenAPI description: those statuses, and what all have."""
     wanted = sorted({*statuses, *_ALLOWED_TO_ALL})
     return {status: {"model": ErrorAnswer, "description": HTTPStatus(status).phrase} for status in wanted}
@@ -126,7 +126,7 @@ def error_response(error: SpeechError | ApiError, request_id: str) -> Response:
     return json_response(error_content(error, request_id), status=status, headers=_retry_headers(error.code))
 
 
-def refusal_response(error: HTTPException, method: str, request_id: str) -> Response:
+def framework_error_response(error: HTTPException, method: str, request_id: str) -> Response:
     """Return the answer to what the framework refused: a path, a method, a body it could not read."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and method == "OPTIONS":
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=error.headers)
@@ -151,7 +151,7 @@ def json_response(content: object, *, status: int = 200, headers: dict[str, str]
     )
 
 
-def handle_errors(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Have the app answer every failure in this shape."""
     handlers: Sequence[tuple[type[Exception], Callable[[Request, Any], Awaitable[Response]]]] = (
         (SpeechError, _told),
@@ -163,13 +163,13 @@ def handle_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def request_id_of(request: Request) -> str:
+def get_request_id(request: Request) -> str:
     """Return the id under which a request is logged."""
     return str(getattr(request.state, "request_id", "-"))
 
 
 async def _told(request: Request, error: SpeechError | ApiError) -> Response:
-    return error_response(error, request_id_of(request))
+    return error_response(error, get_request_id(request))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -186,7 +186,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 
 async def _by_status(request: Request, error: HTTPException) -> Response:
-    return refusal_response(error, request.method, request_id_of(request))
+    return framework_error_response(error, request.method, get_request_id(request))
 
 
 def _content(message: str, kind: str, param: str | None, code: str) -> dict[str, Any]:

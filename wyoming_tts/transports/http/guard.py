@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wyoming_tts.transports.access import HostNames, Keys, Networks, Origins, RateLimit
+from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.guard_request import (
     CHANGES_NOTHING,
     OPEN_PATHS,
@@ -26,10 +26,10 @@ from wyoming_tts.transports.http.guard_request import (
     Send,
     encoded,
 )
-from wyoming_tts.transports.http.ingress import HOST_HEADER, IngressPeer, first_of
+from wyoming_tts.transports.http.ingress import HOST_HEADER, IngressPeer, first_value
 from wyoming_tts.transports.http.login import Login
 
-__all__ = ["Guard", "GuardOptions", "Message", "Networks", "Receive", "Scope", "Send"]
+__all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Scope", "Send"]
 
 _EXPOSED = b"X-Request-ID, X-Sample-Rate, Retry-After"
 _PREFLIGHT_SECONDS = b"600"
@@ -51,7 +51,7 @@ class GuardOptions:
     """Origins of other web pages that may use the server, such as `https://example.org`; `*` is any. Their
     names are also taken as the server's own."""
     host_names: tuple[str, ...] = ()
-    """Names of this machine beside those that no stranger can have; see `HostNames`."""
+    """Names of this machine beside those that no stranger can have; see `AllowedHosts`."""
     requests_per_minute: int = 0
     """Requests for speech from one address; 0 is no limit."""
     max_body_bytes: int = 1_048_576
@@ -87,11 +87,11 @@ class _Rules:
         if not all(options.api_keys):
             raise ValueError("An API key is empty: leave it out, or give it characters.")
         self.options = options
-        self.keys = Keys(options.api_keys)
+        self.keys = ApiKeys(options.api_keys)
         self.ingress = IngressPeer(options.ingress_peer)
-        self.networks = Networks(options.allow_networks)
-        self.origins = Origins(options.cors_origins)
-        self.hosts = HostNames((*options.host_names, *self.origins.hosts))
+        self.networks = AllowedNetworks(options.allow_networks)
+        self.origins = AllowedOrigins(options.cors_origins)
+        self.hosts = AllowedHosts((*options.host_names, *self.origins.hosts))
 
     def check(self, request: GuardedRequest, login: Login) -> None:
         """Let a request pass.
@@ -134,7 +134,7 @@ class _Rules:
             return
         host = request.first(b"host")
         if is_ours:
-            host = first_of(request.headers, HOST_HEADER) or host
+            host = first_value(request.headers, HOST_HEADER) or host
         for origin in request.all(b"origin"):
             if not self.origins.allow(origin, host):
                 raise _Refused(
@@ -188,7 +188,7 @@ class Guard:
     def __init__(
         self, app: App | None, options: GuardOptions, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Stand before `app`, or before the one that `around` will be given.
+        """Stand before `app`, or before the one that `wrap` will be given.
 
         Raises:
             ValueError: a network is malformed, or a key is empty.
@@ -203,12 +203,12 @@ class Guard:
         """Whose word on the page's users is taken now."""
         return self._rules.ingress
 
-    def around(self, app: App) -> Guard:
+    def wrap(self, app: App) -> Guard:
         """Stand before another application: for a framework that stacks its layers by itself."""
         self._app = app
         return self
 
-    def replace(self, options: GuardOptions) -> None:
+    def reconfigure(self, options: GuardOptions) -> None:
         """Go by other options from the next request on.
 
         Raises:

@@ -42,7 +42,7 @@ class IngressPeer:
         return is_peer and bool(_prefix(headers))
 
 
-class Ingress:
+class IngressMiddleware:
     """Middleware that puts what the ingress tells into the scope."""
 
     def __init__(self, app: App, *, peer: Callable[[], IngressPeer]) -> None:
@@ -68,14 +68,14 @@ def _fold(headers: Headers, scope: Scope) -> None:
     scope["path"] = prefix + str(scope["path"])
     if scope.get("raw_path"):
         scope["raw_path"] = prefix.encode() + scope["raw_path"]
-    if _HOST.fullmatch(host := first_of(headers, HOST_HEADER)):
+    if _HOST.fullmatch(host := first_value(headers, HOST_HEADER)):
         others = [header for header in scope["headers"] if header[0] != b"host"]
         scope["headers"] = [*others, (b"host", host.encode())]
-    if (scheme := first_of(headers, _SCHEME_HEADER)) in {"http", "https"}:
+    if (scheme := first_value(headers, _SCHEME_HEADER)) in {"http", "https"}:
         scope["scheme"] = scheme if scope["type"] == "http" else scheme.replace("http", "ws")
 
 
-def first_of(headers: Headers, name: bytes) -> str:
+def first_value(headers: Headers, name: bytes) -> str:
     """Return what the proxy nearest to the browser wrote into a header."""
     values = (text(value) for key, value in headers if key.lower() == name)
     return next(values, "").split(",")[0].strip()
@@ -83,7 +83,7 @@ def first_of(headers: Headers, name: bytes) -> str:
 
 def _prefix(headers: Headers) -> str:
     """The prefix that was taken off, if it is one: it is going to be part of every address of the page."""
-    prefix = first_of(headers, PREFIX_HEADER).rstrip("/")
+    prefix = first_value(headers, PREFIX_HEADER).rstrip("/")
     return prefix if _PREFIX.fullmatch(prefix) else ""
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 
-from wyoming_tts.transports.access import Keys, RateLimit
+from wyoming_tts.transports.access import ApiKeys, RateLimit
 from wyoming_tts.transports.http.guard_request import GuardedRequest, Send, text, unquoted
 from wyoming_tts.transports.http.plain_pages import PlainPage, login_page
 
@@ -19,7 +19,7 @@ ATTEMPTS_PER_MINUTE = 10
 """From one address."""
 
 
-class Sessions:
+class LoginSessions:
     """Who has given a key. Only digests are kept, in memory: they end with the process."""
 
     def __init__(self) -> None:
@@ -46,12 +46,12 @@ class Login:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._sessions = Sessions()
+        self._sessions = LoginSessions()
         self._attempts = RateLimit(ATTEMPTS_PER_MINUTE)
 
     def forget(self) -> None:
         """End all sessions: the keys they were opened with are no more."""
-        self._sessions = Sessions()
+        self._sessions = LoginSessions()
 
     def admits(self, request: GuardedRequest) -> bool:
         """Whether its cookie stands for a key."""
@@ -61,7 +61,7 @@ class Login:
         """Ask for a key."""
         await send_page(login_page(request.first(b"accept-language")), send)
 
-    async def take(self, request: GuardedRequest, body: bytes, keys: Keys, send: Send) -> None:
+    async def take(self, request: GuardedRequest, body: bytes, keys: ApiKeys, send: Send) -> None:
         """Look at the key that was given, and open a session if it is one."""
         now, language = self._clock(), request.first(b"accept-language")
         if request.peer is not None and self._attempts.wait(request.peer, now):

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.errors import ApiError, error_response
-from wyoming_tts.transports.http.gradio_routes import GradioRouteFilter, is_allowed, is_of_page
+from wyoming_tts.transports.http.gradio_filter import GradioFilter, is_allowed, is_page_path
 from wyoming_tts.transports.http.login import send_page
 from wyoming_tts.transports.http.plain_pages import failed_page, loading_page
-from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
+from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
 SHORT_TURN = 0.0005
 """Seconds after which the thread that imports has to let others run; Python's own 5 ms add up on the loop."""
@@ -67,9 +67,9 @@ class PageMount(BaseRoute):
         started = time.perf_counter()
         try:
             app = await self._run_blocking(self._built)
-            async with alive(app):
+            async with run_lifespan(app):
                 _LOGGER.info("The page is there (%.1f s).", time.perf_counter() - started)
-                self._app = GradioRouteFilter(app)
+                self._app = GradioFilter(app)
                 await asyncio.Event().wait()
         except Exception:  # whatever it is: the server does more than show a page
             self._has_failed = True
@@ -78,14 +78,14 @@ class PageMount(BaseRoute):
             self._app = None
 
     def _built(self) -> ASGIApp:
-        with unobtrusive():
+        with limit_stalls():
             app = self._build()
-            with_precomputed_routes(app)
+            precompute_routes(app)
             return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Take what is the page's."""
-        is_ours = scope["type"] == "http" and is_of_page(_path(scope))
+        is_ours = scope["type"] == "http" and is_page_path(_path(scope))
         return (Match.FULL if is_ours else Match.NONE), {}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
@@ -136,7 +136,7 @@ async def _served(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> N
 
 
 @contextlib.contextmanager
-def unobtrusive() -> Iterator[None]:
+def limit_stalls() -> Iterator[None]:
     """Have what is heavy keep the other threads of this process waiting as little as can be.
 
     They take turns more often. Nothing collects garbage meanwhile: to look through all that was imported
@@ -155,7 +155,7 @@ def unobtrusive() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def alive(app: ASGIApp) -> AsyncIterator[None]:
+async def run_lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Start an application and stop it again, as ASGI's lifespan protocol has it.
 
     Raises:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 _NOBODYS_PATH = "/a-path-of-nobody"
 
 
-def with_precomputed_routes(app: ASGIApp) -> None:
+def precompute_routes(app: ASGIApp) -> None:
     """Have every route of an app, and of those mounted in it, find out what it answers; blocks meanwhile."""
     if not isinstance(app, Starlette):
         return
@@ -21,6 +21,6 @@ def with_precomputed_routes(app: ASGIApp) -> None:
     scope = {"type": "http", "method": "GET", "path": _NOBODYS_PATH, "headers": [], "path_params": {}}
     for route in app.routes:
         if isinstance(route, Mount):
-            with_precomputed_routes(route.app)
+            precompute_routes(route.app)
         else:
             route.matches(scope)

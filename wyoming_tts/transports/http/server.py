@@ -23,8 +23,8 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.transports.http.requests import OpenRequests
-from wyoming_tts.transports.listening import BACKLOG, Address, bind_tcp
+from wyoming_tts.transports.http.request_lifecycle import OpenRequests
+from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel holds for a client, so that speech is not made for minutes ahead of a listener."""
@@ -45,7 +45,7 @@ _CONNECTIONS_LOGGER.addFilter(_is_news)
 
 
 @dataclass(frozen=True, slots=True)
-class ServerOptions:
+class HttpServerOptions:
     """Where to listen, and how."""
 
     host: str = "127.0.0.1"
@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an app of `create_app` at one address. Leaving `async with` stops it at once."""
 
-    def __init__(self, app: FastAPI, options: ServerOptions, *, run_blocking: RunBlocking) -> None:
+    def __init__(self, app: FastAPI, options: HttpServerOptions, *, run_blocking: RunBlocking) -> None:
         """`run_blocking` is for names that are looked up and certificates that are read."""
         self._options = options
         self._run_blocking = run_blocking
@@ -159,7 +159,7 @@ class HttpServer:
             OSError: the address cannot be listened on, or the certificate cannot be used.
         """
         await self._run_blocking(self._server.config.load)
-        address = Address("tcp", self._options.host, self._options.port)
+        address = ListenAddress("tcp", self._options.host, self._options.port)
         self._sockets = await self._run_blocking(partial(bind_tcp, address))
 
     async def serve(self) -> None:
@@ -206,7 +206,7 @@ class HttpServer:
                 connection.transport.abort()
 
 
-def _uvicorn_config(app: FastAPI, options: ServerOptions) -> uvicorn.Config:
+def _uvicorn_config(app: FastAPI, options: HttpServerOptions) -> uvicorn.Config:
     protocol = type("_TimedConnection", (_Connection,), {"request_timeout": options.request_timeout})
     return uvicorn.Config(
         app,

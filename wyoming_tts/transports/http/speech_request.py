@@ -71,7 +71,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpokenBody(BaseModel):
+class BaseSpeechBody(BaseModel):
     """What all bodies that ask for speech have in common."""
 
     model_config = ConfigDict(extra="ignore")
@@ -110,7 +110,7 @@ class SpokenBody(BaseModel):
         raise NotImplementedError
 
 
-class SpeechBody(SpokenBody):
+class SpeechBody(BaseSpeechBody):
     """The body of OpenAI's speech request, and what is added to it here."""
 
     response_format: Encoding | None = Field(None, description="`mp3` where it is left out.")
@@ -120,7 +120,7 @@ class SpeechBody(SpokenBody):
         return self.response_format or Encoding.MP3
 
 
-class StreamBody(SpokenBody):
+class StreamBody(BaseSpeechBody):
     """The same, for clients that say `format`."""
 
     format: Encoding | None = Field(None, description="`pcm` where it is left out.")
@@ -132,7 +132,7 @@ class StreamBody(SpokenBody):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedSpeech:
+class SpeechRequest:
     """A request for speech, understood."""
 
     utterance: Utterance
@@ -152,16 +152,16 @@ HOPS = "X-Hops"
 """Through how many servers the request came: one that speaks through others must not ask itself for ever."""
 
 
-def hops(header: str | None) -> int:
+def parse_hops(header: str | None) -> int:
     """Read `X-Hops`; what makes no sense is none."""
     return (
         int(header) if header and header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS else 0
     )
 
 
-def requested_speech(
-    body: SpokenBody, options: HttpOptions, request_id: str, came_through: int = 0
-) -> RequestedSpeech:
+def make_speech_request(
+    body: BaseSpeechBody, options: HttpOptions, request_id: str, came_through: int = 0
+) -> SpeechRequest:
     """Understand a body; `came_through` as `Utterance.hops`.
 
     Raises:
@@ -179,7 +179,7 @@ def requested_speech(
         transport=TRANSPORT,
         sample_rate=body.sample_rate or default_rate,
     )
-    return RequestedSpeech(
+    return SpeechRequest(
         replace(utterance, id=request_id, hops=came_through),
         characters=len(body.input),
         encoding=encoding,
@@ -189,18 +189,18 @@ def requested_speech(
     )
 
 
-def requested_by_player(
+def make_player_request(
     text: str, voice: str | None, speed: float | None, options: HttpOptions, request_id: str
-) -> RequestedSpeech:
+) -> SpeechRequest:
     """Understand the query of a plain player, which can take nothing but WAV.
 
     Raises:
-        TooLong, InvalidField: as for `requested_speech`.
+        TooLong, InvalidField: as for `make_speech_request`.
     """
     _check_text(text, options, "text")
     prosody = Prosody(speed=speed or 1.0)
     utterance = Utterance.of(text, voice=VoiceRequest(voice), prosody=prosody, transport=TRANSPORT)
-    return RequestedSpeech(replace(utterance, id=request_id), len(text), Encoding.WAV)
+    return SpeechRequest(replace(utterance, id=request_id), len(text), Encoding.WAV)
 
 
 def _check_text(text: str, options: HttpOptions, param: str) -> None:
@@ -213,7 +213,7 @@ def _check_text(text: str, options: HttpOptions, param: str) -> None:
         raise InvalidField("There is no text to speak.", param=param, hint=f"Put it into `{param}`.")
 
 
-def _prosody(body: SpokenBody) -> Prosody:
+def _prosody(body: BaseSpeechBody) -> Prosody:
     return Prosody(
         speed=body.speed or 1.0,
         pitch=body.pitch or 1.0,
@@ -228,7 +228,7 @@ def _factor(asked: float | None) -> float:
     return 1.0 if asked is None else asked
 
 
-def _voice(body: SpokenBody) -> VoiceRequest:
+def _voice(body: BaseSpeechBody) -> VoiceRequest:
     name = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
     code = body.lang_code
     language = body.language or (KOKORO_LETTERS.get(code, code) if code else None)

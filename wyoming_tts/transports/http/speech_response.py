@@ -23,8 +23,8 @@ from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, told_to_client
 from wyoming_tts.speech import AudioChunk, Utterance
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
-from wyoming_tts.transports.http.requests import ListenerStalled
-from wyoming_tts.transports.http.speech_request import HttpOptions, RequestedSpeech
+from wyoming_tts.transports.http.request_lifecycle import ClientStalled
+from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
 from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 
 EVENTS = "text/event-stream"
@@ -45,7 +45,7 @@ _SENT_AT_ONCE = 64 * 1024
 class SpeechContext:
     """What a response needs to speak."""
 
-    house: SpeechSynthesis
+    service: SpeechSynthesis
     options: HttpOptions
     run_blocking: RunBlocking
 
@@ -53,7 +53,7 @@ class SpeechContext:
 class SpeechResponse(Response):
     """Speaks when it is called, for as long as the client is there."""
 
-    def __init__(self, speaking: SpeechContext, wanted: RequestedSpeech) -> None:
+    def __init__(self, speaking: SpeechContext, wanted: SpeechRequest) -> None:
         super().__init__(media_type=EVENTS if wanted.as_events else media_type(wanted.encoding))
         self._speaking = speaking
         self._wanted = wanted
@@ -64,7 +64,7 @@ class SpeechResponse(Response):
         Raises:
             SpeechError: before the response has started, or in the middle of its body.
         """
-        await while_connected(receive, self._answer(send))
+        await run_while_connected(receive, self._answer(send))
 
     async def _answer(self, send: Send) -> None:
         if self._wanted.as_a_whole and not self._wanted.as_events:
@@ -80,15 +80,15 @@ class SpeechResponse(Response):
                 await self._send_audio(send, pieces)
 
     @asynccontextmanager
-    async def _sounding(self) -> AsyncIterator[tuple[EncodedAudio, AsyncIterator[bytes]]]:
+    async def _sounding(self) -> AsyncIterator[tuple[StreamEncoder, AsyncIterator[bytes]]]:
         """Give the sound once its first audio is there, and its encoded pieces, some of them empty."""
         speaking, wanted = self._speaking, self._wanted
         async with AsyncExitStack() as stack:
-            stream = await _entered(stack, speaking.house, wanted.utterance)
+            stream = await _entered(stack, speaking.service, wanted.utterance)
             encoder = stack.enter_context(
                 closing(await _encoder(wanted.encoding, stream.format.rate, speaking))
             )
-            sound = EncodedAudio(encoder, speaking.run_blocking)
+            sound = StreamEncoder(encoder, speaking.run_blocking)
             chunks = aiter(stream)
             first = await anext(chunks, None)
             silence = bytes(self._prime_bytes())
@@ -101,14 +101,14 @@ class SpeechResponse(Response):
                 await _body(send, piece)
         await _body(send, b"", more=False)
 
-    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], sound: EncodedAudio) -> None:
+    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], sound: StreamEncoder) -> None:
         try:
             async for piece in pieces:
                 if not piece:
                     continue
                 audio = base64.b64encode(piece).decode()
                 await _body(send, _event({"type": "speech.audio.delta", "audio": audio}))
-        except ListenerStalled:
+        except ClientStalled:
             raise
         except Exception as error:
             told = told_to_client(error)
@@ -137,7 +137,7 @@ class SpeechResponse(Response):
         return headers
 
 
-class EncodedAudio:
+class StreamEncoder:
     """The audio of one stream on its way through an encoder."""
 
     def __init__(self, encoder: Encoder, run_blocking: RunBlocking) -> None:
@@ -176,7 +176,7 @@ class EncodedAudio:
         return await _undivided(self._run_blocking(self._encoder.finish))
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Do the work, and leave it when the client leaves. The request's body has been read before."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(receive))
@@ -209,9 +209,9 @@ async def _undivided(work: Any) -> bytes:
     return encoded
 
 
-async def _entered(stack: AsyncExitStack, house: SpeechSynthesis, utterance: Utterance) -> AudioStream:
+async def _entered(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
     try:
-        return await stack.enter_async_context(house.speak(utterance))
+        return await stack.enter_async_context(service.speak(utterance))
     except UnknownVoice as error:
         if utterance.voice.name is not None or utterance.voice.language is None:
             raise

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from wyoming_tts.encoders import Encoding, media_type
-from wyoming_tts.transports.http.errors import documented, request_id_of
+from wyoming_tts.transports.http.errors import error_responses, get_request_id
 from wyoming_tts.transports.http.speech_request import (
     HOPS,
     HttpOptions,
@@ -15,9 +15,9 @@ from wyoming_tts.transports.http.speech_request import (
     SpeechBody,
     Speed,
     StreamBody,
-    hops,
-    requested_by_player,
-    requested_speech,
+    make_player_request,
+    make_speech_request,
+    parse_hops,
 )
 from wyoming_tts.transports.http.speech_response import (
     EVENTS,
@@ -33,7 +33,7 @@ _EVENT = {
     "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
     "required": ["data"],
 }
-_MET_BY_SPEECH = documented(400, 404, 408, 413, 503)
+_MET_BY_SPEECH = error_responses(400, 404, 408, 413, 503)
 
 
 def speech_routes(speaking: SpeechContext) -> APIRouter:
@@ -55,7 +55,10 @@ def _add_bodies(router: APIRouter, speaking: SpeechContext) -> None:
     async def create_speech(request: Request, body: SpeechBody) -> Response:
         """Speak a text; the audio is sent as it is made."""
         return SpeechResponse(
-            speaking, requested_speech(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
+            speaking,
+            make_speech_request(
+                body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
+            ),
         )
 
     @router.post(
@@ -66,7 +69,10 @@ def _add_bodies(router: APIRouter, speaking: SpeechContext) -> None:
     async def stream_speech(request: Request, body: StreamBody) -> Response:
         """Speak a text, as PCM unless another format is named."""
         return SpeechResponse(
-            speaking, requested_speech(body, options, request_id_of(request), hops(request.headers.get(HOPS)))
+            speaking,
+            make_speech_request(
+                body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
+            ),
         )
 
 
@@ -83,7 +89,7 @@ def _add_player(router: APIRouter, speaking: SpeechContext) -> None:
         speed: Annotated[Speed | None, Query(description="Pace, relative to the server's setting.")] = None,
     ) -> Response:
         """Speak a text as WAV without end, for `<audio src>` and players that know addresses alone."""
-        spoken = requested_by_player(text, voice, speed, speaking.options, request_id_of(request))
+        spoken = make_player_request(text, voice, speed, speaking.options, get_request_id(request))
         if request.state.is_head:  # nobody would hear it
             return Response(media_type=media_type(Encoding.WAV), headers={"Cache-Control": "no-store"})
         return SpeechResponse(speaking, spoken)

@@ -19,8 +19,8 @@ from starlette.websockets import WebSocket
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, told_to_client
-from wyoming_tts.transports.audio_frames import audio_frames
-from wyoming_tts.transports.backlog import Backlog, Canceled
+from wyoming_tts.transports.backpressure import RequestCanceled, RequestQueue
+from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.realtime.answers import ResponseMessages, refusal, session_event
 from wyoming_tts.transports.realtime.protocol import (
@@ -35,11 +35,11 @@ from wyoming_tts.transports.realtime.protocol import (
     RealtimeProtocol,
     RealtimeSession,
     RefusedMessage,
+    ReportSession,
     SpeakText,
-    TellSession,
-    event_id_of,
-    parse,
-    too_long,
+    get_event_id,
+    parse_message,
+    too_long_error,
 )
 from wyoming_tts.transports.realtime.response import RealtimeOptions, RealtimeResponse
 from wyoming_tts.transports.realtime.wire import (
@@ -67,19 +67,19 @@ class RealtimeConnection:
         self,
         socket: WebSocket,
         *,
-        speaks: SpeechSynthesis,
+        synthesizer: SpeechSynthesis,
         options: RealtimeOptions,
         run_blocking: RunBlocking,
         stopping: asyncio.Event,
     ) -> None:
         """Once `stopping` is set no new response is taken, and it closes when there is none left."""
         self._wire = RealtimeSocket(socket, send_timeout=options.send_timeout)
-        self._speaks = speaks
+        self._synthesizer = synthesizer
         self._options = options
         self._run_blocking = run_blocking
         self._stopping = stopping
         self._conversation = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
-        self._backlog = Backlog[RealtimeResponse](options.queued, most_characters=options.queued_chars)
+        self._backlog = RequestQueue[RealtimeResponse](options.queued, most_characters=options.queued_chars)
         self._open: RealtimeResponse | None = None
         """What the client still appends text to; may be refused or over, then its text is dropped."""
         self._active = _now()
@@ -158,17 +158,17 @@ class RealtimeConnection:
             for command in self._conversation.receive(message):
                 await self._obey(command)
         except RefusedMessage as refused:
-            refused.event_id = event_id_of(message)
+            refused.event_id = get_event_id(message)
             await self._wire.send(refusal(refused))
 
     async def _parsed(self, received: Frame) -> Message:
         if len(received) <= _QUICKLY_PARSED:
-            return parse(received, self._options.limits)
-        return await self._run_blocking(partial(parse, received, self._options.limits))
+            return parse_message(received, self._options.limits)
+        return await self._run_blocking(partial(parse_message, received, self._options.limits))
 
     async def _obey(self, command: Command) -> None:
         match command:
-            case TellSession(session):
+            case ReportSession(session):
                 await self._wire.send(session_event("session.updated", session))
             case SpeakText():
                 answer = ResponseMessages(command.id or _new_id("resp"), command.session, command.short)
@@ -221,7 +221,7 @@ class RealtimeConnection:
         if response.feed.is_closed:
             return
         if response.characters + len(more.text) > limits.text_chars:
-            raise RefusedMessage(too_long(response.characters + len(more.text), limits))
+            raise RefusedMessage(too_long_error(response.characters + len(more.text), limits))
         await response.add(more.text)
 
     async def _opened(self, more: AppendText) -> RealtimeResponse:
@@ -252,7 +252,7 @@ class RealtimeConnection:
             raise RefusedMessage(BadRequest(f"{which} is playing or waiting."))
         if response is self._open:
             self._open = None
-        response.stop(Canceled())
+        response.stop(RequestCanceled())
         if self._backlog.remove(response):
             await self._send_all(response.ending())
 
@@ -260,9 +260,9 @@ class RealtimeConnection:
         dropped = self._backlog.clear()
         self._open = None
         if self._backlog.current is not None:
-            self._backlog.current.stop(Canceled())
+            self._backlog.current.stop(RequestCanceled())
         for response in dropped:
-            response.stop(Canceled())
+            response.stop(RequestCanceled())
             await self._send_all(response.ending())
 
     def _end_session(self) -> None:
@@ -283,14 +283,14 @@ class RealtimeConnection:
     async def _play(self, response: RealtimeResponse) -> None:
         """Send the audio, unless it is stopped; what it fails by stops it."""
         try:
-            async with response.unless_stopped(), self._speaks.speak(response.utterance) as stream:
+            async with response.unless_stopped(), self._synthesizer.speak(response.utterance) as stream:
                 async for chunk in stream:
-                    for frame in audio_frames(chunk, _FRAME_SAMPLES):
+                    for frame in split_into_frames(chunk, _FRAME_SAMPLES):
                         await self._wire.send(response.answer.audio(frame.pcm))
                         self._active = _now()
         except (RealtimeClientGone, CloseConnection):
             raise
-        except Canceled:
+        except RequestCanceled:
             pass
         except SpeechError as error:
             _LOGGER.warning("Told a realtime client: %s", error)

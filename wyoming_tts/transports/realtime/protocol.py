@@ -65,7 +65,7 @@ class RealtimeSession:
 
 
 @dataclass(frozen=True, slots=True)
-class TellSession:
+class ReportSession:
     """The session has changed: answer with what holds now."""
 
     session: RealtimeSession
@@ -114,7 +114,9 @@ class EndSession:
     """Nothing more is asked for: close when everything has been spoken."""
 
 
-Command: TypeAlias = TellSession | SpeakText | AppendText | CommitText | CancelResponse | BargeIn | EndSession
+Command: TypeAlias = (
+    ReportSession | SpeakText | AppendText | CommitText | CancelResponse | BargeIn | EndSession
+)
 
 
 class RefusedMessage(Exception):
@@ -133,7 +135,7 @@ class RefusedMessage(Exception):
 Message: TypeAlias = dict[str, Any]
 
 
-def parse(received: Frame, limits: RealtimeLimits) -> Message:
+def parse_message(received: Frame, limits: RealtimeLimits) -> Message:
     """Read a message; a binary one is taken for text in UTF-8.
 
     Raises:
@@ -215,7 +217,7 @@ class RealtimeProtocol:
         if audio.get("binary") is not None:
             session = replace(session, binary=_switch(audio, "binary"))
         self.session = session
-        return TellSession(session)
+        return ReportSession(session)
 
     def _on_create(self, message: Message) -> Command:
         text = self._text(message, "input")
@@ -239,18 +241,18 @@ class RealtimeProtocol:
         if text is None:
             raise BadRequest(f"Got a message without {key!r}, expected a string.")
         if len(text) > self._limits.text_chars:
-            raise too_long(len(text), self._limits)
+            raise too_long_error(len(text), self._limits)
         return text
 
 
-def too_long(chars: int, limits: RealtimeLimits) -> TooLong:
+def too_long_error(chars: int, limits: RealtimeLimits) -> TooLong:
     """The error for a text over the limit."""
     return TooLong(
         f"Got a text of {chars} characters, expected {limits.text_chars} at most.", hint="Send it in parts."
     )
 
 
-def event_id_of(message: Message) -> str | None:
+def get_event_id(message: Message) -> str | None:
     """The client's name for a message, if it gave it one."""
     return _id_or_none(message, "event_id")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.backlog import Pending
+from wyoming_tts.transports.backpressure import PendingRequest
 from wyoming_tts.transports.realtime.answers import ResponseMessages
 from wyoming_tts.transports.realtime.protocol import Frame, RealtimeLimits, RealtimeSession
 
@@ -34,7 +34,7 @@ class RealtimeOptions:
     """Of these from one address."""
 
 
-class RealtimeResponse(Pending):
+class RealtimeResponse(PendingRequest):
     """A text between its request and the end of its audio."""
 
     def __init__(self, answer: ResponseMessages, options: RealtimeOptions, text: str | None = None) -> None:

@@ -20,7 +20,7 @@ PATH = "/v1/audio/speech/stream/ws"
 
 
 def realtime_router(
-    speaks: SpeechSynthesis, options: RealtimeOptions, *, run_blocking: RunBlocking
+    synthesizer: SpeechSynthesis, options: RealtimeOptions, *, run_blocking: RunBlocking
 ) -> APIRouter:
     """Make the route of the realtime WebSocket.
 
@@ -42,7 +42,7 @@ def realtime_router(
             await _turn_away(socket)
             return
         connection = RealtimeConnection(
-            socket, speaks=speaks, options=options, run_blocking=run_blocking, stopping=stopping
+            socket, synthesizer=synthesizer, options=options, run_blocking=run_blocking, stopping=stopping
         )
         peers[peer] += 1
         try:

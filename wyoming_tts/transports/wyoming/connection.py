@@ -20,16 +20,16 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.audio_frames import audio_frames
-from wyoming_tts.transports.backlog import Backlog, Pending, expire
+from wyoming_tts.transports.backpressure import PendingRequest, RequestQueue, expire_timeout
+from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
-    Closing,
     Command,
     EndText,
     FailText,
-    Refuse,
+    RefuseRequest,
+    ReplyEnding,
     ReplyEvents,
     SendInfo,
     SendPong,
@@ -37,7 +37,7 @@ from wyoming_tts.transports.wyoming.protocol import (
     WyomingProtocol,
     error_event,
 )
-from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingSocket
+from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream
 from wyoming_tts.wyoming_wire import EventReader, Limits, ProtocolError, encode
 
 Describe: TypeAlias = Callable[[], bytes]
@@ -77,17 +77,17 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class _Request(Pending):
+class _Request(PendingRequest):
     """What a client has asked for, and the events that it waits for at the end."""
 
-    def __init__(self, speak: SpeakUtterance | None, closing: Closing) -> None:
+    def __init__(self, speak: SpeakUtterance | None, closing: ReplyEnding) -> None:
         feed = TextFeed()
         text = speak.text if speak else None
         super().__init__(_utterance(speak, feed), feed, characters=len(text or ""))
         self.closing = closing
 
     @classmethod
-    def refused(cls, error: SpeechError, closing: Closing) -> _Request:
+    def refused(cls, error: SpeechError, closing: ReplyEnding) -> _Request:
         """A request that is answered with an error, when its turn comes."""
         request = cls(None, closing)
         request.stop(error)
@@ -107,7 +107,7 @@ class WyomingConnection:
 
     def __init__(
         self,
-        wire: WyomingSocket,
+        wire: WyomingStream,
         *,
         synthesizer: SpeechSynthesis,
         describe: Describe,
@@ -119,7 +119,7 @@ class WyomingConnection:
         self._options = options
         self._events = EventReader(options.limits)
         self._conversation = WyomingProtocol(streaming=options.streaming)
-        self._backlog = Backlog[_Request](options.backlog)
+        self._backlog = RequestQueue[_Request](options.backlog)
         self._open: _Request | None = None
         """The utterance that the client still sends text for."""
         self._patience: asyncio.Timeout | None = None
@@ -143,7 +143,7 @@ class WyomingConnection:
     def wind_down(self) -> None:
         """Take no new utterance; close as soon as those that there are have been answered."""
         self._winding_down = True
-        expire(self._patience)
+        expire_timeout(self._patience)
 
     def end(self, error: SpeechError) -> None:
         """Answer everything that is not answered yet with an error, then close."""
@@ -251,7 +251,7 @@ class WyomingConnection:
                 self._end_text()
             case FailText(error):
                 self._fail_text(error)
-            case Refuse(error, closing):
+            case RefuseRequest(error, closing):
                 await self._backlog.put(_Request.refused(error, closing))
 
     async def _begin(self, speak: SpeakUtterance) -> None:
@@ -308,7 +308,7 @@ class WyomingConnection:
             async with request.unless_stopped(), self._synthesizer.speak(request.utterance) as stream:
                 answer.use(stream.format)
                 async for chunk in stream:
-                    for frame in audio_frames(chunk, self._options.samples_per_chunk):
+                    for frame in split_into_frames(chunk, self._options.samples_per_chunk):
                         for event in answer.audio(frame):
                             await self._send(event)
         except WyomingClientGone:

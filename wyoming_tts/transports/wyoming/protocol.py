@@ -32,11 +32,11 @@ from wyoming_tts.voices.catalogue import CatalogueVoice
 
 __all__ = [
     "AddText",
-    "Closing",
     "Command",
     "EndText",
     "FailText",
-    "Refuse",
+    "RefuseRequest",
+    "ReplyEnding",
     "ReplyEvents",
     "SendInfo",
     "SendPong",
@@ -55,7 +55,7 @@ UNKNOWN_FORMAT = AudioFormat(rate=22_050)
 """Announced when a stream ends before its voice was known: a client needs some format to close it."""
 
 
-class Closing(Enum):
+class ReplyEnding(Enum):
     """What a client waits for after an error."""
 
     NOTHING = auto()
@@ -87,9 +87,9 @@ class SpeakUtterance:
     """The whole text; None when it follows as AddText until EndText."""
 
     @property
-    def closing(self) -> Closing:
+    def closing(self) -> ReplyEnding:
         """The events that end the answer."""
-        return Closing.STREAM if self.text is None else Closing.AUDIO
+        return ReplyEnding.STREAM if self.text is None else ReplyEnding.AUDIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,14 @@ class FailText:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class RefuseRequest:
     """Answer with an error, after the answers to what was asked for before."""
 
     error: SpeechError
-    closing: Closing
+    closing: ReplyEnding
 
 
-Command: TypeAlias = SendInfo | SendPong | SpeakUtterance | AddText | EndText | FailText | Refuse
+Command: TypeAlias = SendInfo | SendPong | SpeakUtterance | AddText | EndText | FailText | RefuseRequest
 
 
 class TextState(Enum):
@@ -176,7 +176,7 @@ class WyomingProtocol:
         try:
             return [SpeakUtterance(_voice(data), _text_format(data), _text(data))]
         except BadRequest as error:
-            return [Refuse(error, Closing.AUDIO)]
+            return [RefuseRequest(error, ReplyEnding.AUDIO)]
 
     def _on_start(self, data: dict[str, Any]) -> list[Command]:
         ended: list[Command] = [EndText()] if self._state is TextState.STREAMING else []
@@ -184,7 +184,7 @@ class WyomingProtocol:
             started = SpeakUtterance(_voice(data), _text_format(data), text=None)
         except BadRequest as error:
             self._state = TextState.DISCARDING
-            return [*ended, Refuse(error, Closing.STREAM)]
+            return [*ended, RefuseRequest(error, ReplyEnding.STREAM)]
         self._state = TextState.STREAMING
         return [*ended, started]
 
@@ -206,16 +206,16 @@ class WyomingProtocol:
         return [EndText()] if before is TextState.STREAMING else []
 
 
-def _lone(event_type: str) -> Refuse:
+def _lone(event_type: str) -> RefuseRequest:
     error = BadRequest(f"Got {event_type} while no stream was open.", hint="Send synthesize-start first.")
-    return Refuse(error, Closing.NOTHING)
+    return RefuseRequest(error, ReplyEnding.NOTHING)
 
 
-def _pong(data: dict[str, Any]) -> SendPong | Refuse:
+def _pong(data: dict[str, Any]) -> SendPong | RefuseRequest:
     try:
         return SendPong(_optional_string(data, "text"))
     except BadRequest as error:
-        return Refuse(error, Closing.NOTHING)
+        return RefuseRequest(error, ReplyEnding.NOTHING)
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -272,7 +272,7 @@ class ReplyEvents:
     closing events always follow, whatever happened.
     """
 
-    def __init__(self, closing: Closing, *, samples_per_chunk: int = 1024) -> None:
+    def __init__(self, closing: ReplyEnding, *, samples_per_chunk: int = 1024) -> None:
         self._closing = closing
         self._samples_per_chunk = samples_per_chunk
         self._format = UNKNOWN_FORMAT
@@ -302,11 +302,11 @@ class ReplyEvents:
         """The events that end the answer, after the error if it failed."""
         if error is not None:
             yield error_event(error)
-        if self._closing is Closing.NOTHING:
+        if self._closing is ReplyEnding.NOTHING:
             return
         yield from self._announcement()
         yield wyoming_audio.AudioStop(timestamp=self._milliseconds).event()
-        if self._closing is Closing.STREAM:
+        if self._closing is ReplyEnding.STREAM:
             yield SynthesizeStopped().event()
 
     @property

@@ -22,7 +22,7 @@ from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError
-from wyoming_tts.transports.listening import BACKLOG, Address, bind_tcp
+from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.wyoming.connection import (
     Describe,
@@ -30,10 +30,10 @@ from wyoming_tts.transports.wyoming.connection import (
     WyomingOptions,
 )
 from wyoming_tts.transports.wyoming.protocol import error_event
-from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingSocket, stdio_wire
+from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream, open_stdio
 from wyoming_tts.wyoming_wire import encode
 
-__all__ = ["Address", "AudioStream", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
+__all__ = ["AudioStream", "ListenAddress", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
 
 CLOSING_TIME = 0.8
 """Seconds to tell clients that the server ends; a second is what stopping may take as a whole."""
@@ -114,7 +114,7 @@ class WyomingServer:
             ValueError: the address is malformed.
             OSError: it cannot be listened on, as because another process does.
         """
-        address = Address.of(uri)
+        address = ListenAddress.parse(uri)
         if address.scheme == "stdio":
             await self._start_stdio()
         elif address.scheme == "unix":
@@ -169,7 +169,7 @@ class WyomingServer:
     async def _start_stdio(self) -> None:
         opened = contextlib.AsyncExitStack()
         wire = await opened.enter_async_context(
-            stdio_wire(
+            open_stdio(
                 run_blocking=self._run_blocking,
                 write_buffer=self._options.write_buffer,
                 send_timeout=self._options.send_timeout,
@@ -185,7 +185,7 @@ class WyomingServer:
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         host, name = _peer(writer)
         timeout = self._options.send_timeout
-        wire = WyomingSocket(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
+        wire = WyomingStream(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
         refusal = self._refusal(host)
         if refusal is None:
             self._serve(wire, host)
@@ -206,7 +206,7 @@ class WyomingServer:
         return None
 
     def _serve(
-        self, wire: WyomingSocket, host: str | None, opened: contextlib.AsyncExitStack | None = None
+        self, wire: WyomingStream, host: str | None, opened: contextlib.AsyncExitStack | None = None
     ) -> asyncio.Task[None]:
         connection = WyomingConnection(
             wire, synthesizer=self._synthesizer, describe=self._describe, options=self._options
@@ -226,7 +226,7 @@ class WyomingServer:
         if not self._peers[host]:
             del self._peers[host]
 
-    def _turn_away(self, wire: WyomingSocket, refusal: SpeechError) -> None:
+    def _turn_away(self, wire: WyomingStream, refusal: SpeechError) -> None:
         told = len(self._turned_away) < MOST_TURNED_AWAY
         task = asyncio.create_task(_refuse(wire, refusal) if told else wire.abort())
         self._turned_away.add(task)
@@ -238,7 +238,7 @@ async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack 
         await connection.run()
 
 
-async def _refuse(wire: WyomingSocket, refusal: SpeechError) -> None:
+async def _refuse(wire: WyomingStream, refusal: SpeechError) -> None:
     try:
         with contextlib.suppress(WyomingClientGone):
             await wire.send(encode(error_event(refusal)))

@@ -27,7 +27,7 @@ class WyomingClientGone(Exception):
     """The client is not there any more, or does not read: nothing more can be told to it."""
 
 
-class Reads(Protocol):
+class ByteReader(Protocol):
     """The receiving half of a wire: asyncio.StreamReader, or a file."""
 
     async def read(self, n: int, /) -> bytes:
@@ -35,7 +35,7 @@ class Reads(Protocol):
         ...
 
 
-class Writes(Protocol):
+class ByteWriter(Protocol):
     """The sending half of a wire: asyncio.StreamWriter, or a file."""
 
     def write(self, data: bytes, /) -> None:
@@ -67,11 +67,17 @@ class Writes(Protocol):
         ...
 
 
-class WyomingSocket:
+class WyomingStream:
     """Events to a client and bytes from it. It owns one task, which ends as it is closed."""
 
     def __init__(
-        self, reader: Reads, writer: Writes, *, abort: Callable[[], None], peer: str, send_timeout: float
+        self,
+        reader: ByteReader,
+        writer: ByteWriter,
+        *,
+        abort: Callable[[], None],
+        peer: str,
+        send_timeout: float,
     ) -> None:
         """Abort closes the writer at once; send_timeout is in seconds."""
         self.peer = peer
@@ -195,9 +201,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stdio_wire(
+async def open_stdio(
     *, stdin: int = 0, stdout: int = 1, run_blocking: RunBlocking, write_buffer: int, send_timeout: float
-) -> AsyncIterator[WyomingSocket]:
+) -> AsyncIterator[WyomingStream]:
     """The wire of a process that is driven through two of its file descriptors.
 
     They stay open, and block as before, when it is left.
@@ -208,7 +214,7 @@ async def stdio_wire(
     async with contextlib.AsyncExitStack() as opened:
         reader = await _open_reader(stdin, run_blocking, opened)
         writer, abort = await _open_writer(stdout, run_blocking, write_buffer, opened)
-        wire = WyomingSocket(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
+        wire = WyomingStream(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
         try:
             yield wire
         finally:
@@ -217,7 +223,7 @@ async def stdio_wire(
 
 async def _open_reader(
     descriptor: int, run_blocking: RunBlocking, opened: contextlib.AsyncExitStack
-) -> Reads:
+) -> ByteReader:
     if not _can_be_awaited(descriptor):
         return _FileReader(descriptor, run_blocking)
     reader = asyncio.StreamReader()
@@ -230,7 +236,7 @@ async def _open_reader(
 
 async def _open_writer(
     descriptor: int, run_blocking: RunBlocking, write_buffer: int, opened: contextlib.AsyncExitStack
-) -> tuple[Writes, Callable[[], None]]:
+) -> tuple[ByteWriter, Callable[[], None]]:
     if not _can_be_awaited(descriptor):
         file = _FileWriter(descriptor, run_blocking)
         return file, file.close

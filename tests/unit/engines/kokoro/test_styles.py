@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.house import house, joined
+from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import EngineOptions
@@ -206,14 +206,14 @@ def low_and_high(styles: ImportedStyles) -> None:
 @pytest.fixture
 async def parts(tmp_path: Path, low_and_high: None) -> AsyncIterator[Parts]:
     del low_and_high
-    async with house(data_dir=[tmp_path, VOICES]) as parts:
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
         yield parts
 
 
 async def speakers(parts: Parts, name: str) -> set[str]:
     async with parts.synthesizer.speak(Utterance.of("One two.", voice=VoiceRequest(name))) as stream:
         chunks = [chunk async for chunk in stream]
-    return KOKORO.speakers_of(joined(chunks))
+    return KOKORO.speakers_of(join_chunks(chunks))
 
 
 async def test_a_client_hears_them_by_name_and_in_a_recipe(parts: Parts) -> None:

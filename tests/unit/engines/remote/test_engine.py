@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support import scripted_server as scripted
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.support.remote_servers import Asked, as_pcm, http_server, text_of, upstream
 from tests.support.scripted_server import scripted_server
 from wyoming_tts.backoff import Backoff
@@ -31,7 +31,7 @@ async def remote(
     *addresses: str, voices: tuple[str, ...] = (), fallback: bool = False
 ) -> AsyncIterator[RemoteEngine]:
     options = RemoteOptions(addresses, voices=voices, connect_timeout=1.0, fallback=fallback)
-    engine = await in_a_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
+    engine = await run_in_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
     try:
         yield engine
     finally:
@@ -51,7 +51,7 @@ def named(engine: RemoteEngine) -> dict[str, Voice]:
 async def said(
     engine: RemoteEngine, name: str, segment: Segment, *, speaker: int | None = None, hops: int = 0
 ) -> str:
-    voice = await in_a_thread(lambda: engine.load(named(engine)[name]))
+    voice = await run_in_thread(lambda: engine.load(named(engine)[name]))
     assert isinstance(voice, RemoteVoice)
     async with aclosing(
         voice.stream(segment, VoiceSpec(named(engine)[name], speaker), Prosody(speed=1.5), hops=hops)
@@ -63,7 +63,7 @@ async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> Non
     engine: Engine = RemoteEngine(EngineOptions())
     assert engine.installed() == ()
     assert isinstance(engine, RemoteEngine)
-    await engine.watch(pytest.fail, in_a_thread)
+    await engine.watch(pytest.fail, run_in_thread)
     await engine.looked()
 
 
@@ -72,11 +72,11 @@ async def test_what_servers_list_can_be_spoken_with() -> None:
         http_server(
             upstream([{"name": "far", "engine": "piper", "language": "de_DE", "speakers": ["a", "b"]}])
         ) as one,
-        scripted_server(scripted.answering(scripted.info())) as two,
+        scripted_server(scripted.answer_describe(scripted.info())) as two,
         remote(one.address, two.uri) as engine,
     ):
         assert engine.installed() == ()
-        await engine.look(in_a_thread)
+        await engine.look(run_in_thread)
         far, tone = named(engine)["far"], named(engine)["tone"]
         assert (far.engine, far.language, far.sample_rate) == ("remote", "de_DE", 24_000)
         assert far.attribution == Attribution(MARK + one.address.removeprefix("http://"), one.address)
@@ -99,7 +99,7 @@ async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
             "dora": "es_ES",
             "alloy": "en_US",
         }
-        await engine.look(in_a_thread)
+        await engine.look(run_in_thread)
         having = {
             name: [one.upstream.address for one in engine._upstreams.standings if name in one.voices]
             for name in named(engine)
@@ -122,7 +122,7 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
             (two.address, one.address),
         ):
             async with remote(*addresses) as engine:
-                await engine.look(in_a_thread)
+                await engine.look(run_in_thread)
                 models.append(named(engine)["far"].model)
         assert models[0] == models[1]
         assert len(set(models)) == 3
@@ -130,7 +130,7 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
 
 async def test_a_request_comes_to_an_end_in_a_ring() -> None:
     async with http_server(upstream()) as server, remote(server.address) as engine:
-        await engine.look(in_a_thread)
+        await engine.look(run_in_thread)
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
             await said(engine, "af_far", Segment("Hi"), hops=MOST_HOPS)
         assert not server.spoken
@@ -157,7 +157,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
             changed.put_nowait(sorted(named(engine)))
 
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(engine.watch(on_change, in_a_thread))
+            watching = tasks.create_task(engine.watch(on_change, run_in_thread))
             await engine.looked()
             assert await changed.get() == ["af_far"]
             has.append("bf_far")
@@ -181,7 +181,7 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
         asyncio.timeout(10),
         asyncio.TaskGroup() as tasks,
     ):
-        watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
+        watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
         await engine.looked()
         looks, [standing] = len(server.asked), engine._upstreams.standings
         fault = remote_upstreams.UpstreamFault(remote_upstreams.UpstreamFaultKind.DOWN, "gone")
@@ -202,14 +202,14 @@ async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
             raise LookupError
 
         monkeypatch.setattr(standing.upstream, "listed", listed)
-        await engine.look(in_a_thread)
+        await engine.look(run_in_thread)
         assert standing.unseen == 1
     assert "cannot be read" in caplog.text
 
 
 async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_off() -> None:
     async with remote(NOBODY) as engine:
-        watching = asyncio.create_task(engine.watch(lambda: asyncio.sleep(0), in_a_thread))
+        watching = asyncio.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
         async with asyncio.timeout(5):
             await engine.looked()
         watching.cancel()
@@ -219,7 +219,7 @@ async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_o
 
 async def test_keys_are_in_no_representation() -> None:
     options = RemoteOptions((NOBODY,), key="hidden")
-    engine = await in_a_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
+    engine = await run_in_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
     shown = json.dumps(
         [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._upstreams.standings)]
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.support.remote_servers import (
     Asked,
     HttpServer,
@@ -256,7 +256,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
         address = server.address.replace("//", "//me:hidden@")
         one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
         assert one.address == f"{server.address}/tts/v1"
-        assert await one.listed(in_a_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+        assert await one.listed(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
         await spoken(one)
         await one.aclose()
     assert server.spoken[0].path == "/tts/v1/audio/speech"
@@ -265,7 +265,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
 @pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
 async def test_the_list_is_found_where_it_is(path: str) -> None:
     async with asking(upstream(path=path)) as (one, _):
-        assert await one.listed(in_a_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+        assert await one.listed(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ async def test_the_list_is_found_where_it_is(path: str) -> None:
 )
 async def test_a_server_without_a_list_has_none(script: Script) -> None:
     async with asking(script) as (one, _):
-        assert await one.listed(in_a_thread) is None
+        assert await one.listed(run_in_thread) is None
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ async def test_a_server_without_a_list_has_none(script: Script) -> None:
 async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -> None:
     async with asking(script) as (one, _):
         with pytest.raises(UpstreamFault, match=told):
-            await one.listed(in_a_thread)
+            await one.listed(run_in_thread)
 
 
 async def test_fifty_streams_run_beside_each_other() -> None:

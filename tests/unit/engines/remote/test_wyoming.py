@@ -16,9 +16,9 @@ from wyoming.ping import Pong
 
 from tests.support import hostile_servers as hostile
 from tests.support import scripted_server as scripted
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
 from tests.support.remote_servers import as_pcm, pcm_of, text_of
-from tests.support.scripted_server import Conversation, Script, scripted_server
+from tests.support.scripted_server import Script, ScriptedConnection, scripted_server
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
@@ -38,7 +38,7 @@ async def said(uri: str, order: UpstreamRequest = ORDER) -> bytes:
 
 
 def sending(*events: Eventable, then: bytes = b"") -> Script:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send(*events)
         await conversation.send_bytes(then)
@@ -60,17 +60,17 @@ async def test_a_server_of_this_kind_is_spoken_with() -> None:
     def describe() -> bytes:
         return encode(info_event([], version="1", supports_streaming=True))
 
-    async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=in_a_thread) as server:
+    async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=run_in_thread) as server:
         await server.start("tcp://127.0.0.1:0")
         uri = f"tcp://127.0.0.1:{server.bound[0][1]}"
-        assert await WyomingUpstream(uri, OPTIONS).listed(in_a_thread) == ()
-        assert await said(uri, replace(ORDER, text="Hi there.", rate=RATE)) == spoken("Hi there.")
+        assert await WyomingUpstream(uri, OPTIONS).listed(run_in_thread) == ()
+        assert await said(uri, replace(ORDER, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
         resampled = await said(uri, replace(ORDER, text="Hi there.", rate=2 * RATE))
-        assert len(resampled) == pytest.approx(2 * len(spoken("Hi there.")), abs=200)
+        assert len(resampled) == pytest.approx(2 * len(speech_pcm("Hi there.")), abs=200)
 
 
 async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard() -> None:
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         event = await conversation.read()
         assert event is not None
         if event.type == "describe":
@@ -81,21 +81,21 @@ async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard()
     async with scripted_server(script) as server:
         one = WyomingUpstream(server.uri, OPTIONS)
         tone = ListedVoice("tone", "en_US", "Tone", rate=22_050, reads_phonemes=True)
-        assert await one.listed(in_a_thread) == (tone,)
+        assert await one.listed(run_in_thread) == (tone,)
         async with aclosing(one.speak(ORDER, tone)) as pieces:
             assert [samples async for samples in pieces]
-        assert await one.listed(in_a_thread) == (replace(tone, rate=16_000),)
+        assert await one.listed(run_in_thread) == (replace(tone, rate=16_000),)
 
 
 async def test_what_is_not_installed_there_is_no_voice() -> None:
-    async with scripted_server(scripted.answering(scripted.info(installed=False))) as server:
-        assert await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread) == ()
+    async with scripted_server(scripted.answer_describe(scripted.info(installed=False))) as server:
+        assert await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread) == ()
 
 
 async def test_leaving_closes_the_connection_at_once() -> None:
     gone = asyncio.Event()
 
-    async def script(conversation: Conversation) -> None:
+    async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send(scripted.START, scripted.audio(pcm_of("a")))
         await conversation.closed()
@@ -162,14 +162,14 @@ async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
 async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
         with pytest.raises(UpstreamFault, match=r"not (Wyoming|JSON)") as caught:
-            await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
+            await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)
         assert caught.value.kind is UpstreamFaultKind.FAILED
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
 async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
-        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)):
+        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)):
             with pytest.raises(UpstreamFault, match="too early") as caught:
                 await ask
             assert caught.value.kind is UpstreamFaultKind.DOWN
@@ -179,7 +179,7 @@ async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
 async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
     async with scripted_server(sending(then=answer)) as server:
         with pytest.raises(UpstreamFault):
-            await WyomingUpstream(server.uri, OPTIONS).listed(in_a_thread)
+            await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)
 
 
 async def test_nobody_listening_is_told_at_once() -> None:

@@ -10,10 +10,10 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, TypeAdapter
 from starlette.routing import Mount
 
-from tests.support.fake_house import FakeHouse
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.transports.http.app import HttpOptions, create_app
-from wyoming_tts.transports.http.precomputed_routes import with_precomputed_routes
+from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
 
 class Said(BaseModel):
@@ -60,7 +60,7 @@ async def test_the_first_request_makes_nothing_where_routes_were_worked_out(
     make: Callable[[], FastAPI], made: list[object]
 ) -> None:
     app = make()
-    with_precomputed_routes(app)
+    precompute_routes(app)
     made.clear()
     assert (await _answer(app, "/said?words=a")).json() == {"words": "a"}
     assert made == []
@@ -74,7 +74,7 @@ async def test_else_it_does(made: list[object]) -> None:
 
 
 async def test_the_first_request_to_the_api_makes_nothing(made: list[object]) -> None:
-    app = create_app(FakeHouse(), HttpOptions(), run_blocking=in_a_thread)
+    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread)
     made.clear()
     assert (await _answer(app, "/v1/voices")).status_code == 200
     assert made == []
@@ -83,4 +83,4 @@ async def test_the_first_request_to_the_api_makes_nothing(made: list[object]) ->
 def test_an_app_of_another_kind_is_left_alone() -> None:
     async def app(*_: object) -> None: ...
 
-    with_precomputed_routes(app)
+    precompute_routes(app)

@@ -23,10 +23,10 @@ from wyoming_tts.transports.realtime.protocol import (
     RealtimeProtocol,
     RealtimeSession,
     RefusedMessage,
+    ReportSession,
     SpeakText,
-    TellSession,
-    event_id_of,
-    parse,
+    get_event_id,
+    parse_message,
 )
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
@@ -35,7 +35,7 @@ SESSION = RealtimeSession("s")
 
 def received(message: Any, conversation: RealtimeProtocol | None = None) -> list[Command]:
     raw = message if isinstance(message, str | bytes) else json.dumps(message)
-    return (conversation or RealtimeProtocol(SESSION, LIMITS)).receive(parse(raw, LIMITS))
+    return (conversation or RealtimeProtocol(SESSION, LIMITS)).receive(parse_message(raw, LIMITS))
 
 
 def refused(message: Any) -> RefusedMessage:
@@ -80,7 +80,7 @@ def test_an_update_changes_what_it_names_and_nothing_else() -> None:
         {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, conversation
     )
     commands = received({"type": "session.update", "session": {"audio": {"binary": True}}}, conversation)
-    assert commands == [TellSession(replace(SESSION, voice="v", sample_rate=8000, binary=True))]
+    assert commands == [ReportSession(replace(SESSION, voice="v", sample_rate=8000, binary=True))]
     received({"type": "session.update", "session": {"voice": None}}, conversation)
     assert conversation.session.voice is None
 
@@ -150,9 +150,9 @@ def test_half_characters_are_left_out() -> None:
 
 
 def test_an_event_id_is_taken_only_if_it_is_one() -> None:
-    assert event_id_of({"event_id": "e"}) == "e"
-    assert event_id_of({"event_id": ["e"]}) is None
-    assert event_id_of({"event_id": "e" * 129}) is None
+    assert get_event_id({"event_id": "e"}) == "e"
+    assert get_event_id({"event_id": ["e"]}) is None
+    assert get_event_id({"event_id": "e" * 129}) is None
 
 
 _JSON = st.recursive(
@@ -183,7 +183,7 @@ def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> 
     conversation = RealtimeProtocol(SESSION, LIMITS)
     told = "nothing"
     try:
-        assert conversation.receive(parse(raw, LIMITS))
+        assert conversation.receive(parse_message(raw, LIMITS))
     except RefusedMessage as error:
         told = json.loads(refusal(error))["code"]
     assert told in {"nothing", "bad_request", "too_long"}

@@ -9,9 +9,9 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import Synthesize
 
-from tests.support.fake_synthesizer import FakeSynthesizer, in_a_thread
-from tests.support.wyoming_client import Client, kinds
-from wyoming_tts.transports.access import Networks
+from tests.support.fake_synthesizer import FakeSynthesizer, run_in_thread
+from tests.support.wyoming_client import WyomingTestClient, event_types
+from wyoming_tts.transports.access import AllowedNetworks
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_wire import encode
@@ -35,9 +35,9 @@ class Door:
 
 async def test_a_machine_that_is_not_served_is_told_so_and_cut_off() -> None:
     fake, door = FakeSynthesizer(), Door()
-    async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread, allow=door) as server:
+    async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread, allow=door) as server:
         await server.start("tcp://127.0.0.1:0")
-        async with Client.connect(*server.bound[0]) as client:
+        async with WyomingTestClient.connect(*server.bound[0]) as client:
             await client.send(Synthesize("Let me in.").event())
             (told,) = await client.rest()
     assert told.type == "error"
@@ -50,30 +50,30 @@ async def test_a_machine_that_is_not_served_is_told_so_and_cut_off() -> None:
 async def test_it_is_asked_anew_for_each_connection() -> None:
     door = Door()
     async with WyomingServer(
-        FakeSynthesizer(), describe=describe, run_blocking=in_a_thread, allow=door
+        FakeSynthesizer(), describe=describe, run_blocking=run_in_thread, allow=door
     ) as server:
         await server.start("tcp://127.0.0.1:0")
-        async with Client.connect(*server.bound[0]) as client:
-            assert kinds(await client.rest()) == ["error"]
+        async with WyomingTestClient.connect(*server.bound[0]) as client:
+            assert event_types(await client.rest()) == ["error"]
         door.is_open = True
-        async with Client.connect(*server.bound[0]) as client:
+        async with WyomingTestClient.connect(*server.bound[0]) as client:
             await client.send(Describe().event())
             assert (await client.receive()).type == "info"
 
 
 async def test_this_machine_is_always_served_and_a_socket_file_has_no_address(tmp_path: Path) -> None:
-    networks = Networks(["203.0.113.0/24"])
+    networks = AllowedNetworks(["203.0.113.0/24"])
     door = Door()
     for uri, allow in (("tcp://127.0.0.1:0", networks.allows), (f"unix://{tmp_path}/tts.sock", door)):
         async with WyomingServer(
-            FakeSynthesizer(), describe=describe, run_blocking=in_a_thread, allow=allow
+            FakeSynthesizer(), describe=describe, run_blocking=run_in_thread, allow=allow
         ) as server:
             await server.start(uri)
             if server.bound:
                 reader, writer = await asyncio.open_connection(*server.bound[0])
             else:
                 reader, writer = await asyncio.open_unix_connection(tmp_path / "tts.sock")
-            client = Client(reader, writer)
+            client = WyomingTestClient(reader, writer)
             await client.send(Event("describe"))
             assert (await client.receive()).type == "info"
             writer.close()

@@ -20,12 +20,12 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, in_a_thread, spoken
-from tests.support.wyoming_client import Client, kinds, reset, sound
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
+from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of, reset_connection
 from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.wyoming.protocol import info_event
-from wyoming_tts.transports.wyoming.server import Address, WyomingOptions, WyomingServer
+from wyoming_tts.transports.wyoming.server import ListenAddress, WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_wire import Limits, encode
 
 LOOPBACK = "tcp://127.0.0.1:0"
@@ -59,7 +59,7 @@ async def serving(
     fake: FakeSynthesizer, options: WyomingOptions | None = None, uri: str = LOOPBACK
 ) -> AsyncIterator[WyomingServer]:
     before = asyncio.all_tasks()
-    async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread, options=options) as server:
+    async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread, options=options) as server:
         await server.start(uri)
         yield server
     assert server.connections == 0
@@ -70,8 +70,8 @@ async def serving(
 @asynccontextmanager
 async def talking(
     fake: FakeSynthesizer, options: WyomingOptions | None = None
-) -> AsyncIterator[tuple[WyomingServer, Client]]:
-    async with serving(fake, options) as server, Client.connect(*server.bound[0]) as client:
+) -> AsyncIterator[tuple[WyomingServer, WyomingTestClient]]:
+    async with serving(fake, options) as server, WyomingTestClient.connect(*server.bound[0]) as client:
         yield server, client
 
 
@@ -105,8 +105,8 @@ class TestAnswers:
             await client.send(say("hello there"))
             events = await client.until("audio-stop")
 
-        assert kinds(events) == PLAIN_ANSWER
-        assert sound(events) == spoken("hello there")
+        assert event_types(events) == PLAIN_ANSWER
+        assert pcm_of(events) == speech_pcm("hello there")
         assert AudioStart.from_event(events[0]).rate == RATE
 
     async def test_the_wyoming_packages_own_client_is_answered(self, fake: FakeSynthesizer) -> None:
@@ -136,8 +136,8 @@ class TestAnswers:
             await client.send(chunk("second"), say("first second"), STOP)
             events = early + await client.until("synthesize-stopped")
 
-        assert kinds(events) == STREAM_ANSWER
-        assert sound(events) == spoken("first second")
+        assert event_types(events) == STREAM_ANSWER
+        assert pcm_of(events) == speech_pcm("first second")
 
     @pytest.mark.parametrize("pieces", [[], [""]])
     async def test_a_stream_without_text_still_gets_all_closing_events(
@@ -147,7 +147,7 @@ class TestAnswers:
             await client.send(START, *map(chunk, pieces), STOP)
             events = await client.until("synthesize-stopped")
 
-        assert kinds(events) == ["audio-start", "audio-stop", "synthesize-stopped"]
+        assert event_types(events) == ["audio-start", "audio-stop", "synthesize-stopped"]
         assert events[0].data["rate"] == RATE
 
     async def test_requests_are_answered_in_order_though_the_next_comes_while_one_plays(
@@ -160,11 +160,11 @@ class TestAnswers:
             three = await client.until("synthesize-stopped")
             four = await client.until("audio-stop")
 
-        assert [sound(events) for events in (one, two, three, four)] == [
-            spoken(text) for text in ("one", "two", "three", "four")
+        assert [pcm_of(events) for events in (one, two, three, four)] == [
+            speech_pcm(text) for text in ("one", "two", "three", "four")
         ]
-        assert kinds(one) == kinds(four) == PLAIN_ANSWER
-        assert kinds(two) == kinds(three) == STREAM_ANSWER
+        assert event_types(one) == event_types(four) == PLAIN_ANSWER
+        assert event_types(two) == event_types(three) == STREAM_ANSWER
 
     async def test_describe_and_ping_are_answered_while_audio_plays_and_text_is_open(
         self, fake: FakeSynthesizer
@@ -234,8 +234,8 @@ class TestAnswers:
             await client.send(START, chunk("hello"), say("hello"), STOP, Ping().event())
             events = await client.until("audio-stop")
 
-        assert kinds([event for event in events if event.type != "pong"]) == PLAIN_ANSWER
-        assert sound(events) == spoken("hello")
+        assert event_types([event for event in events if event.type != "pong"]) == PLAIN_ANSWER
+        assert pcm_of(events) == speech_pcm("hello")
 
     async def test_a_client_that_stops_sending_after_its_request_gets_all_of_the_answer(
         self, fake: FakeSynthesizer
@@ -246,8 +246,8 @@ class TestAnswers:
             client.writer.write_eof()
             events = await client.rest()
 
-        assert sound(events) == spoken("one" + text)
-        assert kinds(events) == PLAIN_ANSWER + STREAM_ANSWER
+        assert pcm_of(events) == speech_pcm("one" + text)
+        assert event_types(events) == PLAIN_ANSWER + STREAM_ANSWER
 
     async def test_a_describe_without_a_line_break_before_the_end_is_answered(
         self, fake: FakeSynthesizer
@@ -256,7 +256,7 @@ class TestAnswers:
             await client.send_bytes(b'{ "type": "describe" }')
             client.writer.write_eof()
 
-            assert kinds(await client.rest()) == ["info"]
+            assert event_types(await client.rest()) == ["info"]
 
 
 class TestFailures:
@@ -268,7 +268,7 @@ class TestFailures:
             await client.send(lone, say("hello"))
             events = await client.until("audio-stop")
 
-        assert kinds(events) == ["error", *PLAIN_ANSWER]
+        assert event_types(events) == ["error", *PLAIN_ANSWER]
         assert events[0].data["code"] == "bad_request"
 
     async def test_a_voice_that_is_not_there_is_an_error_then_the_closing_events(
@@ -283,8 +283,8 @@ class TestFailures:
             plain = await client.until("audio-stop")
             stream = await client.until("synthesize-stopped")
 
-        assert kinds(plain) == ["error", "audio-start", "audio-stop"]
-        assert kinds(stream) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
+        assert event_types(plain) == ["error", "audio-start", "audio-stop"]
+        assert event_types(stream) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
         assert plain[0].data == {"text": "No voice is named 'amy'. See describe.", "code": "unknown_voice"}
         assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
         assert not any(record.exc_info for record in caplog.records)
@@ -300,10 +300,16 @@ class TestFailures:
             await client.send(chunk("more"), chunk("more"), STOP, say("next"))
             after = await client.until("audio-stop")
 
-        assert kinds(events) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
-        assert sound(events) == spoken("good")
-        assert kinds(after) == PLAIN_ANSWER
-        assert sound(after) == spoken("next")
+        assert event_types(events) == [
+            "audio-start",
+            "audio-chunk",
+            "error",
+            "audio-stop",
+            "synthesize-stopped",
+        ]
+        assert pcm_of(events) == speech_pcm("good")
+        assert event_types(after) == PLAIN_ANSWER
+        assert pcm_of(after) == speech_pcm("next")
 
     async def test_an_unforeseen_exception_is_logged_once_and_told_without_its_text(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
@@ -314,9 +320,9 @@ class TestFailures:
             events = await client.until("audio-stop")
             fake.on_chunk = raising(EngineFailed("never"), at=-1)
             await client.send(say("again"))
-            assert sound(await client.until("audio-stop")) == spoken("again")
+            assert pcm_of(await client.until("audio-stop")) == speech_pcm("again")
 
-        assert kinds(events) == ["error", "audio-start", "audio-stop"]
+        assert event_types(events) == ["error", "audio-start", "audio-stop"]
         assert events[0].data["code"] == "internal"
         assert "secret" not in events[0].data["text"]
         (record,) = caplog.records
@@ -334,9 +340,9 @@ class TestFailures:
             events = await client.until("audio-stop")
             fake.on_chunk = raising(EngineFailed("never"), at=-1)
             await client.send(say("again"))
-            assert sound(await client.until("audio-stop")) == spoken("again")
+            assert pcm_of(await client.until("audio-stop")) == speech_pcm("again")
 
-        assert kinds(events) == ["error", "audio-start", "audio-stop"]
+        assert event_types(events) == ["error", "audio-start", "audio-stop"]
         assert events[0].data["code"] == "internal"
 
     async def test_audio_of_another_rate_is_an_internal_error_and_never_sent(
@@ -351,8 +357,14 @@ class TestFailures:
             await client.send(START, chunk("good"), chunk("bad"), STOP)
             events = await client.until("synthesize-stopped")
 
-        assert kinds(events) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
-        assert sound(events) == spoken("good")
+        assert event_types(events) == [
+            "audio-start",
+            "audio-chunk",
+            "error",
+            "audio-stop",
+            "synthesize-stopped",
+        ]
+        assert pcm_of(events) == speech_pcm("good")
         assert {event.data["rate"] for event in events if "rate" in event.data} == {RATE}
 
     async def test_a_malformed_start_is_an_error_and_its_text_is_not_spoken(
@@ -365,8 +377,8 @@ class TestFailures:
             events = await client.until("synthesize-stopped")
             after = await client.until("audio-stop")
 
-        assert kinds(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
-        assert sound(after) == spoken("next")
+        assert event_types(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
+        assert pcm_of(after) == speech_pcm("next")
 
     async def test_a_malformed_chunk_ends_what_already_plays(self, fake: FakeSynthesizer) -> None:
         async with talking(fake) as (_, client):
@@ -375,7 +387,13 @@ class TestFailures:
             await client.send(Event("synthesize-chunk", {"text": 5}), chunk("a"), STOP)
             events = early + await client.until("synthesize-stopped")
 
-        assert kinds(events) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
+        assert event_types(events) == [
+            "audio-start",
+            "audio-chunk",
+            "error",
+            "audio-stop",
+            "synthesize-stopped",
+        ]
         assert fake.left == 1
 
     async def test_errors_come_in_the_order_of_the_requests(self, fake: FakeSynthesizer) -> None:
@@ -383,7 +401,7 @@ class TestFailures:
             await client.send(say("one"), Synthesize("two", text_format="x").event(), say("three"))
             answers = [await client.until("audio-stop") for _ in range(3)]
 
-        assert list(map(kinds, answers)) == [
+        assert list(map(event_types, answers)) == [
             PLAIN_ANSWER,
             ["error", "audio-start", "audio-stop"],
             PLAIN_ANSWER,
@@ -393,13 +411,13 @@ class TestFailures:
     async def test_garbage_is_an_error_and_the_close_of_that_connection_with_one_log_line(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with talking(fake) as (server, client), Client.connect(*server.bound[0]) as other:
+        async with talking(fake) as (server, client), WyomingTestClient.connect(*server.bound[0]) as other:
             await client.send_bytes(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 3_000_000)
             events = await client.rest()
             await other.send(say("hello"))
-            assert sound(await other.until("audio-stop")) == spoken("hello")
+            assert pcm_of(await other.until("audio-stop")) == speech_pcm("hello")
 
-        assert kinds(events) == ["error"]
+        assert event_types(events) == ["error"]
         assert events[0].data["code"] == "bad_request"
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
@@ -414,7 +432,7 @@ class TestFailures:
             await client.send_bytes(b"\xff\n")
             events = await client.rest()
 
-        assert kinds(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
+        assert event_types(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
 
     async def test_a_message_over_a_limit_is_told_as_too_long(self, fake: FakeSynthesizer) -> None:
         async with talking(fake, WyomingOptions(limits=Limits(data=1_000))) as (_, client):
@@ -429,9 +447,9 @@ class TestFailures:
         def broken() -> bytes:
             raise KeyError("voices")
 
-        async with WyomingServer(fake, describe=broken, run_blocking=in_a_thread) as server:
+        async with WyomingServer(fake, describe=broken, run_blocking=run_in_thread) as server:
             await server.start(LOOPBACK)
-            async with Client.connect(*server.bound[0]) as client:
+            async with WyomingTestClient.connect(*server.bound[0]) as client:
                 await client.send(Describe().event())
                 (event,) = await client.rest()
 
@@ -457,7 +475,7 @@ class TestPatience:
             while not ended.done():
                 await client.send_bytes(b" ")
                 await asyncio.sleep(0.02)
-            assert kinds(ended.result()) == ["error"]
+            assert event_types(ended.result()) == ["error"]
 
     async def test_a_client_that_asks_for_nothing_is_closed_without_a_word(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
@@ -476,14 +494,20 @@ class TestPatience:
             await client.send(say("hello"))
             events = await client.rest()
 
-        assert kinds(events) == PLAIN_ANSWER
+        assert event_types(events) == PLAIN_ANSWER
 
     async def test_a_stream_whose_text_never_ends_is_ended(self, fake: FakeSynthesizer) -> None:
         async with talking(fake, WyomingOptions(idle_timeout=0.1)) as (_, client):
             await client.send(START, chunk("hello"))
             events = await client.rest()
 
-        assert kinds(events) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
+        assert event_types(events) == [
+            "audio-start",
+            "audio-chunk",
+            "error",
+            "audio-stop",
+            "synthesize-stopped",
+        ]
 
     async def test_a_client_that_does_not_read_is_dropped(self, fake: FakeSynthesizer) -> None:
         async with serving(fake, WyomingOptions(send_timeout=0.1, write_buffer=4_096)) as server:
@@ -497,7 +521,7 @@ class TestPatience:
 
 
 @asynccontextmanager
-async def not_reading(server: WyomingServer) -> AsyncIterator[Client]:
+async def not_reading(server: WyomingServer) -> AsyncIterator[WyomingTestClient]:
     """A client with a tiny receive buffer, so that the server notices soon that nobody reads."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -505,7 +529,7 @@ async def not_reading(server: WyomingServer) -> AsyncIterator[Client]:
     await asyncio.get_running_loop().sock_connect(sock, server.bound[0])
     reader, writer = await asyncio.open_connection(sock=sock, limit=1_024)
     try:
-        yield Client(reader, writer)
+        yield WyomingTestClient(reader, writer)
     finally:
         writer.transport.abort()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
@@ -517,7 +541,7 @@ class TestBackpressure:
         self, fake: FakeSynthesizer
     ) -> None:
         chunks, piece = 3_000, "x" * 10
-        total = chunks * len(spoken(piece))
+        total = chunks * len(speech_pcm(piece))
         async with serving(fake) as server, not_reading(server) as client:
             await client.send(START)
             sending = asyncio.create_task(client.send(*[chunk(piece)] * chunks, STOP))
@@ -525,12 +549,12 @@ class TestBackpressure:
             while pulled != fake.pulled:  # it stands still once every buffer is full
                 pulled = fake.pulled
                 await asyncio.sleep(0.1)
-            held = pulled * len(spoken(piece))
+            held = pulled * len(speech_pcm(piece))
             events = await client.until("synthesize-stopped")
             await sending
 
         assert 0 < held < 2_000_000 < total
-        assert sound(events) == spoken(piece * chunks)
+        assert pcm_of(events) == speech_pcm(piece * chunks)
 
     async def test_a_full_backlog_pauses_reading_and_nothing_is_lost(self, fake: FakeSynthesizer) -> None:
         fake.on_chunk = gate = Gate()
@@ -542,7 +566,7 @@ class TestBackpressure:
             gate.opened.set()
             events = [await client.until("audio-stop") for _ in range(6)]
 
-        assert sound([event for answer in events for event in answer]) == spoken("012345")
+        assert pcm_of([event for answer in events for event in answer]) == speech_pcm("012345")
 
     async def test_text_that_comes_faster_than_it_is_spoken_is_held_back(self, fake: FakeSynthesizer) -> None:
         fake.on_enter = gate = Gate()
@@ -553,7 +577,7 @@ class TestBackpressure:
                     await client.receive()
             gate.opened.set()
             events = await client.until("pong")
-            assert kinds(events)[-1] == "pong"
+            assert event_types(events)[-1] == "pong"
 
 
 class TestLeaving:
@@ -564,7 +588,7 @@ class TestLeaving:
         async with talking(fake) as (server, client):
             await client.send(say("hello"))
             await fake.until(lambda: fake.entered == 1)
-            reset(client)
+            reset_connection(client)
             await fake.until(lambda: fake.left == 1)
             await client_count(server, 0)
 
@@ -574,7 +598,7 @@ class TestLeaving:
             await client.send(Ping().event(), *[say("hello")] * 5)
             await client.receive()
             await fake.until(lambda: fake.entered == 1)
-            reset(client)
+            reset_connection(client)
             await fake.until(lambda: fake.left == 1)
             await client_count(server, 0)
 
@@ -582,7 +606,7 @@ class TestLeaving:
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with serving(fake) as server:
-            async with Client.connect(*server.bound[0]) as client:
+            async with WyomingTestClient.connect(*server.bound[0]) as client:
                 await client.send(START, *[chunk("x" * 1000)] * 30)
                 await client.until("audio-chunk")
             await fake.until(lambda: fake.left == 1)
@@ -595,13 +619,13 @@ class TestLeaving:
         async with talking(fake) as (server, client):
             await client.send(START, chunk("one "))
             early = await client.until("audio-chunk")
-            async with Client.connect(*server.bound[0]) as other:
+            async with WyomingTestClient.connect(*server.bound[0]) as other:
                 await other.send(START, chunk("x" * 1000))
                 other.writer.transport.abort()
             await client_count(server, 1)
             await client.send(chunk("two"), STOP)
 
-            assert sound(early + await client.until("synthesize-stopped")) == spoken("one two")
+            assert pcm_of(early + await client.until("synthesize-stopped")) == speech_pcm("one two")
 
 
 class TestCrowds:
@@ -611,17 +635,17 @@ class TestCrowds:
         async with talking(fake, WyomingOptions(connections_per_peer=1)) as (server, client):
             await client.send(Ping().event())
             await client.receive()
-            async with Client.connect(*server.bound[0]) as second:
+            async with WyomingTestClient.connect(*server.bound[0]) as second:
                 await second.send(Describe().event())
                 (event,) = await second.rest()
             assert event.data["code"] == "busy"
             await client.send(say("hello"))
-            assert kinds(await client.until("audio-stop")) == PLAIN_ANSWER
+            assert event_types(await client.until("audio-stop")) == PLAIN_ANSWER
 
     async def test_a_place_that_became_free_is_given_again(self, fake: FakeSynthesizer) -> None:
         async with serving(fake, WyomingOptions(connections=1)) as server:
             for _ in range(3):
-                async with Client.connect(*server.bound[0]) as client:
+                async with WyomingTestClient.connect(*server.bound[0]) as client:
                     await client.send(Ping().event())
                     assert (await client.receive()).type == "pong"
                 await client_count(server, 0)
@@ -630,7 +654,7 @@ class TestCrowds:
         async with talking(fake, WyomingOptions(connections=1)) as (server, client):
             await client.send(Ping().event())
             await client.receive()
-            async with Client.connect(*server.bound[0]) as second:
+            async with WyomingTestClient.connect(*server.bound[0]) as second:
                 (event,) = await second.rest()
 
         assert event.data["code"] == "busy"
@@ -648,8 +672,8 @@ class TestStop:
             events = await client.rest()
             await stopping
 
-        assert kinds(events) == PLAIN_ANSWER
-        assert sound(events) == spoken("hello")
+        assert event_types(events) == PLAIN_ANSWER
+        assert pcm_of(events) == speech_pcm("hello")
 
     async def test_what_still_plays_after_the_grace_ends_with_an_error_and_its_closing_events(
         self, fake: FakeSynthesizer
@@ -663,7 +687,7 @@ class TestStop:
             await stopping
 
         ended = ["error", "audio-start", "audio-stop"]
-        assert kinds(events) == [*ended, "synthesize-stopped", *ended]
+        assert event_types(events) == [*ended, "synthesize-stopped", *ended]
         assert {event.data["code"] for event in events if event.type == "error"} == {"shutting_down"}
 
     async def test_a_request_that_comes_during_the_grace_is_refused(self, fake: FakeSynthesizer) -> None:
@@ -676,7 +700,13 @@ class TestStop:
             events = early + await client.rest()
             await stopping
 
-        assert kinds(events) == [*STREAM_ANSWER, "error", "audio-start", "audio-stop", "synthesize-stopped"]
+        assert event_types(events) == [
+            *STREAM_ANSWER,
+            "error",
+            "audio-start",
+            "audio-stop",
+            "synthesize-stopped",
+        ]
         error = next(event for event in events if event.type == "error")
         assert error.data["code"] == "shutting_down"
 
@@ -704,15 +734,15 @@ class TestAddresses:
     @pytest.mark.parametrize(
         ("uri", "address"),
         [
-            ("tcp://192.0.2.1:10200", Address("tcp", "192.0.2.1", 10200)),
-            ("tcp://:10200", Address("tcp", "0.0.0.0", 10200)),
-            ("tcp://[::1]:1", Address("tcp", "::1", 1)),
-            ("unix:///run/tts.sock", Address("unix", path=Path("/run/tts.sock"))),
-            ("stdio://", Address("stdio")),
+            ("tcp://192.0.2.1:10200", ListenAddress("tcp", "192.0.2.1", 10200)),
+            ("tcp://:10200", ListenAddress("tcp", "0.0.0.0", 10200)),
+            ("tcp://[::1]:1", ListenAddress("tcp", "::1", 1)),
+            ("unix:///run/tts.sock", ListenAddress("unix", path=Path("/run/tts.sock"))),
+            ("stdio://", ListenAddress("stdio")),
         ],
     )
-    def test_each_kind_of_address_is_understood(self, uri: str, address: Address) -> None:
-        assert Address.of(uri) == address
+    def test_each_kind_of_address_is_understood(self, uri: str, address: ListenAddress) -> None:
+        assert ListenAddress.parse(uri) == address
 
     @pytest.mark.parametrize(
         "uri",
@@ -733,7 +763,7 @@ class TestAddresses:
     )
     def test_what_is_no_address_is_named_in_the_error(self, uri: str) -> None:
         with pytest.raises(ValueError, match="Cannot listen on"):
-            Address.of(uri)
+            ListenAddress.parse(uri)
 
     async def test_a_port_in_use_is_an_os_error(self, fake: FakeSynthesizer) -> None:
         async with serving(fake) as server:
@@ -746,7 +776,7 @@ class TestAddresses:
         async with serving(fake, uri="tcp://[::]:0") as server:
             port = server.bound[0][1]
             for host in ("127.0.0.1", "::1"):
-                async with Client.connect(host, port) as client:
+                async with WyomingTestClient.connect(host, port) as client:
                     await client.send(Describe().event())
                     assert (await client.receive()).type == "info"
 
@@ -758,9 +788,9 @@ class TestAddresses:
             assert server.bound == []
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
             reader, writer = await asyncio.open_unix_connection(path)
-            client = Client(reader, writer)
+            client = WyomingTestClient(reader, writer)
             await client.send(say("hello"))
-            assert sound(await client.until("audio-stop")) == spoken("hello")
+            assert pcm_of(await client.until("audio-stop")) == speech_pcm("hello")
             writer.close()
             await writer.wait_closed()
 
@@ -784,7 +814,7 @@ class TestAddresses:
         with socket.socket(socket.AF_UNIX) as living:
             living.bind(str(path))
             living.listen()
-            async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread) as server:
+            async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread) as server:
                 with pytest.raises(OSError, match="in use"):
                     await server.start(f"unix://{path}")
         assert path.exists()
@@ -794,7 +824,7 @@ class TestAddresses:
     ) -> None:
         path = tmp_path / "tts.sock"
         path.write_text("precious")
-        async with WyomingServer(fake, describe=describe, run_blocking=in_a_thread) as server:
+        async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread) as server:
             with pytest.raises(OSError, match="in use"):
                 await server.start(f"unix://{path}")
         assert path.read_text() == "precious"
@@ -836,7 +866,7 @@ async def events_in(data: bytes) -> list[Event]:
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
-    return await Client(reader, None).rest()  # type: ignore[arg-type]
+    return await WyomingTestClient(reader, None).rest()  # type: ignore[arg-type]
 
 
 class TestStdio:
@@ -847,8 +877,8 @@ class TestStdio:
 
         events = await events_in(ran.stdout)
         assert (ran.returncode, ran.stderr) == (0, b"done True\n")
-        assert kinds(events) == ["info", *PLAIN_ANSWER, *STREAM_ANSWER]
-        assert sound(events) == spoken("helloyou")
+        assert event_types(events) == ["info", *PLAIN_ANSWER, *STREAM_ANSWER]
+        assert pcm_of(events) == speech_pcm("helloyou")
 
     async def test_files_may_stand_for_both_ends(self, tmp_path: Path) -> None:
         (tmp_path / "in").write_bytes(self.REQUEST)
@@ -857,7 +887,7 @@ class TestStdio:
 
         written = (tmp_path / "out").read_bytes()
         assert (ran.returncode, ran.stderr) == (0, b"done True\n")
-        assert sound(await events_in(written)) == spoken("helloyou")
+        assert pcm_of(await events_in(written)) == speech_pcm("helloyou")
 
     def test_the_null_device_may_stand_for_both_ends(self) -> None:
         ran = run_stdio(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from wyoming_tts.errors import Busy, EngineFailed, SpeechError
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.backlog import Backlog, Canceled, Pending
+from wyoming_tts.transports.backpressure import PendingRequest, RequestCanceled, RequestQueue
 
 
-def pending(characters: int = 0) -> Pending:
+def pending(characters: int = 0) -> PendingRequest:
     feed = TextFeed()
-    return Pending(Utterance(feed), feed, characters=characters)
+    return PendingRequest(Utterance(feed), feed, characters=characters)
 
 
 async def has_begun(task: asyncio.Task[None]) -> bool:
@@ -28,21 +28,21 @@ async def has_begun(task: asyncio.Task[None]) -> bool:
 
 class TestOrder:
     async def test_requests_come_out_as_they_went_in_until_it_is_closed(self) -> None:
-        backlog, requests = Backlog[Pending](8), [pending() for _ in range(3)]
+        backlog, requests = RequestQueue[PendingRequest](8), [pending() for _ in range(3)]
         for request in requests:
             await backlog.put(request)
         backlog.close()
         assert [request async for request in backlog] == requests
 
     async def test_whoever_waits_for_a_request_gets_it_when_it_comes(self) -> None:
-        backlog, request = Backlog[Pending](8), pending()
+        backlog, request = RequestQueue[PendingRequest](8), pending()
         taking = asyncio.ensure_future(anext(backlog))
         await asyncio.sleep(0)
         await backlog.put(request)
         assert await taking is request
 
     async def test_closing_ends_the_wait_for_more(self) -> None:
-        backlog = Backlog[Pending](8)
+        backlog = RequestQueue[PendingRequest](8)
 
         async def drain() -> None:
             async for _ in backlog:
@@ -55,7 +55,7 @@ class TestOrder:
         assert repr(backlog) == "<Backlog waiting=0 current=False closed=True>"
 
     async def test_the_one_that_is_being_answered_is_still_unanswered(self) -> None:
-        backlog, (first, second) = Backlog[Pending](8), (pending(), pending())
+        backlog, (first, second) = RequestQueue[PendingRequest](8), (pending(), pending())
         await backlog.put(first)
         await backlog.put(second)
         assert await anext(backlog) is backlog.current is first
@@ -65,7 +65,7 @@ class TestOrder:
         assert backlog.unanswered() == [second]
 
     async def test_what_waits_can_be_taken_back(self) -> None:
-        backlog, (first, second, third) = Backlog[Pending](8), (pending(), pending(), pending())
+        backlog, (first, second, third) = RequestQueue[PendingRequest](8), (pending(), pending(), pending())
         for request in (first, second, third):
             await backlog.put(request)
         assert backlog.remove(second)
@@ -76,7 +76,7 @@ class TestOrder:
 
 class TestBackpressure:
     async def test_putting_waits_while_it_is_full(self) -> None:
-        backlog, late = Backlog[Pending](1), pending()
+        backlog, late = RequestQueue[PendingRequest](1), pending()
         await backlog.put(pending())
         putting = asyncio.create_task(backlog.put(late))
         assert await has_begun(putting)
@@ -86,7 +86,7 @@ class TestBackpressure:
 
     @pytest.mark.parametrize("how", ["remove", "clear"])
     async def test_what_is_taken_back_makes_room(self, how: str) -> None:
-        backlog, first = Backlog[Pending](1), pending()
+        backlog, first = RequestQueue[PendingRequest](1), pending()
         await backlog.put(first)
         putting = asyncio.create_task(backlog.put(pending()))
         assert await has_begun(putting)
@@ -97,14 +97,14 @@ class TestBackpressure:
         await putting
 
     async def test_text_counts_too_unless_it_is_only_one_that_waits(self) -> None:
-        backlog = Backlog[Pending](8, most_characters=10)
+        backlog = RequestQueue[PendingRequest](8, most_characters=10)
         assert backlog.has_room_for(pending(50))
         await backlog.put(pending(4))
         assert backlog.has_room_for(pending(6))
         assert not backlog.has_room_for(pending(7))
 
     async def test_text_that_was_added_to_one_that_waits_counts(self) -> None:
-        backlog, growing = Backlog[Pending](8, most_characters=10), pending()
+        backlog, growing = RequestQueue[PendingRequest](8, most_characters=10), pending()
         await backlog.put(growing)
         await growing.add("12345")
         assert backlog.has_room_for(pending(5))
@@ -112,7 +112,7 @@ class TestBackpressure:
 
     @given(st.lists(st.sampled_from(["put", "take", "remove", "clear"]), max_size=60), st.integers(1, 4))
     async def test_it_is_a_queue_that_never_holds_more_than_it_may(self, steps: list[str], most: int) -> None:
-        backlog, expected = Backlog[Pending](most), deque[Pending]()
+        backlog, expected = RequestQueue[PendingRequest](most), deque[PendingRequest]()
         for step in steps:
             request = pending()
             assert backlog.has_room_for(request) == (len(expected) < most)
@@ -133,25 +133,25 @@ class TestStopping:
     async def test_the_first_reason_counts(self) -> None:
         request, reason = pending(), Busy("No room.")
         request.stop(reason)
-        request.stop(Canceled())
+        request.stop(RequestCanceled())
         assert request.failure is request.stopped_by is reason
 
     async def test_a_cancelled_one_has_not_failed(self) -> None:
         request = pending()
-        request.stop(Canceled())
+        request.stop(RequestCanceled())
         assert request.is_stopped
         assert request.failure is None
 
     async def test_its_text_ends(self) -> None:
         request = pending()
         await request.add("One.")
-        request.stop(Canceled())
+        request.stop(RequestCanceled())
         await request.add("Two.")
         assert [piece async for piece in request.feed] == ["One."]
 
-    @pytest.mark.parametrize("reason", [Busy("No room."), Canceled()], ids=["failed", "cancelled"])
+    @pytest.mark.parametrize("reason", [Busy("No room."), RequestCanceled()], ids=["failed", "cancelled"])
     async def test_one_that_is_stopped_before_its_turn_does_not_begin(
-        self, reason: SpeechError | Canceled
+        self, reason: SpeechError | RequestCanceled
     ) -> None:
         request = pending()
         request.stop(reason)
@@ -159,9 +159,9 @@ class TestStopping:
             async with request.unless_stopped():
                 raise AssertionError("It has begun.")
 
-    @pytest.mark.parametrize("reason", [Busy("No room."), Canceled()], ids=["failed", "cancelled"])
+    @pytest.mark.parametrize("reason", [Busy("No room."), RequestCanceled()], ids=["failed", "cancelled"])
     async def test_one_that_is_stopped_while_it_is_spoken_ends_there(
-        self, reason: SpeechError | Canceled
+        self, reason: SpeechError | RequestCanceled
     ) -> None:
         request, begun, ended = pending(), asyncio.Event(), False
 
@@ -186,10 +186,10 @@ class TestStopping:
 
         async def speak() -> None:
             async with request.unless_stopped():
-                request.stop(Canceled())
+                request.stop(RequestCanceled())
                 raise OSError("It broke.")
 
-        with pytest.raises(Canceled):
+        with pytest.raises(RequestCanceled):
             await speak()
 
     async def test_an_engine_that_cancels_itself_has_failed(self) -> None:

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, Field
 
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.transports.http.errors import ApiError, InvalidField, documented, json_response
+from wyoming_tts.transports.http.errors import ApiError, InvalidField, error_responses, json_response
 from wyoming_tts.transports.http.speech_request import Name
-from wyoming_tts.transports.ports import OfferedVoice, SpeechService
+from wyoming_tts.transports.ports import AvailableVoice, SpeechService
 
 _MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "kokoro", "piper")
 """The ids that clients ask for without looking; any other is served as well."""
@@ -93,56 +93,56 @@ Combined: TypeAlias = Annotated[
 ]
 
 
-def list_routes(house: SpeechService) -> APIRouter:
+def voice_routes(service: SpeechService) -> APIRouter:
     """Return the routes that list, and the one that blends."""
     router = APIRouter()
-    _add_models(router, house)
-    _add_voices(router, house)
-    _add_blending(router, house)
+    _add_models(router, service)
+    _add_voices(router, service)
+    _add_blending(router, service)
     return router
 
 
-def _add_models(router: APIRouter, house: SpeechService) -> None:
-    @router.get("/v1/models", response_model=ModelList, responses=documented())
+def _add_models(router: APIRouter, service: SpeechService) -> None:
+    @router.get("/v1/models", response_model=ModelList, responses=error_responses())
     async def list_models() -> Response:
         """List the models that clients may name."""
-        return json_response({"object": "list", "data": [_model(name) for name in _model_names(house)]})
+        return json_response({"object": "list", "data": [_model(name) for name in _model_names(service)]})
 
-    @router.get("/v1/models/{model}", response_model=ModelEntry, responses=documented(400, 404))
+    @router.get("/v1/models/{model}", response_model=ModelEntry, responses=error_responses(400, 404))
     async def get_model(model: str) -> Response:
         """Describe a model."""
-        if model not in _model_names(house):
+        if model not in _model_names(service):
             raise ApiError(404, f"There is no model {model[:80]!r}.", code="model_not_found", param="model")
         return json_response(_model(model))
 
-    @router.get("/v1/audio/models", response_model=ModelNames, responses=documented())
+    @router.get("/v1/audio/models", response_model=ModelNames, responses=error_responses())
     async def list_model_names() -> Response:
         """List the models as Open WebUI asks for them."""
-        return json_response({"models": [{"id": name} for name in _model_names(house)]})
+        return json_response({"models": [{"id": name} for name in _model_names(service)]})
 
 
-def _add_voices(router: APIRouter, house: SpeechService) -> None:
-    @router.get("/v1/audio/voices", response_model=NamedVoices, responses=documented(400))
+def _add_voices(router: APIRouter, service: SpeechService) -> None:
+    @router.get("/v1/audio/voices", response_model=NamedVoices, responses=error_responses(400))
     async def list_voice_names(
         legacy: Annotated[bool, Query(description="Names alone, as older clients expect.")] = False,  # noqa: FBT002
     ) -> Response:
         """List the voices as Kokoro-FastAPI does."""
-        voices = _sorted(house.voices())
+        voices = _sorted(service.voices())
         if legacy:
             return json_response({"voices": [voice.name for voice in voices]})
         return json_response({"voices": [_named(voice) for voice in voices]})
 
-    @router.get("/v1/voices", response_model=DetailedVoices, responses=documented())
+    @router.get("/v1/voices", response_model=DetailedVoices, responses=error_responses())
     async def list_voices() -> Response:
         """List the voices with all that is known of them."""
-        return json_response({"voices": [_in_full(voice) for voice in _sorted(house.voices())]})
+        return json_response({"voices": [_in_full(voice) for voice in _sorted(service.voices())]})
 
 
-def _add_blending(router: APIRouter, house: SpeechService) -> None:
+def _add_blending(router: APIRouter, service: SpeechService) -> None:
     @router.post(
         "/v1/audio/voices/combine",
         response_model=DetailedVoice,
-        responses=documented(400, 404, 408, 413, 503),
+        responses=error_responses(400, 404, 408, 413, 503),
     )
     async def combine_voices(
         body: Combined,
@@ -153,24 +153,24 @@ def _add_blending(router: APIRouter, house: SpeechService) -> None:
         recipe = voices if isinstance(voices, str) else "+".join(voices)
         kept_as = (body.name if isinstance(body, Combination) else None) or name
         try:
-            return json_response(_in_full(await house.blend(recipe, kept_as)))
+            return json_response(_in_full(await service.blend(recipe, kept_as)))
         except BadRequest as error:
             raise InvalidField(error.message, param="voices", hint=error.hint) from error
 
 
-def _model_names(house: SpeechService) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*_MODELS, *(voice.engine for voice in house.voices())]))
+def _model_names(service: SpeechService) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*_MODELS, *(voice.engine for voice in service.voices())]))
 
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": _OWNER}
 
 
-def _sorted(voices: Sequence[OfferedVoice]) -> list[OfferedVoice]:
+def _sorted(voices: Sequence[AvailableVoice]) -> list[AvailableVoice]:
     return sorted(voices, key=lambda voice: (not voice.is_installed, voice.name))
 
 
-def _named(voice: OfferedVoice) -> dict[str, Any]:
+def _named(voice: AvailableVoice) -> dict[str, Any]:
     return {
         "id": voice.name,
         "name": voice.name,
@@ -180,7 +180,7 @@ def _named(voice: OfferedVoice) -> dict[str, Any]:
     }
 
 
-def _in_full(voice: OfferedVoice) -> dict[str, Any]:
+def _in_full(voice: AvailableVoice) -> dict[str, Any]:
     return {
         **_named(voice),
         "description": voice.description,

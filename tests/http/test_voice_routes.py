@@ -67,7 +67,7 @@ async def test_voices_are_combined(
     answer = await served.client.post("/v1/audio/voices/combine", json=body, params=query)
     assert answer.status_code == 200
     assert answer.json()["id"] == (blended[1] or blended[0])
-    assert served.house.blends == [blended]
+    assert served.service.blends == [blended]
 
 
 @pytest.mark.parametrize("body", ["af_bella", [], {}, {"voices": []}, 7, None, [1]])
@@ -79,15 +79,15 @@ async def test_what_cannot_be_combined_is_refused(served: Served, body: Any) -> 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/livez"])
 async def test_it_lives_before_it_is_ready(served: Served, path: str) -> None:
-    served.house.ready = False
+    served.service.ready = False
     answer = await served.client.get(path)
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
 
 
 async def test_it_is_ready_once_the_default_voice_is_warm(served: Served) -> None:
-    served.house.ready = False
+    served.service.ready = False
     early = await served.client.get("/readyz")
-    served.house.ready = True
+    served.service.ready = True
     assert (early.status_code, early.json()["error"]["code"]) == (503, "not_ready")
     assert early.headers["retry-after"] == "1"
     assert (await served.client.get("/readyz")).json() == {"status": "ready"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wyoming_tts.speech import AudioChunk
 
 
-def audio_frames(chunk: AudioChunk, most_samples: int) -> Iterator[AudioChunk]:
+def split_into_frames(chunk: AudioChunk, most_samples: int) -> Iterator[AudioChunk]:
     """Cut a chunk into frames of so many samples; the rest is a shorter one, so that nothing is held back."""
     step = most_samples * chunk.format.frame_bytes
     for start in range(0, len(chunk.pcm), step):

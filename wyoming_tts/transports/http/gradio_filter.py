@@ -1,6 +1,6 @@
 """What stands between the web and a Gradio app: the few of its routes that the page needs, and nothing else.
 
-Gradio opens more than a page in a house should: files by path, a proxy, its own description, tools for
+Gradio opens more than a page in a service should: files by path, a proxy, its own description, tools for
 developers. Here it is cut down to what the page's own scripts ask for, is kept from allowing other origins,
 and what it sends is told not to load anything from elsewhere.
 """
@@ -48,7 +48,7 @@ _FOREVER = b"private, max-age=31536000, immutable"
 _HASHED = re.compile(r"/assets/.*-[\w-]{8}\.\w+")
 
 
-def is_of_page(path: str) -> bool:
+def is_page_path(path: str) -> bool:
     """Whether a path is the page's to answer, be it by a refusal; all others are left to the API."""
     return _PATHS.fullmatch(path) is not None
 
@@ -59,7 +59,7 @@ def is_allowed(method: str, path: str) -> bool:
     return pattern is not None and pattern.fullmatch(path) is not None
 
 
-class GradioRouteFilter:
+class GradioFilter:
     """An application around Gradio's. Requests that `is_allowed` refuses must not come here."""
 
     def __init__(self, app: App) -> None:
@@ -103,7 +103,7 @@ class _Index:
         self._body += message.get("body", b"")
         if message.get("more_body", False):
             return
-        body = rewritten(bytes(self._body))
+        body = rewrite_index(bytes(self._body))
         kept = [header for header in self._start["headers"] if header[0] != b"content-length"]
         headers = [
             *_hardened(kept),
@@ -115,7 +115,7 @@ class _Index:
         await self._send({"type": "http.response.body", "body": body})
 
 
-def rewritten(index: bytes) -> bytes:
+def rewrite_index(index: bytes) -> bytes:
     """Return the page's HTML with every address below the page's own, and none elsewhere."""
     without = _CONNECTS.sub(b"", _FOREIGN.sub(b"", index))
     return _MANIFEST.sub(_LINKS, without)

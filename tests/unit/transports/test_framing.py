@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.speech import AudioChunk, AudioFormat
-from wyoming_tts.transports.audio_frames import audio_frames
+from wyoming_tts.transports.framing import split_into_frames
 
 formats = st.builds(AudioFormat, st.integers(8_000, 48_000), channels=st.integers(1, 2))
 chunks = st.builds(
@@ -18,18 +18,18 @@ chunks = st.builds(
 
 
 def test_the_rest_is_a_shorter_frame() -> None:
-    frames = list(audio_frames(AudioChunk(AudioFormat(16_000), b"\x01\x02" * 250, 40), 100))
+    frames = list(split_into_frames(AudioChunk(AudioFormat(16_000), b"\x01\x02" * 250, 40), 100))
     assert [frame.samples for frame in frames] == [100, 100, 50]
     assert [frame.first_sample for frame in frames] == [40, 140, 240]
 
 
 def test_a_chunk_without_audio_is_no_frame() -> None:
-    assert list(audio_frames(AudioChunk(AudioFormat(16_000), b"", 7), 100)) == []
+    assert list(split_into_frames(AudioChunk(AudioFormat(16_000), b"", 7), 100)) == []
 
 
 @given(chunks, st.integers(1, 400))
 def test_nothing_is_lost_and_no_frame_is_too_long(chunk: AudioChunk, most: int) -> None:
-    frames = list(audio_frames(chunk, most))
+    frames = list(split_into_frames(chunk, most))
     assert b"".join(frame.pcm for frame in frames) == chunk.pcm
     position = chunk.first_sample
     for number, frame in enumerate(frames, 1):

@@ -20,11 +20,11 @@ from wyoming_tts.speech import Utterance
 from wyoming_tts.text.feed import TextFeed
 
 
-class Canceled(Exception):
+class RequestCanceled(Exception):
     """The client does not want to hear any more of it."""
 
 
-class Pending:
+class PendingRequest:
     """A request to speak, between its arrival and the end of its answer."""
 
     def __init__(self, utterance: Utterance, feed: TextFeed, *, characters: int = 0) -> None:
@@ -32,7 +32,7 @@ class Pending:
         self.utterance = utterance
         self.feed = feed
         self.characters = characters
-        self.stopped_by: SpeechError | Canceled | None = None
+        self.stopped_by: SpeechError | RequestCanceled | None = None
         """Set once: why it is not spoken, or not to its end."""
         self._playing: asyncio.Timeout | None = None
 
@@ -51,12 +51,12 @@ class Pending:
         self.characters += len(text)
         await self.feed.put(text)
 
-    def stop(self, reason: SpeechError | Canceled) -> None:
+    def stop(self, reason: SpeechError | RequestCanceled) -> None:
         """Stop speaking it, now or as soon as it would begin. Of several reasons the first counts."""
         self.feed.close()
         if self.stopped_by is None:
             self.stopped_by = reason
-            expire(self._playing)
+            expire_timeout(self._playing)
 
     @contextlib.asynccontextmanager
     async def unless_stopped(self) -> AsyncIterator[None]:
@@ -83,10 +83,10 @@ class Pending:
             raise self.stopped_by
 
 
-PendingT = TypeVar("PendingT", bound=Pending)
+PendingT = TypeVar("PendingT", bound=PendingRequest)
 
 
-class Backlog(Generic[PendingT]):
+class RequestQueue(Generic[PendingT]):
     """The requests of a connection that are not answered yet, in order; iterating ends after `close`."""
 
     def __init__(self, most: int, *, most_characters: float = math.inf) -> None:
@@ -155,7 +155,7 @@ class Backlog(Generic[PendingT]):
         """The current one is over."""
         self.current = None
 
-    def __aiter__(self) -> Backlog[PendingT]:
+    def __aiter__(self) -> RequestQueue[PendingT]:
         return self
 
     async def __anext__(self) -> PendingT:
@@ -169,7 +169,7 @@ class Backlog(Generic[PendingT]):
         return self.current
 
 
-def expire(scope: asyncio.Timeout | None) -> None:
+def expire_timeout(scope: asyncio.Timeout | None) -> None:
     """End a block that runs under a timeout, as if the time were over."""
     if scope is not None and not scope.expired():
         scope.reschedule(asyncio.get_running_loop().time())

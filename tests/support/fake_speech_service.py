@@ -6,31 +6,31 @@ from collections.abc import Mapping, Sequence
 
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.transports.ports import OfferedVoice
+from wyoming_tts.transports.ports import AvailableVoice
 
-HEART = OfferedVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
-LESSAC = OfferedVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
-SPEAKERS = OfferedVoice("en_GB-vctk-medium", "en_GB", "piper", "vctk", ("p225", "p226"), 22_050)
+HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
+LESSAC = AvailableVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
+SPEAKERS = AvailableVoice("en_GB-vctk-medium", "en_GB", "piper", "vctk", ("p225", "p226"), 22_050)
 
 
-class FakeHouse(FakeSynthesizer):
+class FakeSpeechService(FakeSynthesizer):
     """What a test changes, it changes in the attributes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.offered: Sequence[OfferedVoice] = (LESSAC, HEART, SPEAKERS)
+        self.offered: Sequence[AvailableVoice] = (LESSAC, HEART, SPEAKERS)
         self.ready = True
         self.blends: list[tuple[str, str | None]] = []
         self.failing_status: Exception | None = None
 
-    def voices(self) -> Sequence[OfferedVoice]:
+    def voices(self) -> Sequence[AvailableVoice]:
         return self.offered
 
-    async def blend(self, recipe: str, name: str | None) -> OfferedVoice:
+    async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         if "+" not in recipe:
             raise BadRequest(f"{recipe!r} is no recipe.", hint="Write af_bella+af_sky.")
         self.blends.append((recipe, name))
-        return OfferedVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
+        return AvailableVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
 
     def is_ready(self) -> bool:
         return self.ready

@@ -33,7 +33,7 @@ def settings_for_tests(**changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def house(**changes: Any) -> AsyncIterator[Parts]:
+async def running_parts(**changes: Any) -> AsyncIterator[Parts]:
     """The parts of a server without its doors; its threads end with the block."""
     settings = settings_for_tests(**changes)
     workers = make_workers(settings)
@@ -42,7 +42,7 @@ async def house(**changes: Any) -> AsyncIterator[Parts]:
     assert await workers.close()
 
 
-def joined(chunks: list[AudioChunk]) -> npt.NDArray[np.int16]:
+def join_chunks(chunks: list[AudioChunk]) -> npt.NDArray[np.int16]:
     """The audio of chunks that follow each other without a gap."""
     position = 0
     for chunk in chunks:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
-from wyoming_tts.transports.http.errors import error_response, refusal_response
+from wyoming_tts.transports.http.errors import error_response, framework_error_response
 
 REQUEST_ID = "X-Request-ID"
 
@@ -29,7 +29,7 @@ _NOT_TAKEN = (408, "The body did not come in time.")
 _LOGGER = logging.getLogger(__name__)
 
 
-class ListenerStalled(Exception):
+class ClientStalled(Exception):
     """The client takes nothing any more."""
 
 
@@ -88,7 +88,7 @@ class OpenRequests:
                 task.cancel()
 
 
-class RequestLayer:
+class RequestLifecycleMiddleware:
     """Middleware around the whole app."""
 
     def __init__(
@@ -135,11 +135,11 @@ class RequestLayer:
                 raise
             _go_on()
             await _end(exchange, ShuttingDown("The server went down."), scope, answer)
-        except ListenerStalled:
+        except ClientStalled:
             _LOGGER.info("Request %s: given up, the client took nothing for too long.", exchange.id)
             _abort(scope)
         except HTTPException as refused:  # by a layer between this one and the routes
-            await refusal_response(refused, scope["method"], exchange.id)(scope, receive, answer)
+            await framework_error_response(refused, scope["method"], exchange.id)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - whatever broke, the client is told
             await _end(exchange, error, scope, answer)
 
@@ -167,7 +167,7 @@ class RequestLayer:
                 async with asyncio.timeout(self._send_timeout):
                     await send(message)
             except TimeoutError:
-                raise ListenerStalled from None
+                raise ClientStalled from None
 
         return answer
 
@@ -202,7 +202,7 @@ async def _end(exchange: _Exchange, error: Exception, scope: Scope, answer: Send
         return
     try:
         await error_response(told, exchange.id)(scope, _nothing_comes, answer)
-    except ListenerStalled:
+    except ClientStalled:
         _abort(scope)
 
 
