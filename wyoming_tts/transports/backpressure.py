@@ -101,7 +101,7 @@ class RequestQueue(Generic[PendingT]):
         """What is being answered."""
 
     def __repr__(self) -> str:
-        return f"<Backlog waiting={len(self)} current={self.current is not None} closed={self._closed}>"
+        return f"<RequestQueue waiting={len(self)} current={self.current is not None} closed={self._closed}>"
 
     def __len__(self) -> int:
         """How many wait, without the current one."""

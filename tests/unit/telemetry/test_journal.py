@@ -168,7 +168,7 @@ async def test_a_file_that_cannot_be_written_is_told_once(
 FULL_DISK = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import record
 from wyoming_tts.telemetry.journal import Journal
 
@@ -176,7 +176,7 @@ async def main(path):
     for name, room in (("first", -1), ("second", 1000), ("third", -1)):
         # As a disk that gets full: it takes what fits, and refuses the rest.
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, -1))
-        async with Journal(path, in_a_thread) as journal:
+        async with Journal(path, run_in_thread) as journal:
             for _ in range(4 if room > 0 else 1):
                 journal.note(record(id=name))
 
@@ -203,7 +203,7 @@ def test_a_disk_that_gets_full_breaks_one_line(tmp_path: Path) -> None:
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tests.support.fake_synthesizer import in_a_thread
+from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import record
 from wyoming_tts.telemetry.journal import Journal
 
@@ -214,7 +214,7 @@ def half(file, data):
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main(path):
-    async with Journal(path, in_a_thread) as journal:
+    async with Journal(path, run_in_thread) as journal:
         journal.note(record(id="first"))
         journal.note(record(id="broken"))
         os.write = half

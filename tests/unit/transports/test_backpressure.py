@@ -52,7 +52,7 @@ class TestOrder:
         assert await has_begun(draining)
         backlog.close()
         await draining
-        assert repr(backlog) == "<Backlog waiting=0 current=False closed=True>"
+        assert repr(backlog) == "<RequestQueue waiting=0 current=False closed=True>"
 
     async def test_the_one_that_is_being_answered_is_still_unanswered(self) -> None:
         backlog, (first, second) = RequestQueue[PendingRequest](8), (pending(), pending())

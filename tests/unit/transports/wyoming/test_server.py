@@ -834,12 +834,12 @@ STDIO_SERVER = """
 import asyncio
 import os
 import sys
-from tests.support.fake_synthesizer import FakeSynthesizer, in_a_thread
+from tests.support.fake_synthesizer import FakeSynthesizer, run_in_thread
 from tests.unit.transports.wyoming.test_server import describe
 from wyoming_tts.transports.wyoming.server import WyomingServer
 
 async def main():
-    async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=in_a_thread) as server:
+    async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=run_in_thread) as server:
         await server.start("stdio://")
         await server.wait_finished()
         assert server.connections == 0
