@@ -16,7 +16,7 @@ import pytest
 
 import wyoming_tts
 from tests.docs.pages import ROOT, Page
-from tests.support.house import settings_for_tests
+from tests.support.parts import settings_for_tests
 
 PAGE = Page(ROOT / "docs" / "embedding.md")
 WHOLE, STREAMED = (block.text for block in PAGE.blocks() if block.language == "python")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import wyoming_tts
-from tests.support.house import settings_for_tests
+from tests.support.parts import settings_for_tests
 from wyoming_tts import SettingsError, SpeechError, UnknownVoice, Utterance, VoiceRequest, open_synthesizer
 
 PACKAGE = Path(wyoming_tts.__file__).parent
