@@ -90,7 +90,7 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
                     *uri.removeprefix("tcp://").split(":"),
                 )
                 return REFUSED
-        pause = backoff.pause(failures)
+        pause = backoff.delay(failures)
         _LOGGER.warning("The Supervisor %s. Next try in %g s.", trouble, pause)
         time.sleep(pause)
     raise AssertionError("Counting never ends.")

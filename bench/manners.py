@@ -20,7 +20,7 @@ from wyoming_tts.bench.result import Case, Round
 from wyoming_tts.bench.skimmer import Skimmer, connected
 from wyoming_tts.bench.statistics import median
 from wyoming_tts.bench.texts import TEXTS, varied
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 _UNREAD_SECONDS = 600.0
 _GROWTH = 30e6
@@ -105,7 +105,7 @@ class _Deaf(asyncio.Protocol):
 async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
     transport, _ = await connected(uri, _Deaf)
     try:
-        transport.write(encode(Synthesize(text).event()))
+        transport.write(encode_event(Synthesize(text).event()))
         yield
     finally:
         transport.abort()
@@ -126,7 +126,7 @@ class _Leaver(asyncio.Protocol):
     """Hangs up as soon as the first audio has come."""
 
     def __init__(self, text: str) -> None:
-        self._request = encode(Synthesize(text).event())
+        self._request = encode_event(Synthesize(text).event())
         self._skimmer = Skimmer()
         self._transport: asyncio.Transport | None = None
         self.gone = asyncio.Event()

@@ -14,7 +14,7 @@ import httpx
 from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from bench.replica_stage import LOOPBACK, PATIENCE, until
-from wyoming_tts.wyoming_wire import REPLY_LIMITS, EventStream, ProtocolError, write_event
+from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
 LISTENERS = 5
 """Of our own; each asks again as soon as it was answered."""
@@ -78,7 +78,7 @@ async def _hear_events(reader: asyncio.StreamReader, utterance: Utterance) -> No
     events = EventStream(reader, REPLY_LIMITS)
     try:
         while True:
-            event = await events.event()
+            event = await events.read_event()
             if event.type == "error":
                 utterance.failure = str(event.data.get("text"))
             elif event.type == "audio-chunk":

@@ -31,7 +31,7 @@ def to_pcm(samples: Samples, gain: float) -> bytes:
 
     Values beyond full scale are clipped, never wrapped; NaN becomes silence.
     """
-    limited = limit(np.nan_to_num(samples * np.float32(gain), posinf=1.0, neginf=-1.0))
+    limited = limit_peaks(np.nan_to_num(samples * np.float32(gain), posinf=1.0, neginf=-1.0))
     integers: bytes = np.rint(np.clip(limited, -1.0, 1.0) * _INT16_FULL_SCALE).astype("<i2").tobytes()
     return integers
 
@@ -67,7 +67,7 @@ class Resampler:
         return converted.astype("<i2").tobytes()
 
 
-def limit(samples: Samples) -> Samples:
+def limit_peaks(samples: Samples) -> Samples:
     """Bend what exceeds the knee towards full scale with a hyperbolic tangent; never over 1.0."""
     magnitude = np.abs(samples)
     if not magnitude.size or float(magnitude.max()) <= LIMITER_KNEE:

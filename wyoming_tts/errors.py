@@ -1,6 +1,6 @@
 """What a client can meet: every failure as a code, a message and a hint.
 
-Code inside raises the narrowest class below; `told_to_client` is the one place that turns any
+Code inside raises the narrowest class below; `to_speech_error` is the one place that turns any
 exception into one of them, so that a transport never words an error itself.
 
     SpeechError
@@ -106,7 +106,7 @@ class EngineFailed(SpeechError):
     code = ErrorCode.INTERNAL
 
 
-def told_to_client(error: BaseException) -> SpeechError:
+def to_speech_error(error: BaseException) -> SpeechError:
     """The error as a client may see it: unforeseen ones lose their text, which may hold paths."""
     if isinstance(error, SpeechError):
         return error

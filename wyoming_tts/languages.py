@@ -67,7 +67,7 @@ _WIDER_LANGUAGE = _SAME_LANGUAGE | {"yue": "zh"}
 """Whose texts and words do where there are none of its own."""
 _CANTONESE = {("zh", "HK"), ("zh", "MO")}
 _SCRIPT_REGIONS = {("zh", "hans"): "CN", ("zh", "hant"): "TW"}
-_USUAL_REGIONS = {
+_LIKELY_REGIONS = {
     "ar": "EG",
     "bn": "BD",
     "ca": "ES",
@@ -126,23 +126,23 @@ class LanguageTag:
             return cls("yue", region)
         return cls(_SAME_LANGUAGE.get(language, language), region)
 
-    def speaks(self, other: LanguageTag) -> bool:
+    def is_same_language(self, other: LanguageTag) -> bool:
         """Whether both are of one language, wherever it is spoken."""
         return self.language == other.language
 
-    def is_elsewhere(self, wanted: LanguageTag) -> bool:
+    def differs_in_region(self, requested: LanguageTag) -> bool:
         """Whether a region was asked for and this is not it; who names none is content with any."""
-        return wanted.region is not None and self.region_or_usual != wanted.region_or_usual
+        return requested.region is not None and self.region_or_likely != requested.region_or_likely
 
     @property
-    def is_usual(self) -> bool:
+    def is_likely_region(self) -> bool:
         """Whether it is what most who name only the language mean."""
-        return self.region_or_usual == _usual(self.language)
+        return self.region_or_likely == _likely_region(self.language)
 
     @property
-    def region_or_usual(self) -> str:
+    def region_or_likely(self) -> str:
         """The region, the usual one where none was told."""
-        return self.region or _usual(self.language)
+        return self.region or _likely_region(self.language)
 
 
 def is_tag(text: str) -> bool:
@@ -150,7 +150,7 @@ def is_tag(text: str) -> bool:
     return _WELL_FORMED.fullmatch(text) is not None
 
 
-def split_tag(tag: str) -> list[str]:
+def split_subtags(tag: str) -> list[str]:
     """The subtags as they are written: `en`, `US` of `en_US.UTF-8`; at least one, which may be empty."""
     return _SEPARATOR.split(_APPENDIX.sub("", tag.strip()))
 
@@ -202,7 +202,7 @@ def published_tag(written: object) -> str | None:
     return "sr_Latn" if (language, script) == ("sr", "latn") else language
 
 
-def accepted_languages(header: str) -> Iterator[str]:
+def parse_accept_language(header: str) -> Iterator[str]:
     """The codes of an Accept-Language header in its order, which is that of the reader's preference."""
     for wish in header.split(","):
         yield language_code(wish.partition(";")[0])
@@ -210,7 +210,7 @@ def accepted_languages(header: str) -> Iterator[str]:
 
 def _canonical(tag: str) -> tuple[str, list[str]]:
     """The code of the language and the subtags behind it, in small letters."""
-    code, *subtags = split_tag(tag.casefold())
+    code, *subtags = split_subtags(tag.casefold())
     if code in _PRIVATE and subtags:
         return "-".join([code, *subtags]), []
     if code == "zh" and subtags and _EXTENDED.fullmatch(subtags[0]):
@@ -230,5 +230,5 @@ def _script_and_region(subtags: list[str]) -> tuple[str, str | None]:
     return script, None
 
 
-def _usual(language: str) -> str:
-    return _USUAL_REGIONS.get(language, language.upper())
+def _likely_region(language: str) -> str:
+    return _LIKELY_REGIONS.get(language, language.upper())

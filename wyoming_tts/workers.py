@@ -136,7 +136,7 @@ class Workers:
         """Who decides which step runs."""
         return self._scheduler
 
-    async def step(self, stream: StreamClock, work: Callable[[], T]) -> T:
+    async def run_step(self, stream: StreamClock, work: Callable[[], T]) -> T:
         """Run `work` on a compute thread when it is the stream's turn.
 
         Cancelled while it waits, it leaves at once; cancelled while `work` runs, after that.
@@ -170,7 +170,7 @@ class Workers:
     async def _turn(self, stream: StreamClock) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._turns[stream] = turn
-        self._scheduler.ask(stream)
+        self._scheduler.request_step(stream)
         self._start_waiting()
         try:
             await turn
@@ -215,14 +215,14 @@ class StepwiseRender(Generic[T]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # No step is running here (see Workers.step), and closing a suspended generator is quick.
+        # No step is running here (see Workers.run_step), and closing a suspended generator is quick.
         self._steps.close()
 
     def __aiter__(self) -> StepwiseRender[T]:
         return self
 
     async def __anext__(self) -> T:
-        result: Any = await self._workers.step(self._stream, lambda: next(self._steps, _END))
+        result: Any = await self._workers.run_step(self._stream, lambda: next(self._steps, _END))
         if result is _END:
             raise StopAsyncIteration
         return result  # type: ignore[no-any-return]

@@ -256,7 +256,7 @@ class TestBargeIn:
                 await client.send("barge")
                 async with asyncio.timeout(5):
                     await client.until("response.canceled", response="long")
-                assert parts.admission.speaking == 0
+                assert parts.admission.active == 0
                 await client.send("response.create", response_id="next", input="ghi.")
                 await client.until("response.completed", response="next")
             assert not [

@@ -321,7 +321,7 @@ async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> No
 
 
 class Recorder:
-    content_type, rate, computes = "audio/x", RATE, True
+    content_type, rate, is_cpu_bound = "audio/x", RATE, True
 
     def __init__(self, done: list[str]) -> None:
         self._done = done

@@ -29,7 +29,7 @@ from wyoming_tts.page.status_routes import status_routes
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.settings import LoadedSettings, Settings, load_settings
 from wyoming_tts.speech import Utterance
-from wyoming_tts.telemetry.log_tail import LogTail, kept_log
+from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
 KEYS = ("sk-first-of-two", "sk-second-of-two")
@@ -136,7 +136,7 @@ async def test_a_server_that_listens_everywhere_is_not_said_to_be_at_no_address(
 
 async def test_only_lines_that_were_not_seen_are_told(parts: Parts) -> None:
     logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         desk = desk_of(parts, log=tail)
         logger.info("one")
         first = await desk.status()
@@ -204,7 +204,7 @@ async def client(parts: Parts) -> AsyncIterator[AsyncClient]:
     recent.on_record(record())
     loaded = _loaded(api_keys=list(KEYS), remote=["http://me:hush@host:1"], remote_key="sk-of-remote")
     logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
-    with kept_log(loaded.settings.secrets, logger=logger) as tail:
+    with keep_log_tail(loaded.settings.secrets, logger=logger) as tail:
         logger.info("a client came with %s", KEYS[0])
         app = FastAPI()
         app.include_router(status_routes(desk_of(parts, loaded=lambda: loaded, recent=recent, log=tail)))

@@ -44,14 +44,14 @@ from wyoming_tts.page.stream_test_routes import stream_test_routes
 from wyoming_tts.speech import AudioFormat
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 TEXT = "One two three. Four five six."
 HALF_SECOND = bytes(22050)
 
 
 def describe() -> bytes:
-    return encode(info_event([], version="1", supports_streaming=True))
+    return encode_event(info_event([], version="1", supports_streaming=True))
 
 
 @asynccontextmanager

@@ -22,11 +22,11 @@ from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of,
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingOptions, WyomingServer
-from wyoming_tts.wyoming_wire import Limits, encode
+from wyoming_tts.wyoming_framing import EventLimits, encode_event
 
 STREAMS = 1_000
 ANSWERS = {"audio-chunk", "audio-start", "audio-stop", "error", "info", "pong", "synthesize-stopped"}
-OPTIONS = WyomingOptions(limits=Limits(header=4_096), event_timeout=5)
+OPTIONS = WyomingOptions(limits=EventLimits(header=4_096), event_timeout=5)
 
 valid = st.sampled_from(
     [
@@ -40,7 +40,7 @@ valid = st.sampled_from(
         SynthesizeStop().event(),
         Event("transcribe", {"language": "en"}, b"\x00\xff\n"),
     ]
-).map(encode)
+).map(encode_event)
 malformed = st.sampled_from(
     [
         b'{"type": "synthesize"}\n',
@@ -101,7 +101,7 @@ class Paced:
 
 
 def describe() -> bytes:
-    return encode(info_event([], version="1", supports_streaming=True))
+    return encode_event(info_event([], version="1", supports_streaming=True))
 
 
 def open_files() -> int:

@@ -23,7 +23,7 @@ from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 ANSWER = ["audio-start", "audio-chunk", "audio-stop"]
 REFUSED = ["audio-start", "audio-chunk", "error", "audio-stop"]
@@ -43,7 +43,7 @@ BROKEN = "<speak><s>The door is open.</s>\n <s>Close it.</p></speak>"
 @asynccontextmanager
 async def connected(parts: Parts) -> AsyncIterator[WyomingTestClient]:
     def describe() -> bytes:
-        return encode(info_event(parts.library.voices, version="1", supports_streaming=True))
+        return encode_event(info_event(parts.library.voices, version="1", supports_streaming=True))
 
     server = WyomingServer(parts.synthesizer, describe=describe, run_blocking=parts.workers.run_blocking)
     async with server:

@@ -38,7 +38,7 @@ from wyoming_tts.transports.wyoming.protocol import (
     info_event,
 )
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.wyoming_wire import EventReader, encode
+from wyoming_tts.wyoming_framing import EventReader, encode_event
 
 
 def commands(*sent: Event, streaming: bool = True) -> list[Command]:
@@ -290,7 +290,7 @@ def voice(name: str, speakers: int = 0) -> Voice:
 
 def advertised(*voices: Voice, supports_streaming: bool = True) -> Info:
     event = info_event(voices, version="2.3", supports_streaming=supports_streaming)
-    (received,) = EventReader().feed(encode(event))
+    (received,) = EventReader().feed(encode_event(event))
     return Info.from_event(received)
 
 
@@ -338,7 +338,7 @@ class TestInfo:
             supports_streaming=True,
             downloadable=[fetchable("c"), fetchable("b"), fetchable("a")],
         )
-        (received,) = EventReader().feed(encode(event))
+        (received,) = EventReader().feed(encode_event(event))
         (program,) = Info.from_event(received).tts
 
         assert program.installed
@@ -353,6 +353,6 @@ class TestInfo:
     def test_the_order_of_voices_does_not_depend_on_how_they_were_found(self) -> None:
         one, other = voice("b", 2), voice("a")
 
-        assert encode(info_event([one, other], version="1", supports_streaming=True)) == encode(
+        assert encode_event(info_event([one, other], version="1", supports_streaming=True)) == encode_event(
             info_event([other, one], version="1", supports_streaming=True)
         )

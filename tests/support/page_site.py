@@ -22,8 +22,8 @@ from wyoming_tts.server.http_side import AccessPolicy, HttpSide
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings
-from wyoming_tts.telemetry import telemetry
-from wyoming_tts.telemetry.log_tail import kept_log
+from wyoming_tts.telemetry import open_telemetry
+from wyoming_tts.telemetry.log_tail import keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.wyoming.server import WyomingServer
 
@@ -61,7 +61,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
     workers = make_workers(settings)
     doorkeeper, recent = AccessPolicy(settings), RecentUtterances()
     async with (
-        telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
+        open_telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
         assemble(settings, workers, on_record=recent.on_record) as parts,
     ):
         told.watch(partial(server_load, parts))
@@ -73,7 +73,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
             run_blocking=workers.run_blocking,
             allow=doorkeeper.allows,
         )
-        with kept_log(settings.secrets) as log:
+        with keep_log_tail(settings.secrets) as log:
 
             def where() -> ListeningAddresses:
                 return ListeningAddresses(server.bound, settings.uri, door.bound, door.is_encrypted)

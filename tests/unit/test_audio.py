@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from wyoming_tts.audio import LIMITER_KNEE, gain_to, limit, loudness, silence, to_pcm
+from wyoming_tts.audio import LIMITER_KNEE, gain_to, limit_peaks, loudness, silence, to_pcm
 from wyoming_tts.speech import Samples
 
 RATE = 48_000
@@ -61,7 +61,7 @@ def test_a_nearly_silent_voice_is_not_raised_without_bound() -> None:
 
 @given(any_samples)
 def test_the_limiter_never_exceeds_full_scale_nor_turns_a_sign(samples: Samples) -> None:
-    limited = limit(samples)
+    limited = limit_peaks(samples)
     assert np.all(np.abs(limited) <= 1.0)
     assert np.all(np.sign(limited) == np.sign(samples))
 
@@ -69,7 +69,7 @@ def test_the_limiter_never_exceeds_full_scale_nor_turns_a_sign(samples: Samples)
 @given(any_samples)
 def test_samples_below_the_knee_pass_unchanged(samples: Samples) -> None:
     below = np.abs(samples) <= LIMITER_KNEE
-    assert np.array_equal(limit(samples)[below], samples[below])
+    assert np.array_equal(limit_peaks(samples)[below], samples[below])
 
 
 @given(any_samples, st.integers(0, 300))

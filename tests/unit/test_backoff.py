@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wyoming_tts.backoff import Backoff, TryAgain, retry
 
-BACKOFF = Backoff(first=1.0, longest=10.0)
+BACKOFF = Backoff(first_delay=1.0, max_delay=10.0)
 
 
 class Pauses(list[float]):
@@ -42,24 +42,24 @@ def no_jitter() -> float:
 
 
 def test_a_pause_doubles_with_each_failure_in_a_row_up_to_the_longest() -> None:
-    assert [BACKOFF.pause(failures) for failures in range(1, 7)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert [BACKOFF.delay(failures) for failures in range(1, 7)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
 def test_who_asks_for_more_time_gets_it_up_to_the_longest() -> None:
-    assert BACKOFF.pause(1, at_least=7.0) == 7.0
-    assert BACKOFF.pause(4, at_least=7.0) == 8.0
-    assert BACKOFF.pause(1, at_least=86_400.0) == 10.0
+    assert BACKOFF.delay(1, at_least=7.0) == 7.0
+    assert BACKOFF.delay(4, at_least=7.0) == 8.0
+    assert BACKOFF.delay(1, at_least=86_400.0) == 10.0
 
 
 @given(st.integers(1, 10**9), st.floats(0.01, 1e3), st.floats(1e3, 1e9))
 def test_no_count_of_failures_is_too_many(failures: int, first: float, longest: float) -> None:
     backoff = Backoff(first, longest)
-    assert first <= backoff.pause(failures) <= backoff.pause(failures + 1) <= longest
+    assert first <= backoff.delay(failures) <= backoff.delay(failures + 1) <= longest
 
 
 async def test_what_succeeds_at_once_waits_for_nothing() -> None:
     pauses = Pauses()
-    assert await retry(failing(), BACKOFF, before_pause=unheard, sleep=pauses.sleep) == "done"
+    assert await retry(failing(), BACKOFF, on_retry=unheard, sleep=pauses.sleep) == "done"
     assert pauses == []
 
 
@@ -72,7 +72,7 @@ async def test_each_failure_is_told_with_its_reason_before_its_pause() -> None:
     await retry(
         failing(TryAgain("down"), TryAgain("busy", retry_after=5.0)),
         BACKOFF,
-        before_pause=lambda reason, pause: told.append(f"{reason}, {pause:g} s"),
+        on_retry=lambda reason, pause: told.append(f"{reason}, {pause:g} s"),
         sleep=sleep,
         chance=no_jitter,
     )
@@ -85,8 +85,8 @@ async def test_it_is_given_up_with_the_last_reason_and_without_another_pause() -
     with pytest.raises(TryAgain, match="no 2"):
         await retry(
             attempt,
-            Backoff(first=1.0, longest=10.0, tries=3),
-            before_pause=unheard,
+            Backoff(first_delay=1.0, max_delay=10.0, max_tries=3),
+            on_retry=unheard,
             sleep=pauses.sleep,
             chance=no_jitter,
         )
@@ -96,7 +96,7 @@ async def test_it_is_given_up_with_the_last_reason_and_without_another_pause() -
 async def test_without_a_number_of_tries_it_is_never_given_up() -> None:
     pauses = Pauses()
     attempt = failing(*(TryAgain("no") for _ in range(2_000)))
-    assert await retry(attempt, BACKOFF, before_pause=unheard, sleep=pauses.sleep) == "done"
+    assert await retry(attempt, BACKOFF, on_retry=unheard, sleep=pauses.sleep) == "done"
     assert len(pauses) == 2_000
 
 
@@ -105,8 +105,8 @@ async def test_a_try_that_gets_further_starts_the_count_anew() -> None:
     attempt = failing(*(TryAgain("cut") for _ in range(4)))
     await retry(
         attempt,
-        Backoff(first=1.0, longest=10.0, tries=3),
-        before_pause=unheard,
+        Backoff(first_delay=1.0, max_delay=10.0, max_tries=3),
+        on_retry=unheard,
         progress=lambda: next(further, 7),
         sleep=pauses.sleep,
         chance=no_jitter,
@@ -117,7 +117,7 @@ async def test_a_try_that_gets_further_starts_the_count_anew() -> None:
 async def test_any_other_failure_ends_it_at_once() -> None:
     pauses = Pauses()
     with pytest.raises(ZeroDivisionError):
-        await retry(failing(ZeroDivisionError()), BACKOFF, before_pause=unheard, sleep=pauses.sleep)
+        await retry(failing(ZeroDivisionError()), BACKOFF, on_retry=unheard, sleep=pauses.sleep)
     assert pauses == []
 
 
@@ -126,11 +126,11 @@ async def test_jitter_only_ever_makes_a_pause_longer_and_by_its_share(chances: l
     pauses, drawn = Pauses(), count()
     await retry(
         failing(*(TryAgain("no") for _ in chances)),
-        Backoff(first=1.0, longest=10.0, jitter=0.5),
-        before_pause=unheard,
+        Backoff(first_delay=1.0, max_delay=10.0, jitter=0.5),
+        on_retry=unheard,
         sleep=pauses.sleep,
         chance=lambda: chances[next(drawn)],
     )
     assert pauses == [
-        BACKOFF.pause(number) * (1 + 0.5 * chance) for number, chance in enumerate(chances, start=1)
+        BACKOFF.delay(number) * (1 + 0.5 * chance) for number, chance in enumerate(chances, start=1)
     ]

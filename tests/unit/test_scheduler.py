@@ -1,4 +1,4 @@
-"""Who computes next, with invented times."""
+"""Scheduling decisions, with invented times."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import (
     DRY_SOON,
-    NEWCOMERS_PATIENCE,
-    Admission,
-    AdmissionOptions,
+    NEWCOMER_PATIENCE,
     Decision,
     Lookahead,
     Scheduler,
@@ -39,7 +36,7 @@ def test_a_listener_about_to_run_dry_goes_before_newcomers() -> None:
 
 def test_a_newcomer_that_has_waited_long_shares_the_lack_with_those_that_run_dry() -> None:
     dry = playing(since=0.0, seconds=10.0)
-    newcomer = StreamClock(work_since=9.9 - NEWCOMERS_PATIENCE)
+    newcomer = StreamClock(work_since=9.9 - NEWCOMER_PATIENCE)
     assert most_urgent([dry, newcomer], now=10.0) is newcomer
 
 
@@ -61,7 +58,7 @@ def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> N
     }
     first_audio, gaps = [], 0
     for newcomer in script:
-        scheduler.ask(newcomer)
+        scheduler.request_step(newcomer)
     while (stream := scheduler.start_next(now).start) is not None:
         cost, seconds = script[stream].pop(0)
         now += cost
@@ -72,7 +69,7 @@ def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> N
             gaps += stream.deadline() < now
         stream.delivered(seconds, now)
         if script[stream]:
-            scheduler.ask(stream)
+            scheduler.request_step(stream)
     assert len(first_audio) == 8
     assert max(first_audio) < 0.8
     assert gaps == 0
@@ -107,7 +104,7 @@ def test_no_more_steps_run_than_there_are_slots() -> None:
     scheduler = Scheduler(slots=2)
     streams = [StreamClock(work_since=float(number)) for number in range(4)]
     for stream in streams:
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
     assert [scheduler.start_next(9).start for _ in range(3)] == [*streams[:2], None]
     scheduler.step_done(streams[0], now=9)
     assert scheduler.start_next(9).start is streams[2]
@@ -116,8 +113,8 @@ def test_no_more_steps_run_than_there_are_slots() -> None:
 def test_a_withdrawn_stream_is_never_chosen() -> None:
     scheduler = Scheduler(slots=1)
     gone, here = StreamClock(work_since=0.0), StreamClock(work_since=1.0)
-    scheduler.ask(gone)
-    scheduler.ask(here)
+    scheduler.request_step(gone)
+    scheduler.request_step(here)
     scheduler.withdraw(gone)
     assert gone.state is StepState.IDLE
     assert scheduler.start_next(9).start is here
@@ -126,16 +123,16 @@ def test_a_withdrawn_stream_is_never_chosen() -> None:
 def test_asking_twice_is_a_programming_error() -> None:
     scheduler = Scheduler(slots=1)
     stream = StreamClock(work_since=0.0)
-    scheduler.ask(stream)
+    scheduler.request_step(stream)
     with pytest.raises(RuntimeError, match="while WAITING"):
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=20), st.integers(1, 4))
 def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int], slots: int) -> None:
     scheduler = Scheduler(slots=slots)
     for arrival in arrivals:
-        scheduler.ask(StreamClock(work_since=arrival))
+        scheduler.request_step(StreamClock(work_since=arrival))
     served = []
     while (stream := scheduler.start_next(100).start) is not None:
         served.append(stream.work_since)
@@ -146,14 +143,14 @@ def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int
 def test_its_repr_tells_the_load() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(3):
-        scheduler.ask(StreamClock(work_since=float(number)))
+        scheduler.request_step(StreamClock(work_since=float(number)))
     scheduler.start_next(9)
     assert repr(scheduler) == "<Scheduler slots=1 running=1 waiting=2>"
 
 
 def started(scheduler: Scheduler, *streams: StreamClock, now: float) -> list[StreamClock]:
     for stream in streams:
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
     chosen = []
     while (chosen_one := scheduler.start_next(now).start) is not None:
         chosen.append(chosen_one)
@@ -166,7 +163,7 @@ def test_alone_a_stream_may_get_far_ahead_but_not_without_end() -> None:
     assert started(scheduler, stream, now=0.0) == [stream]
     scheduler.step_done(stream, now=0)
     stream.audio_seconds = 31.0
-    scheduler.ask(stream)
+    scheduler.request_step(stream)
     assert scheduler.start_next(0.0) == Decision(wake_at=1.0)
     assert scheduler.start_next(1.0).start is stream
 
@@ -190,73 +187,73 @@ def sharing(work_since: float) -> StreamClock:
 
 
 def test_a_stream_that_is_alone_has_all_cores() -> None:
-    scheduler = Scheduler(slots=2, whole=2)
+    scheduler = Scheduler(slots=2, multicore_slots=2)
     stream = sharing(0.0)
-    scheduler.ask(stream)
+    scheduler.request_step(stream)
     assert scheduler.start_next(0.0).start is stream
     assert stream.has_cores
     late = sharing(0.0)
-    scheduler.ask(late)
+    scheduler.request_step(late)
     assert scheduler.start_next(0.0).start is None
 
 
 def test_streams_that_come_together_have_a_core_each() -> None:
-    scheduler = Scheduler(slots=2, whole=2)
+    scheduler = Scheduler(slots=2, multicore_slots=2)
     streams = [sharing(0.0), sharing(1.0), sharing(2.0)]
     for stream in streams:
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
     assert [scheduler.start_next(2.0).start for _ in range(3)] == [*streams[:2], None]
     assert not any(stream.has_cores for stream in streams[:2])
 
 
 def test_a_stream_between_two_steps_counts_among_those_that_share() -> None:
-    scheduler = Scheduler(slots=2, whole=2)
+    scheduler = Scheduler(slots=2, multicore_slots=2)
     first, second = sharing(0.0), sharing(0.1)
-    scheduler.ask(first)
+    scheduler.request_step(first)
     scheduler.start_next(0.0)
-    scheduler.ask(second)
+    scheduler.request_step(second)
     scheduler.step_done(first, now=0.2)
     assert scheduler.start_next(0.2).start is second
     assert not second.has_cores
 
 
 def test_a_stream_that_has_not_come_back_leaves_its_core_to_the_other() -> None:
-    scheduler = Scheduler(slots=2, whole=2)
+    scheduler = Scheduler(slots=2, multicore_slots=2)
     gone, here = sharing(0.0), sharing(0.1)
-    scheduler.ask(gone)
+    scheduler.request_step(gone)
     scheduler.start_next(0.0)
     scheduler.step_done(gone, now=0.1)
-    scheduler.ask(here)
+    scheduler.request_step(here)
     assert scheduler.start_next(1.0).start is here
     assert here.has_cores
 
 
 def test_a_step_that_begins_beside_another_takes_what_is_free() -> None:
-    scheduler = Scheduler(slots=2, whole=2, lookahead=Lookahead(shared=8, alone=30))
+    scheduler = Scheduler(slots=2, multicore_slots=2, lookahead=Lookahead(shared=8, alone=30))
     streams = [sharing(0.0), sharing(0.0)]
     for stream in streams:
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
     scheduler.start_next(0.0)
     scheduler.start_next(0.0)
     scheduler.step_done(streams[0], now=0.1)
     streams[1].delivered(20.0, now=0.1)  # it counts no longer among those that share
     last = sharing(0.1)
-    scheduler.ask(last)
+    scheduler.request_step(last)
     assert scheduler.start_next(1.0).start is last
     assert not last.has_cores
 
 
 def test_a_stream_that_cannot_share_waits_for_all_cores_and_nobody_passes_it() -> None:
-    scheduler = Scheduler(slots=2, whole=2)
+    scheduler = Scheduler(slots=2, multicore_slots=2)
     one, other, whole = sharing(0.0), sharing(0.0), StreamClock(work_since=1.0)
-    scheduler.ask(one)
-    scheduler.ask(other)
+    scheduler.request_step(one)
+    scheduler.request_step(other)
     scheduler.start_next(0.0)
     scheduler.start_next(0.0)
     scheduler.step_done(one, now=2.0)
-    scheduler.ask(whole)
+    scheduler.request_step(whole)
     late = sharing(1.5)
-    scheduler.ask(late)
+    scheduler.request_step(late)
     assert scheduler.start_next(2.0).start is None
     scheduler.step_done(other, now=2.1)
     assert scheduler.start_next(2.1).start is whole
@@ -268,7 +265,7 @@ def test_streams_that_went_away_between_two_steps_are_forgotten() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(100):
         stream = StreamClock(work_since=float(number))
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
         scheduler.start_next(float(number))
         scheduler.step_done(stream, now=float(number))
     assert len(scheduler._between) <= 2
@@ -285,73 +282,6 @@ def test_work_that_nobody_listens_to_goes_last() -> None:
 def test_lateness_is_that_of_the_most_overdue_listener() -> None:
     scheduler = Scheduler(slots=1)
     for stream in (StreamClock(work_since=3.0), StreamClock(work_since=1.0)):
-        scheduler.ask(stream)
+        scheduler.request_step(stream)
     assert scheduler.lateness(now=5.0) == 4.0
     assert scheduler.lateness(now=0.0) <= 0.0
-
-
-def an_admission(**limits: float) -> tuple[Admission, Scheduler]:
-    scheduler = Scheduler(slots=1)
-    return Admission(AdmissionOptions(**limits), scheduler), scheduler  # type: ignore[arg-type]
-
-
-def test_streams_are_let_in_up_to_the_limit_then_queue_in_order_then_are_refused() -> None:
-    admission, _ = an_admission(max_streams=2, max_queue=2)
-    streams = [StreamClock(work_since=0.0) for _ in range(5)]
-    assert [admission.enter(stream, 0.0) for stream in streams[:4]] == [True, True, False, False]
-    with pytest.raises(Busy, match="2 utterances are being spoken and 2 wait"):
-        admission.enter(streams[4], 0.0)
-    admission.leave(streams[1], 1.0)
-    assert admission.next_in_line(1.0) is streams[2]
-    assert admission.next_in_line(1.0) is None
-
-
-def test_a_stream_that_leaves_the_queue_is_not_called_in() -> None:
-    admission, _ = an_admission(max_streams=1)
-    inside, gone, waiting = (StreamClock(work_since=0.0) for _ in range(3))
-    for stream in (inside, gone, waiting):
-        admission.enter(stream, 0.0)
-    admission.leave(gone, 0.5)
-    admission.leave(inside, 1.0)
-    assert admission.next_in_line(1.0) is waiting
-
-
-def test_a_newcomer_does_not_overtake_the_queue() -> None:
-    admission, _ = an_admission(max_streams=1)
-    inside, first, second = (StreamClock(work_since=0.0) for _ in range(3))
-    admission.enter(inside, 0.0)
-    admission.enter(first, 0.0)
-    admission.leave(inside, 1.0)
-    assert not admission.enter(second, 1.0)
-
-
-def test_who_would_wait_too_long_by_the_streams_before_is_refused() -> None:
-    admission, scheduler = an_admission(max_streams=100, max_wait=2.0)
-    admission.first_audio(0.5)
-    for _ in range(3):
-        stream = StreamClock(work_since=0.0)
-        assert admission.enter(stream, 0.0)
-        scheduler.ask(stream)
-    assert admission.predicted_wait(0.0) == pytest.approx(2.0)
-    late = StreamClock(work_since=0.0)
-    assert admission.enter(late, 0.0)
-    scheduler.ask(late)
-    with pytest.raises(Busy, match="about 2 s"):
-        admission.enter(StreamClock(work_since=0.0), 0.0)
-
-
-def test_a_machine_that_cannot_keep_up_refuses_new_work() -> None:
-    admission, scheduler = an_admission(max_wait=5.0)
-    scheduler.ask(playing(since=0.0, seconds=1.0))
-    with pytest.raises(Busy):
-        admission.enter(StreamClock(work_since=7.0), 7.0)
-
-
-def test_the_wait_in_the_queue_is_told_by_how_long_streams_took() -> None:
-    admission, _ = an_admission(max_streams=2, max_wait=100.0)
-    first = StreamClock(work_since=0.0)
-    admission.enter(first, 0.0)
-    admission.leave(first, 30.0)
-    for _ in range(2):
-        admission.enter(StreamClock(work_since=30.0), 30.0)
-    assert admission.predicted_wait(30.0) == pytest.approx(15.0)

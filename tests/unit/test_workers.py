@@ -42,14 +42,14 @@ class Gate:
 
 
 async def test_a_step_runs_on_a_compute_thread_and_hands_its_result_back(workers: Workers) -> None:
-    name = await workers.step(a_stream(), lambda: threading.current_thread().name)
+    name = await workers.run_step(a_stream(), lambda: threading.current_thread().name)
     assert name.startswith("compute-")
 
 
 async def test_blocking_work_runs_beside_the_compute_threads(workers: Workers) -> None:
     gate = Gate()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.step(a_stream(), gate))
+        tasks.create_task(workers.run_step(a_stream(), gate))
         await gate.running.wait()
         name = await workers.run_blocking(lambda: threading.current_thread().name)
         gate.open()
@@ -62,17 +62,17 @@ async def test_an_error_in_a_step_is_raised_where_the_step_was_asked_for(workers
 
     stream = a_stream()
     with pytest.raises(ZeroDivisionError):
-        await workers.step(stream, broken)
-    assert await workers.step(stream, lambda: "works again") == "works again"
+        await workers.run_step(stream, broken)
+    assert await workers.run_step(stream, lambda: "works again") == "works again"
 
 
 async def test_waiting_steps_run_in_the_order_of_their_deadlines(workers: Workers) -> None:
     gate, order = Gate(), list[int]()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.step(a_stream(), gate))
+        tasks.create_task(workers.run_step(a_stream(), gate))
         await gate.running.wait()
         for due in (3, 1, 2):
-            tasks.create_task(workers.step(a_stream(due), partial(order.append, due)))
+            tasks.create_task(workers.run_step(a_stream(due), partial(order.append, due)))
             await asyncio.sleep(0)
         gate.open()
     assert order == [1, 2, 3]
@@ -81,10 +81,10 @@ async def test_waiting_steps_run_in_the_order_of_their_deadlines(workers: Worker
 async def test_a_waiting_step_that_is_cancelled_never_runs(workers: Workers) -> None:
     gate, ran = Gate(), list[str]()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.step(a_stream(), gate))
+        tasks.create_task(workers.run_step(a_stream(), gate))
         await gate.running.wait()
         stream = a_stream()
-        waiting = tasks.create_task(workers.step(stream, lambda: ran.append("ran")))
+        waiting = tasks.create_task(workers.run_step(stream, lambda: ran.append("ran")))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -96,7 +96,7 @@ async def test_a_waiting_step_that_is_cancelled_never_runs(workers: Workers) -> 
 
 async def test_a_running_step_that_is_cancelled_is_left_only_after_its_end(workers: Workers) -> None:
     gate = Gate()
-    step = asyncio.create_task(workers.step(a_stream(), gate))
+    step = asyncio.create_task(workers.run_step(a_stream(), gate))
     await gate.running.wait()
     step.cancel()
     await asyncio.sleep(0)
@@ -106,15 +106,15 @@ async def test_a_running_step_that_is_cancelled_is_left_only_after_its_end(worke
     gate.open()
     await asyncio.wait([step])
     assert step.cancelled()
-    assert await workers.step(a_stream(), lambda: "the slot is free") == "the slot is free"
+    assert await workers.run_step(a_stream(), lambda: "the slot is free") == "the slot is free"
 
 
 async def test_a_step_cancelled_in_the_moment_of_its_turn_frees_the_slot(workers: Workers) -> None:
-    chosen = asyncio.create_task(workers.step(a_stream(), lambda: None))
+    chosen = asyncio.create_task(workers.run_step(a_stream(), lambda: None))
     await asyncio.sleep(0)  # it has its turn, and has not gone on yet
     chosen.cancel()
     await asyncio.wait([chosen])
-    assert await workers.step(a_stream(), lambda: "free") == "free"
+    assert await workers.run_step(a_stream(), lambda: "free") == "free"
 
 
 async def test_a_render_is_closed_when_its_listener_leaves(workers: Workers) -> None:
@@ -140,7 +140,7 @@ async def test_a_render_ends_when_its_generator_does(workers: Workers) -> None:
 async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
     workers = Workers(Scheduler(slots=1))
     gate = Gate()
-    step = asyncio.create_task(workers.step(a_stream(), gate))
+    step = asyncio.create_task(workers.run_step(a_stream(), gate))
     await gate.running.wait()
     assert not await workers.close(patience=0.01)
     gate.open()
@@ -148,10 +148,10 @@ async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
 
 
 async def test_a_step_knows_whether_it_has_the_machine_to_itself() -> None:
-    workers = Workers(Scheduler(slots=2, whole=2))
+    workers = Workers(Scheduler(slots=2, multicore_slots=2))
     alone = StreamClock(work_since=0.0, shares_cores=True)
-    assert await workers.step(alone, workers.has_cores)
+    assert await workers.run_step(alone, workers.has_cores)
     streams = [StreamClock(work_since=0.0, shares_cores=True) for _ in range(3)]
-    assert not any(await asyncio.gather(*(workers.step(stream, workers.has_cores) for stream in streams)))
+    assert not any(await asyncio.gather(*(workers.run_step(stream, workers.has_cores) for stream in streams)))
     assert workers.has_cores()
     assert await workers.close()

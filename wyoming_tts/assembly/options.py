@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 
 from wyoming_tts import __version__
+from wyoming_tts.admission import AdmissionOptions
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions, always
-from wyoming_tts.scheduler import AdmissionOptions
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import Prosody
 from wyoming_tts.synthesis import SynthesisOptions

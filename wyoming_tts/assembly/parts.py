@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from wyoming_tts.admission import Admission
 from wyoming_tts.assembly.options import (
     MEGABYTE,
     admission_options,
@@ -28,7 +29,7 @@ from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.engines.remote.engine import RemoteEngine
-from wyoming_tts.scheduler import Admission, Lookahead, Scheduler
+from wyoming_tts.scheduler import Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import UtteranceRecord, Voice
 from wyoming_tts.synthesis import Synthesizer
@@ -113,7 +114,7 @@ class Parts:
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
     """Start the threads; whoever does closes them, after all that uses them."""
     slots = compute_threads(settings)
-    return Workers(Scheduler(slots=slots, whole=intra_op_threads(settings), lookahead=lookahead))
+    return Workers(Scheduler(slots=slots, multicore_slots=intra_op_threads(settings), lookahead=lookahead))
 
 
 @asynccontextmanager

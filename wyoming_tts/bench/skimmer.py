@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from wyoming_tts.client import server_address
-from wyoming_tts.wyoming_wire import REPLY_LIMITS, Header, MessageTooLong, merged_data, parse_header
+from wyoming_tts.wyoming_framing import REPLY_LIMITS, Header, MessageTooLong, merge_data, parse_header
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 _REMEMBERED_LINES = 256
@@ -39,7 +39,7 @@ class Skimmed(NamedTuple):
 
     def data(self) -> dict[str, Any]:
         """The event's data, read now; raises ProtocolError if it is none."""
-        return merged_data(self.header, self.block, REPLY_LIMITS)
+        return merge_data(self.header, self.block, REPLY_LIMITS)
 
 
 class Skimmer:

@@ -19,7 +19,7 @@ from wyoming_tts.bench.listener import (
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.skimmer import Skimmed, Skimmer, connected
 from wyoming_tts.client import ClientError, describe, supports_streaming
-from wyoming_tts.wyoming_wire import ProtocolError, encode
+from wyoming_tts.wyoming_framing import ProtocolError, encode_event
 
 
 class WyomingTarget:
@@ -64,16 +64,16 @@ def request(
 ) -> ListenerRequest:
     """Prepare a text to be sent in one go, or word by word at a pace."""
     chosen = SynthesizeVoice(voice) if voice else None
-    whole = encode(Synthesize(text, chosen).event())
+    whole = encode_event(Synthesize(text, chosen).event())
     if input_ is Input.PLAIN:
         return ListenerRequest((TimedText(0.0, whole),), ends_with="audio-stop")
-    pieces = [TimedText(0.0, encode(SynthesizeStart(chosen).event()))]
+    pieces = [TimedText(0.0, encode_event(SynthesizeStart(chosen).event()))]
     pieces += [
-        TimedText(due, encode(SynthesizeChunk(word).event()))
+        TimedText(due, encode_event(SynthesizeChunk(word).event()))
         for due, word in word_by_word(text, words_per_second)
     ]
     # What clients send besides, for servers that passed over the pieces.
-    pieces.append(TimedText(pieces[-1].due, whole + encode(SynthesizeStop().event())))
+    pieces.append(TimedText(pieces[-1].due, whole + encode_event(SynthesizeStop().event())))
     return ListenerRequest(tuple(pieces), 1, 1 + words_until_certain(text), ends_with="synthesize-stopped")
 
 
@@ -134,7 +134,7 @@ class Probe(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
         assert isinstance(transport, asyncio.Transport)
-        transport.write(encode(Describe().event()))
+        transport.write(encode_event(Describe().event()))
 
     def data_received(self, data: bytes) -> None:
         """Look for the answer."""

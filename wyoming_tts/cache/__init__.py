@@ -6,7 +6,7 @@ directory, which outlive the process.
 
 from __future__ import annotations
 
-from wyoming_tts.cache.entries import CachedSegment, CacheKey, Recording
-from wyoming_tts.cache.segments import CacheStatistics, SegmentCache
+from wyoming_tts.cache.entries import CachedSegment, CacheKey, SegmentRecording
+from wyoming_tts.cache.segment_cache import CacheStatistics, SegmentCache
 
-__all__ = ["CacheKey", "CacheStatistics", "CachedSegment", "Recording", "SegmentCache"]
+__all__ = ["CacheKey", "CacheStatistics", "CachedSegment", "SegmentCache", "SegmentRecording"]

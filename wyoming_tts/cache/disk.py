@@ -15,8 +15,8 @@ from pathlib import Path
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache.entries import CachedSegment
-from wyoming_tts.cache.files import HEADER_BYTES, BrokenEntry, EntryFiles, FoundEntry
-from wyoming_tts.cache.recent import Recent
+from wyoming_tts.cache.files import HEADER_BYTES, BrokenEntry, EntryFile, EntryFiles
+from wyoming_tts.cache.lru import LruMap
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class DiskTier:
         self._largest = largest
         self._run_blocking = run_blocking
         self._clock = clock
-        self._index: Recent[_Filed] = Recent()
-        self._pending: Recent[CachedSegment] = Recent()
+        self._index: LruMap[_Filed] = LruMap()
+        self._pending: LruMap[CachedSegment] = LruMap()
         self._unnoted: dict[str, float] = {}
         self._surveyed_at: float | None = None
         self._failed_at: float | None = None
@@ -193,7 +193,7 @@ class DiskTier:
 
     async def _survey(self) -> None:
         found = await self._run_blocking(self._files.survey)
-        known, self._index = self._index, Recent()
+        known, self._index = self._index, LruMap()
         filed = [(_filed(known.get(entry.name), entry), entry) for entry in found]
         for what, entry in sorted(filed, key=lambda pair: pair[0].used_at):
             self._index.add(entry.name, what, entry.size)
@@ -244,7 +244,7 @@ class DiskTier:
         self._failed_at = self._clock()
         self._surveyed_at = None
         self._dropped += len(self._pending)
-        self._pending = Recent()
+        self._pending = LruMap()
         self._unnoted = {}
 
     def _give_up(self, writer: asyncio.Task[None]) -> None:
@@ -257,6 +257,6 @@ class DiskTier:
         writer.cancel()
 
 
-def _filed(known: _Filed | None, entry: FoundEntry) -> _Filed:
+def _filed(known: _Filed | None, entry: EntryFile) -> _Filed:
     used_at = max(known.used_at, entry.used_at) if known else entry.used_at
     return _Filed(used_at, noted_at=entry.used_at)

@@ -63,7 +63,7 @@ class CachedSegment:
             )
 
 
-class Recording:
+class SegmentRecording:
     """The PCM of a segment under way. Kept only if it is committed: one that was cancelled is not whole."""
 
     def __init__(self, keep: Callable[[bytes], None], largest: int) -> None:

@@ -38,7 +38,7 @@ class BrokenEntry(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FoundEntry:
+class EntryFile:
     """An entry as the directory shows it, unread."""
 
     name: str
@@ -54,7 +54,7 @@ class EntryFiles:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def survey(self) -> list[FoundEntry]:
+    def survey(self) -> list[EntryFile]:
         """Make the directory if need be, remove what a crash left over, and list the entries."""
         self.directory.mkdir(parents=True, exist_ok=True)
         found = []
@@ -115,9 +115,9 @@ class EntryFiles:
         return self.directory / f"{name}{_SUFFIX}"
 
 
-def _found(file: os.DirEntry[str]) -> FoundEntry:
+def _found(file: os.DirEntry[str]) -> EntryFile:
     status = file.stat(follow_symlinks=False)
-    return FoundEntry(file.name.removesuffix(_SUFFIX), status.st_size, status.st_mtime)
+    return EntryFile(file.name.removesuffix(_SUFFIX), status.st_size, status.st_mtime)
 
 
 def _remove_unless_locked(part: Path) -> None:

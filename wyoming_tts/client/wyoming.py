@@ -31,7 +31,7 @@ from wyoming.tts import (
 from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
 from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
-from wyoming_tts.wyoming_wire import REPLY_LIMITS, EventStream, ProtocolError, write_event
+from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
 _T = TypeVar("_T")
 _ERROR_GRACE_SECONDS = 2.0
@@ -276,7 +276,7 @@ class _Connection:
 
     async def read(self) -> Event:
         try:
-            return await self._events.event()
+            return await self._events.read_event()
         except EOFError:
             raise ConnectionLost(
                 f"{self._uri} closed the connection.", hint="Is it a Wyoming server? Its log may tell why."

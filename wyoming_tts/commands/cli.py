@@ -313,9 +313,9 @@ def _health(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 def _stats(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
-    from wyoming_tts.telemetry.stats import stats  # noqa: PLC0415 - as above
+    from wyoming_tts.telemetry.stats import run_stats  # noqa: PLC0415 - as above
 
-    return stats(arguments, settings.settings.metrics_file)
+    return run_stats(arguments, settings.settings.metrics_file)
 
 
 def _completion(arguments: argparse.Namespace, _: LoadedSettings) -> int:

@@ -18,7 +18,7 @@ _FRAME = 1024
 _FULL_SCALE = 32_768.0
 
 
-class Aac:
+class AacCodec:
     """AAC-LC by PyAV, each frame behind an ADTS header."""
 
     def __init__(self, rate: int) -> None:

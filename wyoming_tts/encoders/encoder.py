@@ -60,7 +60,7 @@ class Encoder(Protocol):
         ...
 
     @property
-    def computes(self) -> bool:
+    def is_cpu_bound(self) -> bool:
         """Whether `encode` and `finish` are too much for an event loop."""
         ...
 
@@ -110,7 +110,7 @@ def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
 class _Plain:
     """PCM as it is, behind a header that may be empty."""
 
-    computes = False
+    is_cpu_bound = False
 
     def __init__(self, rate: int, header: bytes) -> None:
         self.rate = rate
@@ -148,7 +148,7 @@ class _Codec(Protocol):
 class _Coded:
     """Whole samples at the rate of a codec, out of PCM cut anywhere."""
 
-    computes = True
+    is_cpu_bound = True
 
     def __init__(self, rates: tuple[int, int], codec: _Codec) -> None:
         self.rate, codec_rate = rates
@@ -194,10 +194,10 @@ def _resampler(rate: int, wanted: int) -> Any:
 def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
     # Each brings a library that not every server needs.
     if encoding is Encoding.AAC:
-        from wyoming_tts.encoders.aac import AAC_RATES, Aac  # noqa: PLC0415
+        from wyoming_tts.encoders.aac import AAC_RATES, AacCodec  # noqa: PLC0415
 
         wanted = _nearest(rate, AAC_RATES)
-        return _Coded((rate, wanted), Aac(wanted))
+        return _Coded((rate, wanted), AacCodec(wanted))
     from wyoming_tts.encoders import libsndfile as files  # noqa: PLC0415
 
     if encoding is Encoding.FLAC:

@@ -28,21 +28,23 @@ _MP3_TAG = b"Info" + bytes(4) + b"LAME3.100" + bytes(12) + (_LAME_DELAY << 12).t
 """Of the optional fields none; the last three bytes are the samples to skip at both ends."""
 
 
-def flac(rate: int) -> File:
+def flac(rate: int) -> LibsndfileCodec:
     """FLAC of 16 bits at any rate."""
-    return File(_Sink(), rate, "FLAC", "PCM_16")
+    return LibsndfileCodec(_Sink(), rate, "FLAC", "PCM_16")
 
 
-def mp3(rate: int, kbits: int) -> File:
+def mp3(rate: int, kbits: int) -> LibsndfileCodec:
     """MP3 of a constant bit rate, at one of MP3_RATES."""
     low, high = next((low, high) for least, low, high in _MP3_RANGES if rate >= least)
     compression = _compression(kbits, low, high)
-    return File(_Mp3Sink(rate), rate, "MP3", "MPEG_LAYER_III", compression=compression, mode="CONSTANT")
+    return LibsndfileCodec(
+        _Mp3Sink(rate), rate, "MP3", "MPEG_LAYER_III", compression=compression, mode="CONSTANT"
+    )
 
 
-def opus(rate: int, kbits: int) -> File:
+def opus(rate: int, kbits: int) -> LibsndfileCodec:
     """Opus in Ogg, at one of OPUS_RATES."""
-    codec = File(_Sink(), rate, "OGG", "OPUS", compression=_compression(kbits, *_OPUS_RANGE))
+    codec = LibsndfileCodec(_Sink(), rate, "OGG", "OPUS", compression=_compression(kbits, *_OPUS_RANGE))
     codec.set_page_latency(_OGG_PAGE_MS)
     return codec
 
@@ -113,7 +115,7 @@ class _Mp3Sink(_Sink):
             self._held[self._at : self._at + len(_MP3_TAG)] = _MP3_TAG
 
 
-class File:
+class LibsndfileCodec:
     """A format of libsndfile."""
 
     def __init__(

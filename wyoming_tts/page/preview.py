@@ -18,7 +18,7 @@ import yaml
 
 from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
 from wyoming_tts.errors import SpeechError, TooLong
-from wyoming_tts.languages import language_code, lookup, split_tag
+from wyoming_tts.languages import language_code, lookup, split_subtags
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 
@@ -182,7 +182,7 @@ def _order(names: Mapping[str, str], voice: Voice) -> tuple[str, int, str]:
 
 
 def _language(voice: Voice, names: Mapping[str, str]) -> str:
-    code, *rest = split_tag(voice.language)
+    code, *rest = split_subtags(voice.language)
     name = lookup(names, voice.language) or code or _NO_LANGUAGE
     return f"{name} ({'_'.join(rest)})" if rest else name
 

@@ -17,7 +17,7 @@ from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.documents import SETTINGS, SettingInfo
 from wyoming_tts.telemetry.log_lines import LONGEST_NAME
 from wyoming_tts.telemetry.log_tail import HIDDEN, LogLine, LogTail
-from wyoming_tts.telemetry.recent_utterances import Ended, RecentUtterances
+from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
 from wyoming_tts.transports.listening import host_in_uri
 
 SECRET = frozenset({"api_keys", "remote_key"})
@@ -194,7 +194,7 @@ def _doors(scheme: str, bound: Bound) -> tuple[AdvertisedAddress, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _spoken(ended: Ended) -> EndedUtterance:
+def _spoken(ended: TimedRecord) -> EndedUtterance:
     record = ended.record
     return EndedUtterance(
         time=ended.time,

@@ -23,7 +23,7 @@ from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.result import Case, LoadFigures, Round
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
 from wyoming_tts.client import ClientError, FoundServer, ServerError, Timeouts, find_servers, speak
-from wyoming_tts.errors import Busy, told_to_client
+from wyoming_tts.errors import Busy, to_speech_error
 from wyoming_tts.page.stream_test_client import ClientEvent, ClientRecorder, ClientRun, ClientState, EventLog
 from wyoming_tts.page.stream_test_order import StreamTestLimits, StreamTestRequest, checked_request
 from wyoming_tts.speech import VoiceRequest
@@ -269,7 +269,7 @@ class _StreamTestRun:
             lane.end(ClientState.FAILED, error.message)
         except Exception as error:  # noqa: BLE001 -- whatever a server did: it is the lane's end, not the run's
             _LOG.exception("A client of a stream test failed.")
-            lane.end(ClientState.FAILED, told_to_client(error).message)
+            lane.end(ClientState.FAILED, to_speech_error(error).message)
         else:
             _end_spoken(lane)
 

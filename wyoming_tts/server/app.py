@@ -23,8 +23,8 @@ from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import UtteranceRecord
-from wyoming_tts.telemetry import telemetry
-from wyoming_tts.telemetry.log_tail import LogTail, kept_log
+from wyoming_tts.telemetry import open_telemetry
+from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -71,7 +71,7 @@ async def serve(
 
     async with (
         _logged(settings) as log,
-        telemetry(
+        open_telemetry(
             run_blocking=workers.run_blocking,
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
@@ -197,7 +197,7 @@ async def _reload(
 
 @asynccontextmanager
 async def _logged(settings: Settings) -> AsyncIterator[LogTail]:
-    with kept_log(settings.secrets) as log:
+    with keep_log_tail(settings.secrets) as log:
         yield log
 
 

@@ -86,7 +86,7 @@ async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: CurrentSetti
         return
     in_force.change(loaded)
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
-    parts.admission.change(admission_options(settings))
+    parts.admission.set_options(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
     await _change_default(parts, await parts.workers.run_blocking(lambda: configured_default_voice(settings)))
     _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")

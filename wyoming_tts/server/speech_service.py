@@ -106,11 +106,11 @@ class ServerSpeechService:
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "models": [Path(model).name for model in parts.loaded.models],
             "load": {
-                "streams": parts.admission.speaking,
+                "streams": parts.admission.active,
                 "queue": parts.admission.queued,
                 "max_streams": parts.admission.options.max_streams,
                 "max_queue": parts.admission.options.max_queue,
-                "predicted_wait_seconds": round(parts.admission.predicted_wait(time.monotonic()), 3),
+                "predicted_wait_seconds": round(parts.admission.predict_wait(time.monotonic()), 3),
             },
             "cache": _cache(parts),
             "memory_bytes": await parts.workers.run_blocking(_resident),
@@ -126,7 +126,7 @@ def server_load(parts: Parts) -> ServerLoad:
 
     cache = parts.cache.statistics()
     return ServerLoad(
-        active_streams=parts.admission.speaking,
+        active_streams=parts.admission.active,
         queued_streams=parts.admission.queued,
         models=len(parts.loaded.models),
         model_bytes=parts.loaded.file_bytes,

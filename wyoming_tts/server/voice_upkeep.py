@@ -18,7 +18,7 @@ from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads
 from wyoming_tts.voices.download.hub import DownloadFailed
 from wyoming_tts.voices.download.on_demand import MissingVoices
 from wyoming_tts.voices.download.progress import presented
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class DescribeResponse:
                 supports_streaming=settings.streaming,
                 downloadable=library.downloadable if settings.advertise == "all" else (),
             )
-            self._encoded = encode(info)
+            self._encoded = encode_event(info)
         return self._encoded
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 
-from wyoming_tts.settings.documents import SETTINGS, SettingInfo, holds
+from wyoming_tts.settings.documents import SETTINGS, SettingInfo, accepts_type
 from wyoming_tts.settings.model import Settings
 
 FIXED: Mapping[str, str] = MappingProxyType(
@@ -100,7 +100,7 @@ def _word(info: SettingInfo) -> str:
     if info.is_switch:
         return "bool"
     if info.is_number:
-        return _bounded("int" if holds(field.annotation, int) else "float", field.metadata)
+        return _bounded("int" if accepts_type(field.annotation, int) else "float", field.metadata)
     if get_origin(field.annotation) is Literal:
         return f"list({'|'.join(get_args(field.annotation))})"
     if info.name in _MAYBE_NUMBERS:

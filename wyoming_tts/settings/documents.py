@@ -151,9 +151,9 @@ def _described(name: str, field: FieldInfo) -> SettingInfo:
         names=names,
         variables=tuple(variables),
         is_switch=field.annotation is bool,
-        is_number=holds(field.annotation, int) or holds(field.annotation, float),
-        is_list=holds(field.annotation, tuple),
-        separator=os.pathsep if holds(field.annotation, Path) else "\n",
+        is_number=accepts_type(field.annotation, int) or accepts_type(field.annotation, float),
+        is_list=accepts_type(field.annotation, tuple),
+        separator=os.pathsep if accepts_type(field.annotation, Path) else "\n",
     )
 
 
@@ -167,13 +167,13 @@ def _flags(names: tuple[str, ...], field: FieldInfo) -> tuple[str, ...]:
 def _expects(field: FieldInfo, unit: str) -> str:
     if field.annotation is bool:
         return _SWITCH
-    if holds(field.annotation, Path):
+    if accepts_type(field.annotation, Path):
         return _PATH
     if field.annotation is str:
         return _TEXT
     if get_origin(field.annotation) is Literal:
         return " or ".join(map(str, get_args(field.annotation)))
-    kind = "whole number" if holds(field.annotation, int) else "number"
+    kind = "whole number" if accepts_type(field.annotation, int) else "number"
     return f"a {kind} {_range(field)} {unit}".rstrip()
 
 
@@ -185,11 +185,11 @@ def _range(field: FieldInfo) -> str:
     return f"from {_written(limits[Ge].ge)} to {highest}"
 
 
-def holds(annotation: Any, kind: type) -> bool:
+def accepts_type(annotation: Any, kind: type) -> bool:
     """Whether values of the annotation are of that kind, beside None or wrapped in Annotated."""
     if kind in {annotation, get_origin(annotation)}:
         return True
-    return any(holds(part, kind) for part in get_args(annotation))
+    return any(accepts_type(part, kind) for part in get_args(annotation))
 
 
 def _written(value: object) -> str:

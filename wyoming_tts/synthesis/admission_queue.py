@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from wyoming_tts.scheduler import Admission, StreamClock
+from wyoming_tts.admission import Admission
+from wyoming_tts.scheduler import StreamClock
 
 Clock = Callable[[], float]
 
@@ -27,16 +28,16 @@ class AdmissionQueue:
             Busy: there is none, and none soon.
         """
         try:
-            if not self._admission.enter(stream, self._clock()):
+            if not self._admission.admit(stream, self._clock()):
                 self._waiting[stream] = asyncio.get_running_loop().create_future()
                 await self._waiting[stream]
             yield
         finally:
             self._waiting.pop(stream, None)
-            self._admission.leave(stream, self._clock())
+            self._admission.release(stream, self._clock())
             self._call_in()
 
     def _call_in(self) -> None:
-        while (stream := self._admission.next_in_line(self._clock())) is not None:
+        while (stream := self._admission.admit_next(self._clock())) is not None:
             if not self._waiting[stream].done():
                 self._waiting[stream].set_result(None)

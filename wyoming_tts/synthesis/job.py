@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from wyoming_tts.errors import told_to_client
+from wyoming_tts.errors import to_speech_error
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import (
     AudioChunk,
@@ -151,7 +151,7 @@ class Job:
             yield
         except Exception as error:
             self._outcome = Outcome.FAILED
-            self._error = told_to_client(error).code
+            self._error = to_speech_error(error).code
             raise
 
     def record(self) -> UtteranceRecord:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from wyoming_tts.speech import PITCHES, SPEEDS, VOLUMES, Prosody, Segment
 
 
-def effective(settings: Prosody, asked: Prosody, segment: Segment) -> Prosody:
+def merge_prosody(settings: Prosody, asked: Prosody, segment: Segment) -> Prosody:
     """Return how a segment is rendered."""
     return Prosody(
         speed=_clamped(settings.speed * asked.speed * segment.rate, SPEEDS),

@@ -33,7 +33,7 @@ class RenderTask:
     """Servers that the utterance came through before this one."""
 
 
-def steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
+def render_steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
     """Render a segment on a worker, each step up to finished PCM; its time is added to the job's.
 
     Raises:
@@ -53,7 +53,7 @@ def steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes
         raise _broken(task, error) from error
 
 
-async def relayed(
+async def relay_remote(
     task: RenderTask, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
     """Have another server speak a segment; it is read as its listener hears it, a while ahead.

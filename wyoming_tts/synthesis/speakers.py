@@ -81,7 +81,7 @@ class VoiceLoudness:
         async with StepwiseRender(self._workers, stream, render) as steps:
             parts = [samples async for samples in steps]
         samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        gain = await self._workers.step(
+        gain = await self._workers.run_step(
             stream, lambda: audio.gain_to(self._target, samples, spec.voice.sample_rate)
         )
         _LOGGER.debug("Gain of %s, speaker %s: %.2f.", spec.voice.name, spec.speaker, gain)

@@ -11,10 +11,11 @@ from dataclasses import replace
 from functools import partial
 
 from wyoming_tts import audio
+from wyoming_tts.admission import Admission
 from wyoming_tts.cache import CacheKey, SegmentCache
 from wyoming_tts.engines.base import RemoteVoice, RemoteVoiceFailed
 from wyoming_tts.engines.loaded import LoadedVoices
-from wyoming_tts.scheduler import Admission, Lookahead, StreamClock
+from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import (
     AudioChunk,
     AudioFormat,
@@ -29,8 +30,8 @@ from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import PAUSE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
-from wyoming_tts.synthesis.prosody import effective
-from wyoming_tts.synthesis.rendering import RenderTask, relayed, steps
+from wyoming_tts.synthesis.prosody import merge_prosody
+from wyoming_tts.synthesis.rendering import RenderTask, relay_remote, render_steps
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.speakers import Speaker, Speakers, VoiceLoudness
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit, LexiconResult
@@ -204,7 +205,7 @@ class Synthesizer:
                     phonemes.append(said.text)  # what its server makes of it, nobody tells
                     continue
                 work = partial(loaded.phonemes, replace(segment, text=said.text), speaker.spec)
-                phonemes.append(await self._workers.step(clock, work))
+                phonemes.append(await self._workers.run_step(clock, work))
         return Explanation(
             voice=spec.voice.name,
             cleaned="".join(trace.cleaned),
@@ -280,9 +281,9 @@ class Synthesizer:
         task = RenderTask(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
         if isinstance(loaded, RemoteVoice):
-            rendered = aclosing(relayed(task, loaded, lookahead=self._lookahead, clock=self._clock))
+            rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
-            rendered = StepwiseRender(self._workers, job.clock, steps(task, loaded, gain))
+            rendered = StepwiseRender(self._workers, job.clock, render_steps(task, loaded, gain))
         async with rendered as pieces:
             async for pcm in pieces:
                 recording.add(pcm)
@@ -304,14 +305,14 @@ class Synthesizer:
             voice=voice.name,
             model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
             speaker=spec.speaker,
-            prosody=effective(self._options.prosody, job.utterance.prosody, segment),
+            prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment),
             text=segment.text,
             level=self._options.loudness,
         )
 
     def _first_noted(self, job: Job, chunk: AudioChunk) -> AudioChunk:
         if chunk.first_sample == 0 and job.compute_seconds:  # from the cache it says nothing of the machine
-            self._admission.first_audio(job.compute_seconds)
+            self._admission.record_first_audio(job.compute_seconds)
         return chunk
 
     async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from wyoming_tts.telemetry.journal import Journal
-from wyoming_tts.telemetry.log_lines import JsonFormatter, line, log_record
-from wyoming_tts.telemetry.recorder import Telemetry, telemetry
+from wyoming_tts.telemetry.log_lines import JsonFormatter, format_line, log_record
+from wyoming_tts.telemetry.recorder import Telemetry, open_telemetry
 
-__all__ = ["Journal", "JsonFormatter", "Telemetry", "line", "log_record", "telemetry"]
+__all__ = ["Journal", "JsonFormatter", "Telemetry", "format_line", "log_record", "open_telemetry"]

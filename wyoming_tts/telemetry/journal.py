@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.telemetry.log_lines import fields
+from wyoming_tts.telemetry.log_lines import record_fields
 
 if TYPE_CHECKING:
     from wyoming_tts.speech import UtteranceRecord
@@ -91,7 +91,7 @@ class Journal:
         if len(self._lines) >= MOST_WAITING:
             self.dropped += 1
             return
-        noted = {"time": round(self._clock(), 3), **fields(record)}
+        noted = {"time": round(self._clock(), 3), **record_fields(record)}
         self._lines.append(json.dumps(noted, separators=(",", ":")).encode() + _LINE_END)
         self._there_is_work.set()
 
@@ -151,7 +151,7 @@ class Journal:
             return
         if not size or size + coming <= self._max_bytes:
             return
-        names = [self.path, *old_files(self.path, self._kept)]
+        names = [self.path, *rotated_files(self.path, self._kept)]
         for newer, older in reversed(list(pairwise(names))):
             if newer.exists():
                 newer.replace(older)
@@ -159,7 +159,7 @@ class Journal:
             self.path.unlink()
 
 
-def old_files(path: Path, kept: int) -> list[Path]:
+def rotated_files(path: Path, kept: int) -> list[Path]:
     """Return where old files of a journal lie, the youngest first; they need not exist."""
     return [path.with_name(f"{path.name}.{number}") for number in range(1, kept + 1)]
 
@@ -171,7 +171,7 @@ def _closing_off(file: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class JournalEntry:
     """A line of the journal, as far as statistics want it. Times are in seconds."""
 
     time: float
@@ -186,7 +186,7 @@ class Note:
     underruns: int
 
     @classmethod
-    def of(cls, line: bytes) -> Note | None:
+    def of(cls, line: bytes) -> JournalEntry | None:
         """Read a line; None if it is broken."""
         try:
             values = json.loads(line)
@@ -195,7 +195,7 @@ class Note:
             return None
 
     @classmethod
-    def _of_values(cls, values: Mapping[str, Any]) -> Note:
+    def _of_values(cls, values: Mapping[str, Any]) -> JournalEntry:
         return cls(
             time=_number(values["time"]),
             outcome=str(values["outcome"]),
@@ -216,7 +216,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def read_notes(path: Path) -> Iterator[Note]:
+def read_entries(path: Path) -> Iterator[JournalEntry]:
     """Read a journal's file line by line, without those that are broken. Blocks.
 
     Raises:
@@ -224,6 +224,6 @@ def read_notes(path: Path) -> Iterator[Note]:
     """
     with path.open("rb") as lines:
         for line in lines:
-            note = Note.of(line)
+            note = JournalEntry.of(line)
             if note is not None:
                 yield note

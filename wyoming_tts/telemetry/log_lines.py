@@ -22,10 +22,10 @@ def log_record(record: UtteranceRecord) -> None:
     """Write the utterance's line into the log; failures as warnings."""
     level = logging.WARNING if record.error else logging.INFO
     if _LOGGER.isEnabledFor(level):
-        _LOGGER.log(level, "%s", line(record), extra={"utterance": fields(record)})
+        _LOGGER.log(level, "%s", format_line(record), extra={"utterance": record_fields(record)})
 
 
-def line(record: UtteranceRecord) -> str:
+def format_line(record: UtteranceRecord) -> str:
     """Return the record as `key=value` fields in a fixed order."""
     shown = {
         "utterance": _plain(record.id),
@@ -44,7 +44,7 @@ def line(record: UtteranceRecord) -> str:
     return " ".join(f"{name}={value}" for name, value in shown.items())
 
 
-def fields(record: UtteranceRecord) -> Fields:
+def record_fields(record: UtteranceRecord) -> Fields:
     """Return the record as JSON values, times in seconds."""
     spoken = record.audio_seconds
     return {

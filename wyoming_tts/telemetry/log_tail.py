@@ -89,7 +89,7 @@ class LogTail(logging.Handler):
 
 
 @contextmanager
-def kept_log(secrets: Iterable[str] = (), *, logger: logging.Logger | None = None) -> Iterator[LogTail]:
+def keep_log_tail(secrets: Iterable[str] = (), *, logger: logging.Logger | None = None) -> Iterator[LogTail]:
     """Keep the tail of a log for the length of a block, that of the whole process if none is named."""
     logger = logger or logging.getLogger()
     tail = LogTail()

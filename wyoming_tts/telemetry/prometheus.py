@@ -45,7 +45,7 @@ class ServerLoad:
     cache_disk_bytes: int = 0
 
 
-class Counters:
+class PrometheusCounters:
     """Everything that is counted, in a registry of its own."""
 
     def __init__(self, run_blocking: RunBlocking) -> None:

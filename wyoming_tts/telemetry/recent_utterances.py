@@ -15,7 +15,7 @@ KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TimedRecord:
     """An utterance that is over."""
 
     time: float
@@ -32,7 +32,7 @@ class RecentUtterances:
     def __init__(self, kept: int = KEPT, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._count = 0
-        self._ended: deque[Ended] = deque(maxlen=kept)
+        self._ended: deque[TimedRecord] = deque(maxlen=kept)
         self._latencies: deque[float] = deque(maxlen=kept)
 
     def __repr__(self) -> str:
@@ -51,10 +51,10 @@ class RecentUtterances:
     def on_record(self, record: UtteranceRecord) -> None:
         """Keep an utterance that is over; on the event loop."""
         self._count += 1
-        self._ended.append(Ended(self._clock(), record))
+        self._ended.append(TimedRecord(self._clock(), record))
         if record.ttfa is not None:
             self._latencies.append(record.ttfa)
 
-    def newest(self, most: int = KEPT) -> tuple[Ended, ...]:
+    def newest(self, most: int = KEPT) -> tuple[TimedRecord, ...]:
         """Return the last ones, the newest first."""
         return tuple(self._ended)[-1 : -most - 1 : -1]

@@ -14,7 +14,7 @@ from wyoming_tts.telemetry.log_lines import log_record
 
 if TYPE_CHECKING:
     from wyoming_tts.speech import UtteranceRecord
-    from wyoming_tts.telemetry.prometheus import Counters, ServerLoad
+    from wyoming_tts.telemetry.prometheus import PrometheusCounters, ServerLoad
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 class Telemetry:
     """Tells of utterances, wherever that is wanted."""
 
-    def __init__(self, *, journal: Journal | None = None, counters: Counters | None = None) -> None:
+    def __init__(self, *, journal: Journal | None = None, counters: PrometheusCounters | None = None) -> None:
         self.journal = journal
         self.counters = counters
 
@@ -58,7 +58,7 @@ class Telemetry:
 
 
 @asynccontextmanager
-async def telemetry(
+async def open_telemetry(
     *, run_blocking: RunBlocking, journal: Path | None, with_counters: bool = True
 ) -> AsyncIterator[Telemetry]:
     """Open what is wanted for the length of a block; `journal` is its file, None writes none."""
@@ -70,7 +70,7 @@ async def telemetry(
         yield Telemetry(journal=opened, counters=counters)
 
 
-def _counters(run_blocking: RunBlocking) -> Counters:
-    from wyoming_tts.telemetry.prometheus import Counters  # noqa: PLC0415 - takes 150 ms, on a worker
+def _counters(run_blocking: RunBlocking) -> PrometheusCounters:
+    from wyoming_tts.telemetry.prometheus import PrometheusCounters  # noqa: PLC0415 - takes 150 ms, on a worker
 
-    return Counters(run_blocking)
+    return PrometheusCounters(run_blocking)

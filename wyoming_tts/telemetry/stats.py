@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.telemetry.journal import Note, old_files, read_notes
+from wyoming_tts.telemetry.journal import JournalEntry, read_entries, rotated_files
 
 DEFAULT_PERIODS = "30m,1h,6h,24h,3d"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -56,7 +56,7 @@ class PeriodSummary:
 
 
 def add_stats_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the command; `stats` reads them."""
+    """Add the flags of the command; `run_stats` reads them."""
     parser.add_argument(
         "--periods",
         type=periods,
@@ -70,7 +70,7 @@ def add_stats_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def stats(arguments: argparse.Namespace, settings_path: Path) -> int:
+def run_stats(arguments: argparse.Namespace, settings_path: Path) -> int:
     """Print summaries of the journal, that of the settings unless another is named.
 
     Raises:
@@ -78,7 +78,7 @@ def stats(arguments: argparse.Namespace, settings_path: Path) -> int:
     """
     path: Path = arguments.file or settings_path
     try:
-        found = summaries(journal_files(path), arguments.periods, time.time())
+        found = summarize(journal_files(path), arguments.periods, time.time())
     except OSError as error:
         raise JournalMissing(f"The journal {path} cannot be read: {error.strerror or error}.") from error
     if arguments.json:
@@ -103,7 +103,7 @@ def journal_files(path: Path) -> list[Path]:
     Raises:
         NoJournal: there are none.
     """
-    found = [file for file in (path, *old_files(path, _MOST_OLD_FILES)) if file.is_file()]
+    found = [file for file in (path, *rotated_files(path, _MOST_OLD_FILES)) if file.is_file()]
     if not found:
         raise JournalMissing(
             f"There is no journal at {path} yet.",
@@ -113,14 +113,14 @@ def journal_files(path: Path) -> list[Path]:
     return found[::-1]
 
 
-def summaries(paths: Iterable[Path], periods: Sequence[Period], now: float) -> list[PeriodSummary]:
+def summarize(paths: Iterable[Path], periods: Sequence[Period], now: float) -> list[PeriodSummary]:
     """Sum up what journals tell of the time before `now`, in seconds since 1970. Blocks.
 
     Raises:
         OSError: a journal cannot be read.
     """
     oldest = now - max(period.seconds for period in periods)
-    notes = [note for path in paths for note in read_notes(path) if oldest <= note.time <= now]
+    notes = [note for path in paths for note in read_entries(path) if oldest <= note.time <= now]
     return [
         _summary(period.name, [note for note in notes if note.time >= now - period.seconds])
         for period in periods
@@ -136,7 +136,7 @@ def _period(text: str) -> Period:
     return Period(match[0], int(match[1]) * _UNITS[match[2]])
 
 
-def _summary(period: str, notes: Sequence[Note]) -> PeriodSummary:
+def _summary(period: str, notes: Sequence[JournalEntry]) -> PeriodSummary:
     ttfa = [note.ttfa for note in notes if note.ttfa is not None]
     audio = sum(note.audio_seconds for note in notes)
     errors = Counter(note.error for note in notes if note.error)

@@ -274,7 +274,7 @@ class Segmenter:
         if manner.language is None:
             return None
         asked, own = LanguageTag.parse(manner.language), LanguageTag.parse(self._language)
-        return None if own.speaks(asked) else VoiceRequest(language=manner.language)
+        return None if own.is_same_language(asked) else VoiceRequest(language=manner.language)
 
 
 def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:

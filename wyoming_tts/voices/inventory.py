@@ -61,7 +61,7 @@ class Entry:
     def speaks(self, wanted: LanguageTag) -> bool:
         """Whether it speaks the language, in that region if one was told."""
         tag = LanguageTag.parse(self.language)
-        return tag.speaks(wanted) and not tag.is_elsewhere(wanted)
+        return tag.is_same_language(wanted) and not tag.differs_in_region(wanted)
 
 
 @dataclass(frozen=True, slots=True)

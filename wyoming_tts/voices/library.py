@@ -241,9 +241,9 @@ class VoiceLibrary:
         def distance(voice: Voice) -> tuple[bool, bool, bool, bool]:
             tag, is_default = LanguageTag.parse(voice.language), voice is default
             embedded = voice.engine == self._embedded_engine and not is_default
-            return embedded, tag.is_elsewhere(wanted), not is_default, not tag.is_usual
+            return embedded, tag.differs_in_region(wanted), not is_default, not tag.is_likely_region
 
-        speaking = [voice for voice in voices if LanguageTag.parse(voice.language).speaks(wanted)]
+        speaking = [voice for voice in voices if LanguageTag.parse(voice.language).is_same_language(wanted)]
         return min(speaking, key=distance, default=None)
 
 

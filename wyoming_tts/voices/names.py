@@ -282,7 +282,7 @@ def _likest(name: str, voices: Iterable[Voice], language: LanguageTag) -> Voice 
     speaking = {
         voice.name: voice
         for voice in voices
-        if voice.engine == BLENDING_ENGINE and LanguageTag.parse(voice.language).speaks(language)
+        if voice.engine == BLENDING_ENGINE and LanguageTag.parse(voice.language).is_same_language(language)
     }
     own = (speaking[wanted] for wanted in WELL_KNOWN[name] if wanted in speaking)
     gender = WELL_KNOWN[name][0][1]  # of `af_heart`

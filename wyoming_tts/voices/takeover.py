@@ -18,8 +18,8 @@ from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_index
 from wyoming_tts.voices.names import NameResolver
-from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_files.reading import InvalidYaml, Scalars, read_yaml, shown
+from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
+from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, format_value, read_yaml
 
 SETTING: Final = "data_dir"
 
@@ -179,7 +179,7 @@ def _in_yaml(content: bytes, name: str, dirs: list[str], directory: str) -> str 
     document = read_yaml(content, name)
     document.raise_problems()
     changed = _with_directory({} if document.value is None else document.value, dirs, directory)
-    return None if changed is None else edited_yaml(document, changed, scalars=Scalars.TYPED)
+    return None if changed is None else edit_yaml(document, changed, scalars=ScalarMode.TYPED)
 
 
 def _with_directory(settings: object, dirs: list[str], directory: str) -> dict[str, Any] | None:
@@ -189,7 +189,7 @@ def _with_directory(settings: object, dirs: list[str], directory: str) -> dict[s
         ValueError: they are no mapping.
     """
     if not isinstance(settings, dict):
-        raise ValueError(f"got {shown(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - told
+        raise ValueError(f"got {format_value(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - told
     key = next((name for name in ("data-dir", SETTING) if name in settings), SETTING)
     now = settings.get(key)
     named = [now] if isinstance(now, str) else list(now or [])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from wyoming_tts.yaml_files.reading import Document, Scalars, read_yaml, typed_scalar
+from wyoming_tts.yaml_files.reading import ScalarMode, YamlDocument, read_yaml, resolve_scalar
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -27,7 +27,7 @@ class NotEditable(Exception):
     """The file cannot be changed in place; the message says why."""
 
 
-def edited_yaml(document: Document, value: Mapping[str, Any], *, scalars: Scalars) -> str:
+def edit_yaml(document: YamlDocument, value: Mapping[str, Any], *, scalars: ScalarMode) -> str:
     """The file's text with another value in it.
 
     A key that is gone while another has its value was renamed, and stays where it is. New keys and items
@@ -49,7 +49,7 @@ def edited_yaml(document: Document, value: Mapping[str, Any], *, scalars: Scalar
         changed = read_yaml(text.encode(), document.name, scalars=scalars).value
     except Exception as error:  # what ruamel.yaml cannot write it meets with errors of any kind
         raise NotEditable(f"{document.name} cannot be changed in place: {error}") from error
-    if not _same(changed, _as_read(value) if scalars is Scalars.TEXT else value):
+    if not _same(changed, _as_read(value) if scalars is ScalarMode.TEXT else value):
         raise NotEditable(f"{document.name} is written in a way that cannot be changed in place")
     return text.replace("\n", "\r\n") if "\r\n" in document.text else text
 
@@ -171,8 +171,8 @@ def _is_block(value: Any) -> bool:
 class _Editor:
     """Makes a tree hold another value."""
 
-    def __init__(self, scalars: Scalars) -> None:
-        self._typed = scalars is Scalars.TYPED
+    def __init__(self, scalars: ScalarMode) -> None:
+        self._typed = scalars is ScalarMode.TYPED
 
     def update(self, before: Mapping[Any, Any], after: Mapping[Any, Any], tree: Any) -> str:
         """Change a mapping; returns lines of comments that no place is left for."""
@@ -247,7 +247,7 @@ class _Editor:
                 made.fa.set_flow_style()
             return made
         if isinstance(value, str):
-            is_plain = value and (not self._typed or typed_scalar(value) == value)
+            is_plain = value and (not self._typed or resolve_scalar(value) == value)
             return value if is_plain else DoubleQuotedScalarString(value)
         return value if value is None else _plain(value)
 

@@ -1,8 +1,8 @@
 """Reads YAML that people edit, and names the line of everything that is wrong with it.
 
 One pass over the parser's events builds the values and, beside them, an index of where every key and value
-stands. Pydantic models describe what a file may hold; `Document.validated` turns their errors into problems
-of one form, "FILE line N: got X, expected Y", all of one reading together.
+stands. Pydantic models describe what a file may hold; `YamlDocument.validated` turns their errors into
+problems of one form, "FILE line N: got X, expected Y", all of one reading together.
 
 Whatever the bytes, the only error is `InvalidYaml`. Size and depth are limited, and anchors, aliases and
 tags are refused: with aliases a few lines can grow to gigabytes.
@@ -62,7 +62,7 @@ class YamlModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Scalars(Enum):
+class ScalarMode(Enum):
     """What a scalar without quotes is."""
 
     TEXT = auto()
@@ -72,7 +72,7 @@ class Scalars(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class YamlLimits:
     """What is read at most; more is a problem of the file."""
 
     size: int = MAX_BYTES
@@ -156,7 +156,7 @@ _Node: TypeAlias = "_Mapping | _Sequence | Any"
 """A scalar is but its mark."""
 
 
-class Document:
+class YamlDocument:
     """A file's values, and where each stands.
 
     Attributes:
@@ -241,8 +241,8 @@ class Document:
 
 
 def read_yaml(
-    content: bytes, name: str, *, scalars: Scalars = Scalars.TYPED, limits: Limits | None = None
-) -> Document:
+    content: bytes, name: str, *, scalars: ScalarMode = ScalarMode.TYPED, limits: YamlLimits | None = None
+) -> YamlDocument:
     """Read a file's content; keys that are there twice are noted in the document as problems.
 
     Args:
@@ -254,10 +254,10 @@ def read_yaml(
     Raises:
         InvalidYaml: It is no YAML, or none that is read here.
     """
-    return _Reader(name, scalars, limits or Limits()).read(content)
+    return _Reader(name, scalars, limits or YamlLimits()).read(content)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as messages show it: text and numbers cut to some length, else its kind."""
     if isinstance(value, Mapping):
         return "a mapping"
@@ -272,15 +272,15 @@ def shown(value: object) -> str:
 class _Reader:
     """Builds a document from the parser's events."""
 
-    def __init__(self, name: str, scalars: Scalars, limits: Limits) -> None:
+    def __init__(self, name: str, scalars: ScalarMode, limits: YamlLimits) -> None:
         self._name = name
-        self._typed = scalars is Scalars.TYPED
+        self._typed = scalars is ScalarMode.TYPED
         self._limits = limits
         self._events: Iterator[Any] = iter(())
         self._path: list[Hashable] = []
         self._problems: list[Problem] = []
 
-    def read(self, content: bytes) -> Document:
+    def read(self, content: bytes) -> YamlDocument:
         text = self._text(content)
         self._events = yaml.parse(text, Loader=_LOADER)
         try:
@@ -292,7 +292,7 @@ class _Reader:
             raise self._invalid(mark, f"this is no YAML: {error.problem}") from error
         except (yaml.YAMLError, ValueError) as error:
             raise self._invalid(None, f"this is no YAML: {error}") from error
-        return Document(self._name, text, value, root, self._problems)
+        return YamlDocument(self._name, text, value, root, self._problems)
 
     def _text(self, content: bytes) -> str:
         if len(content) > self._limits.size:
@@ -352,9 +352,11 @@ class _Reader:
             self._path.append(key if is_text else None)
             entry = self._node(next(self._events), depth + 1)
             if not is_text:
-                self._note(key_node.mark, f"got {shown(key)} as a key, expected text")
+                self._note(key_node.mark, f"got {format_value(key)} as a key, expected text")
             elif (first := node.entries.get(key)) is not None:
-                self._note(key_node, f"got {shown(key)} twice, it is in line {first[0].line + 1} already")
+                self._note(
+                    key_node, f"got {format_value(key)} twice, it is in line {first[0].line + 1} already"
+                )
             else:
                 value[key] = entry[0]
                 node.entries[key] = key_node, entry[1]
@@ -378,14 +380,14 @@ class _Reader:
         if event.style not in (None, "") or event.tag is not None:
             return text
         if self._typed:
-            return typed_scalar(text)
+            return resolve_scalar(text)
         return text or None
 
     def _invalid(self, mark: Any, message: str) -> InvalidYaml:
         return InvalidYaml([Problem(_position(mark), message, self._name)])
 
 
-def typed_scalar(text: str) -> bool | int | float | str | None:
+def resolve_scalar(text: str) -> bool | int | float | str | None:
     """What a scalar without quotes is; dates, and numbers that cannot be made, are text."""
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
     if tag not in ("null", "bool", "int", "float"):
@@ -439,7 +441,7 @@ def _message(model: type[YamlModel], detail: Any, loc: Path, path: Path) -> str:
         described = str(detail["ctx"]["expected"]).replace("'", "")
     default = _EXPECTED.get(kind) or str(detail["msg"]).removeprefix("Input should be ")
     at = f" for {path[-1]!r}" if path else ""
-    return f"got {shown(value)}{at}, expected {described or default}"
+    return f"got {format_value(value)}{at}, expected {described or default}"
 
 
 def _unknown_key(key: Hashable, owner: Any) -> str:
@@ -448,7 +450,7 @@ def _unknown_key(key: Hashable, owner: Any) -> str:
     expected = f"{', '.join(rest)} or {last}" if rest else last
     nearest = difflib.get_close_matches(str(key), names, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"got the key {shown(key)}, expected {expected}{hint}"
+    return f"got the key {format_value(key)}, expected {expected}{hint}"
 
 
 def _type_at(kind: Any, path: Path) -> tuple[Any, str]:

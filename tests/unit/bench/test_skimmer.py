@@ -13,7 +13,7 @@ from wyoming.event import Event, async_write_event
 from tests.support.steps import lines_run
 from wyoming_tts.bench.skimmer import Skimmed, Skimmer, connected
 from wyoming_tts.client import ClientError
-from wyoming_tts.wyoming_wire import ProtocolError
+from wyoming_tts.wyoming_framing import ProtocolError
 
 TEXT = st.text(max_size=20)
 EVENTS = st.lists(

@@ -230,7 +230,7 @@ def test_every_format_tells_its_rate_and_what_it_costs() -> None:
     for encoding in Encoding:
         encoder = make_encoder(encoding, 22_050)
         assert encoder.rate == 22_050
-        assert encoder.computes == (encoding not in {Encoding.PCM, Encoding.WAV})
+        assert encoder.is_cpu_bound == (encoding not in {Encoding.PCM, Encoding.WAV})
         encoder.close()
 
 
@@ -246,4 +246,4 @@ def test_without_pyav_the_client_is_told_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(Unsupported, match=r"pip install wyoming-tts\[aac\]"):
         make_encoder(Encoding.AAC, 24_000)
-    assert make_encoder(Encoding.MP3, 24_000).computes
+    assert make_encoder(Encoding.MP3, 24_000).is_cpu_bound

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.parts import running_parts
-from wyoming_tts.scheduler import Admission, AdmissionOptions
+from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.speech import Attribution, Utterance, UtteranceRecord, Voice, VoiceSpec
 from wyoming_tts.synthesis import Synthesizer
 from wyoming_tts.synthesis.job import PAUSE, Job

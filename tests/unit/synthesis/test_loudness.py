@@ -67,7 +67,7 @@ def a_stream() -> StreamClock:
 
 @pytest.fixture
 async def workers() -> AsyncIterator[Workers]:
-    workers = Workers(Scheduler(slots=2, whole=1))
+    workers = Workers(Scheduler(slots=2, multicore_slots=1))
     yield workers
     assert await workers.close()
 

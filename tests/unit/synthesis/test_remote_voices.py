@@ -16,12 +16,13 @@ import pytest
 from tests.support.parts import join_chunks, running_parts
 from tests.support.remote_servers import Asked, http_server, pcm_of, say, text_of, upstream
 from tests.support.tones import LETTERS, TONES
+from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.engines.remote.engine import RemoteEngine
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
-from wyoming_tts.scheduler import Admission, AdmissionOptions, Lookahead
+from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.speech import (
     AudioChunk,

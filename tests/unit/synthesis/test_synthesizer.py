@@ -242,7 +242,7 @@ async def test_a_listener_that_leaves_the_queue_makes_room() -> None:
             waiting.cancel()
             await asyncio.wait([waiting])
             assert "queued=0" in repr(parts.admission)
-        assert repr(parts.admission) == "<Admission speaking=0 queued=0>"
+        assert repr(parts.admission) == "<Admission active=0 queued=0>"
 
 
 async def test_a_long_first_sentence_is_heard_from_its_first_clause_on(parts: Parts) -> None:

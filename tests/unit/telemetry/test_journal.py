@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.telemetry import journal as journals
-from wyoming_tts.telemetry.journal import Journal, Note, read_notes
+from wyoming_tts.telemetry.journal import Journal, JournalEntry, read_entries
 
 T = TypeVar("T")
 
@@ -197,7 +197,7 @@ def test_a_disk_that_gets_full_breaks_one_line(tmp_path: Path) -> None:
     ]
     assert names[0] == "first"
     assert names[-1] == "third"
-    assert len(list(read_notes(path))) == len(names) == len(path.read_bytes().splitlines()) - 1
+    assert len(list(read_entries(path))) == len(names) == len(path.read_bytes().splitlines()) - 1
 
 
 KILLED = """
@@ -230,10 +230,10 @@ async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> 
     )
     assert run.returncode == -signal.SIGKILL
     assert not path.read_bytes().endswith(b"\n")
-    assert len(list(read_notes(path))) == 1
+    assert len(list(read_entries(path))) == 1
     async with Journal(path, run_in_thread) as journal:
         journal.note(record(id="later"))
-    assert len(list(read_notes(path))) == 2
+    assert len(list(read_entries(path))) == 2
     assert json.loads(path.read_text().splitlines()[-1])["id"] == "later"
 
 
@@ -260,7 +260,7 @@ async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_line_breaks_the_reader(line: bytes) -> None:
-    assert Note.of(line) is None
+    assert JournalEntry.of(line) is None
 
 
 @pytest.mark.parametrize(
@@ -279,5 +279,5 @@ def test_a_line_with_a_wrong_value_is_broken(name: str, value: object) -> None:
         "characters": 3,
         "underruns": 0,
     }
-    assert Note.of(json.dumps(right).encode()) is not None
-    assert Note.of(json.dumps({**right, name: value}).encode()) is None
+    assert JournalEntry.of(json.dumps(right).encode()) is not None
+    assert JournalEntry.of(json.dumps({**right, name: value}).encode()) is None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome
-from wyoming_tts.telemetry import JsonFormatter, line, log_record
+from wyoming_tts.telemetry import JsonFormatter, format_line, log_record
 
 LOGGER = "wyoming_tts.telemetry.log_lines"
 
@@ -40,14 +40,14 @@ def told(output: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_the_line_says_what_came_of_an_utterance() -> None:
-    assert line(record()) == (
+    assert format_line(record()) == (
         "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium outcome=done chars=42 segments=2 "
         "cached=1 wait_ms=250 ttfa_ms=55 audio_s=2.00 rtf=0.050 underruns=1"
     )
 
 
 def test_the_line_of_a_failure_has_its_code_and_no_figures_of_sound() -> None:
-    text = line(failed("unknown_voice", voice=""))
+    text = format_line(failed("unknown_voice", voice=""))
     assert "outcome=unknown_voice" in text
     assert "voice=- " in text
     assert "ttfa_ms=- audio_s=0.00 rtf=-" in text
@@ -55,7 +55,7 @@ def test_the_line_of_a_failure_has_its_code_and_no_figures_of_sound() -> None:
 
 @given(st.text(max_size=300))
 def test_no_id_makes_a_second_line_or_field(name: str) -> None:
-    text = line(record(id=name))
+    text = format_line(record(id=name))
     assert len(text.splitlines()) == 1
     assert text.isprintable()
     start, _, rest = text.partition(" transport=")
@@ -74,7 +74,7 @@ def test_no_id_makes_a_second_line_or_field(name: str) -> None:
 def test_a_failure_is_a_warning(spoken: Any, level: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=LOGGER)
     log_record(spoken)
-    assert caplog.record_tuples == [(LOGGER, level, line(spoken))]
+    assert caplog.record_tuples == [(LOGGER, level, format_line(spoken))]
 
 
 def test_an_utterance_in_json_has_its_fields(output: io.StringIO) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from wyoming_tts.telemetry.log_tail import HIDDEN, LONGEST_TEXT, LogTail, kept_log
+from wyoming_tts.telemetry.log_tail import HIDDEN, LONGEST_TEXT, LogTail, keep_log_tail
 
 KEY = "sk-42/forty+two"
 
@@ -22,7 +22,7 @@ def _texts(tail: LogTail) -> list[str]:
 
 
 def test_lines_are_kept_in_their_order_with_level_and_logger(logger: logging.Logger) -> None:
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         logger.info("%d %s", 2, "words")
         logger.warning("more")
     first, second = tail.lines()
@@ -32,7 +32,7 @@ def test_lines_are_kept_in_their_order_with_level_and_logger(logger: logging.Log
 
 
 def test_nothing_is_kept_once_the_block_is_left(logger: logging.Logger) -> None:
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         pass
     logger.info("too late")
     assert tail.lines() == ()
@@ -48,14 +48,14 @@ def test_only_the_last_ones_are_kept_and_what_is_new_can_be_asked_for(logger: lo
 
 
 def test_a_line_that_cannot_be_written_is_left_out(logger: logging.Logger) -> None:
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         logger.info("%d", "no number")
         logger.info("after it")
     assert _texts(tail) == ["after it"]
 
 
 def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         logger.error("It broke", exc_info=ValueError("x" * 3 * LONGEST_TEXT + " at last"))
     (text,) = _texts(tail)
     assert text.startswith("It broke\n")
@@ -75,7 +75,7 @@ def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
     ],
 )
 def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -> None:
-    with kept_log([KEY], logger=logger) as tail:
+    with keep_log_tail([KEY], logger=logger) as tail:
         logger.info("%s", line)
     (text,) = _texts(tail)
     assert "sk-42" not in text
@@ -83,7 +83,7 @@ def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -
 
 
 def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
-    with kept_log([KEY], logger=logger) as tail:
+    with keep_log_tail([KEY], logger=logger) as tail:
         logger.error("It broke", exc_info=ValueError(KEY))
     assert KEY not in _texts(tail)[0]
 
@@ -104,19 +104,19 @@ def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
 def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(
     logger: logging.Logger, line: str, kept: str
 ) -> None:
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         logger.info("%s", line)
     assert _texts(tail) == [kept]
 
 
 def test_a_short_key_leaves_other_words_whole(logger: logging.Logger) -> None:
-    with kept_log(["a"], logger=logger) as tail:
+    with keep_log_tail(["a"], logger=logger) as tail:
         logger.info("a cat sat")
     assert _texts(tail) == [f"{HIDDEN} cat sat"]
 
 
 def test_another_key_can_be_hidden_later(logger: logging.Logger) -> None:
-    with kept_log(["before"], logger=logger) as tail:
+    with keep_log_tail(["before"], logger=logger) as tail:
         tail.hide(["afterwards"])
         logger.info("it is afterwards")
     assert _texts(tail) == [f"it is {HIDDEN}"]
@@ -127,7 +127,7 @@ def test_threads_lose_no_line_while_another_reads(logger: logging.Logger) -> Non
         for _ in range(60):
             logger.info("line")
 
-    with kept_log(logger=logger) as tail:
+    with keep_log_tail(logger=logger) as tail:
         threads = [threading.Thread(target=write) for _ in range(4)]
         for thread in threads:
             thread.start()

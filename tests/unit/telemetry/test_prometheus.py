@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.speech import Outcome
-from wyoming_tts.telemetry.prometheus import BUCKETS, Counters, ServerLoad
+from wyoming_tts.telemetry.prometheus import BUCKETS, PrometheusCounters, ServerLoad
 
 T = TypeVar("T")
 
@@ -25,8 +25,8 @@ DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboard.json"
 
 
 @pytest.fixture
-def counters() -> Counters:
-    return Counters(run_in_thread)
+def counters() -> PrometheusCounters:
+    return PrometheusCounters(run_in_thread)
 
 
 def at(name: str, **labels: str) -> str:
@@ -37,7 +37,7 @@ def at(name: str, **labels: str) -> str:
 PIPER = {"transport": "wyoming", "engine": "piper"}
 
 
-async def samples(counters: Counters) -> dict[str, float]:
+async def samples(counters: PrometheusCounters) -> dict[str, float]:
     """Every sample."""
     text = (await counters.exposition()).decode()
     return {
@@ -47,7 +47,7 @@ async def samples(counters: Counters) -> dict[str, float]:
     }
 
 
-async def test_what_was_spoken_is_added_up(counters: Counters) -> None:
+async def test_what_was_spoken_is_added_up(counters: PrometheusCounters) -> None:
     counters.on_record(record())
     counters.on_record(record(ttfa=0.3, wait=0.0, underruns=0, underrun_seconds=0.0))
     seen = await samples(counters)
@@ -63,7 +63,7 @@ async def test_what_was_spoken_is_added_up(counters: Counters) -> None:
     assert seen[at("wait_seconds_bucket", **PIPER, le="0.005")] == 1
 
 
-async def test_failures_are_told_apart_by_code(counters: Counters) -> None:
+async def test_failures_are_told_apart_by_code(counters: PrometheusCounters) -> None:
     counters.on_record(failed("busy"))
     counters.on_record(failed("unknown_voice", voice="", engine=""))
     counters.on_record(record(outcome=Outcome.CANCELLED))
@@ -80,7 +80,9 @@ def test_the_buckets_go_from_5_ms_to_10_s() -> None:
     assert list(BUCKETS) == sorted(BUCKETS)
 
 
-async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(counters: Counters) -> None:
+async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(
+    counters: PrometheusCounters,
+) -> None:
     asked, made = [], []
 
     def readings() -> ServerLoad:
@@ -109,7 +111,7 @@ async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(counter
     assert threading.main_thread() not in made
 
 
-async def test_models_and_downloads_are_counted(counters: Counters) -> None:
+async def test_models_and_downloads_are_counted(counters: PrometheusCounters) -> None:
     counters.model_loaded("piper", 0.5)
     counters.model_loaded("piper", 0.25)
     counters.download_over("done")
@@ -119,7 +121,7 @@ async def test_models_and_downloads_are_counted(counters: Counters) -> None:
     assert seen[at("downloads_total", outcome="done")] == 1
 
 
-async def test_labels_never_grow_without_bound(counters: Counters) -> None:
+async def test_labels_never_grow_without_bound(counters: PrometheusCounters) -> None:
     for number in range(1000):
         counters.on_record(record(transport=f"transport-{number}"))
     seen = await samples(counters)
@@ -127,15 +129,15 @@ async def test_labels_never_grow_without_bound(counters: Counters) -> None:
     assert seen[at("characters_total", transport="other", engine="piper")] > 42
 
 
-async def test_neither_id_nor_voice_is_in_it(counters: Counters) -> None:
+async def test_neither_id_nor_voice_is_in_it(counters: PrometheusCounters) -> None:
     counters.on_record(record(id="the-id", voice="the-voice"))
     text = await counters.exposition()
     assert b"the-id" not in text
     assert b"the-voice" not in text
 
 
-async def test_two_servers_in_one_process_do_not_share_counts(counters: Counters) -> None:
-    other = Counters(run_in_thread)
+async def test_two_servers_in_one_process_do_not_share_counts(counters: PrometheusCounters) -> None:
+    other = PrometheusCounters(run_in_thread)
     counters.on_record(record())
     assert at("characters_total", **PIPER) not in await samples(other)
 
@@ -156,7 +158,7 @@ def test_what_the_command_line_needs_loads_nothing_heavy() -> None:
     assert not {"numpy", "rich", "prometheus_client", "wyoming"} & set(run.stdout.split())
 
 
-async def test_every_metric_of_the_dashboard_exists(counters: Counters) -> None:
+async def test_every_metric_of_the_dashboard_exists(counters: PrometheusCounters) -> None:
     counters.on_record(record())
     counters.on_record(failed())
     counters.model_loaded("piper", 0.1)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import record
-from wyoming_tts.telemetry import Telemetry, telemetry
+from wyoming_tts.telemetry import Telemetry, open_telemetry
 from wyoming_tts.telemetry.prometheus import ServerLoad
 
 
@@ -18,7 +18,7 @@ async def test_an_utterance_is_logged_noted_and_counted(
 ) -> None:
     caplog.set_level(logging.INFO, logger="wyoming_tts.telemetry")
     path = tmp_path / "metrics.jsonl"
-    async with telemetry(run_blocking=run_in_thread, journal=path) as told:
+    async with open_telemetry(run_blocking=run_in_thread, journal=path) as told:
         told.watch(lambda: ServerLoad(queued_streams=7))
         told.on_record(record())
         text = (await told.exposition()).decode()
@@ -29,7 +29,7 @@ async def test_an_utterance_is_logged_noted_and_counted(
 
 
 async def test_what_is_not_wanted_is_not_kept() -> None:
-    async with telemetry(run_blocking=run_in_thread, journal=None, with_counters=False) as told:
+    async with open_telemetry(run_blocking=run_in_thread, journal=None, with_counters=False) as told:
         told.watch(ServerLoad)
         told.on_record(record())
         assert await told.exposition() == b""

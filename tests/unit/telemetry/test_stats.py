@@ -23,8 +23,8 @@ from wyoming_tts.telemetry.stats import (
     add_stats_flags,
     journal_files,
     periods,
-    stats,
-    summaries,
+    run_stats,
+    summarize,
 )
 
 NOW = 1_000_000.0
@@ -58,7 +58,7 @@ def test_each_period_sums_up_what_is_within_it(tmp_path: Path) -> None:
         (30, failed("busy")),
         (20, failed("unknown_voice")),
     )
-    short, long = summaries(journal_files(path), periods("30m,3h"), NOW)
+    short, long = summarize(journal_files(path), periods("30m,3h"), NOW)
     assert (short.period, short.count, short.cancelled, short.failed) == ("30m", 5, 1, 3)
     assert short.errors == {"busy": 2, "unknown_voice": 1}
     assert (short.ttfa_p50, short.ttfa_p95) == (0.1, 0.2)
@@ -73,14 +73,14 @@ def test_old_files_and_broken_lines_are_read_past(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"time": 999')
     assert len(journal_files(path)) == 2
-    (found,) = summaries(journal_files(path), periods("1h"), NOW)
+    (found,) = summarize(journal_files(path), periods("1h"), NOW)
     assert found.count == 12
 
 
 def test_a_period_without_anything_has_no_figures(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.touch()
-    (found,) = summaries([path], periods("1h"), NOW)
+    (found,) = summarize([path], periods("1h"), NOW)
     assert (found.count, found.ttfa_p50, found.rtf, found.errors) == (0, None, None, {})
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_period_is_refused(text: str, capsys: pytest.CaptureFixture[s
 
 def test_without_a_journal_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(JournalMissing, match=r"no journal at .*metrics\.jsonl yet.*--file"):
-        stats(parsed(), tmp_path / "metrics.jsonl")
+        run_stats(parsed(), tmp_path / "metrics.jsonl")
 
 
 def fresh(path: Path) -> None:
@@ -126,7 +126,7 @@ def fresh(path: Path) -> None:
 
 def test_the_table_has_a_row_for_each_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fresh(tmp_path / "metrics.jsonl")
-    assert stats(parsed(), tmp_path / "metrics.jsonl") == 0
+    assert run_stats(parsed(), tmp_path / "metrics.jsonl") == 0
     heading, *rows = capsys.readouterr().out.splitlines()
     assert "TTFA p50" in heading
     assert [row.split()[0] for row in rows] == ["30m", "1h", "6h", "24h", "3d"]
@@ -153,7 +153,7 @@ def test_another_file_and_json_can_be_asked_for(tmp_path: Path, capsys: pytest.C
     other = tmp_path / "other.jsonl"
     fresh(other)
     arguments = parsed("--json", "--file", str(other), "--periods", "1h,1d")
-    assert stats(arguments, tmp_path / "metrics.jsonl") == 0
+    assert run_stats(arguments, tmp_path / "metrics.jsonl") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["journal"] == str(other)
     assert [(period["period"], period["count"], period["errors"]) for period in told["periods"]] == [
@@ -171,4 +171,4 @@ def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(JournalMissing, match="cannot be read: Permission denied"):
-        stats(parsed(), path)
+        run_stats(parsed(), path)

@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_files.reading import Scalars, read_yaml
+from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
+from wyoming_tts.yaml_files.reading import ScalarMode, read_yaml
 
-BOTH = st.sampled_from(Scalars)
+BOTH = st.sampled_from(ScalarMode)
 FILE = """\
 # The head.
 lamps:  # all of them
@@ -42,11 +42,11 @@ list:
 """
 
 
-def edited(content: str, edit: Callable[[Any], object], *, scalars: Scalars = Scalars.TYPED) -> str:
+def edited(content: str, edit: Callable[[Any], object], *, scalars: ScalarMode = ScalarMode.TYPED) -> str:
     document = read_yaml(content.encode(), "f.yaml", scalars=scalars)
     value = {} if document.value is None else copy.deepcopy(document.value)
     edit(value)
-    return edited_yaml(document, value, scalars=scalars)
+    return edit_yaml(document, value, scalars=scalars)
 
 
 def changes(content: str, edit: Callable[[Any], object]) -> tuple[list[str], list[str]]:
@@ -156,7 +156,7 @@ def test_a_file_may_be_of_any_form(content: str, after: str) -> None:
 def test_a_file_that_is_no_mapping_is_not_changed(content: str) -> None:
     document = read_yaml(content.encode(), "f.yaml")
     with pytest.raises(NotEditable, match="holds no mapping"):
-        edited_yaml(document, {"a": "b"}, scalars=Scalars.TYPED)
+        edit_yaml(document, {"a": "b"}, scalars=ScalarMode.TYPED)
 
 
 PLAIN = st.sampled_from(
@@ -212,7 +212,7 @@ def files(draw: st.DrawFn) -> str:
 
 @given(files(), st.data(), BOTH)
 def test_an_edit_of_one_entry_changes_no_other_and_loses_no_comment(
-    content: str, data: st.DataObject, scalars: Scalars
+    content: str, data: st.DataObject, scalars: ScalarMode
 ) -> None:
     before = read_yaml(content.encode(), "f.yaml", scalars=scalars).value
     expected: dict[str, Any] = {}
@@ -241,7 +241,7 @@ def test_an_edit_of_one_entry_changes_no_other_and_loses_no_comment(
 
 def _comments_within_changed(content: str, before: Any, after: Any) -> set[str]:
     """The comments that stand within the entries that are other ones now."""
-    document = read_yaml(content.encode(), "f.yaml", scalars=Scalars.TEXT)
+    document = read_yaml(content.encode(), "f.yaml", scalars=ScalarMode.TEXT)
     path: tuple[str, ...] = ()
     if [*before] == ["blends"] and isinstance(before["blends"], dict) and [*after] == ["blends"]:
         path, before, after = ("blends",), before["blends"], after["blends"]

@@ -13,16 +13,16 @@ from pydantic import Field, model_validator
 
 from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
-    Document,
     Flag,
     InvalidYaml,
-    Limits,
     Position,
     Problem,
-    Scalars,
+    ScalarMode,
+    YamlDocument,
+    YamlLimits,
     YamlModel,
     read_yaml,
-    typed_scalar,
+    resolve_scalar,
 )
 
 
@@ -43,9 +43,9 @@ class House(YamlModel):
     name: str | None = None
 
 
-def text(content: str | bytes, **limits: int) -> Document:
+def text(content: str | bytes, **limits: int) -> YamlDocument:
     encoded = content if isinstance(content, bytes) else content.encode()
-    return read_yaml(encoded, "f.yaml", scalars=Scalars.TEXT, limits=Limits(**limits))
+    return read_yaml(encoded, "f.yaml", scalars=ScalarMode.TEXT, limits=YamlLimits(**limits))
 
 
 def problems(content: str | bytes, **limits: int) -> list[str]:
@@ -94,8 +94,8 @@ def test_scalars_are_typed_only_where_that_is_wanted(written: str, is_: object) 
     typed = read_yaml(content, "f.yaml").value
     assert typed == {"a": is_, "b": written, "c": written}
     assert type(typed["a"]) is type(is_)
-    assert read_yaml(content, "f.yaml", scalars=Scalars.TEXT).value["a"] == (written or None)
-    assert typed_scalar(written) == is_
+    assert read_yaml(content, "f.yaml", scalars=ScalarMode.TEXT).value["a"] == (written or None)
+    assert resolve_scalar(written) == is_
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_only_the_first_of_many_problems_are_printed() -> None:
 YAML_LIKE = st.text(alphabet="ab: {}[]&*!|>-\n\"'#,%@?~<0.\t\\u", max_size=80)
 
 
-@given(st.text(max_size=80) | YAML_LIKE | st.binary(max_size=60), st.sampled_from(Scalars))
-def test_any_content_is_read_or_is_told_by_line(content: str | bytes, scalars: Scalars) -> None:
+@given(st.text(max_size=80) | YAML_LIKE | st.binary(max_size=60), st.sampled_from(ScalarMode))
+def test_any_content_is_read_or_is_told_by_line(content: str | bytes, scalars: ScalarMode) -> None:
     encoded = content if isinstance(content, bytes) else content.encode("utf-8", "ignore")
     for problem in _found(encoded, scalars):
         assert re.match(r"f\.yaml line [1-9]\d*: \S", str(problem))
 
 
-def _found(content: bytes, scalars: Scalars) -> tuple[Problem, ...]:
+def _found(content: bytes, scalars: ScalarMode) -> tuple[Problem, ...]:
     try:
         document = read_yaml(content, "f.yaml", scalars=scalars)
     except InvalidYaml as error:

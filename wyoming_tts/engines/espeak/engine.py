@@ -24,7 +24,7 @@ from wyoming_tts.engines.espeak.ipa import inventory
 from wyoming_tts.engines.espeak.text import EspeakPiece, pieces_with_phonemes, plain_pieces
 from wyoming_tts.engines.phoneme_blocks import has_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
-from wyoming_tts.languages import language_code, split_tag
+from wyoming_tts.languages import language_code, split_subtags
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 _log = logging.getLogger(__name__)
@@ -278,7 +278,7 @@ def _language_tag(identifier: str) -> str:
     """
     code, *rest = _subtags(identifier)
     usual = _USUAL_TAGS.get(code, code)
-    language = split_tag(usual)[0]
+    language = split_subtags(usual)[0]
     if _LANGUAGE.fullmatch(language) is None:
         return _UNCODED
     region = next(filter(_REGION.fullmatch, rest), None)
@@ -286,4 +286,4 @@ def _language_tag(identifier: str) -> str:
 
 
 def _subtags(identifier: str) -> list[str]:
-    return split_tag(identifier.rpartition("/")[2])
+    return split_subtags(identifier.rpartition("/")[2])

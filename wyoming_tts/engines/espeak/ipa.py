@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from wyoming_tts.languages import split_tag
+from wyoming_tts.languages import split_subtags
 
 MAX_WORD_PHONEMES: Final = 60
 """Phonemes of one word; the library's buffers hold 200 with what it adds."""
@@ -149,7 +149,7 @@ def _table_names(lines: list[str]) -> Iterator[str]:
         for words in fields:
             if words[:1] == [key] and len(words) > 1:
                 yield words[1].lower()
-                yield split_tag(words[1].lower())[0]
+                yield split_subtags(words[1].lower())[0]
 
 
 @lru_cache(maxsize=2)

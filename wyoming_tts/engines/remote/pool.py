@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at a server that answers."""
-_BACKOFF = Backoff(first=1.0, longest=30.0)
+_BACKOFF = Backoff(first_delay=1.0, max_delay=30.0)
 _MOST_BUSY = 30.0
 _RETRY_WITHIN = 1.0
 """Seconds that a listener may be kept waiting before all are asked once more."""
@@ -124,7 +124,7 @@ class UpstreamHealth:
     @property
     def look_again_in(self) -> float:
         """Seconds until the next look."""
-        return _BACKOFF.pause(self.unseen) if self.unseen else LOOK_EVERY
+        return _BACKOFF.delay(self.unseen) if self.unseen else LOOK_EVERY
 
     def failed(self, fault: UpstreamFault, now: float) -> None:
         """Note that it did not speak."""
@@ -133,7 +133,7 @@ class UpstreamHealth:
         elif fault.kind is not UpstreamFaultKind.REFUSED:
             self.unheard += 1
             if fault.kind is UpstreamFaultKind.DOWN or self.unheard >= _FAILURES_IN_A_ROW:
-                self.down_until = now + _BACKOFF.pause(self.unheard)
+                self.down_until = now + _BACKOFF.delay(self.unheard)
                 self.stirred.set()
 
     def heard(self) -> None:
@@ -151,7 +151,7 @@ class UpstreamHealth:
     def not_seen(self, now: float) -> None:
         """Note that it did not."""
         self.unseen += 1
-        self.down_until = max(self.down_until, now + _BACKOFF.pause(self.unseen))
+        self.down_until = max(self.down_until, now + _BACKOFF.delay(self.unseen))
 
 
 class UpstreamPool:

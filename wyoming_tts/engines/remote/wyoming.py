@@ -21,15 +21,15 @@ from wyoming_tts.engines.remote.lists import ListedVoice, NoList, listed_over_wy
 from wyoming_tts.engines.remote.pcm import NotPcm, SampleReader
 from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.speech import Samples
-from wyoming_tts.wyoming_wire import EventStream, Limits, ProtocolError, RawEvent, write_event
+from wyoming_tts.wyoming_framing import EventLimits, EventStream, ProtocolError, RawEvent, write_event
 
 USUAL_RATE = 22_050
 """Hz of most voices of such servers, which tell it only when they speak."""
 
 _PORT = 10_200
-_LIST_LIMITS = Limits(data=4 * 1024 * 1024)
+_LIST_LIMITS = EventLimits(data=4 * 1024 * 1024)
 """The descriptions of thousands of voices, which are parsed away from the event loop."""
-_SPEECH_LIMITS = Limits(data=64 * 1024, payload=1024 * 1024)
+_SPEECH_LIMITS = EventLimits(data=64 * 1024, payload=1024 * 1024)
 """Data that is parsed on the event loop, and all audio of a segment at once."""
 _SAMPLE_BYTES = 2
 _MOST_SHOWN = 200
@@ -61,7 +61,7 @@ class WyomingUpstream:
         async with self._connected() as (reader, writer):
             await write_event(writer, Describe().event())
             events = EventStream(reader, _LIST_LIMITS)
-            while (raw := await events.raw_event()).type != "info":
+            while (raw := await events.read_raw_event()).type != "info":
                 pass
         try:
             voices = await run_blocking(partial(listed_over_wyoming, _data(raw)))
@@ -76,7 +76,7 @@ class WyomingUpstream:
             await write_event(writer, Synthesize(order.text, voice).event())
             events = EventStream(reader, _SPEECH_LIMITS)
             samples_of: SampleReader | None = None
-            while (event := await events.event()).type != "audio-stop":
+            while (event := await events.read_event()).type != "audio-stop":
                 if event.type == "error":
                     raise _told(event)
                 if event.type not in {"audio-start", "audio-chunk"}:

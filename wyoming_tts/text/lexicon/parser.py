@@ -45,13 +45,13 @@ from wyoming_tts.text.lexicon.rules import (
 )
 from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
-    Document,
     Flag,
     InvalidYaml,
-    Limits,
     Path,
     Problem,
-    Scalars,
+    ScalarMode,
+    YamlDocument,
+    YamlLimits,
     YamlModel,
     read_yaml,
 )
@@ -65,7 +65,7 @@ MAX_IPA_CHARS: Final = 490
 """With its brackets it has to be a block that every stage takes for one."""
 
 _VOICES = "voices"
-_LIMITS = Limits(depth=4)
+_LIMITS = YamlLimits(depth=4)
 
 # What people type for the sign that is meant, and what only shows how two are tied.
 _MEANT = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "\u0361": None, "\u035c": None})
@@ -89,7 +89,7 @@ def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
     Raises:
         InvalidYaml: with all its mistakes.
     """
-    document = read_yaml(content, name, scalars=Scalars.TEXT, limits=_LIMITS)
+    document = read_yaml(content, name, scalars=ScalarMode.TEXT, limits=_LIMITS)
     lexicon = document.validated(_Lexicon)
     rules = _Rules(document)
     found = tuple(rules.of(lexicon)) if lexicon is not None else ()
@@ -185,7 +185,7 @@ class _Lexicon(YamlModel):
 class _Rules:
     """Makes rules of entries, noting in their document what only shows then."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: YamlDocument) -> None:
         self._document = document
         self._first: dict[tuple[Scope, object], Path] = {}
         self._entries = self._patterns = 0

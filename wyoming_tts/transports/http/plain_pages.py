@@ -11,7 +11,7 @@ from hashlib import sha256
 from html import escape
 from types import MappingProxyType
 
-from wyoming_tts.languages import accepted_languages
+from wyoming_tts.languages import parse_accept_language
 from wyoming_tts.transports.http.guard_request import Headers
 
 _STYLE = """
@@ -147,4 +147,4 @@ def _texts(accepted: str) -> dict[str, str]:
 
 def _language(accepted: str) -> str:
     """The first wish that can be met; browsers send them in order."""
-    return next((code for code in accepted_languages(accepted) if code in _TEXTS), "en")
+    return next((code for code in parse_accept_language(accepted) if code in _TEXTS), "en")

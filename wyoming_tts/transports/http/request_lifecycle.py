@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.transports.http.errors import error_response, framework_error_response
 
 REQUEST_ID = "X-Request-ID"
@@ -193,7 +193,7 @@ def _go_on() -> None:
 
 async def _end(exchange: _Exchange, error: Exception, scope: Scope, answer: Send) -> None:
     cause = error.__cause__ if isinstance(error.__cause__, SpeechError) else error
-    told = told_to_client(cause)
+    told = to_speech_error(cause)
     if told is not cause:
         _LOGGER.error("Request %s broke.", exchange.id, exc_info=error)
     if exchange.has_started:

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type, wav_header
-from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, told_to_client
+from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
 from wyoming_tts.speech import AudioChunk, Utterance
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
 from wyoming_tts.transports.http.request_lifecycle import ClientStalled
@@ -111,7 +111,7 @@ class SpeechResponse(Response):
         except ClientStalled:
             raise
         except Exception as error:
-            told = told_to_client(error)
+            told = to_speech_error(error)
             content = error_content(told, self._wanted.utterance.id)
             await _body(send, _event({"type": "error", **content}))
             raise
@@ -166,12 +166,12 @@ class StreamEncoder:
 
     async def _encode(self, pcm: bytes) -> bytes:
         self._bytes += len(pcm)
-        if not self._encoder.computes:
+        if not self._encoder.is_cpu_bound:
             return self._encoder.encode(pcm)
         return await _undivided(self._run_blocking(partial(self._encoder.encode, pcm)))
 
     async def _finish(self) -> bytes:
-        if not self._encoder.computes:
+        if not self._encoder.is_cpu_bound:
             return self._encoder.finish()
         return await _undivided(self._run_blocking(self._encoder.finish))
 

@@ -18,7 +18,7 @@ from functools import partial
 from starlette.websockets import WebSocket
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.transports.backpressure import RequestCanceled, RequestQueue
 from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
@@ -297,7 +297,7 @@ class RealtimeConnection:
             response.stop(error)
         except Exception as error:
             _LOGGER.exception("An utterance of a realtime client failed.")
-            response.stop(told_to_client(error))
+            response.stop(to_speech_error(error))
         finally:
             response.feed.close()
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from wyoming.event import Event
 from wyoming.ping import Pong
 
-from wyoming_tts.errors import ShuttingDown, SpeechError, told_to_client
+from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.backpressure import PendingRequest, RequestQueue, expire_timeout
@@ -38,7 +38,7 @@ from wyoming_tts.transports.wyoming.protocol import (
     error_event,
 )
 from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream
-from wyoming_tts.wyoming_wire import EventReader, Limits, ProtocolError, encode
+from wyoming_tts.wyoming_framing import EventLimits, EventReader, ProtocolError, encode_event
 
 Describe: TypeAlias = Callable[[], bytes]
 """Gives the encoded info event for the voices of the moment. Called on the event loop: it must be quick."""
@@ -56,7 +56,7 @@ class WyomingOptions:
     """Samples in an audio-chunk event."""
     streaming: bool = True
     """Off: only `synthesize` is known. What `describe` says must agree."""
-    limits: Limits = field(default_factory=Limits)
+    limits: EventLimits = field(default_factory=EventLimits)
     backlog: int = 8
     """Utterances a client may have waiting before reading from it pauses."""
     write_buffer: int = 64 * 1024
@@ -174,7 +174,7 @@ class WyomingConnection:
             raise
         except Exception as error:
             _LOGGER.exception("%s: disconnected", self._wire.peer)
-            self._give_up(told_to_client(error))
+            self._give_up(to_speech_error(error))
         finally:
             self._end_text()
             self._backlog.close()
@@ -321,13 +321,13 @@ class WyomingConnection:
             if self._wire.is_gone:
                 raise WyomingClientGone("The client left while it was spoken to.") from error
             _LOGGER.exception("%s: an utterance failed", self._wire.peer)
-            return told_to_client(error)
+            return to_speech_error(error)
         finally:
             request.feed.close()
         return None
 
     async def _send(self, event: Event) -> None:
-        await self._wire.send(encode(event))
+        await self._wire.send(encode_event(event))
 
 
 def _shutting_down() -> SpeechError:

@@ -1,7 +1,7 @@
 """What Wyoming events mean: a client's events to commands, audio to the events that answer.
 
 Nothing here waits, reads a clock or opens a socket, so each rule can be tried at a prompt. How
-events become bytes, and back, is `wyoming_wire`.
+events become bytes, and back, is `wyoming_framing`.
 """
 
 from __future__ import annotations

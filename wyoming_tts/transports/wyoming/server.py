@@ -31,7 +31,7 @@ from wyoming_tts.transports.wyoming.connection import (
 )
 from wyoming_tts.transports.wyoming.protocol import error_event
 from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream, open_stdio
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 __all__ = ["AudioStream", "ListenAddress", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
 
@@ -241,7 +241,7 @@ async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack 
 async def _refuse(wire: WyomingStream, refusal: SpeechError) -> None:
     try:
         with contextlib.suppress(WyomingClientGone):
-            await wire.send(encode(error_event(refusal)))
+            await wire.send(encode_event(error_event(refusal)))
         await wire.close(linger=LINGER)
     finally:
         await wire.abort()

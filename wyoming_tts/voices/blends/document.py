@@ -14,8 +14,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.voices.blends.mixing import Blend, BlendBook, published_language
 from wyoming_tts.voices.blends.recipes import Recipe, check_name, parse_recipe
-from wyoming_tts.yaml_files.editing import NotEditable, edited_yaml
-from wyoming_tts.yaml_files.reading import EMPTY_IF_NONE, Document, Flag, Scalars, YamlModel, read_yaml, shown
+from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
+from wyoming_tts.yaml_files.reading import (
+    EMPTY_IF_NONE,
+    Flag,
+    ScalarMode,
+    YamlDocument,
+    YamlModel,
+    format_value,
+    read_yaml,
+)
 
 PRESETS_NAME = "blends.yaml"
 
@@ -108,7 +116,7 @@ def _named(name: str) -> str:
 
 def _recipe(value: object) -> Recipe:
     if not isinstance(value, str):
-        raise ValueError(f"got {shown(value)} for 'recipe', expected {_RECIPE}")  # noqa: TRY004 - for pydantic
+        raise ValueError(f"got {format_value(value)} for 'recipe', expected {_RECIPE}")  # noqa: TRY004 - for pydantic
     return _checked(parse_recipe)(value)
 
 
@@ -141,11 +149,11 @@ class _File(YamlModel):
     ]
 
 
-def _read(content: bytes, name: str) -> Document:
-    return read_yaml(content, name, scalars=Scalars.TEXT)
+def _read(content: bytes, name: str) -> YamlDocument:
+    return read_yaml(content, name, scalars=ScalarMode.TEXT)
 
 
-def _blends(document: Document) -> dict[str, Blend]:
+def _blends(document: YamlDocument) -> dict[str, Blend]:
     file = document.validated(_File) if document.value is not None else None
     blends: dict[str, Blend] = {}
     for name, entry in file.blends.items() if file else ():
@@ -164,8 +172,8 @@ def _blends(document: Document) -> dict[str, Blend]:
     return blends
 
 
-def _edited(document: Document, entries: Mapping[str, Any]) -> bytes:
-    return edited_yaml(document, {_BLENDS: entries}, scalars=Scalars.TEXT).encode()
+def _edited(document: YamlDocument, entries: Mapping[str, Any]) -> bytes:
+    return edit_yaml(document, {_BLENDS: entries}, scalars=ScalarMode.TEXT).encode()
 
 
 def _facts(blend: Blend) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 STALLED_AFTER = 3.0
 """Seconds without a byte after which a request waits no longer; also what connecting may take."""
 
-BACKOFF = Backoff(first=60.0, longest=3600.0)
+BACKOFF = Backoff(first_delay=60.0, max_delay=3600.0)
 """From a failed download to the next try."""
 
 
@@ -99,7 +99,7 @@ class VoiceArrival:
         await retry(
             self._arrive,
             BACKOFF,
-            before_pause=self._on_failure,
+            on_retry=self._on_failure,
             sleep=self._sleep_and_try,
             chance=self._chance,
         )

@@ -35,7 +35,7 @@ _HINTS = {
     407: "The proxy wants a login: put it into HTTPS_PROXY (http://user:password@host:port).",
     511: _PORTAL_HINT,
 }
-_BACKOFF = Backoff(first=1.0, longest=60.0, tries=5)
+_BACKOFF = Backoff(first_delay=1.0, max_delay=60.0, max_tries=5)
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 

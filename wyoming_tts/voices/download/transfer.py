@@ -159,15 +159,15 @@ class Transfer:
             await retry(
                 self._try,
                 self._options.backoff,
-                before_pause=self._on_interruption,
+                on_retry=self._on_interruption,
                 progress=lambda: self.received,
                 sleep=self._world.sleep,
                 chance=self._world.chance,
             )
         except Interrupted as reason:
             raise DownloadFailed(
-                f"{self.file.name} could not be fetched in {self._options.backoff.tries} tries: {reason}. "
-                "Check the connection; the next try goes on from where this one ended."
+                f"{self.file.name} could not be fetched in {self._options.backoff.max_tries} tries: "
+                f"{reason}. Check the connection; the next try goes on from where this one ended."
             ) from reason
 
     async def place(self) -> None:

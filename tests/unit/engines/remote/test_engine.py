@@ -140,7 +140,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(remote_upstreams, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(remote_upstreams, "_BACKOFF", Backoff(first=0.01, longest=30.0))
+    monkeypatch.setattr(remote_upstreams, "_BACKOFF", Backoff(first_delay=0.01, max_delay=30.0))
     caplog.set_level(logging.INFO, "wyoming_tts.engines.remote.engine")
     has, changed = ["af_far"], asyncio.Queue[list[str]]()
     is_up = True

@@ -25,7 +25,7 @@ from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, Up
 from wyoming_tts.engines.remote.wyoming import WyomingUpstream
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 OPTIONS = RemoteOptions((), connect_timeout=0.5, first_byte_timeout=5.0)
 LISTED = ListedVoice("tone", "en_US", "Tone", rate=22_050)
@@ -58,7 +58,7 @@ async def test_a_segment_is_spoken_on_a_connection_of_its_own() -> None:
 
 async def test_a_server_of_this_kind_is_spoken_with() -> None:
     def describe() -> bytes:
-        return encode(info_event([], version="1", supports_streaming=True))
+        return encode_event(info_event([], version="1", supports_streaming=True))
 
     async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=run_in_thread) as server:
         await server.start("tcp://127.0.0.1:0")

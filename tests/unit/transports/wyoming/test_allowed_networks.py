@@ -14,11 +14,11 @@ from tests.support.wyoming_client import WyomingTestClient, event_types
 from wyoming_tts.transports.access import AllowedNetworks
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
-from wyoming_tts.wyoming_wire import encode
+from wyoming_tts.wyoming_framing import encode_event
 
 
 def describe() -> bytes:
-    return encode(info_event([], version="1", supports_streaming=True))
+    return encode_event(info_event([], version="1", supports_streaming=True))
 
 
 class Door:

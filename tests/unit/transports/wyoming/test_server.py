@@ -26,7 +26,7 @@ from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import ListenAddress, WyomingOptions, WyomingServer
-from wyoming_tts.wyoming_wire import Limits, encode
+from wyoming_tts.wyoming_framing import EventLimits, encode_event
 
 LOOPBACK = "tcp://127.0.0.1:0"
 PLAIN_ANSWER = ["audio-start", "audio-chunk", "audio-stop"]
@@ -46,7 +46,7 @@ def chunk(text: str) -> Event:
 
 
 def describe() -> bytes:
-    return encode(info_event([], version="1", supports_streaming=True))
+    return encode_event(info_event([], version="1", supports_streaming=True))
 
 
 @pytest.fixture
@@ -435,7 +435,7 @@ class TestFailures:
         assert event_types(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
 
     async def test_a_message_over_a_limit_is_told_as_too_long(self, fake: FakeSynthesizer) -> None:
-        async with talking(fake, WyomingOptions(limits=Limits(data=1_000))) as (_, client):
+        async with talking(fake, WyomingOptions(limits=EventLimits(data=1_000))) as (_, client):
             await client.send(say("x" * 2_000))
             (event,) = await client.rest()
 
@@ -514,7 +514,7 @@ class TestPatience:
             async with not_reading(server) as client:
                 await client.send(START)
                 for _ in range(2_000):
-                    client.writer.write(encode(chunk("x" * 20)))
+                    client.writer.write(encode_event(chunk("x" * 20)))
                 await client_count(server, 0)
 
             assert fake.left == 1
@@ -870,7 +870,12 @@ async def events_in(data: bytes) -> list[Event]:
 
 
 class TestStdio:
-    REQUEST = b'{"type": "describe"}\n' + encode(say("hello")) + encode(START) + encode(chunk("you"))
+    REQUEST = (
+        b'{"type": "describe"}\n'
+        + encode_event(say("hello"))
+        + encode_event(START)
+        + encode_event(chunk("you"))
+    )
 
     async def test_one_client_is_served_through_pipes_and_then_the_server_is_done(self) -> None:
         ran = run_stdio(input=self.REQUEST, stdout=subprocess.PIPE)
@@ -905,7 +910,7 @@ class TestStdio:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None
-            process.stdin.write(encode(Ping().event()))
+            process.stdin.write(encode_event(Ping().event()))
             process.stdin.flush()
             process.stdout.readline()
             process.stdout.close()

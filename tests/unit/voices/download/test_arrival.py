@@ -139,7 +139,7 @@ async def test_failures_are_told_and_tried_again_at_growing_intervals(
         scene.download.settle("The network is down.")
         await scene.hub.asked.wait()
     assert scene.pauses[:3] == [60.0, 120.0, 240.0]
-    assert scene.pauses[-1] == BACKOFF.longest
+    assert scene.pauses[-1] == BACKOFF.max_delay
     assert "espeak-en-us speaks instead. The network is down." in caplog.text
 
 

@@ -293,7 +293,7 @@ async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
         ]
     )
     await done(downloads.start(voice_of(hub)))
-    assert sleeps == [7.0, DownloadOptions().backoff.longest]
+    assert sleeps == [7.0, DownloadOptions().backoff.max_delay]
 
 
 async def test_tries_that_bring_something_do_not_count_as_failures(

@@ -682,7 +682,7 @@ WRITES_FOR_EVER = """
 import asyncio, random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.unit.cache.test_segments import RATE, a_cache, audio, key_of
+from tests.unit.cache.test_segment_cache import RATE, a_cache, audio, key_of
 
 async def main():
     turn = 0

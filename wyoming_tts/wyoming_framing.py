@@ -38,12 +38,12 @@ class MessageTooLong(ProtocolError, TooLong):
     """An event is over one of the limits."""
 
 
-class Truncated(ProtocolError, EOFError):
+class TruncatedEvent(ProtocolError, EOFError):
     """The stream ended within an event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EventLimits:
     """What one event may be at most. The defaults are what a server takes from its clients."""
 
     header: int = 64 * 1024
@@ -56,7 +56,7 @@ class Limits:
     """JSON objects and arrays within each other; no event of the protocol has ten."""
 
 
-REPLY_LIMITS = Limits(header=1024 * 1024, data=4 * 1024 * 1024, payload=16 * 1024 * 1024)
+REPLY_LIMITS = EventLimits(header=1024 * 1024, data=4 * 1024 * 1024, payload=16 * 1024 * 1024)
 """What a client takes from a server: the description of thousands of voices, in the first line too as
 servers not written in Python may send it; and all audio of a request at once, here up to five minutes."""
 
@@ -85,13 +85,13 @@ class RawEvent(NamedTuple):
         """The event's type."""
         return self.header.type
 
-    def event(self, limits: Limits) -> Event:
-        """Parse the data; raises as `merged_data`."""
+    def event(self, limits: EventLimits) -> Event:
+        """Parse the data; raises as `merge_data`."""
         header = self.header
-        return Event(header.type, merged_data(header, self.block, limits), self.payload or None)
+        return Event(header.type, merge_data(header, self.block, limits), self.payload or None)
 
 
-def merged_data(header: Header, block: bytes, limits: Limits) -> dict[str, Any]:
+def merge_data(header: Header, block: bytes, limits: EventLimits) -> dict[str, Any]:
     """The data of an event: that in its first line, overridden by that in its block.
 
     Raises:
@@ -103,8 +103,8 @@ def merged_data(header: Header, block: bytes, limits: Limits) -> dict[str, Any]:
 class EventReader:
     """Turns received bytes into events, however the bytes were cut. Does no I/O."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: EventLimits | None = None) -> None:
+        self._limits = limits or EventLimits()
         self._buffer = bytearray()
         self._scanned = 0
         self._header: Header | None = None
@@ -164,7 +164,7 @@ class EventReader:
         length = header.data_length
         if len(self._buffer) < length + header.payload_length:
             if self._ended:
-                raise Truncated(_truncated())
+                raise TruncatedEvent(_truncated())
             self._header = header
             return None
         self._header = None
@@ -212,7 +212,7 @@ class EventReader:
             raise
         except ProtocolError as error:
             if self._ended and not self._buffer:
-                raise Truncated(_truncated()) from error
+                raise TruncatedEvent(_truncated()) from error
             raise
 
     def _take(self, length: int) -> bytes:
@@ -225,7 +225,7 @@ def _truncated() -> str:
     return "Got the end of the connection within an event, expected the rest of it."
 
 
-def parse_header(line: bytes, limits: Limits) -> Header:
+def parse_header(line: bytes, limits: EventLimits) -> Header:
     """Parse an event's first line.
 
     Raises:
@@ -302,7 +302,7 @@ def _containers(outer: dict[str, Any] | list[Any]) -> Iterator[Any]:
     return (value for value in values if isinstance(value, dict | list))
 
 
-def encode(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
     """An event as it goes over the wire, in one piece: whoever writes it cannot be interrupted within.
 
     Data goes behind the first line, by its length: the clients' reader takes no line over 64 KiB.
@@ -323,7 +323,7 @@ def _json_bytes(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
-class Readable(Protocol):
+class ByteReader(Protocol):
     """What is read of an asyncio.StreamReader."""
 
     async def read(self, n: int, /) -> bytes:
@@ -331,7 +331,7 @@ class Readable(Protocol):
         ...
 
 
-class Writable(Protocol):
+class ByteWriter(Protocol):
     """What is written to of an asyncio.StreamWriter."""
 
     def write(self, data: bytes, /) -> None:
@@ -346,12 +346,12 @@ class Writable(Protocol):
 class EventStream:
     """Reads events from an asyncio stream. A wait that is cancelled loses no bytes."""
 
-    def __init__(self, stream: Readable, limits: Limits) -> None:
+    def __init__(self, stream: ByteReader, limits: EventLimits) -> None:
         self._stream = stream
         self._limits = limits
         self._reader = EventReader(limits)
 
-    async def event(self) -> Event:
+    async def read_event(self) -> Event:
         """The next event.
 
         Raises:
@@ -359,10 +359,10 @@ class EventStream:
             ProtocolError: the bytes are malformed; MessageTooLong when over a limit.
             OSError: the connection broke.
         """
-        return (await self.raw_event()).event(self._limits)
+        return (await self.read_raw_event()).event(self._limits)
 
-    async def raw_event(self) -> RawEvent:
-        """As `event`, but leaves a block of data for the caller to parse."""
+    async def read_raw_event(self) -> RawEvent:
+        """As `read_event`, but leaves a block of data for the caller to parse."""
         while (raw := self._reader.next_raw_event()) is None:
             await self._receive()
         return raw
@@ -377,11 +377,11 @@ class EventStream:
             raise EOFError("The stream ended.")
 
 
-async def write_event(writer: Writable, event: Event) -> None:
+async def write_event(writer: ByteWriter, event: Event) -> None:
     """Send an event; wait while the peer has not taken enough of those before.
 
     Raises:
         OSError: the connection broke.
     """
-    writer.write(encode(event))
+    writer.write(encode_event(event))
     await writer.drain()

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Describe
 
-from wyoming_tts import wyoming_wire
+from wyoming_tts import wyoming_framing
 from wyoming_tts.errors import ErrorCode
-from wyoming_tts.wyoming_wire import (
+from wyoming_tts.wyoming_framing import (
+    EventLimits,
     EventReader,
     EventStream,
-    Limits,
     MessageTooLong,
     ProtocolError,
-    Truncated,
-    encode,
+    TruncatedEvent,
+    encode_event,
     write_event,
 )
 
@@ -49,12 +49,12 @@ events = st.builds(
 )
 
 
-def read(*pieces: bytes, limits: Limits | None = None) -> list[Event]:
+def read(*pieces: bytes, limits: EventLimits | None = None) -> list[Event]:
     reader = EventReader(limits)
     return [event for piece in pieces for event in reader.feed(piece)]
 
 
-def refusal(*pieces: bytes, limits: Limits | None = None) -> ProtocolError:
+def refusal(*pieces: bytes, limits: EventLimits | None = None) -> ProtocolError:
     with pytest.raises(ProtocolError) as caught:
         read(*pieces, limits=limits)
     return caught.value
@@ -109,7 +109,7 @@ def read_by_wyoming(data: bytes) -> list[Event]:
 def test_any_cut_of_the_bytes_gives_the_events_that_were_encoded(
     sent: list[Event], places: list[int]
 ) -> None:
-    data = b"".join(map(encode, sent))
+    data = b"".join(map(encode_event, sent))
     reader = EventReader()
 
     received = [event for piece in cut(data, places) for event in reader.feed(piece)]
@@ -120,7 +120,7 @@ def test_any_cut_of_the_bytes_gives_the_events_that_were_encoded(
 
 @given(st.lists(events, max_size=3))
 def test_reads_what_the_wyoming_package_reads(sent: list[Event]) -> None:
-    data = b"".join(map(encode, sent))
+    data = b"".join(map(encode_event, sent))
 
     assert read(data) == read_by_wyoming(data)
 
@@ -129,7 +129,7 @@ def test_reads_what_the_wyoming_package_reads(sent: list[Event]) -> None:
 def test_any_cut_of_garbage_after_events_gives_the_same_events_and_the_same_error(
     garbage: bytes, places: list[int]
 ) -> None:
-    data = encode(Describe().event()) + garbage + b"\n{}\n"
+    data = encode_event(Describe().event()) + garbage + b"\n{}\n"
 
     whole, pieces = EventReader(), EventReader()
     outcomes = []
@@ -162,7 +162,7 @@ def test_an_end_within_an_event_is_an_error(data: bytes) -> None:
     reader = EventReader()
     assert list(reader.feed(data)) == []
 
-    with pytest.raises(Truncated, match="end of the connection"):
+    with pytest.raises(TruncatedEvent, match="end of the connection"):
         list(reader.end())
 
 
@@ -244,18 +244,20 @@ def test_the_events_before_garbage_still_arrive() -> None:
 @pytest.mark.parametrize(
     ("limits", "fits", "too_long"),
     [
-        (Limits(header=40), b'{"type": "' + b"a" * 28 + b'"}\n', b'{"type": "' + b"a" * 29 + b'"}\n'),
-        (Limits(header=40), b"", b"{" * 41),
-        (Limits(data=8), line(type="x", data_length=8) + b'{"b": 2}', line(type="x", data_length=9)),
-        (Limits(payload=3), line(type="x", payload_length=3) + b"abc", line(type="x", payload_length=4)),
+        (EventLimits(header=40), b'{"type": "' + b"a" * 28 + b'"}\n', b'{"type": "' + b"a" * 29 + b'"}\n'),
+        (EventLimits(header=40), b"", b"{" * 41),
+        (EventLimits(data=8), line(type="x", data_length=8) + b'{"b": 2}', line(type="x", data_length=9)),
+        (EventLimits(payload=3), line(type="x", payload_length=3) + b"abc", line(type="x", payload_length=4)),
         (
-            Limits(depth=3),
+            EventLimits(depth=3),
             b'{"type": "x", "data": {"a": [1, "[[["]}}\n',
             b'{"type": "x", "data": {"a": [[]]}}\n',
         ),
     ],
 )
-def test_each_limit_can_be_reached_and_not_exceeded(limits: Limits, fits: bytes, too_long: bytes) -> None:
+def test_each_limit_can_be_reached_and_not_exceeded(
+    limits: EventLimits, fits: bytes, too_long: bytes
+) -> None:
     assert len(read(fits, limits=limits)) == bool(fits)
     error = refusal(too_long, limits=limits)
     assert isinstance(error, MessageTooLong)
@@ -306,9 +308,9 @@ class CountsBytes(bytearray):
 def test_work_grows_in_proportion_to_the_bytes(
     data: bytes, piece: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wyoming_wire, "bytearray", CountsBytes, raising=False)
+    monkeypatch.setattr(wyoming_framing, "bytearray", CountsBytes, raising=False)
     monkeypatch.setattr(CountsBytes, "handled", 0)
-    reader = EventReader(Limits(header=200_000, payload=200_000))
+    reader = EventReader(EventLimits(header=200_000, payload=200_000))
 
     pieces = (data[at : at + piece] for at in range(0, len(data), piece))
     assert sum(1 for received in pieces for _ in reader.feed(received)) == count
@@ -316,7 +318,7 @@ def test_work_grows_in_proportion_to_the_bytes(
     assert len(data) <= CountsBytes.handled <= 4 * len(data)
 
 
-SMALL = Limits(header=60, data=40, payload=50)
+SMALL = EventLimits(header=60, data=40, payload=50)
 fragments = st.sampled_from(
     [
         b"{",
@@ -380,11 +382,11 @@ def test_events_with_the_same_first_line_share_no_data() -> None:
 
 @given(events)
 def test_writes_the_bytes_that_the_wyoming_package_writes(event: Event) -> None:
-    assert encode(event) == written_by_wyoming(event)
+    assert encode_event(event) == written_by_wyoming(event)
 
 
 def test_text_that_is_not_unicode_is_still_sent() -> None:
-    (received,) = read(encode(Event("error", {"text": "No file \udcff."})))
+    (received,) = read(encode_event(Event("error", {"text": "No file \udcff."})))
 
     assert received.data == {"text": "No file ?."}
 
@@ -399,18 +401,18 @@ def test_data_in_the_first_line_is_read_as_by_the_wyoming_package(event: Event) 
     payload = event.payload or b""
     data = line(type=event.type, data=event.data, payload_length=len(payload)) + payload
 
-    assert read(data, limits=Limits(header=1_000_000)) == [event] == read_by_wyoming(data)
+    assert read(data, limits=EventLimits(header=1_000_000)) == [event] == read_by_wyoming(data)
 
 
 def test_a_block_of_data_can_be_left_to_the_caller_to_parse() -> None:
     reader = EventReader()
-    reader.receive(encode(Event("x", {"a": 1}, b"pcm")))
+    reader.receive(encode_event(Event("x", {"a": 1}, b"pcm")))
 
     raw = reader.next_raw_event()
 
     assert raw is not None
     assert (raw.type, raw.block, raw.payload) == ("x", b'{"a": 1}', b"pcm")
-    assert raw.event(Limits()) == Event("x", {"a": 1}, b"pcm")
+    assert raw.event(EventLimits()) == Event("x", {"a": 1}, b"pcm")
     assert reader.next_raw_event() is None
 
 
@@ -425,52 +427,52 @@ def received(data: bytes, *, ended: bool = True) -> asyncio.StreamReader:
 class TestEventStream:
     async def test_gives_one_event_after_the_other_and_then_says_that_it_ended(self) -> None:
         sent = [Event("a", {"x": 1}, b"12"), Event("b")]
-        events = EventStream(received(b"".join(map(encode, sent))), Limits())
+        events = EventStream(received(b"".join(map(encode_event, sent))), EventLimits())
 
-        assert [await events.event(), await events.event()] == sent
+        assert [await events.read_event(), await events.read_event()] == sent
         for _ in range(2):
             with pytest.raises(EOFError):
-                await events.event()
+                await events.read_event()
 
     async def test_a_last_line_needs_no_line_break(self) -> None:
-        events = EventStream(received(b'{"type": "a"}'), Limits())
+        events = EventStream(received(b'{"type": "a"}'), EventLimits())
 
-        assert await events.event() == Event("a")
+        assert await events.read_event() == Event("a")
         with pytest.raises(EOFError):
-            await events.event()
+            await events.read_event()
 
     @pytest.mark.parametrize(
-        "data", [b"{", b'{"type": "a', line(type="a", data_length=3), encode(Event("a", {"b": 1}))[:-1]]
+        "data", [b"{", b'{"type": "a', line(type="a", data_length=3), encode_event(Event("a", {"b": 1}))[:-1]]
     )
     async def test_an_end_within_an_event_is_told_from_one_between_events(self, data: bytes) -> None:
-        with pytest.raises(Truncated):
-            await EventStream(received(data), Limits()).event()
+        with pytest.raises(TruncatedEvent):
+            await EventStream(received(data), EventLimits()).read_event()
 
     @pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n", b"[1]\n", b"{}\n", b"{]\n"])
     async def test_garbage_is_never_the_end_of_the_stream(self, data: bytes) -> None:
         with pytest.raises(ProtocolError) as caught:
-            await EventStream(received(data), Limits()).event()
+            await EventStream(received(data), EventLimits()).read_event()
         assert not isinstance(caught.value, EOFError)
 
     async def test_a_wait_that_is_cancelled_loses_no_bytes(self) -> None:
-        data = encode(Event("a", {"x": 1}, b"payload"))
+        data = encode_event(Event("a", {"x": 1}, b"payload"))
         stream = received(data[:-3], ended=False)
-        events = EventStream(stream, Limits())
+        events = EventStream(stream, EventLimits())
 
-        waiting = asyncio.create_task(events.event())
+        waiting = asyncio.create_task(events.read_event())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
         stream.feed_data(data[-3:])
 
-        assert await events.event() == Event("a", {"x": 1}, b"payload")
+        assert await events.read_event() == Event("a", {"x": 1}, b"payload")
 
     async def test_limits_are_those_it_was_given(self) -> None:
-        data = encode(Event("a", {}, bytes(100)))
+        data = encode_event(Event("a", {}, bytes(100)))
 
-        assert (await EventStream(received(data), Limits(payload=100)).event()).type == "a"
+        assert (await EventStream(received(data), EventLimits(payload=100)).read_event()).type == "a"
         with pytest.raises(MessageTooLong, match="100 bytes, expected at most 99"):
-            await EventStream(received(data), Limits(payload=99)).event()
+            await EventStream(received(data), EventLimits(payload=99)).read_event()
 
 
 async def test_an_event_is_written_as_one_piece_and_waited_for() -> None:
@@ -486,4 +488,4 @@ async def test_an_event_is_written_as_one_piece_and_waited_for() -> None:
 
     writer = Writer()
     await write_event(writer, Event("a", {"x": 1}, b"12"))
-    assert writer.calls == [encode(Event("a", {"x": 1}, b"12")), b"drained"]
+    assert writer.calls == [encode_event(Event("a", {"x": 1}, b"12")), b"drained"]

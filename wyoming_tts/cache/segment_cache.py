@@ -12,8 +12,8 @@ from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache.disk import DiskTier
-from wyoming_tts.cache.entries import CachedSegment, CacheKey, Recording
-from wyoming_tts.cache.recent import Recent
+from wyoming_tts.cache.entries import CachedSegment, CacheKey, SegmentRecording
+from wyoming_tts.cache.lru import LruMap
 
 _LARGEST_SHARE = 4
 """An entry over one fourth of a tier is not kept: it would throw out what is used more often."""
@@ -68,7 +68,7 @@ class SegmentCache:
         if memory_bytes < 0 or disk_bytes < 0:
             raise ValueError(f"Got bounds of {memory_bytes} and {disk_bytes} bytes, expected 0 or more.")
         self._memory_bytes = memory_bytes
-        self._memory: Recent[CachedSegment] = Recent()
+        self._memory: LruMap[CachedSegment] = LruMap()
         self._disk: DiskTier | None = None
         if directory is not None and disk_bytes:
             largest = disk_bytes // _LARGEST_SHARE
@@ -112,9 +112,9 @@ class SegmentCache:
         if self._disk is not None:
             self._disk.write_later(name, segment)
 
-    def record(self, key: CacheKey, rate: int) -> Recording:
+    def record(self, key: CacheKey, rate: int) -> SegmentRecording:
         """Collect a segment while it is made, to be kept when it is whole."""
-        return Recording(partial(self.put, key, rate), self._largest)
+        return SegmentRecording(partial(self.put, key, rate), self._largest)
 
     async def flush(self) -> None:
         """Wait until what was put so far is on the disk, or is left out there."""

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
+class LruMap(Generic[T]):
     """Values with their sizes by name, the least recently used first."""
 
     def __init__(self) -> None:
