@@ -29,9 +29,9 @@ from wyoming_tts.voices.catalogue import (
     PIPER_BASE_URL,
     CatalogueError,
     CatalogueVoice,
-    read_index,
-    read_piper,
-    with_known,
+    carry_over_card_facts,
+    read_piper_catalogue,
+    read_piper_index,
 )
 
 _HEADER = """\
@@ -71,12 +71,12 @@ def rendered(voices: Sequence[CatalogueVoice]) -> str:
 
 def _voices_at(source: str) -> tuple[CatalogueVoice, ...]:
     if not source.startswith(("http://", "https://")):
-        return read_index(Path(source))
+        return read_piper_index(Path(source))
     answer = httpx.get(source, follow_redirects=True, timeout=60).raise_for_status()
     with tempfile.TemporaryDirectory() as directory:
         index = Path(directory, INDEX_NAME)
         index.write_bytes(answer.content)
-        return read_index(index)
+        return read_piper_index(index)
 
 
 def _with_card(voice: CatalogueVoice, read: _Read) -> CatalogueVoice:
@@ -114,7 +114,7 @@ def _fetched(client: httpx.Client, url: str) -> str | None:
 
 def _written_before(output: Path) -> tuple[CatalogueVoice, ...] | None:
     try:
-        return read_piper(output)
+        return read_piper_catalogue(output)
     except CatalogueError:
         return None  # not there yet, or damaged: writing it anew is what this is for
 
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.cards:
         new = _with_cards(new, options.cards)
     else:
-        new = tuple(with_known(voice, known.get(voice.name)) for voice in new)
+        new = tuple(carry_over_card_facts(voice, known.get(voice.name)) for voice in new)
     options.output.write_text(rendered(new), encoding="utf-8")
     print(_count(new) if old is None else _difference(old, new))
 

@@ -26,7 +26,7 @@ from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON
 from wyoming_tts.text.normalization.registry import FILE_NAME as SPOKEN
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS
 from wyoming_tts.voices.catalogue import INDEX_NAME as INDEX
-from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES
+from wyoming_tts.voices.styles import STYLES_DIRECTORY
 from wyoming_tts.voices.watching import VOICE_FILES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -72,12 +72,12 @@ def contents(directory: Path) -> dict[str, bytes]:
 def data(tmp_path: Path) -> Path:
     """A data directory with voices, a blend of two of them, a lexicon, and what is not worth keeping."""
     directory = tmp_path / "data"
-    (directory / STYLES).mkdir(parents=True)
+    (directory / STYLES_DIRECTORY).mkdir(parents=True)
     for name in (*LETTERS_FILES, MODEL):
         shutil.copy(VOICES / name, directory)
     with np.load(VOICES / PACK) as pack, (directory / PACK).open("wb") as file:
         np.savez(file, af_bella=pack["af_test"], af_sky=pack["am_test"])
-    with (directory / STYLES / "af_mine.npy").open("wb") as file:
+    with (directory / STYLES_DIRECTORY / "af_mine.npy").open("wb") as file:
         np.save(file, np.zeros((510, 1, 256), np.float32))
     (directory / BLENDS).write_text("blends:\n  dusk: af_bella(2)+af_sky\n")
     (directory / LEXICON).write_text("en:\n  Siobhan: shivawn\n")
@@ -92,7 +92,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def worth(data: Path) -> dict[str, bytes]:
     """What of it is to be kept."""
-    kept = {*LETTERS_FILES, *KOKORO_FILES, BLENDS, LEXICON, SPOKEN, f"{STYLES}/af_mine.npy"}
+    kept = {*LETTERS_FILES, *KOKORO_FILES, BLENDS, LEXICON, SPOKEN, f"{STYLES_DIRECTORY}/af_mine.npy"}
     return {name: content for name, content in contents(data).items() if name in kept}
 
 
@@ -144,7 +144,7 @@ def test_all_that_is_worth_it_comes_back_as_it_was(data: Path, empty: Path, wort
 
 def test_every_kind_of_file_that_voices_are_made_of_is_kept() -> None:
     script, other = BACKUP.read_text(), RESTORE.read_text()
-    for name in (BLENDS, LEXICON, SPOKEN, INDEX, f"{STYLES}/", *VOICE_FILES):
+    for name in (BLENDS, LEXICON, SPOKEN, INDEX, f"{STYLES_DIRECTORY}/", *VOICE_FILES):
         assert name in script
         assert name in other
 

@@ -21,7 +21,7 @@ from wyoming_tts import __version__
 from wyoming_tts.commands.cli import _parser
 from wyoming_tts.settings import Settings, load_settings
 from wyoming_tts.voices.catalogue import load_catalogue
-from wyoming_tts.voices.names import known_voice
+from wyoming_tts.voices.names import find_catalogue_voice
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SETTINGS = MANIFESTS / "settings.yaml"
@@ -228,7 +228,7 @@ def test_the_job_fetches_the_voice_that_is_spoken_by_default(settings: Settings)
     arguments = _parser("voices").parse_args(container(DOWNLOAD)["args"])
     assert arguments.voices_command == "download"
     catalogue = load_catalogue()
-    assert settings.voice in {known_voice(catalogue.voices, name).name for name in arguments.names}
+    assert settings.voice in {find_catalogue_voice(catalogue.voices, name).name for name in arguments.names}
     mounts = {mount["name"]: mount["mountPath"] for mount in container(DOWNLOAD)["volumeMounts"]}
     assert arguments.data_dir == [mounts["data"]]
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wyoming_tts.voices.blends.document import blends_from_yaml
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import FILE_NAME, BlendStore
+from wyoming_tts.voices.blends.yaml_format import parse_blends
 from wyoming_tts.yaml_files.reading import InvalidYaml
 
 KEPT_EACH = 4
@@ -129,7 +129,7 @@ class ReadingThread(threading.Thread):
     def _read(self) -> None:
         self.reads += 1
         try:
-            blends_from_yaml(self._path.read_bytes())
+            parse_blends(self._path.read_bytes())
         except (InvalidYaml, OSError) as error:
             self.malformed.append(str(error))
 
@@ -176,7 +176,7 @@ def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int 
             editor.join()
     finally:
         reader.end()
-    there = {name: str(blend.recipe) for name, blend in blends_from_yaml(path.read_bytes()).items()}
+    there = {name: str(blend.recipe) for name, blend in parse_blends(path.read_bytes()).items()}
     of_processes = [_edits(text.splitlines()) for text in printed]
     every = [*of_processes, *(editor.edits for editor in editors)]
     return Melee(

@@ -16,7 +16,7 @@ from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.http.guard import GuardOptions
 from wyoming_tts.transports.wyoming.server import WyomingOptions
-from wyoming_tts.voices.download.on_demand import MissingVoiceOptions, OnMissingVoice
+from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandOptions
 from wyoming_tts.workers import Workers
 
 MEGABYTE = 1_000_000
@@ -113,10 +113,10 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
     )
 
 
-def missing_voice_options(settings: Settings, engines: Iterable[str]) -> MissingVoiceOptions:
+def missing_voice_options(settings: Settings, engines: Iterable[str]) -> OnDemandOptions:
     """How requests for voices that are not here are answered."""
-    return MissingVoiceOptions(
-        OnMissingVoice(settings.on_missing_voice),
+    return OnDemandOptions(
+        MissingVoicePolicy(settings.on_missing_voice),
         settings.download_wait,
         settings.offline,
         frozenset(engines if settings.engine == "auto" else [settings.engine]),

@@ -37,18 +37,14 @@ from wyoming_tts.telemetry import log_record
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON_NAME
 from wyoming_tts.text.lexicon.hot_reload import LexiconFiles
 from wyoming_tts.text.normalization import NormalizerRegistry, load_user_entries
-from wyoming_tts.voices.blends.document import load_presets
-from wyoming_tts.voices.blends.kept import KeptBlends
 from wyoming_tts.voices.blends.store import BlendStore
-from wyoming_tts.voices.blends.voices import BlendedVoice, BlendedVoices
-from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, data_directory
-from wyoming_tts.voices.current_catalogue import KnownVoices
+from wyoming_tts.voices.blends.voices import BlendedVoice, BlendResolver, CachedBlends
+from wyoming_tts.voices.blends.yaml_format import load_presets
+from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, CurrentCatalogue, data_directory
 from wyoming_tts.voices.download.service import DownloadService
-from wyoming_tts.voices.installed import installed_voices
-from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary, list_installed_voices
 from wyoming_tts.voices.names import NameRules
-from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES_NAME
-from wyoming_tts.voices.styles import ImportedStyles
+from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 from wyoming_tts.workers import Workers
 
 _LOGGER = logging.getLogger(__name__)
@@ -73,13 +69,13 @@ class Parts:
     settings: Settings
     workers: Workers
     engines: Mapping[str, Engine]
-    known: KnownVoices
+    known: CurrentCatalogue
     library: VoiceLibrary
     loaded: LoadedVoices
     admission: Admission
     cache: SegmentCache
     lexicon: LexiconFiles
-    blends: KeptBlends
+    blends: CachedBlends
     synthesizer: Synthesizer
     readiness: Readiness = field(default_factory=Readiness)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -103,7 +99,7 @@ class Parts:
             await self.blends.read()
             # Of two voices with one name the first stays: the one that is here.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
-            voices = await self.workers.run_blocking(partial(installed_voices, engines))
+            voices = await self.workers.run_blocking(partial(list_installed_voices, engines))
             spoken_with = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
             self.library.replace(
                 voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
@@ -144,15 +140,15 @@ async def assemble(
         on_loaded: Told of each model that is loaded, as by `LoadedVoices`.
     """
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
-    known = KnownVoices(settings.download_dir / INDEX_NAME, workers.run_blocking)
+    known = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await known.read()
-    styles = ImportedStyles(settings.data_dir[0] / STYLES_NAME)
+    styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY)
     blendable = partial(_blendable, known, styles)
     store = await workers.run_blocking(partial(_blend_store, settings, blendable))
-    blends = KeptBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
+    blends = CachedBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
-        kokoro_blends=BlendedVoices(store.book, blendable),
+        kokoro_blends=BlendResolver(store.book, blendable),
         kokoro_styles=styles,
     )
     engines = await workers.run_blocking(lambda: make_engines(options))
@@ -239,7 +235,7 @@ def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
     return blended_voice(part, blend)
 
 
-def _blendable(known: KnownVoices, styles: ImportedStyles) -> dict[str, str]:
+def _blendable(known: CurrentCatalogue, styles: ImportedStyles) -> dict[str, str]:
     """Return the languages of the voices that can be blended, by name, those imported among them."""
     return named_languages(styles.names()) | known.pack()
 

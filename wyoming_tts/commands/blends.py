@@ -19,14 +19,14 @@ from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.errors import SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.voices.blends.document import load_presets
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
-from wyoming_tts.voices.catalogue import CatalogueError, data_directory, read_kokoro
-from wyoming_tts.voices.names import check_free
-from wyoming_tts.voices.style_tables import style_table
-from wyoming_tts.voices.styles import DIRECTORY_NAME, ImportedStyles, write_style
+from wyoming_tts.voices.blends.yaml_format import load_presets
+from wyoming_tts.voices.catalogue import CatalogueError, data_directory, read_kokoro_catalogue
+from wyoming_tts.voices.names import check_name_is_free
+from wyoming_tts.voices.style_files import write_style_file
+from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_style_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 
 def _kitchen(settings: Settings) -> _BlendContext:
-    styles = ImportedStyles(settings.data_dir[0] / DIRECTORY_NAME)
-    pack = {voice.name: voice.language for voice in read_kokoro(data_directory() / "kokoro.yaml")}
+    styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY)
+    pack = {voice.name: voice.language for voice in read_kokoro_catalogue(data_directory() / "kokoro.yaml")}
     store = BlendStore(
         settings.data_dir[0],
         voices=lambda: named_languages(styles.names()) | pack,
@@ -213,7 +213,7 @@ def _written(value: object) -> str:
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
-    check_free(arguments.name, (*kitchen.pack, *kitchen.store.book().blends))
+    check_name_is_free(arguments.name, (*kitchen.pack, *kitchen.store.book().blends))
     table = kitchen.styles.add(arguments.name, Path(arguments.file).expanduser())
     language = kitchen.imported[arguments.name]
     print(f"Imported {arguments.name}: {len(table)} rows, speaks {language}.")
@@ -222,7 +222,7 @@ def _import(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
-    table = style_table(
+    table = load_style_table(
         arguments.name,
         kitchen.store.book(),
         voices=kitchen.languages,
@@ -230,7 +230,7 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> int:
         pack=lambda: _pack(settings),
     )
     path = Path(arguments.file).expanduser()
-    write_style(path, table)
+    write_style_file(path, table)
     print(f"Wrote {arguments.name} to {path}: {len(table)} rows.")
     return 0
 

@@ -15,6 +15,15 @@ from typing import Any
 
 from wyoming_tts.assembly.parts import assemble, make_engines, open_workers
 from wyoming_tts.commands.console import CommandFailed, confirmed, print_json, print_table, tell
+from wyoming_tts.commands.voice_reports import (
+    broken_voice_fields,
+    detail_fields,
+    format_field,
+    piper_import_as_dict,
+    piper_import_lines,
+    summary_fields,
+    table_row,
+)
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx_file_check import check_complete
 from wyoming_tts.errors import SpeechError, UnknownVoice
@@ -27,33 +36,24 @@ from wyoming_tts.voices.catalogue import (
     INDEX_NAME,
     CatalogueError,
     CatalogueVoice,
+    expected_files,
     load_catalogue,
+    other_model_exports,
 )
-from wyoming_tts.voices.download.downloads import Download, Downloads, DownloadState, OnProgress
+from wyoming_tts.voices.download.downloads import Download, DownloadManager, DownloadState, OnProgress
 from wyoming_tts.voices.download.hub import DownloadFailed
-from wyoming_tts.voices.download.progress import presented
-from wyoming_tts.voices.download.transfer import readable_size
+from wyoming_tts.voices.download.progress import show_progress
+from wyoming_tts.voices.download.transfer import format_size
 from wyoming_tts.voices.inventory import (
-    Entry,
     Inventory,
-    catalogue_files,
-    complete_in,
+    InventoryEntry,
+    find_complete_directory,
     is_blend,
-    other_exports,
 )
-from wyoming_tts.voices.listing import (
-    facts,
-    facts_of_broken,
-    lines,
-    listed,
-    row,
-    takeover_as_object,
-    takeover_lines,
-)
-from wyoming_tts.voices.names import known_voice
-from wyoming_tts.voices.removal import plan_removal, remove
-from wyoming_tts.voices.takeover import TakeoverFailed, import_piper
-from wyoming_tts.voices.verification import CheckedFile, FileState, check
+from wyoming_tts.voices.names import find_catalogue_voice
+from wyoming_tts.voices.piper_import import PiperImportFailed, import_piper_directory
+from wyoming_tts.voices.removal import delete_files, plan_removal
+from wyoming_tts.voices.verification import FileState, VerifiedFile, verify_files
 from wyoming_tts.workers import Workers
 
 
@@ -78,18 +78,18 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     if not shown:
         raise UnknownVoice(_none_found(arguments), hint="Leave out what narrows it down to see all.")
     if arguments.json:
-        print_json({"voices": [listed(entry) for entry in shown], "broken": _broken(inventory)})
+        print_json({"voices": [summary_fields(entry) for entry in shown], "broken": _broken(inventory)})
         return 0
     print_table(
         ("Name", "Language", "Engine", "Here", "Speakers", "Size"),
-        (row(entry) for entry in shown),
+        (table_row(entry) for entry in shown),
     )
     for path, reason in inventory.broken:
         tell(f"Left out: {path}: {reason}")
     return 0
 
 
-def _is_wanted(entry: Entry, arguments: argparse.Namespace) -> bool:
+def _is_wanted(entry: InventoryEntry, arguments: argparse.Namespace) -> bool:
     language, engine = arguments.only_language, arguments.only_engine
     return (
         (not language or entry.speaks(LanguageTag.parse(language)))
@@ -124,7 +124,7 @@ class _Outcome:
     error: str = ""
 
     def __str__(self) -> str:
-        size = f", {readable_size(self.size)}" if self.size else ""
+        size = f", {format_size(self.size)}" if self.size else ""
         if self.state == "here":
             return f"{self.name} is here already, in {self.directory}."
         return f"Fetched {self.name}{size}, into {self.directory}."
@@ -132,7 +132,7 @@ class _Outcome:
 
 def _download(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
-        with presented(sys.stderr) as on_progress:
+        with show_progress(sys.stderr) as on_progress:
             outcomes = asyncio.run(_downloaded(arguments, settings, on_progress))
     except KeyboardInterrupt:
         tell("Stopped. What has come so far is kept; the same command goes on from there.")
@@ -163,7 +163,7 @@ async def _downloaded(
             started: list[Download] = []
             for name in arguments.names:
                 try:
-                    voice = known_voice(catalogue.voices, name)
+                    voice = find_catalogue_voice(catalogue.voices, name)
                 except UnknownVoice as error:
                     outcomes[name] = _Outcome(name, "failed", error=str(error))
                     continue
@@ -179,13 +179,13 @@ async def _downloaded(
 
 def _place(voice: CatalogueVoice, precision: str | None, settings: Settings) -> Path | None:
     """Where it is already; any of Kokoro's models does if none was named."""
-    wanted = (voice, *other_exports(voice)) if precision is None else (voice,)
-    found = (complete_in(each, _directories(settings)) for each in wanted)
+    wanted = (voice, *other_model_exports(voice)) if precision is None else (voice,)
+    found = (find_complete_directory(each, _directories(settings)) for each in wanted)
     return next(filter(None, found), None)
 
 
-def _downloads(settings: Settings, workers: Workers, on_progress: OnProgress) -> Downloads:
-    return Downloads(
+def _downloads(settings: Settings, workers: Workers, on_progress: OnProgress) -> DownloadManager:
+    return DownloadManager(
         settings.download_dir,
         run_blocking=workers.run_blocking,
         offline=settings.offline,
@@ -194,7 +194,7 @@ def _downloads(settings: Settings, workers: Workers, on_progress: OnProgress) ->
     )
 
 
-async def _update_index(downloads: Downloads) -> None:
+async def _update_index(downloads: DownloadManager) -> None:
     try:
         await downloads.fetch_index()
     except DownloadFailed as error:
@@ -217,7 +217,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     for path in removal.files:
         tell(f"To be deleted: {path}")
     is_agreed = not removal.files or arguments.yes or confirmed(f"Delete {len(removal.files)} files?")
-    problems = remove(removal) if is_agreed else ("Nothing was deleted.",)
+    problems = delete_files(removal) if is_agreed else ("Nothing was deleted.",)
     for problem in problems:
         tell(f"wyoming-tts: {problem}")
     if arguments.json:
@@ -242,7 +242,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
     voices, broken, unknown = _to_be_checked(inventory, arguments.names)
-    checked = [*broken, *check(voices, catalogue_files(inventory.names.known), check_complete)]
+    checked = [*broken, *verify_files(voices, expected_files(inventory.names.known), check_complete)]
     if arguments.json:
         print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
     elif checked:
@@ -259,10 +259,10 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _to_be_checked(
     inventory: Inventory, names: Sequence[str]
-) -> tuple[list[Voice], list[CheckedFile], list[str]]:
+) -> tuple[list[Voice], list[VerifiedFile], list[str]]:
     """The voices to check, the files that are broken already, and what cannot be checked."""
     broken = {
-        path.stem: CheckedFile(path, (path.stem,), FileState.BROKEN, reason)
+        path.stem: VerifiedFile(path, (path.stem,), FileState.BROKEN, reason)
         for path, reason in inventory.broken
     }
     if not names:
@@ -285,13 +285,13 @@ def _to_be_checked(
     return chosen, [file for name, file in broken.items() if name in names], problems
 
 
-def _checked_row(file: CheckedFile) -> tuple[str, ...]:
+def _checked_row(file: VerifiedFile) -> tuple[str, ...]:
     state = str(file.state) if file.is_known or file.reason else "complete, not in the catalogue"
     some = ", ".join(file.voices[:3]) + (" …" if len(file.voices) > 3 else "")  # noqa: PLR2004
     return str(file.path), some, f"{state}{': ' if file.reason else ''}{file.reason}"
 
 
-def _as_object(file: CheckedFile) -> dict[str, Any]:
+def _as_object(file: VerifiedFile) -> dict[str, Any]:
     return {**asdict(file), "path": str(file.path), "voices": list(file.voices)}
 
 
@@ -300,14 +300,14 @@ def _as_object(file: CheckedFile) -> dict[str, Any]:
 
 def _info(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
-    told = facts_of_broken(arguments.name, inventory)
+    told = broken_voice_fields(arguments.name, inventory)
     if told is None:
-        told = facts(inventory.find(arguments.name), inventory)
+        told = detail_fields(inventory.find(arguments.name), inventory)
     if arguments.json:
         print_json(told)
         return 0
     for title, value in told.items():
-        for number, line in enumerate(lines(value)):
+        for number, line in enumerate(format_field(value)):
             print(f"{'' if number else title.replace('_', ' ') + ':':14} {line}")
     return 0
 
@@ -318,18 +318,18 @@ def _info(arguments: argparse.Namespace, settings: Settings) -> int:
 def _import_piper(arguments: argparse.Namespace, settings: Settings) -> int:
     file = getattr(arguments, "config", None) or os.environ.get(CONFIG_VARIABLE)
     try:
-        taken = import_piper(
+        taken = import_piper_directory(
             Path(arguments.directory),
             data_dir=settings.data_dir,
             look_into=_look_into,
             settings_file=Path(file) if file else None,
         )
-    except TakeoverFailed as error:
+    except PiperImportFailed as error:
         raise CommandFailed(str(error)) from error
     if arguments.json:
-        print_json(takeover_as_object(taken))
+        print_json(piper_import_as_dict(taken))
     else:
-        print("\n".join(takeover_lines(taken)))
+        print("\n".join(piper_import_lines(taken)))
     return 0
 
 

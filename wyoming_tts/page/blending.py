@@ -31,12 +31,12 @@ from wyoming_tts.page.blending_view import (
 )
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.blends.mixing import Blend, BlendBook
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE
-from wyoming_tts.voices.names import check_free
-from wyoming_tts.voices.style_tables import style_table
-from wyoming_tts.voices.styles import DIRECTORY_NAME, MAX_BYTES, ImportedStyles
+from wyoming_tts.voices.names import check_name_is_free
+from wyoming_tts.voices.style_files import MAX_BYTES
+from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_style_table
 
 MOST_VOICES = 6
 """Of one recipe: more sliders than that nobody can tell apart by ear."""
@@ -62,7 +62,7 @@ class BlendService:
         self.run_blocking = parts.workers.run_blocking
         """For who encodes its answers."""
         self._store = parts.blends.store
-        self._styles = ImportedStyles(parts.settings.data_dir[0] / DIRECTORY_NAME)
+        self._styles = ImportedStyles(parts.settings.data_dir[0] / STYLES_DIRECTORY)
 
     # -- to look at ---------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class BlendService:
                 hint="Keep some of them as a blend, and mix that.",
             )
         here = {voice.name: voice.language for voice in self._kokoro_voices()}
-        spoken = BlendBook().language(Blend.unnamed(read), here)
+        spoken = BlendSet().language(Blend.unnamed(read), here)
         return ReadRecipe(
             str(read),
             tuple(RecipePart(part.voice, float(part.weight)) for part in read.parts),
@@ -239,7 +239,7 @@ class BlendService:
         return MixableKind.PRESET if self._store.is_preset(name) else MixableKind.OWN
 
     def _kept(
-        self, blend: Blend, book: BlendBook, languages: Mapping[str, str], speaking: Iterable[str]
+        self, blend: Blend, book: BlendSet, languages: Mapping[str, str], speaking: Iterable[str]
     ) -> KeptVoice:
         try:
             language = book.language(blend, languages).tag
@@ -257,7 +257,7 @@ class BlendService:
         check_name(name)
         others = (*self._parts.known.pack(), *self._store.book().blends, *self._styles.names())
         here = (voice.name for voice in self._kokoro_voices())
-        check_free(name, (*others, *here))
+        check_name_is_free(name, (*others, *here))
 
     async def _received(self, path: Path, content: AsyncIterable[bytes]) -> None:
         size = 0
@@ -271,7 +271,7 @@ class BlendService:
 
     def _exported(self, name: str) -> bytes:
         languages = self._languages(self._kokoro_voices(), self._styles.names())
-        table = style_table(
+        table = load_style_table(
             name, self._store.book(), voices=languages, imported=self._styles, pack=self._pack
         )
         content = io.BytesIO()

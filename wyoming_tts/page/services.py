@@ -23,7 +23,7 @@ from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
-from wyoming_tts.voices.names import known_voice
+from wyoming_tts.voices.names import find_catalogue_voice
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - from where this machine reaches itself
 _LOOK_EVERY = 0.2
@@ -77,7 +77,7 @@ def own_uri(where: ListeningAddresses) -> str:
 
 async def _fetch(parts: Parts, name: str) -> bool:
     """Have a voice fetched and wait for it; the download goes on when this is cancelled."""
-    parts.downloads.start(known_voice(parts.known.catalogue.voices, name))
+    parts.downloads.start(find_catalogue_voice(parts.known.catalogue.voices, name))
     while parts.downloads.is_under_way(name):  # noqa: ASYNC110 - progress is told to nobody in particular
         await asyncio.sleep(_LOOK_EVERY)
     await parts.refresh_voices()

@@ -18,11 +18,11 @@ from wyoming_tts.page.lexicon import LexiconService
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voices_uploads import VoiceUploads
 from wyoming_tts.speech import Voice, VoiceRequest
-from wyoming_tts.voices.download.service import ShownDownload
-from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
+from wyoming_tts.voices.download.service import DownloadStatus
+from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
 from wyoming_tts.voices.library import DefaultVoice
-from wyoming_tts.voices.names import known_voice, same_name, unknown_voice
-from wyoming_tts.voices.removal import plan_removal, remove
+from wyoming_tts.voices.names import find_catalogue_voice, find_name, unknown_voice_error
+from wyoming_tts.voices.removal import delete_files, plan_removal
 
 _QUALITY = re.compile(r"-(x_low|low|medium|high)\Z")
 _KILOBYTE = 1024
@@ -89,7 +89,7 @@ class VoicesUpdate:
     """What changes from moment to moment."""
 
     revision: int
-    downloads: tuple[ShownDownload, ...]
+    downloads: tuple[DownloadStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class VoiceService:
         """
         if self._parts.settings.offline:
             raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
-        self._parts.downloads.start(known_voice(self._parts.known.catalogue.voices, name))
+        self._parts.downloads.start(find_catalogue_voice(self._parts.known.catalogue.voices, name))
 
     def cancel(self, name: str) -> None:
         """Stop a download, or let go of one that failed.
@@ -180,7 +180,7 @@ class VoiceService:
         planned = await self._run(partial(_planned, inventory, name, self._default()))
         if planned.problems or set(planned.files) != set(agreed):
             raise BadRequest("Other files would go than were agreed to.", hint="Look again.")
-        problems = await self._run(lambda: remove(plan_removal(inventory, [name])))
+        problems = await self._run(lambda: delete_files(plan_removal(inventory, [name])))
         await self._parts.refresh_voices()
         if problems:
             raise BadRequest(" ".join(problems))
@@ -233,7 +233,7 @@ class VoiceService:
         inventory = self._inventory()
         if self._parts.downloads.is_under_way(name):
             return f"{name} is being fetched already."
-        if same_name(name, [voice.name for voice in inventory.voices]) is not None:
+        if find_name(name, [voice.name for voice in inventory.voices]) is not None:
             return f"There is a voice {name} already: delete it first, or give the files another name."
         ends = (".onnx", ".onnx.json")
         files = [directory / f"{name}{end}" for directory in inventory.directories for end in ends]
@@ -241,7 +241,9 @@ class VoiceService:
         return f"There is a file {here} already: delete it first." if here else ""
 
 
-def _row(entry: Entry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...]], default: str) -> VoiceRow:
+def _row(
+    entry: InventoryEntry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...]], default: str
+) -> VoiceRow:
     voice, known = entry.voice, entry.known
     found = _QUALITY.search(entry.name)
     derived = voice is not None and is_derived(voice)
@@ -266,7 +268,7 @@ def _row(entry: Entry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...
 
 def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
     if inventory.exactly(name) is None and not any(path.stem == name for path, _ in inventory.broken):
-        raise unknown_voice(name, [voice.name for voice in inventory.voices])
+        raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
     removal = plan_removal(inventory, [name])
     return PlannedRemoval(
         files=tuple(map(str, removal.files)),

@@ -21,7 +21,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.errors import BadRequest, TooLong
-from wyoming_tts.voices.download.transfer import readable_size
+from wyoming_tts.voices.download.transfer import format_size
 
 MODEL_BYTES = 512_000_000
 """Piper's largest model has 125 MB."""
@@ -191,8 +191,8 @@ class VoiceUploads:
         free = self._free_space(self._directory)
         if needed + _RESERVE > free:
             raise BadRequest(
-                f"{readable_size(needed)} are to be written to {self._directory}, where "
-                f"{readable_size(free)} are free and {readable_size(_RESERVE)} are to stay so.",
+                f"{format_size(needed)} are to be written to {self._directory}, where "
+                f"{format_size(free)} are free and {format_size(_RESERVE)} are to stay so.",
                 hint="Make room there.",
             )
 
@@ -236,7 +236,7 @@ class VoiceUploads:
 
 def _require_size(place: _UploadTarget, size: int) -> None:
     if size > place.limit:
-        raise TooLong(f"{place.file} is larger than {readable_size(place.limit)}, the most that is taken.")
+        raise TooLong(f"{place.file} is larger than {format_size(place.limit)}, the most that is taken.")
 
 
 def _require_config(path: Path) -> None:

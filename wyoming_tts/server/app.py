@@ -29,8 +29,8 @@ from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS_FILE
-from wyoming_tts.voices.styles import DIRECTORY_NAME as STYLES
-from wyoming_tts.voices.watching import VOICE_FILES, watch
+from wyoming_tts.voices.styles import STYLES_DIRECTORY
+from wyoming_tts.voices.watching import VOICE_FILES, watch_directories
 from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ async def serve(
                 _follow_remote_servers(parts),
                 _reload(parts, doorkeeper, in_force, reread),
                 parts.lexicon.watch(workers.run_blocking),
-                watch(
-                    (*settings.data_dir, settings.data_dir[0] / STYLES, settings.download_dir),
+                watch_directories(
+                    (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
                     parts.refresh_voices,
                     run_blocking=workers.run_blocking,
                     endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),

@@ -14,10 +14,10 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.speech import Voice
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.voices.catalogue import Catalogue
-from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads
+from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress
 from wyoming_tts.voices.download.hub import DownloadFailed
-from wyoming_tts.voices.download.on_demand import MissingVoices
-from wyoming_tts.voices.download.progress import presented
+from wyoming_tts.voices.download.on_demand import OnDemandDownloads
+from wyoming_tts.voices.download.progress import show_progress
 from wyoming_tts.wyoming_framing import encode_event
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
         on_download: Told how each download ended.
     """
     settings = parts.settings
-    with presented(sys.stderr) as show:
+    with show_progress(sys.stderr) as show:
 
         def on_progress(progress: DownloadProgress) -> None:
             show(progress)
@@ -64,7 +64,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
             if progress.state.over:
                 on_download(progress.state)
 
-        downloads = Downloads(
+        downloads = DownloadManager(
             settings.download_dir,
             run_blocking=parts.workers.run_blocking,
             offline=settings.offline,
@@ -82,8 +82,8 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
                 await parts.downloads.follow(parts.refresh_voices)
 
 
-def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
-    return MissingVoices(
+def _missing_voices(parts: Parts, downloads: DownloadManager) -> OnDemandDownloads:
+    return OnDemandDownloads(
         parts.library,
         find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
         downloads=downloads,
@@ -92,7 +92,7 @@ def _missing_voices(parts: Parts, downloads: Downloads) -> MissingVoices:
     )
 
 
-async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
+async def _fetch_default(parts: Parts, missing: OnDemandDownloads) -> None:
     if parts.remote is not None:
         await parts.remote.looked()
         if parts.library.default_is_installed:
@@ -102,7 +102,7 @@ async def _fetch_default(parts: Parts, missing: MissingVoices) -> None:
         await warm_up(parts)
 
 
-async def _update_catalogue(parts: Parts, downloads: Downloads) -> None:
+async def _update_catalogue(parts: Parts, downloads: DownloadManager) -> None:
     try:
         await downloads.fetch_index()
     except DownloadFailed as error:

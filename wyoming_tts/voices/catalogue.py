@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
+
+from wyoming_tts.blocking import RunBlocking
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ BLENDING_ENGINE = "kokoro"
 """The engine whose voices can be mixed: all of them are tables of one pack."""
 INDEX_NAME = "voices.json"
 """Upstream's index of the Piper voices: its name there and in the download directory."""
+KOKORO_MODELS = ("fp32", "fp16", "int8")
+"""The exports of Kokoro's model; one of them is enough."""
 DEFAULT_KOKORO_MODEL = "fp32"
 """The reference; fp16 needs half the memory, int8 a third, and neither is faster on every CPU."""
 
@@ -120,6 +125,30 @@ class Catalogue:
     voices: tuple[CatalogueVoice, ...]
 
 
+class CurrentCatalogue:
+    """The catalogue as it was last read."""
+
+    def __init__(self, index: Path, run_blocking: RunBlocking) -> None:
+        """Read nothing yet.
+
+        Args:
+            index: A newer index of the Piper voices, which need not be there.
+            run_blocking: Reads the files.
+        """
+        self._index = index
+        self._run_blocking = run_blocking
+        self.catalogue = Catalogue(())
+
+    async def read(self) -> None:
+        """Read which voices could be fetched."""
+        self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
+
+    def pack(self) -> dict[str, str]:
+        """Return the languages of the voices that can be blended, by name."""
+        blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
+        return {voice.name: voice.language for voice in blending}
+
+
 def data_directory() -> Path:
     """Where the catalogues lie: in the package once installed, else in the checkout around it.
 
@@ -148,23 +177,53 @@ def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAU
         ValueError: there is no such Kokoro export.
     """
     directory = data_directory()
-    piper = {voice.name: voice for voice in read_piper(directory / "piper.yaml")}
-    piper |= {voice.name: with_known(voice, piper.get(voice.name)) for voice in _newer(extra_index)}
-    kokoro = read_kokoro(directory / "kokoro.yaml", kokoro_model)
+    piper = {voice.name: voice for voice in read_piper_catalogue(directory / "piper.yaml")}
+    piper |= {
+        voice.name: carry_over_card_facts(voice, piper.get(voice.name)) for voice in _newer(extra_index)
+    }
+    kokoro = read_kokoro_catalogue(directory / "kokoro.yaml", kokoro_model)
     return Catalogue((*sorted(piper.values(), key=lambda voice: voice.name), *kokoro))
+
+
+def other_model_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
+    """The same voice with each export of its model, if it is one of Kokoro's. Reads a file.
+
+    Raises:
+        CatalogueError: the product's own catalogue is missing or malformed.
+    """
+    return tuple(
+        replace(voice, files=export.files, quality=export.quality)
+        for export in _one_of_each_export()
+        if export.engine == voice.engine and export.files[1:] == voice.files[1:]
+    )
+
+
+def expected_files(known: Iterable[CatalogueVoice]) -> Mapping[str, CatalogueFile]:
+    """What each file must be, by its name on disk, Kokoro's other exports among them. Reads a file.
+
+    Raises:
+        CatalogueError: the product's own catalogue is missing or malformed.
+    """
+    voices = [*known, *_one_of_each_export()]
+    return {file.name: file for voice in voices for file in voice.files}
+
+
+def _one_of_each_export() -> Iterator[CatalogueVoice]:
+    for model in KOKORO_MODELS:
+        yield from read_kokoro_catalogue(data_directory() / "kokoro.yaml", model)[:1]
 
 
 def _newer(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
     if extra_index is None or not extra_index.exists():
         return ()
     try:
-        return read_index(extra_index)
+        return read_piper_index(extra_index)
     except CatalogueError as error:
         _LOGGER.warning("%s It is left out: fetch it again with --update-voices or delete it.", error)
         return ()
 
 
-def with_known(voice: CatalogueVoice, before: CatalogueVoice | None) -> CatalogueVoice:
+def carry_over_card_facts(voice: CatalogueVoice, before: CatalogueVoice | None) -> CatalogueVoice:
     """A voice of upstream's index with what the index does not tell, as it was known before."""
     if before is None:
         return voice
@@ -172,7 +231,7 @@ def with_known(voice: CatalogueVoice, before: CatalogueVoice | None) -> Catalogu
     return replace(voice, sample_rate=rate, licence=before.licence)
 
 
-def read_index(path: Path) -> tuple[CatalogueVoice, ...]:
+def read_piper_index(path: Path) -> tuple[CatalogueVoice, ...]:
     """The voices of upstream's `voices.json`, sorted by name.
 
     Raises:
@@ -185,7 +244,7 @@ def read_index(path: Path) -> tuple[CatalogueVoice, ...]:
     return _voices(path, entries, _from_index)
 
 
-def read_piper(path: Path) -> tuple[CatalogueVoice, ...]:
+def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
     """The voices of `piper.yaml`, sorted by name.
 
     Raises:
@@ -196,7 +255,7 @@ def read_piper(path: Path) -> tuple[CatalogueVoice, ...]:
     return _voices(path, facts.get("voices"), lambda name, entry: _from_piper_yaml(base, name, entry))
 
 
-def read_kokoro(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:
+def read_kokoro_catalogue(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:
     """The voices of `kokoro.yaml`, sorted by name; all share one model file and one pack of styles.
 
     Raises:

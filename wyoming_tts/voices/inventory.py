@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -11,19 +11,13 @@ from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import (
     BLENDING_ENGINE,
-    CatalogueFile,
     CatalogueVoice,
-    data_directory,
-    read_kokoro,
 )
 from wyoming_tts.voices.names import NameResolver, ResolvedName
 
-KOKORO_MODELS = ("fp32", "fp16", "int8")
-"""The exports of Kokoro's model; one of them is enough."""
-
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InventoryEntry:
     """A voice as far as it is known: installed, in the catalogue, or both."""
 
     name: str
@@ -80,24 +74,26 @@ class Inventory:
         """Installed, blends among them."""
         return self.names.voices
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[InventoryEntry, ...]:
         """All voices, sorted by name."""
         here = {voice.name: voice for voice in self.voices}
         known = {voice.name: voice for voice in self.names.known}
-        return tuple(Entry(name, here.get(name), known.get(name)) for name in sorted({*here, *known}))
+        return tuple(
+            InventoryEntry(name, here.get(name), known.get(name)) for name in sorted({*here, *known})
+        )
 
-    def exactly(self, name: str) -> Entry | None:
+    def exactly(self, name: str) -> InventoryEntry | None:
         """The voice that has this very name or alias."""
         found = self.names.exactly(name)
-        return Entry.of(found) if found is not None else None
+        return InventoryEntry.of(found) if found is not None else None
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str) -> InventoryEntry:
         """The voice that a name means, as it does for who speaks.
 
         Raises:
             SpeechError: as by `NameResolver.resolve`.
         """
-        return Entry.of(self.names.resolve(name))
+        return InventoryEntry.of(self.names.resolve(name))
 
 
 def is_blend(voice: Voice) -> bool:
@@ -111,7 +107,7 @@ def is_derived(voice: Voice) -> bool:
     return is_blend(voice) or (voice.engine == BLENDING_ENGINE and is_imported)
 
 
-def complete_in(voice: CatalogueVoice, directories: Iterable[Path]) -> Path | None:
+def find_complete_directory(voice: CatalogueVoice, directories: Iterable[Path]) -> Path | None:
     """The directory that holds all files of the voice, the model of its full size. Blocks.
 
     A configuration of another size is one that somebody changed.
@@ -121,34 +117,6 @@ def complete_in(voice: CatalogueVoice, directories: Iterable[Path]) -> Path | No
         if all(sizes) and sizes[0] == (voice.files[0].size or sizes[0]):
             return directory
     return None
-
-
-def other_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
-    """The same voice with each export of its model, if it is one of Kokoro's. Reads a file.
-
-    Raises:
-        CatalogueError: the product's own catalogue is missing or malformed.
-    """
-    return tuple(
-        replace(voice, files=export.files, quality=export.quality)
-        for export in _one_of_each_export()
-        if export.engine == voice.engine and export.files[1:] == voice.files[1:]
-    )
-
-
-def catalogue_files(known: Iterable[CatalogueVoice]) -> Mapping[str, CatalogueFile]:
-    """What each file must be, by its name on disk, Kokoro's other exports among them. Reads a file.
-
-    Raises:
-        CatalogueError: the product's own catalogue is missing or malformed.
-    """
-    voices = [*known, *_one_of_each_export()]
-    return {file.name: file for voice in voices for file in voice.files}
-
-
-def _one_of_each_export() -> Iterator[CatalogueVoice]:
-    for model in KOKORO_MODELS:
-        yield from read_kokoro(data_directory() / "kokoro.yaml", model)[:1]
 
 
 def _size(path: Path) -> int:

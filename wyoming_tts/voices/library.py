@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, folded, shortened
+from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold_name, shorten_name
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,6 +38,19 @@ class DefaultVoice:
 
     def __str__(self) -> str:
         return self.name if self.speaker is None else f"{self.name}, speaker {self.speaker}"
+
+
+class VoiceProvider(Protocol):
+    """What is needed of an engine."""
+
+    @property
+    def name(self) -> str:
+        """Of the engine."""
+        ...
+
+    def installed(self) -> Sequence[Voice]:
+        """The voices whose files are here."""
+        ...
 
 
 class VoiceLibrary:
@@ -213,13 +227,13 @@ class VoiceLibrary:
         return VoiceSpec(voice)
 
     def _asked_for(self, request: VoiceRequest) -> ResolvedName:
-        if request.name is None or folded(request.name) == folded(self._default.name):
+        if request.name is None or fold_name(request.name) == fold_name(self._default.name):
             return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
         return self.names.resolve(request.name)
 
     def _is_default(self, name: str) -> bool:
         """Whether a voice that is not here is the default one."""
-        return folded(name) == folded(self.names.default().name)
+        return fold_name(name) == fold_name(self.names.default().name)
 
     def _default_speaker(self, voice: Voice) -> str | None:
         default = self.names.default()
@@ -230,7 +244,7 @@ class VoiceLibrary:
             return voice
         known = sorted({voice.language for voice in self._sorted})
         raise UnknownVoice(
-            f"No installed voice speaks {shortened(language)!r}.",
+            f"No installed voice speaks {shorten_name(language)!r}.",
             hint=f"Languages here: {', '.join(known) or 'none'}.",
         )
 
@@ -245,6 +259,26 @@ class VoiceLibrary:
 
         speaking = [voice for voice in voices if LanguageTag.parse(voice.language).is_same_language(wanted)]
         return min(speaking, key=distance, default=None)
+
+
+def list_installed_voices(engines: Iterable[VoiceProvider]) -> list[Voice]:
+    """The voices of all engines, in their order; an engine that fails is left out, with a line in the log."""
+    voices: list[Voice] = []
+    for engine in engines:
+        try:
+            voices += filter(None, map(_with_fingerprint, engine.installed()))
+        except Exception:
+            _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
+    return voices
+
+
+def _with_fingerprint(voice: Voice) -> Voice | None:
+    try:
+        facts = [path.stat() for path in voice.files]
+    except OSError:
+        return None  # deleted since it was listed
+    files = [f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts]
+    return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
 
 
 def _here(found: ResolvedName) -> Voice:
@@ -271,7 +305,7 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
     if not voice.speakers and number == 0:
         return VoiceSpec(voice, voice.default_speaker)  # the only speaker, by its number
     raise UnknownVoice(
-        f"The voice {voice.name} has no speaker {shortened(speaker)!r}.", hint=_speakers_hint(voice)
+        f"The voice {voice.name} has no speaker {shorten_name(speaker)!r}.", hint=_speakers_hint(voice)
     )
 
 

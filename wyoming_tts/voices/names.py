@@ -112,11 +112,11 @@ class NameResolver:
         self.voices = voices
         self.known = known
         self._rules = rules or NameRules()
-        self._mapped = {folded(name): target for name, target in self._rules.voice_map.items()}
+        self._mapped = {fold_name(name): target for name, target in self._rules.voice_map.items()}
         self._installed = {voice.name: voice for voice in voices}
-        self._folded = {folded(voice.name): voice for voice in reversed(voices)}
-        self._known = {folded(voice.name): voice for voice in known}
-        self._aliases = {folded(alias): voice for voice in known for alias in voice.aliases}
+        self._folded = {fold_name(voice.name): voice for voice in reversed(voices)}
+        self._known = {fold_name(voice.name): voice for voice in known}
+        self._aliases = {fold_name(alias): voice for voice in known for alias in voice.aliases}
 
     def __repr__(self) -> str:
         return f"<NameResolver {len(self.voices)} installed, {len(self.known)} known>"
@@ -128,16 +128,16 @@ class NameResolver:
             UnknownVoice: none has the name, or several begin with it.
             SpeechError: it is a blend's recipe, and malformed or of voices that are not here.
         """
-        name = self._mapped.get(folded(name), name)
-        return self._like(folded(name)) if self._is_well_known(name) else self._own(name)
+        name = self._mapped.get(fold_name(name), name)
+        return self._like(fold_name(name)) if self._is_well_known(name) else self._own(name)
 
     def exactly(self, name: str) -> ResolvedName | None:
         """The voice that has this very name or alias, whatever else the name may mean."""
-        key = folded(name)
+        key = fold_name(name)
         known = self._known.get(key) or self._aliases.get(key)
         voice = self._installed.get(name) or self._folded.get(key)
         if voice is None and known is not None:
-            voice = self._folded.get(folded(known.name))
+            voice = self._folded.get(fold_name(known.name))
         if voice is not None:
             return self._here(voice)
         return ResolvedName(known.name, None, known) if known is not None else None
@@ -159,10 +159,10 @@ class NameResolver:
         """The error for a name that means nothing, with the nearest names that do."""
         here, fetchable = (voice.name for voice in self.voices), (voice.name for voice in self.known)
         well_known = WELL_KNOWN if self._rules.default is not None else ()
-        return unknown_voice(name, [*here, *fetchable, *self._rules.voice_map, *well_known])
+        return unknown_voice_error(name, [*here, *fetchable, *self._rules.voice_map, *well_known])
 
     def _here(self, voice: Voice) -> ResolvedName:
-        return ResolvedName(voice.name, voice, self._known.get(folded(voice.name)))
+        return ResolvedName(voice.name, voice, self._known.get(fold_name(voice.name)))
 
     def _own(self, name: str) -> ResolvedName:
         """What the name means by the names of voices and blends alone."""
@@ -184,7 +184,7 @@ class NameResolver:
         return self.exactly(name) if name is not None else None
 
     def _is_well_known(self, name: str) -> bool:
-        if self._rules.default is None or folded(name) not in WELL_KNOWN:
+        if self._rules.default is None or fold_name(name) not in WELL_KNOWN:
             return False
         found = self.exactly(name)
         return found is None or found.voice is None
@@ -198,7 +198,7 @@ class NameResolver:
     def _plain_default(self) -> ResolvedName:
         """The default voice; one that is not here where it is but a well-known name itself."""
         default = self._rules.default or ""
-        name = self._mapped.get(folded(default), default)
+        name = self._mapped.get(fold_name(default), default)
         if self._is_well_known(name):
             return ResolvedName(default)
         try:
@@ -207,7 +207,7 @@ class NameResolver:
             return ResolvedName(default)
 
 
-def known_voice(known: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
+def find_catalogue_voice(known: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
     """The voice of the catalogue that a name, an alias or the beginning of one name means.
 
     What is installed and what the settings map has no say: this is for who fetches.
@@ -220,55 +220,55 @@ def known_voice(known: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
     return found
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """The form in which names that are the same are equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def same_name(name: str, names: Collection[str]) -> str | None:
+def find_name(name: str, names: Collection[str]) -> str | None:
     """The one of the names that is this one: as it is written, or else in another case."""
     if name in names:
         return name
-    key = folded(name)
-    return next((each for each in names if folded(each) == key), None)
+    key = fold_name(name)
+    return next((each for each in names if fold_name(each) == key), None)
 
 
-def check_free(name: str, names: Collection[str]) -> None:
+def check_name_is_free(name: str, names: Collection[str]) -> None:
     """Refuse a name that a voice has already, in whatever case.
 
     Raises:
         BadRequest: one of the names is the same.
     """
-    if (other := same_name(name, names)) is not None:
+    if (other := find_name(name, names)) is not None:
         raise BadRequest(f"The name {name} is taken by the voice {other}.", hint="Choose another one.")
 
 
-def unknown_voice(name: str, names: Iterable[str]) -> UnknownVoice:
+def unknown_voice_error(name: str, names: Iterable[str]) -> UnknownVoice:
     """The error for a name that is none, with the nearest of those that are."""
     hint = did_you_mean(name, names) or "See `wyoming-tts voices list` for all names."
-    return UnknownVoice(f"There is no voice {shortened(name)!r}.", hint=hint)
+    return UnknownVoice(f"There is no voice {shorten_name(name)!r}.", hint=hint)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """A question that tells the nearest of the names; empty where none is near."""
-    by_folded = {folded(each): each for each in reversed([*names])}
-    nearest = difflib.get_close_matches(folded(shortened(name)), by_folded, n=_NEAREST, cutoff=0.5)
+    by_folded = {fold_name(each): each for each in reversed([*names])}
+    nearest = difflib.get_close_matches(fold_name(shorten_name(name)), by_folded, n=_NEAREST, cutoff=0.5)
     told = " or ".join(by_folded[each] for each in nearest)
     return f"Did you mean {told}?" if told else ""
 
 
-def shortened(name: str) -> str:
+def shorten_name(name: str) -> str:
     """A name as an error tells it: one without end is cut."""
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _only_one(beginning: str, names: Iterable[str]) -> str | None:
-    key = folded(beginning)
-    found = sorted(name for name in names if folded(name).startswith(key))
+    key = fold_name(beginning)
+    found = sorted(name for name in names if fold_name(name).startswith(key))
     if len(found) > 1:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise UnknownVoice(
-            f"{len(found)} voices begin with {shortened(beginning)!r}.",
+            f"{len(found)} voices begin with {shorten_name(beginning)!r}.",
             hint=f"Say which: {', '.join(found[:_MOST_NAMED])}{more}.",
         )
     return next(iter(found), None)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice
-from wyoming_tts.voices.inventory import Entry, Inventory, is_derived
-from wyoming_tts.voices.names import unknown_voice
+from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
+from wyoming_tts.voices.names import unknown_voice_error
 
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
+class SharedFile:
     """A file that stays because others speak with it."""
 
     path: Path
@@ -34,19 +34,19 @@ class KeptFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovalPlan:
     """What a request to remove voices comes to."""
 
     names: tuple[str, ...]
     """The voices that will be gone."""
     files: tuple[Path, ...]
     """In the order they are to go, models first."""
-    kept: tuple[KeptFile, ...]
+    kept: tuple[SharedFile, ...]
     problems: tuple[str, ...]
     """Why others cannot be removed."""
 
 
-def plan_removal(inventory: Inventory, names: Iterable[str]) -> Removal:
+def plan_removal(inventory: Inventory, names: Iterable[str]) -> RemovalPlan:
     """Find out what would go. Looks at files, changes none.
 
     Args:
@@ -65,10 +65,10 @@ def plan_removal(inventory: Inventory, names: Iterable[str]) -> Removal:
     shared = {each.path for each in kept}
     files = dict.fromkeys(path for paths in going.values() for path in paths if path not in shared)
     gone = tuple(name for name, paths in going.items() if not shared.intersection(paths))
-    return Removal(gone, tuple(files), kept, tuple(problems))
+    return RemovalPlan(gone, tuple(files), kept, tuple(problems))
 
 
-def remove(removal: Removal) -> tuple[str, ...]:
+def delete_files(removal: RemovalPlan) -> tuple[str, ...]:
     """Delete the files; why some could not be."""
     problems = []
     for path in removal.files:
@@ -99,7 +99,7 @@ def _meant(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
         return {entry.name if entry else name: left}
     if entry is not None:
         raise UnknownVoice(f"The voice {entry.name} is not installed.")
-    raise unknown_voice(name, [voice.name for voice in inventory.voices])
+    raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
 
 
 def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -114,7 +114,7 @@ def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tupl
     return (*files, *(part for part in parts if part.is_file()))
 
 
-def _left_over(inventory: Inventory, name: str, entry: Entry | None) -> tuple[Path, ...]:
+def _left_over(inventory: Inventory, name: str, entry: InventoryEntry | None) -> tuple[Path, ...]:
     """Files of a voice that cannot be spoken with: broken, or broken off."""
     broken = [path for path, _ in inventory.broken if path.name == f"{name}.onnx"]
     with_json = [each for path in broken for each in (path, path.with_name(f"{path.name}.json"))]
@@ -127,7 +127,7 @@ def _left_over(inventory: Inventory, name: str, entry: Entry | None) -> tuple[Pa
     return tuple(path for path in dict.fromkeys([*with_json, *parts]) if path.is_file())
 
 
-def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[KeptFile]:
+def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[SharedFile]:
     for path in dict.fromkeys(path for paths in going.values() for path in paths):
         users = tuple(
             voice.name
@@ -135,4 +135,4 @@ def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[
             if path in voice.files and voice.name not in going and not is_derived(voice)
         )
         if users:
-            yield KeptFile(path, tuple(name for name, paths in going.items() if path in paths), users)
+            yield SharedFile(path, tuple(name for name, paths in going.items() if path in paths), users)

@@ -1,113 +1,23 @@
-"""Style tables as files: what other programs export, read without running anything in it.
-
-`.npy` holds a table as numpy writes it, `.bin` its bare float32 values, `.pt` a tensor as torch saves it,
-the form of Kokoro-FastAPI's voices: a zip with a pickle that describes the tensor and the values beside
-it. That pickle is read by an unpickler that knows the four names it needs and no other.
-"""
+"""Style tables by voice name: the imported voices, and the table of any voice, blend or recipe. Blocks."""
 
 from __future__ import annotations
 
-import io
-import math
-import os
-import pickle
-import pickletools
-import secrets
 import zipfile
-from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from wyoming_tts.errors import BadRequest, VoiceUnavailable
-from wyoming_tts.voices.blends.mixing import STYLE_VALUES, StyleTable, as_table
+from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
+from wyoming_tts.voices.blends.mixing import BlendSet, StyleTable, check_style_table
 from wyoming_tts.voices.blends.recipes import check_name
+from wyoming_tts.voices.blends.voices import BlendResolver
+from wyoming_tts.voices.names import did_you_mean, find_name
+from wyoming_tts.voices.style_files import read_style_file, write_style_file
 
-DIRECTORY_NAME = "styles"
+STYLES_DIRECTORY = "styles"
 """Where imported voices lie, in the first data directory."""
-MAX_BYTES = 16_000_000
-"""Of a file, and of the values in it; Kokoro's tables have 522,240."""
-_MAX_PICKLE = 10_000
-# What torch writes for a tensor: nothing that changes an object, and no numbers of memory cells at will.
-_OPCODES = frozenset(
-    [
-        "PROTO",
-        "GLOBAL",
-        "BINPUT",
-        "BINGET",
-        "MARK",
-        "BINUNICODE",
-        "BINPERSID",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "NEWFALSE",
-        "NEWTRUE",
-        "REDUCE",
-        "STOP",
-    ]
-)
-_ZIP = b"PK\x03\x04"
-_HINT = "Expected a .npy style table, or a voice file (.pt or .bin) of Kokoro-FastAPI."
-
-
-def read_style(path: Path) -> StyleTable:
-    """The style table of a file, by its suffix `.npy`, `.pt` or `.bin`; shape (n, 1, 256), float32.
-
-    Raises:
-        BadRequest: it holds something else; the message says what.
-        VoiceUnavailable: it cannot be read from the disk.
-    """
-    readers = {".npy": _from_npy, ".pt": _from_torch, ".bin": _from_values}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise BadRequest(f"{path.name} has a suffix that is not known.", hint=_HINT)
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
-    except OSError as error:
-        raise VoiceUnavailable(f"{path} cannot be read: {error.strerror or error}.") from error
-    if size > MAX_BYTES:
-        raise BadRequest(f"{path.name} has {size} bytes, expected at most {MAX_BYTES}.", hint=_HINT)
-    try:
-        return as_table(reader(content), path.name)
-    except BadRequest:
-        raise
-    except Exception as error:  # pickle and zip fail in as many ways as a file can be wrong
-        raise BadRequest(f"{path.name} is no style table: {error}.", hint=_HINT) from error
-
-
-def write_style(path: Path, table: StyleTable) -> None:
-    """Write a style table as `.npy`, or bare as `.bin`: whole and synced, or not at all.
-
-    Raises:
-        BadRequest: the suffix is another one.
-        VoiceUnavailable: it cannot be written.
-    """
-    if path.suffix.lower() not in {".npy", ".bin"}:
-        raise BadRequest(f"{path.name} cannot be written.", hint="Expected a name that ends in .npy or .bin.")
-    content = _as_npy(table) if path.suffix.lower() == ".npy" else table.astype("<f4").tobytes()
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise VoiceUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 class ImportedStyles:
@@ -152,21 +62,67 @@ class ImportedStyles:
         """The table of the voice of that name.
 
         Raises:
-            BadRequest, VoiceUnavailable: as for `read_style`, or it is no name.
+            BadRequest, VoiceUnavailable: as for `read_style_file`, or it is no name.
         """
-        return read_style(self.path(name))
+        return read_style_file(self.path(name))
 
     def add(self, name: str, source: Path) -> StyleTable:
         """Take over a file under a name that is not taken here.
 
         Raises:
-            BadRequest, VoiceUnavailable: as for `read_style` and `write_style`, or the name is taken.
+            BadRequest, VoiceUnavailable: as for `read_style_file` and `write_style_file`, or the name is
+                taken.
         """
         if self.path(name).exists():
             raise BadRequest(f"There is an imported voice {name} already.", hint="Remove it first.")
-        table = read_style(source)
-        write_style(self.path(name), table)
+        table = read_style_file(source)
+        write_style_file(self.path(name), table)
         return table
+
+
+def load_style_table(
+    name: str,
+    book: BlendSet,
+    *,
+    voices: Mapping[str, str],
+    imported: ImportedStyles,
+    pack: Callable[[], Path],
+) -> StyleTable:
+    """The style table that a name stands for, shape (n, 1, 256), float32.
+
+    Args:
+        name: Of a voice or a kept blend, or a recipe.
+        book: The kept blends.
+        voices: Languages by name of the voices that can be mixed.
+        imported: Those of them that were imported.
+        pack: Finds the file that holds the others; asked only where one of them is needed.
+
+    Raises:
+        UnknownVoice: nothing has that name, or a voice of the recipe is not there.
+        BadRequest: it is a malformed recipe, or its voices do not fit each other.
+        VoiceUnavailable: the pack is not here, or a file cannot be read.
+    """
+    style = partial(_voice_table, imported=imported, pack=pack)
+    if (voice := find_name(name, voices)) is not None:
+        return style(voice)
+    found = BlendResolver(lambda: book, lambda: voices).find(name)
+    if found is None:
+        hint = did_you_mean(name, [*book.blends, *voices]) or "See `wyoming-tts blend list` for all."
+        raise UnknownVoice(f"There is no blend {name!r}.", hint=hint)
+    return found.mixed(style)
+
+
+def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path]) -> StyleTable:
+    if name in imported.names():
+        return imported.read(name)
+    path = pack()
+    try:
+        with np.load(path, allow_pickle=False) as tables:
+            return check_style_table(tables[name], name)
+    except KeyError as error:
+        raise UnknownVoice(f"The voice pack {path} holds no voice {name!r}.") from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise VoiceUnavailable(f"The voice pack {path} cannot be read: {error}.") from error
 
 
 def _is_name(name: str) -> bool:
@@ -175,132 +131,3 @@ def _is_name(name: str) -> bool:
     except BadRequest:
         return False
     return True
-
-
-def _as_npy(table: StyleTable) -> bytes:
-    file = io.BytesIO()
-    np.save(file, table, allow_pickle=False)
-    return file.getvalue()
-
-
-def _from_npy(content: bytes) -> StyleTable:
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"its format is {version}, expected (1, 0)")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind != "f" or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-        raise ValueError(f"its {len(content)} bytes do not hold {shape} values of type {dtype}")
-    values = np.frombuffer(content, dtype, offset=file.tell())
-    return values.reshape(shape, order="F" if fortran_order else "C").astype(np.float32)
-
-
-def _from_values(content: bytes) -> StyleTable:
-    if content.startswith(_ZIP):
-        raise BadRequest(
-            "That is a whole pack of voices, not one voice.",
-            hint="Put it into a data directory beside the Kokoro model.",
-        )
-    if not content or len(content) % (4 * STYLE_VALUES):
-        raise ValueError(f"it has {len(content)} bytes, expected rows of {4 * STYLE_VALUES}")
-    return np.frombuffer(content, "<f4").reshape(-1, 1, STYLE_VALUES)
-
-
-def _from_torch(content: bytes) -> StyleTable:
-    if not content.startswith(_ZIP):
-        raise ValueError("it is not in the form torch has written since 1.6; load and save it again there")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [name for name in archive.namelist() if name.count("/") == 1]
-        described = next((name for name in names if name.endswith("/data.pkl")), None)
-        if described is None:
-            raise ValueError("it holds no data.pkl")
-        root = described.removesuffix("data.pkl")
-        if f"{root}byteorder" in names and _member(archive, f"{root}byteorder", _MAX_PICKLE) != b"little":
-            raise ValueError("its values are big-endian")
-        description = _member(archive, described, _MAX_PICKLE)
-        _check_opcodes(description)
-        tensor = _TensorUnpickler(io.BytesIO(description)).load()
-        if not isinstance(tensor, _Tensor):
-            raise TypeError(f"it holds a {type(tensor).__name__}, expected one tensor")
-        return tensor.values(_member(archive, f"{root}data/{tensor.storage.key}", MAX_BYTES))
-
-
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    info = archive.getinfo(name)
-    with archive.open(info) as file:
-        # Its size as stated may be wrong, and it may be packed tight.
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise ValueError(f"{name} in it has more than {limit} bytes")
-    return content
-
-
-def _check_opcodes(description: bytes) -> None:
-    """A pickle may ask for any amount of memory before it names anything."""
-    for opcode, _, at in pickletools.genops(description):
-        if opcode.name not in _OPCODES:
-            raise ValueError(f"its description has {opcode.name} at {at}, which no tensor needs")
-
-
-@dataclass(frozen=True, slots=True)
-class _Storage:
-    dtype: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-
-    def values(self, content: bytes) -> StyleTable:
-        values = np.frombuffer(content, self.storage.dtype)
-        count = math.prod(self.shape)
-        if self.offset < 0 or self.offset + count > len(values):
-            raise ValueError(f"its {len(values)} values do not hold {self.shape} from {self.offset} on")
-        return values[self.offset : self.offset + count].reshape(self.shape).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _StorageType:
-    dtype: str
-
-
-def _rebuilt(storage: object, offset: object, shape: object, stride: object, *_: object) -> _Tensor:
-    """What torch calls to make a tensor; only rows that follow each other are understood."""
-    if not isinstance(storage, _Storage) or type(offset) is not int:
-        raise TypeError("its tensor is malformed")
-    if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
-        raise TypeError(f"its tensor has the shape {shape!r}")
-    expected = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-    strides = stride if isinstance(stride, tuple) and len(stride) == len(shape) else ()
-    # The stride of an axis of one value means nothing.
-    if [s for s, n in zip(strides, shape, strict=False) if n > 1] != [
-        s for s, n in zip(expected, shape, strict=True) if n > 1
-    ]:
-        raise ValueError(f"its values are not in order (strides {stride!r} of shape {shape})")
-    return _Tensor(storage, offset, shape)
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    """Makes nothing but the description of a tensor."""
-
-    _NAMES = {  # noqa: RUF012  # never changed
-        ("torch._utils", "_rebuild_tensor_v2"): _rebuilt,
-        ("torch", "FloatStorage"): _StorageType("<f4"),
-        ("torch", "HalfStorage"): _StorageType("<f2"),
-        ("collections", "OrderedDict"): OrderedDict,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._NAMES[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no tensor needs") from None
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        match pid:
-            case ("storage", _StorageType(dtype=dtype), str(key), str(), int()) if key.isalnum():
-                return _Storage(dtype, key)
-        raise pickle.UnpicklingError("its storage is malformed")

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import CatalogueFile
-from wyoming_tts.voices.styles import read_style
+from wyoming_tts.voices.style_files import read_style_file
 
 CheckComplete: TypeAlias = Callable[[Path], None]
 """Raises `ValueError` or `OSError` for a model that is not all there."""
@@ -34,7 +34,7 @@ class FileState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedFile:
+class VerifiedFile:
     """A file, and what is wrong with it."""
 
     path: Path
@@ -46,9 +46,9 @@ class CheckedFile:
     """The catalogue says what it must be."""
 
 
-def check(
+def verify_files(
     voices: Iterable[Voice], known: Mapping[str, CatalogueFile], check_complete: CheckComplete
-) -> Iterator[CheckedFile]:
+) -> Iterator[VerifiedFile]:
     """Check each file of the voices, once however many share it. Blocks, a second per 300 MB.
 
     Args:
@@ -63,7 +63,7 @@ def check(
     for path, names in users.items():
         expected = known.get(path.name)
         state, reason = _judged(path, expected, check_complete)
-        yield CheckedFile(path, tuple(sorted(names)), state, reason, is_known=expected is not None)
+        yield VerifiedFile(path, tuple(sorted(names)), state, reason, is_known=expected is not None)
 
 
 def _judged(
@@ -86,7 +86,7 @@ def _check_form(path: Path, check_complete: CheckComplete) -> None:
     elif path.suffix == ".json":
         json.loads(path.read_bytes())
     elif path.suffix == ".npy":
-        read_style(path)
+        read_style_file(path)
     else:
         with zipfile.ZipFile(path) as pack:
             pack.namelist()

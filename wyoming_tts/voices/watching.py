@@ -110,7 +110,7 @@ class SettledFiles:
         self._told = self._settled
 
 
-async def watch(
+async def watch_directories(
     directories: Iterable[Path],
     on_change: Callable[[], Awaitable[None]],
     *,

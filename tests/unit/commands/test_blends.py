@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.commands.cli import main
-from wyoming_tts.voices.styles import read_style
+from wyoming_tts.voices.style_files import read_style_file
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ def test_a_blend_is_exported_as_its_table(name: str, data: Path, tmp_path: Path)
     assert blend(data, "export", name, str(file)) == 0
     with np.load(data / "voices-tones.bin") as pack:
         mean = (pack["af_bella"].astype(np.float64) + pack["af_sky"]) / 2
-    np.testing.assert_allclose(read_style(file), mean.reshape(-1, 1, 256), atol=1e-6)
+    np.testing.assert_allclose(read_style_file(file), mean.reshape(-1, 1, 256), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_a_table_that_was_exported_is_imported_and_blended(
     assert main(["voices", "verify", "bf_mine", "--data-dir", str(data)]) == 0
     again = tmp_path / "again.npy"
     assert blend(data, "export", "ours", str(again)) == 0
-    np.testing.assert_array_equal(read_style(again), read_style(file))
+    np.testing.assert_array_equal(read_style_file(again), read_style_file(file))
     assert blend(data, "remove", "bf_mine") == 1
     assert blend(data, "remove", "ours") == 0
     assert blend(data, "remove", "bf_mine") == 0

@@ -23,9 +23,9 @@ from wyoming_tts.voices.catalogue import (
     Pronunciation,
     data_directory,
     load_catalogue,
-    read_index,
-    read_kokoro,
-    read_piper,
+    read_kokoro_catalogue,
+    read_piper_catalogue,
+    read_piper_index,
 )
 from wyoming_tts.voices.names import NameResolver
 
@@ -224,7 +224,7 @@ def test_a_fetched_index_leaves_what_it_does_not_tell(
 
 
 def test_a_quality_that_upstream_does_not_have_tells_no_sample_rate(tmp_path: Path) -> None:
-    (voice,) = read_index(written(tmp_path, entry_with(quality="lossless")))
+    (voice,) = read_piper_index(written(tmp_path, entry_with(quality="lossless")))
     assert voice.sample_rate is None
 
 
@@ -259,7 +259,7 @@ def entry_with(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_index_entry_as_it_should_be_is_read(tmp_path: Path) -> None:
-    (voice,) = read_index(written(tmp_path, entry_with()))
+    (voice,) = read_piper_index(written(tmp_path, entry_with()))
     assert voice.name == "x"
 
 
@@ -278,7 +278,7 @@ def test_an_index_entry_as_it_should_be_is_read(tmp_path: Path) -> None:
 def test_a_malformed_entry_is_named_with_its_file(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = written(tmp_path, entry_with(**changes))
     with pytest.raises(CatalogueError, match="the voice x is malformed") as caught:
-        read_index(path)
+        read_piper_index(path)
     assert str(path) in str(caught.value)
 
 
@@ -300,7 +300,7 @@ def test_a_file_lies_flat_whatever_its_path(path: str) -> None:
 def test_yaml_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text, "piper.yaml")
     with pytest.raises(CatalogueError) as caught:
-        read_piper(path)
+        read_piper_catalogue(path)
     assert str(path) in str(caught.value)
 
 
@@ -317,13 +317,13 @@ def test_yaml_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
 def test_a_malformed_kokoro_catalogue_is_named(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text, "kokoro.yaml")
     with pytest.raises(CatalogueError) as caught:
-        read_kokoro(path)
+        read_kokoro_catalogue(path)
     assert str(path) in str(caught.value)
 
 
 def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"piper\.yaml"):
-        read_piper(tmp_path / "piper.yaml")
+        read_piper_catalogue(tmp_path / "piper.yaml")
 
 
 def test_the_catalogue_inside_an_installed_package_goes_first(
@@ -353,7 +353,7 @@ def updated(arguments: list[str]) -> None:
 
 def test_the_same_index_gives_the_same_bytes(tmp_path: Path) -> None:
     present = UPDATE.with_name("piper.yaml")
-    index = as_index(read_piper(present))
+    index = as_index(read_piper_catalogue(present))
     for order in (1, -1):
         shuffled = written(tmp_path, dict(list(index.items())[::order]))
         updated([str(shuffled), "--output", str(tmp_path / "piper.yaml")])
@@ -363,7 +363,7 @@ def test_the_same_index_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_what_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "piper.yaml"
     arguments = [str(tmp_path / "voices.json"), "--output", str(output)]
-    index = as_index(read_piper(UPDATE.with_name("piper.yaml"))[:3])
+    index = as_index(read_piper_catalogue(UPDATE.with_name("piper.yaml"))[:3])
     names = sorted(index)
     written(tmp_path, {name: index[name] for name in names[:2]})
     updated(arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.hub import FakeHub
 from tests.unit.voices.test_catalogue import UPDATE, as_index, updated, written
-from wyoming_tts.voices.catalogue import CatalogueVoice, read_piper
+from wyoming_tts.voices.catalogue import CatalogueVoice, read_piper_catalogue
 
 CARD = """\
 # Model card for lessac (medium)
@@ -31,7 +31,7 @@ Trained from scratch.
 
 
 def three_voices(directory: Path) -> list[CatalogueVoice]:
-    voices = read_piper(UPDATE.with_name("piper.yaml"))[:3]
+    voices = read_piper_catalogue(UPDATE.with_name("piper.yaml"))[:3]
     written(directory, as_index(voices))
     return list(voices)
 
@@ -45,7 +45,7 @@ def with_card(directory: Path, voice: CatalogueVoice, card: str) -> None:
 def updated_voices(directory: Path, *arguments: str) -> list[CatalogueVoice]:
     output = directory / "piper.yaml"
     updated([str(directory / "voices.json"), "--output", str(output), *arguments])
-    return list(read_piper(output))
+    return list(read_piper_catalogue(output))
 
 
 def test_cards_tell_licences_and_sample_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,11 +21,11 @@ from wyoming_tts.voices.names import (
     NameResolver,
     NameRules,
     ResolvedName,
-    check_free,
+    check_name_is_free,
     did_you_mean,
-    folded,
-    known_voice,
-    same_name,
+    find_catalogue_voice,
+    find_name,
+    fold_name,
 )
 
 CATALOGUE = load_catalogue().voices
@@ -60,8 +60,8 @@ def sorted_voices(names: Sequence[str]) -> tuple[Voice, ...]:
 @st.composite
 def states(draw: st.DrawFn) -> tuple[NameResolver, VoiceLibrary]:
     """A resolver and the library that it is of: voices installed and known, a voice map, a default."""
-    installed = draw(st.lists(NAMES, unique_by=folded, max_size=5))
-    known = draw(st.lists(NAMES, unique_by=folded, max_size=5))
+    installed = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
+    known = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     default = draw(st.sampled_from([*installed, *known, "alloy", "nobody"]))
     mapped = draw(st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]), max_size=2))
     could_be = tuple(map(a_known, known))
@@ -129,27 +129,27 @@ def test_every_voice_is_found_by_its_own_name(state: tuple[NameResolver, VoiceLi
         assert resolver.in_catalogue(known.name) is known
 
 
-@given(st.lists(NAMES, unique_by=folded, min_size=1, max_size=6), st.data())
+@given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
 def test_case_and_composition_make_no_other_name(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
     assume("İ" not in name)  # in small letters it is two characters, which no capital leads back to
     resolver = NameResolver(sorted_voices(names))
     for written in (name.upper(), name.lower(), unicodedata.normalize("NFD", name)):
         assert resolver.resolve(written).name == name
-        assert same_name(written, names) is not None
+        assert find_name(written, names) is not None
 
 
 # By the beginning
 
 
-@given(st.lists(NAMES, unique_by=folded, min_size=1, max_size=6), st.data())
+@given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
 def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
     beginning = name[: data.draw(st.integers(1, len(name)))]
     installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
     resolver = NameResolver(installed, tuple(map(a_known, names)))
-    same = [other for other in names if folded(other) == folded(beginning)]
-    found = same or [other for other in names if folded(other).startswith(folded(beginning))]
+    same = [other for other in names if fold_name(other) == fold_name(beginning)]
+    found = same or [other for other in names if fold_name(other).startswith(fold_name(beginning))]
     if len(found) == 1:
         assert resolver.resolve(beginning).name == found[0]
     else:
@@ -159,8 +159,8 @@ def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataO
 
 @pytest.mark.parametrize("voice", CATALOGUE, ids=lambda voice: voice.name)
 def test_each_voice_of_the_catalogue_is_meant_by_its_shortest_unique_beginning(voice: CatalogueVoice) -> None:
-    others = [folded(other.name) for other in CATALOGUE if other is not voice]
-    name = folded(voice.name)
+    others = [fold_name(other.name) for other in CATALOGUE if other is not voice]
+    name = fold_name(voice.name)
     unique = next(
         (name[:end] for end in range(1, len(name)) if not any(o.startswith(name[:end]) for o in others)), name
     )
@@ -228,20 +228,20 @@ def test_a_speaker_named_with_the_default_voice_speaks() -> None:
 
 def test_who_fetches_means_the_catalogue_alone() -> None:
     known = (a_known("ann-high"), a_known("bob-low"))
-    assert known_voice(known, "ann").name == "ann-high"
-    assert known_voice(known, "bob-low#3").name == "bob-low"
+    assert find_catalogue_voice(known, "ann").name == "ann-high"
+    assert find_catalogue_voice(known, "bob-low#3").name == "bob-low"
     for name in ("alloy", "carl", ""):
         with pytest.raises(UnknownVoice):
-            known_voice(known, name)
+            find_catalogue_voice(known, name)
 
 
 # What helps
 
 
 def test_a_name_that_is_taken_in_another_case_is_refused() -> None:
-    check_free("ann", ["bob"])
+    check_name_is_free("ann", ["bob"])
     with pytest.raises(BadRequest, match="The name ANN is taken by the voice ann"):
-        check_free("ANN", ["ann", "bob"])
+        check_name_is_free("ANN", ["ann", "bob"])
 
 
 def test_the_nearest_names_are_told_as_they_are_written() -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.voices.blends.mixing import StyleTable
-from wyoming_tts.voices.styles import ImportedStyles, read_style, write_style
+from wyoming_tts.voices.style_files import read_style_file, write_style_file
+from wyoming_tts.voices.styles import ImportedStyles
 
 TABLE: StyleTable = np.random.default_rng(7).normal(size=(510, 1, 256)).astype(np.float32)
 
@@ -79,14 +80,14 @@ def npy(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
 def read(tmp_path: Path, name: str, content: bytes) -> StyleTable:
     path = tmp_path / name
     path.write_bytes(content)
-    return read_style(path)
+    return read_style_file(path)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".bin"])
 def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "new" / f"x{suffix}"
-    write_style(path, TABLE)
-    assert read_style(path).tobytes() == TABLE.tobytes()
+    write_style_file(path, TABLE)
+    assert read_style_file(path).tobytes() == TABLE.tobytes()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -195,7 +196,7 @@ def test_a_damaged_torch_file_is_a_table_or_a_bad_request(
     path = tmp_path_factory.mktemp("damaged") / "x.pt"
     path.write_bytes(a_torch_file(bytes(described), TABLE[:2].tobytes()))
     with suppress(BadRequest):
-        assert read_style(path).shape[1:] == (1, 256)
+        assert read_style_file(path).shape[1:] == (1, 256)
 
 
 def test_an_imported_voice_is_kept_under_its_name(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_an_imported_voice_is_kept_under_its_name(tmp_path: Path) -> None:
     assert styles.names() == ()
     styles.add("af_mine", source)
     assert styles.names() == ("af_mine",)
-    assert read_style(styles.path("af_mine")).tobytes() == TABLE.tobytes()
+    assert read_style_file(styles.path("af_mine")).tobytes() == TABLE.tobytes()
     with pytest.raises(BadRequest, match="already"):
         styles.add("af_mine", source)
     with pytest.raises(BadRequest, match="no name"):
@@ -214,6 +215,6 @@ def test_an_imported_voice_is_kept_under_its_name(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(VoiceUnavailable, match="No such file"):
-        read_style(tmp_path / "x.npy")
+        read_style_file(tmp_path / "x.npy")
     with pytest.raises(BadRequest, match=r"ends in \.npy or \.bin"):
-        write_style(tmp_path / "x.pt", TABLE)
+        write_style_file(tmp_path / "x.pt", TABLE)

@@ -21,7 +21,13 @@ from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.voices import watching
-from wyoming_tts.voices.watching import PollIntervals, SettledFiles, shared_mounts, take_snapshot, watch
+from wyoming_tts.voices.watching import (
+    PollIntervals,
+    SettledFiles,
+    shared_mounts,
+    take_snapshot,
+    watch_directories,
+)
 
 T = TypeVar("T")
 
@@ -64,7 +70,9 @@ class House:
 @asynccontextmanager
 async def watched(*directories: Path, pace: PollIntervals = QUICK) -> AsyncIterator[House]:
     house = House(*directories)
-    task = asyncio.create_task(watch(directories, house.look, run_blocking=on_a_thread, pace=pace))
+    task = asyncio.create_task(
+        watch_directories(directories, house.look, run_blocking=on_a_thread, pace=pace)
+    )
     try:
         yield house
     finally:
@@ -200,7 +208,7 @@ async def test_a_failing_look_is_repeated(tmp_path: Path, caplog: pytest.LogCapt
     pace = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
     house = House(tmp_path)
     house.failures = 2
-    task = asyncio.create_task(watch([tmp_path], house.look, run_blocking=on_a_thread, pace=pace))
+    task = asyncio.create_task(watch_directories([tmp_path], house.look, run_blocking=on_a_thread, pace=pace))
     await house.until(knows(house, "mine"))
     task.cancel()
     await asyncio.wait([task])
@@ -243,7 +251,7 @@ async def test_watching_ends_by_being_cancelled_within_its_call(tmp_path: Path) 
         reached.set()
         await never.wait()
 
-    task = asyncio.create_task(watch([tmp_path], on_change, run_blocking=on_a_thread, pace=QUICK))
+    task = asyncio.create_task(watch_directories([tmp_path], on_change, run_blocking=on_a_thread, pace=QUICK))
     async with asyncio.timeout(PATIENCE):
         await reached.wait()
         task.cancel()

@@ -2,10 +2,10 @@
 
 A Kokoro voice is a table of style vectors, a row for each length of text. A blend mixes such tables row
 by row, along straight lines or along arcs. It may be made of other blends, each mixed in its own way
-first; a `BlendBook` knows them all and refuses those that are made of themselves.
+first; a `BlendSet` knows them all and refuses those that are made of themselves.
 
 A table speaks no language; the phonemes do. So a blend whose voices speak several languages names the
-one that is spoken; `BlendBook.language` says what holds for one that does not.
+one that is spoken; `BlendSet.language` says what holds for one that does not.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Blend:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        object.__setattr__(self, "language", published_language(self.language))
+        object.__setattr__(self, "language", parse_blend_language(self.language))
         if len(self.description) > MAX_DESCRIPTION:
             raise TooLong(
                 f"The description has {len(self.description)} characters, expected {MAX_DESCRIPTION}."
@@ -85,7 +85,7 @@ class SpokenLanguage:
 
 
 @dataclass(frozen=True, slots=True)
-class BlendBook:
+class BlendSet:
     """Blends by name, none of which is made of itself; other names are voices of the pack."""
 
     blends: Mapping[str, Blend] = field(default_factory=lambda: MappingProxyType({}))
@@ -97,7 +97,7 @@ class BlendBook:
             self._check_depth(name, (), depths)
 
     @classmethod
-    def of(cls, blends: Iterable[Blend]) -> BlendBook:
+    def of(cls, blends: Iterable[Blend]) -> BlendSet:
         """Make a book; of two blends with one name the last stays.
 
         Raises:
@@ -163,7 +163,9 @@ class BlendBook:
             if name not in known:
                 inner = self.blends.get(name)
                 known[name] = (
-                    as_table(style(name), name) if inner is None else self._mixed(inner, style, known)
+                    check_style_table(style(name), name)
+                    if inner is None
+                    else self._mixed(inner, style, known)
                 )
         return mix(blend, [known[name] for name in blend.recipe.voices])
 
@@ -225,7 +227,7 @@ def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
     return result.astype(np.float32)
 
 
-def as_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
+def check_style_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
     """The style table in its one shape, (n, 1, 256) float32.
 
     Raises:
@@ -239,7 +241,7 @@ def as_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
     return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
 
 
-def published_language(tag: str | None) -> str | None:
+def parse_blend_language(tag: str | None) -> str | None:
     """`en_US` for `en-us`; None for no tag.
 
     Raises:

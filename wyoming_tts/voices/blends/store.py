@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.blends.document import blends_changed, blends_from_yaml, blends_to_yaml
-from wyoming_tts.voices.blends.mixing import Blend, BlendBook
-from wyoming_tts.voices.names import check_free, same_name
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet
+from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
+from wyoming_tts.voices.names import check_name_is_free, find_name
 from wyoming_tts.yaml_files.reading import InvalidYaml, Position, Problem
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class BlendStore:
         """
         self._path = directory / FILE_NAME
         self._voices = voices
-        self._presets = BlendBook.of(presets).blends
+        self._presets = BlendSet.of(presets).blends
         self._clock = clock
         self._complained_of = b""
 
-    def book(self) -> BlendBook:
+    def book(self) -> BlendSet:
         """All blends as they are now, presets among them.
 
         Raises:
@@ -152,7 +152,7 @@ class BlendStore:
             del own[old]
             self._check_name_is_free(new, own)
             own[new] = blend
-            for user in BlendBook(own).users(old) if old not in self._presets else ():
+            for user in BlendSet(own).users(old) if old not in self._presets else ():
                 own[user] = replace(own[user], recipe=own[user].recipe.renamed(old, new))
             return own[new]
 
@@ -205,7 +205,7 @@ class BlendStore:
                 self._book(own)
                 if is_broken:
                     self._keep_broken(content)
-                self._write(blends_to_yaml(own) if is_broken else blends_changed(content, own), content)
+                self._write(format_blends(own) if is_broken else update_blends(content, own), content)
         except OSError as error:
             raise VoiceUnavailable(
                 f"The blends cannot be stored in {self._path.parent}: {error.strerror or error}.",
@@ -226,7 +226,7 @@ class BlendStore:
 
     def _check_name_is_free(self, name: str, own: Mapping[str, Blend]) -> None:
         presets = [other for other in self._presets if other != name]
-        check_free(name, (*own, *self._voices(), *presets))
+        check_name_is_free(name, (*own, *self._voices(), *presets))
 
     def _own(self, own: Mapping[str, Blend], name: str) -> Blend:
         if name not in own and name in self._presets:
@@ -235,8 +235,8 @@ class BlendStore:
             )
         return _found(own, name, exactly=True)
 
-    def _book(self, own: Mapping[str, Blend]) -> BlendBook:
-        return BlendBook({**self._presets, **own})
+    def _book(self, own: Mapping[str, Blend]) -> BlendSet:
+        return BlendSet({**self._presets, **own})
 
     def _read(self) -> tuple[dict[str, Blend], bytes, bool]:
         """The blends of the file or else its backup, the file's content, and whether that is broken."""
@@ -252,7 +252,7 @@ class BlendStore:
             return backup, content, True
 
     def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
-        own = blends_from_yaml(content, str(path))
+        own = parse_blends(content, str(path))
         try:
             self._book(own)
         except SpeechError as error:
@@ -304,7 +304,7 @@ class BlendStore:
 
 
 def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> Blend:
-    found = same_name(name, blends)
+    found = find_name(name, blends)
     if found is None or (exactly and found != name):
         raise UnknownVoice(f"There is no blend {name!r}.", hint="See `wyoming-tts blend list` for all.")
     return blends[found]

@@ -25,19 +25,19 @@ from wyoming_tts.voices.catalogue import (
     CatalogueError,
     CatalogueFile,
     CatalogueVoice,
-    read_index,
+    read_piper_index,
 )
-from wyoming_tts.voices.download.hub import DownloadEnvironment, DownloadFailed, DownloadOptions, VoiceHub
-from wyoming_tts.voices.download.transfer import Transfer, readable_size
+from wyoming_tts.voices.download.hub import DownloadEnvironment, DownloadFailed, DownloadOptions, HubClient
+from wyoming_tts.voices.download.transfer import Transfer, format_size
 
 __all__ = [
     "Download",
     "DownloadEnvironment",
     "DownloadFailed",
+    "DownloadManager",
     "DownloadOptions",
     "DownloadProgress",
     "DownloadState",
-    "Downloads",
 ]
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Download:
 OnProgress = Callable[[DownloadProgress], None]
 
 
-class Downloads:
+class DownloadManager:
     """Fetches voices into one directory while its `async with` is open.
 
     Leaving the block cancels what is under way; the parts stay and are gone on with the next time.
@@ -167,7 +167,7 @@ class Downloads:
         self._options = options or DownloadOptions()
         self._on_progress = on_progress
         self._world = world or DownloadEnvironment()
-        self._hub = VoiceHub(
+        self._hub = HubClient(
             run_blocking=run_blocking,
             mirror=mirror,
             offline=offline,
@@ -249,7 +249,7 @@ class Downloads:
             await transfer.discard()
             await transfer.fetch()
             try:
-                voices = await transfer.read_part(read_index)
+                voices = await transfer.read_part(read_piper_index)
             except CatalogueError as error:
                 await transfer.discard()
                 raise DownloadFailed(f"The new index is none, the old one stays. {error}") from error
@@ -304,7 +304,7 @@ class Downloads:
         needed = await self._require_room(download)
         if needed:
             _LOGGER.debug(
-                "Fetching %s into %s, %s to go.", download.voice.name, self._directory, readable_size(needed)
+                "Fetching %s into %s, %s to go.", download.voice.name, self._directory, format_size(needed)
             )
         model_last = download.transfers[::-1]
         for transfer in model_last:
@@ -328,8 +328,8 @@ class Downloads:
         free = await self._run_blocking(partial(self._world.free_space, self._directory))
         if needed and needed + _RESERVE > free:
             raise DownloadFailed(
-                f"{download.voice.name} needs {readable_size(needed)} more in {self._directory}, where "
-                f"{readable_size(free)} are free and {readable_size(_RESERVE)} are to stay so. "
+                f"{download.voice.name} needs {format_size(needed)} more in {self._directory}, where "
+                f"{format_size(free)} are free and {format_size(_RESERVE)} are to stay so. "
                 "Make room or set another --download-dir."
             )
         return needed

@@ -1,6 +1,6 @@
 """The way to the servers that voices come from: one HTTP client, its policy, its errors.
 
-Everything httpx can say becomes one of three answers here: bytes, `Interrupted` (another try may
+Everything httpx can say becomes one of three answers here: bytes, `TransferInterrupted` (another try may
 help), or `DownloadFailed` (it will not, and the message says what to do).
 """
 
@@ -44,11 +44,11 @@ class DownloadFailed(Exception):
     """A file cannot be had; the message says what was expected, what came, and what to do."""
 
 
-class Interrupted(TryAgain):
+class TransferInterrupted(TryAgain):
     """The transfer broke off; another try may go on from there."""
 
 
-class NoSuchRange(Exception):
+class RangeNotSatisfiable(Exception):
     """What is there already is not the beginning of what the server has."""
 
 
@@ -94,10 +94,10 @@ class FileBody:
     etag: str | None
     """Identity of this version of the file, if strong enough to resume by."""
     pieces: AsyncIterator[bytes]
-    """As they come from the network; raises `Interrupted` when that breaks."""
+    """As they come from the network; raises `TransferInterrupted` when that breaks."""
 
 
-class VoiceHub:
+class HubClient:
     """Fetches from the servers of the catalogue. The client is made at the first request."""
 
     def __init__(
@@ -195,7 +195,7 @@ def _told_apart(where: str) -> Iterator[None]:
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise DownloadFailed(f"{where} is no address to fetch from: {error}") from error
     except httpx.TransportError as error:
-        raise Interrupted(f"{where}: {str(error) or type(error).__name__}") from error
+        raise TransferInterrupted(f"{where}: {str(error) or type(error).__name__}") from error
     except httpx.HTTPError as error:
         raise DownloadFailed(f"{where} cannot be fetched: {error}") from error
 
@@ -203,9 +203,9 @@ def _told_apart(where: str) -> Iterator[None]:
 def _body(response: httpx.Response, offset: int, where: str) -> FileBody:
     status = response.status_code
     if status in _WORTH_ANOTHER_TRY:
-        raise Interrupted(f"{where} answered {status}", retry_after=_retry_after(response))
+        raise TransferInterrupted(f"{where} answered {status}", retry_after=_retry_after(response))
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
-        raise NoSuchRange
+        raise RangeNotSatisfiable
     if status not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
         raise DownloadFailed(f"{where} answered {status}. {_HINTS.get(status, '')}".rstrip())
     if "html" in response.headers.get("content-type", ""):
@@ -222,7 +222,7 @@ def _extent(response: httpx.Response, offset: int, where: str) -> tuple[int, int
     if extent is not None and int(extent[1]) == offset:
         return offset, _number(extent[2])
     if offset:
-        raise NoSuchRange
+        raise RangeNotSatisfiable
     raise DownloadFailed(f"{where} answered with a part that nobody asked for. {_PORTAL_HINT}")
 
 

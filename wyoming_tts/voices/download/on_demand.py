@@ -18,14 +18,14 @@ from typing import Self
 
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.arrival import VoiceArrival, VoiceDownloader
 from wyoming_tts.voices.download.downloads import Download, DownloadState
+from wyoming_tts.voices.download.pending import PendingVoice, VoiceDownloader
 from wyoming_tts.voices.library import VoiceLibrary
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class OnMissingVoice(StrEnum):
+class MissingVoicePolicy(StrEnum):
     """What a request for a voice hears that is known and not here."""
 
     WAIT = "wait"
@@ -37,10 +37,10 @@ class OnMissingVoice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class MissingVoiceOptions:
+class OnDemandOptions:
     """How requests for voices that are not here are answered."""
 
-    answer: OnMissingVoice = OnMissingVoice.WAIT
+    answer: MissingVoicePolicy = MissingVoicePolicy.WAIT
     patience: float = 20.0
     """Seconds a request waits at the most."""
     offline: bool = False
@@ -60,7 +60,7 @@ class _Limit(StrEnum):
     BYTES = "clients have had as much fetched since the start as they may"
 
 
-class MissingVoices:
+class OnDemandDownloads:
     """Fetches what is asked for and not here, while its `async with` is open; the library asks it."""
 
     def __init__(
@@ -70,7 +70,7 @@ class MissingVoices:
         find: Callable[[str], CatalogueVoice | None],
         downloads: VoiceDownloader,
         on_installed: Callable[[], Awaitable[None]],
-        options: MissingVoiceOptions,
+        options: OnDemandOptions,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -92,7 +92,7 @@ class MissingVoices:
         self._options = options
         self._clock = clock
         self._sleep = sleep
-        self._arrivals: dict[str, VoiceArrival] = {}
+        self._arrivals: dict[str, PendingVoice] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._useless: set[str] = set()
         self._asked_for: dict[str, int] = {}
@@ -125,9 +125,9 @@ class MissingVoices:
             VoiceUnavailable: none may stand in for it.
         """
         arrival = self._arrival_for_client(name)
-        if self._options.answer is OnMissingVoice.ERROR:
+        if self._options.answer is MissingVoicePolicy.ERROR:
             raise self._error(name, arrival)
-        if self._options.answer is OnMissingVoice.WAIT and arrival is not None:
+        if self._options.answer is MissingVoicePolicy.WAIT and arrival is not None:
             await arrival.wait()
 
     async def fetch(self, name: str) -> bool:
@@ -142,7 +142,7 @@ class MissingVoices:
         voice = self._find(name)
         return voice.name if voice else name
 
-    def _arrival(self, name: str) -> VoiceArrival | None:
+    def _arrival(self, name: str) -> PendingVoice | None:
         """The voice on its way; None if it cannot come."""
         name, voice = self._key(name), self._find(name)
         if name in self._arrivals:
@@ -155,7 +155,7 @@ class MissingVoices:
         self._runs[name] = self._group.create_task(self._run(name, arrival))
         return arrival
 
-    def _arrival_for_client(self, name: str) -> VoiceArrival | None:
+    def _arrival_for_client(self, name: str) -> PendingVoice | None:
         """The voice on its way, within what clients may cause to be fetched."""
         key, voice = self._key(name), self._find(name)
         if key in self._arrivals or voice is None:
@@ -187,8 +187,8 @@ class MissingVoices:
                 limit,
             )
 
-    def _begun(self, voice: CatalogueVoice) -> VoiceArrival:
-        arrival = VoiceArrival(
+    def _begun(self, voice: CatalogueVoice) -> PendingVoice:
+        arrival = PendingVoice(
             voice,
             downloads=self._downloads,
             on_installed=self._on_installed,
@@ -201,14 +201,14 @@ class MissingVoices:
         return arrival
 
     def _stand_in(self, language: str) -> str | None:
-        if self._options.answer is OnMissingVoice.ERROR:
+        if self._options.answer is MissingVoicePolicy.ERROR:
             return None
         try:
             return self._library.stand_in(language).name
         except VoiceUnavailable:
             return None
 
-    async def _run(self, name: str, arrival: VoiceArrival) -> None:
+    async def _run(self, name: str, arrival: PendingVoice) -> None:
         try:
             await arrival.run()
         except Exception:  # one voice that breaks in an unforeseen way must not take the others with it
@@ -241,7 +241,7 @@ class MissingVoices:
             return f"the engine {voice.engine} that speaks it is not in use"
         return "no engine can use the files that were fetched" if name in self._useless else ""
 
-    def _error(self, name: str, arrival: VoiceArrival | None) -> VoiceUnavailable:
+    def _error(self, name: str, arrival: PendingVoice | None) -> VoiceUnavailable:
         if arrival is None and (voice := self._find(name)) is not None and (limit := self._limit(voice)):
             return VoiceUnavailable(
                 f"The voice {name!r} is not installed and not fetched: {limit}.",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState
-from wyoming_tts.voices.download.transfer import readable_size
+from wyoming_tts.voices.download.transfer import format_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,7 +21,7 @@ _STEP_BYTES = 10_000_000
 """Bytes between two log lines where nobody knows how many there will be."""
 
 
-class LoggedProgress:
+class ProgressLog:
     """Writes a line to the log for every tenth of a download. Call it with what `Downloads` reports."""
 
     def __init__(self) -> None:
@@ -94,10 +94,10 @@ def _new_bars(stream: TextIO) -> Progress:
 
 
 @contextmanager
-def presented(stream: TextIO) -> Generator[Callable[[DownloadProgress], None], None, None]:
+def show_progress(stream: TextIO) -> Generator[Callable[[DownloadProgress], None], None, None]:
     """What to give to `Downloads` as `on_progress`: bars if the stream is a terminal, else log lines."""
     if not stream.isatty():
-        yield LoggedProgress()
+        yield ProgressLog()
         return
     bars = ProgressBars(stream)
     try:
@@ -114,6 +114,6 @@ def _step(progress: DownloadProgress) -> int:
 
 def _how_far(progress: DownloadProgress) -> str:
     if not progress.total:
-        return readable_size(progress.received)
+        return format_size(progress.received)
     percent = progress.received * 100 // progress.total
-    return f"{percent} % of {readable_size(progress.total)}"
+    return f"{percent} % of {format_size(progress.total)}"

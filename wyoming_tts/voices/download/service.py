@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads, DownloadState
+from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
 
 _WINDOW = 5.0
 """Seconds over which the speed is told: long enough not to jump, short enough to show a stall."""
@@ -22,7 +22,7 @@ _MOST_ENDED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ShownDownload:
+class DownloadStatus:
     """A download as it is shown: under way, waiting for its turn, or failed."""
 
     voice: str
@@ -48,14 +48,14 @@ class DownloadService:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._downloads: Downloads | None = None
+        self._downloads: DownloadManager | None = None
         self._watched: dict[str, _Watched] = {}
         self._arrived = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Fetching {list(self._watched)}>"
 
-    def open(self, downloads: Downloads) -> None:
+    def open(self, downloads: DownloadManager) -> None:
         """Have voices fetched by these from now on, until `follow` ends."""
         self._downloads = downloads
 
@@ -70,7 +70,7 @@ class DownloadService:
             self._downloads = None
 
     def note(self, progress: DownloadProgress) -> None:
-        """Take down what `Downloads` reports."""
+        """Take down what `DownloadManager` reports."""
         if progress.state is DownloadState.DONE:
             self._watched.pop(progress.voice, None)
             self._arrived.set()
@@ -83,7 +83,7 @@ class DownloadService:
             watched.steps.append((self._clock(), progress.received))
         self._forget_oldest()
 
-    def shown(self) -> tuple[ShownDownload, ...]:
+    def shown(self) -> tuple[DownloadStatus, ...]:
         """The downloads in the order in which they were asked for, those that failed lately among them."""
         for download in self._downloads.active if self._downloads else ():
             self.note(download.progress())  # reports are for those who watch a terminal: too few, and late
@@ -117,11 +117,11 @@ class DownloadService:
         if self._watched.pop(name, None) is None and not is_stopped:
             raise UnknownVoice(f"No voice {name[:80]!r} is being fetched.")
 
-    def _fetched(self, watched: _Watched) -> ShownDownload:
+    def _fetched(self, watched: _Watched) -> DownloadStatus:
         progress = watched.progress
         is_running = progress.state is DownloadState.RUNNING
         speed = self._speed(watched.steps) if is_running else 0.0
-        return ShownDownload(
+        return DownloadStatus(
             progress.voice, progress.state, progress.received, progress.total, speed, progress.error
         )
 

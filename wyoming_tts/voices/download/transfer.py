@@ -27,9 +27,9 @@ from wyoming_tts.voices.download.hub import (
     DownloadFailed,
     DownloadOptions,
     FileBody,
-    Interrupted,
-    NoSuchRange,
-    VoiceHub,
+    HubClient,
+    RangeNotSatisfiable,
+    TransferInterrupted,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _UNKNOWN_SIZE_LIMIT = 64 * 1024 * 1024
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def readable_size(size: float) -> str:
+def format_size(size: float) -> str:
     """`63.2 MB`; decimal, as file managers count."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:  # noqa: PLR2004
@@ -111,7 +111,7 @@ class Transfer:
         file: CatalogueFile,
         directory: Path,
         *,
-        hub: VoiceHub,
+        hub: HubClient,
         run_blocking: RunBlocking,
         options: DownloadOptions,
         world: DownloadEnvironment,
@@ -164,7 +164,7 @@ class Transfer:
                 sleep=self._world.sleep,
                 chance=self._world.chance,
             )
-        except Interrupted as reason:
+        except TransferInterrupted as reason:
             raise DownloadFailed(
                 f"{self.file.name} could not be fetched in {self._options.backoff.max_tries} tries: "
                 f"{reason}. Check the connection; the next try goes on from where this one ended."
@@ -180,7 +180,7 @@ class Transfer:
     async def _put_in_place(self) -> None:
         try:
             await self._disk(self._part.put_in_place)
-        except Interrupted as reason:
+        except TransferInterrupted as reason:
             # Another process that fetches the same voice was faster.
             if not await self._complete():
                 raise DownloadFailed(f"{self.file.name} cannot be put in place: {reason}.") from reason
@@ -197,7 +197,7 @@ class Transfer:
         while True:
             try:
                 return await self._go_on()
-            except NoSuchRange:
+            except RangeNotSatisfiable:
                 await self._begin_anew()
 
     async def _go_on(self) -> None:
@@ -207,7 +207,7 @@ class Transfer:
         offset = await self._disk(self._part.size)
         self._resumed = offset > 0
         if self.file.size is not None and offset > self.file.size:
-            raise NoSuchRange
+            raise RangeNotSatisfiable
         if offset != self.file.size:
             await self._receive(offset)
         await self._check()
@@ -225,12 +225,12 @@ class Transfer:
                     self._arrived(position + len(block))
                     if len(block) >= self._options.block_bytes:
                         position, block = await self._write(position, block)
-            except Interrupted:
+            except TransferInterrupted:
                 await self._write(position, block)
                 raise
             position, _ = await self._write(position, block)
         if self.total is not None and position < self.total:
-            raise Interrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
+            raise TransferInterrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
 
     def _note(self, body: FileBody) -> None:
         self._etag = body.etag
@@ -273,7 +273,7 @@ class Transfer:
             return
         if self._resumed and not self._began_anew:
             # The part may be what an older version or somebody else left behind.
-            raise NoSuchRange
+            raise RangeNotSatisfiable
         await self._disk(self._part.discard)
         raise DownloadFailed(
             f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was thrown away; what "
@@ -308,7 +308,7 @@ class Transfer:
         try:
             return await self._run_blocking(work)
         except FileNotFoundError as error:
-            raise Interrupted(f"{error.filename} was taken away") from error
+            raise TransferInterrupted(f"{error.filename} was taken away") from error
         except OSError as error:
             raise self._disk_failure(error) from error
 

@@ -20,8 +20,9 @@ from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceRequest,
 from wyoming_tts.voices.blends.mixing import Blend, StyleTable
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
-from wyoming_tts.voices.blends.voices import BlendedVoices
-from wyoming_tts.voices.styles import DIRECTORY_NAME, ImportedStyles, write_style
+from wyoming_tts.voices.blends.voices import BlendResolver
+from wyoming_tts.voices.style_files import write_style_file
+from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 
 MODEL, PACK = VOICES / "kokoro-tones.onnx", VOICES / "voices-tones.bin"
 
@@ -34,7 +35,7 @@ def table(name: str) -> StyleTable:
 
 @pytest.fixture
 def styles(tmp_path: Path) -> ImportedStyles:
-    return ImportedStyles(tmp_path / DIRECTORY_NAME)
+    return ImportedStyles(tmp_path / STYLES_DIRECTORY)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def listed(engine: KokoroEngine) -> dict[str, Voice]:
 
 
 def put(styles: ImportedStyles, name: str, of: str) -> Path:
-    write_style(styles.path(name), table(of))
+    write_style_file(styles.path(name), table(of))
     return styles.path(name)
 
 
@@ -182,7 +183,7 @@ def test_they_can_be_parts_of_blends(tmp_path: Path, styles: ImportedStyles) -> 
             kokoro_voices=PACK,
             intra_op_threads=1,
             kokoro_styles=styles,
-            kokoro_blends=BlendedVoices(store.book, lambda: languages),
+            kokoro_blends=BlendResolver(store.book, lambda: languages),
         )
     )
     voice = listed(engine)["between"]

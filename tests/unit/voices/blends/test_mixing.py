@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
-from wyoming_tts.voices.blends.mixing import Blend, BlendBook, SpokenLanguage, StyleTable, as_table
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet, SpokenLanguage, StyleTable, check_style_table
 from wyoming_tts.voices.blends.recipes import Recipe, parse_recipe
 
 VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB", "ff_siwis": "fr_FR"}
-EMPTY = BlendBook()
+EMPTY = BlendSet()
 SHARES = st.dictionaries(
     st.sampled_from(["a", "b", "c", "d"]), st.decimals("0.001", "1000", places=3), min_size=1, max_size=4
 )
@@ -30,7 +30,7 @@ def a_blend(recipe: str, name: str = "mine", *, spherical: bool = False, normali
     return Blend(name, parse_recipe(recipe), spherical=spherical, normalized=normalized)
 
 
-def mixed(blend: Blend, book: BlendBook = EMPTY) -> StyleTable:
+def mixed(blend: Blend, book: BlendSet = EMPTY) -> StyleTable:
     return book.mixed(blend, a_table)
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_taken_away_along_arcs() -> None:
 
 def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
     inner = a_blend("a+b", "inner", spherical=True)
-    book = BlendBook.of([inner])
+    book = BlendSet.of([inner])
     expected = (mixed(inner).astype(np.float64) * 3 + a_table("c")) / 4
     np.testing.assert_allclose(mixed(a_blend("inner(3)+c"), book), expected, atol=1e-6)
     assert book.pack_voices(a_blend("inner+c")) == {"a", "b", "c"}
@@ -135,15 +135,15 @@ def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
 def test_a_blend_made_of_itself_is_refused_with_the_circle(recipes: dict[str, str]) -> None:
     blends = [a_blend(recipe, name) for name, recipe in recipes.items()]
     with pytest.raises(BadRequest, match=r"made of itself: one → .*one"):
-        BlendBook.of(blends)
+        BlendSet.of(blends)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_blends_too_deep_within_each_other_are_refused(reverse: bool) -> None:  # noqa: FBT001
     chain = [a_blend(f"b{number + 1}", f"b{number}") for number in range(1000)]
-    assert len(BlendBook.of(chain[:16]).blends) == 16
+    assert len(BlendSet.of(chain[:16]).blends) == 16
     with pytest.raises(BadRequest, match="more than 16 deep"):
-        BlendBook.of(chain[:17][::-1] if reverse else chain)
+        BlendSet.of(chain[:17][::-1] if reverse else chain)
 
 
 def test_many_paths_to_one_blend_are_walked_once() -> None:
@@ -152,7 +152,7 @@ def test_many_paths_to_one_blend_are_walked_once() -> None:
         for depth in range(15)
         for side in "xy"
     ]
-    book = BlendBook.of(layers)
+    book = BlendSet.of(layers)
     calls: list[str] = []
 
     def style(name: str) -> StyleTable:
@@ -172,13 +172,13 @@ def test_tables_of_different_length_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(0, 1, 256), (510, 2, 256), (510, 255), (256,), ()])
 def test_a_table_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadRequest, match="expected"):
-        as_table(np.zeros(shape, np.float32), "x")
+        check_style_table(np.zeros(shape, np.float32), "x")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_table_with_values_that_are_no_numbers_is_refused(value: float) -> None:
     with pytest.raises(BadRequest, match="no finite"):
-        as_table(np.full((2, 256), value, np.float32), "x")
+        check_style_table(np.full((2, 256), value, np.float32), "x")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_table_with_values_that_are_no_numbers_is_refused(value: float) -> Non
     ],
 )
 def test_a_blend_speaks_the_language_of_its_voices(recipe: str, spoken: SpokenLanguage) -> None:
-    book = BlendBook.of(
+    book = BlendSet.of(
         [
             Blend("french", parse_recipe("af_bella+bf_emma"), language="fr-fr"),
             a_blend("af_bella(2)+ff_siwis", "unsure"),
@@ -213,7 +213,7 @@ def test_an_unknown_voice_is_told_with_the_nearest() -> None:
 
 def test_the_identity_changes_with_the_sound_and_not_with_the_name() -> None:
     def identity(inner: str, recipe: str = "inner+a", name: str = "x", *, spherical: bool = False) -> str:
-        book = BlendBook.of([a_blend(inner, "inner")])
+        book = BlendSet.of([a_blend(inner, "inner")])
         return book.identity(a_blend(recipe, name, spherical=spherical))
 
     assert identity("b+c") == identity("b+c", name="y") == identity("c+b", "a+inner")

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from tests.unit.voices.blends.test_recipes import recipes
 from wyoming_tts.errors import BadRequest, Busy, UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.blends import document as blend_yaml
 from wyoming_tts.voices.blends import store as blend_store
-from wyoming_tts.voices.blends.document import blends_from_yaml, blends_to_yaml, load_presets
-from wyoming_tts.voices.blends.mixing import Blend, BlendBook
+from wyoming_tts.voices.blends import yaml_format as blend_yaml
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
-from wyoming_tts.voices.catalogue import data_directory, read_kokoro
+from wyoming_tts.voices.blends.yaml_format import format_blends, load_presets, parse_blends
+from wyoming_tts.voices.catalogue import data_directory, read_kokoro_catalogue
 from wyoming_tts.yaml_files.editing import NotEditable
 
 VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB"}
@@ -225,7 +225,7 @@ def test_a_blend_that_is_renamed_stays_where_it_is_and_so_do_comments(store: Ble
 def test_a_file_that_nobody_edited_is_sorted(store: BlendStore) -> None:
     for name in ("b", "c", "a"):
         store.add(a_blend(name))
-    assert [*blends_from_yaml(store._path.read_bytes())] == ["a", "b", "c"]
+    assert [*parse_blends(store._path.read_bytes())] == ["a", "b", "c"]
 
 
 def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
@@ -320,14 +320,14 @@ def test_what_is_written_is_read_again(entries: list[tuple[object, bool, str]]) 
             spherical=spherical,
             normalized=not flag,
         )
-    assert blends_from_yaml(blends_to_yaml(blends)) == blends
+    assert parse_blends(format_blends(blends)) == blends
 
 
 def test_the_presets_are_made_of_voices_of_the_catalogue_in_canonical_form() -> None:
     directory = data_directory()
-    voices = {voice.name: voice.language for voice in read_kokoro(directory / "kokoro.yaml")}
+    voices = {voice.name: voice.language for voice in read_kokoro_catalogue(directory / "kokoro.yaml")}
     presets = load_presets(directory)
-    book = BlendBook.of(presets)
+    book = BlendSet.of(presets)
     text = (directory / "blends.yaml").read_text()
     assert len(presets) >= 5
     for preset in presets:
@@ -377,7 +377,7 @@ class _Writer(threading.Thread):
 
 def _counts(path: Path, reads: int) -> list[int]:
     """How many blends each of so many reads found, one after the other."""
-    return [len(blends_from_yaml(path.read_bytes())) for _ in range(reads)]
+    return [len(parse_blends(path.read_bytes())) for _ in range(reads)]
 
 
 @pytest.mark.slow
@@ -407,7 +407,7 @@ def test_nothing_acknowledged_is_lost_among_threads_and_processes_one_of_which_i
         acknowledged |= {line.decode().strip() for line in process.communicate()[0].splitlines(keepends=True)}
     assert [thread.error for thread in threads] == [None] * 20
     acknowledged |= {name for thread in threads for name in thread.kept}
-    there = set(blends_from_yaml((tmp_path / "blends.yaml").read_bytes()))
+    there = set(parse_blends((tmp_path / "blends.yaml").read_bytes()))
     assert acknowledged <= there
     # Beyond those, at most what each killed process had on its way.
     assert len(there - acknowledged) <= len(processes)

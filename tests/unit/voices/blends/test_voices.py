@@ -17,7 +17,7 @@ from wyoming_tts.speech import Prosody, Segment, VoiceSpec
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
-from wyoming_tts.voices.blends.voices import BlendedVoices
+from wyoming_tts.voices.blends.voices import BlendResolver
 
 PACK = {"af_test": "en_US", "am_test": "en_US", "bf_test": "en_GB", "ef_test": "es_ES"}
 
@@ -28,8 +28,8 @@ def store(tmp_path: Path) -> BlendStore:
 
 
 @pytest.fixture
-def voices(store: BlendStore) -> BlendedVoices:
-    return BlendedVoices(store.book, lambda: PACK)
+def voices(store: BlendStore) -> BlendResolver:
+    return BlendResolver(store.book, lambda: PACK)
 
 
 def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:
@@ -37,7 +37,7 @@ def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:
 
 
 def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed(
-    store: BlendStore, voices: BlendedVoices
+    store: BlendStore, voices: BlendResolver
 ) -> None:
     store.add(a_blend("mine", "af_test+am_test"))
     BlendStore(store._path.parent).add(a_blend("lost", "af_gone"))
@@ -49,14 +49,14 @@ def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed
 
 
 def test_a_file_that_cannot_be_read_takes_no_other_voice_with_it(
-    store: BlendStore, voices: BlendedVoices, caplog: pytest.LogCaptureFixture
+    store: BlendStore, voices: BlendResolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     store._path.mkdir()
     assert voices.listed() == []
     assert "cannot be read: Is a directory" in caplog.text
 
 
-def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices: BlendedVoices) -> None:
+def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices: BlendResolver) -> None:
     store.add(a_blend("mine", "af_test+am_test"))
     found = voices.find("20*mine + 80*af_test")
     assert found
@@ -68,7 +68,7 @@ def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices:
 
 
 def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
-    voices: BlendedVoices, caplog: pytest.LogCaptureFixture
+    voices: BlendResolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         found = voices.find("af_test+bf_test(2)")
@@ -78,7 +78,7 @@ def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
 
 
 def test_the_engine_speaks_a_blend_as_its_voices_mixed_and_notices_its_change(
-    store: BlendStore, voices: BlendedVoices
+    store: BlendStore, voices: BlendResolver
 ) -> None:
     engine = KokoroEngine(
         EngineOptions(

@@ -27,12 +27,12 @@ from wyoming_tts.voices.download.downloads import (
     Download,
     DownloadEnvironment,
     DownloadFailed,
+    DownloadManager,
     DownloadOptions,
     DownloadProgress,
-    Downloads,
     DownloadState,
 )
-from wyoming_tts.voices.download.hub import HUB, VoiceHub
+from wyoming_tts.voices.download.hub import HUB, HubClient
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def sleeps() -> Sleeps:
 
 
 @pytest.fixture
-async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterator[Downloads]:
+async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterator[DownloadManager]:
     async with downloading(tmp_path, hub, DownloadEnvironment(sleep=sleeps, chance=no_jitter)) as downloads:
         yield downloads
 
@@ -105,8 +105,8 @@ async def downloading(
     offline: bool = False,
     options: DownloadOptions = SMALL_BLOCKS,
     on_progress: Callable[[DownloadProgress], None] | None = None,
-) -> AsyncIterator[Downloads]:
-    async with Downloads(
+) -> AsyncIterator[DownloadManager]:
+    async with DownloadManager(
         directory,
         run_blocking=in_executor,
         offline=offline,
@@ -135,7 +135,7 @@ def names(directory: Path) -> set[str]:
 
 
 async def test_a_voice_arrives_whole_and_leaves_nothing_else(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     download = downloads.start(voice_of(hub))
     await done(download)
@@ -146,13 +146,15 @@ async def test_a_voice_arrives_whole_and_leaves_nothing_else(
     assert downloads.active == ()
 
 
-async def test_the_configuration_is_fetched_before_the_model(downloads: Downloads, hub: FakeHub) -> None:
+async def test_the_configuration_is_fetched_before_the_model(
+    downloads: DownloadManager, hub: FakeHub
+) -> None:
     await done(downloads.start(voice_of(hub)))
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx.json", "/voices/tone.onnx"]
 
 
 async def test_old_files_stay_until_all_new_ones_are_there(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx").write_bytes(b"old model")
     (tmp_path / "tone.onnx.json").write_bytes(b"old config")
@@ -179,7 +181,7 @@ async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tm
 
         return await in_executor(work_and_look)
 
-    async with Downloads(tmp_path, run_blocking=looking_after_each_step, mirror=hub.url) as downloads:
+    async with DownloadManager(tmp_path, run_blocking=looking_after_each_step, mirror=hub.url) as downloads:
         await done(downloads.start(voice_of(hub)))
     assert {"tone.onnx.json"} <= seen[-1]
     assert all("tone.onnx.json" in there for there in seen if "tone.onnx" in there)
@@ -187,7 +189,7 @@ async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tm
 
 
 async def test_a_voice_that_is_here_is_not_fetched_again(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     voice = voice_of(hub)
     await done(downloads.start(voice))
@@ -198,7 +200,9 @@ async def test_a_voice_that_is_here_is_not_fetched_again(
     assert again.received == again.total
 
 
-async def test_only_what_is_missing_is_fetched(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+async def test_only_what_is_missing_is_fetched(
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
+) -> None:
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
     await done(downloads.start(voice_of(hub)))
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx"]
@@ -222,7 +226,7 @@ async def test_a_directory_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: 
 
 
 async def test_a_file_interrupted_at_40_percent_goes_on_from_there(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     cut = len(MODEL) * 2 // 5
     hub.plan.extend([Behaviour(), Behaviour(cut_after=cut)])
@@ -236,7 +240,7 @@ async def test_a_file_interrupted_at_40_percent_goes_on_from_there(
 
 
 async def test_a_server_that_ignores_ranges_sends_it_all_again(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=100_000), Behaviour(ignores_range=True)])
     await done(downloads.start(voice_of(hub)))
@@ -244,7 +248,7 @@ async def test_a_server_that_ignores_ranges_sends_it_all_again(
 
 
 async def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     other = b"\x08" + bytes(len(MODEL) - 1)
     hub.plan.extend(
@@ -256,7 +260,7 @@ async def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(
 
 
 async def test_nothing_of_an_older_version_stays_behind_a_new_beginning(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     other = b"\x08" + bytes(len(MODEL) - 1)
     old = Behaviour(cut_after=100_000, body=other, etag='"old"')
@@ -267,7 +271,7 @@ async def test_nothing_of_an_older_version_stays_behind_a_new_beginning(
 
 
 async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=70_000, says_length=False)])
     await done(downloads.start(voice_of(hub)))
@@ -276,7 +280,7 @@ async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
 
 
 async def test_a_busy_server_is_asked_again_after_a_growing_pause(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps
 ) -> None:
     hub.plan.extend([Behaviour(status=503), Behaviour(status=500), Behaviour(status=429)])
     await done(downloads.start(voice_of(hub)))
@@ -284,7 +288,7 @@ async def test_a_busy_server_is_asked_again_after_a_growing_pause(
 
 
 async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps
 ) -> None:
     hub.plan.extend(
         [
@@ -297,7 +301,7 @@ async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
 
 
 async def test_tries_that_bring_something_do_not_count_as_failures(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), *(Behaviour(cut_after=20_000) for _ in range(9))])
     await done(downloads.start(voice_of(hub)))
@@ -306,7 +310,7 @@ async def test_tries_that_bring_something_do_not_count_as_failures(
 
 
 async def test_a_server_that_never_gets_further_is_given_up(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     cut = Behaviour(cut_after=100_000, ignores_range=True)
     hub.plan.extend([Behaviour(), *(replace(cut) for _ in range(20))])
@@ -321,7 +325,7 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
     async with FakeHub() as gone:
         voice = voice_of(gone)
         address = gone.url
-    async with Downloads(
+    async with DownloadManager(
         tmp_path,
         run_blocking=in_executor,
         mirror=address,
@@ -417,7 +421,7 @@ async def test_a_killed_process_leaves_what_the_next_start_repairs(hub: FakeHub,
 
 
 async def test_a_part_with_wrong_content_is_recovered(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(80_000))
     await done(downloads.start(voice_of(hub)))
@@ -427,7 +431,7 @@ async def test_a_part_with_wrong_content_is_recovered(
 
 @pytest.mark.parametrize("surplus", [0, 5])
 async def test_a_part_of_full_length_with_wrong_content_is_recovered(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path, surplus: int
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path, surplus: int
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(len(MODEL) + surplus))
     await done(downloads.start(voice_of(hub)))
@@ -436,7 +440,7 @@ async def test_a_part_of_full_length_with_wrong_content_is_recovered(
 
 
 async def test_a_part_that_only_lacked_its_renaming_is_not_fetched(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL)
     await done(downloads.start(voice_of(hub)))
@@ -445,7 +449,7 @@ async def test_a_part_that_only_lacked_its_renaming_is_not_fetched(
 
 
 async def test_a_part_that_a_server_cannot_go_on_from_is_dropped(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL[:50_000])
     hub.plan.extend([Behaviour(), Behaviour(status=416)])
@@ -458,7 +462,7 @@ async def test_a_part_that_a_server_cannot_go_on_from_is_dropped(
 
 
 async def test_a_wrong_digest_is_refused_and_the_old_file_kept(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx").write_bytes(b"old model")
     voice = voice_of(hub)
@@ -482,7 +486,7 @@ async def test_a_wrong_digest_is_refused_and_the_old_file_kept(
     ],
 )
 async def test_a_web_page_in_place_of_a_file_is_refused(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path, sleeps: Sleeps, page: Behaviour
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path, sleeps: Sleeps, page: Behaviour
 ) -> None:
     hub.plan.extend([replace(page)])
     error = await failed(downloads.start(voice_of(hub)))
@@ -493,7 +497,7 @@ async def test_a_web_page_in_place_of_a_file_is_refused(
 
 
 async def test_a_missing_file_is_not_asked_for_twice(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     voice = voice_of(hub)
     hub.files.clear()
@@ -506,7 +510,7 @@ async def test_a_missing_file_is_not_asked_for_twice(
 
 @pytest.mark.parametrize(("status", "hint"), [(401, "login"), (403, "refuses"), (410, "")])
 async def test_a_refusal_is_final_and_says_what_may_help(
-    downloads: Downloads, hub: FakeHub, sleeps: Sleeps, status: int, hint: str
+    downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, status: int, hint: str
 ) -> None:
     hub.plan.append(Behaviour(status=status))
     error = await failed(downloads.start(voice_of(hub)))
@@ -516,7 +520,7 @@ async def test_a_refusal_is_final_and_says_what_may_help(
 
 
 async def test_a_file_of_another_length_is_refused_before_it_is_fetched(
-    downloads: Downloads, hub: FakeHub
+    downloads: DownloadManager, hub: FakeHub
 ) -> None:
     voice = voice_of(hub)
     hub.files["/voices/tone.onnx"] = MODEL + b"more"
@@ -525,7 +529,9 @@ async def test_a_file_of_another_length_is_refused_before_it_is_fetched(
     assert f"expected {len(MODEL)}" in error
 
 
-async def test_a_body_without_end_is_broken_off(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_body_without_end_is_broken_off(
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
+) -> None:
     endless = MODEL + bytes(2_000_000)
     hub.plan.extend([Behaviour(), Behaviour(says_length=False, body=endless)])
     error = await failed(downloads.start(voice_of(hub)))
@@ -533,7 +539,7 @@ async def test_a_body_without_end_is_broken_off(downloads: Downloads, hub: FakeH
     assert (tmp_path / "tone.onnx.part").stat().st_size <= len(MODEL)
 
 
-async def test_a_failed_voice_can_be_started_anew(downloads: Downloads, hub: FakeHub) -> None:
+async def test_a_failed_voice_can_be_started_anew(downloads: DownloadManager, hub: FakeHub) -> None:
     voice = voice_of(hub)
     hub.plan.append(Behaviour(status=404))
     await failed(downloads.start(voice))
@@ -543,7 +549,7 @@ async def test_a_failed_voice_can_be_started_anew(downloads: Downloads, hub: Fak
 # Several at once
 
 
-async def test_two_who_ask_for_a_voice_share_one_download(downloads: Downloads, hub: FakeHub) -> None:
+async def test_two_who_ask_for_a_voice_share_one_download(downloads: DownloadManager, hub: FakeHub) -> None:
     voice = voice_of(hub)
     first, second = downloads.start(voice), downloads.start(voice)
     await asyncio.gather(done(first), done(second))
@@ -555,7 +561,7 @@ def two_of_one_model(hub: FakeHub) -> tuple[CatalogueVoice, CatalogueVoice]:
     return voice, replace(voice, name="other")
 
 
-async def test_two_voices_of_one_model_fetch_it_once(downloads: Downloads, hub: FakeHub) -> None:
+async def test_two_voices_of_one_model_fetch_it_once(downloads: DownloadManager, hub: FakeHub) -> None:
     model = Behaviour(hold_after=1_000)
     hub.plan.extend([Behaviour(), model])
     first, second = two_of_one_model(hub)
@@ -568,7 +574,7 @@ async def test_two_voices_of_one_model_fetch_it_once(downloads: Downloads, hub: 
     assert late.received == late.total == early.total
 
 
-async def test_a_failure_reaches_all_who_share_the_file(downloads: Downloads, hub: FakeHub) -> None:
+async def test_a_failure_reaches_all_who_share_the_file(downloads: DownloadManager, hub: FakeHub) -> None:
     hub.plan.append(Behaviour(status=404))
     errors = [await failed(download) for download in [downloads.start(v) for v in two_of_one_model(hub)]]
     assert errors[0] == errors[1]
@@ -588,7 +594,7 @@ async def test_no_more_files_than_allowed_are_on_their_way(hub: FakeHub, tmp_pat
         await asyncio.gather(done(first), done(second))
 
 
-async def test_waiting_gives_up_and_the_download_goes_on(downloads: Downloads, hub: FakeHub) -> None:
+async def test_waiting_gives_up_and_the_download_goes_on(downloads: DownloadManager, hub: FakeHub) -> None:
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
     download = downloads.start(voice_of(hub))
@@ -609,7 +615,7 @@ async def test_an_unforeseen_error_ends_one_download_only(
     holding = Behaviour(hold_after=0)
     async with (
         downloading(tmp_path, hub) as good,
-        Downloads(tmp_path, run_blocking=breaking, mirror=hub.url) as downloads,
+        DownloadManager(tmp_path, run_blocking=breaking, mirror=hub.url) as downloads,
     ):
         error = await failed(downloads.start(voice_of(hub, "broken")))
         hub.plan.append(holding)
@@ -621,7 +627,7 @@ async def test_an_unforeseen_error_ends_one_download_only(
 
 
 async def test_starting_outside_the_block_is_an_error(hub: FakeHub, tmp_path: Path) -> None:
-    downloads = Downloads(tmp_path, run_blocking=in_executor, mirror=hub.url)
+    downloads = DownloadManager(tmp_path, run_blocking=in_executor, mirror=hub.url)
     with pytest.raises(RuntimeError, match="async with"):
         downloads.start(voice_of(hub))
     assert downloads.active == ()
@@ -722,7 +728,7 @@ async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_p
 
         return await in_executor(work_and_run_out)
 
-    async with Downloads(
+    async with DownloadManager(
         tmp_path,
         run_blocking=filling_up,
         mirror=hub.url,
@@ -764,7 +770,7 @@ async def test_offline_opens_no_socket(
     assert sleeps == []
 
 
-async def test_redirects_are_followed(downloads: Downloads, hub: FakeHub, tmp_path: Path) -> None:
+async def test_redirects_are_followed(downloads: DownloadManager, hub: FakeHub, tmp_path: Path) -> None:
     voice = voice_of(hub)
     hub.files["/elsewhere"] = CONFIG
     hub.plan.append(Behaviour(status=302, headers={"Location": "/elsewhere"}))
@@ -778,13 +784,13 @@ async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -
         return httpx.Response(302, headers={"Location": "http://login.example/"})
 
     world = DownloadEnvironment(transport=httpx.MockTransport(portal))
-    async with Downloads(tmp_path, run_blocking=in_executor, world=world) as downloads:
+    async with DownloadManager(tmp_path, run_blocking=in_executor, world=world) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
     assert "http://login.example/" in error
     assert "captive portal" in error
 
 
-async def test_redirects_without_end_are_given_up(downloads: Downloads, hub: FakeHub) -> None:
+async def test_redirects_without_end_are_given_up(downloads: DownloadManager, hub: FakeHub) -> None:
     hub.plan.extend(Behaviour(status=302, headers={"Location": "/round"}) for _ in range(50))
     error = await failed(downloads.start(voice_of(hub)))
     assert "redirects" in error
@@ -798,7 +804,9 @@ async def test_a_proxy_from_the_environment_is_used(
     monkeypatch.delenv("no_proxy", raising=False)
     voice = voice_of(hub)
     hub.files |= {f"http://mirror.invalid{path}": content for path, content in hub.files.items()}
-    async with Downloads(tmp_path, run_blocking=in_executor, mirror="http://mirror.invalid") as downloads:
+    async with DownloadManager(
+        tmp_path, run_blocking=in_executor, mirror="http://mirror.invalid"
+    ) as downloads:
         await done(downloads.start(voice))
     assert hub.requests[0].path == "http://mirror.invalid/voices/tone.onnx.json"
 
@@ -812,8 +820,8 @@ async def test_proxy_settings_that_cannot_be_used_are_named(
     assert "proxy settings" in error
 
 
-def hub_of(mirror: str | None) -> VoiceHub:
-    return VoiceHub(run_blocking=in_executor, mirror=mirror, options=DownloadOptions())
+def hub_of(mirror: str | None) -> HubClient:
+    return HubClient(run_blocking=in_executor, mirror=mirror, options=DownloadOptions())
 
 
 @pytest.mark.parametrize("mirror", ["https://mirror.example/hf", "https://mirror.example/hf/"])
@@ -848,7 +856,9 @@ def index_of(name: str) -> bytes:
     return json.dumps({name: entry}).encode()
 
 
-async def test_the_index_that_was_fetched_goes_over_the_catalogue(downloads: Downloads, hub: FakeHub) -> None:
+async def test_the_index_that_was_fetched_goes_over_the_catalogue(
+    downloads: DownloadManager, hub: FakeHub
+) -> None:
     hub.files[INDEX_PATH] = index_of("en_US-new-low")
     where = await downloads.fetch_index()
     before = await in_executor(load_catalogue)
@@ -859,7 +869,7 @@ async def test_the_index_that_was_fetched_goes_over_the_catalogue(downloads: Dow
 
 @pytest.mark.parametrize("broken", [b'{"a": {"files"', b"[]", b'{"a": {}}', b""])
 async def test_an_index_that_cannot_be_read_replaces_nothing(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path, broken: bytes
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path, broken: bytes
 ) -> None:
     (tmp_path / "voices.json").write_bytes(b"old")
     hub.files[INDEX_PATH] = broken
@@ -870,7 +880,7 @@ async def test_an_index_that_cannot_be_read_replaces_nothing(
 
 
 async def test_the_index_is_never_pieced_together_from_two_versions(
-    downloads: Downloads, hub: FakeHub, tmp_path: Path
+    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "voices.json.part").write_bytes(b'{"left over')
     hub.files[INDEX_PATH] = index_of("en_US-new-low")

@@ -17,15 +17,15 @@ from tests.support.hub import Behaviour, FakeHub
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
-from wyoming_tts.voices.download.downloads import Downloads
-from wyoming_tts.voices.download.on_demand import MissingVoiceOptions, MissingVoices, OnMissingVoice
+from wyoming_tts.voices.download.downloads import DownloadManager
+from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandDownloads, OnDemandOptions
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 
 T = TypeVar("T")
 
 MODEL = b"\x08" + random.Random(1).randbytes(99_999)
 ASKED = VoiceRequest("de_DE-far-high")
-WAIT, FALLBACK, ERROR = OnMissingVoice
+WAIT, FALLBACK, ERROR = MissingVoicePolicy
 
 
 async def in_executor(work: Callable[[], T]) -> T:
@@ -49,7 +49,7 @@ class House:
 
     hub: FakeHub
     library: VoiceLibrary
-    missing: MissingVoices
+    missing: OnDemandDownloads
     catalogue: Catalogue
     directory: Path
     looks: list[int]
@@ -76,7 +76,7 @@ def offered_by(hub: FakeHub, name: str, language: str) -> CatalogueVoice:
 
 @asynccontextmanager
 async def a_house(
-    directory: Path, answer: OnMissingVoice = WAIT, *, usable: bool = True, **options: object
+    directory: Path, answer: MissingVoicePolicy = WAIT, *, usable: bool = True, **options: object
 ) -> AsyncIterator[House]:
     async with FakeHub() as hub:
         catalogue = Catalogue(
@@ -92,10 +92,10 @@ async def a_house(
 
         library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), known=lambda: catalogue.voices)
         library.replace(EMBEDDED)
-        chosen = replace(MissingVoiceOptions(answer, patience=50.0), **options)  # type: ignore[arg-type]
+        chosen = replace(OnDemandOptions(answer, patience=50.0), **options)  # type: ignore[arg-type]
         async with (
-            Downloads(directory, run_blocking=in_executor, offline=chosen.offline) as downloads,
-            MissingVoices(
+            DownloadManager(directory, run_blocking=in_executor, offline=chosen.offline) as downloads,
+            OnDemandDownloads(
                 library,
                 find=library.names.in_catalogue,
                 downloads=downloads,
@@ -184,7 +184,7 @@ async def test_the_default_voice_is_a_missing_voice_like_any_other(
 
 @pytest.mark.parametrize("answer", [WAIT, FALLBACK])
 async def test_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
-    tmp_path: Path, answer: OnMissingVoice
+    tmp_path: Path, answer: MissingVoicePolicy
 ) -> None:
     async with a_house(tmp_path, answer, offline=True) as house:
         assert await house.speaker() == "espeak-de"

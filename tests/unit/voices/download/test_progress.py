@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState
-from wyoming_tts.voices.download.progress import LoggedProgress, ProgressBars, presented
+from wyoming_tts.voices.download.progress import ProgressBars, ProgressLog, show_progress
 
 
 class Terminal(io.StringIO):
@@ -22,7 +22,7 @@ def at(
 
 def test_every_tenth_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    logged = LoggedProgress()
+    logged = ProgressLog()
     logged(at(0, DownloadState.WAITING))
     for received in range(0, 2_000_001, 10_000):
         logged(at(received))
@@ -34,7 +34,7 @@ def test_every_tenth_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_resumed_download_says_where_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    logged = LoggedProgress()
+    logged = ProgressLog()
     logged(at(0, DownloadState.WAITING))
     logged(at(870_000))
     assert caplog.messages == ["Fetching tone: 43 % of 2.0 MB."]
@@ -42,7 +42,7 @@ def test_a_resumed_download_says_where_it_goes_on(caplog: pytest.LogCaptureFixtu
 
 def test_a_second_download_of_a_voice_is_logged_anew(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    logged = LoggedProgress()
+    logged = ProgressLog()
     for state in (DownloadState.FAILED, DownloadState.DONE):
         logged(at(0, DownloadState.WAITING))
         logged(at(1_000_000))
@@ -52,7 +52,7 @@ def test_a_second_download_of_a_voice_is_logged_anew(caplog: pytest.LogCaptureFi
 
 def test_a_download_of_unknown_length_is_logged_in_bytes(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    logged = LoggedProgress()
+    logged = ProgressLog()
     logged(DownloadProgress("tone", DownloadState.WAITING, 0, None))
     for received in range(0, 25_000_001, 1_000_000):
         logged(DownloadProgress("tone", DownloadState.RUNNING, received, None))
@@ -78,12 +78,12 @@ def test_bars_show_each_voice_and_go_when_it_is_there(monkeypatch: pytest.Monkey
 
 
 def test_a_terminal_gets_bars_and_gets_rid_of_them() -> None:
-    with presented(Terminal()) as present:
+    with show_progress(Terminal()) as present:
         assert isinstance(present, ProgressBars)
         present(at(1_000))
     assert present._bars is None
 
 
 def test_anything_else_gets_log_lines() -> None:
-    with presented(io.StringIO()) as present:
-        assert isinstance(present, LoggedProgress)
+    with show_progress(io.StringIO()) as present:
+        assert isinstance(present, ProgressLog)

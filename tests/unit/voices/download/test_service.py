@@ -9,7 +9,7 @@ from tests.support.fake_synthesizer import run_in_thread
 from tests.support.hub import Behaviour, FakeHub
 from tests.unit.voices.download.test_downloads import two_of_one_model, voice_of
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.download.downloads import DownloadProgress, Downloads, DownloadState
+from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
 from wyoming_tts.voices.download.service import DownloadService
 
 
@@ -62,7 +62,9 @@ async def test_each_arrival_is_looked_for_and_nothing_is_fetched_after_the_end(t
 
     async with FakeHub() as hub:
         voice = voice_of(hub)
-        downloads = Downloads(tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=fetching.note)
+        downloads = DownloadManager(
+            tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=fetching.note
+        )
         async with downloads, asyncio.TaskGroup() as tasks:
             fetching.open(downloads)
             following = tasks.create_task(fetching.follow(look))
@@ -80,7 +82,7 @@ async def test_a_cancelled_download_leaves_shared_files_to_the_other(tmp_path: P
     model = Behaviour(hold_after=1_000)
     async with FakeHub() as hub:
         hub.plan.extend([Behaviour(), model])
-        async with Downloads(tmp_path, run_blocking=run_in_thread, mirror=hub.url) as downloads:
+        async with DownloadManager(tmp_path, run_blocking=run_in_thread, mirror=hub.url) as downloads:
             first, second = (downloads.start(voice) for voice in two_of_one_model(hub))
             await model.held.wait()
             assert downloads.cancel(first.voice.name)

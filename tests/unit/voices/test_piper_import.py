@@ -13,7 +13,7 @@ from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx import BrokenVoice
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.takeover import Takeover, TakeoverFailed, import_piper
+from wyoming_tts.voices.piper_import import PiperImport, PiperImportFailed, import_piper_directory
 
 OURS = Path("/srv/ours")
 
@@ -23,8 +23,10 @@ def look_into(directory: Path) -> tuple[Sequence[Voice], Sequence[BrokenVoice]]:
     return engine.installed(), engine.broken
 
 
-def take(directory: Path, settings_file: Path | None = None) -> Takeover:
-    return import_piper(directory, data_dir=(OURS,), look_into=look_into, settings_file=settings_file)
+def take(directory: Path, settings_file: Path | None = None) -> PiperImport:
+    return import_piper_directory(
+        directory, data_dir=(OURS,), look_into=look_into, settings_file=settings_file
+    )
 
 
 def put(directory: Path, *names: str) -> None:
@@ -52,7 +54,7 @@ def test_the_voices_stay_where_they_are_and_downloads_where_they_were(old: Path)
 
 def test_a_directory_in_use_already_is_not_named_twice(old: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(old)
-    taken = import_piper(tmp_path / "link", data_dir=(OURS, old), look_into=look_into)
+    taken = import_piper_directory(tmp_path / "link", data_dir=(OURS, old), look_into=look_into)
     assert (taken.data_dir, taken.is_new) == ((OURS, old), False)
 
 
@@ -69,7 +71,7 @@ def test_broken_voices_are_told_with_their_reasons(old: Path) -> None:
 def test_a_directory_without_anything_of_piper_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(TakeoverFailed, match=r"ame (a|the) directory that"):
+    with pytest.raises(PiperImportFailed, match=r"ame (a|the) directory that"):
         take(tmp_path / name)
 
 
@@ -166,7 +168,7 @@ def test_a_file_that_cannot_be_changed_is_left_as_it_was(
 ) -> None:
     file = tmp_path / name
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(TakeoverFailed, match=f"Set data_dir yourself: {OURS}, {old}"):
+    with pytest.raises(PiperImportFailed, match=f"Set data_dir yourself: {OURS}, {old}"):
         take(old, file)
     assert file.read_text(encoding="utf-8") == text
     assert {path.name for path in tmp_path.iterdir()} == {"piper", name}

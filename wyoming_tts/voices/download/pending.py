@@ -36,7 +36,7 @@ class VoiceDownloader(Protocol):
         ...
 
 
-class VoiceArrival:
+class PendingVoice:
     """Fetches one voice, again and again if it must, and lets requests wait for it."""
 
     def __init__(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice
-from wyoming_tts.voices.download.transfer import readable_size
-from wyoming_tts.voices.inventory import Entry, Inventory, is_blend
-from wyoming_tts.voices.takeover import Takeover
+from wyoming_tts.voices.download.transfer import format_size
+from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_blend
+from wyoming_tts.voices.piper_import import PiperImport
 
 
-def row(entry: Entry) -> tuple[str, ...]:
+def table_row(entry: InventoryEntry) -> tuple[str, ...]:
     """What a table shows of it: name, language, engine, here, speakers, size."""
     voice, known = entry.voice, entry.known
     return (
@@ -21,11 +21,11 @@ def row(entry: Entry) -> tuple[str, ...]:
         entry.engine,
         "yes" if voice else "no",
         str(entry.speakers),
-        readable_size(known.size) if known and known.size else "",
+        format_size(known.size) if known and known.size else "",
     )
 
 
-def listed(entry: Entry) -> dict[str, Any]:
+def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
     """What a list for programs says of it."""
     voice, known = entry.voice, entry.known
     return {
@@ -44,10 +44,10 @@ def listed(entry: Entry) -> dict[str, Any]:
     }
 
 
-def facts(entry: Entry, inventory: Inventory) -> dict[str, Any]:
+def detail_fields(entry: InventoryEntry, inventory: Inventory) -> dict[str, Any]:
     """All that is known of it. Looks at files."""
     voice, known = entry.voice, entry.known
-    told = listed(entry)
+    told = summary_fields(entry)
     if known is not None:
         told |= {
             "gender": known.gender,
@@ -67,7 +67,7 @@ def facts(entry: Entry, inventory: Inventory) -> dict[str, Any]:
     return told
 
 
-def facts_of_broken(name: str, inventory: Inventory) -> dict[str, Any] | None:
+def broken_voice_fields(name: str, inventory: Inventory) -> dict[str, Any] | None:
     """What is known of files that cannot be spoken with; None if there are none of that name."""
     if any(voice.name == name for voice in inventory.voices):
         return None  # spoken with from another directory
@@ -92,7 +92,7 @@ def _file_facts(path: Path) -> dict[str, Any]:
     return {"path": str(path), "size": path.stat().st_size if path.is_file() else None}
 
 
-def lines(value: object) -> list[str]:
+def format_field(value: object) -> list[str]:
     """A fact as lines for people; none if it says nothing."""
     if isinstance(value, bool):
         return ["yes" if value else "no"]
@@ -101,11 +101,11 @@ def lines(value: object) -> list[str]:
     if isinstance(value, list):
         if value and isinstance(value[0], str):
             return [", ".join(value)]
-        return [line for each in value for line in lines(each)]
+        return [line for each in value for line in format_field(each)]
     return [] if value in {None, ""} else [str(value)]
 
 
-def takeover_as_object(taken: Takeover) -> dict[str, Any]:
+def piper_import_as_dict(taken: PiperImport) -> dict[str, Any]:
     """What was found in a Piper directory, for programs."""
     return {
         "directory": str(taken.directory),
@@ -120,7 +120,7 @@ def takeover_as_object(taken: Takeover) -> dict[str, Any]:
     }
 
 
-def takeover_lines(taken: Takeover) -> Iterable[str]:
+def piper_import_lines(taken: PiperImport) -> Iterable[str]:
     """What was found in a Piper directory and is to be done, for people."""
     yield f"{taken.directory}: {len(taken.voices)} voices, nothing was copied."
     yield from (f"  {voice.name}" for voice in taken.voices)

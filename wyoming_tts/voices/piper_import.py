@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_index
+from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_piper_index
 from wyoming_tts.voices.names import NameResolver
 from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
 from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, format_value, read_yaml
@@ -32,12 +32,12 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compos
 _VOICE_FLAG = re.compile(r"--voice[=\s\"',\]\[-]+([^\s\"',\]]+)")
 
 
-class TakeoverFailed(Exception):
+class PiperImportFailed(Exception):
     """The directory or the settings file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
+class PiperImport:
     """What was found, and what is to be set."""
 
     directory: Path
@@ -60,13 +60,13 @@ class Takeover:
     """The settings file that names the directory now."""
 
 
-def import_piper(
+def import_piper_directory(
     directory: Path,
     *,
     data_dir: Sequence[Path],
     look_into: LookInto,
     settings_file: Path | None = None,
-) -> Takeover:
+) -> PiperImport:
     """Find what is in a wyoming-piper data directory, and have it searched if asked. Blocks.
 
     Args:
@@ -83,7 +83,7 @@ def import_piper(
     voices, broken = _looked_into(directory, look_into)
     index, own, problem = _index(directory)
     if not voices and not broken and index is None:
-        raise TakeoverFailed(
+        raise PiperImportFailed(
             f"{directory} holds no Piper voice (NAME.onnx with NAME.onnx.json beside it): "
             "name the directory that --data-dir or --download-dir of wyoming-piper named."
         )
@@ -92,7 +92,7 @@ def import_piper(
     dirs = (*data_dir, directory) if is_new else tuple(data_dir)
     if settings_file is not None:
         _write(settings_file, dirs, directory)
-    return Takeover(
+    return PiperImport(
         directory,
         tuple(voices),
         tuple(broken),
@@ -110,7 +110,7 @@ def _looked_into(directory: Path, look_into: LookInto) -> tuple[Sequence[Voice],
     try:
         next(directory.iterdir(), None)
     except OSError as error:
-        raise TakeoverFailed(
+        raise PiperImportFailed(
             f"{directory} cannot be read: {error.strerror}. Name a directory that this user may read."
         ) from error
     return look_into(directory)
@@ -123,7 +123,7 @@ def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
         return None, (), ""
     try:
         names = NameResolver(known=load_catalogue().voices)
-        own = tuple(voice.name for voice in read_index(path) if names.exactly(voice.name) is None)
+        own = tuple(voice.name for voice in read_piper_index(path) if names.exactly(voice.name) is None)
     except CatalogueError as error:
         return path, (), str(error)
     return path, own, ""
@@ -162,7 +162,7 @@ def _write(file: Path, dirs: Sequence[Path], directory: Path) -> None:
         if changed is not None:
             replace_file(file, changed.encode())
     except (OSError, ValueError, InvalidYaml, NotEditable) as error:
-        raise TakeoverFailed(
+        raise PiperImportFailed(
             f"The settings file {file} cannot be changed: {error}. "
             f"Set {SETTING} yourself: {', '.join(map(str, dirs))}."
         ) from error

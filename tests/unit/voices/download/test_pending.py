@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.arrival import BACKOFF, STALLED_AFTER, VoiceArrival
 from wyoming_tts.voices.download.downloads import Download
+from wyoming_tts.voices.download.pending import BACKOFF, STALLED_AFTER, PendingVoice
 
 VOICE = CatalogueVoice("en_US-far-medium", "piper", "en_US", "medium", 1, ())
 FOREVER = 3600.0
@@ -48,7 +48,7 @@ class Hub:
 class Scene:
     """An arrival under way."""
 
-    arrival: VoiceArrival
+    arrival: PendingVoice
     hub: Hub
     installed: list[str]
     pauses: list[float]
@@ -68,7 +68,7 @@ async def a_scene(*, patience: float = FOREVER) -> Scene:
     async def no_pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    arrival = VoiceArrival(
+    arrival = PendingVoice(
         VOICE,
         downloads=hub,
         on_installed=on_installed,
@@ -149,7 +149,7 @@ async def test_a_download_that_has_had_no_turn_yet_is_waited_for() -> None:
     async def on_installed() -> None:
         installed.append(VOICE.name)
 
-    arrival = VoiceArrival(
+    arrival = PendingVoice(
         VOICE, downloads=hub, on_installed=on_installed, stand_in=None, patience=FOREVER, clock=hub.loop.time
     )
     arrival.begin()

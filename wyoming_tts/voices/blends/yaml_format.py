@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.voices.blends.mixing import Blend, BlendBook, published_language
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet, parse_blend_language
 from wyoming_tts.voices.blends.recipes import Recipe, check_name, parse_recipe
 from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
 from wyoming_tts.yaml_files.reading import (
@@ -36,7 +36,7 @@ _RECIPE: Final = "a recipe such as `recipe: af_bella(2)+af_sky`"
 _T = TypeVar("_T")
 
 
-def blends_from_yaml(content: bytes, name: str = PRESETS_NAME) -> dict[str, Blend]:
+def parse_blends(content: bytes, name: str = PRESETS_NAME) -> dict[str, Blend]:
     """Read blends by name; nothing at all is no blends.
 
     Args:
@@ -49,14 +49,14 @@ def blends_from_yaml(content: bytes, name: str = PRESETS_NAME) -> dict[str, Blen
     return _blends(_read(content, name))
 
 
-def blends_to_yaml(blends: Mapping[str, Blend]) -> bytes:
+def format_blends(blends: Mapping[str, Blend]) -> bytes:
     """Write blends, sorted by name; what is left to its default is left out."""
     entries = {name: _facts(blend) for name, blend in sorted(blends.items())}
     body = yaml.dump({_BLENDS: entries}, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=_WIDTH)
     return (_HEAD + body).encode()
 
 
-def blends_changed(content: bytes, blends: Mapping[str, Blend]) -> bytes:
+def update_blends(content: bytes, blends: Mapping[str, Blend]) -> bytes:
     """A file's content with these blends in it: what is the same stays as it is written, new ones come last.
 
     One that nobody edited is written anew, which is a hundred times faster, as is one that cannot be changed
@@ -67,8 +67,8 @@ def blends_changed(content: bytes, blends: Mapping[str, Blend]) -> bytes:
     """
     document = _read(content, PRESETS_NAME)
     before = _blends(document)
-    if content in (b"", blends_to_yaml(before)):
-        return blends_to_yaml(blends)
+    if content in (b"", format_blends(before)):
+        return format_blends(blends)
     written = (document.value or {}).get(_BLENDS) or {}
     kept = {name: blend for name, blend in before.items() if name in blends}
     entries = {name: _changed(blends[name], blend, written[name]) for name, blend in kept.items()}
@@ -83,7 +83,7 @@ def blends_changed(content: bytes, blends: Mapping[str, Blend]) -> bytes:
         return _edited(document, entries)
     except NotEditable as error:
         _LOGGER.warning("%s: it is written anew, without its comments.", error)
-        return blends_to_yaml(blends)
+        return format_blends(blends)
 
 
 def load_presets(directory: Path) -> tuple[Blend, ...]:
@@ -94,7 +94,7 @@ def load_presets(directory: Path) -> tuple[Blend, ...]:
         OSError: They are not there.
     """
     path = directory / PRESETS_NAME
-    return tuple(BlendBook(blends_from_yaml(path.read_bytes(), str(path))).blends.values())
+    return tuple(BlendSet(parse_blends(path.read_bytes(), str(path))).blends.values())
 
 
 def _checked(check: Callable[[str], _T]) -> Callable[[str], _T]:
@@ -124,7 +124,7 @@ class _Entry(YamlModel):
     """A blend."""
 
     recipe: Annotated[Recipe, PlainValidator(_recipe), Field(description=_RECIPE)]
-    language: Annotated[str, AfterValidator(_checked(published_language))] | None = None
+    language: Annotated[str, AfterValidator(_checked(parse_blend_language))] | None = None
     description: str | None = None
     spherical: Flag = False
     normalized: Flag = True
