@@ -1,8 +1,13 @@
-"""Write the settings' tables anew: all of them in docs/settings.md, those used most in the README."""
+"""Write generated parts of the documents anew: settings tables and the diagram of import floors.
+
+The reference of settings is in docs/settings.md, those used most are in the README, the floors are in
+docs/architecture.md.
+"""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,17 +32,32 @@ MOST_USED = (
 )
 """Settings that the README shows."""
 
-_MARKED = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+_MARKED = r"(?<=<!-- {mark} -->\n).*?(?=<!-- /{mark} -->)"
 
 
 def written() -> Mapping[Path, str]:
-    """Return what the pages with such a table have to be, by their paths."""
-    tables = {ROOT / "README.md": _short_table(), ROOT / "docs" / "settings.md": settings_table()}
-    return {path: _with_table(path.read_text("utf-8"), table) for path, table in tables.items()}
+    """Return the whole text of each page that has generated parts, by its path."""
+    parts = {
+        ROOT / "README.md": ("settings", _short_table()),
+        ROOT / "docs" / "settings.md": ("settings", settings_table()),
+        ROOT / "docs" / "architecture.md": ("floors", _floors()),
+    }
+    return {path: _with_part(path.read_text("utf-8"), *part) for path, part in parts.items()}
 
 
-def _with_table(text: str, table: str) -> str:
-    return _MARKED.sub(lambda _: f"{table}\n", text)
+def _with_part(text: str, mark: str, part: str) -> str:
+    return re.sub(_MARKED.format(mark=mark), lambda _: f"{part}\n", text, flags=re.DOTALL)
+
+
+def _floors() -> str:
+    """A diagram of the layers that import-linter enforces within the package, the highest one on top."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(rule["layers"] for rule in contracts if rule.get("containers") == ["wyoming_tts"])
+    boxes = [f'    floor{number}["{layer.replace("|", "·")}"]' for number, layer in enumerate(layers)]
+    arrows = "    " + " --> ".join(f"floor{number}" for number in range(len(layers)))
+    return "\n".join(["```mermaid", "flowchart TB", *boxes, arrows, "```"])
 
 
 def _short_table() -> str:
@@ -48,7 +68,7 @@ def _short_table() -> str:
 
 
 def main() -> None:
-    """Replace what stands between the marks."""
+    """Replace what is between the marks."""
     for path, text in written().items():
         path.write_text(text, "utf-8")
 

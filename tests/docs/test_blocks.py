@@ -15,8 +15,6 @@ import yaml
 from tests.docs.pages import ROOT, SHELL, Block, Page, pages
 from wyoming_tts.settings import load_settings
 
-_MODULES = re.compile(r'"(\w+): ([\w, ]+)"')
-
 
 def _compiled(text: str) -> None:
     compile(text, "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
@@ -48,24 +46,6 @@ def test_the_example_of_a_settings_file_can_be_used(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(block.text, "utf-8")
     assert not load_settings({"config": str(file)}, environ={}).warnings
-
-
-def test_the_layers_are_those_of_the_import_rules() -> None:
-    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(rule["layers"] for rule in rules if rule["type"] == "layers")
-    shown = [block.text.split("\n")[:-1] for block in BLOCKS if block.page == "docs/architecture.md"]
-    assert layers in shown
-
-
-def test_the_diagram_names_modules_that_are_there() -> None:
-    (diagram,) = (block.text for block in BLOCKS if block.language == "mermaid")
-    named = [(package, name) for package, names in _MODULES.findall(diagram) for name in names.split(", ")]
-    assert len(named) > 10
-    assert [
-        f"{package}/{name}"
-        for package, name in named
-        if not list((ROOT / "wyoming_tts" / package).glob(f"{name}*"))
-    ] == []
 
 
 def test_paths_in_the_prose_are_there() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+import wyoming_tts
 from tests.docs.checking import Wrong, check, check_words, flags, ours
 from tests.docs.excuses import COMMANDS, PROGRAMS, RUN, excuse
 from tests.docs.pages import Block, Command, Page, called, commands, pages
@@ -149,7 +151,9 @@ def test_a_line_is_taken_apart_as_a_shell_does() -> None:
 def _known_names() -> set[str]:
     settings = {name for info in SETTINGS for name in info.names}
     voices = {voice.name for voice in load_catalogue().voices}
-    return settings | set(ErrorCode) | SpeechBody.model_fields.keys() | OTHER_NAMES.keys() | voices
+    modules = {path.stem for path in Path(wyoming_tts.__file__).parent.iterdir()}
+    python = modules | {"wyoming_tts", *wyoming_tts.__all__}
+    return settings | python | set(ErrorCode) | SpeechBody.model_fields.keys() | OTHER_NAMES.keys() | voices
 
 
 def _commands(text: str) -> list[Command]:
