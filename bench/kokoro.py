@@ -23,12 +23,12 @@ from bench.outcome import Failed, Outcome, compared
 from bench.sections import Setup, load, raw, servers, spoken, ttfas
 from bench.servers import with_flags
 from wyoming_tts.bench.options import Input
-from wyoming_tts.bench.result import Case, Round
-from wyoming_tts.bench.texts import TEXTS, varied
+from wyoming_tts.bench.results import LoadCase, LoadRound
+from wyoming_tts.bench.texts import TEXTS, vary_text
 
 _VOICE = "af_heart"
 """Where a pack does not have it, its first one is taken."""
-_PARAGRAPH = Case("paragraph", Input.PLAIN, 1)
+_PARAGRAPH = LoadCase("paragraph", Input.PLAIN, 1)
 _LINE_LIMIT = 1 << 20
 
 
@@ -38,7 +38,7 @@ async def kokoro(setup: Setup, python: Path, model: Path, voices: Path) -> Outco
     setup = replace(setup, voice=_voice_of(voices))
     own = with_flags(setup.own, "Kokoro", ("--engine", "kokoro", "--voice", setup.voice, *files))
     theirs: list[dict[str, Any]] = []
-    ours: list[Round] = []
+    ours: list[LoadRound] = []
     async with servers(setup, own) as (server,), _library(python, model, voices, setup.voice) as library:
         await _created(library, TEXTS["sentence"])
         for number in range(setup.rounds):
@@ -47,7 +47,7 @@ async def kokoro(setup: Setup, python: Path, model: Path, voices: Path) -> Outco
             turns = ["library", "server"]
             for turn in turns if number % 2 == 0 else reversed(turns):
                 if turn == "library":
-                    theirs.append(await _created(library, varied(TEXTS["paragraph"], first)))
+                    theirs.append(await _created(library, vary_text(TEXTS["paragraph"], first)))
                 else:
                     ours.append(spoken(server, await load(setup, server, _PARAGRAPH, first=first)))
     return Outcome(

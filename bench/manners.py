@@ -13,13 +13,13 @@ from wyoming.tts import Synthesize
 from bench.outcome import Outcome, Row, compared, megabytes, seconds
 from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
 from bench.servers import Server, with_flags
-from wyoming_tts.bench.listener import RequestOutcome as Ended
-from wyoming_tts.bench.load import run_round
+from wyoming_tts.bench.load_generator import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.result import Case, Round
-from wyoming_tts.bench.skimmer import Skimmer, connected
-from wyoming_tts.bench.statistics import median
-from wyoming_tts.bench.texts import TEXTS, varied
+from wyoming_tts.bench.percentiles import median
+from wyoming_tts.bench.results import LoadCase, LoadRound
+from wyoming_tts.bench.targets.listener import RequestOutcome
+from wyoming_tts.bench.targets.skimmer import EventSkimmer, open_wyoming_connection
+from wyoming_tts.bench.texts import TEXTS, vary_text
 from wyoming_tts.wyoming_framing import encode_event
 
 _UNREAD_SECONDS = 600.0
@@ -39,7 +39,7 @@ async def unread(setup: Setup) -> Outcome:
     async with servers(setup, setup.own) as (server,):
         fresh = server.memory().resident
         # What two at a time need for sentences like those that are not read is no growth.
-        spoken(server, await load(setup, server, Case("llm", Input.PLAIN, 2)))
+        spoken(server, await load(setup, server, LoadCase("llm", Input.PLAIN, 2)))
         before = await _sentences(setup, server, "unread, without")
         held = server.memory().resident
         text = _text_of(_UNREAD_SECONDS, before)
@@ -74,8 +74,8 @@ async def unread(setup: Setup) -> Outcome:
     )
 
 
-async def _sentences(setup: Setup, server: Server, what: str) -> list[Round]:
-    given: list[Round] = []
+async def _sentences(setup: Setup, server: Server, what: str) -> list[LoadRound]:
+    given: list[LoadRound] = []
     options = BenchOptions(server.uri, voice=setup.voice, describe_every=0.0)
     for number in range(setup.rounds):
         setup.tell(f"{what}: {number + 1} of {setup.rounds}")
@@ -85,12 +85,12 @@ async def _sentences(setup: Setup, server: Server, what: str) -> list[Round]:
     return given
 
 
-def _text_of(duration: float, spoken_before: list[Round]) -> str:
+def _text_of(duration: float, spoken_before: list[LoadRound]) -> str:
     """As many words as make that much audio at the pace of what was spoken."""
     audio = median(heard.audio for each in spoken_before for heard in each.heard) or 1.0
     words = math.ceil(duration / audio * len(TEXTS["sentence"].split()))
     times = math.ceil(words / len(TEXTS["llm"].split()))
-    return " ".join(varied(TEXTS["llm"], number) for number in range(times))
+    return " ".join(vary_text(TEXTS["llm"], number) for number in range(times))
 
 
 class _Deaf(asyncio.Protocol):
@@ -103,7 +103,7 @@ class _Deaf(asyncio.Protocol):
 
 @asynccontextmanager
 async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
-    transport, _ = await connected(uri, _Deaf)
+    transport, _ = await open_wyoming_connection(uri, _Deaf)
     try:
         transport.write(encode_event(Synthesize(text).event()))
         yield
@@ -127,7 +127,7 @@ class _Leaver(asyncio.Protocol):
 
     def __init__(self, text: str) -> None:
         self._request = encode_event(Synthesize(text).event())
-        self._skimmer = Skimmer()
+        self._skimmer = EventSkimmer()
         self._transport: asyncio.Transport | None = None
         self.gone = asyncio.Event()
 
@@ -151,7 +151,7 @@ async def disconnect(setup: Setup) -> Outcome:
         wasted: dict[str, list[float]] = {server.name: [] for server in among}
         for number in range(setup.rounds):
             setup.tell(f"disconnect: round {number + 1} of {setup.rounds}")
-            text = varied(TEXTS["llm"], setup.texts.take(1))
+            text = vary_text(TEXTS["llm"], setup.texts.take(1))
             for server in among if number % 2 == 0 else reversed(among):
                 wasted[server.name].append(await _computed_after_leaving(server, text))
         price = await _price_of_audio(setup, among[1])
@@ -168,7 +168,7 @@ async def disconnect(setup: Setup) -> Outcome:
 
 
 async def _computed_after_leaving(server: Server, text: str) -> float:
-    _, leaver = await connected(server.uri, lambda: _Leaver(text))
+    _, leaver = await open_wyoming_connection(server.uri, lambda: _Leaver(text))
     async with asyncio.timeout(60.0):
         await leaver.gone.wait()
     before = server.processor_time()
@@ -179,7 +179,7 @@ async def _computed_after_leaving(server: Server, text: str) -> float:
 async def _price_of_audio(setup: Setup, server: Server) -> float:
     """Processor time for a second of audio."""
     before = server.processor_time()
-    given = spoken(server, await load(setup, server, Case("paragraph", Input.PLAIN, 1)))
+    given = spoken(server, await load(setup, server, LoadCase("paragraph", Input.PLAIN, 1)))
     return (server.processor_time() - before) / given.heard[0].audio
 
 
@@ -188,9 +188,9 @@ async def crowd(setup: Setup) -> Outcome:
     flags = ("--max-streams", str(_STREAMS))
     async with servers(setup, with_flags(setup.own, "limited", flags)) as (server,):
         setup.tell("crowd")
-        given = await load(setup, server, Case("paragraph", Input.PLAIN, _CROWD))
+        given = await load(setup, server, LoadCase("paragraph", Input.PLAIN, _CROWD))
     ended = Counter(f"{heard.outcome} {heard.error}".strip() for heard in given.heard)
-    proper = ended[str(Ended.SPOKEN)] + ended[f"{Ended.REFUSED} busy"]
+    proper = ended[str(RequestOutcome.SPOKEN)] + ended[f"{RequestOutcome.REFUSED} busy"]
     told = ", ".join(f"{count} {how}" for how, count in ended.most_common())
     return Outcome(
         "crowd",

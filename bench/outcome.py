@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wyoming_tts.bench.statistics import median, ratio
+from wyoming_tts.bench.percentiles import median, ratio
 
 
 class Failed(Exception):

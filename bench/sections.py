@@ -13,16 +13,16 @@ from pathlib import Path
 
 from bench.outcome import Failed, Outcome, Row, compared, megabytes
 from bench.servers import Command, Server, running, with_flags
-from wyoming_tts.bench.listener import Heard
-from wyoming_tts.bench.listener import RequestOutcome as Ended
-from wyoming_tts.bench.load import run_round
+from wyoming_tts.bench.load_generator import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.result import Case, LoadFigures, Round
-from wyoming_tts.bench.statistics import percentile
+from wyoming_tts.bench.percentiles import percentile
+from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
+from wyoming_tts.bench.targets.listener import ListenerReport
+from wyoming_tts.bench.targets.listener import RequestOutcome as Ended
 
 LISTENERS = 8
-SENTENCE = Case("sentence", Input.PLAIN, 1)
-_PARAGRAPHS = Case("paragraph", Input.PLAIN, LISTENERS)
+SENTENCE = LoadCase("sentence", Input.PLAIN, 1)
+_PARAGRAPHS = LoadCase("paragraph", Input.PLAIN, LISTENERS)
 _TIMEOUT = 120.0
 _UNCUT = ("--first-segment-max-words", "0", "--first-segment-boundaries", "")
 
@@ -71,8 +71,8 @@ async def servers(setup: Setup, *commands: Command, warm_up: int = 2) -> AsyncIt
 
 
 async def load(
-    setup: Setup, server: Server, case: Case, *, first: int | None = None, describe_every: float = 0.0
-) -> Round:
+    setup: Setup, server: Server, case: LoadCase, *, first: int | None = None, describe_every: float = 0.0
+) -> LoadRound:
     """One load on a server, which comes to rest afterwards; with texts of its own unless told which."""
     number = setup.texts.take(case.clients) if first is None else first
     options = BenchOptions(server.uri, voice=setup.voice, timeout=_TIMEOUT, describe_every=describe_every)
@@ -81,7 +81,7 @@ async def load(
     return given
 
 
-def spoken(server: Server, given: Round) -> Round:
+def spoken(server: Server, given: LoadRound) -> LoadRound:
     """The same.
 
     Raises:
@@ -94,10 +94,10 @@ def spoken(server: Server, given: Round) -> Round:
 
 
 async def interleaved(
-    setup: Setup, section: str, among: Sequence[Server], case: Case, *, describe_every: float = 0.0
-) -> dict[str, list[Round]]:
+    setup: Setup, section: str, among: Sequence[Server], case: LoadCase, *, describe_every: float = 0.0
+) -> dict[str, list[LoadRound]]:
     """All rounds of one load, by server: same texts for all in a round, each first in its share of them."""
-    rounds: dict[str, list[Round]] = {server.name: [] for server in among}
+    rounds: dict[str, list[LoadRound]] = {server.name: [] for server in among}
     for number in range(setup.rounds):
         setup.tell(f"{section}: round {number + 1} of {setup.rounds}")
         texts = setup.texts.take(case.clients)
@@ -176,7 +176,7 @@ async def listeners(setup: Setup) -> Outcome:
     )
 
 
-def _listening_rows(theirs: list[Round], ours: list[Round]) -> tuple[Row, ...]:
+def _listening_rows(theirs: list[LoadRound], ours: list[LoadRound]) -> tuple[Row, ...]:
     load_name = f"{LISTENERS} listeners, paragraph"
     their_gaps, our_gaps = (LoadFigures(_PARAGRAPHS, "", tuple(rounds)) for rounds in (theirs, ours))
     return (
@@ -222,16 +222,16 @@ async def start(setup: Setup) -> Outcome:
     )
 
 
-def ttfas(rounds: list[Round]) -> list[float]:
+def ttfas(rounds: list[LoadRound]) -> list[float]:
     """Of all listeners that heard something, in seconds."""
     return [heard.ttfa for each in rounds for heard in each.heard if heard.ttfa is not None]
 
 
-def _ttfa_p95(rounds: list[Round]) -> list[float]:
+def _ttfa_p95(rounds: list[LoadRound]) -> list[float]:
     return [percentile(ttfas([each]), 95.0) for each in rounds]
 
 
-def _described_p95(rounds: list[Round]) -> list[float]:
+def _described_p95(rounds: list[LoadRound]) -> list[float]:
     # One that was never answered counts as the longest that anybody waits.
     return [
         percentile([latency if latency is not None else _TIMEOUT for latency in each.described], 95.0)
@@ -240,12 +240,12 @@ def _described_p95(rounds: list[Round]) -> list[float]:
     ]
 
 
-def raw(rounds: dict[str, list[Round]]) -> dict[str, object]:
+def raw(rounds: dict[str, list[LoadRound]]) -> dict[str, object]:
     """All rounds, for JSON."""
     return {name: [_round(each) for each in given] for name, given in rounds.items()}
 
 
-def _round(given: Round) -> dict[str, object]:
+def _round(given: LoadRound) -> dict[str, object]:
     return {
         "wall": round(given.wall, 4),
         "listeners": [raw_heard(heard) for heard in given.heard],
@@ -253,7 +253,7 @@ def _round(given: Round) -> dict[str, object]:
     }
 
 
-def raw_heard(heard: Heard) -> dict[str, object]:
+def raw_heard(heard: ListenerReport) -> dict[str, object]:
     """What one listener got, for JSON."""
     return {
         "outcome": heard.outcome,

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.visiting import complaints_of, open_tab, serious_faults, visit, watched
 from tests.support.page_site import Site
-from wyoming_tts.client import FoundServer
+from wyoming_tts.client import DiscoveredServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -20,8 +20,8 @@ TEXT = "One two three. Four five six."
 SLOW_TEXT = "word " * 300
 
 
-async def _found(_: float) -> list[FoundServer]:
-    return [FoundServer("kitchen", "tcp://127.0.0.1:9", ("127.0.0.1",))]
+async def _found(_: float) -> list[DiscoveredServer]:
+    return [DiscoveredServer("kitchen", "tcp://127.0.0.1:9", ("127.0.0.1",))]
 
 
 def open_stream_test(page: Page, site: Site) -> None:

@@ -21,7 +21,7 @@ from wyoming.tts import SynthesizeStopped
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
 from tests.support.parts import running_parts
 from tests.support.scripted_server import START, STOP, ScriptedConnection, audio, scripted_server
-from wyoming_tts.client import ClientError, FoundServer
+from wyoming_tts.client import ClientError, DiscoveredServer
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
 from wyoming_tts.page import stream_test_client as stream_lane
 from wyoming_tts.page.stream_test import (
@@ -400,14 +400,14 @@ async def test_servers_are_found_one_search_at_a_time() -> None:
     searches: list[float] = []
     at_once = 0
 
-    async def search(seconds: float) -> list[FoundServer]:
+    async def search(seconds: float) -> list[DiscoveredServer]:
         nonlocal at_once
         at_once += 1
         assert at_once == 1
         await asyncio.sleep(0)
         searches.append(seconds)
         at_once -= 1
-        return [FoundServer("house", "tcp://10.0.0.5:10200", ("10.0.0.5",))]
+        return [DiscoveredServer("house", "tcp://10.0.0.5:10200", ("10.0.0.5",))]
 
     async with desk_for("tcp://127.0.0.1:1", search=search) as desk:
         first, second = await asyncio.gather(desk.find(), desk.find())
@@ -419,7 +419,7 @@ async def test_servers_are_found_one_search_at_a_time() -> None:
 async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wyoming_tts.page.stream_test._SEARCH_MOST_SECONDS", 0.05)
 
-    async def search(_: float) -> list[FoundServer]:
+    async def search(_: float) -> list[DiscoveredServer]:
         await asyncio.Event().wait()
         return []
 

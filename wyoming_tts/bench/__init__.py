@@ -1,7 +1,7 @@
-"""Measures a text-to-speech server from outside, or two in turn: over Wyoming, HTTP or a WebSocket.
+"""Load testing of text-to-speech servers: latency, underruns and failures, over Wyoming, HTTP or a WebSocket.
 
-It knows of a server what any client knows. `listener` is one request in any protocol; `wyoming_listener`,
-`http_listener` and `realtime_listener` read theirs (with `wire` and `web` below them) with as little work as
-possible, and `servers` chooses. `speech` is one text, `player` what was heard of it, `load` many at once and
-round by round, `result` and `figures` the numbers, `report` and `command` the command line.
+A server is measured from outside, as any client sees it, alone or in turn with a second one. `targets` holds
+the protocols; `speech_plan` turns one of the `texts` into requests, `load_generator` runs many of them
+concurrently, round by round, and `playback` simulates the listener's player. `results` and `percentiles` are
+the figures, `report` the table and the JSON, `options` and `command` the command line.
 """

@@ -1,4 +1,4 @@
-"""`wyoming-tts bench`: its flags, and what it does with them."""
+"""Command line of the load test, `wyoming-tts bench`: defines its flags and runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from wyoming_tts.bench.options import BenchOptions, Input, Mode
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
 from wyoming_tts.bench.texts import TEXTS
 
 _DEFAULTS = BenchOptions("")
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 def add_bench_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the command; `bench_options` reads them."""
+    """Add the command's flags to a parser; `parse_bench_options` reads them."""
     add = parser.add_argument
     add(
         "server",
@@ -36,21 +36,21 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         type=_texts,
         default=_DEFAULTS.texts,
         metavar="NAMES",
-        help=f"what is spoken: {', '.join(TEXTS)} or all (default: {','.join(_DEFAULTS.texts)})",
+        help=f"texts to speak: {', '.join(TEXTS)} or all (default: {','.join(_DEFAULTS.texts)})",
     )
     add(
         "--input",
         dest="inputs",
         choices=[*Input, "both"],
-        help="give the text at once, word by word, or once so and once so (default: both; plain where HTTP "
-        "is to take a single request, which cannot stream)",
+        help="send the text at once, word by word, or measure both (default: both; plain for a single "
+        "request over HTTP, which cannot stream text)",
     )
     add(
         "--mode",
-        type=Mode,
-        choices=list(Mode),
+        type=RequestMode,
+        choices=list(RequestMode),
         default=_DEFAULTS.mode,
-        help="ask for the whole text, or for one sentence after the other, as clients without streaming do "
+        help="request the whole text, or one sentence after the other, as clients without streaming do "
         "(default: %(default)s)",
     )
     add(
@@ -58,14 +58,14 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         type=_list_of(_positive),
         default=_DEFAULTS.clients,
         metavar="NUMBERS",
-        help="listeners at the same time, one load after the other (default: 1,2,4,8)",
+        help="numbers of concurrent listeners, measured one after the other (default: 1,2,4,8)",
     )
     add(
         "--rate",
         type=_positive_float,
         metavar="N",
-        help="start N listeners a minute, whether or not those before are done, instead of all in the same "
-        "moment; --clients is then their number",
+        help="start N listeners a minute, whether or not earlier ones are done, instead of all at once; "
+        "--clients is then their number",
     )
     add("--rounds", type=_positive, default=_DEFAULTS.rounds, help="repetitions (default: %(default)s)")
     add(
@@ -80,29 +80,29 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         type=_not_negative,
         default=_DEFAULTS.describe_every,
         metavar="SECONDS",
-        help="ask `describe` this often during the load; 0 asks none. A server that spends much on its "
-        "answer is slowed by being asked (default: %(default)g)",
+        help="send `describe` this often during the load; 0 sends none. A server that spends much on its "
+        "answer is slowed down by it (default: %(default)g)",
     )
     add(
         "--repeat",
         action="store_true",
-        help="send the same text again and again, as announcements are; else each request gets a text of "
-        "its own, so that no server answers from its memory",
+        help="send the same text every time, as announcements do; otherwise every request gets a text of "
+        "its own, so that no server answers from its cache",
     )
-    add("--with-voice", metavar="NAME", help="ask for this voice; each server's own if left out")
-    add("--api-key", metavar="KEY", help="for HTTP and WebSocket servers that want one")
+    add("--with-voice", metavar="NAME", help="request this voice; default: each server's own")
+    add("--api-key", metavar="KEY", help="for HTTP and WebSocket servers that require one")
     add(
         "--timeout",
         type=_positive_float,
         default=_DEFAULTS.timeout,
         metavar="SECONDS",
-        help="count a request as hung after this long without a byte (default: %(default)g)",
+        help="count a request as hung after this long without receiving a byte (default: %(default)g)",
     )
-    add("--json", dest="json_file", metavar="FILE", help="write everything measured; - for standard output")
+    add("--json", dest="json_file", metavar="FILE", help="write all measurements; - for standard output")
 
 
-def bench_options(arguments: argparse.Namespace) -> BenchOptions:
-    """What the flags say."""
+def parse_bench_options(arguments: argparse.Namespace) -> BenchOptions:
+    """Convert parsed flags into the options of a load test."""
     return BenchOptions(
         uri=arguments.server,
         compare=arguments.compare,
@@ -125,28 +125,28 @@ def _inputs(arguments: argparse.Namespace) -> tuple[Input, ...]:
     given = arguments.inputs
     if given is None:
         over_http = any((uri or "").startswith("http") for uri in (arguments.server, arguments.compare))
-        given = Input.PLAIN if over_http and arguments.mode is Mode.SINGLE else "both"
+        given = Input.PLAIN if over_http and arguments.mode is RequestMode.SINGLE else "both"
     return tuple(Input) if given == "both" else (Input(given),)
 
 
-def bench(arguments: argparse.Namespace) -> int:
-    """Measure, print the table, write the file.
+def run_bench_command(arguments: argparse.Namespace) -> int:
+    """Run the load test, print its table and write its JSON; returns the exit code.
 
     Raises:
-        ClientError: a server cannot be reached, or cannot do what is to be measured.
+        ClientError: a server cannot be reached, or lacks what is to be measured.
     """
-    # They take 100 ms to import, which the start of a server need not spend.
-    from wyoming_tts.bench.load import run_bench  # noqa: PLC0415
-    from wyoming_tts.bench.report import as_json, print_table, progress_bar  # noqa: PLC0415
+    # Importing these takes 100 ms, which starting a server need not spend.
+    from wyoming_tts.bench.load_generator import run_bench  # noqa: PLC0415
+    from wyoming_tts.bench.report import print_table, progress_bar, result_to_json  # noqa: PLC0415
 
-    options = bench_options(arguments)
+    options = parse_bench_options(arguments)
     with progress_bar() as progress:
         result = asyncio.run(run_bench(options, progress=progress))
     to_stdout = arguments.json_file == "-"
     if not to_stdout:
         print_table(result)
     if arguments.json_file is not None:
-        text = json.dumps(as_json(result), indent=1) + "\n"
+        text = json.dumps(result_to_json(result), indent=1) + "\n"
         if to_stdout:
             sys.stdout.write(text)
         else:
@@ -157,7 +157,7 @@ def bench(arguments: argparse.Namespace) -> int:
 def _texts(given: str) -> tuple[str, ...]:
     names = tuple(TEXTS) if given == "all" else tuple(given.split(","))
     if unknown := [name for name in names if name not in TEXTS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(TEXTS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(TEXTS)}")
     return names
 
 
@@ -183,5 +183,5 @@ def _not_negative(given: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 0 on")
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number of 0 or more")
     return value

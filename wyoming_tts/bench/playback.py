@@ -1,6 +1,6 @@
-"""A player that is only imagined: what a listener would have heard of audio that came at certain times.
+"""Playback simulation: the underruns a listener would have heard, computed from when audio arrived.
 
-It starts as soon as there is enough, plays in real time, and stands still while it has nothing.
+The simulated player starts once its prebuffer is full, plays in real time, and pauses while it has no audio.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ _SHORTEST_GAP = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How the playing went; all in seconds."""
+    """A simulated playback; all times in seconds."""
 
     started_at: float
-    """When the first sample was played, on the clock of the arrivals."""
+    """Time of the first sample, on the clock of the arrivals."""
     ended_at: float
-    """When the last sample had been played."""
+    """Time after the last sample."""
     gaps: tuple[float, ...]
-    """Each silence in the middle, in order: its length."""
+    """Length of each underrun, in order."""
 
     @property
     def underruns(self) -> int:
-        """How often it ran dry before the end."""
+        """Number of gaps."""
         return len(self.gaps)
 
     @property
     def silence(self) -> float:
-        """All gaps together."""
+        """Total length of the gaps."""
         return sum(self.gaps)
 
     @property
@@ -39,11 +39,11 @@ class Playback:
         return max(self.gaps, default=0.0)
 
 
-def play(arrivals: Sequence[tuple[float, float]], *, prebuffer: float = 0.0) -> Playback | None:
-    """Play audio that arrived as (time, seconds of audio), times in order; None if there was none.
+def simulate_playback(arrivals: Sequence[tuple[float, float]], *, prebuffer: float = 0.0) -> Playback | None:
+    """Simulate playing audio that arrived as (time, seconds of audio), in order; None without audio.
 
-    Playing starts when `prebuffer` seconds have arrived, or everything. After a gap it goes on with
-    whatever comes next, without filling the buffer again.
+    Playback starts when `prebuffer` seconds have arrived, or all audio. After an underrun it resumes with
+    whatever arrives next, without filling the prebuffer again.
     """
     heard = [(at, seconds) for at, seconds in arrivals if seconds > 0.0]
     if not heard:

@@ -1,4 +1,4 @@
-"""What was measured, as a table to read and as JSON to keep."""
+"""Report of a load test: a table for the terminal, JSON for programs, and a progress bar meanwhile."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from wyoming_tts.bench.listener import PREBUFFER, RequestOutcome
-from wyoming_tts.bench.load import BenchResult, OnProgress, Progress
-from wyoming_tts.bench.result import LoadFigures, Ratios, compared
-from wyoming_tts.bench.statistics import Percentiles
+from wyoming_tts.bench.load_generator import BenchProgress, BenchResult, OnBenchProgress
+from wyoming_tts.bench.percentiles import Percentiles
+from wyoming_tts.bench.results import LoadFigures, LoadRatios, compare_figures
+from wyoming_tts.bench.targets.listener import PREBUFFER, RequestOutcome
 
 _PIPE_WIDTH = 200
-"""A pipe has no width to fit the table into."""
+"""Width of the table where standard output is a pipe, which has none."""
 _NOTHING = "-"
 _LEGEND = (
     "Times in milliseconds, at p50/p95/p99 where three are given. TTFA: from the first text written "
     "(plain: all of it) to the first audio. After sentence: streamed text, from the word that made the end "
-    "of the first sentence certain; below 0 when the audio began before. RTF: time to the end of the reply "
-    "by playing time. Underruns: gaps of a player that starts at once, with the worst. Held: the same for "
-    f"one that holds {PREBUFFER * 1000:.0f} ms first. describe: over HTTP and WebSocket the list of voices. "
-    "Failed: refused, cut off, hung or unanswered."
+    "of the first sentence certain; below 0 if the audio began earlier. RTF: time to the end of the reply "
+    "divided by playing time. Underruns: gaps of a player that starts at once, with the worst. Held: the "
+    f"same for one that prebuffers {PREBUFFER * 1000:.0f} ms. describe: over HTTP and WebSocket the list of "
+    "voices. Failed: refused, cut off, hung or unanswered."
 )
 
 
-def table(result: BenchResult) -> Table:
-    """A row for each load and server; with two servers their ratio below."""
+def make_table(result: BenchResult) -> Table:
+    """Make a table with a row for each load case and server; with two servers their ratios below."""
     shown = Table(caption=_LEGEND, caption_justify="left", box=None, pad_edge=False)
     for name in ("Load", "Server"):
         shown.add_column(name)
@@ -45,7 +45,7 @@ def table(result: BenchResult) -> Table:
         for number, each in enumerate(figures):
             shown.add_row(str(each.case) if number == 0 else "", each.server, *_cells(each))
         if len(figures) == 2:  # noqa: PLR2004 -- two servers
-            shown.add_row("", "ratio", *_ratio_cells(compared(*figures)), style="bold")
+            shown.add_row("", "ratio", *_ratio_cells(compare_figures(*figures)), style="bold")
     return shown
 
 
@@ -58,17 +58,17 @@ def _cells(figures: LoadFigures) -> tuple[str, ...]:
         _spread(figures.described),
         _gaps(figures.underruns, figures.worst_gap),
         _gaps(figures.later_underruns, figures.later_worst_gap),
-        failures(figures) or "0",
+        format_failures(figures) or "0",
     )
 
 
-def _ratio_cells(ratios: Ratios) -> tuple[str, ...]:
+def _ratio_cells(ratios: LoadRatios) -> tuple[str, ...]:
     ttfa = "/".join(_number(each, "{:.2f}") for each in (ratios.ttfa_p50, ratios.ttfa_p95))
     return ttfa, "", "", _number(ratios.wall, "{:.2f}"), _number(ratios.described_p95, "{:.3f}"), "", "", ""
 
 
-def failures(figures: LoadFigures) -> str:
-    """What did not end as it should, in words: `3 busy, 1 hung, 2 describe`; empty if nothing."""
+def format_failures(figures: LoadFigures) -> str:
+    """Format the failures of a load case, as `3 busy, 1 hung, 2 describe`; empty if there were none."""
     counted = [f"{count} {error}" for error, count in figures.errors.most_common()]
     if hung := figures.outcomes[RequestOutcome.HUNG]:
         counted.append(f"{hung} hung")
@@ -86,7 +86,7 @@ def _spread(spread: Percentiles | None) -> str:
 def _milliseconds(seconds: float | None) -> str:
     if seconds is None:
         return _NOTHING
-    # Below 10 ms the tenths tell something.
+    # Below 10 ms the tenths matter.
     return f"{seconds * 1000:.1f}" if abs(seconds) < 0.01 else f"{seconds * 1000:.0f}"  # noqa: PLR2004
 
 
@@ -99,19 +99,19 @@ def _gaps(count: int, worst: float) -> str:
 
 
 def print_table(result: BenchResult) -> None:
-    """Write the table to standard output."""
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table(result))
+    """Print the table to standard output."""
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(make_table(result))
 
 
-def as_json(result: BenchResult) -> dict[str, Any]:
-    """Everything measured, for `json.dumps`: figures of each load, and all rounds raw, in seconds."""
+def result_to_json(result: BenchResult) -> dict[str, Any]:
+    """Convert to JSON values: figures of each load case, and all rounds in full; times in seconds."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "options": {name: value for name, value in asdict(result.options).items() if name != "api_key"},
         "servers": list(result.servers),
         "loads": [_load_as_json(each) for each in result.figures],
         "ratios": [
-            asdict(figures[0].case) | asdict(compared(*figures))
+            asdict(figures[0].case) | asdict(compare_figures(*figures))
             for figures in result.by_case()
             if len(figures) == 2  # noqa: PLR2004 -- two servers
         ],
@@ -145,18 +145,18 @@ def _spread_as_json(spread: Percentiles | None) -> dict[str, Any] | None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[OnProgress]:
-    """A bar on standard error, drawn between the rounds alone; nothing where that is no terminal."""
+def progress_bar() -> Iterator[OnBenchProgress]:
+    """Show a progress bar on standard error, updated between rounds; none where that is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    # Its own refreshing would take place in a thread, in the middle of a measurement.
+    # Automatic refreshing would run in a thread, in the middle of a measurement.
     with Bar(*columns, console=console, auto_refresh=False, transient=True) as bar:
         task = bar.add_task("", total=None)
 
-        def show(progress: Progress) -> None:
+        def show(progress: BenchProgress) -> None:
             bar.update(
                 task, completed=progress.done, total=progress.total, description=progress.now, refresh=True
             )

@@ -1,7 +1,7 @@
-"""What is spoken while measuring: lengths as satellites meet them, from a reply to an assistant's answer.
+"""Benchmark texts of the lengths that satellites speak, from a short reply to an assistant's answer.
 
-A server may keep what it has spoken. A text that comes again would then measure its memory, so every
-request gets a text of its own, of the same length: in each clause the last word is a made-up one.
+A server may cache what it has spoken, and a repeated text would measure that cache. So every request gets a
+variant of the same length: the last word of each clause is replaced by a made-up one.
 """
 
 from __future__ import annotations
@@ -55,28 +55,28 @@ _LLM = (
 TEXTS: Mapping[str, str] = MappingProxyType(
     {"short": _SHORT, "sentence": _SENTENCE, "paragraph": _PARAGRAPH, "llm": _LLM}
 )
-"""By name: a reply of 5 words, one sentence of 29, 5 sentences, and 400 words of an assistant's answer."""
+"""Texts by name: a reply of 5 words, a sentence of 29, 5 sentences, and an answer of 400 words."""
 
 _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
 _SYLLABLES = tuple(consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS)
 VARIANTS = len(_SYLLABLES) ** 3
-"""How many different texts `varied` makes of one."""
+"""Number of different variants of a text."""
 
 _LAST_WORD = re.compile(r"\w+(?=[,.;:?!])")
 
 
-def varied(text: str, number: int) -> str:
-    """The text with another last word in each clause: the same for each number, different between them.
+def vary_text(text: str, number: int) -> str:
+    """Variant `number` of a text, in which the last word of each clause is replaced.
 
-    No clause, however a server may cut the text at its punctuation, is the same in two of VARIANTS
-    neighbouring numbers.
+    However a server cuts the text at its punctuation, no clause is the same in two of VARIANTS consecutive
+    variants.
     """
-    word = _made_up(number % VARIANTS)
+    word = _made_up_word(number % VARIANTS)
     return _LAST_WORD.sub(word, text)
 
 
-def _made_up(number: int) -> str:
+def _made_up_word(number: int) -> str:
     rest, third = divmod(number, len(_SYLLABLES))
     first, second = divmod(rest, len(_SYLLABLES))
     return _SYLLABLES[first] + _SYLLABLES[second] + _SYLLABLES[third]

@@ -11,33 +11,39 @@ from wyoming_tts.client.audio_output import (
     PlayerProcess,
     WavFile,
     WavStream,
-    text_pieces_from_stdin,
-    wav_sink,
+    open_wav_output,
+    read_stdin_text,
 )
-from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
-from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
-from wyoming_tts.client.server_search import FoundServer, find_servers, find_tts_server
-from wyoming_tts.client.wyoming import Timeouts, describe, server_address, speak, supports_streaming
+from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
+from wyoming_tts.client.server_discovery import DiscoveredServer, discover_servers, discover_tts_server
+from wyoming_tts.client.speech_meter import OnAudio, SpeechMeter, SpeechReport
+from wyoming_tts.client.wyoming import (
+    ClientTimeouts,
+    describe,
+    parse_server_address,
+    speak,
+    supports_streaming,
+)
 
 __all__ = [
     "ClientError",
+    "ClientTimeouts",
     "ConnectionLost",
-    "FoundServer",
-    "ListenerGone",
-    "Measure",
+    "DiscoveredServer",
     "OnAudio",
+    "OutputClosed",
     "PlayerProcess",
     "ServerError",
-    "SpokenReport",
-    "Timeouts",
+    "SpeechMeter",
+    "SpeechReport",
     "WavFile",
     "WavStream",
     "describe",
-    "find_servers",
-    "find_tts_server",
-    "server_address",
+    "discover_servers",
+    "discover_tts_server",
+    "open_wav_output",
+    "parse_server_address",
+    "read_stdin_text",
     "speak",
     "supports_streaming",
-    "text_pieces_from_stdin",
-    "wav_sink",
 ]

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TypeAlias
 
-from wyoming_tts.client.errors import ClientError, ListenerGone
+from wyoming_tts.client.errors import ClientError, OutputClosed
 from wyoming_tts.speech import AudioFormat
 
 _READ_BYTES = 65536
@@ -33,7 +33,7 @@ _LEAVE_SECONDS = 2.0
 """How long a player that lost its input or was told to stop may take."""
 
 
-async def text_pieces_from_stdin(fd: int = 0) -> AsyncIterator[str]:
+async def read_stdin_text(fd: int = 0) -> AsyncIterator[str]:
     """Text as it arrives at stdin, be it a pipe, a terminal or a file.
 
     UTF-8 with or without a byte order mark; what is not UTF-8 is replaced. A character that is cut
@@ -158,7 +158,7 @@ class WavStream:
             with _told_of(self._name):
                 self._write_all(memoryview(pcm))
         except BrokenPipeError as error:
-            raise ListenerGone from error
+            raise OutputClosed from error
 
     def _write_all(self, rest: memoryview) -> None:
         while rest:
@@ -170,7 +170,7 @@ class WavStream:
         os.close(self._fd)
 
 
-def wav_sink(target: str) -> WavFile | WavStream:
+def open_wav_output(target: str) -> WavFile | WavStream:
     """Where `--out` points to: `-` is stdout, a pipe or device is written through, else a file.
 
     Raises:
@@ -268,7 +268,7 @@ class PlayerProcess:
         except ConnectionError as error:
             await self._leave(self._process)
             self._check()
-            raise ListenerGone from error
+            raise OutputClosed from error
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

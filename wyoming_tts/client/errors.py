@@ -32,7 +32,7 @@ class ServerError(ClientError):
         super().__init__(f"The server refused ({code}): {text}" if code else f"The server refused: {text}")
 
 
-class ListenerGone(Exception):
+class OutputClosed(Exception):
     """A sink's reader closed its end, as `head` does: not a failure, but there is no one to speak to."""
 
 

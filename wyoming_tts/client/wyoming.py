@@ -28,8 +28,8 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from wyoming_tts.client.errors import ClientError, ConnectionLost, ListenerGone, ServerError
-from wyoming_tts.client.measure import Measure, OnAudio, SpokenReport
+from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
+from wyoming_tts.client.speech_meter import OnAudio, SpeechMeter, SpeechReport
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
@@ -45,7 +45,7 @@ _MOST_RATE, _MOST_CHANNELS = 768_000, 32
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class ClientTimeouts:
     """How long the client waits, in seconds."""
 
     connect: float = 5.0
@@ -86,8 +86,8 @@ async def speak(
     voice: VoiceRequest | None = None,
     streaming: bool = False,
     text_format: TextFormat = TextFormat.PLAIN,
-    timeouts: Timeouts | None = None,
-) -> SpokenReport:
+    timeouts: ClientTimeouts | None = None,
+) -> SpeechReport:
     """Have the server speak the text and hand its audio to `on_audio` while it arrives.
 
     With `streaming` every piece is sent as it comes, else all of them in one request. A sink that
@@ -98,7 +98,7 @@ async def speak(
         ConnectionLost: the connection ended before the reply did.
         ClientError: no connection, no answer in time, or an answer that cannot be used.
     """
-    limits = timeouts or Timeouts()
+    limits = timeouts or ClientTimeouts()
     wanted = _wire_voice(voice or VoiceRequest())
     wire_format = None if text_format is TextFormat.PLAIN else text_format.value
     async with _connected(uri, limits.connect) as connection:
@@ -125,7 +125,7 @@ class _Exchange:
         self._streaming = streaming
         self._on_audio = on_audio
         self._answer = answer
-        self._measure = Measure()
+        self._measure = SpeechMeter()
         self._format: AudioFormat | None = None
         self._error: ServerError | None = None
         self._text_sent = False
@@ -133,7 +133,7 @@ class _Exchange:
         self._complete = True
         self._reading: asyncio.Timeout | None = None
 
-    def report(self) -> SpokenReport:
+    def report(self) -> SpeechReport:
         return self._measure.report(complete=self._complete)
 
     async def send(
@@ -175,7 +175,7 @@ class _Exchange:
         try:
             while not await self._took_last(await self._next_event()):
                 pass
-        except ListenerGone:
+        except OutputClosed:
             self._complete = False
         if self._error is not None:
             raise self._error
@@ -305,7 +305,7 @@ class _Connection:
 
 @contextlib.asynccontextmanager
 async def _connected(uri: str, patience: float) -> AsyncIterator[_Connection]:
-    address = server_address(uri)
+    address = parse_server_address(uri)
     try:
         async with asyncio.timeout(patience):
             connection = _Connection(uri, *await _open(address))
@@ -325,7 +325,7 @@ async def _open(address: str | tuple[str, int]) -> tuple[asyncio.StreamReader, a
     return await asyncio.open_connection(*address)
 
 
-def server_address(uri: str) -> str | tuple[str, int]:
+def parse_server_address(uri: str) -> str | tuple[str, int]:
     """The path of a unix socket, or host and port.
 
     Raises:

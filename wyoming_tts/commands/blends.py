@@ -13,7 +13,7 @@ from typing import Any
 from wyoming_tts import client
 from wyoming_tts.assembly.parts import make_engines
 from wyoming_tts.commands import local_speech
-from wyoming_tts.commands.console import CommandFailed, print_json, print_table, tell
+from wyoming_tts.commands.console import CommandFailed, print_json, print_note, print_table
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.errors import SpeechError, UnknownVoice, VoiceUnavailable
@@ -49,7 +49,7 @@ class _BlendContext:
         return self.imported | dict(self.pack)
 
 
-def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+def run_blend_command(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     """Run the command that the arguments name; its exit code.
 
     Raises:
@@ -96,11 +96,11 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _speak(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
-        sink = client.PlayerProcess() if arguments.out is None else client.wav_sink(arguments.out)
+        sink = client.PlayerProcess() if arguments.out is None else client.open_wav_output(arguments.out)
         report = asyncio.run(_spoken(arguments, settings, sink))
     except (client.ClientError, SpeechError) as error:
         raise CommandFailed(f"{arguments.name} is kept, but was not heard. {error}") from error
-    tell(f"Said it in {report.seconds:.2f} s.")
+    print_note(f"Said it in {report.seconds:.2f} s.")
     return 0
 
 
@@ -108,7 +108,7 @@ async def _spoken(
     arguments: argparse.Namespace,
     settings: Settings,
     sink: client.PlayerProcess | client.WavFile | client.WavStream,
-) -> client.SpokenReport:
+) -> client.SpeechReport:
     async with sink:
         return await local_speech.speak(
             settings,

@@ -19,7 +19,7 @@ from typing import Any
 
 from wyoming_tts import __version__
 from wyoming_tts.bench.command import add_bench_flags
-from wyoming_tts.commands.health import add_health_flags, health
+from wyoming_tts.commands.health import add_health_flags, check_health
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.telemetry.log_lines import JsonFormatter
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _COMMANDS[arguments.command](arguments, settings)
     except SettingsError as error:
         return _told(error, EXIT_USAGE)
-    except (CannotListen, SpeechError) as error:
+    except (ListenFailed, SpeechError) as error:
         return _told(error, EXIT_FAILED)
     except BrokenPipeError:
         # Whoever read the output has enough; what is left in the buffer has nowhere to go.
@@ -62,7 +62,7 @@ def _flags(arguments: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in flags.items() if name != "config"} if is_made else flags
 
 
-class CannotListen(Exception):
+class ListenFailed(Exception):
     """The address cannot be listened on; the message says which, why, and what to do."""
 
 
@@ -270,11 +270,11 @@ def _bound(uri: str) -> list[socket.socket]:
         raise _cannot_listen(uri, error) from error
 
 
-def _cannot_listen(uri: str, error: OSError) -> CannotListen:
+def _cannot_listen(uri: str, error: OSError) -> ListenFailed:
     in_use = " Stop what listens there, or choose another port with --port." * (
         error.errno == errno.EADDRINUSE
     )
-    return CannotListen(f"cannot listen on {uri}: {error.strerror or error}.{in_use}")
+    return ListenFailed(f"cannot listen on {uri}: {error.strerror or error}.{in_use}")
 
 
 def _say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -290,14 +290,14 @@ def _voices(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=not is_told)
     from wyoming_tts.commands import voices as voice_commands  # noqa: PLC0415 - as above
 
-    return voice_commands.run(arguments, settings)
+    return voice_commands.run_voices_command(arguments, settings)
 
 
 def _blend(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
     from wyoming_tts.commands import blends as blend_commands  # noqa: PLC0415 - as above
 
-    return blend_commands.run(arguments, settings)
+    return blend_commands.run_blend_command(arguments, settings)
 
 
 def _bench(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -308,7 +308,7 @@ def _bench(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 
 def _health(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    return health(arguments, settings.settings)
+    return check_health(arguments, settings.settings)
 
 
 def _stats(arguments: argparse.Namespace, settings: LoadedSettings) -> int:

@@ -37,24 +37,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, foldin
         table.add_column(column, no_wrap=number < len(columns) - folding, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    print_what_fits()
+    escape_unencodable_output()
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     # Names and descriptions are data: no markup is meant in them.
     Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
-def print_what_fits() -> None:
+def escape_unencodable_output() -> None:
     """Have standard output write what its encoding lacks as an escape and not fail over it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def tell(line: str) -> None:
+def print_note(line: str) -> None:
     """Print a line beside the result: to standard error."""
     print(line, file=sys.stderr)
 
 
-def confirmed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask on a terminal; without one nobody could answer, and the command itself is the answer."""
     if not sys.stdin or not sys.stdin.isatty():
         return True

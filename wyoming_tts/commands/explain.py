@@ -49,7 +49,7 @@ def explain_text_as_json(settings: Settings, text: str, voice: VoiceRequest, tex
     return 0
 
 
-def explain_lines(settings: Settings, voice: VoiceRequest, text_format: TextFormat) -> int:
+def explain_json_lines(settings: Settings, voice: VoiceRequest, text_format: TextFormat) -> int:
     """Read requests from standard input, an object of JSON a line, and print an object for each.
 
     A request has the keys `text` and, if another voice than the usual one is wanted, `voice`. What is
@@ -98,7 +98,7 @@ async def _lines(settings: Settings, voice: VoiceRequest, text_format: TextForma
 
 async def _nonempty_lines() -> AsyncIterator[str]:
     held = ""
-    async for piece in client.text_pieces_from_stdin():
+    async for piece in client.read_stdin_text():
         held += piece
         *lines, held = held.split("\n")
         for line in filter(str.strip, lines):

@@ -22,7 +22,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def add_health_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `health`."""
+    """Add the flags of `check_health`."""
     parser.add_argument("--config", metavar="FILE", help="YAML or JSON file with the server's settings")
     parser.add_argument(
         "--uri",
@@ -40,7 +40,7 @@ def add_health_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def health(arguments: argparse.Namespace, settings: Settings) -> int:
+def check_health(arguments: argparse.Namespace, settings: Settings) -> int:
     """Ask, and say in one line what came back.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 
 from wyoming_tts.assembly.parts import Parts, assemble, open_workers
-from wyoming_tts.client import ListenerGone, Measure, OnAudio, SpokenReport
+from wyoming_tts.client import OnAudio, OutputClosed, SpeechMeter, SpeechReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.settings import Settings
@@ -34,7 +34,7 @@ async def speak(
     on_audio: OnAudio,
     voice: VoiceRequest,
     text_format: TextFormat = TextFormat.PLAIN,
-) -> SpokenReport:
+) -> SpeechReport:
     """Synthesize a text and hand its audio over as it is made.
 
     Needs no server and downloads nothing.
@@ -42,7 +42,7 @@ async def speak(
     Raises:
         SpeechError: the voice is not installed or cannot speak.
     """
-    measure = Measure()
+    measure = SpeechMeter()
     utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
     # Nobody listens in real time: a file is to be written as fast as possible.
     unlimited = Lookahead(alone=math.inf)
@@ -57,7 +57,7 @@ async def speak(
                 async for chunk in stream:
                     measure.add(chunk.format, chunk.pcm)
                     await on_audio(chunk.format, chunk.pcm)
-        except ListenerGone:
+        except OutputClosed:
             return measure.report(complete=False)
     return measure.report()
 

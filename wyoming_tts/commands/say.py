@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
 from wyoming_tts import client
-from wyoming_tts.bench.command import bench
+from wyoming_tts.bench.command import run_bench_command
 from wyoming_tts.commands import explain, local_speech
 from wyoming_tts.commands.console import CommandFailed
 from wyoming_tts.settings import LoadedSettings
@@ -40,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> int:
         SpeechError: it could not be measured; the message says why.
     """
     try:
-        return bench(arguments)
+        return run_bench_command(arguments)
     except client.ClientError as error:
         raise CommandFailed(str(error)) from error
 
@@ -49,7 +49,7 @@ def _explain(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     voice = _wanted_voice(arguments, settings)
     text_format = _text_format(arguments)
     if arguments.json and arguments.text is None:
-        return explain.explain_lines(settings.settings, voice, text_format)
+        return explain.explain_json_lines(settings.settings, voice, text_format)
     text = sys.stdin.read() if arguments.text is None else arguments.text
     show = explain.explain_text_as_json if arguments.json else explain.explain_text
     return show(settings.settings, text, voice, text_format)
@@ -59,9 +59,9 @@ def _text_format(arguments: argparse.Namespace) -> TextFormat:
     return TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
 
 
-async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpokenReport:
+async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpeechReport:
     text: str | None = arguments.text
-    pieces = client.text_pieces_from_stdin() if text is None else _one_piece(text)
+    pieces = client.read_stdin_text() if text is None else _one_piece(text)
     text_format = _text_format(arguments)
     server = arguments.server or await _found_server()
     async with _sinks(arguments) as on_audio:
@@ -82,7 +82,7 @@ async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> cl
 
 async def _found_server() -> str | None:
     print("Looking for a server ...", file=sys.stderr)
-    found = await client.find_tts_server()
+    found = await client.discover_tts_server()
     if found is None:
         print("None found in the network: this process speaks by itself.", file=sys.stderr)
         return None
@@ -113,7 +113,7 @@ async def _sinks(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]
     async with AsyncExitStack() as stack:
         sinks: list[client.OnAudio] = []
         if arguments.out is not None:
-            sink: client.WavFile | client.WavStream = client.wav_sink(arguments.out)
+            sink: client.WavFile | client.WavStream = client.open_wav_output(arguments.out)
             await stack.enter_async_context(sink)
             sinks.append(sink.write)
         if arguments.play:
@@ -151,7 +151,7 @@ class _Progress:
             self._stream.flush()
 
 
-def _summary(report: client.SpokenReport) -> str:
+def _summary(report: client.SpeechReport) -> str:
     if report.format is None or report.ttfa is None:
         return "No audio: there was nothing to speak."
     cut = "" if report.complete else ", cut short"

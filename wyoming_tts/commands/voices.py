@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wyoming_tts.assembly.parts import assemble, make_engines, open_workers
-from wyoming_tts.commands.console import CommandFailed, confirmed, print_json, print_table, tell
+from wyoming_tts.commands.console import CommandFailed, confirm, print_json, print_note, print_table
 from wyoming_tts.commands.voice_reports import (
     broken_voice_fields,
     detail_fields,
@@ -57,7 +57,7 @@ from wyoming_tts.voices.verification import FileState, VerifiedFile, verify_file
 from wyoming_tts.workers import Workers
 
 
-def run(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+def run_voices_command(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     """Run the command that the arguments name; its exit code.
 
     Raises:
@@ -85,7 +85,7 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
         (table_row(entry) for entry in shown),
     )
     for path, reason in inventory.broken:
-        tell(f"Left out: {path}: {reason}")
+        print_note(f"Left out: {path}: {reason}")
     return 0
 
 
@@ -135,13 +135,13 @@ def _download(arguments: argparse.Namespace, settings: Settings) -> int:
         with show_progress(sys.stderr) as on_progress:
             outcomes = asyncio.run(_downloaded(arguments, settings, on_progress))
     except KeyboardInterrupt:
-        tell("Stopped. What has come so far is kept; the same command goes on from there.")
+        print_note("Stopped. What has come so far is kept; the same command goes on from there.")
         raise
     if arguments.json:
         print_json({"voices": [asdict(outcome) for outcome in outcomes]})
     for outcome in outcomes:
         if outcome.error:
-            tell(f"wyoming-tts: {outcome.name}: {outcome.error}")
+            print_note(f"wyoming-tts: {outcome.name}: {outcome.error}")
         elif not arguments.json:
             print(outcome)
     return int(any(outcome.error for outcome in outcomes))
@@ -198,7 +198,7 @@ async def _update_index(downloads: DownloadManager) -> None:
     try:
         await downloads.fetch_index()
     except DownloadFailed as error:
-        tell(f"The list of voices could not be updated, the one here is used. {error}")
+        print_note(f"The list of voices could not be updated, the one here is used. {error}")
 
 
 async def _ended(download: Download, directory: Path) -> _Outcome:
@@ -213,13 +213,13 @@ async def _ended(download: Download, directory: Path) -> _Outcome:
 def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     removal = plan_removal(_inventory(settings), arguments.names)
     for told in (*removal.kept, *removal.problems):
-        tell(f"wyoming-tts: {told}")
+        print_note(f"wyoming-tts: {told}")
     for path in removal.files:
-        tell(f"To be deleted: {path}")
-    is_agreed = not removal.files or arguments.yes or confirmed(f"Delete {len(removal.files)} files?")
+        print_note(f"To be deleted: {path}")
+    is_agreed = not removal.files or arguments.yes or confirm(f"Delete {len(removal.files)} files?")
     problems = delete_files(removal) if is_agreed else ("Nothing was deleted.",)
     for problem in problems:
-        tell(f"wyoming-tts: {problem}")
+        print_note(f"wyoming-tts: {problem}")
     if arguments.json:
         deleted = [str(path) for path in removal.files if not os.path.lexists(path)]
         print_json(
@@ -248,12 +248,14 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     elif checked:
         print_table(("File", "Voices", "State"), map(_checked_row, checked))
     else:
-        tell("There are no files to check.")
+        print_note("There are no files to check.")
     for problem in unknown:
-        tell(f"wyoming-tts: {problem}")
+        print_note(f"wyoming-tts: {problem}")
     is_broken = any(file.state is FileState.BROKEN for file in checked)
     if is_broken:
-        tell("Broken voices: `wyoming-tts voices remove NAME`, then `wyoming-tts voices download NAME`.")
+        print_note(
+            "Broken voices: `wyoming-tts voices remove NAME`, then `wyoming-tts voices download NAME`."
+        )
     return int(is_broken or bool(unknown))
 
 

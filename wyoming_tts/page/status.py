@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.bench.statistics import percentile
+from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.documents import SETTINGS, SettingInfo
 from wyoming_tts.telemetry.log_lines import LONGEST_NAME

@@ -20,9 +20,16 @@ from typing import Any
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.options import Input
-from wyoming_tts.bench.result import Case, LoadFigures, Round
-from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
-from wyoming_tts.client import ClientError, FoundServer, ServerError, Timeouts, find_servers, speak
+from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
+from wyoming_tts.client import (
+    ClientError,
+    ClientTimeouts,
+    DiscoveredServer,
+    ServerError,
+    discover_servers,
+    speak,
+)
 from wyoming_tts.errors import Busy, to_speech_error
 from wyoming_tts.page.stream_test_client import ClientEvent, ClientRecorder, ClientRun, ClientState, EventLog
 from wyoming_tts.page.stream_test_order import StreamTestLimits, StreamTestRequest, checked_request
@@ -39,7 +46,7 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUTS = Timeouts(connect=5.0, answer=30.0)
+_TIMEOUTS = ClientTimeouts(connect=5.0, answer=30.0)
 _SEARCH_SECONDS = 2.0
 _SEARCH_MOST_SECONDS = 5.0
 _FRAME_SECONDS = 0.1
@@ -95,7 +102,7 @@ class StreamTestService:
         own_uri: Callable[[], str],
         *,
         limits: StreamTestLimits | None = None,
-        search: Callable[[float], Awaitable[list[FoundServer]]] = find_servers,
+        search: Callable[[float], Awaitable[list[DiscoveredServer]]] = discover_servers,
     ) -> None:
         self.limits = limits or StreamTestLimits()
         self._run_blocking = parts.workers.run_blocking
@@ -154,7 +161,7 @@ class StreamTestService:
         for run in tuple(self._running.values()):
             await run.stop()
 
-    async def find(self) -> tuple[FoundServer, ...]:
+    async def find(self) -> tuple[DiscoveredServer, ...]:
         """Return the servers that announce themselves in the network; takes some seconds."""
         async with self._searching:
             try:
@@ -249,7 +256,7 @@ class _StreamTestRun:
 
     async def _speak(self, lane: ClientRecorder, number: int) -> None:
         order = self._order
-        text = varied(order.text, number) if order.vary else order.text
+        text = vary_text(order.text, number) if order.vary else order.text
         try:
             async with contextlib.aclosing(self._fed(lane, text)) as pieces:
                 await speak(
@@ -304,8 +311,8 @@ class _StreamTestRun:
         """The figures, as the benchmark has them. Plays everything that came: blocks."""
         order = self._order
         heard = tuple(lane.heard() for lane in self._lanes)
-        case = Case("text", Input.STREAM if order.streaming else Input.PLAIN, order.clients)
-        figures = LoadFigures(case, self._uri, (Round(heard, self._wall or 0.0, ()),))
+        case = LoadCase("text", Input.STREAM if order.streaming else Input.PLAIN, order.clients)
+        figures = LoadFigures(case, self._uri, (LoadRound(heard, self._wall or 0.0, ()),))
         spread = figures.ttfa
         return StreamTestSummary(
             clients=order.clients,

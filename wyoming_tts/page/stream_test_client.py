@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from wyoming_tts.bench.listener import Heard, RequestOutcome, RequestTimeline
-from wyoming_tts.bench.playback import play
+from wyoming_tts.bench.playback import simulate_playback
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome, RequestTimeline
 from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
 from wyoming_tts.speech import AudioFormat
@@ -210,7 +210,7 @@ class ClientRecorder:
         """Play a chunk; return the seconds of audio that are then held."""
         # Everything since the last gap sounds like one chunk that came when that gap ended.
         arrivals = [(at, seconds)] if self._playing is None else [self._playing, (at, seconds)]
-        playback = play(arrivals)
+        playback = simulate_playback(arrivals)
         assert playback is not None, "a chunk has a length"
         if playback.gaps:
             self._ran_dry(at, playback.gaps[0])
@@ -271,16 +271,16 @@ class ClientRecorder:
             return 0.0
         return round(len(self._pcm) / (self._format.rate * self._format.frame_bytes), 3)
 
-    def heard(self) -> Heard:
+    def heard(self) -> ListenerReport:
         """Return the figures of it, as the benchmark has them."""
         return RequestTimeline(
             outcome=_OUTCOMES.get(self.state, RequestOutcome.CUT_OFF),
             error=self._error,
-            asked_at=self._asked,
-            certain_at=None,
+            sent_at=self._asked,
+            sentence_end_at=None,
             ended_at=self._now() if self._ended is None else self._ended,
             arrivals=tuple(self._arrivals),
-        ).heard()
+        ).report()
 
     def wav(self) -> bytes | None:
         """Return what was kept of the audio as a WAV file; None if nothing was."""

@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 
 from tests.support.server_process import SPEAKS_LETTERS, server_process
-from wyoming_tts.bench.command import add_bench_flags, bench_options
-from wyoming_tts.bench.options import BenchOptions, Input, Mode
+from wyoming_tts.bench.command import add_bench_flags, parse_bench_options
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
 
 RUN = (
     "import argparse, sys\n"
-    "from wyoming_tts.bench.command import add_bench_flags, bench\n"
+    "from wyoming_tts.bench.command import add_bench_flags, run_bench_command\n"
     "parser = argparse.ArgumentParser()\n"
     "add_bench_flags(parser)\n"
-    "sys.exit(bench(parser.parse_args()))\n"
+    "sys.exit(run_bench_command(parser.parse_args()))\n"
 )
 
 
 def parsed(*words: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
     add_bench_flags(parser)
-    return bench_options(parser.parse_args(words))
+    return parse_bench_options(parser.parse_args(words))
 
 
 def test_without_flags_the_defaults_hold() -> None:
@@ -51,7 +51,7 @@ def test_flags_are_taken() -> None:
         timeout=9.0,
         describe_every=0.0,
         vary=False,
-        mode=Mode.SENTENCES,
+        mode=RequestMode.SENTENCES,
         rate=90.0,
         api_key="k",
     )
@@ -76,7 +76,7 @@ def test_text_is_streamed_by_default_where_it_can_be(
 @pytest.mark.parametrize(
     ("flag", "value", "told"),
     [
-        ("--text", "poem", "'poem' is none of short, sentence, paragraph, llm"),
+        ("--text", "poem", "'poem' is not one of short, sentence, paragraph, llm"),
         ("--clients", "1,0", "'0' is not a whole number above 0"),
         ("--clients", "1,", "'' is not a whole number above 0"),
         ("--rounds", "-1", "'-1' is not a whole number above 0"),
@@ -85,7 +85,7 @@ def test_text_is_streamed_by_default_where_it_can_be(
         ("--mode", "words", "words"),
         ("--rate", "0", "'0' is not a number above 0"),
         ("--timeout", "inf", "'inf' is not a number"),
-        ("--describe-every", "x", "'x' is not a number from 0 on"),
+        ("--describe-every", "x", "'x' is not a number of 0 or more"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
@@ -117,7 +117,8 @@ async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) ->
 def test_the_flags_cost_the_start_of_a_server_next_to_nothing() -> None:
     code = (
         "import sys, wyoming_tts.bench.command\n"
-        "heavy = {'rich', 'wyoming', 'h11', 'websockets', 'wyoming_tts.client', 'wyoming_tts.bench.load'}\n"
+        "heavy = {'rich', 'wyoming', 'h11', 'websockets', 'wyoming_tts.client'}\n"
+        "heavy.add('wyoming_tts.bench.load_generator')\n"
         "print(*heavy & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.bench.playback import play
+from wyoming_tts.bench.playback import simulate_playback
 
 # Thousandths of a second, so that sums are not blurred by rounding.
 MILLISECONDS = st.integers(0, 5000).map(lambda value: value / 1000)
@@ -22,14 +22,14 @@ ARRIVALS = st.lists(st.tuples(MILLISECONDS, MILLISECONDS), min_size=1, max_size=
 
 
 def test_audio_that_comes_in_time_is_played_without_a_gap() -> None:
-    playback = play([(10.0, 1.0), (10.9, 1.0), (11.5, 0.5)])
+    playback = simulate_playback([(10.0, 1.0), (10.9, 1.0), (11.5, 0.5)])
     assert playback is not None
     assert (playback.started_at, playback.ended_at) == (10.0, 12.5)
     assert (playback.underruns, playback.worst_gap, playback.silence) == (0, 0.0, 0.0)
 
 
 def test_audio_that_comes_late_leaves_a_gap_of_exactly_that_length() -> None:
-    playback = play([(0.0, 1.0), (1.25, 1.0), (2.0, 1.0), (4.0, 1.0)])
+    playback = simulate_playback([(0.0, 1.0), (1.25, 1.0), (2.0, 1.0), (4.0, 1.0)])
     assert playback is not None
     assert playback.gaps == pytest.approx((0.25, 0.75))
     assert playback.worst_gap == pytest.approx(0.75)
@@ -39,7 +39,7 @@ def test_audio_that_comes_late_leaves_a_gap_of_exactly_that_length() -> None:
 
 def test_a_player_that_holds_some_audio_first_bridges_the_gap() -> None:
     arrivals = [(0.0, 0.05), (0.06, 0.05), (0.14, 0.05)]
-    at_once, later = play(arrivals), play(arrivals, prebuffer=0.1)
+    at_once, later = simulate_playback(arrivals), simulate_playback(arrivals, prebuffer=0.1)
     assert at_once is not None
     assert later is not None
     assert at_once.underruns == 2
@@ -47,21 +47,21 @@ def test_a_player_that_holds_some_audio_first_bridges_the_gap() -> None:
 
 
 def test_a_player_does_not_wait_for_more_than_there_is() -> None:
-    playback = play([(1.0, 0.02), (2.0, 0.02)], prebuffer=0.1)
+    playback = simulate_playback([(1.0, 0.02), (2.0, 0.02)], prebuffer=0.1)
     assert playback is not None
     assert (playback.started_at, playback.underruns) == (2.0, 0)
 
 
 def test_nothing_is_played_of_no_audio() -> None:
-    assert play([]) is None
-    assert play([(1.0, 0.0)]) is None
+    assert simulate_playback([]) is None
+    assert simulate_playback([(1.0, 0.0)]) is None
 
 
 @given(ARRIVALS, MILLISECONDS)
 def test_playing_takes_as_long_as_the_audio_and_the_gaps(
     arrivals: list[tuple[float, float]], prebuffer: float
 ) -> None:
-    playback = play(arrivals, prebuffer=prebuffer)
+    playback = simulate_playback(arrivals, prebuffer=prebuffer)
     audio = sum(seconds for _, seconds in arrivals)
     if playback is None:
         assert audio == 0.0
@@ -76,7 +76,7 @@ def test_playing_takes_as_long_as_the_audio_and_the_gaps(
 def test_holding_audio_first_never_adds_silence(
     arrivals: list[tuple[float, float]], prebuffer: float
 ) -> None:
-    at_once, later = play(arrivals), play(arrivals, prebuffer=prebuffer)
+    at_once, later = simulate_playback(arrivals), simulate_playback(arrivals, prebuffer=prebuffer)
     if at_once is None or later is None:
         assert at_once is later
         return
@@ -89,7 +89,7 @@ def test_holding_audio_first_never_adds_silence(
 @given(ARRIVALS)
 def test_cutting_an_arrival_in_two_changes_nothing(arrivals: list[tuple[float, float]]) -> None:
     halves = [(at, seconds / 2) for at, seconds in arrivals for _ in range(2)]
-    whole, cut = play(arrivals), play(halves)
+    whole, cut = simulate_playback(arrivals), simulate_playback(halves)
     assert (whole is None) == (cut is None)
     if whole is not None and cut is not None:
         assert cut.gaps == pytest.approx(whole.gaps, abs=1e-6)

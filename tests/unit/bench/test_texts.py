@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.bench.texts import TEXTS, VARIANTS, varied
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
 
 CLAUSE_END = re.compile(r"[,.;:?!]")
 
@@ -26,15 +26,15 @@ def test_the_paragraph_has_five_sentences_and_the_sentence_is_one() -> None:
 
 @given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9), st.integers(1, VARIANTS - 1))
 def test_no_clause_comes_twice_in_two_variants(name: str, number: int, distance: int) -> None:
-    one, other = varied(TEXTS[name], number), varied(TEXTS[name], number + distance)
+    one, other = vary_text(TEXTS[name], number), vary_text(TEXTS[name], number + distance)
     assert not clauses(one) & clauses(other)
 
 
 @given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9))
 def test_a_variant_has_as_many_words_and_the_same_punctuation(name: str, number: int) -> None:
     text = TEXTS[name]
-    variant = varied(text, number)
+    variant = vary_text(text, number)
     assert len(variant.split()) == len(text.split())
     assert CLAUSE_END.findall(variant) == CLAUSE_END.findall(text)
     assert abs(len(variant) - len(text)) <= 5 * len(clauses(text))
-    assert varied(text, number) == variant
+    assert vary_text(text, number) == variant

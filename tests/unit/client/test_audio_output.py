@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from wyoming_tts.client import (
     ClientError,
-    ListenerGone,
+    OutputClosed,
     PlayerProcess,
     WavFile,
     WavStream,
-    text_pieces_from_stdin,
-    wav_sink,
+    open_wav_output,
+    read_stdin_text,
 )
 from wyoming_tts.client import audio_output as local
 from wyoming_tts.speech import AudioFormat
@@ -44,7 +44,7 @@ def names(directory: Path) -> list[str]:
 
 async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
     reading, writing = os.pipe()
-    pieces = text_pieces_from_stdin(reading)
+    pieces = read_stdin_text(reading)
     try:
         os.write(writing, b"One. ")
         assert await anext(pieces) == "One. "
@@ -59,7 +59,7 @@ async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
 
 async def test_a_character_cut_by_two_writes_comes_out_whole() -> None:
     reading, writing = os.pipe()
-    pieces = text_pieces_from_stdin(reading)
+    pieces = read_stdin_text(reading)
     try:
         os.write(writing, b"\xef\xbb\xbfGr\xc3")
         assert await anext(pieces) == "Gr"
@@ -80,13 +80,13 @@ async def test_a_file_is_read_to_its_end_and_what_is_not_utf8_is_replaced(
     path = tmp_path / "text"
     path.write_bytes(written)
     with path.open("rb") as file:
-        assert "".join(await collected(text_pieces_from_stdin(file.fileno()))) == read
+        assert "".join(await collected(read_stdin_text(file.fileno()))) == read
 
 
 async def test_dev_null_is_an_empty_text() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     try:
-        assert await collected(text_pieces_from_stdin(null)) == []
+        assert await collected(read_stdin_text(null)) == []
     finally:
         os.close(null)
 
@@ -96,13 +96,13 @@ async def test_a_closed_stdin_is_told_in_one_line() -> None:
     os.close(reading)
     os.close(writing)
     with pytest.raises(ClientError, match="stdin"):
-        await collected(text_pieces_from_stdin(reading))
+        await collected(read_stdin_text(reading))
 
 
 async def test_waiting_for_text_can_be_cancelled_and_leaves_no_watch_on_stdin() -> None:
     reading, writing = os.pipe()
     try:
-        waiting = asyncio.create_task(collected(text_pieces_from_stdin(reading)))
+        waiting = asyncio.create_task(collected(read_stdin_text(reading)))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -139,7 +139,7 @@ def test_a_header_says_the_format_and_the_lengths(audio_format: AudioFormat, dat
 
 async def test_a_wav_file_reads_back_as_written(tmp_path: Path) -> None:
     path = tmp_path / "door.wav"
-    async with wav_sink(str(path)) as out:
+    async with open_wav_output(str(path)) as out:
         await out.write(MONO, b"")
         await out.write(MONO, PCM)
         await out.write(MONO, PCM)
@@ -183,9 +183,9 @@ async def test_a_file_for_which_no_audio_came_is_not_written(tmp_path: Path) -> 
 
 async def test_a_directory_that_is_missing_or_in_the_way_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="is a directory"):
-        wav_sink(str(tmp_path))
+        open_wav_output(str(tmp_path))
     with pytest.raises(ClientError, match="No such file or directory"):
-        async with wav_sink(str(tmp_path / "none" / "door.wav")):
+        async with open_wav_output(str(tmp_path / "none" / "door.wav")):
             pass
 
 
@@ -222,7 +222,7 @@ async def test_the_wave_module_reads_a_streamed_wav_to_its_end(tmp_path: Path) -
 
     listener = threading.Thread(target=listen)
     listener.start()
-    async with wav_sink(str(fifo)) as out:
+    async with open_wav_output(str(fifo)) as out:
         await out.write(MONO, PCM * 100)
     listener.join()
     assert heard == [PCM * 100]
@@ -233,12 +233,12 @@ async def test_a_pipe_whose_reader_left_says_that_the_listener_is_gone() -> None
     reading, writing = os.pipe()
     os.close(reading)
     async with WavStream(writing, "pipe") as out:
-        with pytest.raises(ListenerGone):
+        with pytest.raises(OutputClosed):
             await out.write(MONO, PCM)
 
 
 async def test_dash_is_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[str]) -> None:
-    async with wav_sink("-") as out:
+    async with open_wav_output("-") as out:
         await out.write(MONO, b"abcd")
     print("still open", file=sys.stdout)
     read = capfd.readouterr().out
@@ -249,7 +249,7 @@ async def test_dash_is_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[st
 def test_a_terminal_gets_no_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     with pytest.raises(ClientError, match="terminal"):
-        wav_sink("-")
+        open_wav_output("-")
 
 
 # -- players ------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ async def test_a_player_that_fails_at_the_end_is_noticed(bin_dir: Path) -> None:
 
 async def test_a_player_that_is_quit_is_a_listener_gone(bin_dir: Path) -> None:
     program(bin_dir, "aplay", "exit 0")
-    with pytest.raises(ListenerGone):
+    with pytest.raises(OutputClosed):
         await play_on(PlayerProcess())
 
 

@@ -25,10 +25,10 @@ from tests.support.scripted_server import (
 )
 from wyoming_tts.client import (
     ClientError,
+    ClientTimeouts,
     ConnectionLost,
-    ListenerGone,
+    OutputClosed,
     ServerError,
-    Timeouts,
     describe,
     speak,
     supports_streaming,
@@ -331,7 +331,7 @@ async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, objec
 async def test_a_silent_server_is_given_up_after_the_answer_timeout() -> None:
     async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError) as error:
-            await speak(server.uri, text("Hi."), on_audio=nothing, timeouts=Timeouts(answer=0.05))
+            await speak(server.uri, text("Hi."), on_audio=nothing, timeouts=ClientTimeouts(answer=0.05))
     assert_one_line(error, server.uri, "0.05 s", "before any audio")
 
 
@@ -343,7 +343,7 @@ async def test_a_streamed_text_that_ends_later_starts_the_answer_timeout_then() 
                 text("One. ", "Two."),
                 on_audio=nothing,
                 streaming=True,
-                timeouts=Timeouts(answer=0.05),
+                timeouts=ClientTimeouts(answer=0.05),
             )
     assert server.types[-1] == "synthesize-stop"
 
@@ -358,7 +358,7 @@ async def test_someone_who_types_slowly_is_waited_for() -> None:
 
     async with scripted_server(streamed_reply) as server:
         report = await speak(
-            server.uri, typed(), on_audio=nothing, streaming=True, timeouts=Timeouts(answer=limit)
+            server.uri, typed(), on_audio=nothing, streaming=True, timeouts=ClientTimeouts(answer=limit)
         )
     assert report.seconds == 0.5
 
@@ -371,7 +371,11 @@ async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() ->
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError, match="without --stream"):
             await speak(
-                server.uri, text("Hi."), on_audio=nothing, streaming=True, timeouts=Timeouts(answer=0.05)
+                server.uri,
+                text("Hi."),
+                on_audio=nothing,
+                streaming=True,
+                timeouts=ClientTimeouts(answer=0.05),
             )
 
 
@@ -417,7 +421,7 @@ async def test_a_listener_that_leaves_ends_the_speech_without_an_error() -> None
 
     async def leaves(audio_format: AudioFormat, pcm: bytes) -> None:
         if pcm:
-            raise ListenerGone
+            raise OutputClosed
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
         report = await speak(server.uri, text("Hi."), on_audio=leaves)

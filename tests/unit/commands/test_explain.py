@@ -17,7 +17,7 @@ from blockbuster import BlockBuster
 from tests.support.parts import settings_for_tests
 from tests.support.tones import LETTERS, TONES, VOICES
 from wyoming_tts.commands import cli
-from wyoming_tts.commands.explain import explain_lines, explain_text, explain_text_as_json
+from wyoming_tts.commands.explain import explain_json_lines, explain_text, explain_text_as_json
 from wyoming_tts.errors import MalformedMarkup, UnknownVoice
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, VoiceRequest
@@ -162,7 +162,7 @@ def test_each_line_is_answered_in_its_order(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin(request("It is 5 km.", "espeak-en-us"), "", request("Es sind 5 km.", "espeak-de"), request("Okay."))
-    assert explain_lines(settings, VoiceRequest(), PLAIN) == 0
+    assert explain_json_lines(settings, VoiceRequest(), PLAIN) == 0
     told = objects(capsys.readouterr().out)
     assert [list(each) for each in told] == [KEYS] * 3
     assert [each["voice"] for each in told] == ["espeak-en-us", "espeak-de", LETTERS.name]
@@ -190,7 +190,7 @@ def test_a_bad_line_is_told_and_does_not_stop_the_rest(
 ) -> None:
     lines = [line for bad in BAD_LINES for line in (bad, request("It is 5 km."))]
     stdin(*lines)
-    assert explain_lines(settings, ENGLISH, PLAIN) == 1
+    assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
     told = objects(capsys.readouterr().out)
     assert [list(each) for each in told] == [["text", "error"], KEYS] * len(BAD_LINES)
     assert all(each["error"] for each in told[::2])
@@ -201,7 +201,7 @@ def test_a_line_of_malformed_ssml_is_told_with_its_place(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin(request("<speak>Hello.</b></speak>"), request("<speak>Hello.</speak>"))
-    assert explain_lines(settings, ENGLISH, TextFormat.SSML) == 1
+    assert explain_json_lines(settings, ENGLISH, TextFormat.SSML) == 1
     bad, good = objects(capsys.readouterr().out)
     assert "line 1, column 14" in bad["error"]
     assert good["segments"] == ["Hello."]
@@ -211,7 +211,7 @@ def test_characters_outside_of_ascii_are_written_as_they_are(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin(request("Größe 你好"))
-    explain_lines(settings, ENGLISH, PLAIN)
+    explain_json_lines(settings, ENGLISH, PLAIN)
     assert "Größe 你好" in capsys.readouterr().out
 
 
@@ -219,7 +219,7 @@ def test_half_a_character_does_not_stop_the_rest(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin('{"text": "\\ud800Hello."}', '{"text": "\\ud800", "voice": "nobody"}', request("Hello."))
-    assert explain_lines(settings, ENGLISH, PLAIN) == 1
+    assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
     told = objects(capsys.readouterr().out)
     assert [list(each) for each in told] == [KEYS, ["text", "error"], KEYS]
     assert told[0]["text"] == "\ud800Hello."
@@ -228,7 +228,7 @@ def test_half_a_character_does_not_stop_the_rest(
 
 def test_no_lines_are_no_error(settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]) -> None:
     stdin("")
-    assert explain_lines(settings, ENGLISH, PLAIN) == 0
+    assert explain_json_lines(settings, ENGLISH, PLAIN) == 0
     assert capsys.readouterr().out == ""
 
 

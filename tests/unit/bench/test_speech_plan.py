@@ -5,18 +5,22 @@ import asyncio
 import pytest
 
 from tests.support.scripted_server import START, STOP, Script, ScriptedConnection, audio, scripted_server
-from tests.unit.bench.web_servers import PCM_TYPE, TENTH, Asked, http_server
-from wyoming_tts.bench.listener import Heard, RequestOutcome
-from wyoming_tts.bench.options import BenchOptions, Input, Mode
-from wyoming_tts.bench.servers import server_at
-from wyoming_tts.bench.speech import SpeechPlan
+from tests.unit.bench.targets.web_servers import PCM_TYPE, TENTH, Asked, http_server
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
+from wyoming_tts.bench.speech_plan import SpeechPlan
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
+from wyoming_tts.bench.targets.target import make_target
 
 TEXT = "One two. Three four five! Six?"
 
 
-async def heard_at(uri: str, input_: Input = Input.PLAIN, *, words_per_second: float = 1000.0) -> Heard:
-    server = server_at(uri, BenchOptions(uri))
-    speech = SpeechPlan.of(TEXT, server, input_, mode=Mode.SENTENCES, words_per_second=words_per_second)
+async def heard_at(
+    uri: str, input_: Input = Input.PLAIN, *, words_per_second: float = 1000.0
+) -> ListenerReport:
+    server = make_target(uri, BenchOptions(uri))
+    speech = SpeechPlan.for_text(
+        TEXT, server, input_, mode=RequestMode.SENTENCES, words_per_second=words_per_second
+    )
     return await speech.listen(5.0, asyncio.Barrier(1))
 
 

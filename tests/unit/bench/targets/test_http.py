@@ -5,24 +5,26 @@ import json
 
 import pytest
 
-from tests.unit.bench.web_servers import PCM_TYPE, TENTH, Answer, Asked, http_server
-from wyoming_tts.bench.http_listener import HttpTarget
-from wyoming_tts.bench.listener import Heard, RequestOutcome
+from tests.unit.bench.targets.web_servers import PCM_TYPE, TENTH, Answer, Asked, http_server
 from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.targets.http import HttpTarget
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 from wyoming_tts.client import ClientError
 
 TEXT = "One two. Three four five."
 
 
-async def heard_at(uri: str, options: BenchOptions | None = None, *, patience: float = 5.0) -> Heard:
+async def heard_at(
+    uri: str, options: BenchOptions | None = None, *, idle_timeout: float = 5.0
+) -> ListenerReport:
     server = HttpTarget(uri, options or BenchOptions(uri))
-    listener = await server.connect(server.request(TEXT, Input.PLAIN))
-    return (await listener.listen(patience)).heard()
+    listener = await server.connect(server.make_request(TEXT, Input.PLAIN))
+    return (await listener.listen(idle_timeout)).report()
 
 
-async def heard_from(answer: Answer, *, patience: float = 5.0) -> Heard:
+async def heard_from(answer: Answer, *, idle_timeout: float = 5.0) -> ListenerReport:
     async with http_server(answer) as server:
-        return await heard_at(server.uri, patience=patience)
+        return await heard_at(server.uri, idle_timeout=idle_timeout)
 
 
 async def speaking(asked: Asked) -> None:
@@ -139,21 +141,21 @@ async def test_silence_for_too_long_is_a_hang() -> None:
         await cut(asked)
         await asked.closed()
 
-    heard = await heard_from(answer, patience=0.1)
+    heard = await heard_from(answer, idle_timeout=0.1)
     assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.HUNG, 0.1)
 
 
 async def test_the_list_of_voices_stands_for_describe() -> None:
     async with http_server(speaking) as server:
-        latency = await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
+        latency = await HttpTarget(server.uri, BenchOptions(server.uri)).measure_describe_latency(5.0)
         assert latency is not None
         assert 0.0 < latency < 1.0
-    assert await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
+    assert await HttpTarget(server.uri, BenchOptions(server.uri)).measure_describe_latency(5.0) is None
 
 
 async def test_a_server_without_voices_answers_nothing() -> None:
     async with http_server(speaking, voices="503 No") as server:
-        assert await HttpTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0) is None
+        assert await HttpTarget(server.uri, BenchOptions(server.uri)).measure_describe_latency(5.0) is None
 
 
 @pytest.mark.parametrize(
@@ -165,20 +167,20 @@ async def test_what_is_no_server_of_speech_is_told_before_anything_is_measured(
 ) -> None:
     async with http_server(speaking, voices=voices) as server:
         with pytest.raises(ClientError, match=told):
-            await HttpTarget(server.uri, BenchOptions(server.uri)).greeted(streams=False)
+            await HttpTarget(server.uri, BenchOptions(server.uri)).identify(streams=False)
 
 
 async def test_nobody_there_is_told_too() -> None:
     async with http_server(speaking) as server:
         uri = server.uri
     with pytest.raises(ClientError, match=f"No answer from {uri}"):
-        await HttpTarget(uri, BenchOptions(uri)).greeted(streams=False)
+        await HttpTarget(uri, BenchOptions(uri)).identify(streams=False)
 
 
 async def test_http_takes_no_streamed_text() -> None:
     async with http_server(speaking) as server:
         with pytest.raises(ClientError, match="--input plain or --mode sentences"):
-            await HttpTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await HttpTarget(server.uri, BenchOptions(server.uri)).identify(streams=True)
 
 
 @pytest.mark.parametrize("uri", ["http://", "http://a:x", "http://a:99999"])

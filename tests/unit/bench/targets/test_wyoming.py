@@ -17,9 +17,9 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from wyoming_tts.bench.listener import Heard, ListenerRequest, RequestOutcome
 from wyoming_tts.bench.options import Input
-from wyoming_tts.bench.wyoming_listener import WyomingListener, describe_latency, request
+from wyoming_tts.bench.targets.listener import ListenerReport, ListenerRequest, RequestOutcome
+from wyoming_tts.bench.targets.wyoming import WyomingListener, make_request, measure_describe_latency
 
 TENTH = bytes(4410)
 """A tenth of a second at 22,050 Hz."""
@@ -27,15 +27,15 @@ TEXT = "One two. Three four five."
 
 
 def plain(text: str = TEXT) -> ListenerRequest:
-    return request(text, Input.PLAIN, words_per_second=1000.0)
+    return make_request(text, Input.PLAIN, words_per_second=1000.0)
 
 
 async def heard_from(
-    script: Script, wanted: ListenerRequest | None = None, *, patience: float = 5.0
-) -> Heard:
+    script: Script, wanted: ListenerRequest | None = None, *, idle_timeout: float = 5.0
+) -> ListenerReport:
     async with scripted_server(script) as server:
         listener = await WyomingListener.connect(server.uri, wanted or plain())
-        return (await listener.listen(patience)).heard()
+        return (await listener.listen(idle_timeout)).report()
 
 
 async def test_a_reply_is_timed_and_counted() -> None:
@@ -63,7 +63,7 @@ async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(TENTH), STOP)
 
-    wanted = request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
+    wanted = make_request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
     async with scripted_server(script) as server:
         await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)
         [event] = server.received
@@ -76,9 +76,9 @@ async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
             if event.type == "synthesize-stop":
                 await conversation.send(START, audio(TENTH), STOP, SynthesizeStopped())
 
-    wanted = request(TEXT, Input.STREAM, words_per_second=50.0)
+    wanted = make_request(TEXT, Input.STREAM, words_per_second=50.0)
     async with scripted_server(script) as server:
-        heard = (await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)).heard()
+        heard = (await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)).report()
         events = server.received
     assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
     assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
@@ -94,7 +94,7 @@ async def test_streamed_text_that_is_spoken_early_counts_below_zero_from_the_sen
         await conversation.read_until("synthesize-stop")
         await conversation.send(STOP, SynthesizeStopped())
 
-    heard = await heard_from(script, request(TEXT, Input.STREAM, words_per_second=10.0))
+    heard = await heard_from(script, make_request(TEXT, Input.STREAM, words_per_second=10.0))
     assert heard.ttfa is not None
     assert heard.after_sentence is not None
     # "Three" is the third word: it comes after 200 ms.
@@ -107,7 +107,7 @@ async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> No
         await conversation.read_until("synthesize-stop")
         await conversation.send(START, audio(TENTH), STOP, START, audio(TENTH), STOP, SynthesizeStopped())
 
-    heard = await heard_from(script, request(TEXT, Input.STREAM, words_per_second=1000.0))
+    heard = await heard_from(script, make_request(TEXT, Input.STREAM, words_per_second=1000.0))
     assert heard.audio == pytest.approx(0.2)
 
 
@@ -170,7 +170,7 @@ async def test_silence_for_too_long_is_a_hang() -> None:
         await conversation.send(START, audio(TENTH))
         await conversation.closed()
 
-    heard = await heard_from(script, patience=0.1)
+    heard = await heard_from(script, idle_timeout=0.1)
     assert heard.outcome is RequestOutcome.HUNG
     assert heard.audio == pytest.approx(0.1)
     assert 0.1 <= heard.total < 2.0
@@ -185,7 +185,7 @@ async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
             await conversation.send(audio(TENTH))
         await conversation.send(STOP)
 
-    assert (await heard_from(script, patience=0.4)).outcome is RequestOutcome.SPOKEN
+    assert (await heard_from(script, idle_timeout=0.4)).outcome is RequestOutcome.SPOKEN
 
 
 async def test_a_cancelled_listener_closes_its_connection() -> None:
@@ -210,7 +210,7 @@ async def test_a_cancelled_listener_closes_its_connection() -> None:
 
 async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> None:
     async with scripted_server(answer_describe(info())) as server:
-        latency = await describe_latency(server.uri, 5.0)
+        latency = await measure_describe_latency(server.uri, 5.0)
     assert latency is not None
     assert 0.0 < latency < 1.0
 
@@ -222,10 +222,10 @@ async def test_describe_without_an_answer_has_no_latency(raw: bytes) -> None:
         await conversation.send_bytes(raw)
 
     async with scripted_server(script) as server:
-        assert await describe_latency(server.uri, 5.0) is None
-    assert await describe_latency(server.uri, 5.0) is None  # nobody is there any more
+        assert await measure_describe_latency(server.uri, 5.0) is None
+    assert await measure_describe_latency(server.uri, 5.0) is None  # nobody is there any more
 
 
 async def test_describe_is_not_waited_for_without_end() -> None:
     async with scripted_server(lambda conversation: conversation.closed()) as server:
-        assert await describe_latency(server.uri, 0.05) is None
+        assert await measure_describe_latency(server.uri, 0.05) is None

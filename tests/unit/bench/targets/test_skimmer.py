@@ -11,7 +11,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_write_event
 
 from tests.support.steps import lines_run
-from wyoming_tts.bench.skimmer import Skimmed, Skimmer, connected
+from wyoming_tts.bench.targets.skimmer import EventSkimmer, SkimmedEvent, open_wyoming_connection
 from wyoming_tts.client import ClientError
 from wyoming_tts.wyoming_framing import ProtocolError
 
@@ -55,8 +55,8 @@ def written(*events: Event) -> bytes:
     return asyncio.run(write())
 
 
-def skimmed(data: bytes, *cuts: int) -> list[Skimmed]:
-    skimmer = Skimmer()
+def skimmed(data: bytes, *cuts: int) -> list[SkimmedEvent]:
+    skimmer = EventSkimmer()
     borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     return [event for a, b in itertools.pairwise(borders) for event in skimmer.feed(data[a:b])]
 
@@ -75,7 +75,7 @@ def test_data_may_stand_in_the_first_line() -> None:
 
 
 def test_an_event_is_told_only_once_its_payload_is_complete() -> None:
-    skimmer = Skimmer()
+    skimmer = EventSkimmer()
     data = written(AudioChunk(22050, 2, 1, bytes(100)).event())
     assert list(skimmer.feed(data[:-1])) == []
     assert [event.payload for event in skimmer.feed(data[-1:])] == [100]
@@ -102,10 +102,10 @@ def test_anything_else_is_not_wyoming(data: bytes) -> None:
 
 
 def test_a_long_block_of_data_is_put_together_once() -> None:
-    class Counts(Skimmer):
+    class Counts(EventSkimmer):
         looks = 0
 
-        def _events(self, data: bytes, position: int) -> Generator[Skimmed, None, int]:
+        def _events(self, data: bytes, position: int) -> Generator[SkimmedEvent, None, int]:
             self.looks += 1
             return super()._events(data, position)
 
@@ -128,7 +128,7 @@ def test_reading_costs_few_lines_an_event() -> None:
     chunks = 2_000
     data = written(start) + written(chunk) * chunks + written(AudioStop().event())
     pieces = [data[at : at + 20_000] for at in range(0, len(data), 20_000)]
-    skimmer, payloads = Skimmer(), list[int]()
+    skimmer, payloads = EventSkimmer(), list[int]()
     lines = lines_run(
         lambda: payloads.extend(event.payload for piece in pieces for event in skimmer.feed(piece))
     )
@@ -139,4 +139,4 @@ def test_reading_costs_few_lines_an_event() -> None:
 @pytest.mark.parametrize("uri", ["host:10200", "http://host:1", "tcp://host", "tcp://h:port", "unix://", ""])
 async def test_an_address_that_is_none_is_said_to_be_none(uri: str) -> None:
     with pytest.raises(ClientError, match="not an address"):
-        await connected(uri, asyncio.Protocol)
+        await open_wyoming_connection(uri, asyncio.Protocol)

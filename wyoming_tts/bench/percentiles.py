@@ -1,4 +1,4 @@
-"""Plain statistics over few values: percentiles, medians and ratios."""
+"""Percentiles, medians and ratios of small samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """How a figure was spread."""
+    """Percentiles of a sample."""
 
     p50: float
     p95: float
@@ -18,9 +18,9 @@ class Percentiles:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that `percent` of them do not exceed, interpolated between neighbours.
+    """Percentile of the values, interpolated linearly as numpy does by default.
 
-    The definition of numpy's default: rank percent/100 x (n - 1) in the sorted values.
+    The rank among the n sorted values is percent/100 x (n - 1).
 
     Raises:
         ValueError: there are no values, or percent is outside 0 to 100.
@@ -37,7 +37,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """The usual three; None without values."""
+    """50th, 95th and 99th percentile of the values; None without values."""
     held = tuple(values)
     if not held:
         return None
@@ -45,13 +45,13 @@ def percentiles(values: Iterable[float]) -> Percentiles | None:
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """The middle of those that are there; None if none is."""
+    """Median of the values that are not None; None if all are."""
     held = [value for value in values if value is not None]
     return percentile(held, 50.0) if held else None
 
 
 def ratio(ours: float | None, theirs: float | None) -> float | None:
-    """How many times theirs ours is; None where there is nothing to divide."""
+    """`ours` divided by `theirs`; None if either is missing or `theirs` is 0."""
     if ours is None or not theirs:
         return None
     return ours / theirs

@@ -6,9 +6,9 @@ import asyncio
 
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import run_in_thread
-from wyoming_tts.bench.listener import RequestOutcome
-from wyoming_tts.bench.load import run_bench
-from wyoming_tts.bench.options import BenchOptions, Input, Mode
+from wyoming_tts.bench.load_generator import run_bench
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
+from wyoming_tts.bench.targets.listener import RequestOutcome
 from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 from wyoming_tts.transports.realtime.route import RealtimeOptions, realtime_router
 
@@ -45,4 +45,4 @@ async def test_http_and_websocket_stand_in_one_table() -> None:
 
 
 async def test_by_sentences_streamed_text_is_compared_too() -> None:
-    assert await outcomes(mode=Mode.SENTENCES) == [{RequestOutcome.SPOKEN: 3}] * 4
+    assert await outcomes(mode=RequestMode.SENTENCES) == [{RequestOutcome.SPOKEN: 3}] * 4

@@ -1,4 +1,4 @@
-"""What the rounds gave, as the figures a reader wants."""
+"""Results of a load test: percentiles, underruns and failures computed from its rounds."""
 
 from __future__ import annotations
 
@@ -6,61 +6,61 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from wyoming_tts.bench.listener import Heard, RequestOutcome
-from wyoming_tts.bench.options import Input, Mode
-from wyoming_tts.bench.statistics import Percentiles, median, percentiles, ratio
+from wyoming_tts.bench.options import Input, RequestMode
+from wyoming_tts.bench.percentiles import Percentiles, median, percentiles, ratio
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One kind of load."""
+class LoadCase:
+    """A load: which text, how it is sent, and how many clients send it."""
 
     text: str
     input: Input
     clients: int
-    mode: Mode = Mode.SINGLE
+    mode: RequestMode = RequestMode.SINGLE
     rate: float | None = None
-    """Clients that start in a minute; None: all at once."""
+    """Clients started per minute; None starts all at once."""
 
     def __str__(self) -> str:
         clients = f"{self.clients} client{'s' if self.clients > 1 else ''}"
-        more = [self.mode.value] if self.mode is not Mode.SINGLE else []
+        more = [self.mode.value] if self.mode is not RequestMode.SINGLE else []
         more += [f"{self.rate:g} a minute"] if self.rate is not None else []
         return ", ".join([self.text, self.input.value, clients, *more])
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What one load on one server gave."""
+class LoadRound:
+    """One round of a load case on one server."""
 
-    heard: tuple[Heard, ...]
+    heard: tuple[ListenerReport, ...]
     wall: float
     """Seconds from sending the texts to the end of the last reply."""
     described: tuple[float | None, ...]
-    """Latency of every `describe`; None for one that was not answered."""
+    """Latency of each `describe`; None if it was not answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFigures:
-    """One kind of load on one server, all rounds together; times in seconds."""
+    """Figures of a load case on one server, over all rounds; times in seconds."""
 
-    case: Case
+    case: LoadCase
     server: str
-    rounds: tuple[Round, ...]
+    rounds: tuple[LoadRound, ...]
 
     @property
-    def heard(self) -> list[Heard]:
-        """What all listeners got."""
+    def heard(self) -> list[ListenerReport]:
+        """Reports of all listeners."""
         return [heard for each in self.rounds for heard in each.heard]
 
     @property
     def ttfa(self) -> Percentiles | None:
-        """First text to first audio."""
+        """Time from the first text to the first audio."""
         return percentiles(_ttfas(self.heard))
 
     @property
     def after_sentence(self) -> Percentiles | None:
-        """End of the first streamed sentence to first audio."""
+        """Time from the end of the first streamed sentence to the first audio."""
         return percentiles(each.after_sentence for each in self.heard if each.after_sentence is not None)
 
     @property
@@ -70,75 +70,75 @@ class LoadFigures:
 
     @property
     def unanswered(self) -> int:
-        """How many `describe` got no answer."""
+        """Number of `describe` requests without an answer."""
         return sum(latency is None for each in self.rounds for latency in each.described)
 
     @property
     def real_time_factor(self) -> float | None:
-        """Of a listener: time from the text to the end of the reply, by playing time; the median."""
+        """Median over the listeners of the time to the end of the reply, divided by playing time."""
         return median(each.real_time_factor for each in self.heard)
 
     @property
     def total(self) -> float | None:
-        """Time from the text to the end of the reply; the median."""
+        """Median time from the text to the end of the reply."""
         return median(each.total for each in self.heard if each.outcome is RequestOutcome.SPOKEN)
 
     @property
     def wall(self) -> float | None:
-        """Until all listeners were served; the median of the rounds."""
+        """Median over the rounds of the time until all listeners were served."""
         return median(each.wall for each in self.rounds)
 
     @property
     def audio(self) -> float:
-        """Playing time of everything."""
+        """Total playing time."""
         return sum(each.audio for each in self.heard)
 
     @property
     def underruns(self) -> int:
-        """Gaps in all players that start at once."""
+        """Number of gaps in all players that start at once."""
         return sum(each.played.underruns for each in self.heard if each.played)
 
     @property
     def worst_gap(self) -> float:
-        """The longest of them."""
+        """The longest of these gaps."""
         return max((each.played.worst_gap for each in self.heard if each.played), default=0.0)
 
     @property
     def silence(self) -> float:
-        """All of them together."""
+        """Total length of these gaps."""
         return sum(each.played.silence for each in self.heard if each.played)
 
     @property
     def later_underruns(self) -> int:
-        """Gaps in all players that hold a little first."""
+        """Number of gaps in all players that prebuffer."""
         return sum(each.played_later.underruns for each in self.heard if each.played_later)
 
     @property
     def later_worst_gap(self) -> float:
-        """The longest of those."""
+        """The longest gap of the players that prebuffer."""
         return max((each.played_later.worst_gap for each in self.heard if each.played_later), default=0.0)
 
     @property
     def outcomes(self) -> Counter[RequestOutcome]:
-        """How the requests ended."""
+        """Number of requests by outcome."""
         return Counter(each.outcome for each in self.heard)
 
     @property
     def errors(self) -> Counter[str]:
-        """Why requests were refused or cut off: codes of the server, or our words."""
+        """Number of requests by error: the server's code, or our own reason."""
         return Counter(each.error for each in self.heard if each.error)
 
     def each_round(self, figure: Callable[[Percentiles], float]) -> list[float]:
-        """A percentile of the TTFA, round by round."""
+        """A percentile of the TTFA of each round."""
         spread = (percentiles(_ttfas(each.heard)) for each in self.rounds)
         return [figure(each) for each in spread if each is not None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ratios:
-    """The first server's figures divided by the second's; below 1 the first is better.
+class LoadRatios:
+    """Figures of the first server divided by those of the second; below 1 the first is better.
 
-    Of TTFA and wall the medians over the rounds are divided, of `describe` the 95th percentiles.
+    For TTFA and wall time these are ratios of medians over the rounds, for `describe` of 95th percentiles.
     """
 
     ttfa_p50: float | None
@@ -147,9 +147,9 @@ class Ratios:
     described_p95: float | None
 
 
-def compared(ours: LoadFigures, theirs: LoadFigures) -> Ratios:
-    """How the first compares to the second."""
-    return Ratios(
+def compare_figures(ours: LoadFigures, theirs: LoadFigures) -> LoadRatios:
+    """Divide the figures of one server by those of another, for the same load case."""
+    return LoadRatios(
         ttfa_p50=ratio(median(ours.each_round(_p50)), median(theirs.each_round(_p50))),
         ttfa_p95=ratio(median(ours.each_round(_p95)), median(theirs.each_round(_p95))),
         wall=ratio(ours.wall, theirs.wall),
@@ -161,11 +161,11 @@ def _described_ratio(ours: Percentiles | None, theirs: Percentiles | None) -> fl
     return ratio(ours.p95, theirs.p95) if ours and theirs else None
 
 
-def _ttfas(heard: Iterable[Heard]) -> Iterator[float]:
+def _ttfas(heard: Iterable[ListenerReport]) -> Iterator[float]:
     return (each.ttfa for each in heard if each.ttfa is not None)
 
 
-def _answered(rounds: Iterable[Round]) -> Iterator[float]:
+def _answered(rounds: Iterable[LoadRound]) -> Iterator[float]:
     return (latency for each in rounds for latency in each.described if latency is not None)
 
 

@@ -1,4 +1,4 @@
-"""A listener of the realtime WebSocket: JSON events out, binary PCM in, one response a connection."""
+"""Benchmark target over the realtime WebSocket: JSON events out, binary PCM in, a response per connection."""
 
 from __future__ import annotations
 
@@ -11,41 +11,46 @@ from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from wyoming_tts.bench.http_connection import RATE, WebAddress, check_voices, voices_latency
-from wyoming_tts.bench.listener import (
+from wyoming_tts.bench.options import BenchOptions, Input
+from wyoming_tts.bench.targets.http_connection import (
+    DEFAULT_SAMPLE_RATE,
+    WebAddress,
+    measure_voices_latency,
+    require_voices,
+)
+from wyoming_tts.bench.targets.listener import (
     Listener,
     ListenerRequest,
     RequestOutcome,
-    TimedText,
-    word_by_word,
-    words_until_certain,
+    TimedWrite,
+    count_words_to_sentence_end,
+    schedule_words,
 )
-from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.client import ClientError
 
 _PATH = "/v1/audio/speech/stream/ws"
 _RESPONSE = "bench"
 _BYTES_PER_SAMPLE = 2
-_PATIENCE = 5.0
+_SESSION_SECONDS = 5.0
 
 
 class RealtimeTarget:
-    """A server that is asked over its WebSocket."""
+    """A server under test, reached over its realtime WebSocket."""
 
     def __init__(self, uri: str, options: BenchOptions) -> None:
-        self._address = WebAddress.parsed(uri, options.api_key)
+        self._address = WebAddress.parse(uri, options.api_key)
         self._options = options
 
-    async def greeted(self, *, streams: bool) -> str:
-        """What it is called in the table.
+    async def identify(self, *, streams: bool) -> str:
+        """Check that the server opens a session; its name in the table is always `realtime`.
 
         Raises:
             ClientError: it cannot be reached, or opens no session.
         """
-        del streams  # it takes both
-        await check_voices(self._address)
+        del streams  # supported either way
+        await require_voices(self._address)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_SESSION_SECONDS):
                 listener = await self.connect(ListenerRequest(()))
         except OSError as error:
             raise ClientError(
@@ -55,27 +60,29 @@ class RealtimeTarget:
         listener.close()
         return "realtime"
 
-    def request(self, text: str, input_: Input) -> ListenerRequest:
-        """The text as it is sent: as one response, or word by word."""
+    def make_request(self, text: str, input_: Input) -> ListenerRequest:
+        """Encode a text as one `response.create`, or word by word."""
         if input_ is Input.PLAIN:
             return ListenerRequest(
-                (TimedText(0.0, _event("response.create", response_id=_RESPONSE, input=text)),)
+                (TimedWrite(0.0, _event("response.create", response_id=_RESPONSE, input=text)),)
             )
-        words = word_by_word(text, self._options.words_per_second)
-        pieces = [TimedText(due, _event("input.append", text=word)) for due, word in words]
-        pieces.append(TimedText(pieces[-1].due, _event("input.commit")))
-        return ListenerRequest(tuple(pieces), sentence_certain=words_until_certain(text))
+        words = schedule_words(text, self._options.words_per_second)
+        pieces = [TimedWrite(due, _event("input.append", text=word)) for due, word in words]
+        pieces.append(TimedWrite(pieces[-1].due, _event("input.commit")))
+        return ListenerRequest(tuple(pieces), sentence_end_piece=count_words_to_sentence_end(text))
 
-    async def connect(self, wanted: ListenerRequest) -> Listener:
-        """A listener whose session stands.
+    async def connect(self, request: ListenerRequest) -> Listener:
+        """Connect a listener and open its session.
 
         Raises:
-            OSError: nobody answers there, or not with a session.
+            OSError: the connection failed, or the server opened no session.
         """
         session: dict[str, Any] = {"audio": {"format": "pcm", "binary": True}}
         if self._options.voice is not None:
             session["voice"] = self._options.voice
-        listener = await self._address.connected(lambda: RealtimeListener(wanted, self._address, session))
+        listener = await self._address.open_connection(
+            lambda: RealtimeListener(request, self._address, session)
+        )
         try:
             await listener.ready()
         except BaseException:
@@ -83,32 +90,32 @@ class RealtimeTarget:
             raise
         return listener
 
-    async def describe_latency(self, patience: float) -> float | None:
-        """Seconds to the list of voices over HTTP, on a connection of its own."""
-        return await voices_latency(self._address, patience)
+    async def measure_describe_latency(self, time_limit: float) -> float | None:
+        """Seconds from connecting to the list of voices over HTTP; None if there is none in `time_limit`."""
+        return await measure_voices_latency(self._address, time_limit)
 
 
 class RealtimeListener(Listener):
-    """Opens its session as soon as it is connected; `ready` waits until it stands."""
+    """Records the audio of a response; opens its session once connected, which `ready` waits for."""
 
-    def __init__(self, wanted: ListenerRequest, address: WebAddress, session: dict[str, Any]) -> None:
-        super().__init__(wanted)
+    def __init__(self, request: ListenerRequest, address: WebAddress, session: dict[str, Any]) -> None:
+        super().__init__(request)
         scheme = "wss" if address.is_secure else "ws"
         uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{_PATH}")
         self._websocket = ClientProtocol(uri, max_size=None)
         self._session = session
         self._api_key = address.api_key
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._rate = RATE
+        self._rate = DEFAULT_SAMPLE_RATE
         self._text = bytearray()
         self._continues: Opcode | None = None
 
     async def ready(self) -> None:
-        """Wait for the session; raises OSError if there will be none."""
+        """Wait until the session is open; raises OSError if it will not be."""
         await self._ready
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Shake hands."""
+        """Start the WebSocket handshake."""
         super().connection_made(transport)
         request = self._websocket.connect()
         if self._api_key is not None:
@@ -117,8 +124,8 @@ class RealtimeListener(Listener):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Note what came, at the time of the read."""
-        self._active()
+        """Record the frames received, at the time of the read."""
+        self._mark_active()
         self._websocket.receive_data(data)
         if (refused := self._websocket.handshake_exc) is not None:
             self._fail(str(refused))
@@ -127,17 +134,17 @@ class RealtimeListener(Listener):
                 if isinstance(event, Frame):
                     self._take_frame(event)
         except (ValueError, TypeError, AttributeError, LookupError):
-            self._end(RequestOutcome.CUT_OFF, "not realtime")
+            self._finish(RequestOutcome.CUT_OFF, "not realtime")
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that nothing more will come."""
+        """End the request as cut off, unless it has ended."""
         self._fail("the connection was closed")
         super().connection_lost(exc)
 
-    def _end(self, outcome: RequestOutcome, error: str) -> None:
+    def _finish(self, outcome: RequestOutcome, error: str) -> None:
         self._fail(f"the session was {outcome}, {error}")
-        super()._end(outcome, error)
+        super()._finish(outcome, error)
 
     def _fail(self, reason: str) -> None:
         if not self._ready.done():
@@ -152,7 +159,7 @@ class RealtimeListener(Listener):
     def _take_frame(self, frame: Frame) -> None:
         opcode = self._continues if frame.opcode is Opcode.CONT else frame.opcode
         if opcode is Opcode.BINARY:
-            self._take_audio(len(frame.data) / (_BYTES_PER_SAMPLE * self._rate))
+            self._record_audio(len(frame.data) / (_BYTES_PER_SAMPLE * self._rate))
         elif opcode is Opcode.TEXT:
             self._take_text(frame)
         if frame.opcode in {Opcode.CONT, Opcode.TEXT, Opcode.BINARY}:
@@ -175,13 +182,13 @@ class RealtimeListener(Listener):
                 if not self._ready.done():
                     self._ready.set_result(None)
             case "response.output_audio.delta":
-                self._take_audio(_decoded_bytes(event["delta"]) / (_BYTES_PER_SAMPLE * self._rate))
+                self._record_audio(_decoded_bytes(event["delta"]) / (_BYTES_PER_SAMPLE * self._rate))
             case "response.completed" if self._all_written:
-                self._end_spoken()
+                self._finish_spoken()
             case "response.canceled":
-                self._end(RequestOutcome.CUT_OFF, "canceled")
+                self._finish(RequestOutcome.CUT_OFF, "canceled")
             case "response.error" | "error":
-                self._end(RequestOutcome.REFUSED, _code(event))
+                self._finish(RequestOutcome.REFUSED, _error_code(event))
 
     def _take_rate(self, event: dict[str, Any]) -> None:
         self._rate = int(event.get("session", {}).get("audio", {}).get("sample_rate") or self._rate)
@@ -192,7 +199,7 @@ class RealtimeListener(Listener):
 
 
 def _event(kind: str, **fields: object) -> bytes:
-    """A frame as a client sends it."""
+    """Encode an event as a masked text frame."""
     data = json.dumps({"type": kind, **fields}).encode()
     return Frame(Opcode.TEXT, data).serialize(mask=True)
 
@@ -201,7 +208,7 @@ def _decoded_bytes(base64: str) -> int:
     return len(base64) * 3 // 4 - base64[-2:].count("=")
 
 
-def _code(event: dict[str, Any]) -> str:
+def _error_code(event: dict[str, Any]) -> str:
     inner = event.get("error")
-    told = inner if isinstance(inner, dict) else event
-    return str(told.get("code") or "error")
+    error = inner if isinstance(inner, dict) else event
+    return str(error.get("code") or "error")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.client import Measure, SpokenReport
+from wyoming_tts.client import SpeechMeter, SpeechReport
 from wyoming_tts.speech import AudioFormat
 
 MONO = AudioFormat(22050)
@@ -19,8 +19,8 @@ def sine(amplitude: float, *, samples: int = 22050, hertz: float = 220.5, rate: 
     return np.round(wave).astype("<i2").tobytes()
 
 
-def measured(*chunks: bytes, audio_format: AudioFormat = MONO) -> SpokenReport:
-    measure = Measure()
+def measured(*chunks: bytes, audio_format: AudioFormat = MONO) -> SpeechReport:
+    measure = SpeechMeter()
     for chunk in chunks:
         measure.add(audio_format, chunk)
     return measure.report()
@@ -67,7 +67,7 @@ def test_any_cut_into_chunks_gives_the_same_figures(cuts: list[int]) -> None:
 
 def test_times_run_from_the_first_text_to_the_first_audio_and_to_the_end() -> None:
     clock = iter([10.0, 10.25, 11.5])
-    measure = Measure(now=lambda: next(clock))
+    measure = SpeechMeter(now=lambda: next(clock))
     measure.text_given()
     measure.text_given()
     measure.add(MONO, b"")
@@ -80,7 +80,7 @@ def test_times_run_from_the_first_text_to_the_first_audio_and_to_the_end() -> No
 
 
 def test_without_audio_there_is_no_ttfa() -> None:
-    measure = Measure()
+    measure = SpeechMeter()
     measure.text_given()
     report = measure.report()
     assert (report.ttfa, report.format) == (None, None)

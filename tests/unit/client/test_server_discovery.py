@@ -12,9 +12,9 @@ import pytest
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from tests.support.scripted_server import answer_describe, info, scripted_server
-from wyoming_tts.client import FoundServer, find_servers, find_tts_server
-from wyoming_tts.client import server_search as finding
-from wyoming_tts.client.server_search import SERVICE_TYPE, _Search
+from wyoming_tts.client import DiscoveredServer, discover_servers, discover_tts_server
+from wyoming_tts.client import server_discovery as finding
+from wyoming_tts.client.server_discovery import SERVICE_TYPE, _Search
 
 LOOPBACK = ["127.0.0.1"]
 
@@ -44,8 +44,8 @@ async def test_a_search_keeps_servers_that_speak_and_passes_over_others() -> Non
         announced(deaf, other.port),
         announced(gone, 1),
     ):
-        found = {each.name: each for each in await find_servers(2.0, interfaces=LOOPBACK)}
-        assert found[speaking] == FoundServer(speaking, server.uri, ("127.0.0.1",))
+        found = {each.name: each for each in await discover_servers(2.0, interfaces=LOOPBACK)}
+        assert found[speaking] == DiscoveredServer(speaking, server.uri, ("127.0.0.1",))
         assert deaf not in found
         assert gone not in found
         assert other.types == ["describe"]
@@ -55,8 +55,8 @@ async def test_the_first_server_found_ends_the_search() -> None:
     name = unique("first")
     async with scripted_server(answer_describe(info())) as server, announced(name, server.port):
         async with asyncio.timeout(20):
-            found = await find_tts_server(60.0, interfaces=LOOPBACK)
-    assert found == FoundServer(name, server.uri, ("127.0.0.1",))
+            found = await discover_tts_server(60.0, interfaces=LOOPBACK)
+    assert found == DiscoveredServer(name, server.uri, ("127.0.0.1",))
 
 
 async def test_no_server_within_the_time_is_none() -> None:
@@ -64,7 +64,7 @@ async def test_no_server_within_the_time_is_none() -> None:
         scripted_server(answer_describe(info(installed=False))) as server,
         announced(unique("deaf"), server.port),
     ):
-        assert await find_tts_server(0.6, interfaces=LOOPBACK) is None
+        assert await discover_tts_server(0.6, interfaces=LOOPBACK) is None
         assert server.types == ["describe"]
 
 
@@ -74,15 +74,15 @@ async def test_a_machine_without_a_network_finds_nothing(monkeypatch: pytest.Mon
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     monkeypatch.setattr(finding, "AsyncZeroconf", no_network)
-    assert await find_tts_server(0.01) is None
-    assert await find_servers(0.01) == []
+    assert await discover_tts_server(0.01) is None
+    assert await discover_servers(0.01) == []
 
 
 def test_this_machines_own_server_comes_before_others_and_ipv4_before_ipv6() -> None:
     search = _Search()
-    far = FoundServer("a", "tcp://192.0.2.7:10200", ("192.0.2.7",))
-    far_v6 = FoundServer("b", "tcp://[2001:db8::7%3]:10200", ("2001:db8::7%3",))
-    own = FoundServer("z", "tcp://127.0.0.1:10200", ("127.0.0.1",))
+    far = DiscoveredServer("a", "tcp://192.0.2.7:10200", ("192.0.2.7",))
+    far_v6 = DiscoveredServer("b", "tcp://[2001:db8::7%3]:10200", ("2001:db8::7%3",))
+    own = DiscoveredServer("z", "tcp://127.0.0.1:10200", ("127.0.0.1",))
     for server in (far_v6, far, own):
         search._keep(server)
     assert search.ranked() == [own, far, far_v6]

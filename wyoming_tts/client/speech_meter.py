@@ -19,7 +19,7 @@ _FULL_SCALE = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenReport:
+class SpeechReport:
     """What was heard of one utterance, and how long it took."""
 
     format: AudioFormat | None
@@ -43,7 +43,7 @@ class SpokenReport:
         return self.samples / self.format.rate if self.format else 0.0
 
 
-class Measure:
+class SpeechMeter:
     """Adds up a report chunk by chunk, so that memory does not grow with the speech."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
@@ -77,9 +77,9 @@ class Measure:
         """Playing time so far."""
         return self._samples / self._format.rate if self._format else 0.0
 
-    def report(self, *, complete: bool = True) -> SpokenReport:
+    def report(self, *, complete: bool = True) -> SpeechReport:
         """The figures up to now; `complete` is False when the speech was cut short."""
-        return SpokenReport(
+        return SpeechReport(
             format=self._format,
             samples=self._samples,
             ttfa=self._ttfa(),

@@ -1,8 +1,7 @@
-"""Wyoming as it is measured: what came, how much and when, with as little work as possible.
+"""Low-overhead reader of Wyoming events, for measuring: counts payloads and drops them.
 
-A client that unpacks every event takes a good part of a small machine's processor from the server
-that it measures. Here payloads are counted and thrown away, and of the JSON only the first lines are
-read, which repeat: a line that was met before costs one look-up.
+A client that decodes every event takes much of a small machine's processor from the server that it
+measures. Here only the header lines are parsed, which repeat: a line seen before costs one look-up.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from wyoming_tts.client import server_address
+from wyoming_tts.client import parse_server_address
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, Header, MessageTooLong, merge_data, parse_header
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
@@ -20,12 +19,12 @@ _LONGEST_REMEMBERED = 1024
 """Bytes; lines of audio are a tenth of that, and long ones do not repeat."""
 
 
-class Skimmed(NamedTuple):
-    """An event that has arrived in full; its payload is counted only."""
+class SkimmedEvent(NamedTuple):
+    """A complete event without its payload."""
 
     header: Header
     block: bytes
-    """Data behind the first line, as it came."""
+    """The data that follows the header line, not parsed."""
 
     @property
     def type(self) -> str:
@@ -34,7 +33,7 @@ class Skimmed(NamedTuple):
 
     @property
     def payload(self) -> int:
-        """Bytes of payload."""
+        """Length of the payload in bytes."""
         return self.header.payload_length
 
     def data(self) -> dict[str, Any]:
@@ -42,22 +41,22 @@ class Skimmed(NamedTuple):
         return merge_data(self.header, self.block, REPLY_LIMITS)
 
 
-class Skimmer:
-    """Turns received bytes into events without their payloads, however the bytes were cut."""
+class EventSkimmer:
+    """Incremental parser: received bytes in, events without payloads out, however the bytes are split."""
 
     def __init__(self) -> None:
         self._held = bytearray()
         self._wanted = 0
-        """Bytes that must be held before they can be an event; 0 if unknown."""
+        """Bytes to buffer before an event can be complete; 0 if unknown."""
         self._to_skip = 0
-        self._pending: Skimmed | None = None
+        self._pending: SkimmedEvent | None = None
         self._headers: dict[bytes, Header] = {}
 
-    def feed(self, data: bytes) -> Iterator[Skimmed]:
-        """Take received bytes; the events they complete.
+    def feed(self, data: bytes) -> Iterator[SkimmedEvent]:
+        """Feed received bytes; yields the events that they complete.
 
         Raises:
-            ProtocolError: they are none; the skimmer is of no use any more.
+            ProtocolError: this is not Wyoming; the skimmer cannot be used any more.
         """
         position = 0
         if self._pending is not None:
@@ -75,8 +74,8 @@ class Skimmer:
         position = yield from self._events(data, position)
         self._held = bytearray(data[position:])
 
-    def _events(self, data: bytes, position: int) -> Generator[Skimmed, None, int]:
-        """The events in data from position on; returns where the first incomplete line begins."""
+    def _events(self, data: bytes, position: int) -> Generator[SkimmedEvent, None, int]:
+        """Yield the events in data from position on; returns where the first incomplete event begins."""
         self._wanted = 0
         while (end := data.find(b"\n", position)) >= 0:
             header = self._header(data[position : end + 1])
@@ -84,7 +83,7 @@ class Skimmer:
             if block_end > len(data):
                 self._wanted = block_end - position
                 break
-            event = Skimmed(header, data[end + 1 : block_end])
+            event = SkimmedEvent(header, data[end + 1 : block_end])
             position = block_end + header.payload_length
             if position > len(data):
                 self._pending, self._to_skip = event, position - len(data)
@@ -95,25 +94,25 @@ class Skimmer:
         return position
 
     def _header(self, line: bytes) -> Header:
-        known = self._headers.get(line)
-        if known is None:
-            known = parse_header(line, REPLY_LIMITS)
+        header = self._headers.get(line)
+        if header is None:
+            header = parse_header(line, REPLY_LIMITS)
             if len(self._headers) >= _REMEMBERED_LINES:  # a server may number its events
                 self._headers.clear()
             if len(line) <= _LONGEST_REMEMBERED:
-                self._headers[line] = known
-        return known
+                self._headers[line] = header
+        return header
 
 
-async def connected(uri: str, make: Callable[[], _P]) -> tuple[asyncio.Transport, _P]:
-    """A connection to the server, handled by a protocol of our own.
+async def open_wyoming_connection(uri: str, make: Callable[[], _P]) -> tuple[asyncio.Transport, _P]:
+    """Connect to a Wyoming server, TCP or unix socket, with an asyncio protocol.
 
     Raises:
-        ClientError: the address cannot be used.
-        OSError: nobody answers there.
+        ClientError: the URI is not valid.
+        OSError: the connection failed.
     """
     loop = asyncio.get_running_loop()
-    match server_address(uri):
+    match parse_server_address(uri):
         case str(path):
             return await loop.create_unix_connection(make, path)
         case host, port:

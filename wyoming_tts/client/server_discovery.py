@@ -35,7 +35,7 @@ count as given at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class FoundServer:
+class DiscoveredServer:
     """A server that announced itself, answered, and can speak."""
 
     name: str
@@ -46,22 +46,22 @@ class FoundServer:
     """All that it announced, this machine's own first."""
 
 
-async def find_servers(
+async def discover_servers(
     timeout: float,  # noqa: ASYNC109 -- how long to listen, not a limit on the call
     *,
     interfaces: Interfaces = InterfaceChoice.All,
-) -> list[FoundServer]:
+) -> list[DiscoveredServer]:
     """Every text-to-speech server that answers within `timeout` seconds; this machine's own first."""
     async with _searching(interfaces) as search:
         await asyncio.sleep(timeout)
         return search.ranked()
 
 
-async def find_tts_server(
+async def discover_tts_server(
     timeout: float = 2.0,  # noqa: ASYNC109 -- how long to listen, not a limit on the call
     *,
     interfaces: Interfaces = InterfaceChoice.All,
-) -> FoundServer | None:
+) -> DiscoveredServer | None:
     """The first text-to-speech server that answers; of several at once this machine's own.
 
     None when there was none within `timeout` seconds.
@@ -82,10 +82,10 @@ class _Search:
     def __init__(self) -> None:
         self.any_found = asyncio.Event()
         self.own_found = asyncio.Event()
-        self._found: dict[str, FoundServer] = {}
+        self._found: dict[str, DiscoveredServer] = {}
         self._own = _own_addresses()
 
-    def ranked(self) -> list[FoundServer]:
+    def ranked(self) -> list[DiscoveredServer]:
         """What was found, nearest first."""
         return sorted(
             self._found.values(), key=lambda server: (self._distance(server.addresses[0]), server.name)
@@ -100,10 +100,10 @@ class _Search:
         for address in addresses:
             uri = _tcp_uri(address, info.port or 0)
             if await _can_speak(uri):
-                self._keep(FoundServer(name.removesuffix(f".{service_type}"), uri, addresses))
+                self._keep(DiscoveredServer(name.removesuffix(f".{service_type}"), uri, addresses))
                 return
 
-    def _keep(self, server: FoundServer) -> None:
+    def _keep(self, server: DiscoveredServer) -> None:
         self._found[server.name] = server
         self.any_found.set()
         if self._is_own(server.addresses[0]):

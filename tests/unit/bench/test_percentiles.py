@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.bench.statistics import Percentiles, median, percentile, percentiles, ratio
+from wyoming_tts.bench.percentiles import Percentiles, median, percentile, percentiles, ratio
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50)
 

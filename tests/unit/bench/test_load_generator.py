@@ -20,17 +20,17 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from tests.unit.bench.web_servers import PCM_TYPE, Asked, http_server
-from wyoming_tts.bench.listener import Heard, RequestOutcome
-from wyoming_tts.bench.load import BenchResult, Progress, run_bench, run_round
-from wyoming_tts.bench.options import BenchOptions, Input, Mode
+from tests.unit.bench.targets.web_servers import PCM_TYPE, Asked, http_server
+from wyoming_tts.bench.load_generator import BenchProgress, BenchResult, run_bench, run_round
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
 from wyoming_tts.bench.playback import Playback
-from wyoming_tts.bench.report import as_json, failures, print_table
-from wyoming_tts.bench.result import Case, LoadFigures, Ratios, Round, compared
+from wyoming_tts.bench.report import format_failures, print_table, result_to_json
+from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRatios, LoadRound, compare_figures
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 from wyoming_tts.client import ClientError
 
 TENTH = bytes(4410)
-CASE = Case("sentence", Input.PLAIN, 1)
+CASE = LoadCase("sentence", Input.PLAIN, 1)
 
 
 def speaking(after: float = 0.0, *, streaming: bool = True) -> Script:
@@ -69,7 +69,7 @@ def options(uri: str, **changes: object) -> BenchOptions:
 
 
 async def test_every_load_is_measured_as_often_as_asked() -> None:
-    told: list[Progress] = []
+    told: list[BenchProgress] = []
     async with scripted_server(speaking()) as server:
         wanted = options(
             server.uri, texts=("short", "sentence"), inputs=tuple(Input), clients=(1, 3), warm_up=2
@@ -119,7 +119,7 @@ async def test_one_table_compares_protocols() -> None:
     assert result.servers == ("scripted 1", "HTTP")
     [(ours, theirs)] = result.by_case()
     assert ours.outcomes == theirs.outcomes == {RequestOutcome.SPOKEN: 2}
-    ratios = compared(ours, theirs)
+    ratios = compare_figures(ours, theirs)
     assert ratios.ttfa_p50 is not None
     assert ratios.ttfa_p50 < 0.5
     assert theirs.described is not None
@@ -128,7 +128,9 @@ async def test_one_table_compares_protocols() -> None:
 async def test_sentences_make_streamed_text_possible_where_no_server_takes_it() -> None:
     async with scripted_server(speaking(streaming=False)) as server:
         result = await quick(
-            options(server.uri, inputs=tuple(Input), mode=Mode.SENTENCES, texts=("paragraph",), rounds=1)
+            options(
+                server.uri, inputs=tuple(Input), mode=RequestMode.SENTENCES, texts=("paragraph",), rounds=1
+            )
         )
     assert [str(figures.case) for figures in result.figures] == [
         "paragraph, plain, 1 client, sentences",
@@ -147,7 +149,7 @@ async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_t
         await conversation.send(START, audio(TENTH), STOP)
 
     async with scripted_server(script) as server:
-        case = Case("short", Input.PLAIN, 4, rate=1200.0)
+        case = LoadCase("short", Input.PLAIN, 4, rate=1200.0)
         each = await run_round(server.uri, case, options(server.uri, describe_every=0))
     assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 4
     assert str(case) == "short, plain, 4 clients, 1200 a minute"
@@ -157,7 +159,7 @@ async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_t
 
 async def test_a_key_is_not_written_down() -> None:
     result = BenchResult(BenchOptions("http://a:1", api_key="secret"), ("ours",), (OURS,))
-    assert "secret" not in json.dumps(as_json(result))
+    assert "secret" not in json.dumps(result_to_json(result))
 
 
 async def texts_asked_for(**changes: object) -> tuple[list[str], list[str]]:
@@ -188,7 +190,7 @@ async def test_a_quick_server_compares_well_to_a_slow_one() -> None:
     async with scripted_server(speaking()) as quick_one, scripted_server(speaking(0.2)) as slow_one:
         result = await quick(options(quick_one.uri, compare=slow_one.uri))
         [(ours, theirs)] = result.by_case()
-    ratios = compared(ours, theirs)
+    ratios = compare_figures(ours, theirs)
     assert ratios.ttfa_p50 is not None
     assert ratios.ttfa_p50 < 0.5
     assert ratios.wall is not None
@@ -212,7 +214,7 @@ async def test_all_listeners_of_a_round_ask_in_the_same_moment() -> None:
 
     async with scripted_server(script) as server:
         each = await run_round(
-            server.uri, Case("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
+            server.uri, LoadCase("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
         )
     assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 8
 
@@ -245,7 +247,7 @@ async def test_describe_is_asked_at_its_pace_even_when_it_is_not_answered() -> N
 async def test_a_round_without_a_server_is_cut_off_and_does_not_fail() -> None:
     async with scripted_server(speaking()) as server:
         uri = server.uri
-    each = await run_round(uri, Case("short", Input.PLAIN, 3), options(uri))
+    each = await run_round(uri, LoadCase("short", Input.PLAIN, 3), options(uri))
     assert [(heard.outcome, heard.error) for heard in each.heard] == [
         (RequestOutcome.CUT_OFF, "unreachable")
     ] * 3
@@ -270,7 +272,7 @@ async def test_what_is_refused_is_counted_by_its_code() -> None:
     [figures] = result.figures
     assert figures.errors == {"busy": 2}
     assert figures.outcomes == {RequestOutcome.SPOKEN: 2, RequestOutcome.REFUSED: 2}
-    assert failures(figures) == "2 busy"
+    assert format_failures(figures) == "2 busy"
 
 
 async def test_a_server_that_does_not_speak_is_told_at_once() -> None:
@@ -301,7 +303,7 @@ async def test_eight_listeners_each_hear_a_minute_that_comes_all_at_once() -> No
 
     async with scripted_server(script) as server:
         each = await run_round(
-            server.uri, Case("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
+            server.uri, LoadCase("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
         )
     assert [round(heard.audio, 3) for heard in each.heard] == [60.0] * 8
 
@@ -312,21 +314,25 @@ def wire_bytes(pcm: bytes) -> bytes:
     return json.dumps(header).encode() + b"\n" + data + pcm
 
 
-def heard(ttfa: float, *, gaps: tuple[float, ...] = (), audio: float = 2.0, total: float = 1.0) -> Heard:
+def heard(
+    ttfa: float, *, gaps: tuple[float, ...] = (), audio: float = 2.0, total: float = 1.0
+) -> ListenerReport:
     playback = Playback(0.0, 1.0, gaps)
-    return Heard(RequestOutcome.SPOKEN, "", ttfa, None, total, audio, playback, Playback(0.0, 1.0, gaps[1:]))
+    return ListenerReport(
+        RequestOutcome.SPOKEN, "", ttfa, None, total, audio, playback, Playback(0.0, 1.0, gaps[1:])
+    )
 
 
 OURS = LoadFigures(
     CASE,
     "ours",
     (
-        Round((heard(0.1), heard(0.3, gaps=(0.2, 0.5))), 1.0, (0.01, 0.02)),
-        Round((heard(0.2), heard(0.2)), 3.0, (0.03, None)),
-        Round((heard(0.5), heard(0.7)), 2.0, ()),
+        LoadRound((heard(0.1), heard(0.3, gaps=(0.2, 0.5))), 1.0, (0.01, 0.02)),
+        LoadRound((heard(0.2), heard(0.2)), 3.0, (0.03, None)),
+        LoadRound((heard(0.5), heard(0.7)), 2.0, ()),
     ),
 )
-THEIRS = LoadFigures(CASE, "theirs", (Round((heard(0.8), heard(0.8)), 4.0, (0.3,)),))
+THEIRS = LoadFigures(CASE, "theirs", (LoadRound((heard(0.8), heard(0.8)), 4.0, (0.3,)),))
 
 
 def test_figures_are_of_all_rounds_together() -> None:
@@ -338,18 +344,18 @@ def test_figures_are_of_all_rounds_together() -> None:
     assert (OURS.underruns, OURS.worst_gap, OURS.silence) == (2, 0.5, 0.7)
     assert (OURS.later_underruns, OURS.later_worst_gap) == (1, 0.5)
     assert (OURS.described is not None and OURS.described.count, OURS.unanswered) == (3, 1)
-    assert failures(OURS) == "1 describe"
+    assert format_failures(OURS) == "1 describe"
 
 
 def test_ratios_are_of_the_medians_over_the_rounds() -> None:
     # The medians of the rounds' middles are 0.2 and 0.8.
-    ratios = compared(OURS, THEIRS)
+    ratios = compare_figures(OURS, THEIRS)
     assert ratios.ttfa_p50 == pytest.approx(0.25)
     assert ratios.ttfa_p95 == pytest.approx(0.29 / 0.8)
     assert ratios.wall == 0.5
     assert ratios.described_p95 == pytest.approx(0.029 / 0.3)
     nothing = LoadFigures(CASE, "none", ())
-    assert compared(OURS, nothing) == Ratios(None, None, None, None)
+    assert compare_figures(OURS, nothing) == LoadRatios(None, None, None, None)
 
 
 def test_the_table_names_loads_servers_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,7 +370,7 @@ def test_the_table_names_loads_servers_and_ratios(capsys: pytest.CaptureFixture[
 async def test_json_holds_every_round_and_the_ratios(tmp_path: Path) -> None:
     async with scripted_server(speaking()) as first, scripted_server(speaking()) as second:
         result = await quick(options(first.uri, compare=second.uri, clients=(2,)))
-    kept = json.loads(json.dumps(as_json(result)))
+    kept = json.loads(json.dumps(result_to_json(result)))
     assert kept["options"]["compare"] == second.uri
     assert [load["server"] for load in kept["loads"]] == kept["servers"] == list(result.servers)
     assert [len(each["heard"]) for each in kept["loads"][0]["rounds"]] == [2, 2]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.bench.web_servers import TENTH, Session, SessionScript, session_server
-from wyoming_tts.bench.listener import Heard, RequestOutcome
+from tests.unit.bench.targets.web_servers import TENTH, Session, SessionScript, session_server
 from wyoming_tts.bench.options import BenchOptions, Input
-from wyoming_tts.bench.realtime_listener import RealtimeTarget
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
+from wyoming_tts.bench.targets.realtime import RealtimeTarget
 from wyoming_tts.client import ClientError
 
 TEXT = "One two. Three four five."
@@ -18,16 +18,18 @@ DONE: dict[str, Any] = {"type": "response.output_audio.done", "response": {"id":
 
 
 async def heard_at(
-    uri: str, options: BenchOptions | None = None, *, input_: Input = Input.PLAIN, patience: float = 5.0
-) -> Heard:
+    uri: str, options: BenchOptions | None = None, *, input_: Input = Input.PLAIN, idle_timeout: float = 5.0
+) -> ListenerReport:
     server = RealtimeTarget(uri, options or BenchOptions(uri, words_per_second=1000.0))
-    listener = await server.connect(server.request(TEXT, input_))
-    return (await listener.listen(patience)).heard()
+    listener = await server.connect(server.make_request(TEXT, input_))
+    return (await listener.listen(idle_timeout)).report()
 
 
-async def heard_from(script: SessionScript, *, input_: Input = Input.PLAIN, patience: float = 5.0) -> Heard:
+async def heard_from(
+    script: SessionScript, *, input_: Input = Input.PLAIN, idle_timeout: float = 5.0
+) -> ListenerReport:
     async with session_server(script) as server:
-        return await heard_at(server.uri, input_=input_, patience=patience)
+        return await heard_at(server.uri, input_=input_, idle_timeout=idle_timeout)
 
 
 def answering(*events: dict[str, Any] | bytes, rate: int | None = None) -> SessionScript:
@@ -158,7 +160,7 @@ async def test_a_connection_that_is_closed_is_cut_off() -> None:
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
-    heard = await heard_from(answering(TENTH), patience=0.1)
+    heard = await heard_from(answering(TENTH), idle_timeout=0.1)
     assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.HUNG, 0.1)
 
 
@@ -174,7 +176,7 @@ async def test_pings_are_answered() -> None:
 
 async def test_the_server_is_greeted_by_opening_a_session() -> None:
     async with session_server(answering()) as server:
-        name = await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+        name = await RealtimeTarget(server.uri, BenchOptions(server.uri)).identify(streams=True)
     assert name == "realtime"
     assert server.types == ["session.update"]
 
@@ -182,7 +184,7 @@ async def test_the_server_is_greeted_by_opening_a_session() -> None:
 async def test_a_handshake_that_is_refused_is_told() -> None:
     async with session_server(answering(), refuses=403) as server:
         with pytest.raises(ClientError, match=r"opened no session: .*403"):
-            await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await RealtimeTarget(server.uri, BenchOptions(server.uri)).identify(streams=True)
 
 
 async def test_a_session_that_is_refused_is_told() -> None:
@@ -192,11 +194,11 @@ async def test_a_session_that_is_refused_is_told() -> None:
 
     async with session_server(script) as server:
         with pytest.raises(ClientError, match="refused, busy"):
-            await RealtimeTarget(server.uri, BenchOptions(server.uri)).greeted(streams=True)
+            await RealtimeTarget(server.uri, BenchOptions(server.uri)).identify(streams=True)
 
 
 async def test_describe_is_the_list_of_voices() -> None:
     async with session_server(answering()) as server:
-        latency = await RealtimeTarget(server.uri, BenchOptions(server.uri)).describe_latency(5.0)
+        latency = await RealtimeTarget(server.uri, BenchOptions(server.uri)).measure_describe_latency(5.0)
     assert latency is not None
     assert [handshake.path for handshake in server.handshakes] == ["/v1/audio/voices"]

@@ -1,0 +1,188 @@
+"""Load generator: rounds of concurrent listeners on one server, or on two in turn.
+
+All listeners of a round connect first and send their text at the same moment; with a rate each connects and
+sends at its own time, however long earlier ones take. Meanwhile `describe` is sent on new connections at a
+fixed interval, whether or not the last one was answered, so that a stuck server gets as many as a healthy
+one. Two servers alternate round by round, each first in every other round, so that other work on the machine
+affects both alike. They get the same texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
+from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
+from wyoming_tts.bench.speech_plan import SpeechPlan
+from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
+from wyoming_tts.bench.targets.target import BenchTarget, make_target
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
+from wyoming_tts.client import ClientError
+
+_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """All measurements of a load test."""
+
+    options: BenchOptions
+    servers: tuple[str, ...]
+    """Names of the servers, as they identify themselves."""
+    figures: tuple[LoadFigures, ...]
+    """Grouped by load case; with two servers, one after the other in each case."""
+
+    def by_case(self) -> Iterator[tuple[LoadFigures, ...]]:
+        """Figures of each load case: one item per server."""
+        for start in range(0, len(self.figures), len(self.servers)):
+            yield self.figures[start : start + len(self.servers)]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchProgress:
+    """Progress of a load test."""
+
+    done: int
+    total: int
+    """Rounds."""
+    now: str
+    """Description of the round measured last."""
+
+
+OnBenchProgress: TypeAlias = Callable[[BenchProgress], None]
+
+_Latencies: TypeAlias = list[asyncio.Task[float | None]]
+
+
+async def run_bench(options: BenchOptions, *, progress: OnBenchProgress) -> BenchResult:
+    """Run the load test that the options describe; `progress` is called after every round.
+
+    Raises:
+        ClientError: a server cannot be reached, or lacks what is to be measured.
+    """
+    uris = (options.uri,) if options.compare is None else (options.uri, options.compare)
+    names = [await _identify(uri, options) for uri in uris]
+    servers = _unique_names(names, uris)
+    cases = [
+        LoadCase(text, input_, clients, options.mode, options.rate)
+        for text in options.texts
+        for input_ in options.inputs
+        for clients in options.clients
+    ]
+    total = len(cases) * options.rounds * len(uris)
+    figures: list[LoadFigures] = []
+    done = 0
+    # A random first variant: the server may have cached the texts of an earlier measurement.
+    spoken = secrets.randbelow(VARIANTS)
+    for uri in uris:
+        await _warm_up(uri, options, spoken)
+    spoken += options.warm_up
+    for case in cases:
+        rounds: list[list[LoadRound]] = [[] for _ in uris]
+        for number in range(options.rounds):
+            for server in _server_order(number, len(uris)):
+                rounds[server].append(await run_round(uris[server], case, options, spoken))
+                done += 1
+                progress(BenchProgress(done, total, f"{servers[server]}: {case}"))
+                await asyncio.sleep(options.pause)
+            spoken += case.clients
+        figures += [LoadFigures(case, name, tuple(each)) for name, each in zip(servers, rounds, strict=True)]
+    return BenchResult(options, servers, tuple(figures))
+
+
+def _server_order(number: int, servers: int) -> Iterable[int]:
+    return range(servers) if number % 2 == 0 else reversed(range(servers))
+
+
+async def _identify(uri: str, options: BenchOptions) -> str:
+    streams = Input.STREAM in options.inputs and options.mode is RequestMode.SINGLE
+    return await make_target(uri, options).identify(streams=streams)
+
+
+def _unique_names(names: list[str], uris: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(f"{name} at {uri}" for name, uri in zip(names, uris, strict=True))
+
+
+async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
+    server = make_target(uri, options)
+    for number in range(options.warm_up):
+        speech = _speech(server, LoadCase("sentence", Input.PLAIN, 1), options, first + number)
+        heard = await speech.listen(options.timeout, asyncio.Barrier(1))
+        if heard.outcome is not RequestOutcome.SPOKEN:
+            raise ClientError(
+                f"{uri} did not speak: the request was {heard.outcome} {heard.error}".strip() + ".",
+                hint="The server's log may say why.",
+            )
+
+
+def _speech(server: BenchTarget, case: LoadCase, options: BenchOptions, number: int) -> SpeechPlan:
+    text = TEXTS[case.text]
+    return SpeechPlan.for_text(
+        vary_text(text, number) if options.vary else text,
+        server,
+        case.input,
+        mode=case.mode,
+        words_per_second=options.words_per_second,
+    )
+
+
+async def run_round(uri: str, case: LoadCase, options: BenchOptions, first: int = 0) -> LoadRound:
+    """Run one round of a load case on one server; texts are variants `first` and the following."""
+    server = make_target(uri, options)
+    speeches = [_speech(server, case, options, first + number) for number in range(case.clients)]
+    barrier = asyncio.Barrier(case.clients + 1 if case.rate is None else 1)
+    async with asyncio.TaskGroup() as tasks:
+        async with _describe_repeatedly(server, options, tasks) as latencies:
+            listeners = [
+                tasks.create_task(_listen(each, options.timeout, barrier, after=_start(case, number)))
+                for number, each in enumerate(speeches)
+            ]
+            await barrier.wait()
+            started_at = time.perf_counter()
+            heard = await asyncio.gather(*listeners)
+            wall = time.perf_counter() - started_at
+        described = tuple([await latency for latency in latencies])
+    return LoadRound(tuple(heard), wall, described)
+
+
+def _start(case: LoadCase, number: int) -> float:
+    return 0.0 if case.rate is None else number * _MINUTE / case.rate
+
+
+async def _listen(
+    speech: SpeechPlan, idle_timeout: float, barrier: asyncio.Barrier, *, after: float
+) -> ListenerReport:
+    await asyncio.sleep(after)
+    return await speech.listen(idle_timeout, barrier)
+
+
+@asynccontextmanager
+async def _describe_repeatedly(
+    server: BenchTarget, options: BenchOptions, tasks: asyncio.TaskGroup
+) -> AsyncIterator[_Latencies]:
+    """Send `describe` at a fixed interval while the block runs, without waiting for the answers."""
+    asked: _Latencies = []
+    if not options.describe_every:
+        yield asked
+        return
+
+    async def send_describes() -> None:
+        started_at = time.perf_counter()
+        while True:
+            due = started_at + (len(asked) + 1) * options.describe_every
+            await asyncio.sleep(due - time.perf_counter())
+            asked.append(tasks.create_task(server.measure_describe_latency(options.timeout)))
+
+    sending = tasks.create_task(send_describes())
+    try:
+        yield asked
+    finally:
+        sending.cancel()
