@@ -25,7 +25,7 @@ from wyoming_tts.commands.voice_reports import (
     table_row,
 )
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx_file_check import check_complete
+from wyoming_tts.engines.model_files import check_complete
 from wyoming_tts.errors import SpeechError, UnknownVoice
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.settings import LoadedSettings, Settings

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -13,15 +12,11 @@ import onnx
 import onnx.parser
 import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.support.drawn import examples
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import FileComplaints, open_model, open_models, plain_text
+from wyoming_tts.engines.onnx import open_model, open_models
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
-from wyoming_tts.speech import Segment
 
 
 def _model(path: Path, body: str, *, input_type: str = "float", output_type: str = "float") -> Path:
@@ -168,57 +163,6 @@ def test_a_closed_model_says_so(logarithm: Path) -> None:
         model.run(None, {"x": np.array([1.0], dtype=np.float32)})
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("  The front\n\tdoor. ", "The front door."),
-        ("5 %", "5 %"),
-        ("%", "%"),
-        ("😀", "😀"),
-        ("a\0b", "a b"),
-        ("a\ud800b", "ab"),
-        ("நன்றி", "நன்றி"),
-        ("", ""),
-        (" \n ", ""),
-        ("...", ""),
-        ("?!", ""),
-        ("«—»", ""),
-        ("\0\ud800", ""),
-        ("\u200b\ufe0f", ""),
-    ],
-)
-def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expected: str) -> None:
-    assert plain_text(Segment(text)) == expected
-
-
-@settings(max_examples=examples(60))
-@given(st.text())
-def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
-    line = plain_text(Segment(text))
-    assert "\0" not in line
-    assert len(line.encode().decode().splitlines()) <= 1
-
-
-def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "voice.onnx"
-    complaints = FileComplaints()
-    with caplog.at_level(logging.WARNING):
-        complaints.tell(path, "it is gone")
-        complaints.tell(path, "it is gone")
-        path.write_bytes(b"half")
-        complaints.tell(path, "it is cut off")
-        complaints.tell(path, "it is cut off")
-        path.write_bytes(b"half and more")
-        complaints.tell(path, "it is cut off")
-    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
-        "it is gone",
-        "it is cut off",
-        "it is cut off",
-    ]
-
-
 def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> None:
     code = (
         "import sys\n"
@@ -229,20 +173,6 @@ def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("s'" * 20, "s's's's's's's's' s's's's's's's's' s's's's'"),
-        ("x" * 70, "x" * 60 + " " + "x" * 10),
-        ("See www.example.org/a for more.", "See www.example.org/a for more."),
-        ("[[həloʊ.həloʊ.həloʊ.həloʊ]]", "[[həloʊ.həloʊ.həloʊ.həloʊ]]"),
-        ("今天天气很好" * 20, "今天天气很好" * 20),
-    ],
-)
-def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
-    assert plain_text(Segment(text)) == expected
 
 
 _LOADS_A_MODEL = """

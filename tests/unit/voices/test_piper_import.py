@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.tones import LETTERS, LOW, VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import BrokenVoice
+from wyoming_tts.engines.model_files import BrokenVoice
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.piper_import import PiperImport, PiperImportFailed, import_piper_directory

@@ -1,7 +1,7 @@
-"""The embedded voice: espeak-ng, through the library and data of the `espeakng-loader` wheel.
+"""espeak-ng engine: the embedded voices, from the library and data of the `espeakng-loader` wheel.
 
-It needs no download and speaks over a hundred languages, so there is always something to speak with.
-The library runs in a process of its own, one for each loaded model; `espeak_process` says why.
+They need no download and cover over a hundred languages, so there is always a voice. The library runs
+in a child process, one for each loaded model; `engines/espeak/process.py` says why.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from pathlib import Path
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.child import Child
+from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.engines.espeak import process as espeak_process
-from wyoming_tts.engines.espeak.ipa import inventory
-from wyoming_tts.engines.espeak.text import EspeakPiece, pieces_with_phonemes, plain_pieces
-from wyoming_tts.engines.phoneme_blocks import has_phonemes
+from wyoming_tts.engines.espeak.mnemonics import read_inventory
+from wyoming_tts.engines.espeak.text import EspeakPiece, cut_text, cut_text_with_phonemes
+from wyoming_tts.engines.ipa import has_phoneme_blocks
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import language_code, split_subtags
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
-_log = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 _MODEL = "espeak-ng"
 _ATTRIBUTION = Attribution("espeak-ng", "https://github.com/espeak-ng/espeak-ng")
 
 _NATURAL_RATE = 175
 _SLOWEST, _FASTEST = 80, 450
-"""Words per minute between which the library speaks."""
+"""The library's range, in words per minute."""
 _NATURAL_PITCH = 50
 _HIGHEST_PITCH = 99
 _PITCH_STEPS_PER_OCTAVE = 50
 
-# The region that Piper and Kokoro voices of a language carry, so that a language keeps one tag whichever
-# engine speaks it. Languages of many countries, such as Arabic, stay without. Published: only ever add.
+# The region that Piper and Kokoro voices of a language carry, so that a language has one tag, whichever
+# engine speaks it. Languages of many countries, such as Arabic, have none. Published: only ever add.
 _USUAL_REGIONS = (
     "bg_BG ca_ES cs_CZ cy_GB da_DK de_DE el_GR en_GB es_ES et_EE eu_ES fa_IR fi_FI fr_FR he_IL hi_IN hr_HR "
     "hu_HU id_ID is_IS it_IT ja_JP ka_GE kk_KZ ko_KR lb_LU lt_LT lv_LV ml_IN ne_NP nl_NL pl_PL pt_PT ro_RO "
@@ -56,7 +56,7 @@ _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _UNCODED = "mis"
 
-# By which the library shows that a word is read in another language: `(en)`.
+# The library's mark for a word that is read in another language: `(en)`.
 _LANGUAGE_MARK = re.compile(r"\([a-z][a-z0-9-]*\)")
 
 _CALIBRATION_TEXT = "1, 2, 3, 4, 5"
@@ -65,19 +65,19 @@ _CALIBRATION_TEXTS = {"chr": "hello", "cv": "салам, салам", "sjn": "ma
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ListedVoice:
     """A voice as the library lists it."""
 
     title: str
     """`English (America)`."""
     identifier: str
-    """Path of the voice's file below the data's `lang`: `gmw/en-US`, in the case of a language tag."""
+    """Path of the voice's file below the data's `lang`, in the letter case of language tags: `gmw/en-US`."""
     language: str
-    """Main code the voice answers to, in lower case: `en-us`; not unique."""
+    """The voice's main language code, in lower case: `en-us`; not unique."""
 
 
 class EspeakEngine:
-    """espeak-ng: a voice for each language its library lists, all sharing one small process."""
+    """espeak-ng: a voice for each language that its library lists, all in one small process."""
 
     name = "espeak"
     first_segment_max_words = 0
@@ -86,17 +86,17 @@ class EspeakEngine:
         del options  # Everything it needs comes with the wheel.
 
     def installed(self) -> Sequence[Voice]:
-        """Every language of espeak-ng, or nothing, with a warning, where its library does not start."""
+        """A voice for every language of espeak-ng; none, with a warning, if the library does not start."""
         try:
-            process = _Process()
+            process = _EspeakProcess()
         except VoiceUnavailable as error:
-            _log.warning("The embedded voice is left out: %s", error)
+            _LOGGER.warning("The embedded voices are left out: %s", error)
             return ()
         with process:
-            return tuple(_voice(name, found, process.version) for name, found in _named(process.found))
+            return tuple(_voice(name, listed, process.version) for name, listed in _named(process.voices))
 
     def load(self, voice: Voice) -> EspeakVoices:
-        """Start the library's process, which takes about 50 ms; `voice` may be any of its voices.
+        """Start the library's process, which takes about 50 ms and serves all voices.
 
         Raises:
             VoiceUnavailable: the library or its data is missing, or it does not start.
@@ -106,105 +106,104 @@ class EspeakEngine:
 
 
 class EspeakVoices:
-    """All of espeak-ng's voices, ready to speak. A call renders alone; renders share them step by step."""
+    """All of espeak-ng's voices, ready to speak. Steps run one at a time; renders may alternate."""
 
     shares_cores = True
 
     def __init__(self) -> None:
-        self._process = _Process()
-        self._found = dict(_named(self._process.found))
+        self._process = _EspeakProcess()
+        self._listed = dict(_named(self._process.voices))
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Render the segment, up to 240 letters of it a step; float32 mono at 22,050 Hz.
+        """Render the segment, up to 240 letters of it in a step; float32 mono at 22,050 Hz.
 
-        Of the prosody it takes `speed`, divided by `length_scale` if that is set, and `pitch`. The library
-        speaks 80 to 450 words a minute and within an octave around its own pitch: speed works from 0.46
-        to 2.57 and pitch from 0.5 to 2, and what is beyond is taken as the nearest. The same text in the
-        same voice gives the same samples each time.
+        Of the prosody it uses `speed`, divided by `length_scale` if that is set, and `pitch`. The library
+        speaks 80 to 450 words a minute, and within an octave around its own pitch: speed is clamped to
+        0.46 to 2.57, pitch to 0.5 to 2. The same text in the same voice gives the same samples each time.
 
         `[[phonemes]]` are IPA, each spoken as the nearest that the voice has; double brackets around what
         cannot be IPA, such as a link, are text.
 
         Raises:
-            UnknownVoice: a speaker is asked for; each voice is one.
+            UnknownVoice: a speaker was requested; each voice is a single speaker.
             EngineFailed: the library died of the text, and is ready for the next, or its data is gone.
         """
         if spec.speaker:
             raise UnknownVoice(
-                f"The voice {spec.voice.name} has no speaker {spec.speaker}.", hint="It has one only."
+                f"The voice {spec.voice.name} has no speaker {spec.speaker}.", hint="It has only one speaker."
             )
-        found = self._found_for(spec)
+        identifier = self._identifier(spec)
         rate, pitch = _rate(prosody), _pitch(prosody)
-        pieces, flags = _pieces(segment, found.identifier)
+        pieces, flags = _pieces(segment, identifier)
         for piece in pieces:
-            asked = flags | (espeak_process.END_PAUSE if piece.pause_after else 0)
-            yield self._process.speak(found.identifier, piece.text, rate=rate, pitch=pitch, flags=asked)
+            piece_flags = flags | (espeak_process.END_PAUSE if piece.pause_after else 0)
+            yield self._process.speak(identifier, piece.text, rate=rate, pitch=pitch, flags=piece_flags)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
-        """What the library speaks of the segment, in IPA, with spaces between words and no marks.
+        """The segment as the library speaks it, in IPA, with spaces between words and no punctuation.
 
         Raises:
             EngineFailed: the library died of the text; it is ready for the next.
         """
-        found = self._found_for(spec)
-        pieces, flags = _pieces(segment, found.identifier)
-        made = (self._process.phonemes(found.identifier, piece.text, flags=flags) for piece in pieces)
-        return " ".join(filter(None, made))
+        identifier = self._identifier(spec)
+        pieces, flags = _pieces(segment, identifier)
+        phonemes = (self._process.phonemes(identifier, piece.text, flags=flags) for piece in pieces)
+        return " ".join(filter(None, phonemes))
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
         """Some numbers, which almost every language of espeak-ng has words for."""
-        found = self._found.get(spec.voice.name)
-        code = _subtags(found.identifier)[0] if found else ""
+        listed = self._listed.get(spec.voice.name)
+        code = _subtags(listed.identifier)[0] if listed else ""
         return Segment(_CALIBRATION_TEXTS.get(code, _CALIBRATION_TEXT))
 
     def close(self) -> None:
         """End the process."""
         self._process.close()
 
-    def _found_for(self, spec: VoiceSpec) -> _Found:
-        found = self._found.get(spec.voice.name)
-        if found is None:
+    def _identifier(self, spec: VoiceSpec) -> str:
+        listed = self._listed.get(spec.voice.name)
+        if listed is None:
             raise EngineFailed(
                 f"espeak-ng has no voice {spec.voice.name!r}.", hint="List the installed voices."
             )
-        return found
+        return listed.identifier
 
 
-class _Process(Child):
-    """`espeak_process`, for any number of threads.
+class _EspeakProcess(ChildProcess):
+    """Client of `engines/espeak/process.py`, for any number of threads.
 
     Raises:
         VoiceUnavailable: the library or its data is missing, or it does not start.
     """
 
     def __init__(self) -> None:
-        library, data = _wheel()
-        command = (espeak_process.__file__, str(library), str(data))
-        super().__init__(_MODEL, command, hint="Install the package espeakng-loader again.")
+        library, data = _find_library()
+        hint = "Install the package espeakng-loader again."
+        super().__init__(_MODEL, espeak_process.__name__, str(library), str(data), hint=hint)
         greeting = self.greeting()
         self.version: str = greeting["version"]
-        self.found = tuple(_Found(*voice) for voice in greeting["voices"])
+        self.voices = tuple(_ListedVoice(*voice) for voice in greeting["voices"])
 
     def speak(self, identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> Samples:
-        """Samples of the text, shape (n,), float32; none if all of them are silent and the text is plain."""
-        samples = self.ask(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
-        heard = np.frombuffer(samples, "<i2").astype(np.float32) / np.float32(32768)
-        return heard if heard.any() else heard[:0]
+        """Samples of the text, shape (n,), float32; none if all of them are silent."""
+        pcm = self.request(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+        return samples if samples.any() else samples[:0]
 
     def phonemes(self, identifier: str, text: str, *, flags: int) -> str:
-        """What `speak` speaks, in IPA, with spaces between words; the marks are lost."""
-        flags |= espeak_process.TELL_PHONEMES
-        asked = _request(identifier, text, rate=_NATURAL_RATE, pitch=_NATURAL_PITCH, flags=flags)
-        return " ".join(_LANGUAGE_MARK.sub("", self.ask(asked).decode("utf-8", "replace")).split())
+        """The text as `speak` speaks it, in IPA, with spaces between words and no punctuation."""
+        flags |= espeak_process.RETURN_PHONEMES
+        request = _request(identifier, text, rate=_NATURAL_RATE, pitch=_NATURAL_PITCH, flags=flags)
+        return " ".join(_LANGUAGE_MARK.sub("", self.request(request).decode("utf-8", "replace")).split())
 
 
 def _request(identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> bytes:
-    voice, content = identifier.encode(), text.encode()
-    return espeak_process.REQUEST.pack(len(voice), len(content), rate, pitch, flags) + voice + content
+    voice = identifier.encode()
+    return espeak_process.REQUEST.pack(len(voice), rate, pitch, flags) + voice + text.encode()
 
 
-def _wheel() -> tuple[Path, Path]:
-    """Where the library and its data are."""
+def _find_library() -> tuple[Path, Path]:
+    """Paths of the library and its data in the wheel."""
     try:
         import espeakng_loader  # noqa: PLC0415 - importing this module must stay cheap
 
@@ -230,40 +229,39 @@ def _pitch(prosody: Prosody) -> int:
 
 
 def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], int]:
-    """What to give the library, and how it is to read that."""
-    if has_phonemes(segment.text):
-        known = _inventory(identifier)
-        return pieces_with_phonemes(segment.text, known), espeak_process.PHONEMES
-    return plain_pieces(segment.text), 0
+    """The text in pieces for the library, and the flags by which it reads them."""
+    if has_phoneme_blocks(segment.text):
+        return cut_text_with_phonemes(segment.text, _inventory(identifier)), espeak_process.PHONEMES
+    return cut_text(segment.text), 0
 
 
 @lru_cache(maxsize=256)
 def _inventory(identifier: str) -> frozenset[str]:
-    """The phonemes of a voice; read from files once."""
+    """The phoneme mnemonics of a voice; read from files once."""
     try:
-        return inventory(_wheel()[1], identifier)
+        return read_inventory(_find_library()[1], identifier)
     except (OSError, VoiceUnavailable) as error:
         raise EngineFailed(
             f"The phonemes of espeak-ng's voice {identifier} cannot be read: {error}"
         ) from error
 
 
-def _named(found: Iterable[_Found]) -> Iterator[tuple[str, _Found]]:
-    """The voices by names that stay the same whatever else the library lists."""
-    found = tuple(found)
-    answering = Counter(voice.language for voice in found)
-    for voice in found:
-        own = voice.language if answering[voice.language] == 1 else voice.identifier.rpartition("/")[2]
-        yield f"espeak-{own.lower()}", voice
+def _named(voices: Iterable[_ListedVoice]) -> Iterator[tuple[str, _ListedVoice]]:
+    """Pairs of name and voice: the language code where only one voice has it, else the file's name."""
+    voices = tuple(voices)
+    count = Counter(voice.language for voice in voices)
+    for voice in voices:
+        name = voice.language if count[voice.language] == 1 else voice.identifier.rpartition("/")[2]
+        yield f"espeak-{name.lower()}", voice
 
 
-def _voice(name: str, found: _Found, version: str) -> Voice:
+def _voice(name: str, listed: _ListedVoice, version: str) -> Voice:
     return Voice(
         name=name,
         engine=EspeakEngine.name,
-        language=_language_tag(found.identifier),
-        # In lower case it sorts behind neural voices, so that nothing prefers it by the alphabet.
-        description=f"espeak-ng {found.title}",
+        language=_language_tag(listed.identifier),
+        # Lower case sorts after neural voices, so that no client picks it for coming first.
+        description=f"espeak-ng {listed.title}",
         sample_rate=espeak_process.SAMPLE_RATE,
         model=_MODEL,
         attribution=_ATTRIBUTION,
@@ -272,9 +270,9 @@ def _voice(name: str, found: _Found, version: str) -> Voice:
 
 
 def _language_tag(identifier: str) -> str:
-    """`en_US` of `gmw/en-US-nyc`: the language, and its own or its usual region.
+    """The tag of a voice: `en_US` for `gmw/en-US-nyc`, the language with its own or its usual region.
 
-    The identifier tells regions from dialects by their case, as language tags do: `fr-BE` but `ca-ba`.
+    Regions differ from dialects by their letter case, as in language tags: `fr-BE` but `ca-ba`.
     """
     code, *rest = _subtags(identifier)
     usual = _USUAL_TAGS.get(code, code)

@@ -1,9 +1,10 @@
-"""Text in pieces that libespeak-ng can render in one step.
+"""Cutting of text into pieces that libespeak-ng can render in one step.
 
-The library renders a call's text in one go, in clause buffers of fixed size: long text would make a step of
-any length, and words no dictionary foresaw overrun the buffers. So text is cut by what it takes to say it
-rather than by its length, and words are broken where version 1.52.0 is known to break: between scripts,
-after runs of symbols, when they do not end. What still breaks it ends in `espeak_process`.
+The library renders the text of a call in one go, in clause buffers of fixed size: long text would make a
+step of any length, and words that no dictionary foresaw overrun the buffers. So text is cut by how long it
+takes to say rather than by its length, and words are broken where version 1.52.0 is known to fail: between
+scripts, after runs of symbols, when they do not end. What still crashes it is contained by
+`engines/espeak/process.py`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from wyoming_tts.engines.espeak.ipa import mnemonics
-from wyoming_tts.engines.phoneme_blocks import parts
+from wyoming_tts.engines.espeak.mnemonics import to_mnemonics
+from wyoming_tts.engines.ipa import split_phoneme_blocks
 
 PIECE_WEIGHT = 240
-"""Most that one call of the library is given, in letters: about 15 s of speech."""
+"""Most that one call of the library gets, in letters: about 15 s of speech."""
 WORD_WEIGHT = 120
+"""Most that a word may have, in letters; longer ones get gaps."""
 
 _SYMBOL_WEIGHT = 8
 _DIGIT_WEIGHT = 4
@@ -27,7 +29,7 @@ _IDEOGRAPH_WEIGHT = 3
 
 # Written without spaces between them, and read by one voice.
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
-# Scripts some voice is written in. Letters of others are spelled as names or code points.
+# Scripts that some voice reads. Letters of others are spelled out as names or code points.
 _SCRIPT_NAMES = (
     "LATIN CYRILLIC GREEK ARABIC HEBREW ARMENIAN GEORGIAN ETHIOPIC CHEROKEE SHAVIAN THAI MYANMAR SINHALA "
     "TAMIL TELUGU KANNADA MALAYALAM DEVANAGARI BENGALI GUJARATI GURMUKHI ORIYA FULLWIDTH HALFWIDTH "
@@ -44,7 +46,7 @@ class EspeakPiece:
 
     text: str
     pause_after: bool = False
-    """It ends with punctuation and more follows: the pause there has to be spoken."""
+    """Whether it ends with punctuation and more follows, so that its pause has to be spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,20 @@ class _Token:
     ends_clause: bool = False
 
 
-def plain_pieces(text: str) -> Iterator[EspeakPiece]:
-    """The text in pieces of bounded weight, cut at punctuation if there is any, else between words.
+def cut_text(text: str) -> Iterator[EspeakPiece]:
+    """Cut a text lazily into pieces of bounded weight, at punctuation if there is any, else between words.
 
     Characters that are commands to the library (controls, its private marks) become spaces, lone
-    surrogates vanish. Works through the text as far as it is asked.
+    surrogates vanish.
     """
     return _cut(_words(text))
 
 
-def pieces_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[EspeakPiece]:
-    """As `plain_pieces`, for a library that is told to take what stands in double brackets for phonemes.
+def cut_text_with_phonemes(text: str, inventory: frozenset[str]) -> Iterator[EspeakPiece]:
+    """Cut as `cut_text` does, for a call of the library with its flag for phonemes in double brackets.
 
-    IPA becomes the mnemonics of the voice, of which `inventory` has all; other double brackets are taken
-    apart.
+    IPA becomes mnemonics of the voice, all of which are in `inventory`; other double brackets become
+    spaces, so that the library does not take their content for phonemes.
     """
     return _cut(_words_and_phonemes(text, inventory))
 
@@ -113,7 +115,7 @@ def _piece(tokens: list[_Token], *, more: bool) -> EspeakPiece:
 
 
 def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token]:
-    for part in parts(text):
+    for part in split_phoneme_blocks(text):
         if part.is_ipa:
             yield from _phonemes(part.text, inventory)
         else:
@@ -121,7 +123,7 @@ def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token
 
 
 def _phonemes(ipa: str, inventory: frozenset[str]) -> Iterator[_Token]:
-    for number, word in enumerate(mnemonics(ipa, inventory).split()):
+    for number, word in enumerate(to_mnemonics(ipa, inventory).split()):
         if number:
             yield _Token(" ")
         yield _Token(f"[[{word}]]", len(word))
@@ -132,25 +134,25 @@ def _words(text: str) -> Iterator[_Token]:
         if match[0].isspace():
             yield _Token(" ")
         else:
-            yield from _parts(match[0])
+            yield from _break_word(match[0])
 
 
-def _parts(word: str) -> Iterator[_Token]:
-    """The word, with a gap wherever the library must not read on without one."""
+def _break_word(word: str) -> Iterator[_Token]:
+    """The word, with gaps where the library would otherwise fail."""
     start = weight = marks = 0
     script = ""
     for at, character in enumerate(word):
-        its_script, its_weight = _traits(character)
-        foreign = bool(its_script and script and its_script != script)
-        glued = bool(its_script) and marks > 1
+        own_script, own_weight = _traits(character)
+        foreign = bool(own_script and script and own_script != script)
+        glued = bool(own_script) and marks > 1
         ended = at > start and word[at - 1] in _EAST_ASIAN_STOPS and character not in _EAST_ASIAN_STOPS
-        if at > start and (foreign or glued or ended or weight + its_weight > WORD_WEIGHT):
+        if at > start and (foreign or glued or ended or weight + own_weight > WORD_WEIGHT):
             yield _word(word[start:at], weight)
             yield _Token(" ")
             start, weight = at, 0
-        weight += its_weight
-        marks = marks + 1 if its_weight == _SYMBOL_WEIGHT else 0
-        script = its_script or script
+        weight += own_weight
+        marks = marks + 1 if own_weight == _SYMBOL_WEIGHT else 0
+        script = own_script or script
     yield _word(word[start:], weight)
 
 
@@ -158,13 +160,13 @@ def _word(word: str, weight: int) -> _Token:
     text = "".join(map(_readable, word))
     if _CLAUSE_END.search(text) is None:
         return _Token(text, weight)
-    # The stop at the end is heard as a pause, not said.
+    # The mark at the end is not said but heard as a pause.
     return _Token(text, weight - _SYMBOL_WEIGHT + 1, ends_clause=True)
 
 
 @lru_cache(maxsize=4096)
 def _traits(character: str) -> tuple[str, int]:
-    """Script of a letter ("" for anything else), and what it takes to say the character."""
+    """Script of a letter ("" for anything else), and the weight of the character."""
     if character.isdecimal():
         return "", _DIGIT_WEIGHT
     script = unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
@@ -178,7 +180,7 @@ def _traits(character: str) -> tuple[str, int]:
 
 @lru_cache(maxsize=4096)
 def _readable(character: str) -> str:
-    """The character, unless it is one that the library takes for a command or no character at all."""
+    """The character, a space for one that is a command to the library, nothing for a lone surrogate."""
     category = unicodedata.category(character)
     if category == "Cs":
         return ""

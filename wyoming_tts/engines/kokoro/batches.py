@@ -1,10 +1,9 @@
-"""Where a text is cut for Kokoro: batches of phonemes that the model speaks in one pass each.
+"""Cutting of phonemes into batches, each of which the Kokoro model speaks in one pass.
 
-A pass cannot be interrupted, and nothing of it is heard before it is over, so its length is the
-listener's wait and everybody's turn. But each is spoken as if it were all there is to say, so a
-cut belongs where a speaker would stop anyway, and never close to an end. All ways to cut are
-weighed against each other, as a paragraph is broken into lines (Knuth and Plass, "Breaking
-Paragraphs into Lines", 1981).
+A pass cannot be interrupted and is not heard before it is over, so its length is what the listener waits for,
+and everybody else too. But the model speaks each as if it were all there is to say, so a cut belongs
+where a speaker would pause anyway, and never close to an end. All ways to cut are weighed against each
+other, as a paragraph is broken into lines (Knuth and Plass, "Breaking Paragraphs into Lines", 1981).
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-FEWEST = 30
+MIN_PHONEMES = 30
 """Phonemes; shorter batches are avoided. Up to 20 the voices are known to be weak, and the silence
 around every pass is computed too: with it a phoneme costs a quarter more in a pass of 8."""
-MOST = 130
+MAX_PHONEMES = 130
 """Phonemes; longer ones are never made. From 16 up to here a second of speech costs the same, for
 250 to 500 a tenth to a half more, and twice the memory. These are ten seconds of speech already,
 computed in one go that nothing interrupts."""
-FIRST_MOST = 60
-"""Phonemes of the first batch, if a mark allows. The listener waits for it, or has only a few words
-in hand: what the text before left. Cutting elsewhere for it would be heard longer than the wait."""
+FIRST_MAX_PHONEMES = 60
+"""Phonemes of the first batch, if there is a mark to cut at. The listener waits for it, or has only a few
+words buffered from the text before. A cut elsewhere would be heard for longer than the wait is felt."""
 
 CLAUSE_MARKS = ",;:—"
 STOPS = ".!?…"
@@ -43,67 +42,67 @@ _ATOM = re.compile(
 _AT_MARK, _AT_FULL_STOP, _BETWEEN_WORDS, _INSIDE_WORD = 0, 1, 2, 100
 
 _Cost = tuple[int, ...]
-"""What is to be avoided, the worst first: batches that are too short, rough cuts, a first batch that
-is too long, batches at all, and uneven ones (by the sum of the squares of their lengths)."""
+"""What to avoid, the worst first: batches that are too short, rough cuts, a first batch that is too
+long, many batches, and uneven ones (by the sum of the squares of their lengths)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a batch may end."""
+class _Break:
+    """A place where a batch may end."""
 
     end: int
     roughness: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """The best way to cut the text up to a place."""
+class _Route:
+    """The cheapest way to cut the text up to a place."""
 
     cost: _Cost
     start: int
     """Index of the place where its last batch begins."""
 
 
-def batches(phonemes: str) -> list[str]:
-    """Cut phonemes into batches of at most MOST, each of at least FEWEST where there is a way.
+def cut_batches(phonemes: str) -> list[str]:
+    """Cut phonemes into batches of at most MAX_PHONEMES, each of at least MIN_PHONEMES where there is a way.
 
-    They are cut behind marks, else between words; a first batch of at most FIRST_MOST is cut off if
-    there is a mark to do it. What is short enough to be one batch in any case is left alone.
-    Nothing but spaces is lost. Time grows linearly with the text.
+    They are cut after marks, else between words; a first batch of at most FIRST_MAX_PHONEMES is cut off if
+    there is a mark to cut at. What is short enough for one batch stays whole. Nothing but spaces is lost.
+    Time grows linearly with the text.
 
     Returns:
-        The batches in order, without the spaces around them; none if there is no sound in it all.
+        The batches in order, without the spaces around them; none if the text holds no sound.
     """
     text = phonemes.strip()
-    if len(text) <= FIRST_MOST + FEWEST:
+    if len(text) <= FIRST_MAX_PHONEMES + MIN_PHONEMES:
         return [text] if is_audible(text) else []
     return [batch for batch in _cut(text, list(_places(text))) if is_audible(batch)]
 
 
 def last_mark(phonemes: str) -> str:
-    """The mark that ends the phonemes, whatever it is followed by to close; empty if none does."""
+    """The punctuation mark at the end, before any closing quotes and brackets; empty if there is none."""
     mark = phonemes.rstrip(_CLOSERS + " ")[-1:]
     return mark if mark and mark in CLAUSE_MARKS + STOPS else ""
 
 
 def is_audible(phonemes: str) -> bool:
-    """Whether there is a sound among the punctuation and the stress marks."""
+    """Whether there is any sound besides punctuation and stress marks."""
     return any(unicodedata.category(phoneme) in ("Ll", "Lu", "Lo") for phoneme in phonemes)
 
 
-def _places(text: str) -> Iterator[_Place]:
+def _places(text: str) -> Iterator[_Break]:
     for atom in _ATOM.finditer(text):
         start, end = atom.span()
-        if end - start > MOST:
+        if end - start > MAX_PHONEMES:
             yield from _places_inside(start, end)
-        yield _Place(end, _roughness(atom[0]))
+        yield _Break(end, _roughness(atom[0]))
 
 
-def _places_inside(start: int, end: int) -> Iterator[_Place]:
-    """Even pieces of a word that is too long; half a batch each, so that its ends join its neighbours."""
-    count = -(-(end - start) * 2 // MOST)
+def _places_inside(start: int, end: int) -> Iterator[_Break]:
+    """Evenly cut a word that is too long into half batches, so that its ends can join its neighbours."""
+    count = -(-(end - start) * 2 // MAX_PHONEMES)
     for number in range(1, count):
-        yield _Place(start + (end - start) * number // count, _INSIDE_WORD)
+        yield _Break(start + (end - start) * number // count, _INSIDE_WORD)
 
 
 def _roughness(atom: str) -> int:
@@ -113,19 +112,19 @@ def _roughness(atom: str) -> int:
     return _AT_FULL_STOP if mark == "." else _AT_MARK
 
 
-def _cut(text: str, places: list[_Place]) -> list[str]:
-    """The batches of the way that costs least, found place by place from the start."""
+def _cut(text: str, places: list[_Break]) -> list[str]:
+    """Find the cheapest way to each place in turn, and return the batches of the last."""
     ends = [0, *(place.end for place in places)]
-    ways = [_Way((0, 0, 0, 0, 0), 0)]
+    ways = [_Route((0, 0, 0, 0, 0), 0)]
     reach = 0
     for number, place in enumerate(places, start=1):
-        while place.end - ends[reach] > MOST:
+        while place.end - ends[reach] > MAX_PHONEMES:
             reach += 1
         rough = place.roughness if place.end < len(text) else 0
         ways.append(
             min(
                 (
-                    _Way(_sum(ways[start].cost, _cost(ends[start], place.end, rough)), start)
+                    _Route(_sum(ways[start].cost, _cost(ends[start], place.end, rough)), start)
                     for start in range(reach, number)
                 ),
                 key=lambda way: way.cost,
@@ -134,7 +133,7 @@ def _cut(text: str, places: list[_Place]) -> list[str]:
     return [text[ends[start] : ends[end]].strip() for start, end in _batch_bounds(ways)]
 
 
-def _batch_bounds(ways: list[_Way]) -> list[tuple[int, int]]:
+def _batch_bounds(ways: list[_Route]) -> list[tuple[int, int]]:
     bounds = []
     end = len(ways) - 1
     while end:
@@ -145,8 +144,8 @@ def _batch_bounds(ways: list[_Way]) -> list[tuple[int, int]]:
 
 def _cost(start: int, end: int, roughness: int) -> _Cost:
     length = end - start
-    late = start == 0 and length > FIRST_MOST
-    return int(length < FEWEST), roughness, int(late), 1, length * length
+    late = start == 0 and length > FIRST_MAX_PHONEMES
+    return int(length < MIN_PHONEMES), roughness, int(late), 1, length * length
 
 
 def _sum(one: _Cost, other: _Cost) -> _Cost:

@@ -1,9 +1,9 @@
-"""Kokoro voices: one model, and a pack of styles that are its voices.
+"""Kokoro engine: one model, and a pack of styles that are its voices.
 
-kokoro_onnx knows the model's dialects, its vocabulary and where the pauses within a batch are; this
-runs it a batch at a time. The phonemizer is used directly, in a process of its own: kokoro_onnx has it
-keep the marks by which espeak-ng shows a change of language, and the model would read those out ("(en)"
-as speech); and `phonemizing_process` says what it dies of.
+kokoro_onnx knows the variants of the model, its vocabulary and where the pauses within a batch are; this
+runs it a batch at a time. The phonemizer is not used through kokoro_onnx but directly, in a child process:
+kokoro_onnx has it keep espeak-ng's marks for a change of language, which the model would read out ("(en)"
+as speech), and texts that crash it must not end the server (`engines/phonemizer/process.py`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, MixedVoice, MixedVoices, StyleTables
-from wyoming_tts.engines.kokoro import ipa as kokoro_ipa
-from wyoming_tts.engines.kokoro.batches import STOPS, batches, last_mark
+from wyoming_tts.engines.kokoro.batches import STOPS, cut_batches, last_mark
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
-from wyoming_tts.engines.kokoro.joins import CLAUSE_PAUSE, SAMPLE_RATE, joined, pause_after
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
 from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
-from wyoming_tts.engines.kokoro.phonemizer import KokoroPhonemizer
-from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, OnnxModel, open_model, plain_text
+from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
+from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SAMPLE_RATE, pause_after, trim
+from wyoming_tts.engines.model_files import BrokenVoice
+from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model
+from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -33,18 +34,18 @@ _LOGGER = logging.getLogger(__name__)
 
 SLOWEST = 0.5
 FASTEST = 2.0
-"""The speeds the model was made for; others are brought to the nearest."""
+"""The speeds that the model was made for; others are clamped to these."""
 
 _ATTRIBUTION = Attribution("hexgrad/Kokoro-82M", "https://huggingface.co/hexgrad/Kokoro-82M")
 
 TYPICAL_SENTENCE = 70
-"""Phonemes of a sentence of 12 words, where only its beginning is known.
+"""Phonemes of a sentence of 12 words: the length assumed where only a sentence's beginning is known.
 
 A style has a row for each number of phonemes, made from utterances of that length; those for very
-short ones are hasty and flat. The beginning of a sentence is no short utterance, and is to sound
-like what follows."""
+short ones are hasty and flat. The beginning of a sentence is not a short utterance, and should sound
+like the rest of it."""
 
-_MAX_STYLES = 128  # of 522 kB; anybody may ask for recipes without end
+_MAX_STYLES = 128  # of 522 kB each; clients may ask for any number of blend recipes
 
 
 class KokoroEngine:
@@ -60,12 +61,12 @@ class KokoroEngine:
 
     @property
     def broken(self) -> tuple[BrokenVoice, ...]:
-        """What `installed` left out when it last looked, and why."""
+        """What the last call of `installed` left out, and why."""
         return self._files.broken
 
     def installed(self) -> list[Voice]:
-        """The voices of the pack, then the imported ones, then the blends; none without model or pack."""
-        found = self._files.look()
+        """The voices of the pack, then imported ones, then blends; none without a model and a pack."""
+        found = self._files.find()
         if found is None:
             return []
         voices = [_voice(name, found) for name in (*sorted(found.names), *found.imported)]
@@ -80,7 +81,7 @@ class KokoroEngine:
         ]
 
     def load(self, voice: Voice) -> LoadedKokoro:
-        """Load the model; the pack's styles are read as they are asked for.
+        """Load the model; each style is read at its first use.
 
         Raises:
             VoiceUnavailable: the model or the pack is missing or broken.
@@ -88,16 +89,16 @@ class KokoroEngine:
         with ExitStack() as on_failure:
             phonemizer = KokoroPhonemizer(self._misaki)
             on_failure.callback(phonemizer.close)
-            # It starts while the model is read.
+            # The process starts while the model is read.
             phonemizer.start(spoken_language(voice))
-            loaded = self._loaded(voice, phonemizer)
+            loaded = self._load(voice, phonemizer)
             on_failure.pop_all()
         return loaded
 
-    def _loaded(self, voice: Voice, phonemizer: KokoroPhonemizer) -> LoadedKokoro:
+    def _load(self, voice: Voice, phonemizer: KokoroPhonemizer) -> LoadedKokoro:
         import kokoro_onnx  # noqa: PLC0415  # it imports onnxruntime
 
-        # It prints on a handler of its own, past the format and level that the server logs with.
+        # It adds a handler of its own, which would bypass the server's log format and level.
         logging.getLogger("kokoro_onnx").handlers.clear()
         model_path, pack = voice.files[:2]
         model = open_model(model_path, self._options)
@@ -114,10 +115,10 @@ class KokoroEngine:
 
 
 class LoadedKokoro:
-    """A Kokoro model in memory, for all voices of its pack."""
+    """A Kokoro model in memory, ready to speak with all voices of its pack."""
 
     shares_cores = False
-    """A batch on one core would keep that from others for long."""
+    """A batch on a single core would occupy it for long."""
 
     def __init__(
         self,
@@ -141,10 +142,10 @@ class LoadedKokoro:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Phonemize in the first step, then speak a batch of at most 130 phonemes a step.
+        """Phonemize in the first step, then speak a batch of at most 130 phonemes in each step.
 
-        The pace is `prosody.speed / prosody.length_scale`, within SLOWEST and FASTEST. What ends
-        with a mark is followed by its pause.
+        The speed is `prosody.speed / prosody.length_scale`, clamped to SLOWEST and FASTEST. A punctuation
+        mark at a batch's end is followed by its pause.
 
         Raises:
             UnknownVoice: the pack has no such voice, or a speaker is asked for.
@@ -155,13 +156,13 @@ class LoadedKokoro:
         speed = self._speed(prosody)
         phonemes = self._phonemes(segment, spec.voice)
         row = min(_sentence_phonemes(phonemes), len(style))
-        cut = batches(phonemes)
+        batches = cut_batches(phonemes)
         yield NO_SAMPLES
-        for batch in cut:
+        for batch in batches:
             yield self._speak(batch, style[row - 1 : row], speed)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
-        """Those of the segment that the model knows, one a token, and its marks.
+        """The segment's phonemes that the model knows, one per token, and its punctuation.
 
         Raises:
             EngineFailed: the phonemizer failed.
@@ -181,7 +182,7 @@ class LoadedKokoro:
 
     def _speak(self, batch: str, row: Samples, speed: float) -> Samples:
         try:
-            # Without a pause for full stops: within a batch they mostly end an abbreviation.
+            # No pause for full stops: within a batch they mostly end an abbreviation.
             audio, _ = self._kokoro.create(
                 batch,
                 row,
@@ -196,18 +197,15 @@ class LoadedKokoro:
         except Exception as error:
             raise EngineFailed(f"Kokoro failed at {len(batch)} phonemes: {error}") from error
         samples = np.asarray(audio, dtype=np.float32).reshape(-1)
-        return joined(samples, pause_after(last_mark(batch), speed))
+        return trim(samples, pause_after(last_mark(batch), speed))
 
     def _phonemes(self, segment: Segment, voice: Voice) -> str:
-        """Those the model knows, one a token, `[[ IPA ]]` as it is; empty if there is nothing to say."""
-        text = plain_text(segment)
+        """Phonemes that the model knows, one per token; empty if there is nothing to say."""
+        text = clean_text(segment)
         if not text:
             return ""
-        language = spoken_language(voice)
         try:
-            phonemes = kokoro_ipa.phonemes(
-                text, lambda part: self._phonemizer.phonemes(part, language), language=language.espeak
-            )
+            phonemes = self._phonemizer.phonemes(text, spoken_language(voice))
         except SpeechError:
             raise
         except Exception as error:
@@ -216,28 +214,30 @@ class LoadedKokoro:
         return " ".join(known.split())
 
     def _speed(self, prosody: Prosody) -> float:
-        wanted = prosody.speed / (prosody.length_scale or 1.0)
-        speed = min(max(wanted, SLOWEST), FASTEST)
+        requested = prosody.speed / (prosody.length_scale or 1.0)
+        speed = min(max(requested, SLOWEST), FASTEST)
         if self._whole_speeds:
             speed = float(max(1, round(speed)))
-        if speed != wanted:
-            _LOGGER.debug("Kokoro speaks at speed %.2f, not %.2f as asked", speed, wanted)
+        if speed != requested:
+            _LOGGER.debug("Kokoro speaks at speed %.2f instead of %.2f", speed, requested)
         return speed
 
     def _style(self, spec: VoiceSpec) -> Samples:
-        """The voice's style vectors, one row per number of tokens, shape (n, 1, 256)."""
+        """The voice's style table, a row per number of tokens, shape (n, 1, 256)."""
         name = spec.voice.name
         if spec.speaker:
-            raise UnknownVoice(f"The voice {name} has no speaker {spec.speaker}.", hint="It has one only.")
+            raise UnknownVoice(
+                f"The voice {name} has no speaker {spec.speaker}.", hint="It has only one speaker."
+            )
         with self._reading:
             key = name, spec.voice.version, spec.voice.fingerprint
             if key not in self._styles:
                 while len(self._styles) >= _MAX_STYLES:
                     del self._styles[next(iter(self._styles))]
-                self._styles[key] = self._mixed_style(name)
+                self._styles[key] = self._read_or_mix_style(name)
             return self._styles[key]
 
-    def _mixed_style(self, name: str) -> Samples:
+    def _read_or_mix_style(self, name: str) -> Samples:
         if not self._has_table(name) and self._blends and (blend := self._blends.find(name)):
             return blend.mixed(self._read_style)
         return self._read_style(name)
@@ -263,13 +263,13 @@ class LoadedKokoro:
 
 
 def _sentence_phonemes(phonemes: str) -> int:
-    """How many the whole sentence has; at least a typical one's where `phonemes` are only its beginning."""
+    """Length of the whole sentence, at least that of a typical one if `phonemes` are only its beginning."""
     mark = last_mark(phonemes)
     return len(phonemes) if mark and mark in STOPS else max(len(phonemes), TYPICAL_SENTENCE)
 
 
 def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice:
-    """A voice of the files; for a blend the imported voices it is made of are among its own."""
+    """A voice with its files; those of a blend include the imported voices that it is mixed from."""
     imported = (found.imported[part] for part in sorted({name, *made_of} & found.imported.keys()))
     return Voice(
         name=name,
@@ -284,6 +284,6 @@ def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice
 
 
 def blended_voice(pack_voice: Voice, blend: MixedVoice) -> Voice:
-    """A voice of the pack's files that speaks as the blend does; its version tells when that changes."""
+    """A voice with the pack's files that speaks as the blend; its version changes with the blend's sound."""
     named = replace(pack_voice, name=blend.name, language=blend.language)
     return replace(named, description=blend.description, version=blend.identity)

@@ -1,7 +1,7 @@
-"""Which files Kokoro speaks with: a model, a pack of styles, and styles that were imported.
+"""Discovery of Kokoro's files: a model, a voice pack of styles, and imported style tables.
 
-They are looked at before a voice is listed, so that a file that is still being copied is found then and
-not by whoever wants to hear it; what is wrong with one is told once.
+They are validated before a voice is listed, so that a file that is still being copied is noticed then and
+not by the first listener; what is wrong with one is logged once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import BrokenVoice, FileComplaints
-from wyoming_tts.engines.onnx_file_check import check_complete
+from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
 from wyoming_tts.errors import SpeechError
 
 T = TypeVar("T")
@@ -26,64 +25,64 @@ _EXACT_NAMES = frozenset({"kokoro-v1.0.onnx", "voices-v1.0.bin"})
 
 @dataclass(frozen=True, slots=True)
 class FoundFiles:
-    """All it takes to speak."""
+    """The files that together make Kokoro's voices."""
 
     model: Path
     pack: Path
     names: frozenset[str]
     """Of the voices in the pack."""
     imported: Mapping[str, Path]
-    """Where further voices lie, by name; none of the pack's."""
+    """Style tables of further voices, by name; none has the name of one in the pack."""
 
 
 class KokoroFiles:
-    """Finds the files in the data directories, or where the settings say they are."""
+    """Finds the files in the data directories, or where the settings point to."""
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
         self._complaints = FileComplaints()
         self._broken: list[BrokenVoice] = []
-        self._sound: dict[Path, tuple[int, int]] = {}
+        self._valid: dict[Path, tuple[int, int]] = {}
         self.broken: tuple[BrokenVoice, ...] = ()
-        """What was left out at the last look, and why."""
+        """What the last `find` left out, and why."""
 
-    def look(self) -> FoundFiles | None:
-        """What there is now; None if there is no model or no pack that is complete."""
+    def find(self) -> FoundFiles | None:
+        """Look for the files; None if there is no complete model or no complete pack."""
         self._broken = []
         model = self._first(self._options.kokoro_model, _MODEL_FILES, check_complete)
-        pack = self._first(self._options.kokoro_voices, _PACK_FILES, _names)
+        pack = self._first(self._options.kokoro_voices, _PACK_FILES, _read_pack_names)
         if model and pack:
             found = FoundFiles(model[0], pack[0], pack[1], self._imported(pack[1]))
         else:
             found = None
-            self._complain_of_half(model and model[0], pack and pack[0])
+            self._report_half(model and model[0], pack and pack[0])
         self.broken = tuple(self._broken)
         return found
 
-    def _complain_of_half(self, model: Path | None, pack: Path | None) -> None:
+    def _report_half(self, model: Path | None, pack: Path | None) -> None:
         if self._broken:
-            return  # that is why
+            return  # the missing half is broken, and reported
         if model:
-            self._complain(model, "there is no voice pack (voices-v1.0.bin) to go with it")
+            self._report(model, "there is no voice pack (voices-v1.0.bin) to go with it")
         if pack:
-            self._complain(pack, "there is no model (kokoro-v1.0.onnx) to go with it")
+            self._report(pack, "there is no model (kokoro-v1.0.onnx) to go with it")
 
-    def _complain(self, path: Path, reason: str) -> None:
-        self._broken.append(self._complaints.tell(path, reason))
+    def _report(self, path: Path, reason: str) -> None:
+        self._broken.append(self._complaints.report(path, reason))
 
     def _first(
         self, given: Path | None, patterns: tuple[str, ...], check: Callable[[Path], T]
     ) -> tuple[Path, T] | None:
-        """The first file that is sound, with what was learnt of it."""
+        """The first valid file, with the result of its check."""
         for path in self._candidates(given, patterns):
             try:
                 return path, check(path)
             except FileNotFoundError:
-                self._complain(path, "there is no such file")
+                self._report(path, "there is no such file")
             except OSError as error:
-                self._complain(path, f"it cannot be read: {error.strerror or error}")
+                self._report(path, f"it cannot be read: {error.strerror or error}")
             except ValueError as error:
-                self._complain(path, str(error))
+                self._report(path, str(error))
         return None
 
     def _candidates(self, given: Path | None, patterns: tuple[str, ...]) -> list[Path]:
@@ -99,40 +98,40 @@ class KokoroFiles:
                 if not path.with_name(f"{path.name}.json").exists() and path.stat().st_size:
                     yield path
         except OSError as error:
-            self._complain(directory, f"it cannot be searched: {error.strerror}")
+            self._report(directory, f"it cannot be searched: {error.strerror}")
 
     def _imported(self, taken: Collection[str]) -> dict[str, Path]:
         styles = self._options.kokoro_styles
         if styles is None:
             return {}
-        sound = {}
+        valid = {}
         for name in styles.names():
             path = styles.path(name)
             if name in taken:
-                self._complain(path, f"the voice pack has a voice {name}, which goes first: rename the file")
-            elif stamp := self._stamp_if_sound(name, path):
-                sound[name] = path, stamp
-        self._sound = dict(sound.values())
-        return {name: path for name, (path, _) in sound.items()}
+                self._report(path, f"the voice pack has a voice {name}, which goes first: rename the file")
+            elif stamp := self._stamp_if_valid(name, path):
+                valid[name] = path, stamp
+        self._valid = dict(valid.values())
+        return {name: path for name, (path, _) in valid.items()}
 
-    def _stamp_if_sound(self, name: str, path: Path) -> tuple[int, int] | None:
+    def _stamp_if_valid(self, name: str, path: Path) -> tuple[int, int] | None:
         styles = self._options.kokoro_styles
         try:
             status = path.stat()
             stamp = status.st_mtime_ns, status.st_size
-            if styles is not None and self._sound.get(path) != stamp:
+            if styles is not None and self._valid.get(path) != stamp:
                 styles.read(name)
         except (OSError, SpeechError) as error:
-            self._complain(path, str(error))
+            self._report(path, str(error))
             return None
         return stamp
 
 
-def _names(pack: Path) -> frozenset[str]:
-    """The names in a voice pack, from its directory alone, which lies at its end.
+def _read_pack_names(pack: Path) -> frozenset[str]:
+    """Read the voices' names from the archive's directory, which lies at its end.
 
     Raises:
-        ValueError: it has none; it is another file, or the copying of it broke off.
+        ValueError: it has none: it is another kind of file, or copying it broke off.
         OSError: it cannot be read.
     """
     try:

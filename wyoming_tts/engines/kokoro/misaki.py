@@ -1,7 +1,7 @@
-"""Japanese and Mandarin phonemes for Kokoro by misaki, the package that its model was trained with.
+"""Japanese and Mandarin phonemes by misaki, the package that Kokoro's model was trained with.
 
-It is an extra: without it espeak-ng speaks these languages, poorly. What is written in other letters
-within a text goes to espeak-ng either way, since misaki would hand letters on as if they were phonemes.
+It is an optional extra: without it espeak-ng phonemizes these languages, poorly. Words in other alphabets
+go to espeak-ng in any case, because misaki would pass letters on as if they were phonemes.
 """
 
 from __future__ import annotations
@@ -19,94 +19,98 @@ _LOGGER = logging.getLogger(__name__)
 
 EXTRA: Final = "wyoming-tts[misaki]"
 
-# The classes that upstream takes for this model, without what they would import for others.
+# The classes that upstream uses with this model; importing them alone spares what other languages need.
 _CLASSES = {"ja": ("misaki.cutlet", "Cutlet"), "zh": ("misaki.zh", "ZHG2P")}
 _ONE = "一"
-"""A word of both languages; the first one that is asked for has the dictionaries read."""
+"""A word of both languages; the first word that is phonemized makes misaki read its dictionaries."""
 
-# Latin, Greek and Cyrillic words with what stands between them.
+# Latin, Greek and Cyrillic words, with what stands between them.
 _LETTER = "A-Za-zÀ-ÖØ-öø-ԯ"
 _FOREIGN = re.compile(rf"([{_LETTER}](?:[{_LETTER}0-9'’ -]*[{_LETTER}])?)")
 _GAP_BEFORE_MARK = re.compile(r" +(?=[,.;:!?…”)])")
 
 
 class MisakiPhonemizer:
-    """misaki for one language; used by any number of threads."""
+    """misaki for one language, for any number of threads."""
 
     def __init__(self, language: str) -> None:
         """Import it and have it read its dictionaries, which takes about a second.
 
         Args:
-            language: as misaki calls it: `ja` or `zh`.
+            language: misaki's name of it, `ja` or `zh`.
 
         Raises:
-            Exception: a package or a dictionary is missing, in as many ways as there are.
+            Exception: of any kind, if a package or a dictionary is missing.
         """
         module, name = _CLASSES[language]
         self._g2p: Callable[[str], Any] = getattr(import_module(module), name)()
-        # It logs on a handler of its own, past the format and level that the server logs with.
+        # It adds a handler of its own, which would bypass the server's log format and level.
         logging.getLogger("jieba").handlers.clear()
         logging.getLogger("jieba").setLevel(logging.WARNING)
         self._lock = threading.Lock()
-        self._made_of(_ONE)
+        self._phonemize(_ONE)
 
-    def phonemes(self, text: str, *, foreign: Callable[[str], str], poorly: Callable[[str], str]) -> str:
-        """The text's phonemes and marks.
+    def phonemes(self, text: str, *, foreign: Callable[[str], str], fallback: Callable[[str], str]) -> str:
+        """The text's phonemes and punctuation.
 
         Args:
-            text: On one line, with marks that the model knows.
-            foreign: Phonemizes what is written in other letters.
-            poorly: Phonemizes what misaki fails at.
+            text: On one line, with punctuation that the model knows.
+            foreign: Phonemizes words in other alphabets.
+            fallback: Phonemizes what misaki fails at.
         """
-        parts = [part.strip() for part in self._parts(text, foreign, poorly)]
+        parts = [part.strip() for part in self._parts(text, foreign, fallback)]
         return _GAP_BEFORE_MARK.sub("", " ".join(filter(None, parts)))
 
-    def _parts(self, text: str, foreign: Callable[[str], str], poorly: Callable[[str], str]) -> Iterator[str]:
-        # Split at a pattern with a group: every second one is foreign.
+    def _parts(
+        self, text: str, foreign: Callable[[str], str], fallback: Callable[[str], str]
+    ) -> Iterator[str]:
+        # The pattern has a group, so every second part is foreign.
         for index, part in enumerate(_FOREIGN.split(text)):
             if index % 2:
                 yield foreign(part)
             else:
-                yield self._native(part, poorly) if any(map(str.isalnum, part)) else part
+                yield self._native(part, fallback) if any(map(str.isalnum, part)) else part
 
-    def _native(self, text: str, poorly: Callable[[str], str]) -> str:
+    def _native(self, text: str, fallback: Callable[[str], str]) -> str:
         try:
-            return self._made_of(text)
-        except Exception as error:  # noqa: BLE001  # it asserts much; a poor sentence is better than none
-            # Not the error itself: it may quote the text.
+            return self._phonemize(text)
+        except Exception as error:  # noqa: BLE001  # it is full of asserts; a poor sentence is better than none
+            # The error itself is not logged: it may quote the text.
             kind = type(error).__name__
-            _LOGGER.warning("misaki failed at %d characters (%s): espeak-ng reads them.", len(text), kind)
-            return poorly(text)
+            _LOGGER.warning(
+                "misaki failed at %d characters (%s): espeak-ng phonemizes them.", len(text), kind
+            )
+            return fallback(text)
 
-    def _made_of(self, text: str) -> str:
+    def _phonemize(self, text: str) -> str:
         with self._lock:
             phonemes, _ = self._g2p(text.strip())
         return str(phonemes)
 
 
 class MisakiPhonemizers:
-    """misaki where a language needs it and it is installed; where it is not, that is told once."""
+    """misaki for each language that needs it, if it is installed; if not, one warning says so."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[str, MisakiPhonemizer | None] = {}
 
-    def of(self, language: KokoroLanguage) -> MisakiPhonemizer | None:
-        """None where espeak-ng is to do it."""
+    def find(self, language: KokoroLanguage) -> MisakiPhonemizer | None:
+        """The language's phonemizer, loaded at its first use; None if espeak-ng has to do it."""
         if language.misaki is None:
             return None
         with self._lock:
             if language.misaki not in self._found:
-                self._found[language.misaki] = _loaded(language, language.misaki)
+                self._found[language.misaki] = _try_load(language, language.misaki)
             return self._found[language.misaki]
 
 
-def _loaded(language: KokoroLanguage, name: str) -> MisakiPhonemizer | None:
+def _try_load(language: KokoroLanguage, name: str) -> MisakiPhonemizer | None:
     try:
         return MisakiPhonemizer(name)
     except Exception as error:  # noqa: BLE001  # of a package or its dictionary
         _LOGGER.warning(
-            "Kokoro's pronunciation of %s is poor: espeak-ng makes it, for misaki cannot be used (%s). "
+            "Kokoro's pronunciation of %s is poor: misaki cannot be used (%s), so espeak-ng phonemizes it. "
             "Install %s for a better one.",
             language.tag,
             error,

@@ -1,6 +1,6 @@
-"""What the names of Kokoro voices tell: `af_bella` speaks American English and is female.
+"""Names of Kokoro voices, parsed: `af_bella` speaks American English and is female.
 
-Imports nothing heavy: also those ask that only want to know which language a blend would speak.
+It imports nothing heavy: commands and the page only want to know which language a blend would speak.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class KokoroLanguage:
     """A language that Kokoro was trained in."""
 
     tag: str
-    """As clients are shown it."""
+    """The tag that clients see: `en_US`."""
     espeak: str
-    """As espeak-ng calls it."""
+    """espeak-ng's name of it."""
     misaki: str | None = None
-    """As the package misaki calls it, which phonemizes it where it is installed: espeak-ng does so poorly.
+    """misaki's name of it, where that package phonemizes it better than espeak-ng.
 
     Upstream trained these languages with misaki's phonemes. espeak-ng calls every kanji "Chinese letter", and
-    tells the tones of Mandarin by digits, which the model does not know."""
+    writes the tones of Mandarin as digits, which the model does not know."""
 
 
 _ESPEAK: Final = {
@@ -49,33 +49,33 @@ BY_LETTER: Final = MappingProxyType(
         for letter, tag in KOKORO_LETTERS.items()
     }
 )
-"""The languages there are, by the letters that Kokoro's own software calls them."""
+"""The languages, by the letter that begins the names of their voices."""
 
 BY_TAG: Final = MappingProxyType({language.tag: language for language in BY_LETTER.values()})
-"""The languages there are, as clients are shown them."""
+"""The languages, by the tags that clients see."""
 
 _NAME = re.compile(r"(?P<language>[abefhijpz])(?P<gender>[fm])(_(?P<name>.+))?")
 _GENDERS = MappingProxyType({"f": "female", "m": "male"})
 
 
 def named_language(name: str) -> KokoroLanguage:
-    """By the first letter of `af_heart`; a name of another form is taken for American English."""
+    """A voice's language by its name: the first letter of `af_heart`; American English for other names."""
     match = _NAME.fullmatch(name)
     return BY_LETTER[match["language"] if match else "a"]
 
 
 def named_languages(names: Iterable[str]) -> dict[str, str]:
-    """The tags that clients are shown, by name: `named_language` of each."""
+    """Language tags by the voices' names: `named_language` of each."""
     return {name: named_language(name).tag for name in names}
 
 
 def spoken_language(voice: Voice) -> KokoroLanguage:
-    """What the voice's texts are read in."""
+    """The language in which the voice reads its texts: its own, or else that of its name."""
     return BY_TAG.get(voice.language) or named_language(voice.name)
 
 
 def description(name: str) -> str:
-    """`Bella (Kokoro, female)` for `af_bella`."""
+    """A voice's description by its name: `Bella (Kokoro, female)` for `af_bella`."""
     match = _NAME.fullmatch(name)
     words = ((match["name"] if match else None) or name).replace("_", " ")
     kind = f"Kokoro, {_GENDERS[match['gender']]}" if match else "Kokoro"

@@ -1,9 +1,9 @@
-"""Piper voices: any `NAME.onnx` with `NAME.onnx.json` beside it.
+"""Piper engine: voices that are a `NAME.onnx` with a `NAME.onnx.json` beside it.
 
 The piper package turns text into phoneme ids, whatever the language needs for that, with espeak-ng in a
-process of its own (`phonemizing_process` says why); the model is run here, so that threads, errors and
-levels are ours. Its peak normalization is left out on purpose: it makes neighbouring sentences uneven and
-turns a lone full stop into a burst of noise.
+child process (`engines/phonemizer/process.py` says why). The model is run here, so that threads, errors and
+levels are ours. The package's peak normalization is left out on purpose: it makes neighbouring sentences
+uneven in level, and a lone full stop a burst of noise.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import NO_SAMPLES, BrokenVoice, FileComplaints, plain_text
-from wyoming_tts.engines.onnx_file_check import check_complete
-from wyoming_tts.engines.phonemizer import PiperPhonemizing
+from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
+from wyoming_tts.engines.onnx import NO_SAMPLES
+from wyoming_tts.engines.phonemizer.cleaning import clean_text
+from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.model import PiperModel, open_piper_model
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import published_tag
@@ -43,10 +44,10 @@ _MARKED_BLOCK = re.compile(r"[ ]?\]\]([,;:.!?]+)")
 _CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
 _CUSTOM = Attribution("Custom voice", "")
 
-# Begin, end and padding: the ids that the package puts around and between phonemes.
-_FRAME = ("^", "$", "_")
+# Begin, end and padding: the symbols that the package puts around and between phonemes.
+_FRAMING_SYMBOLS = ("^", "$", "_")
 
-# By the way a voice's text becomes phonemes: what to install, and what to count to five in.
+# By phoneme type: the extra to install, and a calibration text that counts to five.
 _EXTRAS = {"pinyin": "piper-tts[zh]", "japanese": "piper-tts[ja]", "thai": "piper-tts[th]"}
 _COUNTING = {
     "espeak": "1, 2, 3, 4, 5",
@@ -56,15 +57,15 @@ _COUNTING = {
     "thai": "หนึ่ง สอง สาม สี่ ห้า",
 }
 
-# Their libraries keep state for the whole process; the others keep it in the voice, and fetching
-# the dictionary of one (pinyin) must not hold up the rest.
-_PROCESS_WIDE = frozenset({"japanese", "thai"})
+# Phoneme types whose libraries keep global state. The others keep it in the voice and get a lock each:
+# fetching the dictionary of one (pinyin) must not hold up the rest.
+_GLOBAL_STATE = frozenset({"japanese", "thai"})
 
 _NO_JSON = "{0}.json is missing: copy it too, and name it exactly so"
 
 
 class PiperEngine:
-    """Finds and loads Piper voices in `EngineOptions.data_dirs`."""
+    """Finds Piper voices in `EngineOptions.data_dirs`, and loads them."""
 
     name = "piper"
     first_segment_max_words = 0
@@ -74,15 +75,15 @@ class PiperEngine:
         self._options = options
         self._complaints = FileComplaints()
         self._broken: tuple[BrokenVoice, ...] = ()
-        self._process_wide = threading.Lock()
+        self._global_lock = threading.Lock()
 
     @property
     def broken(self) -> tuple[BrokenVoice, ...]:
-        """What `installed` left out when it last looked, and why."""
+        """What the last call of `installed` left out, and why."""
         return self._broken
 
     def installed(self) -> list[Voice]:
-        """The voices found, by directory, then by name; the first of a name wins."""
+        """The voices, by directory, then by name; the first of a name wins."""
         voices: dict[str, Voice] = {}
         broken: list[BrokenVoice] = []
         for directory in self._options.data_dirs:
@@ -95,25 +96,25 @@ class PiperEngine:
         return list(voices.values())
 
     def load(self, voice: Voice) -> LoadedPiper:
-        """Load the voice's model, and what its language needs to become phonemes.
+        """Load the voice's model, and the phonemizer that its language needs.
 
         Raises:
             VoiceUnavailable: a file is missing or broken, or a package is not installed.
         """
         try:
             _, config = _read_config(Path(voice.model))
-        except _BROKEN as error:
+        except _FILE_ERRORS as error:
             raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
         with ExitStack() as on_failure:
-            # It starts while the model is read.
-            process = _process_for(config)
+            # The process starts while the model is read.
+            process = _start_phonemizer(config)
             if process is not None:
                 on_failure.callback(process.close)
-            loaded = self._loaded(voice, config, process)
+            loaded = self._load(voice, config, process)
             on_failure.pop_all()
         return loaded
 
-    def _loaded(self, voice: Voice, config: Any, process: PiperPhonemizing | None) -> LoadedPiper:
+    def _load(self, voice: Voice, config: Any, process: PiperPhonemizerProcess | None) -> LoadedPiper:
         from piper import PiperVoice  # noqa: PLC0415  # it imports onnxruntime
 
         path = Path(voice.model)
@@ -121,8 +122,8 @@ class PiperEngine:
         if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
             raise VoiceUnavailable(f"{path} is no Piper model: it has no input {min(missing)!r}.")
         phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
-        shared = config.phoneme_type.value in _PROCESS_WIDE
-        lock = self._process_wide if shared else threading.Lock()
+        shared = config.phoneme_type.value in _GLOBAL_STATE
+        lock = self._global_lock if shared else threading.Lock()
         loaded = LoadedPiper(voice.name, model, phonemizer, lock, process)
         loaded.prepare()
         return loaded
@@ -131,7 +132,7 @@ class PiperEngine:
         try:
             models = sorted(directory.glob("*.onnx"))
         except OSError as error:
-            yield self._complaints.tell(directory, f"it cannot be searched: {error.strerror}")
+            yield self._complaints.report(directory, f"it cannot be searched: {error.strerror}")
             return
         for path in models:
             if found := self._described(path):
@@ -140,12 +141,12 @@ class PiperEngine:
     def _described(self, path: Path) -> Voice | BrokenVoice | None:
         try:
             if not _config_path(path).is_file():
-                # No complaint in the log: the json may be about to be copied, or another program's model.
+                # Not logged: the json may be about to be copied, or the model may be another program's.
                 return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
             check_complete(path)
             return _voice(path, *_read_config(path))
-        except _BROKEN as error:
-            return self._complaints.tell(path, _reason(error))
+        except _FILE_ERRORS as error:
+            return self._complaints.report(path, _reason(error))
 
     def _is_kokoro(self, path: Path) -> bool:
         return path == self._options.kokoro_model or path.name.startswith("kokoro")
@@ -155,24 +156,24 @@ class PiperEngine:
 
 
 class LoadedPiper:
-    """A Piper model in memory."""
+    """A Piper voice in memory: its model and its phonemizer."""
 
     def __init__(
         self,
         name: str,
         model: PiperModel,
         phonemizer: Any,
-        phonemizing: threading.Lock,
-        process: PiperPhonemizing | None,
+        phonemizer_lock: threading.Lock,
+        process: PiperPhonemizerProcess | None,
     ) -> None:
         self._name = name
         self._model = model
         self._phonemizer = phonemizer
         self._config = phonemizer.config
-        self._phonemizing = phonemizing
+        self._phonemizer_lock = phonemizer_lock
         self._process = process
         if process is not None:
-            _ask_instead(phonemizer, process)
+            _replace_espeak(phonemizer, process)
         self._unknown: set[str] = set()
 
     def __repr__(self) -> str:
@@ -180,20 +181,20 @@ class LoadedPiper:
 
     @property
     def shares_cores(self) -> bool:
-        """As `LoadedVoice.shares_cores`: if its model could be cut."""
+        """As `LoadedVoice.shares_cores`: whether its model could be cut."""
         return self._model.shares_cores
 
     def prepare(self) -> None:
-        """Load what the language needs now, not in the middle of the first sentence.
+        """Load what the phonemizer needs for the language now, not in the middle of the first sentence.
 
         Raises:
-            VoiceUnavailable: it is not installed, cannot be fetched, or does not exist.
+            VoiceUnavailable: it is not installed, cannot be downloaded, or does not exist.
         """
         kind = self._config.phoneme_type.value
         try:
             if self._process is not None:
-                self._process.wait()
-            with self._phonemizing:
+                self._process.wait_ready()
+            with self._phonemizer_lock:
                 self._phonemizer.phonemize("")
         except ImportError as error:
             raise VoiceUnavailable(
@@ -212,26 +213,25 @@ class LoadedPiper:
             UnknownVoice: the voice has no such speaker.
             EngineFailed: the phonemizer or the model failed.
         """
-        manner = self._manner(spec, prosody)
-        text = plain_text(segment)
-        sentences = self._made_of(text, self._phonemizer.phonemes_to_ids)
+        controls = self._control_inputs(spec, prosody)
+        sentences = self._phonemize(clean_text(segment), self._phonemizer.phonemes_to_ids)
         yield NO_SAMPLES
         for ids in sentences:
-            yield from self._speak(ids, manner, soon=segment.is_first)
+            yield from self._speak(ids, controls, soon=segment.is_first)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:  # noqa: ARG002  # the same for all speakers
-        """Those of the segment's sentences that the voice has a sound for, `[[ ]]` blocks among them.
+        """The segment's phonemes that the voice has a sound for, those of `[[ ]]` blocks included.
 
         Raises:
             EngineFailed: the phonemizer failed.
         """
-        sentences = self._made_of(plain_text(segment), "".join)
+        sentences = self._phonemize(clean_text(segment), "".join)
         return " ".join(sentence.strip() for sentence in sentences)
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:  # noqa: ARG002  # the same for all speakers
-        """Five numbers, or for voices trained on letters some of those."""
+        """Five numbers, or a few letters for a voice that was trained on letters."""
         kind = self._config.phoneme_type.value
-        return Segment(_COUNTING.get(kind) or _letters_of(self._config.phoneme_id_map))
+        return Segment(_COUNTING.get(kind) or _sample_letters(self._config.phoneme_id_map))
 
     def close(self) -> None:
         """Free the model."""
@@ -239,26 +239,26 @@ class LoadedPiper:
             self._process.close()
         self._model.close()
 
-    def _speak(self, ids: list[int], manner: Mapping[str, Any], *, soon: bool) -> Iterator[Samples]:
-        """Phoneme ids to the chunks of their sound."""
+    def _speak(self, ids: list[int], controls: Mapping[str, Any], *, soon: bool) -> Iterator[Samples]:
+        """Yield the audio of a sentence, given as phoneme ids, in chunks."""
         feeds = {
             "input": np.array([ids], dtype=np.int64),
             "input_lengths": np.array([len(ids)], dtype=np.int64),
-            **manner,
+            **controls,
         }
         yield from self._model.speak(feeds, soon=soon)
 
-    def _manner(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
-        """The model's inputs other than the phonemes."""
+    def _control_inputs(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
+        """The model's inputs besides the phonemes: scales and speaker."""
         config = self._config
-        length = _first(prosody.length_scale, config.length_scale) / prosody.speed
-        noise = _first(prosody.noise_scale, config.noise_scale)
-        noise_w = _first(prosody.noise_w_scale, config.noise_w_scale)
-        manner = {"scales": np.array([noise, length, noise_w], dtype=np.float32)}
+        length = _or_default(prosody.length_scale, config.length_scale) / prosody.speed
+        noise = _or_default(prosody.noise_scale, config.noise_scale)
+        noise_w = _or_default(prosody.noise_w_scale, config.noise_w_scale)
+        controls = {"scales": np.array([noise, length, noise_w], dtype=np.float32)}
         speaker = self._speaker(spec)
         if "sid" in self._model.inputs:
-            manner["sid"] = np.array([speaker], dtype=np.int64)
-        return manner
+            controls["sid"] = np.array([speaker], dtype=np.int64)
+        return controls
 
     def _speaker(self, spec: VoiceSpec) -> int:
         speaker = spec.speaker if spec.speaker is not None else spec.voice.default_speaker or 0
@@ -266,19 +266,19 @@ class LoadedPiper:
         if not 0 <= speaker < count:
             raise UnknownVoice(
                 f"The voice {self._name} has no speaker {speaker}.",
-                hint=f"Its speakers are 0 to {count - 1}." if count > 1 else "It has one speaker only.",
+                hint=f"Its speakers are 0 to {count - 1}." if count > 1 else "It has only one speaker.",
             )
         return speaker
 
-    def _made_of(self, text: str, make: Callable[[list[str]], T]) -> list[T]:
-        """What `make` makes of the phonemes of each sentence that has any."""
+    def _phonemize(self, text: str, convert: Callable[[list[str]], T]) -> list[T]:
+        """The phonemes of each sentence that has any, converted."""
         if not text:
             return []
         try:
-            with self._phonemizing:
-                sentences = self._phonemizer.phonemize(_with_marks_in_blocks(_without_unclosed_block(text)))
+            with self._phonemizer_lock:
+                sentences = self._phonemizer.phonemize(_move_marks_into_blocks(_drop_unclosed_block(text)))
             known = [self._known(phonemes) for phonemes in sentences]
-            return [make(phonemes) for phonemes in known if phonemes]
+            return [convert(phonemes) for phonemes in known if phonemes]
         except SpeechError:
             raise
         except Exception as error:
@@ -295,26 +295,27 @@ class LoadedPiper:
         return kept if any(not phoneme.isspace() for phoneme in kept) else []
 
 
-def _process_for(config: Any) -> PiperPhonemizing | None:
-    """Where the voice's text becomes phonemes, if that takes espeak-ng."""
+def _start_phonemizer(config: Any) -> PiperPhonemizerProcess | None:
+    """Start the phonemizer process, if the voice needs espeak-ng."""
     if config.phoneme_type.value != "espeak":
         return None
-    return PiperPhonemizing(config.espeak_voice, config.vowel_clusters)
+    return PiperPhonemizerProcess(config.espeak_voice, config.vowel_clusters)
 
 
-def _ask_instead(phonemizer: Any, process: PiperPhonemizing) -> None:
-    """Have the package ask the process for what it would ask espeak-ng for in this one.
+def _replace_espeak(phonemizer: Any, process: PiperPhonemizerProcess) -> None:
+    """Have the package's phonemizer call the child process where it would call espeak-ng in this one.
 
-    Its way of raw phonemes and of Arabic stays. It keeps its phonemizer in the module, for all voices; this
-    voice gets a method that sees another.
+    What it does besides, for raw phonemes and for Arabic, stays. It keeps its espeak phonemizer in a global
+    of its module, for all voices; so this voice gets a copy of the method with other globals.
     """
-    own = type(phonemizer).phonemize
-    seen = {**own.__globals__, "_ESPEAK_PHONEMIZER": process, "_ESPEAK_PHONEMIZER_LOCK": nullcontext()}
-    phonemizer.phonemize = MethodType(FunctionType(own.__code__, seen), phonemizer)
+    method = type(phonemizer).phonemize
+    replaced = {"_ESPEAK_PHONEMIZER": process, "_ESPEAK_PHONEMIZER_LOCK": nullcontext()}
+    function = FunctionType(method.__code__, method.__globals__ | replaced)
+    phonemizer.phonemize = MethodType(function, phonemizer)
 
 
-# What reading a voice's files may raise when they are broken.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+# What reading broken voice files may raise.
+_FILE_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def _reason(error: BaseException) -> str:
@@ -330,7 +331,7 @@ def _config_path(model: Path) -> Path:
 
 
 def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
-    """The voice's json, as it stands and as a checked piper.PiperConfig."""
+    """Read the voice's json, and return it as it is and as a validated piper.PiperConfig."""
     from piper import PiperConfig  # noqa: PLC0415  # it imports onnxruntime
 
     document = json.loads(_config_path(model).read_text(encoding="utf-8"))
@@ -339,7 +340,7 @@ def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
         raise ValueError(f"its json gives a sample rate of {config.sample_rate!r}")
     if not isinstance(config.num_speakers, int):
         raise TypeError(f"its json gives {config.num_speakers!r} as number of speakers")
-    for mark in _FRAME:
+    for mark in _FRAMING_SYMBOLS:
         if mark not in config.phoneme_id_map:
             raise ValueError(f"its phoneme_id_map has no {mark!r}")
     for scale in (config.noise_scale, config.length_scale, config.noise_w_scale):
@@ -380,14 +381,18 @@ def _default_speaker(config: Any) -> int:
 
 
 def _language(name: str, document: dict[str, Any], config: Any) -> str:
-    """The json's language, else the name's, else what its phonemizer speaks; as clients know it."""
-    tags = (*_declared(document.get("language")), *_NAMED_LANGUAGE.findall(name), config.espeak_voice)
-    known = filter(None, map(published_tag, tags))
-    return next(known, str(config.espeak_voice))
+    """The published tag of the json's language, else of the name's, else of the phonemizer's."""
+    tags = (
+        *_declared_languages(document.get("language")),
+        *_NAMED_LANGUAGE.findall(name),
+        config.espeak_voice,
+    )
+    published = filter(None, map(published_tag, tags))
+    return next(published, str(config.espeak_voice))
 
 
-def _declared(language: object) -> Iterator[object]:
-    """What a json says of its language: a mapping as the catalogue's, or a bare tag."""
+def _declared_languages(language: object) -> Iterator[object]:
+    """Candidates for a tag in the json's `language`: a mapping like the catalogue's, or a bare tag."""
     if not isinstance(language, dict):
         yield language
         return
@@ -398,7 +403,7 @@ def _declared(language: object) -> Iterator[object]:
 
 
 def _description(name: str, quality: str) -> str:
-    """`Lessac medium (Piper)` for `en_US-lessac-medium`."""
+    """A voice's description by its name: `Lessac medium (Piper)` for `en_US-lessac-medium`."""
     match = _NAME.fullmatch(name)
     words = re.sub(r"[-_\s]+", " ", match["rest"] if match else name).strip()
     level = quality.replace("_", " ")
@@ -407,25 +412,25 @@ def _description(name: str, quality: str) -> str:
     return f"{words[:1].upper()}{words[1:]} (Piper)"
 
 
-def _letters_of(known: Mapping[str, Any]) -> str:
-    """A few words out of a voice's own letters, vowels first."""
-    letters = [symbol for symbol in known if len(symbol) == 1 and symbol.isalpha()]
-    # The package decomposes text: a letter that is stored composed would never be met.
+def _sample_letters(symbols: Mapping[str, Any]) -> str:
+    """A few words made of a voice's own letters, vowels first."""
+    letters = [symbol for symbol in symbols if len(symbol) == 1 and symbol.isalpha()]
+    # The package decomposes text: a letter stored in composed form would never be found.
     usable = [letter for letter in letters if unicodedata.is_normalized("NFD", letter)]
     usable.sort(key=lambda letter: letter.casefold() not in "aeiouаеиоу")
     return " ".join("".join(usable[start : start + 4]) for start in range(0, min(len(usable), 12), 4))
 
 
-def _without_unclosed_block(text: str) -> str:
-    """The package would take it for phonemes, less its last two letters."""
+def _drop_unclosed_block(text: str) -> str:
+    """Blank brackets that open and do not close: the package would read phonemes and lose two letters."""
     head, close, tail = text.rpartition("]]")
     return head + close + tail.replace("[[", " ")
 
 
-def _with_marks_in_blocks(text: str) -> str:
-    """The package would lose a mark behind a block, and the pause with it."""
+def _move_marks_into_blocks(text: str) -> str:
+    """Move punctuation after a block into it: the package would lose it, and its pause."""
     return _MARKED_BLOCK.sub(r"\1]]", text)
 
 
-def _first(wanted: float | None, own: float) -> float:
-    return own if wanted is None else wanted
+def _or_default(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -14,8 +14,8 @@ import anyio._backends._asyncio  # noqa: F401  # httpx imports it with its first
 import httpx
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines import phoneme_blocks
 from wyoming_tts.engines.base import RemoteOptions
+from wyoming_tts.engines.ipa import split_phoneme_blocks
 from wyoming_tts.engines.remote.lists import ListedVoice, NoList, listed_over_http
 from wyoming_tts.engines.remote.pcm import RATES, AnswerReader, NotPcm
 from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
@@ -239,4 +239,4 @@ def _without_phonemes(text: str) -> str:
     """The text without `[[…]]`, which would be read out."""
     if "[[" not in text:
         return text
-    return "".join(part.text for part in phoneme_blocks.parts(text) if not part.is_ipa)
+    return "".join(part.text for part in split_phoneme_blocks(text) if not part.is_ipa)

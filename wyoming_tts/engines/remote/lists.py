@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-from wyoming_tts.engines.kokoro.names import BY_LETTER
-from wyoming_tts.languages import published_tag
+from wyoming_tts.languages import KOKORO_LETTERS, published_tag
 from wyoming_tts.speech import SPEAKER_MARK
 
 MARK = "Remote voice of "
@@ -169,7 +168,7 @@ def with_languages(
 
 def _language_by_name(name: str) -> str:
     if match := _KOKORO_NAME.fullmatch(name):
-        return BY_LETTER[match[1]].tag
+        return KOKORO_LETTERS[match[1]]
     match = _NAMED_LANGUAGE.fullmatch(name)
     return match[1] if match else UNKNOWN_LANGUAGE
 

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.espeak.text import pieces_with_phonemes, plain_pieces
+from tests.support.steps import growth, lines_run
+from wyoming_tts.engines.espeak.text import cut_text, cut_text_with_phonemes
 
 
 def texts(text: str) -> list[str]:
-    return [piece.text for piece in plain_pieces(text)]
+    return [piece.text for piece in cut_text(text)]
 
 
 def test_a_sentence_is_one_piece_and_unchanged() -> None:
@@ -20,14 +20,14 @@ def test_a_sentence_is_one_piece_and_unchanged() -> None:
 
 
 def test_long_text_is_cut_after_punctuation_and_the_pause_there_is_kept() -> None:
-    pieces = list(plain_pieces("The door is open, and the tea is ready. " * 20))
+    pieces = list(cut_text("The door is open, and the tea is ready. " * 20))
     assert len(pieces) > 2
     assert all(piece.text.rstrip()[-1] in ",." for piece in pieces)
     assert [piece.pause_after for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 
 
 def test_text_without_punctuation_is_cut_between_words() -> None:
-    pieces = list(plain_pieces("word " * 200))
+    pieces = list(cut_text("word " * 200))
     assert len(pieces) > 2
     assert all(set(piece.text.split()) == {"word"} for piece in pieces)
     assert not any(piece.pause_after for piece in pieces)
@@ -67,17 +67,22 @@ def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
         assert readable.sub("", whole) == readable.sub("", text)
 
 
-def test_text_is_worked_through_as_it_is_asked_for() -> None:
-    started = time.perf_counter()
-    next(plain_pieces("x" * 3_000_000))
-    assert time.perf_counter() - started < 0.5
+@pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
+def test_the_first_piece_does_not_wait_for_the_rest_of_the_text(unit: str) -> None:
+    short, long = (lines_run(lambda times=times: next(cut_text(unit * times))) for times in (1_000, 100_000))  # type: ignore[misc]
+    assert long == short
+
+
+@pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
+def test_text_is_cut_in_linear_time(unit: str) -> None:
+    assert growth(lambda times: list(cut_text(unit * times)), size=5_000) < 2.1
 
 
 ENGLISH = frozenset({"S", "I", "v", "O:", "n", "b", "i:"})
 
 
 def phonemic(text: str) -> list[str]:
-    return [piece.text for piece in pieces_with_phonemes(text, ENGLISH)]
+    return [piece.text for piece in cut_text_with_phonemes(text, ENGLISH)]
 
 
 def test_ipa_becomes_mnemonics_and_other_brackets_are_taken_apart() -> None:
@@ -93,7 +98,4 @@ def test_phonemes_that_never_end_are_given_in_bounded_pieces() -> None:
 
 @pytest.mark.parametrize("unit", ["[[", "[[b]]", "[[b", "]]", "[[b "])
 def test_hostile_brackets_take_linear_time(unit: str) -> None:
-    begun = time.process_time()
-    text = unit * (20_000 // len(unit))
-    phonemic(text)
-    assert time.process_time() - begun < 1
+    assert growth(lambda length: phonemic((unit * length)[:length]), size=5_000) < 2.1

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.kokoro.batches import FEWEST, FIRST_MOST, MOST, batches, last_mark
+from wyoming_tts.engines.kokoro.batches import (
+    FIRST_MAX_PHONEMES,
+    MAX_PHONEMES,
+    MIN_PHONEMES,
+    cut_batches,
+    last_mark,
+)
 
 WORD = "wˈɜːd"
 
@@ -14,7 +20,7 @@ def _words(count: int) -> str:
 
 
 def _lengths(phonemes: str) -> list[int]:
-    return [len(batch) for batch in batches(phonemes)]
+    return [len(batch) for batch in cut_batches(phonemes)]
 
 
 def _clauses(*words: int, mark: str = ",") -> str:
@@ -25,25 +31,25 @@ class TestWhereItIsCut:
     @pytest.mark.parametrize("words", [1, 5, 10, 12])
     def test_a_short_sentence_stays_whole_whatever_marks_it_has(self, words: int) -> None:
         sentence = _clauses(*[1] * words)
-        assert len(sentence) <= FIRST_MOST + FEWEST
-        assert batches(sentence) == [sentence]
+        assert len(sentence) <= FIRST_MAX_PHONEMES + MIN_PHONEMES
+        assert cut_batches(sentence) == [sentence]
 
     def test_a_sentence_that_fits_is_never_cut_between_words(self) -> None:
         sentence = _words(20) + "."
-        assert FIRST_MOST + FEWEST < len(sentence) <= MOST
-        assert batches(sentence) == [sentence]
+        assert FIRST_MAX_PHONEMES + MIN_PHONEMES < len(sentence) <= MAX_PHONEMES
+        assert cut_batches(sentence) == [sentence]
 
     def test_the_first_batch_of_a_long_sentence_is_its_first_clause(self) -> None:
-        assert batches(_clauses(7, 12)) == [_words(7) + ",", _words(12) + "."]
+        assert cut_batches(_clauses(7, 12)) == [_words(7) + ",", _words(12) + "."]
 
     def test_a_first_clause_that_is_too_short_to_stand_alone_takes_the_next_along(self) -> None:
-        assert batches(_clauses(2, 6, 10)) == [_words(2) + ", " + _words(6) + ",", _words(10) + "."]
+        assert cut_batches(_clauses(2, 6, 10)) == [_words(2) + ", " + _words(6) + ",", _words(10) + "."]
 
     def test_no_first_clause_is_cut_off_from_a_rest_too_short_to_stand_alone(self) -> None:
-        assert batches(_clauses(9, 9, 3)) == [_words(9) + ",", _clauses(9, 3)]
+        assert cut_batches(_clauses(9, 9, 3)) == [_words(9) + ",", _clauses(9, 3)]
 
     def test_long_sentences_are_cut_at_their_clauses(self) -> None:
-        assert batches(_clauses(6, 15, 15, 15)) == [
+        assert cut_batches(_clauses(6, 15, 15, 15)) == [
             _words(6) + ",",
             *[_words(15) + ","] * 2,
             _words(15) + ".",
@@ -56,38 +62,38 @@ class TestWhereItIsCut:
 
     def test_no_tiny_rest_is_left_over(self) -> None:
         sentence = _words(21) + ", " + _words(2) + "."
-        assert len(sentence) > MOST
-        assert min(_lengths(sentence)) > FIRST_MOST - len(WORD)
+        assert len(sentence) > MAX_PHONEMES
+        assert min(_lengths(sentence)) > FIRST_MAX_PHONEMES - len(WORD)
 
     @pytest.mark.parametrize("mark", [",", ";", ":", "!", "?", "…", '",', ',"', "!)"])
     def test_every_mark_ends_a_clause_with_what_closes_behind_it(self, mark: str) -> None:
-        assert batches(_clauses(8, 14, mark=mark)) == [_words(8) + mark, _words(14) + "."]
+        assert cut_batches(_clauses(8, 14, mark=mark)) == [_words(8) + mark, _words(14) + "."]
 
     @pytest.mark.parametrize("dash", ["—", " — ", "— "])
     def test_a_dash_ends_a_clause_without_spaces_too(self, dash: str) -> None:
-        cut = batches(_words(8) + dash + _words(14) + ".")
+        cut = cut_batches(_words(8) + dash + _words(14) + ".")
         assert cut == [_words(8) + dash.rstrip(), _words(14) + "."]
 
     def test_a_mark_that_stands_alone_belongs_to_the_words_before_it(self) -> None:
-        assert batches(_words(8) + " : " + _words(14) + " .") == [_words(8) + " :", _words(14) + " ."]
+        assert cut_batches(_words(8) + " : " + _words(14) + " .") == [_words(8) + " :", _words(14) + " ."]
 
     def test_a_full_stop_is_no_clause_but_better_than_between_two_words(self) -> None:
-        assert len(batches(_words(8) + ". " + _words(12) + ".")) == 1
-        long = batches(_words(9) + ". " + _words(20) + ".")
+        assert len(cut_batches(_words(8) + ". " + _words(12) + ".")) == 1
+        long = cut_batches(_words(9) + ". " + _words(20) + ".")
         assert long == [_words(9) + ".", _words(20) + "."]
 
     def test_marks_inside_a_word_are_no_places_to_cut(self) -> None:
         time = "tˈɛn:θˈɜːɾi"
-        for batch in batches(" ".join([time] * 30)):
+        for batch in cut_batches(" ".join([time] * 30)):
             assert set(batch.split(" ")) == {time}
 
     def test_a_word_that_is_longer_than_a_batch_is_cut_evenly(self) -> None:
         assert _lengths("x" * 500) == [125] * 4
 
     def test_what_has_no_sound_is_left_out(self) -> None:
-        assert batches("") == []
-        assert batches(" —?! … ") == []
-        assert batches("—" * 500) == []
+        assert cut_batches("") == []
+        assert cut_batches(" —?! … ") == []
+        assert cut_batches("—" * 500) == []
 
 
 _PHONEMES = st.text(alphabet='abəˈː ,;:—.!?…"” ', max_size=700)
@@ -101,11 +107,11 @@ _SPEECH = st.lists(
 
 class TestForAnyText:
     @given(_PHONEMES | _SPEECH)
-    @example("x" * (MOST + 1))
+    @example("x" * (MAX_PHONEMES + 1))
     @example(_clauses(1, 60, 1))
     def test_nothing_is_lost_and_no_batch_is_longer_than_the_most(self, phonemes: str) -> None:
-        cut = batches(phonemes)
-        assert all(0 < len(batch) <= MOST for batch in cut)
+        cut = cut_batches(phonemes)
+        assert all(0 < len(batch) <= MAX_PHONEMES for batch in cut)
         sounds = [p for p in phonemes if p.isalpha()]
         assert [p for p in "".join(cut) if p.isalpha()] == sounds or not any(p.islower() for p in phonemes)
 
@@ -113,14 +119,14 @@ class TestForAnyText:
         st.lists(st.sampled_from([WORD, "ɐ", "wˌʌt,", "jˈuː—ðˈæt;", "ˈæntaɪ."]), min_size=20, max_size=150)
     )
     def test_no_batch_of_ordinary_words_is_shorter_than_the_fewest(self, words: list[str]) -> None:
-        cut = batches(" ".join(words))
-        assert len(cut) == 1 or min(map(len, cut)) >= FEWEST
+        cut = cut_batches(" ".join(words))
+        assert len(cut) == 1 or min(map(len, cut)) >= MIN_PHONEMES
         assert " ".join(cut).split() == " ".join(words).split() or any("—" in word for word in words)
 
     @given(st.lists(st.integers(5, 9), min_size=2, max_size=20))
     def test_where_there_are_clauses_the_first_is_soon_and_all_end_at_one(self, clauses: list[int]) -> None:
-        cut = batches(_clauses(*clauses))
-        assert len(cut) == 1 or len(cut[0]) <= FIRST_MOST
+        cut = cut_batches(_clauses(*clauses))
+        assert len(cut) == 1 or len(cut[0]) <= FIRST_MAX_PHONEMES
         assert all(last_mark(batch) for batch in cut)
 
     @pytest.mark.slow

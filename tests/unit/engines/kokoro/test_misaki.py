@@ -58,12 +58,12 @@ def foreign(text: str) -> str:
     return f"<{text}>"
 
 
-def poorly(text: str) -> str:
+def fallback(text: str) -> str:
     return f"[{text}]"
 
 
 def made(text: str) -> str:
-    return MisakiPhonemizer("zh").phonemes(text, foreign=foreign, poorly=poorly)
+    return MisakiPhonemizer("zh").phonemes(text, foreign=foreign, fallback=fallback)
 
 
 @pytest.mark.usefixtures("misaki")
@@ -92,17 +92,17 @@ class TestWithMisaki:
 
     def test_only_languages_that_need_it_have_it(self, caplog: pytest.LogCaptureFixture) -> None:
         phonemizers = MisakiPhonemizers()
-        assert phonemizers.of(ENGLISH) is None
-        assert phonemizers.of(JAPANESE)
-        assert phonemizers.of(MANDARIN) is phonemizers.of(MANDARIN)
-        assert phonemizers.of(MANDARIN) is not phonemizers.of(JAPANESE)
+        assert phonemizers.find(ENGLISH) is None
+        assert phonemizers.find(JAPANESE)
+        assert phonemizers.find(MANDARIN) is phonemizers.find(MANDARIN)
+        assert phonemizers.find(MANDARIN) is not phonemizers.find(JAPANESE)
         assert not caplog.records
 
     def test_it_is_used_by_one_thread_at_a_time(self) -> None:
         phonemizer, found = MisakiPhonemizer("zh"), list[str]()
 
         def speak() -> None:
-            found.append(phonemizer.phonemes("你好" * 200, foreign=foreign, poorly=poorly))
+            found.append(phonemizer.phonemes("你好" * 200, foreign=foreign, fallback=fallback))
 
         threads = [threading.Thread(target=speak) for _ in range(8)]
         for thread in threads:
@@ -120,7 +120,7 @@ class TestWithoutMisaki:
     def test_that_is_told_once_for_each_language(self, caplog: pytest.LogCaptureFixture) -> None:
         phonemizers = MisakiPhonemizers()
         for language in (MANDARIN, JAPANESE, MANDARIN, ENGLISH, JAPANESE):
-            assert phonemizers.of(language) is None
+            assert phonemizers.find(language) is None
         chinese, japanese = (record.getMessage() for record in caplog.records)
         assert "pronunciation of zh_CN is poor" in chinese
         assert "pronunciation of ja_JP is poor" in japanese

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.tones import LOW, TONES, VOICES
 from tests.voices.make_vits import VITS
-from wyoming_tts.engines.onnx_file_check import check_complete
+from wyoming_tts.engines.model_files import FileComplaints, check_complete
 
 WHOLE = (VOICES / f"{LOW.name}.onnx").read_bytes()
 
@@ -79,3 +80,23 @@ def test_no_content_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, c
 def test_a_file_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         check_complete(tmp_path / f"{TONES.name}.onnx")
+
+
+def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "voice.onnx"
+    complaints = FileComplaints()
+    with caplog.at_level(logging.WARNING):
+        complaints.report(path, "it is gone")
+        complaints.report(path, "it is gone")
+        path.write_bytes(b"half")
+        complaints.report(path, "it is cut off")
+        complaints.report(path, "it is cut off")
+        path.write_bytes(b"half and more")
+        complaints.report(path, "it is cut off")
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
+        "it is gone",
+        "it is cut off",
+        "it is cut off",
+    ]

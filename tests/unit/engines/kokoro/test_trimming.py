@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.kokoro.joins import CLAUSE_PAUSE, SENTENCE_PAUSE, joined, pause_after
+from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SENTENCE_PAUSE, pause_after, trim
 
 MS = 24
 """Samples of a millisecond."""
@@ -36,9 +36,9 @@ class TestPauses:
         assert pause_after(",", 0.5) == CLAUSE_PAUSE * 2
 
 
-class TestJoined:
+class TestTrim:
     def test_the_silence_around_the_sound_is_replaced_by_the_pause(self) -> None:
-        samples = joined(np.concatenate([_silence(300), _sound(100), _silence(500)]), 0.25)
+        samples = trim(np.concatenate([_silence(300), _sound(100), _silence(500)]), 0.25)
         loud = np.flatnonzero(np.abs(samples) > 0.4)
         assert loud[0] <= 15 * MS
         assert 250 * MS <= len(samples) - loud[-1] <= 265 * MS
@@ -46,39 +46,37 @@ class TestJoined:
 
     def test_what_is_as_soft_as_a_consonant_is_kept(self) -> None:
         consonant = _sound(60, 0.5 * 10 ** (-50 / 20))
-        samples = joined(
-            np.concatenate([_silence(100), consonant, _sound(200), consonant, _silence(100)]), 0.0
-        )
+        samples = trim(np.concatenate([_silence(100), consonant, _sound(200), consonant, _silence(100)]), 0.0)
         assert len(samples) >= 320 * MS
         assert np.count_nonzero(samples) >= 318 * MS
 
     def test_hiss_below_it_is_not(self) -> None:
         hiss = _silence(300, 0.5 * 10 ** (-66 / 20))
-        assert len(joined(np.concatenate([hiss, _sound(200), hiss]), 0.0)) <= 230 * MS
+        assert len(trim(np.concatenate([hiss, _sound(200), hiss]), 0.0)) <= 230 * MS
 
     def test_a_silence_within_is_left_alone(self) -> None:
         parts = [_sound(100), _silence(400), _sound(100)]
-        assert len(joined(np.concatenate(parts), 0.0)) == 600 * MS
+        assert len(trim(np.concatenate(parts), 0.0)) == 600 * MS
 
     def test_sound_up_to_the_edge_starts_and_ends_without_a_step(self) -> None:
-        samples = joined(_sound(100), 0.1)
+        samples = trim(_sound(100), 0.1)
         assert samples[0] == 0.0
         assert np.abs(np.diff(samples)).max() <= 0.5 / 40
         assert np.array_equal(samples[2 * MS : 98 * MS], _sound(96))
         assert not samples[100 * MS :].any()
 
     def test_silence_makes_nothing_and_no_pause(self) -> None:
-        assert joined(_silence(100), 0.25).size == 0
-        assert joined(_silence(0), 0.25).size == 0
+        assert trim(_silence(100), 0.25).size == 0
+        assert trim(_silence(0), 0.25).size == 0
 
     def test_what_it_was_given_is_not_changed(self) -> None:
         given_samples = _sound(100)
-        joined(given_samples, 0.1)
+        trim(given_samples, 0.1)
         assert np.array_equal(given_samples, _sound(100))
 
     @given(st.lists(st.floats(-1, 1, width=32), max_size=600), st.floats(0, 0.3))
     def test_any_sound_can_be_joined(self, values: list[float], pause: float) -> None:
-        samples = joined(np.array(values, np.float32), pause)
+        samples = trim(np.array(values, np.float32), pause)
         assert samples.dtype == np.float32
         assert len(samples) <= len(values) + round(pause * 24000)
         assert not samples.size or (samples[0] == 0.0 and samples[-1] == 0.0)

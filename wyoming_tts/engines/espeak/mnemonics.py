@@ -1,8 +1,9 @@
-"""IPA in the phoneme mnemonics of espeak-ng, so that `[[ phonemes ]]` in a text can be spoken by its voices.
+"""Conversion of IPA to the phoneme mnemonics of espeak-ng, by which its voices speak `[[ phonemes ]]`.
 
-The library reads mnemonics, ASCII after Kirshenbaum, of which each voice has its own set: what one voice
-lacks ends all that follows in the word. So the set is read from the library's data, and each sign is
-given by the nearest mnemonic the voice has. Signs for detail no voice tells (aspiration, tone) are left out.
+The library reads mnemonics, ASCII after Kirshenbaum, of which each voice has its own set: one that the
+voice lacks silences the rest of the word. So the set is read from the library's data, and each sign becomes
+the nearest mnemonic that the voice has. Signs for details that no voice renders (aspiration, tone) are left
+out.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from wyoming_tts.engines.ipa import normalize_ipa
 from wyoming_tts.languages import split_subtags
 
 MAX_WORD_PHONEMES: Final = 60
-"""Phonemes of one word; the library's buffers hold 200 with what it adds."""
+"""Most phonemes of one word; the library's buffers hold 200, with what it adds."""
 
-# Each sign with its mnemonics, the best first; the data of version 1.52.0 tells what they sound like.
+# Each sign with its mnemonics, the best first; what they sound like is in the data of version 1.52.0.
 _SIGNS: Final = """
 p p | b b | t t | d d | k k | ɡ g | f f | v v | s s | z z | h h | m m | n n | l l | w w w# | j j
 θ T t s | ð D d z | ʃ S s | ʒ Z z S | ŋ N n | ɲ n^ n | ʎ l^ l | ɹ r | r r | ʁ r | ʀ r | ɻ r | ɽ * r | ɾ * r
@@ -40,9 +42,7 @@ eɪ eI EI | ɛɪ EI eI | ɛi EI eI | aɪ aI | aɪə aI@ | ɔɪ OI OY oI | ɔʏ O
 əʊ oU | ɪə i@ | iə i@ | ʊə U@ | œy Wy | ʌu VU | eʊ eU
 """
 
-_MARKS: Final = {"ˈ": "'", "ˌ": ",", " ": " ", "‿": "", ".": "", "-": "", "|": " ", "‖": " "}
-_MEANT: Final = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "’": "ˈ", ",": "ˌ"})
-_UNTOLD: Final = frozenset("ǀǁǂǃːˑʰʱʲʷˠˤⁿˡᵊ˞ʼ˥˦˧˨˩↑↓→↗↘ꜛꜜ()")
+_BOUNDARIES: Final = {"ˈ": "'", "ˌ": ",", " ": " ", "‿": "", ".": "", "-": "", "|": " ", "‖": " "}
 _STRESSES: Final = ("'", ",")
 
 _TABLE_HEAD: Final = struct.Struct("<BB2x32s")
@@ -59,76 +59,57 @@ _MNEMONICS: Final = _signs()
 _LONGEST: Final = max(map(len, _MNEMONICS))
 
 
-def is_ipa(text: str) -> bool:
-    """Whether the text can be read as IPA: there is a sound in it, and nothing that is no sign of IPA."""
-    signs = _normalized(text)
-    sounds = [sign for sign in signs if sign in _MNEMONICS]
-    return bool(sounds) and all(
-        sign in _MNEMONICS or sign in _MARKS or sign in _UNTOLD or unicodedata.combining(sign)
-        for sign in signs
-    )
+def to_mnemonics(ipa: str, inventory: frozenset[str]) -> str:
+    """Convert IPA for a voice with these mnemonics, a space between words; empty if it holds no sound.
 
-
-def mnemonics(ipa: str, inventory: frozenset[str]) -> str:
-    """The IPA for a voice that has these mnemonics, words apart by spaces; empty if there is no sound in it.
-
-    A vertical bar stands between two mnemonics that would be read as another.
+    A vertical bar stands between two mnemonics that would otherwise be read as a third.
     """
-    words = [_word(word, inventory) for part in _marked_words(ipa) for word in _bounded(part)]
+    words = [_convert(word, inventory) for word in _words(ipa)]
     return " ".join(word for word in words if word.strip("',"))
 
 
-def _normalized(ipa: str) -> str:
-    return unicodedata.normalize("NFD", " ".join(ipa.split()).translate(_MEANT)).translate(
-        {0x361: None, 0x35C: None}
-    )
+def _words(ipa: str) -> Iterator[str]:
+    for word in normalize_ipa(ipa).replace("|", " ").replace("‖", " ").split():
+        for start in range(0, len(word), MAX_WORD_PHONEMES):
+            yield word[start : start + MAX_WORD_PHONEMES]
 
 
-def _marked_words(ipa: str) -> list[str]:
-    return _normalized(ipa).replace("|", " ").replace("‖", " ").split()
-
-
-def _bounded(word: str) -> Iterator[str]:
-    for start in range(0, len(word), MAX_WORD_PHONEMES):
-        yield word[start : start + MAX_WORD_PHONEMES]
-
-
-def _word(word: str, inventory: frozenset[str]) -> str:
-    made: list[str] = []
+def _convert(word: str, inventory: frozenset[str]) -> str:
+    converted: list[str] = []
     at = 0
     while at < len(word):
         taken, mnemonic = _next(word, at, inventory)
         at += taken
         if not mnemonic:
             continue
-        if made and _would_merge(made[-1], mnemonic, inventory):
-            made.append("|")
-        made.append(mnemonic)
-    while made and made[-1] in _STRESSES:
-        made.pop()
-    return "".join(made)
+        if converted and _would_merge(converted[-1], mnemonic, inventory):
+            converted.append("|")
+        converted.append(mnemonic)
+    while converted and converted[-1] in _STRESSES:
+        converted.pop()
+    return "".join(converted)
 
 
 def _next(word: str, at: int, inventory: frozenset[str]) -> tuple[int, str]:
-    """The signs taken by the longest that the voice has a mnemonic for, and that; empty for none."""
+    """The next mnemonic, for as many signs as the voice has one for, and their number; empty for none."""
     for length in range(min(_LONGEST, len(word) - at), 0, -1):
         known = _MNEMONICS.get(word[at : at + length], ())
         mnemonic = next((candidate for candidate in known if candidate in inventory), None)
         if mnemonic is not None:
             return length, mnemonic
-    return 1, _MARKS.get(word[at], "")
+    return 1, _BOUNDARIES.get(word[at], "")
 
 
 def _would_merge(first: str, second: str, inventory: frozenset[str]) -> bool:
-    """Whether the voice has a longer mnemonic that begins as these two do together."""
+    """Whether the voice has a longer mnemonic with which these two together begin."""
     if first in _STRESSES or second in _STRESSES:
         return False
     pair = first + second
     return any(pair[:length] in inventory for length in range(len(first) + 1, len(pair) + 1))
 
 
-def inventory(data: Path, identifier: str) -> frozenset[str]:
-    """The mnemonics of a voice; those that all have in common if the data does not tell its own.
+def read_inventory(data: Path, identifier: str) -> frozenset[str]:
+    """Read the mnemonics of a voice from the data; those common to all voices if it names no others.
 
     Args:
         data: The library's data directory.
@@ -137,13 +118,13 @@ def inventory(data: Path, identifier: str) -> frozenset[str]:
     Raises:
         OSError: the data cannot be read.
     """
-    tables = _tables(data / "phontab")
+    tables = _read_tables(data / "phontab")
     lines = (data / "lang" / identifier).read_text(encoding="utf-8").splitlines()
     return next((tables[name] for name in _table_names(lines) if name in tables), tables[_COMMON_TABLE])
 
 
 def _table_names(lines: list[str]) -> Iterator[str]:
-    """Names of the voice's table, the likeliest first."""
+    """Possible names of the voice's table, the likeliest first."""
     fields = [line.split() for line in lines]
     for key in ("phonemes", "language"):
         for words in fields:
@@ -153,8 +134,8 @@ def _table_names(lines: list[str]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=2)
-def _tables(path: Path) -> dict[str, frozenset[str]]:
-    """The mnemonics of each table of phonemes, with those of the table it builds upon."""
+def _read_tables(path: Path) -> dict[str, frozenset[str]]:
+    """Read the mnemonics of each phoneme table, with those of the table that it extends."""
     content = path.read_bytes()
     found: list[tuple[str, dict[int, str]]] = []
     at = 4

@@ -15,9 +15,9 @@ from typing import IO
 import pytest
 
 from tests.support.tones import LOW, VOICES
-from wyoming_tts.engines import phonemizer_process as phonemizing_process
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.phonemizer import KokoroPhonemizing, PiperPhonemizing
+from wyoming_tts.engines.phonemizer import process as phonemizer_process
+from wyoming_tts.engines.phonemizer.client import KokoroPhonemizerProcess, PiperPhonemizerProcess
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
@@ -41,18 +41,18 @@ def varied_texts(count: int) -> list[str]:
 
 
 @pytest.fixture
-def piper() -> Iterator[PiperPhonemizing]:
-    process = PiperPhonemizing("en-us", None)
+def piper() -> Iterator[PiperPhonemizerProcess]:
+    process = PiperPhonemizerProcess("en-us", None)
     yield process
     process.close()
 
 
-def pid_of(process: PiperPhonemizing | KokoroPhonemizing) -> int:
-    process.wait()
+def pid_of(process: PiperPhonemizerProcess | KokoroPhonemizerProcess) -> int:
+    process.wait_ready()
     return process._child._running.pid
 
 
-def said(process: PiperPhonemizing, text: str) -> list[list[str]]:
+def said(process: PiperPhonemizerProcess, text: str) -> list[list[str]]:
     return process.phonemize("en-us", text)
 
 
@@ -69,7 +69,7 @@ def test_pipers_phonemes_are_those_the_package_makes_itself(
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415  # heavy
 
     own = EspeakPhonemizer()
-    process = PiperPhonemizing(voice, clusters)
+    process = PiperPhonemizerProcess(voice, clusters)
     for text in varied_texts(200):
         assert process.phonemize(voice, text) == own.phonemize(voice, text, vowel_clusters=clusters), text
     process.close()
@@ -90,7 +90,7 @@ def test_kokoros_phonemes_are_those_the_package_makes_itself(language: str) -> N
         language_switch="remove-flags",
         logger=logger,
     )
-    process = KokoroPhonemizing(language)
+    process = KokoroPhonemizerProcess(language)
     for text in varied_texts(200):
         assert process.phonemes(text) == "\n".join(own.phonemize([text])), text
     process.close()
@@ -112,7 +112,7 @@ def test_the_server_itself_never_loads_pipers_library() -> None:
     subprocess.run([sys.executable, "-c", code, str(VOICES), LOW.name], check=True)
 
 
-def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizing) -> None:
+def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizerProcess) -> None:
     texts = ["Good morning.", "The lights are on.", "It is seven.", "Open the door."]
     alone = {text: said(piper, text) for text in texts}
     told: dict[str, list[object]] = {text: [] for text in texts}
@@ -132,21 +132,21 @@ def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizing
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: PiperPhonemizing("elvish", None), lambda: KokoroPhonemizing("elvish")]
+    "make", [lambda: PiperPhonemizerProcess("elvish", None), lambda: KokoroPhonemizerProcess("elvish")]
 )
 def test_a_voice_that_espeak_does_not_have_is_named(
-    make: Callable[[], PiperPhonemizing | KokoroPhonemizing],
+    make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
 ) -> None:
     process = make()
     for _ in range(2):
         with pytest.raises(VoiceUnavailable, match="elvish"):
-            process.wait()
+            process.wait_ready()
     process.close()
 
 
 @pytest.mark.parametrize("voice", ["\0", "\ud800", ""])
 def test_a_voice_of_any_name_is_known_or_unavailable(voice: str) -> None:
-    process = PiperPhonemizing(voice, None)
+    process = PiperPhonemizerProcess(voice, None)
     try:
         assert said(process, "5")
     except VoiceUnavailable:
@@ -169,14 +169,14 @@ def test_a_text_that_kills_the_library_costs_its_own_sentence_alone() -> None:
     loaded.close()
 
 
-def test_a_process_that_was_killed_between_two_texts_is_not_missed(piper: PiperPhonemizing) -> None:
+def test_a_process_that_was_killed_between_two_texts_is_not_missed(piper: PiperPhonemizerProcess) -> None:
     before = said(piper, "Hello")
     os.kill(pid_of(piper), signal.SIGKILL)
     piper._child._running.wait()
     assert said(piper, "Hello") == before
 
 
-def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhonemizing) -> None:
+def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhonemizerProcess) -> None:
     before = said(piper, "Hello")
     pid = pid_of(piper)
     os.kill(pid, signal.SIGSTOP)
@@ -222,17 +222,19 @@ def test_what_the_package_raises_is_told_and_the_process_goes_on() -> None:
     def broken(text: str) -> object:
         raise RuntimeError(f"no {text}")
 
-    assert phonemizing_process._result(broken, "dictionary") == {"error": "no dictionary"}
+    assert phonemizer_process._answer(broken, "dictionary") == {"error": "no dictionary"}
 
 
 # The process
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: PiperPhonemizing("en-us", None), lambda: KokoroPhonemizing("en-us")]
+    "make", [lambda: PiperPhonemizerProcess("en-us", None), lambda: KokoroPhonemizerProcess("en-us")]
 )
 def test_it_is_small_and_leaves_nothing_behind(
-    make: Callable[[], PiperPhonemizing | KokoroPhonemizing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -249,10 +251,12 @@ def test_it_is_small_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: PiperPhonemizing("en-us", None), lambda: KokoroPhonemizing("en-us")]
+    "make", [lambda: PiperPhonemizerProcess("en-us", None), lambda: KokoroPhonemizerProcess("en-us")]
 )
 def test_it_executes_nothing_in_a_temporary_directory(
-    make: Callable[[], PiperPhonemizing | KokoroPhonemizing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Containers and hardened services mount /tmp without that right."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -264,16 +268,16 @@ def test_it_executes_nothing_in_a_temporary_directory(
 
 
 def test_a_closed_one_refuses_further_texts() -> None:
-    process = PiperPhonemizing("en-us", None)
+    process = PiperPhonemizerProcess("en-us", None)
     process.close()
     with pytest.raises(EngineFailed, match="closed"):
         said(process, "Hello")
     with pytest.raises(EngineFailed, match="closed"):
-        process.wait()
+        process.wait_ready()
 
 
 def test_one_that_is_dropped_ends_its_process() -> None:
-    process = PiperPhonemizing("en-us", None)
+    process = PiperPhonemizerProcess("en-us", None)
     pid = pid_of(process)
     del process
     gc.collect()

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from kokoro_onnx.config import DEFAULT_VOCAB
 
-from wyoming_tts.engines.kokoro.ipa import phonemes
+from wyoming_tts.engines.kokoro.phonemes import phonemize_around_blocks
 
 
 def made(text: str, language: str = "en-us") -> str:
-    return phonemes(text, lambda part: f"<{part}>", language=language)
+    return phonemize_around_blocks(text, lambda part: f"<{part}>", language=language)
 
 
 @pytest.mark.parametrize(
