@@ -290,7 +290,7 @@ async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> No
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
         desk = BlendService(parts, never)
         assert (await desk.shelf()).fetched_bytes is None
-        parts.downloads.note(progress)
+        parts.downloads.record_progress(progress)
         assert (await desk.shelf()).fetched_bytes == 1_000_000
 
 

@@ -34,7 +34,7 @@ async def change_default(parts: Parts, default: DefaultVoice) -> Voice:
         SpeechError: it is not here or cannot speak; the one before stays, as after any other failure.
     """
     started = time.perf_counter()
-    spec = await parts.synthesizer.warm_up(parts.library.spec_of_default(default))
+    spec = await parts.synthesizer.warm_up(parts.library.resolve_default(default))
     parts.library.change_default(default)
     _note_ready(parts, spec.voice, started)
     return spec.voice

@@ -148,7 +148,7 @@ async def assemble(
     blends = CachedBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
-        kokoro_blends=BlendResolver(store.book, blendable),
+        kokoro_blends=BlendResolver(store.load, blendable),
         kokoro_styles=styles,
     )
     engines = await workers.run_blocking(lambda: make_engines(options))
@@ -160,7 +160,7 @@ async def assemble(
     library = VoiceLibrary(
         default=DefaultVoice(settings.voice, settings.speaker),
         embedded_engine=EMBEDDED_ENGINE,
-        known=lambda: known.catalogue.voices,
+        catalogue=lambda: known.catalogue.voices,
         rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
     )
     loaded = LoadedVoices(
@@ -237,7 +237,7 @@ def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
 
 def _blendable(known: CurrentCatalogue, styles: ImportedStyles) -> dict[str, str]:
     """Return the languages of the voices that can be blended, by name, those imported among them."""
-    return named_languages(styles.names()) | known.pack()
+    return named_languages(styles.names()) | known.blendable_languages()
 
 
 def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:

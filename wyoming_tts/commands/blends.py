@@ -85,7 +85,7 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
         spherical=arguments.spherical,
         normalized=arguments.normalize,
     )
-    before = kitchen.store.book().blends.get(blend.name) if arguments.replace else None
+    before = kitchen.store.load().blends.get(blend.name) if arguments.replace else None
     if before is None:
         kitchen.store.add(blend)
     else:
@@ -157,7 +157,7 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> int:
 def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
     if arguments.name in kitchen.imported:
-        users = kitchen.store.book().users(arguments.name)
+        users = kitchen.store.load().users(arguments.name)
         kitchen.styles.remove(arguments.name, users=users)
     else:
         kitchen.store.remove(arguments.name)
@@ -169,7 +169,7 @@ _COLUMNS = ("name", "language", "kind", "recipe", "description")
 
 
 def _as_object(kitchen: _BlendContext, blend: Blend) -> dict[str, Any]:
-    book = kitchen.store.book()
+    book = kitchen.store.load()
     return {
         "name": blend.name,
         "recipe": str(blend.recipe),
@@ -191,13 +191,13 @@ def _imported_as_object(kitchen: _BlendContext, name: str) -> dict[str, Any]:
         "kind": "imported",
         "description": "",
         "path": str(kitchen.styles.path(name)),
-        "used_by": list(kitchen.store.book().users(name)),
+        "used_by": list(kitchen.store.load().users(name)),
     }
 
 
 def _language(kitchen: _BlendContext, blend: Blend) -> str:
     try:
-        return kitchen.store.book().language(blend, kitchen.languages).tag
+        return kitchen.store.load().language(blend, kitchen.languages).tag
     except UnknownVoice:
         return ""  # the file was edited by hand, and names a voice that is not there
 
@@ -213,7 +213,7 @@ def _written(value: object) -> str:
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
-    check_name_is_free(arguments.name, (*kitchen.pack, *kitchen.store.book().blends))
+    check_name_is_free(arguments.name, (*kitchen.pack, *kitchen.store.load().blends))
     table = kitchen.styles.add(arguments.name, Path(arguments.file).expanduser())
     language = kitchen.imported[arguments.name]
     print(f"Imported {arguments.name}: {len(table)} rows, speaks {language}.")
@@ -224,7 +224,7 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     kitchen = _kitchen(settings)
     table = load_style_table(
         arguments.name,
-        kitchen.store.book(),
+        kitchen.store.load(),
         voices=kitchen.languages,
         imported=kitchen.styles,
         pack=lambda: _pack(settings),

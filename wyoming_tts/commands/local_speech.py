@@ -89,5 +89,5 @@ def _check_voice(parts: Parts, voice: VoiceRequest) -> None:
         _LOGGER.warning(
             "The voice %s is not installed: %s speaks instead.",
             parts.settings.voice,
-            parts.library.stand_in().name,
+            parts.library.fallback_voice().name,
         )

@@ -14,7 +14,7 @@ from wyoming_tts.voices.piper_import import PiperImport
 
 def table_row(entry: InventoryEntry) -> tuple[str, ...]:
     """What a table shows of it: name, language, engine, here, speakers, size."""
-    voice, known = entry.voice, entry.known
+    voice, known = entry.voice, entry.catalogue_voice
     return (
         entry.name,
         entry.language,
@@ -27,7 +27,7 @@ def table_row(entry: InventoryEntry) -> tuple[str, ...]:
 
 def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
     """What a list for programs says of it."""
-    voice, known = entry.voice, entry.known
+    voice, known = entry.voice, entry.catalogue_voice
     return {
         "name": entry.name,
         "language": entry.language,
@@ -46,7 +46,7 @@ def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
 
 def detail_fields(entry: InventoryEntry, inventory: Inventory) -> dict[str, Any]:
     """All that is known of it. Looks at files."""
-    voice, known = entry.voice, entry.known
+    voice, known = entry.voice, entry.catalogue_voice
     told = summary_fields(entry)
     if known is not None:
         told |= {

@@ -242,7 +242,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
     voices, broken, unknown = _to_be_checked(inventory, arguments.names)
-    checked = [*broken, *verify_files(voices, expected_files(inventory.names.known), check_complete)]
+    checked = [*broken, *verify_files(voices, expected_files(inventory.names.catalogue), check_complete)]
     if arguments.json:
         print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
     elif checked:
@@ -323,7 +323,7 @@ def _import_piper(arguments: argparse.Namespace, settings: Settings) -> int:
         taken = import_piper_directory(
             Path(arguments.directory),
             data_dir=settings.data_dir,
-            look_into=_look_into,
+            scan_directory=_scan_piper_directory,
             settings_file=Path(file) if file else None,
         )
     except PiperImportFailed as error:
@@ -335,7 +335,7 @@ def _import_piper(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _look_into(directory: Path) -> tuple[Sequence[Voice], Sequence[tuple[Path, str]]]:
+def _scan_piper_directory(directory: Path) -> tuple[Sequence[Voice], Sequence[tuple[Path, str]]]:
     engine = make_engines(EngineOptions(data_dirs=(directory,)))["piper"]
     return engine.installed(), getattr(engine, "broken", ())
 

@@ -190,9 +190,9 @@ class BlendService:
 
     def _shelf(self) -> BlendingView:
         voices = tuple(self._kokoro_voices())
-        book, imported = self._store.book(), self._styles.names()
+        book, imported = self._store.load(), self._styles.names()
         state = self._state(voices)
-        model = self._parts.library.names.in_catalogue(MODEL_VOICE)
+        model = self._parts.library.names.find_in_catalogue(MODEL_VOICE)
         speaking = {voice.name for voice in voices}
         languages = self._languages(voices, imported)
         blends = sorted(book.blends.values(), key=lambda blend: blend.name)
@@ -209,7 +209,7 @@ class BlendService:
     def _languages(self, voices: Iterable[Voice], imported: Iterable[str]) -> dict[str, str]:
         """Of the voices that can be mixed, by name, whether they are here or not."""
         here = {voice.name: voice.language for voice in voices if voice.version is None}
-        return self._parts.known.pack() | here | named_languages(imported)
+        return self._parts.known.blendable_languages() | here | named_languages(imported)
 
     def _state(self, voices: tuple[Voice, ...]) -> KokoroState:
         settings = self._parts.settings
@@ -221,9 +221,9 @@ class BlendService:
 
     def _fetched_bytes(self) -> int | None:
         fetching = self._parts.downloads
-        if not fetching.is_under_way(MODEL_VOICE):
+        if not fetching.is_downloading(MODEL_VOICE):
             return None
-        return next((each.received for each in fetching.shown() if each.voice == MODEL_VOICE), None)
+        return next((each.received for each in fetching.status() if each.voice == MODEL_VOICE), None)
 
     def _kokoro_voices(self) -> Iterable[Voice]:
         return (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
@@ -251,11 +251,11 @@ class BlendService:
         if name not in self._styles.names():
             self._store.remove(name)
             return
-        self._styles.remove(name, users=self._store.book().users(name))
+        self._styles.remove(name, users=self._store.load().users(name))
 
     def _check_free(self, name: str) -> None:
         check_name(name)
-        others = (*self._parts.known.pack(), *self._store.book().blends, *self._styles.names())
+        others = (*self._parts.known.blendable_languages(), *self._store.load().blends, *self._styles.names())
         here = (voice.name for voice in self._kokoro_voices())
         check_name_is_free(name, (*others, *here))
 
@@ -272,7 +272,7 @@ class BlendService:
     def _exported(self, name: str) -> bytes:
         languages = self._languages(self._kokoro_voices(), self._styles.names())
         table = load_style_table(
-            name, self._store.book(), voices=languages, imported=self._styles, pack=self._pack
+            name, self._store.load(), voices=languages, imported=self._styles, pack=self._pack
         )
         content = io.BytesIO()
         np.save(content, table, allow_pickle=False)

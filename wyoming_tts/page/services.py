@@ -78,7 +78,7 @@ def own_uri(where: ListeningAddresses) -> str:
 async def _fetch(parts: Parts, name: str) -> bool:
     """Have a voice fetched and wait for it; the download goes on when this is cancelled."""
     parts.downloads.start(find_catalogue_voice(parts.known.catalogue.voices, name))
-    while parts.downloads.is_under_way(name):  # noqa: ASYNC110 - progress is told to nobody in particular
+    while parts.downloads.is_downloading(name):  # noqa: ASYNC110 - progress is told to nobody in particular
         await asyncio.sleep(_LOOK_EVERY)
     await parts.refresh_voices()
     return any(voice.name == name for voice in parts.library.voices)

@@ -139,7 +139,7 @@ class VoiceService:
 
     def news(self) -> VoicesUpdate:
         """Whether there is anything new, and how far the downloads are."""
-        return VoicesUpdate(self._now(), self._parts.downloads.shown())
+        return VoicesUpdate(self._now(), self._parts.downloads.status())
 
     def download(self, name: str) -> None:
         """Have a voice of the catalogue fetched.
@@ -174,7 +174,7 @@ class VoiceService:
         Raises:
             BadRequest: other files would go by now, or some cannot be deleted.
         """
-        if self._parts.downloads.is_under_way(name):
+        if self._parts.downloads.is_downloading(name):
             raise BadRequest(f"{name} is being fetched.", hint="Cancel that first.")
         inventory = self._inventory()
         planned = await self._run(partial(_planned, inventory, name, self._default()))
@@ -231,7 +231,7 @@ class VoiceService:
     def _why_taken(self, name: str) -> str:
         """Why no voice of that name may be brought; blocks."""
         inventory = self._inventory()
-        if self._parts.downloads.is_under_way(name):
+        if self._parts.downloads.is_downloading(name):
             return f"{name} is being fetched already."
         if find_name(name, [voice.name for voice in inventory.voices]) is not None:
             return f"There is a voice {name} already: delete it first, or give the files another name."
@@ -244,7 +244,7 @@ class VoiceService:
 def _row(
     entry: InventoryEntry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...]], default: str
 ) -> VoiceRow:
-    voice, known = entry.voice, entry.known
+    voice, known = entry.voice, entry.catalogue_voice
     found = _QUALITY.search(entry.name)
     derived = voice is not None and is_derived(voice)
     return VoiceRow(
@@ -267,7 +267,7 @@ def _row(
 
 
 def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
-    if inventory.exactly(name) is None and not any(path.stem == name for path, _ in inventory.broken):
+    if inventory.find_exact(name) is None and not any(path.stem == name for path, _ in inventory.broken):
         raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
     removal = plan_removal(inventory, [name])
     return PlannedRemoval(

@@ -71,7 +71,7 @@ class ServerSpeechService:
             )
         mixed = parts.blends.voice(canonical, parts.library.voices)
         if mixed is None:
-            raise parts.library.names.unknown(canonical)
+            raise parts.library.names.unknown_error(canonical)
         if name is None:
             return _offered(mixed)
         check_name(name)

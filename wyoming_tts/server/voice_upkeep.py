@@ -60,7 +60,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
 
         def on_progress(progress: DownloadProgress) -> None:
             show(progress)
-            parts.downloads.note(progress)
+            parts.downloads.record_progress(progress)
             if progress.state.over:
                 on_download(progress.state)
 
@@ -72,20 +72,20 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
             on_progress=on_progress,
         )
         async with downloads:
-            parts.downloads.open(downloads)
+            parts.downloads.attach(downloads)
             if settings.update_voices:
                 await _update_catalogue(parts, downloads)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_fetch_default(parts, missing))
                 tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
-                await parts.downloads.follow(parts.refresh_voices)
+                await parts.downloads.run(parts.refresh_voices)
 
 
 def _missing_voices(parts: Parts, downloads: DownloadManager) -> OnDemandDownloads:
     return OnDemandDownloads(
         parts.library,
-        find=lambda name: parts.library.names.in_catalogue(name),  # noqa: PLW0108 - names may be replaced
+        find=lambda name: parts.library.names.find_in_catalogue(name),  # noqa: PLW0108 - names may be replaced
         downloads=downloads,
         on_installed=parts.refresh_voices,
         options=missing_voice_options(parts.settings, parts.engines),

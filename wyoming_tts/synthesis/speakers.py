@@ -169,7 +169,7 @@ class Speakers:
         Raises:
             VoiceUnavailable: there is none.
         """
-        voice = self._library.stand_in(speaker.spec.voice.language)
+        voice = self._library.fallback_voice(speaker.spec.voice.language)
         self._replaced[_key(speaker.spec)] = VoiceSpec(voice)
         return voice
 

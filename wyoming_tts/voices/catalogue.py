@@ -143,7 +143,7 @@ class CurrentCatalogue:
         """Read which voices could be fetched."""
         self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
 
-    def pack(self) -> dict[str, str]:
+    def blendable_languages(self) -> dict[str, str]:
         """Return the languages of the voices that can be blended, by name."""
         blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
         return {voice.name: voice.language for voice in blending}

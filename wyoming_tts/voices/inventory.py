@@ -22,12 +22,12 @@ class InventoryEntry:
 
     name: str
     voice: Voice | None
-    known: CatalogueVoice | None
+    catalogue_voice: CatalogueVoice | None
 
     @classmethod
     def of(cls, found: ResolvedName) -> Self:
         """The voice that a name was found to mean."""
-        return cls(found.name, found.voice, found.known)
+        return cls(found.name, found.voice, found.catalogue_voice)
 
     @property
     def language(self) -> str:
@@ -48,7 +48,7 @@ class InventoryEntry:
 
     @property
     def _one(self) -> Voice | CatalogueVoice:
-        found = self.voice or self.known
+        found = self.voice or self.catalogue_voice
         assert found is not None, "an entry is made of one of them"
         return found
 
@@ -77,14 +77,14 @@ class Inventory:
     def entries(self) -> tuple[InventoryEntry, ...]:
         """All voices, sorted by name."""
         here = {voice.name: voice for voice in self.voices}
-        known = {voice.name: voice for voice in self.names.known}
+        known = {voice.name: voice for voice in self.names.catalogue}
         return tuple(
             InventoryEntry(name, here.get(name), known.get(name)) for name in sorted({*here, *known})
         )
 
-    def exactly(self, name: str) -> InventoryEntry | None:
+    def find_exact(self, name: str) -> InventoryEntry | None:
         """The voice that has this very name or alias."""
-        found = self.names.exactly(name)
+        found = self.names.find_exact(name)
         return InventoryEntry.of(found) if found is not None else None
 
     def find(self, name: str) -> InventoryEntry:

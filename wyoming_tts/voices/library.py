@@ -21,7 +21,7 @@ from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold
 
 _LOGGER = logging.getLogger(__name__)
 
-WhenMissing = Callable[[str], Awaitable[None]]
+MissingVoiceHook = Callable[[str], Awaitable[None]]
 """Is awaited with the name of a known voice that is not installed. Returns when waiting for it is over,
 come or not, and another may stand in; raises `VoiceUnavailable` where none may."""
 
@@ -61,7 +61,7 @@ class VoiceLibrary:
         *,
         default: DefaultVoice,
         embedded_engine: str = "espeak",
-        known: Callable[[], Sequence[CatalogueVoice]] = tuple,
+        catalogue: Callable[[], Sequence[CatalogueVoice]] = tuple,
         rules: NameRules | None = None,
     ) -> None:
         """Make an empty library.
@@ -69,14 +69,14 @@ class VoiceLibrary:
         Args:
             default: The voice for requests that name none.
             embedded_engine: The engine whose voices need no files and stand in for missing ones.
-            known: The voices of the catalogue; the same sequence until they change.
+            catalogue: The voices of the catalogue; the same sequence until they change.
             rules: What names mean beside the voices' own; `default` stands in place of theirs.
         """
         self._default = default
         self._embedded_engine = embedded_engine
-        self._known = known
+        self._catalogue = catalogue
         self._rules = rules or NameRules()
-        self._when_missing: WhenMissing = self._never_replaced
+        self._missing_voice_hook: MissingVoiceHook = self._never_replaced
         self._sorted: tuple[Voice, ...] = ()
         self._resolver = self._resolver_for(self._default)
         self._stood_in_for: set[str] = set()
@@ -93,13 +93,13 @@ class VoiceLibrary:
     def downloadable(self) -> tuple[CatalogueVoice, ...]:
         """The voices of the catalogue that are not installed, sorted by name."""
         here = {voice.name for voice in self._sorted}
-        absent = (voice for voice in self._known() if voice.name not in here)
+        absent = (voice for voice in self._catalogue() if voice.name not in here)
         return tuple(sorted(absent, key=lambda voice: voice.name))
 
     @property
     def names(self) -> NameResolver:
         """What names mean now."""
-        if self._resolver.known is not self._known():
+        if self._resolver.catalogue is not self._catalogue():
             self._resolver = self._resolver_for(self._default)
         return self._resolver
 
@@ -115,7 +115,7 @@ class VoiceLibrary:
 
     def is_installed(self, name: str) -> bool:
         """Whether the voice of that name or alias is here."""
-        found = self.names.exactly(name)
+        found = self.names.find_exact(name)
         return found is not None and found.voice is not None
 
     def replace(self, voices: Iterable[Voice]) -> None:
@@ -132,9 +132,9 @@ class VoiceLibrary:
         self._default = default
         self._resolver = self._resolver_for(self._default)
 
-    def when_missing(self, hook: WhenMissing | None) -> None:
+    def set_missing_voice_hook(self, hook: MissingVoiceHook | None) -> None:
         """Ask `hook` about each known voice that is not here; without one only the default is replaced."""
-        self._when_missing = hook or self._never_replaced
+        self._missing_voice_hook = hook or self._never_replaced
 
     async def resolve(self, request: VoiceRequest) -> VoiceSpec:
         """Find the voice and speaker that a request means; what to wait for is `when_missing`'s to say.
@@ -147,7 +147,7 @@ class VoiceLibrary:
         absent = self._absent(request)
         if absent is None:
             return self.resolve_now(request)
-        await self._when_missing(absent.name)
+        await self._missing_voice_hook(absent.name)
         if self.is_installed(absent.name):
             return self.resolve_now(request)
         return self._spec_of_stand_in(absent)
@@ -168,7 +168,7 @@ class VoiceLibrary:
             speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
             return _with_speaker(found.voice, speaker)
         if self._is_default(found.name):
-            return VoiceSpec(self.stand_in())
+            return VoiceSpec(self.fallback_voice())
         raise _unavailable(found.name)
 
     def installed(self, name: str) -> Voice:
@@ -179,7 +179,7 @@ class VoiceLibrary:
         """
         return _here(self.names.resolve(name))
 
-    def spec_of_default(self, default: DefaultVoice) -> VoiceSpec:
+    def resolve_default(self, default: DefaultVoice) -> VoiceSpec:
         """Return the voice and speaker that would speak if that were the default; no other one stands in.
 
         Raises:
@@ -188,7 +188,7 @@ class VoiceLibrary:
         found = self._resolver_for(default).resolve(default.name)
         return _with_speaker(_here(found), found.speaker or default.speaker)
 
-    def stand_in(self, language: str | None = None) -> Voice:
+    def fallback_voice(self, language: str | None = None) -> Voice:
         """Return the embedded voice of a language, the default voice's if none is told, else English.
 
         Raises:
@@ -208,7 +208,7 @@ class VoiceLibrary:
             raise _unavailable(name)
 
     def _resolver_for(self, default: DefaultVoice) -> NameResolver:
-        return NameResolver(self._sorted, self._known(), replace(self._rules, default=default.name))
+        return NameResolver(self._sorted, self._catalogue(), replace(self._rules, default=default.name))
 
     def _absent(self, request: VoiceRequest) -> ResolvedName | None:
         """The known voice that is asked for and not here."""
@@ -218,7 +218,7 @@ class VoiceLibrary:
         return found if found.voice is None else None
 
     def _spec_of_stand_in(self, absent: ResolvedName) -> VoiceSpec:
-        voice = self.stand_in(absent.language)
+        voice = self.fallback_voice(absent.language)
         if absent.name not in self._stood_in_for:
             self._stood_in_for.add(absent.name)
             _LOGGER.warning(

@@ -66,7 +66,7 @@ class ResolvedName:
     """The voice's own name."""
     voice: Voice | None = None
     """None while it is not installed."""
-    known: CatalogueVoice | None = None
+    catalogue_voice: CatalogueVoice | None = None
     """None where the catalogue has none of that name."""
     speaker: str | None = None
     """The speaker that was named with it, as it was written."""
@@ -74,7 +74,7 @@ class ResolvedName:
     @property
     def language(self) -> str:
         """The tag of what it speaks; by its name where nothing else tells, else English."""
-        if told := self.voice or self.known:
+        if told := self.voice or self.catalogue_voice:
             return told.language
         tag = _NAMED_LANGUAGE.match(self.name)
         return tag[0] if tag else _FALLBACK_LANGUAGE
@@ -99,27 +99,27 @@ class NameResolver:
     def __init__(
         self,
         voices: Sequence[Voice] = (),
-        known: Sequence[CatalogueVoice] = (),
+        catalogue: Sequence[CatalogueVoice] = (),
         rules: NameRules | None = None,
     ) -> None:
         """Look at nothing but these.
 
         Args:
             voices: The installed ones, sorted by name, each name once.
-            known: Those of the catalogue, installed or not.
+            catalogue: Those of the catalogue, installed or not.
             rules: What names mean beside the voices' own.
         """
         self.voices = voices
-        self.known = known
+        self.catalogue = catalogue
         self._rules = rules or NameRules()
         self._mapped = {fold_name(name): target for name, target in self._rules.voice_map.items()}
         self._installed = {voice.name: voice for voice in voices}
         self._folded = {fold_name(voice.name): voice for voice in reversed(voices)}
-        self._known = {fold_name(voice.name): voice for voice in known}
-        self._aliases = {fold_name(alias): voice for voice in known for alias in voice.aliases}
+        self._known = {fold_name(voice.name): voice for voice in catalogue}
+        self._aliases = {fold_name(alias): voice for voice in catalogue for alias in voice.aliases}
 
     def __repr__(self) -> str:
-        return f"<NameResolver {len(self.voices)} installed, {len(self.known)} known>"
+        return f"<NameResolver {len(self.voices)} installed, {len(self.catalogue)} known>"
 
     def resolve(self, name: str) -> ResolvedName:
         """Tell which voice a name means, installed or not.
@@ -131,7 +131,7 @@ class NameResolver:
         name = self._mapped.get(fold_name(name), name)
         return self._like(fold_name(name)) if self._is_well_known(name) else self._own(name)
 
-    def exactly(self, name: str) -> ResolvedName | None:
+    def find_exact(self, name: str) -> ResolvedName | None:
         """The voice that has this very name or alias, whatever else the name may mean."""
         key = fold_name(name)
         known = self._known.get(key) or self._aliases.get(key)
@@ -142,10 +142,10 @@ class NameResolver:
             return self._here(voice)
         return ResolvedName(known.name, None, known) if known is not None else None
 
-    def in_catalogue(self, name: str) -> CatalogueVoice | None:
+    def find_in_catalogue(self, name: str) -> CatalogueVoice | None:
         """The catalogue's voice that has this very name or alias, installed or not."""
-        found = self.exactly(name)
-        return found.known if found is not None else None
+        found = self.find_exact(name)
+        return found.catalogue_voice if found is not None else None
 
     def default(self) -> ResolvedName:
         """The default voice; if its name means nothing, a voice of that name that is not here."""
@@ -155,9 +155,9 @@ class NameResolver:
         except UnknownVoice:
             return ResolvedName(name)
 
-    def unknown(self, name: str) -> UnknownVoice:
+    def unknown_error(self, name: str) -> UnknownVoice:
         """The error for a name that means nothing, with the nearest names that do."""
-        here, fetchable = (voice.name for voice in self.voices), (voice.name for voice in self.known)
+        here, fetchable = (voice.name for voice in self.voices), (voice.name for voice in self.catalogue)
         well_known = WELL_KNOWN if self._rules.default is not None else ()
         return unknown_voice_error(name, [*here, *fetchable, *self._rules.voice_map, *well_known])
 
@@ -166,27 +166,27 @@ class NameResolver:
 
     def _own(self, name: str) -> ResolvedName:
         """What the name means by the names of voices and blends alone."""
-        if (found := self.exactly(name)) is not None:
+        if (found := self.find_exact(name)) is not None:
             return found
         base, mark, speaker = name.partition(SPEAKER_MARK)
-        if mark and (found := self.exactly(base)) is not None:
+        if mark and (found := self.find_exact(base)) is not None:
             return replace(found, speaker=speaker or None)
         if (blend := self._rules.blend(name)) is not None:
             return ResolvedName(blend.name, blend)
         if base and (begun := self._begun(base)) is not None:
             return replace(begun, speaker=speaker or None)
-        raise self.unknown(name)
+        raise self.unknown_error(name)
 
     def _begun(self, beginning: str) -> ResolvedName | None:
         """The only voice whose name begins so, of the installed ones or else of the catalogue's."""
-        here, fetchable = [voice.name for voice in self.voices], [voice.name for voice in self.known]
+        here, fetchable = [voice.name for voice in self.voices], [voice.name for voice in self.catalogue]
         name = _only_one(beginning, here) or _only_one(beginning, fetchable)
-        return self.exactly(name) if name is not None else None
+        return self.find_exact(name) if name is not None else None
 
     def _is_well_known(self, name: str) -> bool:
         if self._rules.default is None or fold_name(name) not in WELL_KNOWN:
             return False
-        found = self.exactly(name)
+        found = self.find_exact(name)
         return found is None or found.voice is None
 
     def _like(self, name: str) -> ResolvedName:
@@ -207,7 +207,7 @@ class NameResolver:
             return ResolvedName(default)
 
 
-def find_catalogue_voice(known: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
+def find_catalogue_voice(catalogue: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
     """The voice of the catalogue that a name, an alias or the beginning of one name means.
 
     What is installed and what the settings map has no say: this is for who fetches.
@@ -215,7 +215,7 @@ def find_catalogue_voice(known: Sequence[CatalogueVoice], name: str) -> Catalogu
     Raises:
         UnknownVoice: there is none, or several begin so.
     """
-    found = NameResolver(known=known).resolve(name).known
+    found = NameResolver(catalogue=catalogue).resolve(name).catalogue_voice
     assert found is not None, "there is nothing else to be found"
     return found
 

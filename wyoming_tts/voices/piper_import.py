@@ -23,7 +23,7 @@ from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, format_value
 
 SETTING: Final = "data_dir"
 
-LookInto: TypeAlias = Callable[[Path], tuple[Sequence[Voice], Sequence[tuple[Path, str]]]]
+ScanDirectory: TypeAlias = Callable[[Path], tuple[Sequence[Voice], Sequence[tuple[Path, str]]]]
 """Which voices a directory holds, and which files of it are broken and why."""
 
 _OPTIONS = "options.json"
@@ -64,7 +64,7 @@ def import_piper_directory(
     directory: Path,
     *,
     data_dir: Sequence[Path],
-    look_into: LookInto,
+    scan_directory: ScanDirectory,
     settings_file: Path | None = None,
 ) -> PiperImport:
     """Find what is in a wyoming-piper data directory, and have it searched if asked. Blocks.
@@ -72,7 +72,7 @@ def import_piper_directory(
     Args:
         directory: what `--data-dir` named.
         data_dir: the directories in use now; they stay the first, so that downloads go where they went.
-        look_into: the Piper engine's eye.
+        scan_directory: the Piper engine's eye.
         settings_file: YAML or JSON, where the setting is to be written; made if it is not there. None
             writes nothing.
 
@@ -80,7 +80,7 @@ def import_piper_directory(
         TakeoverFailed: there is no such directory, nothing of Piper is in it, or the file cannot be changed.
     """
     directory = directory.expanduser().absolute()
-    voices, broken = _looked_into(directory, look_into)
+    voices, broken = _scan(directory, scan_directory)
     index, own, problem = _index(directory)
     if not voices and not broken and index is None:
         raise PiperImportFailed(
@@ -106,14 +106,16 @@ def import_piper_directory(
     )
 
 
-def _looked_into(directory: Path, look_into: LookInto) -> tuple[Sequence[Voice], Sequence[tuple[Path, str]]]:
+def _scan(
+    directory: Path, scan_directory: ScanDirectory
+) -> tuple[Sequence[Voice], Sequence[tuple[Path, str]]]:
     try:
         next(directory.iterdir(), None)
     except OSError as error:
         raise PiperImportFailed(
             f"{directory} cannot be read: {error.strerror}. Name a directory that this user may read."
         ) from error
-    return look_into(directory)
+    return scan_directory(directory)
 
 
 def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
@@ -122,8 +124,8 @@ def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
     if not path.is_file():
         return None, (), ""
     try:
-        names = NameResolver(known=load_catalogue().voices)
-        own = tuple(voice.name for voice in read_piper_index(path) if names.exactly(voice.name) is None)
+        names = NameResolver(catalogue=load_catalogue().voices)
+        own = tuple(voice.name for voice in read_piper_index(path) if names.find_exact(voice.name) is None)
     except CatalogueError as error:
         return path, (), str(error)
     return path, own, ""

@@ -80,7 +80,7 @@ def delete_files(removal: RemovalPlan) -> tuple[str, ...]:
 
 
 def _meant(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
-    entry = inventory.exactly(name)
+    entry = inventory.find_exact(name)
     if entry is not None and entry.voice is not None:
         if is_derived(entry.voice):
             raise BadRequest(
@@ -118,7 +118,7 @@ def _left_over(inventory: Inventory, name: str, entry: InventoryEntry | None) ->
     """Files of a voice that cannot be spoken with: broken, or broken off."""
     broken = [path for path, _ in inventory.broken if path.name == f"{name}.onnx"]
     with_json = [each for path in broken for each in (path, path.with_name(f"{path.name}.json"))]
-    known = entry.known if entry else None
+    known = entry.catalogue_voice if entry else None
     parts = [
         directory / f"{file.name}.part"
         for directory in inventory.directories

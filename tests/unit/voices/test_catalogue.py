@@ -42,7 +42,7 @@ def voices_of(catalogue: Catalogue, engine: str) -> list[CatalogueVoice]:
 
 
 def named(catalogue: Catalogue, name: str) -> CatalogueVoice | None:
-    return NameResolver(known=catalogue.voices).in_catalogue(name)
+    return NameResolver(catalogue=catalogue.voices).find_in_catalogue(name)
 
 
 def as_index(voices: tuple[CatalogueVoice, ...]) -> dict[str, Any]:

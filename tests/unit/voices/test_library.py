@@ -41,7 +41,7 @@ NEURAL = [
 
 
 def a_library(*voices: Voice, default: str = LESSAC, speaker: str | None = None) -> VoiceLibrary:
-    library = VoiceLibrary(default=DefaultVoice(default, speaker), known=lambda: KNOWN)
+    library = VoiceLibrary(default=DefaultVoice(default, speaker), catalogue=lambda: KNOWN)
     library.replace([*EMBEDDED, *voices])
     return library
 
@@ -154,7 +154,7 @@ async def test_a_default_voice_on_its_way_is_waited_for() -> None:
         library.replace([*EMBEDDED, *NEURAL])
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
-    library.when_missing(arrive)
+    library.set_missing_voice_hook(arrive)
     library.replace(EMBEDDED)
     assert await name_of(library, VoiceRequest()) == LESSAC
 
@@ -164,7 +164,7 @@ async def test_nobody_waits_for_a_default_voice_that_is_there() -> None:
         pytest.fail("waited")
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
-    library.when_missing(arrive)
+    library.set_missing_voice_hook(arrive)
     library.replace(NEURAL)
     assert await name_of(library, VoiceRequest()) == LESSAC
 
@@ -193,7 +193,7 @@ def with_names(
 ) -> VoiceLibrary:
     library = VoiceLibrary(
         default=default or DefaultVoice(LESSAC),
-        known=lambda: catalogue.voices,
+        catalogue=lambda: catalogue.voices,
         rules=NameRules(**names),  # type: ignore[arg-type]
     )
     library.replace([*EMBEDDED, *voices])
@@ -304,7 +304,7 @@ async def test_a_default_that_is_a_well_known_name_without_kokoro_is_stood_in_fo
 
 @pytest.mark.parametrize("name", sorted({name for names in WELL_KNOWN.values() for name in names}))
 def test_each_well_known_name_stands_for_a_voice_of_its_gender_that_exists(name: str) -> None:
-    voice = NameResolver(known=load_catalogue().voices).in_catalogue(name)
+    voice = NameResolver(catalogue=load_catalogue().voices).find_in_catalogue(name)
     assert voice is not None
     assert voice.gender is not None
     like = [known for known, names in WELL_KNOWN.items() if name in names]
@@ -363,7 +363,7 @@ async def test_a_missing_voice_that_came_is_spoken_with_and_else_stood_in_for(
     async def hook(name: str) -> None:
         asked.append(name)
 
-    library.when_missing(hook)
+    library.set_missing_voice_hook(hook)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             spec = await library.resolve(VoiceRequest("DE_de-far-high", speaker="9"))

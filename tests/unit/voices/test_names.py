@@ -29,7 +29,7 @@ from wyoming_tts.voices.names import (
 )
 
 CATALOGUE = load_catalogue().voices
-SHIPPED = NameResolver(known=CATALOGUE)
+SHIPPED = NameResolver(catalogue=CATALOGUE)
 
 # Letters whose case, or whose way to be composed, is not that of ASCII's are among them.
 NAMES = st.text("abAB12_-éÉßñİ", min_size=1, max_size=6)
@@ -49,7 +49,7 @@ def a_voice(name: str, engine: str = "piper", language: str = "en_US") -> Voice:
     )
 
 
-def a_known(name: str, *aliases: str) -> CatalogueVoice:
+def a_catalogue_voice(name: str, *aliases: str) -> CatalogueVoice:
     return CatalogueVoice(name, "piper", "en_US", "low", 1, (), aliases=aliases)
 
 
@@ -64,9 +64,9 @@ def states(draw: st.DrawFn) -> tuple[NameResolver, VoiceLibrary]:
     known = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     default = draw(st.sampled_from([*installed, *known, "alloy", "nobody"]))
     mapped = draw(st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]), max_size=2))
-    could_be = tuple(map(a_known, known))
+    could_be = tuple(map(a_catalogue_voice, known))
     library = VoiceLibrary(
-        default=DefaultVoice(default), known=lambda: could_be, rules=NameRules(voice_map=mapped)
+        default=DefaultVoice(default), catalogue=lambda: could_be, rules=NameRules(voice_map=mapped)
     )
     engines = draw(st.lists(ENGINES, min_size=len(installed), max_size=len(installed)))
     library.replace([a_voice("espeak-en-us", "espeak"), *map(a_voice, installed, engines)])
@@ -88,29 +88,29 @@ def meant_by(find: Callable[[], Voice | None]) -> Voice | str | None:
 
 @pytest.mark.parametrize("name", ["en_US-lessac-medium", "EN_us-Lessac-MEDIUM", "en-us-lessac-medium"])
 def test_a_voice_is_found_by_name_and_alias_in_any_case(name: str) -> None:
-    voice = SHIPPED.in_catalogue(name)
+    voice = SHIPPED.find_in_catalogue(name)
     assert voice is not None
     assert voice.name == "en_US-lessac-medium"
 
 
 def test_a_decomposed_name_is_the_same_name() -> None:
-    assert SHIPPED.in_catalogue(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
+    assert SHIPPED.find_in_catalogue(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
 
 
 @pytest.mark.parametrize("name", ["", "en_US", "en_US-lessac", "en_US-lessac-medium.onnx"])
 def test_a_name_that_is_none_finds_nothing(name: str) -> None:
-    assert SHIPPED.exactly(name) is None
+    assert SHIPPED.find_exact(name) is None
 
 
 def test_a_name_goes_before_an_alias() -> None:
-    named, aliased = a_known("a"), a_known("b", "A")
+    named, aliased = a_catalogue_voice("a"), a_catalogue_voice("b", "A")
     for known in [(named, aliased), (aliased, named)]:
-        assert NameResolver(known=known).in_catalogue("a") is named
+        assert NameResolver(catalogue=known).find_in_catalogue("a") is named
 
 
 def test_an_installed_voices_own_name_goes_before_an_alias_of_the_catalogue() -> None:
     here = a_voice("a")
-    assert NameResolver((here,), (a_known("b", "A"),)).resolve("A") == ResolvedName("a", here)
+    assert NameResolver((here,), (a_catalogue_voice("b", "A"),)).resolve("A") == ResolvedName("a", here)
 
 
 def test_of_voices_that_differ_in_case_alone_the_one_as_written_is_meant() -> None:
@@ -122,11 +122,11 @@ def test_of_voices_that_differ_in_case_alone_the_one_as_written_is_meant() -> No
 def test_every_voice_is_found_by_its_own_name(state: tuple[NameResolver, VoiceLibrary]) -> None:
     resolver, _ = state
     for voice in resolver.voices:
-        found = resolver.exactly(voice.name)
+        found = resolver.find_exact(voice.name)
         assert found is not None
         assert found.voice is voice
-    for known in resolver.known:
-        assert resolver.in_catalogue(known.name) is known
+    for known in resolver.catalogue:
+        assert resolver.find_in_catalogue(known.name) is known
 
 
 @given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
@@ -147,7 +147,7 @@ def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataO
     name = data.draw(st.sampled_from(names))
     beginning = name[: data.draw(st.integers(1, len(name)))]
     installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
-    resolver = NameResolver(installed, tuple(map(a_known, names)))
+    resolver = NameResolver(installed, tuple(map(a_catalogue_voice, names)))
     same = [other for other in names if fold_name(other) == fold_name(beginning)]
     found = same or [other for other in names if fold_name(other).startswith(fold_name(beginning))]
     if len(found) == 1:
@@ -164,11 +164,13 @@ def test_each_voice_of_the_catalogue_is_meant_by_its_shortest_unique_beginning(v
     unique = next(
         (name[:end] for end in range(1, len(name)) if not any(o.startswith(name[:end]) for o in others)), name
     )
-    assert SHIPPED.resolve(unique).known is voice
+    assert SHIPPED.resolve(unique).catalogue_voice is voice
 
 
 def test_an_installed_voice_that_begins_so_goes_before_those_of_the_catalogue() -> None:
-    resolver = NameResolver((a_voice("ann-low"),), (a_known("ann-high"), a_known("ann-medium")))
+    resolver = NameResolver(
+        (a_voice("ann-low"),), (a_catalogue_voice("ann-high"), a_catalogue_voice("ann-medium"))
+    )
     assert resolver.resolve("ann").name == "ann-low"
 
 
@@ -199,16 +201,16 @@ def test_a_speaker_may_stand_behind_every_voices_name(
 ) -> None:
     resolver, _ = state
     for voice in resolver.voices:
-        if (plain := resolver.exactly(voice.name)) is not None:
-            unmapped = NameResolver(resolver.voices, resolver.known)
+        if (plain := resolver.find_exact(voice.name)) is not None:
+            unmapped = NameResolver(resolver.voices, resolver.catalogue)
             assert unmapped.resolve(f"{voice.name}#{speaker}") == replace(plain, speaker=speaker)
 
 
 def test_a_default_voice_may_be_mapped_aliased_or_begun_and_is_known_by_its_own_name() -> None:
-    known = (a_known("en_GB-alan-low", "butler"),)
+    known = (a_catalogue_voice("en_GB-alan-low", "butler"),)
     for name in ("mapped", "butler", "en_GB-al"):
         rules = NameRules(voice_map={"mapped": "en_GB-alan-low"}, default=name)
-        assert NameResolver(known=known, rules=rules).default().name == "en_GB-alan-low"
+        assert NameResolver(catalogue=known, rules=rules).default().name == "en_GB-alan-low"
 
 
 def test_a_default_voice_that_means_nothing_is_one_that_is_not_here() -> None:
@@ -227,7 +229,7 @@ def test_a_speaker_named_with_the_default_voice_speaks() -> None:
 
 
 def test_who_fetches_means_the_catalogue_alone() -> None:
-    known = (a_known("ann-high"), a_known("bob-low"))
+    known = (a_catalogue_voice("ann-high"), a_catalogue_voice("bob-low"))
     assert find_catalogue_voice(known, "ann").name == "ann-high"
     assert find_catalogue_voice(known, "bob-low#3").name == "bob-low"
     for name in ("alloy", "carl", ""):

@@ -18,14 +18,14 @@ from wyoming_tts.voices.piper_import import PiperImport, PiperImportFailed, impo
 OURS = Path("/srv/ours")
 
 
-def look_into(directory: Path) -> tuple[Sequence[Voice], Sequence[BrokenVoice]]:
+def scan_directory(directory: Path) -> tuple[Sequence[Voice], Sequence[BrokenVoice]]:
     engine = PiperEngine(EngineOptions(data_dirs=(directory,)))
     return engine.installed(), engine.broken
 
 
 def take(directory: Path, settings_file: Path | None = None) -> PiperImport:
     return import_piper_directory(
-        directory, data_dir=(OURS,), look_into=look_into, settings_file=settings_file
+        directory, data_dir=(OURS,), scan_directory=scan_directory, settings_file=settings_file
     )
 
 
@@ -54,7 +54,7 @@ def test_the_voices_stay_where_they_are_and_downloads_where_they_were(old: Path)
 
 def test_a_directory_in_use_already_is_not_named_twice(old: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(old)
-    taken = import_piper_directory(tmp_path / "link", data_dir=(OURS, old), look_into=look_into)
+    taken = import_piper_directory(tmp_path / "link", data_dir=(OURS, old), scan_directory=scan_directory)
     assert (taken.data_dir, taken.is_new) == ((OURS, old), False)
 
 

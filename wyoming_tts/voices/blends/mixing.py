@@ -144,7 +144,7 @@ class BlendSet:
             spoken[heaviest].tag, is_certain=certain and all(each.is_certain for each in spoken.values())
         )
 
-    def mixed(self, blend: Blend, style: Callable[[str], StyleTable]) -> StyleTable:
+    def mix(self, blend: Blend, style: Callable[[str], StyleTable]) -> StyleTable:
         """The blend's own table; each blend within it is mixed once.
 
         Args:

@@ -72,7 +72,7 @@ class BlendStore:
         self._clock = clock
         self._complained_of = b""
 
-    def book(self) -> BlendSet:
+    def load(self) -> BlendSet:
         """All blends as they are now, presets among them.
 
         Raises:
@@ -82,7 +82,7 @@ class BlendStore:
 
     def blends(self) -> tuple[Blend, ...]:
         """All blends as they are now, sorted by name."""
-        return tuple(sorted(self.book().blends.values(), key=lambda blend: blend.name))
+        return tuple(sorted(self.load().blends.values(), key=lambda blend: blend.name))
 
     def find(self, name: str) -> Blend:
         """Return the blend of that name, as it is written or else in any case.
@@ -90,7 +90,7 @@ class BlendStore:
         Raises:
             UnknownVoice: there is none.
         """
-        return _found(self.book().blends, name)
+        return _found(self.load().blends, name)
 
     def is_preset(self, name: str) -> bool:
         """Whether it came with the product and was not replaced."""

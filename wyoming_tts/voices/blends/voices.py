@@ -35,7 +35,7 @@ class BlendedVoice:
 
     def mixed(self, style: Callable[[str], StyleTable]) -> StyleTable:
         """Its table, from those of the pack's voices; see `BlendSet.mixed`."""
-        return self._book.mixed(self._blend, style)
+        return self._book.mix(self._blend, style)
 
 
 class BlendResolver:
@@ -45,7 +45,7 @@ class BlendResolver:
         """Touch nothing yet.
 
         Args:
-            book: `BlendStore.book`.
+            book: `BlendStore.load`.
             voices: Language tags by name of the pack's voices.
         """
         self._book = book
@@ -116,7 +116,7 @@ class CachedBlends:
     async def read(self) -> None:
         """Read them; if they cannot be, those that were read before stay."""
         try:
-            self._book = await self._run_blocking(self.store.book)
+            self._book = await self._run_blocking(self.store.load)
         except SpeechError as error:
             _LOGGER.error("The blends read before stay in use. %s", error)  # noqa: TRY400 - it says it all
 

@@ -146,7 +146,7 @@ class DownloadManager:
         mirror: str | None = None,
         options: DownloadOptions | None = None,
         on_progress: OnProgress | None = None,
-        world: DownloadEnvironment | None = None,
+        environment: DownloadEnvironment | None = None,
     ) -> None:
         """Make it ready; nothing is opened before the first download.
 
@@ -157,7 +157,7 @@ class DownloadManager:
             mirror: address that stands in for https://huggingface.co (HF_ENDPOINT).
             options: patience and limits.
             on_progress: is told of each start, end and step of a download, on the event loop.
-            world: clock, sleep, disk and network, for tests.
+            environment: clock, sleep, disk and network, for tests.
 
         Raises:
             ValueError: the mirror is no http address.
@@ -166,15 +166,15 @@ class DownloadManager:
         self._run_blocking = run_blocking
         self._options = options or DownloadOptions()
         self._on_progress = on_progress
-        self._world = world or DownloadEnvironment()
+        self._environment = environment or DownloadEnvironment()
         self._hub = HubClient(
             run_blocking=run_blocking,
             mirror=mirror,
             offline=offline,
             options=self._options,
-            transport=self._world.transport,
+            transport=self._environment.transport,
         )
-        self._slots = asyncio.Semaphore(self._options.at_once)
+        self._slots = asyncio.Semaphore(self._options.max_concurrent)
         self._index_lock = asyncio.Lock()
         self._active: dict[str, Download] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
@@ -271,7 +271,7 @@ class DownloadManager:
             hub=self._hub,
             run_blocking=self._run_blocking,
             options=self._options,
-            world=self._world,
+            environment=self._environment,
             on_progress=self._advanced,
         )
 
@@ -325,7 +325,7 @@ class DownloadManager:
     async def _require_room(self, download: Download) -> int:
         """Bytes that still have to come, for which there is room."""
         needed = sum([await transfer.survey() for transfer in download.transfers])
-        free = await self._run_blocking(partial(self._world.free_space, self._directory))
+        free = await self._run_blocking(partial(self._environment.free_space, self._directory))
         if needed and needed + _RESERVE > free:
             raise DownloadFailed(
                 f"{download.voice.name} needs {format_size(needed)} more in {self._directory}, where "
@@ -366,12 +366,12 @@ class DownloadManager:
         self._report(download)
 
     def _advanced(self, transfer: Transfer) -> None:
-        now = self._world.clock()
+        now = self._environment.clock()
         for download in self._needing(transfer):
             if now - download.reported_at >= self._options.report_every:
                 self._report(download)
 
     def _report(self, download: Download) -> None:
-        download.reported_at = self._world.clock()
+        download.reported_at = self._environment.clock()
         if self._on_progress is not None:
             self._on_progress(download.progress())

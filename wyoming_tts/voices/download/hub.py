@@ -62,7 +62,7 @@ class DownloadOptions:
     """Seconds a server may be silent."""
     backoff: Backoff = _BACKOFF
     """How tries are apart; one that brings a file further counts as the first."""
-    at_once: int = 2
+    max_concurrent: int = 2
     """Files on their way at the same time: one rarely fills a line, many starve each other."""
     block_bytes: int = 1024 * 1024
     """Written to the disk in one go."""
@@ -124,7 +124,7 @@ class HubClient:
         if self._client is not None:
             await self._client.aclose()
 
-    def located(self, url: str) -> str:
+    def mirrored_url(self, url: str) -> str:
         """Where to fetch it: at the mirror if it lies on the hub, else where it is."""
         return self._mirror + url.removeprefix(HUB) if url.startswith(f"{HUB}/") else url
 
@@ -142,7 +142,7 @@ class HubClient:
                 "The server is set to be offline, so nothing is fetched: turn that off (--offline, "
                 "HF_HUB_OFFLINE) or copy the files into a data directory."
             )
-        where = self.located(url)
+        where = self.mirrored_url(url)
         client = await self._ready_client()
         with _told_apart(where):
             async with client.stream("GET", where, headers=_headers(offset, etag)) as response:

@@ -40,16 +40,16 @@ class MissingVoicePolicy(StrEnum):
 class OnDemandOptions:
     """How requests for voices that are not here are answered."""
 
-    answer: MissingVoicePolicy = MissingVoicePolicy.WAIT
+    policy: MissingVoicePolicy = MissingVoicePolicy.WAIT
     patience: float = 20.0
     """Seconds a request waits at the most."""
     offline: bool = False
     """Fetch nothing, whatever is asked for."""
     engines: frozenset[str] | None = None
     """Those that can speak here: a voice of another one is not fetched. None is all."""
-    most_at_once: int = 4
+    max_concurrent: int = 4
     """Voices that are being fetched at one time because clients asked for them."""
-    most_bytes: int = 5_000_000_000
+    max_bytes: int = 5_000_000_000
     """Fetched since the start because clients asked for it; a voice with which it would be more is not."""
 
 
@@ -101,17 +101,17 @@ class OnDemandDownloads:
         self._group: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
-        return f"<MissingVoices {self._options.answer} fetching={list(self._arrivals)}>"
+        return f"<MissingVoices {self._options.policy} fetching={list(self._arrivals)}>"
 
     async def __aenter__(self) -> Self:
         self._group = await asyncio.TaskGroup().__aenter__()
-        self._library.when_missing(self.answer)
+        self._library.set_missing_voice_hook(self.answer)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._library.when_missing(None)
+        self._library.set_missing_voice_hook(None)
         group, self._group = self._group, None
         for run in self._runs.values():
             run.cancel()
@@ -125,9 +125,9 @@ class OnDemandDownloads:
             VoiceUnavailable: none may stand in for it.
         """
         arrival = self._arrival_for_client(name)
-        if self._options.answer is MissingVoicePolicy.ERROR:
+        if self._options.policy is MissingVoicePolicy.ERROR:
             raise self._error(name, arrival)
-        if self._options.answer is MissingVoicePolicy.WAIT and arrival is not None:
+        if self._options.policy is MissingVoicePolicy.WAIT and arrival is not None:
             await arrival.wait()
 
     async def fetch(self, name: str) -> bool:
@@ -173,10 +173,10 @@ class OnDemandDownloads:
         if self._why_not(voice.name):
             return None
         moving = sum(_moves(self._arrivals[name].download) for name in self._asked_for)
-        if moving >= self._options.most_at_once:
+        if moving >= self._options.max_concurrent:
             return _Limit.AT_ONCE
         asked_for = self._spent + sum(self._asked_for.values()) + (voice.size or 0)
-        return _Limit.BYTES if asked_for > self._options.most_bytes else None
+        return _Limit.BYTES if asked_for > self._options.max_bytes else None
 
     def _warn(self, limit: _Limit) -> None:
         if limit not in self._told:
@@ -201,10 +201,10 @@ class OnDemandDownloads:
         return arrival
 
     def _stand_in(self, language: str) -> str | None:
-        if self._options.answer is MissingVoicePolicy.ERROR:
+        if self._options.policy is MissingVoicePolicy.ERROR:
             return None
         try:
-            return self._library.stand_in(language).name
+            return self._library.fallback_voice(language).name
         except VoiceUnavailable:
             return None
 

@@ -53,13 +53,13 @@ class DownloadService:
         self._arrived = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<Fetching {list(self._watched)}>"
+        return f"<DownloadService {list(self._watched)}>"
 
-    def open(self, downloads: DownloadManager) -> None:
-        """Have voices fetched by these from now on, until `follow` ends."""
+    def attach(self, downloads: DownloadManager) -> None:
+        """Have voices fetched by these from now on, until `run` ends."""
         self._downloads = downloads
 
-    async def follow(self, look_for_voices: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, look_for_voices: Callable[[], Awaitable[None]]) -> None:
         """Have each voice that arrived made known; once this is cancelled nothing is fetched."""
         try:
             while True:
@@ -69,7 +69,7 @@ class DownloadService:
         finally:
             self._downloads = None
 
-    def note(self, progress: DownloadProgress) -> None:
+    def record_progress(self, progress: DownloadProgress) -> None:
         """Take down what `DownloadManager` reports."""
         if progress.state is DownloadState.DONE:
             self._watched.pop(progress.voice, None)
@@ -83,13 +83,15 @@ class DownloadService:
             watched.steps.append((self._clock(), progress.received))
         self._forget_oldest()
 
-    def shown(self) -> tuple[DownloadStatus, ...]:
+    def status(self) -> tuple[DownloadStatus, ...]:
         """The downloads in the order in which they were asked for, those that failed lately among them."""
         for download in self._downloads.active if self._downloads else ():
-            self.note(download.progress())  # reports are for those who watch a terminal: too few, and late
+            self.record_progress(
+                download.progress()
+            )  # reports are for those who watch a terminal: too few, and late
         return tuple(self._fetched(watched) for watched in self._watched.values())
 
-    def is_under_way(self, name: str) -> bool:
+    def is_downloading(self, name: str) -> bool:
         """Whether the voice of that name is waiting or coming."""
         return name in self._watched and not self._watched[name].progress.state.over
 
@@ -104,8 +106,8 @@ class DownloadService:
                 "Nothing is fetched now: the server is starting or stopping.", hint="Try again soon."
             )
         download = self._downloads.start(voice)
-        if not self.is_under_way(voice.name):
-            self.note(download.progress())
+        if not self.is_downloading(voice.name):
+            self.record_progress(download.progress())
 
     def cancel(self, name: str) -> None:
         """Stop a download, or let go of one that failed.

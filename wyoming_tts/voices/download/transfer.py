@@ -114,7 +114,7 @@ class Transfer:
         hub: HubClient,
         run_blocking: RunBlocking,
         options: DownloadOptions,
-        world: DownloadEnvironment,
+        environment: DownloadEnvironment,
         on_progress: Callable[[Transfer], None],
     ) -> None:
         self.file = file
@@ -124,13 +124,13 @@ class Transfer:
         self.total = file.size
         """Bytes of the whole file; None until somebody tells."""
         self.made_progress_at = -math.inf
-        """When the last byte came or was checked, by the world's clock; at first when it was asked for.
+        """When the last byte came or was checked, by the environment's clock; at first when it was asked for.
         Minus infinity before that, and after the connection broke until bytes come again."""
         self._part = _Part(directory / file.name)
         self._hub = hub
         self._run_blocking = run_blocking
         self._options = options
-        self._world = world
+        self._environment = environment
         self._on_progress = on_progress
         self._etag: str | None = None
         self._resumed = False
@@ -154,15 +154,15 @@ class Transfer:
             DownloadFailed: it cannot be had. What arrived so far is kept for the next time unless
                 it was wrong; a file that was in place stays.
         """
-        self.made_progress_at = self._world.clock()
+        self.made_progress_at = self._environment.clock()
         try:
             await retry(
                 self._try,
                 self._options.backoff,
                 on_retry=self._on_interruption,
                 progress=lambda: self.received,
-                sleep=self._world.sleep,
-                chance=self._world.chance,
+                sleep=self._environment.sleep,
+                chance=self._environment.chance,
             )
         except TransferInterrupted as reason:
             raise DownloadFailed(
@@ -239,18 +239,19 @@ class Transfer:
             self.total = body.total
         elif body.total not in {None, self.file.size}:
             raise DownloadFailed(
-                f"{self.file.name} has {body.total} bytes at {self._hub.located(self.file.url)}, expected "
-                f"{self.file.size}: it changed upstream. Fetch the newer catalogue with --update-voices."
+                f"{self.file.name} has {body.total} bytes at {self._hub.mirrored_url(self.file.url)}, "
+                f"expected {self.file.size}: it changed upstream. "
+                "Fetch the newer catalogue with --update-voices."
             )
 
     def _arrived(self, end: int) -> None:
         limit = self.file.size or _UNKNOWN_SIZE_LIMIT
         if end > limit:
             raise DownloadFailed(
-                f"{self._hub.located(self.file.url)} sends more than the {limit} bytes expected of "
+                f"{self._hub.mirrored_url(self.file.url)} sends more than the {limit} bytes expected of "
                 f"{self.file.name}. A proxy or mirror answers with something else: try another network."
             )
-        self.made_progress_at = self._world.clock()
+        self.made_progress_at = self._environment.clock()
         self._reach(end)
 
     def _reach(self, end: int) -> None:
@@ -286,14 +287,14 @@ class Transfer:
         offset = 0
         while count := await self._disk(partial(self._part.hash_on, hasher, offset)):
             offset += count
-            self.made_progress_at = self._world.clock()
+            self.made_progress_at = self._environment.clock()
         return hasher.hexdigest()
 
     async def _begin_anew(self) -> None:
         await self._disk(self._part.discard)
         if self._began_anew:
             raise DownloadFailed(
-                f"{self._hub.located(self.file.url)} does not go on where {self.file.name} broke off, twice. "
+                f"{self._hub.mirrored_url(self.file.url)} twice refused to resume {self.file.name}. "
                 "Try again later or from another network."
             )
         _LOGGER.info("What was left of %s does not fit; it is fetched from the beginning.", self.file.name)

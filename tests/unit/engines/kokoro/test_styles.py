@@ -183,7 +183,7 @@ def test_they_can_be_parts_of_blends(tmp_path: Path, styles: ImportedStyles) -> 
             kokoro_voices=PACK,
             intra_op_threads=1,
             kokoro_styles=styles,
-            kokoro_blends=BlendResolver(store.book, lambda: languages),
+            kokoro_blends=BlendResolver(store.load, lambda: languages),
         )
     )
     voice = listed(engine)["between"]

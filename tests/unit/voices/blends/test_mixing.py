@@ -31,7 +31,7 @@ def a_blend(recipe: str, name: str = "mine", *, spherical: bool = False, normali
 
 
 def mixed(blend: Blend, book: BlendSet = EMPTY) -> StyleTable:
-    return book.mixed(blend, a_table)
+    return book.mix(blend, a_table)
 
 
 @pytest.mark.parametrize("spherical", [False, True])
@@ -39,7 +39,7 @@ def mixed(blend: Blend, book: BlendSet = EMPTY) -> StyleTable:
 def test_a_blend_of_one_voice_is_that_voice_bit_for_bit(recipe: str, spherical: bool) -> None:  # noqa: FBT001
     table = a_table("a")
     table[0, 0, 0] = -0.0
-    result = EMPTY.mixed(a_blend(recipe, spherical=spherical), lambda _: table)
+    result = EMPTY.mix(a_blend(recipe, spherical=spherical), lambda _: table)
     assert result.tobytes() == table.tobytes()
     assert result.shape == (3, 1, 256)
 
@@ -111,7 +111,7 @@ def test_rows_without_a_mean_on_the_sphere_are_mixed_straight() -> None:
     tables = {"a": a_table("a"), "b": a_table("b")}
     tables["a"][0] = 0
     tables["b"][1] = -tables["a"][1]
-    result = EMPTY.mixed(a_blend("a+b", spherical=True), tables.__getitem__)
+    result = EMPTY.mix(a_blend("a+b", spherical=True), tables.__getitem__)
     np.testing.assert_allclose(result[0], tables["b"][0] / 2, atol=1e-6)
     np.testing.assert_allclose(result[1], 0, atol=1e-6)
     assert np.isfinite(result).all()
@@ -159,14 +159,14 @@ def test_many_paths_to_one_blend_are_walked_once() -> None:
         calls.append(name)
         return a_table(name)
 
-    result = book.mixed(book.blends["x0"], style)
+    result = book.mix(book.blends["x0"], style)
     assert calls == ["a", "b"]
     np.testing.assert_allclose(result, (a_table("a") + a_table("b")) / 2, atol=1e-6)
 
 
 def test_tables_of_different_length_are_refused() -> None:
     with pytest.raises(BadRequest, match="a 3, b 4 rows"):
-        EMPTY.mixed(a_blend("a+b"), lambda name: a_table(name, 3 if name == "a" else 4))
+        EMPTY.mix(a_blend("a+b"), lambda name: a_table(name, 3 if name == "a" else 4))
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 256), (510, 2, 256), (510, 255), (256,), ()])

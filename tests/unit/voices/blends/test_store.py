@@ -234,12 +234,12 @@ def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
     def refuse(*_: object, **__: object) -> str:
         raise NotEditable("blends.yaml cannot be changed in place: so it is")
 
-    monkeypatch.setattr(blend_yaml, "edited_yaml", refuse)
+    monkeypatch.setattr(blend_yaml, "edit_yaml", refuse)
     store._path.parent.mkdir()
     store._path.write_text(BY_HAND)
-    before = store.book().blends
+    before = store.load().blends
     store.add(a_blend("new"))
-    assert store.book().blends == {**before, "new": a_blend("new")}
+    assert store.load().blends == {**before, "new": a_blend("new")}
     assert "so it is: it is written anew, without its comments." in caplog.text
 
 

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> BlendStore:
 
 @pytest.fixture
 def voices(store: BlendStore) -> BlendResolver:
-    return BlendResolver(store.book, lambda: PACK)
+    return BlendResolver(store.load, lambda: PACK)
 
 
 def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:

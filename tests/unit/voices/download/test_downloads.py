@@ -100,7 +100,7 @@ async def downloads(tmp_path: Path, hub: FakeHub, sleeps: Sleeps) -> AsyncIterat
 async def downloading(
     directory: Path,
     hub: FakeHub,
-    world: DownloadEnvironment | None = None,
+    environment: DownloadEnvironment | None = None,
     *,
     offline: bool = False,
     options: DownloadOptions = SMALL_BLOCKS,
@@ -113,7 +113,7 @@ async def downloading(
         mirror=hub.url,
         options=options,
         on_progress=on_progress,
-        world=world or DownloadEnvironment(sleep=Sleeps(), chance=no_jitter),
+        environment=environment or DownloadEnvironment(sleep=Sleeps(), chance=no_jitter),
     ) as downloads:
         yield downloads
 
@@ -329,7 +329,7 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
         tmp_path,
         run_blocking=in_executor,
         mirror=address,
-        world=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
+        environment=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert address in error
@@ -584,7 +584,7 @@ async def test_a_failure_reaches_all_who_share_the_file(downloads: DownloadManag
 async def test_no_more_files_than_allowed_are_on_their_way(hub: FakeHub, tmp_path: Path) -> None:
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
-    async with downloading(tmp_path, hub, options=replace(SMALL_BLOCKS, at_once=1)) as downloads:
+    async with downloading(tmp_path, hub, options=replace(SMALL_BLOCKS, max_concurrent=1)) as downloads:
         first, second = downloads.start(voice_of(hub)), downloads.start(voice_of(hub, "second"))
         await holding.held.wait()
         # Which of the two is first is the threads' business.
@@ -667,9 +667,11 @@ async def test_progress_never_goes_back(hub: FakeHub, tmp_path: Path) -> None:
 
 async def test_progress_is_reported_no_more_often_than_asked(hub: FakeHub, tmp_path: Path) -> None:
     reports: list[DownloadProgress] = []
-    world = DownloadEnvironment(clock=lambda: 100.0, sleep=Sleeps())
+    environment = DownloadEnvironment(clock=lambda: 100.0, sleep=Sleeps())
     options = replace(SMALL_BLOCKS, report_every=0.1)
-    async with downloading(tmp_path, hub, world, options=options, on_progress=reports.append) as downloads:
+    async with downloading(
+        tmp_path, hub, environment, options=options, on_progress=reports.append
+    ) as downloads:
         await done(downloads.start(voice_of(hub)))
     assert [report.state for report in reports] == [
         DownloadState.WAITING,
@@ -699,8 +701,8 @@ async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) 
 
 
 async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
-    world = DownloadEnvironment(free_space=lambda directory: 1_000_000)
-    async with downloading(tmp_path, hub, world) as downloads:
+    environment = DownloadEnvironment(free_space=lambda directory: 1_000_000)
+    async with downloading(tmp_path, hub, environment) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
     assert "200.0 kB" in error
     assert "1.0 MB are free" in error
@@ -733,7 +735,7 @@ async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_p
         run_blocking=filling_up,
         mirror=hub.url,
         options=SMALL_BLOCKS,
-        world=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
+        environment=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
         error = await failed(downloads.start(voice))
     assert f"disk of {tmp_path} is full" in error
@@ -783,8 +785,8 @@ async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -
         assert request.url.scheme == "https"
         return httpx.Response(302, headers={"Location": "http://login.example/"})
 
-    world = DownloadEnvironment(transport=httpx.MockTransport(portal))
-    async with DownloadManager(tmp_path, run_blocking=in_executor, world=world) as downloads:
+    environment = DownloadEnvironment(transport=httpx.MockTransport(portal))
+    async with DownloadManager(tmp_path, run_blocking=in_executor, environment=environment) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
     assert "http://login.example/" in error
     assert "captive portal" in error
@@ -827,10 +829,10 @@ def hub_of(mirror: str | None) -> HubClient:
 @pytest.mark.parametrize("mirror", ["https://mirror.example/hf", "https://mirror.example/hf/"])
 def test_a_mirror_stands_in_for_the_hub_alone(mirror: str) -> None:
     mirrored = hub_of(mirror)
-    assert mirrored.located(f"{HUB}/a/b.onnx") == "https://mirror.example/hf/a/b.onnx"
-    assert mirrored.located("https://github.com/a/b.onnx") == "https://github.com/a/b.onnx"
-    assert mirrored.located(f"{HUB}.example/a") == f"{HUB}.example/a"
-    assert hub_of(None).located(f"{HUB}/a/b.onnx") == f"{HUB}/a/b.onnx"
+    assert mirrored.mirrored_url(f"{HUB}/a/b.onnx") == "https://mirror.example/hf/a/b.onnx"
+    assert mirrored.mirrored_url("https://github.com/a/b.onnx") == "https://github.com/a/b.onnx"
+    assert mirrored.mirrored_url(f"{HUB}.example/a") == f"{HUB}.example/a"
+    assert hub_of(None).mirrored_url(f"{HUB}/a/b.onnx") == f"{HUB}/a/b.onnx"
 
 
 @pytest.mark.parametrize("mirror", ["mirror.example", "ftp://mirror.example", "https://"])

@@ -90,14 +90,14 @@ async def a_house(
             found = [path.stem for path in await models(directory)] if usable else []
             library.replace([*EMBEDDED, *(a_voice(name, name[:5], "piper") for name in found)])
 
-        library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), known=lambda: catalogue.voices)
+        library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), catalogue=lambda: catalogue.voices)
         library.replace(EMBEDDED)
         chosen = replace(OnDemandOptions(answer, patience=50.0), **options)  # type: ignore[arg-type]
         async with (
             DownloadManager(directory, run_blocking=in_executor, offline=chosen.offline) as downloads,
             OnDemandDownloads(
                 library,
-                find=library.names.in_catalogue,
+                find=library.names.find_in_catalogue,
                 downloads=downloads,
                 on_installed=look,
                 options=chosen,

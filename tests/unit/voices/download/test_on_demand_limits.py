@@ -32,7 +32,7 @@ def fetched(hub: FakeHub) -> int:
 async def test_over_the_bytes_that_clients_may_fetch_the_embedded_voice_speaks_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, most_bytes=BOTH - 1) as house:
+    async with a_house(tmp_path, max_bytes=BOTH - 1) as house:
         assert await house.speaker() == ASKED.name
         for _ in range(3):
             assert await house.speaker(OTHER) == "espeak-en"
@@ -45,13 +45,13 @@ async def test_over_the_bytes_that_clients_may_fetch_the_embedded_voice_speaks_w
 async def test_within_the_bytes_every_voice_is_fetched(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, most_bytes=BOTH) as house:
+    async with a_house(tmp_path, max_bytes=BOTH) as house:
         assert [await house.speaker(), await house.speaker(OTHER)] == [ASKED.name, OTHER.name]
     assert warnings(caplog) == []
 
 
 async def test_an_error_over_the_bytes_names_the_command(tmp_path: Path) -> None:
-    async with a_house(tmp_path, ERROR, most_bytes=1) as house:
+    async with a_house(tmp_path, ERROR, max_bytes=1) as house:
         with pytest.raises(VoiceUnavailable, match=r"de_DE-far-high.*not fetched: clients") as caught:
             await house.speaker(VoiceRequest("de_DE-far-high-alias"))
         assert "wyoming-tts voices download de_DE-far-high`" in str(caught.value)
@@ -59,7 +59,7 @@ async def test_an_error_over_the_bytes_names_the_command(tmp_path: Path) -> None
 
 
 async def test_bytes_are_counted_while_they_are_on_their_way(tmp_path: Path) -> None:
-    async with a_house(tmp_path, FALLBACK, most_bytes=BOTH - 1) as house:
+    async with a_house(tmp_path, FALLBACK, max_bytes=BOTH - 1) as house:
         held = house.hold()
         assert await house.speaker() == "espeak-de"
         await held.held.wait()
@@ -72,7 +72,7 @@ async def test_bytes_are_counted_while_they_are_on_their_way(tmp_path: Path) -> 
 async def test_of_too_many_at_once_the_last_waits_for_another_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, FALLBACK, most_at_once=1) as house:
+    async with a_house(tmp_path, FALLBACK, max_concurrent=1) as house:
         held = house.hold()
         assert await house.speaker() == "espeak-de"
         await held.held.wait()
@@ -89,7 +89,7 @@ async def test_of_too_many_at_once_the_last_waits_for_another_request(
 
 
 async def test_one_that_rests_after_a_failure_does_not_keep_others_away(tmp_path: Path) -> None:
-    async with a_house(tmp_path, most_at_once=1) as house:
+    async with a_house(tmp_path, max_concurrent=1) as house:
         files = {path: house.hub.files.pop(path) for path in [*house.hub.files] if "far" in path}
         assert await house.speaker() == "espeak-de"
         assert files
@@ -99,7 +99,7 @@ async def test_one_that_rests_after_a_failure_does_not_keep_others_away(tmp_path
 async def test_what_the_server_itself_fetches_is_not_the_clients_affair(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, most_bytes=BOTH // 2) as house:
+    async with a_house(tmp_path, max_bytes=BOTH // 2) as house:
         assert await house.missing.fetch(OTHER.name or "")
         assert await house.speaker() == ASKED.name
         assert fetched(house.hub) == 2

@@ -25,27 +25,27 @@ def test_speed_is_told_of_the_last_seconds_alone() -> None:
     now = 0.0
     fetching = DownloadService(clock=lambda: now)
     for now, received in ((0.0, 0), (1.0, 900), (10.0, 900), (12.0, 1000)):  # noqa: B007 - the clock reads it
-        fetching.note(running("a", received))
-    assert fetching.shown()[0].bytes_per_second == 50.0
+        fetching.record_progress(running("a", received))
+    assert fetching.status()[0].bytes_per_second == 50.0
     now = 20.0
-    assert fetching.shown()[0].bytes_per_second == 0.0
+    assert fetching.status()[0].bytes_per_second == 0.0
 
 
 def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
     fetching = DownloadService()
-    fetching.note(running("moving", 1))
+    fetching.record_progress(running("moving", 1))
     for number in range(50):
-        fetching.note(failed(f"voice{number}"))
-    names = [shown.voice for shown in fetching.shown()]
+        fetching.record_progress(failed(f"voice{number}"))
+    names = [shown.voice for shown in fetching.status()]
     assert names == ["moving", *(f"voice{number}" for number in range(30, 50))]
 
 
 def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
     fetching = DownloadService()
-    fetching.note(failed("a"))
-    assert not fetching.is_under_way("a")
-    fetching.note(running("a", 10))
-    (shown,) = fetching.shown()
+    fetching.record_progress(failed("a"))
+    assert not fetching.is_downloading("a")
+    fetching.record_progress(running("a", 10))
+    (shown,) = fetching.status()
     assert (shown.state, shown.error) == (DownloadState.RUNNING, "")
 
 
@@ -63,16 +63,16 @@ async def test_each_arrival_is_looked_for_and_nothing_is_fetched_after_the_end(t
     async with FakeHub() as hub:
         voice = voice_of(hub)
         downloads = DownloadManager(
-            tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=fetching.note
+            tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=fetching.record_progress
         )
         async with downloads, asyncio.TaskGroup() as tasks:
-            fetching.open(downloads)
-            following = tasks.create_task(fetching.follow(look))
+            fetching.attach(downloads)
+            following = tasks.create_task(fetching.run(look))
             fetching.start(voice)
-            assert fetching.is_under_way(voice.name)
+            assert fetching.is_downloading(voice.name)
             await looked.wait()
             assert (tmp_path / "tone.onnx").exists()
-            assert fetching.shown() == ()
+            assert fetching.status() == ()
             following.cancel()
         with pytest.raises(VoiceUnavailable):
             fetching.start(voice)
