@@ -73,7 +73,7 @@ def _measured(name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Vo
 def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
     lap = _laps()
     next(lap)
-    segmenter = Segmenter(options, language="en_US", spellers=_LANGUAGES.speller)
+    segmenter = Segmenter(options, language="en_US", normalizers=_LANGUAGES.normalizer)
     segments = [*segmenter.feed(TEXTS["sentence"]), *segmenter.finish()]
     times = [next(lap)]
     spec = VoiceSpec(voice, voice.default_speaker)

@@ -209,7 +209,7 @@ class Synthesizer:
         return Explanation(
             voice=spec.voice.name,
             cleaned="".join(trace.cleaned),
-            spoken="".join(trace.spoken),
+            spoken="".join(trace.normalized),
             lexicon=tuple(hits),
             segments=tuple(texts),
             phonemes=tuple(phonemes),
@@ -296,7 +296,7 @@ class Synthesizer:
         lexicon = self._lexicon()
         if not len(lexicon):
             return LexiconResult(segment.text)
-        work = partial(lexicon.applied, segment.text, language=voice.language, voice=voice.name)
+        work = partial(lexicon.apply, segment.text, language=voice.language, voice=voice.name)
         return await self._workers.run_blocking(work)
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
@@ -333,25 +333,25 @@ class Synthesizer:
                 yield job.segment_ready(segment)
 
     async def _read_language(self, language: str) -> None:
-        if self._languages and not self._languages.is_read(language):
-            await self._workers.run_blocking(partial(self._languages.read, language))
+        if self._languages and not self._languages.is_loaded(language):
+            await self._workers.run_blocking(partial(self._languages.load, language))
 
     def _segmenter(self, job: Job, trace: TextTrace | None) -> Segmenter:
         voice, lexicon, languages = job.spec.voice, self._lexicon(), self._languages
 
         def is_in_lexicon(token: str) -> bool:
-            return lexicon.holds(token, voice.language, voice.name)
+            return lexicon.contains(token, voice.language, voice.name)
 
-        def speller(language: str) -> TextNormalizer:
+        def normalizer(language: str) -> TextNormalizer:
             if languages is None:
                 return TextNormalizer("")
-            return languages.speller(language, is_in_lexicon if len(lexicon) else protect_nothing)
+            return languages.normalizer(language, is_in_lexicon if len(lexicon) else protect_nothing)
 
         return Segmenter(
             self._segment_options(voice),
             text_format=job.utterance.text_format,
             language=voice.language,
-            spellers=speller,
+            normalizers=normalizer,
             trace=trace,
         )
 

@@ -78,10 +78,10 @@ class TextCleaner:
         self, options: CleanupOptions | None = None, *, max_block_chars: int = MAX_BLOCK_CHARS
     ) -> None:
         options = options or CleanupOptions()
-        self._folder = PlainTextWriter(name_emoji=options.emoji == "name", language=options.language)
+        self._writer = PlainTextWriter(name_emoji=options.emoji == "name", language=options.language)
         announced = options.code_block_notice if options.code_blocks == "announce" else ""
         self._reader = MarkdownStripper(
-            self._folder,
+            self._writer,
             markdown=options.markdown,
             code=CodeBlockOptions(read=options.code_blocks == "read", notice=announced),
             max_block_chars=max_block_chars,
@@ -90,14 +90,14 @@ class TextCleaner:
     @property
     def held(self) -> str:
         """Text that is held back until it is known what it means."""
-        return self._reader.held + self._folder.held
+        return self._reader.held + self._writer.held
 
     def feed(self, text: str) -> list[TextPiece]:
         """Clean some more text; what cannot be decided yet is held back."""
         pieces: list[TextPiece] = []
         for start in range(0, len(text), _SLICE_CHARS):
             self._reader.feed(text[start : start + _SLICE_CHARS])
-            pieces += self._folder.take()
+            pieces += self._writer.take()
         return _joined(pieces)
 
     def flush(self) -> list[TextPiece]:
@@ -107,7 +107,7 @@ class TextCleaner:
     def finish(self) -> list[TextPiece]:
         """End the text."""
         self._reader.finish()
-        return _joined(self._folder.take(final=True))
+        return _joined(self._writer.take(final=True))
 
 
 def _joined(pieces: list[TextPiece]) -> list[TextPiece]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no scripts
 
-BLOCK = "\ufdd0"
+BLOCK_PLACEHOLDER = "\ufdd0"
 """Stands for a raw block while text is cut. A noncharacter: cleaned text has none."""
 
 DEFAULT_BOUNDARIES = ",.;:?!—…，、。．；：？！､｡،؛؟۔"
@@ -133,7 +133,7 @@ class FirstSegmentFinder:
             return
         if self._inner_end and char not in _CLOSERS:
             self._end_inner(text, char)
-        if char.isalnum() or char == BLOCK:
+        if char.isalnum() or char == BLOCK_PLACEHOLDER:
             self._count(char)
 
     def _end_inner(self, text: str, char: str) -> None:
@@ -178,7 +178,7 @@ class FirstSegmentFinder:
         if candidate is None or candidate.end != index - 1:
             return
         in_number = candidate.after_digit and char.isdigit()
-        tied = candidate.between_words and not (char.isalpha() or char in _OPENERS + BLOCK)
+        tied = candidate.between_words and not (char.isalpha() or char in _OPENERS + BLOCK_PLACEHOLDER)
         if in_number or tied:
             self._candidate = None
 
@@ -196,7 +196,7 @@ def _ends_clause(word: str, boundaries: str) -> bool:
 def _parts_from_next(word: str) -> bool:
     """Whether a cut behind this word takes nothing from it: no unit from a number, no name from a title."""
     bare = word.strip(_OPENERS + _CLOSERS)
-    if not any(char.isalnum() or char == BLOCK for char in bare) or bare[-1].isdigit():
+    if not any(char.isalnum() or char == BLOCK_PLACEHOLDER for char in bare) or bare[-1].isdigit():
         return False
     return not (bare[-1] == "." and _is_abbreviated(bare))
 

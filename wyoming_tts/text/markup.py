@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from wyoming_tts.speech import VoiceRequest
 
-LONGEST_BREAK = 10.0
+MAX_BREAK_SECONDS = 10.0
 """Seconds; a longer one asked for is a mistake or an attack, and a listener takes it for the end."""
 
 
@@ -65,7 +65,7 @@ class StyledText:
     """Text to be read as any plain text. Neighbours of one manner may be divided anywhere."""
 
     text: str
-    manner: SpeakingStyle = NEUTRAL
+    style: SpeakingStyle = NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ class PhonemeBlock:
     """Phonemes, as one `[[ ]]` block in IPA."""
 
     block: str
-    manner: SpeakingStyle = NEUTRAL
+    style: SpeakingStyle = NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A pause, more than 0 and up to `LONGEST_BREAK`."""
+    """A pause, more than 0 and up to `MAX_BREAK_SECONDS`."""
 
     seconds: float
 

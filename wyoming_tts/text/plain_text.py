@@ -136,29 +136,29 @@ class PlainTextWriter:
         """Characters whose meaning depends on the next."""
         return self._held
 
-    def text(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Add text; white space and line ends in it count."""
         if not text:
             return
         self._queue.append(text)
         self._ended = self._ended and text.isspace()
         self._recent = (self._recent + text)[-_TAIL_CHARS:]
-        word = _word_of(self._given_word, text)
+        word = _current_word(self._given_word, text)
         if word != self._given_word:
             self._given_word = word
             self._given_address = None
 
-    def block(self, block: str) -> None:
+    def write_block(self, block: str) -> None:
         """Add a raw block."""
         self._queue.append(_Block(block))
         self._ended = False
         self._recent = _OTHER
         self._given_word, self._given_address = "", False
 
-    def comma(self) -> None:
+    def write_comma(self) -> None:
         """Part two cells or columns."""
         self._queue.append(_Mark.COMMA)
-        self.text(" ")
+        self.write(" ")
 
     def end_sentence(self) -> None:
         """End what came before like a sentence, unless it has a mark."""
@@ -175,31 +175,31 @@ class PlainTextWriter:
                 self._decide(self._decided_end())
                 continue
             for given in group:
-                self._structure(cast("_Mark | _Block", given))
+                self._take_structure(cast("_Mark | _Block", given))
         if final:
             self._settle()
         pieces, self._pieces = self._pieces, []
         return pieces
 
-    def _structure(self, given: _Mark | _Block) -> None:
+    def _take_structure(self, given: _Mark | _Block) -> None:
         self._settle()
         if isinstance(given, _Block):
-            self._raw(given.text)
+            self._write_raw(given.text)
         elif given is _Mark.COMMA:
             self._gap = _Gap()
             if self._tail and not _MARK_RE.search(self._tail):
                 self._emit(",")
         else:
-            self._stop()
+            self._write_full_stop()
 
-    def _raw(self, block: str) -> None:
-        before = self._opened(block[0])
+    def _write_raw(self, block: str) -> None:
+        before = self._resolve_gap(block[0])
         if before:
             self._pieces.append(TextPiece(before))
         self._pieces.append(TextPiece(block, raw=True))
         self._tail = self._word = _OTHER
 
-    def _stop(self) -> None:
+    def _write_full_stop(self) -> None:
         self._gap.dashes = 0
         if not self._tail or _MARK_RE.search(self._tail):
             return
@@ -231,11 +231,11 @@ class PlainTextWriter:
         at = 0
         for sequence in _SEQUENCE_RE.finditer(text):
             self._fold(text[at : sequence.start()])
-            self._picture_named(sequence.group())
+            self._write_emoji_name(sequence.group())
             at = sequence.end()
         self._fold(text[at:])
 
-    def _picture_named(self, sequence: str) -> None:
+    def _write_emoji_name(self, sequence: str) -> None:
         name = emoji_name(sequence.rstrip("\u200d"), self._language)
         self._gap.add(" ", after=self._tail[-1:])
         if name and name != self._picture:
@@ -255,11 +255,11 @@ class PlainTextWriter:
         """Give out text behind what the gap before it has become."""
         if kept:
             self._picture = ""
-            before = self._opened(kept[0])
+            before = self._resolve_gap(kept[0])
             self._emit(before, folded=False)
             self._emit(self._without_repeats(kept), folded=False)
 
-    def _opened(self, first: str) -> str:
+    def _resolve_gap(self, first: str) -> str:
         before = self._gap.between(self._tail[-1:], first, in_address=_is_address(self._word))
         self._gap = _Gap()
         return before
@@ -271,7 +271,7 @@ class PlainTextWriter:
         self._tail = (self._tail + text)[-_TAIL_CHARS:]
         if folded:
             self._picture = ""
-        self._word = _word_of(self._word, text)
+        self._word = _current_word(self._word, text)
 
     def _without_repeats(self, text: str) -> str:
         if not _MAY_REPEAT_RE.search(text):
@@ -282,12 +282,12 @@ class PlainTextWriter:
             if len(run.group()) == 1 and run.start():
                 continue
             kept.append(text[at : run.start()])
-            kept.append(self._shortened(run.group(), text[: run.start()]))
+            kept.append(self._shorten_run(run.group(), text[: run.start()]))
             at = run.end()
         return "".join([*kept, text[at:]])
 
-    def _shortened(self, run: str, before: str) -> str:
-        if _is_address(_word_of(self._word, before)):
+    def _shorten_run(self, run: str, before: str) -> str:
+        if _is_address(_current_word(self._word, before)):
             return run
         earlier = "" if before else self._tail[len(self._tail.rstrip("!?" if run[0] in "!?" else run[0])) :]
         if run[0] == ".":
@@ -295,7 +295,7 @@ class PlainTextWriter:
         return "".join(dict.fromkeys(mark for mark in run if mark not in earlier))
 
 
-def _word_of(word: str, more: str) -> str:
+def _current_word(word: str, more: str) -> str:
     """The start of the word that is being written, this text added."""
     end = _WORD_END_RE.search(more)
     if end:

@@ -4,7 +4,7 @@
 
 Each stage takes any pieces and gives what they complete, and none lets its result depend on how the
 text was cut. Where markup changes the manner of speaking, what was said before is over: a segment is
-spoken in one manner.
+spoken in one style.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TextTrace:
     """What became of a text on its way to segments, for those who want to see it."""
 
     cleaned: list[str] = field(default_factory=list)
-    spoken: list[str] = field(default_factory=list)
+    normalized: list[str] = field(default_factory=list)
 
 
 class Segmenter:
@@ -97,7 +97,7 @@ class Segmenter:
         *,
         text_format: TextFormat = TextFormat.PLAIN,
         language: str = "",
-        spellers: Callable[[str], TextNormalizer] = TextNormalizer,
+        normalizers: Callable[[str], TextNormalizer] = TextNormalizer,
         trace: TextTrace | None = None,
     ) -> None:
         """Prepare for a text.
@@ -106,18 +106,18 @@ class Segmenter:
             options: how to read it.
             text_format: plain, or SSML.
             language: of the voice, such as `en_US`; empty: not known, and figures stay figures.
-            spellers: gives for a language who says its figures.
+            normalizers: gives for a language who says its figures.
             trace: is given what the stages make of the text.
         """
         self._options = options
         self._language = language
-        self._spellers = spellers
+        self._normalizers = normalizers
         self._trace = trace or TextTrace()
-        self._reader = _reader(options, text_format)
+        self._parser = _parser(options, text_format)
         self._is_plain = text_format is TextFormat.PLAIN
         self._characters = 0
         self._word_over = True
-        self._spoken = False
+        self._has_segment = False
         self._silence = 0.0
         """Seconds due before the next segment."""
         self._has_break = False
@@ -149,7 +149,7 @@ class Segmenter:
         The last word is held back unless it is over. The text goes on afterwards; only a part that
         ends like a sentence is followed by a sentence's silence, and no mark is added to any.
         """
-        return [*self._made(self._run, self._run.flush(word_over=self._word_over))]
+        return [*self._to_segments(self._run, self._run.flush(word_over=self._word_over))]
 
     def finish(self) -> list[Segment]:
         """End the text; return the segments that are left.
@@ -162,7 +162,7 @@ class Segmenter:
         """
         self._raise_failure()
         left = self._segments(self._parts(None))
-        left += self._made(self._run, self._run.finish())
+        left += self._to_segments(self._run, self._run.finish())
         if self._has_break:
             left.append(self._segment(NEUTRAL, ""))
         if not left:
@@ -171,12 +171,12 @@ class Segmenter:
 
     def _parts(self, piece: str | None) -> Iterator[MarkupPart]:
         """Divide a piece, or the end of the text, at its markup; note where that goes wrong."""
-        if self._reader is None:
+        if self._parser is None:
             if piece:
                 yield StyledText(piece)
             return
         try:
-            yield from self._reader.finish() if piece is None else self._reader.feed(piece)
+            yield from self._parser.finish() if piece is None else self._parser.feed(piece)
         except MalformedMarkup as error:
             self._failure = error
             yield SentenceEnd()
@@ -186,17 +186,17 @@ class Segmenter:
             raise self._failure
 
     def _segments(self, parts: Iterable[MarkupPart]) -> list[Segment]:
-        return [segment for part in parts for segment in self._taken(part)]
+        return [segment for part in parts for segment in self._handle(part)]
 
-    def _taken(self, part: MarkupPart) -> Iterator[Segment]:
+    def _handle(self, part: MarkupPart) -> Iterator[Segment]:
         match part:
-            case StyledText(text, manner):
-                yield from self._in_manner(manner)
-                yield from self._made(self._run, self._run.feed(self._read(text, manner)))
-            case PhonemeBlock(block, manner):
-                yield from self._in_manner(manner)
+            case StyledText(text, style):
+                yield from self._switch_style(style)
+                yield from self._to_segments(self._run, self._run.feed(self._apply_say_as(text, style)))
+            case PhonemeBlock(block, style):
+                yield from self._switch_style(style)
                 # Through the cleaner, which knows a block when it sees one, so that all stays in order.
-                yield from self._made(self._run, self._run.feed(block))
+                yield from self._to_segments(self._run, self._run.feed(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
                 self._silence += seconds
@@ -205,125 +205,125 @@ class Segmenter:
                 yield from self._end_run(ends_sentence=True)
             case ParagraphEnd():
                 yield from self._end_run(ends_sentence=True)
-                self._due(self._options.paragraph_silence)
+                self._require_silence(self._options.paragraph_silence)
 
-    def _read(self, text: str, manner: SpeakingStyle) -> str:
-        if manner.say_as is None:
+    def _apply_say_as(self, text: str, style: SpeakingStyle) -> str:
+        if style.say_as is None:
             return text
-        language = manner.language or self._language
-        speller = self._spellers(language)
-        if speller.language is None:
-            speller = TextNormalizer(language)  # markup asks for it, whatever is done with plain text
-        return say_as.normalize_say_as(text, manner.say_as, speller, self._run.before)
+        language = style.language or self._language
+        normalizer = self._normalizers(language)
+        if normalizer.language is None:
+            normalizer = TextNormalizer(language)  # markup asks for it, whatever is done with plain text
+        return say_as.normalize_say_as(text, style.say_as, normalizer, self._run.before)
 
-    def _in_manner(self, manner: SpeakingStyle) -> Iterator[Segment]:
+    def _switch_style(self, style: SpeakingStyle) -> Iterator[Segment]:
         """Have the run go on in this manner; how a text is to be read is none."""
-        manner = replace(manner, say_as=None)
-        if manner != self._run.manner:
-            yield from self._end_run(ends_sentence=False, then=manner)
+        style = replace(style, say_as=None)
+        if style != self._run.style:
+            yield from self._end_run(ends_sentence=False, then=style)
 
     def _end_run(self, *, ends_sentence: bool, then: SpeakingStyle | None = None) -> Iterator[Segment]:
-        """Say what is left of the run, and begin the next, in another manner if one is given."""
+        """Say what is left of the run, and begin the next, in another style if one is given."""
         run = self._run
-        yield from self._made(run, run.finish(ends_sentence=ends_sentence))
-        self._run = self._new_run(then or run.manner)
+        yield from self._to_segments(run, run.finish(ends_sentence=ends_sentence))
+        self._run = self._new_run(then or run.style)
 
-    def _new_run(self, manner: SpeakingStyle) -> _StyledRun:
-        language = manner.language or self._language
+    def _new_run(self, style: SpeakingStyle) -> _StyledRun:
+        language = style.language or self._language
         cleanup = replace(self._options.cleanup, language=language or "en")
         if not self._is_plain:
             cleanup = replace(cleanup, markdown=False)
-        first = _NO_FIRST if self._spoken else self._options.first_segment
+        first = _NO_FIRST if self._has_segment else self._options.first_segment
         return _StyledRun(
-            manner,
+            style,
             TextCleaner(cleanup, max_block_chars=self._options.max_segment_chars),
-            StreamingNormalizer(self._spellers(language)),
+            StreamingNormalizer(self._normalizers(language)),
             SentenceSplitter(self._options.max_segment_chars, first),
             self._trace,
         )
 
-    def _made(self, run: _StyledRun, cuts: Iterable[SentencePart]) -> Iterator[Segment]:
+    def _to_segments(self, run: _StyledRun, cuts: Iterable[SentencePart]) -> Iterator[Segment]:
         for cut in cuts:
-            if cut.speakable:
-                yield self._segment(run.manner, cut.text(self._options.auto_punctuation))
+            if cut.is_speakable:
+                yield self._segment(run.style, cut.render(self._options.auto_punctuation))
             if cut.ends_sentence:
-                self._due(self._options.sentence_silence)
+                self._require_silence(self._options.sentence_silence)
             if cut.ends_paragraph:
-                self._due(self._options.paragraph_silence)
+                self._require_silence(self._options.paragraph_silence)
 
-    def _segment(self, manner: SpeakingStyle, text: str) -> Segment:
-        pause = self._silence if self._spoken or self._has_break else 0.0
-        self._spoken = True
+    def _segment(self, style: SpeakingStyle, text: str) -> Segment:
+        pause = self._silence if self._has_segment or self._has_break else 0.0
+        self._has_segment = True
         self._silence, self._has_break = 0.0, False
         return Segment(
             text,
             pause_before=pause,
-            rate=manner.rate,
-            volume=manner.volume,
-            pitch=manner.pitch,
-            voice=self._voice(manner),
+            rate=style.rate,
+            volume=style.volume,
+            pitch=style.pitch,
+            voice=self._voice(style),
         )
 
-    def _due(self, silence: float) -> None:
+    def _require_silence(self, silence: float) -> None:
         self._silence = max(self._silence, silence)
 
-    def _voice(self, manner: SpeakingStyle) -> VoiceRequest | None:
+    def _voice(self, style: SpeakingStyle) -> VoiceRequest | None:
         """Another voice, if one is named or a language that is not the own voice's."""
-        if manner.voice is not None:
-            return manner.voice
-        if manner.language is None:
+        if style.voice is not None:
+            return style.voice
+        if style.language is None:
             return None
-        asked, own = LanguageTag.parse(manner.language), LanguageTag.parse(self._language)
-        return None if own.is_same_language(asked) else VoiceRequest(language=manner.language)
+        asked, own = LanguageTag.parse(style.language), LanguageTag.parse(self._language)
+        return None if own.is_same_language(asked) else VoiceRequest(language=style.language)
 
 
-def _reader(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:
+def _parser(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:
     if text_format is TextFormat.SSML:
         return SsmlParser()
     return VoiceTagParser() if options.voice_tags else None
 
 
 class _StyledRun:
-    """Text in one manner, on its way through the stages."""
+    """Text in one style, on its way through the stages."""
 
     def __init__(
         self,
-        manner: SpeakingStyle,
+        style: SpeakingStyle,
         cleaner: TextCleaner,
-        spoken: StreamingNormalizer,
-        cutter: SentenceSplitter,
+        normalizer: StreamingNormalizer,
+        splitter: SentenceSplitter,
         trace: TextTrace,
     ) -> None:
-        self.manner = manner
+        self.style = style
         self._cleaner = cleaner
-        self._spoken = spoken
-        self._cutter = cutter
+        self._normalizer = normalizer
+        self._splitter = splitter
         self._trace = trace
         self.before = ""
         """The end of what has been fed, as it was written."""
 
     def feed(self, text: str) -> Iterator[SentencePart]:
         self.before = (self.before + text)[-_BEFORE_CHARS:]
-        yield from self._say(self._cleaner.feed(text))
+        yield from self._normalize(self._cleaner.feed(text))
 
     def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
-        yield from self._say(self._cleaner.flush())
+        yield from self._normalize(self._cleaner.flush())
         if word_over:
-            yield from self._cut(self._spoken.flush())
-        yield from self._cutter.flush(word_over=word_over)
+            yield from self._split(self._normalizer.flush())
+        yield from self._splitter.flush(word_over=word_over)
 
     def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
-        yield from self._say(self._cleaner.finish())
-        yield from self._cut(self._spoken.finish())
-        yield from self._cutter.finish(ends_sentence=ends_sentence)
+        yield from self._normalize(self._cleaner.finish())
+        yield from self._split(self._normalizer.finish())
+        yield from self._splitter.finish(ends_sentence=ends_sentence)
 
-    def _say(self, cleaned: Iterable[TextPiece]) -> Iterator[SentencePart]:
+    def _normalize(self, cleaned: Iterable[TextPiece]) -> Iterator[SentencePart]:
         for piece in cleaned:
             self._trace.cleaned.append(piece.text)
-            yield from self._cut(self._spoken.feed(piece))
-        yield from self._cutter.foresee(self._spoken.begun)
+            yield from self._split(self._normalizer.feed(piece))
+        yield from self._splitter.lookahead(self._normalizer.begun)
 
-    def _cut(self, spoken: Iterable[TextPiece]) -> Iterator[SentencePart]:
-        for piece in spoken:
-            self._trace.spoken.append(piece.text)
-            yield from self._cutter.add(piece)
+    def _split(self, normalized: Iterable[TextPiece]) -> Iterator[SentencePart]:
+        for piece in normalized:
+            self._trace.normalized.append(piece.text)
+            yield from self._splitter.add(piece)

@@ -20,7 +20,12 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no se
 from sentence_stream import SentenceBoundaryDetector
 
 from wyoming_tts.text.cleaning import TextPiece, is_speakable
-from wyoming_tts.text.first_segment import BLOCK, DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
+from wyoming_tts.text.first_segment import (
+    BLOCK_PLACEHOLDER,
+    DEFAULT_BOUNDARIES,
+    FirstSegmentFinder,
+    FirstSegmentOptions,
+)
 
 _STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
 """What can be the start of a boundary; wider than sentence-stream's own set, which costs nothing."""
@@ -29,7 +34,7 @@ _ASCII_STOPS = ".!?"
 _TERMINAL_RE = regex.compile(r"[\p{Sentence_Terminal}…]")
 _CLOSERS = " \"'”“’‘»«›‹)]}」』）】》〉〕_"
 """May follow the mark that ends a sentence. Both halves of a pair: languages differ in which closes."""
-_BLOCK_RE = regex.compile(f"({BLOCK})")
+_BLOCK_RE = regex.compile(f"({BLOCK_PLACEHOLDER})")
 _HALF_ABBREVIATION_RE = regex.compile(r"(?:^|[^\p{N}]\s)[zuod]\.$|\s[vn]\.$")
 """The first half of `z. B.`, `u. U.`, `5 v. Chr.` and the like, which sentence-stream takes for the
 end of a sentence; behind a number it may be a unit."""
@@ -38,9 +43,9 @@ _VIRAMA = 9
 
 _INNER_MARKS = "".join(mark for mark in DEFAULT_BOUNDARIES if not mark.isascii())
 _FINISHED_WORD_RE = regex.compile(
-    rf"[^.@/\s]*[\p{{L}}\p{{M}}{BLOCK}][.,;:?!{_INNER_MARKS}]+[{regex.escape(_CLOSERS)}]*"
+    rf"[^.@/\s]*[\p{{L}}\p{{M}}{BLOCK_PLACEHOLDER}][.,;:?!{_INNER_MARKS}]+[{regex.escape(_CLOSERS)}]*"
     r"|[^.@/\s]*[\p{L}\p{M}\p{N}][)\]}”»」』）】》〉〕]+"
-    rf"|[;:?!…»]+|\S*{BLOCK}"
+    rf"|[;:?!…»]+|\S*{BLOCK_PLACEHOLDER}"
 )
 """A word that is over though no space has come. Not so where a mark stands behind a digit or in
 something with dots: the rest of a number or an address may follow."""
@@ -51,7 +56,7 @@ _FINISHED_PART_RE = regex.compile(rf"(?<!\p{{N}})[{_INNER_MARKS}]+[”」』）�
 class SentencePart:
     """Text between two cuts, with a placeholder for each of its raw blocks."""
 
-    shadow: str
+    masked: str
     blocks: tuple[str, ...]
     ends_sentence: bool
     """False for a forced cut: the sentence goes on."""
@@ -59,19 +64,21 @@ class SentencePart:
     """A blank line follows."""
 
     @property
-    def speakable(self) -> bool:
+    def is_speakable(self) -> bool:
         """Whether there is anything to say."""
-        return is_speakable(self.shadow.replace(BLOCK, " ")) or any(
+        return is_speakable(self.masked.replace(BLOCK_PLACEHOLDER, " ")) or any(
             block[2:-2].strip() for block in self.blocks
         )
 
-    def text(self, auto_punctuation: str) -> str:
+    def render(self, auto_punctuation: str) -> str:
         """The text to be spoken."""
-        shadow = self.shadow
-        if self.ends_sentence and _lacks_mark(shadow, auto_punctuation):
-            shadow += auto_punctuation[0]
+        masked = self.masked
+        if self.ends_sentence and _lacks_mark(masked, auto_punctuation):
+            masked += auto_punctuation[0]
         blocks = iter(self.blocks)
-        return "".join(next(blocks) if part == BLOCK else part for part in _BLOCK_RE.split(shadow))
+        return "".join(
+            next(blocks) if part == BLOCK_PLACEHOLDER else part for part in _BLOCK_RE.split(masked)
+        )
 
 
 def _lacks_mark(text: str, marks: str) -> bool:
@@ -89,9 +96,9 @@ class SentenceSplitter:
         self._first_options = first
         self._first = FirstSegmentFinder(first) if first.enabled else None
         """None once there is a first segment."""
-        self._restart()
+        self._reset()
 
-    def _restart(self) -> None:
+    def _reset(self) -> None:
         self._detector = SentenceBoundaryDetector()
         self._pending = ""
         """The text since the last cut."""
@@ -109,7 +116,7 @@ class SentenceSplitter:
         """Take some more text; yield what it completed."""
         if piece.raw:
             self._blocks.append(piece.text)
-            yield from self._take(BLOCK, chars=len(piece.text))
+            yield from self._take(BLOCK_PLACEHOLDER, chars=len(piece.text))
             return
         start = 0
         while start < len(piece.text):
@@ -117,7 +124,7 @@ class SentenceSplitter:
             yield from self._take(piece.text[start:end], chars=end - start)
             start = end
 
-    def foresee(self, begun: str) -> Iterator[SentencePart]:
+    def lookahead(self, begun: str) -> Iterator[SentencePart]:
         """Yield what the next word completes by beginning: how it goes on is not known yet.
 
         Args:
@@ -130,11 +137,11 @@ class SentenceSplitter:
         text = self._pending + begun[: start + 1]
         after_stop = self._after_stop or "\n" in begun[:start]
         if after_stop:
-            end = self._boundary(_without_stars(text))
+            end = self._boundary(_mask_asterisks(text))
         else:
             end = copy(self._first).find(text) if self._first else None
         if end and end <= len(self._pending):
-            yield from self._part(end, ends_sentence=after_stop)
+            yield from self._cut_and_reset(end, ends_sentence=after_stop)
 
     def _boundary(self, text: str) -> int | None:
         """Where the first sentence ends that these letters complete."""
@@ -149,10 +156,10 @@ class SentenceSplitter:
     def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
         """Yield what can be said by now; `word_over`: what comes next is no part of the last word."""
         yield from self._detect()
-        end = len(self._pending) if word_over else _finished_end(self._pending)
+        end = len(self._pending) if word_over else _finished_words_end(self._pending)
         ends_sentence = _TERMINAL_RE.match(self._pending[:end].rstrip(_CLOSERS)[-1:]) is not None
-        if self._cut_before(end, ends_sentence=ends_sentence).speakable:
-            yield from self._part(end, ends_sentence=ends_sentence)
+        if self._cut_before(end, ends_sentence=ends_sentence).is_speakable:
+            yield from self._cut_and_reset(end, ends_sentence=ends_sentence)
 
     def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
         """Yield the rest; without `ends_sentence` its sentence goes on elsewhere."""
@@ -175,7 +182,7 @@ class SentenceSplitter:
         self._pending += unit
         self._chars += chars
         last = unit[-1]
-        letter = last.isalpha() or last == BLOCK
+        letter = last.isalpha() or last == BLOCK_PLACEHOLDER
         if self._after_stop and letter and self._pending[-2:-1] not in _ASCII_STOPS:
             yield from self._detect()
         if _STOP_RE.match(last):
@@ -183,57 +190,61 @@ class SentenceSplitter:
         elif letter:
             self._after_stop = False
         if self._first and (end := self._first.find(self._pending)) and not self._after_stop:
-            yield from self._part(end, ends_sentence=False)
+            yield from self._cut_and_reset(end, ends_sentence=False)
         # A space may be the one that the boundary before it waits for; it is not worth a cut.
         if self._chars > self._max_chars and not last.isspace():
             yield from self._detect()
             if self._chars > self._max_chars:  # the detector has found no boundary
-                yield from self._part(self._forced_end(), ends_sentence=False)
+                yield from self._cut_and_reset(self._forced_end(), ends_sentence=False)
 
     def _detect(self) -> Iterator[SentencePart]:
-        new = _without_stars(self._pending[self._known :])
+        new = _mask_asterisks(self._pending[self._known :])
         for sentence in list(self._detector.add_chunk(new)):
-            end = _without_stars(self._pending).index(sentence, self._joined) + len(sentence)
+            end = _mask_asterisks(self._pending).index(sentence, self._joined) + len(sentence)
             if _HALF_ABBREVIATION_RE.search(sentence):
                 self._joined = end
             else:
                 yield self._cut(end, ends_sentence=True)
         self._known = len(self._pending)
 
-    def _part(self, end: int, *, ends_sentence: bool) -> Iterator[SentencePart]:
+    def _cut_and_reset(self, end: int, *, ends_sentence: bool) -> Iterator[SentencePart]:
         """Cut where the detector sees no boundary; it starts again behind."""
         yield self._cut(end, ends_sentence=ends_sentence)
         rest, blocks = self._pending, self._blocks
-        self._restart()
+        self._reset()
         for part in _BLOCK_RE.split(rest):
-            yield from self.add(TextPiece(blocks.popleft(), raw=True) if part == BLOCK else TextPiece(part))
+            yield from self.add(
+                TextPiece(blocks.popleft(), raw=True) if part == BLOCK_PLACEHOLDER else TextPiece(part)
+            )
 
     def _forced_end(self) -> int:
         """The last space in the second half of what fits, so that every cut makes headway."""
-        limit = self._fitting()
+        limit = self._fitting_chars()
         space = self._pending.rfind(" ", max(1, limit // 2), limit + 1)
         if space > 0:
             return space
         end = limit
-        while end > limit // 2 and _joined_at(self._pending, end):
+        while end > limit // 2 and _is_inside_cluster(self._pending, end):
             end -= 1
         return end if end > limit // 2 else limit
 
-    def _fitting(self) -> int:
+    def _fitting_chars(self) -> int:
         """How much of the pending text has room in a segment; at least one character or block."""
         if not self._blocks:
             return self._max_chars
         room = self._max_chars
         blocks = iter(self._blocks)
         for index, char in enumerate(self._pending):
-            room -= len(next(blocks)) if char == BLOCK else 1
+            room -= len(next(blocks)) if char == BLOCK_PLACEHOLDER else 1
             if room < 0:
                 return max(1, index)
         return len(self._pending)
 
     def _cut_before(self, end: int, *, ends_sentence: bool) -> SentencePart:
-        shadow = self._pending[:end].strip()
-        return SentencePart(shadow, tuple(islice(self._blocks, shadow.count(BLOCK))), ends_sentence)
+        masked = self._pending[:end].strip()
+        return SentencePart(
+            masked, tuple(islice(self._blocks, masked.count(BLOCK_PLACEHOLDER))), ends_sentence
+        )
 
     def _cut(self, end: int, *, ends_sentence: bool) -> SentencePart:
         cut = self._cut_before(end, ends_sentence=ends_sentence)
@@ -245,7 +256,7 @@ class SentenceSplitter:
         self._chars = len(self._pending) + sum(len(block) - 1 for block in self._blocks)
         self._joined = 0
         if self._first:
-            self._first = None if cut.speakable else FirstSegmentFinder(self._first_options)
+            self._first = None if cut.is_speakable else FirstSegmentFinder(self._first_options)
         return cut
 
     def _gap_at(self, end: int) -> str:
@@ -253,12 +264,12 @@ class SentenceSplitter:
         return before[len(before.rstrip()) :] + behind[: len(behind) - len(behind.lstrip())]
 
 
-def _without_stars(text: str) -> str:
+def _mask_asterisks(text: str) -> str:
     """The text as the detector may have it: of Markdown it would leave things out."""
     return text.replace("*", "#")
 
 
-def _finished_end(text: str) -> int:
+def _finished_words_end(text: str) -> int:
     """Where the last word of a text starts that may go on; the text's end if none may."""
     start = max(text.rfind(" "), text.rfind("\n")) + 1
     word = text[start:]
@@ -268,7 +279,7 @@ def _finished_end(text: str) -> int:
     return start + (parts[-1].end() if parts else 0)
 
 
-def _joined_at(text: str, index: int) -> bool:
+def _is_inside_cluster(text: str, index: int) -> bool:
     """Whether a cut before `text[index]` would part what is written as one sign."""
     after, before = text[index], text[index - 1]
     return (

@@ -16,7 +16,7 @@ from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, StyledText
 from wyoming_tts.text.ssml import attributes as ssml_attributes
 
-LONGEST_TAG = 200
+MAX_TAG_CHARS = 200
 """Characters; what is longer is text."""
 
 _VOICE = r"voice:[ \t]*(?P<voice>[^\[\]\s:][^\[\]\n]*)?"
@@ -39,7 +39,7 @@ class VoiceTagParser:
     def __init__(self, *, voices: bool = True, pauses: bool = True) -> None:
         kinds = [_VOICE, _LANGUAGE] * voices + [_PAUSE] * pauses
         self._tag_re = regex.compile(rf"(?i)\[(?:{'|'.join(kinds)})\]") if kinds else None
-        self._manner = NEUTRAL
+        self._style = NEUTRAL
         self._held = ""
         """A bracket that may begin a tag, and what is behind it."""
         self._before = ""
@@ -78,13 +78,13 @@ class VoiceTagParser:
         return (text[at - 1] if at else self._before) == "["
 
     def _tag_at(self, text: str, at: int, *, final: bool) -> regex.Match[str] | None:
-        tag = self._tag_re.match(text, at, at + LONGEST_TAG, partial=not final) if self._tag_re else None
-        if tag and tag.partial and tag.end() - at >= LONGEST_TAG:
+        tag = self._tag_re.match(text, at, at + MAX_TAG_CHARS, partial=not final) if self._tag_re else None
+        if tag and tag.partial and tag.end() - at >= MAX_TAG_CHARS:
             return None
         return tag
 
     def _text(self, text: str) -> list[TagPart]:
-        return [StyledText(text, self._manner)] if text else []
+        return [StyledText(text, self._style)] if text else []
 
     def _meant(self, tag: regex.Match[str]) -> list[TagPart]:
         kind, _, value = tag.group()[1:-1].partition(":")
@@ -95,8 +95,8 @@ class VoiceTagParser:
                 seconds = ssml_attributes.parse_pause(value, None)
                 return [Break(seconds)] if seconds else []
             case "lang":
-                self._manner = replace(self._manner, language=asked or None)
+                self._style = replace(self._style, language=asked or None)
             case _:
                 voice = VoiceRequest(name=asked) if asked else None
-                self._manner = replace(self._manner, voice=voice, language=None)
+                self._style = replace(self._style, voice=voice, language=None)
         return []

@@ -351,7 +351,7 @@ def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
 
     for start in range(0, 5_000, 7):
         segmenter.feed((flood * 5_000)[start : start + 7])
-        assert len(segmenter._run._cutter._pending) + len(segmenter._run._cleaner.held) <= 220
+        assert len(segmenter._run._splitter._pending) + len(segmenter._run._cleaner.held) <= 220
 
 
 def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str]]:

@@ -42,7 +42,7 @@ IDS = [f"{language}: {written}" for language, written, _ in ROWS]
 
 
 def segmented(pieces: Iterable[str], language: str, options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
-    segmenter = Segmenter(options, language=language, spellers=SPOKEN.speller)
+    segmenter = Segmenter(options, language=language, normalizers=SPOKEN.normalizer)
     return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
 
 
@@ -291,7 +291,7 @@ SENTENCES = {
 
 def waits(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
     """The segments that came, and the piece that brought each."""
-    segmenter = Segmenter(AS_WRITTEN, language=language, spellers=SPOKEN.speller)
+    segmenter = Segmenter(AS_WRITTEN, language=language, normalizers=SPOKEN.normalizer)
     came, brought_by = [], []
     for piece in pieces:
         for segment in segmenter.feed(piece):

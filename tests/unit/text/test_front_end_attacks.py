@@ -47,7 +47,7 @@ def pieces(text: str) -> Iterator[str]:
 
 def attacked(text: str, language: str, text_format: TextFormat) -> list[Segment]:
     """The segments of a hostile text up to its first mistake."""
-    segmenter = Segmenter(OPTIONS, text_format=text_format, language=language, spellers=SPOKEN.speller)
+    segmenter = Segmenter(OPTIONS, text_format=text_format, language=language, normalizers=SPOKEN.normalizer)
     segments: list[Segment] = []
     try:
         for piece in pieces(text):
@@ -61,7 +61,7 @@ def attacked(text: str, language: str, text_format: TextFormat) -> list[Segment]
 @pytest.fixture(scope="module", autouse=True)
 def languages_read() -> None:
     for language in ("en", "de", "fr"):
-        SPOKEN.read(language)  # is done on a worker before, and takes a while
+        SPOKEN.load(language)  # is done on a worker before, and takes a while
 
 
 ATTACKS = [
@@ -95,13 +95,13 @@ HELD_CHARS = 12_000
 def held(segmenter: Segmenter) -> int:
     """Characters that the stages hold."""
     run = segmenter._run
-    tags = len(segmenter._reader._held) if isinstance(segmenter._reader, VoiceTagParser) else 0
-    cutter = run._cutter
-    blocks = sum(map(len, cutter._blocks))
-    detector = cutter._detector
+    tags = len(segmenter._parser._held) if isinstance(segmenter._parser, VoiceTagParser) else 0
+    splitter = run._splitter
+    blocks = sum(map(len, splitter._blocks))
+    detector = splitter._detector
     known = len(detector.remaining_text) + len(detector.current_sentence)
-    spoken = len(run._spoken._held) + len(run._spoken._before)
-    return tags + len(run._cleaner.held) + spoken + len(cutter._pending) + blocks + known
+    spoken = len(run._normalizer._held) + len(run._normalizer._before)
+    return tags + len(run._cleaner.held) + spoken + len(splitter._pending) + blocks + known
 
 
 FLOODS = {
@@ -124,7 +124,7 @@ FLOODS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_what_the_stages_hold_does_not_grow_with_the_text(flood: str) -> None:
-    segmenter = Segmenter(OPTIONS, language="en", spellers=SPOKEN.speller)
+    segmenter = Segmenter(OPTIONS, language="en", normalizers=SPOKEN.normalizer)
     most = 0
     for piece in pieces((flood * 40_000)[:40_000]):
         segmenter.feed(piece)
@@ -136,7 +136,7 @@ def test_what_the_stages_hold_does_not_grow_with_the_text(flood: str) -> None:
 @pytest.mark.slow
 def test_a_megabyte_of_prose_is_spoken_with_little_held() -> None:
     text = (PROSE * (1_000_000 // len(PROSE) + 1))[:1_000_000]
-    segmenter = Segmenter(SegmentOptions(), language="en", spellers=SPOKEN.speller)
+    segmenter = Segmenter(SegmentOptions(), language="en", normalizers=SPOKEN.normalizer)
     most = segments = 0
     for start in range(0, len(text), 4096):
         segments += len(segmenter.feed(text[start : start + 4096]))

@@ -12,7 +12,7 @@ from sentence_stream import SentenceBoundaryDetector
 from tests.support.drawn import examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text import sentences as cutter_module
+from wyoming_tts.text import sentences as sentences_module
 from wyoming_tts.text.cleaning import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.normalization import TextNormalizer
@@ -247,7 +247,7 @@ def ssml(*pieces: str, chosen: SegmentOptions = AS_WRITTEN) -> list[Segment]:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_an_ssml_document_is_cut_like_text_and_where_its_manner_changes(size: int) -> None:
+def test_an_ssml_document_is_cut_like_text_and_where_its_style_changes(size: int) -> None:
     document = (
         "<speak>One is here. Two <prosody rate='200%'>runs fast</prosody> and stops."
         "<p>Three</p><break time='1s'/>Four</speak>"
@@ -313,7 +313,7 @@ def test_a_time_in_ssml_is_read_with_the_words_around_it() -> None:
 def test_how_a_text_is_to_be_read_holds_where_plain_text_is_left_as_it_is() -> None:
     document = '<speak>It is 5 on <say-as interpret-as="date" format="md">5/3</say-as>.</speak>'
     segmenter = Segmenter(
-        AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", spellers=lambda _: TextNormalizer("")
+        AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", normalizers=lambda _: TextNormalizer("")
     )
 
     assert [segment.text for segment in [*segmenter.feed(document), *segmenter.finish()]] == [
@@ -455,7 +455,7 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
             searched += len(self.remaining_text) + len(chunk)
             return super().add_chunk(chunk)
 
-    monkeypatch.setattr(cutter_module, "SentenceBoundaryDetector", Counting)
+    monkeypatch.setattr(sentences_module, "SentenceBoundaryDetector", Counting)
 
     def work(length: int) -> int:
         nonlocal searched
@@ -475,9 +475,9 @@ def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
 
     for piece in cut_at((flood * 5_000)[:5_000], 7):
         segmenter.feed(piece)
-        cutter = segmenter._run._cutter
-        detector = cutter._detector
-        assert len(cutter._pending) + len(segmenter._run._cleaner.held) <= 220
+        splitter = segmenter._run._splitter
+        detector = splitter._detector
+        assert len(splitter._pending) + len(segmenter._run._cleaner.held) <= 220
         assert len(detector.remaining_text) + len(detector.current_sentence) <= 110
 
 

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from tests.support.steps import growth
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
-from wyoming_tts.text.voice_tags import LONGEST_TAG, TagPart, VoiceTagParser
+from wyoming_tts.text.voice_tags import MAX_TAG_CHARS, TagPart, VoiceTagParser
 
 
 def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart]:
-    """The parts, neighbouring texts of one manner joined."""
+    """The parts, neighbouring texts of one style joined."""
     reader = VoiceTagParser(voices=voices, pauses=pauses)
     found: list[TagPart] = []
     for part in [part for piece in pieces for part in reader.feed(piece)] + reader.finish():
         last = found[-1] if found else None
-        if isinstance(part, StyledText) and isinstance(last, StyledText) and part.manner == last.manner:
-            found[-1] = StyledText(last.text + part.text, part.manner)
+        if isinstance(part, StyledText) and isinstance(last, StyledText) and part.style == last.style:
+            found[-1] = StyledText(last.text + part.text, part.style)
         else:
             found.append(part)
     return found
@@ -41,7 +41,7 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "manner"),
+    ("tag", "style"),
     [
         ("[voice:af_bella(2)+bf_emma(1)]", named("af_bella(2)+bf_emma(1)")),
         ("[voice:libritts#p3922]", named("libritts#p3922")),
@@ -55,8 +55,8 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
         ("[lang:de][voice:x]", named("x")),
     ],
 )
-def test_tags_set_the_manner(tag: str, manner: SpeakingStyle) -> None:
-    assert read(tag + "text") == [StyledText("text", manner)]
+def test_tags_set_the_style(tag: str, style: SpeakingStyle) -> None:
+    assert read(tag + "text") == [StyledText("text", style)]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_pauses_are_breaks(tag: str, seconds: float) -> None:
         "[voice:never closed",
         "[",
         "a list [1], [x]",
-        "[voice:" + "x" * LONGEST_TAG + "]",
+        "[voice:" + "x" * MAX_TAG_CHARS + "]",
     ],
 )
 def test_other_brackets_are_text(text: str) -> None:
@@ -98,7 +98,7 @@ def test_other_brackets_are_text(text: str) -> None:
 
 
 def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
-    name = "x" * (LONGEST_TAG - len("[voice:]"))
+    name = "x" * (MAX_TAG_CHARS - len("[voice:]"))
 
     assert read(f"[voice:{name}]a") == [StyledText("a", named(name))]
     assert read(f"[voice:{name}x]a") == [StyledText(f"[voice:{name}x]a")]

@@ -40,7 +40,7 @@ from wyoming_tts.text.lexicon.rules import (
     RulePosition,
     Scope,
     WordRule,
-    counts_capitals,
+    is_case_sensitive,
     phoneme_block,
 )
 from wyoming_tts.yaml_files.reading import (
@@ -208,36 +208,36 @@ class _Rules:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
             raise self._too_many(path, f"{MAX_ENTRIES:,} entries")
-        said = self._block(path, entry) if entry.say is None else entry.say
+        replacement = self._block(path, entry) if entry.say is None else entry.say
         if entry.regex:
-            return self._pattern(path, scope, said, entry)
-        return self._word(path, scope, said, entry)
+            return self._pattern(path, scope, replacement, entry)
+        return self._word(path, scope, replacement, entry)
 
-    def _place(self, path: Path) -> RulePosition:
+    def _position(self, path: Path) -> RulePosition:
         return RulePosition(self._document.name, self._document.key_position(path).line)
 
-    def _word(self, path: Path, scope: Scope, said: str, entry: _Entry) -> WordRule | None:
+    def _word(self, path: Path, scope: Scope, replacement: str, entry: _Entry) -> WordRule | None:
         written = str(path[-1]).strip()
         if "[[" in written or "]]" in written:
             self._document.problem(path, f"got {written!r}, expected no [[ or ]], which mark phonemes")
             return None
-        exact = entry.case == "exact" if entry.case else counts_capitals(written)
-        word = WordRule(written, said, exact=exact, scope=scope, place=self._place(path))
+        exact = entry.case == "exact" if entry.case else is_case_sensitive(written)
+        word = WordRule(written, replacement, exact=exact, scope=scope, position=self._position(path))
         first = self._first.setdefault((scope, word.key), path)
         if first is not path:
             line = self._document.key_position(first).line
             self._document.problem(path, f"got {written!r} twice, it is in line {line} already")
         return word
 
-    def _pattern(self, path: Path, scope: Scope, said: str, entry: _Entry) -> PatternRule | None:
+    def _pattern(self, path: Path, scope: Scope, replacement: str, entry: _Entry) -> PatternRule | None:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
             raise self._too_many(path, f"{MAX_PATTERNS} regular expressions")
         if entry.say is None:
-            said = said.replace("\\", r"\\")
-        exact, place = entry.case != "any", self._place(path)
+            replacement = replacement.replace("\\", r"\\")
+        exact, position = entry.case != "any", self._position(path)
         try:
-            return PatternRule(str(path[-1]), said, exact=exact, scope=scope, place=place)
+            return PatternRule(str(path[-1]), replacement, exact=exact, scope=scope, position=position)
         except ValueError as error:
             self._document.problem(path, str(error))
             return None

@@ -65,11 +65,11 @@ class WordRule:
     """A word or phrase, found where it stands as whole words."""
 
     written: str
-    said: str
+    replacement: str
     exact: bool
     """Capitals count."""
     scope: Scope = Scope()
-    place: RulePosition = RulePosition()
+    position: RulePosition = RulePosition()
 
     @property
     def key(self) -> tuple[bool, str]:
@@ -87,20 +87,20 @@ class PatternRule:
     def __init__(
         self,
         written: str,
-        said: str,
+        replacement: str,
         *,
         exact: bool,
         scope: Scope | None = None,
-        place: RulePosition | None = None,
+        position: RulePosition | None = None,
     ) -> None:
         self.written = written
         self.scope = scope or Scope()
-        self.place = place or RulePosition()
+        self.position = position or RulePosition()
         try:
             self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
         except regex.error as error:
             raise ValueError(f"the regular expression {written!r} is not valid: {error}") from error
-        self._template = tuple(_template(said, self._compiled))
+        self._template = tuple(_parse_template(replacement, self._compiled))
         self._is_off = False
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ class PatternRule:
             _log.warning(
                 "%s: the regular expression %r took longer than %.0f ms and is switched off until the file "
                 "changes",
-                self.place,
+                self.position,
                 self.written,
                 PATTERN_SECONDS * 1000,
             )
@@ -138,7 +138,7 @@ class LexiconHit:
     written: str
     """What stood in the text."""
     said: str
-    """What stands there now."""
+    """What replaced it."""
     file: str
     line: int
 
@@ -160,7 +160,7 @@ class _Group:
 class _Hit:
     start: int
     end: int
-    said: str
+    replacement: str
     rule: Rule
 
 
@@ -231,7 +231,7 @@ class Lexicon:
         """Entries in all its files."""
         return self._count
 
-    def applied(self, text: str, *, language: str, voice: str) -> LexiconResult:
+    def apply(self, text: str, *, language: str, voice: str) -> LexiconResult:
         """The text as it is to be said by the voice, which speaks the language (`en_US`, `en-us`).
 
         `[[ phonemes ]]` that the text holds already stay as they are.
@@ -245,10 +245,10 @@ class Lexicon:
         hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
-            hits = _with_patterns(text, hits, patterns, plain)
-        return _replaced(text, hits) if hits else LexiconResult(text)
+            hits = _add_pattern_hits(text, hits, patterns, plain)
+        return _replace(text, hits) if hits else LexiconResult(text)
 
-    def holds(self, token: str, language: str, voice: str) -> bool:
+    def contains(self, token: str, language: str, voice: str) -> bool:
         """Whether a word or phrase, a regular expression not counting, matches exactly this text."""
         tables = self._tables(self._scopes(language, voice))
         tokens = _Tokens(_tokens(token) if tables else [])
@@ -269,7 +269,7 @@ class Lexicon:
 EMPTY_LEXICON: Final = Lexicon()
 
 
-def counts_capitals(written: str) -> bool:
+def is_case_sensitive(written: str) -> bool:
     """Whether a word that does not say so is found only in its own capitals.
 
     So it is if it is all capitals (`US` is not "us") or has one inside a word (`mW` is not `MW`).
@@ -307,13 +307,17 @@ def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_engl
             length, found = table.longest(tokens, at)
             if length > count:
                 count, word = length, found
-        said = word.said if word else ""
-        if in_english and said.endswith(_CLOSING) and tokens.keys[at + count : at + count + 2] == ["'", "s"]:
-            said = _possessive(said)
+        replacement = word.replacement if word else ""
+        if (
+            in_english
+            and replacement.endswith(_CLOSING)
+            and tokens.keys[at + count : at + count + 2] == ["'", "s"]
+        ):
+            replacement = _possessive(replacement)
             count += 2
         width = sum(map(len, tokens.written[at : at + count])) if count else len(tokens.written[at])
         if word:
-            yield _Hit(position, position + width, said, word)
+            yield _Hit(position, position + width, replacement, word)
         at += count or 1
         position += width
 
@@ -337,7 +341,7 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
     yield at, len(text)
 
 
-def _with_patterns(
+def _add_pattern_hits(
     text: str, hits: list[_Hit], patterns: list[PatternRule], plain: list[tuple[int, int]]
 ) -> list[_Hit]:
     """The hits with those of the patterns, where they take nothing that is taken."""
@@ -354,26 +358,26 @@ def _with_patterns(
     return sorted(hits, key=lambda hit: hit.start)
 
 
-def _replaced(text: str, hits: list[_Hit]) -> LexiconResult:
+def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
     parts, told = [], []
     at = 0
     for hit in hits:
-        parts += [text[at : hit.start], hit.said]
-        place = hit.rule.place
-        told.append(LexiconHit(text[hit.start : hit.end], hit.said, place.file, place.line))
+        parts += [text[at : hit.start], hit.replacement]
+        position = hit.rule.position
+        told.append(LexiconHit(text[hit.start : hit.end], hit.replacement, position.file, position.line))
         at = hit.end
     return LexiconResult("".join([*parts, text[at:]]), tuple(told))
 
 
-def _template(said: str, compiled: Any) -> Iterator[str | _Group]:
+def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
     """The text in parts, each a string or a group of the expression.
 
     Raises:
         ValueError: the expression has no such group, or a backslash stands before something else.
     """
     at = 0
-    for match in _GROUP.finditer(said):
-        yield said[at : match.start()]
+    for match in _GROUP.finditer(replacement):
+        yield replacement[at : match.start()]
         at = match.end()
         if match["other"] == "\\":
             yield "\\"
@@ -384,7 +388,7 @@ def _template(said: str, compiled: Any) -> Iterator[str | _Group]:
         if not _has_group(compiled, of):
             raise ValueError(f"{match[0]!r} in what is said is a group the regular expression does not have")
         yield _Group(of)
-    yield said[at:]
+    yield replacement[at:]
 
 
 def _has_group(compiled: Any, of: int | str) -> bool:

@@ -25,59 +25,59 @@ class CodeBlockOptions:
 class FencedCodeStripper:
     """Takes fenced blocks; one that is never closed lasts to the end of the text."""
 
-    def __init__(self, scan: TextScanner, folder: PlainTextWriter, said: CodeBlockOptions) -> None:
-        self._scan = scan
-        self._folder = folder
-        self._said = said
+    def __init__(self, scanner: TextScanner, writer: PlainTextWriter, options: CodeBlockOptions) -> None:
+        self._scanner = scanner
+        self._writer = writer
+        self._options = options
         self._fence = ""
         self._line_start = True
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Inside a block."""
         return bool(self._fence)
 
-    def begin(self) -> bool:
+    def try_open(self) -> bool:
         """Take the opening fence if one stands here."""
-        found = self._scan.match(_OPENING_RE)
+        found = self._scanner.match(_OPENING_RE)
         if not found:
             return False
-        self._scan.passed(found)
+        self._scanner.consume(found)
         self._fence = found["fence"]
         self._line_start = True
-        self._folder.end_sentence()
-        self._folder.text("\n\n")
-        if self._said.notice and not self._said.read:
-            self._folder.text(self._said.notice)
-            self._folder.end_sentence()
-            self._folder.text("\n\n")
+        self._writer.end_sentence()
+        self._writer.write("\n\n")
+        if self._options.notice and not self._options.read:
+            self._writer.write(self._options.notice)
+            self._writer.end_sentence()
+            self._writer.write("\n\n")
         return True
 
-    def read(self) -> None:
+    def consume(self) -> None:
         """Take some of the code."""
         if self._line_start and self._end():
             return
         self._line_start = False
-        scan = self._scan
-        line_end = scan.text.find("\n", scan.at)
-        code = scan.skip((line_end if line_end >= 0 else len(scan.text)) - scan.at)
-        if self._said.read:
-            self._folder.text(code)
+        scanner = self._scanner
+        line_end = scanner.text.find("\n", scanner.position)
+        code = scanner.advance((line_end if line_end >= 0 else len(scanner.text)) - scanner.position)
+        if self._options.read:
+            self._writer.write(code)
         if line_end >= 0:
             self._end_line()
 
     def _end_line(self) -> None:
         self._line_start = True
-        self._scan.skip(1)
-        if self._said.read:
-            self._folder.end_sentence()
-            self._folder.text("\n")
+        self._scanner.advance(1)
+        if self._options.read:
+            self._writer.end_sentence()
+            self._writer.write("\n")
 
     def _end(self) -> bool:
-        found = self._scan.match(_CLOSING_RE)
+        found = self._scanner.match(_CLOSING_RE)
         if not found or found["fence"][0] != self._fence[0] or len(found["fence"]) < len(self._fence):
             return False
-        self._scan.passed(found)
+        self._scanner.consume(found)
         self._fence = ""
-        self._folder.text("\n\n")
+        self._writer.write("\n\n")
         return True

@@ -63,77 +63,77 @@ _MAX_END_CHARS = 32
 class HtmlTagStripper:
     """Reads one tag or entity at a time, for whoever reads the rest."""
 
-    def __init__(self, scan: TextScanner, folder: PlainTextWriter) -> None:
-        self._scan = scan
-        self._folder = folder
+    def __init__(self, scanner: TextScanner, writer: PlainTextWriter) -> None:
+        self._scanner = scanner
+        self._writer = writer
         self._until: regex.Pattern | None = None
         self._cell_before = False
 
     @property
-    def dropping(self) -> bool:
+    def is_dropping(self) -> bool:
         """Inside what is dropped up to its end."""
         return self._until is not None
 
     def drop(self) -> bool:
         """Drop what has come of an unheard element or a comment; say whether it is over."""
-        scan = self._scan
-        end = self._until.search(scan.text, scan.at) if self._until else None
+        scanner = self._scanner
+        end = self._until.search(scanner.text, scanner.position) if self._until else None
         if end:
             self._until = None
-            scan.at = end.end()
+            scanner.position = end.end()
         else:
-            scan.at = max(scan.at, len(scan.text) - _MAX_END_CHARS)
+            scanner.position = max(scanner.position, len(scanner.text) - _MAX_END_CHARS)
         return end is not None
 
-    def entity(self) -> bool:
+    def try_entity(self) -> bool:
         """Say the character that an entity stands for; in a URL `&` parts parameters."""
-        found = self._scan.match(_AMPERSAND_RE if self._folder.in_address else _ENTITY_RE)
+        found = self._scanner.match(_AMPERSAND_RE if self._writer.in_address else _ENTITY_RE)
         if not found or not (found.group()[1] == "#" or found.group()[1:] in html5):
             return False
-        self._folder.text(html.unescape(self._scan.passed(found)))
+        self._writer.write(html.unescape(self._scanner.consume(found)))
         return True
 
-    def markup(self) -> bool:
+    def try_tag(self) -> bool:
         """Take what begins with `<`, unless it is just that sign."""
-        scan = self._scan
-        if found := scan.match(_TAG_RE):
+        scanner = self._scanner
+        if found := scanner.match(_TAG_RE):
             return self._tag(found)
-        if found := scan.match(_AUTOLINK_RE):
-            scan.passed(found)
-            self._folder.text(found["address"].removeprefix("mailto:"))
+        if found := scanner.match(_AUTOLINK_RE):
+            scanner.consume(found)
+            self._writer.write(found["address"].removeprefix("mailto:"))
             return True
-        if found := scan.match(_COMMENT_RE):
+        if found := scanner.match(_COMMENT_RE):
             self._until = regex.compile(_COMMENT_END)
         else:
-            found = scan.match(_DECLARATION_RE)
+            found = scanner.match(_DECLARATION_RE)
         if found:
-            scan.passed(found)
+            scanner.consume(found)
         return found is not None
 
     def _tag(self, found: regex.Match) -> bool:
         name = found["name"].lower()
         if not _is_tag(name, found["attributes"]):
             return False
-        self._scan.passed(found)
+        self._scanner.consume(found)
         if name in _UNHEARD and not found["end"]:
             self._until = regex.compile(rf"</{name}\s{{0,20}}>", regex.IGNORECASE)
         elif name == "img":
-            self._folder.text(_alternative(found["attributes"]))
+            self._writer.write(_alternative(found["attributes"]))
         else:
             self._break(name, opened=not found["end"])
         return True
 
     def _break(self, name: str, *, opened: bool) -> None:
-        folder = self._folder
+        writer = self._writer
         if name in _SENTENCES or (name in _PARAGRAPHS and not opened):
-            folder.end_sentence()
+            writer.end_sentence()
         if name in _PARAGRAPHS:
-            folder.text("\n\n")
+            writer.write("\n\n")
         elif name in _SENTENCES or name == "br":
-            folder.text(" ")
+            writer.write(" ")
         if name in _CELLS and opened:
             if self._cell_before:
-                folder.comma()
+                writer.write_comma()
             self._cell_before = True
         elif name == "tr":
             self._cell_before = False

@@ -22,27 +22,27 @@ class TextScanner:
 
     def __init__(self) -> None:
         self.text = ""
-        self.at = 0
+        self.position = 0
         self.complete = False
         """Nothing more will come: what has not matched does not."""
 
     @property
     def char(self) -> str:
         """The character at this place."""
-        return self.text[self.at]
+        return self.text[self.position]
 
     def add(self, text: str) -> None:
         """Append text, forgetting what has been passed."""
-        self.text = self.text[self.at :] + text
-        self.at = 0
+        self.text = self.text[self.position :] + text
+        self.position = 0
 
-    def following(self) -> str:
+    def peek(self) -> str:
         """The character behind the one at this place; empty behind the end of the whole text.
 
         Raises:
             Undecided: it has not come yet.
         """
-        following = self.text[self.at + 1 : self.at + 2]
+        following = self.text[self.position + 1 : self.position + 2]
         if not following and not self.complete:
             raise NeedMoreText
         return following
@@ -53,25 +53,25 @@ class TextScanner:
         Raises:
             Undecided: more text is needed.
         """
-        end = self.at + MAX_HELD_CHARS
+        end = self.position + MAX_HELD_CHARS
         complete = self.complete or len(self.text) >= end
-        found = expression.match(self.text, self.at, min(end, len(self.text)), partial=not complete)
+        found = expression.match(self.text, self.position, min(end, len(self.text)), partial=not complete)
         if found is not None and found.partial:
             raise NeedMoreText
         return found
 
-    def passed(self, found: Any) -> str:
+    def consume(self, found: Any) -> str:
         """Go behind a match; return its text."""
-        self.at = found.end()
+        self.position = found.end()
         return str(found.group())
 
-    def skip(self, chars: int) -> str:
+    def advance(self, chars: int) -> str:
         """Go on by so many characters; return them."""
-        start = self.at
-        self.at = min(len(self.text), start + chars)
-        return self.text[start : self.at]
+        start = self.position
+        self.position = min(len(self.text), start + chars)
+        return self.text[start : self.position]
 
     def replace(self, found: Any, text: str) -> None:
         """Put text in the place of a match; it is read next."""
         self.text = text + self.text[found.end() :]
-        self.at = 0
+        self.position = 0

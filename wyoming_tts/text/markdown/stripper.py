@@ -30,24 +30,24 @@ class MarkdownStripper:
     """Reads text with markup and tells a `PlainTextWriter` what is left to say.
 
     Args:
-        folder: takes the text and the breaks in it.
+        writer: takes the text and the breaks in it.
         markdown: without it only HTML, thoughts and raw blocks are markup.
         code: what is said of fenced code.
         max_block_chars: limit of a raw block; a longer one is plain text.
     """
 
     def __init__(
-        self, folder: PlainTextWriter, *, markdown: bool, code: CodeBlockOptions, max_block_chars: int
+        self, writer: PlainTextWriter, *, markdown: bool, code: CodeBlockOptions, max_block_chars: int
     ) -> None:
-        self._scan = TextScanner()
-        self._folder = folder
+        self._scanner = TextScanner()
+        self._writer = writer
         self._markdown = markdown
         self._plain_re = syntax.PLAIN_RE if markdown else syntax.PLAIN_UNMARKED_RE
         self._run_char = ""
         self._run_chars = 0
         self._max_block_chars = max_block_chars
-        self._html = HtmlTagStripper(self._scan, folder)
-        self._code = FencedCodeStripper(self._scan, folder, code)
+        self._html = HtmlTagStripper(self._scanner, writer)
+        self._code = FencedCodeStripper(self._scanner, writer, code)
         self._line_start = True
         self._line = _Line.TEXT
         self._indented = False
@@ -56,8 +56,8 @@ class MarkdownStripper:
         self._columns = False
         """The ruler is that of a table."""
         self._readers = {
-            "<": self._html.markup,
-            "&": self._html.entity,
+            "<": self._html.try_tag,
+            "&": self._html.try_entity,
             "[": self._bracket,
             "\\": self._escape,
             "`": self._backticks,
@@ -74,35 +74,35 @@ class MarkdownStripper:
     @property
     def held(self) -> str:
         """Text that is not decided yet."""
-        return self._scan.text
+        return self._scanner.text
 
     def feed(self, text: str) -> None:
         """Read some more text."""
-        self._scan.add(text)
+        self._scanner.add(text)
         try:
-            while self._scan.at < len(self._scan.text):
+            while self._scanner.position < len(self._scanner.text):
                 self._step()
         except NeedMoreText:
             pass
-        self._scan.add("")
+        self._scanner.add("")
 
     def finish(self) -> None:
         """End the text; it ends its last line."""
         self.feed("\n")
-        self._scan.complete = True
+        self._scanner.complete = True
         self.feed("")
         if self._item_open:
-            self._folder.end_sentence()
+            self._writer.end_sentence()
 
     def _step(self) -> None:
-        if self._html.dropping:
+        if self._html.is_dropping:
             if not self._html.drop():
                 raise NeedMoreText
-        elif self._code.open:
-            self._code.read()
+        elif self._code.is_open:
+            self._code.consume()
         elif self._ruler:
             self._rule()
-        elif self._markdown and self._scan.char == "\n":
+        elif self._markdown and self._scanner.char == "\n":
             self._end_line()
         elif self._markdown and self._line_start:
             self._start_line()
@@ -113,36 +113,40 @@ class MarkdownStripper:
 
     def _end_line(self) -> None:
         if self._line in {_Line.HEADING, _Line.ROW} or (self._line_start and self._item_open):
-            self._folder.end_sentence()
+            self._writer.end_sentence()
             self._item_open = False
         elif self._line is _Line.ITEM:
             self._item_open = True
-        found = syntax.LINE_ENDS_RE.match(self._scan.text, self._scan.at) if self._line_start else None
-        self._folder.text(self._scan.passed(found) if found else self._scan.skip(1))
+        found = (
+            syntax.LINE_ENDS_RE.match(self._scanner.text, self._scanner.position)
+            if self._line_start
+            else None
+        )
+        self._writer.write(self._scanner.consume(found) if found else self._scanner.advance(1))
         self._line_start, self._line, self._indented = True, _Line.TEXT, False
 
     def _start_line(self) -> None:
-        scan = self._scan
-        if found := scan.match(syntax.INDENT_RE):
+        scanner = self._scanner
+        if found := scanner.match(syntax.INDENT_RE):
             self._indented |= self._line is _Line.TEXT
-            self._folder.text(scan.passed(found))
+            self._writer.write(scanner.consume(found))
         elif self._quote() or self._block():
             return
         else:
             if self._item_open and not self._indented:
-                self._folder.end_sentence()
+                self._writer.end_sentence()
             self._item_open = False
             self._line_start = False
 
     def _quote(self) -> bool:
-        found = self._scan.match(syntax.QUOTE_RE) if self._scan.char == ">" else None
+        found = self._scanner.match(syntax.QUOTE_RE) if self._scanner.char == ">" else None
         if found:
-            self._scan.skip(1)
+            self._scanner.advance(1)
         return found is not None
 
     def _block(self) -> bool:
-        scan = self._scan
-        match scan.char:
+        scanner = self._scanner
+        match scanner.char:
             case "#":
                 return self._heading()
             case "|":
@@ -150,56 +154,56 @@ class MarkdownStripper:
             case "[":
                 return self._definition()
             case "`" | "~":
-                return self._code.begin()
+                return self._code.try_open()
             case digit if digit.isdigit():
                 return self._numbered()
-        return scan.char in syntax.BLOCK_SIGNS and (self._begin_rule() or self._bullet())
+        return scanner.char in syntax.BLOCK_SIGNS and (self._begin_rule() or self._bullet())
 
     def _begin_rule(self) -> bool:
         if self._line is not _Line.TEXT:
             return False
-        found = self._scan.match(syntax.RULER_RE)
+        found = self._scanner.match(syntax.RULER_RE)
         if found:
-            self._scan.passed(found)
+            self._scanner.consume(found)
             self._line_start = False
             self._ruler = True
             self._columns = False
         return found is not None
 
     def _rule(self) -> None:
-        found = syntax.RULER_REST_RE.match(self._scan.text, self._scan.at)
+        found = syntax.RULER_REST_RE.match(self._scanner.text, self._scanner.position)
         if found:
-            self._columns |= "|" in self._scan.passed(found)
+            self._columns |= "|" in self._scanner.consume(found)
             return
         self._ruler = False
-        if self._scan.char == "\n":
+        if self._scanner.char == "\n":
             self._begin_block(_Line.TEXT)
             self._line_start = True
-            self._scan.skip(1)
-            self._folder.text(" " if self._columns else "\n")
+            self._scanner.advance(1)
+            self._writer.write(" " if self._columns else "\n")
 
     def _begin_block(self, line: _Line) -> None:
-        self._folder.end_sentence()
+        self._writer.end_sentence()
         self._item_open = False
         self._line = line
 
     def _heading(self) -> bool:
-        found = self._scan.match(syntax.HEADING_RE)
+        found = self._scanner.match(syntax.HEADING_RE)
         if found:
             self._begin_block(_Line.HEADING)
-            self._scan.passed(found)
+            self._scanner.consume(found)
             self._line_start = False
         return found is not None
 
     def _bullet(self) -> bool:
-        found = self._scan.match(syntax.BULLET_RE)
+        found = self._scanner.match(syntax.BULLET_RE)
         if found:
             self._begin_block(_Line.ITEM)
-            self._scan.passed(found)
+            self._scanner.consume(found)
         return found is not None
 
     def _numbered(self) -> bool:
-        found = self._scan.match(syntax.NUMBER_RE)
+        found = self._scanner.match(syntax.NUMBER_RE)
         if (
             not found
             or found["word"].lower() in syntax.MONTHS
@@ -207,220 +211,220 @@ class MarkdownStripper:
         ):
             return False
         self._begin_block(_Line.ITEM)
-        self._scan.at = found.start("word")
-        self._folder.text(f"{found['number']}: ")
+        self._scanner.position = found.start("word")
+        self._writer.write(f"{found['number']}: ")
         return True
 
     def _row(self) -> bool:
-        found = self._scan.match(syntax.ROW_RE)
+        found = self._scanner.match(syntax.ROW_RE)
         if not found:
             return False
         if syntax.ROW_RULER_RE.fullmatch(found["cells"]):
-            self._scan.passed(found)
+            self._scanner.consume(found)
             return True
         self._begin_block(_Line.ROW)
         self._line_start = False
         cells = [cell.strip() for cell in syntax.CELL_END_RE.split(found["cells"])]
-        said = ", ".join(cell.replace("\\|", "|") for cell in cells if cell)
-        self._scan.replace(found, said + "\n")
+        cells_text = ", ".join(cell.replace("\\|", "|") for cell in cells if cell)
+        self._scanner.replace(found, cells_text + "\n")
         return True
 
     def _definition(self) -> bool:
-        scan = self._scan
-        if self._line is _Line.ITEM and (found := scan.match(syntax.TASK_RE)):
-            scan.passed(found)
-        elif found := scan.match(syntax.NOTE_DEFINITION_RE):
+        scanner = self._scanner
+        if self._line is _Line.ITEM and (found := scanner.match(syntax.TASK_RE)):
+            scanner.consume(found)
+        elif found := scanner.match(syntax.NOTE_DEFINITION_RE):
             self._begin_block(_Line.ITEM)
-            scan.passed(found)
-        elif found := scan.match(syntax.DEFINITION_RE):
-            self._folder.text("\n")
-            scan.passed(found)
+            scanner.consume(found)
+        elif found := scanner.match(syntax.DEFINITION_RE):
+            self._writer.write("\n")
+            scanner.consume(found)
         return found is not None
 
     # Within the line.
 
     def _inline(self) -> None:
-        scan = self._scan
-        plain = self._plain_re.match(scan.text, scan.at)
+        scanner = self._scanner
+        plain = self._plain_re.match(scanner.text, scanner.position)
         if plain:
-            self._folder.text(scan.passed(plain))
+            self._writer.write(scanner.consume(plain))
             self._run_char = ""
             return
-        char, at = scan.char, scan.at
+        char, at = scanner.char, scanner.position
         if char == self._run_char and self._run_chars > syntax.MAX_RUN:
             self._pass_run(char)
             return
         if not self._readers[char]():
-            self._folder.text(scan.skip(1))
-        passed = max(1, scan.at - at)
+            self._writer.write(scanner.advance(1))
+        passed = max(1, scanner.position - at)
         self._run_chars = self._run_chars + passed if char == self._run_char else passed
         self._run_char = char
 
     def _pass_run(self, char: str) -> None:
         """No sign means anything so many times in a row; looking at each would take too long."""
-        scan = self._scan
-        rest = len(scan.text) - scan.at
-        run = scan.skip(rest - len(scan.text[scan.at :].lstrip(char)))
+        scanner = self._scanner
+        rest = len(scanner.text) - scanner.position
+        run = scanner.advance(rest - len(scanner.text[scanner.position :].lstrip(char)))
         if char not in syntax.UNHEARD_RUNS:
-            self._folder.text(run)
+            self._writer.write(run)
 
     def _bracket(self) -> bool:
-        following = self._scan.following()
+        following = self._scanner.peek()
         if following == "[" and self._raw_block():
             return True
         if not self._markdown:
             return False
         if following != "^":
             return self._link()
-        found = self._scan.match(syntax.NOTE_RE)
+        found = self._scanner.match(syntax.NOTE_RE)
         if found:
-            self._scan.passed(found)
+            self._scanner.consume(found)
         return found is not None
 
     def _raw_block(self) -> bool:
-        scan = self._scan
-        limit = scan.at + self._max_block_chars
-        closing = scan.text.find("]]", scan.at + 2, limit)
-        end = closing if closing >= 0 else min(limit, len(scan.text))
-        if syntax.NOT_IN_BLOCK_RE.search(scan.text, scan.at, end):
+        scanner = self._scanner
+        limit = scanner.position + self._max_block_chars
+        closing = scanner.text.find("]]", scanner.position + 2, limit)
+        end = closing if closing >= 0 else min(limit, len(scanner.text))
+        if syntax.NOT_IN_BLOCK_RE.search(scanner.text, scanner.position, end):
             return False
         if closing >= 0:
-            self._folder.block(scan.skip(closing + 2 - scan.at))
+            self._writer.write_block(scanner.advance(closing + 2 - scanner.position))
             return True
         if end < limit:
             raise NeedMoreText
         return False
 
     def _link(self) -> bool:
-        found = self._scan.match(syntax.LINK_RE)
+        found = self._scanner.match(syntax.LINK_RE)
         if not found:
             return False
         reference = found["target"].startswith("[")
-        if reference and (not syntax.LETTER_RE.search(found["text"]) or self._folder.previous.isalnum()):
+        if reference and (not syntax.LETTER_RE.search(found["text"]) or self._writer.previous.isalnum()):
             return False
-        self._scan.replace(found, found["text"])
+        self._scanner.replace(found, found["text"])
         return True
 
     def _exclamation(self) -> bool:
         """An image, where one can be; the mark of an exclamation must not wait."""
-        if not self._folder.previous.isspace() and self._folder.previous not in "([>":
+        if not self._writer.previous.isspace() and self._writer.previous not in "([>":
             return False
         return self._link()
 
     def _citation(self) -> bool:
         """A mark such as 【4†source】, as hosted models put it behind what they have looked up."""
-        found = self._scan.match(syntax.CITATION_RE)
+        found = self._scanner.match(syntax.CITATION_RE)
         if not found or "†" not in found.group():
             return False
-        self._scan.passed(found)
+        self._scanner.consume(found)
         return True
 
     def _escape(self) -> bool:
-        found = self._scan.match(syntax.ESCAPE_RE)
-        if self._folder.in_address or found["next"] not in syntax.ESCAPABLE + "\n":
+        found = self._scanner.match(syntax.ESCAPE_RE)
+        if self._writer.in_address or found["next"] not in syntax.ESCAPABLE + "\n":
             return False
-        self._scan.skip(1)
+        self._scanner.advance(1)
         if found["next"] != "\n":
-            self._folder.text(self._scan.skip(1))
+            self._writer.write(self._scanner.advance(1))
         return True
 
     def _backticks(self) -> bool:
-        if self._scan.match(syntax.LATE_FENCE_RE) and self._code.begin():
+        if self._scanner.match(syntax.LATE_FENCE_RE) and self._code.try_open():
             self._line_start, self._line, self._indented = True, _Line.TEXT, False
             return True
-        apostrophe = syntax.LATIN_RE.match(self._folder.previous) is not None
-        found = None if apostrophe else self._scan.match(syntax.CODE_RE)
+        apostrophe = syntax.LATIN_RE.match(self._writer.previous) is not None
+        found = None if apostrophe else self._scanner.match(syntax.CODE_RE)
         if found:
-            self._scan.passed(found)
-            self._folder.text(found["code"])
+            self._scanner.consume(found)
+            self._writer.write(found["code"])
             return True
-        found = self._scan.match(syntax.BACKTICKS_RE)
-        self._scan.skip(len(found["run"]))
+        found = self._scanner.match(syntax.BACKTICKS_RE)
+        self._scanner.advance(len(found["run"]))
         if apostrophe and syntax.LATIN_RE.match(found["next"]):
-            self._folder.text("'")
+            self._writer.write("'")
         return True
 
     def _stars(self) -> bool:
-        found = self._scan.match(syntax.STARS_RE)
+        found = self._scanner.match(syntax.STARS_RE)
         run, following = found["run"], found["next"]
         if following in syntax.KEYCAP_PARTS or self._goes_on(following):
             return self._literal(run)
         if (
             len(run) <= len(syntax.POWER)
             and self._is_sign(following)
-            and syntax.LEFT_FACTOR_RE.search(self._folder.recent.rstrip())
+            and syntax.LEFT_FACTOR_RE.search(self._writer.recent.rstrip())
         ):
             if run == syntax.POWER and following.isdigit():
-                self._scan.skip(2)
-                self._folder.text("^")
+                self._scanner.advance(2)
+                self._writer.write("^")
                 return True
-            if len(run) == 1 and self._scan.match(syntax.FACTOR_RE):
-                self._scan.skip(1)
-                self._folder.text("×")
+            if len(run) == 1 and self._scanner.match(syntax.FACTOR_RE):
+                self._scanner.advance(1)
+                self._writer.write("×")
                 return True
-        self._scan.skip(len(run))
+        self._scanner.advance(len(run))
         return True
 
     def _is_sign(self, following: str) -> bool:
         """Whether the same stands on both sides: white space, or else two digits."""
-        spaced = self._folder.previous.isspace()
-        return following.isspace() if spaced else self._folder.previous.isdigit() and following.isdigit()
+        spaced = self._writer.previous.isspace()
+        return following.isspace() if spaced else self._writer.previous.isdigit() and following.isdigit()
 
     def _underscores(self) -> bool:
-        found = self._scan.match(syntax.UNDERSCORES_RE)
+        found = self._scanner.match(syntax.UNDERSCORES_RE)
         run, following = found["run"], found["next"]
-        previous = self._folder.previous
+        previous = self._writer.previous
         within = _is_word(previous) and (_is_word(following) or following == "@")
         alone = len(run) == 1 and previous.isspace() and following.isspace()
         if within or alone or self._goes_on(following):
             return self._literal(run)
         if (
             not _is_word(previous)
-            and (mailbox := self._scan.match(syntax.MAILBOX_RE))
+            and (mailbox := self._scanner.match(syntax.MAILBOX_RE))
             and mailbox["next"] == "@"
         ):
             return self._literal(mailbox.group()[:-1])
-        self._scan.skip(len(run))
+        self._scanner.advance(len(run))
         return True
 
     def _tildes(self) -> bool:
-        found = self._scan.match(syntax.TILDES_RE)
+        found = self._scanner.match(syntax.TILDES_RE)
         run = found["run"]
         if len(run) == 1 or self._goes_on(found["next"]):
             return self._literal(run)
-        self._scan.skip(len(run))
+        self._scanner.advance(len(run))
         return True
 
     def _equals(self) -> bool:
-        found = self._scan.match(syntax.EQUALS_RE)
-        if len(found["run"]) < syntax.MAX_EQUALS or self._folder.in_address:
+        found = self._scanner.match(syntax.EQUALS_RE)
+        if len(found["run"]) < syntax.MAX_EQUALS or self._writer.in_address:
             return self._literal(found["run"])
-        self._scan.skip(syntax.MAX_EQUALS)
+        self._scanner.advance(syntax.MAX_EQUALS)
         return True
 
     def _hashes(self) -> bool:
-        closing = self._line is _Line.HEADING and self._folder.previous.isspace()
-        found = self._scan.match(syntax.HEADING_END_RE) if closing else None
+        closing = self._line is _Line.HEADING and self._writer.previous.isspace()
+        found = self._scanner.match(syntax.HEADING_END_RE) if closing else None
         if found:
-            self._scan.at = found.end() - 1
+            self._scanner.position = found.end() - 1
         return found is not None
 
     def _pipe(self) -> bool:
         """Columns without a leading `|`; the sign alone between spaces is said as a pause."""
-        found = self._scan.match(syntax.PIPE_RE)
-        if not self._folder.previous.isspace() or not found["next"].isspace():
+        found = self._scanner.match(syntax.PIPE_RE)
+        if not self._writer.previous.isspace() or not found["next"].isspace():
             return False
-        self._scan.skip(1)
+        self._scanner.advance(1)
         if found["next"] != "\n":
-            self._folder.comma()
+            self._writer.write_comma()
         return True
 
     def _goes_on(self, following: str) -> bool:
         """Whether a URL or an e-mail address goes on behind the sign."""
-        return self._folder.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
+        return self._writer.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
 
     def _literal(self, text: str) -> bool:
-        self._folder.text(self._scan.skip(len(text)))
+        self._writer.write(self._scanner.advance(len(text)))
         return True
 
 

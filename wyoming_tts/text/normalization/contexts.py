@@ -18,9 +18,9 @@ _QUOTE_CLOSES_RE = regex.compile(r'(?<=[^\s\d(\[])"')
 class ContextRules:
     """The rules of one language that go before those for units and plain numbers."""
 
-    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
-        self._figures = figures
+        self._numerals = numerals
         self._data = language.data
 
     def rules(self) -> list[Rule]:
@@ -62,7 +62,7 @@ class ContextRules:
             make_rule(
                 rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )(?P<part>\d{{1,4}})\ ?/\ ?(?P<all>\d{{1,4}})"
                 r"(?![\w/]|[.,]\d)",
-                lambda match: f"{self._said(match['part'])} {of} {self._said(match['all'])}",
+                lambda match: f"{self._verbalize(match['part'])} {of} {self._verbalize(match['all'])}",
             )
         ]
 
@@ -91,33 +91,33 @@ class ContextRules:
         if not units:
             return []
         after, before = (self._data.get(f"length_{side}") or "(?!)" for side in ("after", "before"))
-        number = rf"(?P<number>{self._figures.pattern})"
+        number = rf"(?P<number>{self._numerals.pattern})"
         mark = rf"(?P<mark>{any_of(units)})"
         other = rf"\ ?[x×]\ ?\d|\ {before}\b"
         return [
             make_rule(
                 rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ |\d['\"′″]?\ ?[x×]\ ?){number}{mark}(?=[\s.,;:)x×-]|$)",
-                lambda match: self._say_length(match, units[match["mark"]]),
+                lambda match: self._verbalize_length(match, units[match["mark"]]),
             ),
             make_rule(
                 rf"{APART}(?<!['′]){number}(?:{mark}(?=(?i:{other}))|(?P<mark>in)(?![\w-]))",
-                lambda match: self._say_length(match, units[match["mark"]]),
+                lambda match: self._verbalize_length(match, units[match["mark"]]),
             ),
         ]
 
-    def _say_length(self, match: regex.Match[str], unit: str) -> str | None:
+    def _verbalize_length(self, match: regex.Match[str], unit: str) -> str | None:
         if match["mark"] == _QUOTE and _in_quotes(match.string[: match.start()]):
             return None
-        noun, figure = self._language.units[unit], self._figures.read(match["number"])
+        noun, numeral = self._language.units[unit], self._numerals.parse(match["number"])
         rest = match.string[match.end() : match.end() + 2]
         by = rest.lstrip()[:1] in ("x", "×")
         article = match.string[: match.start()].split()[-1:]
         articles = self._language.section("numbers").get("singular_after") or []
         describes = article and article[0].casefold() in articles and rest[:1] == " " and not by
-        form = noun.one if describes else self._figures.form(noun, figure)
-        return f"{self._figures.said(figure)} {form}"
+        form = noun.one if describes else self._numerals.noun_form(noun, numeral)
+        return f"{self._numerals.verbalize(numeral)} {form}"
 
-    def powers(self) -> list[Rule]:
+    def power_rules(self) -> list[Rule]:
         """Rules that go behind those for units: `m²` is square meters."""
         power, root = self._language.word("power"), self._language.word("root")
         found = []
@@ -128,17 +128,17 @@ class ContextRules:
             found.append(
                 make_rule(
                     rf"(?=[\^{_SUPERSCRIPT}]){base}(?:\^(?P<exponent>\d{{1,3}}|\p{{L}})|[{_SUPERSCRIPT}]{{1,3}})(?![\w²³/])",
-                    self._say_power,
+                    self._verbalize_power,
                     needs_digit=False,
                 )
             )
         return found
 
-    def _say_power(self, match: regex.Match[str]) -> str:
+    def _verbalize_power(self, match: regex.Match[str]) -> str:
         exponent = match["exponent"] or unicodedata.normalize("NFKC", match.group())
         named = self._language.section("exponents").get(exponent)
-        said = self._said(exponent) if exponent.isdigit() else exponent
-        return f" {named or self._language.word('power').format(exponent=said)}"
+        spoken = self._verbalize(exponent) if exponent.isdigit() else exponent
+        return f" {named or self._language.word('power').format(exponent=spoken)}"
 
     def _repeats(self) -> list[Rule]:
         """`x3` behind a thing; x64 and x86 are names."""
@@ -149,7 +149,7 @@ class ContextRules:
             make_rule(
                 r"(?<=\p{L}\ \(?)[x×](?P<count>[2-9]|[1-9]\d)(?<!86|64|32)"
                 r"(?![\w.,:-]\w|[\w+*/=^])(?!\ [+*/=×÷-])",
-                lambda match: f"{times} {self._said(match['count'])}",
+                lambda match: f"{times} {self._verbalize(match['count'])}",
             ),
             make_rule(
                 r"(?=\ ?[x×])(?<=\d(?:in\.|['\"′″]))\ ?[x×]\ ?(?=\d)",
@@ -157,8 +157,8 @@ class ContextRules:
             ),
         ]
 
-    def _said(self, number: str) -> str:
-        return self._figures.said(Numeral(number))
+    def _verbalize(self, number: str) -> str:
+        return self._numerals.verbalize(Numeral(number))
 
 
 def _in_quotes(before: str) -> bool:

@@ -53,27 +53,31 @@ class DateRules:
         found = [
             make_rule(
                 rf"{APART}{weekday}(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>{_DAY}){time}(?![\w-])",
-                self._say_numeric,
+                self._verbalize_numeric,
             ),
             make_rule(
                 rf"{APART}{weekday}{first}[{marks}]\ ?{second}[{marks}]\ ?(?P<year>{_YEAR}|\d\d){_ENDS}",
-                self._say_numeric,
+                self._verbalize_numeric,
             ),
         ]
         if self._data.get("short_alone") and "numeric_short" in self._data:
-            found.append(make_rule(rf"{APART}{weekday}{first}[{marks}]{second}{_ENDS}", self._say_numeric))
+            found.append(
+                make_rule(rf"{APART}{weekday}{first}[{marks}]{second}{_ENDS}", self._verbalize_numeric)
+            )
         if "." in self._data.get("marks", "") and "numeric_short" in self._data:
-            found.append(make_rule(rf"{APART}{weekday}{day}\.\ ?{month}\.(?!\d)", self._say_numeric))
+            found.append(make_rule(rf"{APART}{weekday}{day}\.\ ?{month}\.(?!\d)", self._verbalize_numeric))
         return found
 
-    def announced(self) -> list[Rule]:
+    def short_date_rules(self) -> list[Rule]:
         """Rules that go before those for fractions: "on 1/2" is a day."""
         after = "|".join(regex.escape(str(word)) for word in self._data.get("short_after") or [])
         if not (after and self._months and "numeric_short" in self._data):
             return []
         first, second = self._in_order()
         return [
-            make_rule(rf"(?<=\b(?i:{after})\ ){first}[{self._marks()}]{second}{_ENDS}", self._say_numeric)
+            make_rule(
+                rf"(?<=\b(?i:{after})\ ){first}[{self._marks()}]{second}{_ENDS}", self._verbalize_numeric
+            )
         ]
 
     def _marks(self) -> str:
@@ -101,7 +105,7 @@ class DateRules:
             "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){_ENDS}",
         }
         return [
-            make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_sayer(name))
+            make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_date_verbalizer(name))
             for name, pattern in patterns.items()
             if name in self._data
         ]
@@ -131,10 +135,10 @@ class DateRules:
             ),
         ]
 
-    def _named_sayer(self, name: str) -> Callable[[regex.Match[str]], str]:
-        return lambda match: self._say_named(match, name)
+    def _named_date_verbalizer(self, name: str) -> Callable[[regex.Match[str]], str]:
+        return lambda match: self._verbalize_named(match, name)
 
-    def said(
+    def verbalize(
         self, *, year: int | None = None, month: int | None = None, day: int | None = None, before: str = ""
     ) -> str | None:
         """A date in words, or a part of one; None if there is none of such numbers.
@@ -158,20 +162,20 @@ class DateRules:
             year=self._language.numbers.year(year) if year is not None else "",
         )
 
-    def _say_numeric(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_numeric(self, match: regex.Match[str]) -> str | None:
         found = match.groupdict()
         year = _whole_year(found["year"]) if found.get("year") else None
-        date = self.said(
+        date = self.verbalize(
             year=year, month=int(match["month"]), day=int(match["day"]), before=_text_before(match)
         )
         if date is None:
             return None
         if found.get("hour"):
-            time = self._times.said(match["hour"], match["minute"])
+            time = self._times.verbalize(match["hour"], match["minute"])
             date = str(self._data.get("date_time", "{date}, {time}")).format(date=date, time=time)
         return self._with_weekday(match, date)
 
-    def _say_named(self, match: regex.Match[str], name: str) -> str:
+    def _verbalize_named(self, match: regex.Match[str], name: str) -> str:
         found = match.groupdict()
         month = self._language.months[self._months[match["month"]]][0]
         if name == "month_year":
@@ -187,8 +191,8 @@ class DateRules:
         if found["year"]:
             year = self._year(found["year"])
             date = str(self._data.get("with_year", "{date} {year}")).format(date=date, year=year)
-        said = self._with_weekday(match, date)
-        return said + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
+        spoken = self._with_weekday(match, date)
+        return spoken + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
 
     def _with_weekday(self, match: regex.Match[str], date: str) -> str:
         found = match.groupdict().get("weekday")
@@ -245,63 +249,63 @@ class DateRules:
         after = "|".join(regex.escape(str(word)) for word in data.get("after") or [])
         year = rf"(?P<year>{_YEAR})"
         found = [
-            make_rule(rf"{APART}{year}(?:{DASH})(?P<until>{_YEAR}){NOT_MORE}", self._say_years),
-            make_rule(rf"{APART}{year}[–/-](?P<next>\d\d){NOT_MORE}", self._say_season),
-            make_rule(rf"{APART}{year}{NOT_MORE}", self._say_year),
+            make_rule(rf"{APART}{year}(?:{DASH})(?P<until>{_YEAR}){NOT_MORE}", self._verbalize_years),
+            make_rule(rf"{APART}{year}[–/-](?P<next>\d\d){NOT_MORE}", self._verbalize_season),
+            make_rule(rf"{APART}{year}{NOT_MORE}", self._verbalize_year),
         ]
         if after:
-            found.insert(0, make_rule(rf"(?<=\b(?i:{after})\ ){year}{NOT_MORE}", self._say_year_after))
+            found.insert(0, make_rule(rf"(?<=\b(?i:{after})\ ){year}{NOT_MORE}", self._verbalize_year_after))
         return found
 
-    def decades(self) -> list[Rule]:
+    def decade_rules(self) -> list[Rule]:
         """Rules that go before those for units: the s of 1990s is no second."""
         decades = self._language.section("numbers").get("decades")
         if not decades:
             return []
         after = "|".join(regex.escape(str(word)) for word in decades.get("short_after") or ["\0"])
         return [
-            make_rule(rf"{APART}(?P<year>{_YEAR}){decades['suffix']}(?!\w)", self._say_decade),
+            make_rule(rf"{APART}(?P<year>{_YEAR}){decades['suffix']}(?!\w)", self._verbalize_decade),
             make_rule(
                 rf"(?:(?<=\b(?i:{after})\ )['’]?|(?<=[\s(])['’])(?P<year>[2-9]0){decades['suffix']}(?!\w)",
                 lambda match: self._decade(self._language.numbers.cardinal(int(match["year"]))),
             ),
         ]
 
-    def _say_decade(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_decade(self, match: regex.Match[str]) -> str | None:
         return self._decade(self._year(match["year"]))
 
-    def _decade(self, said: str) -> str | None:
+    def _decade(self, spoken: str) -> str | None:
         for pattern, ending in self._language.section("numbers")["decades"]["endings"]:
-            if regex.search(pattern, said):
-                return str(regex.sub(pattern, ending, said, count=1))
+            if regex.search(pattern, spoken):
+                return str(regex.sub(pattern, ending, spoken, count=1))
         return None
 
-    def _say_years(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_years(self, match: regex.Match[str]) -> str | None:
         if not self._in_range(match["year"], "after_from"):
             return None
         return f"{self._year(match['year'])} {self._language.word('range')} {self._year(match['until'])}"
 
-    def _say_season(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_season(self, match: regex.Match[str]) -> str | None:
         """A year and the next; with a hyphen it may be a month."""
         year, after = int(match["year"]), int(match["next"])
         month = "-" in match.group() and after <= _MONTHS
         if (year + 1) % 100 != after or month or not self._in_range(match["year"], "from"):
             return None
-        said = (
+        spoken = (
             self._language.numbers.digits(match["next"])
             if after < _TEN
             else self._language.numbers.cardinal(after)
         )
-        return f"{self._year(match['year'])} {self._language.word('range')} {said}"
+        return f"{self._year(match['year'])} {self._language.word('range')} {spoken}"
 
-    def _say_year(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_year(self, match: regex.Match[str]) -> str | None:
         return (
             self._year(match["year"])
             if self._in_range(match["year"], "from") and not self._counts(match)
             else None
         )
 
-    def _say_year_after(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_year_after(self, match: regex.Match[str]) -> str | None:
         inside = self._in_range(match["year"], "after_from")
         return self._year(match["year"]) if inside and not self._counts(match) else None
 

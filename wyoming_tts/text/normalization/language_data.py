@@ -1,4 +1,4 @@
-"""What one language needs to say signs and figures, read from its data file.
+"""What one language needs to say signs and numerals, read from its data file.
 
 The files in `data` define the format; English, in `en.yaml`, documents it. Rules are neutral
 and ask here for the words, so a language, or a user, needs nothing but data.

@@ -31,9 +31,9 @@ _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 class MeasureRules:
     """The rules for amounts in one language."""
 
-    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
-        self._figures = figures
+        self._numerals = numerals
         self._data = language.section("fractions")
         self._units = language.units
         self._from_scales = {**language.tight_scales, **language.scales}
@@ -52,18 +52,18 @@ class MeasureRules:
                 make_rule(
                     r"(?<![\w.,/])(?:(?P<feet>\d)['′]\ ?(?P<inches>\d{1,2})(?:[\"″]|'')"
                     r"|(?P<feet>\d{1,2})\ ?ft\.?\ ?(?P<inches>\d{1,2})\ ?in\b)",
-                    self._say_height,
+                    self._verbalize_height,
                 )
             )
         found += self._fractions()
         return found + self._with_units() if self._units else found
 
-    def _say_height(self, match: regex.Match[str]) -> str:
-        feet, inches = (self._figures.said(Numeral(match[part])) for part in ("feet", "inches"))
+    def _verbalize_height(self, match: regex.Match[str]) -> str:
+        feet, inches = (self._numerals.verbalize(Numeral(match[part])) for part in ("feet", "inches"))
         return str(self._language.data["feet_inches"]).format(feet=feet, inches=inches)
 
     def _money(self) -> list[Rule]:
-        number, sign = self._figures.measured, any_of(self._currencies)
+        number, sign = self._numerals.measured, any_of(self._currencies)
         tight = rf"(?:(?P<tight>{any_of(self._language.tight_scales)})(?!\w))?"
         scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
         per = rf"(?:/(?P<per>{self._denominator})(?!\w))?"
@@ -71,32 +71,32 @@ class MeasureRules:
         range_in_front = (
             rf"(?P<from>{number})(?:\ ?(?P<from_scale>{from_scale})(?!\w))?(?:{DASH})(?:{sign}\ ?)?"
         )
-        less_than_one = rf"(?<!\w){self._figures.mark}\d{{2}}(?!\d)"
+        less_than_one = rf"(?<!\w){self._numerals.decimal_mark}\d{{2}}(?!\d)"
         range_behind = rf"(?P<from>{number})(?:\ ?{sign})?(?:{DASH})"
         return [
             make_rule(
                 rf"(?P<signs>{APART}{SIGNS})(?<!\w)(?P<unit>{sign})\ ?(?:{range_in_front})?"
                 rf"(?P<number>{number}|{less_than_one}){_NO_CENTS}(?:{tight}{scale}){per}(?!\w)",
-                self._say_money,
+                self._verbalize_money,
             ),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?:{range_behind})?"
                 rf"(?P<number>{number}){_NO_CENTS}(?:{tight}{scale})\ ?(?P<unit>{sign}){per}(?!\w)",
-                self._say_money,
+                self._verbalize_money,
             ),
         ]
 
-    def _say_money(self, match: regex.Match[str]) -> str:
+    def _verbalize_money(self, match: regex.Match[str]) -> str:
         noun = self._currencies[match["unit"]]
-        figure = self._figures.read(match["number"])
+        numeral = self._numerals.parse(match["number"])
         scale = self._scale(match)
-        parts = [self._figures.signs(match["signs"])]
+        parts = [self._numerals.verbalize_signs(match["signs"])]
         if match["from"]:
             parts.append(self._from(match["from"], noun, match.groupdict().get("from_scale")))
         if scale is None:
-            parts.append(self._amount(figure, noun, describes=self._describes(match)))
+            parts.append(self._amount(numeral, noun, describes=self._describes(match)))
         else:
-            parts.append(self._scaled(figure, scale, noun, describes=self._describes(match)))
+            parts.append(self._scaled(numeral, scale, noun, describes=self._describes(match)))
         if match["per"]:
             parts.append(self._per(match["per"]))
         return "".join(parts)
@@ -107,36 +107,36 @@ class MeasureRules:
         return self._language.scales[match["scale"]] if match["scale"] else None
 
     def _scaled(
-        self, figure: Numeral, scale: CountedNoun, noun: CountedNoun, *, describes: bool = False
+        self, numeral: Numeral, scale: CountedNoun, noun: CountedNoun, *, describes: bool = False
     ) -> str:
-        amount = self._figures.counted(figure, scale)
+        amount = self._numerals.verbalize_count(numeral, scale)
         pattern = self._language.section("numbers").get("scale_unit", "{amount} {unit}")
         return str(pattern).format(amount=amount, unit=noun.of or (noun.one if describes else noun.many))
 
-    def _amount(self, figure: Numeral, noun: CountedNoun, *, describes: bool) -> str:
-        if describes and not figure.decimals.strip("0"):
-            return f"{self._figures.said(Numeral(figure.whole), noun.gender)} {noun.one}"
-        if noun.minor is None or len(figure.decimals) != _CENTS:
-            return self._figures.counted(figure, noun)
-        major = Numeral(figure.whole)
-        if figure.decimals == "00":
-            return self._figures.counted(major, noun)
-        minor = Numeral(figure.decimals.lstrip("0"))
-        if not figure.whole.strip("0"):
-            return self._figures.counted(minor, noun.minor)
+    def _amount(self, numeral: Numeral, noun: CountedNoun, *, describes: bool) -> str:
+        if describes and not numeral.decimals.strip("0"):
+            return f"{self._numerals.verbalize(Numeral(numeral.whole), noun.gender)} {noun.one}"
+        if noun.minor is None or len(numeral.decimals) != _CENTS:
+            return self._numerals.verbalize_count(numeral, noun)
+        major = Numeral(numeral.whole)
+        if numeral.decimals == "00":
+            return self._numerals.verbalize_count(major, noun)
+        minor = Numeral(numeral.decimals.lstrip("0"))
+        if not numeral.whole.strip("0"):
+            return self._numerals.verbalize_count(minor, noun.minor)
         return str(self._language.data.get("amount", "{major} {minor_number}")).format(
-            major=self._figures.counted(major, noun),
-            minor=self._figures.counted(minor, noun.minor),
-            minor_number=self._figures.said(minor),
+            major=self._numerals.verbalize_count(major, noun),
+            minor=self._numerals.verbalize_count(minor, noun.minor),
+            minor_number=self._numerals.verbalize(minor),
         )
 
     def _from(self, number: str, noun: CountedNoun, scale: str | None = None) -> str:
-        figure = self._figures.read(number)
+        numeral = self._numerals.parse(number)
         if scale:
-            said = self._figures.counted(figure, self._from_scales[scale])
+            spoken = self._numerals.verbalize_count(numeral, self._from_scales[scale])
         else:
-            said = self._figures.said(figure, noun.gender)
-        return f"{said} {self._language.word('range')} "
+            spoken = self._numerals.verbalize(numeral, noun.gender)
+        return f"{spoken} {self._language.word('range')} "
 
     def _per(self, denominator: str) -> str:
         noun = self._units.get(denominator)
@@ -144,19 +144,21 @@ class MeasureRules:
         return f" {per} {(noun.per or noun.one) if noun else denominator}"
 
     def _with_units(self) -> list[Rule]:
-        number = self._figures.measured
+        number = self._numerals.measured
         compound = rf"(?P<unit>{self._unit})(?:/(?P<per>{self._denominator}))?"
         scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
         compass = self._language.section("compass")
         minus = r"[-−–]"
         return [
-            make_rule(rf"{APART}(?P<number>{number})°\ ?(?P<point>{any_of(compass)})\b", self._say_compass),
+            make_rule(
+                rf"{APART}(?P<number>{number})°\ ?(?P<point>{any_of(compass)})\b", self._verbalize_compass
+            ),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})"
                 rf"(?:(?P<from>{number})(?:\ ?{self._unit})?(?:{DASH})(?P<second>{minus}?))?"
                 rf"(?P<number>{number}){scale}(?P<gap>\ ?|-){compound}{_BEHIND}"
                 r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
-                self._say_measure,
+                self._verbalize_measure,
             ),
             make_rule(
                 rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
@@ -165,7 +167,7 @@ class MeasureRules:
             ),
             make_rule(
                 rf"(?<![\w/])(?P<unit>{self._unit})/(?P<per>{any_of(self._units)}){_BEHIND}",
-                self._say_compound_alone,
+                self._verbalize_compound_alone,
                 needs_digit=False,
             ),
         ]
@@ -181,30 +183,33 @@ class MeasureRules:
     def _noun(self, unit: str) -> CountedNoun:
         return self._units[unit] if unit in self._units else self._units[unit.replace(" ", "")]
 
-    def _say_compass(self, match: regex.Match[str]) -> str:
-        said = self._figures.said(self._figures.read(match["number"]))
-        return f"{said} {self._language.word('degrees')} {self._language.section('compass')[match['point']]}"
+    def _verbalize_compass(self, match: regex.Match[str]) -> str:
+        spoken = self._numerals.verbalize(self._numerals.parse(match["number"]))
+        return (
+            f"{spoken} {self._language.word('degrees')} {self._language.section('compass')[match['point']]}"
+        )
 
-    def _say_measure(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_measure(self, match: regex.Match[str]) -> str | None:
         noun = self._noun(match["unit"])
         if self._is_time(match):
             return None
-        figure = self._figures.read(match["number"])
-        tight = noun.tight is True or bool(noun.tight and figure.value >= noun.tight)
+        numeral = self._numerals.parse(match["number"])
+        tight = noun.tight is True or bool(noun.tight and numeral.value >= noun.tight)
         if (match["gap"] == "" and not tight) or (match["gap"] == " " and not noun.spaced):
             return None
-        signs = self._figures.signs(match["signs"])
+        signs = self._numerals.verbalize_signs(match["signs"])
         between = (
-            self._from(match["from"], noun) + self._figures.signs(match["second"]) if match["from"] else ""
+            self._from(match["from"], noun) + self._numerals.verbalize_signs(match["second"])
+            if match["from"]
+            else ""
         )
         if match["scale"]:
-            return signs + between + self._scaled(figure, self._language.scales[match["scale"]], noun)
+            return signs + between + self._scaled(numeral, self._language.scales[match["scale"]], noun)
         describes = match["gap"] == "-" or self._describes(match)
-        form = noun.one if describes else self._figures.form(noun, figure)
+        form = noun.one if describes else self._numerals.noun_form(noun, numeral)
         stop = "." if match["unit"].endswith(".") and at_sentence_end(match) else ""
-        return (
-            f"{signs}{between}{self._figures.said(figure, noun.gender)} {self._unit_name(match, form)}{stop}"
-        )
+        number = self._numerals.verbalize(numeral, noun.gender)
+        return f"{signs}{between}{number} {self._unit_name(match, form)}{stop}"
 
     def _is_time(self, match: regex.Match[str]) -> bool:
         """Whether the point in the number parts hours from minutes: "7.30 h"."""
@@ -223,7 +228,7 @@ class MeasureRules:
             and bool(_WORD_NEXT_RE.match(match.string, match.end()))
         )
 
-    def _say_compound_alone(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_compound_alone(self, match: regex.Match[str]) -> str | None:
         if len(match["unit"]) + len(match["per"]) <= len("m/s") and match["per"] not in "sh":
             return None
         return self._unit_name(match, self._noun(match["unit"]).many)
@@ -237,39 +242,39 @@ class MeasureRules:
             make_rule(
                 rf"{APART}(?:(?P<whole>\d{{1,4}})\ )?(?P<over>\d{{1,3}})[/⁄](?P<under>\d{{1,4}})"
                 rf"(?![\w/]|[.,]\d){unit}",
-                lambda match: self._say_fraction(match, int(match["over"]), int(match["under"])),
+                lambda match: self._verbalize_fraction(match, int(match["over"]), int(match["under"])),
             ),
             make_rule(
                 rf"(?<![\w.,/])(?:(?P<whole>\d{{1,4}})\ ?)?(?P<vulgar>[{_VULGAR}])(?!\w){unit}",
-                self._say_vulgar,
+                self._verbalize_vulgar,
                 needs_digit=False,
             ),
         ]
 
-    def _say_vulgar(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_vulgar(self, match: regex.Match[str]) -> str | None:
         over, _, under = unicodedata.normalize("NFKC", match["vulgar"]).partition("⁄")
-        return self._say_fraction(match, int(over), int(under))
+        return self._verbalize_fraction(match, int(over), int(under))
 
-    def _say_fraction(self, match: regex.Match[str], over: int, under: int) -> str | None:
+    def _verbalize_fraction(self, match: regex.Match[str], over: int, under: int) -> str | None:
         if under not in _DENOMINATORS or not 0 < over < under:
             return None
         noun = self._noun(match["unit"]) if match["unit"] else None
         if noun is None:
-            return self.fraction(over, under, match["whole"])
+            return self.verbalize_fraction(over, under, match["whole"])
         if not match["whole"]:
-            return self._part_of(f"{over}/{under}", self.fraction(over, under), noun)
+            return self._part_of(f"{over}/{under}", self.verbalize_fraction(over, under), noun)
         if f"{over}/{under}" in (self._data.get("mixed_counted") or {}):
             return self._mixed(Numeral(match["whole"]), f"{over}/{under}", noun)
-        return f"{self.fraction(over, under, match['whole'], noun.gender)} {noun.many}"
+        return f"{self.verbalize_fraction(over, under, match['whole'], noun.gender)} {noun.many}"
 
-    def fraction(self, over: int, under: int, whole: str | None = None, gender: str = "") -> str:
+    def verbalize_fraction(self, over: int, under: int, whole: str | None = None, gender: str = "") -> str:
         """A common fraction, alone or behind a whole number in digits, which takes the gender."""
         if not whole:
             return self._part(over, under, mixed=False)
         pattern = self._data.get("mixed", "{whole} {fraction}")
         return str(pattern).format(
-            whole=self._figures.said(Numeral(whole), gender),
-            bare=self._figures.said(Numeral(whole), "m"),
+            whole=self._numerals.verbalize(Numeral(whole), gender),
+            bare=self._numerals.verbalize(Numeral(whole), "m"),
             fraction=self._part(over, under, mixed=True),
         )
 
@@ -284,9 +289,9 @@ class MeasureRules:
         """Some of something and a part of one, where the part agrees with it or stands behind it."""
         patterns = self._data["mixed_counted"][key]
         return str(patterns.get(noun.gender, patterns["m"])).format(
-            whole=self._figures.said(whole, noun.gender),
-            bare=self._figures.said(whole, "m"),
-            unit=self._figures.form(noun, whole),
+            whole=self._numerals.verbalize(whole, noun.gender),
+            bare=self._numerals.verbalize(whole, "m"),
+            unit=self._numerals.noun_form(noun, whole),
             units=noun.many,
         )
 

@@ -27,9 +27,9 @@ _YEARS = range(1900, 2100)
 class NameRules:
     """The rules for names of things in one language."""
 
-    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
-        self._figures = figures
+        self._numerals = numerals
         self._marks: Mapping[str, str] = language.section("addresses")
         self._abbreviations = index_by_spelling(language.section("abbreviations"))
         self._phrases = index_by_spelling(language.section("phrases"))
@@ -51,7 +51,7 @@ class NameRules:
             found.append(
                 make_rule(
                     rf"(?<![\w.@/-])(?P<short>{any_of(self._abbreviations)})(?![\w/])",
-                    self._say_abbreviation,
+                    self._verbalize_abbreviation,
                     needs_digit=False,
                 )
             )
@@ -80,7 +80,7 @@ class NameRules:
         """Rules that go behind those for dates."""
         return self._telephones() + self._versions() + self._romans()
 
-    def sign(self, character: str) -> str | None:
+    def character_name(self, character: str) -> str | None:
         """What a sign is called where it is spelled out, as far as it has a name."""
         return self._language.section("characters").get(character) or self._marks.get(character)
 
@@ -88,7 +88,7 @@ class NameRules:
         return [
             make_rule(
                 r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)[^\s<>\"«»]{1,300}",
-                self._say_url,
+                self._verbalize_url,
                 ignore_case=True,
                 needs_digit=False,
             ),
@@ -105,7 +105,7 @@ class NameRules:
             ),
         ]
 
-    def _say_url(self, match: regex.Match[str]) -> str:
+    def _verbalize_url(self, match: regex.Match[str]) -> str:
         url = match.group()
         kept = url.rstrip(".,;:!?'’”)]}")
         tail = url[len(kept) :]
@@ -124,9 +124,13 @@ class NameRules:
         return " ".join(word for word in words if word)
 
     def _digits(self, run: str) -> str:
-        return self._language.numbers.digits(run) if len(run) >= _PORT else self._figures.said(Numeral(run))
+        return (
+            self._language.numbers.digits(run)
+            if len(run) >= _PORT
+            else self._numerals.verbalize(Numeral(run))
+        )
 
-    def _say_abbreviation(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_abbreviation(self, match: regex.Match[str]) -> str | None:
         found = self._abbreviations[match["short"]]
         for entry in found if isinstance(found, list) else [found]:
             if _fits(entry, match):
@@ -159,23 +163,23 @@ class NameRules:
         return [
             make_rule(
                 rf"{apart}(?P<plus>\+)(?P<rest>\d{{1,3}}(?:[ -]?(?:\(\d{{1,4}}\)|\d{{2,10}})){{1,5}}){end}",
-                self._say_telephone,
+                self._verbalize_telephone,
             ),
             make_rule(
                 rf"{apart}(?P<rest>\(\d{{3,5}}\)\ ?\d{{3,9}}(?:[ -]\d{{2,8}}){{0,3}}){end}",
-                self._say_telephone,
+                self._verbalize_telephone,
             ),
             make_rule(
                 rf"{apart}(?P<rest>(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{4}}|\d{{3}}-\d{{4}}){end}",
-                self._say_telephone,
+                self._verbalize_telephone,
             ),
             make_rule(
                 rf"{apart}(?P<rest>0\d{{1,4}}[ -/]\d{{3,9}}(?:[ -]\d{{2,6}}){{0,3}}){end}",
-                self._say_telephone,
+                self._verbalize_telephone,
             ),
         ]
 
-    def _say_telephone(self, match: regex.Match[str]) -> str:
+    def _verbalize_telephone(self, match: regex.Match[str]) -> str:
         return telephone_number(
             match.group(), plus=self._language.word("plus"), digits=self._language.numbers.digits
         )
@@ -187,7 +191,7 @@ class NameRules:
             found.append(
                 make_rule(
                     rf"{apart}\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{1,5}})?(?:/\d{{1,2}})?(?![\w/:]|\.\d)",
-                    self._say_internet_address,
+                    self._verbalize_internet_address,
                 )
             )
         version, point = self._language.word("version"), self._language.word("point")
@@ -208,7 +212,7 @@ class NameRules:
             make_rule(rf"{apart}(?P<rest>\d{{1,4}}(?:\.\d{{1,4}}){{2,4}}){end}", self._unless_grouped),
         ]
 
-    def _say_internet_address(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_internet_address(self, match: regex.Match[str]) -> str | None:
         numbers = regex.findall(r"\d+", match.group())
         if any(int(number) > _OCTET for number in numbers[:4]):
             return None
@@ -219,14 +223,14 @@ class NameRules:
 
     def _unless_grouped(self, match: regex.Match[str]) -> str | None:
         """The parts of a version, if the dots are not those between groups of three digits."""
-        return None if regex.fullmatch(self._figures.grouped, match["rest"]) else self._parts(match)
+        return None if regex.fullmatch(self._numerals.grouped, match["rest"]) else self._parts(match)
 
     def _parts(self, match: regex.Match[str]) -> str:
         point = f" {self._language.word('point')} "
         first, *rest = match["rest"].split(".")
         year = len(first) == len("2026") and int(first) in _YEARS
-        said = self._language.numbers.year(int(first)) if year else self._figures.said(Numeral(first))
-        return point.join([said, *(self._figures.said(Numeral(part)) for part in rest)])
+        spoken = self._language.numbers.year(int(first)) if year else self._numerals.verbalize(Numeral(first))
+        return point.join([spoken, *(self._numerals.verbalize(Numeral(part)) for part in rest)])
 
     def _romans(self) -> list[Rule]:
         data = self._language.section("romans")
@@ -262,8 +266,8 @@ class NameRules:
 def telephone_number(text: str, *, plus: str, digits: Callable[[str], str]) -> str:
     """Digit by digit, with a rest between groups; letters, as in `1-800-FLOWERS`, stay."""
     parts = regex.findall(r"\+|\d+|[^\W\d_]+", text)
-    said = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
-    return ", ".join(said).replace(f"{plus}, ", f"{plus} ")
+    spoken = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
+    return ", ".join(spoken).replace(f"{plus}, ", f"{plus} ")
 
 
 def _roman(numeral: str) -> int:

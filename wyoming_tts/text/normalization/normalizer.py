@@ -32,11 +32,11 @@ def protect_nothing(_token: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class NormalizationRules:
+class LanguageRules:
     """How one language says each kind of value, and the rules that find them in a text."""
 
     language: LanguageData
-    figures: Numerals
+    numerals: Numerals
     dates: DateRules
     names: NameRules
     measures: MeasureRules
@@ -47,24 +47,24 @@ class NormalizationRules:
     @classmethod
     def of(cls, language: LanguageData) -> Self:
         """Make them of the language's data, which takes some milliseconds."""
-        figures = Numerals(language)
-        times = TimeRules(language, figures)
+        numerals = Numerals(language)
+        times = TimeRules(language, numerals)
         dates = DateRules(language, times)
-        names = NameRules(language, figures)
-        contexts = ContextRules(language, figures)
-        measures = MeasureRules(language, figures)
-        signs = PlainNumberRules(language, figures)
+        names = NameRules(language, numerals)
+        contexts = ContextRules(language, numerals)
+        measures = MeasureRules(language, numerals)
+        signs = PlainNumberRules(language, numerals)
         special = [
             *names.first_rules(),
-            *times.durations(),
-            *dates.decades(),
-            *dates.announced(),
+            *times.duration_rules(),
+            *dates.decade_rules(),
+            *dates.short_date_rules(),
             *contexts.rules(),
             *measures.rules(),
-            *contexts.powers(),
+            *contexts.power_rules(),
         ]
         rules = [*special, *times.rules(), *dates.rules(), *names.last_rules(), *signs.rules()]
-        return cls(language, figures, dates, names, measures, signs, tuple(rules))
+        return cls(language, numerals, dates, names, measures, signs, tuple(rules))
 
 
 class TextNormalizer:
@@ -93,7 +93,7 @@ class TextNormalizer:
         """
         code = language_code(language)
         self._protected = protected
-        self.forms: NormalizationRules | None = None
+        self.forms: LanguageRules | None = None
         if has_language_data(code):
             self.forms = _made(code, extra) if extra else _standard(code)
 
@@ -103,12 +103,12 @@ class TextNormalizer:
         return self.forms.language if self.forms else None
 
     def protecting(self, protected: Callable[[str], bool]) -> TextNormalizer:
-        """Return the same speller with other tokens left alone."""
+        """Return the same normalizer with other tokens left alone."""
         other = copy(self)
         other._protected = protected  # noqa: SLF001 - it is one of these
         return other
 
-    def spoken(self, window: str, before: str = "") -> str:
+    def normalize(self, window: str, before: str = "") -> str:
         """Say a window of text; `before` is what came before it, for the rules to look back at."""
         if self.forms is None or not window:
             return window
@@ -147,7 +147,7 @@ def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tupl
             at = clash + 1
             continue
         at = max(end, begin + 1)
-        words = each.say(match)
+        words = each.verbalize(match)
         if words is not None and end > begin:
             found.append(
                 (begin, end, words if _abbreviated(text, begin, taken) else _begun(text, begin, words))
@@ -168,13 +168,13 @@ def _begun(text: str, begin: int, words: str) -> str:
 
 
 @cache
-def _standard(code: str) -> NormalizationRules:
+def _standard(code: str) -> LanguageRules:
     return _made(code, None)
 
 
-def _made(code: str, extra: Mapping[str, Any] | None) -> NormalizationRules:
+def _made(code: str, extra: Mapping[str, Any] | None) -> LanguageRules:
     language = load_language_data(code, extra)
     try:
-        return NormalizationRules.of(language)
+        return LanguageRules.of(language)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
         raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error

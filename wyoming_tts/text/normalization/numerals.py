@@ -43,21 +43,21 @@ class Rule:
     """What is found in a text and what is said instead; None leaves it as it is."""
 
     pattern: regex.Pattern[str]
-    say: Callable[[regex.Match[str]], str | None]
+    verbalize: Callable[[regex.Match[str]], str | None]
     needs_digit: bool = True
     """Not worth trying where what it may change holds no digit."""
 
 
 def make_rule(
     pattern: str,
-    say: Callable[[regex.Match[str]], str | None],
+    verbalize: Callable[[regex.Match[str]], str | None],
     *,
     ignore_case: bool = False,
     needs_digit: bool = True,
 ) -> Rule:
     """Compile a rule. Spaces in the pattern do not count unless they are escaped."""
     flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
-    return Rule(regex.compile(pattern, flags), say, needs_digit)
+    return Rule(regex.compile(pattern, flags), verbalize, needs_digit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Numerals:
         self._groups = data.get("groups", "") + THIN_SPACES
         self._singular_below = data.get("singular_below", 0)
         group = f"[{regex.escape(self._groups, special_only=False)}]"
-        self.mark = decimal = regex.escape(self._decimal)
+        self.decimal_mark = decimal = regex.escape(self._decimal)
         self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
@@ -93,43 +93,43 @@ class Numerals:
         groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
         self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
 
-    def read(self, text: str) -> Numeral:
+    def parse(self, text: str) -> Numeral:
         """Read what `pattern` or `measured` has found."""
         if self._decimal == "," and _POINT_RE.fullmatch(text):
             text = text.replace(".", ",")
         whole, _, decimals = text.partition(self._decimal)
         return Numeral("".join(char for char in whole if char.isdigit()), decimals)
 
-    def plain(self, text: str) -> str:
+    def to_decimal(self, text: str) -> str:
         """A text that is known to be one number, as `Numbers.decimal` takes it: `-1234.5` for `-1,234.5`."""
         digits = self._group_re.sub("", text).replace("−", "-").removeprefix("+")
         return str(digits.replace(self._decimal, ".", 1))
 
-    def said(self, figure: Numeral, gender: str = "") -> str:
+    def verbalize(self, numeral: Numeral, gender: str = "") -> str:
         """A number in words: a zero in front or a great many digits makes it a row of digits."""
         numbers = self._language.numbers
-        if figure.decimals:
-            return numbers.decimal(f"{figure.whole}.{figure.decimals}")
-        whole = figure.whole
+        if numeral.decimals:
+            return numbers.decimal(f"{numeral.whole}.{numeral.decimals}")
+        whole = numeral.whole
         zero_first = len(whole) > 1 and whole[0] == "0"
         if zero_first or (len(whole) >= _LONG_RUN and not whole.endswith("000")):
             return numbers.digits(whole)
         return numbers.cardinal(whole, gender=gender)
 
-    def signs(self, signs: str) -> str:
+    def verbalize_signs(self, signs: str) -> str:
         """The words for signs before a number, with a space behind."""
         words = [self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS]
         return "".join(f"{word} " for word in words if word)
 
-    def form(self, noun: CountedNoun, figure: Numeral) -> str:
+    def noun_form(self, noun: CountedNoun, numeral: Numeral) -> str:
         """The noun as it is with this number."""
         if self._singular_below:
-            return noun.one if figure.value < self._singular_below else noun.many
-        return noun.one if figure.whole.lstrip("0") == "1" and not figure.decimals else noun.many
+            return noun.one if numeral.value < self._singular_below else noun.many
+        return noun.one if numeral.whole.lstrip("0") == "1" and not numeral.decimals else noun.many
 
-    def counted(self, figure: Numeral, noun: CountedNoun) -> str:
+    def verbalize_count(self, numeral: Numeral, noun: CountedNoun) -> str:
         """A number of something."""
-        return f"{self.said(figure, noun.gender)} {self.form(noun, figure)}"
+        return f"{self.verbalize(numeral, noun.gender)} {self.noun_form(noun, numeral)}"
 
 
 def at_sentence_end(match: regex.Match[str]) -> bool:

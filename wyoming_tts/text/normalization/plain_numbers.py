@@ -50,9 +50,9 @@ _HYPHEN_RANGE = 4
 class PlainNumberRules:
     """The rules for plain numbers and signs in one language."""
 
-    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
-        self._figures = figures
+        self._numerals = numerals
 
     def rules(self) -> list[Rule]:
         """The rules, the first of which that fits wins."""
@@ -64,8 +64,8 @@ class PlainNumberRules:
             return []
         return [
             make_rule(
-                rf"{APART}(?P<number>{self._figures.grouped}|\d{{1,12}}){entry['suffix']}(?!\w)",
-                self._ordinal_sayer(entry.get("gender", "")),
+                rf"{APART}(?P<number>{self._numerals.grouped}|\d{{1,12}}){entry['suffix']}(?!\w)",
+                self._ordinal_verbalizer(entry.get("gender", "")),
             )
             for entry in data.get("ordinals") or []
         ]
@@ -77,17 +77,17 @@ class PlainNumberRules:
             return []
         return [
             make_rule(
-                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._figures.pattern})\ ?°"
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._numerals.pattern})\ ?°"
                 rf"(?![\w°])(?:(?!\ \p{{L}})|(?=\ (?:{words})\b))",
                 lambda match: (
-                    self._figures.signs(match["signs"])
-                    + self._said(match["number"])
+                    self._numerals.verbalize_signs(match["signs"])
+                    + self._verbalize(match["number"])
                     + f" {self._language.word('degrees')}"
                 ),
             )
         ]
 
-    def ordinal(self, number: int, suffix: str) -> str:
+    def verbalize_ordinal(self, number: int, suffix: str) -> str:
         """An ordinal that stands alone, in the gender that its ending tells."""
         entries = self._language.section("numbers").get("ordinals") or []
         genders = (
@@ -97,13 +97,13 @@ class PlainNumberRules:
         )
         return self._language.numbers.ordinal(number, gender=next(genders, ""))
 
-    def _ordinal_sayer(self, gender: str) -> Callable[[regex.Match[str]], str]:
+    def _ordinal_verbalizer(self, gender: str) -> Callable[[regex.Match[str]], str]:
         return lambda match: self._language.numbers.ordinal(
-            int(self._figures.read(match["number"]).whole), gender=gender
+            int(self._numerals.parse(match["number"]).whole), gender=gender
         )
 
     def _pairs(self) -> list[Rule]:
-        number = self._figures.pattern
+        number = self._numerals.pattern
         word = self._language.word
         found = [
             make_rule(
@@ -113,7 +113,7 @@ class PlainNumberRules:
             ),
             make_rule(
                 rf"{APART}(?P<number>{number})(?:[x×](?!\w)|\ [x×](?=\ \p{{Ll}}))",
-                lambda match: f"{self._said(match['number'])} {word('times')}",
+                lambda match: f"{self._verbalize(match['number'])} {word('times')}",
             ),
             make_rule(
                 rf"{APART}(?P<first>\d{{1,4}})/(?P<second>\d{{1,4}})(?![\w/]|[.,]\d)",
@@ -127,18 +127,20 @@ class PlainNumberRules:
             ),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<first>{number})(?:{DASH})(?P<second>{number}){NOT_MORE}",
-                self._say_range,
+                self._verbalize_range,
             ),
             make_rule(r"(?<=\d\ ?|\))\ ?(?P<minus>[-−])\ (?=\d)", lambda _match: f" {word('minus')} "),
         ]
         return found if word("range") else found[:1]
 
-    def _say_range(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_range(self, match: regex.Match[str]) -> str | None:
         long = max(len(match["first"]), len(match["second"])) > _HYPHEN_RANGE
         if " - " in match.group() or (long and "-" in match.group()):
             return None
         first, second = self._all(match, "first", "second")
-        return f"{self._figures.signs(match['signs'])}{first} {self._language.word('range')} {second}"
+        return (
+            f"{self._numerals.verbalize_signs(match['signs'])}{first} {self._language.word('range')} {second}"
+        )
 
     def _sides(self, match: regex.Match[str]) -> list[str]:
         """The sides of something; screens are said as years are where a language does so."""
@@ -147,31 +149,33 @@ class PlainNumberRules:
         return [
             self._language.numbers.year(int(side))
             if as_years and len(side) == len("1920")
-            else self._said(side)
+            else self._verbalize(side)
             for side in sides
         ]
 
     def _all(self, match: regex.Match[str], *groups: str) -> list[str]:
-        return [self._said(match[group]) for group in groups if match[group]]
+        return [self._verbalize(match[group]) for group in groups if match[group]]
 
-    def _said(self, number: str) -> str:
-        return self._figures.said(self._figures.read(number))
+    def _verbalize(self, number: str) -> str:
+        return self._numerals.verbalize(self._numerals.parse(number))
 
     def _plain(self) -> list[Rule]:
-        number = self._figures.pattern
+        number = self._numerals.pattern
         scales = self._language.scales
         bare = self._language.bare_scales
-        point = self._language.word("point") if self._figures.mark else ""
+        point = self._language.word("point") if self._numerals.decimal_mark else ""
         return [
             make_rule(
                 rf"(?=\d)(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<scale>{any_of(bare)})(?![\w/-])",
                 lambda match: (
-                    self._figures.signs(match["signs"])
-                    + self._figures.counted(self._figures.read(match["number"]), bare[match["scale"]])
+                    self._numerals.verbalize_signs(match["signs"])
+                    + self._numerals.verbalize_count(
+                        self._numerals.parse(match["number"]), bare[match["scale"]]
+                    )
                 ),
             ),
             make_rule(
-                rf"(?<![\w.,/])(?={self._figures.mark}\d){self._figures.mark}(?P<decimals>\d{{1,6}}){NOT_MORE}",
+                rf"(?<![\w.,/])(?={self._numerals.decimal_mark}\d){self._numerals.decimal_mark}(?P<decimals>\d{{1,6}}){NOT_MORE}",
                 lambda match: (
                     f"{point} {self._language.numbers.digits(match['decimals'])}" if point else None
                 ),
@@ -180,15 +184,17 @@ class PlainNumberRules:
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})"
                 rf"\ ?(?P<scale>{any_of(scales)})(?!\w)",
                 lambda match: (
-                    self._figures.signs(match["signs"])
-                    + self._figures.counted(self._figures.read(match["number"]), scales[match["scale"]])
+                    self._numerals.verbalize_signs(match["signs"])
+                    + self._numerals.verbalize_count(
+                        self._numerals.parse(match["number"]), scales[match["scale"]]
+                    )
                 ),
             ),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
                 lambda match: (
-                    self._figures.signs(match["signs"])
-                    + self._said(match["number"])
+                    self._numerals.verbalize_signs(match["signs"])
+                    + self._verbalize(match["number"])
                     + (f" {self._language.word('plus')}" if match["more"] else "")
                 ),
             ),

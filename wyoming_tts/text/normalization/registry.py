@@ -26,31 +26,31 @@ Extra = Mapping[str, Mapping[str, Any]]
 
 
 class NormalizerRegistry:
-    """Hands out spellers; the data of a language is read once."""
+    """Hands out normalizers; the data of a language is read once."""
 
     def __init__(self, extra: Extra = MappingProxyType({})) -> None:
         """Take what a user adds, by language code."""
         self._extra = extra
-        self._read: dict[str, TextNormalizer] = {}
+        self._normalizers: dict[str, TextNormalizer] = {}
 
-    def is_read(self, language: str) -> bool:
-        """Whether `speller` has nothing to read for it."""
+    def is_loaded(self, language: str) -> bool:
+        """Whether `normalizer` has nothing to read for it."""
         code = language_code(language)
-        return code in self._read or not has_language_data(code)
+        return code in self._normalizers or not has_language_data(code)
 
-    def read(self, language: str) -> None:
+    def load(self, language: str) -> None:
         """Read a language's data: blocks."""
         code = language_code(language)
-        if self.is_read(code):
+        if self.is_loaded(code):
             return
         try:
-            self._read[code] = TextNormalizer(code, extra=self._extra.get(code))
+            self._normalizers[code] = TextNormalizer(code, extra=self._extra.get(code))
         except ValueError as error:
             _LOGGER.error("%s is left out for %r: %s", FILE_NAME, code, error)  # noqa: TRY400 - says it all
-            self._read[code] = TextNormalizer(code)
+            self._normalizers[code] = TextNormalizer(code)
 
-    def speller(self, language: str, protected: Callable[[str], bool] = protect_nothing) -> TextNormalizer:
-        """Return the language's speller, one that changes nothing where there is no data.
+    def normalizer(self, language: str, protected: Callable[[str], bool] = protect_nothing) -> TextNormalizer:
+        """Return the language's normalizer, one that changes nothing where there is no data.
 
         Args:
             language: such as `en` or `en_US`.
@@ -59,8 +59,8 @@ class NormalizerRegistry:
         code = language_code(language)
         if not has_language_data(code):
             return TextNormalizer("")
-        self.read(code)
-        return self._read[code].protecting(protected)
+        self.load(code)
+        return self._normalizers[code].protecting(protected)
 
 
 def load_user_entries(directories: Iterable[Path]) -> Extra:

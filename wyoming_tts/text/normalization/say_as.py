@@ -14,7 +14,7 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no gr
 
 from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization.names import telephone_number
-from wyoming_tts.text.normalization.normalizer import NormalizationRules, TextNormalizer
+from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
 
 _BLEEP = "bleep"
 """Understood where the language has no word for it."""
@@ -35,81 +35,81 @@ _FIRST_SHORT_YEAR = 70
 """Of two digits: 70 is 1970, 69 is 2069."""
 
 
-def normalize_say_as(text: str, say_as: SayAs, speller: TextNormalizer, before: str = "") -> str:
-    """The content of a `say-as` in words, or in a written form that the speller reads.
+def normalize_say_as(text: str, say_as: SayAs, normalizer: TextNormalizer, before: str = "") -> str:
+    """The content of a `say-as` in words, or in a written form that the normalizer reads.
 
     Args:
         text: all of the content.
         say_as: what it is, and in which format.
-        speller: of the language; one without data spells out characters and digits alone.
+        normalizer: of the language; one without data spells out characters and digits alone.
         before: the text before it, on which the case of a day may depend.
     """
     text = " ".join(text.split())
     if not text:
         return ""
     if say_as.interpret_as is InterpretAs.DATE:
-        written = _date(text, say_as.format, speller.forms, before)
+        written = _date(text, say_as.format, normalizer.forms, before)
     elif say_as.interpret_as is InterpretAs.CURRENCY:
         written = _amount(text, say_as.format)
     else:
         reader = _READERS.get(say_as.interpret_as)
-        written = reader(text, speller.forms) if reader else None
+        written = reader(text, normalizer.forms) if reader else None
     return text if written is None else written
 
 
-def _cardinal(text: str, forms: NormalizationRules | None) -> str | None:
+def _cardinal(text: str, forms: LanguageRules | None) -> str | None:
     if forms is None:
         return None
     try:
-        return forms.language.numbers.decimal(forms.figures.plain(text))
+        return forms.language.numbers.decimal(forms.numerals.to_decimal(text))
     except ValueError:
         return None
 
 
-def _ordinal(text: str, forms: NormalizationRules | None) -> str | None:
+def _ordinal(text: str, forms: LanguageRules | None) -> str | None:
     match = _ORDINAL_RE.fullmatch(text)
     if match is None or forms is None:
         return None
-    return forms.signs.ordinal(int(match[1]), match[2].lower())
+    return forms.signs.verbalize_ordinal(int(match[1]), match[2].lower())
 
 
-def _characters(text: str, forms: NormalizationRules | None) -> str:
+def _characters(text: str, forms: LanguageRules | None) -> str:
     # Behind a comma, and in upper case, an "a" is the letter and no article.
     clusters = (cluster for cluster in regex.findall(r"\X", text) if not cluster.isspace())
     return ", ".join(_character(cluster, forms) for cluster in clusters)
 
 
-def _character(cluster: str, forms: NormalizationRules | None) -> str:
+def _character(cluster: str, forms: LanguageRules | None) -> str:
     if forms and _DIGITS_RE.fullmatch(cluster):
         return forms.language.numbers.digits(cluster)
     upper = cluster.upper()
-    name = forms.names.sign(cluster) if forms else None
+    name = forms.names.character_name(cluster) if forms else None
     return name or (upper if len(upper) == len(cluster) else cluster)
 
 
-def _digits(text: str, forms: NormalizationRules | None) -> str:
+def _digits(text: str, forms: LanguageRules | None) -> str:
     return " ".join(_digit_run(field, forms) for field in _FIELDS_RE.findall(text))
 
 
-def _digit_run(run: str, forms: NormalizationRules | None) -> str:
+def _digit_run(run: str, forms: LanguageRules | None) -> str:
     if not _DIGITS_RE.fullmatch(run):
         return run
     return forms.language.numbers.digits(run) if forms else " ".join(run)
 
 
-def _telephone(text: str, forms: NormalizationRules | None) -> str | None:
+def _telephone(text: str, forms: LanguageRules | None) -> str | None:
     plus = forms.language.word("plus") if forms else "+"
     return telephone_number(text, plus=plus, digits=lambda run: _digit_run(run, forms)) or None
 
 
-def _fraction(text: str, forms: NormalizationRules | None) -> str | None:
+def _fraction(text: str, forms: LanguageRules | None) -> str | None:
     match = _FRACTION_RE.fullmatch(text)
     if match is None or forms is None or int(match[3]) <= 1:
         return None
-    return forms.measures.fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
+    return forms.measures.verbalize_fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
 
 
-def _time(text: str, _forms: NormalizationRules | None) -> str | None:
+def _time(text: str, _forms: LanguageRules | None) -> str | None:
     """In the one form that the rules for times cannot mistake."""
     if duration := _DURATION_RE.fullmatch(text):
         minutes, seconds = duration[1], duration[2]
@@ -121,11 +121,11 @@ def _time(text: str, _forms: NormalizationRules | None) -> str | None:
     return f"{clock[1]}:{clock[2]}" + (f":{clock[3]}" if clock[3] else "") + half
 
 
-def _expletive(_text: str, forms: NormalizationRules | None) -> str:
+def _expletive(_text: str, forms: LanguageRules | None) -> str:
     return (forms.language.word("bleep") if forms else "") or _BLEEP
 
 
-_READERS: Mapping[InterpretAs, Callable[[str, NormalizationRules | None], str | None]] = {
+_READERS: Mapping[InterpretAs, Callable[[str, LanguageRules | None], str | None]] = {
     InterpretAs.CARDINAL: _cardinal,
     InterpretAs.ORDINAL: _ordinal,
     InterpretAs.CHARACTERS: _characters,
@@ -144,11 +144,11 @@ def _amount(text: str, currency: str) -> str | None:
     return f"{text} {currency.upper()}"
 
 
-def _date(text: str, written_format: str, forms: NormalizationRules | None, before: str) -> str | None:
+def _date(text: str, written_format: str, forms: LanguageRules | None, before: str) -> str | None:
     parts = _date_parts(text, written_format)
     if parts is None or forms is None:
         return None
-    return forms.dates.said(**parts, before=before)
+    return forms.dates.verbalize(**parts, before=before)
 
 
 def _date_parts(text: str, written_format: str) -> dict[str, int] | None:

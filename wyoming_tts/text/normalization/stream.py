@@ -38,11 +38,11 @@ class StreamingNormalizer:
     A raw block ends a window and passes untouched.
     """
 
-    def __init__(self, speller: TextNormalizer) -> None:
-        self._speller = speller
-        self._special = _special_words(speller.language) if speller.language else frozenset[str]()
-        self._units = self._speller.language.units if self._speller.language else {}
-        self._half_day_re = _half_day(speller.language)
+    def __init__(self, normalizer: TextNormalizer) -> None:
+        self._normalizer = normalizer
+        self._special = _special_words(normalizer.language) if normalizer.language else frozenset[str]()
+        self._units = self._normalizer.language.units if self._normalizer.language else {}
+        self._half_day_re = _half_day(normalizer.language)
         self._held = ""
         self._scanned = 0
         """The tokens of the open window in `_held` end here."""
@@ -56,7 +56,7 @@ class StreamingNormalizer:
             block = [*self.finish(), piece]
             self._before = ""
             return block
-        if self._speller.language is None:
+        if self._normalizer.language is None:
             return [piece]
         self._held += piece.text
         if (
@@ -74,14 +74,14 @@ class StreamingNormalizer:
 
     def flush(self) -> list[TextPiece]:
         """Give what is held back though more may come: nobody should wait for it longer."""
-        said = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
-        return _pieces(iter(said))
+        spoken = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
+        return _pieces(iter(spoken))
 
     def finish(self) -> list[TextPiece]:
         """End the text, or this part of it."""
-        said = self.flush()
+        spoken = self.flush()
         self._passing = False
-        return said
+        return spoken
 
     def _scan(self, token_re: regex.Pattern[str]) -> Iterator[str]:
         if self._passing:
@@ -95,12 +95,12 @@ class StreamingNormalizer:
             if at > start and (
                 too_long or end - start > MAX_WINDOW_CHARS or "\n" in text[begin : match.start(1)]
             ):
-                yield self._said(text[start:at])
+                yield self._verbalize(text[start:at])
                 start = at
             plain = too_long or self._is_plain(token, inside=start < begin)
             at = end
             if plain:
-                yield self._said(text[start:end]) if start < begin else self._unsaid(text[start:end])
+                yield self._verbalize(text[start:end]) if start < begin else self._unsaid(text[start:end])
                 start = end
         self._held = text[start:]
         self._scanned = at - start
@@ -123,16 +123,16 @@ class StreamingNormalizer:
     def _close(self) -> str:
         window, self._held = self._held[: self._scanned], self._held[self._scanned :]
         self._scanned = 0
-        return self._said(window)
+        return self._verbalize(window)
 
     def _pass(self, chars: int) -> str:
         passed, self._held = self._held[:chars], self._held[chars:]
         return self._unsaid(passed)
 
-    def _said(self, window: str) -> str:
-        said = self._speller.spoken(window, self._before)
+    def _verbalize(self, window: str) -> str:
+        spoken = self._normalizer.normalize(window, self._before)
         self._unsaid(window)
-        return said
+        return spoken
 
     def _unsaid(self, text: str) -> str:
         self._before = (self._before + text)[-_BEFORE_CHARS:]
@@ -152,8 +152,8 @@ class StreamingNormalizer:
         return _ROMAN_RE.fullmatch(core) is None
 
 
-def _pieces(said: Iterator[str]) -> list[TextPiece]:
-    text = "".join(said)
+def _pieces(spoken: Iterator[str]) -> list[TextPiece]:
+    text = "".join(spoken)
     return [TextPiece(text)] if text else []
 
 

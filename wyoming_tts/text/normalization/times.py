@@ -19,9 +19,9 @@ _NEVER = "(?!)"
 class TimeRules:
     """The rules for times in one language."""
 
-    def __init__(self, language: LanguageData, figures: Numerals) -> None:
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
-        self._figures = figures
+        self._numerals = numerals
         self._data = language.section("times")
         self._half_days = self._data.get("half_days") or {}
         self._needs = self._data.get("before") or ""
@@ -41,10 +41,10 @@ class TimeRules:
             make_rule(
                 rf"{_APART}{before}{earlier}(?P<hour>{_HOUR}){mark}(?P<minute>{_MINUTE})"
                 rf"(?:{either}(?!\w)|(?={_OVER}))",
-                self._say_clock,
+                self._verbalize_clock,
             ),
-            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{half % 2}(?!\w)", self._say_half_day),
-            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{suffix % ''}(?!\w)", self._say_hour),
+            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{half % 2}(?!\w)", self._verbalize_half_day),
+            make_rule(rf"{_APART}{earlier}(?P<hour>{_HOUR})\ ?{suffix % ''}(?!\w)", self._verbalize_hour),
         ]
 
     def _marks(self) -> str:
@@ -60,7 +60,7 @@ class TimeRules:
     def _suffix(self) -> str:
         return "(?P<suffix%s>" + (self._data.get("suffix") or _NEVER).replace("%", "%%") + ")"
 
-    def durations(self) -> list[Rule]:
+    def duration_rules(self) -> list[Rule]:
         """Rules that go before those for units: the m of 2h 30m is no meter."""
         units = self._data.get("duration_units") or []
         if not self._data.get("duration") or any(unit not in self._language.units for unit in units):
@@ -70,15 +70,16 @@ class TimeRules:
             *self._lettered(),
             make_rule(
                 rf"(?=\d)(?<=\b(?i:{clock})\ )(?P<h>{_HOUR}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}",
-                self._say_clock_seconds,
+                self._verbalize_clock_seconds,
             ),
             make_rule(
-                rf"{_APART}(?P<h>\d{{1,3}}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}", self._say_duration
+                rf"{_APART}(?P<h>\d{{1,3}}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE}){_OVER}",
+                self._verbalize_duration,
             ),
             make_rule(
                 rf"{_APART}(?:(?P<h>\d{{1,3}})h\ ?(?P<m>\d{{1,2}})m(?:in)?(?:\ ?(?P<s>\d{{1,2}})s)?"
                 rf"|(?P<m>\d{{1,3}})m\ ?(?P<s>\d{{1,2}})s)(?!\w)",
-                self._say_duration,
+                self._verbalize_duration,
             ),
         ]
 
@@ -91,57 +92,59 @@ class TimeRules:
             make_rule(
                 rf"{_APART}(?P<hour>{_HOUR})\ ?[{letters}]\ ?(?P<minute>{_MINUTE})"
                 rf"(?!\w|[.,:/-]\d|\ ?{any_of(self._language.units)}(?!\w))",
-                lambda match: self.said(match["hour"], match["minute"]),
+                lambda match: self.verbalize(match["hour"], match["minute"]),
             ),
             make_rule(
                 rf"{_APART}(?P<from>{_HOUR})\ ?[{letters}](?P<past>{_MINUTE})?(?:{DASH})"
                 rf"(?P<hour>{_HOUR})\ ?[{letters}](?P<minute>{_MINUTE})?(?!\w)",
                 lambda match: (
-                    f"{self.said(match['from'], match['past'] or '00')} {self._language.word('range')} "
-                    f"{self.said(match['hour'], match['minute'] or '00')}"
+                    f"{self.verbalize(match['from'], match['past'] or '00')} {self._language.word('range')} "
+                    f"{self.verbalize(match['hour'], match['minute'] or '00')}"
                 ),
             ),
         ]
 
-    def _say_clock_seconds(self, match: regex.Match[str]) -> str:
-        time = self.said(match["h"], match["m"])
+    def _verbalize_clock_seconds(self, match: regex.Match[str]) -> str:
+        time = self.verbalize(match["h"], match["m"])
         if not int(match["s"]):
             return time
-        seconds = self._figures.counted(
+        seconds = self._numerals.verbalize_count(
             Numeral(str(int(match["s"]))), self._language.units[self._data["duration_units"][-1]]
         )
         return str(self._data["with_seconds"]).format(time=time, seconds=seconds)
 
-    def _say_duration(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_duration(self, match: regex.Match[str]) -> str | None:
         counts = [match[part] or "0" for part in "hms"]
-        said = [
-            self._figures.counted(Numeral(str(int(count))), self._language.units[unit])
+        spoken = [
+            self._numerals.verbalize_count(Numeral(str(int(count))), self._language.units[unit])
             for count, unit in zip(counts, self._data["duration_units"], strict=True)
             if int(count)
         ]
-        if len(said) == len(counts):
-            return str(self._data["duration"]).format(hours=said[0], minutes=said[1], seconds=said[2])
-        if len(said) > 1:
-            return str(self._data["duration_short"]).format(first=said[0], second=said[1])
-        return said[0] if said else None
+        if len(spoken) == len(counts):
+            return str(self._data["duration"]).format(hours=spoken[0], minutes=spoken[1], seconds=spoken[2])
+        if len(spoken) > 1:
+            return str(self._data["duration_short"]).format(first=spoken[0], second=spoken[1])
+        return spoken[0] if spoken else None
 
-    def _say_clock(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_clock(self, match: regex.Match[str]) -> str | None:
         if match["mark"] == "." and not (match["suffix"] or match["half2"] or match["before"]):
             return None
         half = self._half_word(match["half2"])
-        said = self.said(match["hour"], match["minute"], half)
+        spoken = self.verbalize(match["hour"], match["minute"], half)
         if match["suffix"] and match["minute"] == "00" and not half and self._data.get("hour_suffix"):
-            said = str(self._data["hour_suffix"]).format(hour=self._hour(match["hour"]))
+            spoken = str(self._data["hour_suffix"]).format(hour=self._hour(match["hour"]))
         bare_earlier = match["hour1"] and not match["minute1"] and not (match["half1"] or half)
-        earlier = f"{self.said(match['hour1'], '00')} {self._language.word('range')} " if bare_earlier else ""
+        earlier = (
+            f"{self.verbalize(match['hour1'], '00')} {self._language.word('range')} " if bare_earlier else ""
+        )
         return (
             (match["before"] or "")
             + (earlier or self._earlier(match))
-            + said
+            + spoken
             + self._stop(match, match["half2"])
         )
 
-    def said(self, hour: str, minute: str, half: str = "") -> str:
+    def verbalize(self, hour: str, minute: str, half: str = "") -> str:
         """A time of day in words; `half` are those for its half of the day."""
         named = (self._data.get("named") or {}).get(f"{int(hour)}:{minute}")
         if named and not half:
@@ -183,21 +186,21 @@ class TimeRules:
     def _stop(self, match: regex.Match[str], half: str | None) -> str:
         return "." if half and half.endswith(".") and at_sentence_end(match) else ""
 
-    def _say_half_day(self, match: regex.Match[str]) -> str:
-        said = self._with_half(self._hour(match["hour"]), self._half_word(match["half2"]))
-        return self._earlier(match) + said + self._stop(match, match["half2"])
+    def _verbalize_half_day(self, match: regex.Match[str]) -> str:
+        spoken = self._with_half(self._hour(match["hour"]), self._half_word(match["half2"]))
+        return self._earlier(match) + spoken + self._stop(match, match["half2"])
 
     def _earlier(self, match: regex.Match[str]) -> str:
         if not match["hour1"]:
             return ""
         half = self._half_word(match["half1"])
         if match["minute1"]:
-            said = self.said(match["hour1"], match["minute1"], half)
+            spoken = self.verbalize(match["hour1"], match["minute1"], half)
         else:
-            said = self._with_half(self._hour(match["hour1"]), half)
-        return f"{said} {self._language.word('range')} "
+            spoken = self._with_half(self._hour(match["hour1"]), half)
+        return f"{spoken} {self._language.word('range')} "
 
-    def _say_hour(self, match: regex.Match[str]) -> str | None:
+    def _verbalize_hour(self, match: regex.Match[str]) -> str | None:
         pattern = self._data.get("hour_suffix")
         if not pattern:
             return None

@@ -11,7 +11,7 @@ import re
 
 from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import LONGEST_BREAK, InterpretAs, SayAs
+from wyoming_tts.text.markup import MAX_BREAK_SECONDS, InterpretAs, SayAs
 
 RATES = (0.25, 4.0)
 """Limits of all nested rates together."""
@@ -40,7 +40,7 @@ _NUMBER_RE = re.compile(
     re.IGNORECASE,
 )
 _LANGUAGE_RE = re.compile(TAG_PATTERN)
-_LONGEST_NAME = 200
+_MAX_NAME_CHARS = 200
 _INTERPRETATIONS = {
     "cardinal": InterpretAs.CARDINAL,
     "number": InterpretAs.CARDINAL,
@@ -74,29 +74,29 @@ def parse_rate(value: str) -> float | None:
 
 def parse_volume(value: str) -> float | None:
     """The linear gain: a label, `+6dB`, `80` of 100, `+10` of 100, `80%`."""
-    match = _matched(value)
+    match = _parse_number(value)
     if match and match["unit"].lower() == "db":
-        decibels = clamp(_signed(match), (-100.0, 100.0))
+        decibels = clamp(_signed_value(match), (-100.0, 100.0))
         return float(10 ** (decibels / _DECIBELS_OF_TEN))
     return _factor(value, _VOLUME_LABELS, whole=_FULL_VOLUME)
 
 
 def parse_pitch(value: str) -> float | None:
     """The factor of the frequency: a label, `+10%`, `+2st`. Hertz mean nothing to a trained voice."""
-    match = _matched(value)
+    match = _parse_number(value)
     if match and match["unit"].lower() == "st":
-        return float(2 ** (clamp(_signed(match), (-48.0, 48.0)) / _SEMITONES))
+        return float(2 ** (clamp(_signed_value(match), (-48.0, 48.0)) / _SEMITONES))
     return None if match and not match["unit"] else _factor(value, _PITCH_LABELS, whole=1.0)
 
 
 def parse_pause(time: str | None, strength: str | None) -> float | None:
     """Seconds of a break: `250ms`, `1.5s`, else by its strength; medium if nothing is said."""
     if time is not None:
-        match = _matched(time)
+        match = _parse_number(time)
         if match is None or match["sign"] == "-" or match["unit"].lower() not in {"s", "ms"}:
             return None
         seconds = float(match["number"]) / (1000 if match["unit"].lower() == "ms" else 1)
-        return min(seconds, LONGEST_BREAK)
+        return min(seconds, MAX_BREAK_SECONDS)
     return _BREAK_LABELS.get((strength or "medium").strip().lower())
 
 
@@ -115,7 +115,7 @@ def parse_voice(attributes: dict[str, str]) -> VoiceRequest | None:
     names = attributes.get("name", "").split()
     languages = (attributes.get("languages") or attributes.get("language") or "").split()
     tag = attributes.get("xml:lang") or (languages[0].partition(":")[0] if languages else "")
-    name = names[0][:_LONGEST_NAME] if names else None
+    name = names[0][:_MAX_NAME_CHARS] if names else None
     spoken = parse_language(tag)
     if name is None and spoken is None:
         return None
@@ -131,20 +131,20 @@ def parse_say_as(attributes: dict[str, str]) -> SayAs | None:
     return SayAs(interpretation, (attributes.get("format", "") or inner).strip().lower())
 
 
-def _matched(value: str) -> re.Match[str] | None:
+def _parse_number(value: str) -> re.Match[str] | None:
     return _NUMBER_RE.fullmatch(value.strip())
 
 
-def _signed(match: re.Match[str]) -> float:
+def _signed_value(match: re.Match[str]) -> float:
     return float(match["sign"] + match["number"])
 
 
 def _factor(value: str, labels: dict[str, float], *, whole: float) -> float | None:
     """A label, a per cent value or a number, of which `whole` changes nothing; with a sign: a change."""
-    match = _matched(value)
+    match = _parse_number(value)
     if match is None:
         return labels.get(value.strip().lower())
     if match["unit"] not in {"%", ""}:
         return None
-    number = _signed(match) / (_FULL_VOLUME if match["unit"] else whole)
+    number = _signed_value(match) / (_FULL_VOLUME if match["unit"] else whole)
     return max(0.0, 1 + number) if match["sign"] else number

@@ -42,12 +42,12 @@ _LOGGER = logging.getLogger(__name__)
 
 SsmlPart: TypeAlias = MarkupPart
 
-MOST_OPEN = 50
-MOST_NAMES = 500
+MAX_DEPTH = 50
+MAX_NAMES = 500
 """Different names of elements and attributes: a parser keeps each it has seen."""
-LONGEST_SAID_AS = 1000
+MAX_SAY_AS_CHARS = 1000
 """Characters in a `say-as`; a longer text is no number and no date, and is spoken as it is."""
-_MOST_NOTES = 20
+_MAX_NOTES = 20
 
 _SHOWN = 40
 """Characters of a name in a message."""
@@ -65,7 +65,7 @@ class _End(IntEnum):
 
 
 _ENDS = {"p": _End.PARAGRAPH, "s": _End.SENTENCE, "speak": _End.SENTENCE}
-_MANNERS = frozenset({"prosody", "voice", "say-as", "lang", "emphasis", "token", "w"})
+_STYLED = frozenset({"prosody", "voice", "say-as", "lang", "emphasis", "token", "w"})
 """Elements that set a manner at most: a language may be said of any."""
 _IGNORED = frozenset({"audio", "mark", "meta", "lexicon", "lookup"})
 _UNSPOKEN = frozenset({"metadata", "desc", "script", "style"})
@@ -76,8 +76,8 @@ class _Element:
     """An element that is open."""
 
     name: str
-    place: TextPosition
-    manner: SpeakingStyle
+    position: TextPosition
+    style: SpeakingStyle
     silent: bool
     """Its content is not spoken: something else stands for it, or it is not meant to be."""
 
@@ -94,14 +94,14 @@ class SsmlParser:
 
     def __init__(self) -> None:
         self._tokens = SsmlTokenizer()
-        self._parser = _strict_parser(self._opened, self._closed)
-        self._place = TextPosition(1, 1)
+        self._parser = _strict_parser(self._on_start_element, self._on_end_element)
+        self._position = TextPosition(1, 1)
         self._open: list[_Element] = []
         self._names: set[str] = set()
         self._noted: set[str] = set()
         self._parts: list[SsmlPart] = []
         self._text: list[str] = []
-        """Of the present manner, not yet a part."""
+        """Of the present style, not yet a part."""
         self._text_chars = 0
         self._after_space = True
         self._ended = _End.PARAGRAPH
@@ -120,7 +120,7 @@ class SsmlParser:
                     self._take(token)
             except MalformedMarkup as error:
                 self._failure = error
-            if self._manner.say_as is None:
+            if self._style.say_as is None:
                 self._flush_text()
         return self._result()
 
@@ -133,7 +133,7 @@ class SsmlParser:
         if self._failure is None:
             try:
                 self._tokens.finish()
-                self._all_closed()
+                self._check_all_closed()
             except MalformedMarkup as error:
                 self._failure = error
         return self._result()
@@ -145,10 +145,10 @@ class SsmlParser:
             raise self._failure
         return parts
 
-    def _all_closed(self) -> None:
+    def _check_all_closed(self) -> None:
         if self._open:
             element = self._open[-1]
-            raise element.place.error(
+            raise element.position.error(
                 f"<{element.name}> is not closed; expected </{element.name}> before the text's end."
             )
 
@@ -157,22 +157,22 @@ class SsmlParser:
             if not self._silent:
                 self._add_text(token.text)
             return
-        self._place = token.place
+        self._position = token.position
         try:
             self._parser.Parse(token.text)
         except expat.ExpatError as error:
-            raise self._wrong_tag(error) from error
+            raise self._tag_error(error) from error
 
-    def _wrong_tag(self, error: expat.ExpatError) -> MalformedMarkup:
+    def _tag_error(self, error: expat.ExpatError) -> MalformedMarkup:
         problem = expat.ErrorString(error.code)
         if problem != "mismatched tag":
-            return self._place.error(f"the tag that begins here is not well-formed ({problem}).")
+            return self._position.error(f"the tag that begins here is not well-formed ({problem}).")
         if not self._open:
-            return self._place.error("found a closing tag; expected none, for no element is open.")
+            return self._position.error("found a closing tag; expected none, for no element is open.")
         element = self._open[-1]
-        return self._place.error(
+        return self._position.error(
             f"found another closing tag; expected </{element.name}>, for the element opened at line "
-            f"{element.place.line}, column {element.place.column}."
+            f"{element.position.line}, column {element.position.column}."
         )
 
     @property
@@ -180,47 +180,47 @@ class SsmlParser:
         return bool(self._open) and self._open[-1].silent
 
     @property
-    def _manner(self) -> SpeakingStyle:
-        return self._open[-1].manner if self._open else NEUTRAL
+    def _style(self) -> SpeakingStyle:
+        return self._open[-1].style if self._open else NEUTRAL
 
-    def _opened(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._open) >= MOST_OPEN:
-            raise self._place.error(f"elements are nested more than {MOST_OPEN} deep; expected fewer.")
+    def _on_start_element(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            raise self._position.error(f"elements are nested more than {MAX_DEPTH} deep; expected fewer.")
         self._names.update((name, *attributes))
-        if len(self._names) > MOST_NAMES:
-            raise self._place.error(
-                f"there are more than {MOST_NAMES} different names; expected those of SSML."
+        if len(self._names) > MAX_NAMES:
+            raise self._position.error(
+                f"there are more than {MAX_NAMES} different names; expected those of SSML."
             )
         self._flush_text()
         local = name.rpartition(":")[2]
-        manner, silent = self._manner, self._silent
+        style, silent = self._style, self._silent
         if not silent:
-            manner = style_inside(local, attributes, manner, self._note)
-            silent = self._begin(local, attributes, manner)
-        self._open.append(_Element(name, self._place, manner, silent))
+            style = style_inside(local, attributes, style, self._note)
+            silent = self._start_content(local, attributes, style)
+        self._open.append(_Element(name, self._position, style, silent))
 
-    def _closed(self, name: str) -> None:
+    def _on_end_element(self, name: str) -> None:
         if not self._open:
-            raise self._place.error(f"found </{name[:_SHOWN]}>; expected none, for no element is open.")
+            raise self._position.error(f"found </{name[:_SHOWN]}>; expected none, for no element is open.")
         self._flush_text()
         element = self._open.pop()
         end = _ENDS.get(element.name.rpartition(":")[2])
         if end and not element.silent:
-            self._end_at(end)
+            self._emit_end(end)
 
-    def _begin(self, name: str, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
+    def _start_content(self, name: str, attributes: dict[str, str], style: SpeakingStyle) -> bool:
         """Do what an element asks for where it begins; return whether its content is left out."""
         if name in _ENDS:
-            self._end_at(_ENDS[name])
+            self._emit_end(_ENDS[name])
         elif name == "break":
             self._add_break(attributes)
         elif name == "sub":
-            return self._add_alias(attributes.get("alias"), manner)
+            return self._add_alias(attributes.get("alias"), style)
         elif name == "phoneme":
-            return self._add_phonemes(attributes, manner)
+            return self._add_phonemes(attributes, style)
         elif name in _IGNORED:
             self._note(f"<{name}> has no effect; what is in it is spoken")
-        elif name not in _UNSPOKEN | _MANNERS:
+        elif name not in _UNSPOKEN | _STYLED:
             self._note(f"<{name[:_SHOWN]}> is not known; what is in it is spoken")
         return name in _UNSPOKEN
 
@@ -231,25 +231,25 @@ class SsmlParser:
         elif seconds > 0:
             self._parts.append(Break(seconds))
 
-    def _add_alias(self, alias: str | None, manner: SpeakingStyle) -> bool:
+    def _add_alias(self, alias: str | None, style: SpeakingStyle) -> bool:
         if alias is None:
             self._note("a <sub> has no alias; what is in it is spoken")
             return False
-        if folded := self._folded(alias):
-            self._parts.append(StyledText(folded, manner))
+        if folded := self._collapse_spaces(alias):
+            self._parts.append(StyledText(folded, style))
         return True
 
-    def _add_phonemes(self, attributes: dict[str, str], manner: SpeakingStyle) -> bool:
+    def _add_phonemes(self, attributes: dict[str, str], style: SpeakingStyle) -> bool:
         block = parse_phonemes(attributes.get("ph", ""), attributes.get("alphabet", ""))
         if block is None:
             self._note("a <phoneme> is ignored whose ph is neither IPA nor X-SAMPA; what is in it is spoken")
             return False
-        self._parts.append(PhonemeBlock(block, manner))
+        self._parts.append(PhonemeBlock(block, style))
         self._after_space = False
         self._ended = _End.NOTHING
         return True
 
-    def _end_at(self, end: _End) -> None:
+    def _emit_end(self, end: _End) -> None:
         """Tell that a sentence or paragraph is over, if there was one."""
         if end > self._ended:
             self._parts.append(SentenceEnd() if end is _End.SENTENCE else ParagraphEnd())
@@ -257,16 +257,16 @@ class SsmlParser:
         self._after_space = True
 
     def _add_text(self, text: str) -> None:
-        folded = self._folded(text)
+        folded = self._collapse_spaces(text)
         if not folded:
             return
         self._text.append(folded)
         self._text_chars += len(folded)
-        if self._manner.say_as and self._text_chars > LONGEST_SAID_AS:
-            self._open[-1].manner = replace(self._manner, say_as=None)
-            self._note(f"a <say-as> has more than {LONGEST_SAID_AS} characters; it is read as plain text")
+        if self._style.say_as and self._text_chars > MAX_SAY_AS_CHARS:
+            self._open[-1].style = replace(self._style, say_as=None)
+            self._note(f"a <say-as> has more than {MAX_SAY_AS_CHARS} characters; it is read as plain text")
 
-    def _folded(self, text: str) -> str:
+    def _collapse_spaces(self, text: str) -> str:
         """The text with single spaces, and none where one was before."""
         folded = _SPACE_RE.sub(" ", text)
         if self._after_space:
@@ -279,15 +279,15 @@ class SsmlParser:
 
     def _flush_text(self) -> None:
         if self._text:
-            self._parts.append(StyledText("".join(self._text), self._manner))
+            self._parts.append(StyledText("".join(self._text), self._style))
             self._text.clear()
         self._text_chars = 0
 
     def _note(self, message: str) -> None:
         """Tell the log once of what has no effect, and not of everything a hostile text holds."""
-        if message not in self._noted and len(self._noted) < _MOST_NOTES:
+        if message not in self._noted and len(self._noted) < _MAX_NOTES:
             self._noted.add(message)
-            _LOGGER.info("SSML, line %d: %s.", self._place.line, message)
+            _LOGGER.info("SSML, line %d: %s.", self._position.line, message)
 
 
 def _strict_parser(
@@ -296,15 +296,15 @@ def _strict_parser(
     """A parser inside an element that is never closed, so that it takes any number of documents."""
     parser = expat.ParserCreate(namespace_separator=None)
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
-    parser.StartDoctypeDeclHandler = _refused
-    parser.EntityDeclHandler = _refused
-    parser.UnparsedEntityDeclHandler = _refused
-    parser.ExternalEntityRefHandler = _refused
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.EntityDeclHandler = _refuse
+    parser.UnparsedEntityDeclHandler = _refuse
+    parser.ExternalEntityRefHandler = _refuse
     parser.Parse(f"<{_ROOT}>")
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     return parser
 
 
-def _refused(*_: object) -> NoReturn:
+def _refuse(*_: object) -> NoReturn:
     raise AssertionError("No declaration gets as far as the parser.")

@@ -19,21 +19,21 @@ _IGNORED_PROSODY = ("contour", "range", "duration")
 
 def style_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, note: Note) -> SpeakingStyle:
     """The manner of what is in an element, by its local name; `xml:lang` counts on any."""
-    manner = replace(outer, say_as=None) if outer.say_as else outer
+    style = replace(outer, say_as=None) if outer.say_as else outer
     if name == "prosody":
-        manner = _with_prosody(manner, attributes, note)
+        style = _with_prosody(style, attributes, note)
     elif name == "voice":
-        manner = _with_voice(manner, attributes, note)
+        style = _with_voice(style, attributes, note)
     elif name == "say-as":
-        manner = replace(manner, say_as=ssml_attributes.parse_say_as(attributes))
-        if manner.say_as is None:
+        style = replace(style, say_as=ssml_attributes.parse_say_as(attributes))
+        if style.say_as is None:
             note(f"a <say-as> is read as plain text: {_shown(attributes)}")
     if (language := attributes.get("xml:lang")) is not None:
-        manner = _with_language(manner, language, note)
-    return manner
+        style = _with_language(style, language, note)
+    return style
 
 
-def _with_prosody(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
+def _with_prosody(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     for name in _IGNORED_PROSODY:
         if name in attributes:
             note(f"<prosody {name}> has no effect")
@@ -41,10 +41,10 @@ def _with_prosody(manner: SpeakingStyle, attributes: dict[str, str], note: Note)
     volume = _factor("volume", attributes, ssml_attributes.parse_volume, note)
     pitch = _factor("pitch", attributes, ssml_attributes.parse_pitch, note)
     return replace(
-        manner,
-        rate=ssml_attributes.clamp(manner.rate * rate, ssml_attributes.RATES),
-        volume=ssml_attributes.clamp(manner.volume * volume, ssml_attributes.VOLUMES),
-        pitch=ssml_attributes.clamp(manner.pitch * pitch, ssml_attributes.PITCHES),
+        style,
+        rate=ssml_attributes.clamp(style.rate * rate, ssml_attributes.RATES),
+        volume=ssml_attributes.clamp(style.volume * volume, ssml_attributes.VOLUMES),
+        pitch=ssml_attributes.clamp(style.pitch * pitch, ssml_attributes.PITCHES),
     )
 
 
@@ -58,21 +58,21 @@ def _factor(name: str, attributes: dict[str, str], read: Callable[[str], float |
     return factor
 
 
-def _with_voice(manner: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
+def _with_voice(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     voice = ssml_attributes.parse_voice(attributes)
     if voice is None:
         note(f"a <voice> is ignored that has neither a name nor a language: {_shown(attributes)}")
-        return manner
+        return style
     # A voice that is named speaks its own language, whatever is spoken around it.
-    return replace(manner, voice=voice, language=voice.language)
+    return replace(style, voice=voice, language=voice.language)
 
 
-def _with_language(manner: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
+def _with_language(style: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
     language = ssml_attributes.parse_language(written)
     if language is None and written.strip():
         note(f"a language is ignored: {_shown({'xml:lang': written})}")
-        return manner
-    return replace(manner, language=language)
+        return style
+    return replace(style, language=language)
 
 
 def _shown(attributes: dict[str, str]) -> str:

@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 from wyoming_tts.errors import MalformedMarkup
 
-LONGEST_TAG = 4096
+MAX_TAG_CHARS = 4096
 """Characters; the phonemes of a long sentence are a tenth of that."""
-LONGEST_REFERENCE = 33
+MAX_REFERENCE_CHARS = 33
 """Characters; the longest name in HTML has 31 letters."""
 _LAST_CHARACTER = 0x10FFFF
 
@@ -53,7 +53,7 @@ class SsmlToken:
     """Some text, its references resolved, or a whole tag as XML, with references to numbers alone."""
 
     text: str
-    place: TextPosition
+    position: TextPosition
     is_tag: bool = False
 
 
@@ -85,7 +85,7 @@ class SsmlTokenizer:
         self._tail = ""
 
     @property
-    def place(self) -> TextPosition:
+    def position(self) -> TextPosition:
         """How far the text was read."""
         return TextPosition(self._line, self._column)
 
@@ -110,7 +110,7 @@ class SsmlTokenizer:
                 hint="Write '&lt;' and '&amp;' for a '<' and an '&' that are text.",
             )
 
-    def _pass(self, text: str, start: int, end: int) -> str:
+    def _advance(self, text: str, start: int, end: int) -> str:
         passed = text[start:end]
         if lines := passed.count("\n"):
             self._line += lines
@@ -122,25 +122,25 @@ class SsmlTokenizer:
     def _in_text(self, text: str, at: int) -> _Step:
         match = _MARKUP_START_RE.search(text, at)
         if match is None:
-            place = self.place
-            return SsmlToken(self._pass(text, at, len(text)), place), len(text)
+            position = self.position
+            return SsmlToken(self._advance(text, at, len(text)), position), len(text)
         if match.start() > at:
-            place = self.place
-            return SsmlToken(self._pass(text, at, match.start()), place), match.start()
-        self._began = self.place
-        if whole := _WHOLE_RE.match(text, at, at + LONGEST_TAG):
-            self._pass(text, at, whole.end())
+            position = self.position
+            return SsmlToken(self._advance(text, at, match.start()), position), match.start()
+        self._began = self.position
+        if whole := _WHOLE_RE.match(text, at, at + MAX_TAG_CHARS):
+            self._advance(text, at, whole.end())
             return self._complete(whole), whole.end()
         self._state = self._in_opening if match[0] == "<" else self._in_reference
         self._held.clear()
         self._held_chars = 0
-        self._hold(self._pass(text, at, at + 1))
+        self._hold(self._advance(text, at, at + 1))
         return None, at + 1
 
     def _complete(self, whole: re.Match[str]) -> SsmlToken:
         if whole["tag"]:
-            return SsmlToken(self._with_numbers(whole["tag"]), self._began, is_tag=True)
-        return SsmlToken(self._referred(whole), self._began)
+            return SsmlToken(self._with_numeric_references(whole["tag"]), self._began, is_tag=True)
+        return SsmlToken(self._resolve(whole), self._began)
 
     def _hold(self, text: str) -> None:
         self._held.append(text)
@@ -152,16 +152,16 @@ class SsmlTokenizer:
         if _TAG_START_RE.fullmatch(opening):
             self._state = self._in_tag
             return None, at
-        self._hold(self._pass(text, at, at + 1))
+        self._hold(self._advance(text, at, at + 1))
         if opening in _SKIPPED:
             self._skip_to(_SKIPPED[opening], self._in_skipped)
         elif opening == _CDATA:
             self._skip_to("]]>", self._in_cdata)
         elif not any(known.startswith(opening) for known in (_CDATA, *_SKIPPED)):
-            raise self._wrong_opening(opening)
+            raise self._opening_error(opening)
         return None, at + 1
 
-    def _wrong_opening(self, opening: str) -> MalformedMarkup:
+    def _opening_error(self, opening: str) -> MalformedMarkup:
         if opening.startswith("<!"):
             return self._began.error(
                 f"found {opening!r}, as of a document type or an entity declaration, which are refused; "
@@ -179,38 +179,38 @@ class SsmlTokenizer:
             match = _IN_TAG_RE.search(text, at)
             found = match.start() if match else -1
         end = found + 1 if found >= 0 else len(text)
-        self._hold(self._pass(text, at, end))
-        if self._held_chars > LONGEST_TAG:
+        self._hold(self._advance(text, at, end))
+        if self._held_chars > MAX_TAG_CHARS:
             raise self._began.error(
-                f"the tag that begins here has more than {LONGEST_TAG} characters; expected '>' before.",
+                f"the tag that begins here has more than {MAX_TAG_CHARS} characters; expected '>' before.",
                 hint="Look for a quotation mark that is missing.",
             )
-        return (self._at_mark(text[found]) if found >= 0 else None), end
+        return (self._handle_mark(text[found]) if found >= 0 else None), end
 
-    def _at_mark(self, mark: str) -> SsmlToken | None:
+    def _handle_mark(self, mark: str) -> SsmlToken | None:
         """Go on behind a mark in a tag; the tag, if it is over."""
         if mark == "<":
             raise self._began.error("found another '<' in the tag that begins here; expected '>'.")
         if mark == ">":
             self._state = self._in_text
-            return SsmlToken(self._with_numbers("".join(self._held)), self._began, is_tag=True)
+            return SsmlToken(self._with_numeric_references("".join(self._held)), self._began, is_tag=True)
         self._quote = "" if self._quote else mark
         return None
 
-    def _with_numbers(self, tag: str) -> str:
-        return _REFERENCE_RE.sub(self._number_reference, tag) if "&" in tag else tag
+    def _with_numeric_references(self, tag: str) -> str:
+        return _REFERENCE_RE.sub(self._to_numeric_reference, tag) if "&" in tag else tag
 
-    def _number_reference(self, reference: re.Match[str]) -> str:
-        return "".join(f"&#{ord(character)};" for character in self._referred(reference))
+    def _to_numeric_reference(self, reference: re.Match[str]) -> str:
+        return "".join(f"&#{ord(character)};" for character in self._resolve(reference))
 
     def _in_reference(self, text: str, at: int) -> _Step:
         character = text[at]
-        if not _IN_REFERENCE_RE.match(character) or self._held_chars > LONGEST_REFERENCE:
+        if not _IN_REFERENCE_RE.match(character) or self._held_chars > MAX_REFERENCE_CHARS:
             raise self._began.error(
                 "found '&'; expected an entity such as '&amp;' or a number such as '&#233;'.",
                 hint="Write '&amp;' for an '&' that is text.",
             )
-        self._hold(self._pass(text, at, at + 1))
+        self._hold(self._advance(text, at, at + 1))
         if character != ";":
             return None, at + 1
         self._state = self._in_text
@@ -218,9 +218,9 @@ class SsmlTokenizer:
         reference = _REFERENCE_RE.fullmatch(written)
         if reference is None:
             raise self._began.error(f"found {written!r}; expected an entity such as '&amp;'.")
-        return SsmlToken(self._referred(reference), self._began), at + 1
+        return SsmlToken(self._resolve(reference), self._began), at + 1
 
-    def _referred(self, reference: re.Match[str]) -> str:
+    def _resolve(self, reference: re.Match[str]) -> str:
         """The characters that a reference stands for."""
         if reference["name"]:
             characters = html5.get(f"{reference['name']};", "")
@@ -239,14 +239,14 @@ class SsmlTokenizer:
         self._state = state
 
     def _in_skipped(self, text: str, at: int) -> _Step:
-        return None, self._up_to_ending(text, at)[1]
+        return None, self._read_to_ending(text, at)[1]
 
     def _in_cdata(self, text: str, at: int) -> _Step:
-        place = self.place
-        content, end = self._up_to_ending(text, at)
-        return (SsmlToken(content, place) if content else None), end
+        position = self.position
+        content, end = self._read_to_ending(text, at)
+        return (SsmlToken(content, position) if content else None), end
 
-    def _up_to_ending(self, text: str, at: int) -> tuple[str, int]:
+    def _read_to_ending(self, text: str, at: int) -> tuple[str, int]:
         """What is surely before the ending, and where to go on; a beginning of the ending is held."""
         seam = self._tail + text[at : at + len(self._ending) - 1]
         in_seam = seam.find(self._ending)
@@ -255,9 +255,9 @@ class SsmlTokenizer:
             unread = self._tail + text[at:]
             sure = max(0, len(unread) - len(self._ending) + 1)
             self._tail = unread[sure:]
-            self._pass(text, at, len(text))
+            self._advance(text, at, len(text))
             return unread[:sure], len(text)
         self._state = self._in_text
         end = found + len(self._ending)
-        self._pass(text, at, end)
+        self._advance(text, at, end)
         return (self._tail + text[at:found] if in_seam < 0 else seam[:in_seam]), end

@@ -28,7 +28,7 @@ def put(path: Path, content: str) -> None:
 
 
 def said(file: LexiconFiles, text: str) -> str:
-    return file.current().applied(text, language="en_US", voice="").text
+    return file.current().apply(text, language="en_US", voice="").text
 
 
 def test_without_a_file_there_are_no_entries(path: Path) -> None:

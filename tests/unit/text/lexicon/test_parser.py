@@ -25,7 +25,7 @@ def problems(text: str | bytes) -> tuple[str, ...]:
 
 
 def said(content: str, text: str, *, language: str = "en_US", voice: str = "") -> str:
-    return Lexicon(parsed(content).rules).applied(text, language=language, voice=voice).text
+    return Lexicon(parsed(content).rules).apply(text, language=language, voice=voice).text
 
 
 def test_the_example_of_the_documentation_works() -> None:

@@ -16,7 +16,7 @@ from wyoming_tts.text.lexicon.rules import (
     RulePosition,
     Scope,
     WordRule,
-    counts_capitals,
+    is_case_sensitive,
     phoneme_block,
 )
 
@@ -27,12 +27,12 @@ ANY_VOICE = "en_US-lessac-medium"
 def word(
     written: str, said: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
 ) -> WordRule:
-    is_exact = counts_capitals(written) if exact is None else exact
-    return WordRule(written, said, exact=is_exact, scope=scope, place=RulePosition("lexicon.yaml", line))
+    is_exact = is_case_sensitive(written) if exact is None else exact
+    return WordRule(written, said, exact=is_exact, scope=scope, position=RulePosition("lexicon.yaml", line))
 
 
 def pattern(written: str, said: str, *, exact: bool = True) -> PatternRule:
-    return PatternRule(written, said, exact=exact, scope=ENGLISH, place=RulePosition("lexicon.yaml", 7))
+    return PatternRule(written, said, exact=exact, scope=ENGLISH, position=RulePosition("lexicon.yaml", 7))
 
 
 def words(**said: str) -> Lexicon:
@@ -40,7 +40,7 @@ def words(**said: str) -> Lexicon:
 
 
 def said(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = ANY_VOICE) -> str:
-    return lexicon.applied(text, language=language, voice=voice).text
+    return lexicon.apply(text, language=language, voice=voice).text
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_phonemes_in_the_text_stay() -> None:
 
 def test_what_was_applied_is_told_in_order_with_its_line() -> None:
     lexicon = Lexicon([word("kWh", "kilowatt hours", line=3), pattern(r"v(\d+)", r"version \1")])
-    applied = lexicon.applied("v2 used 3 kWh", language="en", voice="")
+    applied = lexicon.apply("v2 used 3 kWh", language="en", voice="")
     assert applied.text == "version 2 used 3 kilowatt hours"
     assert applied.hits == (
         LexiconHit("v2", "version 2", "lexicon.yaml", 7),
@@ -227,14 +227,14 @@ def test_a_catastrophic_pattern_is_switched_off_and_the_rest_goes_on(
 )
 def test_it_knows_which_tokens_it_holds(token: str, *, expected: bool) -> None:
     lexicon = Lexicon([word("kWh", "x"), word("home assistant", "y"), pattern(r"v\d", "z")])
-    assert lexicon.holds(token, "en_US", ANY_VOICE) is expected
-    assert not lexicon.holds(token, "de_DE", ANY_VOICE)
+    assert lexicon.contains(token, "en_US", ANY_VOICE) is expected
+    assert not lexicon.contains(token, "de_DE", ANY_VOICE)
 
 
 def test_an_empty_lexicon_leaves_everything() -> None:
-    assert EMPTY_LEXICON.applied("US [[x]]", language="en", voice="").hits == ()
+    assert EMPTY_LEXICON.apply("US [[x]]", language="en", voice="").hits == ()
     assert said(EMPTY_LEXICON, "US [[x]]") == "US [[x]]"
-    assert not EMPTY_LEXICON.holds("US", "en", "")
+    assert not EMPTY_LEXICON.contains("US", "en", "")
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("[]ab '’\n"), max_size=60))
@@ -247,7 +247,7 @@ def test_what_no_rule_takes_is_neither_lost_nor_changed(text: str) -> None:
 def test_putting_back_what_was_written_gives_the_text_again(parts: list[str]) -> None:
     text = " ".join(parts)
     lexicon = Lexicon([word("a", "\ue000"), word("a b", "\ue000"), pattern("b,?", "\ue000")])
-    applied = lexicon.applied(text, language="en", voice="")
+    applied = lexicon.apply(text, language="en", voice="")
     for hit in applied.hits:
         applied = type(applied)(applied.text.replace("\ue000", hit.written, 1), applied.hits)
     assert applied.text == text

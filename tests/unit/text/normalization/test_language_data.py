@@ -70,12 +70,12 @@ BY_HAND = {
 
 
 @cache
-def speller(language: str) -> TextNormalizer:
+def normalizer(language: str) -> TextNormalizer:
     return TextNormalizer(language)
 
 
 def streamed(language: str, pieces: Iterable[str]) -> str:
-    stream = StreamingNormalizer(speller(language))
+    stream = StreamingNormalizer(normalizer(language))
     said = [each for piece in pieces if piece for each in stream.feed(TextPiece(piece))] + stream.finish()
     return "".join(each.text for each in said)
 

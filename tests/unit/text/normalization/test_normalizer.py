@@ -60,8 +60,8 @@ WRITTEN_OUT = [
 ]
 
 
-def _spoken(pieces: list[str], speller: TextNormalizer = ENGLISH) -> str:
-    stream = StreamingNormalizer(speller)
+def _spoken(pieces: list[str], normalizer: TextNormalizer = ENGLISH) -> str:
+    stream = StreamingNormalizer(normalizer)
     said = [piece for text in pieces for piece in stream.feed(TextPiece(text))]
     return "".join(piece.text for piece in [*said, *stream.finish()])
 
@@ -164,10 +164,10 @@ def test_a_raw_block_passes_between_what_is_said() -> None:
 
 
 def test_a_protected_token_is_left_alone() -> None:
-    speller = TextNormalizer("en", protected=lambda token: token == "5G")
+    normalizer = TextNormalizer("en", protected=lambda token: token == "5G")
     other = TextNormalizer("en", protected=lambda token: token in {"25%", "Mr."})
-    assert speller.spoken("5G or 5 g") == "5G or five grams"
-    assert other.spoken("Mr. Smith has 25%, not 30%.") == "Mr. Smith has 25%, not thirty percent."
+    assert normalizer.normalize("5G or 5 g") == "5G or five grams"
+    assert other.normalize("Mr. Smith has 25%, not 30%.") == "Mr. Smith has 25%, not thirty percent."
 
 
 def test_an_unknown_language_is_left_alone() -> None:
@@ -177,14 +177,16 @@ def test_an_unknown_language_is_left_alone() -> None:
 
 def test_a_region_does_not_matter() -> None:
     assert (
-        TextNormalizer("en_GB").spoken("5 km") == TextNormalizer("en-us").spoken("5 km") == "Five kilometers"
+        TextNormalizer("en_GB").normalize("5 km")
+        == TextNormalizer("en-us").normalize("5 km")
+        == "Five kilometers"
     )
 
 
 def test_a_user_extends_the_data() -> None:
     extra = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}, "phrases": {"HA": "Home Assistant"}}
-    speller = TextNormalizer("en", extra=extra)
-    assert _spoken(["The HA bridge is 364 smoot or 5 km long."], speller) == (
+    normalizer = TextNormalizer("en", extra=extra)
+    assert _spoken(["The HA bridge is 364 smoot or 5 km long."], normalizer) == (
         "The Home Assistant bridge is three hundred sixty-four smoots or five kilometers long."
     )
 
@@ -241,4 +243,4 @@ def test_a_rule_that_is_passed_over_for_want_of_a_digit_would_say_nothing(text: 
     rules = tuple(replace(each, needs_digit=False) for each in thorough.forms.rules)
     thorough.forms = replace(thorough.forms, rules=rules)
     for digitless in (expected, "".join(char for char in text if not char.isdigit())):
-        assert ENGLISH.spoken(digitless) == thorough.spoken(digitless)
+        assert ENGLISH.normalize(digitless) == thorough.normalize(digitless)

@@ -26,38 +26,38 @@ def put(directory: Path, content: str | bytes) -> Path:
 
 def test_a_language_is_read_once_and_only_when_asked_for() -> None:
     languages = NormalizerRegistry()
-    assert not languages.is_read("de_DE")
-    languages.read("de_DE")
-    assert languages.is_read("de-at")
-    assert not languages.is_read("fr")
-    first = languages.speller("de")
-    assert languages.speller("de_CH").language is first.language
+    assert not languages.is_loaded("de_DE")
+    languages.load("de_DE")
+    assert languages.is_loaded("de-at")
+    assert not languages.is_loaded("fr")
+    first = languages.normalizer("de")
+    assert languages.normalizer("de_CH").language is first.language
 
 
 def test_a_language_without_data_has_nothing_to_read_and_is_left_alone() -> None:
     languages = NormalizerRegistry()
-    assert languages.is_read("tlh")
-    assert languages.is_read("")
-    assert languages.speller("tlh").spoken("5 km") == "5 km"
+    assert languages.is_loaded("tlh")
+    assert languages.is_loaded("")
+    assert languages.normalizer("tlh").normalize("5 km") == "5 km"
 
 
 def test_a_language_that_was_not_read_before_is_read_when_it_is_needed() -> None:
     languages = NormalizerRegistry()
-    assert languages.speller("en_GB").spoken("5 km") == "Five kilometers"
-    assert languages.is_read("en")
+    assert languages.normalizer("en_GB").normalize("5 km") == "Five kilometers"
+    assert languages.is_loaded("en")
 
 
 def test_a_speller_protects_what_its_asker_protects_and_nobody_else() -> None:
     languages = NormalizerRegistry()
-    protecting = languages.speller("en", lambda token: token == "5G")
-    assert protecting.spoken("has 5G and 5 km") == "has 5G and five kilometers"
-    assert languages.speller("en").spoken("has 25%") == "has twenty-five percent"
+    protecting = languages.normalizer("en", lambda token: token == "5G")
+    assert protecting.normalize("has 5G and 5 km") == "has 5G and five kilometers"
+    assert languages.normalizer("en").normalize("has 25%") == "has twenty-five percent"
 
 
 def test_a_user_s_entries_go_over_those_of_the_product() -> None:
     languages = NormalizerRegistry({"en": SMOOT})
-    assert languages.speller("en").spoken("is 3 smoot or 5 km") == "is three smoots or five kilometers"
-    assert languages.speller("de").spoken("sind 3 smoot") == "sind drei smoot"
+    assert languages.normalizer("en").normalize("is 3 smoot or 5 km") == "is three smoots or five kilometers"
+    assert languages.normalizer("de").normalize("sind 3 smoot") == "sind drei smoot"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_entries_of_a_wrong_form_are_left_out_with_one_error(
 ) -> None:
     languages = NormalizerRegistry({"en": wrong})
     for _ in range(2):
-        assert languages.speller("en").spoken("is 5 km") == "is five kilometers"
+        assert languages.normalizer("en").normalize("is 5 km") == "is five kilometers"
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert FILE_NAME in errors[0].message
@@ -90,8 +90,8 @@ def test_a_file_in_a_data_directory_is_read(tmp_path: Path) -> None:
     extra = load_user_entries([tmp_path])
     assert set(extra) == {"en", "de"}
     languages = NormalizerRegistry(extra)
-    assert languages.speller("en_GB").spoken("is 3 smoot") == "is three smoots"
-    assert languages.speller("de").spoken("Die HA ist da") == "Die Home Assistant ist da"
+    assert languages.normalizer("en_GB").normalize("is 3 smoot") == "is three smoots"
+    assert languages.normalizer("de").normalize("Die HA ist da") == "Die Home Assistant ist da"
 
 
 def test_of_two_directories_the_first_wins_for_each_language(tmp_path: Path) -> None:

@@ -111,10 +111,10 @@ def test_a_day_is_in_the_case_that_the_word_before_it_asks_for() -> None:
 
 
 def test_a_users_words_are_said_too() -> None:
-    speller = TextNormalizer("en", extra={"words": {"bleep": "quack"}, "characters": {"#": "pound"}})
+    normalizer = TextNormalizer("en", extra={"words": {"bleep": "quack"}, "characters": {"#": "pound"}})
 
-    assert say_as.normalize_say_as("damn", SayAs(InterpretAs.EXPLETIVE), speller) == "quack"
-    assert say_as.normalize_say_as("#", SayAs(InterpretAs.CHARACTERS), speller) == "pound"
+    assert say_as.normalize_say_as("damn", SayAs(InterpretAs.EXPLETIVE), normalizer) == "quack"
+    assert say_as.normalize_say_as("#", SayAs(InterpretAs.CHARACTERS), normalizer) == "pound"
 
 
 def test_an_amount_without_a_sign_gets_the_currency_of_its_format() -> None:

@@ -58,8 +58,8 @@ def sane(parts: list[SsmlPart], document: str) -> bool:
     spoken = "".join(part.text for part in parts if isinstance(part, StyledText))
     blocks = all(len(part.block) <= 500 for part in parts if isinstance(part, PhonemeBlock))
     pauses = all(0 < part.seconds <= 10 for part in parts if isinstance(part, Break))
-    manners = [part.manner for part in parts if isinstance(part, StyledText | PhonemeBlock)]
-    factors = all(0.25 <= manner.rate <= 4 and manner.volume <= 4 for manner in manners)
+    styles = [part.style for part in parts if isinstance(part, StyledText | PhonemeBlock)]
+    factors = all(0.25 <= style.rate <= 4 and style.volume <= 4 for style in styles)
     return len(spoken) <= len(document) and blocks and pauses and factors
 
 

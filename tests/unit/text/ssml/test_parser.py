@@ -22,11 +22,11 @@ from wyoming_tts.text.markup import (
     SpeakingStyle,
     StyledText,
 )
-from wyoming_tts.text.ssml.parser import LONGEST_SAID_AS, MOST_OPEN, SsmlParser, SsmlPart
+from wyoming_tts.text.ssml.parser import MAX_DEPTH, MAX_SAY_AS_CHARS, SsmlParser, SsmlPart
 
 
 def read(*pieces: str) -> tuple[list[SsmlPart], MalformedMarkup | None]:
-    """The parts, neighbouring texts of one manner joined, and the error, if there was one."""
+    """The parts, neighbouring texts of one style joined, and the error, if there was one."""
     reader = SsmlParser()
     parts: list[SsmlPart] = []
     try:
@@ -42,8 +42,8 @@ def joined(parts: list[SsmlPart]) -> list[SsmlPart]:
     found: list[SsmlPart] = []
     for part in parts:
         last = found[-1] if found else None
-        if isinstance(part, StyledText) and isinstance(last, StyledText) and part.manner == last.manner:
-            found[-1] = StyledText(last.text + part.text, part.manner)
+        if isinstance(part, StyledText) and isinstance(last, StyledText) and part.style == last.style:
+            found[-1] = StyledText(last.text + part.text, part.style)
         else:
             found.append(part)
     return found
@@ -64,8 +64,8 @@ def words_of(document: str) -> str:
     return "".join(part.text for part in parts_of(document) if isinstance(part, StyledText))
 
 
-def manner_of(document: str) -> SpeakingStyle:
-    return only_text(document).manner
+def style_of(document: str) -> SpeakingStyle:
+    return only_text(document).style
 
 
 def error_of(document: str) -> MalformedMarkup:
@@ -74,7 +74,7 @@ def error_of(document: str) -> MalformedMarkup:
     return error
 
 
-def test_a_document_is_text_in_its_manner() -> None:
+def test_a_document_is_text_in_its_style() -> None:
     document = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<speak version="1.1" '
         'xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="en-US">\n'
@@ -167,9 +167,9 @@ def test_what_is_spoken(document: str, words: str) -> None:
     ],
 )
 def test_prosody_becomes_factors(attributes: str, expected: SpeakingStyle) -> None:
-    manner = manner_of(f"<prosody {attributes}>x</prosody>")
+    style = style_of(f"<prosody {attributes}>x</prosody>")
 
-    assert (manner.rate, manner.volume, manner.pitch) == pytest.approx(
+    assert (style.rate, style.volume, style.pitch) == pytest.approx(
         (expected.rate, expected.volume, expected.pitch)
     )
 
@@ -236,7 +236,7 @@ def test_nothing_ends_that_has_not_begun() -> None:
     ],
 )
 def test_a_voice_is_asked_for(attributes: str, voice: VoiceRequest | None, language: str | None) -> None:
-    assert manner_of(f'<speak xml:lang="en"><voice {attributes}>x</voice></speak>') == SpeakingStyle(
+    assert style_of(f'<speak xml:lang="en"><voice {attributes}>x</voice></speak>') == SpeakingStyle(
         voice=voice, language=language
     )
 
@@ -253,7 +253,7 @@ def test_a_voice_is_asked_for(attributes: str, voice: VoiceRequest | None, langu
     ],
 )
 def test_any_element_may_tell_its_language(document: str, language: str | None) -> None:
-    assert manner_of(document).language == language
+    assert style_of(document).language == language
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_any_element_may_tell_its_language(document: str, language: str | None) 
     ],
 )
 def test_say_as_tells_how_to_read(attributes: str, expected: SayAs | None) -> None:
-    assert manner_of(f"<say-as {attributes}>12</say-as>").say_as == expected
+    assert style_of(f"<say-as {attributes}>12</say-as>").say_as == expected
 
 
 def test_what_is_said_as_something_comes_whole() -> None:
@@ -282,7 +282,7 @@ def test_what_is_said_as_something_comes_whole() -> None:
 
 
 def test_too_much_to_be_said_as_something_is_plain_text() -> None:
-    text = "1" * (LONGEST_SAID_AS + 1)
+    text = "1" * (MAX_SAY_AS_CHARS + 1)
 
     assert parts_of(f'<say-as interpret-as="digits">{text}</say-as>') == [StyledText(text)]
 
@@ -309,7 +309,7 @@ def test_phonemes_are_a_raw_block(tag: str, parts: list[SsmlPart]) -> None:
     assert parts_of(tag) == parts
 
 
-def test_a_raw_block_has_the_manner_around_it() -> None:
+def test_a_raw_block_has_the_style_around_it() -> None:
     document = '<prosody rate="2"><s><phoneme ph="x" xml:lang="de">y</phoneme></s></prosody>'
 
     assert parts_of(document) == [
@@ -338,10 +338,12 @@ def test_a_raw_block_has_the_manner_around_it() -> None:
         ("text <!-- never closed", 1, 6, "the text ends inside"),
         ('<!DOCTYPE speak SYSTEM "x.dtd"><speak/>', 1, 1, "refused"),
         ("<b " + "x" * 5000 + ">", 1, 1, "more than 4096 characters"),
-        ("<b>" * (MOST_OPEN + 1), 1, 3 * MOST_OPEN + 1, "nested more than 50 deep"),
+        ("<b>" * (MAX_DEPTH + 1), 1, 3 * MAX_DEPTH + 1, "nested more than 50 deep"),
     ],
 )
-def test_what_is_malformed_is_told_with_its_place(document: str, line: int, column: int, said: str) -> None:
+def test_what_is_malformed_is_told_with_its_position(
+    document: str, line: int, column: int, said: str
+) -> None:
     error = error_of(document)
 
     assert f"line {line}, column {column}: " in str(error)

@@ -34,7 +34,7 @@ def test_what_would_break_a_block_is_nothing(ph: str) -> None:
     assert parse_phonemes(ph, "ipa") is None
 
 
-def test_the_longest_block_is_one_that_the_other_stages_let_pass() -> None:
+def test_the_longest_block_is_one_that_the_other_stages_let_advance() -> None:
     block = parse_phonemes("x" * (MAX_BLOCK_CHARS - 6), "ipa")
 
     assert block is not None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wyoming_tts.errors import MalformedMarkup
-from wyoming_tts.text.ssml.tokenizer import LONGEST_TAG, SsmlToken, SsmlTokenizer, TextPosition
+from wyoming_tts.text.ssml.tokenizer import MAX_TAG_CHARS, SsmlToken, SsmlTokenizer, TextPosition
 
 
 def tokens_of(*pieces: str) -> list[SsmlToken]:
@@ -43,10 +43,10 @@ def test_markup_that_is_not_over_is_held_and_malformed_at_the_end(piece: str) ->
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_tag_may_be_as_long_as_the_limit_and_no_longer(size: int) -> None:
-    longest = "<a b='" + "x" * (LONGEST_TAG - 9) + "'/>"
+    longest = "<a b='" + "x" * (MAX_TAG_CHARS - 9) + "'/>"
     longer = longest.replace("x'", "xx'")
 
-    assert len(longest) == LONGEST_TAG
+    assert len(longest) == MAX_TAG_CHARS
     (token,) = tokens_of(*(longest[at : at + size] for at in range(0, len(longest), size)))
     assert token.text == longest
     with pytest.raises(MalformedMarkup, match="more than 4096 characters"):
@@ -74,4 +74,4 @@ def test_places_count_lines_and_characters() -> None:
     tokens = SsmlTokenizer()
     list(tokens.feed("one\r\ntwo äöü\n\n<!-- \n --> 😀"))
 
-    assert tokens.place == TextPosition(5, 7)
+    assert tokens.position == TextPosition(5, 7)
