@@ -90,7 +90,7 @@ class Parts:
     async def refresh_remote_voices(self) -> None:
         """Ask other servers once which voices they have: who serves does so all the time."""
         if self.remote is not None:
-            await self.remote.look(self.workers.run_blocking)
+            await self.remote.probe(self.workers.run_blocking)
             await self.refresh_voices()
 
     async def refresh_voices(self) -> None:

@@ -94,7 +94,7 @@ def _missing_voices(parts: Parts, downloads: DownloadManager) -> OnDemandDownloa
 
 async def _fetch_default(parts: Parts, missing: OnDemandDownloads) -> None:
     if parts.remote is not None:
-        await parts.remote.looked()
+        await parts.remote.wait_probed()
         if parts.library.default_is_installed:
             await warm_up(parts)
             return

@@ -77,7 +77,7 @@ async def fronting(
         )
         run = parts.workers.run_blocking
         engine = await run(lambda: RemoteEngine(EngineOptions(remote=options)))
-        await engine.look(run)
+        await engine.probe(run)
         library = VoiceLibrary(default=DefaultVoice(default))
         library.replace([*(parts.library.voices if local else ()), *engine.installed()])
         loaded = LoadedVoices({**parts.engines, "remote": engine}, run_blocking=run, capacity=1)
@@ -161,7 +161,7 @@ async def test_a_listener_that_goes_closes_the_connection_within_a_second(how: s
         await asyncio.wait([listening])
         assert [record.outcome for record in front.records] == [Outcome.CANCELLED]
         assert front.parts.cache.statistics().memory_entries == 0
-        assert [one.in_flight for one in front.engine._upstreams.standings] == [0]
+        assert [one.in_flight for one in front.engine._pool.upstreams] == [0]
 
 
 async def test_fifty_remote_streams_need_no_thread() -> None:

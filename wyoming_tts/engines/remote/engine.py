@@ -1,7 +1,8 @@
-"""Other servers as an engine: their voices are spoken with as if they were here.
+"""Remote engine: voices of other servers, used as if they were installed here.
 
-What they have is read in the background (`watch`), so no start waits for them; a server that went away keeps
-its voices, for another may have them too, and a request for one is worth an answer that says what is wrong.
+Their lists are read in the background (`watch`), so that no start waits for them. A server that goes down
+keeps its voices: another may have them too, and a request for one then gets an error that says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from urllib.parse import urlsplit
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions
-from wyoming_tts.engines.remote.lists import MARK, ListedVoice, named_in_settings, unlisted, with_languages
+from wyoming_tts.engines.remote.lists import (
+    ATTRIBUTION_PREFIX,
+    ListedVoice,
+    make_unlisted_voice,
+    override_languages,
+    parse_voice_settings,
+)
 from wyoming_tts.engines.remote.pool import (
     Upstream,
     UpstreamFault,
@@ -32,140 +39,140 @@ from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, Vo
 
 _LOGGER = logging.getLogger(__name__)
 
-MOST_HOPS = 3
-"""Servers that a request may come through; more are a ring."""
+MAX_HOPS = 3
+"""Most servers that a request may pass through; more would be a ring."""
 
 _HTTP_RATE = 24_000
-_LOOK_SECONDS = 10.0
-"""For an answer to what voices there are."""
+_PROBE_TIMEOUT = 10.0
+"""Seconds that a server has to list its voices."""
 
 
 class RemoteEngine:
-    """The voices of other servers, by HTTP or Wyoming. `aclose` closes its connections."""
+    """The voices of other servers, over HTTP or Wyoming; `aclose` closes the connections."""
 
     name = "remote"
     first_segment_max_words = 0
 
     def __init__(self, options: EngineOptions) -> None:
-        """Take the addresses; nothing is connected. Certificates are read: made on a worker."""
+        """Take the addresses; nothing is connected. It reads certificates: construct it on a worker."""
         remote = options.remote or RemoteOptions(())
-        self._named = named_in_settings(remote.voices)
-        self._upstreams = UpstreamPool(
+        self._configured = parse_voice_settings(remote.voices)
+        self._pool = UpstreamPool(
             [UpstreamHealth(_upstream(address, remote)) for address in remote.upstreams],
-            patience=remote.first_byte_timeout,
+            timeout=remote.first_byte_timeout,
             fallback=remote.fallback,
         )
-        for standing in self._upstreams.standings:
-            standing.voices = self._without_list(standing)
-        self._voices = self._offered()
-        self._unlooked = set(self._upstreams.standings)
-        self._looked = asyncio.Event()
+        for health in self._pool.upstreams:
+            health.voices = self._unlisted_voices(health)
+        self._voices = self._merge_voices()
+        self._unprobed = set(self._pool.upstreams)
+        self._all_probed = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<RemoteEngine {len(self._voices)} voices, {len(self._upstreams.standings)} servers>"
+        return f"<RemoteEngine {len(self._voices)} voices, {len(self._pool.upstreams)} servers>"
 
     def installed(self) -> Sequence[Voice]:
-        """Return what the servers were last seen to have, and what the settings say they have."""
+        """Return the voices that the servers last listed, and those that the settings name."""
         return self._voices
 
     def load(self, voice: Voice) -> RemoteServerVoice:
-        """Make ready to ask for `voice`; nothing is connected."""
-        del voice  # every request names its own
-        audio.Resampler(_HTTP_RATE, _HTTP_RATE // 2)  # its library is imported here, not on the event loop
-        return RemoteServerVoice(self._upstreams)
+        """Return what speaks with `voice`; nothing is connected."""
+        del voice  # each request names its voice
+        audio.Resampler(_HTTP_RATE, _HTTP_RATE // 2)  # imports its library now, not on the event loop
+        return RemoteServerVoice(self._pool)
 
     async def watch(self, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking) -> None:
-        """Look at every server now and then, more often while it is down; runs until it is cancelled.
+        """Probe every server periodically, with backoff while it is down; runs until it is cancelled.
 
         Args:
             on_change: Awaited when `installed` has changed.
-            run_blocking: Reads long lists away from the event loop.
+            run_blocking: Parses long lists off the event loop.
         """
         async with asyncio.TaskGroup() as tasks:
-            for standing in self._upstreams.standings:
-                tasks.create_task(self._watch(standing, on_change, run_blocking))
+            for health in self._pool.upstreams:
+                tasks.create_task(self._watch(health, on_change, run_blocking))
 
-    async def look(self, run_blocking: RunBlocking) -> None:
-        """Look at every server once; what does not answer in a few seconds is left out."""
+    async def probe(self, run_blocking: RunBlocking) -> None:
+        """Probe every server once; one that does not answer in a few seconds is left out."""
         async with asyncio.TaskGroup() as tasks:
-            for standing in self._upstreams.standings:
-                tasks.create_task(self._look(standing, run_blocking))
+            for health in self._pool.upstreams:
+                tasks.create_task(self._probe(health, run_blocking))
 
-    async def looked(self) -> None:
-        """Wait until each server was looked at once, whether it answered or not."""
-        if self._unlooked:
-            await self._looked.wait()
+    async def wait_probed(self) -> None:
+        """Wait until each server was probed once, whether it answered or not."""
+        if self._unprobed:
+            await self._all_probed.wait()
 
     async def aclose(self) -> None:
-        """Close what is kept open; nobody speaks any more."""
-        for standing in self._upstreams.standings:
-            await standing.upstream.aclose()
+        """Close all connections; no stream may be open any more."""
+        for health in self._pool.upstreams:
+            await health.upstream.aclose()
 
     async def _watch(
-        self, standing: UpstreamHealth, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking
+        self, health: UpstreamHealth, on_change: Callable[[], Awaitable[None]], run_blocking: RunBlocking
     ) -> None:
         while True:
-            if await self._look(standing, run_blocking):
+            if await self._probe(health, run_blocking):
                 await on_change()
-            self._tell_looked(standing)
-            await _until_next_look(standing)
+            self._note_probed(health)
+            await _wait_for_next_probe(health)
 
-    def _tell_looked(self, standing: UpstreamHealth) -> None:
-        self._unlooked.discard(standing)
-        if not self._unlooked:
-            self._looked.set()
+    def _note_probed(self, health: UpstreamHealth) -> None:
+        self._unprobed.discard(health)
+        if not self._unprobed:
+            self._all_probed.set()
 
-    async def _look(self, standing: UpstreamHealth, run_blocking: RunBlocking) -> bool:
-        """Look at a server; True if there are other voices now than before."""
+    async def _probe(self, health: UpstreamHealth, run_blocking: RunBlocking) -> bool:
+        """Probe a server; True if that changed the voices."""
         try:
-            listed = await _listed(standing.upstream, run_blocking)
+            listed = await _list_voices(health.upstream, run_blocking)
         except UpstreamFault as fault:
-            if not standing.unseen:
-                _LOGGER.warning("The remote server %s is down: %s.", standing.upstream.address, fault)
-            standing.not_seen(time.monotonic())
+            if not health.failed_probes:
+                _LOGGER.warning("The remote server %s is down: %s.", health.upstream.address, fault)
+            health.probe_failed(time.monotonic())
             return False
-        voices = self._without_list(standing) if listed is None else self._by_name(listed)
-        if standing.unseen or voices != standing.voices:
-            _LOGGER.info("The remote server %s has %d voices.", standing.upstream.address, len(voices))
-        standing.voices = voices
-        standing.seen()
-        before, self._voices = self._voices, self._offered()
+        voices = self._unlisted_voices(health) if listed is None else self._by_name(listed)
+        if health.failed_probes or voices != health.voices:
+            _LOGGER.info("The remote server %s has %d voices.", health.upstream.address, len(voices))
+        health.voices = voices
+        health.probe_succeeded()
+        before, self._voices = self._voices, self._merge_voices()
         return before != self._voices
 
     def _by_name(self, listed: Sequence[ListedVoice]) -> dict[str, ListedVoice]:
-        return {voice.name: voice for voice in with_languages(listed, self._named)}
+        return {voice.name: voice for voice in override_languages(listed, self._configured)}
 
-    def _without_list(self, standing: UpstreamHealth) -> dict[str, ListedVoice]:
-        # Wyoming servers always have a list; there the settings would only make up voices.
-        if standing.upstream.address.startswith("tcp:"):
+    def _unlisted_voices(self, health: UpstreamHealth) -> dict[str, ListedVoice]:
+        # Wyoming servers always have a list: with them the settings would only invent voices.
+        if health.upstream.address.startswith("tcp:"):
             return {}
-        return {name: unlisted(name, language) for name, language in self._named.items()}
+        return {name: make_unlisted_voice(name, language) for name, language in self._configured.items()}
 
-    def _offered(self) -> tuple[Voice, ...]:
-        """All voices, each as the first server that has it tells of it."""
+    def _merge_voices(self) -> tuple[Voice, ...]:
+        """All voices, each as the first server that has it describes it."""
         having: dict[str, list[UpstreamHealth]] = {}
-        for standing in self._upstreams.standings:
-            for name in standing.voices:
-                having.setdefault(name, []).append(standing)
-        return tuple(_voice(standings[0].voices[name], standings) for name, standings in having.items())
+        for health in self._pool.upstreams:
+            for name in health.voices:
+                having.setdefault(name, []).append(health)
+        return tuple(_voice(upstreams[0].voices[name], upstreams) for name, upstreams in having.items())
 
 
 class RemoteServerVoice:
-    """A voice that other servers speak with."""
+    """A voice of other servers, ready to speak."""
 
-    def __init__(self, upstreams: UpstreamPool) -> None:
-        self._upstreams = upstreams
+    def __init__(self, pool: UpstreamPool) -> None:
+        self._pool = pool
 
     async def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
     ) -> AsyncGenerator[Samples, None]:
-        """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and by HTTP alone."""
-        if hops >= MOST_HOPS:
+        """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and over HTTP alone."""
+        if hops >= MAX_HOPS:
             raise VoiceUnavailable(
-                f"The request for {spec.voice.name} came through {hops} servers already.",
-                hint="Servers ask each other in a ring: see the setting `remote` of each.",
+                f"The request for {spec.voice.name} has already passed through {hops} servers.",
+                hint="The servers ask each other in a ring: check the setting `remote` of each.",
             )
-        order = UpstreamRequest(
+        request = UpstreamRequest(
             voice=spec.voice.name,
             text=segment.text,
             speaker=_speaker(spec),
@@ -173,16 +180,16 @@ class RemoteServerVoice:
             rate=spec.voice.sample_rate,
             hops=hops + 1,
         )
-        async with contextlib.aclosing(self._upstreams.speak(order)) as pieces:
+        async with contextlib.aclosing(self._pool.speak(request)) as pieces:
             async for samples in pieces:
                 yield samples
 
     def close(self) -> None:
-        """As `RemoteVoice.close`: connections are the engine's."""
+        """As `RemoteVoice.close`; the connections belong to the engine."""
 
 
 def _upstream(address: str, options: RemoteOptions) -> Upstream:
-    # Only where there are other servers: the libraries take a while to import.
+    # Imported only if there are other servers: the libraries take a while.
     if address.startswith("tcp:"):
         from wyoming_tts.engines.remote.wyoming import WyomingUpstream  # noqa: PLC0415
 
@@ -192,31 +199,35 @@ def _upstream(address: str, options: RemoteOptions) -> Upstream:
     return HttpUpstream(address, options)
 
 
-async def _listed(upstream: Upstream, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
+async def _list_voices(upstream: Upstream, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
     try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            return await upstream.listed(run_blocking)
+        async with asyncio.timeout(_PROBE_TIMEOUT):
+            return await upstream.list_voices(run_blocking)
     except TimeoutError:
-        raise UpstreamFault(UpstreamFaultKind.DOWN, f"it did not answer within {_LOOK_SECONDS:g} s") from None
+        raise UpstreamFault(
+            UpstreamFaultKind.DOWN, f"it did not answer within {_PROBE_TIMEOUT:g} s"
+        ) from None
     except UpstreamFault:
         raise
-    except Exception as error:  # what another server sends must not take this one with it
+    except Exception as error:  # whatever another server sends, this one goes on
         _LOGGER.exception("The voices of %s cannot be read.", upstream.address)
-        raise UpstreamFault(UpstreamFaultKind.FAILED, f"its list made a {type(error).__name__}") from None
+        raise UpstreamFault(
+            UpstreamFaultKind.FAILED, f"reading its list raised {type(error).__name__}"
+        ) from None
 
 
-async def _until_next_look(standing: UpstreamHealth) -> None:
-    if standing.unseen:  # it is known to be down: those who find it so again say nothing new
-        await asyncio.sleep(standing.look_again_in)
+async def _wait_for_next_probe(health: UpstreamHealth) -> None:
+    if health.failed_probes:  # it is known to be down: requests that fail say nothing new
+        await asyncio.sleep(health.next_probe_in)
         return
-    standing.stirred.clear()
+    health.probe_requested.clear()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(standing.look_again_in):
-            await standing.stirred.wait()
+        async with asyncio.timeout(health.next_probe_in):
+            await health.probe_requested.wait()
 
 
-def _voice(listed: ListedVoice, standings: Sequence[UpstreamHealth]) -> Voice:
-    addresses = [standing.upstream.address for standing in standings]
+def _voice(listed: ListedVoice, upstreams: Sequence[UpstreamHealth]) -> Voice:
+    addresses = [health.upstream.address for health in upstreams]
     rate = listed.rate or _HTTP_RATE
     return Voice(
         name=listed.name,
@@ -225,16 +236,18 @@ def _voice(listed: ListedVoice, standings: Sequence[UpstreamHealth]) -> Voice:
         description=listed.description,
         sample_rate=rate,
         model=f"remote-{_identity(listed, addresses, rate)}",
-        attribution=Attribution(f"{MARK}{urlsplit(addresses[0]).netloc}", addresses[0]),
+        attribution=Attribution(f"{ATTRIBUTION_PREFIX}{urlsplit(addresses[0]).netloc}", addresses[0]),
         speakers=MappingProxyType({speaker: number for number, speaker in enumerate(listed.speakers)}),
         version=listed.version,
     )
 
 
 def _identity(listed: ListedVoice, addresses: Sequence[str], rate: int) -> str:
-    """Tells one sound from the next, as far as can be known: what is cached under it is said again."""
-    told = repr((listed.name, listed.version, listed.description, listed.speakers, rate, sorted(addresses)))
-    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+    """A key that changes when the voice's sound may have changed: cached audio depends on it."""
+    described = repr(
+        (listed.name, listed.version, listed.description, listed.speakers, rate, sorted(addresses))
+    )
+    return hashlib.blake2b(described.encode(), digest_size=8).hexdigest()
 
 
 def _speaker(spec: VoiceSpec) -> str | None:

@@ -1,4 +1,4 @@
-"""A server with OpenAI's speech API, asked for PCM that it sends while it speaks."""
+"""HTTP client of a server with OpenAI's speech API, which streams PCM or WAV while it speaks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ import httpx
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.ipa import split_phoneme_blocks
-from wyoming_tts.engines.remote.lists import ListedVoice, NoList, listed_over_http
-from wyoming_tts.engines.remote.pcm import RATES, AnswerReader, NotPcm
-from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
+from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_http_list
+from wyoming_tts.engines.remote.pcm import RATES, AudioBodyDecoder, NotPcm
+from wyoming_tts.engines.remote.pool import (
+    RETRY_SOON,
+    UpstreamFault,
+    UpstreamFaultKind,
+    UpstreamRequest,
+    quote,
+)
 from wyoming_tts.speech import Samples
 
 HOPS_HEADER = "X-Hops"
-"""Servers that a request came through: with it a ring of servers comes to an end."""
+"""Header with the number of servers that a request passed through, by which a ring of servers is noticed."""
 RATE_HEADER = "X-Sample-Rate"
 BARE_RATE = 24_000
-"""Hz of PCM that says nothing of itself, as OpenAI's."""
+"""Hz of PCM without any statement of its rate, as OpenAI's is."""
 
 _LISTS = ("/v1/voices", "/v1/audio/voices")
-_MOST_LIST = 2_000_000
-_MOST_TOLD = 4_096
-_MOST_SHOWN = 200
+_MAX_LIST_BYTES = 2_000_000
+_MAX_ERROR_BYTES = 4_096
 _SLOWEST, _FASTEST = 0.25, 4.0
 _AUDIO = {
     "",
@@ -46,17 +51,15 @@ _AUDIO = {
     "audio/x-pcm",
 }
 _RATE_PARAMETER = re.compile(r";\s*rate=\"?(\d{4,6})")
-_SOON = 0.1
-"""Seconds after which a connection that broke is tried once more: a server may just have restarted."""
 
 
 class HttpUpstream:
-    """One server. Connections are kept open between requests, until it is closed."""
+    """One server; connections are kept alive between requests, until it is closed."""
 
     def __init__(self, address: str, options: RemoteOptions) -> None:
         """Take the address; nothing is connected.
 
-        It reads certificates where the address is https: made on a worker.
+        For https it reads certificates: construct it on a worker.
         """
         parts = urlsplit(address)
         host = parts.netloc.rpartition("@")[2]
@@ -66,12 +69,12 @@ class HttpUpstream:
         headers = {"Accept-Encoding": "identity", "User-Agent": "wyoming-tts"}
         if options.key:
             headers["Authorization"] = f"Bearer {options.key}"
-        patience = options.first_byte_timeout
+        timeout = options.first_byte_timeout
         self._client = httpx.AsyncClient(
             base_url=base,
             headers=headers,
-            # Reading is timed where it is known what is waited for.
-            timeout=httpx.Timeout(patience, connect=options.connect_timeout, read=None, pool=None),
+            # Reads are timed by the pool, which knows what they wait for.
+            timeout=httpx.Timeout(timeout, connect=options.connect_timeout, read=None, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30.0),
             verify=parts.scheme == "https",
             trust_env=False,
@@ -84,54 +87,54 @@ class HttpUpstream:
         """As `Upstream.aclose`."""
         await self._client.aclose()
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
+    async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         """As `Upstream.listed`."""
         for path in _LISTS:
-            async with self._asked("GET", path) as response:
+            async with self._request("GET", path) as response:
                 if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
                     continue
                 await _check_status(response)
-                body = await _body(response, _MOST_LIST)
+                body = await _read_body(response, _MAX_LIST_BYTES)
             try:
-                return await run_blocking(partial(listed_over_http, body))
-            except NoList:
+                return await run_blocking(partial(parse_http_list, body))
+            except NoVoiceList:
                 continue
         return None
 
-    async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
+    async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """As `Upstream.speak`."""
-        headers = {HOPS_HEADER: str(order.hops), "Accept": "audio/pcm, audio/wav;q=0.9"}
-        body = self._body(order, listed)
-        async with self._asked("POST", "/v1/audio/speech", json_body=body, headers=headers) as response:
+        headers = {HOPS_HEADER: str(request.hops), "Accept": "audio/pcm, audio/wav;q=0.9"}
+        body = self._body(request, listed)
+        async with self._request("POST", "/v1/audio/speech", json_body=body, headers=headers) as response:
             await _check_status(response)
             try:
-                reader = AnswerReader(_bare_rate(response), order.rate)
+                decoder = AudioBodyDecoder(_bare_rate(response), request.rate)
                 async with aclosing(_raw(response)) as pieces:
                     async for data in pieces:
-                        for samples in reader.feed(data):
+                        for samples in decoder.feed(data):
                             yield samples
-                for samples in reader.finish():
+                for samples in decoder.finish():
                     yield samples
             except NotPcm as error:
                 raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
 
-    def _body(self, order: UpstreamRequest, listed: ListedVoice) -> dict[str, object]:
+    def _body(self, request: UpstreamRequest, listed: ListedVoice) -> dict[str, object]:
         body: dict[str, object] = {
             "model": self._options.model,
-            "input": order.text if listed.reads_phonemes else _without_phonemes(order.text),
-            "voice": order.voice,
+            "input": request.text if listed.reads_phonemes else _without_phonemes(request.text),
+            "voice": request.voice,
             "response_format": "pcm",
-            "speed": min(max(order.speed, _SLOWEST), _FASTEST),
+            "speed": min(max(request.speed, _SLOWEST), _FASTEST),
             "stream": True,
         }
-        if order.speaker is not None:
-            body["speaker"] = order.speaker
-        if listed.rate is not None:  # only servers that tell a voice's rate can be asked for it
-            body["sample_rate"] = order.rate
+        if request.speaker is not None:
+            body["speaker"] = request.speaker
+        if listed.rate is not None:  # a server that lists rates also accepts one
+            body["sample_rate"] = request.rate
         return body
 
     @asynccontextmanager
-    async def _asked(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -143,20 +146,20 @@ class HttpUpstream:
             async with self._client.stream(method, path, json=json_body, headers=headers) as response:
                 yield response
         except httpx.ConnectTimeout:
-            patience = self._options.connect_timeout
-            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {patience:g} s") from None
+            timeout = self._options.connect_timeout
+            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {timeout:g} s") from None
         except httpx.ConnectError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"no connection ({_shown(str(error))})", retry_after=_SOON
+                UpstreamFaultKind.DOWN, f"no connection ({quote(str(error))})", retry_after=RETRY_SOON
             ) from None
         except httpx.TransportError as error:
-            what = _shown(str(error)) or type(error).__name__
+            what = quote(str(error)) or type(error).__name__
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=_SOON
+                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=RETRY_SOON
             ) from None
         except httpx.HTTPError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.FAILED, f"it cannot be understood ({_shown(str(error))})"
+                UpstreamFaultKind.FAILED, f"its answer is not valid HTTP ({quote(str(error))})"
             ) from None
 
 
@@ -164,57 +167,52 @@ def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     return cast("AsyncGenerator[bytes, None]", response.aiter_raw())
 
 
-async def _body(response: httpx.Response, most: int) -> bytes:
+async def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
     body = bytearray()
     async with aclosing(_raw(response)) as pieces:
         async for piece in pieces:
             body += piece
-            if len(body) > most:
-                raise UpstreamFault(UpstreamFaultKind.FAILED, f"its list of voices has over {most} bytes")
+            if len(body) > max_bytes:
+                raise UpstreamFault(
+                    UpstreamFaultKind.FAILED, f"its list of voices has over {max_bytes} bytes"
+                )
     return bytes(body)
 
 
 async def _check_status(response: httpx.Response) -> None:
     if response.status_code == httpx.codes.OK:
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise UpstreamFault(
-                UpstreamFaultKind.FAILED, "it sent compressed data, which it was not asked for"
-            )
+            raise UpstreamFault(UpstreamFaultKind.FAILED, "it sent compressed data without being asked to")
         return
-    told = await _told(response)
-    message = f"it answered {response.status_code}" + (f": {told}" if told else "")
+    reason = await _error_message(response)
+    message = f"it answered {response.status_code}" + (f": {reason}" if reason else "")
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=_retry_after(response))
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" in response.headers:
         raise UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=_retry_after(response))
     if response.is_server_error:
-        raise UpstreamFault(UpstreamFaultKind.FAILED, message, retry_after=_SOON)
+        raise UpstreamFault(UpstreamFaultKind.FAILED, message, retry_after=RETRY_SOON)
     raise UpstreamFault(UpstreamFaultKind.REFUSED, message)
 
 
-async def _told(response: httpx.Response) -> str:
-    """What the body of an error says, as far as it is short."""
+async def _error_message(response: httpx.Response) -> str:
+    """The message in the body of an error, or the body's first characters."""
     body = b""
     async with aclosing(_raw(response)) as pieces:
         async for piece in pieces:
             body += piece
-            if len(body) > _MOST_TOLD:
+            if len(body) > _MAX_ERROR_BYTES:
                 break
-    text = body[:_MOST_TOLD].decode(errors="replace")
+    text = body[:_MAX_ERROR_BYTES].decode(errors="replace")
     try:
         error = json.loads(text)
     except ValueError:
-        return _shown(text)
+        return quote(text)
     if isinstance(error, dict):
         error = error.get("error", error.get("detail", ""))
     if isinstance(error, dict):
         error = error.get("message", "")
-    return _shown(str(error))
-
-
-def _shown(text: str) -> str:
-    line = "".join(character if character.isprintable() else " " for character in text[:_MOST_SHOWN])
-    return " ".join(line.split()).rstrip(".")
+    return quote(str(error))
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -225,18 +223,23 @@ def _retry_after(response: httpx.Response) -> float:
 
 
 def _bare_rate(response: httpx.Response) -> int:
+    """Hz of PCM without a header, from the response's headers; checks that the body is audio."""
     kind = response.headers.get("Content-Type", "")
     media = kind.partition(";")[0].strip().lower()
     if media not in _AUDIO:
-        raise NotPcm(f"{_shown(media)} in place of PCM or WAV")
+        raise NotPcm(f"{quote(media)} instead of PCM or WAV")
     parameter = _RATE_PARAMETER.search(kind.lower())
-    told = response.headers.get(RATE_HEADER) or (parameter[1] if parameter else "")
-    rate = int(told) if told.isascii() and told.isdecimal() and len(told) <= len("192000") else BARE_RATE
+    declared = response.headers.get(RATE_HEADER) or (parameter[1] if parameter else "")
+    rate = (
+        int(declared)
+        if declared.isascii() and declared.isdecimal() and len(declared) <= len("192000")
+        else BARE_RATE
+    )
     return rate if rate in RATES else BARE_RATE
 
 
 def _without_phonemes(text: str) -> str:
-    """The text without `[[…]]`, which would be read out."""
+    """Remove `[[…]]` for a server that would read it out."""
     if "[[" not in text:
         return text
     return "".join(part.text for part in split_phoneme_blocks(text) if not part.is_ipa)

@@ -1,7 +1,7 @@
-"""Which voices another server says it has, in the shapes that servers say it in.
+"""Parsing of other servers' lists of voices, in the forms that servers send them.
 
-Left out is what it cannot speak with at once, what every server of this kind has anyway (espeak-ng), and
-what it has from a further server: so two servers that name each other never send a request round.
+Left out are voices that are not installed there, voices that every server of our kind has anyway (espeak-ng),
+and voices of yet another server: so two servers that list each other never pass a request around.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any, TypeGuard
 from wyoming_tts.languages import KOKORO_LETTERS, published_tag
 from wyoming_tts.speech import SPEAKER_MARK
 
-MARK = "Remote voice of "
-"""How the attribution of a voice begins that is another server's."""
+ATTRIBUTION_PREFIX = "Remote voice of "
+"""Begins the attribution of a remote voice, followed by its server."""
 UNKNOWN_LANGUAGE = "en_US"
-"""Where neither a server nor the name says: most voices of such servers speak English first."""
+"""The language if neither the server nor the name states it: most such voices speak English."""
 
-_MOST_VOICES = 5_000
-_LONGEST_NAME = 200
-_LONGEST_DESCRIPTION = 300
+_MAX_VOICES = 5_000
+_MAX_NAME = 200
+_MAX_DESCRIPTION = 300
 _LEFT_OUT_ENGINES = ("espeak", "remote")
 _EMBEDDED = "espeak-"
 _KOKORO_NAME = re.compile(r"([abefhijpz])[fm]_.+")
 _NAMED_LANGUAGE = re.compile(r"([a-z]{2,3}_[A-Z]{2})-.+")
 
 
-class NoList(Exception):
-    """What a server answered is no list of voices."""
+class NoVoiceList(Exception):
+    """A server's answer is not a list of voices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,61 +42,61 @@ class ListedVoice:
     description: str
     speakers: tuple[str, ...] = ()
     rate: int | None = None
-    """Hz the server says the voice has."""
+    """The voice's sample rate, in Hz, if the server states it."""
     version: str | None = None
     reads_phonemes: bool = False
     """Whether `[[…]]` in its text is understood."""
 
 
-def named_in_settings(entries: Iterable[str]) -> dict[str, str | None]:
-    """The languages, where given, of voices written as `NAME` or `NAME=LANGUAGE`."""
+def parse_voice_settings(entries: Iterable[str]) -> dict[str, str | None]:
+    """Parse the setting's voices, written as `NAME` or `NAME=LANGUAGE`, into languages by name."""
     named = {}
     for entry in entries:
         name, _, language = entry.partition("=")
-        if _usable_name(name.strip()):
+        if _is_usable_name(name.strip()):
             named[name.strip()] = published_tag(language)
     return named
 
 
-def unlisted(name: str, language: str | None) -> ListedVoice:
-    """A voice of which nothing but this is known."""
+def make_unlisted_voice(name: str, language: str | None) -> ListedVoice:
+    """A voice that the settings name and no server lists."""
     return ListedVoice(name, language or _language_by_name(name), name)
 
 
-def listed_over_http(body: bytes) -> tuple[ListedVoice, ...]:
-    """Read the answer to `GET /v1/voices` or `/v1/audio/voices`: names, or objects that hold them.
+def parse_http_list(body: bytes) -> tuple[ListedVoice, ...]:
+    """Parse the response to `GET /v1/voices` or `/v1/audio/voices`: names, or objects with names.
 
     Raises:
-        NoList: it is neither.
+        NoVoiceList: it is neither.
     """
-    answer = _json(body)
+    answer = _parse_json(body)
     items = answer
     if isinstance(answer, dict):
         items = answer.get("voices", answer.get("data"))
     if isinstance(items, dict):
         items = [{"name": name} | (said if isinstance(said, dict) else {}) for name, said in items.items()]
     if not isinstance(items, list):
-        raise NoList("The answer holds no list of voices.")
-    return _first_of_each(map(_from_http, items[:_MOST_VOICES]))
+        raise NoVoiceList("The answer holds no list of voices.")
+    return _unique(map(_from_http, items[:_MAX_VOICES]))
 
 
-def listed_over_wyoming(body: bytes) -> tuple[ListedVoice, ...]:
-    """Read the data of an `info` event.
+def parse_wyoming_info(body: bytes) -> tuple[ListedVoice, ...]:
+    """Parse the data of an `info` event.
 
     Raises:
-        NoList: it is not that.
+        NoVoiceList: it holds no text-to-speech.
     """
-    answer = _json(body)
+    answer = _parse_json(body)
     programs = answer.get("tts") if isinstance(answer, dict) else None
     if not isinstance(programs, list):
-        raise NoList("The answer to describe holds no text-to-speech.")
+        raise NoVoiceList("The answer to describe holds no text-to-speech.")
     voices = [
         voice
         for program in programs
         if isinstance(program, dict) and program.get("installed", True)
-        for voice in _list(program.get("voices"))
+        for voice in _as_list(program.get("voices"))
     ]
-    found = _first_of_each(map(_from_wyoming, voices[:_MOST_VOICES]))
+    found = _unique(map(_from_wyoming, voices[:_MAX_VOICES]))
     bases = {voice.name for voice in found if voice.speakers}
     return tuple(
         voice for voice in found if voice.name.partition(SPEAKER_MARK)[0] not in bases or voice.name in bases
@@ -105,7 +105,7 @@ def listed_over_wyoming(body: bytes) -> tuple[ListedVoice, ...]:
 
 def _from_http(item: object) -> ListedVoice | None:
     said = item if isinstance(item, dict) else {"name": item}
-    name = next(filter(_usable_name, map(said.get, ("id", "name", "voice_id"))), None)
+    name = next(filter(_is_usable_name, map(said.get, ("id", "name", "voice_id"))), None)
     if name is None or said.get("installed") is False or _is_left_out(name, said):
         return None
     return _listed(
@@ -119,11 +119,11 @@ def _from_http(item: object) -> ListedVoice | None:
 def _from_wyoming(item: object) -> ListedVoice | None:
     said = item if isinstance(item, dict) else {}
     name, credit = said.get("name"), said.get("attribution")
-    if not _usable_name(name) or said.get("installed") is False or _is_left_out(name, said):
+    if not _is_usable_name(name) or said.get("installed") is False or _is_left_out(name, said):
         return None
-    if isinstance(credit, dict) and str(credit.get("name")).startswith(MARK):
+    if isinstance(credit, dict) and str(credit.get("name")).startswith(ATTRIBUTION_PREFIX):
         return None
-    language = next(iter(_list(said.get("languages"))), None)
+    language = next(iter(_as_list(said.get("languages"))), None)
     return _listed(name, said, language=language, reads_phonemes=True)
 
 
@@ -132,18 +132,18 @@ def _listed(name: str, said: Mapping[str, Any], *, language: object, reads_phone
     return ListedVoice(
         name,
         published_tag(language) or _language_by_name(name),
-        description[:_LONGEST_DESCRIPTION] if isinstance(description, str) and description else name,
+        description[:_MAX_DESCRIPTION] if isinstance(description, str) and description else name,
         speakers=tuple(_speakers(said.get("speakers"))),
         rate=rate if isinstance(rate, int) and not isinstance(rate, bool) else None,
-        version=version[:_LONGEST_NAME] if isinstance(version, str) else None,
+        version=version[:_MAX_NAME] if isinstance(version, str) else None,
         reads_phonemes=reads_phonemes,
     )
 
 
 def _speakers(said: object) -> Iterator[str]:
-    for speaker in _list(said)[:_MOST_VOICES]:
+    for speaker in _as_list(said)[:_MAX_VOICES]:
         name = speaker.get("name") if isinstance(speaker, dict) else speaker
-        if _usable_name(name):
+        if _is_usable_name(name):
             yield name
 
 
@@ -151,7 +151,7 @@ def _is_left_out(name: str, said: Mapping[str, Any]) -> bool:
     return said.get("engine") in _LEFT_OUT_ENGINES or name.startswith(_EMBEDDED)
 
 
-def _first_of_each(voices: Iterable[ListedVoice | None]) -> tuple[ListedVoice, ...]:
+def _unique(voices: Iterable[ListedVoice | None]) -> tuple[ListedVoice, ...]:
     found: dict[str, ListedVoice] = {}
     for voice in voices:
         if voice is not None:
@@ -159,10 +159,10 @@ def _first_of_each(voices: Iterable[ListedVoice | None]) -> tuple[ListedVoice, .
     return tuple(found.values())
 
 
-def with_languages(
+def override_languages(
     voices: Iterable[ListedVoice], languages: Mapping[str, str | None]
 ) -> tuple[ListedVoice, ...]:
-    """The voices, each in the language that the settings give it, if they do."""
+    """Give each voice the language that the settings state for it, if they do."""
     return tuple(replace(voice, language=languages.get(voice.name) or voice.language) for voice in voices)
 
 
@@ -173,16 +173,16 @@ def _language_by_name(name: str) -> str:
     return match[1] if match else UNKNOWN_LANGUAGE
 
 
-def _usable_name(name: object) -> TypeGuard[str]:
-    return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+def _is_usable_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()
 
 
-def _list(value: object) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _json(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise NoList(f"The list of voices is not JSON: {error}.") from None
+        raise NoVoiceList(f"The list of voices is not JSON: {error}.") from None

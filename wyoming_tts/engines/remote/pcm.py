@@ -1,4 +1,4 @@
-"""PCM as other servers send it, bare or as WAV, however it was cut into pieces."""
+"""Decoding of PCM that other servers stream, bare or as WAV, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from wyoming_tts import audio
 from wyoming_tts.speech import Samples
 
 RATES = range(4_000, 192_001)
-"""Hz that are taken for a sample rate."""
+"""Sample rates that are accepted, in Hz."""
 
 _PIECE_BYTES = 8_192
-"""What is converted in one go: well under a millisecond of work on the event loop."""
+"""Converted in one go: well under a millisecond of work on the event loop."""
 _FULL_SCALE = np.float32(32_767.0)
 
-_MOST_HEADER = 65_536
+_MAX_HEADER_BYTES = 65_536
 _RIFF = struct.Struct("<4sI4s")
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _INTEGERS = (1, 0xFFFE)
-"""Codes of plain PCM, and of a header that says more of it behind."""
+"""Format codes of plain PCM, and of the extensible format."""
 _SAMPLE_BITS = 16
-_LEAST_UNKNOWN = 0x7FFF_0000
-"""Streams write a length as great as this, or none, where they do not know it yet."""
+_UNKNOWN_LENGTH = 0x7FFF_0000
+"""Streams whose length is not yet known state 0, or at least this."""
 
 
 class NotPcm(Exception):
-    """What came is not 16-bit mono PCM, or ends before it should."""
+    """The audio is not 16-bit mono PCM, or ends too early."""
 
 
-class SampleReader:
-    """Bytes of 16-bit little-endian mono PCM to samples at the rate that is wanted."""
+class PcmDecoder:
+    """Decoder of 16-bit little-endian mono PCM, resampled to the output rate."""
 
-    def __init__(self, rate: int, wanted: int) -> None:
-        """Both rates in Hz.
+    def __init__(self, rate: int, output_rate: int) -> None:
+        """Make it for audio of `rate`; both rates in Hz.
 
         Raises:
-            NotPcm: the first is no sample rate.
+            NotPcm: `rate` is no sample rate.
         """
         if rate not in RATES:
             raise NotPcm(f"a sample rate of {rate} Hz")
         self.rate = rate
-        """Hz of what comes."""
-        self._resampler = None if rate == wanted else audio.Resampler(rate, wanted)
+        """Hz of the audio that is fed."""
+        self._resampler = None if rate == output_rate else audio.Resampler(rate, output_rate)
         self._odd = b""
 
     def feed(self, data: bytes) -> Iterator[Samples]:
-        """Give what can be said by now, in small pieces, none of them empty."""
+        """Yield the samples decoded by now, in small pieces that are never empty."""
         data = self._odd + data
         whole = len(data) - len(data) % 2
         self._odd = data[whole:]
@@ -59,7 +59,7 @@ class SampleReader:
             yield from _samples(self._resampler.feed(piece) if self._resampler else piece)
 
     def finish(self) -> Iterator[Samples]:
-        """Give the rest."""
+        """Yield the rest."""
         if self._resampler:
             yield from _samples(self._resampler.finish())
 
@@ -75,89 +75,89 @@ class _Wav:
     start: int
     """Bytes before the samples."""
     length: int | None
-    """Bytes of samples; None where the header does not know."""
+    """Bytes of samples; None if the header does not state it."""
 
 
-class AnswerReader:
-    """The body of an answer to samples: bare PCM, or WAV, which tells its own rate."""
+class AudioBodyDecoder:
+    """Decoder of a response body: bare PCM, or WAV, whose header states the rate."""
 
-    def __init__(self, bare_rate: int, wanted: int) -> None:
-        """Rates in Hz: what PCM without a header has, and what is to come out."""
+    def __init__(self, bare_rate: int, output_rate: int) -> None:
+        """Take the rate of PCM without a header, and the rate to return; both in Hz."""
         self._bare_rate = bare_rate
-        self._wanted = wanted
+        self._output_rate = output_rate
         self._head = b""
         self._missing: int | None = None
-        self._reader: SampleReader | None = None
+        self._decoder: PcmDecoder | None = None
 
     def feed(self, data: bytes) -> Iterator[Samples]:
-        """Give what can be said by now, in small pieces, none of them empty.
+        """Yield the samples decoded by now, in small pieces that are never empty.
 
         Raises:
-            NotPcm: it is WAV of another kind.
+            NotPcm: it is WAV of another format.
         """
-        if self._reader is None:
+        if self._decoder is None:
             self._head += data
             data = self._after_head()
-        if self._reader is None:
+        if self._decoder is None:
             return
         if self._missing is not None:
             data = data[: self._missing]
             self._missing -= len(data)
-        yield from self._reader.feed(data)
+        yield from self._decoder.feed(data)
 
     def finish(self) -> Iterator[Samples]:
-        """Give the rest.
+        """Yield the rest.
 
         Raises:
-            NotPcm: there is less of it than its header said.
+            NotPcm: it is shorter than its header said.
         """
-        if self._missing or (self._reader is None and self._begins_as_wav()):
+        if self._missing or (self._decoder is None and self._begins_as_wav()):
             raise NotPcm("WAV that ends too early")
-        if self._reader is None:
-            self._reader = SampleReader(self._bare_rate, self._wanted)
-            yield from self._reader.feed(self._head)
-        yield from self._reader.finish()
+        if self._decoder is None:
+            self._decoder = PcmDecoder(self._bare_rate, self._output_rate)
+            yield from self._decoder.feed(self._head)
+        yield from self._decoder.finish()
 
     def _begins_as_wav(self) -> bool:
         return self._head.startswith(b"RIFF") and self._head[8:12] == b"WAVE"
 
     def _after_head(self) -> bytes:
-        """Take the header off; nothing comes while it is not there as a whole."""
+        """The audio after the header; nothing until the header is complete."""
         if len(self._head) < _RIFF.size:
             return b""
         if not self._begins_as_wav():
             return self._begin(self._bare_rate, 0)
-        wav = _wav(self._head)
+        wav = _parse_wav(self._head)
         if wav is None:
             return b""
         self._missing = wav.length
         return self._begin(wav.rate, wav.start)
 
     def _begin(self, rate: int, start: int) -> bytes:
-        self._reader = SampleReader(rate, self._wanted)
+        self._decoder = PcmDecoder(rate, self._output_rate)
         data, self._head = self._head[start:], b""
         return data
 
 
-def _wav(head: bytes) -> _Wav | None:
-    """The header, None while more of it is needed."""
+def _parse_wav(head: bytes) -> _Wav | None:
+    """Parse the header; None while it is incomplete."""
     at, rate = _RIFF.size, None
     while len(head) >= at + _CHUNK.size:
         name, size = _CHUNK.unpack_from(head, at)
         at += _CHUNK.size
         if name == b"data" and rate is not None:
-            return _Wav(rate, at, size if 0 < size < _LEAST_UNKNOWN else None)
+            return _Wav(rate, at, size if 0 < size < _UNKNOWN_LENGTH else None)
         if name == b"fmt ":
             if len(head) < at + _FORMAT.size:
                 return None
-            rate = _rate_of(head, at)
+            rate = _parse_format(head, at)
         at += size + size % 2
-    if max(at, len(head)) > _MOST_HEADER:
-        raise NotPcm("WAV whose samples do not begin")
+    if max(at, len(head)) > _MAX_HEADER_BYTES:
+        raise NotPcm("WAV without audio data")
     return None
 
 
-def _rate_of(head: bytes, at: int) -> int:
+def _parse_format(head: bytes, at: int) -> int:
     code, channels, rate, _, _, bits = _FORMAT.unpack_from(head, at)
     if code not in _INTEGERS or channels != 1 or bits != _SAMPLE_BITS:
         raise NotPcm(f"WAV of {bits}-bit samples, {channels} channel(s), coded as {code}")

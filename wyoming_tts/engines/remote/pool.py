@@ -1,8 +1,8 @@
-"""Several servers that can speak: which one is asked, and what happens when it does not answer.
+"""Failover and load balancing over several servers: which one speaks, and what happens when it fails.
 
-Until the first sound whoever fails is passed over for the next; after it nobody can take over, because
-another server would speak the segment from its beginning. A server that cannot be reached is left alone for
-a while, longer each time; looking at it (`UpstreamHealth.seen`) or hearing it ends that.
+Until the first audio, a server that fails is passed over for the next; after it none can take over, because
+another server would speak the segment from its beginning. A server that cannot be reached is not asked for
+a while, longer each time (exponential backoff), until a probe or a request succeeds.
 """
 
 from __future__ import annotations
@@ -25,241 +25,245 @@ from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
 
-LOOK_EVERY = 30.0
-"""Seconds between two looks at a server that answers."""
+PROBE_INTERVAL = 30.0
+"""Seconds between two probes of a server that answers."""
+RETRY_SOON = 0.1
+"""Seconds after which a failed request is retried once: the server may just have restarted."""
 _BACKOFF = Backoff(first_delay=1.0, max_delay=30.0)
-_MOST_BUSY = 30.0
-_RETRY_WITHIN = 1.0
-"""Seconds that a listener may be kept waiting before all are asked once more."""
-_FAILURES_IN_A_ROW = 3
-"""As many, and a server counts as down although it answers."""
+_MAX_BUSY_SECONDS = 30.0
+_MAX_RETRY_DELAY = 1.0
+"""Most seconds that a listener waits before the servers are asked once more."""
+_MAX_FAILURES_IN_A_ROW = 3
+"""After so many a server counts as down, although it answers."""
 _FREE_SECONDS, _SECONDS_A_CHARACTER = 30.0, 1.0
-"""Audio that is taken for a text; a server that sends more does not stop by itself."""
+"""Most audio accepted for a text; a server that sends more would not stop by itself."""
+_MAX_QUOTED = 200
+"""Characters of another server's message that are quoted in ours."""
 
 
 class UpstreamFaultKind(Enum):
-    """What a failure says of the server."""
+    """What a fault means for the server's health."""
 
     DOWN = auto()
-    """It cannot be reached, or does not go on."""
+    """It cannot be reached, or stopped sending."""
     FAILED = auto()
-    """It answered that it broke, or with what is no audio."""
+    """It answered with an error, or with something other than audio."""
     BUSY = auto()
-    """It has too much to do."""
+    """It is overloaded."""
     REFUSED = auto()
-    """It will not speak this; others may, and it may speak something else."""
+    """It will not speak this text; others may, and it may speak other texts."""
 
 
 class UpstreamFault(Exception):
-    """A server did not speak as it should; the text says what it did."""
+    """A server did not speak as it should; the message says what it did instead."""
 
     def __init__(self, kind: UpstreamFaultKind, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
-        """Seconds after which it may be asked again; None if that is of no use."""
+        """Seconds after which to ask it again; None if that is pointless."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What a server is to speak."""
+    """What a server shall speak."""
 
     voice: str
     text: str
     speaker: str | None = None
     speed: float = 1.0
     rate: int = 24_000
-    """Hz of the samples that are wanted."""
+    """Sample rate, in Hz, of the audio to return."""
     hops: int = 0
-    """Servers it came through, this one among them."""
+    """Servers that it has passed through, this one included."""
 
 
 class Upstream(Protocol):
-    """A server, by whatever protocol."""
+    """A server, over any protocol."""
 
     @property
     def address(self) -> str:
         """As in the settings, without user and password."""
         ...
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
-        """Return its voices, None if it answers but has no list.
+    async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
+        """Return its voices; None if it answers but has no list.
 
         Raises:
-            Fault: it does not answer, or with nonsense.
+            UpstreamFault: it does not answer, or its answer is malformed.
         """
         ...
 
-    def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
-        """Give what it says, in pieces of which none is empty.
+    def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
+        """Yield the audio as it arrives, in pieces that are never empty.
 
         Raises:
-            Fault: whatever goes wrong.
+            UpstreamFault: anything went wrong.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close what is kept open between requests."""
+        """Close the connections that are kept open between requests."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class UpstreamHealth:
-    """What is known of a server: its voices, and how it did lately. Times are those of `time.monotonic`."""
+    """Health of a server: its voices and its recent failures. Times are those of `time.monotonic`."""
 
     upstream: Upstream
     voices: dict[str, ListedVoice] = field(default_factory=dict)
     """What it lists or, where it has no list, what the settings say."""
     in_flight: int = 0
     served: int = 0
-    unheard: int = 0
-    """Requests to speak in a row that it failed."""
-    unseen: int = 0
-    """Looks in a row that it failed."""
+    failures_in_a_row: int = 0
+    """Requests to speak that failed since the last that did not."""
+    failed_probes: int = 0
+    """Probes that failed since the last that did not."""
     down_until: float = 0.0
     busy_until: float = 0.0
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a listener found it down: looking at it may not wait."""
+    probe_requested: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a request found it down: the next probe must not wait."""
 
     @property
-    def look_again_in(self) -> float:
-        """Seconds until the next look."""
-        return _BACKOFF.delay(self.unseen) if self.unseen else LOOK_EVERY
+    def next_probe_in(self) -> float:
+        """Seconds until the next probe."""
+        return _BACKOFF.delay(self.failed_probes) if self.failed_probes else PROBE_INTERVAL
 
-    def failed(self, fault: UpstreamFault, now: float) -> None:
-        """Note that it did not speak."""
+    def request_failed(self, fault: UpstreamFault, now: float) -> None:
+        """Record a request that failed, and keep requests away if it is down or busy."""
         if fault.kind is UpstreamFaultKind.BUSY:
-            self.busy_until = now + min(fault.retry_after or 1.0, _MOST_BUSY)
+            self.busy_until = now + min(fault.retry_after or 1.0, _MAX_BUSY_SECONDS)
         elif fault.kind is not UpstreamFaultKind.REFUSED:
-            self.unheard += 1
-            if fault.kind is UpstreamFaultKind.DOWN or self.unheard >= _FAILURES_IN_A_ROW:
-                self.down_until = now + _BACKOFF.delay(self.unheard)
-                self.stirred.set()
+            self.failures_in_a_row += 1
+            if fault.kind is UpstreamFaultKind.DOWN or self.failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
+                self.down_until = now + _BACKOFF.delay(self.failures_in_a_row)
+                self.probe_requested.set()
 
-    def heard(self) -> None:
-        """Note that it spoke."""
+    def request_succeeded(self) -> None:
+        """Record a request that was answered with audio."""
         self.served += 1
-        self.unheard = 0
+        self.failures_in_a_row = 0
         self.down_until = self.busy_until = 0.0
 
-    def seen(self) -> None:
-        """Note that it answered a look. One that answers and never speaks stays down for its while."""
-        self.unseen = 0
-        if self.unheard < _FAILURES_IN_A_ROW:
+    def probe_succeeded(self) -> None:
+        """Record a probe that was answered; a server that answers probes but never speaks stays down."""
+        self.failed_probes = 0
+        if self.failures_in_a_row < _MAX_FAILURES_IN_A_ROW:
             self.down_until = 0.0
 
-    def not_seen(self, now: float) -> None:
-        """Note that it did not."""
-        self.unseen += 1
-        self.down_until = max(self.down_until, now + _BACKOFF.delay(self.unseen))
+    def probe_failed(self, now: float) -> None:
+        """Record a probe that failed."""
+        self.failed_probes += 1
+        self.down_until = max(self.down_until, now + _BACKOFF.delay(self.failed_probes))
 
 
 class UpstreamPool:
-    """The servers there are."""
+    """The servers, as one that can speak."""
 
     def __init__(
         self,
-        standings: Sequence[UpstreamHealth],
+        upstreams: Sequence[UpstreamHealth],
         *,
-        patience: float,
+        timeout: float,
         fallback: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the servers, those that are asked first at the front.
+        """Take the servers.
 
         Args:
-            standings: Them.
-            patience: Seconds until the first audio, and between two pieces of it.
-            fallback: Whether another voice may speak where none of them does.
-            clock: Seconds.
+            upstreams: The servers; of equally busy ones the first is asked first.
+            timeout: Seconds until the first audio, and between two pieces of it.
+            fallback: Whether another voice may speak if no server does.
+            clock: Returns seconds.
         """
-        self.standings = tuple(standings)
-        self._patience = patience
+        self.upstreams = tuple(upstreams)
+        self._timeout = timeout
         self._fallback = fallback
         self._clock = clock
 
     def candidates(self, voice: str) -> list[UpstreamHealth]:
-        """Return who may be asked for the voice, the least busy first."""
+        """Return the servers to ask for the voice, the least busy first."""
         now = self._clock()
-        able = [standing for standing in self.standings if voice in standing.voices]
-        up = [standing for standing in able if standing.down_until <= now]
-        # Where nothing else can speak, there is nothing to lose by asking one that was down.
-        asked = up if up or self._fallback else able
-        return sorted(asked, key=lambda one: (one.busy_until > now, one.in_flight, one.served))
+        having = [health for health in self.upstreams if voice in health.voices]
+        up = [health for health in having if health.down_until <= now]
+        # If no other voice may speak, there is nothing to lose by asking a server that was down.
+        chosen = up if up or self._fallback else having
+        return sorted(chosen, key=lambda one: (one.busy_until > now, one.in_flight, one.served))
 
-    async def speak(self, order: UpstreamRequest) -> AsyncGenerator[Samples, None]:
-        """Give what the first server says that says something.
+    async def speak(self, request: UpstreamRequest) -> AsyncGenerator[Samples, None]:
+        """Yield the audio of the first server that has any.
 
         Raises:
-            Unanswered, VoiceUnavailable, Busy: as for `RemoteVoice.stream`.
-            EngineFailed: the one that spoke broke off.
+            RemoteVoiceFailed, VoiceUnavailable, Busy: as `RemoteVoice.stream` does.
+            EngineFailed: the server broke off after its first audio.
         """
         async with AsyncExitStack() as held:
-            standing, pieces, samples = await self._begun(order, held)
-            left = (_FREE_SECONDS + _SECONDS_A_CHARACTER * len(order.text) / order.speed) * order.rate
+            health, pieces, samples = await self._open_first(request, held)
+            left = (_FREE_SECONDS + _SECONDS_A_CHARACTER * len(request.text) / request.speed) * request.rate
             try:
                 while samples is not None:
-                    left = _left(left, samples)
+                    left = _count_down(left, samples)
                     yield samples
                     samples = await self._next(pieces)
             except UpstreamFault as fault:
-                standing.failed(fault, self._clock())
+                health.request_failed(fault, self._clock())
                 raise EngineFailed(
-                    f"The remote server {standing.upstream.address} broke off while {order.voice} spoke: "
+                    f"The remote server {health.upstream.address} broke off while {request.voice} spoke: "
                     f"{fault}.",
-                    hint="Its log may tell why.",
+                    hint="See its log.",
                 ) from None
 
-    async def _begun(
-        self, order: UpstreamRequest, held: AsyncExitStack
+    async def _open_first(
+        self, request: UpstreamRequest, held: AsyncExitStack
     ) -> tuple[UpstreamHealth, AsyncGenerator[Samples, None], Samples | None]:
-        """Find who speaks: with it the first that it said, None if there is nothing to say."""
+        """Open a stream to the first server that speaks, with its first audio; None if there is no audio."""
         faults: dict[UpstreamHealth, UpstreamFault] = {}
         for is_last_round in (False, True):
-            for standing in self._to_be_asked(order.voice, faults):
+            for health in self._next_round(request.voice, faults):
                 async with AsyncExitStack() as attempt:
                     try:
-                        pieces = await attempt.enter_async_context(_asked(standing, order))
+                        pieces = await attempt.enter_async_context(_open_stream(health, request))
                         samples = await self._next(pieces)
                     except UpstreamFault as fault:
-                        self._note(standing, order, fault, faults)
+                        self._note(health, request, fault, faults)
                     else:
-                        standing.heard()
+                        health.request_succeeded()
                         held.push_async_exit(attempt.pop_all())
-                        return standing, pieces, samples
+                        return health, pieces, samples
             pause = _shortest_retry(faults.values())
             if is_last_round or pause is None:
                 break
             await asyncio.sleep(pause)
-        raise self._refusal(order, faults)
+        raise self._refusal(request, faults)
 
-    def _to_be_asked(self, voice: str, faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealth]:
-        """Everybody, and after faults those who may be asked once more."""
+    def _next_round(self, voice: str, faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealth]:
+        """All candidates at first, then those whose fault allows a retry."""
         if not faults:
             return self.candidates(voice)
-        return [standing for standing, fault in faults.items() if _may_retry(fault)]
+        return [health for health, fault in faults.items() if _may_retry(fault)]
 
     def _note(
         self,
-        standing: UpstreamHealth,
-        order: UpstreamRequest,
+        health: UpstreamHealth,
+        request: UpstreamRequest,
         fault: UpstreamFault,
         faults: dict[UpstreamHealth, UpstreamFault],
     ) -> None:
-        _LOGGER.info("%s did not speak as %s: %s.", standing.upstream.address, order.voice, fault)
-        standing.failed(fault, self._clock())
-        faults[standing] = fault
+        _LOGGER.info("%s did not speak as %s: %s.", health.upstream.address, request.voice, fault)
+        health.request_failed(fault, self._clock())
+        faults[health] = fault
 
     async def _next(self, pieces: AsyncGenerator[Samples, None]) -> Samples | None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 return await anext(pieces, None)
         except TimeoutError:
-            raise UpstreamFault(UpstreamFaultKind.DOWN, f"it sent nothing for {self._patience:g} s") from None
+            raise UpstreamFault(UpstreamFaultKind.DOWN, f"it sent nothing for {self._timeout:g} s") from None
 
-    def _refusal(self, order: UpstreamRequest, faults: dict[UpstreamHealth, UpstreamFault]) -> Exception:
+    def _refusal(self, request: UpstreamRequest, faults: dict[UpstreamHealth, UpstreamFault]) -> Exception:
         reasons = "; ".join(f"{one.upstream.address}: {fault}" for one, fault in faults.items())
-        message = f"No remote server speaks as {order.voice} now ({reasons or 'none can be reached'})."
+        message = f"No remote server speaks as {request.voice} now ({reasons or 'none can be reached'})."
         hint = "Try again later."
         if self._fallback:
             return RemoteVoiceFailed(message, hint=hint)
@@ -268,30 +272,36 @@ class UpstreamPool:
         return VoiceUnavailable(message, hint=hint)
 
 
-def _left(samples_left: float, samples: Samples) -> float:
+def _count_down(samples_left: float, samples: Samples) -> float:
     if len(samples) > samples_left:
         raise UpstreamFault(UpstreamFaultKind.FAILED, "it does not stop")
     return samples_left - len(samples)
 
 
 @asynccontextmanager
-async def _asked(
-    standing: UpstreamHealth, order: UpstreamRequest
+async def _open_stream(
+    health: UpstreamHealth, request: UpstreamRequest
 ) -> AsyncIterator[AsyncGenerator[Samples, None]]:
-    listed = standing.voices.get(order.voice)
+    listed = health.voices.get(request.voice)
     if listed is None:
-        raise UpstreamFault(UpstreamFaultKind.REFUSED, "it has the voice no more")
-    standing.in_flight += 1
+        raise UpstreamFault(UpstreamFaultKind.REFUSED, "it no longer has the voice")
+    health.in_flight += 1
     try:
-        async with aclosing(standing.upstream.speak(order, listed)) as pieces:
+        async with aclosing(health.upstream.speak(request, listed)) as pieces:
             yield pieces
     finally:
-        standing.in_flight -= 1
+        health.in_flight -= 1
 
 
 def _may_retry(fault: UpstreamFault) -> bool:
-    return fault.retry_after is not None and fault.retry_after <= _RETRY_WITHIN
+    return fault.retry_after is not None and fault.retry_after <= _MAX_RETRY_DELAY
 
 
 def _shortest_retry(faults: Iterable[UpstreamFault]) -> float | None:
     return min((fault.retry_after or 0.0 for fault in faults if _may_retry(fault)), default=None)
+
+
+def quote(text: str) -> str:
+    """Another server's text for a message of ours: one short printable line, without its full stop."""
+    line = "".join(character if character.isprintable() else " " for character in text[:_MAX_QUOTED])
+    return " ".join(line.split()).rstrip(".")

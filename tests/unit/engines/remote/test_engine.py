@@ -18,8 +18,8 @@ from tests.support.scripted_server import scripted_server
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
 from wyoming_tts.engines.remote import pool as remote_upstreams
-from wyoming_tts.engines.remote.engine import MOST_HOPS, RemoteEngine
-from wyoming_tts.engines.remote.lists import MARK
+from wyoming_tts.engines.remote.engine import MAX_HOPS, RemoteEngine
+from wyoming_tts.engines.remote.lists import ATTRIBUTION_PREFIX
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
@@ -64,7 +64,7 @@ async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> Non
     assert engine.installed() == ()
     assert isinstance(engine, RemoteEngine)
     await engine.watch(pytest.fail, run_in_thread)
-    await engine.looked()
+    await engine.wait_probed()
 
 
 async def test_what_servers_list_can_be_spoken_with() -> None:
@@ -76,10 +76,12 @@ async def test_what_servers_list_can_be_spoken_with() -> None:
         remote(one.address, two.uri) as engine,
     ):
         assert engine.installed() == ()
-        await engine.look(run_in_thread)
+        await engine.probe(run_in_thread)
         far, tone = named(engine)["far"], named(engine)["tone"]
         assert (far.engine, far.language, far.sample_rate) == ("remote", "de_DE", 24_000)
-        assert far.attribution == Attribution(MARK + one.address.removeprefix("http://"), one.address)
+        assert far.attribution == Attribution(
+            ATTRIBUTION_PREFIX + one.address.removeprefix("http://"), one.address
+        )
         assert (tone.language, tone.sample_rate) == ("en_US", 22_050)
         assert await said(engine, "far", Segment("Hallo"), speaker=1, hops=1) == "Hallo"
     asked = one.spoken[0]
@@ -99,9 +101,9 @@ async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
             "dora": "es_ES",
             "alloy": "en_US",
         }
-        await engine.look(run_in_thread)
+        await engine.probe(run_in_thread)
         having = {
-            name: [one.upstream.address for one in engine._upstreams.standings if name in one.voices]
+            name: [one.upstream.address for one in engine._pool.upstreams if name in one.voices]
             for name in named(engine)
         }
         assert having == {
@@ -122,7 +124,7 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
             (two.address, one.address),
         ):
             async with remote(*addresses) as engine:
-                await engine.look(run_in_thread)
+                await engine.probe(run_in_thread)
                 models.append(named(engine)["far"].model)
         assert models[0] == models[1]
         assert len(set(models)) == 3
@@ -130,16 +132,16 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
 
 async def test_a_request_comes_to_an_end_in_a_ring() -> None:
     async with http_server(upstream()) as server, remote(server.address) as engine:
-        await engine.look(run_in_thread)
+        await engine.probe(run_in_thread)
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
-            await said(engine, "af_far", Segment("Hi"), hops=MOST_HOPS)
+            await said(engine, "af_far", Segment("Hi"), hops=MAX_HOPS)
         assert not server.spoken
 
 
 async def test_voices_are_found_in_the_background_and_stay_when_their_server_goes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(remote_upstreams, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(remote_upstreams, "PROBE_INTERVAL", 0.01)
     monkeypatch.setattr(remote_upstreams, "_BACKOFF", Backoff(first_delay=0.01, max_delay=30.0))
     caplog.set_level(logging.INFO, "wyoming_tts.engines.remote.engine")
     has, changed = ["af_far"], asyncio.Queue[list[str]]()
@@ -158,7 +160,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
 
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(engine.watch(on_change, run_in_thread))
-            await engine.looked()
+            await engine.wait_probed()
             assert await changed.get() == ["af_far"]
             has.append("bf_far")
             assert await changed.get() == ["af_far", "bf_far"]
@@ -182,12 +184,12 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
         asyncio.TaskGroup() as tasks,
     ):
         watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
-        await engine.looked()
-        looks, [standing] = len(server.asked), engine._upstreams.standings
+        await engine.wait_probed()
+        looks, [health] = len(server.asked), engine._pool.upstreams
         fault = remote_upstreams.UpstreamFault(remote_upstreams.UpstreamFaultKind.DOWN, "gone")
-        standing.failed(fault, now=asyncio.get_running_loop().time())
-        assert standing.down_until > 0
-        await until(lambda: not standing.down_until)
+        health.request_failed(fault, now=asyncio.get_running_loop().time())
+        assert health.down_until > 0
+        await until(lambda: not health.down_until)
         assert len(server.asked) > looks
         watching.cancel()
 
@@ -196,14 +198,14 @@ async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with http_server(upstream()) as server, remote(server.address) as engine:
-        [standing] = engine._upstreams.standings
+        [health] = engine._pool.upstreams
 
-        async def listed(run_blocking: object) -> None:
+        async def list_voices(run_blocking: object) -> None:
             raise LookupError
 
-        monkeypatch.setattr(standing.upstream, "listed", listed)
-        await engine.look(run_in_thread)
-        assert standing.unseen == 1
+        monkeypatch.setattr(health.upstream, "list_voices", list_voices)
+        await engine.probe(run_in_thread)
+        assert health.failed_probes == 1
     assert "cannot be read" in caplog.text
 
 
@@ -211,7 +213,7 @@ async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_o
     async with remote(NOBODY) as engine:
         watching = asyncio.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
         async with asyncio.timeout(5):
-            await engine.looked()
+            await engine.wait_probed()
         watching.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watching
@@ -221,7 +223,7 @@ async def test_keys_are_in_no_representation() -> None:
     options = RemoteOptions((NOBODY,), key="hidden")
     engine = await run_in_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
     shown = json.dumps(
-        [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._upstreams.standings)]
+        [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._pool.upstreams)]
     )
     assert "hidden" not in shown
     await engine.aclose()

@@ -29,7 +29,7 @@ from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 
 LISTED = ListedVoice("af_far", "en_US", "Far")
-ORDER = UpstreamRequest("af_far", "Hello there", hops=1)
+REQUEST = UpstreamRequest("af_far", "Hello there", hops=1)
 OPTIONS = RemoteOptions((), key="secret", connect_timeout=0.5, first_byte_timeout=5.0)
 
 
@@ -45,8 +45,10 @@ async def asking(
             await one.aclose()
 
 
-async def spoken(one: HttpUpstream, order: UpstreamRequest = ORDER, listed: ListedVoice = LISTED) -> bytes:
-    async with aclosing(one.speak(order, listed)) as pieces:
+async def spoken(
+    one: HttpUpstream, request: UpstreamRequest = REQUEST, listed: ListedVoice = LISTED
+) -> bytes:
+    async with aclosing(one.speak(request, listed)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
 
@@ -59,7 +61,7 @@ async def fault_of(script: Script) -> UpstreamFault:
 
 async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
     async with asking(upstream()) as (one, server):
-        assert text_of(await spoken(one, replace(ORDER, speed=9.0))) == "Hello there"
+        assert text_of(await spoken(one, replace(REQUEST, speed=9.0))) == "Hello there"
     [asked] = server.spoken
     assert asked.path == "/v1/audio/speech"
     assert asked.json == {
@@ -75,15 +77,15 @@ async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
 
 async def test_a_speaker_and_a_rate_go_to_a_server_that_told_of_them() -> None:
     async with asking(upstream()) as (one, server):
-        order = replace(ORDER, speaker="ann", rate=16_000)
-        await spoken(one, order, replace(LISTED, rate=16_000, speakers=("ann",)))
+        request = replace(REQUEST, speaker="ann", rate=16_000)
+        await spoken(one, request, replace(LISTED, rate=16_000, speakers=("ann",)))
     assert (server.spoken[0].json["speaker"], server.spoken[0].json["sample_rate"]) == ("ann", 16_000)
 
 
 @pytest.mark.parametrize(("reads", "said"), [(True, "Hi [[həˈləʊ]]!"), (False, "Hi !")])
 async def test_phonemes_go_to_servers_that_read_them(reads: bool, said: str) -> None:  # noqa: FBT001
     async with asking(upstream()) as (one, server):
-        await spoken(one, replace(ORDER, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads))
+        await spoken(one, replace(REQUEST, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads))
     assert server.spoken[0].json["input"] == said
 
 
@@ -116,7 +118,7 @@ async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
         await asked.chunk(pcm_of("b"))
         await asked.send(b"0\r\n\r\n")
 
-    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(ORDER, LISTED)) as pieces:
+    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(REQUEST, LISTED)) as pieces:
         assert text_of(as_pcm([await anext(pieces)])) == "a"
         go_on.set()
         assert text_of(as_pcm([samples async for samples in pieces])) == "b"
@@ -133,7 +135,7 @@ async def test_leaving_closes_the_connection_at_once() -> None:
         asked.writer.close()
 
     async with asking(upstream(speak=answer)) as (one, _):
-        async with aclosing(one.speak(ORDER, LISTED)) as pieces:
+        async with aclosing(one.speak(REQUEST, LISTED)) as pieces:
             await anext(pieces)
         await gone.wait()
 
@@ -148,7 +150,7 @@ async def test_a_server_that_is_not_read_has_to_wait() -> None:
             await asked.chunk(bytes(32_768))
             sent += 32_768
 
-    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(ORDER, LISTED)) as pieces:
+    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(REQUEST, LISTED)) as pieces:
         await anext(pieces)
         before = -1
         while before != sent:
@@ -256,7 +258,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
         address = server.address.replace("//", "//me:hidden@")
         one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
         assert one.address == f"{server.address}/tts/v1"
-        assert await one.listed(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+        assert await one.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
         await spoken(one)
         await one.aclose()
     assert server.spoken[0].path == "/tts/v1/audio/speech"
@@ -265,7 +267,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
 @pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
 async def test_the_list_is_found_where_it_is(path: str) -> None:
     async with asking(upstream(path=path)) as (one, _):
-        assert await one.listed(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+        assert await one.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ async def test_the_list_is_found_where_it_is(path: str) -> None:
 )
 async def test_a_server_without_a_list_has_none(script: Script) -> None:
     async with asking(script) as (one, _):
-        assert await one.listed(run_in_thread) is None
+        assert await one.list_voices(run_in_thread) is None
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,7 @@ async def test_a_server_without_a_list_has_none(script: Script) -> None:
 async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -> None:
     async with asking(script) as (one, _):
         with pytest.raises(UpstreamFault, match=told):
-            await one.listed(run_in_thread)
+            await one.list_voices(run_in_thread)
 
 
 async def test_fifty_streams_run_beside_each_other() -> None:
@@ -299,6 +301,6 @@ async def test_fifty_streams_run_beside_each_other() -> None:
         await say(asked)
 
     async with asking(upstream(speak=answer)) as (one, _):
-        orders = [replace(ORDER, text=f"{number} there") for number in range(50)]
-        said = await asyncio.gather(*(spoken(one, order) for order in orders))
-    assert [text_of(pcm) for pcm in said] == [order.text for order in orders]
+        requests = [replace(REQUEST, text=f"{number} there") for number in range(50)]
+        said = await asyncio.gather(*(spoken(one, request) for request in requests))
+    assert [text_of(pcm) for pcm in said] == [request.text for request in requests]

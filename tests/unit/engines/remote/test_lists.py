@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.engines.remote.lists import (
-    MARK,
-    NoList,
-    listed_over_http,
-    listed_over_wyoming,
-    named_in_settings,
-    unlisted,
+    ATTRIBUTION_PREFIX,
+    NoVoiceList,
+    make_unlisted_voice,
+    parse_http_list,
+    parse_voice_settings,
+    parse_wyoming_info,
 )
 from wyoming_tts.speech import Attribution, Voice
 from wyoming_tts.transports.wyoming.protocol import info_event
@@ -30,7 +30,7 @@ JSON = st.recursive(
 
 
 def http(answer: object) -> dict[str, str]:
-    return {voice.name: voice.language for voice in listed_over_http(json.dumps(answer).encode())}
+    return {voice.name: voice.language for voice in parse_http_list(json.dumps(answer).encode())}
 
 
 @pytest.mark.parametrize(
@@ -78,24 +78,24 @@ def test_what_a_server_of_this_kind_says_is_kept() -> None:
         "speakers": ["ann", "bob"],
         "language": "nl_NL",
     }
-    [voice] = listed_over_http(json.dumps({"voices": [said]}).encode())
+    [voice] = parse_http_list(json.dumps({"voices": [said]}).encode())
     assert (voice.rate, voice.speakers, voice.reads_phonemes) == (16000, ("ann", "bob"), True)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"status":"ok"}', b'"voices"', b"[" * 100_000, b"\xff"])
 def test_what_is_no_list_is_refused(body: bytes) -> None:
-    with pytest.raises(NoList):
-        listed_over_http(body)
-    with pytest.raises(NoList):
-        listed_over_wyoming(body)
+    with pytest.raises(NoVoiceList):
+        parse_http_list(body)
+    with pytest.raises(NoVoiceList):
+        parse_wyoming_info(body)
 
 
 @given(answer=JSON)
 def test_any_json_is_a_list_or_none(answer: object) -> None:
-    for read in (listed_over_http, listed_over_wyoming):
+    for read in (parse_http_list, parse_wyoming_info):
         try:
             read(json.dumps(answer).encode())
-        except NoList:
+        except NoVoiceList:
             continue
 
 
@@ -114,12 +114,12 @@ def test_a_wyoming_server_of_this_kind_lists_its_own_voices_alone() -> None:
 
     voices = [
         voice("a", "b", "ann", "bob"),
-        voice("far", f"{MARK}c"),
+        voice("far", f"{ATTRIBUTION_PREFIX}c"),
         voice("espeak-de", "e"),
         voice("c", ""),
     ]
     info = info_event(voices, version="1", supports_streaming=True)
-    listed = listed_over_wyoming(json.dumps(info.data).encode())
+    listed = parse_wyoming_info(json.dumps(info.data).encode())
     assert [(each.name, each.language, each.speakers) for each in listed] == [
         ("a", "de_DE", ("ann", "bob")),
         ("c", "de_DE", ()),
@@ -127,9 +127,9 @@ def test_a_wyoming_server_of_this_kind_lists_its_own_voices_alone() -> None:
 
 
 def test_settings_name_voices_with_or_without_a_language() -> None:
-    named = named_in_settings(["alloy", "dora=es-es", "bm_x", " = de", "x=nonsense!"])
+    named = parse_voice_settings(["alloy", "dora=es-es", "bm_x", " = de", "x=nonsense!"])
     assert named == {"alloy": None, "dora": "es_ES", "bm_x": None, "x": None}
-    assert [unlisted(name, language).language for name, language in named.items()] == [
+    assert [make_unlisted_voice(name, language).language for name, language in named.items()] == [
         "en_US",
         "es_ES",
         "en_GB",

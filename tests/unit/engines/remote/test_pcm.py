@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.remote_servers import as_pcm, wav
-from wyoming_tts.engines.remote.pcm import AnswerReader, NotPcm, SampleReader
+from wyoming_tts.engines.remote.pcm import AudioBodyDecoder, NotPcm, PcmDecoder
 from wyoming_tts.speech import Samples
 
 PCM = np.arange(-3000, 3000, dtype="<i2").tobytes()
@@ -19,7 +19,7 @@ LIST = b"LIST" + struct.pack("<I", 5) + b"hello\0"
 
 
 def read(data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000) -> list[Samples]:
-    reader = AnswerReader(24_000, rate)
+    reader = AudioBodyDecoder(24_000, rate)
     edges = sorted({0, *(cut % (len(data) + 1) for cut in cuts or []), len(data)})
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     read = [samples for piece in pieces for samples in reader.feed(piece)]
@@ -66,8 +66,8 @@ def test_wav_of_other_kinds_is_refused() -> None:
 
 
 def test_a_header_without_end_is_refused_before_it_is_kept() -> None:
-    reader = AnswerReader(24_000, 24_000)
-    with pytest.raises(NotPcm, match="do not begin"):
+    reader = AudioBodyDecoder(24_000, 24_000)
+    with pytest.raises(NotPcm, match="without audio data"):
         list(reader.feed(b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x7f"))
 
 
@@ -78,6 +78,6 @@ def test_another_rate_keeps_its_length_in_seconds() -> None:
 
 
 def test_pieces_are_small_and_a_short_text_is_heard() -> None:
-    assert max(map(len, SampleReader(24_000, 24_000).feed(bytes(1_000_000)))) <= 4_096
+    assert max(map(len, PcmDecoder(24_000, 24_000).feed(bytes(1_000_000)))) <= 4_096
     assert as_pcm(read(b"ab")) == b"ab"
     assert read(b"") == []

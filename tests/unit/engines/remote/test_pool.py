@@ -22,7 +22,7 @@ from wyoming_tts.engines.remote.pool import (
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
-ORDER = UpstreamRequest("v", "Hello")
+REQUEST = UpstreamRequest("v", "Hello")
 DOWN = UpstreamFault(UpstreamFaultKind.DOWN, "gone")
 FAILED = UpstreamFault(UpstreamFaultKind.FAILED, "broken")
 REFUSED = UpstreamFault(UpstreamFaultKind.REFUSED, "will not")
@@ -43,10 +43,10 @@ class Scripted:
         self.closed = 0
         self.was_asked = asyncio.Event()
 
-    async def listed(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
+    async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         return None
 
-    async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
+    async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         self.asked += 1
         self.was_asked.set()
         try:
@@ -64,17 +64,15 @@ class Scripted:
         pass
 
 
-class House:
-    def __init__(self, *servers: Scripted, fallback: bool = False, patience: float = 5.0) -> None:
+class PoolOfScripted:
+    def __init__(self, *servers: Scripted, fallback: bool = False, timeout: float = 5.0) -> None:
         self.now = 100.0
         self.servers = servers
-        self.standings = [UpstreamHealth(server, {"v": ListedVoice("v", "en_US", "v")}) for server in servers]
-        self.upstreams = UpstreamPool(
-            self.standings, patience=patience, fallback=fallback, clock=lambda: self.now
-        )
+        self.upstreams = [UpstreamHealth(server, {"v": ListedVoice("v", "en_US", "v")}) for server in servers]
+        self.pool = UpstreamPool(self.upstreams, timeout=timeout, fallback=fallback, clock=lambda: self.now)
 
-    async def heard(self, order: UpstreamRequest = ORDER) -> list[int]:
-        async with aclosing(self.upstreams.speak(order)) as pieces:
+    async def heard(self, request: UpstreamRequest = REQUEST) -> list[int]:
+        async with aclosing(self.pool.speak(request)) as pieces:
             return [int(samples[0]) async for samples in pieces]
 
     @property
@@ -83,113 +81,115 @@ class House:
 
 
 async def test_who_fails_before_the_first_sound_is_passed_over() -> None:
-    house = House(Scripted(1, DOWN), Scripted(2, FAILED), Scripted(3, busy()), Scripted(4, True, True))
-    assert await house.heard() == [4, 4]
-    assert [server.closed for server in house.servers] == [1, 1, 1, 1]
-    assert [standing.in_flight for standing in house.standings] == [0, 0, 0, 0]
+    scripted = PoolOfScripted(
+        Scripted(1, DOWN), Scripted(2, FAILED), Scripted(3, busy()), Scripted(4, True, True)
+    )
+    assert await scripted.heard() == [4, 4]
+    assert [server.closed for server in scripted.servers] == [1, 1, 1, 1]
+    assert [health.in_flight for health in scripted.upstreams] == [0, 0, 0, 0]
 
 
 async def test_who_breaks_off_is_not_replaced() -> None:
-    house = House(Scripted(1, True, DOWN), Scripted(2), fallback=True)
+    scripted = PoolOfScripted(Scripted(1, True, DOWN), Scripted(2), fallback=True)
     with pytest.raises(EngineFailed, match="http://1 broke off"):
-        await house.heard()
-    assert house.asked == [1, 0]
+        await scripted.heard()
+    assert scripted.asked == [1, 0]
 
 
 async def test_a_server_that_is_silent_is_given_up_in_time() -> None:
-    house = House(Scripted(1, False), Scripted(2), patience=0.05)
-    assert await house.heard() == [2]
-    assert house.servers[0].closed == 1
+    scripted = PoolOfScripted(Scripted(1, False), Scripted(2), timeout=0.05)
+    assert await scripted.heard() == [2]
+    assert scripted.servers[0].closed == 1
 
 
 async def test_a_server_that_stops_in_the_middle_is_given_up_in_time() -> None:
-    house = House(Scripted(1, True, False), patience=0.05)
+    scripted = PoolOfScripted(Scripted(1, True, False), timeout=0.05)
     with pytest.raises(EngineFailed, match="sent nothing"):
-        await house.heard()
+        await scripted.heard()
 
 
 async def test_a_server_that_never_stops_is_stopped() -> None:
-    house = House(Scripted(1, *[True] * 100))
+    scripted = PoolOfScripted(Scripted(1, *[True] * 100))
     with pytest.raises(EngineFailed, match="does not stop"):
-        await house.heard(UpstreamRequest("v", "Hi", rate=100))
+        await scripted.heard(UpstreamRequest("v", "Hi", rate=100))
 
 
 async def test_nothing_to_say_is_no_fault() -> None:
     class Silent(Scripted):
-        async def speak(self, order: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
+        async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
             return
             yield
 
-    assert await House(Silent(1)).heard() == []
+    assert await PoolOfScripted(Silent(1)).heard() == []
 
 
 async def test_the_least_busy_is_asked_and_equals_take_turns() -> None:
-    house = House(Scripted(1), Scripted(2))
-    assert [await house.heard() for _ in range(4)] == [[1], [2], [1], [2]]
-    async with aclosing(house.upstreams.speak(ORDER)) as pieces:
+    scripted = PoolOfScripted(Scripted(1), Scripted(2))
+    assert [await scripted.heard() for _ in range(4)] == [[1], [2], [1], [2]]
+    async with aclosing(scripted.pool.speak(REQUEST)) as pieces:
         await anext(pieces)
-        assert [await house.heard() for _ in range(3)] == [[2], [2], [2]]
+        assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
 
 
 async def test_only_those_that_have_the_voice_are_asked() -> None:
-    house = House(Scripted(1), Scripted(2))
-    house.standings[0].voices = {}
-    assert [await house.heard() for _ in range(2)] == [[2], [2]]
-    house.standings[1].voices = {}
+    scripted = PoolOfScripted(Scripted(1), Scripted(2))
+    scripted.upstreams[0].voices = {}
+    assert [await scripted.heard() for _ in range(2)] == [[2], [2]]
+    scripted.upstreams[1].voices = {}
     with pytest.raises(VoiceUnavailable, match="none can be reached"):
-        await house.heard()
+        await scripted.heard()
 
 
 async def test_one_that_is_down_is_left_alone_for_longer_each_time() -> None:
-    house = House(Scripted(1, DOWN), Scripted(2))
-    house.servers[1].acts = (True,)
+    scripted = PoolOfScripted(Scripted(1, DOWN), Scripted(2))
+    scripted.servers[1].acts = (True,)
     for pause in (1, 2, 4, 8, 16, 30, 30):
-        house.standings[0].served = -1  # it would be the first to be asked
-        before = house.servers[0].asked
-        assert await house.heard() == [2]
-        assert house.servers[0].asked == before + 1
-        house.now += pause - 0.1
-        assert await house.heard() == [2]
-        assert house.servers[0].asked == before + 1
-        house.now += 0.2
+        scripted.upstreams[0].served = -1  # it would be the first to be asked
+        before = scripted.servers[0].asked
+        assert await scripted.heard() == [2]
+        assert scripted.servers[0].asked == before + 1
+        scripted.now += pause - 0.1
+        assert await scripted.heard() == [2]
+        assert scripted.servers[0].asked == before + 1
+        scripted.now += 0.2
 
 
 async def test_a_look_brings_one_back_unless_it_only_ever_answers_looks() -> None:
-    standing = UpstreamHealth(Scripted(1))
-    standing.failed(DOWN, now=0)
-    assert standing.stirred.is_set()
-    standing.seen()
-    assert standing.down_until == 0
+    health = UpstreamHealth(Scripted(1))
+    health.request_failed(DOWN, now=0)
+    assert health.probe_requested.is_set()
+    health.probe_succeeded()
+    assert health.down_until == 0
     for _ in range(3):
-        standing.failed(DOWN, now=0)
-    standing.seen()
-    assert standing.down_until > 0
-    standing.heard()
-    assert standing.down_until == 0
+        health.request_failed(DOWN, now=0)
+    health.probe_succeeded()
+    assert health.down_until > 0
+    health.request_succeeded()
+    assert health.down_until == 0
 
 
 async def test_one_strange_text_takes_no_server_down() -> None:
-    house = House(Scripted(1, FAILED))
+    scripted = PoolOfScripted(Scripted(1, FAILED))
     for _ in range(2):
         with pytest.raises(VoiceUnavailable, match="broken"):
-            await house.heard()
-        assert house.standings[0].down_until == 0
+            await scripted.heard()
+        assert scripted.upstreams[0].down_until == 0
     with pytest.raises(VoiceUnavailable):
-        await house.heard()
-    assert house.standings[0].down_until > house.now
+        await scripted.heard()
+    assert scripted.upstreams[0].down_until > scripted.now
 
 
 async def test_a_busy_one_is_asked_last_and_soon_again() -> None:
-    house = House(Scripted(1, busy(5)), Scripted(2))
-    assert [await house.heard() for _ in range(3)] == [[2], [2], [2]]
-    assert house.asked == [1, 3]
-    house.servers[0].acts = (True,)
-    house.now += 5
-    assert await house.heard() == [1]
+    scripted = PoolOfScripted(Scripted(1, busy(5)), Scripted(2))
+    assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
+    assert scripted.asked == [1, 3]
+    scripted.servers[0].acts = (True,)
+    scripted.now += 5
+    assert await scripted.heard() == [1]
 
 
 async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
-    tried = House(
+    tried = PoolOfScripted(
         Scripted(1, UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)),
         Scripted(2, REFUSED),
     )
@@ -212,28 +212,30 @@ async def test_when_all_fail_it_is_told_why(
     fallback: bool,  # noqa: FBT001
     raised: type[Exception],
 ) -> None:
-    house = House(*(Scripted(number, fault) for number, fault in enumerate(faults)), fallback=fallback)
+    scripted = PoolOfScripted(
+        *(Scripted(number, fault) for number, fault in enumerate(faults)), fallback=fallback
+    )
     with pytest.raises(raised, match=r"http://0: .*http://1: ") as caught:
-        await house.heard()
+        await scripted.heard()
     assert type(caught.value) is raised
 
 
 async def test_those_that_are_down_are_asked_only_where_nothing_else_can_speak() -> None:
     for fallback, asked in ((True, 1), (False, 2)):
-        house = House(Scripted(1, DOWN), fallback=fallback)
+        scripted = PoolOfScripted(Scripted(1, DOWN), fallback=fallback)
         for _ in range(2):
             with pytest.raises(VoiceUnavailable):
-                await house.heard()
-        assert house.asked == [asked]
+                await scripted.heard()
+        assert scripted.asked == [asked]
 
 
 async def test_a_listener_that_leaves_before_the_first_sound_leaves_nothing_behind() -> None:
-    house = House(Scripted(1, False))
-    listening = asyncio.create_task(house.heard())
-    await house.servers[0].was_asked.wait()
+    scripted = PoolOfScripted(Scripted(1, False))
+    listening = asyncio.create_task(scripted.heard())
+    await scripted.servers[0].was_asked.wait()
     listening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await listening
-    assert house.servers[0].closed == 1
-    assert house.standings[0].in_flight == 0
-    assert house.standings[0].unheard == 0
+    assert scripted.servers[0].closed == 1
+    assert scripted.upstreams[0].in_flight == 0
+    assert scripted.upstreams[0].failures_in_a_row == 0

@@ -29,11 +29,11 @@ from wyoming_tts.wyoming_framing import encode_event
 
 OPTIONS = RemoteOptions((), connect_timeout=0.5, first_byte_timeout=5.0)
 LISTED = ListedVoice("tone", "en_US", "Tone", rate=22_050)
-ORDER = UpstreamRequest("tone", "Hello", rate=22_050)
+REQUEST = UpstreamRequest("tone", "Hello", rate=22_050)
 
 
-async def said(uri: str, order: UpstreamRequest = ORDER) -> bytes:
-    async with aclosing(WyomingUpstream(uri, OPTIONS).speak(order, LISTED)) as pieces:
+async def said(uri: str, request: UpstreamRequest = REQUEST) -> bytes:
+    async with aclosing(WyomingUpstream(uri, OPTIONS).speak(request, LISTED)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
 
@@ -49,7 +49,7 @@ def sending(*events: Eventable, then: bytes = b"") -> Script:
 async def test_a_segment_is_spoken_on_a_connection_of_its_own() -> None:
     audio = [scripted.audio(pcm_of("He")), Pong(), scripted.audio(pcm_of("llo"))]
     async with scripted_server(sending(scripted.START, *audio, scripted.STOP)) as server:
-        assert text_of(await said(server.uri, replace(ORDER, speaker="ann"))) == "Hello"
+        assert text_of(await said(server.uri, replace(REQUEST, speaker="ann"))) == "Hello"
     [event] = server.received
     assert event.type == "synthesize"
     assert event.data["text"] == "Hello"
@@ -63,9 +63,9 @@ async def test_a_server_of_this_kind_is_spoken_with() -> None:
     async with WyomingServer(FakeSynthesizer(), describe=describe, run_blocking=run_in_thread) as server:
         await server.start("tcp://127.0.0.1:0")
         uri = f"tcp://127.0.0.1:{server.bound[0][1]}"
-        assert await WyomingUpstream(uri, OPTIONS).listed(run_in_thread) == ()
-        assert await said(uri, replace(ORDER, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
-        resampled = await said(uri, replace(ORDER, text="Hi there.", rate=2 * RATE))
+        assert await WyomingUpstream(uri, OPTIONS).list_voices(run_in_thread) == ()
+        assert await said(uri, replace(REQUEST, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
+        resampled = await said(uri, replace(REQUEST, text="Hi there.", rate=2 * RATE))
         assert len(resampled) == pytest.approx(2 * len(speech_pcm("Hi there.")), abs=200)
 
 
@@ -81,15 +81,15 @@ async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard()
     async with scripted_server(script) as server:
         one = WyomingUpstream(server.uri, OPTIONS)
         tone = ListedVoice("tone", "en_US", "Tone", rate=22_050, reads_phonemes=True)
-        assert await one.listed(run_in_thread) == (tone,)
-        async with aclosing(one.speak(ORDER, tone)) as pieces:
+        assert await one.list_voices(run_in_thread) == (tone,)
+        async with aclosing(one.speak(REQUEST, tone)) as pieces:
             assert [samples async for samples in pieces]
-        assert await one.listed(run_in_thread) == (replace(tone, rate=16_000),)
+        assert await one.list_voices(run_in_thread) == (replace(tone, rate=16_000),)
 
 
 async def test_what_is_not_installed_there_is_no_voice() -> None:
     async with scripted_server(scripted.answer_describe(scripted.info(installed=False))) as server:
-        assert await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread) == ()
+        assert await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread) == ()
 
 
 async def test_leaving_closes_the_connection_at_once() -> None:
@@ -102,7 +102,7 @@ async def test_leaving_closes_the_connection_at_once() -> None:
         gone.set()
 
     async with scripted_server(script) as server:
-        async with aclosing(WyomingUpstream(server.uri, OPTIONS).speak(ORDER, LISTED)) as pieces:
+        async with aclosing(WyomingUpstream(server.uri, OPTIONS).speak(REQUEST, LISTED)) as pieces:
             await anext(pieces)
         await gone.wait()
 
@@ -162,14 +162,14 @@ async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
 async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
         with pytest.raises(UpstreamFault, match=r"not (Wyoming|JSON)") as caught:
-            await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)
+            await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
         assert caught.value.kind is UpstreamFaultKind.FAILED
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
 async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
-        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)):
+        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)):
             with pytest.raises(UpstreamFault, match="too early") as caught:
                 await ask
             assert caught.value.kind is UpstreamFaultKind.DOWN
@@ -179,7 +179,7 @@ async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
 async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
     async with scripted_server(sending(then=answer)) as server:
         with pytest.raises(UpstreamFault):
-            await WyomingUpstream(server.uri, OPTIONS).listed(run_in_thread)
+            await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
 
 
 async def test_nobody_listening_is_told_at_once() -> None:
