@@ -1,6 +1,6 @@
-"""The values that flow through the product, from a request to the audio that answers it.
+"""Domain values: an utterance and its voice request, voices, segments, audio chunks and the final record.
 
-All are frozen: a value that crosses a task or a thread never changes behind its reader's back.
+All are frozen: a value that crosses a task or a thread cannot change while it is read.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ import numpy.typing as npt
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono audio, shape (n,), float32, nominal range -1 to 1."""
 
-SPEEDS: Final = (0.25, 4.0)
-"""Least and most of `Prosody.speed`, in what a client asks and in what an engine is given."""
-VOLUMES: Final = (0.0, 4.0)
-PITCHES: Final = (0.5, 2.0)
-SAMPLE_RATES: Final = (8_000, 48_000)
-"""Lowest and highest rate that can be asked for, in Hz."""
+SPEED_RANGE: Final = (0.25, 4.0)
+"""Bounds of `Prosody.speed`, both in a request and in what an engine renders; the same for the two below."""
+VOLUME_RANGE: Final = (0.0, 4.0)
+PITCH_RANGE: Final = (0.5, 2.0)
+SAMPLE_RATE_RANGE: Final = (8_000, 48_000)
+"""Bounds of the sample rate that a client may request, in Hz."""
 
 
 class TextFormat(StrEnum):
-    """How an utterance's text is to be read."""
+    """The format of an utterance's text."""
 
     PLAIN = "text"
     SSML = "ssml"
 
 
 SPEAKER_MARK = "#"
-"""Between a voice's name and a speaker of it, where a client can send only one name."""
+"""Separates a voice's name from its speaker where a client can send only one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceRequest:
-    """What a client said about the voice; all None asks for the server's default voice."""
+    """The voice a client asks for; with all fields None, the server's default voice."""
 
     name: str | None = None
     language: str | None = None
@@ -49,42 +49,43 @@ class VoiceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """How to speak: what the settings say, what a client asks on top of that, or what an engine is given.
+    """Manner of speaking: of the settings, of a client's request, or of what an engine renders.
 
-    Neutral values change nothing. `wyoming_tts.synthesis.prosody` merges the three.
+    The defaults are neutral. `wyoming_tts.synthesis.prosody` merges the first two into the third.
     """
 
     speed: float = 1.0
     """Pace relative to the voice's own: 2.0 takes half the time."""
     pitch: float = 1.0
-    """Relative pitch, for engines that can (espeak-ng)."""
+    """Relative pitch, for engines that support it (espeak-ng)."""
     volume: float = 1.0
-    """Linear gain on top of the voice's level."""
+    """Linear gain on top of loudness normalization."""
     length_scale: float | None = None
-    """Piper's phoneme length in place of the voice's own; `speed` divides it."""
+    """Piper's phoneme length, divided by `speed`; None takes the voice's own."""
     noise_scale: float | None = None
-    """Piper's generator noise in place of the voice's own."""
+    """Piper's generator noise; None takes the voice's own."""
     noise_w_scale: float | None = None
-    """Piper's phoneme width noise in place of the voice's own."""
+    """Piper's phoneme width noise; None takes the voice's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of an utterance that is rendered in one go: a sentence or a clause."""
+    """A unit of rendering: a sentence or a clause of an utterance."""
 
     text: str
     pause_before: float = 0.0
-    """Seconds of silence between the segment before and this one; 0 for the first."""
+    """Seconds of silence between the previous segment and this one; 0 for the first, unless markup asks for
+    it."""
     rate: float = 1.0
-    """Pace relative to that of its utterance."""
+    """Speed relative to that of its utterance."""
     volume: float = 1.0
     """Linear gain on top of that of its utterance."""
     pitch: float = 1.0
-    """Relative to that of its utterance, for engines that can."""
+    """Pitch relative to that of its utterance, for engines that support it."""
     voice: VoiceRequest | None = None
-    """Another voice than that of its utterance."""
+    """Voice in place of that of its utterance; None keeps it."""
     is_first: bool = True
-    """Nothing of its utterance was heard before: the first sound matters more than the work as a whole."""
+    """Whether it is the first of its utterance: early first audio then matters more than the total work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +98,28 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice whose files are on this machine, as an engine describes it without loading it."""
+    """An installed voice, as its engine describes it without loading it."""
 
     name: str
     """Unique among all engines: `en_US-lessac-medium`, `af_heart`, `espeak-en-us`."""
     engine: str
-    """Name of the engine that renders it: `piper`, `kokoro`, `espeak`."""
+    """Name of the engine that renders it, such as `piper`, `kokoro` or `espeak`."""
     language: str
-    """The tag shown to clients, `en_US`; never changed once published."""
+    """The tag shown to clients, such as `en_US`; never changed once published."""
     description: str
     sample_rate: int
-    """Hz of what `LoadedVoice.render` yields."""
+    """Sample rate in Hz of what `LoadedVoice.render` yields."""
     model: str
-    """Identity of what has to be in memory; voices with one model share one `LoadedVoice`."""
+    """Identifies what has to be in memory; voices of the same model share one `LoadedVoice`."""
     attribution: Attribution
     speakers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Speaker name to the engine's id; empty for a voice of one speaker."""
+    """Speaker names and the engine's ids; empty for a single-speaker voice."""
     default_speaker: int | None = None
     version: str | None = None
     files: tuple[Path, ...] = ()
-    """What the engine reads to load it, the model file first; empty for built-in voices."""
+    """Files that the engine loads, the model file first; empty for built-in voices."""
     fingerprint: str = ""
-    """Tells one content of the files from the next; filled in where voices are listed."""
+    """Changes with the content of the files; filled in where voices are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class VoiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Format of PCM on the wire: signed little-endian integers."""
+    """Format of PCM on the wire: signed little-endian integers; `rate` in Hz, `width` in bytes."""
 
     rate: int
     width: int = 2
@@ -145,12 +146,12 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Some audio of a stream, in order and without gaps."""
+    """A piece of a stream's audio; chunks come in order and without gaps."""
 
     format: AudioFormat
     pcm: bytes
     first_sample: int
-    """Samples of the stream before this chunk."""
+    """Samples per channel of the stream before this chunk."""
 
     @property
     def samples(self) -> int:
@@ -159,7 +160,7 @@ class AudioChunk:
 
     @property
     def seconds(self) -> float:
-        """Playing time of this chunk."""
+        """Duration of this chunk."""
         return self.samples / self.format.rate
 
 
@@ -173,23 +174,23 @@ async def _one_piece(text: str) -> AsyncIterator[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
-    """One request to speak. `text` is iterated once, as it arrives."""
+    """One request to speak. `text` is iterated only once, as it arrives."""
 
     text: AsyncIterable[str]
     voice: VoiceRequest = VoiceRequest()
     prosody: Prosody = Prosody()
-    """As the client asks, relative to the server's settings: factors multiply theirs, scales replace them."""
+    """As the client requests, relative to the server's settings: factors multiply, scales replace."""
     text_format: TextFormat = TextFormat.PLAIN
     transport: str = "python"
-    """Which door it came through, for logs and metrics."""
+    """Name of the transport that received it, for logs and metrics."""
     id: str = field(default_factory=_new_id)
     flush_idle: float | None = None
-    """Seconds without new text after which what is there is spoken, 0 for never; None takes the server's
-    settings."""
+    """Seconds without new text after which the text received so far is spoken; 0 never does, None takes the
+    server's setting."""
     hops: int = 0
-    """Servers that it came through before this one."""
+    """Servers that it passed through before this one."""
     sample_rate: int | None = None
-    """Hz of the audio, within SAMPLE_RATES; None takes the voice's own."""
+    """Sample rate of the audio in Hz, within SAMPLE_RATE_RANGE; None takes the voice's own."""
 
     @classmethod
     def of(
@@ -202,7 +203,7 @@ class Utterance:
         transport: str = "python",
         sample_rate: int | None = None,
     ) -> Utterance:
-        """An utterance whose whole text is known."""
+        """Make an utterance whose whole text is known."""
         return cls(
             _one_piece(text),
             voice or VoiceRequest(),
@@ -223,7 +224,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UtteranceRecord:
-    """What is known of an utterance once it is over; never its text."""
+    """Measurements of an utterance that is over; never its text."""
 
     id: str
     transport: str
@@ -232,18 +233,19 @@ class UtteranceRecord:
     characters: int
     segments: int
     ttfa: float | None
-    """Seconds from the first segment's text being there to its first audio; None without audio."""
+    """Time to first audio: seconds from the text of the first segment to its first audio; None without
+    audio."""
     audio_seconds: float
     compute_seconds: float
     outcome: Outcome
     error: str = ""
-    """The error's code when the outcome is FAILED."""
+    """Code of the error if the outcome is FAILED."""
     wait: float = 0.0
-    """Seconds at the door, until another stream ended."""
+    """Seconds in the admission queue."""
     underruns: int = 0
-    """Times the listener ran dry although there was text to speak."""
+    """How often the listener ran dry although there was text to speak."""
     underrun_seconds: float = 0.0
     cached_segments: int = 0
-    """Of the segments, those that were spoken before."""
+    """How many of the segments came from the cache."""
     model_load_seconds: float = 0.0
-    """Waiting for models that were not in memory."""
+    """Seconds spent on waiting for models to be loaded."""

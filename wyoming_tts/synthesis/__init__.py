@@ -1,10 +1,13 @@
-"""The one path from a request to sound.
+"""Synthesis: the one path from a request to sound.
 
-    text as it arrives -> segments -> steps of the engine on the workers -> level, limiter, int16
+    text as it arrives -> segments -> steps of the engine on the workers -> gain, limiter, int16
 
-Every transport says `async with synthesizer.speak(utterance) as stream:` and iterates. The stream
-does nothing ahead of its consumer: asking for the next chunk is the credit that lets the next step
-run. Leaving the block cancels what is left, within one step.
+Every transport says `async with synthesizer.speak(utterance) as stream:` and iterates. A stream does nothing
+ahead of its consumer (backpressure): asking for the next chunk is the credit that lets the next step run.
+Leaving the block cancels the rest, within one step.
+
+`synthesizer` drives the stages. `job` is the state of one utterance, `speakers` are its voices and `loudness`
+their gains. `rendering` makes a segment's PCM, with the speed of `prosody` and the rate of `resampling`.
 """
 
 from wyoming_tts.synthesis.explanation import Explanation

@@ -1,4 +1,4 @@
-"""What an utterance would sound like, for those who want to know why."""
+"""Explanation of an utterance: what each stage of the text pipeline makes of it, down to the phonemes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from wyoming_tts.text.lexicon.rules import LexiconHit
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the stages make of a text."""
+    """The results of the stages, for people who want to know why something sounds as it does."""
 
     voice: str
-    """The voice that would speak."""
+    """Name of the voice that would speak."""
     cleaned: str
-    """Without markup, emoji and the like."""
+    """The text without markup, emoji and the like."""
     spoken: str
-    """With figures and signs as words."""
+    """The text with figures and symbols as words."""
     lexicon: tuple[LexiconHit, ...]
-    """What the lexicon said otherwise."""
+    """Replacements made by the lexicon."""
     segments: tuple[str, ...]
-    """What is rendered, one after the other."""
+    """The segments as they would be rendered, in order."""
     phonemes: tuple[str, ...]
     """IPA of each segment."""

@@ -1,4 +1,4 @@
-"""An utterance while it is spoken: its clock for the scheduler, its counts for the record."""
+"""The state of one utterance while it is spoken: playback clock, timings and the counts of its record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from wyoming_tts.errors import to_speech_error
 from wyoming_tts.scheduler import StreamClock
@@ -21,14 +22,14 @@ from wyoming_tts.speech import (
 
 Clock = Callable[[], float]
 
-PAUSE = ""
-"""In place of a piece of text: none came for a while."""
+IDLE: Final = ""
+"""In place of a piece of text: none arrived within the idle time."""
 
-_TEXT_WAS_THERE = 0.001
-"""Seconds; text that takes longer to get was not there yet, and its stream had nothing to do."""
+_TEXT_WAS_WAITING = 0.001
+"""Seconds; text that takes longer to get had not arrived yet, and its stream had nothing to do."""
 
-_AUDIBLE = 0.02
-"""Seconds without audio that no player has in hand; less than that is no underrun."""
+_AUDIBLE_GAP = 0.02
+"""Seconds without audio that no player has buffered; a shorter gap is no underrun."""
 
 
 async def _next_or_none(pieces: AsyncIterator[str]) -> str | None:
@@ -36,7 +37,10 @@ async def _next_or_none(pieces: AsyncIterator[str]) -> str | None:
 
 
 class Job:
-    """The state of one utterance: its clock for the scheduler, its counts for the record."""
+    """One utterance from its request to its record.
+
+    The `on_…` methods note what happened, with the time at which they are called.
+    """
 
     def __init__(self, utterance: Utterance, now: Clock) -> None:
         self.utterance = utterance
@@ -53,54 +57,68 @@ class Job:
         self._outcome = Outcome.CANCELLED
         self._error = ""
         self._resolved_at: float | None = None
-        self._let_in_at: float | None = None
-        self._asked_at = self._text_came_at = self.clock.work_since
+        self._admitted_at: float | None = None
+        self._requested_at = self._text_arrived_at = self.clock.work_since
         self._underruns = 0
         self._underrun_seconds = 0.0
         self._load_seconds = 0.0
 
     @property
     def spec(self) -> VoiceSpec:
-        """The voice of the utterance."""
+        """The voice of the utterance; set by `on_voice_resolved`."""
         if self._spec is None:
             raise AssertionError("The voice is resolved before anything is rendered.")
         return self._spec
 
     @property
     def rate(self) -> int:
-        """Hz of its audio: as asked for, else the voice's own."""
-        wanted = self.utterance.sample_rate
-        return self.spec.voice.sample_rate if wanted is None else wanted
+        """Sample rate of its audio in Hz: the one requested, else the voice's own."""
+        requested = self.utterance.sample_rate
+        return self.spec.voice.sample_rate if requested is None else requested
 
     @property
-    def was_heard(self) -> bool:
-        """Whether there was any audio."""
+    def has_audio(self) -> bool:
+        """Whether any audio was made."""
         return self._samples > 0
 
-    def resolved(self, spec: VoiceSpec) -> None:
+    def on_voice_resolved(self, spec: VoiceSpec) -> None:
         """Note which voice speaks."""
         self._spec = spec
         self._resolved_at = self._now()
 
-    def let_in(self) -> None:
-        """Note that the wait at the door is over."""
-        self._let_in_at = self._now()
+    def on_admitted(self) -> None:
+        """Note that the wait in the admission queue is over."""
+        self._admitted_at = self._now()
 
-    def asked(self) -> None:
+    def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
-        self._asked_at = self._now()
+        self._requested_at = self._now()
+
+    def on_done(self) -> None:
+        """Note that everything was spoken."""
+        self._outcome = Outcome.DONE
 
     @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Count the time until a model is in memory."""
+    def timing_load(self) -> Iterator[None]:
+        """Add the time of the block to that spent on loading models."""
         started = self._now()
         try:
             yield
         finally:
             self._load_seconds += self._now() - started
 
-    async def text(self, idle: float | None) -> AsyncGenerator[str, None]:
-        """Hand on the text, and PAUSE each time none came for `idle` seconds."""
+    @contextmanager
+    def recording_failure(self) -> Iterator[None]:
+        """Note an exception of the block as the utterance's failure; cancellation by the listener is none."""
+        try:
+            yield
+        except Exception as error:
+            self._outcome = Outcome.FAILED
+            self._error = to_speech_error(error).code
+            raise
+
+    async def read_text(self, idle: float | None) -> AsyncGenerator[str, None]:
+        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds."""
         pieces = aiter(self.utterance.text)
         while True:
             asked_at = self._now()
@@ -108,30 +126,30 @@ class Job:
             coming = asyncio.ensure_future(_next_or_none(pieces))
             try:
                 if not (await asyncio.wait({coming}, timeout=idle))[0]:
-                    self._text_came_at = self._now()  # until now there was nothing to speak
-                    yield PAUSE
+                    self._text_arrived_at = self._now()  # until now there was nothing to speak
+                    yield IDLE
                 piece = await coming
             finally:
                 coming.cancel()
-            has_waited = self._now() - asked_at > _TEXT_WAS_THERE
+            has_waited = self._now() - asked_at > _TEXT_WAS_WAITING
             if has_waited:
-                self._text_came_at = self._now()
+                self._text_arrived_at = self._now()
             if piece is None:
                 return
             if has_waited:
                 self.clock.work_arrived(self._now())
-            if piece:  # an empty one would be taken for PAUSE
+            if piece:  # an empty one would be taken for IDLE
                 self.characters += len(piece)
                 yield piece
 
-    def segment_ready(self, segment: Segment) -> Segment:
-        """Note a segment, and tell it whether it is the first."""
+    def add_segment(self, segment: Segment) -> Segment:
+        """Count a segment; return it with `is_first` set."""
         self._segments += 1
         self._first_segment_at = self._first_segment_at or self._now()
         return replace(segment, is_first=self._segments == 1)
 
-    def chunk(self, pcm: bytes) -> AudioChunk:
-        """Make the next chunk, which is the listener's from now on."""
+    def make_chunk(self, pcm: bytes) -> AudioChunk:
+        """Make the next chunk of the stream and count it as delivered to the listener."""
         chunk = AudioChunk(AudioFormat(rate=self.rate), pcm, self._samples)
         now = self._now()
         self._count_underrun(now)
@@ -139,20 +157,6 @@ class Job:
         self._samples += chunk.samples
         self._first_audio_at = self._first_audio_at or now
         return chunk
-
-    def done(self) -> None:
-        """Note that all was spoken."""
-        self._outcome = Outcome.DONE
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Note a failure of ours; what the listener does, leaving included, is none."""
-        try:
-            yield
-        except Exception as error:
-            self._outcome = Outcome.FAILED
-            self._error = to_speech_error(error).code
-            raise
 
     def record(self) -> UtteranceRecord:
         """Return what is known of the utterance by now."""
@@ -179,14 +183,15 @@ class Job:
     def _wait(self) -> float:
         if self._resolved_at is None:
             return 0.0
-        return (self._now() if self._let_in_at is None else self._let_in_at) - self._resolved_at
+        return (self._now() if self._admitted_at is None else self._admitted_at) - self._resolved_at
 
     def _count_underrun(self, now: float) -> None:
-        """Count it if the listener ran dry while it had room and there was text to speak."""
+        """Count a gap during which the listener had room and there was text to speak."""
         if self.clock.playing_since is None:
             return
         dry_since = self.clock.playing_since + self.clock.audio_seconds
-        if dry_since > max(self._text_came_at, self._asked_at) and now - dry_since >= _AUDIBLE:
+        has_work_since = max(self._text_arrived_at, self._requested_at)
+        if dry_since > has_work_since and now - dry_since >= _AUDIBLE_GAP:
             self._underruns += 1
             self._underrun_seconds += now - dry_since
 

@@ -1,4 +1,4 @@
-"""What holds for every utterance that does not say otherwise."""
+"""Synthesis options: the defaults of every utterance, which its own request may override."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from wyoming_tts.text.segments import SegmentOptions
 
 @dataclass(frozen=True, slots=True)
 class SynthesisOptions:
-    """What holds for every utterance that does not say otherwise."""
+    """Defaults of every utterance."""
 
     prosody: Prosody = field(default_factory=Prosody)
-    """The settings', which a client's is relative to."""
+    """The server's own, which a client's request is relative to."""
     segments: SegmentOptions = field(default_factory=SegmentOptions)
     first_segment_max_words: int | None = None
-    """None takes what the voice's engine wishes for."""
+    """None takes the default of the voice's engine."""
     flush_idle: float | None = None
-    """Seconds without new text after which what is there is spoken; None waits for a sentence's end."""
+    """Seconds without new text after which the text received so far is spoken; None waits for the end of the
+    sentence."""
     trailing_silence: float = 0.0
-    """Seconds behind the last word, for players that cut off the end."""
+    """Seconds of silence after the last word, for players that cut off the end."""
     loudness: float = -20.0
-    """LUFS that every voice is brought to."""
+    """Target of all voices, in LUFS."""
     renderer: str = ""
-    """Tells one way of rendering from the next: audio kept by an older release is not replayed."""
+    """Identifies the way of rendering: audio cached by an older release is not replayed."""

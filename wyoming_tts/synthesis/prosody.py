@@ -1,31 +1,31 @@
-"""Prosody merge: the settings, what a client asks relative to them, and markup, into what an engine is given.
+"""Prosody merge: server settings, a client's request relative to them, and markup become what is rendered.
 
 Speed, volume and pitch are factors and multiply; Piper's scales are absolute, so the client's replace the
-server's. Each of the factors is in bounds by itself, their product need not be: it is clamped to the same
-bounds, so a client's 4.0 on a setting of 2.0 is 4.0.
+server's. Each factor is within bounds by itself, their product need not be: it is clamped to the same bounds,
+so a client's speed of 4.0 on a setting of 2.0 is 4.0.
 """
 
 from __future__ import annotations
 
-from wyoming_tts.speech import PITCHES, SPEEDS, VOLUMES, Prosody, Segment
+from wyoming_tts.speech import PITCH_RANGE, SPEED_RANGE, VOLUME_RANGE, Prosody, Segment
 
 
-def merge_prosody(settings: Prosody, asked: Prosody, segment: Segment) -> Prosody:
-    """Return how a segment is rendered."""
+def merge_prosody(settings: Prosody, requested: Prosody, segment: Segment) -> Prosody:
+    """Return the prosody that a segment is rendered with."""
     return Prosody(
-        speed=_clamped(settings.speed * asked.speed * segment.rate, SPEEDS),
-        pitch=_clamped(settings.pitch * asked.pitch * segment.pitch, PITCHES),
-        volume=_clamped(settings.volume * asked.volume * segment.volume, VOLUMES),
-        length_scale=_replaced(settings.length_scale, asked.length_scale),
-        noise_scale=_replaced(settings.noise_scale, asked.noise_scale),
-        noise_w_scale=_replaced(settings.noise_w_scale, asked.noise_w_scale),
+        speed=_clamp(settings.speed * requested.speed * segment.rate, SPEED_RANGE),
+        pitch=_clamp(settings.pitch * requested.pitch * segment.pitch, PITCH_RANGE),
+        volume=_clamp(settings.volume * requested.volume * segment.volume, VOLUME_RANGE),
+        length_scale=_override(settings.length_scale, requested.length_scale),
+        noise_scale=_override(settings.noise_scale, requested.noise_scale),
+        noise_w_scale=_override(settings.noise_w_scale, requested.noise_w_scale),
     )
 
 
-def _clamped(value: float, bounds: tuple[float, float]) -> float:
-    least, most = bounds
-    return min(max(value, least), most)
+def _clamp(value: float, bounds: tuple[float, float]) -> float:
+    lowest, highest = bounds
+    return min(max(value, lowest), highest)
 
 
-def _replaced(own: float | None, asked: float | None) -> float | None:
-    return own if asked is None else asked
+def _override(setting: float | None, requested: float | None) -> float | None:
+    return setting if requested is None else requested

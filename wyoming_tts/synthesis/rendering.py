@@ -1,43 +1,162 @@
-"""A segment's PCM: rendered in steps on a worker, or relayed from another server."""
+"""Segment rendering: a segment's PCM from the cache, from compute workers or from another server."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, closing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, aclosing, closing
+from dataclasses import dataclass, replace
+from functools import partial
 
 from wyoming_tts import audio
-from wyoming_tts.engines.base import LoadedVoice, RemoteVoice
+from wyoming_tts.cache import CacheKey, SegmentCache
+from wyoming_tts.engines.base import LoadedVoice, RemoteVoice, RemoteVoiceFailed
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
-from wyoming_tts.speech import Prosody, Segment, VoiceSpec
+from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
 from wyoming_tts.synthesis.job import Job
+from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.prosody import merge_prosody
+from wyoming_tts.synthesis.resampling import StreamResampler
+from wyoming_tts.synthesis.speakers import Speaker, Speakers
+from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
+from wyoming_tts.workers import StepwiseRender, Workers
 
 _LOGGER = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
+_CACHED_PIECE_BYTES = 32_768
+"""Less than a second of a cached segment at a time, so that little is buffered for a slow listener."""
+
 
 @dataclass(frozen=True, slots=True)
 class RenderTask:
-    """What is to be spoken, and how."""
+    """A segment to be rendered, and how."""
 
     job: Job
     spec: VoiceSpec
     segment: Segment
     prosody: Prosody
     hops: int = 0
-    """Servers that the utterance came through before this one."""
+    """Servers that the utterance passed through before this one."""
+
+
+class SegmentRenderer:
+    """Renders segments of any utterance, by its speakers and at the rate of its stream."""
+
+    def __init__(
+        self,
+        *,
+        workers: Workers,
+        cache: SegmentCache,
+        options: SynthesisOptions,
+        lexicon: Callable[[], Lexicon],
+        lookahead: Lookahead,
+        hops: Callable[[Utterance], int],
+        clock: Clock,
+    ) -> None:
+        """Share these among all utterances; their meaning is that of `Synthesizer`."""
+        self._workers = workers
+        self._cache = cache
+        self._options = options
+        self._lexicon = lexicon
+        self._lookahead = lookahead
+        self._hops = hops
+        self._clock = clock
+
+    async def render(
+        self, job: Job, speakers: Speakers, segment: Segment, resampler: StreamResampler
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield a segment's 16-bit mono PCM at the rate of the stream.
+
+        Where a remote voice fails before its first audio, the embedded voice speaks instead.
+
+        Raises:
+            SpeechError: anything a client is to be told.
+        """
+        if not segment.text:  # markup may end with a pause
+            return
+        speaker = await speakers.find(segment.voice)
+        try:
+            async with aclosing(self._resampled(job, speaker, segment, resampler)) as pieces:
+                async for pcm in pieces:
+                    yield pcm
+        except RemoteVoiceFailed as error:
+            voice = speakers.substitute(speaker)
+            _LOGGER.warning("%s %s speaks instead in utterance %s.", error, voice.name, job.utterance.id)
+            speaker = await speakers.find(segment.voice)
+            async with aclosing(self._resampled(job, speaker, segment, resampler)) as pieces:
+                async for pcm in pieces:
+                    yield pcm
+
+    async def apply_lexicon(self, segment: Segment, voice: Voice) -> LexiconResult:
+        """Apply the lexicon to a segment's text, on a worker: its regular expressions may take their time."""
+        lexicon = self._lexicon()
+        if not len(lexicon):
+            return LexiconResult(segment.text)
+        work = partial(lexicon.apply, segment.text, language=voice.language, voice=voice.name)
+        return await self._workers.run_blocking(work)
+
+    async def _resampled(
+        self, job: Job, speaker: Speaker, segment: Segment, resampler: StreamResampler
+    ) -> AsyncGenerator[bytes, None]:
+        voice = speaker.spec.voice
+        result = await self.apply_lexicon(segment, voice)
+        segment = replace(segment, text=result.text)
+        async with (
+            aclosing(self._cached_or_rendered(job, speaker, segment)) as pieces,
+            aclosing(resampler.resample(pieces, voice.sample_rate)) as resampled,
+        ):
+            async for pcm in resampled:
+                yield pcm
+
+    async def _cached_or_rendered(
+        self, job: Job, speaker: Speaker, segment: Segment
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield a segment's PCM from the cache, else render it and cache it once it is complete."""
+        key = self._cache_key(job, speaker.spec, segment)
+        cached = await self._cache.get(key)
+        if cached is not None:
+            job.cached_segments += 1
+            for start in range(0, len(cached.pcm), _CACHED_PIECE_BYTES):
+                yield cached.pcm[start : start + _CACHED_PIECE_BYTES]
+            return
+        recording = self._cache.record(key, speaker.spec.voice.sample_rate)
+        with job.timing_load():
+            loaded, gain = await speaker.load_with_gain()
+        task = RenderTask(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
+        rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
+        if isinstance(loaded, RemoteVoice):
+            rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
+        else:
+            rendered = StepwiseRender(self._workers, job.clock, render_steps(task, loaded, gain))
+        async with rendered as pieces:
+            async for pcm in pieces:
+                recording.add(pcm)
+                if pcm:
+                    yield pcm
+        recording.commit()
+
+    def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
+        voice = spec.voice
+        return CacheKey(
+            voice=voice.name,
+            model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
+            speaker=spec.speaker,
+            prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment),
+            text=segment.text,
+            level=self._options.loudness,
+        )
 
 
 def render_steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
     """Render a segment on a worker, each step up to finished PCM; its time is added to the job's.
 
     Raises:
-        SpeechError: as for `LoadedVoice.render`; any other failure comes as EngineFailed.
+        SpeechError: as for `LoadedVoice.render`; any other failure becomes an EngineFailed.
     """
     started = time.perf_counter()
     try:
@@ -50,38 +169,38 @@ def render_steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generato
     except SpeechError:
         raise
     except Exception as error:
-        raise _broken(task, error) from error
+        raise _engine_failure(task, error) from error
 
 
 async def relay_remote(
     task: RenderTask, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
 ) -> AsyncGenerator[bytes, None]:
-    """Have another server speak a segment; it is read as its listener hears it, a while ahead.
+    """Relay a segment that another server speaks, reading no further ahead of the listener than allowed.
 
     Raises:
-        SpeechError: as for `RemoteVoice.stream`; any other failure comes as EngineFailed.
+        SpeechError: as for `RemoteVoice.stream`; any other failure becomes an EngineFailed.
     """
     pieces = voice.stream(task.segment, task.spec, task.prosody, hops=task.hops)
     try:
         async with aclosing(pieces):
             async for samples in pieces:
                 yield audio.to_pcm(samples, task.prosody.volume)
-                await _rested(task.job.clock, lookahead.alone, clock)
+                await _wait_for_listener(task.job.clock, lookahead.alone, clock)
     except SpeechError:
         raise
     except Exception as error:
-        raise _broken(task, error) from error
+        raise _engine_failure(task, error) from error
 
 
-async def _rested(stream: StreamClock, most_ahead: float, clock: Clock) -> None:
-    ahead = stream.deadline() - clock() - most_ahead
-    if ahead > 0 and not stream.in_background:
-        await asyncio.sleep(ahead)
+async def _wait_for_listener(stream: StreamClock, max_ahead: float, clock: Clock) -> None:
+    too_far_ahead = stream.deadline() - clock() - max_ahead
+    if too_far_ahead > 0 and not stream.in_background:
+        await asyncio.sleep(too_far_ahead)
 
 
-def _broken(task: RenderTask, error: Exception) -> EngineFailed:
+def _engine_failure(task: RenderTask, error: Exception) -> EngineFailed:
     name = task.spec.voice.name
-    _LOGGER.error("%s broke in utterance %s.", name, task.job.utterance.id, exc_info=error)
+    _LOGGER.error("%s failed in utterance %s.", name, task.job.utterance.id, exc_info=error)
     return EngineFailed(
         f"The voice {name} failed with {type(error).__name__}.", hint="The server's log has the details."
     )

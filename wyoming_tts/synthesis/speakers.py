@@ -1,127 +1,67 @@
-"""The voices of an utterance, made ready as they are needed: mostly one, with markup several."""
+"""The voices of one utterance, loaded when they are first needed: mostly one, several with markup."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Self
 
-import numpy as np
-
-from wyoming_tts import audio
-from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice
+from wyoming_tts.engines.base import ReadyVoice, RemoteVoice
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import StreamClock
-from wyoming_tts.speech import Prosody, Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.synthesis.loudness import SpeakerKey, VoiceLoudness, speaker_key
 from wyoming_tts.voices.library import VoiceLibrary
-from wyoming_tts.workers import StepwiseRender, Workers
 
 _LOGGER = logging.getLogger(__name__)
 
-_CALIBRATION_PROSODY = Prosody(noise_scale=0.0, noise_w_scale=0.0)
-"""Without noise the measured gain, and with it every sample, is the same after each start."""
-
-_MAX_LEVELS = 256  # anybody may ask for recipes without end
-
-_SpeakerKey = tuple[str, str, int | None, str]
-
-
-@dataclass(slots=True)
-class _MeasuredGain:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    gain: float | None = None
-    askers: int = 0
-
-
-class VoiceLoudness:
-    """The gain of each voice as its files are now, measured once by a short text it speaks for nobody.
-
-    Those that were asked for last are kept.
-    """
-
-    def __init__(self, workers: Workers, target_lufs: float, *, most: int = _MAX_LEVELS) -> None:
-        self._workers = workers
-        self._target = target_lufs
-        self._most = most
-        self._levels: dict[_SpeakerKey, _MeasuredGain] = {}  # the most recently asked for last
-
-    def __repr__(self) -> str:
-        return f"<Levels of {len(self._levels)} speakers>"
-
-    def __len__(self) -> int:
-        return len(self._levels)
-
-    async def gain(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
-        """Return the linear gain for the voice; the first caller's turn is used to measure it."""
-        key = _key(spec)
-        level = self._levels.setdefault(key, _MeasuredGain())
-        self._levels[key] = self._levels.pop(key)
-        level.askers += 1
-        try:
-            async with level.lock:
-                if level.gain is None:
-                    level.gain = await self._measure(spec, loaded, stream)
-            return level.gain
-        finally:
-            level.askers -= 1
-            self._forget_the_oldest()
-
-    def _forget_the_oldest(self) -> None:
-        for key, level in list(self._levels.items()):
-            if level.askers:
-                continue  # it is being measured, and others may be waiting for that
-            if level.gain is None or len(self._levels) > self._most:
-                del self._levels[key]
-
-    async def _measure(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
-        render = loaded.render(loaded.calibration_segment(spec), spec, _CALIBRATION_PROSODY)
-        async with StepwiseRender(self._workers, stream, render) as steps:
-            parts = [samples async for samples in steps]
-        samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        gain = await self._workers.run_step(
-            stream, lambda: audio.gain_to(self._target, samples, spec.voice.sample_rate)
-        )
-        _LOGGER.debug("Gain of %s, speaker %s: %.2f.", spec.voice.name, spec.speaker, gain)
-        return gain
-
 
 class Speaker:
-    """A voice made ready when it is first needed: what is in the cache needs none in memory."""
+    """A voice leased when it is first needed: segments that come from the cache need no model in memory.
+
+    Leaving the `async with` ends the lease.
+    """
 
     def __init__(
-        self, loaded: LoadedVoices, levels: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
+        self, loaded: LoadedVoices, loudness: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
     ) -> None:
         self.spec = spec
-        """Which voice it is."""
+        """The voice and the speaker of it."""
         self._loaded = loaded
-        self._levels = levels
+        self._loudness = loudness
         self._stream = stream
-        self._held = AsyncExitStack()
+        self._lease = AsyncExitStack()
         self._voice: ReadyVoice | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._held.aclose()
+        await self._lease.aclose()
 
-    async def voice(self) -> ReadyVoice:
-        """Return the voice that is ready to speak; the stream's next steps are its."""
+    async def load(self) -> ReadyVoice:
+        """Return the loaded voice, which renders the next steps of the stream.
+
+        Raises:
+            SpeechError: as for `LoadedVoices.lease`.
+        """
         if self._voice is None:
-            self._voice = await self._held.enter_async_context(self._loaded.lease(self.spec.voice))
+            self._voice = await self._lease.enter_async_context(self._loaded.lease(self.spec.voice))
         if not isinstance(self._voice, RemoteVoice):
             self._stream.shares_cores = self._voice.shares_cores
         return self._voice
 
-    async def ready(self) -> tuple[ReadyVoice, float]:
-        """Return the voice and its gain; that of a remote one is its server's affair."""
-        voice = await self.voice()
+    async def load_with_gain(self) -> tuple[ReadyVoice, float]:
+        """Return the loaded voice and its gain; 1.0 for a remote voice, whose own server sets its loudness.
+
+        Raises:
+            SpeechError: as for `load`.
+        """
+        voice = await self.load()
         if isinstance(voice, RemoteVoice):
             return voice, 1.0
-        return voice, await self._levels.gain(self.spec, voice, self._stream)
+        return voice, await self._loudness.gain(self.spec, voice, self._stream)
 
 
 class Speakers:
@@ -131,63 +71,59 @@ class Speakers:
         self,
         library: VoiceLibrary,
         loaded: LoadedVoices,
-        levels: VoiceLoudness,
+        loudness: VoiceLoudness,
         spec: VoiceSpec,
         stream: StreamClock,
     ) -> None:
         self._library = library
         self._loaded = loaded
-        self._levels = levels
+        self._loudness = loudness
         self._stream = stream
-        self._own = Speaker(loaded, levels, spec, stream)
-        self._guest: Speaker | None = None
-        self._told: set[VoiceRequest] = set()
-        self._replaced: dict[_SpeakerKey, VoiceSpec] = {}
+        self._main = Speaker(loaded, loudness, spec, stream)
+        self._other: Speaker | None = None
+        self._warned: set[VoiceRequest] = set()
+        self._substitutes: dict[SpeakerKey, VoiceSpec] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._dismiss()
-        await self._own.__aexit__()
+        await self._release_other()
+        await self._main.__aexit__()
 
-    async def speaker(self, wanted: VoiceRequest | None) -> Speaker:
-        """Return who speaks when this voice is asked for; the own voice where there is no such."""
-        found = None if wanted is None else await self._spec(wanted)
-        spec = found or self._own.spec
-        spec = self._replaced.get(_key(spec), spec)
-        if spec == self._own.spec:
-            return self._own
-        if self._guest is None or self._guest.spec != spec:
-            await self._dismiss()
-            self._guest = Speaker(self._loaded, self._levels, spec, self._stream)
-        return self._guest
+    async def find(self, request: VoiceRequest | None) -> Speaker:
+        """Return the speaker for a segment's voice; the utterance's own for None or an unknown voice."""
+        found = None if request is None else await self._resolve(request)
+        spec = found or self._main.spec
+        spec = self._substitutes.get(speaker_key(spec), spec)
+        if spec == self._main.spec:
+            return self._main
+        if self._other is None or self._other.spec != spec:
+            await self._release_other()
+            self._other = Speaker(self._loaded, self._loudness, spec, self._stream)
+        return self._other
 
-    def replace(self, speaker: Speaker) -> Voice:
-        """Have the embedded voice of its language speak in place of a speaker, to the utterance's end.
+    def substitute(self, speaker: Speaker) -> Voice:
+        """Replace a speaker, for the rest of the utterance, by the embedded voice of its language.
 
         Raises:
             VoiceUnavailable: there is none.
         """
         voice = self._library.fallback_voice(speaker.spec.voice.language)
-        self._replaced[_key(speaker.spec)] = VoiceSpec(voice)
+        self._substitutes[speaker_key(speaker.spec)] = VoiceSpec(voice)
         return voice
 
-    async def _dismiss(self) -> None:
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            await guest.__aexit__()
+    async def _release_other(self) -> None:
+        other, self._other = self._other, None
+        if other is not None:
+            await other.__aexit__()
 
-    async def _spec(self, wanted: VoiceRequest) -> VoiceSpec | None:
+    async def _resolve(self, request: VoiceRequest) -> VoiceSpec | None:
         try:
-            return await self._library.resolve(wanted)
+            return await self._library.resolve(request)
         except SpeechError as error:
-            # In the middle of a text a voice more or less is no reason to fall silent.
-            if wanted not in self._told:
-                self._told.add(wanted)
-                _LOGGER.warning("%s speaks on: %s", self._own.spec.voice.name, error)
+            # In the middle of a text a missing voice is no reason to fall silent.
+            if request not in self._warned:
+                self._warned.add(request)
+                _LOGGER.warning("%s speaks on: %s", self._main.spec.voice.name, error)
             return None
-
-
-def _key(spec: VoiceSpec) -> _SpeakerKey:
-    return spec.voice.name, spec.voice.model, spec.speaker, spec.voice.fingerprint

@@ -1,19 +1,22 @@
-"""The joining of the library, the voices in memory and the workers into speech."""
+"""The synthesizer: the one path from a request to sound.
+
+Admission, the voice, segments of text as it arrives, their rendering, chunks of audio: each stage runs
+only as far as the next one pulls.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.admission import Admission
-from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import RemoteVoice, RemoteVoiceFailed
+from wyoming_tts.cache import SegmentCache
+from wyoming_tts.engines.base import RemoteVoice
 from wyoming_tts.engines.loaded import LoadedVoices
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import (
@@ -26,37 +29,31 @@ from wyoming_tts.speech import (
     VoiceRequest,
     VoiceSpec,
 )
-from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.explanation import Explanation
-from wyoming_tts.synthesis.job import PAUSE, Job
+from wyoming_tts.synthesis.job import IDLE, Job
+from wyoming_tts.synthesis.loudness import VoiceLoudness
 from wyoming_tts.synthesis.options import SynthesisOptions
-from wyoming_tts.synthesis.prosody import merge_prosody
-from wyoming_tts.synthesis.rendering import RenderTask, relay_remote, render_steps
+from wyoming_tts.synthesis.rendering import SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.speakers import Speaker, Speakers, VoiceLoudness
-from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit, LexiconResult
+from wyoming_tts.synthesis.speakers import Speakers
+from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
 from wyoming_tts.voices.library import VoiceLibrary
-from wyoming_tts.workers import StepwiseRender, Workers
-
-_LOGGER = logging.getLogger(__name__)
+from wyoming_tts.workers import Workers
 
 Clock = Callable[[], float]
 
 _PIECE_CHARS = 256
 """Text given to the segmenter in one go: mostly less than a millisecond of work on the event loop."""
 
-_CACHED_PIECE_BYTES = 32_768
-"""Less than a second of a kept segment in one go, so that a slow listener holds little."""
-
 
 class SpeechStream:
-    """An utterance on its way to a listener: iterate it for the audio."""
+    """The audio of an utterance on its way to a listener; iterate it for the chunks."""
 
     def __init__(self, rate: int, chunks: AsyncGenerator[AudioChunk, None]) -> None:
         self.format = AudioFormat(rate=rate)
-        """The format of every chunk, known before the first; its rate is the one asked for."""
+        """The format of every chunk, known before the first one."""
         self._chunks = chunks
 
     def __aiter__(self) -> SpeechStream:
@@ -66,8 +63,39 @@ class SpeechStream:
         return await anext(self._chunks)
 
 
+class AdmissionQueue:
+    """Suspends streams until `Admission` lets them in, in the order that it decides."""
+
+    def __init__(self, admission: Admission, clock: Clock) -> None:
+        self._admission = admission
+        self._clock = clock
+        self._waiting: dict[StreamClock, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def admitted(self, stream: StreamClock) -> AsyncIterator[None]:
+        """Hold a place among the active streams for the length of the block; wait for one to be free.
+
+        Raises:
+            Busy: there is none, and none soon.
+        """
+        try:
+            if not self._admission.admit(stream, self._clock()):
+                self._waiting[stream] = asyncio.get_running_loop().create_future()
+                await self._waiting[stream]
+            yield
+        finally:
+            self._waiting.pop(stream, None)
+            self._admission.release(stream, self._clock())
+            self._admit_waiting()
+
+    def _admit_waiting(self) -> None:
+        while (stream := self._admission.admit_next(self._clock())) is not None:
+            if not self._waiting[stream].done():
+                self._waiting[stream].set_result(None)
+
+
 class Synthesizer:
-    """Joins the library, the voices in memory and the workers into speech."""
+    """Speaks utterances with the voices of a library, on the workers that all of them share."""
 
     def __init__(
         self,
@@ -85,37 +113,43 @@ class Synthesizer:
         hops: Callable[[Utterance], int] = lambda _: 0,
         clock: Clock = time.monotonic,
     ) -> None:
-        """Join the parts.
+        """Compose a synthesizer.
 
         Args:
-            library: What can be spoken with.
-            loaded: The voices that are ready.
+            library: Resolves voice requests.
+            loaded: Loads voices and keeps them in memory.
             workers: Where local voices compute.
-            admission: Who is let in.
-            cache: Segments that were spoken before.
-            options: What holds for every utterance.
-            languages: How numbers and the like are said; None leaves them as they are written.
-            lexicon: How words are said.
-            on_record: Told of every utterance once it is over.
-            lookahead: How far ahead of its listener a remote voice is read; that of a local one is the
-                scheduler's affair.
-            hops: Servers that an utterance came through before this one.
-            clock: Seconds.
+            admission: Decides who is served, who waits and who is refused.
+            cache: Keeps finished segments.
+            options: Defaults of every utterance.
+            languages: Normalizes numbers and the like; None leaves them as written.
+            lexicon: Returns the pronunciation lexicon in force.
+            on_record: Called with the record of every utterance that is over.
+            lookahead: How far ahead of its listener a remote voice is read; for local voices the scheduler
+                decides.
+            hops: Returns the servers that an utterance passed through before this one.
+            clock: Monotonic time in seconds.
         """
         self._library = library
         self._loaded = loaded
         self._workers = workers
         self._admission = admission
-        self._cache = cache
-        self._door = AdmissionQueue(admission, clock)
+        self._queue = AdmissionQueue(admission, clock)
         self._options = options
         self._languages = languages
         self._lexicon = lexicon
         self._on_record = on_record
-        self._lookahead = lookahead or Lookahead()
-        self._hops = hops
         self._clock = clock
-        self._levels = VoiceLoudness(workers, options.loudness)
+        self._loudness = VoiceLoudness(workers, options.loudness)
+        self._renderer = SegmentRenderer(
+            workers=workers,
+            cache=cache,
+            options=options,
+            lexicon=lexicon,
+            lookahead=lookahead or Lookahead(),
+            hops=hops,
+            clock=clock,
+        )
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -124,11 +158,11 @@ class Synthesizer:
 
     @asynccontextmanager
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpeechStream]:
-        """Open the stream of an utterance; its audio is made as it is asked for.
+        """Open the stream of an utterance; its audio is made as the stream is iterated.
 
         Raises:
-            Busy: too many are being served; the client may try again later.
-            UnknownVoice: the request names a voice, language or speaker that is not here.
+            Busy: the server is full; the client may try again later.
+            UnknownVoice: no voice has the requested name, language or speaker.
             VoiceUnavailable: the voice's files are missing or broken.
             SpeechError: anything else a client is to be told, also while iterating.
         """
@@ -143,35 +177,35 @@ class Synthesizer:
         job.clock.in_background = in_background
         try:
             async with AsyncExitStack() as stack:
-                with job.watched():
+                with job.recording_failure():
                     spec = await self._library.resolve(utterance.voice)
-                    job.resolved(spec)
-                    await stack.enter_async_context(self._door.entered(job.clock))
-                    job.let_in()
+                    job.on_voice_resolved(spec)
+                    await stack.enter_async_context(self._queue.admitted(job.clock))
+                    job.on_admitted()
                 chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
                 yield SpeechStream(job.rate, chunks)
         finally:
             self._on_record(job.record())
 
     async def warm_up(self, spec: VoiceSpec | None = None) -> VoiceSpec:
-        """Load a voice, by default the default one, and run it once for its level; return which voice it is.
+        """Load a voice (None: the default voice) and measure its loudness; return which voice it is.
 
         Raises:
             SpeechError: as for `speak`.
         """
         spec = spec or self._library.resolve_now(VoiceRequest())
-        await self._read_language(spec.voice.language)
+        await self._load_language(spec.voice.language)
         async with self._loaded.lease(spec.voice) as loaded:
             if isinstance(loaded, RemoteVoice):
-                return spec  # its server's affair
+                return spec  # its own server warms it up
             stream = StreamClock(
                 work_since=self._clock(), in_background=True, shares_cores=loaded.shares_cores
             )
-            await self._levels.gain(spec, loaded, stream)
+            await self._loudness.gain(spec, loaded, stream)
         return spec
 
     async def prepare(self, text: str) -> None:
-        """Speak a text with the default voice into the cache, after all that has listeners.
+        """Render a text with the default voice into the cache, at the lowest priority.
 
         Raises:
             SpeechError: as for `speak`.
@@ -181,7 +215,7 @@ class Synthesizer:
                 pass
 
     async def explain(self, utterance: Utterance) -> Explanation:
-        """Return what an utterance would sound like, stage by stage, without making its sound.
+        """Return what each stage makes of an utterance, down to the phonemes, without rendering audio.
 
         Raises:
             SpeechError: as for `speak`.
@@ -190,21 +224,21 @@ class Synthesizer:
         clock = StreamClock(work_since=self._clock())
         trace, hits, texts, phonemes = TextTrace(), list[LexiconHit](), list[str](), list[str]()
         job = Job(utterance, self._clock)
-        job.resolved(spec)
+        job.on_voice_resolved(spec)
         async with (
-            Speakers(self._library, self._loaded, self._levels, spec, clock) as cast,
+            Speakers(self._library, self._loaded, self._loudness, spec, clock) as speakers,
             aclosing(self._segments(job, trace)) as segments,
         ):
             async for segment in segments:
-                speaker = await cast.speaker(segment.voice)
-                said = await self._in_words_of_lexicon(segment, speaker.spec.voice)
-                hits += said.hits
-                texts.append(said.text)
-                loaded = await speaker.voice()
+                speaker = await speakers.find(segment.voice)
+                result = await self._renderer.apply_lexicon(segment, speaker.spec.voice)
+                hits += result.hits
+                texts.append(result.text)
+                loaded = await speaker.load()
                 if isinstance(loaded, RemoteVoice):
-                    phonemes.append(said.text)  # what its server makes of it, nobody tells
+                    phonemes.append(result.text)  # what its own server makes of it is not known here
                     continue
-                work = partial(loaded.phonemes, replace(segment, text=said.text), speaker.spec)
+                work = partial(loaded.phonemes, replace(segment, text=result.text), speaker.spec)
                 phonemes.append(await self._workers.run_step(clock, work))
         return Explanation(
             voice=spec.voice.name,
@@ -217,122 +251,50 @@ class Synthesizer:
 
     async def _chunks(self, job: Job, spec: VoiceSpec) -> AsyncGenerator[AudioChunk, None]:
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
-        with job.watched():
+        with job.recording_failure():
             async with (
-                Speakers(self._library, self._loaded, self._levels, spec, job.clock) as cast,
+                Speakers(self._library, self._loaded, self._loudness, spec, job.clock) as speakers,
                 aclosing(self._segments(job)) as segments,
             ):
                 async for segment in segments:
                     if segment.pause_before:
-                        yield job.chunk(audio.silence(segment.pause_before, job.rate))
-                        job.asked()
-                    async with aclosing(self._performed(job, cast, segment, resampler)) as pieces:
+                        yield job.make_chunk(audio.silence(segment.pause_before, job.rate))
+                        job.on_chunk_requested()
+                    rendered = self._renderer.render(job, speakers, segment, resampler)
+                    async with aclosing(rendered) as pieces:
                         async for pcm in pieces:
-                            yield self._first_noted(job, job.chunk(pcm))
-                            job.asked()
-            if self._options.trailing_silence and job.was_heard:
-                yield job.chunk(audio.silence(self._options.trailing_silence, job.rate))
-            job.done()
+                            chunk = job.make_chunk(pcm)
+                            self._record_first_audio(job, chunk)
+                            yield chunk
+                            job.on_chunk_requested()
+            if self._options.trailing_silence and job.has_audio:
+                yield job.make_chunk(audio.silence(self._options.trailing_silence, job.rate))
+            job.on_done()
 
-    async def _performed(
-        self, job: Job, cast: Speakers, segment: Segment, resampler: StreamResampler
-    ) -> AsyncGenerator[bytes, None]:
-        """Give a segment's PCM at the rate of its stream, whoever speaks it."""
-        if not segment.text:  # markup may end with a pause
-            return
-        speaker = await cast.speaker(segment.voice)
-        try:
-            async with aclosing(self._at_rate(job, speaker, segment, resampler)) as pieces:
-                async for pcm in pieces:
-                    yield pcm
-        except RemoteVoiceFailed as error:
-            stand_in = cast.replace(speaker)
-            _LOGGER.warning("%s %s speaks instead in utterance %s.", error, stand_in.name, job.utterance.id)
-            speaker = await cast.speaker(segment.voice)
-            async with aclosing(self._at_rate(job, speaker, segment, resampler)) as pieces:
-                async for pcm in pieces:
-                    yield pcm
-
-    async def _at_rate(
-        self, job: Job, speaker: Speaker, segment: Segment, resampler: StreamResampler
-    ) -> AsyncGenerator[bytes, None]:
-        voice = speaker.spec.voice
-        said = await self._in_words_of_lexicon(segment, voice)
-        segment = replace(segment, text=said.text)
-        async with (
-            aclosing(self._spoken(job, speaker, segment)) as pieces,
-            aclosing(resampler.resampled(pieces, voice.sample_rate)) as resampled,
-        ):
-            async for pcm in resampled:
-                yield pcm
-
-    async def _spoken(self, job: Job, speaker: Speaker, segment: Segment) -> AsyncGenerator[bytes, None]:
-        """Give a segment's PCM: the one kept from before, else rendered and kept once it is whole."""
-        key = self._cache_key(job, speaker.spec, segment)
-        known = await self._cache.get(key)
-        if known is not None:
-            job.cached_segments += 1
-            for start in range(0, len(known.pcm), _CACHED_PIECE_BYTES):
-                yield known.pcm[start : start + _CACHED_PIECE_BYTES]
-            return
-        recording = self._cache.record(key, speaker.spec.voice.sample_rate)
-        with job.loading():
-            loaded, gain = await speaker.ready()
-        task = RenderTask(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
-        rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
-        if isinstance(loaded, RemoteVoice):
-            rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
-        else:
-            rendered = StepwiseRender(self._workers, job.clock, render_steps(task, loaded, gain))
-        async with rendered as pieces:
-            async for pcm in pieces:
-                recording.add(pcm)
-                if pcm:
-                    yield pcm
-        recording.commit()
-
-    async def _in_words_of_lexicon(self, segment: Segment, voice: Voice) -> LexiconResult:
-        """Apply the lexicon, on a worker: it may hold regular expressions that take their time."""
-        lexicon = self._lexicon()
-        if not len(lexicon):
-            return LexiconResult(segment.text)
-        work = partial(lexicon.apply, segment.text, language=voice.language, voice=voice.name)
-        return await self._workers.run_blocking(work)
-
-    def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
-        voice = spec.voice
-        return CacheKey(
-            voice=voice.name,
-            model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
-            speaker=spec.speaker,
-            prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment),
-            text=segment.text,
-            level=self._options.loudness,
-        )
-
-    def _first_noted(self, job: Job, chunk: AudioChunk) -> AudioChunk:
-        if chunk.first_sample == 0 and job.compute_seconds:  # from the cache it says nothing of the machine
+    def _record_first_audio(self, job: Job, chunk: AudioChunk) -> None:
+        # A chunk from the cache took no computing, and says nothing about the machine.
+        if chunk.first_sample == 0 and job.compute_seconds:
             self._admission.record_first_audio(job.compute_seconds)
-        return chunk
 
     async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
-        await self._read_language(job.spec.voice.language)
+        await self._load_language(job.spec.voice.language)
         segmenter = self._segmenter(job, trace)
         idle = job.utterance.flush_idle
-        async with aclosing(job.text(self._options.flush_idle if idle is None else idle or None)) as pieces:
+        idle = self._options.flush_idle if idle is None else idle or None
+        async with aclosing(job.read_text(idle)) as pieces:
             async for text in pieces:
-                if text == PAUSE:
+                if text == IDLE:
                     for segment in segmenter.flush():
-                        yield job.segment_ready(segment)
+                        yield job.add_segment(segment)
                 for start in range(0, len(text), _PIECE_CHARS):
                     for segment in segmenter.feed(text[start : start + _PIECE_CHARS]):
-                        yield job.segment_ready(segment)
-                    await asyncio.sleep(0)  # a long text must not hold the loop
-        while left := segmenter.finish():  # what is left is said before an error is told
-            for segment in left:
-                yield job.segment_ready(segment)
+                        yield job.add_segment(segment)
+                    await asyncio.sleep(0)  # a long text must not hold up the event loop
+        while rest := segmenter.finish():  # what is left is spoken before an error is raised
+            for segment in rest:
+                yield job.add_segment(segment)
 
-    async def _read_language(self, language: str) -> None:
+    async def _load_language(self, language: str) -> None:
         if self._languages and not self._languages.is_loaded(language):
             await self._workers.run_blocking(partial(self._languages.load, language))
 

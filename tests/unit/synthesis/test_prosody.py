@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.speech import PITCHES, SPEEDS, VOLUMES, Prosody, Segment
+from wyoming_tts.speech import PITCH_RANGE, SPEED_RANGE, VOLUME_RANGE, Prosody, Segment
 from wyoming_tts.synthesis.prosody import merge_prosody
 
 PLAIN = Segment("One.")
@@ -19,15 +19,15 @@ def within(bounds: tuple[float, float]) -> st.SearchStrategy[float]:
 scales = st.none() | st.floats(0.01, 10.0)
 prosodies = st.builds(
     Prosody,
-    speed=within(SPEEDS),
-    pitch=within(PITCHES),
-    volume=within(VOLUMES),
+    speed=within(SPEED_RANGE),
+    pitch=within(PITCH_RANGE),
+    volume=within(VOLUME_RANGE),
     length_scale=scales,
     noise_scale=scales,
     noise_w_scale=scales,
 )
 segments = st.builds(
-    Segment, st.just("One."), rate=within(SPEEDS), volume=within(VOLUMES), pitch=within(PITCHES)
+    Segment, st.just("One."), rate=within(SPEED_RANGE), volume=within(VOLUME_RANGE), pitch=within(PITCH_RANGE)
 )
 
 
@@ -66,6 +66,6 @@ def test_a_product_that_no_engine_can_do_is_clamped() -> None:
 @given(prosodies, prosodies, segments)
 def test_every_factor_stays_in_its_bounds(settings: Prosody, asked: Prosody, segment: Segment) -> None:
     merged = merge_prosody(settings, asked, segment)
-    assert SPEEDS[0] <= merged.speed <= SPEEDS[1]
-    assert PITCHES[0] <= merged.pitch <= PITCHES[1]
-    assert VOLUMES[0] <= merged.volume <= VOLUMES[1]
+    assert SPEED_RANGE[0] <= merged.speed <= SPEED_RANGE[1]
+    assert PITCH_RANGE[0] <= merged.pitch <= PITCH_RANGE[1]
+    assert VOLUME_RANGE[0] <= merged.volume <= VOLUME_RANGE[1]

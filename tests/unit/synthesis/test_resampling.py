@@ -31,7 +31,7 @@ async def cut(pcm: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 async def segment(resampler: StreamResampler, pcm: bytes, rate: int, size: int = 50_000) -> bytes:
-    async with aclosing(resampler.resampled(cut(pcm, size), rate)) as pieces:
+    async with aclosing(resampler.resample(cut(pcm, size), rate)) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
@@ -65,7 +65,7 @@ async def test_nothing_of_a_segment_is_in_the_next_one() -> None:
     worker = Worker()
     resampler = StreamResampler(16_000, worker.run)
     first = await segment(resampler, tone(22_050), 22_050)
-    pieces = resampler.resampled(cut(tone(22_050), 1_000), 22_050)
+    pieces = resampler.resample(cut(tone(22_050), 1_000), 22_050)
     await anext(pieces)
     await pieces.aclose()  # as where a voice falls silent and another one takes its place
     assert np.allclose(

@@ -11,7 +11,6 @@ import pytest
 
 from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, LETTERS, TONES, silences
-from wyoming_tts import audio
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.engines.piper.engine import LoadedPiper
@@ -28,6 +27,7 @@ from wyoming_tts.speech import (
     VoiceSpec,
 )
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
+from wyoming_tts.synthesis.loudness import measure_loudness
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.text.normalization.number_words import NumberSpeller
 
@@ -115,7 +115,7 @@ async def test_the_level_is_the_target_whatever_the_voice() -> None:
         for name in (LETTERS.name, TONES.name, "af_test", "espeak-en-us"):
             chunks = await spoken(parts.synthesizer, Utterance.of(text, voice=VoiceRequest(name)))
             samples = (join_chunks(chunks) / 32767).astype(np.float32)
-            assert audio.loudness(samples, chunks[0].format.rate) == pytest.approx(-23, abs=3), name
+            assert measure_loudness(samples, chunks[0].format.rate) == pytest.approx(-23, abs=3), name
 
 
 async def test_volume_scales_the_level_of_one_utterance(parts: Parts) -> None:

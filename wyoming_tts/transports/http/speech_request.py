@@ -15,10 +15,10 @@ from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
-    PITCHES,
-    SAMPLE_RATES,
-    SPEEDS,
-    VOLUMES,
+    PITCH_RANGE,
+    SAMPLE_RATE_RANGE,
+    SPEED_RANGE,
+    VOLUME_RANGE,
     Prosody,
     TextFormat,
     Utterance,
@@ -34,12 +34,12 @@ PCM_RATE = 24_000
 LARGEST_SCALE = 10.0
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
-Speed: TypeAlias = Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1], allow_inf_nan=False)]
-Volume: TypeAlias = Annotated[float, Field(ge=VOLUMES[0], le=VOLUMES[1], allow_inf_nan=False)]
-Pitch: TypeAlias = Annotated[float, Field(ge=PITCHES[0], le=PITCHES[1], allow_inf_nan=False)]
+Speed: TypeAlias = Annotated[float, Field(ge=SPEED_RANGE[0], le=SPEED_RANGE[1], allow_inf_nan=False)]
+Volume: TypeAlias = Annotated[float, Field(ge=VOLUME_RANGE[0], le=VOLUME_RANGE[1], allow_inf_nan=False)]
+Pitch: TypeAlias = Annotated[float, Field(ge=PITCH_RANGE[0], le=PITCH_RANGE[1], allow_inf_nan=False)]
 LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
 NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
-SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATES[0], le=SAMPLE_RATES[1])]
+SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATE_RANGE[0], le=SAMPLE_RATE_RANGE[1])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, TypeAlias
 
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, Unsupported
-from wyoming_tts.speech import SAMPLE_RATES, SPEEDS
+from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE
 
 Frame: TypeAlias = str | bytes
 """One message: text, or binary."""
@@ -288,7 +288,7 @@ def _check_format(said: Mapping[str, Any]) -> None:
 
 
 def _rate(value: object) -> int:
-    low, high = SAMPLE_RATES
+    low, high = SAMPLE_RATE_RANGE
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadRequest(
             f"Got {reprlib.repr(value)} as 'sample_rate', expected a whole number from {low} to {high}."
@@ -297,7 +297,7 @@ def _rate(value: object) -> int:
 
 
 def _speed(value: object) -> float:
-    low, high = SPEEDS
+    low, high = SPEED_RANGE
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise BadRequest(f"Got {reprlib.repr(value)} as 'speed', expected a number from {low:g} to {high:g}.")
     return float(value)
