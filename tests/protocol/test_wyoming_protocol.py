@@ -42,8 +42,8 @@ from wyoming_tts.wyoming_framing import EventReader, encode_event
 
 
 def commands(*sent: Event, streaming: bool = True) -> list[Command]:
-    conversation = WyomingProtocol(streaming=streaming)
-    return [command for event in sent for command in conversation.receive(event)]
+    protocol = WyomingProtocol(streaming=streaming)
+    return [command for event in sent for command in protocol.receive(event)]
 
 
 def only_refusal(found: list[Command]) -> RefuseRequest:
@@ -63,7 +63,7 @@ def chunk(text: str) -> Event:
     return SynthesizeChunk(text).event()
 
 
-class TestConversation:
+class TestWyomingProtocol:
     def test_describe_is_answered_at_any_time(self) -> None:
         found = commands(Describe().event(), START, Describe().event(), STOP)
 
@@ -73,7 +73,7 @@ class TestConversation:
         assert commands(Ping("abc").event(), Ping().event()) == [SendPong("abc"), SendPong(None)]
 
     def test_a_ping_whose_text_is_no_string_is_an_error(self) -> None:
-        assert only_refusal(commands(Event("ping", {"text": 5}))).closing is ReplyEnding.NOTHING
+        assert only_refusal(commands(Event("ping", {"text": 5}))).ending is ReplyEnding.NOTHING
 
     @pytest.mark.parametrize("event_type", ["audio-chunk", "Describe", "select-program", "info", "x"])
     def test_unknown_events_are_ignored(self, event_type: str) -> None:
@@ -96,7 +96,7 @@ class TestConversation:
     def test_a_lone_chunk_or_stop_is_an_error_and_what_follows_is_heard(self, lone: Event) -> None:
         found = commands(lone, Synthesize("hello").event())
 
-        assert only_refusal(found[:1]).closing is ReplyEnding.NOTHING
+        assert only_refusal(found[:1]).ending is ReplyEnding.NOTHING
         assert found[1:] == [PLAIN]
 
     def test_a_start_while_text_is_open_ends_that_text(self) -> None:
@@ -107,7 +107,7 @@ class TestConversation:
     def test_what_belongs_to_a_refused_start_is_discarded(self) -> None:
         found = commands(BAD_START, chunk("a"), Synthesize("a").event(), STOP, Synthesize("hello").event())
 
-        assert only_refusal(found[:1]).closing is ReplyEnding.STREAM
+        assert only_refusal(found[:1]).ending is ReplyEnding.STREAM
         assert found[1:] == [PLAIN]
 
     def test_a_start_after_a_refused_one_is_heard(self) -> None:
@@ -121,7 +121,7 @@ class TestConversation:
         found = commands(START, Event("synthesize-chunk", data), chunk("a"), STOP, chunk("lone"))
 
         assert isinstance(found[1], FailText)
-        assert only_refusal(found[2:]).closing is ReplyEnding.NOTHING
+        assert only_refusal(found[2:]).ending is ReplyEnding.NOTHING
 
     @pytest.mark.parametrize(
         "data",
@@ -141,7 +141,7 @@ class TestConversation:
         refuse = only_refusal(commands(Event("synthesize", data)))
 
         assert isinstance(refuse.error, BadRequest)
-        assert refuse.closing is ReplyEnding.AUDIO
+        assert refuse.ending is ReplyEnding.AUDIO
 
     @pytest.mark.parametrize(
         ("voice", "expected"),
@@ -197,13 +197,13 @@ class TestConversation:
     def test_whatever_comes_every_text_that_was_opened_is_ended_once_and_in_order(
         self, sent: list[Event]
     ) -> None:
-        conversation, is_open = WyomingProtocol(), False
+        protocol, is_open = WyomingProtocol(), False
         for event in sent:
-            for command in conversation.receive(event):
+            for command in protocol.receive(event):
                 if isinstance(command, AddText | EndText | FailText):
                     assert is_open
                 is_open = command == STREAM or (is_open and isinstance(command, AddText))
-            assert is_open == (conversation.state is TextState.STREAMING)
+            assert is_open == (protocol.state is TextState.STREAMING)
 
 
 FORMAT = AudioFormat(1_000)
@@ -213,22 +213,22 @@ def audio(samples: int, first: int = 0, *, audio_format: AudioFormat = FORMAT) -
     return AudioChunk(audio_format, b"\x01\x02" * samples, first)
 
 
-def answered(
-    *chunks: AudioChunk, closing: ReplyEnding = ReplyEnding.STREAM, error: SpeechError | None = None
+def reply_to(
+    *chunks: AudioChunk, ending: ReplyEnding = ReplyEnding.STREAM, error: SpeechError | None = None
 ) -> list[Event]:
-    answer = ReplyEvents(closing, samples_per_chunk=100)
+    reply = ReplyEvents(ending)
     if chunks:
-        answer.use(FORMAT)
-    return [*(event for chunk in chunks for event in answer.audio(chunk)), *answer.closed(error)]
+        reply.set_format(FORMAT)
+    return [*(event for chunk in chunks for event in reply.audio(chunk)), *reply.close(error)]
 
 
 def types(found: list[Event]) -> list[str]:
     return [event.type for event in found]
 
 
-class TestAnswer:
-    def test_audio_comes_in_chunks_of_the_set_size_with_the_rest_at_once(self) -> None:
-        found = answered(audio(250), audio(30, 250))
+class TestReplyEvents:
+    def test_each_frame_of_audio_is_an_event_with_its_time(self) -> None:
+        found = reply_to(audio(100), audio(100, 100), audio(50, 200), audio(30, 250))
 
         chunks = [event for event in found if event.type == "audio-chunk"]
         assert [len(event.payload or b"") // 2 for event in chunks] == [100, 100, 50, 30]
@@ -236,42 +236,42 @@ class TestAnswer:
         assert b"".join(event.payload or b"" for event in chunks) == b"\x01\x02" * 280
 
     def test_one_start_and_one_stop_with_the_streams_format_and_length(self) -> None:
-        found = answered(audio(100), audio(100, 100), closing=ReplyEnding.AUDIO)
+        found = reply_to(audio(100), audio(100, 100), ending=ReplyEnding.AUDIO)
 
         assert types(found) == ["audio-start", "audio-chunk", "audio-chunk", "audio-stop"]
         assert found[0].data == {"rate": 1_000, "width": 2, "channels": 1, "timestamp": 0}
         assert found[-1].data == {"timestamp": 200}
 
     def test_a_stream_ends_with_synthesize_stopped(self) -> None:
-        assert types(answered(audio(10)))[-2:] == ["audio-stop", "synthesize-stopped"]
+        assert types(reply_to(audio(10)))[-2:] == ["audio-stop", "synthesize-stopped"]
 
     def test_nothing_is_announced_before_there_is_sound(self) -> None:
-        answer = ReplyEvents(ReplyEnding.AUDIO)
-        answer.use(FORMAT)
+        reply = ReplyEvents(ReplyEnding.AUDIO)
+        reply.set_format(FORMAT)
 
-        assert list(answer.audio(audio(0))) == []
+        assert list(reply.audio(audio(0))) == []
 
     def test_silence_is_still_a_whole_stream(self) -> None:
-        assert types(answered(audio(0))) == ["audio-start", "audio-stop", "synthesize-stopped"]
+        assert types(reply_to(audio(0))) == ["audio-start", "audio-stop", "synthesize-stopped"]
 
     def test_an_error_comes_before_the_closing_events(self) -> None:
-        found = answered(audio(10), error=Busy("No room.", hint="Wait."))
+        found = reply_to(audio(10), error=Busy("No room.", hint="Wait."))
 
         assert types(found) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
         assert found[2].data == {"text": "No room. Wait.", "code": "busy"}
 
     def test_an_answer_that_fails_before_its_format_is_known_is_well_formed(self) -> None:
-        found = answered(error=Busy("No room."))
+        found = reply_to(error=Busy("No room."))
 
         assert types(found) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
         assert found[1].data["rate"] == 22_050
 
     def test_an_error_without_a_stream_is_only_an_error(self) -> None:
-        assert types(answered(closing=ReplyEnding.NOTHING, error=Busy("No room."))) == ["error"]
+        assert types(reply_to(ending=ReplyEnding.NOTHING, error=Busy("No room."))) == ["error"]
 
     def test_audio_of_another_rate_is_never_sent(self) -> None:
         with pytest.raises(EngineFailed, match=r"rate=2000.* within a stream in .*rate=1000"):
-            answered(audio(10), audio(10, 10, audio_format=AudioFormat(2_000)))
+            reply_to(audio(10), audio(10, 10, audio_format=AudioFormat(2_000)))
 
 
 def voice(name: str, speakers: int = 0) -> Voice:

@@ -106,7 +106,7 @@ async def serve(
         http = HttpSide(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=make_desks)
         async with server:
             if sockets:
-                await server.adopt(sockets)
+                await server.serve_sockets(sockets)
             else:
                 await server.start(settings.uri)
             _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))

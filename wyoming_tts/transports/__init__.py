@@ -1,0 +1,10 @@
+"""Transports: the network interfaces that clients connect to, above the synthesizer and below the server.
+
+* `wyoming`: the Wyoming protocol over TCP, Unix sockets and standard input and output;
+* `http`: the OpenAI-compatible API, its access control, and the mount of the web page;
+* `realtime`: the WebSocket, a route of the HTTP app.
+
+They do not import each other. What they share lies beside them: `ports` (interfaces of the speech service),
+`backpressure` (a connection's bounded request queue), `framing` (audio into messages), `access` (rules of
+access control), `listening` (addresses and sockets) and `discovery` (zeroconf).
+"""

@@ -1,6 +1,6 @@
-"""What a transport is given: speech, and for HTTP also what can be asked for and how the server is doing.
+"""Ports: the interfaces through which transports reach the synthesizer and the server's state.
 
-Written as protocols, so that no transport knows how speech is made, and a test needs no engine.
+They are typing protocols, so that no transport depends on how speech is made, and tests need no engine.
 """
 
 from __future__ import annotations
@@ -14,68 +14,68 @@ from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
 
 
 class AudioStream(Protocol):
-    """An utterance on its way to a listener: its audio in order, pulled when there is room for it."""
+    """The audio of one utterance in order, computed as the listener pulls it (backpressure)."""
 
     @property
     def format(self) -> AudioFormat:
-        """The format of all its chunks; its rate is the one that the utterance asks for."""
+        """The format of every chunk, at the sample rate that the utterance asks for."""
         ...
 
     def __aiter__(self) -> AsyncIterator[AudioChunk]: ...
 
 
 class SpeechSynthesis(Protocol):
-    """What a transport needs of the synthesizer."""
+    """Speech synthesis: all that the Wyoming and the realtime transport need."""
 
     def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[AudioStream]:
-        """Entering resolves the voice and may wait for it; leaving the block cancels the work.
+        """Speak an utterance: entering resolves its voice and may wait for it, leaving cancels the work.
 
         Raises:
-            SpeechError: on entering or while iterating; the utterance ends there.
+            SpeechError: on entering or while iterating, which ends the utterance.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableVoice:
-    """A voice that can be asked for by name."""
+    """A voice that clients can request by name, installed or not."""
 
     name: str
     language: str
-    """As `en_US`."""
+    """A tag such as `en_US`."""
     engine: str
     description: str
     speakers: tuple[str, ...] = ()
-    """Empty for a voice of one speaker."""
+    """Names of the speakers; empty for a single-speaker voice."""
     sample_rate: int | None = None
-    """Hz; None where that is known only once it is installed."""
+    """Hz; None where it is unknown until the voice is installed."""
     is_installed: bool = True
-    """False: it is fetched when it is asked for."""
+    """False: it is downloaded when a client requests it."""
 
 
 class SpeechService(SpeechSynthesis, Protocol):
-    """What the HTTP API speaks for."""
+    """Speech synthesis with the voices and the state of the server: what the HTTP API serves."""
 
     def voices(self) -> Sequence[AvailableVoice]:
-        """What can be asked for, by name. Called on the event loop: quick."""
+        """The voices that clients can request. Called on the event loop, so it must not block."""
         ...
 
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
-        """Mix Kokoro voices by a recipe; kept under the name if there is one.
+        """Blend Kokoro voices by a recipe, and save the blend if it is given a name.
 
         Raises:
-            SpeechError: the recipe or the name cannot be used, or a voice of it is not here.
+            SpeechError: the recipe or the name is invalid, or one of the voices is missing.
         """
         ...
 
     def is_ready(self) -> bool:
-        """Whether the default voice, or its stand-in, has spoken once."""
+        """Whether the default voice, or its fallback, is warm: it has spoken once."""
         ...
 
     async def status(self) -> Mapping[str, object]:
-        """How the server is doing, as JSON: versions, engines, voices, load, queue, memory, uptime."""
+        """The server's status as a JSON object: versions, engines, voices, load, queue, memory, uptime."""
         ...
 
     async def metrics(self) -> bytes:
-        """The same in Prometheus' text format."""
+        """The server's metrics in Prometheus' text format."""
         ...

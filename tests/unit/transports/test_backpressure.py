@@ -28,105 +28,105 @@ async def has_begun(task: asyncio.Task[None]) -> bool:
 
 class TestOrder:
     async def test_requests_come_out_as_they_went_in_until_it_is_closed(self) -> None:
-        backlog, requests = RequestQueue[PendingRequest](8), [pending() for _ in range(3)]
+        queue, requests = RequestQueue[PendingRequest](8), [pending() for _ in range(3)]
         for request in requests:
-            await backlog.put(request)
-        backlog.close()
-        assert [request async for request in backlog] == requests
+            await queue.put(request)
+        queue.close()
+        assert [request async for request in queue] == requests
 
     async def test_whoever_waits_for_a_request_gets_it_when_it_comes(self) -> None:
-        backlog, request = RequestQueue[PendingRequest](8), pending()
-        taking = asyncio.ensure_future(anext(backlog))
+        queue, request = RequestQueue[PendingRequest](8), pending()
+        taking = asyncio.ensure_future(anext(queue))
         await asyncio.sleep(0)
-        await backlog.put(request)
+        await queue.put(request)
         assert await taking is request
 
     async def test_closing_ends_the_wait_for_more(self) -> None:
-        backlog = RequestQueue[PendingRequest](8)
+        queue = RequestQueue[PendingRequest](8)
 
         async def drain() -> None:
-            async for _ in backlog:
+            async for _ in queue:
                 raise AssertionError("Nothing was put.")
 
         draining = asyncio.create_task(drain())
         assert await has_begun(draining)
-        backlog.close()
+        queue.close()
         await draining
-        assert repr(backlog) == "<RequestQueue waiting=0 current=False closed=True>"
+        assert repr(queue) == "<RequestQueue waiting=0 current=False closed=True>"
 
     async def test_the_one_that_is_being_answered_is_still_unanswered(self) -> None:
-        backlog, (first, second) = RequestQueue[PendingRequest](8), (pending(), pending())
-        await backlog.put(first)
-        await backlog.put(second)
-        assert await anext(backlog) is backlog.current is first
-        assert backlog.unanswered() == [first, second]
-        assert len(backlog) == 1
-        backlog.answered()
-        assert backlog.unanswered() == [second]
+        queue, (first, second) = RequestQueue[PendingRequest](8), (pending(), pending())
+        await queue.put(first)
+        await queue.put(second)
+        assert await anext(queue) is queue.current is first
+        assert queue.unanswered() == [first, second]
+        assert len(queue) == 1
+        queue.finish_current()
+        assert queue.unanswered() == [second]
 
     async def test_what_waits_can_be_taken_back(self) -> None:
-        backlog, (first, second, third) = RequestQueue[PendingRequest](8), (pending(), pending(), pending())
+        queue, (first, second, third) = RequestQueue[PendingRequest](8), (pending(), pending(), pending())
         for request in (first, second, third):
-            await backlog.put(request)
-        assert backlog.remove(second)
-        assert not backlog.remove(second)
-        assert backlog.clear() == [first, third]
-        assert backlog.unanswered() == []
+            await queue.put(request)
+        assert queue.remove(second)
+        assert not queue.remove(second)
+        assert queue.clear() == [first, third]
+        assert queue.unanswered() == []
 
 
 class TestBackpressure:
     async def test_putting_waits_while_it_is_full(self) -> None:
-        backlog, late = RequestQueue[PendingRequest](1), pending()
-        await backlog.put(pending())
-        putting = asyncio.create_task(backlog.put(late))
+        queue, late = RequestQueue[PendingRequest](1), pending()
+        await queue.put(pending())
+        putting = asyncio.create_task(queue.put(late))
         assert await has_begun(putting)
-        await anext(backlog)
+        await anext(queue)
         await putting
-        assert await anext(backlog) is late
+        assert await anext(queue) is late
 
     @pytest.mark.parametrize("how", ["remove", "clear"])
     async def test_what_is_taken_back_makes_room(self, how: str) -> None:
-        backlog, first = RequestQueue[PendingRequest](1), pending()
-        await backlog.put(first)
-        putting = asyncio.create_task(backlog.put(pending()))
+        queue, first = RequestQueue[PendingRequest](1), pending()
+        await queue.put(first)
+        putting = asyncio.create_task(queue.put(pending()))
         assert await has_begun(putting)
         if how == "remove":
-            backlog.remove(first)
+            queue.remove(first)
         else:
-            backlog.clear()
+            queue.clear()
         await putting
 
     async def test_text_counts_too_unless_it_is_only_one_that_waits(self) -> None:
-        backlog = RequestQueue[PendingRequest](8, most_characters=10)
-        assert backlog.has_room_for(pending(50))
-        await backlog.put(pending(4))
-        assert backlog.has_room_for(pending(6))
-        assert not backlog.has_room_for(pending(7))
+        queue = RequestQueue[PendingRequest](8, max_characters=10)
+        assert queue.has_room_for(pending(50))
+        await queue.put(pending(4))
+        assert queue.has_room_for(pending(6))
+        assert not queue.has_room_for(pending(7))
 
     async def test_text_that_was_added_to_one_that_waits_counts(self) -> None:
-        backlog, growing = RequestQueue[PendingRequest](8, most_characters=10), pending()
-        await backlog.put(growing)
+        queue, growing = RequestQueue[PendingRequest](8, max_characters=10), pending()
+        await queue.put(growing)
         await growing.add("12345")
-        assert backlog.has_room_for(pending(5))
-        assert not backlog.has_room_for(pending(6))
+        assert queue.has_room_for(pending(5))
+        assert not queue.has_room_for(pending(6))
 
     @given(st.lists(st.sampled_from(["put", "take", "remove", "clear"]), max_size=60), st.integers(1, 4))
     async def test_it_is_a_queue_that_never_holds_more_than_it_may(self, steps: list[str], most: int) -> None:
-        backlog, expected = RequestQueue[PendingRequest](most), deque[PendingRequest]()
+        queue, expected = RequestQueue[PendingRequest](most), deque[PendingRequest]()
         for step in steps:
             request = pending()
-            assert backlog.has_room_for(request) == (len(expected) < most)
+            assert queue.has_room_for(request) == (len(expected) < most)
             if step == "put" and len(expected) < most:
-                await backlog.put(request)
+                await queue.put(request)
                 expected.append(request)
             elif step == "take" and expected:
-                assert await anext(backlog) is expected.popleft()
+                assert await anext(queue) is expected.popleft()
             elif step == "remove" and expected:
-                assert backlog.remove(expected.pop())
+                assert queue.remove(expected.pop())
             elif step == "clear":
-                assert backlog.clear() == list(expected)
+                assert queue.clear() == list(expected)
                 expected.clear()
-            assert len(backlog) == len(expected) <= most
+            assert len(queue) == len(expected) <= most
 
 
 class TestStopping:
@@ -134,13 +134,13 @@ class TestStopping:
         request, reason = pending(), Busy("No room.")
         request.stop(reason)
         request.stop(RequestCanceled())
-        assert request.failure is request.stopped_by is reason
+        assert request.error is request.stopped_by is reason
 
     async def test_a_cancelled_one_has_not_failed(self) -> None:
         request = pending()
         request.stop(RequestCanceled())
         assert request.is_stopped
-        assert request.failure is None
+        assert request.error is None
 
     async def test_its_text_ends(self) -> None:
         request = pending()
@@ -156,7 +156,7 @@ class TestStopping:
         request = pending()
         request.stop(reason)
         with pytest.raises(type(reason)):
-            async with request.unless_stopped():
+            async with request.until_stopped():
                 raise AssertionError("It has begun.")
 
     @pytest.mark.parametrize("reason", [Busy("No room."), RequestCanceled()], ids=["failed", "cancelled"])
@@ -167,7 +167,7 @@ class TestStopping:
 
         async def speak() -> None:
             nonlocal ended
-            async with request.unless_stopped():
+            async with request.until_stopped():
                 try:
                     begun.set()
                     await asyncio.Event().wait()
@@ -185,7 +185,7 @@ class TestStopping:
         request = pending()
 
         async def speak() -> None:
-            async with request.unless_stopped():
+            async with request.until_stopped():
                 request.stop(RequestCanceled())
                 raise OSError("It broke.")
 
@@ -194,14 +194,14 @@ class TestStopping:
 
     async def test_an_engine_that_cancels_itself_has_failed(self) -> None:
         with pytest.raises(EngineFailed):
-            async with pending().unless_stopped():
+            async with pending().until_stopped():
                 raise asyncio.CancelledError
 
     async def test_who_is_cancelled_from_outside_stays_cancelled(self) -> None:
         begun = asyncio.Event()
 
         async def speak() -> None:
-            async with pending().unless_stopped():
+            async with pending().until_stopped():
                 begun.set()
                 await asyncio.Event().wait()
 

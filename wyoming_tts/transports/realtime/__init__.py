@@ -1,0 +1,1 @@
+"""The realtime WebSocket: `route` accepts clients, `connection` serves one, `protocol` parses messages."""

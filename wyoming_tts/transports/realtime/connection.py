@@ -1,9 +1,9 @@
-"""One client of the realtime WebSocket: what it asks for, in order, until it leaves.
+"""One client's realtime WebSocket connection: reads its messages and plays its responses in order.
 
-Two tasks share a connection. The reading one obeys messages and never waits for audio, so that a
-`barge` is heard while a response plays. The speaking one plays one response after the other; of one that
-is cancelled the client is told only when the work for it has ended. Whatever waits is bounded by the
-number of responses and by their text, so reading pauses only for a client that does not take its answers.
+Two tasks share a connection. The reader carries out messages and never waits for audio, so a `barge` takes
+effect while a response plays. The speaker plays one response after the other; it reports a cancelled one to
+the client only once the work for it has ended. The queue between them is bounded by the number of responses
+and by their text, and refuses what does not fit, so reading pauses only for a client that does not read.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
-from wyoming_tts.transports.backpressure import RequestCanceled, RequestQueue
+from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
+from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.backpressure import PendingRequest, RequestCanceled, RequestQueue
 from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
-from wyoming_tts.transports.realtime.answers import ResponseMessages, refusal, session_event
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
     BargeIn,
@@ -32,36 +34,73 @@ from wyoming_tts.transports.realtime.protocol import (
     EndSession,
     Frame,
     Message,
+    RealtimeLimits,
     RealtimeProtocol,
     RealtimeSession,
     RefusedMessage,
     ReportSession,
+    ResponseMessages,
     SpeakText,
     get_event_id,
     parse_message,
+    refusal_message,
+    session_event,
     too_long_error,
 )
-from wyoming_tts.transports.realtime.response import RealtimeOptions, RealtimeResponse
-from wyoming_tts.transports.realtime.wire import (
-    CLOSING_TIME,
-    FAILED,
-    GOING_AWAY,
-    CloseConnection,
-    RealtimeClientGone,
-    RealtimeSocket,
-)
 
-_GOING_DOWN = "The server is going down."
-_QUICKLY_PARSED = 32_768
-"""Bytes or characters of JSON that are read on the event loop: well below a millisecond."""
+TRANSPORT = "realtime"
+
+FAILED = 1011
+"""WebSocket close code 1011, internal error."""
+RESTARTING = 1012
+"""WebSocket close code 1012, service restart: the client may reconnect."""
+CLOSING_TIME = 0.8
+"""Seconds that the closing handshake may take."""
+_SHUTTING_DOWN = "The server is shutting down."
+_MAX_INLINE_JSON = 32_768
+"""Bytes or characters of JSON that are parsed on the event loop: well below a millisecond."""
 _FRAME_SAMPLES = 8_192
-"""Of one message: a third of a second at 24 kHz."""
+"""Samples in one audio message: a third of a second at 24 kHz."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class RealtimeOptions:
+    """Limits and timeouts of realtime connections. Times are in seconds."""
+
+    limits: RealtimeLimits = field(default_factory=RealtimeLimits)
+    flush_idle: float = 0.16
+    """Appended text is spoken once no more has arrived for this long; 0 waits for the ends of sentences."""
+    queued: int = 16
+    """Responses a client may have queued, besides the one that is playing."""
+    queued_chars: int = 200_000
+    """Characters of text in the queued responses together; a single one may exceed it."""
+    idle_timeout: float = 300.0
+    """A connection with neither messages nor audio for this long is closed."""
+    send_timeout: float = 60.0
+    """A client that reads nothing for this long is disconnected."""
+    connections: int = 128
+    """Concurrent connections."""
+    connections_per_peer: int = 32
+    """Concurrent connections from one address."""
+
+
+class RealtimeClientGone(Exception):
+    """The realtime client has disconnected."""
+
+
+class CloseConnection(Exception):
+    """Ends the connection with a close code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class RealtimeConnection:
-    """Serves one client over a socket that was accepted."""
+    """Serves one realtime client over a WebSocket until either side closes it."""
 
     def __init__(
         self,
@@ -72,107 +111,110 @@ class RealtimeConnection:
         run_blocking: RunBlocking,
         stopping: asyncio.Event,
     ) -> None:
-        """Once `stopping` is set no new response is taken, and it closes when there is none left."""
-        self._wire = RealtimeSocket(socket, send_timeout=options.send_timeout)
+        """Prepare to serve a socket that is not accepted yet.
+
+        Once `stopping` is set, new responses are refused and the connection closes when none is left.
+        """
+        self._socket = RealtimeSocket(socket, send_timeout=options.send_timeout)
         self._synthesizer = synthesizer
         self._options = options
         self._run_blocking = run_blocking
         self._stopping = stopping
-        self._conversation = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
-        self._backlog = RequestQueue[RealtimeResponse](options.queued, most_characters=options.queued_chars)
+        self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
+        self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
         self._open: RealtimeResponse | None = None
-        """What the client still appends text to; may be refused or over, then its text is dropped."""
-        self._active = _now()
-        """When a message came or audio went."""
+        """The response that text is appended to. If it was refused or is over, its text is dropped."""
+        self._last_activity = _now()
+        """Loop time of the last message received or audio sent."""
 
     async def run(self) -> None:
-        """Serve until the client has gone, or there is a reason to close; closed afterwards.
+        """Serve until the client leaves or the connection has to be closed; it is closed on return.
 
-        Cancelled, it tells the client that the server is going down, which takes a moment at most.
+        When cancelled, it first tells the client that the server is shutting down, within `CLOSING_TIME`.
         """
         try:
-            await self._wire.accept()
+            await self._socket.accept()
             code, reason = await self._serve()
-            await self._wire.close(code, reason)
+            await self._socket.close(code, reason)
         except RealtimeClientGone as gone:
-            _LOGGER.debug("A realtime client left: %s", gone)
+            _LOGGER.debug("A realtime client disconnected: %s", gone)
         except asyncio.CancelledError:
-            await self._take_leave()
+            await self._close_for_shutdown()
             raise
 
-    async def _take_leave(self) -> None:
+    async def _close_for_shutdown(self) -> None:
         with contextlib.suppress(TimeoutError, RealtimeClientGone, CloseConnection):
             async with asyncio.timeout(CLOSING_TIME):
-                for response in self._backlog.unanswered():
-                    response.stop(_going_down())
+                for response in self._queue.unanswered():
+                    response.stop(_shutting_down())
                     await self._send_all(response.ending())
-        await self._wire.close(GOING_AWAY, _GOING_DOWN)
+        await self._socket.close(RESTARTING, _SHUTTING_DOWN)
 
     async def _serve(self) -> tuple[int, str]:
-        """Return the close code and its reason."""
+        """Run the connection; return the close code and its reason."""
         closing: BaseException | None = None
         try:
-            await self._converse()
+            await self._run_tasks()
         except* (CloseConnection, RealtimeClientGone) as reasons:
-            closing = _first(reasons)
+            closing = _first_error(reasons)
         except* Exception:
             _LOGGER.exception("A realtime connection failed.")
-            closing = CloseConnection(FAILED, "The server failed; its log has the details.")
+            closing = CloseConnection(FAILED, "Internal error; the server's log has the details.")
         if isinstance(closing, CloseConnection):
             return closing.code, closing.reason
         if closing is not None:
             raise closing
-        return (GOING_AWAY, _GOING_DOWN) if self._stopping.is_set() else (1000, "")
+        return (RESTARTING, _SHUTTING_DOWN) if self._stopping.is_set() else (1000, "")
 
-    async def _converse(self) -> None:
+    async def _run_tasks(self) -> None:
         async with asyncio.TaskGroup() as group:
-            await self._wire.send(session_event("session.created", self._conversation.session))
-            helpers = [group.create_task(self._read()), group.create_task(self._watch())]
+            await self._socket.send(session_event("session.created", self._protocol.session))
+            helpers = [group.create_task(self._read()), group.create_task(self._close_queue_on_stop())]
             await self._speak()
             for helper in helpers:
                 helper.cancel()
 
-    async def _watch(self) -> None:
-        """Have the speaking task end with what there is, when the server begins to stop."""
+    async def _close_queue_on_stop(self) -> None:
+        """Let the speaker end after the responses that are queued when the server begins to stop."""
         await self._stopping.wait()
-        self._backlog.close()
+        self._queue.close()
 
     async def _read(self) -> None:
         while True:
             received = await self._receive()
-            self._active = _now()
-            await self._hear(received)
+            self._last_activity = _now()
+            await self._handle(received)
 
     async def _receive(self) -> Frame:
         idle = self._options.idle_timeout
-        while (deadline := self._active + idle) > _now():
+        while (deadline := self._last_activity + idle) > _now():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
-                    return await self._wire.receive()
+                    return await self._socket.receive()
         raise CloseConnection(1000, f"No message and no audio for {idle:g} s.")
 
-    async def _hear(self, received: Frame) -> None:
+    async def _handle(self, received: Frame) -> None:
         message: Message = {}
         try:
-            message = await self._parsed(received)
-            for command in self._conversation.receive(message):
-                await self._obey(command)
+            message = await self._parse(received)
+            for command in self._protocol.receive(message):
+                await self._execute(command)
         except RefusedMessage as refused:
             refused.event_id = get_event_id(message)
-            await self._wire.send(refusal(refused))
+            await self._socket.send(refusal_message(refused))
 
-    async def _parsed(self, received: Frame) -> Message:
-        if len(received) <= _QUICKLY_PARSED:
+    async def _parse(self, received: Frame) -> Message:
+        if len(received) <= _MAX_INLINE_JSON:
             return parse_message(received, self._options.limits)
         return await self._run_blocking(partial(parse_message, received, self._options.limits))
 
-    async def _obey(self, command: Command) -> None:
+    async def _execute(self, command: Command) -> None:
         match command:
             case ReportSession(session):
-                await self._wire.send(session_event("session.updated", session))
+                await self._socket.send(session_event("session.updated", session))
             case SpeakText():
-                answer = ResponseMessages(command.id or _new_id("resp"), command.session, command.short)
-                await self._put(RealtimeResponse(answer, self._options, command.text))
+                messages = ResponseMessages(command.id or _new_id("resp"), command.session, command.short)
+                await self._enqueue(RealtimeResponse(messages, self._options, command.text))
             case AppendText():
                 await self._append(command)
             case CommitText():
@@ -180,28 +222,28 @@ class RealtimeConnection:
             case CancelResponse(name):
                 await self._cancel(name)
             case BargeIn():
-                await self._barge()
+                await self._cancel_all()
             case EndSession():
                 self._end_session()
 
-    async def _put(self, response: RealtimeResponse) -> None:
-        answer = response.answer
-        if self._found(answer.id) is not None:
-            error = BadRequest(f"Got {answer.id!r} again, which is not complete yet.")
-            raise RefusedMessage(error, short=answer.short)
-        if (refused := self._reason_against(response)) is not None:
-            raise RefusedMessage(refused, answer.id, short=answer.short)
-        await self._backlog.put(response)
+    async def _enqueue(self, response: RealtimeResponse) -> None:
+        messages = response.messages
+        if self._find(messages.id) is not None:
+            duplicate = BadRequest(f"Got the id {messages.id!r} again before its response was complete.")
+            raise RefusedMessage(duplicate, short=messages.short)
+        if (error := self._reason_to_refuse(response)) is not None:
+            raise RefusedMessage(error, messages.id, short=messages.short)
+        await self._queue.put(response)
 
-    def _reason_against(self, response: RealtimeResponse) -> SpeechError | None:
+    def _reason_to_refuse(self, response: RealtimeResponse) -> SpeechError | None:
         if self._stopping.is_set():
-            return _going_down()
-        if self._backlog.is_closed:
+            return _shutting_down()
+        if self._queue.is_closed:
             return BadRequest("Got a response after session.end.", hint="Open another connection.")
-        if not self._backlog.has_room_for(response):
+        if not self._queue.has_room_for(response):
             return Busy(
-                f"{len(self._backlog)} responses of this connection are waiting.",
-                hint="Wait until one is complete.",
+                f"This connection already has {len(self._queue)} responses waiting.",
+                hint="Wait until one of them is complete.",
             )
         return None
 
@@ -209,12 +251,12 @@ class RealtimeConnection:
         if self._open is None:
             if not more.text:
                 return
-            self._open = await self._opened(more)
+            self._open = await self._open_response(more)
         response, limits = self._open, self._options.limits
-        if more.id is not None and more.id != response.answer.id:
+        if more.id is not None and more.id != response.messages.id:
             raise RefusedMessage(
                 BadRequest(
-                    f"Got text for {more.id!r} while {response.answer.id!r} is being written.",
+                    f"Got text for {more.id!r} while {response.messages.id!r} is open.",
                     hint="Send input.commit first.",
                 )
             )
@@ -224,12 +266,12 @@ class RealtimeConnection:
             raise RefusedMessage(too_long_error(response.characters + len(more.text), limits))
         await response.add(more.text)
 
-    async def _opened(self, more: AppendText) -> RealtimeResponse:
+    async def _open_response(self, more: AppendText) -> RealtimeResponse:
         response = RealtimeResponse(ResponseMessages(more.id or _new_id("resp"), more.session), self._options)
         try:
-            await self._put(response)
+            await self._enqueue(response)
         except RefusedMessage:
-            # What else is appended up to the commit belongs to it and is dropped with it.
+            # Text up to the next commit belongs to the refused response and is dropped with it.
             response.feed.close()
             self._open = response
             raise
@@ -246,73 +288,73 @@ class RealtimeConnection:
             self._open = None
 
     async def _cancel(self, name: str | None) -> None:
-        response = self._backlog.current if name is None else self._found(name)
+        response = self._queue.current if name is None else self._find(name)
         if response is None:
             which = "No response" if name is None else f"No response {name!r}"
-            raise RefusedMessage(BadRequest(f"{which} is playing or waiting."))
+            raise RefusedMessage(BadRequest(f"{which} is playing or queued."))
         if response is self._open:
             self._open = None
         response.stop(RequestCanceled())
-        if self._backlog.remove(response):
+        if self._queue.remove(response):
             await self._send_all(response.ending())
 
-    async def _barge(self) -> None:
-        dropped = self._backlog.clear()
+    async def _cancel_all(self) -> None:
+        dropped = self._queue.clear()
         self._open = None
-        if self._backlog.current is not None:
-            self._backlog.current.stop(RequestCanceled())
+        if self._queue.current is not None:
+            self._queue.current.stop(RequestCanceled())
         for response in dropped:
             response.stop(RequestCanceled())
             await self._send_all(response.ending())
 
     def _end_session(self) -> None:
         self._close_text()
-        self._backlog.close()
+        self._queue.close()
 
-    def _found(self, name: str) -> RealtimeResponse | None:
-        return next((known for known in self._backlog.unanswered() if known.answer.id == name), None)
+    def _find(self, name: str) -> RealtimeResponse | None:
+        return next((known for known in self._queue.unanswered() if known.messages.id == name), None)
 
     async def _speak(self) -> None:
-        async for response in self._backlog:
+        async for response in self._queue:
             if not response.is_stopped:
-                await self._send_all(response.answer.begun())
+                await self._send_all(response.messages.started())
             await self._play(response)
-            self._backlog.answered()
+            self._queue.finish_current()
             await self._send_all(response.ending())
 
     async def _play(self, response: RealtimeResponse) -> None:
-        """Send the audio, unless it is stopped; what it fails by stops it."""
+        """Stream the response's audio until it ends or is stopped; a failure stops it with that error."""
         try:
-            async with response.unless_stopped(), self._synthesizer.speak(response.utterance) as stream:
+            async with response.until_stopped(), self._synthesizer.speak(response.utterance) as stream:
                 async for chunk in stream:
                     for frame in split_into_frames(chunk, _FRAME_SAMPLES):
-                        await self._wire.send(response.answer.audio(frame.pcm))
-                        self._active = _now()
+                        await self._socket.send(response.messages.audio(frame.pcm))
+                        self._last_activity = _now()
         except (RealtimeClientGone, CloseConnection):
             raise
         except RequestCanceled:
             pass
         except SpeechError as error:
-            _LOGGER.warning("Told a realtime client: %s", error)
+            _LOGGER.warning("A response of a realtime client failed: %s", error)
             response.stop(error)
         except Exception as error:
-            _LOGGER.exception("An utterance of a realtime client failed.")
+            _LOGGER.exception("A response of a realtime client failed unexpectedly.")
             response.stop(to_speech_error(error))
         finally:
             response.feed.close()
 
     async def _send_all(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
-            await self._wire.send(frame)
+            await self._socket.send(frame)
 
 
-def _going_down() -> SpeechError:
-    return ShuttingDown(_GOING_DOWN, hint="Connect again when it is back.")
+def _shutting_down() -> SpeechError:
+    return ShuttingDown(_SHUTTING_DOWN, hint="Reconnect once it is running again.")
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _new_id(prefix: str) -> str:
@@ -321,3 +363,113 @@ def _new_id(prefix: str) -> str:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+class RealtimeResponse(PendingRequest):
+    """A response of a realtime client, from its request to the end of its audio."""
+
+    def __init__(self, messages: ResponseMessages, options: RealtimeOptions, text: str | None = None) -> None:
+        """With `text` None the text arrives through the feed."""
+        limit = options.limits.text_chars
+        feed = TextFeed(
+            high_mark=limit, low_mark=limit
+        )  # never full, so `add` never blocks the reader: a barge may be next
+        super().__init__(
+            _make_utterance(messages.session, options, feed, text), feed, characters=len(text or "")
+        )
+        self.messages = messages
+
+    def ending(self) -> list[Frame]:
+        """Build the messages that end the response, by how it ended."""
+        if self.error is not None:
+            return self.messages.failed(self.error)
+        return self.messages.canceled() if self.is_stopped else self.messages.completed()
+
+
+def _make_utterance(
+    session: RealtimeSession, options: RealtimeOptions, feed: TextFeed, text: str | None
+) -> Utterance:
+    utterance = Utterance(
+        feed,
+        VoiceRequest(name=session.voice, language=session.language),
+        Prosody(speed=1.0 if session.speed is None else session.speed),
+        transport=TRANSPORT,
+        sample_rate=session.sample_rate,
+    )
+    if text is None:
+        return replace(utterance, flush_idle=options.flush_idle)
+    return replace(utterance, text=Utterance.of(text).text)
+
+
+class RealtimeSocket:
+    """A Starlette WebSocket with timeouts and two exceptions; several tasks may send on it."""
+
+    def __init__(self, socket: WebSocket, *, send_timeout: float) -> None:
+        """Wrap a socket that is not accepted yet; `send_timeout` is in seconds."""
+        self._socket = socket
+        self._send_timeout = send_timeout
+        self._sending = asyncio.Lock()
+
+    async def accept(self) -> None:
+        """Accept the WebSocket handshake.
+
+        Raises:
+            RealtimeClientGone: the client has disconnected already.
+        """
+        try:
+            await self._socket.accept()
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise RealtimeClientGone("It disconnected during the handshake.") from error
+
+    async def receive(self) -> Frame:
+        """Wait for the next message.
+
+        Raises:
+            RealtimeClientGone: the connection is closed.
+        """
+        try:
+            message = await self._socket.receive()
+        except RuntimeError as error:  # closed by the other task
+            raise RealtimeClientGone(str(error)) from error
+        if message["type"] == "websocket.disconnect":
+            raise RealtimeClientGone(f"It closed with code {message.get('code')}.")
+        received: Frame = message["bytes"] if message.get("text") is None else message["text"]
+        return received
+
+    async def send(self, frame: Frame) -> None:
+        """Send a message; waits under backpressure, until the client has read enough of the earlier ones.
+
+        Raises:
+            RealtimeClientGone: the client has disconnected.
+            CloseConnection: the client read nothing for `send_timeout`.
+        """
+        kind = "text" if isinstance(frame, str) else "bytes"
+        try:
+            async with asyncio.timeout(self._send_timeout), self._sending:
+                await self._socket.send({"type": "websocket.send", kind: frame})
+        except TimeoutError:
+            raise CloseConnection(FAILED, f"The client read nothing for {self._send_timeout:g} s.") from None
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise RealtimeClientGone("It disconnected while a message was being sent.") from error
+        # Sending does not yield while the buffer has room: a fast engine with a fast client would
+        # otherwise starve every other task.
+        await asyncio.sleep(0)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code; abort if the handshake takes longer than `CLOSING_TIME`."""
+        try:
+            async with asyncio.timeout(CLOSING_TIME):
+                await self._socket.close(code, reason)
+        except TimeoutError:
+            self.abort()
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+
+    def abort(self) -> None:
+        """Drop the connection and what is buffered, if the server put an `abort` into the scope's state.
+
+        On its own uvicorn closes after the last byte is read: never, if nobody reads.
+        """
+        abort = self._socket.scope.get("state", {}).get("abort")
+        if abort is not None:
+            abort()

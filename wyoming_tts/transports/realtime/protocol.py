@@ -1,43 +1,56 @@
-"""What the messages of the realtime WebSocket mean.
+"""The realtime WebSocket protocol without I/O: parses client messages and builds the server's replies.
 
-A client speaks one of two dialects, message by message: events with a `type`, named as in OpenAI's
-Realtime API where that has a name for it, and the short dialect of other streaming servers, segments
-with `continue` and no type. Nothing here waits, reads a clock or opens a socket.
+Clients use one of two dialects, chosen per message: events with a `type`, named as in OpenAI's Realtime API
+where it has a name for them, and the short dialect of other streaming servers, which sends segments with
+`continue` and no type. A response is answered in the dialect of its request. Nothing here waits, reads a
+clock or opens a socket.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, TypeAlias
 
-from wyoming_tts.errors import BadRequest, SpeechError, TooLong, Unsupported
+from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported
 from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE
 
 Frame: TypeAlias = str | bytes
-"""One message: text, or binary."""
+"""One WebSocket message: text or binary."""
 
 PCM: Final = "pcm"
 DEFAULT_RATE = 24_000
-"""Hz: what clients of OpenAI's interfaces assume."""
-MOST_ID_CHARS = 128
+"""Hz; what clients of OpenAI's APIs assume."""
+MAX_ID_CHARS = 128
+
+_ERROR_CODES = {
+    ErrorCode.TOO_LONG: "too_long",
+    ErrorCode.BUSY: "busy",
+    ErrorCode.UNKNOWN_VOICE: "unknown_voice",
+    ErrorCode.VOICE_UNAVAILABLE: "unknown_voice",
+    ErrorCode.BAD_REQUEST: "bad_request",
+    ErrorCode.UNSUPPORTED: "bad_request",
+    ErrorCode.BAD_MARKUP: "bad_request",
+    ErrorCode.SHUTTING_DOWN: "shutting_down",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RealtimeLimits:
-    """How long things may be."""
+    """Size limits of messages and texts."""
 
     message_bytes: int = 1_000_000
-    """Of one message, in UTF-8."""
+    """UTF-8 bytes in one message."""
     text_chars: int = 100_000
-    """Of the text of one response."""
+    """Characters in the text of one response."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealtimeSession:
-    """What holds for responses that do not say otherwise."""
+    """Session settings: the defaults of responses that set nothing themselves."""
 
     id: str
     voice: str | None = None
@@ -46,10 +59,10 @@ class RealtimeSession:
     """Relative to the server's setting; None is 1."""
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
-    """Audio in binary messages in place of base64 within events."""
+    """Audio goes out as binary messages instead of base64 in events."""
 
     def as_json(self) -> dict[str, Any]:
-        """The session as clients see it, whole."""
+        """The complete session as a JSON object."""
         return {
             "id": self.id,
             "voice": self.voice,
@@ -60,32 +73,32 @@ class RealtimeSession:
 
     @property
     def audio(self) -> dict[str, Any]:
-        """The format of the audio as clients see it."""
+        """The audio format as a JSON object."""
         return {"format": PCM, "sample_rate": self.sample_rate, "binary": self.binary}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSession:
-    """The session has changed: answer with what holds now."""
+    """Reply with the session, which has just changed."""
 
     session: RealtimeSession
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakText:
-    """Speak a text that is known, after all that was asked for before."""
+    """Queue a response whose text is complete."""
 
     id: str | None
     text: str
     session: RealtimeSession
-    """With the response's own voice and speed."""
+    """The session with the response's own voice, language and speed."""
     short: bool = False
-    """Asked for in the short dialect, and answered in it."""
+    """The request came in the short dialect, so the reply uses it too."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppendText:
-    """More text of the response that is being written, or the first of the next."""
+    """Append text to the open response, or open one with its first text."""
 
     id: str | None
     text: str
@@ -94,24 +107,24 @@ class AppendText:
 
 @dataclass(frozen=True, slots=True)
 class CommitText:
-    """The text that is being written is complete."""
+    """Close the text of the open response: it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelResponse:
-    """Stop one response; None is the one that plays."""
+    """Cancel one response; `id` None means the one that is playing."""
 
     id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class BargeIn:
-    """Stop everything that plays, waits or is being written."""
+    """Cancel every response that is playing, queued or still open."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """Nothing more is asked for: close when everything has been spoken."""
+    """Accept no more responses; close once all queued ones have played."""
 
 
 Command: TypeAlias = (
@@ -120,82 +133,82 @@ Command: TypeAlias = (
 
 
 class RefusedMessage(Exception):
-    """A message cannot be obeyed."""
+    """A client message that is answered with an error instead of being carried out."""
 
     def __init__(self, error: SpeechError, response: str | None = None, *, short: bool = False) -> None:
         super().__init__(error)
         self.error = error
         self.response = response
-        """The response that will not be, if the message asked for one."""
+        """Id of the response that was rejected, if the message requested one."""
         self.short = short
         self.event_id: str | None = None
-        """The client's name for the message."""
+        """The id that the client gave the message."""
 
 
 Message: TypeAlias = dict[str, Any]
 
 
 def parse_message(received: Frame, limits: RealtimeLimits) -> Message:
-    """Read a message; a binary one is taken for text in UTF-8.
+    """Parse a message as a JSON object; a binary message is taken as UTF-8 text.
 
     Raises:
-        Refused: it is too long, or no JSON object.
+        RefusedMessage: it is too long or not a JSON object.
     """
     try:
-        return _parsed(received, limits)
+        return _parse_json(received, limits)
     except SpeechError as error:
         raise RefusedMessage(error) from error
 
 
-def _parsed(received: Frame, limits: RealtimeLimits) -> Message:
-    if _bytes(received) > limits.message_bytes:
-        raise TooLong(f"Got a message of {_bytes(received)} bytes, expected {limits.message_bytes} at most.")
+def _parse_json(received: Frame, limits: RealtimeLimits) -> Message:
+    if _size(received) > limits.message_bytes:
+        raise TooLong(f"Got a message of {_size(received)} bytes, expected at most {limits.message_bytes}.")
     try:
         text = received if isinstance(received, str) else received.decode()
-        message = json.loads(text, parse_constant=_no_constant)
+        message = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:  # both JSON's and Unicode's errors are ValueErrors
-        raise BadRequest(f"Got a message that is no JSON ({type(error).__name__}).") from error
+        raise BadRequest(f"Got a message that is not JSON ({type(error).__name__}).") from error
     if not isinstance(message, dict):
         raise BadRequest(f"Got {reprlib.repr(message)}, expected a JSON object.")
     return message
 
 
-def _bytes(received: Frame) -> int:
+def _size(received: Frame) -> int:
     return len(received) if isinstance(received, bytes) else len(received.encode(errors="surrogatepass"))
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
 class RealtimeProtocol:
-    """Turns one client's messages into commands; remembers the session."""
+    """Protocol state of one client: turns its messages into commands and keeps its session."""
 
     def __init__(self, session: RealtimeSession, limits: RealtimeLimits) -> None:
         self.session = session
-        """What holds now."""
+        """The current session."""
         self._limits = limits
         self._events: dict[str, Callable[[Message], Command]] = {
             "session.update": self._on_update,
             "response.create": self._on_create,
             "input.append": self._on_append,
             "input.commit": lambda _: CommitText(),
-            "response.cancel": lambda message: CancelResponse(_id(message, "response", "response_id")),
+            "response.cancel": lambda message: CancelResponse(_get_id(message, "response", "response_id")),
             "barge": lambda _: BargeIn(),
             "session.end": lambda _: EndSession(),
         }
 
     def receive(self, message: Message) -> list[Command]:
-        """Return what is to be done about a message.
+        """Return the commands that a message stands for.
 
         Raises:
-            Refused: nothing; the session is as it was.
+            RefusedMessage: it is invalid; the session is unchanged.
         """
         short = "type" not in message and not message.keys().isdisjoint(("continue", "segment_id", "input"))
         try:
             return list(self._on_segment(message)) if short else [self._on_event(message)]
         except SpeechError as error:
-            raise _refused(message, error, short=short) from error
+            raise _make_refusal(message, error, short=short) from error
 
     def _on_event(self, message: Message) -> Command:
         kind = message.get("type")
@@ -206,38 +219,38 @@ class RealtimeProtocol:
         return known(message)
 
     def _on_update(self, message: Message) -> Command:
-        changes = _object(message, "session")
+        changes = _get_object(message, "session")
         if changes is None:
             raise BadRequest("Got session.update without 'session', expected an object.")
-        session = _with_manner(self.session, changes)
-        audio = _object(changes, "audio") or {}
+        session = _with_overrides(self.session, changes)
+        audio = _get_object(changes, "audio") or {}
         _check_format(audio)
         if audio.get("sample_rate") is not None:
-            session = replace(session, sample_rate=_rate(audio["sample_rate"]))
+            session = replace(session, sample_rate=_parse_rate(audio["sample_rate"]))
         if audio.get("binary") is not None:
-            session = replace(session, binary=_switch(audio, "binary"))
+            session = replace(session, binary=_get_bool(audio, "binary"))
         self.session = session
         return ReportSession(session)
 
     def _on_create(self, message: Message) -> Command:
         text = self._text(message, "input")
-        return SpeakText(_id(message, "response_id"), text, _with_manner(self.session, message))
+        return SpeakText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
     def _on_append(self, message: Message) -> Command:
         text = self._text(message, "text")
-        return AppendText(_id(message, "response_id"), text, _with_manner(self.session, message))
+        return AppendText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
     def _on_segment(self, message: Message) -> Iterator[Command]:
         _check_format(message)
-        goes_on = _switch(message, "continue") if message.get("continue") is not None else True
-        if goes_on or message.get("input"):
-            session = _with_manner(self.session, message)
-            yield SpeakText(_id(message, "segment_id"), self._text(message, "input"), session, short=True)
-        if not goes_on:
+        continues = _get_bool(message, "continue") if message.get("continue") is not None else True
+        if continues or message.get("input"):
+            session = _with_overrides(self.session, message)
+            yield SpeakText(_get_id(message, "segment_id"), self._text(message, "input"), session, short=True)
+        if not continues:
             yield EndSession()
 
     def _text(self, message: Message, key: str) -> str:
-        text = _string(message, key)
+        text = _get_string(message, key)
         if text is None:
             raise BadRequest(f"Got a message without {key!r}, expected a string.")
         if len(text) > self._limits.text_chars:
@@ -246,48 +259,48 @@ class RealtimeProtocol:
 
 
 def too_long_error(chars: int, limits: RealtimeLimits) -> TooLong:
-    """The error for a text over the limit."""
+    """The error for a text of `chars` characters, which is over the limit."""
     return TooLong(
-        f"Got a text of {chars} characters, expected {limits.text_chars} at most.", hint="Send it in parts."
+        f"Got a text of {chars} characters, expected at most {limits.text_chars}.", hint="Send it in parts."
     )
 
 
 def get_event_id(message: Message) -> str | None:
-    """The client's name for a message, if it gave it one."""
-    return _id_or_none(message, "event_id")
+    """The message's `event_id`; None if it has no valid one."""
+    return _get_id_or_none(message, "event_id")
 
 
-def _refused(message: Message, error: SpeechError, *, short: bool) -> RefusedMessage:
+def _make_refusal(message: Message, error: SpeechError, *, short: bool) -> RefusedMessage:
     creates = message.get("type") == "response.create"
-    named_by = "segment_id" if short else "response_id" if creates else None
-    return RefusedMessage(error, _id_or_none(message, named_by), short=short)
+    id_key = "segment_id" if short else "response_id" if creates else None
+    return RefusedMessage(error, _get_id_or_none(message, id_key), short=short)
 
 
-def _id_or_none(message: Message, key: str | None) -> str | None:
+def _get_id_or_none(message: Message, key: str | None) -> str | None:
     try:
-        return _id(message, key) if key else None
+        return _get_id(message, key) if key else None
     except BadRequest:
         return None
 
 
-def _with_manner(session: RealtimeSession, said: Mapping[str, Any]) -> RealtimeSession:
-    """Change how the session speaks by what is said; null is the server's own choice."""
-    if "voice" in said:
-        session = replace(session, voice=_string(said, "voice") or None)
-    if "language" in said:
-        session = replace(session, language=_string(said, "language") or None)
-    if "speed" in said:
-        session = replace(session, speed=None if said["speed"] is None else _speed(said["speed"]))
+def _with_overrides(session: RealtimeSession, fields: Mapping[str, Any]) -> RealtimeSession:
+    """Apply a message's voice, language and speed to a session; null resets to the server's default."""
+    if "voice" in fields:
+        session = replace(session, voice=_get_string(fields, "voice") or None)
+    if "language" in fields:
+        session = replace(session, language=_get_string(fields, "language") or None)
+    if "speed" in fields:
+        session = replace(session, speed=None if fields["speed"] is None else _parse_speed(fields["speed"]))
     return session
 
 
-def _check_format(said: Mapping[str, Any]) -> None:
-    wanted = said.get("format")
-    if wanted not in (None, PCM):
-        raise Unsupported(f"Got the audio format {reprlib.repr(wanted)}, expected {PCM!r}.")
+def _check_format(fields: Mapping[str, Any]) -> None:
+    requested = fields.get("format")
+    if requested not in (None, PCM):
+        raise Unsupported(f"Got the audio format {reprlib.repr(requested)}, expected {PCM!r}.")
 
 
-def _rate(value: object) -> int:
+def _parse_rate(value: object) -> int:
     low, high = SAMPLE_RATE_RANGE
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadRequest(
@@ -296,42 +309,109 @@ def _rate(value: object) -> int:
     return value
 
 
-def _speed(value: object) -> float:
+def _parse_speed(value: object) -> float:
     low, high = SPEED_RANGE
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise BadRequest(f"Got {reprlib.repr(value)} as 'speed', expected a number from {low:g} to {high:g}.")
     return float(value)
 
 
-def _switch(said: Mapping[str, Any], key: str) -> bool:
-    value = said[key]
+def _get_bool(fields: Mapping[str, Any], key: str) -> bool:
+    value = fields[key]
     if not isinstance(value, bool):
         raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected true or false.")
     return value
 
 
-def _object(said: Mapping[str, Any], key: str) -> dict[str, Any] | None:
-    value = said.get(key)
+def _get_object(fields: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    value = fields.get(key)
     if value is not None and not isinstance(value, dict):
         raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected an object.")
     return value
 
 
-def _string(said: Mapping[str, Any], key: str) -> str | None:
-    value = said.get(key)
+def _get_string(fields: Mapping[str, Any], key: str) -> str | None:
+    value = fields.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
         raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected a string.")
-    # JSON can carry half of a surrogate pair: it has no sound, and no encoding to be sent back in.
+    # JSON can hold a lone surrogate, which cannot be spoken and cannot be encoded in a reply.
     return value.encode(errors="ignore").decode()
 
 
-def _id(said: Mapping[str, Any], *keys: str) -> str | None:
+def _get_id(fields: Mapping[str, Any], *keys: str) -> str | None:
     for key in keys:
-        value = _string(said, key)
-        if value is not None and not 1 <= len(value) <= MOST_ID_CHARS:
-            raise BadRequest(f"Got {len(value)} characters as {key!r}, expected 1 to {MOST_ID_CHARS}.")
+        value = _get_string(fields, key)
+        if value is not None and not 1 <= len(value) <= MAX_ID_CHARS:
+            raise BadRequest(f"Got {len(value)} characters as {key!r}, expected 1 to {MAX_ID_CHARS}.")
         if value is not None:
             return value
     return None
+
+
+def session_event(kind: str, session: RealtimeSession) -> str:
+    """Build `session.created` or `session.updated`, which carry the complete session."""
+    return _event(kind, session=session.as_json())
+
+
+def refusal_message(refused: RefusedMessage) -> str:
+    """Build the error for a client message that was refused."""
+    if refused.short:
+        return _event("error", segment_id=refused.response, **_error_fields(refused.error))
+    return _event(
+        "response.error", response=refused.response, event_id=refused.event_id, **_error_fields(refused.error)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMessages:
+    """Builds the messages of one response, in the dialect of its request.
+
+    They go out as `started`, any number of `audio`, then exactly one of `completed`, `canceled` and `failed`.
+    A response that never started has only the last.
+    """
+
+    id: str
+    session: RealtimeSession = field(repr=False)
+    short: bool = False
+
+    def started(self) -> list[Frame]:
+        """Announce the response; the audio that follows belongs to it."""
+        if self.short:
+            return [_event("start", segment_id=self.id, sample_rate=self.session.sample_rate)]
+        return [_event("response.created", response=self.id, audio=self.session.audio)]
+
+    def audio(self, pcm: bytes) -> Frame:
+        """Build one frame of audio from 16-bit PCM."""
+        if self.short or self.session.binary:
+            return pcm
+        delta = base64.b64encode(pcm).decode("ascii")
+        return _event("response.output_audio.delta", response=self.id, delta=delta)
+
+    def completed(self) -> list[Frame]:
+        """End the response after its last audio."""
+        if self.short:
+            return [_event("end", segment_id=self.id)]
+        return [
+            _event("response.output_audio.done", response=self.id),
+            _event("response.completed", response=self.id),
+        ]
+
+    def canceled(self) -> list[Frame]:
+        """End the response that was cancelled; no more of it follows."""
+        if self.short:
+            return [_event("end", segment_id=self.id, canceled=True)]
+        return [_event("response.canceled", response=self.id)]
+
+    def failed(self, error: SpeechError) -> list[Frame]:
+        """End the response with an error, before or after it started."""
+        return [refusal_message(RefusedMessage(error, self.id, short=self.short))]
+
+
+def _error_fields(error: SpeechError) -> dict[str, str]:
+    return {"code": _ERROR_CODES.get(error.code, "internal"), "message": str(error)}
+
+
+def _event(kind: str, **fields: object) -> str:
+    return json.dumps({"type": kind} | {key: value for key, value in fields.items() if value is not None})

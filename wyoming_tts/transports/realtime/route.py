@@ -1,4 +1,4 @@
-"""The realtime WebSocket as a route, and how many clients may come."""
+"""The realtime WebSocket's route, and its limits on concurrent connections."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from starlette.responses import PlainTextResponse
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.ports import SpeechSynthesis
-from wyoming_tts.transports.realtime.connection import RealtimeConnection
+from wyoming_tts.transports.realtime.connection import RealtimeConnection, RealtimeOptions
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
-from wyoming_tts.transports.realtime.response import RealtimeOptions
 
 __all__ = ["PATH", "RealtimeLimits", "RealtimeOptions", "realtime_router"]
 
@@ -22,13 +21,13 @@ PATH = "/v1/audio/speech/stream/ws"
 def realtime_router(
     synthesizer: SpeechSynthesis, options: RealtimeOptions, *, run_blocking: RunBlocking
 ) -> APIRouter:
-    """Make the route of the realtime WebSocket.
+    """Make the router with the realtime WebSocket at `PATH`.
 
-    Who may come in is decided before. Two things are looked for in the scope's state: `stopping`, an
-    event after which connections close as soon as they have nothing left to play, and `abort`, which
-    cuts a connection. A connection whose task is cancelled tells its client so, and closes.
+    Access control comes before it. The scope's state may hold `stopping`, an event after which connections
+    close as soon as they have nothing left to play, and `abort`, which drops a connection. When its task is
+    cancelled, a connection tells its client that the server is shutting down, and closes.
 
-    `run_blocking` is for large messages.
+    `run_blocking` parses large messages.
     """
     router = APIRouter()
     peers: Counter[str] = Counter()
@@ -39,7 +38,7 @@ def realtime_router(
         stopping = socket.scope.get("state", {}).get("stopping") or asyncio.Event()
         is_full = peers.total() >= options.connections or peers[peer] >= options.connections_per_peer
         if is_full or stopping.is_set():
-            await _turn_away(socket)
+            await _reject(socket)
             return
         connection = RealtimeConnection(
             socket, synthesizer=synthesizer, options=options, run_blocking=run_blocking, stopping=stopping
@@ -55,6 +54,6 @@ def realtime_router(
     return router
 
 
-async def _turn_away(socket: WebSocket) -> None:
-    reason = "The server has no room for another connection."
+async def _reject(socket: WebSocket) -> None:
+    reason = "The server accepts no more connections."
     await socket.send_denial_response(PlainTextResponse(reason, 503, {"Retry-After": "5"}))

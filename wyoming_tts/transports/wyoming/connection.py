@@ -1,9 +1,9 @@
-"""One Wyoming client: what it asks for, in order, until it leaves.
+"""One client's Wyoming connection: reads its events and answers its requests in order.
 
-Two tasks share a connection. The reading task turns bytes into commands and never waits for
-audio, so `describe` and `ping` are answered while a stream plays and text keeps coming in. The
-speaking task answers one utterance after the other. Between them lies a bounded backlog; when it
-is full, or a stream has more text than it can hold, reading pauses and with it the client.
+Two tasks share a connection. The reader turns bytes into commands and never waits for audio, so `describe`
+and `ping` are answered, and text keeps coming in, while a stream plays. The speaker answers one utterance
+after the other. The queue between them is bounded: when it is full, or a stream holds more text than its feed
+has room for, reading pauses, and TCP's flow control then pauses the client (backpressure).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, Wyo
 from wyoming_tts.wyoming_framing import EventLimits, EventReader, ProtocolError, encode_event
 
 Describe: TypeAlias = Callable[[], bytes]
-"""Gives the encoded info event for the voices of the moment. Called on the event loop: it must be quick."""
+"""Returns the encoded info event for the current voices. Called on the event loop, so it must not block."""
 
 TRANSPORT = "wyoming"
 
@@ -50,27 +50,27 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WyomingOptions:
-    """How the server treats its clients. Times are in seconds."""
+    """Limits and timeouts of Wyoming connections. Times are in seconds."""
 
     samples_per_chunk: int = 1024
-    """Samples in an audio-chunk event."""
+    """Samples in one audio-chunk event."""
     streaming: bool = True
-    """Off: only `synthesize` is known. What `describe` says must agree."""
+    """False: only `synthesize` is understood. What `describe` reports must agree."""
     limits: EventLimits = field(default_factory=EventLimits)
     backlog: int = 8
-    """Utterances a client may have waiting before reading from it pauses."""
+    """Utterances a client may have queued before reading from it pauses."""
     write_buffer: int = 64 * 1024
-    """Bytes a client has not taken before its utterance pauses: 1.5 s of speech at 22.05 kHz."""
+    """Unsent bytes at which a client's utterance pauses: 1.5 s of speech at 22.05 kHz."""
     send_timeout: float = 120.0
-    """A client that takes nothing for so long is dropped."""
+    """A client that reads nothing for this long is disconnected."""
     idle_timeout: float = 600.0
-    """A client that sends no event for so long, while nothing plays, is closed."""
+    """A client that sends no event for this long, while nothing plays, is disconnected."""
     event_timeout: float = 30.0
-    """An event has to be complete so long after its first byte."""
+    """An event has to be complete this long after its first byte."""
     connections: int = 256
-    """Clients at the same time."""
+    """Concurrent connections."""
     connections_per_peer: int = 64
-    """Of these from one address."""
+    """Concurrent connections from one address."""
 
 
 def _now() -> float:
@@ -78,23 +78,23 @@ def _now() -> float:
 
 
 class _Request(PendingRequest):
-    """What a client has asked for, and the events that it waits for at the end."""
+    """A client's request, with the events that its reply has to end with."""
 
-    def __init__(self, speak: SpeakUtterance | None, closing: ReplyEnding) -> None:
+    def __init__(self, speak: SpeakUtterance | None, ending: ReplyEnding) -> None:
         feed = TextFeed()
         text = speak.text if speak else None
-        super().__init__(_utterance(speak, feed), feed, characters=len(text or ""))
-        self.closing = closing
+        super().__init__(_make_utterance(speak, feed), feed, characters=len(text or ""))
+        self.ending = ending
 
     @classmethod
-    def refused(cls, error: SpeechError, closing: ReplyEnding) -> _Request:
-        """A request that is answered with an error, when its turn comes."""
-        request = cls(None, closing)
+    def refused(cls, error: SpeechError, ending: ReplyEnding) -> _Request:
+        """A request that is answered with an error when its turn comes."""
+        request = cls(None, ending)
         request.stop(error)
         return request
 
 
-def _utterance(speak: SpeakUtterance | None, feed: TextFeed) -> Utterance:
+def _make_utterance(speak: SpeakUtterance | None, feed: TextFeed) -> Utterance:
     if speak is None or speak.text is None:
         voice = speak.voice if speak else VoiceRequest()
         text_format = speak.text_format if speak else TextFormat.PLAIN
@@ -103,144 +103,144 @@ def _utterance(speak: SpeakUtterance | None, feed: TextFeed) -> Utterance:
 
 
 class WyomingConnection:
-    """Serves one client over a wire."""
+    """Serves one Wyoming client over a byte stream."""
 
     def __init__(
         self,
-        wire: WyomingStream,
+        stream: WyomingStream,
         *,
         synthesizer: SpeechSynthesis,
         describe: Describe,
         options: WyomingOptions,
     ) -> None:
-        self._wire = wire
+        self._stream = stream
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options
         self._events = EventReader(options.limits)
-        self._conversation = WyomingProtocol(streaming=options.streaming)
-        self._backlog = RequestQueue[_Request](options.backlog)
+        self._protocol = WyomingProtocol(streaming=options.streaming)
+        self._queue = RequestQueue[_Request](options.backlog)
         self._open: _Request | None = None
-        """The utterance that the client still sends text for."""
-        self._patience: asyncio.Timeout | None = None
-        """Ends the wait for bytes."""
-        self._winding_down = False
-        self._farewell: SpeechError | None = None
-        """Why everything ends: the connection closes after it was told."""
+        """The utterance whose text is still arriving."""
+        self._read_timeout: asyncio.Timeout | None = None
+        """The timeout of the current wait for bytes; expired to wake the reader."""
+        self._draining = False
+        self._final_error: SpeechError | None = None
+        """Why the connection ends: it is sent to the client before closing."""
         self._linger = 0.0
 
     async def run(self) -> None:
-        """Serve until the client has gone, or everything it asked for is answered and it sends no more.
+        """Serve until the client disconnects, or has sent its last byte and every request is answered.
 
-        The wire is closed afterwards. Whatever goes wrong is logged and concerns this client alone.
+        The stream is closed on return. Failures are logged and affect this client alone.
         """
         try:
             await self._serve()
-            await self._wire.close(linger=self._linger)
+            await self._stream.close(linger=self._linger)
         finally:
-            await self._wire.abort()
+            await self._stream.abort()
 
-    def wind_down(self) -> None:
-        """Take no new utterance; close as soon as those that there are have been answered."""
-        self._winding_down = True
-        expire_timeout(self._patience)
+    def drain(self) -> None:
+        """Drain: refuse new utterances, and close once the accepted ones have been answered."""
+        self._draining = True
+        expire_timeout(self._read_timeout)
 
     def end(self, error: SpeechError) -> None:
-        """Answer everything that is not answered yet with an error, then close."""
+        """Answer every open request with an error, then close."""
         self._open = None
-        self._give_up(error)
-        self.wind_down()
+        self._abandon(error)
+        self.drain()
 
     async def _serve(self) -> None:
         try:
             async with asyncio.TaskGroup() as watch:
-                lost = watch.create_task(self._wire.lost())
+                lost = watch.create_task(self._stream.wait_lost())
                 async with asyncio.TaskGroup() as work:
                     work.create_task(self._read())
                     work.create_task(self._speak())
                 lost.cancel()
         except* WyomingClientGone as gone:
-            _LOGGER.debug("%s: left: %s", self._wire.peer, gone.exceptions[0])
+            _LOGGER.debug("%s: disconnected: %s", self._stream.peer, gone.exceptions[0])
         except* Exception:
-            _LOGGER.exception("%s: the connection failed", self._wire.peer)
+            _LOGGER.exception("%s: connection failed", self._stream.peer)
 
     async def _read(self) -> None:
         try:
             await self._read_events()
         except ProtocolError as error:
-            _LOGGER.warning("%s: disconnected: %s", self._wire.peer, error)
-            self._give_up(error)
+            _LOGGER.warning("%s: disconnecting: %s", self._stream.peer, error)
+            self._abandon(error)
         except WyomingClientGone:
             raise
         except Exception as error:
-            _LOGGER.exception("%s: disconnected", self._wire.peer)
-            self._give_up(to_speech_error(error))
+            _LOGGER.exception("%s: disconnecting", self._stream.peer)
+            self._abandon(to_speech_error(error))
         finally:
             self._end_text()
-            self._backlog.close()
+            self._queue.close()
 
     async def _read_events(self) -> None:
         deadline = _now() + self._options.idle_timeout
-        while self._open is not None or not self._winding_down:
+        while self._open is not None or not self._draining:
             received = await self._receive(deadline)
             if received is None:
-                if self._is_idle():
+                if self._should_stop_reading():
                     return
                 deadline = _now() + self._options.idle_timeout
             elif received:
-                deadline = await self._take_in(received, deadline)
+                deadline = await self._process(received, deadline)
             else:
-                await self._obey_all(self._events.end())
+                await self._execute_all(self._events.end())
                 return
 
     async def _receive(self, deadline: float) -> bytes | None:
-        """Bytes, none at the end of the connection, or None when it is time to look around."""
+        """Return received bytes, b"" at the end of the stream, or None after a timeout or wake-up."""
         try:
-            async with asyncio.timeout_at(deadline) as self._patience:
-                return await self._wire.receive()
+            async with asyncio.timeout_at(deadline) as self._read_timeout:
+                return await self._stream.receive()
         except TimeoutError:
             return None
         finally:
-            self._patience = None
+            self._read_timeout = None
 
-    def _is_idle(self) -> bool:
-        """Whether waiting for more is of no use.
+    def _should_stop_reading(self) -> bool:
+        """Whether to stop after a read timeout: nothing is open, or the server is draining.
 
         Raises:
-            ProtocolError: the client owes the rest of an event, or of a text.
+            ProtocolError: the client left an event or a text unfinished.
         """
-        if self._winding_down:
+        if self._draining:
             return self._open is None
         if self._events.is_mid_event:
             raise ProtocolError(f"Got only a part of an event in {self._options.event_timeout:g} s.")
-        if self._open is not None and self._open is self._backlog.current:
+        if self._open is not None and self._open is self._queue.current:
             raise ProtocolError(
                 f"Got no text for {self._options.idle_timeout:g} s, expected synthesize-chunk or -stop."
             )
-        return not self._backlog.unanswered()
+        return not self._queue.unanswered()
 
-    async def _take_in(self, received: bytes, deadline: float) -> float:
-        """Obey what is complete; return when to stop waiting for more."""
+    async def _process(self, received: bytes, deadline: float) -> float:
+        """Execute the complete events; return the deadline for the next bytes."""
         was_mid_event = self._events.is_mid_event
-        complete = await self._obey_all(self._events.feed(received))
+        complete = await self._execute_all(self._events.feed(received))
         if not self._events.is_mid_event:
             return _now() + self._options.idle_timeout
         if was_mid_event and not complete:
             return deadline
         return _now() + self._options.event_timeout
 
-    async def _obey_all(self, events: Iterable[Event]) -> int:
+    async def _execute_all(self, events: Iterable[Event]) -> int:
         count = 0
         for event in events:
             count += 1
-            for command in self._conversation.receive(event):
-                await self._obey(command)
+            for command in self._protocol.receive(event):
+                await self._execute(command)
         return count
 
-    async def _obey(self, command: Command) -> None:
+    async def _execute(self, command: Command) -> None:
         match command:
             case SendInfo():
-                await self._wire.send(self._describe())
+                await self._stream.send(self._describe())
             case SendPong(text):
                 await self._send(Pong(text).event())
             case SpeakUtterance():
@@ -251,17 +251,17 @@ class WyomingConnection:
                 self._end_text()
             case FailText(error):
                 self._fail_text(error)
-            case RefuseRequest(error, closing):
-                await self._backlog.put(_Request.refused(error, closing))
+            case RefuseRequest(error, ending):
+                await self._queue.put(_Request.refused(error, ending))
 
     async def _begin(self, speak: SpeakUtterance) -> None:
-        if self._winding_down:
-            await self._backlog.put(_Request.refused(_shutting_down(), speak.closing))
+        if self._draining:
+            await self._queue.put(_Request.refused(_shutting_down(), speak.ending))
             return
-        request = _Request(speak, speak.closing)
+        request = _Request(speak, speak.ending)
         if speak.text is None:
             self._open = request
-        await self._backlog.put(request)
+        await self._queue.put(request)
 
     async def _add_text(self, text: str) -> None:
         if self._open is not None:
@@ -277,58 +277,58 @@ class WyomingConnection:
             self._open.stop(error)
             self._end_text()
 
-    def _give_up(self, error: SpeechError) -> None:
-        self._farewell = error
+    def _abandon(self, error: SpeechError) -> None:
+        self._final_error = error
         self._linger = LINGER
-        if self._backlog.current is not None:
-            self._backlog.current.stop(error)
+        if self._queue.current is not None:
+            self._queue.current.stop(error)
 
     async def _speak(self) -> None:
-        told = False
-        async for request in self._backlog:
+        is_reported = False
+        async for request in self._queue:
             failure = await self._answer(request)
-            self._backlog.answered()
-            told = told or (failure is not None and failure is self._farewell)
-        if self._farewell is not None and not told:
-            await self._send(error_event(self._farewell))
+            self._queue.finish_current()
+            is_reported = is_reported or (failure is not None and failure is self._final_error)
+        if self._final_error is not None and not is_reported:
+            await self._send(error_event(self._final_error))
 
     async def _answer(self, request: _Request) -> SpeechError | None:
-        """Answer one request in full; return the error that it was told of."""
-        if self._farewell is not None:
-            request.stop(self._farewell)
-        answer = ReplyEvents(request.closing, samples_per_chunk=self._options.samples_per_chunk)
-        failure = await self._play(request, answer)
-        for event in answer.closed(failure):
+        """Send the complete reply to a request; return the error that it reports, if any."""
+        if self._final_error is not None:
+            request.stop(self._final_error)
+        reply = ReplyEvents(request.ending)
+        failure = await self._play(request, reply)
+        for event in reply.close(failure):
             await self._send(event)
         return failure
 
-    async def _play(self, request: _Request, answer: ReplyEvents) -> SpeechError | None:
-        """Send the sound; return why it ended early, or None."""
+    async def _play(self, request: _Request, reply: ReplyEvents) -> SpeechError | None:
+        """Stream the audio of a request; return the error that ended it early, or None."""
         try:
-            async with request.unless_stopped(), self._synthesizer.speak(request.utterance) as stream:
-                answer.use(stream.format)
+            async with request.until_stopped(), self._synthesizer.speak(request.utterance) as stream:
+                reply.set_format(stream.format)
                 async for chunk in stream:
                     for frame in split_into_frames(chunk, self._options.samples_per_chunk):
-                        for event in answer.audio(frame):
+                        for event in reply.audio(frame):
                             await self._send(event)
         except WyomingClientGone:
             raise
         except SpeechError as error:
-            if error is not self._farewell:
-                _LOGGER.warning("%s: told the client: %s", self._wire.peer, error)
+            if error is not self._final_error:
+                _LOGGER.warning("%s: utterance failed: %s", self._stream.peer, error)
             return error
         except Exception as error:
-            if self._wire.is_gone:
-                raise WyomingClientGone("The client left while it was spoken to.") from error
-            _LOGGER.exception("%s: an utterance failed", self._wire.peer)
+            if self._stream.is_gone:
+                raise WyomingClientGone("The client disconnected during its reply.") from error
+            _LOGGER.exception("%s: utterance failed unexpectedly", self._stream.peer)
             return to_speech_error(error)
         finally:
             request.feed.close()
         return None
 
     async def _send(self, event: Event) -> None:
-        await self._wire.send(encode_event(event))
+        await self._stream.send(encode_event(event))
 
 
 def _shutting_down() -> SpeechError:
-    return ShuttingDown("The server is going down.", hint="Try again when it is back.")
+    return ShuttingDown("The server is shutting down.", hint="Try again once it is running again.")

@@ -1,7 +1,7 @@
-"""What Wyoming events mean: a client's events to commands, audio to the events that answer.
+"""The Wyoming protocol without I/O: turns a client's events into commands, and audio into reply events.
 
-Nothing here waits, reads a clock or opens a socket, so each rule can be tried at a prompt. How
-events become bytes, and back, is `wyoming_framing`.
+Nothing here waits, reads a clock or opens a socket, so each rule can be tried at a prompt. Encoding events as
+bytes, and decoding them, is done by `wyoming_framing`.
 """
 
 from __future__ import annotations
@@ -48,111 +48,111 @@ __all__ = [
 ]
 
 PROGRAM = "wyoming-tts"
-MOST_ADVERTISED_SPEAKERS = 20
-"""Home Assistant never shows a voice's speakers, so each gets a voice of its own; with hundreds of
-them (some corpora have 900) nobody would find the other voices in the list."""
+MAX_ADVERTISED_SPEAKERS = 20
+"""Home Assistant does not show a voice's speakers, so each is advertised as a voice of its own. With hundreds
+of speakers (some corpora have 900) the other voices would be lost in the list."""
 UNKNOWN_FORMAT = AudioFormat(rate=22_050)
-"""Announced when a stream ends before its voice was known: a client needs some format to close it."""
+"""Announced when a stream ends before its voice is known: clients need some format in audio-start."""
 
 
 class ReplyEnding(Enum):
-    """What a client waits for after an error."""
+    """The events a client waits for at the end of a reply, also after an error."""
 
     NOTHING = auto()
     AUDIO = auto()
-    """audio-start, audio-stop: it sent `synthesize`."""
+    """audio-start and audio-stop: it sent `synthesize`."""
     STREAM = auto()
-    """And synthesize-stopped: it sent `synthesize-start`."""
+    """Those and synthesize-stopped: it sent `synthesize-start`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendInfo:
-    """Answer `describe`."""
+    """Reply to `describe`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendPong:
-    """Answer `ping`."""
+    """Reply to `ping`."""
 
     text: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakUtterance:
-    """Speak, after what was asked for before."""
+    """Queue an utterance."""
 
     voice: VoiceRequest
     text_format: TextFormat
     text: str | None
-    """The whole text; None when it follows as AddText until EndText."""
+    """The complete text; None if it follows as `AddText` up to `EndText`."""
 
     @property
-    def closing(self) -> ReplyEnding:
-        """The events that end the answer."""
+    def ending(self) -> ReplyEnding:
+        """How its reply ends."""
         return ReplyEnding.STREAM if self.text is None else ReplyEnding.AUDIO
 
 
 @dataclass(frozen=True, slots=True)
 class AddText:
-    """More text of the utterance that was started last."""
+    """Append text to the utterance that was started last."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndText:
-    """The text of the utterance that was started last is complete."""
+    """Close the text of the utterance that was started last: it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailText:
-    """The utterance that was started last cannot be spoken to its end."""
+    """Fail the utterance that was started last: its text is invalid."""
 
     error: SpeechError
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseRequest:
-    """Answer with an error, after the answers to what was asked for before."""
+    """Reply with an error, in turn after the queued requests."""
 
     error: SpeechError
-    closing: ReplyEnding
+    ending: ReplyEnding
 
 
 Command: TypeAlias = SendInfo | SendPong | SpeakUtterance | AddText | EndText | FailText | RefuseRequest
 
 
 class TextState(Enum):
-    """What `synthesize-chunk` and `synthesize-stop` mean now."""
+    """State of a client's streamed text: what `synthesize-chunk` and `synthesize-stop` refer to."""
 
     IDLE = auto()
-    """Nothing: no text is open."""
+    """No text is open: they are errors."""
     STREAMING = auto()
     """They belong to the utterance that was started last."""
     DISCARDING = auto()
-    """They belong to a start that was refused, or to text that failed: nobody wants them."""
+    """They belong to a start that was refused, or to text that failed, and are dropped."""
 
 
 class WyomingProtocol:
-    """Turns one client's events into commands."""
+    """Protocol state of one client: turns its events into commands."""
 
     def __init__(self, *, streaming: bool = True) -> None:
-        """With `streaming` off only `synthesize` is known, as to servers before Wyoming had streams."""
+        """Without `streaming` only `synthesize` is understood, as by servers older than Wyoming's streams."""
         self._streaming = streaming
         self._state = TextState.IDLE
 
     @property
     def state(self) -> TextState:
-        """Whether text is open."""
+        """The state of the streamed text."""
         return self._state
 
     def receive(self, event: Event) -> list[Command]:
-        """What is to be done about an event; nothing for one that is unknown."""
+        """Return the commands that an event stands for; none for an unknown event."""
         match event.type:
             case "describe":
                 return [SendInfo()]
             case "ping":
-                return [_pong(event.data)]
+                return [_parse_ping(event.data)]
             case "synthesize":
                 return self._on_synthesize(event.data)
             case _ if self._streaming:
@@ -170,18 +170,18 @@ class WyomingProtocol:
         return []
 
     def _on_synthesize(self, data: dict[str, Any]) -> list[Command]:
-        # Streaming clients send the whole text once more, for servers that know no streams.
+        # Streaming clients send the complete text once more, for servers that do not know streams.
         if self._state is not TextState.IDLE:
             return []
         try:
-            return [SpeakUtterance(_voice(data), _text_format(data), _text(data))]
+            return [SpeakUtterance(_parse_voice(data), _parse_text_format(data), _parse_text(data))]
         except BadRequest as error:
             return [RefuseRequest(error, ReplyEnding.AUDIO)]
 
     def _on_start(self, data: dict[str, Any]) -> list[Command]:
         ended: list[Command] = [EndText()] if self._state is TextState.STREAMING else []
         try:
-            started = SpeakUtterance(_voice(data), _text_format(data), text=None)
+            started = SpeakUtterance(_parse_voice(data), _parse_text_format(data), text=None)
         except BadRequest as error:
             self._state = TextState.DISCARDING
             return [*ended, RefuseRequest(error, ReplyEnding.STREAM)]
@@ -190,11 +190,11 @@ class WyomingProtocol:
 
     def _on_chunk(self, data: dict[str, Any]) -> list[Command]:
         if self._state is TextState.IDLE:
-            return [_lone("synthesize-chunk")]
+            return [_refuse_stray("synthesize-chunk")]
         if self._state is TextState.DISCARDING:
             return []
         try:
-            return [AddText(_text(data))]
+            return [AddText(_parse_text(data))]
         except BadRequest as error:
             self._state = TextState.DISCARDING
             return [FailText(error)]
@@ -202,31 +202,31 @@ class WyomingProtocol:
     def _on_stop(self) -> list[Command]:
         before, self._state = self._state, TextState.IDLE
         if before is TextState.IDLE:
-            return [_lone("synthesize-stop")]
+            return [_refuse_stray("synthesize-stop")]
         return [EndText()] if before is TextState.STREAMING else []
 
 
-def _lone(event_type: str) -> RefuseRequest:
+def _refuse_stray(event_type: str) -> RefuseRequest:
     error = BadRequest(f"Got {event_type} while no stream was open.", hint="Send synthesize-start first.")
     return RefuseRequest(error, ReplyEnding.NOTHING)
 
 
-def _pong(data: dict[str, Any]) -> SendPong | RefuseRequest:
+def _parse_ping(data: dict[str, Any]) -> SendPong | RefuseRequest:
     try:
-        return SendPong(_optional_string(data, "text"))
+        return SendPong(_get_string(data, "text"))
     except BadRequest as error:
         return RefuseRequest(error, ReplyEnding.NOTHING)
 
 
-def _text(data: dict[str, Any]) -> str:
-    text = _optional_string(data, "text")
+def _parse_text(data: dict[str, Any]) -> str:
+    text = _get_string(data, "text")
     if text is None:
         raise BadRequest("Got a request without 'text', expected a string.")
     return text
 
 
-def _text_format(data: dict[str, Any]) -> TextFormat:
-    name = _optional_string(data, "text_format") or TextFormat.PLAIN
+def _parse_text_format(data: dict[str, Any]) -> TextFormat:
+    name = _get_string(data, "text_format") or TextFormat.PLAIN
     try:
         return TextFormat(name)
     except ValueError:
@@ -234,7 +234,7 @@ def _text_format(data: dict[str, Any]) -> TextFormat:
         raise Unsupported(f"Got text_format {reprlib.repr(name)}, expected {known}.") from None
 
 
-def _voice(data: dict[str, Any]) -> VoiceRequest:
+def _parse_voice(data: dict[str, Any]) -> VoiceRequest:
     voice = data.get("voice")
     if voice is None:
         return VoiceRequest()
@@ -242,81 +242,78 @@ def _voice(data: dict[str, Any]) -> VoiceRequest:
         raise BadRequest(f"Got {reprlib.repr(voice)} as the voice, expected an object.")
     return VoiceRequest(
         # Empty strings come from forms left blank.
-        name=_optional_string(voice, "name") or None,
-        language=_optional_string(voice, "language") or None,
-        speaker=_speaker(voice) or None,
+        name=_get_string(voice, "name") or None,
+        language=_get_string(voice, "language") or None,
+        speaker=_parse_speaker(voice) or None,
     )
 
 
-def _speaker(voice: dict[str, Any]) -> str | None:
+def _parse_speaker(voice: dict[str, Any]) -> str | None:
     speaker = voice.get("speaker")
     if isinstance(speaker, int) and not isinstance(speaker, bool):
         return str(speaker)
-    return _optional_string(voice, "speaker")
+    return _get_string(voice, "speaker")
 
 
-def _optional_string(data: dict[str, Any], key: str) -> str | None:
+def _get_string(data: dict[str, Any], key: str) -> str | None:
     value = data.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
         raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected a string.")
-    # JSON can carry half of a surrogate pair: it has no sound, and no encoding to be sent back in.
+    # JSON can hold a lone surrogate, which cannot be spoken and cannot be encoded in a reply.
     return value.encode(errors="ignore").decode()
 
 
 class ReplyEvents:
-    """The events that answer one utterance, in the one order that every client accepts.
+    """Builds the events of one reply, in the one order that every client accepts.
 
-    audio-start goes out with the first sound, so that a failure before it comes first; the
-    closing events always follow, whatever happened.
+    audio-start goes out with the first audio, so that an earlier error precedes it; the closing events always
+    follow, whatever happened.
     """
 
-    def __init__(self, closing: ReplyEnding, *, samples_per_chunk: int = 1024) -> None:
-        self._closing = closing
-        self._samples_per_chunk = samples_per_chunk
+    def __init__(self, ending: ReplyEnding) -> None:
+        self._ending = ending
         self._format = UNKNOWN_FORMAT
-        self._announced = False
+        self._started = False
         self._samples = 0
 
-    def use(self, audio_format: AudioFormat) -> None:
-        """Say what the stream's audio is, before any of it."""
+    def set_format(self, audio_format: AudioFormat) -> None:
+        """Set the format of the stream, before its first audio."""
         self._format = audio_format
 
     def audio(self, chunk: AudioChunk) -> Iterator[Event]:
-        """The events of some audio; its rest is a shorter event, so that nothing is held back.
+        """Build the events of one frame of audio.
 
         Raises:
-            EngineFailed: the chunk has another format than the stream. Clients would play it
-                at the wrong pitch, for they look at the first audio-start alone.
+            EngineFailed: the frame has another format than the stream. Clients would play it at the wrong
+                pitch, because they only look at the first audio-start.
         """
         if chunk.format != self._format:
             raise EngineFailed(f"Got audio in {chunk.format} within a stream in {self._format}.")
         if chunk.pcm:
-            yield from self._announcement()
-        step = self._samples_per_chunk * chunk.format.frame_bytes
-        for start in range(0, len(chunk.pcm), step):
-            yield self._audio_event(chunk.pcm[start : start + step])
+            yield from self._start()
+            yield self._audio_event(chunk.pcm)
 
-    def closed(self, error: SpeechError | None = None) -> Iterator[Event]:
-        """The events that end the answer, after the error if it failed."""
+    def close(self, error: SpeechError | None = None) -> Iterator[Event]:
+        """Build the events that end the reply, after the error if it failed."""
         if error is not None:
             yield error_event(error)
-        if self._closing is ReplyEnding.NOTHING:
+        if self._ending is ReplyEnding.NOTHING:
             return
-        yield from self._announcement()
+        yield from self._start()
         yield wyoming_audio.AudioStop(timestamp=self._milliseconds).event()
-        if self._closing is ReplyEnding.STREAM:
+        if self._ending is ReplyEnding.STREAM:
             yield SynthesizeStopped().event()
 
     @property
     def _milliseconds(self) -> int:
         return self._samples * 1000 // self._format.rate
 
-    def _announcement(self) -> Iterator[Event]:
-        if self._announced:
+    def _start(self) -> Iterator[Event]:
+        if self._started:
             return
-        self._announced = True
+        self._started = True
         form = self._format
         yield wyoming_audio.AudioStart(form.rate, form.width, form.channels, timestamp=0).event()
 
@@ -327,7 +324,7 @@ class ReplyEvents:
 
 
 def error_event(error: SpeechError) -> Event:
-    """The event that tells a client of an error."""
+    """Build the `error` event for a client."""
     return Error(text=str(error), code=error.code.value).event()
 
 
@@ -338,9 +335,9 @@ def info_event(
     supports_streaming: bool,
     downloadable: Sequence[CatalogueVoice] = (),
 ) -> Event:
-    """The answer to `describe`: one installed program with every voice that can be spoken with now.
+    """Build the reply to `describe`: one installed program with all installed voices.
 
-    Those of `downloadable` that are not among them follow, said not to be installed.
+    Voices of `downloadable` that are not installed follow, marked as such.
     """
     installed = {voice.name for voice in voices}
     absent = [voice for voice in downloadable if voice.name not in installed]
@@ -351,7 +348,7 @@ def info_event(
         description="Local text-to-speech that speaks while the text is still arriving",
         version=version,
         voices=[
-            *(shown for voice in sorted(voices, key=lambda voice: voice.name) for shown in _shown(voice)),
+            *(shown for voice in sorted(voices, key=lambda voice: voice.name) for shown in _advertise(voice)),
             *(_not_installed(voice) for voice in sorted(absent, key=lambda voice: voice.name)),
         ],
         supports_synthesize_streaming=supports_streaming,
@@ -359,14 +356,14 @@ def info_event(
     return wyoming_info.Info(tts=[program]).event()
 
 
-def _shown(voice: Voice) -> Iterator[wyoming_info.TtsVoice]:
+def _advertise(voice: Voice) -> Iterator[wyoming_info.TtsVoice]:
     speakers = sorted(voice.speakers, key=lambda speaker: voice.speakers[speaker])
-    yield _advertised(voice, speakers=[wyoming_info.TtsVoiceSpeaker(speaker) for speaker in speakers] or None)
-    if 1 < len(speakers) <= MOST_ADVERTISED_SPEAKERS:
-        yield from (_advertised(voice, speaker=speaker) for speaker in speakers)
+    yield _installed(voice, speakers=[wyoming_info.TtsVoiceSpeaker(speaker) for speaker in speakers] or None)
+    if 1 < len(speakers) <= MAX_ADVERTISED_SPEAKERS:
+        yield from (_installed(voice, speaker=speaker) for speaker in speakers)
 
 
-def _advertised(
+def _installed(
     voice: Voice, *, speaker: str | None = None, speakers: list[wyoming_info.TtsVoiceSpeaker] | None = None
 ) -> wyoming_info.TtsVoice:
     return wyoming_info.TtsVoice(
@@ -390,7 +387,7 @@ def _not_installed(voice: CatalogueVoice) -> wyoming_info.TtsVoice:
         description=f"{voice.name} ({voice.engine}, not installed)",
         version=None,
         languages=[voice.language],
-        speakers=None,  # their names are in its files
+        speakers=None,  # only its files name them
     )
 
 

@@ -1,7 +1,7 @@
-"""Where Wyoming clients are met: tcp, unix and stdio listeners, and how many may come.
+"""The Wyoming server: TCP, Unix and stdio listeners, connection limits and graceful shutdown.
 
-Each client is a `WyomingConnection` in a task that the server owns. Stopping happens in steps: nobody
-new, what plays may finish, what still plays is ended with an error, what still hangs is cut.
+Each client is a `WyomingConnection` in a task that the server owns. Shutdown happens in steps: new clients
+are refused, playing utterances may finish, the rest end with an error, and whatever still hangs is aborted.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from wyoming_tts.wyoming_framing import encode_event
 __all__ = ["AudioStream", "ListenAddress", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
 
 CLOSING_TIME = 0.8
-"""Seconds to tell clients that the server ends; a second is what stopping may take as a whole."""
+"""Seconds to tell clients that the server is shutting down; shutdown as a whole may take one second."""
 SEND_BUFFER = 128 * 1024
-"""Bytes the kernel holds for a client. Left alone it grows to megabytes: minutes of speech that are
-made for nobody if the client leaves."""
-MOST_TURNED_AWAY = 32
-"""Clients over the limit that are told so at the same time; more than these are cut without a word."""
+"""Bytes in the kernel's send buffer of a client. By default it grows to megabytes: minutes of speech that are
+wasted if the client disconnects."""
+MAX_REJECTING = 32
+"""Rejected clients that are sent an error at the same time; any more are aborted without one."""
 _LATER = "Try again later."
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class WyomingServer:
-    """Serves any number of addresses with one synthesizer.
+    """Serves Wyoming clients on any number of addresses with one synthesizer.
 
-    Leaving `async with` stops it at once; `stop` gives what plays some time.
+    Leaving `async with` stops it at once; `stop` can give playing utterances time to finish.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class WyomingServer:
         options: WyomingOptions | None = None,
         allow: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """Make it ready.
+        """Create a server that does not listen yet.
 
         Args:
-            synthesizer: Speaks.
-            describe: Gives the info event.
-            run_blocking: For standard input and output that are files, and for the socket's file.
-            options: How clients are treated.
-            allow: Whether the machine with an IP address is served, asked for each connection.
+            synthesizer: Speaks the utterances.
+            describe: Returns the info event.
+            run_blocking: Runs blocking calls: stdio on files, name resolution, the socket file.
+            options: Limits and timeouts.
+            allow: Whether an IP address may connect, called for each connection.
         """
         self._synthesizer = synthesizer
         self._describe = describe
@@ -78,11 +78,11 @@ class WyomingServer:
         self._allow = allow
         self._listeners: list[asyncio.Server] = []
         self._socket_files: dict[Path, int] = {}
-        """Their inodes: a file that somebody else has put in the same place is not ours to remove."""
+        """Inodes by path: a file that another process has put in its place must not be removed."""
         self._connections: dict[asyncio.Task[None], WyomingConnection] = {}
-        self._turned_away: set[asyncio.Task[None]] = set()
+        self._rejecting: set[asyncio.Task[None]] = set()
         self._peers: Counter[str] = Counter()
-        self._stopping = False
+        self._is_stopping = False
         self._finished = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -98,21 +98,21 @@ class WyomingServer:
 
     @property
     def bound(self) -> list[tuple[str, int]]:
-        """The (host, port) of each tcp socket that listens."""
+        """The (host, port) of each listening TCP socket."""
         names = [sock.getsockname() for listener in self._listeners for sock in listener.sockets]
         return [(name[0], name[1]) for name in names if isinstance(name, tuple)]
 
     @property
     def connections(self) -> int:
-        """Clients that are connected, those being turned away included."""
-        return len(self._connections) + len(self._turned_away)
+        """The number of connected clients, including those being rejected."""
+        return len(self._connections) + len(self._rejecting)
 
     async def start(self, uri: str) -> None:
-        """Listen on an address; `stdio://` serves its one client from now on.
+        """Listen on an address; `stdio://` starts to serve its one client.
 
         Raises:
             ValueError: the address is malformed.
-            OSError: it cannot be listened on, as because another process does.
+            OSError: it cannot be listened on, for example because another process does.
         """
         address = ListenAddress.parse(uri)
         if address.scheme == "stdio":
@@ -120,31 +120,33 @@ class WyomingServer:
         elif address.scheme == "unix":
             await self._start_unix(address.path)
         else:
-            await self.adopt(await self._run_blocking(partial(bind_tcp, address)))
+            await self.serve_sockets(await self._run_blocking(partial(bind_tcp, address)))
 
     async def wait_finished(self) -> None:
-        """Wait until the server was stopped, or the client on stdio has been served."""
+        """Wait until the server is stopped, or the client on stdio has been served."""
         await self._finished.wait()
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Stop listening, give what plays `grace` seconds to finish, end it then; leave nothing open."""
-        self._stopping = True
+        """Stop listening, give utterances `grace` seconds to finish, end the rest; nothing stays open."""
+        self._is_stopping = True
         for listener in self._listeners:
             listener.close()
         for connection in self._connections.values():
-            connection.wind_down()
-        await self._ended(grace)
+            connection.drain()
+        await self._wait_for_connections(grace)
         for connection in self._connections.values():
-            connection.end(ShuttingDown("The server is going down.", hint="Try again when it is back."))
-        await self._ended(CLOSING_TIME)
-        tasks = [*self._connections, *self._turned_away]
+            connection.end(
+                ShuttingDown("The server is shutting down.", hint="Try again once it is running again.")
+            )
+        await self._wait_for_connections(CLOSING_TIME)
+        tasks = [*self._connections, *self._rejecting]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._close_listeners()
         self._finished.set()
 
-    async def _ended(self, timeout: float) -> None:  # noqa: ASYNC109  # running out is no error here
+    async def _wait_for_connections(self, timeout: float) -> None:  # noqa: ASYNC109  # a timeout is not an error here
         if self._connections:
             await asyncio.wait(self._connections, timeout=timeout)
 
@@ -156,8 +158,8 @@ class WyomingServer:
             await self._run_blocking(partial(_remove_socket_file, path, inode))
         self._socket_files.clear()
 
-    async def adopt(self, sockets: Iterable[socket.socket]) -> None:
-        """Serve tcp sockets that listen already."""
+    async def serve_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Serve on TCP sockets that are listening already."""
         for sock in sockets:
             self._listeners.append(await asyncio.start_server(self._accept, sock=sock, backlog=BACKLOG))
 
@@ -168,50 +170,51 @@ class WyomingServer:
 
     async def _start_stdio(self) -> None:
         opened = contextlib.AsyncExitStack()
-        wire = await opened.enter_async_context(
+        stream = await opened.enter_async_context(
             open_stdio(
                 run_blocking=self._run_blocking,
                 write_buffer=self._options.write_buffer,
                 send_timeout=self._options.send_timeout,
             )
         )
-        self._serve(wire, None, opened).add_done_callback(lambda _: self._finished.set())
+        self._serve(stream, None, opened).add_done_callback(lambda _: self._finished.set())
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._stopping:
+        if self._is_stopping:
             writer.transport.abort()
             return
         writer.transport.set_write_buffer_limits(high=self._options.write_buffer)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        host, name = _peer(writer)
+        host, name = _identify_peer(writer)
         timeout = self._options.send_timeout
-        wire = WyomingStream(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
-        refusal = self._refusal(host)
+        stream = WyomingStream(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
+        refusal = self._reason_to_reject(host)
         if refusal is None:
-            self._serve(wire, host)
+            self._serve(stream, host)
         else:
-            _LOGGER.warning("%s: turned away: %s", name, refusal)
-            self._turn_away(wire, refusal)
+            _LOGGER.warning("%s: rejected: %s", name, refusal)
+            self._reject(stream, refusal)
 
-    def _refusal(self, host: str | None) -> SpeechError | None:
+    def _reason_to_reject(self, host: str | None) -> SpeechError | None:
         options = self._options
         if host is not None and not self._allow(host):
-            return BadRequest(f"{host} is not served here.", hint="The server's settings list its networks.")
+            return BadRequest(f"{host} is not allowed to connect.", hint="Add its network to allow_networks.")
         if len(self._connections) >= options.connections:
-            return Busy(f"The server has {options.connections} clients and takes no more.", hint=_LATER)
+            return Busy(f"The server accepts at most {options.connections} connections.", hint=_LATER)
         if host is not None and self._peers[host] >= options.connections_per_peer:
             return Busy(
-                f"The server takes {options.connections_per_peer} connections from {host}.", hint=_LATER
+                f"The server accepts at most {options.connections_per_peer} connections from {host}.",
+                hint=_LATER,
             )
         return None
 
     def _serve(
-        self, wire: WyomingStream, host: str | None, opened: contextlib.AsyncExitStack | None = None
+        self, stream: WyomingStream, host: str | None, opened: contextlib.AsyncExitStack | None = None
     ) -> asyncio.Task[None]:
         connection = WyomingConnection(
-            wire, synthesizer=self._synthesizer, describe=self._describe, options=self._options
+            stream, synthesizer=self._synthesizer, describe=self._describe, options=self._options
         )
-        task = asyncio.create_task(_run(connection, opened), name=f"wyoming {wire.peer}")
+        task = asyncio.create_task(_run(connection, opened), name=f"wyoming {stream.peer}")
         self._connections[task] = connection
         if host is not None:
             self._peers[host] += 1
@@ -226,11 +229,11 @@ class WyomingServer:
         if not self._peers[host]:
             del self._peers[host]
 
-    def _turn_away(self, wire: WyomingStream, refusal: SpeechError) -> None:
-        told = len(self._turned_away) < MOST_TURNED_AWAY
-        task = asyncio.create_task(_refuse(wire, refusal) if told else wire.abort())
-        self._turned_away.add(task)
-        task.add_done_callback(self._turned_away.discard)
+    def _reject(self, stream: WyomingStream, refusal: SpeechError) -> None:
+        is_informed = len(self._rejecting) < MAX_REJECTING
+        task = asyncio.create_task(_send_refusal(stream, refusal) if is_informed else stream.abort())
+        self._rejecting.add(task)
+        task.add_done_callback(self._rejecting.discard)
 
 
 async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack | None) -> None:
@@ -238,19 +241,19 @@ async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack 
         await connection.run()
 
 
-async def _refuse(wire: WyomingStream, refusal: SpeechError) -> None:
+async def _send_refusal(stream: WyomingStream, refusal: SpeechError) -> None:
     try:
         with contextlib.suppress(WyomingClientGone):
-            await wire.send(encode_event(error_event(refusal)))
-        await wire.close(linger=LINGER)
+            await stream.send(encode_event(error_event(refusal)))
+        await stream.close(linger=LINGER)
     finally:
-        await wire.abort()
+        await stream.abort()
 
 
-def _peer(writer: asyncio.StreamWriter) -> tuple[str | None, str]:
-    """The client's address, which it may share with others, and its name for logs."""
+def _identify_peer(writer: asyncio.StreamWriter) -> tuple[str | None, str]:
+    """The client's address (None without one) and its name in logs."""
     name = writer.get_extra_info("peername")
-    # A unix socket has no address; a client that left at once has none any more.
+    # A Unix socket has no address, and a client that disconnected at once has none any more.
     if not isinstance(name, tuple):
         return None, "unix"
     return name[0], f"{name[0]}:{name[1]}"
@@ -261,7 +264,7 @@ def _bind_socket_file(path: Path) -> tuple[socket.socket, int]:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(str(path))
-        # Connecting takes the right to write: give it to the group, before anybody is listened to.
+        # Connecting needs write permission: grant it to the group before the socket listens.
         path.chmod(0o660)
     except BaseException:
         sock.close()
@@ -270,7 +273,7 @@ def _bind_socket_file(path: Path) -> tuple[socket.socket, int]:
 
 
 def _remove_stale_socket_file(path: Path) -> None:
-    """Remove what a process left that ended without cleaning up."""
+    """Remove a socket file that a process left behind without cleaning up."""
     with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return

@@ -1,8 +1,8 @@
-"""The byte stream of one Wyoming client of the server: a socket, a pipe or a file.
+"""The byte stream of one Wyoming client: a socket, or standard input and output as pipes or files.
 
-asyncio's streams carry sockets and pipes. Standard input and output may also be regular files or
-/dev/null, which no event loop can wait for: those are read and written by blocking calls, on the
-worker that `run_blocking` gives.
+asyncio's streams handle sockets and pipes. Standard input and output may also be regular files or /dev/null,
+which no event loop can wait for: those are read and written by blocking calls, on the worker that
+`run_blocking` provides.
 """
 
 from __future__ import annotations
@@ -19,56 +19,56 @@ from wyoming_tts.blocking import RunBlocking
 
 READ_SIZE = 64 * 1024
 LINGER = 1.0
-"""Seconds in which what a refused client still sends is thrown away. Closing over unread bytes
-would reset the connection, and the reset can overtake the error that the client is to read."""
+"""Seconds for which input of a refused client is discarded before closing. Closing over unread bytes would
+reset the connection, and the reset can overtake the error that the client should read."""
 
 
 class WyomingClientGone(Exception):
-    """The client is not there any more, or does not read: nothing more can be told to it."""
+    """The Wyoming client has disconnected or does not read: nothing more can be sent to it."""
 
 
 class ByteReader(Protocol):
-    """The receiving half of a wire: asyncio.StreamReader, or a file."""
+    """The receiving half of a stream: asyncio.StreamReader, or a file."""
 
     async def read(self, n: int, /) -> bytes:
-        """Up to n bytes; none at the end."""
+        """Return up to n bytes; none at the end."""
         ...
 
 
 class ByteWriter(Protocol):
-    """The sending half of a wire: asyncio.StreamWriter, or a file."""
+    """The sending half of a stream: asyncio.StreamWriter, or a file."""
 
     def write(self, data: bytes, /) -> None:
-        """Take bytes to be sent."""
+        """Buffer bytes to be sent."""
         ...
 
     async def drain(self) -> None:
-        """Wait while too many bytes are held."""
+        """Wait while too many bytes are buffered."""
         ...
 
     def can_write_eof(self) -> bool:
-        """Whether the other side can be told that nothing more comes."""
+        """Whether the writing end can be closed on its own."""
         ...
 
     def write_eof(self) -> None:
-        """Tell it so, after what was written."""
+        """Close the writing end after the buffered bytes."""
         ...
 
     def is_closing(self) -> bool:
-        """Whether writing is of no use any more."""
+        """Whether it is closing or closed."""
         ...
 
     def close(self) -> None:
-        """Close after what was written has gone out."""
+        """Close after the buffered bytes have gone out."""
         ...
 
     async def wait_closed(self) -> None:
-        """Wait until it is closed, by either side."""
+        """Wait until either side has closed it."""
         ...
 
 
 class WyomingStream:
-    """Events to a client and bytes from it. It owns one task, which ends as it is closed."""
+    """Encoded events to a client and bytes from it, with a send timeout. Its one task ends with it."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class WyomingStream:
         peer: str,
         send_timeout: float,
     ) -> None:
-        """Abort closes the writer at once; send_timeout is in seconds."""
+        """Wrap a reader and a writer; `abort` closes the writer at once, `send_timeout` is in seconds."""
         self.peer = peer
-        """Who is at the other end, for logs."""
+        """The client's name in logs."""
         self._reader = reader
         self._writer = writer
         self._abort = abort
@@ -90,14 +90,14 @@ class WyomingStream:
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the connection is lost or closing: nothing more can be sent."""
         return self._closed.done() or self._writer.is_closing()
 
     async def receive(self) -> bytes:
-        """What came, or nothing once the client has sent its last byte.
+        """Return received bytes; none once the client has sent its last byte.
 
         Raises:
-            Gone: the connection broke.
+            WyomingClientGone: the connection broke.
         """
         try:
             return await self._reader.read(READ_SIZE)
@@ -105,10 +105,10 @@ class WyomingStream:
             raise WyomingClientGone(str(error)) from error
 
     async def send(self, event: bytes) -> None:
-        """Send an event; wait while the client has not taken enough of those before.
+        """Send an event; waits under backpressure, until the client has read enough of the earlier ones.
 
         Raises:
-            Gone: the connection broke, or the client took nothing for too long.
+            WyomingClientGone: the connection broke, or the client read nothing for `send_timeout`.
         """
         if self.is_gone:
             raise WyomingClientGone("The connection is closed.")
@@ -118,30 +118,30 @@ class WyomingStream:
                 await self._writer.drain()
         except TimeoutError:
             self._abort()
-            raise WyomingClientGone(f"It has read nothing for {self._send_timeout:g} s.") from None
+            raise WyomingClientGone(f"It read nothing for {self._send_timeout:g} s.") from None
         except OSError as error:
             raise WyomingClientGone(str(error)) from error
-        # drain does not wait while there is room: without this a fast engine with a fast client
-        # would keep everybody else from the loop.
+        # drain does not yield while the buffer has room: a fast engine with a fast client would otherwise
+        # starve every other task.
         await asyncio.sleep(0)
 
-    async def lost(self) -> NoReturn:
-        """Wait until the connection breaks, then raise Gone."""
+    async def wait_lost(self) -> NoReturn:
+        """Wait until the connection is lost, then raise `WyomingClientGone`."""
         await asyncio.wait({self._closed})
         raise WyomingClientGone("The connection was lost.")
 
     async def close(self, *, linger: float = 0.0) -> None:
-        """Close when everything has gone out, after throwing away input for `linger` seconds."""
+        """Close once everything has gone out, after discarding input for `linger` seconds."""
         if linger and not self.is_gone:
             await self._discard_input(linger)
         self._writer.close()
         await asyncio.wait({self._closed}, timeout=self._send_timeout)
 
     async def abort(self) -> None:
-        """Close without regard to what has not gone out. A closed wire stays as it is."""
+        """Close at once and drop what is still buffered. A closed stream stays as it is."""
         self._abort()
         await asyncio.wait({self._closed})
-        # How it broke has met whoever was reading or writing.
+        # Reading and writing have raised the error already.
         self._closed.exception()
 
     async def _discard_input(self, seconds: float) -> None:
@@ -166,23 +166,23 @@ class _FileWriter:
     def __init__(self, descriptor: int, run_blocking: RunBlocking) -> None:
         self._descriptor = descriptor
         self._run_blocking = run_blocking
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._writing = asyncio.Lock()
         self._closed = asyncio.Event()
 
     def write(self, data: bytes, /) -> None:
-        self._held += data
+        self._buffer += data
 
     async def drain(self) -> None:
         async with self._writing:
-            held, self._held = bytes(self._held), bytearray()
-            await self._run_blocking(partial(_write_all, self._descriptor, held))
+            data, self._buffer = bytes(self._buffer), bytearray()
+            await self._run_blocking(partial(_write_all, self._descriptor, data))
 
     def can_write_eof(self) -> bool:
         return False
 
     def write_eof(self) -> None:
-        raise NotImplementedError("A file ends where its writer stops.")
+        raise NotImplementedError("A file has no end to close separately.")
 
     def is_closing(self) -> bool:
         return self._closed.is_set()
@@ -204,9 +204,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
 async def open_stdio(
     *, stdin: int = 0, stdout: int = 1, run_blocking: RunBlocking, write_buffer: int, send_timeout: float
 ) -> AsyncIterator[WyomingStream]:
-    """The wire of a process that is driven through two of its file descriptors.
+    """Open the stream of a client on two file descriptors of this process.
 
-    They stay open, and block as before, when it is left.
+    On leaving, they stay open and are blocking or not as before.
 
     Raises:
         OSError: a descriptor is closed.
@@ -214,17 +214,17 @@ async def open_stdio(
     async with contextlib.AsyncExitStack() as opened:
         reader = await _open_reader(stdin, run_blocking, opened)
         writer, abort = await _open_writer(stdout, run_blocking, write_buffer, opened)
-        wire = WyomingStream(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
+        stream = WyomingStream(reader, writer, abort=abort, peer="stdio", send_timeout=send_timeout)
         try:
-            yield wire
+            yield stream
         finally:
-            await wire.abort()
+            await stream.abort()
 
 
 async def _open_reader(
     descriptor: int, run_blocking: RunBlocking, opened: contextlib.AsyncExitStack
 ) -> ByteReader:
-    if not _can_be_awaited(descriptor):
+    if not _is_pollable(descriptor):
         return _FileReader(descriptor, run_blocking)
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -237,7 +237,7 @@ async def _open_reader(
 async def _open_writer(
     descriptor: int, run_blocking: RunBlocking, write_buffer: int, opened: contextlib.AsyncExitStack
 ) -> tuple[ByteWriter, Callable[[], None]]:
-    if not _can_be_awaited(descriptor):
+    if not _is_pollable(descriptor):
         file = _FileWriter(descriptor, run_blocking)
         return file, file.close
     loop = asyncio.get_running_loop()
@@ -255,15 +255,15 @@ async def _open_writer(
 
 async def _close(transport: asyncio.ReadTransport) -> None:
     transport.close()
-    await asyncio.sleep(0)  # it closes the file in the loop's next turn
+    await asyncio.sleep(0)  # the file is closed in the loop's next iteration
 
 
-def _can_be_awaited(descriptor: int) -> bool:
+def _is_pollable(descriptor: int) -> bool:
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
 def _duplicate(descriptor: int, mode: str, opened: contextlib.AsyncExitStack) -> BinaryIO:
-    # asyncio makes it non-blocking, and that is shared with the original.
+    # asyncio makes it non-blocking, a flag that it shares with the original descriptor.
     opened.callback(os.set_blocking, descriptor, os.get_blocking(descriptor))
     return cast(BinaryIO, os.fdopen(os.dup(descriptor), mode, buffering=0))

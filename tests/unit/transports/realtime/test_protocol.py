@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.support.realtime_examples import JSON_EXAMPLES, PYTHON_EXAMPLES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice
-from wyoming_tts.transports.realtime.answers import ResponseMessages, refusal, session_event
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
     BargeIn,
@@ -24,18 +23,21 @@ from wyoming_tts.transports.realtime.protocol import (
     RealtimeSession,
     RefusedMessage,
     ReportSession,
+    ResponseMessages,
     SpeakText,
     get_event_id,
     parse_message,
+    refusal_message,
+    session_event,
 )
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
 SESSION = RealtimeSession("s")
 
 
-def received(message: Any, conversation: RealtimeProtocol | None = None) -> list[Command]:
+def received(message: Any, protocol: RealtimeProtocol | None = None) -> list[Command]:
     raw = message if isinstance(message, str | bytes) else json.dumps(message)
-    return (conversation or RealtimeProtocol(SESSION, LIMITS)).receive(parse_message(raw, LIMITS))
+    return (protocol or RealtimeProtocol(SESSION, LIMITS)).receive(parse_message(raw, LIMITS))
 
 
 def refused(message: Any) -> RefusedMessage:
@@ -75,23 +77,19 @@ def test_the_last_segment_is_spoken_before_the_end() -> None:
 
 
 def test_an_update_changes_what_it_names_and_nothing_else() -> None:
-    conversation = RealtimeProtocol(SESSION, LIMITS)
-    received(
-        {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, conversation
-    )
-    commands = received({"type": "session.update", "session": {"audio": {"binary": True}}}, conversation)
+    protocol = RealtimeProtocol(SESSION, LIMITS)
+    received({"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, protocol)
+    commands = received({"type": "session.update", "session": {"audio": {"binary": True}}}, protocol)
     assert commands == [ReportSession(replace(SESSION, voice="v", sample_rate=8000, binary=True))]
-    received({"type": "session.update", "session": {"voice": None}}, conversation)
-    assert conversation.session.voice is None
+    received({"type": "session.update", "session": {"voice": None}}, protocol)
+    assert protocol.session.voice is None
 
 
 def test_an_update_that_is_refused_changes_nothing() -> None:
-    conversation = RealtimeProtocol(SESSION, LIMITS)
+    protocol = RealtimeProtocol(SESSION, LIMITS)
     with pytest.raises(RefusedMessage):
-        received(
-            {"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 7}}}, conversation
-        )
-    assert conversation.session == SESSION
+        received({"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 7}}}, protocol)
+    assert protocol.session == SESSION
 
 
 @pytest.mark.parametrize(
@@ -116,11 +114,11 @@ def test_an_update_that_is_refused_changes_nothing() -> None:
         ({"type": "input.append"}, "without 'text'"),
         ({"continue": 1}, "true or false"),
         ({"continue": True}, "without 'input'"),
-        ('{"type": "response.create", "input": "", "speed": NaN}', "no JSON"),
+        ('{"type": "response.create", "input": "", "speed": NaN}', "not JSON"),
         ('{"type": "response.create", "input": "", "speed": 1e999}', "Got inf as 'speed'"),
         ("[1]", "expected a JSON object"),
-        (b"\xff", "no JSON (UnicodeDecodeError)"),
-        ("[" * 1_999, "no JSON"),
+        (b"\xff", "not JSON (UnicodeDecodeError)"),
+        ("[" * 1_999, "not JSON"),
         ("9" * 1_999, "expected a JSON object"),
     ],
 )
@@ -180,14 +178,14 @@ _ALIKE = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
 
 @given(st.text() | st.binary() | _JSON.map(json.dumps) | _ALIKE.map(json.dumps))
 def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> None:
-    conversation = RealtimeProtocol(SESSION, LIMITS)
+    protocol = RealtimeProtocol(SESSION, LIMITS)
     told = "nothing"
     try:
-        assert conversation.receive(parse_message(raw, LIMITS))
+        assert protocol.receive(parse_message(raw, LIMITS))
     except RefusedMessage as error:
-        told = json.loads(refusal(error))["code"]
+        told = json.loads(refusal_message(error))["code"]
     assert told in {"nothing", "bad_request", "too_long"}
-    session = conversation.session
+    session = protocol.session
     assert 8_000 <= session.sample_rate <= 48_000
     assert session.speed is None or 0.25 <= session.speed <= 4.0
     session_event("session.updated", session).encode()
@@ -217,12 +215,12 @@ def _server_messages() -> list[dict[str, Any]]:
     frames = [
         session_event("session.created", SESSION),
         session_event("session.updated", SESSION),
-        refusal(about_message),
+        refusal_message(about_message),
         full.audio(b"ab"),
     ]
     for answer in (full, short):
         frames += [
-            *answer.begun(),
+            *answer.started(),
             *answer.completed(),
             *answer.canceled(),
             *answer.failed(UnknownVoice("u")),

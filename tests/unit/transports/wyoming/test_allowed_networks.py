@@ -42,7 +42,7 @@ async def test_a_machine_that_is_not_served_is_told_so_and_cut_off() -> None:
             (told,) = await client.rest()
     assert told.type == "error"
     assert told.data["code"] == "bad_request"
-    assert "127.0.0.1 is not served here" in told.data["text"]
+    assert "127.0.0.1 is not allowed to connect" in told.data["text"]
     assert door.asked == ["127.0.0.1"]
     assert not fake.utterances
 
