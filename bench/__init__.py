@@ -1,1 +1,7 @@
-"""This server beside others on the same machine and the same voice; `script/bench` runs it."""
+"""Comparisons and demonstrations with real server processes; run by `script/bench` and `script/show-…`.
+
+`comparison` measures this server beside wyoming-piper and writes docs/benchmarks.md, `failover` kills servers
+behind HAProxy under load. `latency_breakdown` times the stages of the first audio, `voice_scenarios` runs the
+tests' scenarios of downloads, copies and deletions in a terminal, `screenshots` takes the documentation's
+pictures of the page. What they share with tests is in `tests.scenarios`.
+"""

@@ -36,7 +36,7 @@ _SPOKEN = ("The kettle is on.", "Good night.", "It is twenty past eight, and the
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ViewportOptions:
     """How a page is looked at."""
 
     name: str
@@ -46,7 +46,7 @@ class Look:
     scale: int = 1
 
 
-LOOKS = (Look("dark", 1280, 900, "dark"), Look("phone", 390, 844, "light", scale=2))
+LOOKS = (ViewportOptions("dark", 1280, 900, "dark"), ViewportOptions("phone", 390, 844, "light", scale=2))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +86,7 @@ def _browser() -> Iterator[Browser]:
 
 
 def _pictures(
-    browser: Browser, site: Site, look: Look, arguments: argparse.Namespace
+    browser: Browser, site: Site, look: ViewportOptions, arguments: argparse.Namespace
 ) -> Iterator[tuple[str, bytes]]:
     with browser.new_context(
         viewport={"width": look.width, "height": look.height},
@@ -101,10 +101,10 @@ def _pictures(
         for name in arguments.tab or TABS:
             _open(page, name, look)
             TABS[name](page, site)
-            yield name, small(page.screenshot(full_page=arguments.full))
+            yield name, reduce_size(page.screenshot(full_page=arguments.full))
 
 
-def _open(page: Page, name: str, look: Look) -> None:
+def _open(page: Page, name: str, look: ViewportOptions) -> None:
     """Open a tab, with a window in which all have room: on a phone some lie in a menu."""
     page.set_viewport_size({"width": _WIDE, "height": look.height})
     page.locator(f"#tab-{name}-button").click()
@@ -112,7 +112,7 @@ def _open(page: Page, name: str, look: Look) -> None:
     page.mouse.move(0, 0)
 
 
-def small(png: bytes) -> bytes:
+def reduce_size(png: bytes) -> bytes:
     """Return the picture with as many colours as fit into `LARGEST`."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     squeezed = png

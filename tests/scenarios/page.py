@@ -1,4 +1,4 @@
-"""The product with its page and every kind of voice that the page shows, for pictures of it."""
+"""The server with its web page and a voice of every kind, for screenshots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Site", "site_with_kokoro"]
 
 @contextmanager
 def site_with_kokoro(directory: Path) -> Iterator[Site]:
-    """The product in a thread: the embedded voice speaks, Piper's and Kokoro's small models are there too."""
+    """Run the server in a thread: the embedded voice speaks, small Piper and Kokoro models are installed."""
     kokoro = {"kokoro_model": VOICES / "kokoro-tones.onnx", "kokoro_voices": VOICES / "voices-tones.bin"}
     with site_in_a_thread(directory, voice="espeak-en-us", **kokoro) as site:
         yield site

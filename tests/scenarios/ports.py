@@ -1,4 +1,4 @@
-"""Ports of loopback that are free, for servers that have to be told theirs beforehand."""
+"""Free loopback ports, for servers that have to know theirs before they start."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import socket
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """A loopback port that is free now."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now, all different."""
+    """Different loopback ports that are free now."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

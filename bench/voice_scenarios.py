@@ -14,21 +14,21 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from tests.scenarios.voice_stage import place
-from tests.scenarios.voices import NEEDS_TMPFS, SCENARIOS, staged
+from tests.scenarios.environment import make_directory
+from tests.scenarios.voices import NEEDS_TMPFS, SCENARIOS, open_environment
 
 
 async def _show(name: str) -> str:
     """Run one; "shown", "skipped" or why it is not so."""
     print(f"\n=== {name}: {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
     started = time.monotonic()
-    with place(tmpfs=name in NEEDS_TMPFS) as directory:
+    with make_directory(tmpfs=name in NEEDS_TMPFS) as directory:
         if directory is None:
             print("    skipped: a tmpfs may not be mounted here (it needs root)")
             return "skipped"
-        async with staged(directory, partial(print, flush=True), times_count=True) as stage:
+        async with open_environment(directory, partial(print, flush=True), check_durations=True) as env:
             try:
-                await SCENARIOS[name](stage)
+                await SCENARIOS[name](env)
             except (AssertionError, TimeoutError) as failure:
                 return f"NOT SHOWN: {str(failure) or 'it took too long'}"
     return f"shown ({time.monotonic() - started:.1f} s)"

@@ -1,7 +1,7 @@
-"""Many who edit one directory's blends at the same time: threads, and processes of which one is killed.
+"""Concurrent edits of one directory's blends, by threads and by processes, of which one is killed.
 
-`python -m tests.scenarios.blend_editors DIRECTORY NAME SECONDS` is one such process: it prints each
-edit before it asks for it and again once it was acknowledged.
+`python -m tests.scenarios.concurrent_blend_edits DIRECTORY NAME SECONDS` is such a process: it prints each
+edit before making it, and again once it is acknowledged.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from wyoming_tts.voices.blends.yaml_format import parse_blends
 from wyoming_tts.yaml_files.reading import InvalidYaml
 
 KEPT_EACH = 4
-"""Blends an editor has; it adds, changes and removes them in turn."""
+"""Blends of each editor, which it adds, changes and removes in turn."""
 REMOVED_EVERY = 7
 PAUSE = 0.02
-"""Seconds between an editor's edits: whoever never pauses would keep the others from their turn."""
+"""Seconds between two edits of an editor: one that never pauses would starve the others."""
 MIXED = ("af_bella", "af_sky")
-GONE = "-"
-"""Stands for the recipe of a blend that was removed."""
+REMOVED = "-"
+"""Takes the place of the recipe of a removed blend."""
 
 _ASKED, _DONE = "asked", "done"
 
 
 @dataclass
-class Edits:
-    """What an editor was told, and what it was still asking for when it ended."""
+class EditLog:
+    """An editor's acknowledged edits, and the one in progress when it ended."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)
     """The recipe of each of its blends."""
@@ -43,7 +43,7 @@ class Edits:
     """Edits that were acknowledged."""
 
     def note(self, word: str, name: str, recipe: str) -> None:
-        """Take in a step."""
+        """Record a step: an edit that starts, or one that is acknowledged."""
         if word == _ASKED:
             self.pending = (name, recipe)
             return
@@ -52,16 +52,16 @@ class Edits:
         self.count += 1
 
     def lost(self, there: dict[str, str]) -> list[str]:
-        """The acknowledged edits that are not in the file."""
+        """Acknowledged edits that the file does not show."""
         return [
-            f"{name}: acknowledged {recipe}, found {there.get(name, GONE)}"
+            f"{name}: acknowledged {recipe}, found {there.get(name, REMOVED)}"
             for name, recipe in self.acknowledged.items()
-            if there.get(name, GONE) != recipe and (name, there.get(name, GONE)) != self.pending
+            if there.get(name, REMOVED) != recipe and (name, there.get(name, REMOVED)) != self.pending
         ]
 
 
-class Editor:
-    """Adds, changes and removes blends of its own."""
+class BlendEditor:
+    """Adds, changes and removes blends that no other editor touches."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._store = BlendStore(directory)
@@ -69,14 +69,14 @@ class Editor:
         self._blends: dict[str, Blend] = {}
 
     def step(self, number: int) -> tuple[str, str]:
-        """The name and the recipe of the next edit."""
+        """Name and recipe of the next edit."""
         name = f"{self._name}_{number % KEPT_EACH}"
         is_removed = number % REMOVED_EVERY == REMOVED_EVERY - 1 and name in self._blends
-        return name, GONE if is_removed else str(parse_recipe(f"{MIXED[0]}({number + 1})+{MIXED[1]}"))
+        return name, REMOVED if is_removed else str(parse_recipe(f"{MIXED[0]}({number + 1})+{MIXED[1]}"))
 
     def edit(self, name: str, recipe: str) -> None:
-        """Make the edit; it is acknowledged once this returns."""
-        if recipe == GONE:
+        """Make an edit; it is acknowledged once this returns."""
+        if recipe == REMOVED:
             self._store.remove(name)
             del self._blends[name]
             return
@@ -90,13 +90,13 @@ class EditingThread(threading.Thread):
 
     def __init__(self, directory: Path, name: str, until: float) -> None:
         super().__init__(name=name)
-        self._editor = Editor(directory, name)
+        self._editor = BlendEditor(directory, name)
         self._until = until
-        self.edits = Edits()
+        self.edits = EditLog()
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Edit until the time is over."""
+        """Edit until the deadline."""
         try:
             number = 0
             while time.monotonic() < self._until:
@@ -105,12 +105,12 @@ class EditingThread(threading.Thread):
                 self.edits.note(_DONE, name, recipe)
                 number += 1
                 time.sleep(PAUSE)
-        except BaseException as error:  # noqa: BLE001 -- told by whoever joins
+        except BaseException as error:  # noqa: BLE001 -- reported by the thread that joins
             self.error = error
 
 
 class ReadingThread(threading.Thread):
-    """Reads the file all the time, as a server does."""
+    """Reads the file over and over, as a server does."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(name="reader")
@@ -120,7 +120,7 @@ class ReadingThread(threading.Thread):
         self.malformed: list[str] = []
 
     def run(self) -> None:
-        """Read until it is told to stop."""
+        """Read until `end` is called."""
         while not self._ended.is_set():
             if self._path.exists():
                 self._read()
@@ -134,42 +134,44 @@ class ReadingThread(threading.Thread):
             self.malformed.append(str(error))
 
     def end(self) -> None:
-        """Stop and wait for it."""
+        """Stop the thread and wait for it."""
         self._ended.set()
         self.join()
 
 
 @dataclass(frozen=True, slots=True)
-class Melee:
-    """What came of it."""
+class ConcurrentEditResult:
+    """Outcome of concurrent edits."""
 
     edits: int
-    """Acknowledged, of all editors."""
+    """Acknowledged edits of all editors."""
     edits_each: tuple[int, ...]
-    """The same of each, the processes first; the first of all was killed."""
+    """Acknowledged edits of each editor, processes first; the first one was killed."""
     blends: dict[str, str]
-    """Recipes in the file in the end."""
+    """Recipes in the file at the end."""
     reads: int
     malformed: list[str]
     lost: list[str]
     errors: list[str]
-    """What editors failed with."""
+    """Failures of editors."""
 
 
-def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int = 4) -> Melee:
-    """Have them all edit for so long; the first process is killed in the middle of it."""
+def run_concurrent_edits(
+    directory: Path, seconds: float, *, threads: int = 20, processes: int = 4
+) -> ConcurrentEditResult:
+    """Run all editors for some seconds; the first process is killed half-way."""
     path = directory / FILE_NAME
     reader = ReadingThread(path)
     reader.start()
     try:
-        running = [_process(directory, f"p{number}", seconds) for number in range(processes)]
-        started = [_printed(process, until=_ASKED) for process in running]
+        running = [_start_process(directory, f"p{number}", seconds) for number in range(processes)]
+        started = [_read_output(process, until=_ASKED) for process in running]
         until = time.monotonic() + seconds
         editors = [EditingThread(directory, f"t{number}", until) for number in range(threads)]
         for editor in editors:
             editor.start()
         time.sleep(seconds / 2)
-        started[0] += _printed(running[0], until=_DONE)  # or nothing could be lost of it
+        started[0] += _read_output(running[0], until=_DONE)  # or nothing could be lost of it
         running[0].kill()
         printed = [first + process.communicate()[0] for first, process in zip(started, running, strict=True)]
         for editor in editors:
@@ -177,9 +179,9 @@ def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int 
     finally:
         reader.end()
     there = {name: str(blend.recipe) for name, blend in parse_blends(path.read_bytes()).items()}
-    of_processes = [_edits(text.splitlines()) for text in printed]
+    of_processes = [_parse_edits(text.splitlines()) for text in printed]
     every = [*of_processes, *(editor.edits for editor in editors)]
-    return Melee(
+    return ConcurrentEditResult(
         edits=sum(edits.count for edits in every),
         edits_each=tuple(edits.count for edits in every),
         blends=there,
@@ -193,13 +195,20 @@ def melee(directory: Path, seconds: float, *, threads: int = 20, processes: int 
     )
 
 
-def _process(directory: Path, name: str, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.scenarios.blend_editors", str(directory), name, str(seconds)]
+def _start_process(directory: Path, name: str, seconds: float) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.scenarios.concurrent_blend_edits",
+        str(directory),
+        name,
+        str(seconds),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _printed(process: subprocess.Popen[str], *, until: str) -> str:
-    """What it prints up to the first line that begins so."""
+def _read_output(process: subprocess.Popen[str], *, until: str) -> str:
+    """Read its output up to the first line that starts with `until`."""
     assert process.stdout is not None
     text = ""
     for line in process.stdout:
@@ -209,8 +218,8 @@ def _printed(process: subprocess.Popen[str], *, until: str) -> str:
     return text
 
 
-def _edits(lines: Iterable[str]) -> Edits:
-    edits = Edits()
+def _parse_edits(lines: Iterable[str]) -> EditLog:
+    edits = EditLog()
     for line in lines:
         word, name, recipe = line.split("\t")
         edits.note(word, name, recipe)
@@ -218,8 +227,8 @@ def _edits(lines: Iterable[str]) -> Edits:
 
 
 def main(directory: Path, name: str, seconds: float) -> None:
-    """Edit for so long, and print it."""
-    editor, number, until = Editor(directory, name), 0, time.monotonic() + seconds
+    """Edit for some seconds and print each step."""
+    editor, number, until = BlendEditor(directory, name), 0, time.monotonic() + seconds
     while time.monotonic() < until:
         blend, recipe = editor.step(number)
         print(_ASKED, blend, recipe, sep="\t", flush=True)

@@ -1,4 +1,4 @@
-"""Runs the comparison, prints its table, and writes docs/benchmarks.md.
+"""Command line of the comparison: measures the sections, prints their table, and writes docs/benchmarks.md.
 
 Usage: script/bench --model VOICE.onnx [--high VOICE.onnx] [--kokoro MODEL.onnx VOICES.bin] [--only NAMES]
 """
@@ -21,37 +21,43 @@ from pathlib import Path
 from platformdirs import user_data_path
 from rich.console import Console
 
-from bench.kokoro import kokoro
-from bench.machine import machine, versions
-from bench.manners import crowd, disconnect, unread
-from bench.outcome import Failed, Outcome
-from bench.report import Page, markdown, table
-from bench.sections import Setup, high, listeners, sentence, start
-from bench.servers import commands
+from bench.comparison.harness import BenchSetup
+from bench.comparison.kokoro import measure_kokoro
+from bench.comparison.machine import describe_machine, package_versions
+from bench.comparison.performance import (
+    measure_large_voice,
+    measure_listeners,
+    measure_sentence,
+    measure_start,
+)
+from bench.comparison.report import BenchmarkPage, make_terminal_table, render_markdown
+from bench.comparison.results import MeasurementFailed, SectionResult
+from bench.comparison.robustness import measure_disconnect, measure_overload, measure_slow_reader
+from bench.comparison.server_process import server_commands
 
-_PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 _SECTIONS = ("sentence", "listeners", "start", "high", "kokoro", "unread", "disconnect", "crowd")
 _BUSY_MACHINE = 0.5
 _TERMINAL_WIDTH = 140
 
 
 def main() -> int:
-    """Measure; 0 when every target is met, 1 when one is missed or a server failed."""
+    """Run the comparison; 0 if every target is met, 1 if one is missed or a server failed."""
     arguments = _parser().parse_args()
     started_at = time.perf_counter()
-    facts = machine()
+    facts = describe_machine()
     if float(facts["Load average before"]) > _BUSY_MACHINE * len(os.sched_getaffinity(0)):
-        _tell("The machine is busy: these figures will not be worth keeping.")
-    outcomes: list[Outcome] = []
+        _print_note("The machine is busy: these figures will not be reliable.")
+    outcomes: list[SectionResult] = []
     failed: list[str] = []
-    for name, measure in _wanted(arguments).items():
+    for name, measure in _selected_sections(arguments).items():
         try:
-            outcomes.append(asyncio.run(_measured(measure, arguments)))
-        except Failed as error:
+            outcomes.append(asyncio.run(_run_section(measure, arguments)))
+        except MeasurementFailed as error:
             failed.append(f"{name} failed: {error}")
-    Console(width=None if sys.stdout.isatty() else _TERMINAL_WIDTH).print(table(outcomes))
+    Console(width=None if sys.stdout.isatty() else _TERMINAL_WIDTH).print(make_terminal_table(outcomes))
     for line in failed:
-        _tell(line)
+        _print_note(line)
     if not failed:
         _write(arguments, outcomes, facts, time.perf_counter() - started_at)
     return int(bool(failed) or any(row.met is False for outcome in outcomes for row in outcome.rows))
@@ -82,28 +88,34 @@ def _parser() -> argparse.ArgumentParser:
 def _section_names(given: str) -> tuple[str, ...]:
     names = tuple(given.split(","))
     if unknown := [name for name in names if name not in _SECTIONS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_SECTIONS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(_SECTIONS)}")
     return names
 
 
-_Measure = Callable[[Setup], Awaitable[Outcome]]
+_Measure = Callable[[BenchSetup], Awaitable[SectionResult]]
 
 
-def _wanted(arguments: argparse.Namespace) -> Mapping[str, _Measure]:
-    every: dict[str, _Measure] = {"sentence": sentence, "listeners": listeners, "start": start}
+def _selected_sections(arguments: argparse.Namespace) -> Mapping[str, _Measure]:
+    every: dict[str, _Measure] = {
+        "sentence": measure_sentence,
+        "listeners": measure_listeners,
+        "start": measure_start,
+    }
     if arguments.high is not None:
-        every["high"] = lambda setup: high(_with_voice(setup, arguments))
+        every["high"] = lambda setup: measure_large_voice(_with_voice(setup, arguments))
     if arguments.kokoro is not None:
         every["kokoro"] = partial(_kokoro, arguments)
-    every |= {"unread": unread, "disconnect": disconnect, "crowd": crowd}
+    every |= {"unread": measure_slow_reader, "disconnect": measure_disconnect, "crowd": measure_overload}
     return {name: each for name, each in every.items() if arguments.only is None or name in arguments.only}
 
 
-async def _measured(measure: _Measure, arguments: argparse.Namespace) -> Outcome:
+async def _run_section(measure: _Measure, arguments: argparse.Namespace) -> SectionResult:
     with tempfile.TemporaryDirectory(prefix="wyoming-tts-bench-") as scratch:
         model = _model(arguments).absolute()
-        peer, own = commands(arguments.peer_python.absolute(), Path(sys.executable), model, Path(scratch))
-        return await measure(Setup(peer, own, model.stem, arguments.rounds, Path(scratch), _tell))
+        peer, own = server_commands(
+            arguments.peer_python.absolute(), Path(sys.executable), model, Path(scratch)
+        )
+        return await measure(BenchSetup(peer, own, model.stem, arguments.rounds, Path(scratch), _print_note))
 
 
 def _model(arguments: argparse.Namespace) -> Path:
@@ -111,40 +123,40 @@ def _model(arguments: argparse.Namespace) -> Path:
     return model
 
 
-def _with_voice(setup: Setup, arguments: argparse.Namespace) -> Setup:
+def _with_voice(setup: BenchSetup, arguments: argparse.Namespace) -> BenchSetup:
     model = arguments.high.absolute()
-    peer, own = commands(arguments.peer_python.absolute(), Path(sys.executable), model, setup.logs)
+    peer, own = server_commands(arguments.peer_python.absolute(), Path(sys.executable), model, setup.logs)
     return replace(setup, peer=peer, own=own, voice=model.stem)
 
 
-async def _kokoro(arguments: argparse.Namespace, setup: Setup) -> Outcome:
+async def _kokoro(arguments: argparse.Namespace, setup: BenchSetup) -> SectionResult:
     model, voices = (path.absolute() for path in arguments.kokoro)
-    return await kokoro(setup, Path(sys.executable), model, voices)
+    return await measure_kokoro(setup, Path(sys.executable), model, voices)
 
 
 def _write(
-    arguments: argparse.Namespace, outcomes: list[Outcome], facts: Mapping[str, str], took: float
+    arguments: argparse.Namespace, outcomes: list[SectionResult], facts: Mapping[str, str], took: float
 ) -> None:
     out = arguments.out or (None if arguments.only else _PAGE)
     if out is None:
         return
-    page = Page(
+    page = BenchmarkPage(
         date=date.today().isoformat(),  # noqa: DTZ011 -- the day where it was measured
         command=_command(),
         rounds=arguments.rounds,
         machine=facts,
-        versions=versions(arguments.peer_python),
+        versions=package_versions(arguments.peer_python),
         voices=_voices(arguments),
         outcomes=outcomes,
         took=took,
     )
     out.parent.mkdir(exist_ok=True)
-    out.write_text(markdown(page), "utf-8")
-    _tell(f"Written: {out}")
+    out.write_text(render_markdown(page), "utf-8")
+    _print_note(f"Written: {out}")
 
 
 def _command() -> str:
-    """How it was called, without where the files lie on this machine."""
+    """The command line, without this machine's paths."""
     words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
     position = words.index("--peer-python")
     del words[position : position + 2]
@@ -160,7 +172,7 @@ def _voices(arguments: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _tell(line: str) -> None:
+def _print_note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

@@ -20,7 +20,7 @@ import httpx
 
 from tests.scenarios.ports import free_ports
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 HAPROXY_FILE = _ROOT / "deploy" / "compose" / "haproxy.cfg"
 _TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
 LOOPBACK = "127.0.0.1"
@@ -42,12 +42,12 @@ _SESSION = re.compile(
 )
 
 
-class NotShown(Exception):
+class DemonstrationFailed(Exception):
     """What was to be shown is not so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ProxySession:
     """A connection of a client's, as HAProxy logged it when it was over."""
 
     port: int
@@ -83,11 +83,11 @@ class Replica:
                 stderr=log,
                 env=others,
             )
-        await until(self._is_ready, f"{self.name} did not become ready; its log is {self.log}")
+        await wait_until(self._is_ready, f"{self.name} did not become ready; its log is {self.log}")
 
     async def _is_ready(self) -> bool:
         if self.process is None or self.process.returncode is not None:
-            raise NotShown(f"{self.name} ended: {self.log.read_text('utf-8', 'replace')[-2000:]}")
+            raise DemonstrationFailed(f"{self.name} ended: {self.log.read_text('utf-8', 'replace')[-2000:]}")
         return await _answers(f"http://{LOOPBACK}:{self.http_port}/readyz")
 
     async def streams(self) -> int:
@@ -106,17 +106,19 @@ class Replica:
                 return await self.process.wait()
         except TimeoutError:
             self.process.kill()
-            raise NotShown(f"{self.name} did not end within {PATIENCE:g} s of {how.name}.") from None
+            raise DemonstrationFailed(
+                f"{self.name} did not end within {PATIENCE:g} s of {how.name}."
+            ) from None
 
 
 @dataclass
-class Balancer:
+class LoadBalancer:
     """HAProxy with the file that is deployed."""
 
     port: int
     http_port: int
     statistics_port: int
-    sessions: dict[int, Session] = field(default_factory=dict)
+    sessions: dict[int, ProxySession] = field(default_factory=dict)
     """By the client's port, for which each utterance has one of its own."""
     news: list[str] = field(default_factory=list)
     """What it said of its servers."""
@@ -141,7 +143,7 @@ class Balancer:
             told = line.decode("utf-8", "replace").rstrip()
             if match := _SESSION.match(told):
                 now, port = time.monotonic(), int(match["port"])
-                self.sessions[port] = Session(
+                self.sessions[port] = ProxySession(
                     port,
                     match["server"],
                     began=now - int(match["lasted"]) / 1000,
@@ -153,15 +155,15 @@ class Balancer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Cluster:
     """Everything that runs."""
 
     replicas: tuple[Replica, ...]
-    balancer: Balancer
+    balancer: LoadBalancer
 
 
 @asynccontextmanager
-async def stage(model: Path | None, directory: Path) -> AsyncIterator[Stage]:
+async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Cluster]:
     """Three servers, HAProxy before them, all of them up; ended with the block."""
     ports = free_ports(2 * _REPLICAS + 3)
     model = model or _TEST_VOICE
@@ -172,7 +174,7 @@ async def stage(model: Path | None, directory: Path) -> AsyncIterator[Stage]:
         )
         for number in range(1, _REPLICAS + 1)
     )
-    balancer = Balancer(ports[0], ports[1], ports[-1])
+    balancer = LoadBalancer(ports[0], ports[1], ports[-1])
     async with AsyncExitStack() as stack:
         for replica in replicas:
             stack.push_async_callback(replica.end, signal.SIGKILL)
@@ -180,15 +182,15 @@ async def stage(model: Path | None, directory: Path) -> AsyncIterator[Stage]:
         await stack.enter_async_context(_haproxy(balancer, replicas))
         for replica in replicas:
             for backend in ("wyoming_servers", "http_servers"):
-                await until_up(balancer, backend, replica.name)
-        yield Stage(replicas, balancer)
+                await wait_until_up(balancer, backend, replica.name)
+        yield Cluster(replicas, balancer)
 
 
 @asynccontextmanager
-async def _haproxy(balancer: Balancer, replicas: Sequence[Replica]) -> AsyncIterator[None]:
+async def _haproxy(balancer: LoadBalancer, replicas: Sequence[Replica]) -> AsyncIterator[None]:
     program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        raise NotShown("There is no haproxy: `apt install haproxy`.")
+        raise DemonstrationFailed("There is no haproxy: `apt install haproxy`.")
     environment = dict(os.environ) | {
         "LOG_LEVEL": "info",
         "WYOMING_BIND": f"{LOOPBACK}:{balancer.port}",
@@ -206,11 +208,11 @@ async def _haproxy(balancer: Balancer, replicas: Sequence[Replica]) -> AsyncIter
         env=environment,
     )
     if process.stdout is None:
-        raise NotShown("HAProxy's log cannot be read.")
+        raise DemonstrationFailed("HAProxy's log cannot be read.")
     reading = asyncio.create_task(balancer.read(process.stdout))
     try:
         healthy = f"http://{LOOPBACK}:{balancer.statistics_port}/healthz"
-        await until(lambda: _answers(healthy), "HAProxy did not open its ports.")
+        await wait_until(lambda: _answers(healthy), "HAProxy did not open its ports.")
         yield
     finally:
         process.kill()
@@ -218,12 +220,12 @@ async def _haproxy(balancer: Balancer, replicas: Sequence[Replica]) -> AsyncIter
         await reading
 
 
-async def until_up(balancer: Balancer, backend: str, server: str) -> None:
+async def wait_until_up(balancer: LoadBalancer, backend: str, server: str) -> None:
     """Wait until HAProxy gives a server new connections."""
-    await until(lambda: balancer.is_up(backend, server), f"{server} did not come up in {backend}.")
+    await wait_until(lambda: balancer.is_up(backend, server), f"{server} did not come up in {backend}.")
 
 
-async def until(happened: Callable[[], Awaitable[bool]], complaint: str) -> None:
+async def wait_until(happened: Callable[[], Awaitable[bool]], complaint: str) -> None:
     """Look until something is so.
 
     Raises:
@@ -232,7 +234,7 @@ async def until(happened: Callable[[], Awaitable[bool]], complaint: str) -> None
     deadline = time.monotonic() + PATIENCE
     while not await happened():
         if time.monotonic() > deadline:
-            raise NotShown(complaint)
+            raise DemonstrationFailed(complaint)
         await asyncio.sleep(_BETWEEN_LOOKS)
 
 

@@ -1,4 +1,4 @@
-"""A stage for showing what voices go through: a hub on loopback, a data directory, servers and an ear."""
+"""Environment of the voice scenarios: a voice hub on loopback, a data directory, server processes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ REPOSITORY = "/rhasspy/piper-voices/resolve/main/"
 TEXT = "The door is open."
 
 PATIENCE = 20.0
-"""Seconds that anything here may take."""
-_BETWEEN_LOOKS = 0.05
+"""Timeout of every step, in seconds."""
+_POLL_SECONDS = 0.05
 
 _MODEL_BYTES = 3_000_000
 """More than is written to the disk in one go, so that a kill leaves a part."""
@@ -41,63 +41,65 @@ _DOC_STRING = b"\x32"
 """Key of the last field of an ONNX model that may hold any text (field 6, length-delimited)."""
 _SPEAKS_LETTERS = ("--auto-punctuation", "none", "--noise-scale", "0", "--noise-w-scale", "0")
 _ALONE = ("--no-http", "--no-metrics")
-_NOISE_OF_DEBUG_MODE = "WARNING asyncio: Executing"
+_DEBUG_MODE_NOISE = "WARNING asyncio: Executing"
 
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d ")
 
-Tell = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
-class NotShown(AssertionError):
-    """What was to be shown is not so."""
+class ScenarioFailed(AssertionError):
+    """A check of a scenario failed."""
 
 
-class Stage:
-    """One scenario's surroundings; what happens on it is told line by line."""
+class ScenarioEnvironment:
+    """Runs one scenario and prints its steps line by line."""
 
-    def __init__(self, directory: Path, hub: FakeHub, tell: Tell, *, times_count: bool) -> None:
+    def __init__(
+        self, directory: Path, hub: FakeHub, print_line: PrintLine, *, check_durations: bool
+    ) -> None:
         self.directory = directory
         self.hub = hub
-        self._tell = tell
-        self._times_count = times_count
+        self._print_line = print_line
+        self._check_durations = check_durations
         self._index: dict[str, Any] = {}
-        self._told_requests = 0
-        self._talking: NarratedServer | None = None
+        self._requests_printed = 0
+        self._shared: LoggedServer | None = None
 
-    def did(self, what: str) -> None:
-        """Tell a step."""
-        self._tell(f"    {what}")
+    def log_step(self, what: str) -> None:
+        """Print a step."""
+        self._print_line(f"    {what}")
 
     def check(self, claim: str, *, holds: bool, got: object = "") -> None:
-        """Tell that something holds.
+        """Check a claim and print the result.
 
         Raises:
-            NotShown: it does not.
+            ScenarioFailed: it does not hold.
         """
         shown = f": {got}" if got != "" else ""
-        self._tell(f"    {'ok' if holds else 'NOT SO'}  {claim}{shown}")
+        self._print_line(f"    {'ok' if holds else 'NOT SO'}  {claim}{shown}")
         if not holds:
-            raise NotShown(f"{claim}{shown}")
+            raise ScenarioFailed(f"{claim}{shown}")
 
-    def check_time(self, claim: str, took: float, *, at_most: float) -> None:
-        """Tell how many seconds something took.
+    def check_duration(self, claim: str, took: float, *, at_most: float) -> None:
+        """Print how many seconds something took, and check it where durations are checked.
 
         Raises:
-            NotShown: it took too long, and times count: nothing else keeps the machine busy.
+            ScenarioFailed: it took too long on a machine that has nothing else to do.
         """
-        if self._times_count:
+        if self._check_durations:
             self.check(f"{claim} within {at_most} s", holds=took < at_most, got=f"{took:.2f} s")
         else:
-            self.did(f"{claim} after {took:.2f} s")
+            self.log_step(f"{claim} after {took:.2f} s")
 
-    def offer(self, name: str, *, size: int | None = None) -> bytes:
-        """Put a voice that speaks letters into the hub, and into the index beside the voices; its model.
+    def publish_voice(self, name: str, *, size: int | None = None) -> bytes:
+        """Publish a voice that speaks letters on the hub and in the index; returns its model.
 
         Args:
             name: as `en_US-NAME-low`.
-            size: what the index says of the model in place of the truth, in bytes.
+            size: size of the model according to the index, in bytes, if not the true one.
         """
-        model, config = letters_model(), (VOICES / f"{LETTERS.name}.onnx.json").read_bytes()
+        model, config = make_letters_model(), (VOICES / f"{LETTERS.name}.onnx.json").read_bytes()
         files = {f"{name}.onnx": (model, size or len(model)), f"{name}.onnx.json": (config, len(config))}
         self.hub.files |= {REPOSITORY + file: content for file, (content, _) in files.items()}
         self._index[name] = {
@@ -112,13 +114,13 @@ class Stage:
         (self.directory / INDEX_NAME).write_text(json.dumps(self._index))
         return model
 
-    def copy_in(self, name: str) -> None:
-        """Copy a voice that speaks letters into the data directory, as a person does."""
-        (self.directory / f"{name}.onnx").write_bytes(letters_model())
+    def copy_voice(self, name: str) -> None:
+        """Copy a voice that speaks letters into the data directory, as a user does."""
+        (self.directory / f"{name}.onnx").write_bytes(make_letters_model())
         config = (VOICES / f"{LETTERS.name}.onnx.json").read_bytes()
         (self.directory / f"{name}.onnx.json").write_bytes(config)
 
-    def copy_in_kokoro(self, *names: str) -> None:
+    def copy_kokoro_voices(self, *names: str) -> None:
         """Copy a Kokoro model with a pack of these voices into the data directory."""
         shutil.copy(VOICES / "kokoro-tones.onnx", self.directory)
         styles = {name: np.zeros((KOKORO_ROWS, 1, 256), dtype=np.float32) for name in names}
@@ -126,56 +128,56 @@ class Stage:
             np.savez_compressed(file, allow_pickle=False, **styles)
 
     def files(self) -> dict[str, int]:
-        """Names and sizes of what lies in the data directory, without the index."""
+        """Sizes of the files in the data directory by name, without the index."""
         paths = sorted(path for path in self.directory.iterdir() if path.name != INDEX_NAME)
         return {path.name: path.stat().st_size for path in paths}
 
-    async def until_part_has(self, name: str, size: int) -> None:
-        """Wait until so many bytes of a file are on the disk."""
+    async def wait_for_part(self, name: str, size: int) -> None:
+        """Wait until the partial download of a file has at least this size."""
 
         async def has() -> bool:
             return self.files().get(f"{name}.part", 0) >= size
 
-        await until(has)
+        await wait_until(has)
 
-    def tell_files(self) -> None:
-        """Tell what lies in the data directory."""
+    def log_files(self) -> None:
+        """Print the files in the data directory."""
         listed = ", ".join(f"{name} ({size} bytes)" for name, size in self.files().items())
-        self._tell(f"    disk   | {listed or 'nothing'}")
+        self._print_line(f"    disk   | {listed or 'nothing'}")
 
-    def tell_requests(self) -> Sequence[Request]:
-        """Tell what the hub was asked since the last time, and what it sent in all."""
-        new = self.hub.requests[self._told_requests :]
-        self._told_requests += len(new)
+    def log_requests(self) -> Sequence[Request]:
+        """Print and return the hub's requests since the last call, with the bytes sent in total."""
+        new = self.hub.requests[self._requests_printed :]
+        self._requests_printed += len(new)
         for request in new:
             kept = {name: value for name, value in request.headers.items() if "range" in name}
-            self._tell(f"    hub    | GET {request.path} {kept or 'without a Range'}")
-        self._tell(f"    hub    | {self.hub.body_bytes_sent} bytes of bodies sent so far")
+            self._print_line(f"    hub    | GET {request.path} {kept or 'without a Range'}")
+        self._print_line(f"    hub    | {self.hub.body_bytes_sent} bytes of bodies sent so far")
         return new
 
     @asynccontextmanager
-    async def talking_server(self) -> AsyncIterator[NarratedServer]:
-        """A server whose default voice is there; within another such block it is the same one."""
-        if self._talking is not None:
-            yield self._talking
+    async def shared_server(self) -> AsyncIterator[LoggedServer]:
+        """A server whose default voice is installed; nested blocks share it."""
+        if self._shared is not None:
+            yield self._shared
             return
         async with self.server("--data-dir", str(VOICES)) as server:
-            self._talking = server
+            self._shared = server
             try:
                 yield server
             finally:
-                self._talking = None
+                self._shared = None
 
     @asynccontextmanager
-    async def server(self, *flags: str, voice: str = LETTERS.name) -> AsyncIterator[NarratedServer]:
-        """A server process on the data directory, ended with the block unless it was killed in it.
+    async def server(self, *flags: str, voice: str = LETTERS.name) -> AsyncIterator[LoggedServer]:
+        """Run a server process on the data directory until the block ends, unless the block kills it.
 
         Raises:
-            NotShown: it did not end well, or logged an error that nobody foresaw.
+            ScenarioFailed: its exit code was not 0, or there was a traceback in its log.
         """
         given = ("--voice", voice, "--data-dir", str(self.directory), "--hub-endpoint", self.hub.url)
         async with server_process(*given, *_SPEAKS_LETTERS, *_ALONE, *flags) as running:
-            server = NarratedServer(running, self._tell)
+            server = LoggedServer(running, self._print_line)
             following = asyncio.create_task(server.follow())
             try:
                 yield server
@@ -189,103 +191,103 @@ class Stage:
             self.check("there is no traceback in its log", holds="Traceback" not in "".join(running.log))
 
 
-class NarratedServer:
-    """A server process whose log is told line by line as it comes."""
+class LoggedServer:
+    """A server process whose log is printed line by line as it is written."""
 
-    def __init__(self, running: RunningServer, tell: Tell) -> None:
+    def __init__(self, running: RunningServer, print_line: PrintLine) -> None:
         self._running = running
-        self._tell = tell
-        self._told = 0
+        self._print_line = print_line
+        self._lines_printed = 0
         self._read = 0
         self._news = asyncio.Condition()
         self.was_killed = False
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self._running.port
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Its process id."""
         return self._running.process.pid
 
     async def follow(self) -> None:
-        """Read its log until it ends."""
+        """Read and print its log until the end."""
         stderr = self._running.process.stderr
         assert stderr is not None
-        self._tell_news()
+        self._print_new_lines()
         async for line in stderr:
             self._running.log.append(line.decode())
-            self._tell_news()
+            self._print_new_lines()
             async with self._news:
                 self._news.notify_all()
 
-    def _tell_news(self) -> None:
-        for line in self._running.log[self._told :]:
-            if _NOISE_OF_DEBUG_MODE not in line:
-                self._tell(f"    server | {_DATE.sub('', line.rstrip())}")
-        self._told = len(self._running.log)
+    def _print_new_lines(self) -> None:
+        for line in self._running.log[self._lines_printed :]:
+            if _DEBUG_MODE_NOISE not in line:
+                self._print_line(f"    server | {_DATE.sub('', line.rstrip())}")
+        self._lines_printed = len(self._running.log)
 
-    async def says(self, pattern: str) -> str:
-        """Wait for the next line of its log that matches; that line."""
+    async def wait_for_log(self, pattern: str) -> str:
+        """Wait for the next line of its log that matches; returns the line."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: self._next(pattern) is not None)
             self._read = self._next(pattern) or 0
         return self._running.log[self._read - 1]
 
     def _next(self, pattern: str) -> int | None:
-        """Where the lines behind the next that matches begin."""
+        """Index of the line after the next one that matches; None if there is none yet."""
         for number in range(self._read, len(self._running.log)):
             if re.search(pattern, self._running.log[number]):
                 return number + 1
         return None
 
     async def kill(self) -> None:
-        """End it as the kernel does when memory is short, without a word."""
+        """Kill it with SIGKILL, as the kernel does when memory runs out."""
         self.was_killed = True
         self._running.process.kill()
         await self._running.process.wait()
 
-    async def answer(self, text: str = TEXT, *, voice: str | None = None) -> str:
-        """What is heard when a client asks for this text."""
+    async def request_speech(self, text: str = TEXT, *, voice: str | None = None) -> str:
+        """Request speech on a new connection; returns the words heard."""
         async with WyomingTestClient.connect("127.0.0.1", self.port) as client:
-            return await answer(client, text, voice=voice)
+            return await request_speech(client, text, voice=voice)
 
-    async def voices(self) -> set[str]:
-        """The voices that it advertises as installed."""
+    async def fetch_voices(self) -> set[str]:
+        """Names of the voices that it advertises as installed."""
         async with WyomingTestClient.connect("127.0.0.1", self.port) as client:
-            return await advertised(client)
+            return await fetch_installed_voices(client)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> float:
-    """Ask until it is so; the seconds that took.
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> float:
+    """Poll a condition until it holds; returns the seconds that took.
 
     Raises:
-        TimeoutError: it is not so for too long.
+        TimeoutError: it did not hold within PATIENCE seconds.
     """
     started = time.monotonic()
     async with asyncio.timeout(PATIENCE):
-        while not await condition():  # noqa: ASYNC110 -- another process tells of nothing
-            await asyncio.sleep(_BETWEEN_LOOKS)
+        while not await condition():  # noqa: ASYNC110 -- another process sends no notification
+            await asyncio.sleep(_POLL_SECONDS)
     return time.monotonic() - started
 
 
-async def answer(client: WyomingTestClient, text: str = TEXT, *, voice: str | None = None) -> str:
-    """What is heard on this connection, or the error."""
+async def request_speech(client: WyomingTestClient, text: str = TEXT, *, voice: str | None = None) -> str:
+    """Request speech on a connection; returns the words heard, or the error."""
     await client.send(Synthesize(text, voice=SynthesizeVoice(name=voice) if voice else None).event())
-    return heard(await client.until("audio-stop"))
+    return decode_speech(await client.until("audio-stop"))
 
 
-async def advertised(client: WyomingTestClient) -> set[str]:
-    """The names of the installed voices."""
+async def fetch_installed_voices(client: WyomingTestClient) -> set[str]:
+    """Names of the voices that the server describes as installed."""
     await client.send(Describe().event())
     info = Info.from_event((await client.until("info"))[-1])
     return {voice.name for voice in info.tts[0].voices if voice.installed}
 
 
-def heard(events: Sequence[Event]) -> str:
-    """The words if a letters voice speaks, else what else it is."""
+def decode_speech(events: Sequence[Event]) -> str:
+    """Decode the audio of a letters voice into its words; describes the audio of any other voice."""
     for event in events:
         if event.type == "error":
             return f"error: {event.data.get('text')}"
@@ -297,8 +299,8 @@ def heard(events: Sequence[Event]) -> str:
 
 
 @contextmanager
-def place(*, tmpfs: bool) -> Iterator[Path | None]:
-    """A directory; with `tmpfs` a small file system of its own, None where that may not be mounted."""
+def make_directory(*, tmpfs: bool) -> Iterator[Path | None]:
+    """Make a temporary directory; with `tmpfs` a small file system, None where mounting is not permitted."""
     with tempfile.TemporaryDirectory() as name:
         if not tmpfs:
             yield Path(name)
@@ -314,8 +316,8 @@ def place(*, tmpfs: bool) -> Iterator[Path | None]:
             subprocess.run(["umount", name], check=True)
 
 
-def fill(path: Path) -> None:
-    """Write to a file until the file system has no byte left."""
+def fill_file_system(path: Path) -> None:
+    """Write to a file until the file system is full."""
     with path.open("wb", buffering=0) as file:
         try:
             while file.write(bytes(4096)):
@@ -324,13 +326,13 @@ def fill(path: Path) -> None:
             return
 
 
-def letters_model() -> bytes:
-    """The letters voice's model, as large as one that takes a while to arrive."""
+def make_letters_model() -> bytes:
+    """Make the letters voice's model, padded so that its download takes a while."""
     padding = random.Random(7).randbytes(_MODEL_BYTES // 2).hex().encode()
     return (VOICES / f"{LETTERS.name}.onnx").read_bytes() + _DOC_STRING + _varint(len(padding)) + padding
 
 
 def _varint(number: int) -> bytes:
-    """A length as protocol buffers write it: seven bits a byte, the lowest first."""
+    """Encode a length as a protobuf varint: seven bits per byte, the lowest first."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])

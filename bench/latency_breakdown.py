@@ -1,6 +1,6 @@
-"""Measures what the first audio of the benchmark's sentence consists of, and draws it.
+"""Latency breakdown: times the stages of the first audio of the benchmark's sentence, and draws them.
 
-Usage: .venv/bin/python -m bench.stages VOICE.onnx [--rounds 15] [--picture docs/images/latency.svg]
+Usage: python -m bench.latency_breakdown VOICE.onnx [--rounds 15] [--picture docs/images/latency.svg]
 The stages run one after the other in this process, as a server with nothing else to do runs them.
 """
 
@@ -33,8 +33,8 @@ _COLOURS = ("#9aa5b1", "#7b8794", "#3e7cb1", "#f2a541", "#52606d", "#e4e7eb")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One way to speak the sentence: milliseconds a stage, and of all that follows the first audio."""
+class LatencyRow:
+    """One way to speak the sentence: milliseconds of each stage, and of everything after the first audio."""
 
     name: str
     stages: tuple[float, ...]
@@ -64,10 +64,12 @@ def main() -> int:
     return 0
 
 
-def _measured(name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice, rounds: int) -> Row:
+def _measured(
+    name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice, rounds: int
+) -> LatencyRow:
     runs = [_run(options, loaded, voice) for _ in range(rounds + 2)][2:]
     medians = [1000 * statistics.median(each) for each in zip(*(run[:-1] for run in runs), strict=True)]
-    return Row(name, tuple(medians[:-1]), medians[-1], statistics.median(run[-1] for run in runs))
+    return LatencyRow(name, tuple(medians[:-1]), medians[-1], statistics.median(run[-1] for run in runs))
 
 
 def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
@@ -94,7 +96,7 @@ def _rendered(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterato
 
 
 def _laps() -> Iterator[float]:
-    """Seconds since the item before; the first one starts the clock."""
+    """Yield the seconds since the previous item; the first item starts the clock."""
     last = time.perf_counter()
     yield 0.0
     while True:
@@ -103,7 +105,7 @@ def _laps() -> Iterator[float]:
         last = now
 
 
-def _print(row: Row) -> None:
+def _print(row: LatencyRow) -> None:
     total = sum(row.stages)
     print(f"{row.name}: first {row.first_audio:.2f} s of audio after {total:.1f} ms")
     for stage, milliseconds in zip(STAGES, row.stages, strict=True):
@@ -111,7 +113,7 @@ def _print(row: Row) -> None:
     print(f"  {'the rest':14s} {row.rest:7.1f} ms, while it plays")
 
 
-def _drawn(rows: list[Row]) -> str:
+def _drawn(rows: list[LatencyRow]) -> str:
     width, left, bar, gap = 760, 130, 34, 26
     scale = (width - left - 20) / max(sum(row.stages) + row.rest for row in rows)
     parts = []

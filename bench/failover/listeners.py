@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from bench.replica_stage import LOOPBACK, PATIENCE, until
+from bench.failover.cluster import LOOPBACK, PATIENCE, wait_until
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
 LISTENERS = 5
@@ -29,7 +29,7 @@ _HTTP_SENTENCES = 5
 
 
 @dataclass(slots=True)
-class Utterance:
+class RequestRecord:
     """One request; times by `time.monotonic`."""
 
     began: float
@@ -46,10 +46,10 @@ class Utterance:
         return (self.first_audio or time.monotonic()) - self.began
 
 
-Listener = Callable[[int, str, Utterance], Awaitable[None]]
+Listener = Callable[[int, str, RequestRecord], Awaitable[None]]
 
 
-async def over_wyoming(port: int, text: str, utterance: Utterance) -> None:
+async def speak_over_wyoming(port: int, text: str, utterance: RequestRecord) -> None:
     """Send a text word by word, as it is written, and hear it to its end."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     try:
@@ -74,7 +74,7 @@ async def _write_words(writer: asyncio.StreamWriter, text: str) -> None:
         return  # what reads meets it too, and knows what was lost
 
 
-async def _hear_events(reader: asyncio.StreamReader, utterance: Utterance) -> None:
+async def _hear_events(reader: asyncio.StreamReader, utterance: RequestRecord) -> None:
     events = EventStream(reader, REPLY_LIMITS)
     try:
         while True:
@@ -89,7 +89,7 @@ async def _hear_events(reader: asyncio.StreamReader, utterance: Utterance) -> No
         utterance.failure = f"{type(error).__name__}: {error}"
 
 
-async def over_http(port: int, text: str, utterance: Utterance) -> None:
+async def speak_over_http(port: int, text: str, utterance: RequestRecord) -> None:
     """Ask for all of a text at once, and hear it to its end."""
     wanted = {"input": " ".join([text] * _HTTP_SENTENCES), "response_format": "pcm"}
     async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
@@ -106,35 +106,35 @@ async def over_http(port: int, text: str, utterance: Utterance) -> None:
             utterance.failure = f"{type(error).__name__}: {error}"
 
 
-def _note(utterance: Utterance, pcm: bytes) -> None:
+def _note(utterance: RequestRecord, pcm: bytes) -> None:
     utterance.first_audio = utterance.first_audio or time.monotonic()
     utterance.audio_bytes += len(pcm)
 
 
 @dataclass
-class Load:
+class ListenerLoad:
     """Listeners that ask, one request after the other, until they are told that it is enough."""
 
     listener: Listener
     port: int
-    utterances: list[Utterance] = field(default_factory=list)
+    utterances: list[RequestRecord] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
 
     @property
-    def over(self) -> list[Utterance]:
+    def finished(self) -> list[RequestRecord]:
         """Those that ended, in whatever way."""
         return [each for each in self.utterances if each.ended is not None]
 
-    def since(self, moment: float) -> list[Utterance]:
+    def since(self, moment: float) -> list[RequestRecord]:
         """Those that began later, and are over."""
-        return [each for each in self.over if each.began > moment]
+        return [each for each in self.finished if each.began > moment]
 
     async def keep_asking(self) -> None:
         """Be one listener."""
         while True:
             number = next(self._numbers)
             text = f"Number {number}: {_SENTENCE[4 * (number % 7) :]}."  # no two alike
-            utterance = Utterance(time.monotonic())
+            utterance = RequestRecord(time.monotonic())
             self.utterances.append(utterance)
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -145,19 +145,19 @@ class Load:
                 utterance.failure = utterance.failure or "no audio came"
             utterance.ended = time.monotonic()
 
-    async def until(self, enough: Callable[[], bool], what: str) -> None:
+    async def wait_until(self, enough: Callable[[], bool], what: str) -> None:
         """Wait for the listeners."""
 
         async def is_enough() -> bool:
             return enough()
 
-        await until(is_enough, f"It never came to this: {what}.")
+        await wait_until(is_enough, f"It never came to this: {what}.")
 
 
 @asynccontextmanager
-async def asking(listener: Listener, port: int) -> AsyncIterator[Load]:
+async def run_listeners(listener: Listener, port: int) -> AsyncIterator[ListenerLoad]:
     """Have listeners ask as long as the block lasts; what they ask at its end is heard to its end."""
-    load = Load(listener, port)
+    load = ListenerLoad(listener, port)
     tasks = [asyncio.create_task(load.keep_asking()) for _ in range(LISTENERS)]
     try:
         yield load

@@ -1,4 +1,4 @@
-"""What was measured on, and with which versions."""
+"""Description of the machine and of the package versions behind a benchmark."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _OURS = ("wyoming-tts", "wyoming", "onnxruntime", "piper-tts", "kokoro-onnx", "n
 _PEERS = ("wyoming-piper", "wyoming", "onnxruntime", "piper-tts", "numpy")
 
 
-def machine() -> dict[str, str]:
-    """Processor, cores, memory, system and what else was running, by their names."""
+def describe_machine() -> dict[str, str]:
+    """Processor, cores, memory, system and load average, by name."""
     return {
         "Processor": _processor(),
         "Cores": str(len(os.sched_getaffinity(0))),
@@ -24,8 +24,8 @@ def machine() -> dict[str, str]:
     }
 
 
-def versions(peer_python: Path) -> dict[str, str]:
-    """Packages of both sides."""
+def package_versions(peer_python: Path) -> dict[str, str]:
+    """Versions of the packages on both sides."""
     program = f"from importlib.metadata import version\nfor name in {_PEERS!r}: print(name, version(name))"
     command = [str(peer_python), "-c", program]
     listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 -- our own words
@@ -41,7 +41,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Which state of the sources, where there is a repository."""
+    """The commit of the sources, where there is a repository."""
     git = ["git", "describe", "--always", "--dirty"]
     try:
         described = subprocess.run(git, check=True, capture_output=True, text=True)  # noqa: S603 -- the same

@@ -1,4 +1,4 @@
-"""The comparison of `script/bench`: what it promises, how it words it, and the processes it starts."""
+"""The comparison of `script/bench`: its targets, its page, and the server processes it runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.outcome import Outcome, Row, compared, megabytes, seconds
-from bench.report import Page, markdown
-from bench.servers import Command, DidNotStart, running
+from bench.comparison.report import BenchmarkPage, render_markdown
+from bench.comparison.results import (
+    ComparisonRow,
+    SectionResult,
+    compare_medians,
+    format_megabytes,
+    format_seconds,
+)
+from bench.comparison.server_process import ServerCommand, ServerStartFailed, run_server
 
 LISTENS = """
 import socket, subprocess, sys
@@ -25,24 +31,24 @@ while True:
 
 def test_a_promise_is_kept_at_its_limit_and_missed_above() -> None:
     theirs = [1.0, 5.0, 1.0]
-    assert compared("x", theirs, [0.2, 0.1, 9.0], at_most=1 / 5).met is True
-    assert compared("x", theirs, [0.21, 0.1, 9.0], at_most=1 / 5).met is False
+    assert compare_medians("x", theirs, [0.2, 0.1, 9.0], at_most=1 / 5).met is True
+    assert compare_medians("x", theirs, [0.21, 0.1, 9.0], at_most=1 / 5).met is False
 
 
 def test_an_absolute_limit_holds_besides_the_ratio() -> None:
-    row = compared("x", [10.0], [0.06], at_most=1 / 50, limit=0.05)
+    row = compare_medians("x", [10.0], [0.06], at_most=1 / 50, limit=0.05)
     assert (row.met, row.target) == (False, "at most 1/50, at most 50 ms")
-    assert compared("x", [10.0], [0.04], at_most=1 / 50, limit=0.05).met is True
-    assert compared("x", [1.0], [0.04], at_most=1 / 50, limit=0.05).met is False
+    assert compare_medians("x", [10.0], [0.04], at_most=1 / 50, limit=0.05).met is True
+    assert compare_medians("x", [1.0], [0.04], at_most=1 / 50, limit=0.05).met is False
 
 
 def test_a_promise_without_figures_is_missed() -> None:
-    row = compared("x", [], [], at_most=0.5)
+    row = compare_medians("x", [], [], at_most=0.5)
     assert (row.theirs, row.ours, row.ratio, row.met) == ("-", "-", None, False)
 
 
 def test_where_nothing_is_promised_nothing_is_missed() -> None:
-    row = compared("x", [2.0], [4.0], at_most=None)
+    row = compare_medians("x", [2.0], [4.0], at_most=None)
     assert (row.ratio, row.target, row.met) == (2.0, "", None)
 
 
@@ -50,29 +56,29 @@ def test_where_nothing_is_promised_nothing_is_missed() -> None:
     ("value", "told"), [(0.0042, "4.2 ms"), (0.0567, "57 ms"), (0.999, "999 ms"), (13.004, "13.00 s")]
 )
 def test_durations_have_the_digits_that_tell_something(value: float, told: str) -> None:
-    assert seconds(value) == told
+    assert format_seconds(value) == told
 
 
 def test_sizes_are_in_millions_of_bytes() -> None:
-    assert megabytes(414_600_000) == "415 MB"
+    assert format_megabytes(414_600_000) == "415 MB"
 
 
 def test_the_page_has_the_table_the_machine_and_all_numbers() -> None:
     rows = (
-        compared("first audio", [0.3], [0.03], at_most=1 / 5),
-        Row("underruns", "0", "3, worst 20 ms", None, "0", met=False),
+        compare_medians("first audio", [0.3], [0.03], at_most=1 / 5),
+        ComparisonRow("underruns", "0", "3, worst 20 ms", None, "0", met=False),
     )
-    page = Page(
+    page = BenchmarkPage(
         date="2000-01-02",
         command="script/bench --model voice.onnx",
         rounds=7,
         machine={"Cores": "2"},
         versions={"This server": "1.0"},
         voices={"Voice": "voice.onnx"},
-        outcomes=[Outcome("sentence", "As it is.", rows, {"ours": [0.03]})],
+        outcomes=[SectionResult("sentence", "As it is.", rows, {"ours": [0.03]})],
         took=90.0,
     )
-    lines = markdown(page).splitlines()
+    lines = render_markdown(page).splitlines()
     assert "| first audio | 300 ms | 30 ms | 1/10.0 | at most 1/5 | met |" in lines
     assert "| underruns | 0 | 3, worst 20 ms |  | 0 | **missed** |" in lines
     assert "* **sentence**: As it is." in lines
@@ -81,9 +87,9 @@ def test_the_page_has_the_table_the_machine_and_all_numbers() -> None:
 
 
 async def test_a_server_is_measured_with_its_children_and_ended_with_the_block(tmp_path: Path) -> None:
-    command = Command("listens", (sys.executable, "-c", LISTENS))
-    async with running(command, tmp_path) as server:
-        await server.until_idle()
+    command = ServerCommand("listens", (sys.executable, "-c", LISTENS))
+    async with run_server(command, tmp_path) as server:
+        await server.wait_until_idle()
         memory = server.memory()
         assert memory.resident > 55_000_000
         assert memory.proportional <= memory.resident
@@ -94,18 +100,18 @@ async def test_a_server_is_measured_with_its_children_and_ended_with_the_block(t
 
 
 async def test_a_server_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
-    command = Command("broken", (sys.executable, "-c", "raise SystemExit('no such voice')"))
-    with pytest.raises(DidNotStart, match="no such voice"):
-        async with running(command, tmp_path):
+    command = ServerCommand("broken", (sys.executable, "-c", "raise SystemExit('no such voice')"))
+    with pytest.raises(ServerStartFailed, match="no such voice"):
+        async with run_server(command, tmp_path):
             pass
 
 
 async def test_a_server_is_ended_when_what_is_measured_fails(tmp_path: Path) -> None:
-    command = Command("listens", (sys.executable, "-c", LISTENS))
+    command = ServerCommand("listens", (sys.executable, "-c", LISTENS))
     processes: list[asyncio.subprocess.Process] = []
 
     async def measure() -> None:
-        async with running(command, tmp_path) as server:
+        async with run_server(command, tmp_path) as server:
             processes.append(server.process)
             raise RuntimeError("while measuring")
 

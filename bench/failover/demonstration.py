@@ -21,16 +21,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.replica_load import LISTENERS, Listener, Load, Utterance, asking, over_http, over_wyoming
-from bench.replica_stage import (
+from bench.failover.cluster import (
     LOOPBACK,
-    NotShown,
+    Cluster,
+    DemonstrationFailed,
+    ProxySession,
     Replica,
-    Session,
-    Stage,
-    stage,
-    until,
-    until_up,
+    run_cluster,
+    wait_until,
+    wait_until_up,
+)
+from bench.failover.listeners import (
+    LISTENERS,
+    Listener,
+    ListenerLoad,
+    RequestRecord,
+    run_listeners,
+    speak_over_http,
+    speak_over_wyoming,
 )
 
 _BENCH_LISTENERS = 2
@@ -42,7 +50,7 @@ _ENOUGH = 2 * LISTENERS
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class DemonstratedProtocol:
     """A protocol that is shown."""
 
     name: str
@@ -53,14 +61,14 @@ class Door:
     """What `wyoming-tts bench` uses: text that comes word by word keeps its requests in flight."""
 
 
-DOORS = (
-    Door("Wyoming", "tcp", "wyoming_servers", over_wyoming, "tcp"),
-    Door("HTTP", "http", "http_servers", over_http, "ws"),
+PROTOCOLS = (
+    DemonstratedProtocol("Wyoming", "tcp", "wyoming_servers", speak_over_wyoming, "tcp"),
+    DemonstratedProtocol("HTTP", "http", "http_servers", speak_over_http, "ws"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
+class ServerKill:
     """The end of a server; times by `time.monotonic`."""
 
     server: str
@@ -69,22 +77,24 @@ class Kill:
     """Until then the system gives memory and sockets back, and takes connections for it."""
 
 
-class Show:
+class FailoverDemonstration:
     """One protocol's turn: everything that is promised, said as `ok` or as what was found instead."""
 
-    def __init__(self, running: Stage, door: Door, directory: Path) -> None:
-        self._stage = running
-        self._door = door
+    def __init__(self, cluster: Cluster, protocol: DemonstratedProtocol, directory: Path) -> None:
+        self._cluster = cluster
+        self._protocol = protocol
         self._directory = directory
-        balancer = running.balancer
-        self._port = balancer.port if door.scheme == "tcp" else balancer.http_port
+        balancer = cluster.balancer
+        self._port = balancer.port if protocol.scheme == "tcp" else balancer.http_port
         self.broken = 0
 
     async def run(self) -> None:
         """Show it all."""
-        first, second, _ = self._stage.replicas
-        print(f"\n{self._door.name}: {LISTENERS} listeners, and {_BENCH_LISTENERS} of `wyoming-tts bench`")
-        async with asking(self._door.listener, self._port) as load:
+        first, second, _ = self._cluster.replicas
+        print(
+            f"\n{self._protocol.name}: {LISTENERS} listeners, and {_BENCH_LISTENERS} of `wyoming-tts bench`"
+        )
+        async with run_listeners(self._protocol.listener, self._port) as load:
             bench = await self._start_bench()
             try:
                 await self._killed(load, first, bench)
@@ -95,28 +105,30 @@ class Show:
             await self._back(load, first)
             await self._stopped(load, second)
 
-    async def _killed(self, load: Load, victim: Replica, bench: Process) -> None:
+    async def _killed(self, load: ListenerLoad, victim: Replica, bench: Process) -> None:
         has_open, says = await self._until_speaking(load, victim)
         killed_at = time.monotonic()
         await victim.end(signal.SIGKILL)
-        kill = Kill(victim.name, killed_at, time.monotonic())
+        kill = ServerKill(victim.name, killed_at, time.monotonic())
         print(
             f"   {victim.name} spoke {says}, HAProxy had {has_open} connections open to it: SIGKILL, "
             f"gone {kill.gone_at - killed_at:.3f} s later"
         )
         if bench.returncode is not None:
-            raise NotShown("The benchmark was over before a server was killed.")
-        await load.until(lambda: len(load.since(kill.gone_at)) >= _ENOUGH, "new utterances after the kill")
+            raise DemonstrationFailed("The benchmark was over before a server was killed.")
+        await load.wait_until(
+            lambda: len(load.since(kill.gone_at)) >= _ENOUGH, "new utterances after the kill"
+        )
         await bench.wait()
-        await load.until(lambda: _all_before(load, kill.gone_at), "the end of those before the kill")
-        seen = load.over
-        await load.until(lambda: all(map(self._session, seen)), "the connections in HAProxy's log")
+        await load.wait_until(lambda: _all_before(load, kill.gone_at), "the end of those before the kill")
+        seen = load.finished
+        await load.wait_until(lambda: all(map(self._session, seen)), "the connections in HAProxy's log")
         self._judge_lost(load, kill)
         self._judge_new(load, kill)
         self._judge_bench(load, kill)
 
-    def _judge_lost(self, load: Load, kill: Kill) -> None:
-        before = [each for each in load.over if each.began <= kill.gone_at]
+    def _judge_lost(self, load: ListenerLoad, kill: ServerKill) -> None:
+        before = [each for each in load.finished if each.began <= kill.gone_at]
         open_then = [each for each in before if each.ended is not None and each.ended > kill.at]
         there = [each for each in open_then if self._server(each) == kill.server]
         lost = [each for each in before if each.failure]
@@ -128,17 +140,17 @@ class Show:
             f"said by another server instead {len(redone)}"
         )
         elsewhere = [each for each in lost if each not in there]
-        self._tell(
+        self._check(
             not elsewhere, f"lost are only utterances in flight on {kill.server}", _failures(elsewhere)
         )
-        self._tell(there or redone, "there were some to lose", "none was in flight there")
+        self._check(there or redone, "there were some to lose", "none was in flight there")
 
-    def _judge_new(self, load: Load, kill: Kill) -> None:
+    def _judge_new(self, load: ListenerLoad, kill: ServerKill) -> None:
         new = load.since(kill.gone_at)
         failed = [each for each in new if each.failure]
         last = max((each.began - kill.gone_at for each in failed), default=0.0)
         slowest = max(each.waited for each in new)
-        before = max(each.waited for each in load.over if each.began <= kill.at and not each.failure)
+        before = max(each.waited for each in load.finished if each.began <= kill.at and not each.failure)
         redispatched = sum(map(self._is_redispatched, new))
         print(
             f"   new after the kill: {len(new)}, failed {len(failed)}, "
@@ -146,32 +158,32 @@ class Show:
             f"the first began {new[0].began - kill.gone_at:.3f} s after it; "
             f"slowest first audio {slowest:.2f} s (before {before:.2f} s)"
         )
-        self._tell(
+        self._check(
             not failed,
             "all new ones are served from then on",
             f"only after {last:.2f} s: {_failures(failed)}",
         )
 
-    def _judge_bench(self, load: Load, kill: Kill) -> None:
+    def _judge_bench(self, load: ListenerLoad, kill: ServerKill) -> None:
         outcomes = self._bench_outcomes()
         ours = {each.port for each in load.utterances}
         cut = sum(
             each.server == kill.server and each.began <= kill.gone_at and each.ended >= kill.at
-            for each in self._stage.balancer.sessions.values()
+            for each in self._cluster.balancer.sessions.values()
             if each.port not in ours
         )
         lost = sum(outcomes.values()) - outcomes["spoken"]
         print(f"   `wyoming-tts bench`: {dict(outcomes)}; it had {cut} in flight on {kill.server}")
-        self._tell(
+        self._check(
             lost <= cut and outcomes["spoken"], "the benchmark lost no others either", f"{lost} > {cut}"
         )
 
-    async def _back(self, load: Load, victim: Replica) -> None:
+    async def _back(self, load: ListenerLoad, victim: Replica) -> None:
         started_at = time.monotonic()
         await victim.start()
-        await until_up(self._stage.balancer, self._door.backend, victim.name)
+        await wait_until_up(self._cluster.balancer, self._protocol.backend, victim.name)
         up_at = time.monotonic()
-        await load.until(
+        await load.wait_until(
             lambda: self._spoken_by(load, victim, up_at) >= _IN_FLIGHT, f"{victim.name} being used"
         )
         used_after = time.monotonic() - up_at
@@ -180,36 +192,36 @@ class Show:
             f"{victim.name} is back {up_at - started_at:.1f} s after its start, "
             f"and has spoken {_IN_FLIGHT} more {used_after:.1f} s later"
         )
-        self._tell(not failed, promise, _failures(failed))
+        self._check(not failed, promise, _failures(failed))
 
-    async def _stopped(self, load: Load, leaving: Replica) -> None:
+    async def _stopped(self, load: ListenerLoad, leaving: Replica) -> None:
         _, says = await self._until_speaking(load, leaving)
         stopped_at = time.monotonic()
         code = await leaving.end(signal.SIGTERM)
         took = time.monotonic() - stopped_at
-        await load.until(lambda: len(load.since(stopped_at)) >= _ENOUGH, "new utterances after the stop")
-        await load.until(lambda: _all_before(load, stopped_at), "the end of those before the stop")
-        failed = [each for each in load.over if each.failure and (each.ended or 0) > stopped_at]
-        self._tell(
+        await load.wait_until(lambda: len(load.since(stopped_at)) >= _ENOUGH, "new utterances after the stop")
+        await load.wait_until(lambda: _all_before(load, stopped_at), "the end of those before the stop")
+        failed = [each for each in load.finished if each.failure and (each.ended or 0) > stopped_at]
+        self._check(
             not failed and code == 0,
             f"{leaving.name}, stopped by SIGTERM while it spoke {says}, took {took:.1f} s; nothing was lost",
             f"exit code {code}, {_failures(failed)}",
         )
         await leaving.start()
-        await until_up(self._stage.balancer, self._door.backend, leaving.name)
+        await wait_until_up(self._cluster.balancer, self._protocol.backend, leaving.name)
 
-    async def _until_speaking(self, load: Load, replica: Replica) -> tuple[int, int]:
+    async def _until_speaking(self, load: ListenerLoad, replica: Replica) -> tuple[int, int]:
         """Wait for a good moment; return the connections that HAProxy has open, and what is spoken."""
-        await load.until(lambda: len(load.over) >= _IN_FLIGHT, "utterances")
+        await load.wait_until(lambda: len(load.finished) >= _IN_FLIGHT, "utterances")
         has_open = says = 0
 
         async def is_speaking() -> bool:
             nonlocal has_open, says
-            has_open = await self._stage.balancer.open_sessions(self._door.backend, replica.name)
+            has_open = await self._cluster.balancer.open_sessions(self._protocol.backend, replica.name)
             says = await replica.streams()
             return min(has_open, says) >= _IN_FLIGHT
 
-        await until(is_speaking, f"{replica.name} never spoke {_IN_FLIGHT} utterances at a time.")
+        await wait_until(is_speaking, f"{replica.name} never spoke {_IN_FLIGHT} utterances at a time.")
         return has_open, says
 
     async def _start_bench(self) -> Process:
@@ -219,7 +231,7 @@ class Show:
                 "-m",
                 "wyoming_tts",
                 "bench",
-                f"{self._door.bench_scheme}://{LOOPBACK}:{self._port}",
+                f"{self._protocol.bench_scheme}://{LOOPBACK}:{self._port}",
             ),
             *("--text", "paragraph", "--input", "stream", "--describe-every", "0"),
             *("--clients", str(_BENCH_LISTENERS), "--rounds", str(_BENCH_ROUNDS)),
@@ -231,51 +243,51 @@ class Show:
 
     @property
     def _bench_file(self) -> Path:
-        return self._directory / f"bench-{self._door.scheme}.json"
+        return self._directory / f"bench-{self._protocol.scheme}.json"
 
     def _bench_outcomes(self) -> Counter[str]:
         measured = json.loads(self._bench_file.read_text("utf-8"))
         return sum((Counter(load["outcomes"]) for load in measured["loads"]), Counter())
 
-    def _session(self, utterance: Utterance) -> Session | None:
-        return self._stage.balancer.sessions.get(utterance.port)
+    def _session(self, utterance: RequestRecord) -> ProxySession | None:
+        return self._cluster.balancer.sessions.get(utterance.port)
 
-    def _server(self, utterance: Utterance) -> str:
+    def _server(self, utterance: RequestRecord) -> str:
         session = self._session(utterance)
         return "" if session is None else session.server
 
-    def _is_redispatched(self, utterance: Utterance) -> bool:
+    def _is_redispatched(self, utterance: RequestRecord) -> bool:
         session = self._session(utterance)
         return session is not None and session.is_redispatched
 
-    def _spoken_by(self, load: Load, replica: Replica, since: float) -> int:
+    def _spoken_by(self, load: ListenerLoad, replica: Replica, since: float) -> int:
         return sum(self._server(each) == replica.name and not each.failure for each in load.since(since))
 
-    def _tell(self, is_so: object, promise: str, instead: str = "") -> None:
+    def _check(self, is_so: object, promise: str, instead: str = "") -> None:
         self.broken += not is_so
         print(f"ok {promise}" if is_so else f"BROKEN {promise}: {instead}", flush=True)
 
 
-def _all_before(load: Load, moment: float) -> bool:
+def _all_before(load: ListenerLoad, moment: float) -> bool:
     return all(each.ended is not None for each in load.utterances if each.began <= moment)
 
 
-def _failures(utterances: Sequence[Utterance]) -> str:
+def _failures(utterances: Sequence[RequestRecord]) -> str:
     return f"{len(utterances)} failed: {sorted({each.failure for each in utterances})}"
 
 
-async def show(model: Path | None, doors: Sequence[Door]) -> int:
+async def demonstrate(model: Path | None, protocols: Sequence[DemonstratedProtocol]) -> int:
     """Show everything; return how many promises were broken."""
     broken = 0
     with tempfile.TemporaryDirectory(prefix="replicas-") as name:
-        async with stage(model, Path(name)) as running:
+        async with run_cluster(model, Path(name)) as cluster:
             voice = model.stem if model else "a test voice"
-            print(f"ok {len(running.replicas)} servers run behind HAProxy; {voice} speaks")
-            for door in doors:
-                turn = Show(running, door, Path(name))
+            print(f"ok {len(cluster.replicas)} servers run behind HAProxy; {voice} speaks")
+            for protocol in protocols:
+                turn = FailoverDemonstration(cluster, protocol, Path(name))
                 await turn.run()
                 broken += turn.broken
-            print("\n" + "\n".join(f"   HAProxy: {line}" for line in running.balancer.news))
+            print("\n" + "\n".join(f"   HAProxy: {line}" for line in cluster.balancer.news))
     return broken
 
 
@@ -285,13 +297,15 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, help="a Piper voice (NAME.onnx) to speak with; else one of the tests'"
     )
-    names = [door.scheme for door in DOORS]
+    names = [protocol.scheme for protocol in PROTOCOLS]
     parser.add_argument("--only", choices=names, help="the listeners' protocol; both if left out")
     arguments = parser.parse_args()
     model = arguments.model.resolve() if arguments.model else None
     try:
-        broken = asyncio.run(show(model, [each for each in DOORS if arguments.only in {None, each.scheme}]))
-    except NotShown as error:
+        broken = asyncio.run(
+            demonstrate(model, [each for each in PROTOCOLS if arguments.only in {None, each.scheme}])
+        )
+    except DemonstrationFailed as error:
         print(f"BROKEN {error}")
         return 1
     print(f"{broken} promises are broken." if broken else "Every promise holds.")

@@ -1,7 +1,7 @@
-"""Kokoro: this server beside the library's own streaming, both on one model.
+"""Kokoro section: this server beside kokoro-onnx's own streaming, with the same model.
 
-Run as a program it is the other side: for each line of text it speaks through `create_stream` and
-prints when which audio was there, measured where it is made, without a socket between.
+Run as a program, this module is the other side: it speaks each line of standard input through
+`create_stream` and prints the times of its audio, measured in the process itself without a socket between.
 """
 
 from __future__ import annotations
@@ -19,59 +19,71 @@ from typing import Any
 
 import numpy as np
 
-from bench.outcome import Failed, Outcome, compared
-from bench.sections import Setup, load, raw, servers, spoken, ttfas
-from bench.servers import with_flags
+from bench.comparison.harness import (
+    BenchSetup,
+    collect_ttfas,
+    require_spoken,
+    rounds_to_json,
+    run_load,
+    run_servers,
+)
+from bench.comparison.results import MeasurementFailed, SectionResult, compare_medians
+from bench.comparison.server_process import add_flags
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.results import LoadCase, LoadRound
 from wyoming_tts.bench.texts import TEXTS, vary_text
 
 _VOICE = "af_heart"
-"""Where a pack does not have it, its first one is taken."""
+"""The pack's first voice is used where it does not have this one."""
 _PARAGRAPH = LoadCase("paragraph", Input.PLAIN, 1)
 _LINE_LIMIT = 1 << 20
 
 
-async def kokoro(setup: Setup, python: Path, model: Path, voices: Path) -> Outcome:
-    """First audio and the whole time of a paragraph."""
+async def measure_kokoro(setup: BenchSetup, python: Path, model: Path, voices: Path) -> SectionResult:
+    """First audio and total time of a paragraph."""
     files = ("--kokoro-model", str(model), "--kokoro-voices", str(voices))
     setup = replace(setup, voice=_voice_of(voices))
-    own = with_flags(setup.own, "Kokoro", ("--engine", "kokoro", "--voice", setup.voice, *files))
+    own = add_flags(setup.own, "Kokoro", ("--engine", "kokoro", "--voice", setup.voice, *files))
     theirs: list[dict[str, Any]] = []
     ours: list[LoadRound] = []
-    async with servers(setup, own) as (server,), _library(python, model, voices, setup.voice) as library:
+    async with run_servers(setup, own) as (server,), _library(python, model, voices, setup.voice) as library:
         await _created(library, TEXTS["sentence"])
         for number in range(setup.rounds):
-            setup.tell(f"kokoro: round {number + 1} of {setup.rounds}")
+            setup.report_progress(f"kokoro: round {number + 1} of {setup.rounds}")
             first = setup.texts.take(1)
             turns = ["library", "server"]
             for turn in turns if number % 2 == 0 else reversed(turns):
                 if turn == "library":
                     theirs.append(await _created(library, vary_text(TEXTS["paragraph"], first)))
                 else:
-                    ours.append(spoken(server, await load(setup, server, _PARAGRAPH, first=first)))
-    return Outcome(
+                    ours.append(
+                        require_spoken(server, await run_load(setup, server, _PARAGRAPH, first=first))
+                    )
+    return SectionResult(
         "kokoro",
         "The paragraph, one listener. On the left kokoro-onnx's `create_stream`, timed in its own process.",
         (
-            compared(
-                "Kokoro: TTFA, paragraph", [each["ttfa"] for each in theirs], ttfas(ours), at_most=1 / 6
+            compare_medians(
+                "Kokoro: TTFA, paragraph",
+                [each["ttfa"] for each in theirs],
+                collect_ttfas(ours),
+                at_most=1 / 6,
             ),
-            compared(
+            compare_medians(
                 "Kokoro: wall time, paragraph",
                 [each["wall"] for each in theirs],
                 [each.wall for each in ours],
                 at_most=0.85,
             ),
         ),
-        {"create_stream": theirs} | raw({"server": ours}),
+        {"create_stream": theirs} | rounds_to_json({"server": ours}),
     )
 
 
 @asynccontextmanager
 async def _library(python: Path, model: Path, voices: Path, voice: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        *(str(python), "-m", "bench.kokoro", str(model), str(voices), voice),
+        *(str(python), "-m", "bench.comparison.kokoro", str(model), str(voices), voice),
         stdin=PIPE,
         stdout=PIPE,
         limit=_LINE_LIMIT,
@@ -91,7 +103,7 @@ async def _created(process: Process, text: str) -> dict[str, Any]:
     await process.stdin.drain()
     line = await process.stdout.readline()
     if not line:
-        raise Failed("kokoro-onnx ended; what it said is above.")
+        raise MeasurementFailed("kokoro-onnx ended; its output is above.")
     answer: dict[str, Any] = json.loads(line)
     return answer
 
@@ -114,8 +126,8 @@ async def _create(engine: Any, text: str, voice: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Speak the lines of standard input."""
-    from kokoro_onnx import Kokoro  # noqa: PLC0415 -- the measuring side does not need it
+    """Speak the lines of standard input and print a line of JSON for each."""
+    from kokoro_onnx import Kokoro  # noqa: PLC0415 -- the measuring process does not need it
 
     model, pack, voice = sys.argv[1:]
     engine = Kokoro(model, pack)

@@ -1,4 +1,4 @@
-"""Server processes under measurement: started, watched through /proc, and ended by their id."""
+"""Server processes under measurement: started, sampled through /proc (memory, processor time), and ended."""
 
 from __future__ import annotations
 
@@ -11,69 +11,71 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.outcome import Failed
+from bench.comparison.results import MeasurementFailed
 from tests.scenarios.ports import free_port
 
 _OPENS_WITHIN = 60.0
 _ENDS_WITHIN = 10.0
 _POLL = 0.002
-"""Seconds between two attempts to connect: also how exactly the start is timed."""
+"""Seconds between two connection attempts, which limits the precision of start-up times."""
 _IDLE_WITHIN = 20.0
 _RESTING = 0.02
-"""Share of a core below which a process is at rest."""
+"""Share of a core below which a process counts as idle."""
 
 
-class DidNotStart(Failed):
-    """A server ended or stayed closed; the message has the end of its log."""
+class ServerStartFailed(MeasurementFailed):
+    """A server ended, or did not open its port; the message has the end of its log."""
 
 
-class NeverRests(Failed):
-    """A server goes on computing though nobody asks it for anything."""
+class ServerNeverIdle(MeasurementFailed):
+    """A server keeps computing without any request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """How a server is started."""
+class ServerCommand:
+    """The command that starts a server."""
 
     name: str
     words: tuple[str, ...]
-    """Without the address, which is added as `--uri`."""
+    """The command without the address, which is added as `--uri`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes of a process and all that it started."""
+class ProcessMemory:
+    """Memory of a process and its descendants, in bytes."""
 
     resident: int
     proportional: int
-    """As resident, but what processes share is divided between them."""
+    """PSS: as resident, but shared memory is divided among the processes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A process that listens."""
+class MeasuredServer:
+    """A running server process."""
 
     name: str
     uri: str
     process: Process
     opened_after: float
-    """Seconds from starting the process to the first connection that it took."""
+    """Seconds from starting the process to the first connection that it accepted."""
 
-    def memory(self) -> Memory:
-        """What it holds now."""
-        family = list(_family(self.process.pid))
-        resident = sum(_field(f"/proc/{pid}/status", "VmRSS") for pid in family)
-        return Memory(resident, sum(_field(f"/proc/{pid}/smaps_rollup", "Pss") for pid in family))
+    def memory(self) -> ProcessMemory:
+        """Its current memory."""
+        family = list(_process_tree(self.process.pid))
+        resident = sum(_memory_field(f"/proc/{pid}/status", "VmRSS") for pid in family)
+        return ProcessMemory(
+            resident, sum(_memory_field(f"/proc/{pid}/smaps_rollup", "Pss") for pid in family)
+        )
 
     def processor_time(self) -> float:
-        """Seconds it has computed since its start, on all cores together."""
-        return sum(_computed(pid) for pid in _family(self.process.pid))
+        """Seconds of processor time since its start, on all cores."""
+        return sum(_processor_time(pid) for pid in _process_tree(self.process.pid))
 
-    async def until_idle(self, quiet: float = 0.1) -> None:
-        """Wait until it has computed as good as nothing for `quiet` seconds.
+    async def wait_until_idle(self, quiet: float = 0.1) -> None:
+        """Wait until it has used next to no processor time for `quiet` seconds.
 
         Raises:
-            NeverRests: it did not within some time.
+            ServerNeverIdle: it kept computing.
         """
         deadline = time.perf_counter() + _IDLE_WITHIN
         before = self.processor_time()
@@ -83,10 +85,10 @@ class Server:
             if now - before < _RESTING * quiet:
                 return
             before = now
-        raise NeverRests(f"{self.name} still computes {_IDLE_WITHIN:g} s after the last request.")
+        raise ServerNeverIdle(f"{self.name} still computes {_IDLE_WITHIN:g} s after the last request.")
 
 
-def _computed(pid: int) -> float:
+def _processor_time(pid: int) -> float:
     try:
         return time.clock_gettime(_clock_of(pid))
     except OSError:  # it has ended since it was listed
@@ -94,11 +96,11 @@ def _computed(pid: int) -> float:
 
 
 @asynccontextmanager
-async def running(command: Command, logs: Path) -> AsyncIterator[Server]:
-    """Start a server on a free port of loopback; it is ended with the block.
+async def run_server(command: ServerCommand, logs: Path) -> AsyncIterator[MeasuredServer]:
+    """Run a server on a free loopback port until the block ends.
 
     Raises:
-        DidNotStart: it ended, or took no connection within a minute.
+        ServerStartFailed: it ended, or accepted no connection within a minute.
     """
     port = free_port()
     uri = f"tcp://127.0.0.1:{port}"
@@ -111,7 +113,7 @@ async def running(command: Command, logs: Path) -> AsyncIterator[Server]:
         )
     try:
         await _until_open(process, port, command.name, log)
-        yield Server(command.name, uri, process, time.perf_counter() - started_at)
+        yield MeasuredServer(command.name, uri, process, time.perf_counter() - started_at)
     finally:
         await _end(process)
 
@@ -124,7 +126,7 @@ async def _until_open(process: Process, port: int, name: str, log: Path) -> None
             writer.close()
             return
         await asyncio.sleep(_POLL)
-    raise DidNotStart(f"{name} did not open its port. The end of its log:\n{_tail(log)}")
+    raise ServerStartFailed(f"{name} did not open its port. The end of its log:\n{_tail(log)}")
 
 
 def _tail(log: Path) -> str:
@@ -143,36 +145,38 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-def _family(pid: int) -> Iterator[int]:
-    """The process and all its descendants."""
+def _process_tree(pid: int) -> Iterator[int]:
+    """Yield the process id and those of all descendants."""
     yield pid
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):  # a thread that has just ended
             for child in task.read_text().split():
-                yield from _family(int(child))
+                yield from _process_tree(int(child))
 
 
-def _field(path: str, name: str) -> int:
+def _memory_field(path: str, name: str) -> int:
     lines = Path(path).read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def _clock_of(pid: int) -> int:
-    """Linux's clock of another process's computing, by nanoseconds; /proc/PID/stat has it by 10 ms.
+    """Id of Linux's clock of a process's processor time, in nanoseconds; /proc/PID/stat only has 10 ms.
 
-    The number is made as clock_getcpuclockid(3) makes it, which Python does not offer for processes.
+    It is computed as clock_getcpuclockid(3) does, which Python does not offer for processes.
     """
     return (~pid << 3) | 2
 
 
-def commands(peer_python: Path, own_python: Path, model: Path, scratch: Path) -> tuple[Command, Command]:
-    """How wyoming-piper and this server are started with a voice; nothing is fetched or announced."""
+def server_commands(
+    peer_python: Path, own_python: Path, model: Path, scratch: Path
+) -> tuple[ServerCommand, ServerCommand]:
+    """Commands of wyoming-piper and of this server with a voice; nothing is downloaded or announced."""
     voice = ("--voice", model.stem, "--data-dir", str(model.parent), "--download-dir", str(scratch))
-    peer = Command("wyoming-piper", (str(peer_python), "-m", "wyoming_piper", *voice))
+    peer = ServerCommand("wyoming-piper", (str(peer_python), "-m", "wyoming_piper", *voice))
     own = (str(own_python), "-m", "wyoming_tts", *voice, "--no-zeroconf", "--offline", "--http-port", "0")
-    return peer, Command("wyoming-tts", own)
+    return peer, ServerCommand("wyoming-tts", own)
 
 
-def with_flags(command: Command, name: str, flags: Sequence[str]) -> Command:
-    """The same server, set otherwise."""
-    return Command(f"{command.name} {name}", (*command.words, *flags))
+def add_flags(command: ServerCommand, name: str, flags: Sequence[str]) -> ServerCommand:
+    """The command of the same server with more flags."""
+    return ServerCommand(f"{command.name} {name}", (*command.words, *flags))

@@ -1,4 +1,4 @@
-"""What a comparison gave: rows of a table, and everything behind them."""
+"""Results of a comparison: rows of a table, their targets, and the raw figures behind them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from wyoming_tts.bench.percentiles import median, ratio
 
 
-class Failed(Exception):
-    """A section could not be measured; the message says why."""
+class MeasurementFailed(Exception):
+    """A section could not be measured; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
+class ComparisonRow:
+    """A row of the table."""
 
     what: str
     theirs: str
@@ -23,48 +23,48 @@ class Row:
     ratio: float | None
     target: str
     met: bool | None
-    """None where nothing is promised."""
+    """None where there is no target."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one section measured."""
+class SectionResult:
+    """The result of one section."""
 
     section: str
     how: str
-    """In a sentence or two, for whoever reads the table."""
-    rows: tuple[Row, ...]
+    """The method, in a sentence or two for the reader of the table."""
+    rows: tuple[ComparisonRow, ...]
     raw: dict[str, Any] = field(default_factory=dict)
 
 
-def seconds(value: float) -> str:
-    """A duration as a person reads it."""
+def format_seconds(value: float) -> str:
+    """Format a duration for people."""
     if value < 0.01:  # noqa: PLR2004 -- seconds
         return f"{value * 1000:.1f} ms"
     return f"{value * 1000:.0f} ms" if value < 1.0 else f"{value:.2f} s"
 
 
-def megabytes(value: float) -> str:
-    """A size as a person reads it."""
+def format_megabytes(value: float) -> str:
+    """Format a size in bytes for people."""
     return f"{value / 1e6:.0f} MB"
 
 
-def compared(
+def compare_medians(
     what: str,
     theirs: list[float],
     ours: list[float],
     *,
     at_most: float | None,
-    form: Callable[[float], str] = seconds,
+    form: Callable[[float], str] = format_seconds,
     limit: float | None = None,
-) -> Row:
-    """A row of two medians; met when ours is at most `at_most` times theirs, and at most `limit` itself."""
+) -> ComparisonRow:
+    """Compare two medians; the target is met if ours is within `at_most` times theirs and within `limit`."""
     their_median, our_median = median(theirs), median(ours)
     times = ratio(our_median, their_median)
     targets = [] if at_most is None else [f"at most {_fraction(at_most)}"]
     targets += [] if limit is None else [f"at most {form(limit)}"]
     met = None if not targets else _within(times, at_most) and _within(our_median, limit)
-    return Row(
+    return ComparisonRow(
         what,
         "-" if their_median is None else form(their_median),
         "-" if our_median is None else form(our_median),

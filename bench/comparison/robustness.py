@@ -1,4 +1,4 @@
-"""What this server owes to everybody when one client misbehaves, or when too many come."""
+"""Robustness sections: a client that does not read, one that disconnects, and overload."""
 
 from __future__ import annotations
 
@@ -10,9 +10,24 @@ from contextlib import asynccontextmanager
 
 from wyoming.tts import Synthesize
 
-from bench.outcome import Outcome, Row, compared, megabytes, seconds
-from bench.sections import SENTENCE, Setup, load, raw, raw_heard, servers, spoken, ttfas
-from bench.servers import Server, with_flags
+from bench.comparison.harness import (
+    SENTENCE,
+    BenchSetup,
+    collect_ttfas,
+    report_to_json,
+    require_spoken,
+    rounds_to_json,
+    run_load,
+    run_servers,
+)
+from bench.comparison.results import (
+    ComparisonRow,
+    SectionResult,
+    compare_medians,
+    format_megabytes,
+    format_seconds,
+)
+from bench.comparison.server_process import MeasuredServer, add_flags
 from wyoming_tts.bench.load_generator import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.percentiles import median
@@ -30,16 +45,16 @@ _LONGEST_STEP = 2.0
 """Seconds of audio in the largest piece that is computed in one go."""
 _TEARDOWN = 0.05
 """Seconds of computing allowed for closing a connection."""
-_CROWD = 20
+_CLIENTS = 20
 _STREAMS = 4
 
 
-async def unread(setup: Setup) -> Outcome:
-    """A client that asks for ten minutes of speech and never reads."""
-    async with servers(setup, setup.own) as (server,):
+async def measure_slow_reader(setup: BenchSetup) -> SectionResult:
+    """Memory and latency beside a client that requests much speech and never reads (backpressure)."""
+    async with run_servers(setup, setup.own) as (server,):
         fresh = server.memory().resident
-        # What two at a time need for sentences like those that are not read is no growth.
-        spoken(server, await load(setup, server, LoadCase("llm", Input.PLAIN, 2)))
+        # Memory that two concurrent texts need anyway does not count as growth.
+        require_spoken(server, await run_load(setup, server, LoadCase("llm", Input.PLAIN, 2)))
         before = await _sentences(setup, server, "unread, without")
         held = server.memory().resident
         text = _text_of(_UNREAD_SECONDS, before)
@@ -49,52 +64,54 @@ async def unread(setup: Setup) -> Outcome:
             watching.cancel()
             most = await watching
     growth = most - held
-    return Outcome(
+    return SectionResult(
         "unread",
         f"A client sends {len(text.split())} words, which make about ten minutes of audio, and never reads. "
         f"Memory is watched while {setup.rounds} sentences are spoken to somebody else; before, the server "
         "has spoken such a text to two at a time.",
         (
-            Row(
+            ComparisonRow(
                 "memory for a client that never reads",
                 "",
-                megabytes(growth),
+                format_megabytes(growth),
                 None,
                 "under 30 MB",
                 growth < _GROWTH,
             ),
-            compared(
+            compare_medians(
                 "TTFA of another listener beside it (left: without it)",
-                ttfas(before),
-                ttfas(during),
+                collect_ttfas(before),
+                collect_ttfas(during),
                 at_most=_SLOWED,
             ),
         ),
-        raw({"without": before, "beside": during}) | {"fresh": fresh, "held": held, "most": most},
+        rounds_to_json({"without": before, "beside": during}) | {"fresh": fresh, "held": held, "most": most},
     )
 
 
-async def _sentences(setup: Setup, server: Server, what: str) -> list[LoadRound]:
+async def _sentences(setup: BenchSetup, server: MeasuredServer, what: str) -> list[LoadRound]:
     given: list[LoadRound] = []
     options = BenchOptions(server.uri, voice=setup.voice, describe_every=0.0)
     for number in range(setup.rounds):
-        setup.tell(f"{what}: {number + 1} of {setup.rounds}")
-        # Not `load`, which waits for the server to rest: it may well compute for the other one.
-        given.append(spoken(server, await run_round(server.uri, SENTENCE, options, setup.texts.take(1))))
+        setup.report_progress(f"{what}: {number + 1} of {setup.rounds}")
+        # Not `run_load`, which waits until the server is idle: it may be computing for the other client.
+        given.append(
+            require_spoken(server, await run_round(server.uri, SENTENCE, options, setup.texts.take(1)))
+        )
         await asyncio.sleep(0.2)
     return given
 
 
 def _text_of(duration: float, spoken_before: list[LoadRound]) -> str:
-    """As many words as make that much audio at the pace of what was spoken."""
+    """Make a text whose audio lasts about `duration` seconds, judged by what was spoken before."""
     audio = median(heard.audio for each in spoken_before for heard in each.heard) or 1.0
     words = math.ceil(duration / audio * len(TEXTS["sentence"].split()))
     times = math.ceil(words / len(TEXTS["llm"].split()))
     return " ".join(vary_text(TEXTS["llm"], number) for number in range(times))
 
 
-class _Deaf(asyncio.Protocol):
-    """Never reads, so that what is sent to it piles up in the sockets and then at the sender."""
+class _NonReadingClient(asyncio.Protocol):
+    """Never reads, so that data piles up in the sockets and then at the sender."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -103,7 +120,7 @@ class _Deaf(asyncio.Protocol):
 
 @asynccontextmanager
 async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
-    transport, _ = await open_wyoming_connection(uri, _Deaf)
+    transport, _ = await open_wyoming_connection(uri, _NonReadingClient)
     try:
         transport.write(encode_event(Synthesize(text).event()))
         yield
@@ -111,8 +128,8 @@ async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
         transport.abort()
 
 
-async def _most_memory(server: Server) -> int:
-    """The most it held until this was cancelled."""
+async def _most_memory(server: MeasuredServer) -> int:
+    """Sample the resident memory until cancelled; returns the maximum."""
     most = 0
     try:
         while True:
@@ -122,8 +139,8 @@ async def _most_memory(server: Server) -> int:
         return max(most, server.memory().resident)
 
 
-class _Leaver(asyncio.Protocol):
-    """Hangs up as soon as the first audio has come."""
+class _DisconnectingClient(asyncio.Protocol):
+    """Disconnects as soon as the first audio arrives."""
 
     def __init__(self, text: str) -> None:
         self._request = encode_event(Synthesize(text).event())
@@ -145,65 +162,66 @@ class _Leaver(asyncio.Protocol):
         self.gone.set()
 
 
-async def disconnect(setup: Setup) -> Outcome:
-    """A client that hangs up in mid-sentence: how much is still computed for it."""
-    async with servers(setup, setup.peer, setup.own) as among:
-        wasted: dict[str, list[float]] = {server.name: [] for server in among}
+async def measure_disconnect(setup: BenchSetup) -> SectionResult:
+    """Processor time still spent on a client that disconnected in mid-sentence (cancellation)."""
+    async with run_servers(setup, setup.peer, setup.own) as servers:
+        wasted: dict[str, list[float]] = {server.name: [] for server in servers}
         for number in range(setup.rounds):
-            setup.tell(f"disconnect: round {number + 1} of {setup.rounds}")
+            setup.report_progress(f"disconnect: round {number + 1} of {setup.rounds}")
             text = vary_text(TEXTS["llm"], setup.texts.take(1))
-            for server in among if number % 2 == 0 else reversed(among):
+            for server in servers if number % 2 == 0 else reversed(servers):
                 wasted[server.name].append(await _computed_after_leaving(server, text))
-        price = await _price_of_audio(setup, among[1])
+        price = await _cost_of_audio(setup, servers[1])
     theirs, ours = wasted.values()
     step = _LONGEST_STEP * price + _TEARDOWN
-    return Outcome(
+    return SectionResult(
         "disconnect",
-        "A client asks for 400 words and hangs up with the first audio event. Computed after that: processor "
-        f"time of the server, all cores, until it rests. A second of audio costs {seconds(price)}; the "
-        f"longest step makes {_LONGEST_STEP:g} s of it, and {seconds(_TEARDOWN)} are allowed for closing.",
-        (compared("computed for a client that is gone", theirs, ours, at_most=None, limit=step),),
+        "A client requests 400 words and disconnects at the first audio event. Computed after that: "
+        "processor time of the server, all cores, until it is idle. A second of audio costs "
+        f"{format_seconds(price)}; the longest step makes {_LONGEST_STEP:g} s of it, and "
+        f"{format_seconds(_TEARDOWN)} are allowed for closing.",
+        (compare_medians("computed for a disconnected client", theirs, ours, at_most=None, limit=step),),
         {"wasted": wasted, "price": price},
     )
 
 
-async def _computed_after_leaving(server: Server, text: str) -> float:
-    _, leaver = await open_wyoming_connection(server.uri, lambda: _Leaver(text))
+async def _computed_after_leaving(server: MeasuredServer, text: str) -> float:
+    _, leaver = await open_wyoming_connection(server.uri, lambda: _DisconnectingClient(text))
     async with asyncio.timeout(60.0):
         await leaver.gone.wait()
     before = server.processor_time()
-    await server.until_idle(0.5)
+    await server.wait_until_idle(0.5)
     return server.processor_time() - before
 
 
-async def _price_of_audio(setup: Setup, server: Server) -> float:
-    """Processor time for a second of audio."""
+async def _cost_of_audio(setup: BenchSetup, server: MeasuredServer) -> float:
+    """Processor time per second of audio."""
     before = server.processor_time()
-    given = spoken(server, await load(setup, server, LoadCase("paragraph", Input.PLAIN, 1)))
+    given = require_spoken(server, await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, 1)))
     return (server.processor_time() - before) / given.heard[0].audio
 
 
-async def crowd(setup: Setup) -> Outcome:
-    """Twenty clients for four streams: each is served or told that it is not."""
+async def measure_overload(setup: BenchSetup) -> SectionResult:
+    """Twenty clients for four streams: each is served, or refused as `busy` (admission control)."""
     flags = ("--max-streams", str(_STREAMS))
-    async with servers(setup, with_flags(setup.own, "limited", flags)) as (server,):
-        setup.tell("crowd")
-        given = await load(setup, server, LoadCase("paragraph", Input.PLAIN, _CROWD))
+    async with run_servers(setup, add_flags(setup.own, "limited", flags)) as (server,):
+        setup.report_progress("crowd")
+        given = await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, _CLIENTS))
     ended = Counter(f"{heard.outcome} {heard.error}".strip() for heard in given.heard)
     proper = ended[str(RequestOutcome.SPOKEN)] + ended[f"{RequestOutcome.REFUSED} busy"]
-    told = ", ".join(f"{count} {how}" for how, count in ended.most_common())
-    return Outcome(
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.most_common())
+    return SectionResult(
         "crowd",
-        f"{_CROWD} listeners ask for the paragraph in the same moment, with `--max-streams {_STREAMS}`.",
+        f"{_CLIENTS} listeners request the paragraph at the same moment, with `--max-streams {_STREAMS}`.",
         (
-            Row(
-                f"{_CROWD} clients, {_STREAMS} streams",
+            ComparisonRow(
+                f"{_CLIENTS} clients, {_STREAMS} streams",
                 "",
-                told,
+                outcomes,
                 None,
                 "all spoken or busy",
-                proper == _CROWD,
+                proper == _CLIENTS,
             ),
         ),
-        {"wall": given.wall, "listeners": [raw_heard(heard) for heard in given.heard]},
+        {"wall": given.wall, "listeners": [report_to_json(heard) for heard in given.heard]},
     )
