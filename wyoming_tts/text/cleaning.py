@@ -9,30 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import regex  # type: ignore[import-untyped]  # the standard library knows no such properties
-
 from wyoming_tts.text.markdown.fenced_code import CodeBlockOptions
 from wyoming_tts.text.markdown.stripper import MarkdownStripper
+from wyoming_tts.text.markup import MAX_BLOCK_CHARS
 from wyoming_tts.text.plain_text import PlainTextWriter, TextPiece
-
-__all__ = [
-    "MAX_BLOCK_CHARS",
-    "CleanupOptions",
-    "CodeBlockMode",
-    "EmojiMode",
-    "TextCleaner",
-    "TextPiece",
-    "is_speakable",
-]
 
 CodeBlockMode = Literal["skip", "announce", "read"]
 EmojiMode = Literal["drop", "name"]
 
-_SIGN = r"[\p{Sc}%‰+=±×÷&°√∞≈≠≤≥]"
-_SPEAKABLE_RE = regex.compile(rf"[\p{{L}}\p{{N}}]|(?:^|\s){_SIGN}[.!?…]*(?:\s|$)")
-"""A sign is said when it stands alone; rulers such as `====` and curses such as `@#$%` are pictures."""
-
-MAX_BLOCK_CHARS = 500
 _SLICE_CHARS = 1024
 """Text is taken in such slices, so that work on what is held does not grow with the piece."""
 
@@ -59,11 +43,6 @@ class CleanupOptions:
             raise ValueError(f"emoji is {self.emoji!r}; it must be drop or name.")
         if self.code_blocks == "announce" and not self.code_block_notice.strip():
             raise ValueError("code_blocks is announce but code_block_notice is empty; say what to announce.")
-
-
-def is_speakable(text: str) -> bool:
-    """Whether an engine finds anything to say in the text: a letter, a digit or a lone sign."""
-    return _SPEAKABLE_RE.search(text) is not None
 
 
 class TextCleaner:

@@ -14,6 +14,9 @@ from wyoming_tts.speech import VoiceRequest
 MAX_BREAK_SECONDS = 10.0
 """Seconds; a longer one asked for is a mistake or an attack, and a listener takes it for the end."""
 
+MAX_BLOCK_CHARS = 500
+"""Characters of a `[[ phonemes ]]` block with its brackets; a longer one is plain text."""
+
 
 class InterpretAs(StrEnum):
     """What the content of a `say-as` is."""

@@ -66,6 +66,10 @@ _FULL_STOPS = ((range(0x0900, 0x0980), "।"), (range(0x3040, 0xA000), "。"))
 _OTHER = "\ufffc"
 """Stands for a raw block among the last characters."""
 
+_SPOKEN_SYMBOL = r"[\p{Sc}%‰+=±×÷&°√∞≈≠≤≥]"
+_SPEAKABLE_RE = regex.compile(rf"[\p{{L}}\p{{N}}]|(?:^|\s){_SPOKEN_SYMBOL}[.!?…]*(?:\s|$)")
+"""A symbol is spoken when it stands alone; rulers such as `====` and curses such as `@#$%` are not."""
+
 _WORD_CHARS = 100
 _WORD_END_RE = regex.compile(r'(?r)[\s<>"]')
 """Searched from the end."""
@@ -93,6 +97,11 @@ class _Mark(Enum):
 @dataclass(frozen=True, slots=True)
 class _Block:
     text: str
+
+
+def is_speakable(text: str) -> bool:
+    """Whether the text has anything for an engine to speak: a letter, a digit or a symbol on its own."""
+    return _SPEAKABLE_RE.search(text) is not None
 
 
 class PlainTextWriter:

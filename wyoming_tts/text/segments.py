@@ -17,7 +17,7 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
-from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner, TextPiece
+from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.markup import (
     NEUTRAL,
@@ -30,6 +30,7 @@ from wyoming_tts.text.markup import (
     StyledText,
 )
 from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, say_as
+from wyoming_tts.text.plain_text import TextPiece
 from wyoming_tts.text.sentences import SentencePart, SentenceSplitter
 from wyoming_tts.text.ssml.parser import SsmlParser
 from wyoming_tts.text.voice_tags import VoiceTagParser

@@ -19,13 +19,13 @@ from itertools import islice
 import regex  # type: ignore[import-untyped]  # the standard library knows no sentence properties
 from sentence_stream import SentenceBoundaryDetector
 
-from wyoming_tts.text.cleaning import TextPiece, is_speakable
 from wyoming_tts.text.first_segment import (
     BLOCK_PLACEHOLDER,
     DEFAULT_BOUNDARIES,
     FirstSegmentFinder,
     FirstSegmentOptions,
 )
+from wyoming_tts.text.plain_text import TextPiece, is_speakable
 
 _STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
 """What can be the start of a boundary; wider than sentence-stream's own set, which costs nothing."""

@@ -14,7 +14,7 @@ import regex  # type: ignore[import-untyped]  # the standard library has no part
 from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, StyledText
-from wyoming_tts.text.ssml import attributes as ssml_attributes
+from wyoming_tts.text.ssml.attributes import parse_pause
 
 MAX_TAG_CHARS = 200
 """Characters; what is longer is text."""
@@ -92,7 +92,7 @@ class VoiceTagParser:
         asked = "" if value.lower() == _DEFAULT else value
         match kind.lower():
             case "pause":
-                seconds = ssml_attributes.parse_pause(value, None)
+                seconds = parse_pause(value, None)
                 return [Break(seconds)] if seconds else []
             case "lang":
                 self._style = replace(self._style, language=asked or None)

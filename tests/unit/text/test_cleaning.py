@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner, TextPiece, is_speakable
+from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.markdown.scanner import MAX_HELD_CHARS
+from wyoming_tts.text.plain_text import TextPiece, is_speakable
 
 ZWJ = "\u200d"
 ZWNJ = "\u200c"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.drawn import examples
 from wyoming_tts.speech import Segment, TextFormat
-from wyoming_tts.text.cleaning import is_speakable
 from wyoming_tts.text.first_segment import DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
+from wyoming_tts.text.plain_text import is_speakable
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 
 BY_WORDS = FirstSegmentOptions(max_words=5)

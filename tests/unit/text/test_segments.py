@@ -13,9 +13,9 @@ from tests.support.drawn import examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text import sentences as sentences_module
-from wyoming_tts.text.cleaning import is_speakable
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.normalization import TextNormalizer
+from wyoming_tts.text.plain_text import is_speakable
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 
 WHOLE = FirstSegmentOptions(boundaries="")

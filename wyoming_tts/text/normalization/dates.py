@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
+from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
 from wyoming_tts.text.normalization.times import TimeRules
 
 _MONTHS = 12

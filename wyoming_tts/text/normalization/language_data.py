@@ -81,6 +81,10 @@ class LanguageData:
         """One of the `words`; empty if the language has none."""
         return str(self.section("words").get(name) or "")
 
+    def character_name(self, character: str) -> str | None:
+        """The name of a character that is spelled out; None if it has none."""
+        return self.section("characters").get(character) or self.section("addresses").get(character)
+
     @property
     def months(self) -> list[list[str]]:
         """Twelve lists of a name and its abbreviations, or none."""

@@ -7,17 +7,8 @@ import unicodedata
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import CountedNoun, LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import (
-    APART,
-    DASH,
-    NUMBER_AHEAD,
-    SIGNS,
-    Numeral,
-    Numerals,
-    Rule,
-    at_sentence_end,
-    make_rule,
-)
+from wyoming_tts.text.normalization.numerals import NUMBER_AHEAD, SIGNS, Numeral, Numerals
+from wyoming_tts.text.normalization.rules import APART, DASH, Rule, at_sentence_end, make_rule
 
 _BEHIND = r"(?![\w²³°]|/\w)"
 _CENTS = 2

@@ -11,13 +11,17 @@ from typing import Any, Self
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.languages import language_code
+from wyoming_tts.text.normalization.abbreviations import AbbreviationRules
+from wyoming_tts.text.normalization.addresses import AddressRules
 from wyoming_tts.text.normalization.contexts import ContextRules
 from wyoming_tts.text.normalization.dates import DateRules
+from wyoming_tts.text.normalization.identifiers import IdentifierRules
 from wyoming_tts.text.normalization.language_data import LanguageData, has_language_data, load_language_data
 from wyoming_tts.text.normalization.measures import MeasureRules
-from wyoming_tts.text.normalization.names import NameRules
-from wyoming_tts.text.normalization.numerals import Numerals, Rule
+from wyoming_tts.text.normalization.numerals import Numerals
 from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
+from wyoming_tts.text.normalization.roman_numerals import RomanNumeralRules
+from wyoming_tts.text.normalization.rules import Rule
 from wyoming_tts.text.normalization.times import TimeRules
 
 _DIGIT_RE = regex.compile(r"\d")
@@ -38,9 +42,8 @@ class LanguageRules:
     language: LanguageData
     numerals: Numerals
     dates: DateRules
-    names: NameRules
     measures: MeasureRules
-    signs: PlainNumberRules
+    plain_numbers: PlainNumberRules
     rules: tuple[Rule, ...]
     """The first that fits wins."""
 
@@ -50,12 +53,16 @@ class LanguageRules:
         numerals = Numerals(language)
         times = TimeRules(language, numerals)
         dates = DateRules(language, times)
-        names = NameRules(language, numerals)
+        addresses = AddressRules(language, numerals)
+        abbreviations = AbbreviationRules(language, numerals)
+        identifiers = IdentifierRules(language, numerals)
         contexts = ContextRules(language, numerals)
         measures = MeasureRules(language, numerals)
-        signs = PlainNumberRules(language, numerals)
+        plain_numbers = PlainNumberRules(language, numerals)
         special = [
-            *names.first_rules(),
+            *addresses.rules(),
+            *abbreviations.rules(),
+            *identifiers.hash_rules(),
             *times.duration_rules(),
             *dates.decade_rules(),
             *dates.short_date_rules(),
@@ -63,8 +70,17 @@ class LanguageRules:
             *measures.rules(),
             *contexts.power_rules(),
         ]
-        rules = [*special, *times.rules(), *dates.rules(), *names.last_rules(), *signs.rules()]
-        return cls(language, numerals, dates, names, measures, signs, tuple(rules))
+        rules = [
+            *special,
+            *times.rules(),
+            *dates.rules(),
+            *identifiers.telephone_rules(),
+            *addresses.ip_address_rules(),
+            *identifiers.version_rules(),
+            *RomanNumeralRules(language).rules(),
+            *plain_numbers.rules(),
+        ]
+        return cls(language, numerals, dates, measures, plain_numbers, tuple(rules))
 
 
 class TextNormalizer:

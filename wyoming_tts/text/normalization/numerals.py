@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]
@@ -12,6 +11,8 @@ from wyoming_tts.text.normalization.language_data import THIN_SPACES, CountedNou
 _MINUS = "-−–"
 _LONG_RUN = 10
 """As many digits that do not end in zeros are the number of something, not a count."""
+_LONG_IDENTIFIER = 4
+"""From as many digits on, an identifier is a row of digits."""
 _SIGN_WORDS = {
     "+": "plus",
     "±": "plus_minus",
@@ -31,33 +32,6 @@ SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
 """Signs before a number; only behind something that cannot be calculated with."""
 NUMBER_AHEAD = r"(?=[\d±~≈<>≤≥+−–-])"
 """Saves trying a long pattern at every letter."""
-APART = r"(?<![\w.,:/°%)\]-])"
-"""Before a number: nothing that makes it a part of something else."""
-NOT_MORE = r"(?![\w°]|[.,:/-]\d)"
-"""Behind a number: the same."""
-DASH = r"\ ?[–—]\ ?|-|\ -\ "
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What is found in a text and what is said instead; None leaves it as it is."""
-
-    pattern: regex.Pattern[str]
-    verbalize: Callable[[regex.Match[str]], str | None]
-    needs_digit: bool = True
-    """Not worth trying where what it may change holds no digit."""
-
-
-def make_rule(
-    pattern: str,
-    verbalize: Callable[[regex.Match[str]], str | None],
-    *,
-    ignore_case: bool = False,
-    needs_digit: bool = True,
-) -> Rule:
-    """Compile a rule. Spaces in the pattern do not count unless they are escaped."""
-    flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
-    return Rule(regex.compile(pattern, flags), verbalize, needs_digit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +90,12 @@ class Numerals:
             return numbers.digits(whole)
         return numbers.cardinal(whole, gender=gender)
 
+    def verbalize_identifier(self, digits: str) -> str:
+        """A number of something, such as a page or a port: a long one digit by digit."""
+        if len(digits) >= _LONG_IDENTIFIER:
+            return self._language.numbers.digits(digits)
+        return self.verbalize(Numeral(digits))
+
     def verbalize_signs(self, signs: str) -> str:
         """The words for signs before a number, with a space behind."""
         words = [self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS]
@@ -130,11 +110,3 @@ class Numerals:
     def verbalize_count(self, numeral: Numeral, noun: CountedNoun) -> str:
         """A number of something."""
         return f"{self.verbalize(numeral, noun.gender)} {self.noun_form(noun, numeral)}"
-
-
-def at_sentence_end(match: regex.Match[str]) -> bool:
-    """Whether a full stop at the end of the match may also end a sentence."""
-    rest = match.string[match.end() : match.end() + 3].lstrip("\"'”’)")
-    if not rest.strip():
-        return True
-    return bool(rest[0] == "\n" or (rest[0] == " " and rest[1:2].isupper()))

@@ -7,16 +7,8 @@ from collections.abc import Callable
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import (
-    APART,
-    DASH,
-    NOT_MORE,
-    NUMBER_AHEAD,
-    SIGNS,
-    Numerals,
-    Rule,
-    make_rule,
-)
+from wyoming_tts.text.normalization.numerals import NUMBER_AHEAD, SIGNS, Numerals
+from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, make_rule
 
 _BETWEEN = {
     "+": "plus",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import regex  # type: ignore[import-untyped]  # the standard library knows no grapheme clusters
 
 from wyoming_tts.text.markup import InterpretAs, SayAs
-from wyoming_tts.text.normalization.names import telephone_number
+from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
 
 _BLEEP = "bleep"
@@ -70,7 +70,7 @@ def _ordinal(text: str, forms: LanguageRules | None) -> str | None:
     match = _ORDINAL_RE.fullmatch(text)
     if match is None or forms is None:
         return None
-    return forms.signs.verbalize_ordinal(int(match[1]), match[2].lower())
+    return forms.plain_numbers.verbalize_ordinal(int(match[1]), match[2].lower())
 
 
 def _characters(text: str, forms: LanguageRules | None) -> str:
@@ -83,7 +83,7 @@ def _character(cluster: str, forms: LanguageRules | None) -> str:
     if forms and _DIGITS_RE.fullmatch(cluster):
         return forms.language.numbers.digits(cluster)
     upper = cluster.upper()
-    name = forms.names.character_name(cluster) if forms else None
+    name = forms.language.character_name(cluster) if forms else None
     return name or (upper if len(upper) == len(cluster) else cluster)
 
 

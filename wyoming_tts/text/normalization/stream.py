@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.cleaning import TextPiece
 from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
+from wyoming_tts.text.plain_text import TextPiece
 
 MAX_WINDOW_CHARS = 200
 MAX_TOKEN_CHARS = 300

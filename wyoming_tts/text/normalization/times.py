@@ -5,7 +5,8 @@ from __future__ import annotations
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import DASH, Numeral, Numerals, Rule, at_sentence_end, make_rule
+from wyoming_tts.text.normalization.numerals import Numeral, Numerals
+from wyoming_tts.text.normalization.rules import DASH, Rule, at_sentence_end, make_rule
 
 _LATE = 13
 _TEN = 10

@@ -1,17 +1,24 @@
-"""What the values of SSML attributes mean in numbers.
+"""SSML attributes: their values in numbers, and the speaking style that they add up to.
 
 The W3C leaves most labels to the processor; those of rate are espeak-ng's, those of volume are
-steps of 6 dB down and 3.5 and 6 dB up, as far as speech at a normal level has room. Relative values
-act on the manner around the element. Each function returns None for a value it cannot read.
+steps of 6 dB down and 3.5 and 6 dB up, which is the headroom that speech at a normal level leaves.
+Relative values act on the style of the surrounding element. Each `parse_` function returns None for
+a value that it cannot read.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
 
 from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import MAX_BREAK_SECONDS, InterpretAs, SayAs
+from wyoming_tts.text.markup import MAX_BREAK_SECONDS, InterpretAs, SayAs, SpeakingStyle
+
+Note: TypeAlias = Callable[[str], None]
+"""Reports something in the document that has no effect."""
 
 RATES = (0.25, 4.0)
 """Limits of all nested rates together."""
@@ -41,6 +48,9 @@ _NUMBER_RE = re.compile(
 )
 _LANGUAGE_RE = re.compile(TAG_PATTERN)
 _MAX_NAME_CHARS = 200
+_SHOWN_CHARS = 40
+"""Characters of a value in a note."""
+_IGNORED_PROSODY = ("contour", "range", "duration")
 _INTERPRETATIONS = {
     "cardinal": InterpretAs.CARDINAL,
     "number": InterpretAs.CARDINAL,
@@ -60,6 +70,79 @@ _INTERPRETATIONS = {
     "expletive": InterpretAs.EXPLETIVE,
     "bleep": InterpretAs.EXPLETIVE,
 }
+
+
+def style_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, note: Note) -> SpeakingStyle:
+    """The style of an element's content, given the style around the element.
+
+    Args:
+        name: the element's local name; `xml:lang` counts on any element.
+        attributes: as the parser gives them.
+        outer: the style around the element.
+        note: called for each attribute that has no effect.
+    """
+    style = replace(outer, say_as=None) if outer.say_as else outer
+    if name == "prosody":
+        style = _with_prosody(style, attributes, note)
+    elif name == "voice":
+        style = _with_voice(style, attributes, note)
+    elif name == "say-as":
+        style = replace(style, say_as=parse_say_as(attributes))
+        if style.say_as is None:
+            note(f"a <say-as> is read as plain text: {_format_attributes(attributes)}")
+    if (language := attributes.get("xml:lang")) is not None:
+        style = _with_language(style, language, note)
+    return style
+
+
+def _with_prosody(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
+    for name in _IGNORED_PROSODY:
+        if name in attributes:
+            note(f"<prosody {name}> has no effect")
+    rate = _prosody_factor("rate", attributes, parse_rate, note)
+    volume = _prosody_factor("volume", attributes, parse_volume, note)
+    pitch = _prosody_factor("pitch", attributes, parse_pitch, note)
+    return replace(
+        style,
+        rate=clamp(style.rate * rate, RATES),
+        volume=clamp(style.volume * volume, VOLUMES),
+        pitch=clamp(style.pitch * pitch, PITCHES),
+    )
+
+
+def _prosody_factor(
+    name: str, attributes: dict[str, str], read: Callable[[str], float | None], note: Note
+) -> float:
+    if name not in attributes:
+        return 1.0
+    factor = read(attributes[name])
+    if factor is None:
+        note(f"<prosody> is ignored: {_format_attributes({name: attributes[name]})}")
+        return 1.0
+    return factor
+
+
+def _with_voice(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
+    voice = parse_voice(attributes)
+    if voice is None:
+        note(f"a <voice> is ignored that has neither a name nor a language: {_format_attributes(attributes)}")
+        return style
+    # A voice that is named speaks its own language, whatever is spoken around it.
+    return replace(style, voice=voice, language=voice.language)
+
+
+def _with_language(style: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
+    language = parse_language(written)
+    if language is None and written.strip():
+        note(f"a language is ignored: {_format_attributes({'xml:lang': written})}")
+        return style
+    return replace(style, language=language)
+
+
+def _format_attributes(attributes: dict[str, str]) -> str:
+    return ", ".join(
+        f"{name[:_SHOWN_CHARS]}={value[:_SHOWN_CHARS]!r}" for name, value in list(attributes.items())[:4]
+    )
 
 
 def clamp(value: float, limits: tuple[float, float]) -> float:

@@ -33,9 +33,8 @@ from wyoming_tts.text.markup import (
     SpeakingStyle,
     StyledText,
 )
-from wyoming_tts.text.ssml import attributes as ssml_attributes
+from wyoming_tts.text.ssml.attributes import parse_pause, style_inside
 from wyoming_tts.text.ssml.phonemes import parse_phonemes
-from wyoming_tts.text.ssml.prosody import style_inside
 from wyoming_tts.text.ssml.tokenizer import SsmlToken, SsmlTokenizer, TextPosition
 
 _LOGGER = logging.getLogger(__name__)
@@ -225,7 +224,7 @@ class SsmlParser:
         return name in _UNSPOKEN
 
     def _add_break(self, attributes: dict[str, str]) -> None:
-        seconds = ssml_attributes.parse_pause(attributes.get("time"), attributes.get("strength"))
+        seconds = parse_pause(attributes.get("time"), attributes.get("strength"))
         if seconds is None:
             self._note("a <break> is ignored whose time or strength is neither '250ms', '1.5s' nor a label")
         elif seconds > 0:

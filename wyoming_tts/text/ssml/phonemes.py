@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from wyoming_tts.text.cleaning import MAX_BLOCK_CHARS
+from wyoming_tts.text.markup import MAX_BLOCK_CHARS
 
 _NO_PHONEME_RE = re.compile(r"[\[\]{}<>|]")
 """Would end a block early or be a command to an engine."""

@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.text.cleaning import TextPiece
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
 from wyoming_tts.text.normalization.stream import StreamingNormalizer
+from wyoming_tts.text.plain_text import TextPiece
 
 LANGUAGES = ["de", "fr", "es", "it", "nl"]
 

@@ -12,8 +12,8 @@ from piper.phonemize_espeak import EspeakPhonemizer
 
 from tests.support.drawn import examples
 from tests.support.steps import growth, lines_run
-from wyoming_tts.text.cleaning import TextPiece
 from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, protect_nothing
+from wyoming_tts.text.plain_text import TextPiece
 
 ROWS: list[list[str]] = yaml.safe_load((Path(__file__).parent / "spoken_en.yaml").read_text(encoding="utf-8"))
 ENGLISH = TextNormalizer("en")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_tts.text.cleaning import MAX_BLOCK_CHARS
+from wyoming_tts.text.markup import MAX_BLOCK_CHARS
 from wyoming_tts.text.ssml.phonemes import parse_phonemes
 
 

@@ -1,0 +1,114 @@
+"""Numbers that identify and do not count, in words: telephone and version numbers, `#7`; and hashtags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import regex  # type: ignore[import-untyped]
+
+from wyoming_tts.text.normalization.language_data import LanguageData
+from wyoming_tts.text.normalization.numerals import Numeral, Numerals
+from wyoming_tts.text.normalization.rules import Rule, make_rule
+
+_YEARS = range(1900, 2100)
+
+
+class IdentifierRules:
+    """The rules for identifiers in one language."""
+
+    def __init__(self, language: LanguageData, numerals: Numerals) -> None:
+        self._language = language
+        self._numerals = numerals
+
+    def hash_rules(self) -> list[Rule]:
+        """The rules for `#7` and `#hashtag`."""
+        number, hashtag = self._language.word("number"), self._language.word("hashtag")
+        found = []
+        if number:
+            found.append(
+                make_rule(
+                    r"(?<![\w&])\#\ ?(?P<number>\d{1,6})(?![\w.,]\w)",
+                    lambda match: f"{number} {self._numerals.verbalize_identifier(match['number'])}",
+                )
+            )
+        if hashtag:
+            found.append(
+                make_rule(
+                    r"(?<![\w&])\#(?P<tag>[^\W\d_][\w-]*)",
+                    lambda match: f"{hashtag} {_split_hashtag(match['tag'])}",
+                    needs_digit=False,
+                )
+            )
+        return found
+
+    def telephone_rules(self) -> list[Rule]:
+        """The rules for telephone numbers in their national and international forms."""
+        apart, end = r"(?<![\w.,:/-])(?<!\d\ )", r"(?!\w|[-/.,:]\d)"
+        return [
+            make_rule(
+                rf"{apart}(?P<plus>\+)(?P<rest>\d{{1,3}}(?:[ -]?(?:\(\d{{1,4}}\)|\d{{2,10}})){{1,5}}){end}",
+                self._verbalize_telephone,
+            ),
+            make_rule(
+                rf"{apart}(?P<rest>\(\d{{3,5}}\)\ ?\d{{3,9}}(?:[ -]\d{{2,8}}){{0,3}}){end}",
+                self._verbalize_telephone,
+            ),
+            make_rule(
+                rf"{apart}(?P<rest>(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{4}}|\d{{3}}-\d{{4}}){end}",
+                self._verbalize_telephone,
+            ),
+            make_rule(
+                rf"{apart}(?P<rest>0\d{{1,4}}[ -/]\d{{3,9}}(?:[ -]\d{{2,6}}){{0,3}}){end}",
+                self._verbalize_telephone,
+            ),
+        ]
+
+    def _verbalize_telephone(self, match: regex.Match[str]) -> str:
+        return telephone_number(
+            match.group(), plus=self._language.word("plus"), digits=self._language.numbers.digits
+        )
+
+    def version_rules(self) -> list[Rule]:
+        """The rules for versions, which come after those for IP addresses."""
+        apart, end = r"(?<![\w.,:/-])", r"(?!\w|\.\d)"
+        version, point = self._language.word("version"), self._language.word("point")
+        if not (version and point):
+            return []
+        versions_after = self._language.data.get("versions_after") or regex.escape(version)
+        return [
+            make_rule(
+                rf"{apart}[vV]\.?\ ?(?P<rest>\d{{1,4}}(?:\.\d{{1,6}}){{0,5}}){end}",
+                lambda m: f"{version} {self._verbalize_version(m)}",
+            ),
+            make_rule(
+                rf"(?=\d)(?<=\b(?:{versions_after})\ )(?P<rest>\d{{1,4}}(?:\.\d{{1,6}}){{1,5}}){end}",
+                self._verbalize_version,
+                ignore_case=True,
+            ),
+            make_rule(rf"{apart}(?P<rest>\d{{1,4}}(?:\.\d{{1,4}}){{2,4}}){end}", self._unless_grouped),
+        ]
+
+    def _unless_grouped(self, match: regex.Match[str]) -> str | None:
+        """The parts of a version, if the dots are not those between groups of three digits."""
+        return (
+            None if regex.fullmatch(self._numerals.grouped, match["rest"]) else self._verbalize_version(match)
+        )
+
+    def _verbalize_version(self, match: regex.Match[str]) -> str:
+        point = f" {self._language.word('point')} "
+        first, *rest = match["rest"].split(".")
+        year = len(first) == len("2026") and int(first) in _YEARS
+        spoken = self._language.numbers.year(int(first)) if year else self._numerals.verbalize(Numeral(first))
+        return point.join([spoken, *(self._numerals.verbalize(Numeral(part)) for part in rest)])
+
+
+def telephone_number(text: str, *, plus: str, digits: Callable[[str], str]) -> str:
+    """Digit by digit, with a rest between groups; letters, as in `1-800-FLOWERS`, stay."""
+    parts = regex.findall(r"\+|\d+|[^\W\d_]+", text)
+    spoken = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
+    return ", ".join(spoken).replace(f"{plus}, ", f"{plus} ")
+
+
+def _split_hashtag(tag: str) -> str:
+    """The words of a hashtag such as HomeAssistant or home_assistant."""
+    return " ".join(regex.sub(r"(?<=\p{Ll})(?=\p{Lu})", " ", tag).replace("_", " ").split())
