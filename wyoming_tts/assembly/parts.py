@@ -104,7 +104,7 @@ class Parts:
             self.library.replace(
                 voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
             )
-            self.loaded.follow(voices)
+            self.loaded.evict_outdated(voices)
 
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:

@@ -1,7 +1,7 @@
-"""What an engine is to the rest of the product.
+"""Engine interface: what the rest of the product knows of a speech engine, and what engines are made with.
 
-An engine knows one way to make sound and the files it needs for that. It is found through the
-entry-point group `wyoming_tts.engines`, so another distribution can bring one: the entry point
+An engine is one way to synthesize speech, with the files that it needs. It is found through the
+entry-point group `wyoming_tts.engines`, so another distribution can provide one: the entry point
 names a callable `(EngineOptions) -> Engine`. Importing it must be cheap; heavy libraries are
 imported in `load` or `installed`, which run on a worker.
 """
@@ -20,12 +20,12 @@ ENTRY_POINT_GROUP = "wyoming_tts.engines"
 
 
 def always() -> bool:
-    """Answer `EngineOptions.has_cores` where steps never run beside each other."""
+    """Default of `EngineOptions.has_cores`, for where steps never run in parallel."""
     return True
 
 
 class MixedVoice(Protocol):
-    """A voice mixed from those of an engine's pack."""
+    """A blend: a voice mixed from those of an engine's voice pack."""
 
     @property
     def name(self) -> str:
@@ -44,84 +44,84 @@ class MixedVoice(Protocol):
 
     @property
     def made_of(self) -> frozenset[str]:
-        """The voices of the pack that it needs."""
+        """Names of the voices that it is mixed from."""
         ...
 
     @property
     def identity(self) -> str:
-        """Changes with the sound."""
+        """A key that changes with its sound."""
         ...
 
-    def mixed(self, style: Callable[[str], Samples]) -> Samples:
-        """Its style table, shape (n, 1, 256), from those that `style` gives by name."""
+    def mix(self, style: Callable[[str], Samples]) -> Samples:
+        """Mix its style table, shape (n, 1, 256), from those that `style` returns by name."""
         ...
 
 
 class MixedVoices(Protocol):
-    """The mixed voices there are. Both methods read files."""
+    """Source of blends. Both methods read files."""
 
-    def listed(self) -> Sequence[MixedVoice]:
-        """Those that are voices like any other."""
+    def list_voices(self) -> Sequence[MixedVoice]:
+        """The blends that are kept, and listed like any other voice."""
         ...
 
     def find(self, name: str) -> MixedVoice | None:
-        """The one of that name, listed or not."""
+        """The blend of that name, or the one that a recipe describes; None if it is neither."""
         ...
 
 
 class StyleTables(Protocol):
-    """Voices beside those of an engine's pack, each a style table in a file of its own. All methods block."""
+    """Imported voices beside those of an engine's pack, each a style table in a file. All methods block."""
 
     def names(self) -> Sequence[str]:
-        """Those that are there."""
+        """Names of the tables that are there."""
         ...
 
     def path(self, name: str) -> Path:
-        """The file of the one of that name."""
+        """The file of the table of that name."""
         ...
 
     def read(self, name: str) -> Samples:
-        """Its table, shape (n, 1, 256).
+        """Read a table, shape (n, 1, 256).
 
         Raises:
-            SpeechError: the file holds something else or cannot be read.
+            SpeechError: the file cannot be read, or is no style table.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions:
-    """Which other servers there are to speak with, and how long they are waited for."""
+    """Addresses of the servers of remote voices, and how long to wait for them."""
 
     upstreams: tuple[str, ...]
     """Addresses: `http://HOST:PORT`, `https://HOST`, `tcp://HOST:PORT`."""
     key: str | None = field(default=None, repr=False)
-    """Sent to those that are asked over HTTP."""
+    """API key, sent to servers over HTTP."""
     model: str = "tts-1"
-    """Asked for over HTTP."""
+    """Name of the model to request over HTTP."""
     voices: tuple[str, ...] = ()
-    """`NAME` or `NAME=LANGUAGE`: what servers without a list have; the language holds for listed ones too."""
+    """`NAME` or `NAME=LANGUAGE`: voices of servers without a list; the language overrides a listed one."""
     connect_timeout: float = 2.0
     """Seconds."""
     first_byte_timeout: float = 10.0
     """Seconds until the first audio, and between two pieces of it."""
     fallback: bool = True
-    """Whether another voice may speak where no server does."""
+    """Whether another voice may speak if no server does."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What every engine is made with; each takes what concerns it."""
+    """Options of all engines; each takes what concerns it."""
 
     data_dirs: tuple[Path, ...] = ()
-    """Directories searched for voice files, first match wins."""
+    """Directories searched for voice files; the first match wins."""
     download_dir: Path | None = None
-    """Where an engine may store resources it fetches itself (piper's g2pW)."""
+    """Where an engine may store resources that it downloads itself (piper's g2pW)."""
     use_cuda: bool = False
     intra_op_threads: int = 0
     """Threads onnxruntime uses within one operator; 0 leaves the choice to the engine."""
     has_cores: Callable[[], bool] = always
-    """Asked within a step: False where it runs beside others and is to use the calling thread alone."""
+    """Called within a step: False if it runs beside others and must use the calling thread alone."""
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
     kokoro_blends: MixedVoices | None = None
@@ -130,7 +130,7 @@ class EngineOptions:
 
 
 class LoadedVoice(Protocol):
-    """A model in memory, ready to speak with any voice that names it as its `Voice.model`.
+    """A model in memory, ready to speak with any voice whose `Voice.model` it is.
 
     Methods are called on worker threads, never two at once for the same render; two renders of
     one LoadedVoice may run on two threads at the same time.
@@ -138,16 +138,16 @@ class LoadedVoice(Protocol):
 
     @property
     def shares_cores(self) -> bool:
-        """Whether a step can also run on one core, beside those of others, as `has_cores` tells it."""
+        """Whether a step can run on a single core, beside steps of others, when `has_cores` says so."""
         ...
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Render the segment as bounded steps.
+        """Render the segment in bounded steps.
 
-        Each `next()` does a bounded piece of work on the calling thread and yields the next mono
-        float32 samples at `spec.voice.sample_rate`, or an empty array when that step made none
-        (phonemizing). Level and limits are not the engine's: samples come as the model makes them,
-        and `prosody.volume` is applied later. Closing the generator cancels; nothing is left over.
+        Each `next()` does a bounded amount of work on the calling thread and yields the next mono
+        float32 samples at `spec.voice.sample_rate`, or an empty array if that step made none
+        (phonemizing). Loudness is not the engine's concern: samples are as the model makes them, and
+        `prosody.volume` is applied later. Closing the generator cancels the render and leaves nothing behind.
         Text without anything to pronounce yields no samples.
 
         Raises:
@@ -156,10 +156,10 @@ class LoadedVoice(Protocol):
         ...
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
-        """What `render` would speak, in the voice's own symbols: IPA, or letters where it has those.
+        """What `render` would speak, in the voice's own symbols: IPA, or letters if it was trained on those.
 
-        On one line, with the marks that shape the speech where the engine knows them; empty if there is
-        nothing to pronounce. Disturbs no render. Blocks: called on a worker.
+        On one line, with punctuation if the engine knows it; empty if there is nothing to pronounce.
+        Open renders are not affected. Blocks: called on a worker.
 
         Raises:
             EngineFailed: the phonemizer broke; the message says how.
@@ -167,7 +167,7 @@ class LoadedVoice(Protocol):
         ...
 
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
-        """A short neutral text this voice can surely speak, by which its level is measured."""
+        """A short neutral text that this voice can certainly speak, by which its loudness is measured."""
         ...
 
     def close(self) -> None:
@@ -176,47 +176,47 @@ class LoadedVoice(Protocol):
 
 
 class RemoteVoiceFailed(VoiceUnavailable):
-    """No server spoke with a remote voice, nothing was heard, and another voice is to speak instead."""
+    """No server spoke before any audio came, and another voice may speak instead."""
 
 
 @runtime_checkable
 class RemoteVoice(Protocol):
-    """A voice that another server speaks with: awaited on the event loop, it holds no thread."""
+    """A voice of another server: it is awaited on the event loop and occupies no thread."""
 
     def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
     ) -> AsyncGenerator[Samples, None]:
-        """Have the segment spoken, and give it in pieces as it comes; none of them is empty.
+        """Request the segment, and yield its audio as it arrives, in pieces that are never empty.
 
-        Pieces are as those of `LoadedVoice.render`, small enough to be finished on the event loop.
-        What is not asked for is not read, and closing the generator drops the connection. The level
-        is what the server makes it; `prosody.volume` is applied later.
+        Samples are as those of `LoadedVoice.render`, in pieces small enough to process on the event loop.
+        The server is read only as the generator is (backpressure), and closing it drops the connection.
+        Loudness is as the server makes it; `prosody.volume` is applied later.
 
         Args:
             segment: What to say.
-            spec: With which voice.
-            prosody: How.
-            hops: Servers that the request came through before this one.
+            spec: The voice.
+            prosody: How to say it.
+            hops: Servers that the request passed through before this one.
 
         Raises:
-            Unanswered: nobody spoke, and another voice may.
-            VoiceUnavailable: nobody spoke.
-            Busy: all that could speak have too much to do.
-            EngineFailed: it broke off after the first piece.
+            RemoteVoiceFailed: no server spoke, and another voice may.
+            VoiceUnavailable: no server spoke.
+            Busy: every server that could speak is overloaded.
+            EngineFailed: the server broke off after the first piece.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it. Called once, when no stream is open."""
+        """Release it. Called once, when no stream is open."""
         ...
 
 
 ReadyVoice: TypeAlias = LoadedVoice | RemoteVoice
-"""What speaks a segment: in steps on a worker, or awaited."""
+"""A voice that is ready to speak: in steps on a worker, or awaited."""
 
 
 class Engine(Protocol):
-    """One way to make sound."""
+    """One way to synthesize speech."""
 
     @property
     def name(self) -> str:
@@ -225,16 +225,16 @@ class Engine(Protocol):
 
     @property
     def first_segment_max_words(self) -> int:
-        """Words after which a first sentence without a boundary is better cut; 0 if it never is.
+        """Words after which to cut a first sentence that has no boundary yet; 0 for never.
 
-        For an engine whose first audio waits for the whole segment.
+        For an engine whose first audio has to wait for the whole segment.
         """
         ...
 
     def installed(self) -> Sequence[Voice]:
-        """The voices that can be spoken with now. Reads files: called on a worker.
+        """The voices that can speak now. Reads files: called on a worker.
 
-        A broken voice is left out with one warning in the log that names the file and the reason.
+        A broken voice is left out, with one warning in the log that names the file and the reason.
         """
         ...
 
@@ -242,6 +242,6 @@ class Engine(Protocol):
         """Load `voice.model`. Takes seconds and memory: called on a worker.
 
         Raises:
-            VoiceUnavailable: its files are gone or cannot be loaded; the message says which and why.
+            VoiceUnavailable: a file is gone or cannot be loaded; the message says which and why.
         """
         ...

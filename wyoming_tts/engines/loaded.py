@@ -1,7 +1,7 @@
-"""The voices in memory: loaded once, leased to streams, the least recently used one freed first.
+"""LRU cache of models in memory: loaded once, leased to streams, the least recently used freed first.
 
-A stream holds a lease while it speaks, so a model in use is never freed. However many ask for one
-model at once, it is loaded once; a load whose asker has gone is kept for the next.
+A stream holds a lease while it speaks, so a model in use is never freed. A model that several streams request
+at once is loaded once; a load whose stream was cancelled meanwhile is kept for the next.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class _Entry:
     leases: int = 0
     file_bytes: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
-    """Of the voices it was lent as, by name, when they were first."""
+    """Of the voices it was leased for, by name, as of their first lease."""
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether a model is there: a remote voice has none here, and takes nobody's room."""
+        """Whether it occupies memory: a remote voice does not, and takes no place in the cache."""
         return self.loaded is not None and not isinstance(self.loaded, RemoteVoice)
 
 
 class LoadedVoices:
-    """Models by identity (`Voice.model`), within two bounds that only models in use may exceed."""
+    """Models by `Voice.model`, within limits of number and size that only models in use may exceed."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class LoadedVoices:
 
         Args:
             engines: By name, as voices name them.
-            run_blocking: Loads models away from the event loop.
-            capacity: How many models are kept.
-            memory_bytes: How much they may take, by the size of their files; None is no bound.
-            on_loaded: Told of each load: its engine and seconds. Called by `run_blocking`'s thread.
+            run_blocking: Loads models off the event loop.
+            capacity: Most models to keep.
+            memory_bytes: Most memory that they may take, by the size of their files; None for no limit.
+            on_loaded: Called after each load with its engine and seconds, on the thread that loaded.
         """
         self._engines = engines
         self._run_blocking = run_blocking
@@ -64,32 +64,32 @@ class LoadedVoices:
         self._memory_bytes = memory_bytes
         self._on_loaded = on_loaded
         self._entries: dict[str, _Entry] = {}  # the most recently used last
-        self._outdated: list[_Entry] = []  # somebody still speaks with them
+        self._outdated: list[_Entry] = []  # still leased
 
     def __repr__(self) -> str:
         return f"<LoadedVoices {', '.join(self.models) or 'empty'}>"
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What is in memory, the least recently used first."""
+        """The models in memory, the least recently used first."""
         return tuple(model for model, entry in self._entries.items() if entry.is_in_memory)
 
     @property
     def file_bytes(self) -> int:
-        """Of the models in memory, by the size of their files."""
+        """Total file size of the models in memory."""
         return sum(entry.file_bytes for entry in self._entries.values() if entry.loaded is not None)
 
     def first_segment_max_words(self, voice: Voice) -> int:
-        """Return what the voice's engine wishes for (`Engine.first_segment_max_words`)."""
+        """Return `Engine.first_segment_max_words` of the voice's engine."""
         engine = self._engines.get(voice.engine)
         return engine.first_segment_max_words if engine else 0
 
     @asynccontextmanager
     async def lease(self, voice: Voice) -> AsyncIterator[ReadyVoice]:
-        """Lend the voice's model, loading it first if need be.
+        """Lease the voice's model, loading it first if necessary.
 
         Raises:
-            VoiceUnavailable: its engine is not there or its files cannot be loaded.
+            VoiceUnavailable: its engine is not installed, or its files cannot be loaded.
         """
         entry = self._entries.setdefault(voice.model, _Entry())
         self._entries[voice.model] = self._entries.pop(voice.model)
@@ -101,14 +101,14 @@ class LoadedVoices:
             entry.leases -= 1
             self._free_beyond_capacity()
 
-    def follow(self, voices: Iterable[Voice]) -> None:
-        """Let go of every model whose files have changed, or whose voices are all gone.
+    def evict_outdated(self, voices: Iterable[Voice]) -> None:
+        """Evict every model whose files have changed, or whose voices are all gone.
 
-        Who speaks with one speaks on with what is in memory; it is freed after the last of them, and who
-        comes now gets what is in the files.
+        Streams that hold a lease go on with the model in memory, which is freed after the last of them; new
+        leases load the files as they are now.
 
         Args:
-            voices: All that are installed now.
+            voices: All voices that are installed now.
         """
         installed: dict[str, dict[str, str]] = {}
         for voice in voices:
@@ -116,11 +116,11 @@ class LoadedVoices:
         for model, entry in list(self._entries.items()):
             if _is_outdated(entry, installed.get(model)):
                 self._outdated.append(self._entries.pop(model))
-                _LOGGER.info("Let go of %s: its files have changed or are gone.", model)
+                _LOGGER.info("Evicted %s: its files have changed or are gone.", model)
         self._free_beyond_capacity()
 
     def close(self) -> None:
-        """Free every model; nobody may hold a lease any more."""
+        """Free every model; no lease may be held any more."""
         self._capacity = 0
         self._free_beyond_capacity()
 
@@ -133,7 +133,7 @@ class LoadedVoices:
         return entry.loaded
 
     def _load(self, voice: Voice, entry: _Entry) -> None:
-        # Stored by the worker itself: an asker cancelled meanwhile must not lose the model.
+        # Stored on the worker: if the stream is cancelled meanwhile, the model must not be lost.
         engine = self._engines.get(voice.engine)
         if engine is None:
             raise VoiceUnavailable(

@@ -109,7 +109,7 @@ def load_style_table(
     if found is None:
         hint = did_you_mean(name, [*book.blends, *voices]) or "See `wyoming-tts blend list` for all."
         raise UnknownVoice(f"There is no blend {name!r}.", hint=hint)
-    return found.mixed(style)
+    return found.mix(style)
 
 
 def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path]) -> StyleTable:

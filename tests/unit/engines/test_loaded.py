@@ -174,11 +174,11 @@ async def test_a_model_whose_file_changed_is_loaded_anew(loaded: LoadedVoices, e
     old, new = a_voice("a", print_="1"), a_voice("a", print_="2")
     async with loaded.lease(old):
         pass
-    loaded.follow([old])
+    loaded.evict_outdated([old])
     async with loaded.lease(old):
         pass
     assert len(engine.made) == 1
-    loaded.follow([new])
+    loaded.evict_outdated([new])
     assert engine.made[0].closed
     async with loaded.lease(new) as lent:
         assert lent is engine.made[1]
@@ -189,7 +189,7 @@ async def test_a_voice_deleted_or_changed_while_it_speaks_is_freed_when_it_ends(
 ) -> None:
     new = a_voice("b", print_="2")
     async with loaded.lease(a_voice("a")), loaded.lease(a_voice("b", print_="1")) as spoken_with:
-        loaded.follow([new])
+        loaded.evict_outdated([new])
         assert [each.closed for each in engine.made] == [False, False]
         async with loaded.lease(new) as lent:
             assert lent is not spoken_with
@@ -204,9 +204,9 @@ async def test_a_model_stays_while_one_of_its_voices_does(loaded: LoadedVoices, 
         async with loaded.lease(voice):
             pass
     # Another voice of the model may have files of its own.
-    loaded.follow([other, a_voice("third", model="m", print_="3")])
+    loaded.evict_outdated([other, a_voice("third", model="m", print_="3")])
     assert loaded.models == ("m",)
-    loaded.follow([])
+    loaded.evict_outdated([])
     assert engine.made[0].closed
 
 

@@ -76,7 +76,7 @@ class KokoroEngine:
         blends, tables = self._options.kokoro_blends, found.names | found.imported.keys()
         return [
             blended_voice(_voice(blend.name, found, blend.made_of), blend)
-            for blend in (blends.listed() if blends else ())
+            for blend in (blends.list_voices() if blends else ())
             if blend.made_of <= tables and blend.name not in tables and blend.language in BY_TAG
         ]
 
@@ -239,7 +239,7 @@ class LoadedKokoro:
 
     def _read_or_mix_style(self, name: str) -> Samples:
         if not self._has_table(name) and self._blends and (blend := self._blends.find(name)):
-            return blend.mixed(self._read_style)
+            return blend.mix(self._read_style)
         return self._read_style(name)
 
     def _has_table(self, name: str) -> bool:

@@ -33,7 +33,7 @@ class BlendedVoice:
     _blend: Blend
     _book: BlendSet
 
-    def mixed(self, style: Callable[[str], StyleTable]) -> StyleTable:
+    def mix(self, style: Callable[[str], StyleTable]) -> StyleTable:
         """Its table, from those of the pack's voices; see `BlendSet.mixed`."""
         return self._book.mix(self._blend, style)
 
@@ -51,7 +51,7 @@ class BlendResolver:
         self._book = book
         self._voices = voices
 
-    def listed(self) -> Sequence[BlendedVoice]:
+    def list_voices(self) -> Sequence[BlendedVoice]:
         """Those with a name whose voices are all known, sorted by name."""
         try:
             book = self._book()

@@ -41,7 +41,7 @@ def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed
 ) -> None:
     store.add(a_blend("mine", "af_test+am_test"))
     BlendStore(store._path.parent).add(a_blend("lost", "af_gone"))
-    assert [voice.name for voice in voices.listed()] == ["mine"]
+    assert [voice.name for voice in voices.list_voices()] == ["mine"]
     found = voices.find("mine")
     assert found
     assert (found.language, found.made_of) == ("en_US", frozenset({"af_test", "am_test"}))
@@ -52,7 +52,7 @@ def test_a_file_that_cannot_be_read_takes_no_other_voice_with_it(
     store: BlendStore, voices: BlendResolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     store._path.mkdir()
-    assert voices.listed() == []
+    assert voices.list_voices() == []
     assert "cannot be read: Is a directory" in caplog.text
 
 
