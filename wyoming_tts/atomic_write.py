@@ -1,6 +1,6 @@
-"""Replaces a file as a whole or not at all: written beside it, synced, renamed.
+"""Atomic file replacement: the new content is written beside the file, synced and renamed over it.
 
-Who reads the file meanwhile sees what was in it before or what is in it after, also if the machine stops.
+A reader sees either the old content or the new, even if the machine stops in between.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _NEW_MODE: Final = 0o644
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put the content in the file's place, with the mode that it had; makes its directory. Blocks.
+    """Replace the file's content and keep its mode; create its directory if need be. Blocks.
 
-    Where the path is a link, the file that it leads to is replaced, not the link.
+    If the path is a symbolic link, its target is replaced, not the link.
 
     Raises:
-        OSError: It cannot be written; the file is as it was.
+        OSError: the file cannot be written; it is unchanged.
     """
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)

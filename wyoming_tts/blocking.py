@@ -1,4 +1,4 @@
-"""How a part that may not have threads of its own gets blocking work done elsewhere."""
+"""The interface for running blocking work off the event loop, for code that has no threads of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 class RunBlocking(Protocol):
-    """Runs work that blocks away from the event loop; `Workers.run_blocking` is one."""
+    """Runs blocking work away from the event loop; `Workers.run_blocking` is the usual implementation."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Give the result of `work()`, or raise what it raised."""
+        """Return the result of `work()`, or raise what it raised."""
         ...

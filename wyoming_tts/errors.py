@@ -1,18 +1,18 @@
-"""What a client can meet: every failure as a code, a message and a hint.
+"""Error taxonomy: every failure a client can see, with a stable code, a message and a hint.
 
-Code inside raises the narrowest class below; `to_speech_error` is the one place that turns any
-exception into one of them, so that a transport never words an error itself.
+Code raises the narrowest class below. `to_speech_error` is the one place that turns any other exception into
+one of them, so that no transport words an error itself.
 
     SpeechError
     +-- BadRequest            the request is malformed or out of range
     |   +-- TooLong           the text, or one message, is over a limit
     |   +-- Unsupported       well formed, but this voice or this server cannot do it
-    |   +-- MalformedMarkup   the text said to be SSML is not
-    +-- UnknownVoice          no voice (or no speaker of it) has that name
-    +-- VoiceUnavailable      the voice is known, its files cannot be used now
+    |   +-- MalformedMarkup   the text is not well-formed SSML
+    +-- UnknownVoice          no voice, or no speaker of it, has that name
+    +-- VoiceUnavailable      the voice is known, but its files cannot be used now
     +-- Busy                  the server has no room for another stream
-    +-- ShuttingDown          the server is going down
-    +-- EngineFailed          the engine broke while rendering
+    +-- ShuttingDown          the server is shutting down
+    +-- EngineFailed          the engine failed while rendering
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 class ErrorCode(StrEnum):
-    """Stable, machine-readable codes: clients compare them, so they are never renamed."""
+    """Stable, machine-readable error codes; clients compare them, so they are never renamed."""
 
     BAD_REQUEST = "bad_request"
     TOO_LONG = "too_long"
@@ -36,7 +36,7 @@ class ErrorCode(StrEnum):
 
 
 class SpeechError(Exception):
-    """A failure a client is told of; `message` says what happened, `hint` what to do."""
+    """A failure that is reported to the client; `message` says what happened, `hint` what to do about it."""
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
@@ -68,7 +68,7 @@ class Unsupported(BadRequest):
 
 
 class MalformedMarkup(BadRequest):
-    """The text said to be SSML is not; what is before `line` and `column`, both from 1, was."""
+    """The text is not well-formed SSML; `line` and `column`, both from 1, are where it stops being that."""
 
     code = ErrorCode.BAD_MARKUP
 
@@ -95,22 +95,22 @@ class Busy(SpeechError):
 
 
 class ShuttingDown(SpeechError):
-    """The server is going down and ends its streams."""
+    """The server is shutting down and ends its streams."""
 
     code = ErrorCode.SHUTTING_DOWN
 
 
 class EngineFailed(SpeechError):
-    """The engine broke while it rendered; the utterance cannot go on."""
+    """The engine failed while rendering; the utterance cannot continue."""
 
     code = ErrorCode.INTERNAL
 
 
 def to_speech_error(error: BaseException) -> SpeechError:
-    """The error as a client may see it: unforeseen ones lose their text, which may hold paths."""
+    """Return the error as a client may see it; an unexpected one without its text, which may hold paths."""
     if isinstance(error, SpeechError):
         return error
     return SpeechError(
-        f"The server failed with an unforeseen {type(error).__name__}.",
+        f"The server failed with an unexpected {type(error).__name__}.",
         hint="Its log has the details.",
     )

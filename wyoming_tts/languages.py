@@ -1,8 +1,8 @@
-"""BCP 47 language tags and POSIX locales: parsed, canonicalized, compared and looked up.
+"""BCP 47 language tags and POSIX locales: parsing, canonicalization, matching and lookup.
 
-`en`, `en_US`, `EN-us.UTF-8`, `eng` and `zh-Hans-CN` come from clients, markup, files, locales and engines.
-They are taken apart here alone. Nothing here raises for a text that is no tag: it is a language of its own,
-which nothing else speaks, and is not published.
+`en`, `en_US`, `EN-us.UTF-8`, `eng` and `zh-Hans-CN` come from clients, markup, files, locales and engines;
+only this module takes them apart. Nothing here raises for a text that is no tag: it counts as a language of
+its own, which matches nothing else and is not published.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, Self, TypeVar
 T = TypeVar("T")
 
 TAG_PATTERN: Final = r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}"
-"""A regular expression for a tag in markup, whether or not there is such a language."""
+"""Regular expression for a tag in markup, whether or not there is such a language."""
 
 KOKORO_LETTERS: Final = MappingProxyType(
     {
@@ -31,10 +31,10 @@ KOKORO_LETTERS: Final = MappingProxyType(
         "z": "zh_CN",
     }
 )
-"""The tags, as published, of the letters by which Kokoro's own software calls its languages."""
+"""The published tags for the letters that Kokoro's own software uses for its languages."""
 
-# What follows is no part of a tag: `de_DE.UTF-8@euro` is a locale, `en-us+f3` a variant of espeak-ng's.
-_APPENDIX = re.compile(r"[.@+].*", re.DOTALL)
+# Not part of a tag: the end of the locale `de_DE.UTF-8@euro`, and of `en-us+f3`, a variant of espeak-ng.
+_SUFFIX = re.compile(r"[.@+].*", re.DOTALL)
 _SEPARATOR = re.compile(r"[-_]")
 _CODE = re.compile(r"[a-z]{2,3}")
 _WELL_FORMED = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
@@ -43,7 +43,7 @@ _SCRIPT = re.compile(r"[a-z]{4}")
 _REGION = re.compile(r"[a-z]{2}|[0-9]{3}")
 _PRIVATE = frozenset({"i", "x"})
 
-# ISO 639-2 (of both kinds), withdrawn codes, and espeak-ng's own, to ISO 639-1.
+# ISO 639-2 codes (both kinds), withdrawn codes and espeak-ng's own, to ISO 639-1.
 _TWO_LETTERS = {
     three: two
     for two, others in {
@@ -62,9 +62,9 @@ _TWO_LETTERS = {
 _REGIONS = {"uk": "gb"}
 
 _SAME_LANGUAGE = {"fil": "tl", "nb": "no", "nn": "no"}
-"""By what a voice for both is published under."""
+"""To the code that a voice for both is published under."""
 _WIDER_LANGUAGE = _SAME_LANGUAGE | {"yue": "zh"}
-"""Whose texts and words do where there are none of its own."""
+"""To the language whose texts and words are used where there are none of its own."""
 _CANTONESE = {("zh", "HK"), ("zh", "MO")}
 _SCRIPT_REGIONS = {("zh", "hans"): "CN", ("zh", "hant"): "TW"}
 _LIKELY_REGIONS = {
@@ -104,21 +104,21 @@ _LIKELY_REGIONS = {
     "yue": "HK",
     "zh": "CN",
 }
-"""The likely region of a language, as CLDR has it, where it is not the language's code in capitals."""
+"""The likely region of a language (CLDR's likely subtags), unless it is the language's code in capitals."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageTag:
-    """What a tag means, for matching a request to a voice: equal for all ways to write it."""
+    """A parsed tag, for matching a request to a voice; equal for all spellings of one tag."""
 
     language: str
-    """In small letters, of several codes for one language the one that voices carry: `zh` for `cmn`."""
+    """In lower case; of several codes for one language the one that voices carry, `zh` for `cmn`."""
     region: str | None = None
-    """In capitals or three digits; None where neither region nor script was told."""
+    """In upper case, or three digits; None if the tag has neither region nor script."""
 
     @classmethod
     def parse(cls, tag: str) -> Self:
-        """Read a tag; whatever is no region or script, such as a variant, is passed over."""
+        """Parse a tag; subtags other than script and region, such as variants, are ignored."""
         language, subtags = _canonical(tag)
         script, region = _script_and_region(subtags)
         region = region or _SCRIPT_REGIONS.get((language, script))
@@ -127,44 +127,44 @@ class LanguageTag:
         return cls(_SAME_LANGUAGE.get(language, language), region)
 
     def is_same_language(self, other: LanguageTag) -> bool:
-        """Whether both are of one language, wherever it is spoken."""
+        """Whether both are of one language, in whichever region."""
         return self.language == other.language
 
     def differs_in_region(self, requested: LanguageTag) -> bool:
-        """Whether a region was asked for and this is not it; who names none is content with any."""
+        """Whether a region is requested and this one is another; without a requested region any will do."""
         return requested.region is not None and self.region_or_likely != requested.region_or_likely
 
     @property
     def is_likely_region(self) -> bool:
-        """Whether it is what most who name only the language mean."""
+        """Whether its region is the one that the language alone most likely means."""
         return self.region_or_likely == _likely_region(self.language)
 
     @property
     def region_or_likely(self) -> str:
-        """The region, the usual one where none was told."""
+        """The region, or the likely one where the tag has none."""
         return self.region or _likely_region(self.language)
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text is a code of ISO 639, alone or with well-formed subtags: no locale, no name."""
+    """Whether a text is an ISO 639 code, alone or with well-formed subtags; not a locale, not a name."""
     return _WELL_FORMED.fullmatch(text) is not None
 
 
 def split_subtags(tag: str) -> list[str]:
-    """The subtags as they are written: `en`, `US` of `en_US.UTF-8`; at least one, which may be empty."""
-    return _SEPARATOR.split(_APPENDIX.sub("", tag.strip()))
+    """Split a tag into its subtags as written: `en`, `US` for `en_US.UTF-8`; at least one, possibly empty."""
+    return _SEPARATOR.split(_SUFFIX.sub("", tag.strip()))
 
 
 def language_code(tag: str) -> str:
-    """The language alone, by its shortest ISO 639 code: `en` for `en_US`, `eng` and `EN-gb`."""
+    """Return the language's shortest ISO 639 code: `en` for `en_US`, `eng` and `EN-gb`."""
     return _canonical(tag)[0]
 
 
 def fallbacks(tag: str) -> Iterator[str]:
-    """The tags to look for, the narrowest first (RFC 4647, lookup): `zh-hant-tw`, `zh-hant`, `zh`.
+    """Yield the tags to look up, the most specific first (RFC 4647): `zh-hant-tw`, `zh-hant`, `zh`.
 
-    All are canonical, in small letters with hyphens; the first is the whole tag. A language that is a part of
-    another is followed by that: `nb`, `no`.
+    All are canonical, in lower case with hyphens; the first is the whole tag. A language that is part of a
+    wider one is followed by that: `nb`, `no`.
     """
     language, subtags = _canonical(tag)
     if not language:
@@ -176,17 +176,17 @@ def fallbacks(tag: str) -> Iterator[str]:
 
 
 def lookup(table: Mapping[str, T], tag: str) -> T | None:
-    """What a table by language has for the tag, or else for the nearest of its `fallbacks`."""
+    """Return a table's value for the tag or the most specific of its `fallbacks`; None if it has none."""
     return next((table[found] for found in fallbacks(tag) if found in table), None)
 
 
 def published_tag(written: object) -> str | None:
-    """The tag that clients are shown: `en_US` for `en-us`, `EN_us` and `eng_US.UTF-8`, `en` for `en`.
+    """Return the tag shown to clients: `en_US` for `en-us`, `EN_us` and `eng_US.UTF-8`, `en` for `en`.
 
-    None for what is no tag, such as `English` or a number. Home Assistant compares tags without regard to
-    `-` and `_`, but knows two-letter codes alone where there are such, and takes the first part that follows
-    for a region unless it is a script that it knows. So a script is left out beside a region. Chinese without
-    a region is that of the mainland, or for traditional characters that of Taiwan.
+    None for anything that is no tag, such as `English` or a number. Home Assistant compares tags without
+    regard to `-` and `_`, but knows only the two-letter code of a language that has one, and takes the next
+    subtag for a region unless it is a script that it knows. So a script is left out beside a region. Chinese
+    without a region is that of the mainland, or, in traditional characters, that of Taiwan.
     """
     if not isinstance(written, str):
         return None
@@ -198,18 +198,18 @@ def published_tag(written: object) -> str | None:
         region = _SCRIPT_REGIONS.get((language, script), "CN")
     if region is not None:
         return f"{language}_{region}"
-    # The only language that Home Assistant tells apart by script.
+    # The only language for which Home Assistant distinguishes scripts.
     return "sr_Latn" if (language, script) == ("sr", "latn") else language
 
 
 def parse_accept_language(header: str) -> Iterator[str]:
-    """The codes of an Accept-Language header in its order, which is that of the reader's preference."""
-    for wish in header.split(","):
-        yield language_code(wish.partition(";")[0])
+    """Yield the language codes of an Accept-Language header in its order, which is that of preference."""
+    for entry in header.split(","):
+        yield language_code(entry.partition(";")[0])
 
 
 def _canonical(tag: str) -> tuple[str, list[str]]:
-    """The code of the language and the subtags behind it, in small letters."""
+    """Return the code of the language and the subtags after it, in lower case."""
     code, *subtags = split_subtags(tag.casefold())
     if code in _PRIVATE and subtags:
         return "-".join([code, *subtags]), []
@@ -222,7 +222,7 @@ def _script_and_region(subtags: list[str]) -> tuple[str, str | None]:
     script = ""
     for subtag in subtags:
         if len(subtag) == 1:
-            break  # a private use or an extension: the rest says nothing of a region
+            break  # private use or an extension: the rest has no region
         if _REGION.fullmatch(subtag):
             return script, subtag.upper()
         if _SCRIPT.fullmatch(subtag):

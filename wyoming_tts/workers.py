@@ -1,13 +1,13 @@
-"""The only threads of the product.
+"""Worker threads: compute threads run the streams' steps, background threads run everything else that blocks.
 
-Compute threads run one step of a stream at a time, in the order the scheduler decides. Background
-threads do what blocks without being urgent: files, loading models, digests. Results are handed
-back to the event loop; nothing here is shared with it but queues.
+These are the only threads of the server. Compute threads run one step of a stream at a time, in the order the
+scheduler decides. Background threads take what blocks without being urgent: files, loading models, digests.
+Results are handed back to the event loop; only queues are shared with it.
 
-A step cannot be interrupted. Whoever is cancelled while one runs waits for its end before leaving,
-so that no model is freed and no generator closed under a running thread: cancellation takes effect
-within one step. The threads are daemons, because a step that outlasts the patience at shutdown must
-not keep the process alive; `close` tells whether that happened.
+A step cannot be interrupted. A task that is cancelled while its step runs waits for the end of the step, so
+that no model is freed and no generator closed under a running thread: cancellation takes effect within one
+step. The threads are daemons, because a step that outlasts the timeout at shutdown must not keep the process
+alive; `close` reports whether that happened.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
 
 T = TypeVar("T")
 
-_Job = tuple[Callable[[], Any] | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
-"""What to run and where to hand it back; None in place of work ends the thread."""
+_WorkItem = tuple[Callable[[], Any] | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+"""What to run, and where its result goes; None in place of work ends the thread."""
 
 
-class _Threads:
-    """A fixed number of named threads that take jobs from one queue."""
+class _ThreadPool:
+    """A fixed number of named threads that take work from one queue."""
 
     def __init__(self, name: str, count: int) -> None:
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._items: SimpleQueue[_WorkItem] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(count)
@@ -46,34 +46,34 @@ class _Threads:
             raise RuntimeError("The workers are closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((work, future, loop))
+        self._items.put((work, future, loop))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await _settled(future)
+            await _wait_until_done(future)
             raise
 
-    async def close(self, patience: float) -> bool:
+    async def close(self, timeout: float) -> bool:  # noqa: ASYNC109 - the work goes on after it
         if self._closed:
             return True
         self._closed = True
         loop = asyncio.get_running_loop()
         ends = [loop.create_future() for _ in self._threads]
         for end in ends:
-            self._jobs.put((None, end, loop))
-        _, at_work = await asyncio.wait(ends, timeout=patience)
-        return not at_work
+            self._items.put((None, end, loop))
+        _, still_running = await asyncio.wait(ends, timeout=timeout)
+        return not still_running
 
     def _work(self) -> None:
         while True:
-            work, future, loop = self._jobs.get()
+            work, future, loop = self._items.get()
             try:
                 _run_and_hand_back(work or _nothing, future, loop)
             except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+                return  # the loop is closed: nothing waits for results any more
             if work is None:
                 return
-            del work, future  # or the thread would keep the result alive until its next job
+            del work, future  # or the thread would keep the result alive until its next work
 
 
 def _nothing() -> None:
@@ -86,7 +86,7 @@ def _run_and_hand_back(
     result, failure = None, None
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001 - it is raised again where the job was given
+    except BaseException as error:  # noqa: BLE001 - raised again where the work was handed in
         failure = error
     loop.call_soon_threadsafe(_settle, future, result, failure)
 
@@ -100,14 +100,14 @@ def _settle(future: asyncio.Future[Any], result: object, failure: BaseException 
         future.set_exception(failure)
 
 
-async def _settled(future: asyncio.Future[Any]) -> None:
+async def _wait_until_done(future: asyncio.Future[Any]) -> None:
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
-            continue  # the caller is being cancelled already and raises when the job is over
+            continue  # the caller is being cancelled already, and raises when the work is done
     if not future.cancelled():
-        future.exception()
+        future.exception()  # retrieved, or asyncio would log it
 
 
 class Workers:
@@ -123,70 +123,70 @@ class Workers:
         self._scheduler = scheduler
         self._clock = clock
         self._alarm: asyncio.TimerHandle | None = None
-        self._compute = _Threads("compute", scheduler.slots)
-        self._background = _Threads("background", background_threads)
+        self._compute = _ThreadPool("compute", scheduler.slots)
+        self._background = _ThreadPool("background", background_threads)
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
-        self._here = threading.local()
+        self._thread_state = threading.local()
 
     def __repr__(self) -> str:
         return f"<Workers {self._scheduler}>"
 
     @property
     def scheduler(self) -> Scheduler:
-        """Who decides which step runs."""
+        """Decides which step runs."""
         return self._scheduler
 
     async def run_step(self, stream: StreamClock, work: Callable[[], T]) -> T:
-        """Run `work` on a compute thread when it is the stream's turn.
+        """Run `work` on a compute thread when the scheduler chooses the stream; return its result.
 
-        Cancelled while it waits, it leaves at once; cancelled while `work` runs, after that.
+        Cancelled while waiting, it returns at once; cancelled while `work` runs, when that has ended.
         """
-        await self._turn(stream)
+        await self._wait_for_turn(stream)
         try:
-            return await self._compute.run(partial(self._as_started, stream, work))
+            return await self._compute.run(partial(self._run_with_cores, stream, work))
         finally:
             self._scheduler.step_done(stream, self._clock())
-            self._start_waiting()
+            self._start_ready()
 
     def has_cores(self) -> bool:
-        """Whether what runs on the calling thread has the machine to itself: what engines ask."""
-        return getattr(self._here, "has_cores", True)
+        """Whether the step running on the calling thread may use all cores; engines ask for it."""
+        return getattr(self._thread_state, "has_cores", True)
 
-    def _as_started(self, stream: StreamClock, work: Callable[[], T]) -> T:
-        self._here.has_cores = stream.has_cores
+    def _run_with_cores(self, stream: StreamClock, work: Callable[[], T]) -> T:
+        self._thread_state.has_cores = stream.has_cores
         return work()
 
     async def run_blocking(self, work: Callable[[], T]) -> T:
-        """Run work that blocks on a background thread."""
+        """Run blocking work on a background thread; return its result."""
         return await self._background.run(work)
 
-    async def close(self, patience: float = 1.0) -> bool:
-        """End the threads after their current job; False if one is still at it after `patience` seconds."""
+    async def close(self, timeout: float = 1.0) -> bool:  # noqa: ASYNC109 - the work goes on after it
+        """End the threads after their current work; False if one still runs after `timeout` seconds."""
         if self._alarm is not None:
             self._alarm.cancel()
-        ended = await asyncio.gather(self._compute.close(patience), self._background.close(patience))
+        ended = await asyncio.gather(self._compute.close(timeout), self._background.close(timeout))
         return all(ended)
 
-    async def _turn(self, stream: StreamClock) -> None:
+    async def _wait_for_turn(self, stream: StreamClock) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._turns[stream] = turn
         self._scheduler.request_step(stream)
-        self._start_waiting()
+        self._start_ready()
         try:
             await turn
         except asyncio.CancelledError:
-            self._give_up(stream)
+            self._withdraw(stream)
             raise
 
-    def _give_up(self, stream: StreamClock) -> None:
+    def _withdraw(self, stream: StreamClock) -> None:
         self._turns.pop(stream, None)
-        if stream.state is StepState.RUNNING:  # chosen in the same moment as it was cancelled
+        if stream.state is StepState.RUNNING:  # chosen at the moment it was cancelled
             self._scheduler.step_done(stream, self._clock())
-            self._start_waiting()
+            self._start_ready()
         else:
             self._scheduler.withdraw(stream)
 
-    def _start_waiting(self) -> None:
+    def _start_ready(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -197,14 +197,14 @@ class Workers:
                 turn.set_result(None)
         if decision.wake_at is not None:
             loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(decision.wake_at - now, self._start_waiting)
+            self._alarm = loop.call_later(decision.wake_at - now, self._start_ready)
 
 
 _END = object()
 
 
 class StepwiseRender(Generic[T]):
-    """A generator that runs on compute threads, one `next()` a step; use it as `async with`."""
+    """Iterates asynchronously over a generator on compute threads, one `next()` a step; use `async with`."""
 
     def __init__(self, workers: Workers, stream: StreamClock, steps: Generator[T, None, None]) -> None:
         self._workers = workers
@@ -215,7 +215,7 @@ class StepwiseRender(Generic[T]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # No step is running here (see Workers.run_step), and closing a suspended generator is quick.
+        # No step runs at this point (see Workers.run_step), and closing a suspended generator is quick.
         self._steps.close()
 
     def __aiter__(self) -> StepwiseRender[T]:

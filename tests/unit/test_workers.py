@@ -142,7 +142,7 @@ async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
     gate = Gate()
     step = asyncio.create_task(workers.run_step(a_stream(), gate))
     await gate.running.wait()
-    assert not await workers.close(patience=0.01)
+    assert not await workers.close(timeout=0.01)
     gate.open()
     assert await step == "done"
 
