@@ -175,8 +175,8 @@ def test_keys_are_kept_as_salted_digests() -> None:
     first, second = ApiKeys([KEY]), ApiKeys([KEY])
     assert KEY not in repr(vars(first))
     assert first._digests != second._digests
-    assert first.admit(KEY)
-    assert not first.admit("")
+    assert first.accepts(KEY)
+    assert not first.accepts("")
     assert not ApiKeys()
 
 
@@ -256,8 +256,8 @@ async def test_with_a_key_any_name_will_do() -> None:
 
 @given(st.text(max_size=40))
 def test_no_host_header_breaks_the_check(host: str) -> None:
-    AllowedHosts().allow(host)
-    AllowedOrigins(["https://page.example.org"]).allow(host, host)
+    AllowedHosts().allows(host)
+    AllowedOrigins(["https://page.example.org"]).allows(host, host)
 
 
 @pytest.mark.parametrize(
@@ -475,31 +475,31 @@ def test_no_minute_has_more_requests_than_twice_the_rate(pauses: list[float], pe
     now, passed = 0.0, []
     for pause in pauses:
         now += pause
-        wait = limit.wait("10.0.0.1", now)
+        wait = limit.take("10.0.0.1", now)
         if not wait:
             passed.append(now)
         else:
             now += wait  # which is as long as it takes
-            assert not limit.wait("10.0.0.1", now)
+            assert not limit.take("10.0.0.1", now)
             passed.append(now)
     for start in passed:
         assert sum(start <= at < start + 60 for at in passed) <= 2 * per_minute
 
 
 def test_the_table_of_addresses_is_bounded() -> None:
-    limit = RateLimit(1, most_addresses=10)
+    limit = RateLimit(1, max_addresses=10)
     for number in range(100):
-        limit.wait(f"10.0.0.{number}", float(number))
+        limit.take(f"10.0.0.{number}", float(number))
     assert len(limit) == 10
 
 
 def test_the_addresses_of_one_subscriber_share_a_limit() -> None:
     limit = RateLimit(1)
-    assert not limit.wait("2001:db8::1", 0)
-    assert limit.wait("2001:db8::2", 0)
-    assert not limit.wait("2001:db8:0:1::1", 0)
-    assert not limit.wait("192.168.1.1", 0)
-    assert limit.wait("::ffff:192.168.1.1", 0)
+    assert not limit.take("2001:db8::1", 0)
+    assert limit.take("2001:db8::2", 0)
+    assert not limit.take("2001:db8:0:1::1", 0)
+    assert not limit.take("192.168.1.1", 0)
+    assert limit.take("::ffff:192.168.1.1", 0)
 
 
 async def test_other_options_hold_from_the_next_request_on() -> None:

@@ -1,7 +1,7 @@
-"""Addresses to listen on, and their sockets.
+"""Listening addresses and sockets.
 
-Light on purpose: the command line binds a tcp address before it imports what speaks, so that a client
-that comes meanwhile waits in the socket's queue for a moment and is not refused.
+Cheap to import on purpose: the command line binds a TCP address before it imports the engines, so that a
+client which connects meanwhile waits in the socket's backlog instead of being refused.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 BACKLOG = 128
-"""Clients that may wait to be accepted."""
+"""Connections that may wait to be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where to listen."""
+    """An address to listen on."""
 
     scheme: str
     """`tcp`, `unix` or `stdio`."""
@@ -27,10 +27,10 @@ class ListenAddress:
 
     @classmethod
     def parse(cls, uri: str) -> ListenAddress:
-        """The address that `tcp://host:port`, `unix:///path` or `stdio://` names.
+        """Parse `tcp://host:port`, `unix:///path` or `stdio://`.
 
         Raises:
-            ValueError: it is none of these; the message says what it should be.
+            ValueError: it is none of these; the message says what was expected.
         """
         scheme, _, rest = uri.partition("://")
         if scheme == "tcp":
@@ -49,30 +49,32 @@ class ListenAddress:
         except ValueError as error:
             raise ValueError(f"Cannot listen on {uri!r}: {error}.") from None
         if port is None or parts.path or parts.username:
-            raise ValueError(f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, as tcp://0.0.0.0:10200.")
-        return cls("tcp", parts.hostname or "0.0.0.0", port)  # noqa: S104  # a server is for others
+            raise ValueError(
+                f"Cannot listen on {uri!r}: expected tcp://HOST:PORT, for example tcp://0.0.0.0:10200."
+            )
+        return cls("tcp", parts.hostname or "0.0.0.0", port)  # noqa: S104  # a server is there for other machines
 
 
 def host_in_uri(host: str) -> str:
-    """Return the host as a URI has it: an IPv6 address in brackets."""
+    """Return a host as written in a URI: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def bind_tcp(address: ListenAddress) -> list[socket.socket]:
-    """Open the sockets of a tcp address, listening already. Blocks if the host is a name.
+    """Open the sockets of a TCP address, already listening. Blocks if the host is a name.
 
     Raises:
-        OSError: it cannot be listened on, as because another process does.
+        OSError: it cannot be listened on, for example because another process does.
     """
-    sockets = _listening(address)
+    sockets = _open_sockets(address)
     for each in sockets:
-        # Or a small write waits for the answer to the one before, 40 ms. asyncio leaves it to us, because
-        # it knows a TCP socket by its protocol number, which is not set here.
+        # Otherwise a small write waits up to 40 ms for the previous one to be acknowledged. asyncio sets it
+        # only on sockets whose protocol number says TCP, which is not set here.
         each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sockets
 
 
-def _listening(address: ListenAddress) -> list[socket.socket]:
+def _open_sockets(address: ListenAddress) -> list[socket.socket]:
     if address.host == "::" and socket.has_dualstack_ipv6():
         both = socket.create_server(
             ("::", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
@@ -80,7 +82,7 @@ def _listening(address: ListenAddress) -> list[socket.socket]:
         return [both]
     sockets: list[socket.socket] = []
     try:
-        for family, _, _, _, where in _resolved(address):
+        for family, _, _, _, where in _resolve(address):
             sockets.append(socket.create_server(where[:2], family=family, backlog=BACKLOG))
     except OSError:
         for opened in sockets:
@@ -89,6 +91,6 @@ def _listening(address: ListenAddress) -> list[socket.socket]:
     return sockets
 
 
-def _resolved(address: ListenAddress) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
+def _resolve(address: ListenAddress) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys(found))  # type: ignore[arg-type]

@@ -41,7 +41,9 @@ from wyoming_tts.transports.discovery import (
 
 LOOPBACK = ["127.0.0.1"]
 KITCHEN = MachineIdentity("kitchen", "0123456789abcdef0123456789abcdef")
-AROUND = DiscoveryEnvironment(machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, ask=0.1, look=0.05)
+AROUND = DiscoveryEnvironment(
+    machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, probe_timeout=0.1, poll_interval=0.05
+)
 PATIENCE = 10.0
 
 T = TypeVar("T")
@@ -107,7 +109,7 @@ async def running(*announcements: ZeroconfAnnouncer) -> AsyncIterator[None]:
 def on_loopback(
     port: int, *, host: str = "127.0.0.1", name: str, around: DiscoveryEnvironment = AROUND
 ) -> ZeroconfAnnouncer:
-    return ZeroconfAnnouncer(port, host=host, name=name, interfaces=LOOPBACK, surroundings=around)
+    return ZeroconfAnnouncer(port, host=host, name=name, interfaces=LOOPBACK, environment=around)
 
 
 class Network:
@@ -167,7 +169,7 @@ async def test_a_name_that_is_taken_gets_a_number_and_both_are_found_at_their_ow
     listener: Listener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = on_loopback(7001, name=name)
-    second = on_loopback(7002, name=name.upper(), around=replace(AROUND, ask=1.5))
+    second = on_loopback(7002, name=name.upper(), around=replace(AROUND, probe_timeout=1.5))
     async with running(first):
         await listener.hears(ADDED, name)
         async with running(second):
@@ -205,7 +207,7 @@ async def resolved_anew(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo
 async def test_of_two_servers_that_took_a_name_unheard_one_yields(
     listener: Listener, name: str, *, ports: tuple[int, int], together: bool
 ) -> None:
-    unhearing = replace(AROUND, ask=0.001)  # no answer is that quick
+    unhearing = replace(AROUND, probe_timeout=0.001)  # no answer is that quick
     one, other = (on_loopback(port, name=name, around=unhearing) for port in ports)
     async with running(*([one, other] if together else [one])):
         await listener.hears(ADDED, name)
@@ -271,7 +273,7 @@ async def test_a_changed_address_is_announced_and_its_interface_joined(listener:
         return opened[-1]
 
     around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
-    announcement = ZeroconfAnnouncer(7001, host="0.0.0.0", name=name, surroundings=around)
+    announcement = ZeroconfAnnouncer(7001, host="0.0.0.0", name=name, environment=around)
     async with running(announcement):
         await listener.hears(ADDED, name)
         assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1"]
@@ -308,7 +310,7 @@ async def test_without_a_network_the_server_waits_for_one_and_says_so_once(
     levels_and_starts = [(level, message[:16]) for level, message in said(caplog)]
     assert levels_and_starts == [
         ("INFO", "No network addre"),
-        ("INFO", "Found by zerocon"),
+        ("INFO", "Announced by zer"),
         ("INFO", "No network addre"),
     ]
     assert f"{name!r} at 198.51.100.1:7001, [2001:db8::1]:7001" in said(caplog)[1][1]
@@ -360,7 +362,11 @@ async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
             resolved.set()
 
     announcement = ZeroconfAnnouncer(
-        7001, host="a..b", name=name, run_blocking=run_blocking, surroundings=replace(AROUND, look=0.0)
+        7001,
+        host="a..b",
+        name=name,
+        run_blocking=run_blocking,
+        environment=replace(AROUND, poll_interval=0.0),
     )
     async with running(announcement):
         for _ in range(3):
@@ -386,7 +392,7 @@ async def test_what_may_block_is_given_to_run_blocking(listener: Listener, name:
 
     around = replace(AROUND, machine=lambda: asked(KITCHEN), addresses=lambda: asked(["198.51.100.1"]))
     announcement = ZeroconfAnnouncer(
-        7001, host="0.0.0.0", name=name, interfaces=LOOPBACK, run_blocking=run_blocking, surroundings=around
+        7001, host="0.0.0.0", name=name, interfaces=LOOPBACK, run_blocking=run_blocking, environment=around
     )
     async with running(announcement):
         await listener.hears(ADDED, name)
@@ -421,7 +427,7 @@ async def test_a_goodbye_that_hangs_is_given_up(
         stuck.append(Stuck(interfaces))
         return stuck[-1]
 
-    around = replace(AROUND, open_zeroconf=open_zeroconf, goodbye=0.05)
+    around = replace(AROUND, open_zeroconf=open_zeroconf, goodbye_timeout=0.05)
     async with asyncio.timeout(PATIENCE):
         async with running(on_loopback(7001, name=name, around=around)):
             await listener.hears(ADDED, name)

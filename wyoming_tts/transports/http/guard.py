@@ -119,7 +119,7 @@ class _Rules:
         if self.keys or self.origins.is_open:  # what a stranger's page lacks is the key
             return
         for host in request.all(b"host"):
-            if not self.hosts.allow(host):
+            if not self.hosts.allows(host):
                 raise _Refused(
                     _Refusal(
                         403,
@@ -136,7 +136,7 @@ class _Rules:
         if is_ours:
             host = first_value(request.headers, HOST_HEADER) or host
         for origin in request.all(b"origin"):
-            if not self.origins.allow(origin, host):
+            if not self.origins.allows(origin, host):
                 raise _Refused(
                     _Refusal(
                         403,
@@ -147,7 +147,7 @@ class _Rules:
                 )
 
     def _check_key(self, request: GuardedRequest, login: Login) -> None:
-        if any(self.keys.admit(key) for key in request.keys) or login.admits(request):
+        if any(self.keys.accepts(key) for key in request.keys) or login.admits(request):
             return
         message = (
             "The API key is wrong."
@@ -254,7 +254,7 @@ class Guard:
     def _check_rate(self, request: GuardedRequest) -> None:
         if not request.speaks or request.peer is None:
             return
-        wait = self._rate.wait(request.peer, self._clock())
+        wait = self._rate.take(request.peer, self._clock())
         if wait:
             raise _Refused(
                 _Refusal(
@@ -311,7 +311,7 @@ async def _allow_preflight(request: GuardedRequest, send: Send) -> None:
 def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
     """Have every answer to a listed page say that the page may read it, refusals included."""
     origin = request.first(b"origin")
-    if request.is_socket or not origin or not rules.origins.lists(origin):
+    if request.is_socket or not origin or not rules.origins.includes(origin):
         return send
     permission = [
         (b"access-control-allow-origin", encoded(origin)),

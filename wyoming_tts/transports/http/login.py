@@ -64,10 +64,10 @@ class Login:
     async def take(self, request: GuardedRequest, body: bytes, keys: ApiKeys, send: Send) -> None:
         """Look at the key that was given, and open a session if it is one."""
         now, language = self._clock(), request.first(b"accept-language")
-        if request.peer is not None and self._attempts.wait(request.peer, now):
+        if request.peer is not None and self._attempts.take(request.peer, now):
             await send_page(login_page(language, status=429, problem="slow"), send)
             return
-        if not keys.admit(_given(body)):
+        if not keys.accepts(_given(body)):
             await send_page(login_page(language, problem="wrong"), send)
             return
         cookie = (
