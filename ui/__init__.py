@@ -1,4 +1,7 @@
-"""The web page, made with Gradio. Importing anything of it imports Gradio, which is told how to behave."""
+"""The web page's front end, made with Gradio: one module per tab, scripts in `js`, texts in `words`.
+
+Importing any module of this package imports Gradio, after the patches that have to precede that.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: its tabs in their order, and the look that all of them share."""
+"""The page's layout: its tabs in order, and the theme and styles that they share."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from wyoming_tts.page import PageServices
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
-"""What every system brings: a font that is fetched would come from elsewhere."""
-QUEUE = 32
-"""Most events that wait; who comes later is told so."""
-AT_ONCE = 4
-"""Most handlers of one kind that run beside each other."""
+"""System fonts only: a web font would be requested from another server."""
+MAX_QUEUED_EVENTS = 32
+"""More are rejected with a message."""
+MAX_CONCURRENT_HANDLERS = 4
+"""Per kind of event."""
 
 
-def build(desks: PageServices, words: Words | None = None) -> gr.Blocks:
-    """Make the page. Reads files and takes some 200 ms: blocks."""
+def build(services: PageServices, words: Words | None = None) -> gr.Blocks:
+    """Build the page. Reads files and takes about 200 ms: blocks."""
     words = words or Words()
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
     with blocks, gr.Tabs(elem_id="tabs"):
         with _tab("preview", words):
-            preview.tab(desks.preview, words)
+            preview.tab(services.preview, words)
         with _tab("blend", words):
-            blending.tab(desks.blending, words)
+            blending.tab(words)
         with _tab("stream_test", words):
-            stream_test.tab(desks.stream_test, words)
+            stream_test.tab(services.stream_test, words)
         with _tab("voices", words):
-            voices.tab(desks.voices, words)
+            voices.tab(words)
         with _tab("status", words):
-            status.tab(desks.status, words)
-    blocks.queue(max_size=QUEUE, default_concurrency_limit=AT_ONCE)
+            status.tab(words)
+    blocks.queue(max_size=MAX_QUEUED_EVENTS, default_concurrency_limit=MAX_CONCURRENT_HANDLERS)
     return blocks
 
 
@@ -61,7 +61,7 @@ def theme() -> gr.themes.Base:
 
 
 def style() -> str:
-    """Return the rules of all tabs, the shared ones first. Reads files: blocks."""
+    """Return the CSS of all tabs, shared rules first. Reads files: blocks."""
     sheets = (sheet for sheet in files("ui").joinpath("style").iterdir() if sheet.name.endswith(".css"))
     ordered = sorted(sheets, key=lambda sheet: (sheet.name != "base.css", sheet.name))
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in ordered)

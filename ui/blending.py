@@ -1,16 +1,15 @@
-"""The Blend tab: a mixer that runs in the browser and speaks with the server's own routes.
+"""The Blend tab: a mixer that runs in the browser and calls the routes of `wyoming_tts.page.blending`.
 
-Gradio holds its place and its look; rows that come and go, and sliders that are heard while they move, are
-made by the script beside.
+Gradio provides only the place and the styles; dynamic rows, and sliders that are heard while they move, are
+built by `ui/js/blending.js`.
 """
 
 from __future__ import annotations
 
-from ui.scripts import scripted
+from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page.blending import BlendService
 
-_PAGE = """
+_HTML = """
 <section id="blend-absent" hidden>
   <p id="blend-absent-words"></p>
   <button type="button" id="blend-fetch" class="blend-primary"></button>
@@ -119,6 +118,6 @@ _PAGE = """
 """
 
 
-def tab(_desk: BlendService, words: Words) -> None:
-    """Build the tab; its script asks the routes of `blend_routes`, which the desk answers."""
-    scripted("blending", _PAGE, elem_id="blend", texts=words.section("blend"))
+def tab(words: Words) -> None:
+    """Build the tab in the current Gradio context."""
+    script_element("blending", _HTML, elem_id="blend", texts=words.section("blend"))

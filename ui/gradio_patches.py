@@ -1,10 +1,10 @@
-"""Every place where Gradio is made to behave otherwise than its public interface allows.
+"""All patches of Gradio: changes of its behaviour that its public interface does not offer.
 
-Each patch says why it is there and in which version of Gradio that was seen; its test in
-`tests/page/test_gradio_patches.py` fails where Gradio no longer has what is patched. Whoever updates Gradio
-reads this file first: a patch whose reason is gone goes too.
+Each patch states its reason and the version of Gradio in which that was seen; its test in
+`tests/page/test_gradio_patches.py` fails when Gradio no longer has what is patched. Read this file before an
+update of Gradio: a patch whose reason is gone is to be removed.
 
-`ui` calls the first two before Gradio is imported; the others are called when the page is made.
+`ui` applies the first two before Gradio is imported; the others are applied when the page is made.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import gradio as gr
 
 STUB_WRITER = "gradio.component_meta"
-MOST_EVENTS = 200
-"""Of those that Gradio remembers: one that runs is not to be forgotten before it is over."""
-_ASKS_NOBODY = "HF_HUB_OFFLINE"
+MAX_REMEMBERED_EVENTS = 200
+"""Gradio forgets the oldest event beyond this; one that still runs must not be among them."""
+_OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
 
 
 # -- Before Gradio is imported ----------------------------------------------------------------------
@@ -33,25 +33,25 @@ _ASKS_NOBODY = "HF_HUB_OFFLINE"
 
 @contextmanager
 def quiet_environment() -> Iterator[None]:
-    """Import Gradio in here: it asks nobody whether it is new enough, tells nobody, and remembers little.
+    """Import Gradio within this block: no version check, no analytics, a short event history.
 
-    No patch but settings, which 6.31.0 reads from the environment alone. HF_HUB_OFFLINE it reads once, while
-    it is imported; that is also a setting of the server's, which may fetch voices, so it is taken back.
+    These are settings that 6.31.0 reads only from the environment. It reads HF_HUB_OFFLINE once, during its
+    import; as the server, too, reads that variable to decide about downloads, it is unset again.
     """
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", str(MOST_EVENTS))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", str(MAX_REMEMBERED_EVENTS))
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    is_ours = _ASKS_NOBODY not in os.environ
-    os.environ.setdefault(_ASKS_NOBODY, "1")
+    is_ours = _OFFLINE_VARIABLE not in os.environ
+    os.environ.setdefault(_OFFLINE_VARIABLE, "1")
     try:
         yield
     finally:
         if is_ours:
-            del os.environ[_ASKS_NOBODY]
+            del os.environ[_OFFLINE_VARIABLE]
 
 
 class _WithoutStubs(Loader):
-    """Loads the module, and has it write nothing."""
+    """Loads the module and disables its writing of stubs."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -79,10 +79,10 @@ class _Finder(MetaPathFinder):
 
 
 def without_stub_writing() -> None:
-    """Keep Gradio from writing type stubs beside its sources; without effect once it is imported.
+    """Keep Gradio from writing type stubs beside its sources; has no effect once Gradio is imported.
 
-    6.31.0 does so for every component while it is imported (`component_meta.create_or_modify_pyi`): a fifth
-    of the time that the import takes, for nobody here.
+    6.31.0 does so for every component during its import (`component_meta.create_or_modify_pyi`), which takes
+    a fifth of the import's time and is of no use here.
     """
     if STUB_WRITER not in sys.modules:
         sys.meta_path.insert(0, _Finder())
@@ -92,10 +92,11 @@ def without_stub_writing() -> None:
 
 
 def use_plain_locks() -> None:
-    """Have Gradio make its locks as everybody does.
+    """Have Gradio create plain asyncio locks.
 
-    6.31.0 (`utils.safe_get_lock`, `utils.safe_get_stop_event`) makes an event loop for each lock where none
-    runs, as on the worker that makes the page, and closes none. Locks have needed none since Python 3.10.
+    Without a running event loop, as on the worker that makes the page, 6.31.0 (`utils.safe_get_lock`,
+    `utils.safe_get_stop_event`) creates a loop for each lock and closes none. Locks have needed no loop since
+    Python 3.10.
     """
     from gradio import queueing, utils  # noqa: PLC0415 - this module is read before Gradio is imported
 
@@ -105,15 +106,16 @@ def use_plain_locks() -> None:
 
 
 def keep_no_statistics(blocks: gr.Blocks) -> None:
-    """Have Gradio not sum up its events after each of them, for a page of statistics that nobody sees.
+    """Keep Gradio from computing statistics over all events after each event.
 
-    6.31.0 gives all it remembers to pandas (`Queue.compute_analytics_summary`), and has no switch for that.
+    6.31.0 passes its whole history to pandas (`Queue.compute_analytics_summary`) for a statistics page that
+    is not served here, and has no switch for that.
     """
     vars(blocks._queue)["compute_analytics_summary"] = lambda _events: None  # noqa: SLF001
 
 
 def refuse_foreign_files(blocks: gr.Blocks) -> None:
-    """Have Gradio refuse files by whatever path a client names.
+    """Have Gradio refuse to serve files by a path that a client names.
 
     6.31.0 checks paths only once `has_launched` is set (`processing_utils._check_allowed`), which
     `mount_gradio_app` never does.

@@ -1,4 +1,4 @@
-"""The Preview tab: write something, choose a voice, hear it at once, and see what it is made of."""
+"""The Preview tab: a text, a voice and its parameters for `ui/js/preview.js`, and the stages of the text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.scripts import script_of, scripted
+from ui.scripts import import_expression, script_element
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.page.preview import SLIDERS, PreviewService, ProsodySlider, VoiceFacts
@@ -17,8 +17,8 @@ from wyoming_tts.page.preview import SLIDERS, PreviewService, ProsodySlider, Voi
 _SLOWEST, _FASTEST = 0.5, 2.0
 _LOUDEST = 2.0
 _FORMATS = ("wav", "mp3", "opus")
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""Of events: nothing flickers, and nothing but the page sees them."""
+_SILENT: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Options of events: no progress overlay, no public API endpoint."""
 _PLAYER = """
 <canvas data-part="live" role="img" data-label="live"></canvas>
 <p class="preview-told" role="status">
@@ -35,7 +35,7 @@ _PLAYER = """
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """The components whose values the browser speaks with."""
+    """The components whose values make up a speech request."""
 
     text: gr.Textbox
     voice: gr.Dropdown
@@ -46,37 +46,37 @@ class _Fields:
     volume: gr.Slider
     sliders: tuple[gr.Slider, ...]
     facts: gr.JSON
-    """What is known of the chosen voice."""
+    """The `VoiceFacts` of the chosen voice."""
 
     def named(self) -> dict[str, Any]:
-        """Return those that scripts are given, by the names that scripts know them by."""
+        """Return the components that scripts read, by the names used in `ui/js/preview.js`."""
         names = ("text", "voice", "speaker", "other", "speed", "volume", "facts")
         own = {slider.name: field for slider, field in zip(SLIDERS, self.sliders, strict=True)}
         return {name: getattr(self, name) for name in names} | own
 
-    def following_voice(self) -> list[Any]:
-        """Return those that change with the voice, as `_Handlers.choose` gives them."""
+    def depending_on_voice(self) -> list[Any]:
+        """Return the components that change with the voice, in the order of `_Handlers.choose`."""
         return [self.speaker, *self.sliders, self.facts, self.example, self.text]
 
 
-def tab(desk: PreviewService, words: Words) -> None:
-    """Build the tab into the block that is open. Reads files: blocks."""
+def tab(service: PreviewService, words: Words) -> None:
+    """Build the tab in the current Gradio context. Reads files: blocks."""
     pickers = _pickers(words)
     text = gr.Textbox(label=words("preview.text"), lines=3, max_lines=12, elem_id="preview-text")
     buttons = _buttons(words, {"speak": "primary", "stop": "secondary"})
-    buttons["speak"].interactive = False  # until there is something to say
+    buttons["speak"].interactive = False  # until the voices are listed
     texts = words.section("preview")
-    scripted("preview", _PLAYER, elem_id="preview-player", is_prose=True, texts=texts)
+    script_element("preview", _PLAYER, elem_id="preview-player", is_prose=True, texts=texts)
     buttons |= _buttons(words, dict.fromkeys(_FORMATS, "secondary"), size="sm")
-    manner = _manner(words)
+    parameters = _parameters(words)
     with gr.Accordion(words("preview.compare"), open=False, elem_id="preview-compare"):
         other = _picker(words("preview.other"), "preview-other")
         buttons |= _buttons(words, {"turn": "secondary"})
     facts = gr.JSON(visible="hidden", elem_id="preview-facts")
-    fields = _Fields(text=text, other=other, facts=facts, **pickers, **manner)
+    fields = _Fields(text=text, other=other, facts=facts, **pickers, **parameters)
     for name, button in buttons.items():
-        _runs_script(button, name, fields)
-    handlers = _Handlers(desk)
+        _run_script_on_click(button, name, fields)
+    handlers = _Handlers(service)
     _follow_voice(fields, handlers, buttons["speak"])
     _explanation(fields, handlers, words)
 
@@ -90,7 +90,7 @@ def _pickers(words: Words) -> dict[str, Any]:
         }
 
 
-def _manner(words: Words) -> dict[str, Any]:
+def _parameters(words: Words) -> dict[str, Any]:
     with gr.Row(elem_id="preview-sliders"):
         return {
             "speed": _slider(ProsodySlider("speed", _SLOWEST, _FASTEST, 0.05, 1.0), words),
@@ -125,14 +125,14 @@ def _buttons(words: Words, named: dict[str, Any], **given: Any) -> dict[str, gr.
         }
 
 
-def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
-    """Have the browser act by itself: a way through the server would be heard as a pause."""
+def _run_script_on_click(button: gr.Button, name: str, fields: _Fields) -> None:
+    """Handle clicks in the browser alone: a round trip to the server would be audible as a pause."""
     named = fields.named()
     keys = json.dumps(list(named))
     script = (
         "(...given) => {"
         f"  const values = Object.fromEntries({keys}.map((name, i) => [name, given[i]]));"
-        f"  {script_of('preview')}.then((script) => script.press({json.dumps(name)}, values));"
+        f"  {import_expression('preview')}.then((script) => script.press({json.dumps(name)}, values));"
         "  return [];"
         "}"
     )
@@ -140,18 +140,20 @@ def _runs_script(button: gr.Button, name: str, fields: _Fields) -> None:
 
 
 def _follow_voice(fields: _Fields, handlers: _Handlers, speak: gr.Button) -> None:
-    # Without a trigger it runs whenever a browser opens the page: voices come and go.
-    filled = [fields.voice, fields.other, *fields.following_voice()]
-    opening = gr.on(None, handlers.opened, None, filled, **_QUIET)
-    opening.then(lambda: gr.Button(interactive=True), None, speak, **_QUIET)
+    # Without a trigger it runs whenever a browser opens the page: the list of voices may have changed.
+    filled = [fields.voice, fields.other, *fields.depending_on_voice()]
+    opening = gr.on(None, handlers.open_page, None, filled, **_SILENT)
+    opening.then(lambda: gr.Button(interactive=True), None, speak, **_SILENT)
     fields.voice.change(
         handlers.choose,
         [fields.voice, fields.text],
-        fields.following_voice(),
+        fields.depending_on_voice(),
         trigger_mode="always_last",
-        **_QUIET,
+        **_SILENT,
     )
-    expect = f"(facts) => {{ {script_of('preview')}.then((script) => script.expect(facts)); return []; }}"
+    expect = (
+        f"(facts) => {{ {import_expression('preview')}.then((script) => script.expect(facts)); return []; }}"
+    )
     fields.facts.change(None, fields.facts, None, js=expect, api_visibility="private")
     fields.example.input(
         None, fields.example, fields.text, js="(example) => example", api_visibility="private"
@@ -172,63 +174,67 @@ def _explanation(fields: _Fields, handlers: _Handlers, words: Words) -> None:
         )
     asked = [fields.text, fields.voice, fields.speaker]
     shown = [cleaned, spoken, segments]
-    limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "explain", **_QUIET}
-    opening = unfolding.expand(lambda: True, None, is_open, **_QUIET)
+    limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "explain", **_SILENT}
+    opening = unfolding.expand(lambda: True, None, is_open, **_SILENT)
     opening.then(handlers.explain, [is_open, *asked], shown, **limits)
-    unfolding.collapse(lambda: False, None, is_open, **_QUIET)
+    unfolding.collapse(lambda: False, None, is_open, **_SILENT)
     changes = [fields.text.blur, fields.voice.change, fields.speaker.change, fields.example.input]
     gr.on(changes, handlers.explain, [is_open, *asked], shown, trigger_mode="always_last", **limits)
 
 
 class _Handlers:
-    """What the server does for the tab."""
+    """Handlers of the tab's events on the server."""
 
-    def __init__(self, desk: PreviewService) -> None:
-        self._desk = desk
+    def __init__(self, service: PreviewService) -> None:
+        self._service = service
 
-    async def opened(self) -> list[Any]:
-        """List the voices, and fit the fields to the usual one."""
-        choices = [(voice.label, voice.name) for voice in self._desk.voices()]
-        default = self._desk.default()
+    async def open_page(self) -> list[Any]:
+        """Fill the voice pickers, and choose the default voice."""
+        choices = [(voice.label, voice.name) for voice in self._service.voices()]
+        default = self._service.default()
         chosen = await self.choose(default, "")
         return [gr.Dropdown(choices=choices, value=default), gr.Dropdown(choices=choices), *chosen]
 
     async def choose(self, voice: str | None, text: str) -> list[Any]:
-        """Fit the fields to a voice; an example that nobody changed becomes one of its language."""
+        """Update the components for a voice; an unedited example text becomes one of its language."""
         if not voice:
             return [gr.skip()] * (len(SLIDERS) + 4)
         try:
-            facts = await self._desk.facts(voice)
+            facts = await self._service.facts(voice)
         except SpeechError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        examples = await self._desk.examples(facts.language)
-        is_ours = not text.strip() or await self._desk.is_example(text)
-        is_to_change = bool(examples) and is_ours and text not in examples
+        examples = await self._service.examples(facts.language)
+        is_replaceable = not text.strip() or await self._service.is_example(text)
+        replaces_text = bool(examples) and is_replaceable and text not in examples
         return [
             gr.Dropdown(choices=list(facts.speakers), value=facts.speaker, visible=bool(facts.speakers)),
             *_slider_updates(facts),
-            _told(facts),
+            _facts_as_json(facts),
             gr.Dropdown(choices=list(examples), value=None),
-            examples[0] if is_to_change else gr.skip(),
+            examples[0] if replaces_text else gr.skip(),
         ]
 
     async def explain(
         self,
-        is_open: bool,  # noqa: FBT001 - Gradio gives what it has in order
+        is_open: bool,  # noqa: FBT001 - Gradio passes positional arguments
         text: str,
         voice: str | None,
         speaker: str | None,
     ) -> list[Any]:
-        """Tell what will be said, to whoever looks."""
+        """Show the stages of the text while the section is open."""
         if not is_open:
             return [gr.skip()] * 3
         if not text.strip():
             return ["", "", ""]
         try:
-            said = await self._desk.explain(text, voice, speaker)
+            stages = await self._service.explain(text, voice, speaker)
         except SpeechError as error:
             return ["", "", f'<p role="alert">{html.escape(str(error))}</p>']
-        return [said.cleaned, said.spoken, _segments(said.segments, said.phonemes)]
+        return [
+            stages.cleaned,
+            stages.spoken,
+            _segments(stages.segments, stages.phonemes),
+        ]
 
 
 def _slider_updates(facts: VoiceFacts) -> list[Any]:
@@ -241,7 +247,7 @@ def _slider_updates(facts: VoiceFacts) -> list[Any]:
     ]
 
 
-def _told(facts: VoiceFacts) -> dict[str, Any]:
+def _facts_as_json(facts: VoiceFacts) -> dict[str, Any]:
     return {
         "name": facts.name,
         "sample_rate": facts.sample_rate,

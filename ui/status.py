@@ -1,20 +1,18 @@
-"""The tab that shows how the server is doing: built and kept up by `status.js` while somebody looks."""
+"""The Status tab: built and refreshed by `ui/js/status.js` while it is visible."""
 
 from __future__ import annotations
 
-from ui.scripts import scripted
+from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page.status import StatusService
-from wyoming_tts.page.status_routes import SETTINGS, STATUS
+from wyoming_tts.page.status import SETTINGS_PATH, STATUS_PATH
 
 
-def tab(desk: StatusService, words: Words) -> None:
-    """Put the tab's content where it is called; the desk answers through its own routes."""
-    del desk
-    scripted(
+def tab(words: Words) -> None:
+    """Build the tab in the current Gradio context."""
+    script_element(
         "status",
         elem_id="status",
         min_height=640,
         texts=words.section("status"),
-        paths={"status": STATUS, "settings": SETTINGS},
+        paths={"status": STATUS_PATH, "settings": SETTINGS_PATH},
     )

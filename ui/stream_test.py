@@ -1,4 +1,4 @@
-"""The tab that puts clients on a server and shows what they hear; `stream_test.js` draws what comes."""
+"""The Stream tab: parameters of a stream test and its progress, which `ui/js/stream_test.js` plots."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from typing import Any
 
 import gradio as gr
 
-from ui.scripts import scripted
+from ui.scripts import script_element
 from ui.words import Words
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.page.stream_test import TEXTS, StreamTestRequest, StreamTestService, as_json
+from wyoming_tts.page.stream_test.request import TEXTS, StreamTestRequest
+from wyoming_tts.page.stream_test.run import as_json
+from wyoming_tts.page.stream_test.service import StreamTestService
 
 
-def tab(desk: StreamTestService, words: Words) -> None:
-    """Put the tab's content where it is called."""
-    inputs = {"text": _text(words), "target": _target(desk, words), **_choices(desk, words)}
+def tab(service: StreamTestService, words: Words) -> None:
+    """Build the tab in the current Gradio context."""
+    inputs = {"text": _text(words), "target": _target(service, words), **_choices(service, words)}
     with gr.Row(elem_id="stream_test-buttons"):
         start = gr.Button(words("stream_test.start"), variant="primary", elem_id="stream_test-start")
         stop = gr.Button(words("stream_test.stop"), elem_id="stream_test-stop")
-    board = scripted("stream_test", elem_id="stream_test", min_height=320, texts=words.section("stream_test"))
-    _run(desk, inputs, start=start, stop=stop, board=board)
+    board = script_element(
+        "stream_test", elem_id="stream_test", min_height=320, texts=words.section("stream_test")
+    )
+    _run(service, inputs, start=start, stop=stop, board=board)
 
 
 def _text(words: Words) -> gr.Textbox:
@@ -37,7 +41,7 @@ def _text(words: Words) -> gr.Textbox:
     return text
 
 
-def _target(desk: StreamTestService, words: Words) -> gr.Textbox:
+def _target(service: StreamTestService, words: Words) -> gr.Textbox:
     with gr.Row(elem_id="stream_test-target-row"):
         target = gr.Textbox(
             label=words("stream_test.target"),
@@ -53,7 +57,7 @@ def _target(desk: StreamTestService, words: Words) -> gr.Textbox:
     none = gr.Markdown(words("stream_test.none_found"), visible=False, elem_id="stream_test-none")
 
     async def search() -> tuple[Any, Any]:
-        servers = [(f"{server.name} ({server.uri})", server.uri) for server in await desk.find()]
+        servers = [(f"{server.name} ({server.uri})", server.uri) for server in await service.find()]
         return gr.update(choices=servers, value=None, visible=bool(servers)), gr.update(visible=not servers)
 
     find.click(search, None, [found, none], api_visibility="private", concurrency_limit=1)
@@ -62,8 +66,8 @@ def _target(desk: StreamTestService, words: Words) -> gr.Textbox:
     return target
 
 
-def _choices(desk: StreamTestService, words: Words) -> dict[str, Any]:
-    limits = desk.limits
+def _choices(service: StreamTestService, words: Words) -> dict[str, Any]:
+    limits = service.limits
     with gr.Row():
         streaming = gr.Checkbox(
             value=True,
@@ -102,19 +106,19 @@ def _choices(desk: StreamTestService, words: Words) -> dict[str, Any]:
 
 
 def _run(
-    desk: StreamTestService, inputs: dict[str, Any], *, start: gr.Button, stop: gr.Button, board: gr.HTML
+    service: StreamTestService, inputs: dict[str, Any], *, start: gr.Button, stop: gr.Button, board: gr.HTML
 ) -> None:
     async def run(values: dict[Any, Any], request: gr.Request) -> AsyncGenerator[str, None]:
-        order = _order({name: values[component] for name, component in inputs.items()})
+        stream_test = _parse_request({name: values[component] for name, component in inputs.items()})
         try:
-            async with aclosing(desk.run(_session(request), order)) as frames:
+            async with aclosing(service.run(_session(request), stream_test)) as frames:
                 async for frame in frames:
                     yield as_json(frame)
         except SpeechError as error:
             yield as_json({"error": str(error)})
 
     async def end(request: gr.Request) -> None:
-        await desk.stop(_session(request))
+        await service.stop(_session(request))
 
     start.click(
         run,
@@ -122,14 +126,14 @@ def _run(
         board,
         show_progress="hidden",
         api_visibility="private",
-        # One more than may run, so that whoever comes too many is told so instead of waiting.
-        concurrency_limit=desk.limits.at_once + 1,
+        # One more than may run, so that one too many gets an error instead of waiting.
+        concurrency_limit=service.limits.at_once + 1,
     )
     stop.click(end, None, None, show_progress="hidden", api_visibility="private")
 
 
-def _order(given: dict[str, Any]) -> StreamTestRequest:
-    """The components' values: an emptied text is none, a number has lost what it was."""
+def _parse_request(given: dict[str, Any]) -> StreamTestRequest:
+    """Convert the components' values: cleared text fields are None, sliders yield floats."""
     return StreamTestRequest(
         text=given["text"] or "",
         target=given["target"] or "",

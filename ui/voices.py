@@ -1,16 +1,14 @@
-"""The tab of the voices and of the lexicon: built by its scripts, which ask the desk's own routes."""
+"""The Voices tab with the lexicon editor: built by scripts that call the routes of `wyoming_tts.page`."""
 
 from __future__ import annotations
 
-from ui.scripts import scripted
+from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page.voices import VoiceService
-from wyoming_tts.page.voices_routes import LEXICON, VOICES
+from wyoming_tts.page import lexicon, voices
 
 
-def tab(desk: VoiceService, words: Words) -> None:
-    """Put the tab's content where it is called; the desk answers through its own routes."""
-    del desk
+def tab(words: Words) -> None:
+    """Build the tab in the current Gradio context."""
     texts = words.section("voices")
-    scripted("voices", elem_id="voices", min_height=640, texts=texts, path=VOICES)
-    scripted("lexicon", elem_id="voices-lexicon", min_height=420, texts=texts, path=LEXICON)
+    script_element("voices", elem_id="voices", min_height=640, texts=texts, path=voices.PATH)
+    script_element("lexicon", elem_id="voices-lexicon", min_height=420, texts=texts, path=lexicon.PATH)

@@ -1,4 +1,4 @@
-"""The page's words, in the language of whoever reads it: the browser chooses, so none is chosen here."""
+"""Localization: the page's texts in all languages; the browser picks the language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import gradio as gr
 import yaml
 
 LANGUAGES = ("en", "de")
-"""The first is what everybody gets whose own is not among them."""
+"""The first is the fallback."""
 
 Texts: TypeAlias = Mapping[str, str]
 
@@ -23,10 +23,10 @@ class Words:
     def __init__(self) -> None:
         self._texts = {language: read_texts(language) for language in LANGUAGES}
         self.i18n = gr.I18n(**{language: dict(texts) for language, texts in self._texts.items()})
-        """For the mount: the browser is sent all languages."""
+        """For mounting: the browser gets all languages."""
 
     def __call__(self, name: str) -> Any:
-        """Return a text for a label, a value or a heading of a component: the browser puts it in its words.
+        """Return a placeholder for a component's label or value, which the browser replaces by the text.
 
         Raises:
             KeyError: there is no text of that name.
@@ -35,7 +35,7 @@ class Words:
         return self.i18n(name)
 
     def text(self, name: str, language: str = LANGUAGES[0]) -> str:
-        """Return a text as it is, in one language.
+        """Return a text in one language.
 
         Raises:
             KeyError: there is no text of that name.
@@ -47,9 +47,9 @@ class Words:
             raise KeyError(message) from None
 
     def section(self, tab: str) -> dict[str, dict[str, str]]:
-        """Return the texts of one tab by language and short name: for scripts, which are given them as JSON.
+        """Return the texts of one tab by language and short name, for its script.
 
-        `wordsOf` of `ui/js/common.js` chooses among them.
+        `wordsOf` of `ui/js/common.js` picks the language.
         """
         start = f"{tab}."
         return {
@@ -60,16 +60,16 @@ class Words:
 
 @cache
 def read_texts(language: str) -> Texts:
-    """Read all texts of a language. Looks at a file: blocks."""
+    """Read all texts of a language. Reads a file: blocks."""
     source = files("ui").joinpath("words", f"{language}.yaml").read_text(encoding="utf-8")
-    return MappingProxyType(dict(_flat(yaml.safe_load(source))))
+    return MappingProxyType(dict(_flatten(yaml.safe_load(source))))
 
 
-def _flat(tree: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:
+def _flatten(tree: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            found += _flat(value, f"{start}{name}.")
+            found += _flatten(value, f"{start}{name}.")
         elif value is not None:
             found.append((f"{start}{name}", str(value)))
     return found

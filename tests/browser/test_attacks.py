@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounting, ready
 from tests.support.page_site import Site
-from ui.mounted import application
+from ui.application import make_application
 from ui.words import Words
 from wyoming_tts.transports.http.guard import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
@@ -84,7 +84,7 @@ async def guarded(options: GuardOptions | None = None) -> AsyncIterator[httpx.As
     """The same page behind the product's guard."""
 
     def build() -> FastAPI:
-        return application(reading(gr.Textbox), Words())
+        return make_application(reading(gr.Textbox), Words())
 
     async with mounting(build, peer="192.168.1.7", options=options or GuardOptions()) as (client, mount):
         mount.start()
@@ -107,7 +107,7 @@ async def test_no_component_is_given_a_file_that_was_not_uploaded() -> None:
     async with unguarded(reading(*makes)) as client:
         for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
             assert SECRET in await outcome(client, [data], number), name
-    app = application(reading(*makes), Words())
+    app = make_application(reading(*makes), Words())
     async with run_lifespan(app), _client(app) as client:
         for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
             told = await outcome(client, [data], number)

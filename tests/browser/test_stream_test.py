@@ -115,7 +115,7 @@ def test_stop_ends_the_run_at_once(desktop: Page, site: Site) -> None:
     over(desktop)
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "stopped")
-    assert not site.desks.stream_test._running
+    assert not site.services.stream_test._running
 
 
 def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
@@ -123,7 +123,7 @@ def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
     lane = desktop.locator("#stream_test .st-lane")
     expect(lane).to_have_count(1)
     expect(lane).not_to_have_attribute("data-state", "spoken")  # that of the test before
-    (run,) = site.desks.stream_test._running.values()
+    (run,) = site.services.stream_test._running.values()
     assert run._task is not None
     desktop.goto("about:blank")
     ending = asyncio.wait_for(asyncio.wait([run._task]), 5.0)
@@ -134,7 +134,7 @@ def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
 def test_a_refused_connection_is_a_lane_and_a_wrong_order_a_word(
     desktop: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.desks.stream_test, "_search", _found)
+    monkeypatch.setattr(site.services.stream_test, "_search", _found)
     desktop.locator("#stream_test-find").click()
     desktop.get_by_label("kitchen (tcp://127.0.0.1:9)").check()
     expect(desktop.locator("#stream_test-target textarea, #stream_test-target input")).to_have_value(
@@ -146,7 +146,7 @@ def test_a_refused_connection_is_a_lane_and_a_wrong_order_a_word(
     expect(lane).to_have_attribute("data-state", "failed")
     expect(lane).to_contain_text("No connection")
     start(desktop, "  ")
-    expect(desktop.locator("#stream_test .st-error")).to_contain_text("no text")
+    expect(desktop.locator("#stream_test .st-error")).to_contain_text("text is empty")
 
 
 def test_a_phone_and_a_reader_find_their_way(german: Page) -> None:

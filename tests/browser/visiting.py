@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize, expect
 
-from ui.scripts import script_of
+from ui.scripts import import_expression
 from ui.words import Words
 
 TABS = ("preview", "blend", "stream_test", "voices", "status")
@@ -86,7 +86,7 @@ def visit(page: Page, url: str) -> Page:
 
 def name_player(page: Page) -> None:
     """Let tests ask the player by a global name, `ttsPlayer`: the scripts themselves have none."""
-    page.evaluate(f"{script_of('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})")
+    page.evaluate(f"{import_expression('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})")
 
 
 def open_tab(page: Page, name: str, language: str = "en") -> None:

@@ -20,7 +20,7 @@ from tests.support.realtime_server import realtime_client
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import WyomingTestClient, pcm_of
 from wyoming_tts.commands import local_speech
-from wyoming_tts.page.stream_test import StreamTestRequest
+from wyoming_tts.page.stream_test.request import StreamTestRequest
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
 from wyoming_tts.transports.realtime.route import PATH
 
@@ -110,7 +110,7 @@ async def http_stream_path(site: Site, asked: Asked) -> Heard:
 
 async def page_preview(site: Site, asked: Asked) -> Heard:
     """What the page's script posts: the sliders, and the rate that the voice is said to have."""
-    facts = await site.desks.preview.facts(LETTERS.name)
+    facts = await site.services.preview.facts(LETTERS.name)
     sliders = {"speed": 1, "volume": 1, "sample_rate": facts.sample_rate}
     fields = {"response_format": "pcm", "voice": LETTERS.name, **sliders, **asked.fields}
     return await posted(site, SPEECH, fields)
@@ -177,9 +177,11 @@ def speed_of(asked: Asked) -> dict[str, float]:
 async def page_stream_test(site: Site, _: Asked) -> Heard:
     frames = [
         frame
-        async for frame in site.desks.stream_test.run("me", StreamTestRequest(TEXT, words_per_second=200.0))
+        async for frame in site.services.stream_test.run(
+            "me", StreamTestRequest(TEXT, words_per_second=200.0)
+        )
     ]
-    wav = site.desks.stream_test.wav(frames[-1].run, 1)
+    wav = site.services.stream_test.wav(frames[-1].run, 1)
     assert wav is not None, json.dumps([lane.error for lane in frames[-1].lanes])
     (rate,) = struct.unpack("<I", wav[24:28])
     return Heard(rate, wav[WAV_HEADER:])

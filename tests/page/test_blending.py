@@ -1,4 +1,4 @@
-"""The Blend tab's desk and its routes, on a real product with the tone Kokoro model."""
+"""The Blend tab's service and its routes, on a real product with the tone Kokoro model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from tests.support.parts import running_parts
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.blending import MODEL_VOICE, BlendService
-from wyoming_tts.page.blending_routes import blend_routes
-from wyoming_tts.page.blending_view import BlendingView, Draft, KeptVoice, KokoroState, MixableKind
+from wyoming_tts.page.blending import (
+    MODEL_VOICE,
+    BlendDraft,
+    BlendingView,
+    BlendService,
+    KokoroState,
+    SavedVoice,
+    VoiceOrigin,
+    blend_routes,
+)
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.transports.http.app import HttpOptions, create_app
@@ -50,15 +57,15 @@ async def never(_name: str) -> bool:
 
 
 @asynccontextmanager
-async def at_the_desk(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
+async def blend_service(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
     async with running_parts(data_dir=[data], download_dir=data) as parts:
         yield BlendService(parts, never), parts
 
 
 @pytest.fixture
-async def desk(data: Path) -> AsyncIterator[BlendService]:
-    async with at_the_desk(data) as (desk, _):
-        yield desk
+async def service(data: Path) -> AsyncIterator[BlendService]:
+    async with blend_service(data) as (service, _):
+        yield service
 
 
 async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
@@ -72,29 +79,29 @@ def npy(table: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
     return file.getvalue()
 
 
-def own(shelf: BlendingView) -> dict[str, KeptVoice]:
-    return {each.draft.name: each for each in shelf.kept if each.kind is not MixableKind.PRESET}
+def own(view: BlendingView) -> dict[str, SavedVoice]:
+    return {each.draft.name: each for each in view.kept if each.kind is not VoiceOrigin.PRESET}
 
 
 # -- looking ------------------------------------------------------------------------------------
 
 
-async def test_the_shelf_has_the_voices_and_the_presets(desk: BlendService) -> None:
-    shelf = await desk.shelf()
-    assert shelf.kokoro is KokoroState.READY
-    assert {voice.name: voice.kind for voice in shelf.voices} == dict.fromkeys(NAMES, MixableKind.PACK)
-    companion = next(each for each in shelf.kept if each.draft.name == "companion")
-    assert (companion.kind, companion.language) == (MixableKind.PRESET, "en_US")
+async def test_the_shelf_has_the_voices_and_the_presets(service: BlendService) -> None:
+    view = await service.view()
+    assert view.kokoro is KokoroState.READY
+    assert {voice.name: voice.kind for voice in view.voices} == dict.fromkeys(NAMES, VoiceOrigin.PACK)
+    companion = next(each for each in view.kept if each.draft.name == "companion")
+    assert (companion.kind, companion.language) == (VoiceOrigin.PRESET, "en_US")
     assert not companion.can_speak  # af_heart is not in this pack
-    assert "light" in shelf.samples["en_US"]
+    assert "light" in view.samples["en_US"]
 
 
 async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path: Path) -> None:
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        shelf = await BlendService(parts, never).shelf()
-    assert shelf.kokoro is KokoroState.ABSENT
-    assert shelf.model_bytes is not None
-    assert shelf.model_bytes > 100_000_000
+        view = await BlendService(parts, never).view()
+    assert view.kokoro is KokoroState.ABSENT
+    assert view.model_bytes is not None
+    assert view.model_bytes > 100_000_000
 
 
 @pytest.mark.parametrize(
@@ -105,18 +112,18 @@ async def test_what_cannot_be_fetched_is_told_apart(
     changes: dict[str, object], state: KokoroState, tmp_path: Path
 ) -> None:
     async with running_parts(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
-        assert (await BlendService(parts, never).shelf()).kokoro is state
+        assert (await BlendService(parts, never).view()).kokoro is state
 
 
-async def test_a_recipe_is_read_in_any_form_and_given_back_in_one(desk: BlendService) -> None:
-    read = await desk.read("af_sky:20, 60*af_bella")
+async def test_a_recipe_is_read_in_any_form_and_given_back_in_one(service: BlendService) -> None:
+    read = await service.parse("af_sky:20, 60*af_bella")
     assert read.recipe == "af_bella(60)+af_sky(20)"
     assert [(part.voice, part.weight) for part in read.parts] == [("af_bella", 60.0), ("af_sky", 20.0)]
     assert (read.language, read.languages) == ("en_US", ("en_US",))
 
 
-async def test_a_recipe_of_several_languages_says_which(desk: BlendService) -> None:
-    read = await desk.read("bf_emma(2)+af_sky")
+async def test_a_recipe_of_several_languages_says_which(service: BlendService) -> None:
+    read = await service.parse("bf_emma(2)+af_sky")
     assert (read.language, read.languages) == ("en_GB", ("en_GB", "en_US"))
 
 
@@ -130,92 +137,92 @@ async def test_a_recipe_of_several_languages_says_which(desk: BlendService) -> N
     ],
 )
 async def test_what_is_no_recipe_is_refused_in_words(
-    desk: BlendService, recipe: str, error: type[SpeechError], told: str
+    service: BlendService, recipe: str, error: type[SpeechError], told: str
 ) -> None:
     with pytest.raises(error, match=told):
-        await desk.read(recipe)
+        await service.parse(recipe)
 
 
 # -- keeping ------------------------------------------------------------------------------------
 
 
 async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) -> None:
-    async with at_the_desk(data) as (desk, parts):
+    async with blend_service(data) as (service, parts):
         describe, served = DescribeResponse(parts), ServerSpeechService(parts)
         assert b'"dawn"' not in describe()
-        shelf = await desk.keep(Draft("dawn", "af_bella(2)+af_sky", description=" Warm. "))
-        assert own(shelf)["dawn"].draft == Draft("dawn", "af_bella(2)+af_sky", description="Warm.")
-        assert own(shelf)["dawn"].can_speak
+        view = await service.save(BlendDraft("dawn", "af_bella(2)+af_sky", description=" Warm. "))
+        assert own(view)["dawn"].draft == BlendDraft("dawn", "af_bella(2)+af_sky", description="Warm.")
+        assert own(view)["dawn"].can_speak
         assert b'"dawn"' in describe()
         assert "dawn" in {voice.name for voice in served.voices()}
 
 
 async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_here(
-    desk: BlendService,
+    service: BlendService,
 ) -> None:
-    served = ServerSpeechService(desk._parts)
+    served = ServerSpeechService(service._parts)
     assert (await served.blend("af_bella(2)", None)).name == "af_bella(2)"
     assert (await served.blend("af_bella", None)).name == "af_bella"
     with pytest.raises(UnknownVoice, match=r"af_bela.*Did you mean af_bella"):
         await served.blend("af_bela", None)
 
 
-async def test_voices_of_several_languages_need_one_named(desk: BlendService) -> None:
-    draft = Draft("dawn", "af_bella+bf_emma")
+async def test_voices_of_several_languages_need_one_named(service: BlendService) -> None:
+    draft = BlendDraft("dawn", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):
-        await desk.keep(draft)
-    shelf = await desk.keep(replace(draft, language="en_GB"))
-    assert own(shelf)["dawn"].language == "en_GB"
+        await service.save(draft)
+    view = await service.save(replace(draft, language="en_GB"))
+    assert own(view)["dawn"].language == "en_GB"
 
 
-async def test_an_edit_takes_the_place_of_what_it_was_an_edit_of(desk: BlendService) -> None:
-    before = own(await desk.keep(Draft("dawn", "af_bella+af_sky", spherical=True)))["dawn"].draft
-    shelf = await desk.keep(replace(before, recipe="af_bella(3)+af_sky"), expected=before)
-    assert own(shelf)["dawn"].draft == Draft("dawn", "af_bella(3)+af_sky", spherical=True)
+async def test_an_edit_takes_the_place_of_what_it_was_an_edit_of(service: BlendService) -> None:
+    before = own(await service.save(BlendDraft("dawn", "af_bella+af_sky", spherical=True)))["dawn"].draft
+    view = await service.save(replace(before, recipe="af_bella(3)+af_sky"), expected=before)
+    assert own(view)["dawn"].draft == BlendDraft("dawn", "af_bella(3)+af_sky", spherical=True)
 
 
 async def test_a_stale_edit_is_refused_and_leaves_the_other_one(data: Path) -> None:
-    async with at_the_desk(data) as (desk, parts):
-        before = own(await desk.keep(Draft("dawn", "af_bella+af_sky")))["dawn"].draft
+    async with blend_service(data) as (service, parts):
+        before = own(await service.save(BlendDraft("dawn", "af_bella+af_sky")))["dawn"].draft
         elsewhere = Blend("dawn", parse_recipe("af_sky(9)+af_bella"))
         await parts.workers.run_blocking(
             lambda: parts.blends.store.replace(elsewhere, expected=before.blend())
         )
         with pytest.raises(BadRequest, match=r"changed meanwhile: it is af_bella\+af_sky\(9\) now"):
-            await desk.keep(replace(before, description="mine"), expected=before)
-        assert own(await desk.shelf())["dawn"].draft.recipe == "af_bella+af_sky(9)"
+            await service.save(replace(before, description="mine"), expected=before)
+        assert own(await service.view())["dawn"].draft.recipe == "af_bella+af_sky(9)"
 
 
-async def test_blends_are_duplicated_renamed_and_removed(desk: BlendService) -> None:
-    await desk.keep(Draft("dawn", "af_bella+af_sky"))
-    await desk.duplicate("dawn", "dusk")
-    assert own(await desk.rename("dusk", "night")).keys() == {"dawn", "night"}
-    assert own(await desk.remove("dawn")).keys() == {"night"}
+async def test_blends_are_duplicated_renamed_and_removed(service: BlendService) -> None:
+    await service.save(BlendDraft("dawn", "af_bella+af_sky"))
+    await service.duplicate("dawn", "dusk")
+    assert own(await service.rename("dusk", "night")).keys() == {"dawn", "night"}
+    assert own(await service.remove("dawn")).keys() == {"night"}
     with pytest.raises(BadRequest, match="preset"):
-        await desk.remove("companion")
+        await service.remove("companion")
 
 
-async def test_a_blend_that_others_are_made_of_stays(desk: BlendService) -> None:
-    await desk.keep(Draft("dawn", "af_bella+af_sky"))
-    await desk.keep(Draft("day", "dawn(2)+af_sky"))
+async def test_a_blend_that_others_are_made_of_stays(service: BlendService) -> None:
+    await service.save(BlendDraft("dawn", "af_bella+af_sky"))
+    await service.save(BlendDraft("day", "dawn(2)+af_sky"))
     with pytest.raises(BadRequest, match="day is made of it"):
-        await desk.remove("dawn")
+        await service.remove("dawn")
 
 
 # -- files --------------------------------------------------------------------------------------
 
 
-async def test_an_exported_blend_can_be_imported_again_and_mixed(desk: BlendService) -> None:
-    await desk.keep(Draft("dawn", "af_bella(3)+af_sky"))
-    content = await desk.export("dawn")
-    bella, sky = [np.load(io.BytesIO(await desk.export(name))) for name in ("af_bella", "af_sky")]
+async def test_an_exported_blend_can_be_imported_again_and_mixed(service: BlendService) -> None:
+    await service.save(BlendDraft("dawn", "af_bella(3)+af_sky"))
+    content = await service.export("dawn")
+    bella, sky = [np.load(io.BytesIO(await service.export(name))) for name in ("af_bella", "af_sky")]
     np.testing.assert_allclose(np.load(io.BytesIO(content)), 0.75 * bella + 0.25 * sky, rtol=1e-6)
-    shelf = await desk.take_in("af_mine", "dawn.NPY", pieces(content))
-    assert own(shelf)["af_mine"].kind is MixableKind.IMPORTED
-    assert {voice.name: voice.kind for voice in shelf.voices}["af_mine"] is MixableKind.IMPORTED
-    assert (await desk.read("af_mine+af_sky")).language == "en_US"
-    assert await desk.export("af_mine") == content
-    assert "af_mine" not in own(await desk.remove("af_mine"))
+    view = await service.import_voice("af_mine", "dawn.NPY", pieces(content))
+    assert own(view)["af_mine"].kind is VoiceOrigin.IMPORTED
+    assert {voice.name: voice.kind for voice in view.voices}["af_mine"] is VoiceOrigin.IMPORTED
+    assert (await service.parse("af_mine+af_sky")).language == "en_US"
+    assert await service.export("af_mine") == content
+    assert "af_mine" not in own(await service.remove("af_mine"))
 
 
 @pytest.mark.parametrize(
@@ -231,24 +238,24 @@ async def test_an_exported_blend_can_be_imported_again_and_mixed(desk: BlendServ
     ],
 )
 async def test_what_is_no_style_table_is_refused_and_nothing_stays(
-    desk: BlendService, name: str, file: str, content: bytes, told: str
+    service: BlendService, name: str, file: str, content: bytes, told: str
 ) -> None:
     with pytest.raises(SpeechError, match=told):
-        await desk.take_in(name, file, pieces(content, 4_000_000))
-    assert name not in own(await desk.shelf())
+        await service.import_voice(name, file, pieces(content, 4_000_000))
+    assert name not in own(await service.view())
 
 
-async def test_an_imported_voice_that_a_blend_is_made_of_stays(desk: BlendService) -> None:
-    await desk.take_in("af_mine", "a.npy", pieces(await desk.export("af_sky")))
-    await desk.keep(Draft("dawn", "af_mine+af_bella"))
+async def test_an_imported_voice_that_a_blend_is_made_of_stays(service: BlendService) -> None:
+    await service.import_voice("af_mine", "a.npy", pieces(await service.export("af_sky")))
+    await service.save(BlendDraft("dawn", "af_mine+af_bella"))
     with pytest.raises(BadRequest, match="dawn is made of it"):
-        await desk.remove("af_mine")
+        await service.remove("af_mine")
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../etc/passwd"])
-async def test_only_what_is_there_is_exported(desk: BlendService, name: str) -> None:
+async def test_only_what_is_there_is_exported(service: BlendService, name: str) -> None:
     with pytest.raises(SpeechError, match="no blend"):
-        await desk.export(name)
+        await service.export(name)
 
 
 # -- the model ----------------------------------------------------------------------------------
@@ -267,31 +274,31 @@ async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> 
             await parts.refresh_voices()
             return True
 
-        shelf = await BlendService(parts, fetch).fetch_model()
+        view = await BlendService(parts, fetch).download_model()
     assert asked == [MODEL_VOICE]
-    assert shelf.kokoro is KokoroState.READY
+    assert view.kokoro is KokoroState.READY
 
 
 async def test_a_download_that_takes_long_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wyoming_tts.page.blending._PATIENCE", 0.01)
+    monkeypatch.setattr("wyoming_tts.page.blending._DOWNLOAD_POLL_SECONDS", 0.01)
 
     async def fetch(_name: str) -> bool:
         await asyncio.Event().wait()
         return True
 
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        assert (await BlendService(parts, fetch).fetch_model()).kokoro is KokoroState.ABSENT
+        assert (await BlendService(parts, fetch).download_model()).kokoro is KokoroState.ABSENT
 
 
 async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> None:
     progress = DownloadProgress(MODEL_VOICE, DownloadState.RUNNING, 1_000_000, 300_000_000)
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        desk = BlendService(parts, never)
-        assert (await desk.shelf()).fetched_bytes is None
+        service = BlendService(parts, never)
+        assert (await service.view()).fetched_bytes is None
         parts.downloads.record_progress(progress)
-        assert (await desk.shelf()).fetched_bytes == 1_000_000
+        assert (await service.view()).fetched_bytes == 1_000_000
 
 
 async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
@@ -299,8 +306,8 @@ async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
         return False
 
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        with pytest.raises(VoiceUnavailable, match="could not be fetched"):
-            await BlendService(parts, fetch).fetch_model()
+        with pytest.raises(VoiceUnavailable, match="could not be downloaded"):
+            await BlendService(parts, fetch).download_model()
 
 
 # -- over HTTP ----------------------------------------------------------------------------------
@@ -308,12 +315,12 @@ async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def client_of(data: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with at_the_desk(data) as (desk, parts):
+    async with blend_service(data) as (service, parts):
         app = create_app(
             ServerSpeechService(parts),
             HttpOptions(),
             run_blocking=parts.workers.run_blocking,
-            routers=[blend_routes(desk)],
+            routers=[blend_routes(service)],
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

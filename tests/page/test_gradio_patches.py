@@ -21,7 +21,7 @@ from gradio import component_meta, processing_utils, queueing, utils
 from gradio.queueing import Queue
 
 from ui import gradio_patches
-from ui.mounted import application
+from ui.application import make_application
 from ui.words import Words
 
 FRESH = """
@@ -68,7 +68,7 @@ def blocks() -> gr.Blocks:
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
         gr.Textbox()
-    application(blocks, Words())
+    make_application(blocks, Words())
     return blocks
 
 
@@ -85,7 +85,7 @@ def test_the_server_itself_is_not_taken_offline_by_it(fresh: dict[str, Any]) -> 
 
 
 def test_gradio_remembers_few_events(blocks: gr.Blocks) -> None:
-    assert blocks._queue.ANALYTICS_MAX_EVENTS == gradio_patches.MOST_EVENTS
+    assert blocks._queue.ANALYTICS_MAX_EVENTS == gradio_patches.MAX_REMEMBERED_EVENTS
     assert uses(Queue, "while len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS")
 
 

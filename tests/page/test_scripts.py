@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from ui import scripts
-from ui.mounted import head
+from ui.application import head
 
 BASE = "http://page"
 
@@ -47,7 +47,7 @@ async def test_nothing_else_is_served(client: httpx.AsyncClient, name: str) -> N
 
 def test_a_script_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"ui/js/nothing\.js"):
-        scripts.scripted("nothing", elem_id="nothing")
+        scripts.script_element("nothing", elem_id="nothing")
 
 
 def test_all_are_fetched_beside_the_page_and_from_below_it() -> None:

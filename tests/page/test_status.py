@@ -24,8 +24,8 @@ from wyoming_tts.page.status import (
     ListeningAddresses,
     SettingInForce,
     StatusService,
+    status_routes,
 )
-from wyoming_tts.page.status_routes import status_routes
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.settings import LoadedSettings, Settings, load_settings
 from wyoming_tts.speech import Utterance
@@ -45,11 +45,11 @@ def _loaded(**given: Any) -> LoadedSettings:
     return load_settings(given, environ={})
 
 
-def desk_of(parts: Parts, **changes: Any) -> StatusService:
+def service_of(parts: Parts, **changes: Any) -> StatusService:
     given: dict[str, Any] = {
-        "house": ServerSpeechService(parts),
-        "where": ListeningAddresses,
-        "loaded": _loaded,
+        "server": ServerSpeechService(parts),
+        "addresses": ListeningAddresses,
+        "settings": _loaded,
         "recent": RecentUtterances(),
         "log": LogTail(),
     }
@@ -57,13 +57,13 @@ def desk_of(parts: Parts, **changes: Any) -> StatusService:
 
 
 def _settings(parts: Parts, loaded: LoadedSettings) -> dict[str, SettingInForce]:
-    return {setting.name: setting for setting in desk_of(parts, loaded=lambda: loaded).settings()}
+    return {setting.name: setting for setting in service_of(parts, settings=lambda: loaded).settings()}
 
 
-async def test_the_house_tells_of_itself(parts: Parts) -> None:
-    status = await desk_of(parts).status()
-    assert status.house["default_voice"] == LETTERS.name
-    assert status.house["load"]["streams"] == 0  # type: ignore[index]
+async def test_the_state_of_the_server_is_reported(parts: Parts) -> None:
+    status = await service_of(parts).status()
+    assert status.server["default_voice"] == LETTERS.name
+    assert status.server["load"]["streams"] == 0  # type: ignore[index]
     assert status.spoken == ()
     assert status.latency.p50 is None
 
@@ -71,11 +71,11 @@ async def test_the_house_tells_of_itself(parts: Parts) -> None:
 async def test_what_was_spoken_is_told_without_its_text() -> None:
     recent = RecentUtterances()
     async with running_parts() as parts:
-        desk = desk_of(parts, recent=recent)
+        service = service_of(parts, recent=recent)
         parts.synthesizer._on_record = recent.on_record
         async with parts.synthesizer.speak(Utterance.of("secretly", transport="http")) as stream:
             heard = sum([chunk.seconds async for chunk in stream])
-        status = await desk.status()
+        status = await service.status()
     (spoken,) = status.spoken
     assert (spoken.transport, spoken.voice, spoken.outcome) == ("http", LETTERS.name, "done")
     assert spoken.audio_seconds == pytest.approx(heard)
@@ -87,7 +87,7 @@ async def test_the_newest_utterances_come_first_and_failures_say_why(parts: Part
     recent = RecentUtterances()
     recent.on_record(record(ttfa=0.1, audio_seconds=2.0, compute_seconds=0.5))
     recent.on_record(failed("busy"))
-    status = await desk_of(parts, recent=recent).status()
+    status = await service_of(parts, recent=recent).status()
     assert [(one.outcome, one.error, one.rtf) for one in status.spoken] == [
         ("failed", "busy", None),
         ("done", "", 0.25),
@@ -99,7 +99,7 @@ async def test_latencies_are_told_in_their_order_with_their_percentiles(parts: P
     recent = RecentUtterances()
     for hundredths in range(101):
         recent.on_record(record(ttfa=hundredths / 100))
-    latency = (await desk_of(parts, recent=recent).status()).latency
+    latency = (await service_of(parts, recent=recent).status()).latency
     assert (len(latency.values), latency.values[0], latency.values[-1]) == (100, 0.01, 1.0)
     assert latency.p50 == pytest.approx(0.505)
     assert latency.p95 == pytest.approx(0.9505)
@@ -108,40 +108,40 @@ async def test_latencies_are_told_in_their_order_with_their_percentiles(parts: P
 async def test_a_name_that_a_client_made_up_is_cut(parts: Parts) -> None:
     recent = RecentUtterances()
     recent.on_record(record(voice="v" * 100_000))
-    status = await desk_of(parts, recent=recent).status()
+    status = await service_of(parts, recent=recent).status()
     assert len(status.spoken[0].voice) <= 200
 
 
-async def test_doors_are_told_as_clients_reach_them(parts: Parts) -> None:
-    where = ListeningAddresses(
+async def test_addresses_are_those_at_which_clients_reach_the_server(parts: Parts) -> None:
+    listening = ListeningAddresses(
         wyoming=[("127.0.0.1", 10200), ("::1", 10200)],
         http=[("127.0.0.1", 8880)],
         is_encrypted=True,
         announced_as="house",
     )
-    addresses = (await desk_of(parts, where=lambda: where).status()).addresses
+    addresses = (await service_of(parts, addresses=lambda: listening).status()).addresses
     assert addresses.wyoming == (
         AdvertisedAddress("127.0.0.1", 10200, "tcp://127.0.0.1:10200"),
         AdvertisedAddress("::1", 10200, "tcp://[::1]:10200"),
     )
-    assert [door.url for door in addresses.http] == ["https://127.0.0.1:8880"]
+    assert [address.url for address in addresses.http] == ["https://127.0.0.1:8880"]
     assert addresses.announced_as == "house"
 
 
 async def test_a_server_that_listens_everywhere_is_not_said_to_be_at_no_address(parts: Parts) -> None:
-    where = ListeningAddresses(wyoming=[("0.0.0.0", 10200)])
-    addresses = (await desk_of(parts, where=lambda: where).status()).addresses
-    assert not {"0.0.0.0", "127.0.0.1"} & {door.host for door in addresses.wyoming}
+    listening = ListeningAddresses(wyoming=[("0.0.0.0", 10200)])
+    addresses = (await service_of(parts, addresses=lambda: listening).status()).addresses
+    assert not {"0.0.0.0", "127.0.0.1"} & {address.host for address in addresses.wyoming}
 
 
 async def test_only_lines_that_were_not_seen_are_told(parts: Parts) -> None:
     logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
     with keep_log_tail(logger=logger) as tail:
-        desk = desk_of(parts, log=tail)
+        service = service_of(parts, log=tail)
         logger.info("one")
-        first = await desk.status()
+        first = await service.status()
         logger.info("two")
-        second = await desk.status(log_after=first.log[-1].number)
+        second = await service.status(log_after=first.log[-1].number)
     assert [line.text for line in first.log] == ["one"]
     assert [line.text for line in second.log] == ["two"]
 
@@ -207,7 +207,7 @@ async def client(parts: Parts) -> AsyncIterator[AsyncClient]:
     with keep_log_tail(loaded.settings.secrets, logger=logger) as tail:
         logger.info("a client came with %s", KEYS[0])
         app = FastAPI()
-        app.include_router(status_routes(desk_of(parts, loaded=lambda: loaded, recent=recent, log=tail)))
+        app.include_router(status_routes(service_of(parts, settings=lambda: loaded, recent=recent, log=tail)))
         async with AsyncClient(transport=ASGITransport(app), base_url="http://house") as client:
             yield client
 
@@ -218,7 +218,7 @@ async def test_the_page_gets_it_as_json_that_nobody_keeps(client: AsyncClient) -
     assert answer.headers["cache-control"] == "no-store"
     assert told["spoken"][0]["transport"] == "wyoming"
     assert told["log"][0]["text"] == "a client came with ***"
-    assert {"house", "model_bytes", "addresses", "spoken_count", "latency"} < set(told)
+    assert {"server", "model_bytes", "addresses", "spoken_count", "latency"} < set(told)
 
 
 async def test_the_page_asks_for_what_is_new(client: AsyncClient) -> None:

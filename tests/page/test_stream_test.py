@@ -23,15 +23,8 @@ from tests.support.parts import running_parts
 from tests.support.scripted_server import START, STOP, ScriptedConnection, audio, scripted_server
 from wyoming_tts.client import ClientError, DiscoveredServer
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
-from wyoming_tts.page import stream_test_client as stream_lane
-from wyoming_tts.page.stream_test import (
-    StreamTestFrame,
-    StreamTestLimits,
-    StreamTestRequest,
-    StreamTestService,
-    as_json,
-)
-from wyoming_tts.page.stream_test_client import (
+from wyoming_tts.page.stream_test import client as recorder
+from wyoming_tts.page.stream_test.client import (
     ClientEvent,
     ClientEventKind,
     ClientRecorder,
@@ -39,8 +32,9 @@ from wyoming_tts.page.stream_test_client import (
     EvenSample,
     EventLog,
 )
-from wyoming_tts.page.stream_test_order import checked_request
-from wyoming_tts.page.stream_test_routes import stream_test_routes
+from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, resolve_target
+from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
+from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
 from wyoming_tts.speech import AudioFormat
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -55,31 +49,31 @@ def describe() -> bytes:
 
 
 @asynccontextmanager
-async def desk_for(own: str, **options: Any) -> AsyncIterator[StreamTestService]:
+async def service_for(own: str, **options: Any) -> AsyncIterator[StreamTestService]:
     async with running_parts() as parts:
-        desk = StreamTestService(parts, lambda: own, **options)
-        yield desk
-        await desk.close()
+        service = StreamTestService(parts, lambda: own, **options)
+        yield service
+        await service.close()
 
 
 @asynccontextmanager
 async def speaking(**options: Any) -> AsyncIterator[tuple[StreamTestService, FakeSynthesizer]]:
-    """A desk beside a real server; nothing may be left of either."""
+    """The service and a real server; neither may leave a task behind."""
     fake = FakeSynthesizer()
     before = asyncio.all_tasks()
     async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread) as server:
         await server.start("tcp://127.0.0.1:0")
         host, port = server.bound[0][:2]
-        async with desk_for(f"tcp://{host}:{port}", **options) as desk:
-            yield desk, fake
+        async with service_for(f"tcp://{host}:{port}", **options) as service:
+            yield service, fake
     assert fake.entered == fake.left
     assert asyncio.all_tasks() == before
 
 
 async def last_frame(
-    desk: StreamTestService, order: StreamTestRequest, session: str = "me"
+    service: StreamTestService, request: StreamTestRequest, session: str = "me"
 ) -> StreamTestFrame:
-    frames = [frame async for frame in desk.run(session, order)]
+    frames = [frame async for frame in service.run(session, request)]
     assert [frame.over for frame in frames] == [False] * (len(frames) - 1) + [True]
     return frames[-1]
 
@@ -95,8 +89,8 @@ def closed_port() -> int:
 
 
 async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> None:
-    async with speaking() as (desk, _):
-        frame = await last_frame(desk, StreamTestRequest(TEXT, words_per_second=100.0))
+    async with speaking() as (service, _):
+        frame = await last_frame(service, StreamTestRequest(TEXT, words_per_second=100.0))
     lane = frame.lanes[0]
     assert lane.state is ClientState.SPOKEN
     assert len(lane.text) == 6
@@ -112,15 +106,15 @@ async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> 
 
 
 async def test_plain_text_goes_out_in_one_piece() -> None:
-    async with speaking() as (desk, fake):
-        frame = await last_frame(desk, StreamTestRequest(TEXT, streaming=False))
+    async with speaking() as (service, fake):
+        frame = await last_frame(service, StreamTestRequest(TEXT, streaming=False))
     assert len(frame.lanes[0].text) == 1
     assert len(fake.utterances) == 1
 
 
 async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
-    async with speaking() as (desk, fake):
-        frame = await last_frame(desk, StreamTestRequest("Hello.", clients=16, vary=True, voice="tone"))
+    async with speaking() as (service, fake):
+        frame = await last_frame(service, StreamTestRequest("Hello.", clients=16, vary=True, voice="tone"))
     assert [lane.client for lane in frame.lanes] == list(range(1, 17))
     assert frame.summary is not None
     assert (frame.summary.clients, frame.summary.spoken) == (16, 16)
@@ -132,10 +126,10 @@ async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
 
 
 async def test_the_second_run_of_a_session_knows_the_first() -> None:
-    async with speaking() as (desk, _):
-        first = await last_frame(desk, StreamTestRequest("Hello."))
-        other = await last_frame(desk, StreamTestRequest("Hello."), session="someone else")
-        second = await last_frame(desk, StreamTestRequest("Hello.", clients=2))
+    async with speaking() as (service, _):
+        first = await last_frame(service, StreamTestRequest("Hello."))
+        other = await last_frame(service, StreamTestRequest("Hello."), session="someone else")
+        second = await last_frame(service, StreamTestRequest("Hello.", clients=2))
     assert first.before is None
     assert other.before is None
     assert second.before == first.summary
@@ -143,11 +137,11 @@ async def test_the_second_run_of_a_session_knows_the_first() -> None:
 
 
 async def test_the_chosen_client_can_be_heard_afterwards() -> None:
-    async with speaking() as (desk, _):
-        frame = await last_frame(desk, StreamTestRequest("Hello.", clients=2, recorded=2))
-        wav = desk.wav(frame.run, 2)
+    async with speaking() as (service, _):
+        frame = await last_frame(service, StreamTestRequest("Hello.", clients=2, recorded=2))
+        wav = service.wav(frame.run, 2)
         assert [lane.recorded > 0 for lane in frame.lanes] == [False, True]
-        assert desk.wav(frame.run, 1) is desk.wav(frame.run, 3) is desk.wav("other", 2) is None
+        assert service.wav(frame.run, 1) is service.wav(frame.run, 3) is service.wav("other", 2) is None
     assert wav is not None
     with wave.open(io.BytesIO(wav)) as sound:
         assert sound.getframerate() == RATE
@@ -155,67 +149,68 @@ async def test_the_chosen_client_can_be_heard_afterwards() -> None:
 
 
 async def test_only_the_last_runs_are_kept() -> None:
-    async with speaking(limits=StreamTestLimits(kept=2)) as (desk, _):
+    async with speaking(limits=StreamTestLimits(kept=2)) as (service, _):
         runs = [
-            (await last_frame(desk, StreamTestRequest("Hi."), session=str(number))).run for number in range(3)
+            (await last_frame(service, StreamTestRequest("Hi."), session=str(number))).run
+            for number in range(3)
         ]
-        assert [desk.wav(run, 1) is not None for run in runs] == [False, True, True]
-        assert await desk.report(runs[0]) is None
+        assert [service.wav(run, 1) is not None for run in runs] == [False, True, True]
+        assert await service.report(runs[0]) is None
 
 
 async def test_stop_ends_all_clients_at_once() -> None:
-    async with speaking() as (desk, _):
-        frames = desk.run("me", StreamTestRequest(TEXT, clients=3, words_per_second=0.5))
+    async with speaking() as (service, _):
+        frames = service.run("me", StreamTestRequest(TEXT, clients=3, words_per_second=0.5))
         async for frame in frames:
             if all(lane.text for lane in frame.lanes):
-                await desk.stop("nobody")
-                await desk.stop("me")
+                await service.stop("nobody")
+                await service.stop("me")
     assert frame.over
     assert {lane.state for lane in frame.lanes} == {ClientState.STOPPED}
 
 
 async def test_leaving_the_frames_ends_the_run() -> None:
-    async with speaking() as (desk, fake):
-        async with aclosing(desk.run("me", StreamTestRequest(TEXT, words_per_second=0.5))) as frames:
+    async with speaking() as (service, fake):
+        async with aclosing(service.run("me", StreamTestRequest(TEXT, words_per_second=0.5))) as frames:
             await anext(frames)
             await fake.until(lambda: fake.entered == 1)
         await fake.until(lambda: fake.left == 1)
-        assert (await last_frame(desk, StreamTestRequest("Again."))).lanes[0].state is ClientState.SPOKEN
+        assert (await last_frame(service, StreamTestRequest("Again."))).lanes[0].state is ClientState.SPOKEN
 
 
 async def test_a_run_that_nobody_watches_ends() -> None:
-    async with speaking(limits=StreamTestLimits(unwatched=0.15)) as (desk, fake):
-        frames = desk.run("me", StreamTestRequest(TEXT, words_per_second=0.5))
+    async with speaking(limits=StreamTestLimits(unwatched=0.15)) as (service, fake):
+        frames = service.run("me", StreamTestRequest(TEXT, words_per_second=0.5))
         await anext(frames)
         await fake.until(lambda: fake.left == 1)
         assert [frame.lanes[0].state async for frame in frames] == [ClientState.STOPPED]
 
 
 async def test_the_time_of_a_run_is_limited() -> None:
-    async with speaking(limits=StreamTestLimits(seconds=0.3)) as (desk, _):
-        frame = await last_frame(desk, StreamTestRequest(TEXT, words_per_second=0.5))
+    async with speaking(limits=StreamTestLimits(seconds=0.3)) as (service, _):
+        frame = await last_frame(service, StreamTestRequest(TEXT, words_per_second=0.5))
     assert frame.lanes[0].state is ClientState.TIMED_OUT
     assert 0.25 < frame.seconds < 2.0
 
 
-async def test_a_session_has_one_run_and_the_house_a_few() -> None:
+async def test_a_session_has_one_run_and_the_server_a_few() -> None:
     slow = StreamTestRequest(TEXT, words_per_second=0.5)
-    async with speaking(limits=StreamTestLimits(at_once=2)) as (desk, _):
-        running = [desk.run(session, slow) for session in ("a", "b")]
+    async with speaking(limits=StreamTestLimits(at_once=2)) as (service, _):
+        running = [service.run(session, slow) for session in ("a", "b")]
         for frames in running:
             await anext(frames)
         with pytest.raises(Busy, match="Your last run"):
-            await anext(desk.run("a", slow))
+            await anext(service.run("a", slow))
         with pytest.raises(Busy, match="2 stream tests"):
-            await anext(desk.run("c", slow))
-        await desk.close()
+            await anext(service.run("c", slow))
+        await service.close()
         for frames in running:
             assert [frame.over async for frame in frames] == [True]
-        assert (await last_frame(desk, StreamTestRequest("Hi."), session="c")).over
+        assert (await last_frame(service, StreamTestRequest("Hi."), session="c")).over
 
 
 @pytest.mark.parametrize(
-    ("order", "error"),
+    ("invalid", "error"),
     [
         (StreamTestRequest("  "), BadRequest),
         (StreamTestRequest("x" * 5001), TooLong),
@@ -234,9 +229,9 @@ async def test_a_session_has_one_run_and_the_house_a_few() -> None:
         (StreamTestRequest("Hi.", target="local\nhost"), BadRequest),
     ],
 )
-def test_an_order_out_of_range_is_refused(order: StreamTestRequest, error: type[SpeechError]) -> None:
+def test_a_request_out_of_range_is_refused(invalid: StreamTestRequest, error: type[SpeechError]) -> None:
     with pytest.raises(error):
-        checked_request(order, StreamTestLimits(), lambda: "tcp://127.0.0.1:10200")
+        resolve_target(invalid, StreamTestLimits(), lambda: "tcp://127.0.0.1:10200")
 
 
 @pytest.mark.parametrize(
@@ -251,21 +246,21 @@ def test_an_order_out_of_range_is_refused(order: StreamTestRequest, error: type[
 )
 def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
     assert (
-        checked_request(
+        resolve_target(
             StreamTestRequest("Hi.", target=target), StreamTestLimits(), lambda: "unix:///run/own.sock"
         )
         == uri
     )
 
 
-async def failing(script: Callable[[ScriptedConnection], Any], order: StreamTestRequest) -> StreamTestFrame:
-    async with scripted_server(script) as server, desk_for(server.uri) as desk:
-        return await last_frame(desk, order)
+async def failing(script: Callable[[ScriptedConnection], Any], request: StreamTestRequest) -> StreamTestFrame:
+    async with scripted_server(script) as server, service_for(server.uri) as service:
+        return await last_frame(service, request)
 
 
 async def test_a_refused_connection_is_a_lane() -> None:
-    async with desk_for(f"tcp://127.0.0.1:{closed_port()}") as desk:
-        frame = await last_frame(desk, StreamTestRequest(TEXT, clients=2))
+    async with service_for(f"tcp://127.0.0.1:{closed_port()}") as service:
+        frame = await last_frame(service, StreamTestRequest(TEXT, clients=2))
     assert [lane.state for lane in frame.lanes] == [ClientState.FAILED] * 2
     assert "No connection" in frame.lanes[0].error
     assert frame.summary is not None
@@ -302,8 +297,8 @@ async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
         await conversation.closed()
 
     limits = StreamTestLimits(seconds=0.5)
-    async with scripted_server(script) as server, desk_for(server.uri, limits=limits) as desk:
-        lane = (await last_frame(desk, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+    async with scripted_server(script) as server, service_for(server.uri, limits=limits) as service:
+        lane = (await last_frame(service, StreamTestRequest(TEXT, streaming=False))).lanes[0]
     assert lane.state is ClientState.TIMED_OUT
     assert lane.audio == 0.5
 
@@ -330,9 +325,9 @@ async def test_a_client_that_breaks_is_a_lane_and_tells_nothing_of_the_inside(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr("wyoming_tts.page.stream_test.speak", broken)
-    async with desk_for("tcp://127.0.0.1:1") as desk:
-        lane = (await last_frame(desk, StreamTestRequest(TEXT))).lanes[0]
+    monkeypatch.setattr("wyoming_tts.page.stream_test.run.speak", broken)
+    async with service_for("tcp://127.0.0.1:1") as service:
+        lane = (await last_frame(service, StreamTestRequest(TEXT))).lanes[0]
     assert lane.state is ClientState.FAILED
     assert "ZeroDivisionError" in lane.error
     assert "secret" not in lane.error
@@ -351,28 +346,28 @@ async def test_the_imagined_player_runs_dry_and_goes_on() -> None:
     lane = ClientRecorder(1, log, clock, records=False)
     for at, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
         clock.now = at
-        await lane.hear(AudioFormat(1000), bytes(int(2000 * seconds)))
-    told = lane.lane()
+        await lane.on_audio(AudioFormat(1000), bytes(int(2000 * seconds)))
+    told = lane.snapshot()
     assert told.buffer == ((1.0, 0.5), (1.2, 0.8), (2.5, 1.0))
     assert told.underruns == ((2.0, 0.5),)
     assert told.gaps == 1
-    assert lane.heard().played is not None
-    assert lane.heard().played.gaps == (0.5,)  # type: ignore[union-attr]
+    assert lane.result().played is not None
+    assert lane.result().played.gaps == (0.5,)  # type: ignore[union-attr]
     assert [line.what for line in log.newest()] == ["first_audio", "chunk", "chunk", "underrun"]
 
 
 async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_lane, "KEPT_SECONDS", 2.0)
-    monkeypatch.setattr(stream_lane, "MOST_CHUNKS", 500)
+    monkeypatch.setattr(recorder, "MAX_RECORDED_SECONDS", 2.0)
+    monkeypatch.setattr(recorder, "MAX_CHUNKS", 500)
     clock, log = Clock(), EventLog(100)
     lane = ClientRecorder(1, log, clock, records=True)
     for number in range(500):
         clock.now = number / 10
-        lane.text("word")
-        await lane.hear(AudioFormat(1000), bytes(20))
+        lane.text_sent("word")
+        await lane.on_audio(AudioFormat(1000), bytes(20))
     with pytest.raises(ClientError, match="more than 500"):
-        await lane.hear(AudioFormat(1000), bytes(20))
-    told = lane.lane()
+        await lane.on_audio(AudioFormat(1000), bytes(20))
+    told = lane.snapshot()
     assert told.recorded == 2.0
     assert max(len(told.text), len(told.buffer), len(told.underruns)) <= 60
     assert told.chunks == 500
@@ -409,31 +404,31 @@ async def test_servers_are_found_one_search_at_a_time() -> None:
         at_once -= 1
         return [DiscoveredServer("house", "tcp://10.0.0.5:10200", ("10.0.0.5",))]
 
-    async with desk_for("tcp://127.0.0.1:1", search=search) as desk:
-        first, second = await asyncio.gather(desk.find(), desk.find())
+    async with service_for("tcp://127.0.0.1:1", search=search) as service:
+        first, second = await asyncio.gather(service.find(), service.find())
     assert [server.name for server in first + second] == ["house"] * 2
     assert len(searches) == 2
     assert max(searches) <= 5.0
 
 
 async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wyoming_tts.page.stream_test._SEARCH_MOST_SECONDS", 0.05)
+    monkeypatch.setattr("wyoming_tts.page.stream_test.service._MAX_SEARCH_SECONDS", 0.05)
 
     async def search(_: float) -> list[DiscoveredServer]:
         await asyncio.Event().wait()
         return []
 
-    async with desk_for("tcp://127.0.0.1:1", search=search) as desk:
-        assert await desk.find() == ()
+    async with service_for("tcp://127.0.0.1:1", search=search) as service:
+        assert await service.find() == ()
 
 
 async def test_a_run_is_served_as_json_and_its_audio_whole_or_in_part() -> None:
-    async with speaking() as (desk, _):
-        frame = await last_frame(desk, StreamTestRequest("Hello."))
-        wav = desk.wav(frame.run, 1)
+    async with speaking() as (service, _):
+        frame = await last_frame(service, StreamTestRequest("Hello."))
+        wav = service.wav(frame.run, 1)
         assert wav is not None
         app = FastAPI()
-        app.include_router(stream_test_routes(desk))
+        app.include_router(stream_test_routes(service))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test/page/stream-test/") as client:
             report = await client.get(f"{frame.run}/run.json")

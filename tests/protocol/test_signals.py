@@ -106,7 +106,7 @@ async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Pa
 
             config.write_text("api_keys: [third\n")
             server.process.send_signal(signal.SIGHUP)
-            await server.read_until("those before stay")
+            await server.read_until("the old ones stay in force")
             assert await _status(client, url, "second") == 200
 
 

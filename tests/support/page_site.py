@@ -1,4 +1,4 @@
-"""The whole product with its page, in a thread of the test's process: Gradio is imported once for all."""
+"""The whole server with its page in the test's process, so that Gradio is imported only once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.page import PageServices
 from wyoming_tts.page.services import make_page_services
 from wyoming_tts.page.status import ListeningAddresses
-from wyoming_tts.server.http_side import AccessPolicy, HttpSide
+from wyoming_tts.server.access_policy import AccessPolicy
+from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings
@@ -32,14 +33,14 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A product that runs, with its page."""
+    """A running server with its page."""
 
     url: str
     """Of the page, with a slash at its end."""
     port: int
     """Of Wyoming."""
     parts: Parts
-    door: HttpSide
+    http: HttpSide
     recent: RecentUtterances
     loop: asyncio.AbstractEventLoop
 
@@ -47,66 +48,72 @@ class Site:
         return self.url
 
     @property
-    def desks(self) -> PageServices:
-        """What does the work of the tabs."""
-        assert self.door._desks is not None, "This product has no page."
-        return self.door._desks
+    def services(self) -> PageServices:
+        """The services of the tabs."""
+        assert self.http.page_services is not None, "This server has no page."
+        return self.http.page_services
 
 
 @asynccontextmanager
 async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
-    """The product in this event loop; what it writes goes into `directory`."""
+    """Run the server in this event loop; it writes into `directory`."""
     given = {"http": True, "http_port": 0, "data_dir": [directory, VOICES], "download_dir": directory}
     settings = settings_for_tests(**given | changes)
     workers = make_workers(settings)
-    doorkeeper, recent = AccessPolicy(settings), RecentUtterances()
+    access, recent = AccessPolicy(settings), RecentUtterances()
     async with (
-        open_telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as told,
+        open_telemetry(run_blocking=workers.run_blocking, journal=None, with_counters=True) as reporter,
         assemble(settings, workers, on_record=recent.on_record) as parts,
     ):
-        told.watch(partial(server_load, parts))
-        house = ServerSpeechService(parts, told.exposition)
+        reporter.watch(partial(server_load, parts))
+        speech = ServerSpeechService(parts, reporter.exposition)
         server = WyomingServer(
             parts.synthesizer,
             describe=DescribeResponse(parts),
             options=wyoming_options(settings),
             run_blocking=workers.run_blocking,
-            allow=doorkeeper.allows,
+            allow=access.allows,
         )
         with keep_log_tail(settings.secrets) as log:
 
-            def where() -> ListeningAddresses:
-                return ListeningAddresses(server.bound, settings.uri, door.bound, door.is_encrypted)
+            def addresses() -> ListeningAddresses:
+                return ListeningAddresses(server.bound, settings.uri, http.bound, http.is_encrypted)
 
-            desks = partial(
+            page_services = partial(
                 make_page_services,
                 parts,
-                house=house,
-                where=where,
-                loaded=lambda: LoadedSettings(
+                server=speech,
+                addresses=addresses,
+                settings=lambda: LoadedSettings(
                     settings, dict.fromkeys(type(settings).model_fields, "default"), ()
                 ),
                 recent=recent,
                 log=log,
             )
-            door = HttpSide(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=desks)
+            http = HttpSide(
+                settings,
+                speech,
+                access,
+                run_blocking=workers.run_blocking,
+                make_page_services=page_services,
+            )
             async with server:
                 await server.start(settings.uri)
                 async with asyncio.TaskGroup() as tasks:
-                    serving = tasks.create_task(door.serve())
+                    serving = tasks.create_task(http.serve())
                     tending = tasks.create_task(maintain_voices(parts))
-                    while not door.bound:
+                    while not http.bound:
                         assert not serving.done(), "The HTTP side did not come up: see the log."
                         await asyncio.sleep(0.01)
                     yield Site(
-                        f"http://127.0.0.1:{door.bound[0][1]}/",
+                        f"http://127.0.0.1:{http.bound[0][1]}/",
                         server.bound[0][1],
                         parts,
-                        door,
+                        http,
                         recent,
                         asyncio.get_running_loop(),
                     )
-                    await door.stop(0)
+                    await http.stop(0)
                     await server.stop(0)
                     tending.cancel()
     assert await workers.close()
@@ -114,7 +121,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
 
 @contextmanager
 def site_in_a_thread(directory: Path, **changes: Any) -> Iterator[Site]:
-    """The product beside a test that is no coroutine: Playwright's loop leaves no room for another."""
+    """Run the server in a thread, for tests with Playwright, which occupies the event loop of theirs."""
     found: list[Site] = []
     failures: list[BaseException] = []
     is_up, over = threading.Event(), asyncio.Event()

@@ -45,7 +45,7 @@ import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
 
 /**
  * @typedef {object} Status
- * @property {Summary} house
+ * @property {Summary} server
  * @property {number} model_bytes
  * @property {Addresses} addresses
  * @property {number} spoken_count
@@ -289,11 +289,11 @@ class Headline {
 
 /** @type {Record<string, (status: Status, words: Words, figures: Figures) => string>} */
 const FACTS = {
-  streams: ({ house: { load } }, { say }) => say("of", { count: load.streams, most: load.max_streams }),
-  queue: ({ house: { load } }, { say }) => say("of", { count: load.queue, most: load.max_queue }),
-  wait: ({ house: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
-  memory: ({ house }, _, figures) => figures.megabytes(house.memory_bytes),
-  cache: ({ house: { cache } }, { say, number }, figures) => {
+  streams: ({ server: { load } }, { say }) => say("of", { count: load.streams, most: load.max_streams }),
+  queue: ({ server: { load } }, { say }) => say("of", { count: load.queue, most: load.max_queue }),
+  wait: ({ server: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
+  memory: ({ server }, _, figures) => figures.megabytes(server.memory_bytes),
+  cache: ({ server: { cache } }, { say, number }, figures) => {
     const hits = cache.memory_hits + cache.disk_hits;
     const count = hits + cache.misses;
     const share = `${number(count ? (100 * hits) / count : 0)}\u00a0%`;
@@ -303,16 +303,16 @@ const FACTS = {
       size: figures.megabytes(cache.memory_bytes + cache.disk_bytes),
     });
   },
-  voices: ({ house: { voices } }, { say }) =>
+  voices: ({ server: { voices } }, { say }) =>
     say("voices_detail", { installed: voices.installed, more: voices.downloadable }),
-  default_voice: ({ house }) => house.default_voice,
-  models: ({ house, model_bytes: bytes }, { say }, figures) => {
+  default_voice: ({ server }) => server.default_voice,
+  models: ({ server, model_bytes: bytes }, { say }, figures) => {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
-    return house.models.length ? house.models.join(", ") + size : say("none");
+    return server.models.length ? server.models.join(", ") + size : say("none");
   },
-  engines: ({ house }) => house.engines.join(", "),
-  versions: ({ house }) => {
-    const packages = Object.entries({ Python: house.python, ...house.packages });
+  engines: ({ server }) => server.engines.join(", "),
+  versions: ({ server }) => {
+    const packages = Object.entries({ Python: server.python, ...server.packages });
     return packages.map((pair) => pair.join(" ")).join(", ");
   },
 };
@@ -663,14 +663,14 @@ class StatusTab {
   async #showStatus(signal) {
     /** @type {Status} */
     let status = await ask(`${this.paths.status}?after=${this.#lastLine}`, { signal, patience: PATIENCE });
-    if (status.house.uptime_seconds < this.#uptime) {
+    if (status.server.uptime_seconds < this.#uptime) {
       this.log.forget(); // another process answers, and counts its lines anew
       status = await ask(this.paths.status, { signal, patience: PATIENCE });
       await this.#showSettings(signal);
     }
-    this.#uptime = status.house.uptime_seconds;
+    this.#uptime = status.server.uptime_seconds;
     this.#lastLine = status.log.at(-1)?.number ?? this.#lastLine;
-    this.headline.show(status.house.status, status.house);
+    this.headline.show(status.server.status, status.server);
     for (const part of this.parts) part.show(status);
   }
 

@@ -1,4 +1,8 @@
-"""What the web page does, without how it looks: one module a tab, and nothing of Gradio."""
+"""The web page's back end: one module (or package) per tab with its service and HTTP routes, without Gradio.
+
+`services` makes all of them for a running server; `ui` renders the page and calls them. The Voices tab is
+`voices`, `uploads` and `lexicon`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wyoming_tts.page.blending import BlendService
+    from wyoming_tts.page.lexicon import LexiconService
     from wyoming_tts.page.preview import PreviewService
     from wyoming_tts.page.status import StatusService
-    from wyoming_tts.page.stream_test import StreamTestService
+    from wyoming_tts.page.stream_test.service import StreamTestService
     from wyoming_tts.page.voices import VoiceService
 
 __all__ = ["PageServices"]
@@ -17,10 +22,11 @@ __all__ = ["PageServices"]
 
 @dataclass(frozen=True, slots=True)
 class PageServices:
-    """What does the work of each tab."""
+    """The services of all tabs."""
 
     preview: PreviewService
     blending: BlendService
     stream_test: StreamTestService
     voices: VoiceService
+    lexicon: LexiconService
     status: StatusService

@@ -1,7 +1,10 @@
-"""The Blend tab's work: Kokoro voices mixed, kept, and handed on.
+"""The Blend tab's service and HTTP routes: Kokoro voices are mixed, saved, imported and exported.
 
-What is mixed lives in the browser until it is kept. So each answer is about a whole recipe, and whoever
-keeps an edit says what it was an edit of: somebody else may have changed the blend meanwhile.
+A mix lives in the browser until it is saved. So each answer is about a whole recipe, and whoever saves an
+edit says which state the edit started from: somebody else may have changed the blend in the meantime.
+
+The browser uses plain HTTP requests rather than Gradio events: a slider that is being dragged waits in no
+queue, an uploaded file is not copied by a framework, and errors have the same form as everywhere else.
 """
 
 from __future__ import annotations
@@ -9,148 +12,249 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated, TypeAlias
 
 import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
-from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.blending_view import (
-    BlendingView,
-    Draft,
-    KeptVoice,
-    KokoroState,
-    MixableKind,
-    MixableVoice,
-    ReadRecipe,
-    RecipePart,
-)
+from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
+from wyoming_tts.page.request_body import RequestBody, VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
+from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
-from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
+from wyoming_tts.voices.blends.recipes import MAX_LENGTH, check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import check_name_is_free
 from wyoming_tts.voices.style_files import MAX_BYTES
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_style_table
 
-MOST_VOICES = 6
-"""Of one recipe: more sliders than that nobody can tell apart by ear."""
+PATH = "/page/blends"
+MAX_VOICES = 6
+"""In one recipe: nobody can tell more sliders apart by ear."""
 MODEL_VOICE = "af_heart"
-"""The voice whose files are the model and the pack of all voices."""
-_PATIENCE = 2.0
-"""Seconds a request waits for the model: so often the page tells how far it has come."""
+"""The voice whose download brings the model and the pack with all voices."""
+_DOWNLOAD_POLL_SECONDS = 2.0
+"""How long a request waits for the model: the page shows the progress that often."""
+_MAX_NAME = 200
+
+_Name: TypeAlias = Annotated[str, Field(max_length=_MAX_NAME)]
+_Recipe: TypeAlias = Annotated[str, Field(max_length=2 * MAX_LENGTH)]
+
+
+class KokoroState(StrEnum):
+    """Whether Kokoro voices can be mixed."""
+
+    READY = "ready"
+    ABSENT = "absent"
+    """Not installed; the files can be downloaded."""
+    OFFLINE = "offline"
+    """Not installed, and the server is set to be offline."""
+    UNUSED = "unused"
+    """The server is set to use other engines only."""
+
+
+class VoiceOrigin(StrEnum):
+    """Where a mixable voice comes from."""
+
+    PACK = "pack"
+    IMPORTED = "imported"
+    PRESET = "preset"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class MixableVoice:
+    """A voice that a row of the mixer can use."""
+
+    name: str
+    language: str
+    description: str
+    kind: VoiceOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class BlendDraft:
+    """A blend as edited in the browser, or as it was when the edit began."""
+
+    name: str
+    recipe: str
+    language: str | None = None
+    """The language to speak when the mixed voices have several; None when they share one."""
+    description: str = ""
+    spherical: bool = False
+    normalized: bool = True
+
+    def blend(self) -> Blend:
+        """Return it in the form in which it is stored.
+
+        Raises:
+            BadRequest: the recipe or another field is malformed.
+        """
+        return Blend(
+            self.name,
+            parse_recipe(self.recipe),
+            language=self.language or None,
+            description=self.description.strip(),
+            spherical=self.spherical,
+            normalized=self.normalized,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SavedVoice:
+    """A row of the list: a blend of the user's own, a preset or an imported voice."""
+
+    draft: BlendDraft
+    kind: VoiceOrigin
+    language: str
+    """The language it speaks; empty if one of its voices is unknown."""
+    can_speak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlendingView:
+    """The state of the tab: which voices can be mixed and which blends are saved."""
+
+    kokoro: KokoroState
+    model_bytes: int | None
+    """Size of the download; None when Kokoro is installed."""
+    fetched_bytes: int | None
+    """How much of it has arrived; None while no download is running."""
+    voices: tuple[MixableVoice, ...]
+    kept: tuple[SavedVoice, ...]
+    samples: Mapping[str, str]
+    """A sample sentence by language, to try a mix with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipePart:
+    """One voice of a recipe with its weight: a row of the mixer."""
+
+    voice: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRecipe:
+    """A parsed recipe and the languages of its voices."""
+
+    recipe: str
+    """Its canonical form."""
+    parts: tuple[RecipePart, ...]
+    language: str
+    """The language it speaks if none is chosen."""
+    languages: tuple[str, ...]
+    """Languages of its voices; with more than one, one has to be chosen."""
 
 
 class BlendService:
-    """Reads, keeps and changes blends for the page, and tells of them."""
+    """Lists, parses, saves and changes blends for the page."""
 
-    def __init__(self, parts: Parts, fetch: Callable[[str], Awaitable[bool]]) -> None:
-        """Touch nothing yet.
+    def __init__(self, parts: Parts, download: Callable[[str], Awaitable[bool]]) -> None:
+        """Store what is needed; no file is touched yet.
 
         Args:
-            parts: Of the server.
-            fetch: Has a voice of the catalogue fetched, by name, and tells whether it is here then. What it
-                fetches goes on when it is cancelled: the browser asks again.
+            parts: The server's parts.
+            download: Downloads a voice of the catalogue by name and returns whether it is installed then.
+                Cancelling it does not stop the download, so that the browser can poll.
         """
         self._parts = parts
-        self._fetch = fetch
+        self._download = download
         self.run_blocking = parts.workers.run_blocking
-        """For who encodes its answers."""
+        """Also used by the routes, to encode large answers."""
         self._store = parts.blends.store
         self._styles = ImportedStyles(parts.settings.data_dir[0] / STYLES_DIRECTORY)
 
-    # -- to look at ---------------------------------------------------------------------------------
+    async def view(self) -> BlendingView:
+        """Return which voices can be mixed and which blends are saved, read from disk."""
+        view = await self.run_blocking(self._read_view)
+        return replace(view, fetched_bytes=self._downloaded_bytes())
 
-    async def shelf(self) -> BlendingView:
-        """Tell what can be mixed and what is kept, as it is on the disk now."""
-        shelf = await self.run_blocking(self._shelf)
-        return replace(shelf, fetched_bytes=self._fetched_bytes())
-
-    async def read(self, recipe: str) -> ReadRecipe:
-        """Understand a recipe, in any of the ways people write them.
+    async def parse(self, recipe: str) -> ParsedRecipe:
+        """Parse a recipe in any of the notations that people use.
 
         Raises:
-            BadRequest: it is malformed, or mixes more than MOST_VOICES.
-            UnknownVoice: it names a voice that is not here.
+            BadRequest: it is malformed, or has more than MAX_VOICES voices.
+            UnknownVoice: it names a voice that is not installed.
         """
-        read = parse_recipe(recipe)
-        if len(read.parts) > MOST_VOICES:
+        parsed = parse_recipe(recipe)
+        if len(parsed.parts) > MAX_VOICES:
             raise TooLong(
-                f"The recipe has {len(read.parts)} voices, expected at most {MOST_VOICES}.",
-                hint="Keep some of them as a blend, and mix that.",
+                f"The recipe has {len(parsed.parts)} voices, expected at most {MAX_VOICES}.",
+                hint="Save some of them as a blend, and mix that.",
             )
-        here = {voice.name: voice.language for voice in self._kokoro_voices()}
-        spoken = BlendSet().language(Blend.unnamed(read), here)
-        return ReadRecipe(
-            str(read),
-            tuple(RecipePart(part.voice, float(part.weight)) for part in read.parts),
+        languages = {voice.name: voice.language for voice in self._kokoro_voices()}
+        spoken = BlendSet().language(Blend.unnamed(parsed), languages)
+        return ParsedRecipe(
+            str(parsed),
+            tuple(RecipePart(part.voice, float(part.weight)) for part in parsed.parts),
             spoken.tag,
-            tuple(sorted({here[name] for name in read.voices})),
+            tuple(sorted({languages[name] for name in parsed.voices})),
         )
 
-    # -- to keep ------------------------------------------------------------------------------------
-
-    async def keep(self, draft: Draft, expected: Draft | None = None) -> BlendingView:
-        """Keep a new blend, or put an edited one in the place of what it was when the edit began.
+    async def save(self, draft: BlendDraft, expected: BlendDraft | None = None) -> BlendingView:
+        """Save a new blend, or replace one that is still as it was when the edit began.
 
         Raises:
-            SpeechError: as by `BlendStore.add` and `BlendStore.replace`; nothing was changed.
+            SpeechError: as for `BlendStore.add` and `BlendStore.replace`; nothing was changed.
         """
-        await self.read(draft.recipe)
+        await self.parse(draft.recipe)
         blend = draft.blend()
         if expected is None:
-            return await self._changed(partial(self._store.add, blend))
-        return await self._changed(partial(self._store.replace, blend, expected=expected.blend()))
+            return await self._apply(partial(self._store.add, blend))
+        return await self._apply(partial(self._store.replace, blend, expected=expected.blend()))
 
     async def rename(self, old: str, new: str) -> BlendingView:
         """Give a blend another name, also in the recipes that use it.
 
         Raises:
-            SpeechError: as by `BlendStore.rename`; nothing was changed.
+            SpeechError: as for `BlendStore.rename`; nothing was changed.
         """
-        return await self._changed(partial(self._store.rename, old, new))
+        return await self._apply(partial(self._store.rename, old, new))
 
     async def duplicate(self, name: str, new: str) -> BlendingView:
-        """Keep a copy under another name.
+        """Save a copy under another name.
 
         Raises:
-            SpeechError: as by `BlendStore.duplicate`; nothing was changed.
+            SpeechError: as for `BlendStore.duplicate`; nothing was changed.
         """
-        return await self._changed(partial(self._store.duplicate, name, new))
+        return await self._apply(partial(self._store.duplicate, name, new))
 
     async def remove(self, name: str) -> BlendingView:
         """Remove a blend or an imported voice.
 
         Raises:
-            SpeechError: it is a preset or used by others, or cannot be deleted; nothing was changed.
+            SpeechError: it is a preset, is part of another blend or cannot be deleted; nothing was changed.
         """
-        return await self._changed(partial(self._remove, name))
+        return await self._apply(partial(self._remove, name))
 
-    # -- to hand on ---------------------------------------------------------------------------------
-
-    async def take_in(self, name: str, file_name: str, content: AsyncIterable[bytes]) -> BlendingView:
-        """Import a voice's file as it comes in; only a style table is ever read from it.
+    async def import_voice(self, name: str, file_name: str, content: AsyncIterable[bytes]) -> BlendingView:
+        """Import a voice file as it is received; only a style table is ever read from it.
 
         Args:
-            name: Of the voice.
-            file_name: Its suffix tells the form: `.npy`, `.pt` or `.bin`.
-            content: In pieces of any size.
+            name: The name of the new voice.
+            file_name: Its suffix gives the format: `.npy`, `.pt` or `.bin`.
+            content: The bytes of the file, in pieces of any size.
 
         Raises:
-            BadRequest: the name is taken or is none, or the file is too large or holds something else.
-            VoiceUnavailable: it cannot be written.
+            BadRequest: the name is taken or invalid, or the file is too large or not a style table.
+            VoiceUnavailable: the file cannot be written.
         """
         await self.run_blocking(partial(self._check_free, name))
         directory = await self.run_blocking(partial(TemporaryDirectory, prefix="voice-"))
         path = Path(directory.name) / f"{name}{Path(file_name).suffix.lower()}"
         try:
-            await self._received(path, content)
-            return await self._changed(partial(self._styles.add, name, path))
+            await self._receive(path, content)
+            return await self._apply(partial(self._styles.add, name, path))
         finally:
             await asyncio.shield(self.run_blocking(directory.cleanup))
 
@@ -158,58 +262,56 @@ class BlendService:
         """Return the style table of a blend, a recipe or a voice as the content of a `.npy` file.
 
         Raises:
-            UnknownVoice: nothing has that name.
-            VoiceUnavailable: Kokoro's files are not here, or cannot be read.
+            UnknownVoice: no blend or voice has that name.
+            VoiceUnavailable: Kokoro's files are not installed or cannot be read.
         """
-        return await self.run_blocking(partial(self._exported, name))
+        return await self.run_blocking(partial(self._export, name))
 
-    async def fetch_model(self) -> BlendingView:
-        """Have Kokoro fetched, and wait for it for a while: who sees that it is not here yet asks again.
+    async def download_model(self) -> BlendingView:
+        """Download Kokoro and wait a moment; while it is not `READY` then, the browser calls again.
 
         Raises:
-            VoiceUnavailable: it cannot be fetched.
+            VoiceUnavailable: the download failed.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
-                is_here = await self._fetch(MODEL_VOICE)
+            async with asyncio.timeout(_DOWNLOAD_POLL_SECONDS):
+                is_installed = await self._download(MODEL_VOICE)
         except TimeoutError:
-            return await self.shelf()
-        if not is_here:
+            return await self.view()
+        if not is_installed:
             raise VoiceUnavailable(
-                "The Kokoro model could not be fetched.",
-                hint="Look whether the server reaches the internet and its disk has room; its log says more.",
+                "The Kokoro model could not be downloaded.",
+                hint="Check that the server reaches the internet and has free disk space; its log says more.",
             )
-        return await self.shelf()
+        return await self.view()
 
-    # -- on a worker --------------------------------------------------------------------------------
-
-    async def _changed(self, change: Callable[[], object]) -> BlendingView:
+    async def _apply(self, change: Callable[[], object]) -> BlendingView:
         await self.run_blocking(change)
         await self._parts.refresh_voices()
-        return await self.shelf()
+        return await self.view()
 
-    def _shelf(self) -> BlendingView:
+    def _read_view(self) -> BlendingView:
         voices = tuple(self._kokoro_voices())
         book, imported = self._store.load(), self._styles.names()
         state = self._state(voices)
         model = self._parts.library.names.find_in_catalogue(MODEL_VOICE)
-        speaking = {voice.name for voice in voices}
+        installed = {voice.name for voice in voices}
         languages = self._languages(voices, imported)
         blends = sorted(book.blends.values(), key=lambda blend: blend.name)
-        kept = [self._kept(blend, book, languages, speaking) for blend in blends]
+        kept = [self._saved(blend, book, languages, installed) for blend in blends]
         return BlendingView(
             kokoro=state,
             model_bytes=model.size if model and state is not KokoroState.READY else None,
             fetched_bytes=None,
             voices=tuple(self._mixable(voice, imported) for voice in voices),
-            kept=(*kept, *(_imported(name, speaking) for name in imported)),
+            kept=(*kept, *(_imported(name, installed) for name in imported)),
             samples={tag: sample_sentence(tag) for tag in BY_TAG},
         )
 
     def _languages(self, voices: Iterable[Voice], imported: Iterable[str]) -> dict[str, str]:
-        """Of the voices that can be mixed, by name, whether they are here or not."""
-        here = {voice.name: voice.language for voice in voices if voice.version is None}
-        return self._parts.known.blendable_languages() | here | named_languages(imported)
+        """Map each mixable voice, installed or not, to its language."""
+        installed = {voice.name: voice.language for voice in voices if voice.version is None}
+        return self._parts.known.blendable_languages() | installed | named_languages(imported)
 
     def _state(self, voices: tuple[Voice, ...]) -> KokoroState:
         settings = self._parts.settings
@@ -219,33 +321,33 @@ class BlendService:
             return KokoroState.UNUSED
         return KokoroState.OFFLINE if settings.offline else KokoroState.ABSENT
 
-    def _fetched_bytes(self) -> int | None:
-        fetching = self._parts.downloads
-        if not fetching.is_downloading(MODEL_VOICE):
+    def _downloaded_bytes(self) -> int | None:
+        downloads = self._parts.downloads
+        if not downloads.is_downloading(MODEL_VOICE):
             return None
-        return next((each.received for each in fetching.status() if each.voice == MODEL_VOICE), None)
+        return next((each.received for each in downloads.status() if each.voice == MODEL_VOICE), None)
 
     def _kokoro_voices(self) -> Iterable[Voice]:
         return (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
 
     def _mixable(self, voice: Voice, imported: Iterable[str]) -> MixableVoice:
         if voice.version is None:
-            kind = MixableKind.IMPORTED if voice.name in imported else MixableKind.PACK
+            kind = VoiceOrigin.IMPORTED if voice.name in imported else VoiceOrigin.PACK
         else:
             kind = self._kind(voice.name)
         return MixableVoice(voice.name, voice.language, voice.description, kind)
 
-    def _kind(self, name: str) -> MixableKind:
-        return MixableKind.PRESET if self._store.is_preset(name) else MixableKind.OWN
+    def _kind(self, name: str) -> VoiceOrigin:
+        return VoiceOrigin.PRESET if self._store.is_preset(name) else VoiceOrigin.OWN
 
-    def _kept(
-        self, blend: Blend, book: BlendSet, languages: Mapping[str, str], speaking: Iterable[str]
-    ) -> KeptVoice:
+    def _saved(
+        self, blend: Blend, book: BlendSet, languages: Mapping[str, str], installed: Iterable[str]
+    ) -> SavedVoice:
         try:
             language = book.language(blend, languages).tag
         except UnknownVoice:
-            language = ""  # edited by hand, and naming a voice that is not there
-        return KeptVoice(_draft(blend), self._kind(blend.name), language, blend.name in speaking)
+            language = ""  # the file was edited by hand and names a voice that does not exist
+        return SavedVoice(_draft(blend), self._kind(blend.name), language, blend.name in installed)
 
     def _remove(self, name: str) -> None:
         if name not in self._styles.names():
@@ -256,10 +358,10 @@ class BlendService:
     def _check_free(self, name: str) -> None:
         check_name(name)
         others = (*self._parts.known.blendable_languages(), *self._store.load().blends, *self._styles.names())
-        here = (voice.name for voice in self._kokoro_voices())
-        check_name_is_free(name, (*others, *here))
+        installed = (voice.name for voice in self._kokoro_voices())
+        check_name_is_free(name, (*others, *installed))
 
-    async def _received(self, path: Path, content: AsyncIterable[bytes]) -> None:
+    async def _receive(self, path: Path, content: AsyncIterable[bytes]) -> None:
         size = 0
         async for piece in content:
             size += len(piece)
@@ -269,26 +371,26 @@ class BlendService:
         if not size:
             raise BadRequest("The file is empty.")
 
-    def _exported(self, name: str) -> bytes:
+    def _export(self, name: str) -> bytes:
         languages = self._languages(self._kokoro_voices(), self._styles.names())
         table = load_style_table(
-            name, self._store.load(), voices=languages, imported=self._styles, pack=self._pack
+            name, self._store.load(), voices=languages, imported=self._styles, pack=self._pack_path
         )
         content = io.BytesIO()
         np.save(content, table, allow_pickle=False)
         return content.getvalue()
 
-    def _pack(self) -> Path:
+    def _pack_path(self) -> Path:
         voice = next(iter(self._kokoro_voices()), None)
         if voice is None:
             raise VoiceUnavailable(
-                "Kokoro is not installed: there is nothing to mix.", hint="Download it first."
+                "Kokoro is not installed, so there is nothing to mix.", hint="Download it first."
             )
         return voice.files[1]
 
 
-def _draft(blend: Blend) -> Draft:
-    return Draft(
+def _draft(blend: Blend) -> BlendDraft:
+    return BlendDraft(
         blend.name,
         str(blend.recipe),
         blend.language,
@@ -298,11 +400,116 @@ def _draft(blend: Blend) -> Draft:
     )
 
 
-def _imported(name: str, speaking: Iterable[str]) -> KeptVoice:
+def _imported(name: str, installed: Iterable[str]) -> SavedVoice:
     language = named_language(name).tag
-    return KeptVoice(Draft(name, name), MixableKind.IMPORTED, language, name in speaking)
+    return SavedVoice(BlendDraft(name, name), VoiceOrigin.IMPORTED, language, name in installed)
 
 
 def _append(path: Path, piece: bytes) -> None:
     with path.open("ab") as file:
         file.write(piece)
+
+
+class DraftBody(RequestBody):
+    """A blend as the browser sends it."""
+
+    name: _Name
+    recipe: _Recipe
+    language: _Name | None = None
+    description: Annotated[str, Field(max_length=10 * _MAX_NAME)] = ""
+    spherical: bool = False
+    normalized: bool = True
+
+    def draft(self) -> BlendDraft:
+        """Return it as the service takes it."""
+        return BlendDraft(**self.model_dump())
+
+
+class RecipeBody(RequestBody):
+    """A recipe to parse."""
+
+    recipe: _Recipe
+
+
+class SaveBlendBody(RequestBody):
+    """A blend to save, and its state when the edit began."""
+
+    draft: DraftBody
+    expected: DraftBody | None = None
+
+
+class NewNameBody(VoiceNameBody):
+    """A blend and a new name for it or its copy."""
+
+    new: _Name
+
+
+def blend_routes(service: BlendService) -> APIRouter:
+    """Return the routes below PATH; all answer JSON except the exported file."""
+    router = APIRouter(prefix=PATH, include_in_schema=False)
+    _add_view(router, service)
+    _add_changes(router, service)
+    _add_files(router, service)
+    return router
+
+
+def _add_view(router: APIRouter, service: BlendService) -> None:
+    @router.get("")
+    async def view() -> Response:
+        return await _view_response(service, await service.view())
+
+    @router.post("/read")
+    async def parse(body: RecipeBody) -> Response:
+        try:
+            return json_response(asdict(await service.parse(body.recipe)))
+        except SpeechError as error:  # a recipe that is still being typed
+            return json_response({"problem": str(error)})
+
+    @router.post("/fetch")
+    async def download() -> Response:
+        return await _view_response(service, await service.download_model())
+
+
+def _add_changes(router: APIRouter, service: BlendService) -> None:
+    @router.post("/keep")
+    async def save(body: SaveBlendBody) -> Response:
+        expected = body.expected.draft() if body.expected else None
+        return await _view_response(service, await service.save(body.draft.draft(), expected))
+
+    @router.post("/rename")
+    async def rename(body: NewNameBody) -> Response:
+        return await _view_response(service, await service.rename(body.name, body.new))
+
+    @router.post("/duplicate")
+    async def duplicate(body: NewNameBody) -> Response:
+        return await _view_response(service, await service.duplicate(body.name, body.new))
+
+    @router.post("/remove")
+    async def remove(body: VoiceNameBody) -> Response:
+        return await _view_response(service, await service.remove(body.name))
+
+
+def _add_files(router: APIRouter, service: BlendService) -> None:
+    @router.post("/import")
+    async def import_voice(
+        request: Request,
+        name: Annotated[str, Query(max_length=_MAX_NAME)],
+        file: Annotated[str, Query(max_length=_MAX_NAME)],
+    ) -> Response:
+        return await _view_response(service, await service.import_voice(name, file, request.stream()))
+
+    @router.get("/export")
+    async def export(name: Annotated[str, Query(min_length=1, max_length=MAX_LENGTH)]) -> Response:
+        content = await service.export(name)
+        file_name = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name)
+        headers = {
+            "Content-Disposition": f'attachment; filename="{file_name}.npy"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+async def _view_response(service: BlendService, view: BlendingView) -> Response:
+    """Encode the view on a worker: there may be a thousand blends."""
+    return await service.run_blocking(lambda: json_response(asdict(view)))

@@ -1,29 +1,39 @@
-"""The lexicon as a text to be edited: checked while it is typed, and never written over somebody's change."""
+"""The lexicon editor's service and HTTP routes: validation while typing, saving with conflict detection."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from fastapi import APIRouter, Response
+from pydantic import Field
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
+from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
 from wyoming_tts.text.lexicon.parser import parse_lexicon
+from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
 from wyoming_tts.yaml_files.reading import Problem as FileProblem
 
-_SPEECH_CHARACTERS = 500
+PATH = "page/lexicon"
+"""Relative to the page."""
+_MAX_SENTENCE_CHARS = 500
+
+_Text: TypeAlias = Annotated[str, Field(max_length=MAX_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
 class LexiconProblem:
-    """What is wrong, or odd, at a place of the text; both numbers from 1."""
+    """An error or a warning with its position in the text; line and column count from 1."""
 
     line: int
     column: int
@@ -32,7 +42,7 @@ class LexiconProblem:
 
 @dataclass(frozen=True, slots=True)
 class CheckedLexicon:
-    """What a text would be as a lexicon."""
+    """The result of validating a text as a lexicon."""
 
     entries: int
     problems: tuple[LexiconProblem, ...]
@@ -41,31 +51,31 @@ class CheckedLexicon:
 
 @dataclass(frozen=True, slots=True)
 class LexiconText:
-    """The file as it is now."""
+    """The lexicon file and its validation."""
 
     path: str
     text: str
     version: str
-    """By which another change of the file is noticed."""
+    """A digest of the content, to detect changes by others."""
     checked: CheckedLexicon
 
 
 @dataclass(frozen=True, slots=True)
 class LexiconTrial:
-    """What a sentence becomes with the lexicon in force."""
+    """How a sentence is spoken with the current lexicon."""
 
     spoken: str
     phonemes: tuple[str, ...]
     hits: tuple[str, ...]
-    """What the lexicon said otherwise, as `kWh: kilowatt hours`."""
+    """The entries that applied, as `kWh: kilowatt hours`."""
 
 
 class LexiconChanged(BadRequest):
-    """The file was changed by somebody else meanwhile; it stays as it is."""
+    """The file has been changed by somebody else in the meantime; it stays as it is."""
 
 
 class LexiconService:
-    """Reads, checks and writes the lexicon of the first data directory."""
+    """Reads, validates and writes the lexicon of the first data directory."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -74,59 +84,59 @@ class LexiconService:
         self._saving = asyncio.Lock()
 
     async def load(self) -> LexiconText:
-        """Return the file; an empty text if there is none.
+        """Return the file, or an empty text if there is none.
 
         Raises:
-            BadRequest: it cannot be shown as text.
+            BadRequest: it is too large or not UTF-8.
         """
-        return await self._run(partial(_loaded, self._path))
+        return await self._run(partial(_load, self._path))
 
     async def check(self, text: str) -> CheckedLexicon:
-        """Look for mistakes."""
-        return await self._run(partial(checked_text, text))
+        """Validate a text as a lexicon."""
+        return await self._run(partial(check_lexicon, text))
 
     async def save(self, text: str, version: str) -> LexiconText:
-        """Write the file and have it hold at once.
+        """Write the file and apply it at once.
 
         Args:
-            text: The whole of it.
-            version: Of the file that the text was made from.
+            text: The whole content.
+            version: The version of the file that was edited.
 
         Raises:
-            LexiconChanged: the file is another one by now.
-            BadRequest: the text is no lexicon, or the file cannot be written.
+            LexiconChanged: the file has been changed since.
+            BadRequest: the text is not a valid lexicon, or the file cannot be written.
         """
         async with self._saving:
-            saved = await self._run(partial(_saved, self._path, text, version))
+            saved = await self._run(partial(_save, self._path, text, version))
             await self._run(self._parts.lexicon.refresh)
         return saved
 
-    async def said(self, sentence: str) -> LexiconTrial:
-        """Tell what becomes of a sentence.
+    async def try_sentence(self, sentence: str) -> LexiconTrial:
+        """Return how a sentence is spoken with the current lexicon.
 
         Raises:
             SpeechError: the sentence cannot be spoken.
         """
-        utterance = Utterance.of(sentence[:_SPEECH_CHARACTERS], transport="page")
-        told = await self._parts.synthesizer.explain(utterance)
-        hits = tuple(f"{hit.written}: {hit.said}" for hit in told.lexicon)
-        return LexiconTrial(told.spoken, told.phonemes, hits)
+        utterance = Utterance.of(sentence[:_MAX_SENTENCE_CHARS], transport="page")
+        explanation = await self._parts.synthesizer.explain(utterance)
+        hits = tuple(f"{hit.written}: {hit.said}" for hit in explanation.lexicon)
+        return LexiconTrial(explanation.spoken, explanation.phonemes, hits)
 
 
-def _loaded(path: Path) -> LexiconText:
-    content = _content(path)
+def _load(path: Path) -> LexiconText:
+    content = _read_content(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"{path} is no UTF-8.", hint="Save it as UTF-8 with an editor.") from error
-    return LexiconText(str(path), text, _version(content), checked_text(text))
+        raise BadRequest(f"{path} is not UTF-8.", hint="Save it as UTF-8 with an editor.") from error
+    return LexiconText(str(path), text, _version(content), check_lexicon(text))
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     if not path.is_file():
         return b""
     if path.stat().st_size > MAX_BYTES:
-        raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is read.")
+        raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is accepted.")
     return path.read_bytes()
 
 
@@ -134,30 +144,73 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def checked_text(text: str) -> CheckedLexicon:
-    """Look for mistakes in the text of a lexicon. Blocks."""
+def check_lexicon(text: str) -> CheckedLexicon:
+    """Validate a text as a lexicon. Blocks."""
     try:
-        found = parse_lexicon(text.encode(errors="replace"), FILE_NAME)
+        lexicon = parse_lexicon(text.encode(errors="replace"), FILE_NAME)
     except InvalidYaml as error:
-        return CheckedLexicon(0, _placed(error.problems))
-    return CheckedLexicon(len(found.rules), (), _placed(found.warnings))
+        return CheckedLexicon(0, _problems(error.problems))
+    return CheckedLexicon(len(lexicon.rules), (), _problems(lexicon.warnings))
 
 
-def _placed(problems: Iterable[FileProblem]) -> tuple[LexiconProblem, ...]:
+def _problems(problems: Iterable[FileProblem]) -> tuple[LexiconProblem, ...]:
     return tuple(LexiconProblem(each.at.line, each.at.column, each.message) for each in problems)
 
 
-def _saved(path: Path, text: str, version: str) -> LexiconText:
-    checked = checked_text(text)
+def _save(path: Path, text: str, version: str) -> LexiconText:
+    checked = check_lexicon(text)
     if checked.problems:
         first = checked.problems[0]
         raise BadRequest(f"Line {first.line}, column {first.column}: {first.message}.")
-    path = path.resolve()  # what a link leads to is replaced, not the link
-    if _version(_content(path)) != version:
-        raise LexiconChanged(f"{path} was changed meanwhile.", hint="Load it anew; your text is still here.")
+    path = path.resolve()  # replace the target of a link, not the link
+    if _version(_read_content(path)) != version:
+        raise LexiconChanged(
+            f"{path} was changed in the meantime.", hint="Reload it; your text is still here."
+        )
     content = text.encode()
     try:
         replace_file(path, content)
     except OSError as error:
         raise BadRequest(f"{path} cannot be written: {error.strerror or error}.") from error
     return LexiconText(str(path), text, _version(content), checked)
+
+
+class LexiconTextBody(RequestBody):
+    """A lexicon to validate."""
+
+    text: _Text
+
+
+class SaveLexiconBody(LexiconTextBody):
+    """A lexicon to save, and the version of the file that was edited."""
+
+    version: Annotated[str, Field(max_length=64)]
+
+
+class SentenceBody(RequestBody):
+    """A sentence to try with the lexicon."""
+
+    sentence: Annotated[str, Field(min_length=1, max_length=_MAX_SENTENCE_CHARS)]
+
+
+def lexicon_routes(service: LexiconService) -> APIRouter:
+    """Return the routes below PATH: JSON in and out."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(f"/{PATH}")
+    async def load() -> Response:
+        return json_response(asdict(await service.load()))
+
+    @router.post(f"/{PATH}/check")
+    async def check(body: LexiconTextBody) -> Response:
+        return json_response(asdict(await service.check(body.text)))
+
+    @router.post(f"/{PATH}/save")
+    async def save(body: SaveLexiconBody) -> Response:
+        return json_response(asdict(await service.save(body.text, body.version)))
+
+    @router.post(f"/{PATH}/said")
+    async def try_sentence(body: SentenceBody) -> Response:
+        return json_response(asdict(await service.try_sentence(body.sentence)))
+
+    return router

@@ -1,6 +1,6 @@
-"""What the Preview tab asks: which voices there are, what each can be told, and what will be said.
+"""The Preview tab's service: the voice picker, the controls of each voice, and the stages of a text.
 
-The sound itself comes from the HTTP API: the browser asks for it and plays it.
+The audio itself comes from the HTTP API, which the browser calls directly.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ from wyoming_tts.synthesis import Explanation
 
 _LOGGER = logging.getLogger(__name__)
 
-LONGEST_EXPLAINED = 5_000
-"""Characters: phonemes are made of all of them, and nobody reads more."""
-_SPOKEN_OF = "espeak-ng "
-_NO_LANGUAGE = "-"
-_BEST_FIRST = ("kokoro", "piper", "remote", EMBEDDED_ENGINE)
-_ENGINES = MappingProxyType({"espeak": "eSpeak NG", "kokoro": "Kokoro", "piper": "Piper"})
+MAX_EXPLAINED_CHARS = 5_000
+"""All of it is phonemized, and nobody reads more."""
+_DESCRIPTION_PREFIX = "espeak-ng "
+_UNKNOWN_LANGUAGE = "-"
+_ENGINE_ORDER = ("kokoro", "piper", "remote", EMBEDDED_ENGINE)
+_ENGINE_LABELS = MappingProxyType({"espeak": "eSpeak NG", "kokoro": "Kokoro", "piper": "Piper"})
 
 
 @dataclass(frozen=True, slots=True)
 class PickerVoice:
-    """A voice as it is chosen."""
+    """A voice in the picker."""
 
     name: str
     label: str
-    """Language, engine and name: what a search looks through, and what they are sorted by."""
+    """Language, engine and name; searched by the picker."""
     language: str
     engine: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProsodySlider:
-    """A value of an engine's own, by its name in the body of a request for speech."""
+    """A parameter of an engine; `name` is that of the key in the body of a speech request."""
 
     name: str
     minimum: float
     maximum: float
     step: float
     value: float
-    """What the voice speaks with unless it is told otherwise."""
+    """The value in force for requests that set none."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceFacts:
-    """What a voice can be told."""
+    """The properties of a voice and the parameters that it takes."""
 
     name: str
     language: str
     sample_rate: int
     """Hz."""
     speakers: tuple[str, ...]
-    """Empty for a voice of one."""
+    """Empty for a single-speaker voice."""
     speaker: str | None
-    """Who speaks unless another is named."""
+    """The default speaker."""
     sliders: tuple[ProsodySlider, ...]
 
 
@@ -76,31 +76,31 @@ _PIPER = (
     ProsodySlider("noise_scale", 0.0, 1.5, 0.001, 0.667),
     ProsodySlider("noise_w_scale", 0.0, 1.5, 0.001, 0.8),
 )
-"""With the values of a voice whose file gives none."""
+"""With the defaults for voices whose configuration has none."""
 SLIDERS = (_PITCH, *_PIPER)
 
 
 class PreviewService:
-    """Answers the Preview tab. All of it runs on the event loop."""
+    """Serves the Preview tab. Runs on the event loop; files are read on a worker."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def voices(self) -> tuple[PickerVoice, ...]:
-        """Return the installed voices by language, within one by engine, the better engines first."""
+        """Return the installed voices, sorted by language, then by engine, better engines first."""
         voices = self._parts.library.voices
         names = _language_names(voices)
-        return tuple(_picked(voice, names) for voice in sorted(voices, key=partial(_order, names)))
+        return tuple(_picker_voice(voice, names) for voice in sorted(voices, key=partial(_sort_key, names)))
 
     def default(self) -> str | None:
-        """Return the voice that speaks where none is named; None where there is none at all."""
+        """Return the default voice or its stand-in; None if no voice is installed."""
         try:
             return self._parts.library.resolve_now(VoiceRequest()).voice.name
         except SpeechError:
             return None
 
     def speakers(self, voice: str) -> tuple[str, ...]:
-        """Return the speakers of a voice in its own order; none for a voice of one.
+        """Return the speakers of a voice in the order of their numbers; empty for a single-speaker voice.
 
         Raises:
             SpeechError: the voice is not installed.
@@ -109,7 +109,7 @@ class PreviewService:
         return tuple(sorted(found.speakers, key=found.speakers.__getitem__))
 
     async def sliders(self, voice: str) -> tuple[ProsodySlider, ...]:
-        """Return what the voice's engine takes beside speed and volume, at the values in force.
+        """Return the engine's parameters besides speed and volume, with the values in force.
 
         Raises:
             SpeechError: the voice is not installed.
@@ -119,11 +119,11 @@ class PreviewService:
             return (_PITCH,)
         if found.engine != "piper":
             return ()
-        own = await self._parts.workers.run_blocking(partial(_piper_values, found.files))
-        return tuple(self._as_set(slider, own) for slider in _PIPER)
+        trained = await self._parts.workers.run_blocking(partial(_read_piper_values, found.files))
+        return tuple(self._with_value_in_force(slider, trained) for slider in _PIPER)
 
     async def facts(self, voice: str) -> VoiceFacts:
-        """Return what there is to say of a voice.
+        """Return the properties and parameters of a voice.
 
         Raises:
             SpeechError: it is not installed.
@@ -134,76 +134,76 @@ class PreviewService:
             language=found.language,
             sample_rate=found.sample_rate,
             speakers=self.speakers(voice),
-            speaker=_speaker(found),
+            speaker=_default_speaker(found),
             sliders=await self.sliders(voice),
         )
 
     async def examples(self, language: str) -> tuple[str, ...]:
-        """Return texts to try a voice of that language with; none where none are known."""
-        known = await self._parts.workers.run_blocking(_examples)
+        """Return example texts in a language; empty if there are none."""
+        known = await self._parts.workers.run_blocking(_load_examples)
         return lookup(known, language) or ()
 
     async def is_example(self, text: str) -> bool:
-        """Whether a text is one of the examples, so that another may take its place."""
-        known = await self._parts.workers.run_blocking(_examples)
+        """Whether a text is one of the examples, which the page may replace by another."""
+        known = await self._parts.workers.run_blocking(_load_examples)
         return any(text in texts for texts in known.values())
 
     async def explain(self, text: str, voice: str | None, speaker: str | None = None) -> Explanation:
-        """Return what will be said, stage by stage.
+        """Return the stages of a text on its way to sound.
 
         Raises:
-            TooLong: there is too much of it to be read.
+            TooLong: it has more than MAX_EXPLAINED_CHARS characters.
             SpeechError: it cannot be spoken.
         """
-        if len(text) > LONGEST_EXPLAINED:
+        if len(text) > MAX_EXPLAINED_CHARS:
             raise TooLong(
-                f"The text has {len(text)} characters; up to {LONGEST_EXPLAINED} are explained.",
-                hint="Look at a part of it.",
+                f"The text has {len(text)} characters, expected at most {MAX_EXPLAINED_CHARS}.",
+                hint="Try a part of it.",
             )
         request = VoiceRequest(voice or None, speaker=speaker or None)
         return await self._parts.synthesizer.explain(Utterance.of(text, voice=request, transport="page"))
 
-    def _as_set(self, slider: ProsodySlider, own: Mapping[str, float]) -> ProsodySlider:
-        set_to: float | None = getattr(self._parts.settings, slider.name)
-        value = own.get(slider.name, slider.value) if set_to is None else set_to
+    def _with_value_in_force(self, slider: ProsodySlider, trained: Mapping[str, float]) -> ProsodySlider:
+        configured: float | None = getattr(self._parts.settings, slider.name)
+        value = trained.get(slider.name, slider.value) if configured is None else configured
         return ProsodySlider(
             slider.name, min(slider.minimum, value), max(slider.maximum, value), slider.step, value
         )
 
 
-def _picked(voice: Voice, names: Mapping[str, str]) -> PickerVoice:
-    label = f"{_language(voice, names)} · {_ENGINES.get(voice.engine, voice.engine)} · {voice.name}"
+def _picker_voice(voice: Voice, names: Mapping[str, str]) -> PickerVoice:
+    label = f"{_language(voice, names)} · {_ENGINE_LABELS.get(voice.engine, voice.engine)} · {voice.name}"
     return PickerVoice(voice.name, label, voice.language, voice.engine)
 
 
-def _order(names: Mapping[str, str], voice: Voice) -> tuple[str, int, str]:
-    rank = _BEST_FIRST.index(voice.engine) if voice.engine in _BEST_FIRST else len(_BEST_FIRST)
+def _sort_key(names: Mapping[str, str], voice: Voice) -> tuple[str, int, str]:
+    rank = _ENGINE_ORDER.index(voice.engine) if voice.engine in _ENGINE_ORDER else len(_ENGINE_ORDER)
     return _language(voice, names), rank, voice.name
 
 
 def _language(voice: Voice, names: Mapping[str, str]) -> str:
     code, *rest = split_subtags(voice.language)
-    name = lookup(names, voice.language) or code or _NO_LANGUAGE
+    name = lookup(names, voice.language) or code or _UNKNOWN_LANGUAGE
     return f"{name} ({'_'.join(rest)})" if rest else name
 
 
 def _language_names(voices: Iterable[Voice]) -> dict[str, str]:
-    """Name the languages as the embedded engine does: it speaks nearly all of them."""
+    """Map language codes to their names, taken from the embedded engine, which speaks nearly all of them."""
     names: dict[str, str] = {}
     for voice in voices:
         if voice.engine == EMBEDDED_ENGINE:
-            name = voice.description.removeprefix(_SPOKEN_OF).partition(" (")[0]
+            name = voice.description.removeprefix(_DESCRIPTION_PREFIX).partition(" (")[0]
             names.setdefault(language_code(voice.language), name)
     return names
 
 
-def _speaker(voice: Voice) -> str | None:
+def _default_speaker(voice: Voice) -> str | None:
     named = (name for name, number in voice.speakers.items() if number == voice.default_speaker)
     return next(named, next(iter(voice.speakers), None))
 
 
-def _piper_values(paths: tuple[Path, ...]) -> dict[str, float]:
-    """Read what a voice was trained with, out of the file beside its model."""
+def _read_piper_values(paths: tuple[Path, ...]) -> dict[str, float]:
+    """Read the inference parameters of a voice from the configuration beside its model. Blocks."""
     try:
         given = json.loads(paths[0].with_name(f"{paths[0].name}.json").read_text(encoding="utf-8"))
         inference = given.get("inference", {})
@@ -213,11 +213,11 @@ def _piper_values(paths: tuple[Path, ...]) -> dict[str, float]:
             if name in inference
         }
     except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
-        _LOGGER.warning("What a voice speaks with cannot be read: %s.", error)
+        _LOGGER.warning("The inference parameters of a voice cannot be read: %s.", error)
         return {}
 
 
 @cache
-def _examples() -> Mapping[str, tuple[str, ...]]:
+def _load_examples() -> Mapping[str, tuple[str, ...]]:
     source = files(__package__).joinpath("examples.yaml").read_text(encoding="utf-8")
     return {language: tuple(texts) for language, texts in yaml.safe_load(source).items()}

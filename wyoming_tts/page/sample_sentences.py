@@ -1,4 +1,4 @@
-"""A sentence of each language in which there are voices, to hear one of them at once."""
+"""Sample sentences: one for each language of the catalogue, to try a voice with."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
 
 
 def sample_sentence(language: str) -> str:
-    """The sentence for a tag such as `en_US`; figures, which many languages read, where there is none."""
+    """Return the sentence for a tag such as `en_US`; without one, digits, which most voices can read."""
     return lookup(_SENTENCES, language) or "1, 2, 3, 4, 5."

@@ -1,15 +1,20 @@
-"""How the server is doing, for the page: what the house tells, where it is found, what it said and did.
+"""The Status tab's service and HTTP routes: server state, addresses, recent utterances, log, settings.
 
-No text that was spoken is in it, and no key: not even how long one is.
+No spoken text is in it, and of secret keys only whether they are set, not even their length.
+
+The browser uses plain HTTP requests rather than Gradio events: those go through a queue that answers by a
+stream which stays open, and a Gradio timer keeps firing while the tab is hidden.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Query, Response
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.percentiles import percentile
@@ -18,44 +23,49 @@ from wyoming_tts.settings.documents import SETTINGS, SettingInfo
 from wyoming_tts.telemetry.log_lines import LONGEST_NAME
 from wyoming_tts.telemetry.log_tail import HIDDEN, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
+from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.transports.listening import host_in_uri
 
+STATUS_PATH = "page/status.json"
+SETTINGS_PATH = "page/settings.json"
+"""Relative to the page."""
 SECRET = frozenset({"api_keys", "remote_key"})
-"""Settings of which only is told whether they are set."""
-_UTTERANCES = 50
-_LONGEST_VALUE = 300
-_IN_AN_ADDRESS = re.compile(r"(?<=://)[^\s,]*(?=@)|(?<=\?)[^\s,]+")
-"""Names and passwords before the host, and what follows the path."""
+"""Settings of which only is shown whether they are set."""
+_MAX_UTTERANCES = 50
+_MAX_VALUE_CHARS = 300
+_URL_SECRETS = re.compile(r"(?<=://)[^\s,]*(?=@)|(?<=\?)[^\s,]+")
+"""Credentials before the host, and the query."""
 
-Bound = Sequence[tuple[str, int]]
+BoundSockets = Sequence[tuple[str, int]]
+"""Host and port of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningAddresses:
-    """Where the server listens now."""
+    """Where the server is listening."""
 
-    wyoming: Bound = ()
-    """Addresses and ports that are bound; none where Wyoming is spoken on a socket file or a pipe."""
+    wyoming: BoundSockets = ()
+    """Empty when Wyoming is served on a Unix socket or a pipe."""
     uri: str = ""
-    """Where that is, then."""
-    http: Bound = ()
+    """The configured address, also for a Unix socket or a pipe."""
+    http: BoundSockets = ()
     is_encrypted: bool = False
-    """Whether HTTP is."""
+    """Whether HTTP is served over TLS."""
     announced_as: str | None = None
-    """The name under which zeroconf finds the server; None while it is not announced."""
+    """The server's zeroconf name; None while it is not announced."""
 
 
 class StatusSource(Protocol):
-    """Who knows how the server is doing: `ServerSpeechService` is one."""
+    """A provider of the server's state, such as `ServerSpeechService`."""
 
     async def status(self) -> Mapping[str, object]:
-        """As `House.status`."""
+        """As for `SpeechService.status`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AdvertisedAddress:
-    """An address that clients can be told."""
+    """An address that clients can connect to."""
 
     host: str
     port: int
@@ -64,7 +74,7 @@ class AdvertisedAddress:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where clients reach the server."""
+    """The addresses at which clients reach the server."""
 
     wyoming: tuple[AdvertisedAddress, ...]
     uri: str
@@ -73,8 +83,8 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class EndedUtterance:
-    """An utterance that is over. Times in seconds; None where nothing was heard."""
+class FinishedUtterance:
+    """A finished utterance. Times in seconds; None if it had no audio."""
 
     time: float
     transport: str
@@ -85,12 +95,12 @@ class EndedUtterance:
     outcome: str
     """`done`, `cancelled` or `failed`."""
     error: str
-    """The code, where it failed."""
+    """The error code if it failed, else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds to the first audio of the last utterances, the oldest first."""
+    """Time to first audio of recent utterances in seconds, oldest first, with percentiles."""
 
     values: tuple[float, ...]
     p50: float | None
@@ -99,28 +109,29 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """All that changes while the server runs."""
+    """The state of the server that changes while it runs."""
 
-    house: Mapping[str, object]
+    server: Mapping[str, object]
+    """As for `SpeechService.status`."""
     model_bytes: int
-    """Of the files of the models in memory."""
+    """Total file size of the loaded models."""
     addresses: Addresses
     spoken_count: int
-    """Utterances since the start; `spoken` are the last ones, the newest first."""
-    spoken: tuple[EndedUtterance, ...]
+    """Utterances since the start; `spoken` has the latest, newest first."""
+    spoken: tuple[FinishedUtterance, ...]
     latency: Latency
     log: tuple[LogLine, ...]
-    """Only those that were not seen before, the oldest first."""
+    """Lines that the client has not seen yet, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingInForce:
-    """A setting with its value as text, and where that comes from."""
+    """A setting, its value as text and the source of that value."""
 
     name: str
     meaning: str
     value: str
-    """Empty for one that is secret."""
+    """Empty for a secret."""
     unit: str
     is_secret: bool
     is_default: bool
@@ -129,60 +140,59 @@ class SettingInForce:
 
 
 class StatusService:
-    """Tells the page how the server is doing; nothing is gathered until it is asked."""
+    """Reports the state and the settings of the server; nothing is collected between requests."""
 
     def __init__(
         self,
         parts: Parts,
         *,
-        house: StatusSource,
-        where: Callable[[], ListeningAddresses],
-        loaded: Callable[[], LoadedSettings],
+        server: StatusSource,
+        addresses: Callable[[], ListeningAddresses],
+        settings: Callable[[], LoadedSettings],
         recent: RecentUtterances,
         log: LogTail,
     ) -> None:
         self._parts = parts
-        self._house = house
-        self._where = where
-        self._loaded = loaded
+        self._server = server
+        self._listening = addresses
+        self._current_settings = settings
         self._recent = recent
         self._log = log
 
     async def status(self, *, log_after: int = 0) -> ServerStatus:
-        """Tell how it is now, with the lines of the log whose numbers are higher."""
-        where = self._where()
-        house = await self._house.status()
-        addresses = await self._parts.workers.run_blocking(partial(_addresses, where))
+        """Return the current state, with the log lines numbered above `log_after`."""
+        server = await self._server.status()
+        addresses = await self._parts.workers.run_blocking(partial(_addresses, self._listening()))
         return ServerStatus(
-            house=house,
+            server=server,
             model_bytes=self._parts.loaded.file_bytes,
             addresses=addresses,
             spoken_count=self._recent.count,
-            spoken=tuple(map(_spoken, self._recent.newest(_UTTERANCES))),
+            spoken=tuple(map(_finished, self._recent.newest(_MAX_UTTERANCES))),
             latency=_latency(self._recent.latencies),
             log=self._log.lines(after=log_after),
         )
 
     def settings(self) -> tuple[SettingInForce, ...]:
-        """Tell the settings and their sources, in the order of the documentation."""
-        loaded = self._loaded()
+        """Return the settings in force and their sources, in the order of the documentation."""
+        loaded = self._current_settings()
         return tuple(
             _in_force(info, getattr(loaded.settings, info.name), loaded.sources[info.name])
             for info in SETTINGS
         )
 
 
-def _addresses(where: ListeningAddresses) -> Addresses:
+def _addresses(listening: ListeningAddresses) -> Addresses:
     return Addresses(
-        wyoming=_doors("tcp", where.wyoming),
-        uri=_without_credentials(where.uri),
-        http=_doors("https" if where.is_encrypted else "http", where.http),
-        announced_as=where.announced_as,
+        wyoming=_advertised("tcp", listening.wyoming),
+        uri=_without_credentials(listening.uri),
+        http=_advertised("https" if listening.is_encrypted else "http", listening.http),
+        announced_as=listening.announced_as,
     )
 
 
-def _doors(scheme: str, bound: Bound) -> tuple[AdvertisedAddress, ...]:
-    # Brings zeroconf, which a server that announces nothing never needs but here.
+def _advertised(scheme: str, bound: BoundSockets) -> tuple[AdvertisedAddress, ...]:
+    # Imports zeroconf, which a server without announcements needs only here.
     from wyoming_tts.transports.discovery import interface_addresses, reachable_addresses  # noqa: PLC0415
 
     interfaces = interface_addresses()
@@ -194,9 +204,9 @@ def _doors(scheme: str, bound: Bound) -> tuple[AdvertisedAddress, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _spoken(ended: TimedRecord) -> EndedUtterance:
+def _finished(ended: TimedRecord) -> FinishedUtterance:
     record = ended.record
-    return EndedUtterance(
+    return FinishedUtterance(
         time=ended.time,
         transport=record.transport[:LONGEST_NAME],
         voice=record.voice[:LONGEST_NAME],
@@ -219,7 +229,7 @@ def _in_force(info: SettingInfo, value: object, source: str) -> SettingInForce:
     return SettingInForce(
         name=info.name,
         meaning=info.meaning,
-        value="" if is_secret and value else _written(value) or info.default,
+        value="" if is_secret and value else _as_text(value) or info.default,
         unit="" if value is None else info.unit,
         is_secret=is_secret and bool(value),
         is_default=source == "default",
@@ -227,8 +237,8 @@ def _in_force(info: SettingInfo, value: object, source: str) -> SettingInForce:
     )
 
 
-def _written(value: object) -> str:
-    """A value as it would be typed; empty for none."""
+def _as_text(value: object) -> str:
+    """Format a value as it would be typed; empty for None."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):
@@ -239,12 +249,27 @@ def _written(value: object) -> str:
 
 
 def _first(values: Iterable[object]) -> list[object]:
-    return list(values)[:_LONGEST_VALUE]
+    return list(values)[:_MAX_VALUE_CHARS]
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
 
 def _without_credentials(text: str) -> str:
-    return _IN_AN_ADDRESS.sub(HIDDEN, text) if "://" in text else text
+    return _URL_SECRETS.sub(HIDDEN, text) if "://" in text else text
+
+
+def status_routes(service: StatusService) -> APIRouter:
+    """Return the routes for STATUS_PATH and SETTINGS_PATH, both JSON."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(f"/{STATUS_PATH}")
+    async def status(after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        return json_response(asdict(await service.status(log_after=after)))
+
+    @router.get(f"/{SETTINGS_PATH}")
+    async def settings() -> Response:
+        return json_response([asdict(setting) for setting in service.settings()])
+
+    return router

@@ -1,4 +1,4 @@
-"""The voices tab: what is here and what could be, fetched, brought along, chosen and thrown away."""
+"""The Voices tab's service and HTTP routes: list, download, upload, remove, and choose the default voice."""
 
 from __future__ import annotations
 
@@ -7,43 +7,53 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+from starlette.requests import ClientDisconnect
 
 from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
-from wyoming_tts.page.lexicon import LexiconService
+from wyoming_tts.page.request_body import VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
-from wyoming_tts.page.voices_uploads import VoiceUploads
+from wyoming_tts.page.uploads import UploadRange, VoiceUploads
 from wyoming_tts.speech import Voice, VoiceRequest
+from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.download.service import DownloadStatus
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.voices.names import find_catalogue_voice, find_name, unknown_voice_error
 from wyoming_tts.voices.removal import delete_files, plan_removal
 
+PATH = "page/voices"
+"""Relative to the page."""
 _QUALITY = re.compile(r"-(x_low|low|medium|high)\Z")
 _KILOBYTE = 1024
-_MOST_PIECE = 1024 * _KILOBYTE
+_MAX_PIECE_BYTES = 1024 * _KILOBYTE
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceRow:
-    """A voice, as the table shows it."""
+    """A voice as a row of the table."""
 
     name: str
     language: str
     """As `en_US`."""
     engine: str
     quality: str
-    """Empty where nobody says."""
+    """Empty if unknown."""
     speakers: int
     size: int | None
-    """Bytes on the disk, or those that a download takes; None where nobody knows."""
+    """Bytes on disk or, if not installed, of the download; None if unknown."""
     shared_with: int
-    """How many other voices speak with the same files."""
+    """How many other voices use the same files."""
     is_installed: bool
     in_catalogue: bool
     is_default: bool
@@ -52,15 +62,15 @@ class VoiceRow:
     gender: str
     licence: str
     sample: str
-    """What it can be heard with."""
+    """A sample sentence to try it with."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenFile:
-    """A file that looks like a voice and is none."""
+    """A file that has the name of a voice but cannot be loaded."""
 
     name: str
-    """What it is removed by."""
+    """The name by which `VoiceService.remove` takes it."""
     path: str
     size: int
     reason: str
@@ -68,25 +78,25 @@ class BrokenFile:
 
 @dataclass(frozen=True, slots=True)
 class VoicesView:
-    """All voices, and the room they take."""
+    """All voices, and the disk space they use."""
 
     revision: int
-    """Another one as soon as anything here is."""
+    """Changes whenever anything else in the view does."""
     voices: tuple[VoiceRow, ...]
     broken: tuple[BrokenFile, ...]
     directory: str
-    """Where new voices go."""
+    """Where new voices are stored."""
     used: int
     """Bytes of all installed voices."""
     free: int
-    """Bytes that can still be written."""
+    """Bytes free on that disk."""
     piece_bytes: int
-    """Most of a file that may be sent in one request."""
+    """The largest part of a file that one request may upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoicesUpdate:
-    """What changes from moment to moment."""
+    """The part of the view that is polled: its revision, and the downloads."""
 
     revision: int
     downloads: tuple[DownloadStatus, ...]
@@ -94,92 +104,99 @@ class VoicesUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRemoval:
-    """What would go with a voice, to be agreed to."""
+    """The files that removing a voice would delete, for the user to confirm."""
 
     files: tuple[str, ...]
     size: int
-    """Bytes that become free."""
+    """Bytes that are freed."""
     kept: tuple[str, ...]
-    """Files that stay because others speak with them, in sentences."""
+    """Files that stay because other voices use them, as sentences."""
     problems: tuple[str, ...]
-    """Why nothing can go, in sentences."""
+    """Why nothing can be removed, as sentences."""
     silenced: tuple[str, ...]
-    """Blends and imported styles that could not be spoken any more."""
+    """Blends and imported styles that would no longer work."""
     is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedDefault:
-    """The voice that speaks from now on where none is named."""
+    """The new default voice."""
 
     name: str
     line: str
-    """What makes it last, in the file of the settings."""
+    """The line for the settings file that makes the change permanent."""
 
 
 class VoiceService:
-    """Does what the voices tab asks for; blocks nobody."""
+    """Manages voices for the page; nothing blocks the event loop."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._run = parts.workers.run_blocking
         self._seen: tuple[object, ...] = ()
-        self._revision = int(time.time())  # not one that another run of the server told
-        self.lexicon = LexiconService(parts)
+        self._revision = int(time.time())  # differs from those of an earlier run of the server
         self.uploads = VoiceUploads(
             parts.settings.download_dir,
             run_blocking=self._run,
-            why_taken=self._why_taken,
+            conflict=self._conflict,
             on_installed=parts.refresh_voices,
         )
 
-    async def shelf(self) -> VoicesView:
-        """All voices as they are now."""
-        return await self._run(partial(self._looked, self._inventory(), self._default(), self._now()))
+    async def view(self) -> VoicesView:
+        """Return all voices, installed or in the catalogue."""
+        return await self._run(
+            partial(self._read_view, self._inventory(), self._default(), self._current_revision())
+        )
 
-    def news(self) -> VoicesUpdate:
-        """Whether there is anything new, and how far the downloads are."""
-        return VoicesUpdate(self._now(), self._parts.downloads.status())
+    def update(self) -> VoicesUpdate:
+        """Return the view's current revision and the progress of downloads; cheap enough for polling."""
+        return VoicesUpdate(self._current_revision(), self._parts.downloads.status())
 
     def download(self, name: str) -> None:
-        """Have a voice of the catalogue fetched.
+        """Start the download of a voice of the catalogue.
 
         Raises:
-            UnknownVoice: the catalogue has none of that name.
-            VoiceUnavailable: nothing is fetched now.
+            UnknownVoice: the catalogue has no voice of that name.
+            VoiceUnavailable: the server is offline, starting or stopping.
         """
         if self._parts.settings.offline:
             raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
         self._parts.downloads.start(find_catalogue_voice(self._parts.known.catalogue.voices, name))
 
     def cancel(self, name: str) -> None:
-        """Stop a download, or let go of one that failed.
+        """Cancel a download, or dismiss one that failed.
 
         Raises:
-            UnknownVoice: there is none of that voice.
+            UnknownVoice: there is no download of that voice.
         """
         self._parts.downloads.cancel(name)
 
     async def plan_removal(self, name: str) -> PlannedRemoval:
-        """Find out what would go with a voice."""
-        return await self._run(partial(_planned, self._inventory(), name, self._default()))
-
-    async def remove(self, name: str, agreed: Iterable[str]) -> PlannedRemoval:
-        """Delete a voice's files; what was done.
-
-        Args:
-            name: Of the voice, or of files that are broken.
-            agreed: The files that somebody said yes to.
+        """Return which files removing a voice would delete.
 
         Raises:
-            BadRequest: other files would go by now, or some cannot be deleted.
+            UnknownVoice: no voice and no broken file has that name.
+        """
+        return await self._run(partial(_plan, self._inventory(), name, self._default()))
+
+    async def remove(self, name: str, confirmed: Iterable[str]) -> PlannedRemoval:
+        """Delete the files of a voice and return what was deleted.
+
+        Args:
+            name: The name of the voice, or of a broken file.
+            confirmed: The files that the user has confirmed.
+
+        Raises:
+            BadRequest: the files to delete are no longer those, or some cannot be deleted.
         """
         if self._parts.downloads.is_downloading(name):
-            raise BadRequest(f"{name} is being fetched.", hint="Cancel that first.")
+            raise BadRequest(f"{name} is being downloaded.", hint="Cancel the download first.")
         inventory = self._inventory()
-        planned = await self._run(partial(_planned, inventory, name, self._default()))
-        if planned.problems or set(planned.files) != set(agreed):
-            raise BadRequest("Other files would go than were agreed to.", hint="Look again.")
+        planned = await self._run(partial(_plan, inventory, name, self._default()))
+        if planned.problems or set(planned.files) != set(confirmed):
+            raise BadRequest(
+                "The files to delete have changed since they were confirmed.", hint="Look again."
+            )
         problems = await self._run(lambda: delete_files(plan_removal(inventory, [name])))
         await self._parts.refresh_voices()
         if problems:
@@ -187,10 +204,10 @@ class VoiceService:
         return planned
 
     async def make_default(self, name: str) -> ChangedDefault:
-        """Have another voice speak where none is named, until the server ends or reads its settings again.
+        """Change the default voice until the server restarts or reloads its settings.
 
         Raises:
-            UnknownVoice, VoiceUnavailable: it cannot speak; the one before stays.
+            UnknownVoice, VoiceUnavailable: it cannot speak; the default voice stays as it was.
         """
         voice = await change_default(self._parts, DefaultVoice(name))
         return ChangedDefault(voice.name, f"voice: {voice.name}")
@@ -198,13 +215,13 @@ class VoiceService:
     def _default(self) -> str:
         return self._parts.library.resolve_now(VoiceRequest()).voice.name
 
-    def _now(self) -> int:
-        """The number of the state that all is in."""
+    def _current_revision(self) -> int:
+        """Return the revision, increased if anything has changed since the last call."""
         broken = tuple(getattr(engine, "broken", ()) for engine in self._parts.engines.values())
-        seen = (self._parts.library.voices, self._parts.known.catalogue.voices, self._default(), broken)
-        if seen != self._seen:
+        state = (self._parts.library.voices, self._parts.known.catalogue.voices, self._default(), broken)
+        if state != self._seen:
             self._revision += 1
-        self._seen = seen  # also where they are equal: what is the same is compared soonest
+        self._seen = state  # even if equal: identical objects compare fastest next time
         return self._revision
 
     def _inventory(self) -> Inventory:
@@ -213,7 +230,7 @@ class VoiceService:
         directories = dict.fromkeys([*parts.settings.data_dir, parts.settings.download_dir])
         return Inventory(parts.library.names, tuple(broken), tuple(directories))
 
-    def _looked(self, inventory: Inventory, default: str, revision: int) -> VoicesView:
+    def _read_view(self, inventory: Inventory, default: str, revision: int) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
         rows = (_row(entry, sizes, users, default) for entry in inventory.entries())
@@ -225,33 +242,33 @@ class VoiceService:
             str(directory),
             sum(sizes.values()),
             _free(directory),
-            min(_MOST_PIECE, self._parts.settings.max_body_kb * _KILOBYTE // 2),
+            min(_MAX_PIECE_BYTES, self._parts.settings.max_body_kb * _KILOBYTE // 2),
         )
 
-    def _why_taken(self, name: str) -> str:
-        """Why no voice of that name may be brought; blocks."""
+    def _conflict(self, name: str) -> str:
+        """Return why no voice of that name can be uploaded, empty if one can. Blocks."""
         inventory = self._inventory()
         if self._parts.downloads.is_downloading(name):
-            return f"{name} is being fetched already."
+            return f"{name} is already being downloaded."
         if find_name(name, [voice.name for voice in inventory.voices]) is not None:
-            return f"There is a voice {name} already: delete it first, or give the files another name."
-        ends = (".onnx", ".onnx.json")
-        files = [directory / f"{name}{end}" for directory in inventory.directories for end in ends]
-        here = next((path for path in files if path.exists()), None)
-        return f"There is a file {here} already: delete it first." if here else ""
+            return f"There is already a voice {name}: delete it first, or rename the files."
+        suffixes = (".onnx", ".onnx.json")
+        files = [directory / f"{name}{suffix}" for directory in inventory.directories for suffix in suffixes]
+        existing = next((path for path in files if path.exists()), None)
+        return f"There is already a file {existing}: delete it first." if existing else ""
 
 
 def _row(
     entry: InventoryEntry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...]], default: str
 ) -> VoiceRow:
     voice, known = entry.voice, entry.catalogue_voice
-    found = _QUALITY.search(entry.name)
+    in_name = _QUALITY.search(entry.name)
     derived = voice is not None and is_derived(voice)
     return VoiceRow(
         name=entry.name,
         language=entry.language,
         engine=entry.engine,
-        quality=known.quality if known else found[1] if found else "",
+        quality=known.quality if known else in_name[1] if in_name else "",
         speakers=entry.speakers,
         size=sum(sizes[path] for path in voice.files) if voice else known.size if known else None,
         shared_with=max(0, users[voice.files] - (not derived)) if voice and voice.files else 0,
@@ -266,7 +283,7 @@ def _row(
     )
 
 
-def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
+def _plan(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
     if inventory.find_exact(name) is None and not any(path.stem == name for path, _ in inventory.broken):
         raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
     removal = plan_removal(inventory, [name])
@@ -281,8 +298,8 @@ def _planned(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
 
 
 def _silenced(voices: Iterable[Voice], files: Iterable[Path]) -> list[str]:
-    going = set(files)
-    return [voice.name for voice in voices if is_derived(voice) and going.intersection(voice.files)]
+    deleted = set(files)
+    return [voice.name for voice in voices if is_derived(voice) and deleted.intersection(voice.files)]
 
 
 def _size(path: Path) -> int:
@@ -293,6 +310,75 @@ def _size(path: Path) -> int:
 
 
 def _free(directory: Path) -> int:
-    """Bytes that may be written there, or in what it would be made in."""
-    here = next(each for each in (directory, *directory.absolute().parents) if each.exists())
-    return shutil.disk_usage(here).free
+    """Return the free bytes on the disk of a directory that may not exist yet."""
+    existing = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    return shutil.disk_usage(existing).free
+
+
+class RemoveBody(VoiceNameBody):
+    """A voice to delete, and the files that the user has confirmed."""
+
+    files: Annotated[list[str], Field(max_length=100)]
+
+
+def voice_routes(service: VoiceService) -> APIRouter:
+    """Return the routes below PATH: JSON in and out; uploads are streamed, whole or in parts."""
+    router = APIRouter(include_in_schema=False)
+    _add_voices(router, service)
+    _add_uploads(router, service)
+    return router
+
+
+def _add_voices(router: APIRouter, service: VoiceService) -> None:
+    @router.get(f"/{PATH}")
+    async def view() -> Response:
+        return json_response(asdict(await service.view()))
+
+    @router.get(f"/{PATH}/news")
+    async def update() -> Response:
+        return json_response(asdict(service.update()))
+
+    @router.post(f"/{PATH}/download")
+    async def download(body: VoiceNameBody) -> Response:
+        service.download(body.name)
+        return json_response(asdict(service.update()))
+
+    @router.post(f"/{PATH}/cancel")
+    async def cancel(body: VoiceNameBody) -> Response:
+        service.cancel(body.name)
+        return json_response(asdict(service.update()))
+
+    @router.post(f"/{PATH}/plan-removal")
+    async def plan_removal(body: VoiceNameBody) -> Response:
+        return json_response(asdict(await service.plan_removal(body.name)))
+
+    @router.post(f"/{PATH}/remove")
+    async def remove(body: RemoveBody) -> Response:
+        return json_response(asdict(await service.remove(body.name, body.files)))
+
+    @router.post(f"/{PATH}/default")
+    async def make_default(body: VoiceNameBody) -> Response:
+        return json_response(asdict(await service.make_default(body.name)))
+
+
+def _add_uploads(router: APIRouter, service: VoiceService) -> None:
+    @router.post(f"/{PATH}/upload/{{name}}")
+    async def upload(name: str, request: Request) -> Response:
+        """Receive a file or, with `Content-Range`, the next part of one."""
+        try:
+            received = await service.uploads.receive(name, request.stream(), _upload_range(request))
+        except ClientDisconnect:
+            return Response(status_code=400)  # the client is gone: nobody reads it
+        return json_response(asdict(received))
+
+
+def _upload_range(request: Request) -> UploadRange:
+    header = request.headers.get("content-range")
+    if header is None:
+        length = request.headers.get("content-length", "")
+        return UploadRange(total=int(length) if _CONTENT_LENGTH.fullmatch(length) else None)
+    match = _CONTENT_RANGE.fullmatch(header)
+    start, last, total = map(int, match.groups()) if match else (0, 0, 0)
+    if not start <= last < total:
+        raise BadRequest(f"Got {header[:80]!r} as Content-Range, expected `bytes FIRST-LAST/TOTAL`.")
+    return UploadRange(start, total)

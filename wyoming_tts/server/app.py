@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
-from wyoming_tts.server.http_side import AccessPolicy, HttpSide
+from wyoming_tts.server.access_policy import AccessPolicy
+from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-_STEP_PATIENCE = 0.5
-"""Seconds a step that still computes is waited for at the end; a second is what stopping may take."""
+_LAST_STEP_SECONDS = 0.5
+"""How long shutdown waits for a step that still computes; all of shutdown should take a second."""
 
 
 async def serve(
@@ -49,24 +50,24 @@ async def serve(
     *,
     reread: Callable[[], LoadedSettings] | None = None,
 ) -> bool:
-    """Run the server until it is told to stop; False if a thread is still computing then.
+    """Run the server until SIGINT, SIGTERM or the end of stdin; return False if a thread still computes then.
 
     Args:
-        loaded: All settings, and how they came to be.
-        sockets: Those of the setting `uri`, listening already; none has it opened here.
-        reread: Reads the settings again, at SIGHUP; None leaves that signal alone.
+        loaded: All settings and their sources.
+        sockets: Listening sockets for the setting `uri`; if empty, it is opened here.
+        reread: Reads the settings again on SIGHUP; None leaves that signal alone.
 
     Raises:
-        OSError: the address cannot be listened on.
-        SettingsError: the engine that was chosen is not installed.
+        OSError: the address cannot be opened.
+        SettingsError: the chosen engine is not installed.
     """
     settings = loaded.settings
     stop, announced, recent = StopSignal.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
-    doorkeeper = AccessPolicy(settings)
+    access = AccessPolicy(settings)
 
     def on_record(record: UtteranceRecord) -> None:
-        told.on_record(record)
+        reporter.on_record(record)
         recent.on_record(record)
 
     async with (
@@ -75,48 +76,59 @@ async def serve(
             run_blocking=workers.run_blocking,
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
-        ) as told,
-        assemble(settings, workers, on_record=on_record, on_loaded=told.model_loaded) as parts,
+        ) as reporter,
+        assemble(settings, workers, on_record=on_record, on_loaded=reporter.model_loaded) as parts,
     ):
-        told.watch(partial(server_load, parts))
-        in_force = CurrentSettings(loaded, log)
+        reporter.watch(partial(server_load, parts))
+        current = CurrentSettings(loaded, log)
         server = WyomingServer(
             parts.synthesizer,
             describe=DescribeResponse(parts),
             options=wyoming_options(settings),
             run_blocking=parts.workers.run_blocking,
-            allow=doorkeeper.allows,
+            allow=access.allows,
         )
-        house = ServerSpeechService(parts, told.exposition)
+        speech = ServerSpeechService(parts, reporter.exposition)
 
-        def make_desks() -> PageServices:
-            # On a worker: what it brings is not needed to serve Wyoming.
-            from wyoming_tts.page import services as desks  # noqa: PLC0415
+        def page_services() -> PageServices:
+            # On a worker: Wyoming needs none of these imports.
             from wyoming_tts.page import status  # noqa: PLC0415
+            from wyoming_tts.page.services import make_page_services  # noqa: PLC0415
 
-            def where() -> status.ListeningAddresses:
+            def addresses() -> status.ListeningAddresses:
                 return status.ListeningAddresses(
                     server.bound, settings.uri, http.bound, http.is_encrypted, announced.name
                 )
 
-            return desks.make_page_services(
-                parts, house=house, where=where, loaded=lambda: in_force.loaded, recent=recent, log=log
+            return make_page_services(
+                parts,
+                server=speech,
+                addresses=addresses,
+                settings=lambda: current.loaded,
+                recent=recent,
+                log=log,
             )
 
-        http = HttpSide(settings, house, doorkeeper, run_blocking=workers.run_blocking, desks=make_desks)
+        http = HttpSide(
+            settings,
+            speech,
+            access,
+            run_blocking=workers.run_blocking,
+            make_page_services=page_services,
+        )
         async with server:
             if sockets:
                 await server.serve_sockets(sockets)
             else:
                 await server.start(settings.uri)
-            _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _where(server, settings))
-            await _run_beside(
+            _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _listening_uris(server, settings))
+            await _run_with_background(
                 _until_stopped(server, http, stop, settings.shutdown_grace),
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
-                maintain_voices(parts, told.download_over),
+                maintain_voices(parts, reporter.download_over),
                 _follow_remote_servers(parts),
-                _reload(parts, doorkeeper, in_force, reread),
+                _reload(parts, access, current, reread),
                 parts.lexicon.watch(workers.run_blocking),
                 watch_directories(
                     (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
@@ -125,59 +137,61 @@ async def serve(
                     endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
                 ),
             )
-    return await workers.close(_STEP_PATIENCE)
+    return await workers.close(_LAST_STEP_SECONDS)
 
 
-async def _run_beside(main: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
-    """Run `main` to its end, the others beside it and no longer."""
+async def _run_with_background(
+    main: Coroutine[None, None, None], *background: Coroutine[None, None, None]
+) -> None:
+    """Run `main` to its end with background coroutines, which are cancelled then."""
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(other) for other in others]
+        background_tasks = [tasks.create_task(each) for each in background]
         await main
-        for task in beside:
+        for task in background_tasks:
             task.cancel()
 
 
-async def _first_of(*ways: Coroutine[Any, Any, object]) -> None:
-    """Go all these ways until the end of one is reached."""
+async def _until_first(*coroutines: Coroutine[Any, Any, object]) -> None:
+    """Run these until one has finished, then cancel the others."""
     async with asyncio.TaskGroup() as tasks:
-        ends = [tasks.create_task(way) for way in ways]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in ends:
+        running = [tasks.create_task(each) for each in coroutines]
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
             task.cancel()
 
 
 class StopSignal:
-    """That the server is to stop: soon, and then at once."""
+    """A request to stop the server: first gracefully, and when repeated at once."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.at_once = asyncio.Event()
+        self.requested = asyncio.Event()
+        self.immediate = asyncio.Event()
 
     @classmethod
     def on_signals(cls) -> StopSignal:
-        """One that the process is told by SIGINT or SIGTERM; the second of them means at once."""
+        """Make one that SIGINT and SIGTERM set; the second signal stops the server at once."""
         stop = cls()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.ask)
+            loop.add_signal_handler(number, stop.request)
         return stop
 
-    def ask(self) -> None:
-        """Ask, for the first or the second time."""
-        if self.asked.is_set():
-            self.at_once.set()
-        self.asked.set()
+    def request(self) -> None:
+        """Request a graceful stop or, the second time, an immediate one."""
+        if self.requested.is_set():
+            self.immediate.set()
+        self.requested.set()
 
 
 async def _until_stopped(server: WyomingServer, http: HttpSide, stop: StopSignal, grace: float) -> None:
-    await _first_of(stop.asked.wait(), server.wait_finished())
-    stop.asked.set()  # who waits for it is to know, whatever the reason
+    await _until_first(stop.requested.wait(), server.wait_finished())
+    stop.requested.set()  # also when stdin has ended: others wait for this event
     _LOGGER.info("Stopping.")
 
-    async def both() -> None:
+    async def stop_gracefully() -> None:
         await asyncio.gather(server.stop(grace), http.stop(grace))
 
-    await _first_of(both(), stop.at_once.wait())
+    await _until_first(stop_gracefully(), stop.immediate.wait())
 
 
 async def _follow_remote_servers(parts: Parts) -> None:
@@ -187,12 +201,12 @@ async def _follow_remote_servers(parts: Parts) -> None:
 
 async def _reload(
     parts: Parts,
-    doorkeeper: AccessPolicy,
-    in_force: CurrentSettings,
+    access: AccessPolicy,
+    current: CurrentSettings,
     reread: Callable[[], LoadedSettings] | None,
 ) -> None:
     if reread is not None:
-        await reload_on_sighup(parts, doorkeeper, in_force, reread)
+        await reload_on_sighup(parts, access, current, reread)
 
 
 @asynccontextmanager
@@ -203,16 +217,16 @@ async def _logged(settings: Settings) -> AsyncIterator[LogTail]:
 
 @dataclass(slots=True)
 class _Announced:
-    """Under which name the server can be found, once it can."""
+    """The zeroconf announcement of the server, once there is one."""
 
-    by: ZeroconfAnnouncer | None = None
+    announcement: ZeroconfAnnouncer | None = None
 
     @property
     def name(self) -> str | None:
-        return self.by.name if self.by is not None else None
+        return self.announcement.name if self.announcement is not None else None
 
 
-def _where(server: WyomingServer, settings: Settings) -> str:
+def _listening_uris(server: WyomingServer, settings: Settings) -> str:
     return ", ".join(f"tcp://{host_in_uri(host)}:{port}" for host, port in server.bound) or settings.uri
 
 
@@ -222,10 +236,10 @@ async def _announce(
     if not (settings.zeroconf and server.bound):
         return
     host = urlsplit(settings.uri).hostname or ""
-    # It takes a while to import, and nobody waits for it.
+    # Slow to import, and nothing waits for it.
     discovery = await workers.run_blocking(partial(import_module, "wyoming_tts.transports.discovery"))
-    announcement: ZeroconfAnnouncer = discovery.Announcement(
+    announcement: ZeroconfAnnouncer = discovery.ZeroconfAnnouncer(
         server.bound[0][1], host=host, name=settings.zeroconf_name, run_blocking=workers.run_blocking
     )
-    announced.by = announcement
-    await _first_of(announcement.run(), stop.asked.wait())  # nobody new is to find a server that ends
+    announced.announcement = announcement
+    await _until_first(announcement.run(), stop.requested.wait())  # a stopping server must not be discovered

@@ -1,22 +1,20 @@
-"""The HTTP side of a running server: who may come in, and an API that comes up beside everything else.
+"""Composition of the HTTP side: the API, the realtime WebSocket and the web page behind one guard.
 
-Nothing of it is imported before the Wyoming port is open, and nothing that it fails at ends the server.
+None of it is imported before the Wyoming port is open, and none of its failures ends the server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from wyoming_tts.assembly.options import guard_options
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.settings import Settings
-from wyoming_tts.transports.http.guard import AllowedNetworks, Guard
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.ports import SpeechService
 
@@ -27,35 +25,12 @@ if TYPE_CHECKING:
     from wyoming_tts.transports.http.app import HttpServer
     from wyoming_tts.transports.http.page_mount import PageMount
 
-_PAGE_NEEDS = "gradio"
-"""The package, which smaller installations leave out."""
-_LOOK_EVERY = 0.5
-"""Seconds between looks whether the server is ready."""
+_PAGE_PACKAGE = "gradio"
+"""Smaller installations leave it out."""
+_POLL_SECONDS = 0.5
+"""Between checks whether the server is ready."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class AccessPolicy:
-    """Who may come in, by Wyoming and by HTTP; other rules may be given while the server runs."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._networks = AllowedNetworks(settings.allow_networks)
-        self._names = (socket.gethostname(),)
-        self.guard = Guard(None, guard_options(settings, self._names))
-
-    def allows(self, address: str) -> bool:
-        """Whether the machine of that address is served."""
-        return self._networks.allows(address)
-
-    def replace(self, settings: Settings) -> None:
-        """Go by these from the next client on.
-
-        Raises:
-            ValueError: they make no sense; those before stay.
-        """
-        networks = AllowedNetworks(settings.allow_networks)
-        self.guard.reconfigure(guard_options(settings, self._names))
-        self._networks = networks
 
 
 class HttpSide:
@@ -64,56 +39,57 @@ class HttpSide:
     def __init__(
         self,
         settings: Settings,
-        house: SpeechService,
-        doorkeeper: AccessPolicy,
+        speech: SpeechService,
+        access: AccessPolicy,
         *,
         run_blocking: RunBlocking,
-        desks: Callable[[], PageServices] | None = None,
+        make_page_services: Callable[[], PageServices] | None = None,
     ) -> None:
-        """Open nothing yet.
+        """Store what is needed; `serve` opens the port.
 
         Args:
-            settings: All of them.
-            house: What speaks.
-            doorkeeper: Who may come in.
-            run_blocking: For what would hold the event loop up.
-            desks: Makes what does the page's work; called on a worker, where the settings want a page.
+            settings: All settings.
+            speech: The server as HTTP sees it.
+            access: Which clients are served.
+            run_blocking: Runs what would block the event loop.
+            make_page_services: Called on a worker if the settings enable the page.
         """
         self._settings = settings
-        self._house = house
-        self._doorkeeper = doorkeeper
+        self._speech = speech
+        self._access = access
         self._run_blocking = run_blocking
-        self._make_desks = desks
+        self._make_page_services = make_page_services
         self._server: HttpServer | None = None
         self._page: PageMount | None = None
-        self._desks: PageServices | None = None
+        self.page_services: PageServices | None = None
+        """None until `serve` has made them, and without a page."""
         self._is_stopping = False
 
     def __repr__(self) -> str:
-        return f"<HttpDoor {self._server or 'closed'}>"
+        return f"<HttpSide {self._server or 'closed'}>"
 
     @property
     def bound(self) -> list[tuple[str, int]]:
-        """The (host, port) of each socket that listens; none while it is not open."""
+        """The (host, port) of each listening socket; empty while the port is not open."""
         return self._server.bound if self._server is not None else []
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it speaks TLS."""
+        """Whether it serves TLS."""
         return self._server is not None and self._server.is_encrypted
 
     async def serve(self) -> None:
-        """Open it, and answer until `stop`; a failure is logged, and the server goes on without."""
+        """Open the port and serve until `stop`; a failure is logged, and the server goes on without HTTP."""
         if not self._settings.http or self._settings.uri == "stdio://":
             return
         try:
-            server = await self._run_blocking(self._made)
+            server = await self._run_blocking(self._make_server)
             await server.start()
         except OSError as error:
-            self._complain(error)
+            self._log_unavailable(error)
             return
-        except Exception:  # whatever it is: those who speak Wyoming are served
-            _LOGGER.exception("There is no HTTP API.")
+        except Exception:  # whatever it is, Wyoming goes on
+            _LOGGER.exception("The HTTP API is unavailable.")
             return
         async with server:
             if self._is_stopping:
@@ -121,92 +97,93 @@ class HttpSide:
             self._server = server
             _LOGGER.info("The HTTP API listens on %s.", _addresses(server))
             async with asyncio.TaskGroup() as tasks:
-                page = tasks.create_task(self._keep_page())
+                page = tasks.create_task(self._run_page())
                 await server.serve()
                 page.cancel()
 
-    async def _keep_page(self) -> None:
+    async def _run_page(self) -> None:
         if self._page is None:
             return
         if self._settings.ui_start == "ready":
-            while not self._house.is_ready():  # noqa: ASYNC110 - whatever makes it so tells nobody
-                await asyncio.sleep(_LOOK_EVERY)
+            while not self._speech.is_ready():  # noqa: ASYNC110 - readiness has no event
+                await asyncio.sleep(_POLL_SECONDS)
             self._page.start()
         await self._page.run()
 
     async def stop(self, grace: float) -> None:
-        """Take nobody new, and give what is spoken `grace` seconds to end."""
+        """Accept no new clients and give running requests `grace` seconds to finish."""
         self._is_stopping = True
-        if self._desks is not None:
-            await self._desks.stream_test.close()
+        if self.page_services is not None:
+            await self.page_services.stream_test.close()
         if self._server is not None:
             await self._server.stop(grace)
 
-    def _made(self) -> HttpServer:
-        # What takes half a second to import, on a worker.
+    def _make_server(self) -> HttpServer:
+        # Importing these takes half a second: on a worker.
         from starlette.middleware import Middleware  # noqa: PLC0415
 
-        from wyoming_tts.assembly import http_options as web_options  # noqa: PLC0415
+        from wyoming_tts.assembly import http_options  # noqa: PLC0415
         from wyoming_tts.transports.http.app import HttpServer, create_app  # noqa: PLC0415
         from wyoming_tts.transports.http.ingress import IngressMiddleware  # noqa: PLC0415
         from wyoming_tts.transports.http.page_mount import PageMount  # noqa: PLC0415
         from wyoming_tts.transports.realtime.route import realtime_router  # noqa: PLC0415
 
-        settings, guard = self._settings, self._doorkeeper.guard
-        desks = self._desks = self._desks_if_wanted()
+        settings, guard = self._settings, self._access.guard
+        page_services = self.page_services = self._page_services_if_enabled()
         realtime = realtime_router(
-            self._house, web_options.realtime_options(settings), run_blocking=self._run_blocking
+            self._speech, http_options.realtime_options(settings), run_blocking=self._run_blocking
         )
         app = create_app(
-            self._house,
-            web_options.http_options(settings),
+            self._speech,
+            http_options.http_options(settings),
             run_blocking=self._run_blocking,
-            routers=[realtime, *_routers(desks)],
+            routers=[realtime, *_page_routers(page_services)],
             middleware=[Middleware(guard.wrap), Middleware(IngressMiddleware, peer=guard.ingress)],
         )
-        if desks is not None:
-            self._page = PageMount(partial(_page, desks), run_blocking=self._run_blocking)
+        if page_services is not None:
+            self._page = PageMount(partial(_make_page, page_services), run_blocking=self._run_blocking)
             app.router.routes.append(self._page)
-        return HttpServer(app, web_options.server_options(settings), run_blocking=self._run_blocking)
+        return HttpServer(app, http_options.server_options(settings), run_blocking=self._run_blocking)
 
-    def _desks_if_wanted(self) -> PageServices | None:
-        if not self._settings.ui or self._make_desks is None:
+    def _page_services_if_enabled(self) -> PageServices | None:
+        if not self._settings.ui or self._make_page_services is None:
             return None
-        if find_spec(_PAGE_NEEDS) is None:
+        if find_spec(_PAGE_PACKAGE) is None:
             _LOGGER.warning(
-                "There is no page: the package %s is not installed. Install it, or switch the page off with "
-                "--no-ui.",
-                _PAGE_NEEDS,
+                "The web page is unavailable: the package %s is not installed. Install it, or disable the "
+                "page with --no-ui.",
+                _PAGE_PACKAGE,
             )
             return None
         try:
-            return self._make_desks()
-        except Exception:  # the API is there all the same
-            _LOGGER.exception("There is no page.")
+            return self._make_page_services()
+        except Exception:  # the API works without the page
+            _LOGGER.exception("The web page is unavailable.")
             return None
 
-    def _complain(self, error: OSError) -> None:
+    def _log_unavailable(self, error: OSError) -> None:
         _LOGGER.error(
-            "There is no HTTP API: port %s cannot be listened on, or the certificate cannot be used (%s). "
-            "Stop what listens there, choose another port with --http-port, or switch it off with --no-http.",
+            "The HTTP API is unavailable: port %s cannot be opened, or the certificate cannot be used (%s). "
+            "Stop the program that uses the port, choose another one with --http-port, or disable HTTP with "
+            "--no-http.",
             self._settings.http_port,
             error.strerror or error,
         )
 
 
-def _routers(desks: PageServices | None) -> list[APIRouter]:
-    if desks is None:
+def _page_routers(services: PageServices | None) -> list[APIRouter]:
+    if services is None:
         return []
     from wyoming_tts.page.services import page_routers  # noqa: PLC0415
 
-    return page_routers(desks)
+    return page_routers(services)
 
 
-def _page(desks: PageServices) -> FastAPI:
-    """Make the page. Imports Gradio, which takes seconds and much memory."""
-    from ui.mounted import mounted  # noqa: PLC0415
+def _make_page(services: PageServices) -> FastAPI:
+    """Make the page's application. Imports Gradio, which takes seconds and much memory."""
+    from ui.application import make_page  # noqa: PLC0415
 
-    return mounted(desks)
+    return make_page(services)
 
 
 def _addresses(server: HttpServer) -> str:

@@ -1,4 +1,4 @@
-"""Settings that are read again on SIGHUP: what can change while the server runs does, the rest is told of."""
+"""Settings reload on SIGHUP: applies what can change at run time and logs what needs a restart."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from wyoming_tts.assembly.default_voice import change_default, prepare_phrases
 from wyoming_tts.assembly.options import admission_options, http_host
 from wyoming_tts.assembly.parts import Parts, configured_default_voice
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.server.http_side import AccessPolicy
+from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.settings import LoadedSettings, Settings, SettingsError
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.voices.library import DefaultVoice
 
 _LOGGER = logging.getLogger(__name__)
 
-LIVE = frozenset(
+RELOADABLE = frozenset(
     {
         "allow_networks",
         "api_keys",
@@ -33,87 +33,88 @@ LIVE = frozenset(
         "voice",
     }
 )
-"""Names of the settings that change without a restart; the lexicon, which is a file, is read again too."""
+"""Settings that change without a restart; the lexicon file is also read again."""
 
 Reread = Callable[[], LoadedSettings]
+"""Reads the settings again. Blocks; raises SettingsError."""
 
 
 @dataclass(slots=True)
 class CurrentSettings:
-    """The settings that hold now, and how they came to be."""
+    """The settings in force and their sources."""
 
     loaded: LoadedSettings
     log: LogTail
-    """It hides their keys."""
+    """Masks their keys."""
 
     def change(self, loaded: LoadedSettings) -> None:
-        """Go by others."""
+        """Replace the settings in force."""
         self.log.hide(loaded.settings.secrets)
         self.loaded = loaded
 
 
 async def reload_on_sighup(
-    parts: Parts, doorkeeper: AccessPolicy, in_force: CurrentSettings, reread: Reread
+    parts: Parts, access: AccessPolicy, current: CurrentSettings, reread: Reread
 ) -> None:
-    """Read the settings again at each SIGHUP; runs until it is cancelled.
+    """Reload the settings at each SIGHUP; runs until cancelled.
 
     Args:
-        parts: What is told of them.
-        doorkeeper: The same.
-        in_force: The same.
-        reread: Reads them; blocks. Raises `SettingsError`, and the settings before stay.
+        parts: Admission, lexicon and default voice are changed.
+        access: Its rules are changed.
+        current: Replaced by the new settings; stays as it is if these are invalid.
+        reread: Reads the settings.
     """
-    hung_up = asyncio.Event()
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    loop.add_signal_handler(signal.SIGHUP, signalled.set)
     try:
         while True:
-            await hung_up.wait()
-            hung_up.clear()
-            await _reload(parts, doorkeeper, in_force, reread)
+            await signalled.wait()
+            signalled.clear()
+            await _reload(parts, access, current, reread)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def _reload(parts: Parts, doorkeeper: AccessPolicy, in_force: CurrentSettings, reread: Reread) -> None:
-    before = in_force.loaded.settings
+async def _reload(parts: Parts, access: AccessPolicy, current: CurrentSettings, reread: Reread) -> None:
+    before = current.loaded.settings
     try:
         loaded = await parts.workers.run_blocking(reread)
         settings = loaded.settings
-        doorkeeper.replace(settings)
+        access.replace(settings)
     except (SettingsError, ValueError) as error:
-        _LOGGER.error("The settings cannot be used, those before stay. %s", error)  # noqa: TRY400
+        _LOGGER.error("The new settings are invalid, the old ones stay in force. %s", error)  # noqa: TRY400
         return
-    in_force.change(loaded)
+    current.change(loaded)
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
     parts.admission.set_options(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
-    await _change_default(parts, await parts.workers.run_blocking(lambda: configured_default_voice(settings)))
-    _LOGGER.info("The settings were read again: %s.", _listed(changed & LIVE) or "none has changed")
-    if late := _listed(changed - LIVE):
-        _LOGGER.warning("These settings change with the next start: %s.", late)
-    if settings.http and (was := http_host(before)) != (wanted := http_host(settings)):
+    await _apply_default(parts, await parts.workers.run_blocking(lambda: configured_default_voice(settings)))
+    _LOGGER.info("Settings reloaded: %s.", _joined(changed & RELOADABLE) or "nothing has changed")
+    if needing_restart := _joined(changed - RELOADABLE):
+        _LOGGER.warning("These settings take effect after a restart: %s.", needing_restart)
+    if settings.http and (old := http_host(before)) != (new := http_host(settings)):
         _LOGGER.warning(
-            "HTTP goes on listening where it did when it was opened: before these settings that was %s, "
-            "with them it would be %s. Restart the server.",
-            was,
-            wanted,
+            "HTTP keeps listening on its old address: %s by the old settings, %s by the new ones. Restart "
+            "the server to apply them.",
+            old,
+            new,
         )
 
 
-async def _change_default(parts: Parts, default: DefaultVoice) -> None:
+async def _apply_default(parts: Parts, default: DefaultVoice) -> None:
     before = parts.library.default
     if default == before:
         return
     try:
         await change_default(parts, default)
     except SpeechError as error:
-        _LOGGER.error("The default voice stays %s. %s", before, error)  # noqa: TRY400 - it says it all
-    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
+        _LOGGER.error("The default voice stays %s. %s", before, error)  # noqa: TRY400 - the message is complete
+    except Exception:  # an unforeseen failure of a voice must not end the server
         _LOGGER.exception("The default voice stays %s.", before)
     else:
         await prepare_phrases(parts)
 
 
-def _listed(names: set[str]) -> str:
+def _joined(names: set[str]) -> str:
     return ", ".join(sorted(names))

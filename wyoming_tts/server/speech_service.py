@@ -1,4 +1,4 @@
-"""What the HTTP transports speak for: a running server, as `transports.house.House` wants it."""
+"""The running server as HTTP sees it: speech, voices, blends, status and metrics (`ports.SpeechService`)."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 if TYPE_CHECKING:
     from wyoming_tts.telemetry.prometheus import ServerLoad
 
-_TOLD_OF = ("wyoming", "onnxruntime", "piper-tts", "kokoro-onnx", "espeakng-loader", "fastapi")
+_REPORTED_PACKAGES = ("wyoming", "onnxruntime", "piper-tts", "kokoro-onnx", "espeakng-loader", "fastapi")
 _KILOBYTE = 1024
 
 
 async def no_metrics() -> bytes:
-    """Stand for metrics where none are counted."""
+    """Return no metrics, for a server that counts none."""
     return b""
 
 
 class ServerSpeechService:
-    """A running server for its HTTP transports."""
+    """Implements `ports.SpeechService` on the server's parts."""
 
     def __init__(self, parts: Parts, metrics: Callable[[], Awaitable[bytes]] = no_metrics) -> None:
         self._parts = parts
         self._metrics = metrics
         self._started = time.monotonic()
         self._offered: tuple[AvailableVoice, ...] = ()
-        self._offered_of: tuple[Voice, ...] | None = None
+        self._offered_for: tuple[Voice, ...] | None = None
 
     def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[SpeechStream]:
-        """As `Synthesizer.speak`."""
+        """As for `Synthesizer.speak`."""
         return self._parts.synthesizer.speak(utterance)
 
     def voices(self) -> Sequence[AvailableVoice]:
-        """As `House.voices`."""
+        """As for `SpeechService.voices`."""
         library = self._parts.library
-        if self._offered_of is not library.voices:
-            self._offered_of = library.voices
+        if self._offered_for is not library.voices:
+            self._offered_for = library.voices
             self._offered = tuple(map(_offered, library.voices))
         if self._parts.settings.offline:
             return self._offered
-        fetched = map(_fetched, library.downloadable)
-        return (*self._offered, *fetched)
+        downloadable = map(_offered_from_catalogue, library.downloadable)
+        return (*self._offered, *downloadable)
 
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
-        """As `House.blend`."""
+        """As for `SpeechService.blend`."""
         parts = self._parts
         canonical = str(parse_recipe(recipe))
         if not self._can_blend():
             raise Unsupported(
                 "No Kokoro voice is installed, so there is nothing to blend.",
-                hint="Fetch one first: `wyoming-tts voices download af_heart`.",
+                hint="Download one first: `wyoming-tts voices download af_heart`.",
             )
         mixed = parts.blends.voice(canonical, parts.library.voices)
         if mixed is None:
@@ -84,15 +84,15 @@ class ServerSpeechService:
         return any(voice.engine == BLENDING_ENGINE for voice in self._parts.library.voices)
 
     def is_ready(self) -> bool:
-        """As `House.is_ready`."""
+        """As for `SpeechService.is_ready`."""
         return self._parts.readiness.is_ready
 
     async def metrics(self) -> bytes:
-        """As `House.metrics`."""
+        """As for `SpeechService.metrics`."""
         return await self._metrics()
 
     async def status(self) -> Mapping[str, object]:
-        """As `House.status`."""
+        """As for `SpeechService.status`."""
         parts = self._parts
         installed = parts.library.voices
         return {
@@ -113,7 +113,7 @@ class ServerSpeechService:
                 "predicted_wait_seconds": round(parts.admission.predict_wait(time.monotonic()), 3),
             },
             "cache": _cache(parts),
-            "memory_bytes": await parts.workers.run_blocking(_resident),
+            "memory_bytes": await parts.workers.run_blocking(_resident_bytes),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "packages": await parts.workers.run_blocking(_versions),
@@ -121,8 +121,8 @@ class ServerSpeechService:
 
 
 def server_load(parts: Parts) -> ServerLoad:
-    """Read off how full the house is, for the metrics."""
-    from wyoming_tts.telemetry.prometheus import ServerLoad  # noqa: PLC0415 - brings prometheus_client
+    """Measure the server's current load, for the metrics."""
+    from wyoming_tts.telemetry.prometheus import ServerLoad  # noqa: PLC0415 - imports prometheus_client
 
     cache = parts.cache.statistics()
     return ServerLoad(
@@ -160,7 +160,7 @@ def _offered(voice: Voice) -> AvailableVoice:
     )
 
 
-def _fetched(voice: CatalogueVoice) -> AvailableVoice:
+def _offered_from_catalogue(voice: CatalogueVoice) -> AvailableVoice:
     return AvailableVoice(
         name=voice.name,
         language=voice.language,
@@ -170,8 +170,8 @@ def _fetched(voice: CatalogueVoice) -> AvailableVoice:
     )
 
 
-def _resident() -> int:
-    """Bytes of this process; where /proc is not, the most that it ever had."""
+def _resident_bytes() -> int:
+    """Return the resident memory of this process; without /proc, its peak."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -181,7 +181,7 @@ def _resident() -> int:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in _TOLD_OF:
+    for package in _REPORTED_PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What a server does for its voices while it runs: fetches them, makes them ready, tells of them."""
+"""Voice upkeep of a running server: downloads, warm-up of the default voice, and the answer to `describe`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class DescribeResponse:
-    """The answer to `describe`, encoded once for each state of the voices."""
+    """The encoded `info` event that answers `describe`, cached until the voices change."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -33,7 +33,7 @@ class DescribeResponse:
         self._encoded = b""
 
     def __call__(self) -> bytes:
-        """Return the event."""
+        """Return the encoded event."""
         library, catalogue = self._parts.library, self._parts.known.catalogue
         if self._voices is not library.voices or self._catalogue is not catalogue:
             self._voices, self._catalogue = library.voices, catalogue
@@ -49,11 +49,11 @@ class DescribeResponse:
 
 
 async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
-    """Get the default voice ready, then fetch what is asked for and missing; runs until it is cancelled.
+    """Make the default voice ready and download voices on demand; runs until cancelled.
 
     Args:
-        parts: Of the server.
-        on_download: Told how each download ended.
+        parts: The server's parts.
+        on_download: Called with the final state of each download.
     """
     settings = parts.settings
     with show_progress(sys.stderr) as show:
@@ -77,7 +77,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
                 await _update_catalogue(parts, downloads)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
-                    tasks.create_task(_fetch_default(parts, missing))
+                    tasks.create_task(_download_default(parts, missing))
                 tasks.create_task(warm_up(parts))  # the default voice, or its stand-in
                 await parts.downloads.run(parts.refresh_voices)
 
@@ -92,7 +92,7 @@ def _missing_voices(parts: Parts, downloads: DownloadManager) -> OnDemandDownloa
     )
 
 
-async def _fetch_default(parts: Parts, missing: OnDemandDownloads) -> None:
+async def _download_default(parts: Parts, missing: OnDemandDownloads) -> None:
     if parts.remote is not None:
         await parts.remote.wait_probed()
         if parts.library.default_is_installed:
@@ -106,6 +106,6 @@ async def _update_catalogue(parts: Parts, downloads: DownloadManager) -> None:
     try:
         await downloads.fetch_index()
     except DownloadFailed as error:
-        _LOGGER.warning("The list of voices could not be updated, the one here stays. %s", error)
+        _LOGGER.warning("The voice catalogue could not be updated; the current one stays. %s", error)
     else:
         await parts.known.read()

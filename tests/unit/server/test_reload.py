@@ -16,7 +16,7 @@ from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.piper.engine import LoadedPiper
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.server.http_side import AccessPolicy
+from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.server.reload import CurrentSettings, _reload
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.speech import VoiceRequest
@@ -29,8 +29,8 @@ class Server:
     """The parts of one, and its settings."""
 
     parts: Parts
-    doorkeeper: AccessPolicy
-    in_force: CurrentSettings
+    access: AccessPolicy
+    current: CurrentSettings
 
     @property
     def speaks(self) -> str:
@@ -39,8 +39,8 @@ class Server:
 
     async def reload(self, **changes: Any) -> None:
         """Read settings again that differ so from those in force."""
-        settings = self.in_force.loaded.settings.model_copy(update=changes)
-        await _reload(self.parts, self.doorkeeper, self.in_force, lambda: LoadedSettings(settings, {}, ()))
+        settings = self.current.loaded.settings.model_copy(update=changes)
+        await _reload(self.parts, self.access, self.current, lambda: LoadedSettings(settings, {}, ()))
 
 
 @pytest.fixture

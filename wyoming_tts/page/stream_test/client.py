@@ -1,7 +1,7 @@
-"""One client of a stream test, written down as it happens, on the clock of its run and within bounds.
+"""Recorder of one stream-test client: its events, player buffer and underruns, in bounded memory.
 
-Every event goes into a log that forgets the oldest; what is drawn is thinned out evenly; of arriving audio
-only times and lengths stay, except for the one client that is to be heard afterwards.
+Events go into a ring buffer; values to plot are downsampled evenly; of arriving audio only times and lengths
+are kept, except for the one client whose audio is recorded.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
 from wyoming_tts.speech import AudioFormat
 
-MOST_LOG_LINES = 4000
-MOST_CHUNKS = 10_000
-"""Of one client: 16 of them stay below 32 MiB, whatever a server sends."""
-KEPT_SECONDS = 60.0
-KEPT_BYTES = 12 << 20
-_MOST_MARKS = 60
-"""Of one kind in a lane: a screen shows few more, and the frames of 16 lanes hold up the loop."""
+MAX_LOG_LINES = 4000
+MAX_CHUNKS = 10_000
+"""Per client: 16 of them stay below 32 MiB, whatever a server sends."""
+MAX_RECORDED_SECONDS = 60.0
+MAX_RECORDED_BYTES = 12 << 20
+_MAX_MARKS = 60
+"""Per kind and client: a screen shows few more, and encoding frames of 16 clients holds up the loop."""
 
 _T = TypeVar("_T")
 
 
 class ClientEventKind(StrEnum):
-    """What a line of the log tells."""
+    """The kinds of events in the log."""
 
     CONNECTED = "connected"
     TEXT = "text"
@@ -43,20 +43,20 @@ class ClientEventKind(StrEnum):
 
 
 class ClientState(StrEnum):
-    """How far a client is, or how it ended."""
+    """The progress of a client, or how it ended."""
 
     CONNECTING = "connecting"
     ASKING = "asking"
     SPEAKING = "speaking"
     SPOKEN = "spoken"
     REFUSED = "refused"
-    """With an error event of the server."""
+    """The server answered with an error event."""
     FAILED = "failed"
-    """No connection, a broken one, or an answer that makes no sense."""
+    """No connection, a broken one, or a malformed answer."""
     TIMED_OUT = "timed_out"
-    """The run was over before it was."""
+    """The run reached its time limit first."""
     STOPPED = "stopped"
-    """By whoever started it."""
+    """The user stopped the run."""
 
 
 _OUTCOMES = {
@@ -78,38 +78,38 @@ class ClientEvent:
 
 
 class EventLog:
-    """The newest events of all clients, in order."""
+    """A ring buffer of the events of all clients, in order."""
 
-    def __init__(self, most: int = MOST_LOG_LINES) -> None:
-        self._lines: deque[ClientEvent] = deque(maxlen=most)
+    def __init__(self, limit: int = MAX_LOG_LINES) -> None:
+        self._lines: deque[ClientEvent] = deque(maxlen=limit)
         self.count = 0
-        """Of all events, those forgotten included."""
+        """Events so far, including those no longer kept."""
 
-    def add(self, line: ClientEvent) -> None:
-        """Write a line down."""
-        self._lines.append(line)
+    def add(self, event: ClientEvent) -> None:
+        """Append an event."""
+        self._lines.append(event)
         self.count += 1
 
-    def newest(self, most: int = MOST_LOG_LINES) -> tuple[ClientEvent, ...]:
-        """Return the last lines, the oldest first."""
-        return tuple(self._lines)[-most:]
+    def newest(self, limit: int = MAX_LOG_LINES) -> tuple[ClientEvent, ...]:
+        """Return the last events, oldest first."""
+        return tuple(self._lines)[-limit:]
 
 
 class EvenSample(Generic[_T]):
-    """At most so many of the things that are added, evenly chosen."""
+    """Evenly spaced downsampling of a sequence to a limited number of items."""
 
-    def __init__(self, most: int = _MOST_MARKS) -> None:
-        self._most = most
+    def __init__(self, limit: int = _MAX_MARKS) -> None:
+        self._limit = limit
         self._kept: list[_T] = []
         self._every = 1
         self._count = 0
 
     def add(self, item: _T) -> None:
-        """Keep it, if its turn has come."""
+        """Add the next item; it is kept if its index is a multiple of the spacing."""
         if self._count % self._every == 0:
             self._kept.append(item)
         self._count += 1
-        if len(self._kept) > self._most:
+        if len(self._kept) > self._limit:
             del self._kept[1::2]
             self._every *= 2
 
@@ -118,21 +118,21 @@ class EvenSample(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
-class ClientRun:
-    """What is drawn of a client; all times in seconds after the start of the run."""
+class ClientSnapshot:
+    """A snapshot of a client to plot; all times in seconds after the start of the run."""
 
     client: int
     state: ClientState
     error: str
     text: tuple[float, ...]
-    """When pieces of text went out."""
+    """When pieces of text were sent."""
     starts: tuple[float, ...]
-    """Audio-start events: one for each part of the speech that the server sends apart."""
+    """Times of `audio-start` events: one for each part that the server sends separately."""
     first_audio: float | None
     buffer: tuple[tuple[float, float], ...]
-    """After a chunk: when, and how many seconds of audio the player then held."""
+    """Time of each chunk, and the seconds of audio in the player's buffer after it."""
     underruns: tuple[tuple[float, float], ...]
-    """When the player ran dry, and for how long."""
+    """When the player's buffer ran empty, and for how long."""
     ended: float | None
     chunks: int
     audio: float
@@ -140,11 +140,11 @@ class ClientRun:
     ttfa: float | None
     gaps: int
     recorded: float
-    """Seconds of it that can be heard; 0 where none were kept."""
+    """Seconds of recorded audio; 0 if none were recorded."""
 
 
 class ClientRecorder:
-    """What has happened to one client so far."""
+    """Records the events of one client and simulates its player."""
 
     def __init__(self, client: int, log: EventLog, now: Callable[[], float], *, records: bool) -> None:
         self._client = client
@@ -167,98 +167,98 @@ class ClientRecorder:
         self._pcm = bytearray()
 
     def connected(self) -> None:
-        """Its connection stands."""
+        """Record that the client is connected."""
         self.state = ClientState.ASKING
-        self._tell(ClientEventKind.CONNECTED)
+        self._log_event(ClientEventKind.CONNECTED)
 
-    def text(self, piece: str) -> None:
-        """A piece of text goes out."""
-        at = self._tell(ClientEventKind.TEXT, piece)
+    def text_sent(self, piece: str) -> None:
+        """Record that a piece of text is sent."""
+        at = self._log_event(ClientEventKind.TEXT, piece)
         self._text.add(round(at, 3))
         if self._asked is None:
             self._asked = at
 
     def text_ended(self) -> None:
-        """All of the text is out."""
-        self._tell(ClientEventKind.TEXT_END)
+        """Record that all of the text was sent."""
+        self._log_event(ClientEventKind.TEXT_END)
 
-    async def hear(self, audio_format: AudioFormat, pcm: bytes) -> None:
-        """Take audio as the client gives it: without bytes it is an `audio-start`.
+    async def on_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        """Record a chunk of audio; one without bytes stands for an `audio-start` event.
 
         Raises:
-            ClientError: the server sends chunk after chunk without an end.
+            ClientError: the server has sent more than MAX_CHUNKS chunks.
         """
         self._format = audio_format
         if not pcm:
             detail = f"{audio_format.rate} Hz, {audio_format.channels} × {audio_format.width * 8} bit"
-            self._starts.add(round(self._tell(ClientEventKind.AUDIO_START, detail), 3))
+            self._starts.add(round(self._log_event(ClientEventKind.AUDIO_START, detail), 3))
             return
-        if len(self._arrivals) >= MOST_CHUNKS:
-            raise ClientError(f"The server sent more than {MOST_CHUNKS} chunks of audio.")
-        self._arrived(len(pcm) / (audio_format.rate * audio_format.frame_bytes), len(pcm))
-        self._keep(audio_format, pcm)
+        if len(self._arrivals) >= MAX_CHUNKS:
+            raise ClientError(f"The server sent more than {MAX_CHUNKS} chunks of audio.")
+        self._record_arrival(len(pcm) / (audio_format.rate * audio_format.frame_bytes), len(pcm))
+        self._record_audio(audio_format, pcm)
 
-    def _arrived(self, seconds: float, size: int) -> None:
+    def _record_arrival(self, seconds: float, size: int) -> None:
         what = ClientEventKind.CHUNK if self._arrivals else ClientEventKind.FIRST_AUDIO
-        at = self._tell(what, f"{seconds:.3f} s, {size} B")
+        at = self._log_event(what, f"{seconds:.3f} s, {size} B")
         self.state = ClientState.SPEAKING
         self._arrivals.append((at, seconds))
         self._audio += seconds
-        self._buffer.add((round(at, 3), round(self._played(at, seconds), 3)))
+        self._buffer.add((round(at, 3), round(self._play(at, seconds), 3)))
 
-    def _played(self, at: float, seconds: float) -> float:
-        """Play a chunk; return the seconds of audio that are then held."""
-        # Everything since the last gap sounds like one chunk that came when that gap ended.
+    def _play(self, at: float, seconds: float) -> float:
+        """Play a chunk and return the seconds of audio buffered after it."""
+        # Everything since the last gap plays like one chunk that arrived when that gap ended.
         arrivals = [(at, seconds)] if self._playing is None else [self._playing, (at, seconds)]
         playback = simulate_playback(arrivals)
         assert playback is not None, "a chunk has a length"
         if playback.gaps:
-            self._ran_dry(at, playback.gaps[0])
+            self._record_underrun(at, playback.gaps[0])
             self._playing = at, seconds
         else:
             self._playing = playback.started_at, playback.ended_at - playback.started_at
         return playback.ended_at - at
 
-    def _ran_dry(self, until: float, gap: float) -> None:
+    def _record_underrun(self, until: float, gap: float) -> None:
         self._gaps += 1
         self._underruns.add((round(until - gap, 3), round(gap, 3)))
-        self._tell(ClientEventKind.UNDERRUN, f"{gap:.3f} s")
+        self._log_event(ClientEventKind.UNDERRUN, f"{gap:.3f} s")
 
-    def _keep(self, audio_format: AudioFormat, pcm: bytes) -> None:
+    def _record_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
         if self._records:
             frame = audio_format.frame_bytes
-            most = min(int(KEPT_SECONDS * audio_format.rate) * frame, KEPT_BYTES // frame * frame)
-            self._pcm += pcm[: most - len(self._pcm)]
+            limit = min(int(MAX_RECORDED_SECONDS * audio_format.rate), MAX_RECORDED_BYTES // frame) * frame
+            self._pcm += pcm[: limit - len(self._pcm)]
 
     def end(self, state: ClientState, error: str = "") -> None:
-        """It is over, in this way; what comes later changes nothing."""
+        """Record how the client ended; later calls have no effect."""
         if self._ended is None:
             self.state, self._error = state, error
-            self._ended = self._tell(ClientEventKind.ENDED, f"{state}: {error}" if error else state)
+            self._ended = self._log_event(ClientEventKind.ENDED, f"{state}: {error}" if error else state)
 
-    def _tell(self, what: ClientEventKind, detail: str = "") -> float:
+    def _log_event(self, what: ClientEventKind, detail: str = "") -> float:
         at = self._now()
         self._log.add(ClientEvent(round(at, 4), self._client, what, detail))
         return at
 
     @property
     def is_silent(self) -> bool:
-        """Whether no audio came."""
+        """Whether no audio has arrived."""
         return not self._arrivals
 
-    def lane(self) -> ClientRun:
-        """Return what is to be drawn."""
+    def snapshot(self) -> ClientSnapshot:
+        """Return the current state to plot."""
         first = self._arrivals[0][0] if self._arrivals else None
-        return ClientRun(
+        return ClientSnapshot(
             client=self._client,
             state=self.state,
             error=self._error,
             text=tuple(self._text),
             starts=tuple(self._starts),
-            first_audio=_short(first),
+            first_audio=_rounded(first),
             buffer=tuple(self._buffer),
             underruns=tuple(self._underruns),
-            ended=_short(self._ended),
+            ended=_rounded(self._ended),
             chunks=len(self._arrivals),
             audio=round(self._audio, 3),
             ttfa=None if first is None or self._asked is None else round(first - self._asked, 4),
@@ -271,8 +271,8 @@ class ClientRecorder:
             return 0.0
         return round(len(self._pcm) / (self._format.rate * self._format.frame_bytes), 3)
 
-    def heard(self) -> ListenerReport:
-        """Return the figures of it, as the benchmark has them."""
+    def result(self) -> ListenerReport:
+        """Return the measurements in the benchmark's form."""
         return RequestTimeline(
             outcome=_OUTCOMES.get(self.state, RequestOutcome.CUT_OFF),
             error=self._error,
@@ -283,11 +283,11 @@ class ClientRecorder:
         ).report()
 
     def wav(self) -> bytes | None:
-        """Return what was kept of the audio as a WAV file; None if nothing was."""
+        """Return the recorded audio as a WAV file; None if nothing was recorded."""
         if self._format is None or not self._pcm:
             return None
         return wav_header(self._format, len(self._pcm)) + self._pcm
 
 
-def _short(at: float | None) -> float | None:
+def _rounded(at: float | None) -> float | None:
     return None if at is None else round(at, 3)

@@ -1,4 +1,4 @@
-"""The page as an ASGI application."""
+"""The page as an ASGI application: Gradio mounted with its patches, scripts and styles."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ui.words import Words
 from wyoming_tts.page import PageServices
 
 MAX_FILE_BYTES = 1_000_000
-"""Of what Gradio itself takes: no tab uploads that way."""
+"""The limit of Gradio's own uploads, which no tab uses."""
 _HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
 
 
-def mounted(desks: PageServices) -> FastAPI:
-    """Make the page's application. Takes a second beside what importing this took: blocks.
+def make_page(services: PageServices) -> FastAPI:
+    """Make the page's application. Takes about a second, after the import of this module: blocks.
 
-    It guards nothing by itself: it is made to stand behind `PageMount`.
+    It has no access control of its own: it has to be served behind `PageMount`.
     """
     use_plain_locks()
     words = Words()
-    return application(build(desks, words), words)
+    return make_application(build(services, words), words)
 
 
-def application(blocks: gr.Blocks, words: Words) -> FastAPI:
-    """Make an application of blocks, with the look of the page and nothing that Gradio adds of its own."""
+def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
+    """Mount Gradio blocks with the page's styles and none of Gradio's optional features."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.router.routes.append(scripts.route())
     gr.mount_gradio_app(
@@ -55,6 +55,6 @@ def application(blocks: gr.Blocks, words: Words) -> FastAPI:
 
 
 def head() -> str:
-    """Return what stands in the page's head beside what Gradio puts there."""
+    """Return the additions to the HTML head that Gradio makes."""
     style = Path(__file__).with_name("outer.css").read_text("utf-8")
     return f"{_HEAD}{scripts.preloads()}<style>{style}</style>"

@@ -1,0 +1,95 @@
+"""Stream test requests, validated against the limits, with the address of the server to test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from wyoming_tts.bench.texts import TEXTS
+from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.transports.listening import host_in_uri
+
+__all__ = ["TEXTS", "StreamTestLimits", "StreamTestRequest", "resolve_target"]
+
+_DEFAULT_PORT = 10200
+_MAX_ADDRESS_CHARS = 260
+_MAX_VOICE_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTestLimits:
+    """Limits per run and for all runs together."""
+
+    characters: int = 5000
+    clients: int = 16
+    slowest: float = 0.5
+    """Words per second."""
+    fastest: float = 200.0
+    seconds: float = 120.0
+    """Time limit of a run."""
+    unwatched: float = 10.0
+    """Seconds without a request for a frame after which a run ends."""
+    at_once: int = 3
+    """Runs of all sessions."""
+    kept: int = 4
+    """Finished runs whose audio and report can be downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTestRequest:
+    """The parameters of a run."""
+
+    text: str
+    target: str = ""
+    """Host, or host and port; empty for this server."""
+    streaming: bool = True
+    words_per_second: float = 20.0
+    clients: int = 1
+    voice: str = ""
+    """Empty for the server's default."""
+    vary: bool = False
+    """Give each client a different text, so that nothing comes from a cache."""
+    recorded: int = 1
+    """The client whose audio is recorded."""
+
+
+def resolve_target(request: StreamTestRequest, limits: StreamTestLimits, own_uri: Callable[[], str]) -> str:
+    """Validate a request and return the URI of the server to test.
+
+    Raises:
+        BadRequest: a value is missing or out of range.
+    """
+    if not request.text.strip():
+        raise BadRequest("The text is empty.", hint="Write something to speak.")
+    if len(request.text) > limits.characters:
+        raise TooLong(f"The text has {len(request.text)} characters, expected at most {limits.characters}.")
+    _require_range("clients", request.clients, 1, limits.clients)
+    _require_range("the client to record", request.recorded, 1, limits.clients)
+    _require_range("words per second", request.words_per_second, limits.slowest, limits.fastest)
+    if len(request.voice) > _MAX_VOICE_CHARS:
+        raise BadRequest(
+            f"The name of the voice has {len(request.voice)} characters, expected at most {_MAX_VOICE_CHARS}."
+        )
+    return _parse_address(request.target) if request.target.strip() else own_uri()
+
+
+def _require_range(what: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # false for NaN, too
+        raise BadRequest(f"Got {value:g} for {what}, expected {least:g} to {most:g}.")
+
+
+def _parse_address(target: str) -> str:
+    """Parse HOST[:PORT]; TCP only: visitors must not reach Unix sockets of this machine."""
+    written = target.strip().removeprefix("tcp://")
+    try:
+        address = urlsplit(f"tcp://{written}")
+        host, port = address.hostname, address.port
+    except ValueError:
+        host = port = None
+    if len(written) > _MAX_ADDRESS_CHARS or not host or address.netloc != written or "@" in written:
+        raise BadRequest(
+            f"Got {target[:_MAX_ADDRESS_CHARS]!r} as the address of a server.",
+            hint="Give HOST or HOST:PORT, such as 192.168.1.5:10200.",
+        )
+    return f"tcp://{host_in_uri(host)}:{port or _DEFAULT_PORT}"

@@ -1,0 +1,170 @@
+"""The Stream tab's service and HTTP routes: admits runs, one per session, and keeps the last ones."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.client import DiscoveredServer, discover_servers
+from wyoming_tts.errors import Busy
+from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, resolve_target
+from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
+
+_SEARCH_SECONDS = 2.0
+_MAX_SEARCH_SECONDS = 5.0
+_FRAME_SECONDS = 0.1
+_FRAME_SECONDS_PER_CLIENT = 0.01
+"""More clients take longer to draw."""
+_MAX_SESSIONS = 64
+"""Whose previous summary is remembered."""
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class StreamTestService:
+    """Runs stream tests, limited in number and time; `close` ends all of them."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        own_uri: Callable[[], str],
+        *,
+        limits: StreamTestLimits | None = None,
+        search: Callable[[float], Awaitable[list[DiscoveredServer]]] = discover_servers,
+    ) -> None:
+        self.limits = limits or StreamTestLimits()
+        self._run_blocking = parts.workers.run_blocking
+        self._own_uri = own_uri
+        self._search = search
+        self._searching = asyncio.Lock()
+        self._running: dict[str, StreamTestRun] = {}
+        self._kept: OrderedDict[str, StreamTestRun] = OrderedDict()
+        self._last: OrderedDict[str, StreamTestSummary] = OrderedDict()
+
+    async def run(self, session: str, request: StreamTestRequest) -> AsyncGenerator[StreamTestFrame, None]:
+        """Start a run and yield frames, the last one when it is over; closing the generator ends the run.
+
+        Raises:
+            BadRequest: the request is out of range.
+            Busy: the session's last run is not over, or too many runs are active.
+        """
+        uri = resolve_target(request, self.limits, self._own_uri)
+        self._admit(session)
+        run = self._running[session] = StreamTestRun(request, uri, self.limits)
+        run.start(on_over=lambda: self._running.pop(session))
+        try:
+            pause = _FRAME_SECONDS + _FRAME_SECONDS_PER_CLIENT * (request.clients - 1)
+            while not await run.is_over_within(pause):
+                yield run.frame()
+        finally:
+            await run.stop()
+        summary = await self._run_blocking(run.summary)
+        yield run.frame(summary, self._keep(session, run, summary))
+
+    def _admit(self, session: str) -> None:
+        if session in self._running:
+            raise Busy("Your last run is not over.", hint="Stop it first.")
+        if len(self._running) >= self.limits.at_once:
+            raise Busy(
+                f"{self.limits.at_once} stream tests are already running.", hint="Try again in a minute."
+            )
+
+    def _keep(self, session: str, run: StreamTestRun, summary: StreamTestSummary) -> StreamTestSummary | None:
+        """Keep a finished run for downloads; return the summary of the session's previous run."""
+        before = self._last.pop(session, None)
+        self._last[session] = summary
+        self._kept[run.id] = run
+        _drop_oldest(self._last, _MAX_SESSIONS)
+        _drop_oldest(self._kept, self.limits.kept)
+        return before
+
+    async def stop(self, session: str) -> None:
+        """Stop the session's run, if there is one."""
+        run = self._running.get(session)
+        if run is not None:
+            await run.stop()
+
+    async def close(self) -> None:
+        """Stop every run."""
+        for run in tuple(self._running.values()):
+            await run.stop()
+
+    async def find(self) -> tuple[DiscoveredServer, ...]:
+        """Discover Wyoming servers that announce themselves by zeroconf; takes some seconds."""
+        async with self._searching:
+            try:
+                async with asyncio.timeout(_MAX_SEARCH_SECONDS):
+                    return tuple(await self._search(_SEARCH_SECONDS))
+            except TimeoutError:
+                return ()
+
+    def wav(self, run: str, client: int) -> bytes | None:
+        """Return the recorded audio of a client as WAV; None if the run or the audio was not kept."""
+        kept = self._kept.get(run)
+        return None if kept is None else kept.wav(client)
+
+    async def report(self, run: str) -> bytes | None:
+        """Return everything known about a run as JSON; None if it was not kept."""
+        kept = self._kept.get(run)
+        return None if kept is None else await self._run_blocking(kept.report)
+
+
+def _drop_oldest(kept: OrderedDict[str, Any], limit: int) -> None:
+    while len(kept) > limit:
+        kept.popitem(last=False)
+
+
+def stream_test_routes(service: StreamTestService) -> APIRouter:
+    """Return the routes for a kept run's report and audio; its unguessable ID is the permission.
+
+    Both are too large for Gradio events.
+    """
+    router = APIRouter(prefix="/page/stream-test", include_in_schema=False)
+
+    @router.get("/{run}/run.json")
+    async def report(run: str) -> Response:
+        content = await service.report(run)
+        if content is None:
+            raise _gone()
+        headers = _HEADERS | {"Content-Disposition": 'attachment; filename="stream-test.json"'}
+        return Response(content, media_type="application/json", headers=headers)
+
+    @router.get("/{run}/{client:int}.wav")
+    async def audio(run: str, client: int, request: Request) -> Response:
+        wav = service.wav(run, client)
+        if wav is None:
+            raise _gone()
+        return _range_response(wav, request.headers.get("range", ""))
+
+    return router
+
+
+def _gone() -> HTTPException:
+    return HTTPException(404, "That run is no longer kept.")
+
+
+def _range_response(wav: bytes, requested: str) -> Response:
+    """Answer with the file or the requested byte range of it; Safari plays audio only with ranges."""
+    headers = _HEADERS | {"Accept-Ranges": "bytes"}
+    match = _RANGE.fullmatch(requested)
+    if match is None or not any(match.groups()):
+        return Response(wav, media_type="audio/wav", headers=headers)
+    first, last = _bounds(match[1], match[2], len(wav))
+    if first > last:
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{len(wav)}"})
+    headers["Content-Range"] = f"bytes {first}-{last}/{len(wav)}"
+    return Response(wav[first : last + 1], status_code=206, media_type="audio/wav", headers=headers)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """Return the first and last byte of a range (RFC 9110, section 14.1.2); `-N` means the last N bytes."""
+    if not first:
+        return max(0, size - int(last)), size - 1
+    return int(first), min(int(last), size - 1) if last else size - 1

@@ -1,0 +1,259 @@
+"""Voice uploads: files are streamed to disk, in parts if need be, and validated before they are installed.
+
+A Piper voice is two files, of which `NAME.onnx.json` is sent first. Both wait in a directory which
+no engine scans, and are moved into place once Piper's engine accepts them. Nothing in them is executed, and
+no file is held in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.piper.engine import PiperEngine
+from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.voices.download.transfer import format_size
+
+MODEL_BYTES = 512_000_000
+"""Piper's largest model has 125 MB."""
+CONFIG_BYTES = 4_000_000
+STAGING = ".uploads"
+"""The directory that holds files until their voice is complete."""
+
+_FILE_NAME = re.compile(r"([^\W_][\w.-]{0,99}?)\.onnx(\.json)?")
+_DISK_RESERVE = 16_000_000
+"""Bytes path free on the disk: the rest of the system has to be able to write, too."""
+_BLOCK_BYTES = 1024 * 1024
+_STALE_SECONDS = 3600.0
+"""After this an unfinished upload is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRange:
+    """The part of a file that a request uploads."""
+
+    start: int = 0
+    total: int | None = None
+    """Bytes of the whole file; None if it ends with this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProgress:
+    """How much of a file has arrived."""
+
+    received: int
+    voice: str | None = None
+    """The voice that is now installed; None while files or parts are missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UploadTarget:
+    """A file of a voice in the staging directory."""
+
+    voice: str
+    file: str
+    directory: Path
+
+    @property
+    def is_model(self) -> bool:
+        return self.file.endswith(".onnx")
+
+    @property
+    def limit(self) -> int:
+        return MODEL_BYTES if self.is_model else CONFIG_BYTES
+
+    @property
+    def part_path(self) -> Path:
+        return self.directory / f"{self.file}.part"
+
+
+class VoiceUploads:
+    """Receives the files of voices, one upload per voice at a time."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        run_blocking: RunBlocking,
+        conflict: Callable[[str], str],
+        on_installed: Callable[[], Awaitable[None]],
+        free_space: Callable[[Path], int] = lambda directory: shutil.disk_usage(directory).free,
+    ) -> None:
+        """Store what is needed; no file is touched yet.
+
+        Args:
+            directory: Where voices are installed.
+            run_blocking: Runs everything that touches files.
+            conflict: Returns why no voice of a name can be uploaded, empty if one can. Blocks.
+            on_installed: Called after a voice was installed.
+            free_space: Returns the free bytes in a directory.
+        """
+        self._directory = directory
+        self._run = run_blocking
+        self._conflict = conflict
+        self._on_installed = on_installed
+        self._free_space = free_space
+        self._open: set[str] = set()
+
+    async def receive(self, name: str, pieces: AsyncIterable[bytes], part: UploadRange) -> UploadProgress:
+        """Write a file or a part of one, and install the voice once it is complete.
+
+        Raises:
+            BadRequest: the name is not that of a voice file or is taken, the part does not start where the
+                last one ended, the disk is full, or the files are not a voice.
+            TooLong: the file exceeds MODEL_BYTES or CONFIG_BYTES.
+        """
+        target = self._target(name)
+        with self._exclusive(target.voice):
+            await self._run(partial(self._prepare, target, part))
+            end = await self._write(target, pieces, part)
+            if part.total is not None and end < part.total:
+                return UploadProgress(end)
+            voice = await self._run(partial(self._finish_file, target))
+        if voice:
+            await self._on_installed()
+        return UploadProgress(end, voice)
+
+    def _target(self, name: str) -> _UploadTarget:
+        match = _FILE_NAME.fullmatch(name)
+        if match is None:
+            raise BadRequest(
+                f"Got {name[:120]!r} as the name of a voice file, expected NAME.onnx or NAME.onnx.json.",
+                hint="In NAME use letters, digits, `_`, `-` and `.` only.",
+            )
+        return _UploadTarget(match[1], name, self._directory / STAGING / match[1])
+
+    @contextmanager
+    def _exclusive(self, voice: str) -> Iterator[None]:
+        if voice in self._open:
+            raise BadRequest(f"{voice} is already being uploaded.", hint="Wait until that has finished.")
+        self._open.add(voice)
+        try:
+            yield
+        finally:
+            self._open.discard(voice)
+
+    def _prepare(self, target: _UploadTarget, part: UploadRange) -> None:
+        """Check that the part can be received. Blocks."""
+        if reason := self._conflict(target.voice):
+            raise BadRequest(reason)
+        _require_size(target, part.total or 0)
+        if not part.start:
+            self._delete_stale()
+        target.directory.mkdir(parents=True, exist_ok=True)
+        if target.is_model and not (target.directory / f"{target.file}.json").is_file():
+            raise BadRequest(
+                f"{target.file}.json has to be uploaded first.", hint="Choose both files of the voice."
+            )
+        received = target.part_path.stat().st_size if part.start and target.part_path.exists() else 0
+        if received != part.start:
+            raise BadRequest(f"{target.file} goes on at byte {received}, got byte {part.start}.")
+        self._require_room((part.total or part.start) - part.start)
+
+    async def _write(self, target: _UploadTarget, pieces: AsyncIterable[bytes], part: UploadRange) -> int:
+        """Append what arrives and return the new end of the file; a part that breaks off is undone."""
+        end, block = part.start, bytearray()
+        try:
+            async for piece in pieces:
+                block += piece
+                if len(block) >= _BLOCK_BYTES:
+                    end, block = await self._append(target, end, block, part.total)
+            end, _ = await self._append(target, end, block, part.total)
+        except BaseException:
+            await self._run(partial(_truncate, target.part_path, part.start))
+            raise
+        return end
+
+    async def _append(
+        self, target: _UploadTarget, end: int, block: bytearray, total: int | None
+    ) -> tuple[int, bytearray]:
+        _require_size(target, end + len(block))
+        if total is not None and end + len(block) > total:
+            raise BadRequest(f"Got more than the {total} bytes announced for {target.file}.")
+        await self._run(partial(self._write_block, target.part_path, end, block))
+        return end + len(block), bytearray()
+
+    def _write_block(self, path: Path, end: int, block: bytearray) -> None:
+        self._require_room(len(block))
+        with path.open("r+b" if end else "wb") as file:
+            file.seek(end)
+            file.write(block)
+
+    def _require_room(self, needed: int) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        free = self._free_space(self._directory)
+        if needed + _DISK_RESERVE > free:
+            raise BadRequest(
+                f"Not enough disk space in {self._directory}: {format_size(needed)} are needed, "
+                f"{format_size(free)} are free and {format_size(_DISK_RESERVE)} have to stay free.",
+                hint="Free some space there.",
+            )
+
+    def _finish_file(self, target: _UploadTarget) -> str | None:
+        """Validate a complete file; install and return the voice if it was the last. Blocks."""
+        with target.part_path.open("r+b") as file:
+            os.fsync(file.fileno())
+        try:
+            if not target.is_model:
+                _require_config(target.part_path)
+                target.part_path.replace(target.directory / target.file)
+                return None
+            target.part_path.replace(target.directory / target.file)
+            self._require_voice(target)
+            self._install(target)
+        except BadRequest:
+            shutil.rmtree(target.directory)
+            raise
+        shutil.rmtree(target.directory)
+        return target.voice
+
+    def _require_voice(self, target: _UploadTarget) -> None:
+        engine = PiperEngine(EngineOptions(data_dirs=(target.directory,)))
+        if not engine.installed():
+            reason = next((reason for _, reason in engine.broken), "it is not a Piper model")
+            raise BadRequest(f"{target.voice} is not a voice: {reason}.")
+
+    def _install(self, target: _UploadTarget) -> None:
+        if reason := self._conflict(target.voice):
+            raise BadRequest(reason)
+        # The model last: a voice exists once its model does.
+        for file in (f"{target.file}.json", target.file):
+            (target.directory / file).replace(self._directory / file)
+
+    def _delete_stale(self) -> None:
+        """Delete uploads that were never finished."""
+        oldest = time.time() - _STALE_SECONDS
+        for path in (self._directory / STAGING).glob("*"):
+            if path.name not in self._open and path.stat().st_mtime < oldest:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _require_size(target: _UploadTarget, size: int) -> None:
+    if size > target.limit:
+        raise TooLong(f"{target.file} is larger than {format_size(target.limit)}, the most that is accepted.")
+
+
+def _require_config(path: Path) -> None:
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"The file is not valid JSON: {error}.") from error
+    if not isinstance(document, dict) or "phoneme_id_map" not in document:
+        raise BadRequest("The JSON is not that of a Piper voice: it has no phoneme_id_map.")
+
+
+def _truncate(path: Path, size: int) -> None:
+    if not size:
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        os.truncate(path, size)
