@@ -1,9 +1,9 @@
-"""Wyoming framing: bytes to events and back, within limits, for whoever speaks the protocol.
+"""Wyoming framing: bytes to events and back, within limits, for servers and clients of the protocol.
 
-An event is a line of JSON, then a block of JSON and a binary payload, whose lengths the line gives.
-The wyoming package's own reader takes any length and reports garbage as the end of the stream, so a
-hostile peer could fill the memory or go unnoticed. Here every length has a limit, and whatever
-violates the framing is an error that says what came and what was expected.
+An event is a header line of JSON, then a block of JSON data and a binary payload, whose lengths the header
+gives. The wyoming package's own reader accepts any length and reports garbage as the end of the stream, so a
+hostile peer could fill the memory or go unnoticed. Here every length has a limit, and a violation of the
+framing is an error that says what was received and what was expected.
 
 `EventReader` does no I/O: bytes in, events out. `EventStream` drives it from an asyncio stream.
 """
@@ -24,57 +24,57 @@ from wyoming_tts.errors import BadRequest, TooLong
 
 _BLANKS = re.compile(rb"[ \t\r\n]+")
 _READ_SIZE = 64 * 1024
-_REMEMBERED_LINES = 64
-_LONGEST_REMEMBERED = 256
-"""Bytes. First lines repeat: all audio-chunks of a stream have the same. Looking one up costs a tenth
-of parsing it, and a peer that sends other lines can make the memory no larger than 16 KiB."""
+_CACHED_HEADERS = 64
+_MAX_CACHED_HEADER = 256
+"""Bytes. Headers repeat: all audio-chunks of a stream have the same one. A lookup costs a tenth of parsing,
+and a peer that sends ever different headers can make the cache no larger than 16 KiB."""
 
 
 class ProtocolError(BadRequest):
-    """The bytes are not Wyoming events; where the next one starts is unknown."""
+    """The bytes violate the framing, and where the next event starts is unknown."""
 
 
 class MessageTooLong(ProtocolError, TooLong):
-    """An event is over one of the limits."""
+    """An event exceeds one of the limits."""
 
 
 class TruncatedEvent(ProtocolError, EOFError):
-    """The stream ended within an event."""
+    """The stream ended in the middle of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """What one event may be at most. The defaults are what a server takes from its clients."""
+    """Limits on a single event. The defaults are those of a server towards its clients."""
 
     header: int = 64 * 1024
-    """Bytes of the first line, without its end. Python's clients and servers read no longer line."""
+    """Bytes of the header line, without its line break. Python's clients and servers read no longer line."""
     data: int = 1024 * 1024
-    """Bytes of the JSON block after it; a text to speak lies here."""
+    """Bytes of the JSON block after the header; it holds a text to speak."""
     payload: int = 64 * 1024
-    """Bytes of binary payload; no request has one that matters."""
+    """Bytes of binary payload; no request needs one."""
     depth: int = 32
-    """JSON objects and arrays within each other; no event of the protocol has ten."""
+    """Nesting of JSON objects and arrays; no event of the protocol reaches ten."""
 
 
 REPLY_LIMITS = EventLimits(header=1024 * 1024, data=4 * 1024 * 1024, payload=16 * 1024 * 1024)
-"""What a client takes from a server: the description of thousands of voices, in the first line too as
-servers not written in Python may send it; and all audio of a request at once, here up to five minutes."""
+"""The limits of a client towards a server: a description of thousands of voices, also in the header, as
+servers not written in Python may send it; and all audio of a request at once, up to five minutes of it."""
 
 
 class Header(NamedTuple):
-    """The first line of an event."""
+    """The parsed first line of an event."""
 
     type: str
     inline: dict[str, Any]
-    """Data that stands in the line. Not to be changed: it may be shared."""
+    """Data in the header line itself. Not to be modified: it may be shared."""
     data_length: int
     """Bytes of the JSON block that follows."""
     payload_length: int
-    """Bytes of the payload after that."""
+    """Bytes of the payload after the block."""
 
 
 class RawEvent(NamedTuple):
-    """An event that has been received in full, its block of data not parsed yet."""
+    """An event that has been received completely, its block of data not yet parsed."""
 
     header: Header
     block: bytes
@@ -86,85 +86,85 @@ class RawEvent(NamedTuple):
         return self.header.type
 
     def event(self, limits: EventLimits) -> Event:
-        """Parse the data; raises as `merge_data`."""
+        """Parse the block of data; raises as `merge_data`."""
         header = self.header
         return Event(header.type, merge_data(header, self.block, limits), self.payload or None)
 
 
 def merge_data(header: Header, block: bytes, limits: EventLimits) -> dict[str, Any]:
-    """The data of an event: that in its first line, overridden by that in its block.
+    """Merge an event's data: that of its header, overridden by that of its block.
 
     Raises:
-        ProtocolError: the block is not a JSON object; MessageTooLong when it nests too deep.
+        ProtocolError: the block is not a JSON object; MessageTooLong if it nests too deep.
     """
-    return header.inline | _json_object(block, "data", limits.depth) if block else dict(header.inline)
+    return header.inline | _parse_json_object(block, "data", limits.depth) if block else dict(header.inline)
 
 
 class EventReader:
-    """Turns received bytes into events, however the bytes were cut. Does no I/O."""
+    """Parses events out of received bytes, however those were cut. Does no I/O."""
 
     def __init__(self, limits: EventLimits | None = None) -> None:
         self._limits = limits or EventLimits()
         self._buffer = bytearray()
-        self._scanned = 0
+        self._searched = 0
         self._header: Header | None = None
-        self._remembered: dict[bytes, Header] = {}
+        self._headers: dict[bytes, Header] = {}
         self._ended = False
 
     @property
     def is_mid_event(self) -> bool:
-        """Whether an event has started that has not been received in full."""
+        """Whether an event has started that is not complete yet."""
         return self._header is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Take received bytes; return the events that they complete, parsed as they are asked for.
+        """Take received bytes; return the events that they complete, parsed on iteration.
 
         Raises:
             ProtocolError: (while iterating, after the events before it) the bytes are malformed;
-                MessageTooLong when over a limit. The reader is of no use any more.
+                MessageTooLong if over a limit. The reader cannot be used any further.
         """
         self.receive(data)
         return iter(self.next_event, None)
 
     def end(self) -> Iterator[Event]:
-        """Take it that no more bytes will come: a line at the very end needs no line break.
+        """Mark the end of the bytes; a header at the very end needs no line break.
 
         Raises:
-            Truncated: (while iterating) an event is not complete.
+            TruncatedEvent: (while iterating) the last event is not complete.
             ProtocolError: (while iterating) as for `feed`.
         """
         self.receive_end()
         return iter(self.next_event, None)
 
     def receive(self, data: bytes) -> None:
-        """Take received bytes, for `next_event` or `next_raw_event`."""
+        """Take received bytes; `next_event` or `next_raw_event` returns their events."""
         self._buffer += data
 
     def receive_end(self) -> None:
-        """Take it that no more bytes will come."""
+        """Mark the end of the bytes."""
         if self._buffer and self._header is None and not self._ended:
             self._buffer += b"\n"
         self._ended = True
 
     def next_event(self) -> Event | None:
-        """The next event, or None until more bytes were received.
+        """Return the next event, or None if it needs more bytes.
 
         Raises:
-            Truncated: no more bytes will come, and the event is not complete.
-            ProtocolError: the bytes are malformed; MessageTooLong when over a limit.
+            TruncatedEvent: no more bytes will come, and the event is not complete.
+            ProtocolError: the bytes are malformed; MessageTooLong if over a limit.
         """
         raw = self.next_raw_event()
         return None if raw is None else raw.event(self._limits)
 
     def next_raw_event(self) -> RawEvent | None:
-        """As `next_event`, but leaves a block of data for the caller to parse."""
+        """Return the next event as `next_event` does, with its block of data unparsed."""
         header = self._header or self._next_header()
         if header is None:
             return None
         length = header.data_length
         if len(self._buffer) < length + header.payload_length:
             if self._ended:
-                raise TruncatedEvent(_truncated())
+                raise TruncatedEvent(_truncation_message())
             self._header = header
             return None
         self._header = None
@@ -173,7 +173,7 @@ class EventReader:
         return RawEvent(header, block, payload)
 
     def _next_header(self) -> Header | None:
-        if not self._scanned:
+        if not self._searched:
             self._skip_blanks()
         buffer = self._buffer
         if not buffer:
@@ -183,36 +183,36 @@ class EventReader:
                 f"Got {bytes(buffer[:1])!r} where an event should start, expected a line of JSON."
             )
         limit = self._limits.header
-        end = buffer.find(b"\n", self._scanned, limit + 1)
+        end = buffer.find(b"\n", self._searched, limit + 1)
         if end < 0:
-            _check_length(len(buffer), limit, "first line")
-            self._scanned = len(buffer)
+            _check_length(len(buffer), limit, "header line")
+            self._searched = len(buffer)
             return None
-        self._scanned = 0
-        return self._header_of(self._take(end + 1))
+        self._searched = 0
+        return self._cached_header(self._take(end + 1))
 
     def _skip_blanks(self) -> None:
         if blanks := _BLANKS.match(self._buffer):
             del self._buffer[: blanks.end()]
 
-    def _header_of(self, line: bytes) -> Header:
-        header = self._remembered.get(line)
+    def _cached_header(self, line: bytes) -> Header:
+        header = self._headers.get(line)
         if header is None:
-            header = self._parsed(line)
-            if not header.inline and len(line) <= _LONGEST_REMEMBERED:
-                if len(self._remembered) >= _REMEMBERED_LINES:  # a peer may number its events
-                    self._remembered.clear()
-                self._remembered[line] = header
+            header = self._parse_header(line)
+            if not header.inline and len(line) <= _MAX_CACHED_HEADER:
+                if len(self._headers) >= _CACHED_HEADERS:  # a peer may put a number into each of its headers
+                    self._headers.clear()
+                self._headers[line] = header
         return header
 
-    def _parsed(self, line: bytes) -> Header:
+    def _parse_header(self, line: bytes) -> Header:
         try:
             return parse_header(line, self._limits)
         except MessageTooLong:
             raise
         except ProtocolError as error:
             if self._ended and not self._buffer:
-                raise TruncatedEvent(_truncated()) from error
+                raise TruncatedEvent(_truncation_message()) from error
             raise
 
     def _take(self, length: int) -> bytes:
@@ -221,25 +221,25 @@ class EventReader:
         return taken
 
 
-def _truncated() -> str:
-    return "Got the end of the connection within an event, expected the rest of it."
+def _truncation_message() -> str:
+    return "Got the end of the connection in the middle of an event, expected the rest of it."
 
 
 def parse_header(line: bytes, limits: EventLimits) -> Header:
-    """Parse an event's first line.
+    """Parse an event's header line.
 
     Raises:
-        ProtocolError: it is none; MessageTooLong when a length it announces is over its limit.
+        ProtocolError: it is malformed; MessageTooLong if a length that it announces is over its limit.
     """
-    header = _json_object(line, "first line", limits.depth)
+    header = _parse_json_object(line, "header line", limits.depth)
     event_type = header.get("type")
     if not isinstance(event_type, str) or not event_type:
         raise ProtocolError(f"Got {reprlib.repr(event_type)} as an event's type, expected a name.")
     data = header.get("data")
     if data is not None and not isinstance(data, dict):
         raise ProtocolError(f"Got {reprlib.repr(data)} as an event's data, expected an object.")
-    data_length = _length(header, "data_length", limits.data)
-    payload_length = _length(header, "payload_length", limits.payload)
+    data_length = _read_length(header, "data_length", limits.data)
+    payload_length = _read_length(header, "payload_length", limits.payload)
     return Header(event_type, data or {}, data_length, payload_length)
 
 
@@ -248,7 +248,7 @@ def _check_length(length: int, limit: int, what: str) -> None:
         raise MessageTooLong(f"Got an event with a {what} of {length} bytes, expected at most {limit}.")
 
 
-def _length(header: dict[str, Any], key: str, limit: int) -> int:
+def _read_length(header: dict[str, Any], key: str, limit: int) -> int:
     length = header.get(key)
     if length is None:
         return 0
@@ -259,11 +259,11 @@ def _length(header: dict[str, Any], key: str, limit: int) -> int:
     return length
 
 
-def _json_object(raw: bytes, what: str, depth: int) -> dict[str, Any]:
+def _parse_json_object(raw: bytes, what: str, depth: int) -> dict[str, Any]:
     try:
         value = _DECODER.decode(raw.decode())
     except RecursionError:
-        raise MessageTooLong(f"Got JSON nested without end, expected at most {depth} levels.") from None
+        raise MessageTooLong(f"Got JSON nested far too deep, expected at most {depth} levels.") from None
     except ValueError as error:
         raise ProtocolError(f"Got an event whose {what} is not JSON in UTF-8: {error}.") from None
     if not isinstance(value, dict):
@@ -276,16 +276,16 @@ def _json_object(raw: bytes, what: str, depth: int) -> dict[str, Any]:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        raise ProtocolError("Got a JSON object with a key that comes twice, expected each key once.")
+        raise ProtocolError("Got a JSON object with a duplicate key, expected each key once.")
     return unique
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ProtocolError(f"Got {name}, expected a value that JSON has.")
+    raise ProtocolError(f"Got {name}, expected a value that JSON allows.")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-"""Made once: json.loads makes one for each call that has options, which takes longer than parsing."""
+"""Made once: json.loads with options makes one for each call, which takes longer than parsing."""
 
 
 def _check_depth(value: dict[str, Any], depth: int) -> None:
@@ -303,9 +303,9 @@ def _containers(outer: dict[str, Any] | list[Any]) -> Iterator[Any]:
 
 
 def encode_event(event: Event) -> bytes:
-    """An event as it goes over the wire, in one piece: whoever writes it cannot be interrupted within.
+    """Encode an event into one piece of bytes, so that no other write can come in between.
 
-    Data goes behind the first line, by its length: the clients' reader takes no line over 64 KiB.
+    Data goes into the block, not into the header: the clients' reader accepts no line over 64 KiB.
     """
     header: dict[str, Any] = {"type": event.type, "version": wyoming_version}
     block = b""
@@ -324,27 +324,27 @@ def _json_bytes(value: dict[str, Any]) -> bytes:
 
 
 class ByteReader(Protocol):
-    """What is read of an asyncio.StreamReader."""
+    """The part of asyncio.StreamReader that is used."""
 
     async def read(self, n: int, /) -> bytes:
-        """Up to n bytes; none at the end."""
+        """Read up to n bytes; none at the end of the stream."""
         ...
 
 
 class ByteWriter(Protocol):
-    """What is written to of an asyncio.StreamWriter."""
+    """The part of asyncio.StreamWriter that is used."""
 
     def write(self, data: bytes, /) -> None:
-        """Take bytes to be sent."""
+        """Queue bytes to be sent."""
         ...
 
     async def drain(self) -> None:
-        """Wait while too many bytes are held."""
+        """Wait while too many bytes are queued (backpressure)."""
         ...
 
 
 class EventStream:
-    """Reads events from an asyncio stream. A wait that is cancelled loses no bytes."""
+    """Reads events from an asyncio stream; cancelling a read loses no bytes."""
 
     def __init__(self, stream: ByteReader, limits: EventLimits) -> None:
         self._stream = stream
@@ -352,17 +352,17 @@ class EventStream:
         self._reader = EventReader(limits)
 
     async def read_event(self) -> Event:
-        """The next event.
+        """Read the next event.
 
         Raises:
-            EOFError: no more events come; Truncated if the stream ended within one.
-            ProtocolError: the bytes are malformed; MessageTooLong when over a limit.
+            EOFError: the stream ended; TruncatedEvent if it ended in the middle of an event.
+            ProtocolError: the bytes are malformed; MessageTooLong if over a limit.
             OSError: the connection broke.
         """
         return (await self.read_raw_event()).event(self._limits)
 
     async def read_raw_event(self) -> RawEvent:
-        """As `read_event`, but leaves a block of data for the caller to parse."""
+        """Read the next event as `read_event` does, with its block of data unparsed."""
         while (raw := self._reader.next_raw_event()) is None:
             await self._receive()
         return raw
@@ -378,7 +378,7 @@ class EventStream:
 
 
 async def write_event(writer: ByteWriter, event: Event) -> None:
-    """Send an event; wait while the peer has not taken enough of those before.
+    """Send an event, and wait while the peer is too far behind in reading (backpressure).
 
     Raises:
         OSError: the connection broke.

@@ -1,7 +1,8 @@
-"""Finished segments, so that what was said before is said again at once.
+"""Segment cache: finished PCM by everything that decides its sound, so that repeated text is heard at once.
 
-Two tiers of bounded size, the least recently used entry out first: PCM in memory, and files in a
-directory, which outlive the process.
+Two bounded LRU tiers: PCM in memory, and files in a directory, which outlive the process. `segment_cache` is
+the face of both, `entries` defines keys and values, `lru` the order of eviction; `disk` decides what is
+written and evicted, `files` reads and writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a cached segment is known by, and what is kept of it."""
+"""Cache keys and entries: what makes two segments the same, and what is kept of one."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from hashlib import blake2b
 from wyoming_tts.speech import Prosody
 
 _FORMAT_VERSION = 2
-"""Part of every name: a new format never meets files of an old one, which age out."""
+"""Part of every digest: a new format never reads files of an old one, which age out."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """All that decides how a segment sounds."""
+    """Everything that decides how a segment sounds."""
 
     voice: str
     model_version: str
-    """Tells one content of the voice's files, and one way to render them, from the next."""
+    """Changes with the content of the voice's files, and with the way of rendering them."""
     speaker: int | None
     prosody: Prosody
     text: str
     level: float
-    """What the gain is derived from. The target in LUFS will do, and is known before a model is loaded."""
+    """Target loudness in LUFS. It decides the gain, and unlike that is known before a model is loaded."""
 
     def digest(self) -> str:
-        """Return 64 hexadecimal digits: the same for equal keys, in every process, and only for these."""
+        """Return 64 hexadecimal digits, the same in every process, and different for different keys."""
         fields = (
             *(str(_FORMAT_VERSION), self.voice, self.model_version),
             None if self.speaker is None else str(self.speaker),
             *(self.text, float(self.level)),
             *(None if value is None else float(value) for value in astuple(self.prosody)),
         )
-        return blake2b(b"".join(map(_encoded, fields)), digest_size=32).hexdigest()
+        return blake2b(b"".join(map(_encode, fields)), digest_size=32).hexdigest()
 
 
-def _encoded(value: str | float | None) -> bytes:
-    """Type, length and content, so that no two rows of fields give the same bytes."""
+def _encode(value: str | float | None) -> bytes:
+    """Encode type, length and content, so that no two lists of fields give the same bytes."""
     match value:
         case None:
             return b"-"
@@ -64,16 +64,19 @@ class CachedSegment:
 
 
 class SegmentRecording:
-    """The PCM of a segment under way. Kept only if it is committed: one that was cancelled is not whole."""
+    """Collects the PCM of a segment that is being rendered; it is cached only if committed.
 
-    def __init__(self, keep: Callable[[bytes], None], largest: int) -> None:
-        self._keep = keep
+    A cancelled segment is incomplete, and is never committed.
+    """
+
+    def __init__(self, put: Callable[[bytes], None], largest: int) -> None:
+        self._put = put
         self._largest = largest
         self._size = 0
         self._pieces: list[bytes] | None = []
 
     def add(self, pcm: bytes) -> None:
-        """Take the next piece; once there is more than any tier keeps, nothing is collected."""
+        """Add the next piece; a segment larger than any tier keeps is no longer collected."""
         if self._pieces is None:
             return
         self._size += len(pcm)
@@ -83,7 +86,7 @@ class SegmentRecording:
             self._pieces.append(pcm)
 
     def commit(self) -> None:
-        """Put it into the cache: the segment is whole. It happens once, however often it is asked for."""
+        """Cache the segment, which is complete; further calls do nothing."""
         pieces, self._pieces = self._pieces, None
         if pieces is not None:
-            self._keep(b"".join(pieces))
+            self._put(b"".join(pieces))

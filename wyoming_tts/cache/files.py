@@ -1,9 +1,9 @@
-"""The entries as files: one each, named by the digest of its key.
+"""The files of the cache: one per entry, named by the digest of its key.
 
-A file appears under its name whole (written beside, synced, renamed) and carries a digest of its name
-and content: neither a crash nor a bad disk makes it say something else. Its time of change is when it
-was last used. Everything here blocks, and several processes may do it in one directory: whoever writes
-holds a lock on the part, so the others tell it from what a crash left over.
+A file appears under its name complete (written beside it, synced, renamed) and holds a digest of its name and
+content, so that neither a crash nor a bad disk can falsify it. Its modification time is when it was last
+used. Everything here blocks. Several processes may share one directory: a writer holds a lock on its partial
+file, which distinguishes it from one that a crash left behind.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ HEADER_BYTES = _HEADER.size
 _MAGIC = b"WTSC"
 _VERSION = 1
 _SUFFIX = ".segment"
-# Nothing else is ever removed: the directory may be a place where others keep files, too.
+# Nothing else is ever removed: other programs may keep files in the directory, too.
 _ENTRY_NAME = re.compile(r"[0-9a-f]{64}\.segment")
 _PART_NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.part")
 
 
 class BrokenEntry(Exception):
-    """A file is not what was written; the message says in what."""
+    """A file is not what was written; the message says in which respect."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryFile:
-    """An entry as the directory shows it, unread."""
+    """A file of the directory, unread."""
 
     name: str
     size: int
     """Bytes of the file."""
     used_at: float
-    """Seconds since the epoch."""
+    """Seconds since 1970."""
 
 
 class EntryFiles:
-    """Reads and writes the entries of one directory. Every method blocks and may raise OSError."""
+    """The entries of one directory. Every method blocks and may raise OSError."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def survey(self) -> list[EntryFile]:
-        """Make the directory if need be, remove what a crash left over, and list the entries."""
+    def scan(self) -> list[EntryFile]:
+        """Create the directory if need be, remove what a crash left behind, and list the entries."""
         self.directory.mkdir(parents=True, exist_ok=True)
         found = []
         with os.scandir(self.directory) as files:
             for file in files:
-                with suppress(FileNotFoundError):  # others remove files meanwhile
+                with suppress(FileNotFoundError):  # other processes remove files meanwhile
                     if _PART_NAME.fullmatch(file.name):
                         _remove_unless_locked(Path(file.path))
                     elif _ENTRY_NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False):
-                        found.append(_found(file))
+                        found.append(_entry_file(file))
         return found
 
     def read(self, name: str) -> CachedSegment:
@@ -72,21 +72,21 @@ class EntryFiles:
 
         Raises:
             FileNotFoundError: there is none.
-            BrokenEntry: there is something else.
+            BrokenEntry: the file is not what was written.
         """
         with self._path(name).open("rb") as file:
-            rate, length, digest = _header(file)
+            rate, length, digest = _read_header(file)
             pcm = file.read(length)
         if _digest(name, rate, pcm) != digest:
-            raise BrokenEntry("its digest does not fit its content")
+            raise BrokenEntry("its digest does not match its content")
         return CachedSegment(rate, pcm)
 
     def write(self, name: str, segment: CachedSegment, used_at: float) -> None:
-        """Put the entry in place, whole and synced, or raise and leave everything as it was."""
+        """Write the entry completely and synced, or raise and leave everything as it was."""
         part = self.directory / f"{name}.{secrets.token_hex(8)}.part"
         try:
             with part.open("xb") as file:
-                with suppress(OSError):  # some network file systems know no locks
+                with suppress(OSError):  # some network file systems have no locks
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 digest = _digest(name, segment.rate, segment.pcm)
                 file.write(_HEADER.pack(_MAGIC, _VERSION, segment.rate, len(segment.pcm), digest))
@@ -101,12 +101,12 @@ class EntryFiles:
             raise
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove entries; those that are gone already are none the worse."""
+        """Remove entries; missing ones are ignored."""
         for name in names:
             self._path(name).unlink(missing_ok=True)
 
-    def mark_used(self, used_at: Mapping[str, float]) -> None:
-        """Note when entries were used, for the order of the next start."""
+    def touch(self, used_at: Mapping[str, float]) -> None:
+        """Store when entries were used, for the LRU order after the next start."""
         for name, at in used_at.items():
             with suppress(FileNotFoundError):
                 os.utime(self._path(name), ns=_nanoseconds(at))
@@ -115,7 +115,7 @@ class EntryFiles:
         return self.directory / f"{name}{_SUFFIX}"
 
 
-def _found(file: os.DirEntry[str]) -> EntryFile:
+def _entry_file(file: os.DirEntry[str]) -> EntryFile:
     status = file.stat(follow_symlinks=False)
     return EntryFile(file.name.removesuffix(_SUFFIX), status.st_size, status.st_mtime)
 
@@ -126,13 +126,13 @@ def _remove_unless_locked(part: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return  # it is being written
-        except OSError:  # no locks here: a write that loses its part fails, and harms nothing
+        except OSError:  # no locks here: a write whose partial file is removed fails, which does no harm
             pass
         part.unlink(missing_ok=True)
 
 
-def _header(file: BinaryIO) -> tuple[int, int, bytes]:
-    """Return rate, bytes of PCM and digest; the file is as long as they say."""
+def _read_header(file: BinaryIO) -> tuple[int, int, bytes]:
+    """Return rate, bytes of PCM and digest; the file's length has been checked against them."""
     content = file.read(HEADER_BYTES)
     size = os.fstat(file.fileno()).st_size
     if len(content) < HEADER_BYTES:

@@ -1,4 +1,4 @@
-"""The cache as its users see it: memory in front, the disk behind."""
+"""The segment cache: a memory tier in front of an optional disk tier, both LRU and bounded."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wyoming_tts.cache.entries import CachedSegment, CacheKey, SegmentRecording
 from wyoming_tts.cache.lru import LruMap
 
 _LARGEST_SHARE = 4
-"""An entry over one fourth of a tier is not kept: it would throw out what is used more often."""
+"""An entry over a fourth of a tier is not kept: it would evict what is used more often."""
 _ENTRY_BYTES = 512
-"""What an entry costs in memory beside its PCM, about; without it nothing would bound empty ones."""
+"""Approximate memory of an entry beside its PCM; without it nothing would bound empty entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStatistics:
-    """What the cache did since it was made, and what it holds now."""
+    """Hits, misses and writes since the start, and what the cache holds now."""
 
     memory_hits: int
     disk_hits: int
@@ -32,16 +32,16 @@ class CacheStatistics:
     memory_bytes: int
     disk_entries: int
     disk_bytes: int
-    """As far as is known: the directory is looked at after the start, and may be shared."""
+    """As far as known: the directory is scanned after the start, and other processes may share it."""
     writes_pending: int
     writes_dropped: int
-    """Entries that stayed in memory only, for the disk was too slow, full or broken."""
+    """Entries that stayed in memory only, because the disk was too slow, full or broken."""
 
 
 class SegmentCache:
-    """Segments by key. Its directory is written to while the `async with` is open.
+    """Finished segments by key. Entries are written to its directory while its `async with` is open.
 
-    Leaving writes what waits to be written, for two seconds at most.
+    Leaving the block writes what is pending, for two seconds at most.
     """
 
     def __init__(
@@ -53,14 +53,15 @@ class SegmentCache:
         run_blocking: RunBlocking,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make it ready; nothing is opened.
+        """Prepare the cache without touching a file.
 
         Args:
-            memory_bytes: bound of what is kept in memory; 0 keeps nothing there.
-            directory: where entries outlive the process, made if it is not there; None for nowhere.
-            disk_bytes: bound of the files in the directory.
-            run_blocking: runs what touches files away from the event loop.
-            clock: seconds since the epoch, by which files tell when they were used.
+            memory_bytes: Bound of the memory tier; 0 switches it off.
+            directory: Of the disk tier, whose entries outlive the process; created if missing. None: no disk
+                tier.
+            disk_bytes: Bound of the files in the directory.
+            run_blocking: Runs file access off the event loop.
+            clock: Seconds since 1970; files hold the time of their last use.
 
         Raises:
             ValueError: a bound is negative.
@@ -95,34 +96,34 @@ class SegmentCache:
             await self._disk.close()
 
     async def get(self, key: CacheKey) -> CachedSegment | None:
-        """Return the segment, at once if it is in memory; None where it is nowhere, or broken."""
+        """Return the segment, at once if it is in memory; None if it is not cached, or broken."""
         name = key.digest()
-        segment = self._in_memory(name) or await self._read(name)
+        segment = self._get_from_memory(name) or await self._get_from_disk(name)
         self._misses += segment is None
         return segment
 
     def put(self, key: CacheKey, rate: int, pcm: bytes) -> None:
-        """Keep a finished segment: in memory at once, on the disk soon. One that is too big is let go.
+        """Cache a finished segment: in memory at once, on disk soon. One that is too large is not kept.
 
         Raises:
             ValueError: it is no 16-bit PCM.
         """
         name, segment = key.digest(), CachedSegment(rate, pcm)
-        self._remember(name, segment)
+        self._put_in_memory(name, segment)
         if self._disk is not None:
             self._disk.write_later(name, segment)
 
     def record(self, key: CacheKey, rate: int) -> SegmentRecording:
-        """Collect a segment while it is made, to be kept when it is whole."""
+        """Collect a segment while it is rendered, to be cached once it is complete."""
         return SegmentRecording(partial(self.put, key, rate), self._largest)
 
     async def flush(self) -> None:
-        """Wait until what was put so far is on the disk, or is left out there."""
+        """Wait until everything put so far is written to disk or dropped."""
         if self._disk is not None:
             await self._disk.flush()
 
     def statistics(self) -> CacheStatistics:
-        """Return what it did and what it holds."""
+        """Return the counters and sizes."""
         return CacheStatistics(
             memory_hits=self._memory_hits,
             disk_hits=self._disk_hits,
@@ -135,27 +136,27 @@ class SegmentCache:
             writes_dropped=self._disk.writes_dropped if self._disk else 0,
         )
 
-    def _in_memory(self, name: str) -> CachedSegment | None:
+    def _get_from_memory(self, name: str) -> CachedSegment | None:
         segment = self._memory.use(name)
         if self._disk is not None:
-            segment = segment or self._disk.waiting(name)
+            segment = segment or self._disk.get_pending(name)
             if segment is not None:
-                self._disk.used(name)
+                self._disk.touch(name)
         self._memory_hits += segment is not None
         return segment
 
-    async def _read(self, name: str) -> CachedSegment | None:
+    async def _get_from_disk(self, name: str) -> CachedSegment | None:
         segment = await self._disk.read(name) if self._disk else None
         if self._disk is None or segment is None:
             return None
-        self._disk.used(name)
+        self._disk.touch(name)
         self._disk_hits += 1
-        newer = self._memory.get(name)  # put while the file was read
+        newer = self._memory.get(name)  # put while the file was being read
         if newer is None:
-            self._remember(name, segment)
+            self._put_in_memory(name, segment)
         return newer or segment
 
-    def _remember(self, name: str, segment: CachedSegment) -> None:
+    def _put_in_memory(self, name: str, segment: CachedSegment) -> None:
         size = len(segment.pcm) + _ENTRY_BYTES
         if size > self._memory_bytes // _LARGEST_SHARE:
             return

@@ -83,7 +83,7 @@ class Held:
         self._go.set()
 
 
-def a_cache(
+def make_cache(
     directory: Path | None = None,
     *,
     memory: int = 0,
@@ -102,7 +102,7 @@ def a_cache(
 
 @asynccontextmanager
 async def opened(directory: Path, **options: Any) -> AsyncIterator[SegmentCache]:
-    async with a_cache(directory, **options) as cache:
+    async with make_cache(directory, **options) as cache:
         await cache.flush()
         yield cache
 
@@ -115,7 +115,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def at_once(cache: SegmentCache, text: object = KEY.text) -> CachedSegment | None:
+def get_now(cache: SegmentCache, text: object = KEY.text) -> CachedSegment | None:
     """What the cache has without waiting for the disk or for another task."""
     getting = cache.get(key_of(text))
     with pytest.raises(StopIteration) as returned:
@@ -190,14 +190,14 @@ def test_a_digest_is_the_same_tomorrow() -> None:
 
 def test_audio_that_is_no_16_bit_pcm_is_refused() -> None:
     with pytest.raises(ValueError, match="Got 3 bytes at 22050 Hz"):
-        a_cache(memory=10_000).put(KEY, RATE, b"abc")
+        make_cache(memory=10_000).put(KEY, RATE, b"abc")
     with pytest.raises(ValueError, match="at 0 Hz"):
-        a_cache(memory=10_000).put(KEY, 0, b"ab")
+        make_cache(memory=10_000).put(KEY, 0, b"ab")
 
 
 def test_a_negative_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="-1"):
-        a_cache(memory=-1)
+        make_cache(memory=-1)
 
 
 # Memory
@@ -237,11 +237,11 @@ steps = st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(0, 260)), 
 def test_memory_keeps_what_was_used_last_within_its_bound(
     steps: list[tuple[int, int | None]], bound: int
 ) -> None:
-    cache, model = a_cache(memory=bound), Model(bound, MEMORY_ENTRY_BYTES)
+    cache, model = make_cache(memory=bound), Model(bound, MEMORY_ENTRY_BYTES)
     for turn, (number, length) in enumerate(steps):
         if length is None:
             expected = model.get(number)
-            found = at_once(cache, number)
+            found = get_now(cache, number)
             assert (found.pcm if found else None) == expected
         else:
             model.put(number, audio(turn, 2 * length))
@@ -251,24 +251,24 @@ def test_memory_keeps_what_was_used_last_within_its_bound(
         assert counts.memory_bytes <= bound
 
 
-async def test_what_was_put_is_got_with_its_rate() -> None:
-    cache = a_cache(memory=100_000)
+async def test_a_segment_is_returned_with_its_rate() -> None:
+    cache = make_cache(memory=100_000)
     cache.put(KEY, 16000, audio(1, 8000))
     assert await cache.get(KEY) == CachedSegment(16000, audio(1, 8000))
 
 
 def test_a_segment_over_a_fourth_of_the_memory_is_not_kept() -> None:
-    cache = a_cache(memory=40_000)
+    cache = make_cache(memory=40_000)
     cache.put(key_of("small"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES))
     cache.put(key_of("big"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES + 2))
-    assert at_once(cache, "small")
-    assert not at_once(cache, "big")
+    assert get_now(cache, "small")
+    assert not get_now(cache, "big")
 
 
 def test_with_no_memory_and_no_directory_nothing_is_kept() -> None:
-    cache = a_cache()
+    cache = make_cache()
     cache.put(KEY, RATE, b"")
-    assert at_once(cache) is None
+    assert get_now(cache) is None
 
 
 async def test_hits_and_misses_are_counted_once(tmp_path: Path) -> None:
@@ -290,34 +290,34 @@ async def test_a_hit_in_memory_waits_for_no_thread(tmp_path: Path) -> None:
     async with opened(tmp_path, memory=10_000) as cache:
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
-        assert at_once(cache) == CachedSegment(RATE, audio(1))
+        assert get_now(cache) == CachedSegment(RATE, audio(1))
 
 
 # A segment under way
 
 
 def test_a_recording_is_kept_when_it_is_committed() -> None:
-    cache = a_cache(memory=10_000)
+    cache = make_cache(memory=10_000)
     recording = cache.record(KEY, RATE)
     recording.add(b"abcd")
     recording.add(b"ef")
-    assert at_once(cache) is None
+    assert get_now(cache) is None
     recording.commit()
-    assert at_once(cache) == CachedSegment(RATE, b"abcdef")
+    assert get_now(cache) == CachedSegment(RATE, b"abcdef")
 
 
 def test_a_recording_is_committed_once() -> None:
-    cache = a_cache(memory=10_000)
+    cache = make_cache(memory=10_000)
     recording = cache.record(KEY, RATE)
     recording.add(b"ab")
     recording.commit()
     recording.add(b"cd")
     recording.commit()
-    assert at_once(cache) == CachedSegment(RATE, b"ab")
+    assert get_now(cache) == CachedSegment(RATE, b"ab")
 
 
 def test_a_recording_that_no_tier_would_keep_holds_no_audio() -> None:
-    cache = a_cache(memory=8_000)
+    cache = make_cache(memory=8_000)
     recording = cache.record(KEY, RATE)
     recording.add(bytes(2_000))
     assert recording._pieces == [bytes(2_000)]
@@ -325,11 +325,11 @@ def test_a_recording_that_no_tier_would_keep_holds_no_audio() -> None:
     assert recording._pieces is None
     recording.add(bytes(2))
     recording.commit()
-    assert at_once(cache) is None
+    assert get_now(cache) is None
 
 
 def test_a_recording_too_big_for_memory_may_be_kept_on_the_disk(tmp_path: Path) -> None:
-    recording = a_cache(tmp_path, memory=8_000, on_disk=80_000).record(KEY, RATE)
+    recording = make_cache(tmp_path, memory=8_000, on_disk=80_000).record(KEY, RATE)
     recording.add(bytes(10_000))
     assert recording._pieces == [bytes(10_000)]
 
@@ -339,16 +339,16 @@ def test_a_recording_too_big_for_memory_may_be_kept_on_the_disk(tmp_path: Path) 
 
 async def test_entries_outlive_the_process(tmp_path: Path) -> None:
     directory = tmp_path / "made" / "when needed"
-    async with a_cache(directory, memory=100_000) as cache:
+    async with make_cache(directory, memory=100_000) as cache:
         for number in range(5):
             cache.put(key_of(number), RATE + number, audio(number))
-    async with a_cache(directory) as cache:
+    async with make_cache(directory) as cache:
         for number in range(5):
             assert await cache.get(key_of(number)) == CachedSegment(RATE + number, audio(number))
 
 
 async def test_the_directory_does_not_tell_what_was_spoken(tmp_path: Path) -> None:
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
     (name,) = names(tmp_path)
     assert b"door" not in name.encode() + (tmp_path / name).read_bytes()
@@ -365,7 +365,7 @@ def test_the_disk_keeps_what_was_used_last_within_its_bound_over_restarts(
 
 async def check_disk_against_model(directory: Path, steps: list[tuple[int, int | None]]) -> None:
     clock, model = Clock(), Model(8_000, HEADER_BYTES)
-    cache = await a_cache(directory, on_disk=8_000, clock=clock).__aenter__()
+    cache = await make_cache(directory, on_disk=8_000, clock=clock).__aenter__()
     for turn, (number, length) in enumerate(steps):
         clock.now += 61.0
         if length is None:
@@ -376,7 +376,7 @@ async def check_disk_against_model(directory: Path, steps: list[tuple[int, int |
             cache.put(key_of(number), RATE, audio(turn, 2 * length))
         else:
             await cache.__aexit__(None, None, None)
-            cache = await a_cache(directory, on_disk=8_000, clock=clock).__aenter__()
+            cache = await make_cache(directory, on_disk=8_000, clock=clock).__aenter__()
         await cache.flush()
         on_disk = await in_executor(lambda: [path.stat().st_size for path in directory.iterdir()])
         assert sum(on_disk) == model.size == cache.statistics().disk_bytes <= 8_000
@@ -385,7 +385,7 @@ async def check_disk_against_model(directory: Path, steps: list[tuple[int, int |
 
 
 async def test_a_segment_over_a_fourth_of_the_disk_is_not_written(tmp_path: Path) -> None:
-    async with a_cache(tmp_path, on_disk=40_000) as cache:
+    async with make_cache(tmp_path, on_disk=40_000) as cache:
         cache.put(key_of("small"), RATE, bytes(10_000 - HEADER_BYTES))
         cache.put(key_of("big"), RATE, bytes(10_000 - HEADER_BYTES + 2))
     assert names(tmp_path) == [path_of(tmp_path, "small").name]
@@ -398,13 +398,13 @@ async def test_a_hit_in_memory_counts_as_use_on_the_disk(tmp_path: Path) -> None
             cache.put(key_of(text), RATE, audio(text))
             await cache.flush()
             clock.now += 61.0
-        assert at_once(cache, "a")
+        assert get_now(cache, "a")
         cache.put(key_of("e"), RATE, audio("e"))
     async with opened(tmp_path, clock=clock) as cache:
         assert await has(cache, *"abcde") == [True, False, True, True, True]
 
 
-async def test_use_is_noted_on_a_file_at_most_once_a_minute(tmp_path: Path) -> None:
+async def test_use_is_saved_to_a_file_at_most_once_a_minute(tmp_path: Path) -> None:
     clock = Clock()
     async with opened(tmp_path, clock=clock) as cache:
         cache.put(KEY, RATE, audio(1))
@@ -419,7 +419,7 @@ async def test_use_is_noted_on_a_file_at_most_once_a_minute(tmp_path: Path) -> N
 
 async def test_a_bound_that_was_lowered_holds_after_the_start(tmp_path: Path) -> None:
     clock = Clock()
-    async with a_cache(tmp_path, clock=clock) as cache:
+    async with make_cache(tmp_path, clock=clock) as cache:
         for number in range(8):
             clock.now += 1.0
             cache.put(key_of(number), RATE, audio(number))
@@ -429,11 +429,11 @@ async def test_a_bound_that_was_lowered_holds_after_the_start(tmp_path: Path) ->
     assert sorted(names(tmp_path)) == sorted(path_of(tmp_path, number).name for number in range(4, 8))
 
 
-async def test_an_entry_is_found_before_the_directory_was_looked_at(tmp_path: Path) -> None:
-    async with a_cache(tmp_path) as cache:
+async def test_an_entry_is_found_before_the_directory_was_scanned(tmp_path: Path) -> None:
+    async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
     held = Held()
-    async with a_cache(tmp_path, run_blocking=held) as cache:
+    async with make_cache(tmp_path, run_blocking=held) as cache:
         await held.holding.wait()
         assert await cache.get(KEY) == CachedSegment(RATE, audio(1))
         assert await cache.get(key_of("never said")) is None
@@ -445,53 +445,53 @@ async def test_an_entry_is_found_before_the_directory_was_looked_at(tmp_path: Pa
 
 async def test_a_miss_waits_for_no_thread(tmp_path: Path) -> None:
     async with opened(tmp_path) as cache:
-        assert at_once(cache) is None
+        assert get_now(cache) is None
 
 
-async def test_an_entry_is_had_while_it_waits_to_be_written(tmp_path: Path) -> None:
+async def test_an_entry_can_be_read_while_it_waits_to_be_written(tmp_path: Path) -> None:
     held = Held()
-    async with a_cache(tmp_path, run_blocking=held) as cache:
+    async with make_cache(tmp_path, run_blocking=held) as cache:
         cache.put(KEY, RATE, audio(1))
         await held.holding.wait()
-        assert at_once(cache) == CachedSegment(RATE, audio(1))
+        assert get_now(cache) == CachedSegment(RATE, audio(1))
         assert cache.statistics().writes_pending == 1
         held.let_go()
     assert cache.statistics().writes_pending == 0
 
 
 async def test_what_is_put_while_the_file_is_read_is_not_replaced_by_it(tmp_path: Path) -> None:
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio("old"))
     held = Held()
-    cache = a_cache(tmp_path, memory=10_000, run_blocking=held)
+    cache = make_cache(tmp_path, memory=10_000, run_blocking=held)
     reading = asyncio.create_task(cache.get(KEY))
     await held.holding.wait()
     cache.put(KEY, RATE, audio("new"))
     held.let_go()
-    assert await reading == at_once(cache) == CachedSegment(RATE, audio("new"))
+    assert await reading == get_now(cache) == CachedSegment(RATE, audio("new"))
 
 
 async def test_what_is_put_while_an_older_one_is_written_is_written_after_it(tmp_path: Path) -> None:
     held = Held(2)  # after the look at the directory
-    async with a_cache(tmp_path, run_blocking=held) as cache:
+    async with make_cache(tmp_path, run_blocking=held) as cache:
         cache.put(KEY, RATE, audio("old"))
         await held.holding.wait()
         cache.put(KEY, RATE, audio("new"))
         held.let_go()
         await cache.flush()
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio("new"))
 
 
 async def test_what_the_disk_cannot_keep_up_with_stays_in_memory(tmp_path: Path) -> None:
     held, size = Held(), 1024 * 1024 - HEADER_BYTES
-    async with a_cache(tmp_path, memory=50_000_000, on_disk=50_000_000, run_blocking=held) as cache:
+    async with make_cache(tmp_path, memory=50_000_000, on_disk=50_000_000, run_blocking=held) as cache:
         await held.holding.wait()
         for number in range(10):
             cache.put(key_of(number), RATE, bytes(size))
         assert cache.statistics().writes_pending == 8
         assert cache.statistics().writes_dropped == 2
-        assert all(at_once(cache, number) for number in range(10))
+        assert all(get_now(cache, number) for number in range(10))
         held.let_go()
     assert len(names(tmp_path)) == 8
 
@@ -499,29 +499,29 @@ async def test_what_the_disk_cannot_keep_up_with_stays_in_memory(tmp_path: Path)
 async def test_leaving_does_not_wait_for_ever_for_a_disk_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(disk, "_PATIENCE", 0.05)
+    monkeypatch.setattr(disk, "_CLOSE_TIMEOUT", 0.05)
     held = Held()
-    async with a_cache(tmp_path, run_blocking=held) as cache:
+    async with make_cache(tmp_path, run_blocking=held) as cache:
         await held.holding.wait()
         cache.put(KEY, RATE, audio(1))
-    assert warnings(caplog) == [f"{tmp_path} is too slow: 1 segments are left out of the cache."]
+    assert warnings(caplog) == [f"{tmp_path} is too slow: 1 segments were not written to the cache."]
     assert cache.statistics().writes_dropped == 1
 
 
 async def test_leaving_with_nothing_to_write_asks_for_no_thread(tmp_path: Path) -> None:
     counted = Held(0)
-    async with a_cache(tmp_path, run_blocking=counted):
+    async with make_cache(tmp_path, run_blocking=counted):
         pass
     assert counted.calls == 0
 
 
 async def test_outside_its_block_the_cache_lives_in_memory(tmp_path: Path) -> None:
-    cache = a_cache(tmp_path, memory=10_000)
+    cache = make_cache(tmp_path, memory=10_000)
     async with cache:
         pass
     cache.put(KEY, RATE, audio(1))
     await cache.flush()
-    assert at_once(cache)
+    assert get_now(cache)
     assert names(tmp_path) == []
 
 
@@ -553,7 +553,7 @@ BREAKAGES: dict[str, Callable[[bytes], bytes]] = {
 async def test_a_broken_file_is_a_miss_and_removed_with_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, breakage: str
 ) -> None:
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
     path = path_of(tmp_path, KEY.text)
     path.write_bytes(BREAKAGES[breakage](path.read_bytes()))
@@ -565,19 +565,19 @@ async def test_a_broken_file_is_a_miss_and_removed_with_one_line(
         assert (cache.statistics().misses, cache.statistics().disk_entries) == (2, 0)
         assert names(tmp_path) == []
         cache.put(KEY, RATE, audio(2))
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
 
 
-async def test_a_file_under_the_name_of_another_is_not_taken_for_it(
+async def test_a_file_renamed_to_another_key_is_a_miss(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         cache.put(key_of("open"), RATE, audio(1))
     path_of(tmp_path, "open").rename(path_of(tmp_path, "closed"))
-    async with a_cache(tmp_path) as cache:
+    async with make_cache(tmp_path) as cache:
         assert await cache.get(key_of("closed")) is None
-    assert "its digest does not fit its content" in warnings(caplog)[0]
+    assert "its digest does not match its content" in warnings(caplog)[0]
 
 
 # Crashes
@@ -612,7 +612,7 @@ async def test_a_write_that_breaks_off_changes_nothing(
     assert len(warnings(caplog)) == 1
 
 
-async def test_a_full_disk_is_left_alone_for_a_minute_with_one_warning(
+async def test_a_full_disk_is_not_used_for_a_minute_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -628,8 +628,8 @@ async def test_a_full_disk_is_left_alone_for_a_minute_with_one_warning(
         assert cache.statistics().writes_dropped == 3
         cache.put(key_of(3), RATE, audio(3))
         await cache.flush()
-        assert all(at_once(cache, number) for number in range(4))
-    assert caplog.messages[1:] == [f"The segment cache is written to {tmp_path} again."]
+        assert all(get_now(cache, number) for number in range(4))
+    assert caplog.messages[1:] == [f"The segment cache writes to {tmp_path} again."]
     assert names(tmp_path) == [path_of(tmp_path, 3).name]
 
 
@@ -668,13 +668,13 @@ async def test_a_directory_that_cannot_be_used_leaves_the_memory(
         assert await cache.get(KEY) is None
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
-        assert at_once(cache)
+        assert get_now(cache)
         assert len(warnings(caplog)) == 1
         in_the_way.unlink()
         clock.now += 61.0
         cache.put(KEY, RATE, audio(2))
     assert len(warnings(caplog)) == 1
-    async with a_cache(in_the_way / "below") as cache:
+    async with make_cache(in_the_way / "below") as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
 
 
@@ -682,11 +682,11 @@ WRITES_FOR_EVER = """
 import asyncio, random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.unit.cache.test_segment_cache import RATE, a_cache, audio, key_of
+from tests.unit.cache.test_segment_cache import RATE, make_cache, audio, key_of
 
 async def main():
     turn = 0
-    async with a_cache(Path(sys.argv[1]), on_disk=3_000_000) as cache:
+    async with make_cache(Path(sys.argv[1]), on_disk=3_000_000) as cache:
         while True:
             for number in range(8):
                 cache.put(key_of(number), RATE, audio((number, turn % 4), 100_000 + 50_000 * number))
@@ -723,7 +723,7 @@ async def test_a_kill_in_the_middle_of_writing_leaves_only_exact_entries(
     assert warnings(caplog) == []
 
 
-async def test_what_a_crash_left_over_is_removed_and_nothing_else(tmp_path: Path) -> None:
+async def test_partial_files_of_a_crash_are_removed_and_nothing_else(tmp_path: Path) -> None:
     digest = KEY.digest()
     (tmp_path / f"{digest}.{'0' * 16}.part").write_bytes(audio(1))
     with (tmp_path / f"{digest}.{'1' * 16}.part").open("wb") as under_way:
@@ -741,12 +741,12 @@ async def test_what_a_crash_left_over_is_removed_and_nothing_else(tmp_path: Path
 # Several processes
 
 
-async def test_two_caches_in_one_directory_never_tell_anything_wrong(
+async def test_two_caches_in_one_directory_never_return_a_wrong_segment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def use(seed: int) -> SegmentCache:
         chance = random.Random(seed)
-        async with a_cache(tmp_path, on_disk=12_000) as cache:
+        async with make_cache(tmp_path, on_disk=12_000) as cache:
             for _ in range(150):
                 number = chance.randrange(20)
                 if (found := await cache.get(key_of(number))) is None:
@@ -791,7 +791,7 @@ async def test_use_of_an_entry_that_another_process_removed_is_no_failure(
         await cache.flush()
         path_of(tmp_path, KEY.text).unlink()
         clock.now += 61.0
-        assert at_once(cache)
+        assert get_now(cache)
         await cache.flush()
     assert warnings(caplog) == []
 
