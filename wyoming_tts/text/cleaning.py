@@ -1,7 +1,8 @@
-"""Text as it was written for eyes, made fit for a voice, while it is still arriving.
+"""Text cleaning: Markdown, HTML, code blocks, emoji and invisible characters are removed while text arrives.
 
-Markup becomes words and breaks, what is not said is folded away; the result does not depend on
-how the text was cut, and memory is bounded however long the text.
+Structure such as headings, lists and tables becomes sentences and paragraphs; white space and
+repeated punctuation collapse. The result does not depend on the pieces that the text arrives in,
+and memory is bounded however long it is.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ CodeBlockMode = Literal["skip", "announce", "read"]
 EmojiMode = Literal["drop", "name"]
 
 _SLICE_CHARS = 1024
-"""Text is taken in such slices, so that work on what is held does not grow with the piece."""
+"""Text is processed in slices of this size, so that work on held text does not grow with the piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupOptions:
-    """What becomes of that which is not plain words."""
+    """What to do with Markdown, code blocks and emoji."""
 
     markdown: bool = True
-    """False leaves asterisks, hashes and the like as they are; HTML is cleaned all the same."""
+    """False leaves asterisks, hashes and the like as they are; HTML is removed all the same."""
     code_blocks: CodeBlockMode = "skip"
-    """Whether fenced code is left out, mentioned or read."""
+    """Whether fenced code is skipped, announced or read."""
     code_block_notice: str = ""
-    """What is said in the place of a code block when it is announced, in the speaker's language."""
+    """Spoken in place of a code block that is announced, in the speaker's language."""
     emoji: EmojiMode = "drop"
-    """Whether emoji are left out or called by name."""
+    """Whether emoji are dropped or spoken by name."""
     language: str = "en"
-    """Of the names of emoji; `de` or `de_DE`."""
+    """Language of the names of emoji; `de` or `de_DE`."""
 
     def __post_init__(self) -> None:
         if self.code_blocks not in get_args(CodeBlockMode):
@@ -46,11 +47,11 @@ class CleanupOptions:
 
 
 class TextCleaner:
-    r"""Drops what is not said; `feed` takes any pieces, `finish` gives what was held back.
+    r"""Incremental cleaner: `feed` takes any pieces, `finish` returns what was held back.
 
-    White space is folded to one space, to `\n\n` where it holds a blank line, to nothing at both
-    ends. Emoji count as white space, invisible characters as nothing. A `[[ … ]]` block of up to
-    `max_block_chars` on one line is passed untouched; any other `[[` is plain text.
+    White space collapses to one space, to `\n\n` where it contains a blank line, and to nothing at
+    both ends. Emoji count as white space, invisible characters as nothing. A `[[ … ]]` block of up to
+    `max_block_chars` on one line passes untouched; any other `[[` is plain text.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class TextCleaner:
 
     @property
     def held(self) -> str:
-        """Text that is held back until it is known what it means."""
+        """Text that is held back until later text decides what it means."""
         return self._reader.held + self._writer.held
 
     def feed(self, text: str) -> list[TextPiece]:
-        """Clean some more text; what cannot be decided yet is held back."""
+        """Clean more text; hold back what cannot be decided yet."""
         pieces: list[TextPiece] = []
         for start in range(0, len(text), _SLICE_CHARS):
             self._reader.feed(text[start : start + _SLICE_CHARS])
@@ -80,17 +81,17 @@ class TextCleaner:
         return _joined(pieces)
 
     def flush(self) -> list[TextPiece]:
-        """Give what is held back only because a picture might follow, `![`: nobody types that so slowly."""
+        """Return a `!` held back as the possible start of an image, `![`, which nobody types that slowly."""
         return self.feed(" ") if self.held == "!" else []
 
     def finish(self) -> list[TextPiece]:
-        """End the text."""
+        """End the text; return what was held back."""
         self._reader.finish()
         return _joined(self._writer.take(final=True))
 
 
 def _joined(pieces: list[TextPiece]) -> list[TextPiece]:
-    """The same pieces, plain neighbours made one."""
+    """The pieces, with consecutive plain ones joined."""
     joined: list[TextPiece] = []
     plain: list[str] = []
     for piece in [*pieces, TextPiece("", raw=True)]:

@@ -1,7 +1,7 @@
-"""What emoji are called, for those who want to hear them.
+"""Emoji names: the short name of an emoji in the speaker's language, for listeners who want to hear them.
 
-The names come from the emoji package: Unicode's own short names in English and CLDR's in a dozen
-other languages, whole sequences (flags, families, professions) included. unicodedata knows single
+The names come from the emoji package: Unicode's own in English and CLDR's in a dozen other
+languages, including whole sequences (flags, families, professions). unicodedata has single
 characters only, and only in English.
 """
 
@@ -17,11 +17,11 @@ _FALLBACK = "en"
 
 
 def emoji_name(sequence: str, language: str = _FALLBACK) -> str:
-    """Name one emoji sequence; empty if it has no name.
+    """Return the name of one emoji sequence; empty if it has none.
 
     Args:
-        sequence: the emoji with all its selectors and joiners; skin tones are not said.
-        language: as in `de` or `de_DE`; where the package does not know it, English.
+        sequence: the emoji with all its selectors and joiners; skin tones are left out of the name.
+        language: such as `de` or `de_DE`; English where the package does not have it.
     """
     known = next((code for code in fallbacks(language) if code in emoji.LANGUAGES), _FALLBACK)
     plain = _SKIN_TONE_RE.sub("", sequence) or sequence

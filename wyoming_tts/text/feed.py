@@ -1,8 +1,8 @@
-"""The text of an utterance between the client that sends it and the stream that speaks it.
+"""Text buffer with backpressure, between the client that sends an utterance and the stream that speaks it.
 
-A client may send faster than anyone can speak. The feed holds a bounded number of characters:
-above its high mark `put` waits, and with it the transport's reading, until the stream has taken
-it down to the low mark.
+A client may send faster than speech is made. The feed holds a bounded number of characters: above
+its high-water mark `put` waits, and with it the transport's reading, until the stream has drained
+it to the low-water mark.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import asyncio
 from collections import deque
 
 HIGH_MARK = 32_768
-"""Characters: about 35 minutes of speech, far more than any look-ahead needs."""
+"""Characters: about 35 minutes of speech, far more than any lookahead needs."""
 LOW_MARK = 8_192
 
 
 class TextFeed:
-    """An asynchronous iterator over pieces of text that somebody else puts in."""
+    """An asynchronous iterator over the pieces of text that a producer puts in, in order."""
 
     def __init__(self, *, high_mark: int = HIGH_MARK, low_mark: int = LOW_MARK) -> None:
         self._pieces: deque[str] = deque()
@@ -33,13 +33,13 @@ class TextFeed:
 
     @property
     def is_closed(self) -> bool:
-        """Whether text that is put is dropped."""
+        """Whether the text has ended; anything put now is dropped."""
         return self._closed
 
     async def put(self, text: str) -> None:
         """Add a piece of text; wait while the feed is above its high mark.
 
-        After `close` the text is dropped: nobody will read it.
+        After `close` the text is dropped, as nothing will read it.
         """
         if self._closed or not text:
             return
@@ -51,7 +51,7 @@ class TextFeed:
         await self._drained.wait()
 
     def close(self) -> None:
-        """End the text: the iterator stops after what is held, a waiting `put` returns."""
+        """End the text: the iterator stops once it is drained, and a waiting `put` returns."""
         self._closed = True
         self._arrived.set()
         self._drained.set()

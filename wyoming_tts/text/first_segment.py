@@ -1,10 +1,10 @@
-"""Where the first sentence of an utterance may be cut, so that it is heard early.
+"""First segment: split the first sentence after its first clause, for a short time to first audio.
 
-A listener waits for the first segment alone, so a long first sentence is cut after its first
-clause. The finder reads the text once, as it arrives, and is certain of a cut as soon as two more
-words have begun behind it in the same sentence: with one word left the sentence is better kept
-whole, and whether another comes is not known earlier. Waiting for it costs a listener one word of
-a text that streams, and nothing of one that is complete.
+A listener waits only for the first segment, so a long first sentence is split at a clause boundary.
+The finder reads the text once, as it arrives, and is certain of a boundary as soon as two more
+words have begun after it in the same sentence: with one word left the sentence is better kept
+whole, and whether another follows is not known earlier. Waiting for it costs the listener of a
+streamed text one word, and the listener of a complete text nothing.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ from dataclasses import dataclass
 import regex  # type: ignore[import-untyped]  # the standard library knows no scripts
 
 BLOCK_PLACEHOLDER = "\ufdd0"
-"""Stands for a raw block while text is cut. A noncharacter: cleaned text has none."""
+"""Stands for a phoneme block while text is split. A noncharacter, which cleaned text never contains."""
 
 DEFAULT_BOUNDARIES = ",.;:?!—…，、。．；：？！､｡،؛؟۔"
 
 _REST_WORDS = 2
-"""Fewer words behind a cut are not worth one: a lone word is spoken badly."""
+"""With fewer words after it a boundary is not used: engines speak a lone word badly."""
 _HALVES = 2
-"""Words are counted in halves: without spaces between words, two characters are taken for one."""
+"""Words are counted in halves: in scripts without spaces, two characters count as a word."""
 _UNSPACED_RE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 _OPENERS = "\"'“‘„‚«‹»›([{「『（【《〈〔¿¡_"
 _CLOSERS = "\"'”’“‘»«›‹)]}」』）】》〉〕_"
-"""Both halves of a pair of quotes: languages differ in which closes."""
+"""Both quotes of a pair, as languages differ in which one closes."""
 _SURE_CLOSERS = "”)]}」』）】》〉〕"
-"""Closing also where no space follows."""
+"""Close even where no space follows."""
 _LONE_CLOSERS = _SURE_CLOSERS + "»›"
-"""Closing also where a space comes before, as in French."""
+"""Close even after a space, as in French."""
 
 _ABBREVIATION_LETTERS = 3
-"""A full stop that ends no sentence mostly ends an abbreviation, and nearly always so after a word
-this short. Taking a word for one only makes the first segment longer."""
+"""A full stop that ends no sentence mostly ends an abbreviation, nearly always after a word this
+short. A word mistaken for an abbreviation only makes the first segment longer."""
 _ABBREVIATION_RE = regex.compile(
     r"""(?xi) approx|assoc|blvd|capt|corp|dept|govt|intl|lieut|misc|prof|sept|univ
     |bspw|bzgl|einschl|entspr|evtl|exkl|ggfs|inkl|insb|jährl|mind|sogen|städt|tägl|zzgl
     |aprox|avda|bijv|dott|environ|geom|págs|resp|sras|tegenw|акад|напр|проф|соотв"""
 )
-"""Longer ones in the languages most often spoken."""
+"""Longer abbreviations in the most widely spoken languages."""
 _INTRODUCING = frozenset(["e.g", "eg", "i.e", "ie", "viz", "cf", "z.b", "d.h", "p.ex", "vgl", "bspw"])
-"""A comma behind these parts nothing: what they announce belongs to them."""
+"""A comma after these separates nothing: what they introduce belongs to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstSegmentOptions:
-    """Where the first sentence may be cut; without boundaries and `max_words` it never is."""
+    """Where the first sentence may be split; without boundaries and `max_words` it never is."""
 
     boundaries: str = DEFAULT_BOUNDARIES
-    """Marks behind which to cut. ASCII marks count before a space alone, others also before a letter."""
+    """Marks after which to split. ASCII marks count only before a space, others also before a letter."""
     min_words: int = 3
-    """No cut before as many words; two characters are a word where no spaces are written."""
+    """No split before this many words; two characters are a word where no spaces are written."""
     max_words: int = 0
-    """Without a boundary up to here, cut between words (never before `min_words`); 0: never do."""
+    """Without a boundary up to here, split between words (never before `min_words`); 0: never."""
 
     def __post_init__(self) -> None:
         if self.min_words < 1 or self.max_words < 0:
@@ -65,32 +65,33 @@ class FirstSegmentOptions:
             )
         if wrong := [mark for mark in self.boundaries if mark.isalnum() or mark.isspace()]:
             raise ValueError(
-                f"boundaries has {''.join(wrong)!r}; only marks such as {DEFAULT_BOUNDARIES[:7]!r} can be."
+                f"boundaries has {''.join(wrong)!r}; "
+                f"only punctuation such as {DEFAULT_BOUNDARIES[:7]!r} is allowed."
             )
 
     @property
     def enabled(self) -> bool:
-        """Whether there is anything to look for."""
+        """Whether the first sentence can be split at all."""
         return bool(self.boundaries) or self.max_words > 0
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """A place to cut that still needs enough words behind it."""
+    """A boundary that still needs enough words after it."""
 
     end: int
     halves: int
-    """Counted before it."""
+    """Half words before it."""
     between_words: bool
     after_digit: bool
 
 
 class FirstSegmentFinder:
-    """Looks for the cut in one sentence, which is shown to it as it grows.
+    """Finds the first clause boundary of one sentence, given as it grows.
 
-    Marks inside a word, a number, a time or an address are no boundaries, nor are the full stop of
-    an abbreviation or an ordinal and a mark between two numbers. Closing quotes and brackets stay
-    before the cut.
+    Marks inside a word, a number, a time or an address are not boundaries, nor are the full stop of
+    an abbreviation or an ordinal, nor a mark between two numbers. Closing quotes and brackets stay
+    with the first segment.
     """
 
     def __init__(self, options: FirstSegmentOptions) -> None:
@@ -101,18 +102,19 @@ class FirstSegmentFinder:
         self._candidate: _Candidate | None = None
         self._read = 0
         self._word_start = 0
-        """Of what stands between two spaces."""
+        """Start of what stands between two spaces."""
         self._halves = 0
         self._counted = False
-        """The present word is in `_halves`."""
+        """The current word is included in `_halves`."""
         self._last_alnum = ""
         self._inner_end = 0
-        """Behind the inner boundary just read, its closers included; 0: there is none."""
+        """End of the boundary without a space that was just read, with its closers; 0: none."""
 
     def find(self, text: str) -> int | None:
-        """Read what was added; return where the text is to be cut, once that is certain.
+        """Read the text that was added; return where to split once that is certain, else None.
 
-        `text` is what was given before, and more.
+        Args:
+            text: the sentence so far; begins with the text of the call before.
         """
         for index in range(self._read, len(text)):
             char = text[index]
@@ -137,7 +139,7 @@ class FirstSegmentFinder:
             self._count(char)
 
     def _end_inner(self, text: str, char: str) -> None:
-        """A boundary without a space behind it is over: `char` is the first that is not of it."""
+        """Propose a boundary without a space after it; `char` is the first character after it."""
         end, self._inner_end = self._inner_end, 0
         before = text[self._word_start : end].rstrip(self._boundaries + _SURE_CLOSERS)
         in_number = char.isdigit() and before[-1:].isdigit()
@@ -161,7 +163,7 @@ class FirstSegmentFinder:
             candidate.end = index
         elif _ends_clause(word, self._boundaries):
             self._propose(index, between_words=False)
-        elif self._max_halves and self._halves >= self._max_halves and _parts_from_next(word):
+        elif self._max_halves and self._halves >= self._max_halves and _may_split_after(word):
             self._propose(index, between_words=True)
         self._word_start = index + 1
         self._counted = False
@@ -173,7 +175,7 @@ class FirstSegmentFinder:
             self._candidate = _Candidate(end, self._halves, between_words, after_digit)
 
     def _check_candidate(self, index: int, char: str) -> None:
-        """Drop a candidate just before this word if the two belong together."""
+        """Drop a candidate directly before this word if it separates what belongs together."""
         candidate = self._candidate
         if candidate is None or candidate.end != index - 1:
             return
@@ -184,7 +186,7 @@ class FirstSegmentFinder:
 
 
 def _ends_clause(word: str, boundaries: str) -> bool:
-    """Whether there is a boundary between this word and the space behind it."""
+    """Whether this word ends with a clause boundary."""
     bare = word.rstrip(_CLOSERS)
     if not bare or bare[-1] not in boundaries:
         return False
@@ -193,8 +195,8 @@ def _ends_clause(word: str, boundaries: str) -> bool:
     return bare.rstrip(boundaries).strip(_OPENERS).lower() not in _INTRODUCING
 
 
-def _parts_from_next(word: str) -> bool:
-    """Whether a cut behind this word takes nothing from it: no unit from a number, no name from a title."""
+def _may_split_after(word: str) -> bool:
+    """Whether the text may be split after this word: not between number and unit, or title and name."""
     bare = word.strip(_OPENERS + _CLOSERS)
     if not any(char.isalnum() or char == BLOCK_PLACEHOLDER for char in bare) or bare[-1].isdigit():
         return False
@@ -202,10 +204,10 @@ def _parts_from_next(word: str) -> bool:
 
 
 def _is_abbreviated(word: str) -> bool:
-    """Whether the full stop at the end of this word is rather one of an abbreviation or an ordinal."""
+    """Whether the full stop at the end of this word belongs to an abbreviation or an ordinal."""
     letters = word[:-1].strip(_OPENERS)
     if not letters or letters[-1] == ".":
-        return False  # it stands alone, or is the last of an ellipsis
+        return False  # a lone full stop, or the end of an ellipsis
     return (
         len(letters) <= _ABBREVIATION_LETTERS
         or "." in letters

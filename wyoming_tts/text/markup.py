@@ -1,6 +1,6 @@
-"""What markup makes of a text: parts in order, each text with the manner it is to be spoken in.
+"""Markup parts: what SSML and inline voice tags both become, so that later stages know one form.
 
-SSML and the tags of plain text both come down to these, so whatever follows knows one form alone.
+A text with markup is a sequence of these parts; each text carries the style that it is spoken in.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TypeAlias
 from wyoming_tts.speech import VoiceRequest
 
 MAX_BREAK_SECONDS = 10.0
-"""Seconds; a longer one asked for is a mistake or an attack, and a listener takes it for the end."""
+"""Longer breaks are shortened: they are mistakes or attacks, and a listener takes them for the end."""
 
 MAX_BLOCK_CHARS = 500
 """Characters of a `[[ phonemes ]]` block with its brackets; a longer one is plain text."""
 
 
 class InterpretAs(StrEnum):
-    """What the content of a `say-as` is."""
+    """The kinds of content that `say-as` can declare."""
 
     CARDINAL = "cardinal"
     ORDINAL = "ordinal"
@@ -36,7 +36,7 @@ class InterpretAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SayAs:
-    """How a text is to be read; the whole content of the element is in one `StyledText`."""
+    """The `say-as` that applies to a text; the element's whole content is in one `StyledText`."""
 
     interpret_as: InterpretAs
     format: str = ""
@@ -45,18 +45,18 @@ class SayAs:
 
 @dataclass(frozen=True, slots=True)
 class SpeakingStyle:
-    """How to speak, relative to what the utterance asks for; neutral values change nothing."""
+    """How to speak, relative to what the utterance requests; neutral values change nothing."""
 
     rate: float = 1.0
-    """2.0 takes half the time."""
+    """Factor of the speed: 2.0 takes half the time."""
     volume: float = 1.0
     """Linear gain."""
     pitch: float = 1.0
-    """Relative, for engines that can."""
+    """Factor of the frequency, for engines that support it."""
     voice: VoiceRequest | None = None
-    """Another voice than the utterance's own."""
+    """A voice other than the utterance's."""
     language: str | None = None
-    """The language that the text is said to be in, as written: `de`, `de-DE`. Not a request for a voice."""
+    """The declared language of the text as written, `de` or `de-DE`. Not a request for a voice."""
     say_as: SayAs | None = None
 
 
@@ -65,7 +65,7 @@ NEUTRAL = SpeakingStyle()
 
 @dataclass(frozen=True, slots=True)
 class StyledText:
-    """Text to be read as any plain text. Neighbours of one manner may be divided anywhere."""
+    """Text that is processed like plain text; consecutive texts of one style may be divided anywhere."""
 
     text: str
     style: SpeakingStyle = NEUTRAL
@@ -88,15 +88,15 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class SentenceEnd:
-    """The sentence before is over, whatever mark it ends with; never without text before it.
+    """The end of a sentence, whatever mark it ends with; never without text before it.
 
-    No white space need be on either side of it, or of a paragraph's end.
+    It does not need white space on either side, and neither does a `ParagraphEnd`.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ParagraphEnd:
-    """The paragraph before is over, and with it its last sentence; never without text before it."""
+    """The end of a paragraph and of its last sentence; never without text before it."""
 
 
 MarkupPart: TypeAlias = StyledText | PhonemeBlock | Break | SentenceEnd | ParagraphEnd

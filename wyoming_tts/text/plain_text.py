@@ -1,8 +1,9 @@
-"""The last step of the clean-up: a run of what is not said becomes a blank line, a space or nothing.
+"""Plain-text output of cleaning: white space, emoji, invisible characters and repeated punctuation collapse.
 
-White space, emoji, invisible characters and dashes are a gap between things that are said; a gap
-is summed up in a few flags and decided once the character after it is known. So memory does not
-grow with a gap, and nothing that is held back lets the result depend on how the text was cut.
+A run of unspoken characters (white space, emoji, invisible characters, dashes) becomes a blank line,
+a space, a dash or nothing. Such a gap is summarized in a few flags and resolved once the character
+after it is known. So memory does not grow with the gap, and the result does not depend on the
+pieces that the text arrives in.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 from wyoming_tts.text.emoji_names import emoji_name
 
 _TEXT_PICTURES = "©®™‼⁉ℹ↔↕↖↗↘↙↩↪〰〽㊗㊙"
-"""Emoji in name that are letters, punctuation and arrows of ordinary text, unless a variation
-selector asks for the picture."""
+"""Emoji by definition that are letters, punctuation and arrows in ordinary text, unless a variation
+selector requests the picture."""
 _KEYCAP = r"[0-9#*]\ufe0f?\u20e3"
 _SINGLE = (
     rf"(?:[{_TEXT_PICTURES}]\ufe0f"
@@ -33,7 +34,7 @@ _SEQUENCE_RE = regex.compile(
     rf"(?:\u200d(?:{_SINGLE}|[♀♂⚕])[\ufe0f\p{{Emoji_Modifier}}]{{0,3}}){{0,6}}\u200d?",
     regex.V1,
 )
-"""A whole emoji as its name is looked up; a joiner at the end may still be followed by more."""
+"""A whole emoji sequence, as its name is looked up; after a joiner at its end more may follow."""
 _INVISIBLE = r"[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\ufe00-\ufe0f\ufffd\U000e0100-\U000e01ef]"
 
 _SPACE_RE = regex.compile(r"\s")
@@ -41,30 +42,30 @@ _PICTURE_RE = regex.compile(_PICTURE, regex.V1)
 _NOT_SAID = rf"(?:\s|{_PICTURE}|-|{_INVISIBLE})"
 _SAID = r"[\x21-\x2c\x2e-\x7e\p{L}\p{N}]"
 _GAP_RE = regex.compile(rf"{_NOT_SAID}{{2,}}|\A | \Z|(?! |(?<={_SAID})-{_SAID}){_NOT_SAID}", regex.V1)
-"""All gaps but the usual: one space between two words, one hyphen within a word."""
+"""All gaps except the usual ones: one space between two words, one hyphen within a word."""
 _UNDECIDED_RE = regex.compile(rf"[0-9#*{_TEXT_PICTURES}]\ufe0f?$")
-"""The end of a piece that means something else if a keycap or a selector follows."""
+"""The end of a piece whose meaning changes if a keycap or a selector follows."""
 _UNDECIDED_CHARS = 2
 
 _JOINERS = "\u200c\u200d"
 _JOINING_SCRIPTS = range(0x0600, 0x1D00)
-"""Arabic to Vedic: there a (non-)joiner after a letter is spelling, elsewhere it is noise."""
+"""Arabic to Vedic: in these a (non-)joiner after a letter is spelling, elsewhere it is noise."""
 _CLINGING = ".,;:!?…)"
-"""Punctuation that goes to the word before the emoji, not behind the emoji's space."""
+"""Punctuation that joins the word before the emoji, without the emoji's space."""
 _BLANK_LINE = 2
-"""Line ends in a gap from which on it is a blank line."""
+"""Line ends that make a gap a blank line."""
 
 _REPEATED_RE = regex.compile(r"[!?]+|\.+|,+|;+")
 _MAY_REPEAT_RE = regex.compile(r"\A[!?.,;]|[!?]{2}|\.{4}|,,|;;")
 _MAX_DOTS = 3
 _DASHES = 2
-"""Hyphens in a row from which on they are a dash."""
+"""Hyphens in a row that make a dash."""
 
 _MARK_RE = regex.compile(r"[\p{Terminal_Punctuation}\p{Sentence_Terminal}…][\p{Pe}\p{Pf}\p{Pi}\"'’]*$")
 _TAIL_CHARS = 8
 _FULL_STOPS = ((range(0x0900, 0x0980), "।"), (range(0x3040, 0xA000), "。"))
 _OTHER = "\ufffc"
-"""Stands for a raw block among the last characters."""
+"""Stands for a phoneme block among the last characters."""
 
 _SPOKEN_SYMBOL = r"[\p{Sc}%‰+=±×÷&°√∞≈≠≤≥]"
 _SPEAKABLE_RE = regex.compile(rf"[\p{{L}}\p{{N}}]|(?:^|\s){_SPOKEN_SYMBOL}[.!?…]*(?:\s|$)")
@@ -80,15 +81,15 @@ _ADDRESS_RE = regex.compile(
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """Some cleaned text, in order."""
+    """A piece of processed text, as it passes from stage to stage."""
 
     text: str
     raw: bool = False
-    """A whole `[[ phonemes ]]` block, exactly as it came."""
+    """A whole `[[ phonemes ]]` block, exactly as it was written."""
 
 
 class _Mark(Enum):
-    """What stands between two texts."""
+    """Structure between two texts."""
 
     COMMA = auto()
     SENTENCE_END = auto()
@@ -105,14 +106,14 @@ def is_speakable(text: str) -> bool:
 
 
 class PlainTextWriter:
-    """Takes text free of markup and marks of structure; `take` gives what has been decided."""
+    """Collects text without markup, and the structure between it; `take` returns what has been decided."""
 
     def __init__(self, *, name_emoji: bool = False, language: str = "en") -> None:
         self._name_emoji = name_emoji
         self._language = language
         self._queue: list[str | _Mark | _Block] = []
         self._ended = True
-        """Nothing was given since the last sentence ended."""
+        """Nothing was written since the last sentence ended."""
         self._recent = ""
         self._given_word = ""
         self._given_address: bool | None = False
@@ -125,28 +126,28 @@ class PlainTextWriter:
 
     @property
     def previous(self) -> str:
-        """The character that was given last, white space included; a line end at the start."""
+        """The character that was written last, white space included; a line end at the start."""
         return self._recent[-1:] or "\n"
 
     @property
     def recent(self) -> str:
-        """The last few characters that were given."""
+        """The last few characters that were written."""
         return self._recent
 
     @property
     def in_address(self) -> bool:
-        """Whether the word that has begun is a URL or an e-mail address."""
+        """Whether the current word is a URL or an e-mail address."""
         if self._given_address is None:
             self._given_address = _is_address(self._given_word)
         return self._given_address
 
     @property
     def held(self) -> str:
-        """Characters whose meaning depends on the next."""
+        """Characters whose meaning depends on the next one."""
         return self._held
 
     def write(self, text: str) -> None:
-        """Add text; white space and line ends in it count."""
+        """Add text, including its white space and line ends."""
         if not text:
             return
         self._queue.append(text)
@@ -158,25 +159,25 @@ class PlainTextWriter:
             self._given_address = None
 
     def write_block(self, block: str) -> None:
-        """Add a raw block."""
+        """Add a phoneme block, which passes untouched."""
         self._queue.append(_Block(block))
         self._ended = False
         self._recent = _OTHER
         self._given_word, self._given_address = "", False
 
     def write_comma(self) -> None:
-        """Part two cells or columns."""
+        """Separate two cells or columns."""
         self._queue.append(_Mark.COMMA)
         self.write(" ")
 
     def end_sentence(self) -> None:
-        """End what came before like a sentence, unless it has a mark."""
+        """End the text before this as a sentence; a full stop is added unless it ends with a mark."""
         if not self._ended:
             self._queue.append(_Mark.SENTENCE_END)
             self._ended = True
 
     def take(self, *, final: bool = False) -> list[TextPiece]:
-        """Hand out what is decided; at the end that is all."""
+        """Return what is decided; all that is left if `final`."""
         queue, self._queue = self._queue, []
         for plain, group in groupby(queue, lambda given: isinstance(given, str)):
             if plain:
@@ -216,14 +217,14 @@ class PlainTextWriter:
         self._emit(next((stop for script, stop in _FULL_STOPS if last in script), "."))
 
     def _settle(self) -> None:
-        """Nothing to come can change what is held."""
+        """Decide all held text, as nothing that follows can change it."""
         self._decide(len(self._held))
 
     def _decided_end(self) -> int:
         text = self._held
         if self._name_emoji:
             sequence = None
-            for sequence in _SEQUENCE_RE.finditer(text):  # noqa: B007  # the last one is wanted
+            for sequence in _SEQUENCE_RE.finditer(text):  # noqa: B007  # only the last match is used
                 pass
             if sequence and sequence.end() == len(text):
                 return int(sequence.start())
@@ -261,7 +262,7 @@ class PlainTextWriter:
         self._keep(text[at:])
 
     def _keep(self, kept: str) -> None:
-        """Give out text behind what the gap before it has become."""
+        """Output spoken text after resolving the gap before it."""
         if kept:
             self._picture = ""
             before = self._resolve_gap(kept[0])
@@ -305,7 +306,7 @@ class PlainTextWriter:
 
 
 def _current_word(word: str, more: str) -> str:
-    """The start of the word that is being written, this text added."""
+    """The current word, at most `_WORD_CHARS` of it, after this text was added."""
     end = _WORD_END_RE.search(more)
     if end:
         return more[end.end() : end.end() + _WORD_CHARS]
@@ -320,7 +321,7 @@ def _is_address(word: str) -> bool:
 
 @dataclass(slots=True)
 class _Gap:
-    """What is known of a run of characters that are not said."""
+    """Summary of a run of unspoken characters."""
 
     begun: bool = False
     spaced: bool = False
@@ -332,7 +333,7 @@ class _Gap:
     spaced_behind_dash: bool = False
 
     def add(self, text: str, *, after: str) -> None:
-        """Note some more of the run; `after` is the character before all of it."""
+        """Add more of the run; `after` is the character before all of it."""
         if not self.begun and text[0] in _JOINERS and after and ord(after) in _JOINING_SCRIPTS:
             self.joiner = text[0]
         self.begun = True
@@ -355,7 +356,7 @@ class _Gap:
         return spaced or pictured
 
     def between(self, left: str, right: str, *, in_address: bool) -> str:
-        """What stands for the run between these two characters; no left one: the text begins."""
+        """What the run becomes between these two characters; `left` is empty at the start of the text."""
         if self.line_ends >= _BLANK_LINE:
             sign = "-" if self.dashes == 1 and not self.spaced_behind_dash else ""
             return "\n\n" + sign if left else sign

@@ -1,10 +1,9 @@
-"""Text that is still arriving, made into segments as soon as each is certain.
+"""Text segmentation pipeline: arriving text becomes segments as soon as each is certain.
 
-    text -> markup (SSML, tags) -> cleaned -> spoken form -> cut into sentences -> segments
+    text -> markup (SSML, voice tags) -> cleaning -> normalization -> sentences -> segments
 
-Each stage takes any pieces and gives what they complete, and none lets its result depend on how the
-text was cut. Where markup changes the manner of speaking, what was said before is over: a segment is
-spoken in one style.
+Each stage takes pieces of any size and yields what they complete; no result depends on how the text
+was divided. A segment is spoken in one style, so a change of style in the markup ends the segment.
 """
 
 from __future__ import annotations
@@ -36,33 +35,33 @@ from wyoming_tts.text.ssml.parser import SsmlParser
 from wyoming_tts.text.voice_tags import VoiceTagParser
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
-"""The end of a text whose last word is over."""
+"""The end of a text whose last word is complete."""
 
 _BEFORE_CHARS = 48
-"""Of a text before a date, whose last word may ask for a case."""
+"""Characters of context before a date, whose grammatical case may depend on the word before it."""
 _NO_FIRST = FirstSegmentOptions(boundaries="", max_words=0)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """How text is read and cut."""
+    """How text is processed and split."""
 
     auto_punctuation: str = ".?!"
-    """Marks one of which a sentence has to end with, else the first is appended; empty: never."""
+    """A sentence that ends with none of these marks gets the first of them; empty: never."""
     sentence_silence: float = 0.0
     """Seconds of silence between two sentences."""
     paragraph_silence: float = 0.0
     """Seconds of silence between two paragraphs, if that is more."""
     max_segment_chars: int = 500
-    """Longer text without a boundary is cut at a space, if there is one in its second half."""
+    """Longer text without a boundary is split at a space, if there is one in its second half."""
     max_text_chars: int = 1_000_000
     """Limit of one utterance; a million characters are about 18 hours of speech."""
     first_segment: FirstSegmentOptions = field(default_factory=FirstSegmentOptions)
-    """How the first sentence is cut so that it is heard early."""
+    """How the first sentence is split for a short time to first audio."""
     cleanup: CleanupOptions = field(default_factory=CleanupOptions)
-    """What becomes of Markdown, code and emoji. Its language is that of the text."""
+    """What to do with Markdown, code and emoji. Its language is replaced by that of the text."""
     voice_tags: bool = False
-    """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text are tags."""
+    """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` are tags in plain text."""
 
     def __post_init__(self) -> None:
         if self.max_segment_chars < 1 or self.max_text_chars < 1:
@@ -79,17 +78,17 @@ class SegmentOptions:
 
 @dataclass(slots=True)
 class TextTrace:
-    """What became of a text on its way to segments, for those who want to see it."""
+    """Intermediate results of the pipeline, to explain what a text becomes."""
 
     cleaned: list[str] = field(default_factory=list)
     normalized: list[str] = field(default_factory=list)
 
 
 class Segmenter:
-    """Makes segments of one utterance's text, given piece by piece.
+    """Incremental segmenter of one utterance's text.
 
-    The segments do not depend on how the text was cut into pieces. Time grows linearly with the
-    text; held are at most two segments' worth of characters.
+    The segments do not depend on the pieces that the text arrives in. Time grows linearly with the
+    text; at most two segments' worth of characters are held.
     """
 
     def __init__(
@@ -101,14 +100,14 @@ class Segmenter:
         normalizers: Callable[[str], TextNormalizer] = TextNormalizer,
         trace: TextTrace | None = None,
     ) -> None:
-        """Prepare for a text.
+        """Set up the pipeline.
 
         Args:
-            options: how to read it.
+            options: how to process and split the text.
             text_format: plain, or SSML.
-            language: of the voice, such as `en_US`; empty: not known, and figures stay figures.
-            normalizers: gives for a language who says its figures.
-            trace: is given what the stages make of the text.
+            language: the voice's, such as `en_US`; empty: not known, and the text is not normalized.
+            normalizers: returns the text normalizer of a language.
+            trace: collects the intermediate results.
         """
         self._options = options
         self._language = language
@@ -120,18 +119,18 @@ class Segmenter:
         self._word_over = True
         self._has_segment = False
         self._silence = 0.0
-        """Seconds due before the next segment."""
+        """Seconds before the next segment."""
         self._has_break = False
-        """Markup has asked for them, so they are due even before the first segment."""
+        """The silence comes from a break in the markup, so it counts even before the first segment."""
         self._failure: MalformedMarkup | None = None
         self._run = self._new_run(NEUTRAL)
 
     def feed(self, piece: str) -> list[Segment]:
-        """Take some more text; return the segments that it completed.
+        """Take more text; return the segments that it completes.
 
         Raises:
-            TooLong: the text is now over the limit; this piece was not taken.
-            MalformedMarkup: the SSML before this piece is none; all that was right of it has been returned.
+            TooLong: the text would exceed the limit; this piece was not taken.
+            MalformedMarkup: the SSML before this piece is malformed; all before the error was returned.
         """
         self._raise_failure()
         if self._characters + len(piece) > self._options.max_text_chars:
@@ -145,21 +144,21 @@ class Segmenter:
         return self._segments(self._parts(piece))
 
     def flush(self) -> list[Segment]:
-        """Return what there is to say by now, without waiting for the end of the sentence.
+        """Return what can be spoken already, without waiting for the end of the sentence.
 
-        The last word is held back unless it is over. The text goes on afterwards; only a part that
-        ends like a sentence is followed by a sentence's silence, and no mark is added to any.
+        The last word is held back unless it is complete. More text may follow. Only a part that ends
+        with a sentence's mark is followed by a sentence's silence, and no mark is added.
         """
         return [*self._to_segments(self._run, self._run.flush(word_over=self._word_over))]
 
     def finish(self) -> list[Segment]:
-        """End the text; return the segments that are left.
+        """End the text; return the remaining segments.
 
-        A pause that markup asks for behind all text is a segment without any.
+        A break at the end of the markup is a segment without text.
 
         Raises:
-            MalformedMarkup: the SSML is none; all that was right of it has been returned. Call it again until
-                it does not return anything.
+            MalformedMarkup: the SSML is malformed; everything before the error was returned. Call `finish`
+                again until it returns nothing.
         """
         self._raise_failure()
         left = self._segments(self._parts(None))
@@ -171,7 +170,7 @@ class Segmenter:
         return left
 
     def _parts(self, piece: str | None) -> Iterator[MarkupPart]:
-        """Divide a piece, or the end of the text, at its markup; note where that goes wrong."""
+        """Parse the markup of a piece, or of the end of the text; keep an error for later."""
         if self._parser is None:
             if piece:
                 yield StyledText(piece)
@@ -196,7 +195,7 @@ class Segmenter:
                 yield from self._to_segments(self._run, self._run.feed(self._apply_say_as(text, style)))
             case PhonemeBlock(block, style):
                 yield from self._switch_style(style)
-                # Through the cleaner, which knows a block when it sees one, so that all stays in order.
+                # Through the cleaner, which recognizes a block, so that everything stays in order.
                 yield from self._to_segments(self._run, self._run.feed(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
@@ -214,17 +213,17 @@ class Segmenter:
         language = style.language or self._language
         normalizer = self._normalizers(language)
         if normalizer.language is None:
-            normalizer = TextNormalizer(language)  # markup asks for it, whatever is done with plain text
+            normalizer = TextNormalizer(language)  # say-as applies even where plain text is not normalized
         return say_as.normalize_say_as(text, style.say_as, normalizer, self._run.before)
 
     def _switch_style(self, style: SpeakingStyle) -> Iterator[Segment]:
-        """Have the run go on in this manner; how a text is to be read is none."""
+        """Continue in this style; a `say-as` does not begin a segment."""
         style = replace(style, say_as=None)
         if style != self._run.style:
             yield from self._end_run(ends_sentence=False, then=style)
 
     def _end_run(self, *, ends_sentence: bool, then: SpeakingStyle | None = None) -> Iterator[Segment]:
-        """Say what is left of the run, and begin the next, in another style if one is given."""
+        """Yield what is left of the run and begin the next one, in the style `then` if given."""
         run = self._run
         yield from self._to_segments(run, run.finish(ends_sentence=ends_sentence))
         self._run = self._new_run(then or run.style)
@@ -269,7 +268,7 @@ class Segmenter:
         self._silence = max(self._silence, silence)
 
     def _voice(self, style: SpeakingStyle) -> VoiceRequest | None:
-        """Another voice, if one is named or a language that is not the own voice's."""
+        """The voice that the style names, or one for a language that the utterance's voice does not speak."""
         if style.voice is not None:
             return style.voice
         if style.language is None:
@@ -285,7 +284,7 @@ def _parser(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | Vo
 
 
 class _StyledRun:
-    """Text in one style, on its way through the stages."""
+    """The stages behind the markup, for consecutive text of one style."""
 
     def __init__(
         self,
@@ -301,7 +300,7 @@ class _StyledRun:
         self._splitter = splitter
         self._trace = trace
         self.before = ""
-        """The end of what has been fed, as it was written."""
+        """The end of the text so far, as it was written."""
 
     def feed(self, text: str) -> Iterator[SentencePart]:
         self.before = (self.before + text)[-_BEFORE_CHARS:]

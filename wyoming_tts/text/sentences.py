@@ -1,10 +1,10 @@
-"""Cleaned text, cut into sentences as soon as each is certain.
+"""Sentence segmentation: arriving text is split into sentences as soon as each boundary is certain.
 
-sentence-stream finds the sentence boundaries. Two things about it shape this module: its time
-grows with the square of a text without boundaries, so text is cut by force before it gets that
-far; and what it finds can depend on how the text was cut into pieces, so it is fed in one
-canonical way whatever the pieces were: only when a character has come that can decide a boundary,
-which is mostly the first letter after a stop, and with all that came before it.
+sentence-stream detects the boundaries. Two of its properties shape this module. Its time grows
+with the square of a text without boundaries, so such text is split by force before it gets long.
+And its results can depend on the pieces that it is given, so it is fed in one canonical way
+whatever pieces arrive: with everything up to a character that can decide a boundary, which is
+mostly the first letter after a stop.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from wyoming_tts.text.first_segment import (
 from wyoming_tts.text.plain_text import TextPiece, is_speakable
 
 _STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
-"""What can be the start of a boundary; wider than sentence-stream's own set, which costs nothing."""
+"""What a boundary can start with; wider than sentence-stream's own set, which costs nothing."""
 _ASCII_STOPS = ".!?"
-"""No boundary without a space behind them, so a letter right after one is not worth a search."""
+"""Boundaries only before a space, so a letter directly after one is not worth a search."""
 _TERMINAL_RE = regex.compile(r"[\p{Sentence_Terminal}…]")
 _CLOSERS = " \"'”“’‘»«›‹)]}」』）】》〉〕_"
-"""May follow the mark that ends a sentence. Both halves of a pair: languages differ in which closes."""
+"""May follow the mark that ends a sentence; both quotes of a pair, as languages differ in which closes."""
 _BLOCK_RE = regex.compile(f"({BLOCK_PLACEHOLDER})")
 _HALF_ABBREVIATION_RE = regex.compile(r"(?:^|[^\p{N}]\s)[zuod]\.$|\s[vn]\.$")
 """The first half of `z. B.`, `u. U.`, `5 v. Chr.` and the like, which sentence-stream takes for the
-end of a sentence; behind a number it may be a unit."""
+end of a sentence; after a number it may be a unit."""
 _VIRAMA = 9
-"""Canonical combining class of the sign that binds the next consonant to this one."""
+"""Canonical combining class of the virama, which joins the next consonant to this one."""
 
 _INNER_MARKS = "".join(mark for mark in DEFAULT_BOUNDARIES if not mark.isascii())
 _FINISHED_WORD_RE = regex.compile(
@@ -47,31 +47,31 @@ _FINISHED_WORD_RE = regex.compile(
     r"|[^.@/\s]*[\p{L}\p{M}\p{N}][)\]}”»」』）】》〉〕]+"
     rf"|[;:?!…»]+|\S*{BLOCK_PLACEHOLDER}"
 )
-"""A word that is over though no space has come. Not so where a mark stands behind a digit or in
-something with dots: the rest of a number or an address may follow."""
+"""A word that is complete although no space follows it yet. After a digit or in a word with dots a
+mark does not complete it: the rest of a number or an address may follow."""
 _FINISHED_PART_RE = regex.compile(rf"(?<!\p{{N}})[{_INNER_MARKS}]+[”」』）】》〉〕]*(?!\p{{M}})")
 
 
 @dataclass(frozen=True, slots=True)
 class SentencePart:
-    """Text between two cuts, with a placeholder for each of its raw blocks."""
+    """A sentence or part of one, with a placeholder for each phoneme block in it."""
 
     masked: str
     blocks: tuple[str, ...]
     ends_sentence: bool
-    """False for a forced cut: the sentence goes on."""
+    """False if the sentence continues in the next part."""
     ends_paragraph: bool = False
     """A blank line follows."""
 
     @property
     def is_speakable(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether there is anything for an engine to speak."""
         return is_speakable(self.masked.replace(BLOCK_PLACEHOLDER, " ")) or any(
             block[2:-2].strip() for block in self.blocks
         )
 
     def render(self, auto_punctuation: str) -> str:
-        """The text to be spoken."""
+        """The text with its phoneme blocks; a sentence that lacks a mark gets the first of these."""
         masked = self.masked
         if self.ends_sentence and _lacks_mark(masked, auto_punctuation):
             masked += auto_punctuation[0]
@@ -89,31 +89,31 @@ def _lacks_mark(text: str, marks: str) -> bool:
 
 
 class SentenceSplitter:
-    """Cuts cleaned text at sentence boundaries and, where none comes in time, by force."""
+    """Splits text at sentence boundaries and, where none comes within the maximum, at a space or by force."""
 
     def __init__(self, max_chars: int, first: FirstSegmentOptions) -> None:
         self._max_chars = max_chars
         self._first_options = first
         self._first = FirstSegmentFinder(first) if first.enabled else None
-        """None once there is a first segment."""
+        """None once the first segment is out."""
         self._reset()
 
     def _reset(self) -> None:
         self._detector = SentenceBoundaryDetector()
         self._pending = ""
-        """The text since the last cut."""
+        """The text since the last split."""
         self._known = 0
-        """How much of it the detector has been given."""
+        """Characters of it that the detector has been given."""
         self._joined = 0
-        """How much of it are sentences that are none, and go on."""
+        """Characters of it at the start whose sentence boundaries were rejected."""
         self._blocks: deque[str] = deque()
         self._chars = 0
-        """Characters in `_pending`, raw blocks counted in full."""
+        """Characters in `_pending`, with phoneme blocks at full length."""
         self._after_stop = False
-        """A stop is pending that may turn out to be a boundary."""
+        """The last stop may still turn out to be a boundary."""
 
     def add(self, piece: TextPiece) -> Iterator[SentencePart]:
-        """Take some more text; yield what it completed."""
+        """Take more text; yield the parts that it completes."""
         if piece.raw:
             self._blocks.append(piece.text)
             yield from self._take(BLOCK_PLACEHOLDER, chars=len(piece.text))
@@ -125,11 +125,11 @@ class SentenceSplitter:
             start = end
 
     def lookahead(self, begun: str) -> Iterator[SentencePart]:
-        """Yield what the next word completes by beginning: how it goes on is not known yet.
+        """Yield what the beginning of the next word completes, before the word itself is added.
 
         Args:
-            begun: the space before it, and its letters so far; not to be given again but as a part of the
-                word, which may have become another one that begins with a letter.
+            begun: the space before the word and its letters so far. `add` gets the whole word later, which
+                normalization may have replaced by another one that begins with a letter.
         """
         start = len(begun) - len(begun.lstrip())
         if not start or not begun[start : start + 1].isalpha() or not self._pending:
@@ -144,7 +144,7 @@ class SentenceSplitter:
             yield from self._cut_and_reset(end, ends_sentence=after_stop)
 
     def _boundary(self, text: str) -> int | None:
-        """Where the first sentence ends that these letters complete."""
+        """The end of the first sentence that this text completes, if any."""
         joined = self._joined
         for sentence in copy(self._detector).add_chunk(text[self._known :]):
             end = text.index(sentence, joined) + len(sentence)
@@ -154,7 +154,7 @@ class SentenceSplitter:
         return None
 
     def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
-        """Yield what can be said by now; `word_over`: what comes next is no part of the last word."""
+        """Yield what can be spoken already; unless `word_over`, the last word may go on and is kept."""
         yield from self._detect()
         end = len(self._pending) if word_over else _finished_words_end(self._pending)
         ends_sentence = _TERMINAL_RE.match(self._pending[:end].rstrip(_CLOSERS)[-1:]) is not None
@@ -162,7 +162,7 @@ class SentenceSplitter:
             yield from self._cut_and_reset(end, ends_sentence=ends_sentence)
 
     def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
-        """Yield the rest; without `ends_sentence` its sentence goes on elsewhere."""
+        """Yield the rest; without `ends_sentence` its sentence continues after other markup."""
         yield from self._detect()
         if self._pending:
             yield self._cut(len(self._pending), ends_sentence=ends_sentence)
@@ -175,7 +175,7 @@ class SentenceSplitter:
         return int(stop.end()) if stop else min(end, len(text))
 
     def _take(self, unit: str, *, chars: int) -> Iterator[SentencePart]:
-        if not self._pending and unit.isspace():  # what was before it has been flushed
+        if not self._pending and unit.isspace():  # the text before it has been flushed
             if unit == "\n":
                 yield SentencePart("", (), ends_sentence=True, ends_paragraph=True)
             return
@@ -191,7 +191,7 @@ class SentenceSplitter:
             self._after_stop = False
         if self._first and (end := self._first.find(self._pending)) and not self._after_stop:
             yield from self._cut_and_reset(end, ends_sentence=False)
-        # A space may be the one that the boundary before it waits for; it is not worth a cut.
+        # The space may complete the boundary before it, and is not worth a split by itself.
         if self._chars > self._max_chars and not last.isspace():
             yield from self._detect()
             if self._chars > self._max_chars:  # the detector has found no boundary
@@ -208,7 +208,7 @@ class SentenceSplitter:
         self._known = len(self._pending)
 
     def _cut_and_reset(self, end: int, *, ends_sentence: bool) -> Iterator[SentencePart]:
-        """Cut where the detector sees no boundary; it starts again behind."""
+        """Cut where the detector sees no boundary, and start it again after the cut."""
         yield self._cut(end, ends_sentence=ends_sentence)
         rest, blocks = self._pending, self._blocks
         self._reset()
@@ -218,7 +218,7 @@ class SentenceSplitter:
             )
 
     def _forced_end(self) -> int:
-        """The last space in the second half of what fits, so that every cut makes headway."""
+        """The last space in the second half of what fits, so that every cut makes progress."""
         limit = self._fitting_chars()
         space = self._pending.rfind(" ", max(1, limit // 2), limit + 1)
         if space > 0:
@@ -229,7 +229,7 @@ class SentenceSplitter:
         return end if end > limit // 2 else limit
 
     def _fitting_chars(self) -> int:
-        """How much of the pending text has room in a segment; at least one character or block."""
+        """Characters of the pending text that fit in a segment; at least one character or block."""
         if not self._blocks:
             return self._max_chars
         room = self._max_chars
@@ -265,12 +265,12 @@ class SentenceSplitter:
 
 
 def _mask_asterisks(text: str) -> str:
-    """The text as the detector may have it: of Markdown it would leave things out."""
+    """The text without asterisks, which the detector would drop as Markdown."""
     return text.replace("*", "#")
 
 
 def _finished_words_end(text: str) -> int:
-    """Where the last word of a text starts that may go on; the text's end if none may."""
+    """The end of the words that are complete: the start of the last one if it may still go on."""
     start = max(text.rfind(" "), text.rfind("\n")) + 1
     word = text[start:]
     if _FINISHED_WORD_RE.fullmatch(word):
@@ -280,7 +280,7 @@ def _finished_words_end(text: str) -> int:
 
 
 def _is_inside_cluster(text: str, index: int) -> bool:
-    """Whether a cut before `text[index]` would part what is written as one sign."""
+    """Whether a cut before `text[index]` would split a grapheme cluster."""
     after, before = text[index], text[index - 1]
     return (
         unicodedata.category(after) in {"Mn", "Mc", "Me", "Cf"}

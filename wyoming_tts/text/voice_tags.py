@@ -1,7 +1,6 @@
-"""Tags in plain text that change the voice or the language, or make a pause.
+"""Inline voice tags: `[voice:af_bella]`, `[lang:de]` and `[pause:0.5s]` in plain text.
 
-Several local servers know one or the other: `[voice:af_bella]`, `[lang:de]`, `[pause:0.5s]`. They
-are off unless asked for, as a text may well mean its brackets.
+Several local servers know one or the other. They are off by default, as brackets may be text.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from wyoming_tts.text.markup import NEUTRAL, Break, StyledText
 from wyoming_tts.text.ssml.attributes import parse_pause
 
 MAX_TAG_CHARS = 200
-"""Characters; what is longer is text."""
+"""A longer bracket is text."""
 
 _VOICE = r"voice:[ \t]*(?P<voice>[^\[\]\s:][^\[\]\n]*)?"
 _LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
@@ -28,12 +27,12 @@ TagPart: TypeAlias = StyledText | Break
 
 
 class VoiceTagParser:
-    """Divides a text at its tags; the parts do not depend on the pieces it comes in.
+    """Incremental parser of voice tags; the parts do not depend on the pieces that the text arrives in.
 
-    `[voice:]` and `[voice:default]` go back to the utterance's own voice, and a voice speaks its own
-    language again; `[lang:]` goes back to the voice's language. A name is handed on as it is, so it
-    may be all that the voice library reads. No other bracket is a tag: neither `[voice](link)`, nor
-    one within a `[[ block ]]`'s brackets, nor one that is malformed or not closed in time.
+    `[voice:]` and `[voice:default]` return to the utterance's own voice; with either, and with any other
+    voice, the language is that of the voice again. `[lang:]` returns to the voice's language. A name is
+    passed on as written, so it may be anything that the voice library resolves. No other bracket is a tag:
+    neither `[voice](link)`, nor one inside `[[ ]]`, nor one that is malformed or not closed in time.
     """
 
     def __init__(self, *, voices: bool = True, pauses: bool = True) -> None:
@@ -41,16 +40,16 @@ class VoiceTagParser:
         self._tag_re = regex.compile(rf"(?i)\[(?:{'|'.join(kinds)})\]") if kinds else None
         self._style = NEUTRAL
         self._held = ""
-        """A bracket that may begin a tag, and what is behind it."""
+        """A bracket that may begin a tag, and the text after it."""
         self._before = ""
-        """The character before."""
+        """The last character that was read."""
 
     def feed(self, text: str) -> list[TagPart]:
-        """Take some more text; return it, but for what may still become a tag."""
+        """Take more text; return its parts, except for what may still become a tag."""
         return self._read(text, final=False)
 
     def finish(self) -> list[TagPart]:
-        """End the text; a tag that is not closed is text."""
+        """End the text; return the rest, in which an unclosed tag is text."""
         return self._read("", final=True)
 
     def _read(self, text: str, *, final: bool) -> list[TagPart]:
@@ -68,7 +67,7 @@ class VoiceTagParser:
             if tag.partial:
                 self._held = tag.group()
             else:
-                parts += self._meant(tag)
+                parts += self._apply(tag)
         parts += self._text(text[start:])
         read = text[: len(text) - len(self._held)]
         self._before = (read or self._before)[-1:]
@@ -86,17 +85,17 @@ class VoiceTagParser:
     def _text(self, text: str) -> list[TagPart]:
         return [StyledText(text, self._style)] if text else []
 
-    def _meant(self, tag: regex.Match[str]) -> list[TagPart]:
+    def _apply(self, tag: regex.Match[str]) -> list[TagPart]:
         kind, _, value = tag.group()[1:-1].partition(":")
         value = value.strip()
-        asked = "" if value.lower() == _DEFAULT else value
+        requested = "" if value.lower() == _DEFAULT else value
         match kind.lower():
             case "pause":
                 seconds = parse_pause(value, None)
                 return [Break(seconds)] if seconds else []
             case "lang":
-                self._style = replace(self._style, language=asked or None)
+                self._style = replace(self._style, language=requested or None)
             case _:
-                voice = VoiceRequest(name=asked) if asked else None
+                voice = VoiceRequest(name=requested) if requested else None
                 self._style = replace(self._style, voice=voice, language=None)
         return []

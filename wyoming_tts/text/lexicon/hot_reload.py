@@ -1,8 +1,8 @@
-"""The lexicon as it stands in the data directories, read again whenever a file changes.
+"""Hot reload of the lexicon: the files in the data directories are read again when they change.
 
-Who speaks asks for `current()`, which touches no file. Files are looked at in `refresh()`, which blocks.
-A file that is broken or cannot be read leaves what was read from it before in use, and says so once
-for each state it is in, as does one that is repaired or gone.
+`current()` touches no file; `refresh()` reads files and blocks. While a file is invalid or cannot be
+read, the rules that were read from it before stay in use. Each change of a file's state is logged
+once: invalid, valid again, removed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "lexicon.yaml"
 CHECK_SECONDS: Final = 2.0
-"""Between two looks at the files: a saved change is heard by the time its user tries it."""
+"""Interval between two checks: a saved change is in use by the time its user tries it."""
 
 _Stamp: TypeAlias = tuple[int, int, int] | str | None
-"""What changes with a file's content; None if there is no file, else why it cannot be looked at."""
+"""Fingerprint of a file's content; None if there is no file, a string if it cannot be accessed."""
 
 
 @dataclass(slots=True)
 class _File:
-    """One of the files, and what was last read from it."""
+    """A lexicon file, and what was last read from it."""
 
     path: Path
     stamp: _Stamp = None
@@ -41,7 +41,7 @@ class _File:
 
 
 class LexiconFiles:
-    """The files that make up the lexicon; of two entries for the same the one of the first file holds."""
+    """The lexicon made of several files; of two entries for the same word that of the first file wins."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._files = [_File(path) for path in paths]
@@ -52,16 +52,16 @@ class LexiconFiles:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """All that is wrong with the files as they are now, each beginning with file and line."""
+        """The errors in the files as they are now, each beginning with file and line."""
         return tuple(problem for file in self._files for problem in file.problems)
 
     def current(self) -> Lexicon:
-        """What was read last, of each file what was last right; reads nothing."""
+        """The rules that were read last, from each file its last valid ones; reads no file."""
         return self._lexicon
 
     def refresh(self) -> bool:
-        """Read what has changed; True if `current()` is another one now. Blocks; one call at a time."""
-        changed = [_refreshed(file) for file in self._files]
+        """Read changed files; return whether `current()` has changed. Blocks; not reentrant."""
+        changed = [_refresh(file) for file in self._files]
         if any(changed):
             self._lexicon = Lexicon(rule for file in self._files for rule in file.rules)
         return any(changed)
@@ -73,49 +73,49 @@ class LexiconFiles:
         interval: float = CHECK_SECONDS,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """Refresh for ever, beginning now; ends by being cancelled."""
+        """Refresh until cancelled, at once and then at each interval."""
         while True:
             await run_blocking(self.refresh)
             await sleep(interval)
 
 
-def _refreshed(file: _File) -> bool:
-    """Read the file if it changed; whether its rules did."""
+def _refresh(file: _File) -> bool:
+    """Read the file if it has changed; return whether its rules have."""
     stamp = _stamp(file.path)
     if stamp == file.stamp:
         return False
     file.stamp = stamp
     if stamp is None:
-        return _take(file, ParsedLexicon(), "is gone; its entries no longer hold")
+        return _accept(file, ParsedLexicon(), "was removed; its entries no longer apply")
     try:
-        content = _content(file.path)
-        return _take(file, parse_lexicon(content, file.path.name), "")
+        content = _read_bytes(file.path)
+        return _accept(file, parse_lexicon(content, file.path.name), "")
     except InvalidYaml as error:
-        _complain(file, error, tuple(map(str, error.problems)))
+        _reject(file, error, tuple(map(str, error.problems)))
     except OSError as error:
         problem = f"{file.path.name} cannot be read: {error.strerror or error}"
-        _complain(file, problem, (problem,))
+        _reject(file, problem, (problem,))
     return False
 
 
-def _take(file: _File, result: ParsedLexicon, news: str) -> bool:
-    was_broken = bool(file.problems)
+def _accept(file: _File, result: ParsedLexicon, news: str) -> bool:
+    was_invalid = bool(file.problems)
     file.rules, file.problems = result.rules, ()
     for warning in result.warnings:
         _log.warning("Lexicon %s: %s", file.path.parent, warning)
-    again = "is right again and " if was_broken else ""
+    again = "is valid again and " if was_invalid else ""
     _log.info(
         "Lexicon %s %s",
         file.path,
-        news or f"{again}holds {len(file.rules)} {'entry' if len(file.rules) == 1 else 'entries'}",
+        news or f"{again}has {len(file.rules)} {'entry' if len(file.rules) == 1 else 'entries'}",
     )
     return True
 
 
-def _complain(file: _File, reason: object, problems: tuple[str, ...]) -> None:
+def _reject(file: _File, reason: object, problems: tuple[str, ...]) -> None:
     file.problems = problems
-    kept = f"the {len(file.rules)} entries read before stay in use" if file.rules else "it is left out"
-    _log.error("Lexicon %s is broken, %s:\n%s", file.path, kept, reason)
+    kept = f"the {len(file.rules)} entries read before stay in use" if file.rules else "it is ignored"
+    _log.error("Lexicon %s is invalid, %s:\n%s", file.path, kept, reason)
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -128,13 +128,13 @@ def _stamp(path: Path) -> _Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _content(path: Path) -> bytes:
-    """The file's bytes, one more than it may have if it has more.
+def _read_bytes(path: Path) -> bytes:
+    """The file's bytes, up to one more than the limit.
 
     Raises:
-        OSError: it cannot be read, or is no ordinary file: a pipe would block for ever.
+        OSError: it cannot be read, or is not a regular file: a pipe would block for ever.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("it is no ordinary file")
+        raise OSError("it is not a regular file")
     with path.open("rb") as opened:
         return opened.read(MAX_BYTES + 1)

@@ -1,10 +1,10 @@
-r"""How a lexicon is written: YAML, by language and by voice.
+r"""Lexicon file format: parse and validate `lexicon.yaml`, which has entries by language and by voice.
 
 ```yaml
 all:                                      # whatever the language
   Zigbee: zig bee
 en:                                       # English of any region; en_GB: for one alone
-  kWh: kilowatt hours                     # said: the short form
+  kWh: kilowatt hours                     # a respelling: the short form
   Siobhan: {ipa: ʃɪˈvɔːn}                 # phonemes
   Polish: {say: poe lish, case: exact}    # not "polish"
   Home Assistant: home assistant          # a phrase
@@ -14,12 +14,12 @@ voices:
     Yosemite: yo semmity
 ```
 
-An entry is found where it stands as whole words, white space counting alike; with `regex: true` it is
-a regular expression (of the `regex` package), found wherever it matches. `case` is `exact` or `any`;
-without it capitals count for a word that is all capitals (`US`) or has one inside (`mW`), and for regular
-expressions. A rule of the voice wins over one of `en_US`, that over one of `en`, that over one of `all`.
+An entry matches whole words, with any white space between them; with `regex: true` it is a regular
+expression (of the `regex` package) and matches anywhere. `case` is `exact` or `any`; without it case
+counts for a word that is all capitals (`US`) or has one inside (`mW`), and for regular expressions. A
+rule of the voice wins over one of `en_US`, that over one of `en`, that over one of `all`.
 
-Everything that is wrong with a file is found in one reading.
+All errors of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -58,36 +58,40 @@ from wyoming_tts.yaml_files.reading import (
 
 MAX_ENTRIES: Final = 20_000
 MAX_PATTERNS: Final = 500
-"""Regular expressions, unlike words, cost time each."""
+"""Each regular expression costs time, unlike a word."""
 MAX_WRITTEN_CHARS: Final = 200
 MAX_SAID_CHARS: Final = 1_000
 MAX_IPA_CHARS: Final = 490
-"""With its brackets it has to be a block that every stage takes for one."""
+"""Every stage has to recognize it as a block, with its brackets."""
 
 _VOICES = "voices"
 _LIMITS = YamlLimits(depth=4)
 
-# What people type for the sign that is meant, and what only shows how two are tied.
-_MEANT = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "\u0361": None, "\u035c": None})
-_IPA_SIGN = regex.compile(
+# What people type in place of an IPA symbol, and the ties between two, which are left out.
+_IPA_SUBSTITUTES = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "\u0361": None, "\u035c": None})
+_IPA_SYMBOL = regex.compile(
     r"[a-zæçðøħŋœβθχǀ-ǃɐ-ʯʰ-˿ᴀ-ᶿ\u0300-\u036f\u1dc0-\u1dff\ua700-\ua71fꭧⁿˡ↑↓→↗↘ꜛꜜ|‖‿.\-() ]"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedLexicon:
-    """What a file holds."""
+    """The rules in a file."""
 
     rules: tuple[Rule, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    """What is odd but can be used."""
+    """Suspicious entries that are used all the same."""
 
 
 def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
-    """Read a file's content; `name` is what it is called in messages.
+    """Parse the content of a file.
+
+    Args:
+        content: YAML in UTF-8.
+        name: the file's name in error messages.
 
     Raises:
-        InvalidYaml: with all its mistakes.
+        InvalidYaml: with all errors in the file.
     """
     document = read_yaml(content, name, scalars=ScalarMode.TEXT, limits=_LIMITS)
     lexicon = document.validated(_Lexicon)
@@ -123,13 +127,13 @@ def _said(say: str) -> str:
 
 
 def _phonemes(written: str) -> str:
-    """The phonemes, without the slashes or brackets that dictionaries put around them."""
+    """The phonemes without the slashes or brackets that dictionaries put around them."""
     ipa = " ".join(written.split())
     for opening, closing in ("//", "[]"):
         if len(ipa) > 1 and ipa[0] == opening and ipa[-1] == closing:
             ipa = ipa[1:-1].strip()
             break
-    ipa = ipa.translate(_MEANT)
+    ipa = ipa.translate(_IPA_SUBSTITUTES)
     if not ipa:
         raise ValueError("got no phonemes for `ipa`, expected some, such as ʃɪˈvɔːn")
     if "[" in ipa or "]" in ipa or any(unicodedata.category(sign).startswith("C") for sign in ipa):
@@ -140,7 +144,7 @@ def _phonemes(written: str) -> str:
 
 
 class _Entry(YamlModel):
-    """What is said for a word."""
+    """The replacement for a word."""
 
     say: Annotated[str, AfterValidator(_said)] | None = None
     ipa: Annotated[str, AfterValidator(_phonemes)] | None = None
@@ -167,12 +171,12 @@ _EntryOrSay = Annotated[
 _Section = Annotated[
     dict[Annotated[str, AfterValidator(_written)], _EntryOrSay],
     EMPTY_IF_NONE,
-    Field(description="a mapping of words to what is said for them"),
+    Field(description="a mapping of words to their replacements"),
 ]
 
 
 class _Lexicon(YamlModel):
-    """A file: a section for each language, `all` among them, and for each voice."""
+    """A file: a section for each language or `all`, and for each voice."""
 
     model_config = ConfigDict(extra="allow", title="a mapping of languages, `all` and `voices`")
     __pydantic_extra__: dict[Annotated[str, AfterValidator(_scope)], _Section]
@@ -183,7 +187,7 @@ class _Lexicon(YamlModel):
 
 
 class _Rules:
-    """Makes rules of entries, noting in their document what only shows then."""
+    """Makes rules of entries, and adds the errors that only show then to the document."""
 
     def __init__(self, document: YamlDocument) -> None:
         self._document = document
@@ -208,7 +212,7 @@ class _Rules:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
             raise self._too_many(path, f"{MAX_ENTRIES:,} entries")
-        replacement = self._block(path, entry) if entry.say is None else entry.say
+        replacement = self._make_block(path, entry) if entry.say is None else entry.say
         if entry.regex:
             return self._pattern(path, scope, replacement, entry)
         return self._word(path, scope, replacement, entry)
@@ -242,9 +246,9 @@ class _Rules:
             self._document.problem(path, str(error))
             return None
 
-    def _block(self, path: Path, entry: _Entry) -> str:
+    def _make_block(self, path: Path, entry: _Entry) -> str:
         ipa = entry.ipa or ""
-        odd = sorted({sign for sign in ipa if not _IPA_SIGN.match(sign)})
+        odd = sorted({sign for sign in ipa if not _IPA_SYMBOL.match(sign)})
         if odd:
             message = (
                 f"got {' '.join(odd)} in the phonemes of {path[-1]!r}, expected IPA; "

@@ -1,11 +1,11 @@
-"""Words that a user wants said in a way of their own.
+"""Pronunciation lexicon: replace words of a text by respellings or phonemes.
 
-A rule says what is written and what is said for it: a respelling, or IPA phonemes, which stand in the
-text as a raw `[[ phonemes ]]` block. All rules look at the text as it was given, never at what another
-rule made of it, and each part of it is left to the first rule that takes it. Words and phrases come
-first, the longest first, then regular expressions in the order of their file.
+A rule maps what is written to its replacement: a respelling, or IPA phonemes, which stand in the text
+as a `[[ phonemes ]]` block. All rules are applied to the original text, never to the result of another
+rule, and each part of it is left to the first rule that matches. Words and phrases come first, the
+longest first, then regular expressions in the order of their file.
 
-Words are found by one look into a dictionary for each word of the text, in each of the few scopes that hold
+Words are found by one dictionary lookup for each word of the text, in each of the few scopes that apply
 (the voice, its language with and without region, all), so ten thousand of them cost no more than ten.
 """
 
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 
 EVERY_LANGUAGE: Final = "all"
 PATTERN_SECONDS: Final = 0.02
-"""Time one regular expression may take for one text; ordinary ones take some microseconds."""
+"""Time limit of one regular expression on one text; ordinary ones take microseconds."""
 
 _OPENING, _CLOSING = "[[", "]]"
 
-# Scripts that are written without spaces give a token a letter, so that words are found in their sentences.
+# In scripts without spaces every letter is a token, so that words are found inside sentences.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _TOKEN = regex.compile(
     rf"[{_UNSPACED}]\p{{M}}*+|(?:(?![{_UNSPACED}])[\w\u200c\u200d])++|\s++|.", regex.DOTALL | regex.V1
@@ -43,7 +43,7 @@ _GROUP = regex.compile(r"\\(?:(?P<number>\d{1,2})|g<(?P<name>\w+)>|(?P<other>.?)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a rule holds for: one voice by name, else a language with all its regions."""
+    """What a rule applies to: one voice by name, else a language with all its regions."""
 
     language: str = EVERY_LANGUAGE
     voice: str = ""
@@ -51,7 +51,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class RulePosition:
-    """Where a rule is written."""
+    """File and line of a rule."""
 
     file: str = ""
     line: int = 0
@@ -67,21 +67,21 @@ class WordRule:
     written: str
     replacement: str
     exact: bool
-    """Capitals count."""
+    """Whether the match is case-sensitive."""
     scope: Scope = Scope()
     position: RulePosition = RulePosition()
 
     @property
     def key(self) -> tuple[bool, str]:
-        """Words with the same key are found at the same places."""
+        """Words with the same key match the same texts."""
         return self.exact, "".join(_key(token, exact=self.exact) for token in _tokens(self.written))
 
 
 class PatternRule:
-    r"""A regular expression; what is said for it may hold `\1` and `\g<name>`, the text of its groups.
+    r"""A regular expression; its replacement may contain `\1` and `\g<name>`, the text of its groups.
 
     Raises:
-        ValueError: it cannot be compiled, or what is said names a group it does not have.
+        ValueError: it cannot be compiled, or the replacement names a group that it does not have.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class PatternRule:
         return f"<Pattern {self.written!r}{' off' if self._is_off else ''}>"
 
     def hits(self, text: str) -> list[_Hit]:
-        """Everything it matches, or nothing from the first time on that it takes too long."""
+        """All its matches; none once it has exceeded the time limit."""
         if self._is_off:
             return []
         try:
@@ -115,8 +115,7 @@ class PatternRule:
         except TimeoutError:
             self._is_off = True
             _log.warning(
-                "%s: the regular expression %r took longer than %.0f ms and is switched off until the file "
-                "changes",
+                "%s: the regular expression %r took longer than %.0f ms; disabled until the file changes",
                 self.position,
                 self.written,
                 PATTERN_SECONDS * 1000,
@@ -136,16 +135,16 @@ class LexiconHit:
     """A rule that was applied."""
 
     written: str
-    """What stood in the text."""
+    """The text that it matched."""
     said: str
-    """What replaced it."""
+    """The text that replaced it."""
     file: str
     line: int
 
 
 @dataclass(frozen=True, slots=True)
 class LexiconResult:
-    """A text with what is said in place of what was written, and the rules that did it, in its order."""
+    """The text after replacement, and the rules that were applied, in the order of the text."""
 
     text: str
     hits: tuple[LexiconHit, ...] = ()
@@ -170,7 +169,7 @@ class _Words:
 
     by_key: dict[tuple[bool, str], WordRule] = field(default_factory=dict)
     lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """For a first token in small letters, the tokens that words beginning with it have, most first."""
+    """For a first token in lower case, the token counts of the words that begin with it, longest first."""
 
     def add(self, word: WordRule) -> None:
         self.by_key.setdefault(word.key, word)
@@ -180,7 +179,7 @@ class _Words:
         self.lengths[first] = tuple(sorted(lengths, reverse=True))
 
     def longest(self, tokens: _Tokens, at: int) -> tuple[int, WordRule | None]:
-        """The longest word that begins with this token, and how many tokens it takes."""
+        """The token count of the longest word that begins with this token, and the word."""
         for length in self.lengths.get(tokens.keys[at], ()):
             end = at + length
             if end > len(tokens.written) or tokens.is_contracted(end):
@@ -200,18 +199,18 @@ class _Tokens:
         self.keys = [_key(token, exact=False) for token in written]
 
     def key(self, start: int, end: int, *, exact: bool) -> tuple[bool, str]:
-        """Of the word that these tokens are."""
+        """The lookup key of the word that these tokens make."""
         if not exact:
             return False, "".join(self.keys[start:end])
         return True, "".join(_key(token, exact=True) for token in self.written[start:end])
 
     def is_contracted(self, at: int) -> bool:
-        """Whether `'t` follows, which makes another word of the one before: can, can't."""
+        """Whether `'t` follows, which makes a different word: can, can't."""
         return self.keys[at : at + 2] == ["'", "t"]
 
 
 class Lexicon:
-    """Rules, of which those of the narrower scope win, and of one scope those that come first."""
+    """Set of rules; the narrower scope wins, and within a scope the first rule."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._words: dict[Scope, _Words] = {}
@@ -228,13 +227,16 @@ class Lexicon:
         return f"<Lexicon {self._count} entries>"
 
     def __len__(self) -> int:
-        """Entries in all its files."""
+        """Number of rules."""
         return self._count
 
     def apply(self, text: str, *, language: str, voice: str) -> LexiconResult:
-        """The text as it is to be said by the voice, which speaks the language (`en_US`, `en-us`).
+        """Apply the rules to a text.
 
-        `[[ phonemes ]]` that the text holds already stay as they are.
+        Args:
+            text: any text; `[[ phonemes ]]` in it stay as they are.
+            language: the voice's, such as `en_US` or `en-us`.
+            voice: its name.
         """
         scopes = self._scopes(language, voice)
         if not scopes or not text:
@@ -249,14 +251,14 @@ class Lexicon:
         return _replace(text, hits) if hits else LexiconResult(text)
 
     def contains(self, token: str, language: str, voice: str) -> bool:
-        """Whether a word or phrase, a regular expression not counting, matches exactly this text."""
+        """Whether a word or phrase matches exactly this text; regular expressions do not count."""
         tables = self._tables(self._scopes(language, voice))
         tokens = _Tokens(_tokens(token) if tables else [])
         count = len(tokens.written)
         return count > 0 and any(table.longest(tokens, 0)[0] == count for table in tables)
 
     def _scopes(self, language: str, voice: str) -> list[Scope]:
-        """Those there are rules for, the narrowest first."""
+        """The scopes that have rules, the narrowest first."""
         if not self._count:
             return []
         scopes = [Scope(voice=voice), *(Scope(tag) for tag in fallbacks(language)), Scope()]
@@ -270,9 +272,9 @@ EMPTY_LEXICON: Final = Lexicon()
 
 
 def is_case_sensitive(written: str) -> bool:
-    """Whether a word that does not say so is found only in its own capitals.
+    """Whether a word without an explicit `case` matches only in its own case.
 
-    So it is if it is all capitals (`US` is not "us") or has one inside a word (`mW` is not `MW`).
+    It does if it is all capitals (`US` is not "us") or has a capital inside (`mW` is not `MW`).
     """
     letters = [character for character in written if character.isalpha()]
     inner = any(now.isupper() and before.isalnum() for before, now in pairwise(written))
@@ -280,7 +282,7 @@ def is_case_sensitive(written: str) -> bool:
 
 
 def phoneme_block(ipa: str) -> str:
-    """IPA as it stands in a text."""
+    """IPA as a `[[ phonemes ]]` block in a text."""
     return f"{_OPENING}{ipa}{_CLOSING}"
 
 
@@ -323,14 +325,14 @@ def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_engl
 
 
 def _possessive(block: str) -> str:
-    """The phonemes with an English `'s`, of which no engine knows how it is said behind them."""
+    """The phonemes with an English `'s`, which no engine pronounces correctly after a block."""
     ipa = block.removesuffix(_CLOSING).rstrip()
     suffix = "ɪz" if ipa.endswith(_HISSING) else "s" if ipa.endswith(_VOICELESS) else "z"
     return f"{ipa}{suffix}{_CLOSING}"
 
 
 def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of what stands outside of phoneme blocks."""
+    """Start and end of each part of the text outside phoneme blocks."""
     at = 0
     while (opening := text.find(_OPENING, at)) >= 0:
         closing = text.find(_CLOSING, opening + len(_OPENING))
@@ -344,7 +346,7 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
 def _add_pattern_hits(
     text: str, hits: list[_Hit], patterns: list[PatternRule], plain: list[tuple[int, int]]
 ) -> list[_Hit]:
-    """The hits with those of the patterns, where they take nothing that is taken."""
+    """The hits, and those of the patterns where they do not overlap earlier ones."""
     free = bytearray(len(text))
     for start, end in plain:
         free[start:end] = b"\1" * (end - start)
@@ -359,21 +361,21 @@ def _add_pattern_hits(
 
 
 def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
-    parts, told = [], []
+    parts, applied = [], []
     at = 0
     for hit in hits:
         parts += [text[at : hit.start], hit.replacement]
         position = hit.rule.position
-        told.append(LexiconHit(text[hit.start : hit.end], hit.replacement, position.file, position.line))
+        applied.append(LexiconHit(text[hit.start : hit.end], hit.replacement, position.file, position.line))
         at = hit.end
-    return LexiconResult("".join([*parts, text[at:]]), tuple(told))
+    return LexiconResult("".join([*parts, text[at:]]), tuple(applied))
 
 
 def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
-    """The text in parts, each a string or a group of the expression.
+    """The replacement in parts, each a string or a group of the expression.
 
     Raises:
-        ValueError: the expression has no such group, or a backslash stands before something else.
+        ValueError: the expression has no such group, or a backslash precedes anything else.
     """
     at = 0
     for match in _GROUP.finditer(replacement):
@@ -383,10 +385,10 @@ def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
             yield "\\"
             continue
         if match["other"] is not None:
-            raise ValueError(rf"{match[0]!r} in what is said is no group; write \1, \g<name> or \\")
+            raise ValueError(rf"{match[0]!r} in the replacement is not a group; write \1, \g<name> or \\")
         of = int(match["number"]) if match["number"] else match["name"]
         if not _has_group(compiled, of):
-            raise ValueError(f"{match[0]!r} in what is said is a group the regular expression does not have")
+            raise ValueError(f"{match[0]!r} in the replacement is not a group of the regular expression")
         yield _Group(of)
     yield replacement[at:]
 

@@ -1,4 +1,4 @@
-"""Fenced code, which is seldom worth hearing."""
+"""Fenced code blocks: skipped, announced or read, as code is seldom worth hearing."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _CLOSING_RE = regex.compile(r"[ \t>]{0,40}+(?P<fence>`{3,20}+|~{3,20}+)[ \t\r]{0
 
 @dataclass(frozen=True, slots=True)
 class CodeBlockOptions:
-    """What is said of fenced code: nothing, a notice, or its lines."""
+    """What to speak for fenced code: nothing, a notice, or its lines."""
 
     read: bool = False
     notice: str = ""
-    """Said in its place unless it is read; empty: nothing."""
+    """Spoken in its place unless it is read; empty: nothing."""
 
 
 class FencedCodeStripper:
-    """Takes fenced blocks; one that is never closed lasts to the end of the text."""
+    """Consumes fenced blocks; one that is never closed lasts to the end of the text."""
 
     def __init__(self, scanner: TextScanner, writer: PlainTextWriter, options: CodeBlockOptions) -> None:
         self._scanner = scanner
@@ -34,11 +34,11 @@ class FencedCodeStripper:
 
     @property
     def is_open(self) -> bool:
-        """Inside a block."""
+        """Whether the text is inside a block."""
         return bool(self._fence)
 
     def try_open(self) -> bool:
-        """Take the opening fence if one stands here."""
+        """Consume an opening fence; return whether there was one."""
         found = self._scanner.match(_OPENING_RE)
         if not found:
             return False
@@ -54,8 +54,8 @@ class FencedCodeStripper:
         return True
 
     def consume(self) -> None:
-        """Take some of the code."""
-        if self._line_start and self._end():
+        """Consume some of the code."""
+        if self._line_start and self._try_close():
             return
         self._line_start = False
         scanner = self._scanner
@@ -73,7 +73,7 @@ class FencedCodeStripper:
             self._writer.end_sentence()
             self._writer.write("\n")
 
-    def _end(self) -> bool:
+    def _try_close(self) -> bool:
         found = self._scanner.match(_CLOSING_RE)
         if not found or found["fence"][0] != self._fence[0] or len(found["fence"]) < len(self._fence):
             return False

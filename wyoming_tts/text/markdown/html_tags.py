@@ -1,8 +1,8 @@
-"""HTML in text to be spoken: tags are dropped, but the breaks they make are kept.
+"""HTML stripping: tags are dropped, but the breaks that they make are kept.
 
-Tags are told from signs of comparison by their names and the form of their attributes; what is
-not certainly a tag stays. Elements that are not for listeners, among them the thoughts of
-reasoning models, are dropped with all that is in them.
+Tags are distinguished from comparison signs by their names and the form of their attributes; what
+is not certainly a tag stays. Elements that are not for listeners, such as the thoughts of reasoning
+models, are dropped with their content.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _PARAGRAPHS = _words(
     " footer form h1 h2 h3 h4 h5 h6 header hr html main nav ol p pre section summary table title ul"
 )
 _SENTENCES = _words("caption dd dt figcaption h1 h2 h3 h4 h5 h6 li option summary title tr")
-"""What ends like a sentence where it begins or ends."""
+"""Elements that end a sentence where they begin or end."""
 _CELLS = frozenset({"td", "th"})
-_UNHEARD = _words("script style template think thinking")
+_UNSPOKEN = _words("script style template think thinking")
 _MIN_UNKNOWN_CHARS = 3
-"""A name that is not HTML's is taken for a tag from this length on, and only without attributes
-that look like words: `<answer>`, not `<x and y>`."""
+"""Names that are not HTML's count as tags from this length on, and only without attributes that
+look like words: `<answer>`, not `<x and y>`."""
 
 _TAG_RE = regex.compile(
     r"<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]{0,20}+(?:[-_:][a-zA-Z0-9]{1,20}+){0,3}+)"
@@ -61,7 +61,7 @@ _MAX_END_CHARS = 32
 
 
 class HtmlTagStripper:
-    """Reads one tag or entity at a time, for whoever reads the rest."""
+    """Consumes one tag or entity at a time, for the Markdown stripper."""
 
     def __init__(self, scanner: TextScanner, writer: PlainTextWriter) -> None:
         self._scanner = scanner
@@ -71,11 +71,11 @@ class HtmlTagStripper:
 
     @property
     def is_dropping(self) -> bool:
-        """Inside what is dropped up to its end."""
+        """Whether the text is inside an element or comment that is dropped."""
         return self._until is not None
 
     def drop(self) -> bool:
-        """Drop what has come of an unheard element or a comment; say whether it is over."""
+        """Drop what has arrived of an unspoken element or a comment; return whether it has ended."""
         scanner = self._scanner
         end = self._until.search(scanner.text, scanner.position) if self._until else None
         if end:
@@ -86,7 +86,7 @@ class HtmlTagStripper:
         return end is not None
 
     def try_entity(self) -> bool:
-        """Say the character that an entity stands for; in a URL `&` parts parameters."""
+        """Replace an entity with its character; in a URL `&` separates parameters."""
         found = self._scanner.match(_AMPERSAND_RE if self._writer.in_address else _ENTITY_RE)
         if not found or not (found.group()[1] == "#" or found.group()[1:] in html5):
             return False
@@ -94,7 +94,7 @@ class HtmlTagStripper:
         return True
 
     def try_tag(self) -> bool:
-        """Take what begins with `<`, unless it is just that sign."""
+        """Consume a tag, autolink, comment or declaration; return whether there was one."""
         scanner = self._scanner
         if found := scanner.match(_TAG_RE):
             return self._tag(found)
@@ -115,7 +115,7 @@ class HtmlTagStripper:
         if not _is_tag(name, found["attributes"]):
             return False
         self._scanner.consume(found)
-        if name in _UNHEARD and not found["end"]:
+        if name in _UNSPOKEN and not found["end"]:
             self._until = regex.compile(rf"</{name}\s{{0,20}}>", regex.IGNORECASE)
         elif name == "img":
             self._writer.write(_alternative(found["attributes"]))

@@ -1,8 +1,8 @@
-"""A text that is still arriving, looked at by regular expressions that never guess.
+"""Incremental scanner: regular expressions on text that is still arriving, without guessing.
 
-An expression is tried on what has come; if more text could turn a miss into a match, `NeedMoreText`
-is raised and the place is tried again later. As expressions name the character that ends them, a
-match is final, and the outcome never depends on how the text was cut.
+An expression is tried on the text so far; if more text could turn a miss into a match,
+`NeedMoreText` is raised and the position is tried again later. As expressions include the character
+that ends them, a match is final, and the result never depends on how the text was divided.
 """
 
 from __future__ import annotations
@@ -10,37 +10,37 @@ from __future__ import annotations
 from typing import Any
 
 MAX_HELD_CHARS = 2_500
-"""What has not been decided after so many characters is no match."""
+"""An expression that is still undecided after this many characters does not match."""
 
 
 class NeedMoreText(Exception):  # not an error: a state of the text
-    """What stands here depends on text to come."""
+    """The match at this position depends on text that has not arrived."""
 
 
 class TextScanner:
-    """The text that has come and a place in it."""
+    """The text that has arrived, and the current position in it."""
 
     def __init__(self) -> None:
         self.text = ""
         self.position = 0
         self.complete = False
-        """Nothing more will come: what has not matched does not."""
+        """No more text will arrive: what is undecided does not match."""
 
     @property
     def char(self) -> str:
-        """The character at this place."""
+        """The character at the position."""
         return self.text[self.position]
 
     def add(self, text: str) -> None:
-        """Append text, forgetting what has been passed."""
+        """Append text and forget the text before the position."""
         self.text = self.text[self.position :] + text
         self.position = 0
 
     def peek(self) -> str:
-        """The character behind the one at this place; empty behind the end of the whole text.
+        """The character after the one at the position; empty at the end of the text.
 
         Raises:
-            Undecided: it has not come yet.
+            NeedMoreText: it has not arrived yet.
         """
         following = self.text[self.position + 1 : self.position + 2]
         if not following and not self.complete:
@@ -48,10 +48,10 @@ class TextScanner:
         return following
 
     def match(self, expression: Any) -> Any:
-        """Match at this place, within MAX_HELD_CHARS characters; None if nothing to come could match.
+        """Match at the position, within MAX_HELD_CHARS characters; None if no more text could match.
 
         Raises:
-            Undecided: more text is needed.
+            NeedMoreText: more text is needed.
         """
         end = self.position + MAX_HELD_CHARS
         complete = self.complete or len(self.text) >= end
@@ -61,17 +61,17 @@ class TextScanner:
         return found
 
     def consume(self, found: Any) -> str:
-        """Go behind a match; return its text."""
+        """Move past a match; return its text."""
         self.position = found.end()
         return str(found.group())
 
     def advance(self, chars: int) -> str:
-        """Go on by so many characters; return them."""
+        """Move by this many characters; return them."""
         start = self.position
         self.position = min(len(self.text), start + chars)
         return self.text[start : self.position]
 
     def replace(self, found: Any, text: str) -> None:
-        """Put text in the place of a match; it is read next."""
+        """Replace a match with text that is scanned next."""
         self.text = text + self.text[found.end() :]
         self.position = 0

@@ -1,8 +1,8 @@
-"""Markdown as it is heard: what its signs mean for a listener, the signs themselves gone.
+"""Markdown stripping: the markup is removed, and its meaning for a listener becomes sentences and pauses.
 
-Only line starts, links and code wait for what comes; a sign of emphasis is told by the characters
-at its sides, not by its partner, so plain words are never held back. Where Markdown and plain text
-of home automations disagree (`5 * 3`, `snake_case`, `#1`, `3 > 2`), the plain reading wins.
+Only line starts, links and code wait for more text; emphasis is recognized by the characters
+around it, not by its counterpart, so plain words are never held back. Where Markdown and the plain
+text of home automations conflict (`5 * 3`, `snake_case`, `#1`, `3 > 2`), plain text wins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wyoming_tts.text.plain_text import PlainTextWriter
 
 
 class _Line(Enum):
-    """What the line is that is being read."""
+    """The kind of line that is being read."""
 
     TEXT = auto()
     ITEM = auto()
@@ -27,13 +27,13 @@ class _Line(Enum):
 
 
 class MarkdownStripper:
-    """Reads text with markup and tells a `PlainTextWriter` what is left to say.
+    """Reads text with Markdown and HTML, and writes what is left to speak to a `PlainTextWriter`.
 
     Args:
-        writer: takes the text and the breaks in it.
-        markdown: without it only HTML, thoughts and raw blocks are markup.
-        code: what is said of fenced code.
-        max_block_chars: limit of a raw block; a longer one is plain text.
+        writer: receives the text and the breaks in it.
+        markdown: without it only HTML, models' thoughts and phoneme blocks are recognized.
+        code: what to speak for fenced code.
+        max_block_chars: limit of a phoneme block; a longer one is plain text.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MarkdownStripper:
         self._item_open = False
         self._ruler = False
         self._columns = False
-        """The ruler is that of a table."""
+        """The ruler belongs to a table."""
         self._readers = {
             "<": self._html.try_tag,
             "&": self._html.try_entity,
@@ -73,11 +73,11 @@ class MarkdownStripper:
 
     @property
     def held(self) -> str:
-        """Text that is not decided yet."""
+        """Text whose meaning is not decided yet."""
         return self._scanner.text
 
     def feed(self, text: str) -> None:
-        """Read some more text."""
+        """Read more text."""
         self._scanner.add(text)
         try:
             while self._scanner.position < len(self._scanner.text):
@@ -87,7 +87,7 @@ class MarkdownStripper:
         self._scanner.add("")
 
     def finish(self) -> None:
-        """End the text; it ends its last line."""
+        """End the text, and with it its last line."""
         self.feed("\n")
         self._scanner.complete = True
         self.feed("")
@@ -261,11 +261,11 @@ class MarkdownStripper:
         self._run_char = char
 
     def _pass_run(self, char: str) -> None:
-        """No sign means anything so many times in a row; looking at each would take too long."""
+        """Skip a run too long to mean anything; examining each of its characters would take too long."""
         scanner = self._scanner
         rest = len(scanner.text) - scanner.position
         run = scanner.advance(rest - len(scanner.text[scanner.position :].lstrip(char)))
-        if char not in syntax.UNHEARD_RUNS:
+        if char not in syntax.UNSPOKEN_RUNS:
             self._writer.write(run)
 
     def _bracket(self) -> bool:
@@ -306,13 +306,13 @@ class MarkdownStripper:
         return True
 
     def _exclamation(self) -> bool:
-        """An image, where one can be; the mark of an exclamation must not wait."""
+        """An image, where one can begin; an exclamation mark must not be held back."""
         if not self._writer.previous.isspace() and self._writer.previous not in "([>":
             return False
         return self._link()
 
     def _citation(self) -> bool:
-        """A mark such as 【4†source】, as hosted models put it behind what they have looked up."""
+        """A citation such as 【4†source】, which hosted models add to what they have looked up."""
         found = self._scanner.match(syntax.CITATION_RE)
         if not found or "†" not in found.group():
             return False
@@ -347,11 +347,11 @@ class MarkdownStripper:
     def _stars(self) -> bool:
         found = self._scanner.match(syntax.STARS_RE)
         run, following = found["run"], found["next"]
-        if following in syntax.KEYCAP_PARTS or self._goes_on(following):
+        if following in syntax.KEYCAP_PARTS or self._continues_address(following):
             return self._literal(run)
         if (
             len(run) <= len(syntax.POWER)
-            and self._is_sign(following)
+            and self._is_operator(following)
             and syntax.LEFT_FACTOR_RE.search(self._writer.recent.rstrip())
         ):
             if run == syntax.POWER and following.isdigit():
@@ -365,8 +365,8 @@ class MarkdownStripper:
         self._scanner.advance(len(run))
         return True
 
-    def _is_sign(self, following: str) -> bool:
-        """Whether the same stands on both sides: white space, or else two digits."""
+    def _is_operator(self, following: str) -> bool:
+        """Whether both sides are alike: white space, or digits."""
         spaced = self._writer.previous.isspace()
         return following.isspace() if spaced else self._writer.previous.isdigit() and following.isdigit()
 
@@ -376,7 +376,7 @@ class MarkdownStripper:
         previous = self._writer.previous
         within = _is_word(previous) and (_is_word(following) or following == "@")
         alone = len(run) == 1 and previous.isspace() and following.isspace()
-        if within or alone or self._goes_on(following):
+        if within or alone or self._continues_address(following):
             return self._literal(run)
         if (
             not _is_word(previous)
@@ -390,7 +390,7 @@ class MarkdownStripper:
     def _tildes(self) -> bool:
         found = self._scanner.match(syntax.TILDES_RE)
         run = found["run"]
-        if len(run) == 1 or self._goes_on(found["next"]):
+        if len(run) == 1 or self._continues_address(found["next"]):
             return self._literal(run)
         self._scanner.advance(len(run))
         return True
@@ -410,7 +410,7 @@ class MarkdownStripper:
         return found is not None
 
     def _pipe(self) -> bool:
-        """Columns without a leading `|`; the sign alone between spaces is said as a pause."""
+        """Columns without a leading `|`; a lone one between spaces is a pause."""
         found = self._scanner.match(syntax.PIPE_RE)
         if not self._writer.previous.isspace() or not found["next"].isspace():
             return False
@@ -419,8 +419,8 @@ class MarkdownStripper:
             self._writer.write_comma()
         return True
 
-    def _goes_on(self, following: str) -> bool:
-        """Whether a URL or an e-mail address goes on behind the sign."""
+    def _continues_address(self, following: str) -> bool:
+        """Whether a URL or an e-mail address continues after the character."""
         return self._writer.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
 
     def _literal(self, text: str) -> bool:

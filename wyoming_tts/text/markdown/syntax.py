@@ -1,7 +1,7 @@
-"""How the signs of Markdown are written: what is looked for, not what becomes of it.
+"""Markdown syntax: the patterns of its markup.
 
-The expressions use possessive quantifiers with limits, so that none of them backtracks, and name
-the character that ends them, so that a match on a text still arriving is final.
+The expressions use possessive quantifiers with limits, so that none of them backtracks, and include
+the character that ends them, so that a match on text that is still arriving is final.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MONTHS = _words(
     "januar jänner februar feber märz april mai juni juli august september oktober november dezember"
     " januari februari maart mei augustus december"
 )
-"""Behind `1.` at a line's start they make a date of it (German, Dutch), not a list."""
+"""After `1.` at the start of a line they make a date of it (German, Dutch), not a list."""
 
 # Within a line.
 STARS_RE = regex.compile(r"(?P<run>\*{1,8}+)(?P<next>[\s\S])")
@@ -56,7 +56,7 @@ ESCAPE_RE = regex.compile(r"\\(?P<next>[\s\S])")
 ESCAPABLE = "*_`[](){}#~<>|+-.!&"
 CODE_RE = regex.compile(r"`{1,8}+(?P<code>[^`\n]{1,300}+)`{1,8}+(?=[^`])")
 LATE_FENCE_RE = regex.compile(r"`{3,20}+[\w+#.-]{0,30}+[ \t\r]{0,8}+\n")
-"""Code that begins behind words, as models write it."""
+"""Code that begins after words on the same line, as language models write it."""
 BACKTICKS_RE = regex.compile(r"(?P<run>`{1,8}+)(?P<next>[\s\S])")
 _TARGET = (
     r"(?:\(\s{0,4}+(?:<[^<>\n]{0,2000}+>|[^\s()<>]{0,2000}+(?:\([^\s()]{0,300}+\)[^\s()<>]{0,300}+){0,3}+)"
@@ -68,7 +68,7 @@ LINK_RE = regex.compile(rf"!?\[(?P<text>{_INNER}{{0,300}}+)\](?P<target>{_TARGET
 NOTE_RE = regex.compile(r"\[\^[^\]\s]{1,40}+\]")
 CITATION_RE = regex.compile(r"【[^】\n]{0,60}+】")
 NOT_IN_BLOCK_RE = regex.compile(r"[\p{Cc}\p{Cs}]")
-"""Piper ends a block at a line's end; lone surrogates cannot even be encoded for an engine."""
+"""Piper ends a block at the end of a line; lone surrogates cannot be encoded for an engine."""
 LATIN_RE = regex.compile(r"\p{Latin}")
 LETTER_RE = regex.compile(r"\p{L}")
 IN_ADDRESS = "_/%&=?#@+~*-"
@@ -76,4 +76,4 @@ KEYCAP_PARTS = "\ufe0f\u20e3"
 POWER = "**"
 MAX_RUN = 16
 MAX_EQUALS = 8
-UNHEARD_RUNS = "*_~=`#"
+UNSPOKEN_RUNS = "*_~=`#"

@@ -21,7 +21,7 @@ Note: TypeAlias = Callable[[str], None]
 """Reports something in the document that has no effect."""
 
 RATES = (0.25, 4.0)
-"""Limits of all nested rates together."""
+"""Limits of the product of all nested rates."""
 VOLUMES = (0.0, 4.0)
 PITCHES = (0.5, 2.0)
 
@@ -125,9 +125,9 @@ def _prosody_factor(
 def _with_voice(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     voice = parse_voice(attributes)
     if voice is None:
-        note(f"a <voice> is ignored that has neither a name nor a language: {_format_attributes(attributes)}")
+        note(f"a <voice> without a name or language is ignored: {_format_attributes(attributes)}")
         return style
-    # A voice that is named speaks its own language, whatever is spoken around it.
+    # A named voice speaks its own language, whatever the language around it.
     return replace(style, voice=voice, language=voice.language)
 
 
@@ -146,12 +146,12 @@ def _format_attributes(attributes: dict[str, str]) -> str:
 
 
 def clamp(value: float, limits: tuple[float, float]) -> float:
-    """The nearest value that is allowed."""
+    """The nearest value within the limits."""
     return min(max(value, limits[0]), limits[1])
 
 
 def parse_rate(value: str) -> float | None:
-    """The factor of the pace: a label, `80%`, `1.2`, `+20%`."""
+    """The factor of the speed: a label, `80%`, `1.2`, `+20%`."""
     return _factor(value, _RATE_LABELS, whole=1.0)
 
 
@@ -165,7 +165,7 @@ def parse_volume(value: str) -> float | None:
 
 
 def parse_pitch(value: str) -> float | None:
-    """The factor of the frequency: a label, `+10%`, `+2st`. Hertz mean nothing to a trained voice."""
+    """The factor of the frequency: a label, `+10%`, `+2st`. Hertz are meaningless for a trained voice."""
     match = _parse_number(value)
     if match and match["unit"].lower() == "st":
         return float(2 ** (clamp(_signed_value(match), (-48.0, 48.0)) / _SEMITONES))
@@ -173,7 +173,7 @@ def parse_pitch(value: str) -> float | None:
 
 
 def parse_pause(time: str | None, strength: str | None) -> float | None:
-    """Seconds of a break: `250ms`, `1.5s`, else by its strength; medium if nothing is said."""
+    """Seconds of a break: `250ms`, `1.5s`, else by its strength; medium if it has neither."""
     if time is not None:
         match = _parse_number(time)
         if match is None or match["sign"] == "-" or match["unit"].lower() not in {"s", "ms"}:
@@ -190,10 +190,10 @@ def parse_language(value: str) -> str | None:
 
 
 def parse_voice(attributes: dict[str, str]) -> VoiceRequest | None:
-    """The voice that is asked for; the first of several names or languages.
+    """The requested voice; the first of several names or languages.
 
-    Gender, age and variant are not known of any voice here. `speaker` is no attribute of the W3C's:
-    it names one of a voice's speakers.
+    Gender, age and variant are not known of any voice here. `speaker` is not one of the W3C's
+    attributes: it names one of a voice's speakers.
     """
     names = attributes.get("name", "").split()
     languages = (attributes.get("languages") or attributes.get("language") or "").split()
@@ -206,7 +206,7 @@ def parse_voice(attributes: dict[str, str]) -> VoiceRequest | None:
 
 
 def parse_say_as(attributes: dict[str, str]) -> SayAs | None:
-    """How the content of a `say-as` is to be read."""
+    """The interpretation of a `say-as` and its format."""
     kind, _, inner = attributes.get("interpret-as", "").strip().lower().partition(":")
     interpretation = _INTERPRETATIONS.get(kind)
     if interpretation is None:
@@ -223,7 +223,7 @@ def _signed_value(match: re.Match[str]) -> float:
 
 
 def _factor(value: str, labels: dict[str, float], *, whole: float) -> float | None:
-    """A label, a per cent value or a number, of which `whole` changes nothing; with a sign: a change."""
+    """The factor for a label, a percentage or a number relative to `whole`; with a sign: a change."""
     match = _parse_number(value)
     if match is None:
         return labels.get(value.strip().lower())

@@ -1,15 +1,14 @@
-"""SSML as it arrives, made into parts to speak.
+"""Incremental SSML parser: a document becomes markup parts while it arrives.
 
-Tags go through expat one at a time and whole; text never gets there. So nothing waits for the end
-of the document, memory is that of the elements that are open, and what makes XML dangerous cannot
-happen: there is no document type, no entity but XML's and HTML's characters, nothing external, and
-the parser's own refusals stand behind that. Fragments without a `speak` around them, and several
-documents in a row, are read like one document.
+Tags are passed to expat whole and one at a time; text is not. So nothing waits for the end of the
+document, memory is bounded by the open elements, and the usual attacks on XML parsers fail: there
+is no document type, there are no entities except XML's and HTML's characters and nothing external,
+and the parser's handlers refuse all of these as well. Fragments without a `speak` element, and
+several documents in a row, are read like one document.
 
-What the W3C leaves open, or engines cannot do: the content of `audio` is spoken, as if its file
-could not be played; `emphasis` changes nothing, because a change of manner parts a sentence in two
-renders, which is worse than none; a value that makes no sense is ignored. The log tells each such
-thing once.
+Where the W3C leaves a choice, or engines have limits: the content of `audio` is spoken, as if its
+file could not be played; `emphasis` has no effect, because a change of style splits a sentence into
+two renders, which is worse; a value that makes no sense is ignored. Each such case is logged once.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ SsmlPart: TypeAlias = MarkupPart
 
 MAX_DEPTH = 50
 MAX_NAMES = 500
-"""Different names of elements and attributes: a parser keeps each it has seen."""
+"""Different names of elements and attributes: expat keeps each that it has seen."""
 MAX_SAY_AS_CHARS = 1000
-"""Characters in a `say-as`; a longer text is no number and no date, and is spoken as it is."""
+"""A longer `say-as` is neither a number nor a date, and is spoken as plain text."""
 _MAX_NOTES = 20
 
 _SHOWN = 40
@@ -56,7 +55,7 @@ _ROOT = "all"
 
 
 class _End(IntEnum):
-    """What has ended since the last text; more includes less."""
+    """What has ended since the last text; a higher value includes the lower ones."""
 
     NOTHING = 0
     SENTENCE = 1
@@ -65,30 +64,30 @@ class _End(IntEnum):
 
 _ENDS = {"p": _End.PARAGRAPH, "s": _End.SENTENCE, "speak": _End.SENTENCE}
 _STYLED = frozenset({"prosody", "voice", "say-as", "lang", "emphasis", "token", "w"})
-"""Elements that set a manner at most: a language may be said of any."""
+"""Elements that at most set a style; any element may set a language."""
 _IGNORED = frozenset({"audio", "mark", "meta", "lexicon", "lookup"})
 _UNSPOKEN = frozenset({"metadata", "desc", "script", "style"})
 
 
 @dataclass(slots=True)
 class _Element:
-    """An element that is open."""
+    """An open element."""
 
     name: str
     position: TextPosition
     style: SpeakingStyle
     silent: bool
-    """Its content is not spoken: something else stands for it, or it is not meant to be."""
+    """Its content is not spoken, or was replaced by something else."""
 
 
 class SsmlParser:
-    """Reads one text in SSML; the parts do not depend on the pieces it comes in.
+    """Parser of one text in SSML; the parts do not depend on the pieces that it arrives in.
 
-    (Only `StyledText`s of one manner may be divided elsewhere, unless `say_as` is set.) White space is
-    folded to single spaces, as line ends mean nothing in SSML.
+    (Only `StyledText`s of one style may be divided elsewhere, unless `say_as` is set.) White space
+    collapses to single spaces, as line ends mean nothing in SSML.
 
-    An error does not undo what was before it: it is raised once nothing is left to return, at the
-    latest by `finish`. After that there is nothing more, whatever is fed.
+    What precedes an error is still returned: the error is raised once nothing is left to return, at the
+    latest by `finish`. After that nothing more is returned, whatever is fed.
     """
 
     def __init__(self) -> None:
@@ -100,7 +99,7 @@ class SsmlParser:
         self._noted: set[str] = set()
         self._parts: list[SsmlPart] = []
         self._text: list[str] = []
-        """Of the present style, not yet a part."""
+        """Text in the current style that is not yet a part."""
         self._text_chars = 0
         self._after_space = True
         self._ended = _End.PARAGRAPH
@@ -108,10 +107,10 @@ class SsmlParser:
         self._over = False
 
     def feed(self, text: str) -> list[SsmlPart]:
-        """Take some more text; return what it completed.
+        """Take more text; return the parts that it completes.
 
         Raises:
-            MalformedMarkup: the text up to here is no SSML; raised once.
+            MalformedMarkup: the text up to here is malformed; raised once.
         """
         if self._failure is None:
             try:
@@ -124,10 +123,10 @@ class SsmlParser:
         return self._result()
 
     def finish(self) -> list[SsmlPart]:
-        """End the text; return what is left.
+        """End the text; return the remaining parts.
 
         Raises:
-            MalformedMarkup: elements are still open, or something before was no SSML.
+            MalformedMarkup: elements are still open, or the text before is malformed.
         """
         if self._failure is None:
             try:
@@ -208,7 +207,7 @@ class SsmlParser:
             self._emit_end(end)
 
     def _start_content(self, name: str, attributes: dict[str, str], style: SpeakingStyle) -> bool:
-        """Do what an element asks for where it begins; return whether its content is left out."""
+        """Emit what an element emits where it begins; return whether its content is not spoken."""
         if name in _ENDS:
             self._emit_end(_ENDS[name])
         elif name == "break":
@@ -218,21 +217,23 @@ class SsmlParser:
         elif name == "phoneme":
             return self._add_phonemes(attributes, style)
         elif name in _IGNORED:
-            self._note(f"<{name}> has no effect; what is in it is spoken")
+            self._note(f"<{name}> has no effect; its content is spoken")
         elif name not in _UNSPOKEN | _STYLED:
-            self._note(f"<{name[:_SHOWN]}> is not known; what is in it is spoken")
+            self._note(f"<{name[:_SHOWN]}> is unknown; its content is spoken")
         return name in _UNSPOKEN
 
     def _add_break(self, attributes: dict[str, str]) -> None:
         seconds = parse_pause(attributes.get("time"), attributes.get("strength"))
         if seconds is None:
-            self._note("a <break> is ignored whose time or strength is neither '250ms', '1.5s' nor a label")
+            self._note(
+                "a <break> is ignored because its time or strength is neither '250ms', '1.5s' nor a label"
+            )
         elif seconds > 0:
             self._parts.append(Break(seconds))
 
     def _add_alias(self, alias: str | None, style: SpeakingStyle) -> bool:
         if alias is None:
-            self._note("a <sub> has no alias; what is in it is spoken")
+            self._note("a <sub> has no alias; its content is spoken")
             return False
         if folded := self._collapse_spaces(alias):
             self._parts.append(StyledText(folded, style))
@@ -241,7 +242,9 @@ class SsmlParser:
     def _add_phonemes(self, attributes: dict[str, str], style: SpeakingStyle) -> bool:
         block = parse_phonemes(attributes.get("ph", ""), attributes.get("alphabet", ""))
         if block is None:
-            self._note("a <phoneme> is ignored whose ph is neither IPA nor X-SAMPA; what is in it is spoken")
+            self._note(
+                "a <phoneme> is ignored because its ph is neither IPA nor X-SAMPA; its content is spoken"
+            )
             return False
         self._parts.append(PhonemeBlock(block, style))
         self._after_space = False
@@ -249,7 +252,7 @@ class SsmlParser:
         return True
 
     def _emit_end(self, end: _End) -> None:
-        """Tell that a sentence or paragraph is over, if there was one."""
+        """Emit the end of a sentence or paragraph, if there was one."""
         if end > self._ended:
             self._parts.append(SentenceEnd() if end is _End.SENTENCE else ParagraphEnd())
             self._ended = end
@@ -266,7 +269,7 @@ class SsmlParser:
             self._note(f"a <say-as> has more than {MAX_SAY_AS_CHARS} characters; it is read as plain text")
 
     def _collapse_spaces(self, text: str) -> str:
-        """The text with single spaces, and none where one was before."""
+        """The text with single spaces, and none after a space."""
         folded = _SPACE_RE.sub(" ", text)
         if self._after_space:
             folded = folded.removeprefix(" ")
@@ -283,7 +286,7 @@ class SsmlParser:
         self._text_chars = 0
 
     def _note(self, message: str) -> None:
-        """Tell the log once of what has no effect, and not of everything a hostile text holds."""
+        """Log once what has no effect, up to a limit, as a hostile text may be full of it."""
         if message not in self._noted and len(self._noted) < _MAX_NOTES:
             self._noted.add(message)
             _LOGGER.info("SSML, line %d: %s.", self._position.line, message)
@@ -292,7 +295,7 @@ class SsmlParser:
 def _strict_parser(
     opened: Callable[[str, dict[str, str]], None], closed: Callable[[str], None]
 ) -> expat.XMLParserType:
-    """A parser inside an element that is never closed, so that it takes any number of documents."""
+    """A parser inside an element that is never closed, so that it accepts any number of documents."""
     parser = expat.ParserCreate(namespace_separator=None)
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.StartDoctypeDeclHandler = _refuse
@@ -306,4 +309,4 @@ def _strict_parser(
 
 
 def _refuse(*_: object) -> NoReturn:
-    raise AssertionError("No declaration gets as far as the parser.")
+    raise AssertionError("The tokenizer lets no declaration through to the parser.")

@@ -1,6 +1,6 @@
-"""The phonemes of a `phoneme` element as a raw block in IPA.
+"""X-SAMPA to IPA: the phonemes of an SSML `phoneme` element as a `[[ ]]` block in IPA.
 
-X-SAMPA is written by hand more often than IPA, since it needs ASCII alone. Its signs are those of
+X-SAMPA is written by hand more often than IPA, as it needs only ASCII. The symbols are those of
 J. C. Wells, "Computer-coding the IPA" (1995).
 """
 
@@ -11,7 +11,7 @@ import re
 from wyoming_tts.text.markup import MAX_BLOCK_CHARS
 
 _NO_PHONEME_RE = re.compile(r"[\[\]{}<>|]")
-"""Would end a block early or be a command to an engine."""
+"""Would end the block early or be a command to an engine."""
 _SPACE_RE = re.compile(r"\s+")
 
 _VOWELS = (
@@ -34,9 +34,11 @@ _X_SAMPA_RE = re.compile("|".join(re.escape(sign) for sign in sorted(_X_SAMPA, k
 
 
 def parse_phonemes(ph: str, alphabet: str) -> str | None:
-    """The block to speak, or None where the alphabet is not known or a sign of it is not.
+    """The phoneme block, or None if the alphabet or one of the symbols is unknown.
 
-    `alphabet` is that of the element; the W3C's default is the processor's own, here IPA.
+    Args:
+        ph: the element's `ph`.
+        alphabet: the element's; empty is the processor's own by the W3C, here IPA.
     """
     known = alphabet.strip().lower()
     if known in {"", "ipa"}:

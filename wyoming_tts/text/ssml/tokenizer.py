@@ -1,9 +1,9 @@
-"""Divides SSML, as it arrives, into text and tags of bounded length.
+"""Incremental SSML tokenizer: arriving text is divided into text and tags of bounded length.
 
-An XML parser keeps a token that is not over and reads it again with every piece that comes, which
-costs memory and quadratic time for one without end. Here each character is looked at once, no more
-than one tag is held, and document types and entity declarations are refused before any parser sees
-them. What is in a tag is not judged here, nor whether tags match.
+An XML parser keeps an incomplete token and reads it again with every piece, which costs memory and
+quadratic time for one that never ends. Here each character is read once, at most one tag is held,
+and document types and entity declarations are refused before any parser sees them. The content of
+tags is not validated here, nor whether they match.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import TypeAlias
 from wyoming_tts.errors import MalformedMarkup
 
 MAX_TAG_CHARS = 4096
-"""Characters; the phonemes of a long sentence are a tenth of that."""
+"""The phonemes of a long sentence are a tenth of that."""
 MAX_REFERENCE_CHARS = 33
-"""Characters; the longest name in HTML has 31 letters."""
+"""The longest name in HTML has 31 letters."""
 _LAST_CHARACTER = 0x10FFFF
 
 _NOT_XML_RE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Dropped, as they are from plain text."""
+"""Characters outside XML, dropped as in plain text."""
 _MARKUP_START_RE = re.compile("[<&]")
 _IN_TAG_RE = re.compile("[<>\"']")
 _TAG_START_RE = re.compile(r"</|<[^\W\d]|<:")
 _REFERENCE = r"&(?:#(?P<decimal>[0-9]{1,8})|#x(?P<hex>[0-9A-Fa-f]{1,8})|(?P<name>[0-9A-Za-z]{1,31}));"
 _REFERENCE_RE = re.compile(_REFERENCE)
 _WHOLE_RE = re.compile(rf"(?P<tag></?+(?:[^\W\d]|:)(?>[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>)|{_REFERENCE}")
-"""What comes whole, as nearly all does, need not be read mark by mark."""
+"""A tag or reference that arrives whole, as nearly all do, is matched at once."""
 _IN_REFERENCE_RE = re.compile("[#0-9A-Za-z;]")
 _SKIPPED = {"<!--": "-->", "<?": "?>"}
 _CDATA = "<![CDATA["
@@ -38,19 +38,19 @@ _CDATA = "<![CDATA["
 
 @dataclass(frozen=True, slots=True)
 class TextPosition:
-    """A place in the text as it came, both counted from 1."""
+    """A position in the text as it arrived; line and column count from 1."""
 
     line: int
     column: int
 
     def error(self, problem: str, *, hint: str = "") -> MalformedMarkup:
-        """The error that something here is."""
+        """The error to raise for a problem at this position."""
         return MalformedMarkup(problem, line=self.line, column=self.column, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class SsmlToken:
-    """Some text, its references resolved, or a whole tag as XML, with references to numbers alone."""
+    """Text with its references resolved, or a whole tag in XML, in which all references are numeric."""
 
     text: str
     position: TextPosition
@@ -59,16 +59,16 @@ class SsmlToken:
 
 _Step: TypeAlias = tuple[SsmlToken | None, int]
 _State: TypeAlias = Callable[[str, int], _Step]
-"""Reads on from an index; returns what it completed and the index to go on at."""
+"""Reads from an index; returns the token it completes, if any, and the index to continue at."""
 
 
 class SsmlTokenizer:
-    """`feed` takes any pieces; comments and processing instructions are skipped at any length.
+    """Tokenizer of one text; comments and processing instructions of any length are skipped.
 
-    Entities of HTML stand for their characters; no others are known but those of XML.
+    The entities of XML and HTML stand for their characters; no others are known.
 
     Raises:
-        MalformedMarkup: by iterating; the tokens yielded before are good.
+        MalformedMarkup: while iterating; the tokens yielded before it are valid.
     """
 
     def __init__(self) -> None:
@@ -76,9 +76,9 @@ class SsmlTokenizer:
         self._line = 1
         self._column = 1
         self._began = TextPosition(1, 1)
-        """Where the markup began that is being read."""
+        """Start of the markup that is being read."""
         self._held: list[str] = []
-        """The markup since then, where it is needed."""
+        """The markup so far, where it is needed."""
         self._held_chars = 0
         self._quote = ""
         self._ending = ""
@@ -86,11 +86,11 @@ class SsmlTokenizer:
 
     @property
     def position(self) -> TextPosition:
-        """How far the text was read."""
+        """The position up to which the text was read."""
         return TextPosition(self._line, self._column)
 
     def feed(self, text: str) -> Iterator[SsmlToken]:
-        """Take some more text; yield what it completed."""
+        """Take more text; yield the tokens that it completes."""
         text = _NOT_XML_RE.sub("", text)
         at = 0
         while at < len(text):
@@ -147,7 +147,7 @@ class SsmlTokenizer:
         self._held_chars += len(text)
 
     def _in_opening(self, text: str, at: int) -> _Step:
-        """Behind a `<`, up to where it is clear what it opens."""
+        """After a `<`, until it is clear what it opens."""
         opening = "".join(self._held) + text[at]
         if _TAG_START_RE.fullmatch(opening):
             self._state = self._in_tag
@@ -188,7 +188,7 @@ class SsmlTokenizer:
         return (self._handle_mark(text[found]) if found >= 0 else None), end
 
     def _handle_mark(self, mark: str) -> SsmlToken | None:
-        """Go on behind a mark in a tag; the tag, if it is over."""
+        """Continue after a quote or bracket in a tag; return the tag if that completes it."""
         if mark == "<":
             raise self._began.error("found another '<' in the tag that begins here; expected '>'.")
         if mark == ">":
@@ -247,7 +247,7 @@ class SsmlTokenizer:
         return (SsmlToken(content, position) if content else None), end
 
     def _read_to_ending(self, text: str, at: int) -> tuple[str, int]:
-        """What is surely before the ending, and where to go on; a beginning of the ending is held."""
+        """What is certainly before the ending, and the index to continue at; a partial ending is held."""
         seam = self._tail + text[at : at + len(self._ending) - 1]
         in_seam = seam.find(self._ending)
         found = text.find(self._ending, at) if in_seam < 0 else at + in_seam - len(self._tail)

@@ -85,7 +85,7 @@ def test_a_broken_file_leaves_the_old_lexicon_in_use_until_it_is_right(
     assert not file.problems
     broken, right = (record.getMessage() for record in caplog.records)
     assert "the 1 entries read before stay in use:\nlexicon.yaml line 3: got neither" in broken
-    assert right.endswith("is right again and holds 1 entry")
+    assert right.endswith("is valid again and has 1 entry")
 
 
 def test_a_file_that_is_gone_no_longer_holds(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -98,7 +98,7 @@ def test_a_file_that_is_gone_no_longer_holds(path: Path, caplog: pytest.LogCaptu
         assert not file.refresh()
     assert said(file, "a") == "a"
     assert [record.getMessage() for record in caplog.records] == [
-        f"Lexicon {path} is gone; its entries no longer hold"
+        f"Lexicon {path} was removed; its entries no longer apply"
     ]
 
 
@@ -129,14 +129,14 @@ def test_what_is_no_ordinary_file_is_a_problem_and_blocks_nothing(path: Path) ->
     os.mkfifo(path)
     file = LexiconFiles([path])
     assert not file.refresh()
-    assert file.problems == ("lexicon.yaml cannot be read: it is no ordinary file",)
+    assert file.problems == ("lexicon.yaml cannot be read: it is not a regular file",)
 
 
 def test_a_directory_of_that_name_is_a_problem(path: Path) -> None:
     path.mkdir()
     file = LexiconFiles([path])
     file.refresh()
-    assert file.problems == ("lexicon.yaml cannot be read: it is no ordinary file",)
+    assert file.problems == ("lexicon.yaml cannot be read: it is not a regular file",)
 
 
 def test_odd_phonemes_are_warned_of_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:

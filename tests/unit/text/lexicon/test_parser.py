@@ -91,7 +91,7 @@ def test_every_mistake_is_told_with_its_line() -> None:
         "lexicon.yaml line 9: got 'upper' for 'case', expected exact or any",
         "lexicon.yaml line 10: got 'maybe' for 'regex', expected true or false",
         "lexicon.yaml line 11: the regular expression '(' is not valid: missing ) at position 1",
-        "lexicon.yaml line 12: '\\\\2' in what is said is a group the regular expression does not have",
+        "lexicon.yaml line 12: '\\\\2' in the replacement is not a group of the regular expression",
         "lexicon.yaml line 13: got brackets or control characters in `ipa`, expected the phonemes alone",
         "lexicon.yaml line 14: got 'half [[ a block', expected a ]] for each [[",
         "lexicon.yaml line 15: got '[[n]]', expected no [[ or ]], which mark phonemes",
@@ -99,7 +99,7 @@ def test_every_mistake_is_told_with_its_line() -> None:
         "lexicon.yaml line 17: got 'say' twice, it is in line 17 already",
         "lexicon.yaml line 18: got 'english', expected a language such as en or en_US, all or voices",
         "lexicon.yaml line 19: got a list for 'voices', expected a mapping of voices",
-        "lexicon.yaml line 20: got 'text' for 'de', expected a mapping of words to what is said for them",
+        "lexicon.yaml line 20: got 'text' for 'de', expected a mapping of words to their replacements",
     )
 
 

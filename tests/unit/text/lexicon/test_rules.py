@@ -200,7 +200,7 @@ def test_capitals_count_for_a_regular_expression_unless_it_says_so() -> None:
         ("(a", "x", r"missing \)"),
         ("(a)", r"\2", r"\\2"),
         ("(?P<n>a)", r"\g<m>", r"g<m>"),
-        ("a", r"\d", "is no group"),
+        ("a", r"\d", "is not a group; write"),
     ],
 )
 def test_a_regular_expression_that_cannot_work_is_refused(written: str, to: str, message: str) -> None:

@@ -374,8 +374,8 @@ def test_each_thing_without_effect_is_told_once(caplog: pytest.LogCaptureFixture
         )
 
     assert [record.getMessage() for record in caplog.records] == [
-        "SSML, line 1: <audio> has no effect; what is in it is spoken.",
-        "SSML, line 1: <b> is not known; what is in it is spoken.",
+        "SSML, line 1: <audio> has no effect; its content is spoken.",
+        "SSML, line 1: <b> is unknown; its content is spoken.",
         "SSML, line 2: <prosody contour> has no effect.",
         "SSML, line 2: <prosody> is ignored: pitch='+5Hz'.",
     ]
