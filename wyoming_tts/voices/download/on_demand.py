@@ -192,7 +192,7 @@ class OnDemandDownloads:
             voice,
             downloads=self._downloads,
             on_installed=self._on_installed,
-            stand_in=self._stand_in(voice.language),
+            fallback=self._fallback_name(voice.language),
             patience=self._options.patience,
             clock=self._clock,
             sleep=self._sleep,
@@ -200,7 +200,7 @@ class OnDemandDownloads:
         arrival.begin()
         return arrival
 
-    def _stand_in(self, language: str) -> str | None:
+    def _fallback_name(self, language: str) -> str | None:
         if self._options.policy is MissingVoicePolicy.ERROR:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Waiting for a voice while it is fetched."""
+"""Waiting for a voice while it is downloaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOREVER = 3600.0
 
 
 class ScriptedDownload(Download):
-    """A download whose progress the test tells."""
+    """A download whose progress the test sets."""
 
     def __init__(self, now: float) -> None:
         super().__init__(VOICE, ())
@@ -29,38 +29,40 @@ class ScriptedDownload(Download):
         return self.last_byte_at
 
 
-class Hub:
+class ScriptedDownloads:
     """Hands out scripted downloads."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.downloads: list[ScriptedDownload] = []
-        self.asked = asyncio.Event()
+        self.started: list[ScriptedDownload] = []
+        self.has_started = asyncio.Event()
+        self.keep_moving = 0.0
+        """Seconds for which a new download counts as making progress."""
 
     def start(self, voice: CatalogueVoice) -> Download:
         assert voice is VOICE
-        self.downloads.append(ScriptedDownload(self.loop.time()))
-        self.asked.set()
-        return self.downloads[-1]
+        self.started.append(ScriptedDownload(self.loop.time() + self.keep_moving))
+        self.has_started.set()
+        return self.started[-1]
 
 
 @dataclass
 class Scene:
-    """An arrival under way."""
+    """A pending voice whose download is in progress."""
 
-    arrival: PendingVoice
-    hub: Hub
+    pending: PendingVoice
+    downloads: ScriptedDownloads
     installed: list[str]
     pauses: list[float]
     running: asyncio.Task[None]
 
     @property
     def download(self) -> ScriptedDownload:
-        return self.hub.downloads[-1]
+        return self.downloads.started[-1]
 
 
 async def a_scene(*, patience: float = FOREVER) -> Scene:
-    hub, installed, pauses = Hub(), list[str](), list[float]()
+    downloads, installed, pauses = ScriptedDownloads(), list[str](), list[float]()
 
     async def on_installed() -> None:
         installed.append(VOICE.name)
@@ -68,18 +70,18 @@ async def a_scene(*, patience: float = FOREVER) -> Scene:
     async def no_pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    arrival = PendingVoice(
+    pending = PendingVoice(
         VOICE,
-        downloads=hub,
+        downloads=downloads,
         on_installed=on_installed,
-        stand_in="espeak-en-us",
+        fallback="espeak-en-us",
         patience=patience,
-        clock=hub.loop.time,
+        clock=downloads.loop.time,
         sleep=no_pause,
         chance=lambda: 0.0,
     )
-    scene = Scene(arrival, hub, installed, pauses, asyncio.create_task(arrival.run()))
-    await hub.asked.wait()
+    scene = Scene(pending, downloads, installed, pauses, asyncio.create_task(pending.run()))
+    await downloads.has_started.wait()
     return scene
 
 
@@ -92,8 +94,8 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 async def test_a_request_waits_until_the_voice_is_installed(scene: Scene) -> None:
-    scene.download.last_byte_at += FOREVER  # it moves all the time
-    waiting = asyncio.create_task(scene.arrival.wait())
+    scene.download.last_byte_at += FOREVER  # it never stalls
+    waiting = asyncio.create_task(scene.pending.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
     scene.download.settle("")
@@ -102,63 +104,71 @@ async def test_a_request_waits_until_the_voice_is_installed(scene: Scene) -> Non
     await scene.running
 
 
-async def test_nobody_waits_for_a_download_that_stands_still(scene: Scene) -> None:
+async def test_nobody_waits_for_a_stalled_download(scene: Scene) -> None:
     scene.download.last_byte_at -= STALLED_AFTER
-    await scene.arrival.wait()
+    await scene.pending.wait()
     assert scene.installed == []
 
 
-async def test_patience_ends_the_wait_for_a_download_that_moves() -> None:
+async def test_patience_ends_the_wait_for_a_download_in_progress() -> None:
     scene = await a_scene(patience=0.0)
     scene.download.last_byte_at += FOREVER
-    await scene.arrival.wait()
+    await scene.pending.wait()
     assert not scene.running.done()
     scene.running.cancel()
 
 
-async def test_a_failure_ends_the_wait_at_once(scene: Scene) -> None:
+async def test_a_failure_ends_the_wait_even_if_the_next_try_has_begun(scene: Scene) -> None:
     scene.download.last_byte_at += FOREVER
-    waiting = asyncio.create_task(scene.arrival.wait())
+    waiting = asyncio.create_task(scene.pending.wait())
     await asyncio.sleep(0)
+    scene.downloads.keep_moving = FOREVER  # whoever waited for the next try would wait for an hour
     scene.download.settle("The network is down.")
     await waiting
+    assert len(scene.downloads.started) == 2
     assert scene.installed == []
 
 
-async def test_after_the_arrival_nobody_waits(scene: Scene) -> None:
+async def test_nobody_waits_once_the_voice_is_installed(scene: Scene) -> None:
     scene.download.settle("")
     await scene.running
-    await scene.arrival.wait()
+    await scene.pending.wait()
 
 
-async def test_failures_are_told_and_tried_again_at_growing_intervals(
+async def test_failures_are_logged_and_retried_at_growing_intervals(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(9):
-        scene.hub.asked.clear()
+        scene.downloads.has_started.clear()
         scene.download.settle("The network is down.")
-        await scene.hub.asked.wait()
+        await scene.downloads.has_started.wait()
     assert scene.pauses[:3] == [60.0, 120.0, 240.0]
     assert scene.pauses[-1] == BACKOFF.max_delay
     assert "espeak-en-us speaks instead. The network is down." in caplog.text
 
 
-async def test_a_download_that_has_had_no_turn_yet_is_waited_for() -> None:
-    hub, installed = Hub(), list[str]()
+async def test_a_queued_download_is_waited_for() -> None:
+    downloads, installed = ScriptedDownloads(), list[str]()
 
     async def on_installed() -> None:
         installed.append(VOICE.name)
 
-    arrival = PendingVoice(
-        VOICE, downloads=hub, on_installed=on_installed, stand_in=None, patience=FOREVER, clock=hub.loop.time
+    pending = PendingVoice(
+        VOICE,
+        downloads=downloads,
+        on_installed=on_installed,
+        fallback=None,
+        patience=FOREVER,
+        clock=downloads.loop.time,
     )
-    arrival.begin()
-    hub.downloads[0].last_byte_at = -math.inf
+    pending.begin()
+    (download,) = downloads.started
+    download.last_byte_at = -math.inf
     async with asyncio.TaskGroup() as tasks:
-        waiting = tasks.create_task(arrival.wait())
-        tasks.create_task(arrival.run())
+        waiting = tasks.create_task(pending.wait())
+        tasks.create_task(pending.run())
         await asyncio.sleep(0)
         assert not waiting.done()
-        hub.downloads[0].settle("")
+        download.settle("")
     assert installed == [VOICE.name]
-    assert len(hub.downloads) == 1
+    assert downloads.started == [download]
