@@ -1,8 +1,8 @@
-"""Voices on their way from the catalogue to the disk.
+"""Download manager: concurrent downloads of voices, with shared files and atomic installation.
 
-However many ask for a voice, or for voices that share a model, each file is fetched once. A voice
-appears whole: all its files are fetched and checked first, then put in place, the model last, so
-that nobody who looks at the directory takes half of a voice for one.
+However many callers request a voice, or voices that share a model, each file is downloaded once. A voice
+is installed as a whole: all its files are downloaded and verified first, then renamed into place, the model
+last, so that a scan of the directory never finds half a voice.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ T = TypeVar("T")
 _LOGGER = logging.getLogger(__name__)
 
 _RESERVE = 16 * 1000 * 1000
-"""Bytes left free on the disk: the system it belongs to has to go on writing, too."""
+"""Bytes left free on the disk, for the rest of the system."""
 
 
 class DownloadState(StrEnum):
-    """How far a download is."""
+    """State of a download."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -58,18 +58,18 @@ class DownloadState(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the state is final."""
         return self in {DownloadState.DONE, DownloadState.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """What is to be told about a download at one moment."""
+    """Progress report of a download at one moment."""
 
     voice: str
     state: DownloadState
     received: int
-    """Bytes on this machine; never less than in the report before."""
+    """Bytes received; never less than in the previous report."""
     total: int | None
     """Bytes of all files; None while one of them is unknown."""
     error: str = ""
@@ -77,7 +77,7 @@ class DownloadProgress:
 
 
 class Download:
-    """One voice on its way. It goes on whether anybody waits or not."""
+    """Download of one voice. It continues whether anybody waits for it or not."""
 
     def __init__(self, voice: CatalogueVoice, transfers: tuple[Transfer, ...]) -> None:
         self.voice = voice
@@ -85,7 +85,7 @@ class Download:
         self.error = ""
         """Why it failed, and what to do; empty otherwise."""
         self.transfers = transfers
-        """Its files in the order of the catalogue, the model first; shared with other downloads."""
+        """Transfers of its files in the catalogue's order, the model first; shared with other downloads."""
         self.reported_at = -math.inf
         self._over = asyncio.Event()
 
@@ -94,7 +94,7 @@ class Download:
 
     @property
     def received(self) -> int:
-        """Bytes on this machine; never goes down."""
+        """Bytes received; never decreases."""
         return sum(transfer.received for transfer in self.transfers)
 
     @property
@@ -105,11 +105,11 @@ class Download:
 
     @property
     def made_progress_at(self) -> float:
-        """Time of the last byte that came or was checked, at first of the request, by the given clock."""
+        """Time of the last byte received or verified, at first of the request, by the given clock."""
         return max(transfer.made_progress_at for transfer in self.transfers)
 
     async def wait(self, seconds: float | None = None) -> DownloadState:
-        """Wait until it is over, at most so long; what it is then. Leaving does not end it."""
+        """Wait until the state is final, or so many seconds; return it. Cancelling ends only the wait."""
         try:
             async with asyncio.timeout(seconds):
                 await self._over.wait()
@@ -118,13 +118,13 @@ class Download:
         return self.state
 
     def settle(self, error: str) -> None:
-        """It is over: with an error, or well if that is empty."""
+        """Make the state final: failed with this error, or done if it is empty."""
         self.error = error
         self.state = DownloadState.FAILED if error else DownloadState.DONE
         self._over.set()
 
     def progress(self) -> DownloadProgress:
-        """What is to be told about it now."""
+        """Report the current progress."""
         return DownloadProgress(self.voice.name, self.state, self.received, self.total, self.error)
 
 
@@ -132,9 +132,9 @@ OnProgress = Callable[[DownloadProgress], None]
 
 
 class DownloadManager:
-    """Fetches voices into one directory while its `async with` is open.
+    """Downloads voices into one directory while its `async with` is open.
 
-    Leaving the block cancels what is under way; the parts stay and are gone on with the next time.
+    Leaving the block cancels the downloads in progress; partial files stay and are resumed the next time.
     """
 
     def __init__(
@@ -148,16 +148,16 @@ class DownloadManager:
         on_progress: OnProgress | None = None,
         environment: DownloadEnvironment | None = None,
     ) -> None:
-        """Make it ready; nothing is opened before the first download.
+        """Open nothing yet; the first download does.
 
         Args:
-            directory: where the files go, made if it is not there.
-            run_blocking: runs what touches files away from the event loop.
-            offline: never open a socket; what is not here already fails.
-            mirror: address that stands in for https://huggingface.co (HF_ENDPOINT).
-            options: patience and limits.
-            on_progress: is told of each start, end and step of a download, on the event loop.
-            environment: clock, sleep, disk and network, for tests.
+            directory: Where the files go; created if it does not exist.
+            run_blocking: Runs file access away from the event loop.
+            offline: Never open a socket; files that are missing fail.
+            mirror: Address used in place of https://huggingface.co (HF_ENDPOINT).
+            options: Timeouts and limits.
+            on_progress: Called at the start, end and each step of a download, on the event loop.
+            environment: Clock, sleep, disk and network, for tests.
 
         Raises:
             ValueError: the mirror is no http address.
@@ -183,7 +183,7 @@ class DownloadManager:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
-        return f"<Downloads {self._directory} active={list(self._active.values())}>"
+        return f"<DownloadManager {self._directory} active={list(self._active.values())}>"
 
     async def __aenter__(self) -> Self:
         self._group = await asyncio.TaskGroup().__aenter__()
@@ -196,22 +196,22 @@ class DownloadManager:
         for task in self._tasks:
             task.cancel()
         try:
-            # The block's own error is not the group's business: it goes on as it is.
+            # The block's own error is not handed to the group, so that it propagates unwrapped.
             await group.__aexit__(None, None, None) if group else None
         finally:
             for download in tuple(self._active.values()):
-                self._settle(download, "The download was stopped; the next one goes on from there.")
+                self._settle(download, "The download was stopped; the next one resumes from there.")
             await self._hub.aclose()
 
     @property
     def active(self) -> tuple[Download, ...]:
-        """The downloads under way."""
+        """The downloads that are queued or running."""
         return tuple(self._active.values())
 
     def start(self, voice: CatalogueVoice) -> Download:
-        """Bring the voice here, or join the download that is bringing it already. Does not wait.
+        """Start the download of a voice, or join the one in progress. Does not wait.
 
-        A voice whose files are all here is done within moments. One that failed is tried anew.
+        A voice whose files are all installed is done within moments. One that failed is tried again.
         """
         if voice.name in self._active:
             return self._active[voice.name]
@@ -221,30 +221,30 @@ class DownloadManager:
         return download
 
     def cancel(self, name: str) -> bool:
-        """Stop bringing a voice; it has failed then. False if it is not under way.
+        """Cancel the download of a voice, which then has failed. False if there is none.
 
-        What came of it stays and is gone on with the next time; files that others wait for go on coming.
+        Partial files stay and are resumed the next time; transfers shared with other downloads continue.
         """
         download = self._active.get(name)
         if download is None:
             return False
         self._runs[name].cancel()
         for transfer in download.transfers:
-            if self._needing(transfer) == [download] and transfer in self._fetches:
+            if self._users(transfer) == [download] and transfer in self._fetches:
                 self._fetches[transfer].cancel()
-        self._settle(download, "The download was cancelled; the next one goes on from there.")
+        self._settle(download, "The download was cancelled; the next one resumes from there.")
         return True
 
     async def fetch_index(self) -> Path:
-        """Fetch upstream's newest index of the Piper voices; where it lies now.
+        """Download upstream's newest index of the Piper voices; return its path.
 
-        The one that was there before stays until the new one has been read without error.
+        The previous one stays until the new one has been parsed.
 
         Raises:
-            DownloadFailed: it cannot be had, or is no index.
+            DownloadFailed: it cannot be downloaded, or is no index.
         """
         async with self._index_lock:
-            await self._ready_directory()
+            await self._create_directory()
             transfer = self._new_transfer(CatalogueFile(INDEX_NAME, PIPER_BASE_URL + INDEX_NAME))
             await transfer.discard()
             await transfer.fetch()
@@ -252,9 +252,9 @@ class DownloadManager:
                 voices = await transfer.read_part(read_piper_index)
             except CatalogueError as error:
                 await transfer.discard()
-                raise DownloadFailed(f"The new index is none, the old one stays. {error}") from error
+                raise DownloadFailed(f"The new index is invalid, the old one stays. {error}") from error
             await transfer.place()
-        _LOGGER.info("Fetched the index of %d Piper voices into %s.", len(voices), self._directory)
+        _LOGGER.info("Downloaded the index of %d Piper voices into %s.", len(voices), self._directory)
         return self._directory / INDEX_NAME
 
     def _transfer(self, file: CatalogueFile) -> Transfer:
@@ -272,13 +272,13 @@ class DownloadManager:
             run_blocking=self._run_blocking,
             options=self._options,
             environment=self._environment,
-            on_progress=self._advanced,
+            on_progress=self._on_transfer_progress,
         )
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         if self._group is None:
             work.close()
-            raise RuntimeError("Downloads run only inside `async with Downloads(…)`.")
+            raise RuntimeError("Downloads run only inside `async with DownloadManager(…)`.")
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -288,53 +288,53 @@ class DownloadManager:
         self._report(download)
         error = ""
         try:
-            await self._bring(download)
+            await self._download(download)
         except DownloadFailed as failure:
             error = str(failure)
-            _LOGGER.debug("%s was not fetched. %s", download.voice.name, error)
-        except Exception as failure:  # one broken download must not end the others
+            _LOGGER.debug("%s was not downloaded. %s", download.voice.name, error)
+        except Exception as failure:  # one broken download must not cancel the others
             error = (
-                f"The download broke with an unforeseen {type(failure).__name__}; the log has the details."
+                f"The download failed with an unexpected {type(failure).__name__}; the log has the details."
             )
-            _LOGGER.exception("%s was not fetched.", download.voice.name)
+            _LOGGER.exception("%s was not downloaded.", download.voice.name)
         self._settle(download, error)
 
-    async def _bring(self, download: Download) -> None:
-        await self._ready_directory()
-        needed = await self._require_room(download)
+    async def _download(self, download: Download) -> None:
+        await self._create_directory()
+        needed = await self._require_space(download)
         if needed:
             _LOGGER.debug(
-                "Fetching %s into %s, %s to go.", download.voice.name, self._directory, format_size(needed)
+                "Downloading %s into %s, %s to go.", download.voice.name, self._directory, format_size(needed)
             )
         model_last = download.transfers[::-1]
         for transfer in model_last:
-            await self._fetched(transfer)
+            await self._wait_for(transfer)
         for transfer in model_last:
             await transfer.place()
-        _LOGGER.debug("%s is in %s.", download.voice.name, self._directory)
+        _LOGGER.debug("%s is installed in %s.", download.voice.name, self._directory)
 
-    async def _ready_directory(self) -> None:
+    async def _create_directory(self) -> None:
         try:
             await self._run_blocking(partial(self._directory.mkdir, parents=True, exist_ok=True))
         except OSError as error:
             raise DownloadFailed(
-                f"The download directory {self._directory} cannot be made: {error.strerror or error}. "
+                f"The download directory {self._directory} cannot be created: {error.strerror or error}. "
                 "Set another --download-dir."
             ) from error
 
-    async def _require_room(self, download: Download) -> int:
-        """Bytes that still have to come, for which there is room."""
-        needed = sum([await transfer.survey() for transfer in download.transfers])
+    async def _require_space(self, download: Download) -> int:
+        """Bytes that are still to be received, for which there is space on the disk."""
+        needed = sum([await transfer.measure_remaining() for transfer in download.transfers])
         free = await self._run_blocking(partial(self._environment.free_space, self._directory))
         if needed and needed + _RESERVE > free:
             raise DownloadFailed(
                 f"{download.voice.name} needs {format_size(needed)} more in {self._directory}, where "
-                f"{format_size(free)} are free and {format_size(_RESERVE)} are to stay so. "
-                "Make room or set another --download-dir."
+                f"{format_size(free)} are free and {format_size(_RESERVE)} have to stay free. "
+                "Free some space or set another --download-dir."
             )
         return needed
 
-    async def _fetched(self, transfer: Transfer) -> None:
+    async def _wait_for(self, transfer: Transfer) -> None:
         if transfer not in self._fetches:
             self._fetches[transfer] = self._spawn(self._fetch(transfer))
         fetch = self._fetches[transfer]
@@ -343,9 +343,9 @@ class DownloadManager:
             raise failure
 
     async def _fetch(self, transfer: Transfer) -> Exception | None:
-        """Fetch; what went wrong is handed to all who wait, for raising it here would end the others."""
+        """Fetch the file; return what failed instead of raising it, which would cancel the whole group."""
         async with self._slots:
-            for download in self._needing(transfer):
+            for download in self._users(transfer):
                 download.state = DownloadState.RUNNING
                 self._report(download)
             try:
@@ -354,20 +354,20 @@ class DownloadManager:
                 return failure
             return None
 
-    def _needing(self, transfer: Transfer) -> list[Download]:
+    def _users(self, transfer: Transfer) -> list[Download]:
         return [download for download in self._active.values() if transfer in download.transfers]
 
     def _settle(self, download: Download, error: str) -> None:
         del self._active[download.voice.name], self._runs[download.voice.name]
         for transfer in download.transfers:
-            if not self._needing(transfer):
+            if not self._users(transfer):
                 self._fetches.pop(transfer, None)
         download.settle(error)
         self._report(download)
 
-    def _advanced(self, transfer: Transfer) -> None:
+    def _on_transfer_progress(self, transfer: Transfer) -> None:
         now = self._environment.clock()
-        for download in self._needing(transfer):
+        for download in self._users(transfer):
             if now - download.reported_at >= self._options.report_every:
                 self._report(download)
 

@@ -1,7 +1,7 @@
-"""The way to the servers that voices come from: one HTTP client, its policy, its errors.
+"""HTTP client for the servers that voices are downloaded from: mirror, resumption, and translated errors.
 
-Everything httpx can say becomes one of three answers here: bytes, `TransferInterrupted` (another try may
-help), or `DownloadFailed` (it will not, and the message says what to do).
+Every outcome of httpx becomes one of three here: bytes, `TransferInterrupted` (a retry may help), or
+`DownloadFailed` (it will not, and the message says what to do).
 """
 
 from __future__ import annotations
@@ -22,71 +22,71 @@ from wyoming_tts.backoff import Backoff, TryAgain
 from wyoming_tts.blocking import RunBlocking
 
 HUB = "https://huggingface.co"
-"""What a mirror stands in for."""
+"""The origin that a mirror replaces."""
 
 _PORTAL_HINT = (
-    "A captive portal, a proxy or a filter answers in its place: log in to the network or set HTTPS_PROXY, "
-    "then try again."
+    "A captive portal, a proxy or a filter answers instead of the server: log in to the network or set "
+    "HTTPS_PROXY, then try again."
 )
 _HINTS = {
-    401: "A mirror or a proxy wants a login.",
-    403: "A mirror or a proxy refuses it.",
-    404: "The catalogue may be older than the repository: fetch the newer one with --update-voices.",
-    407: "The proxy wants a login: put it into HTTPS_PROXY (http://user:password@host:port).",
+    401: "A mirror or a proxy requires a login.",
+    403: "A mirror or a proxy refuses the request.",
+    404: "The catalogue may be older than the repository: update it with --update-voices.",
+    407: "The proxy requires a login: put it into HTTPS_PROXY (http://user:password@host:port).",
     511: _PORTAL_HINT,
 }
 _BACKOFF = Backoff(first_delay=1.0, max_delay=60.0, max_tries=5)
-_WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class DownloadFailed(Exception):
-    """A file cannot be had; the message says what was expected, what came, and what to do."""
+    """A file cannot be downloaded; the message says what was expected, what was received, and what to do."""
 
 
 class TransferInterrupted(TryAgain):
-    """The transfer broke off; another try may go on from there."""
+    """The transfer was interrupted; a retry may resume it."""
 
 
 class RangeNotSatisfiable(Exception):
-    """What is there already is not the beginning of what the server has."""
+    """The partial file cannot be resumed: it is not a prefix of what the server has."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadOptions:
-    """How patiently, and how many at once, files are fetched."""
+    """Timeouts, retries and concurrency of downloads."""
 
     connect_timeout: float = 10.0
-    """Seconds until a server must have taken the connection."""
+    """Seconds within which a server must accept the connection."""
     read_timeout: float = 30.0
     """Seconds a server may be silent."""
     backoff: Backoff = _BACKOFF
-    """How tries are apart; one that brings a file further counts as the first."""
+    """Pauses between tries; a try that makes progress resets the count."""
     max_concurrent: int = 2
-    """Files on their way at the same time: one rarely fills a line, many starve each other."""
+    """Concurrent transfers: one rarely saturates a connection, many starve each other."""
     block_bytes: int = 1024 * 1024
-    """Written to the disk in one go."""
+    """Bytes written to the disk at once."""
     report_every: float = 0.1
     """Seconds between two reports of one download's progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadEnvironment:
-    """What downloads need from around them; tests put their own in."""
+    """Clock, sleep, randomness, disk and network that downloads use; tests inject their own."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     chance: Callable[[], float] = random.random
-    """From 0 to 1, for the jitter of pauses."""
+    """Random number from 0 to 1, for the jitter of pauses."""
     free_space: Callable[[Path], int] = lambda directory: shutil.disk_usage(directory).free
-    """Bytes that may be written in a directory."""
+    """Bytes available in a directory."""
     transport: httpx.AsyncBaseTransport | None = None
-    """In place of real connections."""
+    """Replaces real connections; None for those."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """The bytes of a file from `start` on."""
+    """Response body: the bytes of a file from `start` on."""
 
     start: int
     total: int | None
@@ -94,11 +94,11 @@ class FileBody:
     etag: str | None
     """Identity of this version of the file, if strong enough to resume by."""
     pieces: AsyncIterator[bytes]
-    """As they come from the network; raises `TransferInterrupted` when that breaks."""
+    """Chunks as they are received; raises `TransferInterrupted` when the connection breaks."""
 
 
 class HubClient:
-    """Fetches from the servers of the catalogue. The client is made at the first request."""
+    """Fetches files from the catalogue's servers. The httpx client is created at the first request."""
 
     def __init__(
         self,
@@ -120,38 +120,38 @@ class HubClient:
         self._making = asyncio.Lock()
 
     async def aclose(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the connections kept alive."""
         if self._client is not None:
             await self._client.aclose()
 
     def mirrored_url(self, url: str) -> str:
-        """Where to fetch it: at the mirror if it lies on the hub, else where it is."""
+        """The URL at the mirror if the file is on the hub, else unchanged."""
         return self._mirror + url.removeprefix(HUB) if url.startswith(f"{HUB}/") else url
 
     @asynccontextmanager
     async def get(self, url: str, *, offset: int = 0, etag: str | None = None) -> AsyncIterator[FileBody]:
-        """Open the file from `offset` on; where the server cannot, or has another version, from 0.
+        """Request the file from `offset` on; from 0 if the server cannot resume or has another version.
 
         Raises:
-            DownloadFailed: offline, refused, or not a file but somebody's web page.
-            Interrupted: no connection, or the server is busy or broken.
-            NoSuchRange: the server has nothing at `offset`.
+            DownloadFailed: offline, refused, or a web page instead of a file.
+            TransferInterrupted: no connection, or the server is busy or broken.
+            RangeNotSatisfiable: the server has nothing at `offset`.
         """
         if self._offline:
             raise DownloadFailed(
-                "The server is set to be offline, so nothing is fetched: turn that off (--offline, "
+                "The server is set to be offline, so nothing is downloaded: turn that off (--offline, "
                 "HF_HUB_OFFLINE) or copy the files into a data directory."
             )
         where = self.mirrored_url(url)
-        client = await self._ready_client()
-        with _told_apart(where):
+        client = await self._shared_client()
+        with _translate_errors(where):
             async with client.stream("GET", where, headers=_headers(offset, etag)) as response:
-                yield _body(response, offset, where)
+                yield _file_body(response, offset, where)
 
-    async def _ready_client(self) -> httpx.AsyncClient:
+    async def _shared_client(self) -> httpx.AsyncClient:
         async with self._making:
             if self._client is None:
-                # Reading the system's certificates takes tens of milliseconds.
+                # Loading the system's certificates takes tens of milliseconds.
                 self._client = await self._run_blocking(self._new_client)
             return self._client
 
@@ -175,7 +175,7 @@ async def _refuse_downgrade(response: httpx.Response) -> None:
         return
     target = response.url.join(response.headers["location"])
     if target.scheme != "https":
-        raise DownloadFailed(f"{response.url} leads to {target}, which is not https. {_PORTAL_HINT}")
+        raise DownloadFailed(f"{response.url} redirects to {target}, which is not https. {_PORTAL_HINT}")
 
 
 def _headers(offset: int, etag: str | None) -> dict[str, str]:
@@ -189,55 +189,55 @@ def _headers(offset: int, etag: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _told_apart(where: str) -> Iterator[None]:
+def _translate_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise DownloadFailed(f"{where} is no address to fetch from: {error}") from error
+        raise DownloadFailed(f"{where} is not a valid address: {error}") from error
     except httpx.TransportError as error:
         raise TransferInterrupted(f"{where}: {str(error) or type(error).__name__}") from error
     except httpx.HTTPError as error:
-        raise DownloadFailed(f"{where} cannot be fetched: {error}") from error
+        raise DownloadFailed(f"{where} cannot be downloaded: {error}") from error
 
 
-def _body(response: httpx.Response, offset: int, where: str) -> FileBody:
+def _file_body(response: httpx.Response, offset: int, where: str) -> FileBody:
     status = response.status_code
-    if status in _WORTH_ANOTHER_TRY:
+    if status in _RETRYABLE:
         raise TransferInterrupted(f"{where} answered {status}", retry_after=_retry_after(response))
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
         raise RangeNotSatisfiable
     if status not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
         raise DownloadFailed(f"{where} answered {status}. {_HINTS.get(status, '')}".rstrip())
     if "html" in response.headers.get("content-type", ""):
-        raise _web_page(where)
-    start, total = _extent(response, offset, where)
+        raise _web_page_error(where)
+    start, total = _content_range(response, offset, where)
     return FileBody(start, total, _strong_etag(response), _pieces(response, start, where))
 
 
-def _extent(response: httpx.Response, offset: int, where: str) -> tuple[int, int | None]:
+def _content_range(response: httpx.Response, offset: int, where: str) -> tuple[int, int | None]:
     if response.status_code == httpx.codes.OK:
-        plain = "content-encoding" not in response.headers
-        return 0, _number(response.headers.get("content-length")) if plain else None
-    extent = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-    if extent is not None and int(extent[1]) == offset:
-        return offset, _number(extent[2])
+        is_identity = "content-encoding" not in response.headers
+        return 0, _parse_count(response.headers.get("content-length")) if is_identity else None
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if match is not None and int(match[1]) == offset:
+        return offset, _parse_count(match[2])
     if offset:
         raise RangeNotSatisfiable
-    raise DownloadFailed(f"{where} answered with a part that nobody asked for. {_PORTAL_HINT}")
+    raise DownloadFailed(f"{where} answered with a range that was not requested. {_PORTAL_HINT}")
 
 
 async def _pieces(response: httpx.Response, start: int, where: str) -> AsyncIterator[bytes]:
-    at_the_top = start == 0
-    with _told_apart(where):
+    is_first = start == 0
+    with _translate_errors(where):
         async for piece in response.aiter_bytes():
-            # No model, pack or configuration begins so, and not every portal owns up by its type.
-            if at_the_top and piece.lstrip().startswith(b"<"):
-                raise _web_page(where)
-            at_the_top = False
+            # No model, pack or configuration begins so, and not every portal declares its content type.
+            if is_first and piece.lstrip().startswith(b"<"):
+                raise _web_page_error(where)
+            is_first = False
             yield piece
 
 
-def _web_page(where: str) -> DownloadFailed:
+def _web_page_error(where: str) -> DownloadFailed:
     return DownloadFailed(f"{where} answered with a web page, expected a file. {_PORTAL_HINT}")
 
 
@@ -247,9 +247,9 @@ def _strong_etag(response: httpx.Response) -> str | None:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    seconds = _number(response.headers.get("retry-after"))
+    seconds = _parse_count(response.headers.get("retry-after"))
     return None if seconds is None else float(seconds)
 
 
-def _number(text: str | None) -> int | None:
+def _parse_count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None

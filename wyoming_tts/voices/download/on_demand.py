@@ -1,8 +1,8 @@
-"""Voices that are asked for and not here: fetched once, however many ask, and answered for meanwhile.
+"""On-demand downloads: a voice that is requested but missing is downloaded once, however many request it.
 
-The default voice at the start is the first such case: `fetch` it, and requests for it are answered as those
-for any other. What clients can cause to be fetched is bounded, in number and in bytes: anybody on the
-network may name all voices of the catalogue.
+The default voice at start-up is the first such case: `fetch` downloads it, and requests for it are answered
+like those for any other missing voice. Downloads that clients trigger are limited in number and in bytes,
+because anybody on the network may request every voice of the catalogue.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class MissingVoicePolicy(StrEnum):
-    """What a request for a voice hears that is known and not here."""
+    """How a request for a catalogue voice that is not installed is answered."""
 
     WAIT = "wait"
-    """The voice, if it comes while the request is patient; else the embedded one of its language."""
+    """With the voice if it is installed before patience runs out, else with its language's embedded voice."""
     FALLBACK = "fallback"
-    """The embedded voice of its language, at once."""
+    """With the embedded voice of its language, at once."""
     ERROR = "error"
-    """That it is not here."""
+    """With an error that says that it is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnDemandOptions:
-    """How requests for voices that are not here are answered."""
+    """How requests for missing voices are answered, and what they may trigger."""
 
     policy: MissingVoicePolicy = MissingVoicePolicy.WAIT
     patience: float = 20.0
-    """Seconds a request waits at the most."""
+    """Seconds a request waits at most."""
     offline: bool = False
-    """Fetch nothing, whatever is asked for."""
+    """Download nothing, whatever is requested."""
     engines: frozenset[str] | None = None
-    """Those that can speak here: a voice of another one is not fetched. None is all."""
+    """Engines in use: voices of any other engine are not downloaded. None allows all."""
     max_concurrent: int = 4
-    """Voices that are being fetched at one time because clients asked for them."""
+    """Downloads triggered by clients that may run at the same time."""
     max_bytes: int = 5_000_000_000
-    """Fetched since the start because clients asked for it; a voice with which it would be more is not."""
+    """Total of all downloads triggered by clients since start-up; a voice that would exceed it is refused."""
 
 
 class _Limit(StrEnum):
-    """What clients may not cause to be exceeded, as it is told."""
+    """A limit on downloads triggered by clients, worded for messages."""
 
-    AT_ONCE = "as many as may be are being fetched for clients already"
-    BYTES = "clients have had as much fetched since the start as they may"
+    CONCURRENT = "the limit of concurrent downloads for clients is reached"
+    BYTES = "the limit of bytes downloaded for clients since start-up is reached"
 
 
 class OnDemandDownloads:
-    """Fetches what is asked for and not here, while its `async with` is open; the library asks it."""
+    """Downloads missing voices when the library reports requests for them, while its `async with` is open."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ class OnDemandDownloads:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Prepare; the library asks from `async with` on.
+        """Register nothing yet; entering the `async with` sets the library's hook.
 
         Args:
-            library: Where the voices are missing.
-            find: The catalogue's voice of a name or an alias.
-            downloads: Fetches them.
+            library: The library that reports missing voices.
+            find: Finds a catalogue voice by name or alias.
+            downloads: Downloads the voices.
             on_installed: Makes new voices known to the library.
-            options: How requests are answered.
+            options: How requests are answered, and the limits.
             clock: The clock of `Download.made_progress_at`.
             sleep: Waits between tries.
         """
@@ -92,16 +92,17 @@ class OnDemandDownloads:
         self._options = options
         self._clock = clock
         self._sleep = sleep
-        self._arrivals: dict[str, PendingVoice] = {}
+        self._pending: dict[str, PendingVoice] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
-        self._useless: set[str] = set()
-        self._asked_for: dict[str, int] = {}
-        self._spent = 0
-        self._told: set[_Limit] = set()
+        self._unusable: set[str] = set()
+        self._client_bytes: dict[str, int] = {}
+        """Size of each pending voice that a client triggered, by name."""
+        self._bytes_spent = 0
+        self._warned: set[_Limit] = set()
         self._group: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
-        return f"<MissingVoices {self._options.policy} fetching={list(self._arrivals)}>"
+        return f"<OnDemandDownloads {self._options.policy} pending={list(self._pending)}>"
 
     async def __aenter__(self) -> Self:
         self._group = await asyncio.TaskGroup().__aenter__()
@@ -119,21 +120,21 @@ class OnDemandDownloads:
             await group.__aexit__(None, None, None)
 
     async def answer(self, name: str) -> None:
-        """Have the voice fetched, and wait for it where that is wanted; return when waiting is over.
+        """Trigger the download, and wait for it if that is the policy; return when the wait is over.
 
         Raises:
-            VoiceUnavailable: none may stand in for it.
+            VoiceUnavailable: the policy allows no fallback voice.
         """
-        arrival = self._arrival_for_client(name)
+        pending = self._pending_for_client(name)
         if self._options.policy is MissingVoicePolicy.ERROR:
-            raise self._error(name, arrival)
-        if self._options.policy is MissingVoicePolicy.WAIT and arrival is not None:
-            await arrival.wait()
+            raise self._error(name, pending)
+        if self._options.policy is MissingVoicePolicy.WAIT and pending is not None:
+            await pending.wait()
 
     async def fetch(self, name: str) -> bool:
-        """Have the voice fetched and stay until that is done; False, after a warning, if it cannot be."""
-        if self._arrival(name) is None:
-            _LOGGER.warning("The voice %s is not installed and %s.", name, self._why_not(name))
+        """Download the voice and return once it is installed; False, after a warning, if it cannot be."""
+        if self._pending_voice(name) is None:
+            _LOGGER.warning("The voice %s is not installed and %s.", name, self._obstacle(name))
             return False
         await asyncio.wait([self._runs[self._key(name)]])
         return self._library.is_installed(name)
@@ -142,53 +143,53 @@ class OnDemandDownloads:
         voice = self._find(name)
         return voice.name if voice else name
 
-    def _arrival(self, name: str) -> PendingVoice | None:
-        """The voice on its way; None if it cannot come."""
+    def _pending_voice(self, name: str) -> PendingVoice | None:
+        """The voice while it is downloaded, started if need be; None if it cannot be downloaded."""
         name, voice = self._key(name), self._find(name)
-        if name in self._arrivals:
-            return self._arrivals[name]
-        if voice is None or self._why_not(name):
+        if name in self._pending:
+            return self._pending[name]
+        if voice is None or self._obstacle(name):
             return None
         if self._group is None:
-            raise RuntimeError("Missing voices are fetched only inside `async with MissingVoices(…)`.")
-        arrival = self._arrivals[name] = self._begun(voice)
-        self._runs[name] = self._group.create_task(self._run(name, arrival))
-        return arrival
+            raise RuntimeError("Missing voices are downloaded only inside `async with OnDemandDownloads(…)`.")
+        pending = self._pending[name] = self._begin(voice)
+        self._runs[name] = self._group.create_task(self._run(name, pending))
+        return pending
 
-    def _arrival_for_client(self, name: str) -> PendingVoice | None:
-        """The voice on its way, within what clients may cause to be fetched."""
+    def _pending_for_client(self, name: str) -> PendingVoice | None:
+        """As `_pending_voice`, but started only within the limits for clients."""
         key, voice = self._key(name), self._find(name)
-        if key in self._arrivals or voice is None:
-            return self._arrival(name)
-        if limit := self._limit(voice):
+        if key in self._pending or voice is None:
+            return self._pending_voice(name)
+        if limit := self._reached_limit(voice):
             self._warn(limit)
             return None
-        arrival = self._arrival(name)
-        if arrival is not None:
-            self._asked_for[key] = voice.size or 0
-        return arrival
+        pending = self._pending_voice(name)
+        if pending is not None:
+            self._client_bytes[key] = voice.size or 0
+        return pending
 
-    def _limit(self, voice: CatalogueVoice) -> _Limit | None:
-        """Why clients may not have the voice fetched now; None if they may, or if nobody may."""
-        if self._why_not(voice.name):
+    def _reached_limit(self, voice: CatalogueVoice) -> _Limit | None:
+        """The limit that keeps clients from triggering the download; None without one, or if nothing can."""
+        if self._obstacle(voice.name):
             return None
-        moving = sum(_moves(self._arrivals[name].download) for name in self._asked_for)
-        if moving >= self._options.max_concurrent:
-            return _Limit.AT_ONCE
-        asked_for = self._spent + sum(self._asked_for.values()) + (voice.size or 0)
-        return _Limit.BYTES if asked_for > self._options.max_bytes else None
+        active = sum(_is_active(self._pending[name].download) for name in self._client_bytes)
+        if active >= self._options.max_concurrent:
+            return _Limit.CONCURRENT
+        total = self._bytes_spent + sum(self._client_bytes.values()) + (voice.size or 0)
+        return _Limit.BYTES if total > self._options.max_bytes else None
 
     def _warn(self, limit: _Limit) -> None:
-        if limit not in self._told:
-            self._told.add(limit)
+        if limit not in self._warned:
+            self._warned.add(limit)
             _LOGGER.warning(
-                "Not every voice that clients ask for is fetched: %s. Fetch voices with "
+                "Some voices that clients request are not downloaded: %s. Download them with "
                 "`wyoming-tts voices download NAME`.",
                 limit,
             )
 
-    def _begun(self, voice: CatalogueVoice) -> PendingVoice:
-        arrival = PendingVoice(
+    def _begin(self, voice: CatalogueVoice) -> PendingVoice:
+        pending = PendingVoice(
             voice,
             downloads=self._downloads,
             on_installed=self._on_installed,
@@ -197,8 +198,8 @@ class OnDemandDownloads:
             clock=self._clock,
             sleep=self._sleep,
         )
-        arrival.begin()
-        return arrival
+        pending.begin()
+        return pending
 
     def _fallback_name(self, language: str) -> str | None:
         if self._options.policy is MissingVoicePolicy.ERROR:
@@ -208,65 +209,66 @@ class OnDemandDownloads:
         except VoiceUnavailable:
             return None
 
-    async def _run(self, name: str, arrival: PendingVoice) -> None:
+    async def _run(self, name: str, pending: PendingVoice) -> None:
         try:
-            await arrival.run()
-        except Exception:  # one voice that breaks in an unforeseen way must not take the others with it
-            _LOGGER.exception("The voice %s could not be made ready.", name)
+            await pending.run()
+        except Exception:  # an unexpected failure of one voice must not cancel the others
+            _LOGGER.exception("The voice %s could not be installed.", name)
         else:
-            self._conclude(name)
+            self._check_usable(name)
         finally:
-            self._settle(name, arrival.download)
-            del self._arrivals[name], self._runs[name]
+            self._count_bytes(name, pending.download)
+            del self._pending[name], self._runs[name]
 
-    def _settle(self, name: str, download: Download | None) -> None:
-        if self._asked_for.pop(name, None) is not None and download is not None:
-            self._spent += download.received
+    def _count_bytes(self, name: str, download: Download | None) -> None:
+        if self._client_bytes.pop(name, None) is not None and download is not None:
+            self._bytes_spent += download.received
 
-    def _conclude(self, name: str) -> None:
+    def _check_usable(self, name: str) -> None:
         if self._library.is_installed(name):
             _LOGGER.info("The voice %s is installed and speaks from now on.", name)
             return
-        self._useless.add(name)  # or each request would try the same again
-        _LOGGER.warning("The voice %s was fetched, but no engine can use its files.", name)
+        self._unusable.add(name)  # or each request would download it again
+        _LOGGER.warning("The voice %s was downloaded, but no engine can use its files.", name)
 
-    def _why_not(self, name: str) -> str:
-        """Why a voice cannot be fetched; empty if it can."""
+    def _obstacle(self, name: str) -> str:
+        """Why a voice cannot be downloaded at all, worded for messages; empty if it can."""
         voice, engines = self._find(name), self._options.engines
         if voice is None:
-            return "no catalogue knows it"
+            return "it is not in the catalogue"
         if self._options.offline:
-            return "fetching is switched off (offline)"
+            return "downloads are turned off (offline)"
         if engines is not None and voice.engine not in engines:
-            return f"the engine {voice.engine} that speaks it is not in use"
-        return "no engine can use the files that were fetched" if name in self._useless else ""
+            return f"its engine {voice.engine} is not in use"
+        return "no engine can use the downloaded files" if name in self._unusable else ""
 
-    def _error(self, name: str, arrival: PendingVoice | None) -> VoiceUnavailable:
-        if arrival is None and (voice := self._find(name)) is not None and (limit := self._limit(voice)):
+    def _error(self, name: str, pending: PendingVoice | None) -> VoiceUnavailable:
+        voice = self._find(name)
+        if pending is None and voice is not None and (limit := self._reached_limit(voice)):
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed and not fetched: {limit}.",
-                hint=f"Fetch it with `wyoming-tts voices download {voice.name}`, or ask again later.",
+                f"The voice {name!r} is not installed and not downloaded: {limit}.",
+                hint=f"Download it with `wyoming-tts voices download {voice.name}`, or try again later.",
             )
-        if arrival is None:
+        if pending is None:
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed and {self._why_not(name)}.",
+                f"The voice {name!r} is not installed and {self._obstacle(name)}.",
                 hint="Put its files into a data directory, or choose another voice.",
             )
-        download = arrival.download
+        download = pending.download
         if download is not None and download.state is DownloadState.FAILED:
-            return VoiceUnavailable(f"The voice {name!r} could not be fetched.", hint=download.error)
+            return VoiceUnavailable(f"The voice {name!r} could not be downloaded.", hint=download.error)
         return VoiceUnavailable(
-            f"The voice {name!r} is not installed; it is being fetched{_share(download)}.",
-            hint="Ask again in a while.",
+            f"The voice {name!r} is not installed; it is being downloaded{_progress_suffix(download)}.",
+            hint="Try again in a moment.",
         )
 
 
-def _moves(download: Download | None) -> bool:
-    """Whether it is being fetched; after a failure it rests for a minute or more."""
+def _is_active(download: Download | None) -> bool:
+    """Whether it is queued or running; a failed one pauses for a minute or more."""
     return download is not None and not download.state.over
 
 
-def _share(download: Download | None) -> str:
+def _progress_suffix(download: Download | None) -> str:
     if download is None or not download.total:
         return ""
-    return f", {100 * download.received // download.total} % of it are here"
+    return f" ({100 * download.received // download.total} %)"

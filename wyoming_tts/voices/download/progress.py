@@ -1,4 +1,4 @@
-"""Downloads as somebody sees them: bars on a terminal, a log line every ten percent anywhere else."""
+"""Progress display of downloads: bars on a terminal, else a log line every ten percent."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _LOGGER = logging.getLogger(__name__)
 _STEP = 10
 """Percent between two log lines."""
 _STEP_BYTES = 10_000_000
-"""Bytes between two log lines where nobody knows how many there will be."""
+"""Bytes between two log lines where the total is unknown."""
 
 
 class ProgressLog:
-    """Writes a line to the log for every tenth of a download. Call it with what `Downloads` reports."""
+    """Logs every tenth of a download; an `on_progress` callback for `DownloadManager`."""
 
     def __init__(self) -> None:
         self._steps: dict[str, int] = {}
 
     def __call__(self, progress: DownloadProgress) -> None:
-        """Log it if it is news."""
+        """Log the report if it is the first one of its tenth."""
         if progress.state.over:
             self._steps.pop(progress.voice, None)
         elif progress.state is DownloadState.WAITING:
             self._steps.setdefault(progress.voice, 0)
         elif _step(progress) > self._steps.get(progress.voice, -1):
             self._steps[progress.voice] = _step(progress)
-            _LOGGER.info("Fetching %s: %s.", progress.voice, _how_far(progress))
+            _LOGGER.info("Downloading %s: %s.", progress.voice, _format_progress(progress))
 
 
 class ProgressBars:
-    """Draws a bar a download; use it as a context manager and call it with what `Downloads` reports."""
+    """Draws a bar for each download; an `on_progress` callback for `DownloadManager`. To be closed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -47,17 +47,17 @@ class ProgressBars:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, progress: DownloadProgress) -> None:
-        """Move its bar; the first report draws it, the last takes it away."""
+        """Update the bar of the download; the first report adds it, the last removes it."""
         if progress.state.over:
             self._remove(progress.voice)
             return
-        bars = self._drawn()
+        bars = self._started_bars()
         if progress.voice not in self._tasks:
             self._tasks[progress.voice] = bars.add_task(progress.voice, total=progress.total)
         bars.update(self._tasks[progress.voice], completed=progress.received, total=progress.total)
 
     def close(self) -> None:
-        """Take all bars away."""
+        """Remove all bars."""
         for voice in tuple(self._tasks):
             self._remove(voice)
 
@@ -70,7 +70,7 @@ class ProgressBars:
             self._bars.stop()
             self._bars = None
 
-    def _drawn(self) -> Progress:
+    def _started_bars(self) -> Progress:
         if self._bars is None:
             self._bars = _new_bars(self._stream)
             self._bars.start()
@@ -78,7 +78,7 @@ class ProgressBars:
 
 
 def _new_bars(stream: TextIO) -> Progress:
-    from rich import progress  # noqa: PLC0415 - takes 100 ms; most starts have nothing to download
+    from rich import progress  # noqa: PLC0415 - takes 100 ms; most starts download nothing
     from rich.console import Console  # noqa: PLC0415
 
     return progress.Progress(
@@ -95,7 +95,7 @@ def _new_bars(stream: TextIO) -> Progress:
 
 @contextmanager
 def show_progress(stream: TextIO) -> Generator[Callable[[DownloadProgress], None], None, None]:
-    """What to give to `Downloads` as `on_progress`: bars if the stream is a terminal, else log lines."""
+    """Provide an `on_progress` for `DownloadManager`: bars if the stream is a terminal, else log lines."""
     if not stream.isatty():
         yield ProgressLog()
         return
@@ -112,7 +112,7 @@ def _step(progress: DownloadProgress) -> int:
     return progress.received * 100 // progress.total // _STEP
 
 
-def _how_far(progress: DownloadProgress) -> str:
+def _format_progress(progress: DownloadProgress) -> str:
     if not progress.total:
         return format_size(progress.received)
     percent = progress.received * 100 // progress.total

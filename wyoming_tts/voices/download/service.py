@@ -1,7 +1,7 @@
-"""The downloads of a running server, for those who watch them and have voices fetched by hand.
+"""Download service of a running server: starts, cancels and watches downloads that are triggered by hand.
 
-What fetches comes and goes with the server's tending of its voices; this stays, and knows how fast the
-downloads are and how the last ones ended.
+The `DownloadManager` lives only as long as the server maintains its voices; this service outlives it, and
+knows the speed of each download and how the latest ones ended.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
 
 _WINDOW = 5.0
-"""Seconds over which the speed is told: long enough not to jump, short enough to show a stall."""
+"""Seconds over which the speed is averaged: long enough not to jump, short enough to show a stall."""
 _MOST_ENDED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadStatus:
-    """A download as it is shown: under way, waiting for its turn, or failed."""
+    """State, progress and speed of a download that is queued, running or failed."""
 
     voice: str
     state: DownloadState
     received: int
-    """Bytes on this machine."""
+    """Bytes on disk or in memory."""
     total: int | None
     """Bytes of all files; None while one of them is unknown."""
     bytes_per_second: float
@@ -37,89 +37,87 @@ class DownloadStatus:
 
 
 @dataclass(slots=True)
-class _Watched:
+class _WatchedDownload:
     progress: DownloadProgress
     steps: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=100))
-    """When how many bytes were here."""
+    """Samples of the time and the bytes received by then."""
 
 
 class DownloadService:
-    """Watches downloads; has them started and cancelled while the server fetches at all."""
+    """Starts, cancels and watches downloads, while a `DownloadManager` is attached."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._downloads: DownloadManager | None = None
-        self._watched: dict[str, _Watched] = {}
-        self._arrived = asyncio.Event()
+        self._watched: dict[str, _WatchedDownload] = {}
+        self._completed = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<DownloadService {list(self._watched)}>"
 
     def attach(self, downloads: DownloadManager) -> None:
-        """Have voices fetched by these from now on, until `run` ends."""
+        """Use this manager from now on, until `run` ends."""
         self._downloads = downloads
 
-    async def run(self, look_for_voices: Callable[[], Awaitable[None]]) -> None:
-        """Have each voice that arrived made known; once this is cancelled nothing is fetched."""
+    async def run(self, refresh_voices: Callable[[], Awaitable[None]]) -> None:
+        """Refresh the voices after each completed download; once cancelled, downloads are refused."""
         try:
             while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                await look_for_voices()
+                await self._completed.wait()
+                self._completed.clear()
+                await refresh_voices()
         finally:
             self._downloads = None
 
     def record_progress(self, progress: DownloadProgress) -> None:
-        """Take down what `DownloadManager` reports."""
+        """Record a progress report of the `DownloadManager`."""
         if progress.state is DownloadState.DONE:
             self._watched.pop(progress.voice, None)
-            self._arrived.set()
+            self._completed.set()
             return
         watched = self._watched.get(progress.voice)
         if watched is None or watched.progress.state.over:
-            watched = self._watched[progress.voice] = _Watched(progress)
+            watched = self._watched[progress.voice] = _WatchedDownload(progress)
         watched.progress = progress
         if progress.state is DownloadState.RUNNING:
             watched.steps.append((self._clock(), progress.received))
         self._forget_oldest()
 
     def status(self) -> tuple[DownloadStatus, ...]:
-        """The downloads in the order in which they were asked for, those that failed lately among them."""
+        """The downloads in the order in which they were started, including those that failed lately."""
         for download in self._downloads.active if self._downloads else ():
-            self.record_progress(
-                download.progress()
-            )  # reports are for those who watch a terminal: too few, and late
-        return tuple(self._fetched(watched) for watched in self._watched.values())
+            self.record_progress(download.progress())  # the manager's own reports are throttled
+        return tuple(self._status_of(watched) for watched in self._watched.values())
 
     def is_downloading(self, name: str) -> bool:
-        """Whether the voice of that name is waiting or coming."""
+        """Whether a download of the voice is queued or running."""
         return name in self._watched and not self._watched[name].progress.state.over
 
     def start(self, voice: CatalogueVoice) -> None:
-        """Have a voice fetched; one that is under way already goes on.
+        """Start the download of a voice; one in progress continues.
 
         Raises:
-            VoiceUnavailable: nothing is fetched now.
+            VoiceUnavailable: no manager is attached.
         """
         if self._downloads is None:
             raise VoiceUnavailable(
-                "Nothing is fetched now: the server is starting or stopping.", hint="Try again soon."
+                "Downloads are not possible while the server starts or stops.", hint="Try again soon."
             )
         download = self._downloads.start(voice)
         if not self.is_downloading(voice.name):
             self.record_progress(download.progress())
 
     def cancel(self, name: str) -> None:
-        """Stop a download, or let go of one that failed.
+        """Cancel a download, or dismiss one that failed.
 
         Raises:
-            UnknownVoice: there is none of that voice.
+            UnknownVoice: the voice is not being downloaded.
         """
-        is_stopped = self._downloads is not None and self._downloads.cancel(name)
-        if self._watched.pop(name, None) is None and not is_stopped:
-            raise UnknownVoice(f"No voice {name[:80]!r} is being fetched.")
+        is_cancelled = self._downloads is not None and self._downloads.cancel(name)
+        if self._watched.pop(name, None) is None and not is_cancelled:
+            raise UnknownVoice(f"The voice {name[:80]!r} is not being downloaded.")
 
-    def _fetched(self, watched: _Watched) -> DownloadStatus:
+    def _status_of(self, watched: _WatchedDownload) -> DownloadStatus:
         progress = watched.progress
         is_running = progress.state is DownloadState.RUNNING
         speed = self._speed(watched.steps) if is_running else 0.0

@@ -1,9 +1,9 @@
-"""One file on its way to the disk, so that nothing half-written is ever taken for the file.
+"""Resumable transfer of one file: received into a partial file, verified by digest, then renamed into place.
 
-Bytes go to `NAME.part` beside the place where the file belongs. Only when its size and digest are
-right is it synced and renamed; a part that is left over, by a cut connection or a kill, is gone on
-with at the next try, and the digest tells whether that was right. The part is opened anew for each
-block: no handle stays open across a wait, so cancelling needs no cleaning up.
+Bytes go to `NAME.part` beside the file's final path. Only when size and digest are right is it synced and
+renamed; a partial file that is left behind, by a lost connection or a kill, is resumed at the next try, and
+the digest tells whether that was right. The partial file is opened anew for each block: no handle stays open
+across an await, so cancelling needs no clean-up.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ T = TypeVar("T")
 _LOGGER = logging.getLogger(__name__)
 
 _HASHED_AT_ONCE = 8 * 1024 * 1024
-"""Bytes hashed in one go: about 30 ms, after which the thread is free for others."""
+"""Bytes hashed at once: about 30 ms, after which the worker thread is free for others."""
 _UNKNOWN_SIZE_LIMIT = 64 * 1024 * 1024
-"""Most bytes taken of a file whose size nobody told: indexes are below 1 MB."""
+"""Most bytes accepted of a file whose size is unknown: indexes are below 1 MB."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def format_size(size: float) -> str:
-    """`63.2 MB`; decimal, as file managers count."""
+    """Format a number of bytes with decimal units, as file managers do: `63.2 MB`."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:  # noqa: PLR2004
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
@@ -62,8 +62,8 @@ def _size(path: Path) -> int | None:
         return None
 
 
-class _Part:
-    """`NAME.part` and the file it is to become. Every method blocks."""
+class _PartialFile:
+    """`NAME.part`, which becomes the file once it is complete. Every method blocks."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -73,11 +73,11 @@ class _Part:
         return _size(self.path) or 0
 
     def is_complete(self, size: int | None) -> bool:
-        """By size alone: what a user changed in a voice's configuration was meant."""
+        """By size alone: a configuration that the user edited without changing its size is kept."""
         return size is not None and _size(self.target) == size
 
     def write(self, offset: int, block: bytearray) -> None:
-        # From the top means anew: what was there before is not to be left behind the new bytes.
+        # Offset 0 starts over: older content must not remain behind the new bytes.
         with self.path.open("r+b" if offset else "wb") as part:
             part.seek(offset)
             part.write(block)
@@ -104,7 +104,7 @@ class _Part:
 
 
 class Transfer:
-    """Brings one file. It is shared by all downloads that need the file."""
+    """Downloads one file; shared by all downloads that need it."""
 
     def __init__(
         self,
@@ -119,14 +119,14 @@ class Transfer:
     ) -> None:
         self.file = file
         self.received = 0
-        """Bytes on this machine. Never goes down: when a file has to be fetched again from its
-        beginning it stands still until the loss is made up for."""
+        """Bytes received. Never decreases: when a file has to be downloaded again from its beginning,
+        it stays constant until it is exceeded."""
         self.total = file.size
-        """Bytes of the whole file; None until somebody tells."""
+        """Bytes of the whole file; None while unknown."""
         self.made_progress_at = -math.inf
-        """When the last byte came or was checked, by the environment's clock; at first when it was asked for.
-        Minus infinity before that, and after the connection broke until bytes come again."""
-        self._part = _Part(directory / file.name)
+        """Time of the last byte received or verified, by the environment's clock; at first of the request.
+        Minus infinity before that, and from a lost connection until bytes are received again."""
+        self._part = _PartialFile(directory / file.name)
         self._hub = hub
         self._run_blocking = run_blocking
         self._options = options
@@ -134,24 +134,24 @@ class Transfer:
         self._on_progress = on_progress
         self._etag: str | None = None
         self._resumed = False
-        self._began_anew = False
+        self._restarted = False
         self._placing = asyncio.Lock()
         self._in_place = False
 
     def __repr__(self) -> str:
         return f"<Transfer {self.file.name} {self.received}/{self.total}>"
 
-    async def survey(self) -> int:
-        """Look at what is here already; bytes that still have to come (0 where the size is unknown)."""
-        self._in_place = await self._complete()
-        self._reach((self.file.size or 0) if self._in_place else await self._disk(self._part.size))
+    async def measure_remaining(self) -> int:
+        """Inspect the disk; return the bytes still to be received (0 where the size is unknown)."""
+        self._in_place = await self._is_complete()
+        self._advance((self.file.size or 0) if self._in_place else await self._disk(self._part.size))
         return 0 if self._in_place or self.file.size is None else max(0, self.file.size - self.received)
 
     async def fetch(self) -> None:
-        """Bring the whole file and check it; it lies in `NAME.part` then, or was in place already.
+        """Receive the whole file into `NAME.part` and verify it, unless it is in place already.
 
         Raises:
-            DownloadFailed: it cannot be had. What arrived so far is kept for the next time unless
+            DownloadFailed: it cannot be downloaded. The partial file is kept for the next time unless
                 it was wrong; a file that was in place stays.
         """
         self.made_progress_at = self._environment.clock()
@@ -166,12 +166,12 @@ class Transfer:
             )
         except TransferInterrupted as reason:
             raise DownloadFailed(
-                f"{self.file.name} could not be fetched in {self._options.backoff.max_tries} tries: "
-                f"{reason}. Check the connection; the next try goes on from where this one ended."
+                f"{self.file.name} could not be downloaded in {self._options.backoff.max_tries} tries: "
+                f"{reason}. Check the connection; the next try resumes where this one ended."
             ) from reason
 
     async def place(self) -> None:
-        """Rename the checked part to the file; several may ask."""
+        """Rename the verified partial file to its final name; safe to call concurrently."""
         async with self._placing:
             if not self._in_place:
                 await self._put_in_place()
@@ -181,27 +181,27 @@ class Transfer:
         try:
             await self._disk(self._part.put_in_place)
         except TransferInterrupted as reason:
-            # Another process that fetches the same voice was faster.
-            if not await self._complete():
-                raise DownloadFailed(f"{self.file.name} cannot be put in place: {reason}.") from reason
+            # Another process that downloads the same voice was faster.
+            if not await self._is_complete():
+                raise DownloadFailed(f"{self.file.name} cannot be moved into place: {reason}.") from reason
 
     async def read_part(self, read: Callable[[Path], T]) -> T:
-        """Let `read` see the fetched part before it is placed; it runs where blocking is allowed."""
+        """Call `read` on the partial file before it is placed, away from the event loop."""
         return await self._run_blocking(lambda: read(self._part.path))
 
     async def discard(self) -> None:
-        """Forget what has been fetched."""
+        """Delete the partial file."""
         await self._disk(self._part.discard)
 
     async def _try(self) -> None:
         while True:
             try:
-                return await self._go_on()
+                return await self._resume()
             except RangeNotSatisfiable:
-                await self._begin_anew()
+                await self._restart()
 
-    async def _go_on(self) -> None:
-        self._in_place = await self._complete()
+    async def _resume(self) -> None:
+        self._in_place = await self._is_complete()
         if self._in_place:
             return
         offset = await self._disk(self._part.size)
@@ -210,19 +210,19 @@ class Transfer:
             raise RangeNotSatisfiable
         if offset != self.file.size:
             await self._receive(offset)
-        await self._check()
+        await self._verify()
 
-    async def _complete(self) -> bool:
+    async def _is_complete(self) -> bool:
         return await self._disk(partial(self._part.is_complete, self.file.size))
 
     async def _receive(self, offset: int) -> None:
         async with self._hub.get(self.file.url, offset=offset, etag=self._etag) as body:
-            self._note(body)
+            self._check_total(body)
             position, block = body.start, bytearray()
             try:
                 async for piece in body.pieces:
                     block += piece
-                    self._arrived(position + len(block))
+                    self._check_received(position + len(block))
                     if len(block) >= self._options.block_bytes:
                         position, block = await self._write(position, block)
             except TransferInterrupted:
@@ -232,7 +232,7 @@ class Transfer:
         if self.total is not None and position < self.total:
             raise TransferInterrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
 
-    def _note(self, body: FileBody) -> None:
+    def _check_total(self, body: FileBody) -> None:
         self._etag = body.etag
         self._resumed = body.start > 0
         if self.file.size is None:
@@ -241,10 +241,10 @@ class Transfer:
             raise DownloadFailed(
                 f"{self.file.name} has {body.total} bytes at {self._hub.mirrored_url(self.file.url)}, "
                 f"expected {self.file.size}: it changed upstream. "
-                "Fetch the newer catalogue with --update-voices."
+                "Update the catalogue with --update-voices."
             )
 
-    def _arrived(self, end: int) -> None:
+    def _check_received(self, end: int) -> None:
         limit = self.file.size or _UNKNOWN_SIZE_LIMIT
         if end > limit:
             raise DownloadFailed(
@@ -252,12 +252,12 @@ class Transfer:
                 f"{self.file.name}. A proxy or mirror answers with something else: try another network."
             )
         self.made_progress_at = self._environment.clock()
-        self._reach(end)
+        self._advance(end)
 
-    def _reach(self, end: int) -> None:
-        reached = end if self.total is None else min(end, self.total)
-        if reached > self.received:
-            self.received = reached
+    def _advance(self, end: int) -> None:
+        received = end if self.total is None else min(end, self.total)
+        if received > self.received:
+            self.received = received
             self._on_progress(self)
 
     async def _write(self, offset: int, block: bytearray) -> tuple[int, bytearray]:
@@ -265,24 +265,24 @@ class Transfer:
             await self._disk(partial(self._part.write, offset, block))
         return offset + len(block), bytearray()
 
-    async def _check(self) -> None:
+    async def _verify(self) -> None:
         if self.file.digest is None:
             return
         algorithm, _, expected = self.file.digest.partition(":")
-        got = await self._hashed(algorithm)
+        got = await self._digest(algorithm)
         if got == expected:
             return
-        if self._resumed and not self._began_anew:
-            # The part may be what an older version or somebody else left behind.
+        if self._resumed and not self._restarted:
+            # The partial file may be the remainder of an older version or another program.
             raise RangeNotSatisfiable
         await self._disk(self._part.discard)
         raise DownloadFailed(
-            f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was thrown away; what "
-            "was installed before stays. Either it changed upstream (fetch the newer catalogue with "
-            "--update-voices) or a proxy or mirror changes it (try another network)."
+            f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was discarded; "
+            "what was installed before stays. Either it changed upstream (update the catalogue with "
+            "--update-voices) or a proxy or mirror alters it (try another network)."
         )
 
-    async def _hashed(self, algorithm: str) -> str:
+    async def _digest(self, algorithm: str) -> str:
         hasher = hashlib.new(algorithm, usedforsecurity=False)
         offset = 0
         while count := await self._disk(partial(self._part.hash_on, hasher, offset)):
@@ -290,26 +290,26 @@ class Transfer:
             self.made_progress_at = self._environment.clock()
         return hasher.hexdigest()
 
-    async def _begin_anew(self) -> None:
+    async def _restart(self) -> None:
         await self._disk(self._part.discard)
-        if self._began_anew:
+        if self._restarted:
             raise DownloadFailed(
                 f"{self._hub.mirrored_url(self.file.url)} twice refused to resume {self.file.name}. "
                 "Try again later or from another network."
             )
-        _LOGGER.info("What was left of %s does not fit; it is fetched from the beginning.", self.file.name)
-        self._began_anew = True
+        _LOGGER.info("The partial file of %s does not match; it is downloaded again.", self.file.name)
+        self._restarted = True
         self._etag = None
 
     def _on_interruption(self, reason: TryAgain, pause: float) -> None:
-        _LOGGER.debug("%s interrupted (%s); trying again in %.1f s.", self.file.name, reason, pause)
+        _LOGGER.debug("%s interrupted (%s); retrying in %.1f s.", self.file.name, reason, pause)
         self.made_progress_at = -math.inf
 
     async def _disk(self, work: Callable[[], T]) -> T:
         try:
             return await self._run_blocking(work)
         except FileNotFoundError as error:
-            raise TransferInterrupted(f"{error.filename} was taken away") from error
+            raise TransferInterrupted(f"{error.filename} was removed") from error
         except OSError as error:
             raise self._disk_failure(error) from error
 
@@ -317,10 +317,10 @@ class Transfer:
         directory = self._part.target.parent
         if error.errno in _NO_ROOM:
             return DownloadFailed(
-                f"The disk of {directory} is full. Make room or set another --download-dir; "
-                f"what there is of {self.file.name} is kept and gone on with."
+                f"The disk of {directory} is full. Free some space or set another --download-dir; "
+                f"the partial file of {self.file.name} is kept and will be resumed."
             )
         return DownloadFailed(
             f"{self.file.name} cannot be stored in {directory}: {error.strerror or error}. "
-            "Check that the directory can be written to, or set another --download-dir."
+            "Check that the directory is writable, or set another --download-dir."
         )

@@ -44,7 +44,7 @@ EMBEDDED = [a_voice("espeak-de", "de_DE", "espeak"), a_voice("espeak-en", "en_US
 
 
 @dataclass
-class House:
+class OnDemandSetup:
     """A library whose missing voices come from a hub on loopback."""
 
     hub: FakeHub
@@ -75,9 +75,9 @@ def offered_by(hub: FakeHub, name: str, language: str) -> CatalogueVoice:
 
 
 @asynccontextmanager
-async def a_house(
+async def on_demand_setup(
     directory: Path, answer: MissingVoicePolicy = WAIT, *, usable: bool = True, **options: object
-) -> AsyncIterator[House]:
+) -> AsyncIterator[OnDemandSetup]:
     async with FakeHub() as hub:
         catalogue = Catalogue(
             (offered_by(hub, "de_DE-far-high", "de_DE"), offered_by(hub, "en_US-home-low", "en_US"))
@@ -103,7 +103,7 @@ async def a_house(
                 options=chosen,
             ) as missing,
         ):
-            yield House(hub, library, missing, catalogue, directory, looks)
+            yield OnDemandSetup(hub, library, missing, catalogue, directory, looks)
 
 
 @pytest.fixture(autouse=True)
@@ -113,143 +113,145 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-async def test_many_who_ask_for_one_missing_voice_cause_one_download_and_all_hear_it(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
+async def test_many_requests_for_one_missing_voice_trigger_one_download_and_all_get_it(
+    tmp_path: Path,
+) -> None:
+    async with on_demand_setup(tmp_path) as setup:
         names = [ASKED.name, "DE_de-FAR-high", "de_DE-far-high-alias", "de_DE-f", "de_DE-far-high#0"] * 4
-        spoken = await asyncio.gather(*(house.speaker(VoiceRequest(name)) for name in names))
+        spoken = await asyncio.gather(*(setup.speaker(VoiceRequest(name)) for name in names))
         assert set(spoken) == {ASKED.name}
-        assert len(house.hub.asked_for(".onnx")) == 1
-        assert len(house.looks) == 1
+        assert len(setup.hub.asked_for(".onnx")) == 1
+        assert len(setup.looks) == 1
 
 
-async def test_who_asks_while_it_comes_joins_the_download(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
-        held = house.hold()
+async def test_a_request_during_the_download_joins_it(tmp_path: Path) -> None:
+    async with on_demand_setup(tmp_path) as setup:
+        held = setup.hold()
         async with asyncio.TaskGroup() as tasks:
-            first = tasks.create_task(house.speaker())
+            first = tasks.create_task(setup.speaker())
             await held.held.wait()
-            second = tasks.create_task(house.speaker())
+            second = tasks.create_task(setup.speaker())
             await asyncio.sleep(0)
             held.released.set()
         assert first.result() == second.result() == ASKED.name
-        assert len(house.hub.asked_for(".onnx")) == 1
+        assert len(setup.hub.asked_for(".onnx")) == 1
 
 
 async def test_patience_ends_in_the_embedded_voice_of_the_language_and_the_download_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, patience=0.0) as house:
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, patience=0.0) as setup:
+        assert await setup.speaker() == "espeak-de"
         assert "de_DE-far-high is asked for and not here: espeak-de speaks instead" in caplog.text
-        assert await house.missing.fetch("de_DE-far-high")
-        assert await house.speaker() == "de_DE-far-high"
-        assert len(house.hub.asked_for(".onnx")) == 1
+        assert await setup.missing.fetch("de_DE-far-high")
+        assert await setup.speaker() == "de_DE-far-high"
+        assert len(setup.hub.asked_for(".onnx")) == 1
 
 
 async def test_the_fallback_speaks_at_once_while_the_voice_is_fetched(tmp_path: Path) -> None:
-    async with a_house(tmp_path, FALLBACK) as house:
-        held = house.hold()
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, FALLBACK) as setup:
+        held = setup.hold()
+        assert await setup.speaker() == "espeak-de"
         await held.held.wait()
-        assert await house.speaker() == "espeak-de"
+        assert await setup.speaker() == "espeak-de"
         held.released.set()
-        assert await house.missing.fetch("de_DE-far-high-alias")
-        assert await house.speaker() == "de_DE-far-high"
-        assert len(house.hub.asked_for(".onnx")) == 1
+        assert await setup.missing.fetch("de_DE-far-high-alias")
+        assert await setup.speaker() == "de_DE-far-high"
+        assert len(setup.hub.asked_for(".onnx")) == 1
 
 
-async def test_an_error_tells_how_far_the_download_is(tmp_path: Path) -> None:
-    async with a_house(tmp_path, ERROR) as house:
-        held = house.hold()
-        with pytest.raises(VoiceUnavailable, match="being fetched"):
-            await house.speaker()
+async def test_an_error_states_the_progress_of_the_download(tmp_path: Path) -> None:
+    async with on_demand_setup(tmp_path, ERROR) as setup:
+        held = setup.hold()
+        with pytest.raises(VoiceUnavailable, match="being downloaded"):
+            await setup.speaker()
         await held.held.wait()
-        with pytest.raises(VoiceUnavailable, match=r"\d+ % of it are here\. Ask again"):
-            await house.speaker()
+        with pytest.raises(VoiceUnavailable, match=r"\(\d+ %\)\. Try again"):
+            await setup.speaker()
         held.released.set()
-        assert await house.missing.fetch("de_DE-far-high")
-        assert await house.speaker() == "de_DE-far-high"
+        assert await setup.missing.fetch("de_DE-far-high")
+        assert await setup.speaker() == "de_DE-far-high"
 
 
 @pytest.mark.parametrize("request_", [VoiceRequest(), VoiceRequest("en_US-home-low"), VoiceRequest("alloy")])
 async def test_the_default_voice_is_a_missing_voice_like_any_other(
     tmp_path: Path, request_: VoiceRequest
 ) -> None:
-    async with a_house(tmp_path) as house:
-        assert await house.speaker(request_) == "en_US-home-low"
-    async with a_house(tmp_path / "other", ERROR) as house:
+    async with on_demand_setup(tmp_path) as setup:
+        assert await setup.speaker(request_) == "en_US-home-low"
+    async with on_demand_setup(tmp_path / "other", ERROR) as setup:
         with pytest.raises(VoiceUnavailable):
-            await house.speaker(request_)
+            await setup.speaker(request_)
 
 
 @pytest.mark.parametrize("answer", [WAIT, FALLBACK])
 async def test_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
     tmp_path: Path, answer: MissingVoicePolicy
 ) -> None:
-    async with a_house(tmp_path, answer, offline=True) as house:
-        assert await house.speaker() == "espeak-de"
-        assert not await house.missing.fetch("de_DE-far-high")
-        assert house.hub.connections == 0
+    async with on_demand_setup(tmp_path, answer, offline=True) as setup:
+        assert await setup.speaker() == "espeak-de"
+        assert not await setup.missing.fetch("de_DE-far-high")
+        assert setup.hub.connections == 0
 
 
 async def test_offline_an_error_says_that_fetching_is_off(tmp_path: Path) -> None:
-    async with a_house(tmp_path, ERROR, offline=True) as house:
-        with pytest.raises(VoiceUnavailable, match=r"fetching is switched off \(offline\)"):
-            await house.speaker()
-        assert house.hub.connections == 0
+    async with on_demand_setup(tmp_path, ERROR, offline=True) as setup:
+        with pytest.raises(VoiceUnavailable, match=r"downloads are turned off \(offline\)"):
+            await setup.speaker()
+        assert setup.hub.connections == 0
 
 
 async def test_a_voice_whose_engine_is_not_in_use_is_not_fetched(tmp_path: Path) -> None:
-    async with a_house(tmp_path, engines=frozenset({"kokoro"})) as house:
-        assert await house.speaker() == "espeak-de"
-        assert house.hub.connections == 0
+    async with on_demand_setup(tmp_path, engines=frozenset({"kokoro"})) as setup:
+        assert await setup.speaker() == "espeak-de"
+        assert setup.hub.connections == 0
 
 
-async def test_a_voice_that_no_engine_takes_is_fetched_once_and_told_of(
+async def test_a_voice_that_no_engine_can_use_is_downloaded_once_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, usable=False) as house:
+    async with on_demand_setup(tmp_path, usable=False) as setup:
         for _ in range(3):
-            assert await house.speaker() == "espeak-de"
-        assert len(house.looks) == 1
-    assert "de_DE-far-high was fetched, but no engine can use its files" in caplog.text
+            assert await setup.speaker() == "espeak-de"
+        assert len(setup.looks) == 1
+    assert "de_DE-far-high was downloaded, but no engine can use its files" in caplog.text
 
 
 async def test_nobody_is_kept_waiting_for_a_download_that_failed(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
-        house.hub.files.clear()
-        assert await house.speaker() == "espeak-de"
-        asked = len(house.hub.requests)
-        assert await house.speaker() == "espeak-de"
-        assert len(house.hub.requests) == asked
+    async with on_demand_setup(tmp_path) as setup:
+        setup.hub.files.clear()
+        assert await setup.speaker() == "espeak-de"
+        asked = len(setup.hub.requests)
+        assert await setup.speaker() == "espeak-de"
+        assert len(setup.hub.requests) == asked
 
 
 async def test_after_a_failure_an_error_says_why(tmp_path: Path) -> None:
-    async with a_house(tmp_path, ERROR) as house:
-        house.hub.files.clear()
-        with pytest.raises(VoiceUnavailable, match="being fetched"):
-            await house.speaker()
-        download = house.missing._arrivals["de_DE-far-high"].download
+    async with on_demand_setup(tmp_path, ERROR) as setup:
+        setup.hub.files.clear()
+        with pytest.raises(VoiceUnavailable, match="being downloaded"):
+            await setup.speaker()
+        download = setup.missing._pending["de_DE-far-high"].download
         assert download is not None
         await download.wait()
-        with pytest.raises(VoiceUnavailable, match=r"could not be fetched.*404"):
-            await house.speaker()
+        with pytest.raises(VoiceUnavailable, match=r"could not be downloaded.*404"):
+            await setup.speaker()
 
 
 async def test_a_voice_that_was_deleted_is_fetched_again(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
-        assert await house.speaker() == ASKED.name
+    async with on_demand_setup(tmp_path) as setup:
+        assert await setup.speaker() == ASKED.name
         (model,) = await models(tmp_path)
         await in_executor(model.unlink)
-        house.library.replace(EMBEDDED)
-        assert await house.speaker() == ASKED.name
-        assert len(house.hub.asked_for(".onnx")) == 2
+        setup.library.replace(EMBEDDED)
+        assert await setup.speaker() == ASKED.name
+        assert len(setup.hub.asked_for(".onnx")) == 2
 
 
 async def test_one_who_leaves_does_not_end_the_download_for_the_others(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
-        held = house.hold()
-        leaving, staying = (asyncio.create_task(house.speaker()) for _ in range(2))
+    async with on_demand_setup(tmp_path) as setup:
+        held = setup.hold()
+        leaving, staying = (asyncio.create_task(setup.speaker()) for _ in range(2))
         await held.held.wait()
         leaving.cancel()
         await asyncio.wait([leaving])
@@ -258,17 +260,17 @@ async def test_one_who_leaves_does_not_end_the_download_for_the_others(tmp_path:
 
 
 async def test_an_unknown_name_fetches_nothing(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as house:
+    async with on_demand_setup(tmp_path) as setup:
         with pytest.raises(UnknownVoice, match="Did you mean de_DE-far-high"):
-            await house.speaker(VoiceRequest("de_DE-fra-hihg"))
-        assert house.hub.connections == 0
+            await setup.speaker(VoiceRequest("de_DE-fra-hihg"))
+        assert setup.hub.connections == 0
 
 
 async def test_at_the_end_what_is_under_way_is_left_and_nothing_is_asked_any_more(tmp_path: Path) -> None:
-    async with a_house(tmp_path, FALLBACK) as house:
-        held = house.hold()
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, FALLBACK) as setup:
+        held = setup.hold()
+        assert await setup.speaker() == "espeak-de"
         await held.held.wait()
     with pytest.raises(VoiceUnavailable, match="not installed"):
-        await house.speaker()
+        await setup.speaker()
     assert await models(tmp_path) == []

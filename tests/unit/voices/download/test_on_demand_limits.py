@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub import FakeHub
-from tests.unit.voices.download.test_on_demand import ASKED, ERROR, FALLBACK, MODEL, a_house
+from tests.unit.voices.download.test_on_demand import ASKED, ERROR, FALLBACK, MODEL, on_demand_setup
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import VoiceRequest
 
@@ -32,75 +32,77 @@ def fetched(hub: FakeHub) -> int:
 async def test_over_the_bytes_that_clients_may_fetch_the_embedded_voice_speaks_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, max_bytes=BOTH - 1) as house:
-        assert await house.speaker() == ASKED.name
+    async with on_demand_setup(tmp_path, max_bytes=BOTH - 1) as setup:
+        assert await setup.speaker() == ASKED.name
         for _ in range(3):
-            assert await house.speaker(OTHER) == "espeak-en"
-        assert fetched(house.hub) == 1
+            assert await setup.speaker(OTHER) == "espeak-en"
+        assert fetched(setup.hub) == 1
     (warning,) = warnings(caplog)
-    assert "as much fetched since the start as they may" in warning
+    assert "the limit of bytes downloaded for clients" in warning
     assert "`wyoming-tts voices download NAME`" in warning
 
 
 async def test_within_the_bytes_every_voice_is_fetched(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, max_bytes=BOTH) as house:
-        assert [await house.speaker(), await house.speaker(OTHER)] == [ASKED.name, OTHER.name]
+    async with on_demand_setup(tmp_path, max_bytes=BOTH) as setup:
+        assert [await setup.speaker(), await setup.speaker(OTHER)] == [ASKED.name, OTHER.name]
     assert warnings(caplog) == []
 
 
 async def test_an_error_over_the_bytes_names_the_command(tmp_path: Path) -> None:
-    async with a_house(tmp_path, ERROR, max_bytes=1) as house:
-        with pytest.raises(VoiceUnavailable, match=r"de_DE-far-high.*not fetched: clients") as caught:
-            await house.speaker(VoiceRequest("de_DE-far-high-alias"))
+    async with on_demand_setup(tmp_path, ERROR, max_bytes=1) as setup:
+        with pytest.raises(
+            VoiceUnavailable, match=r"de_DE-far-high.*not downloaded: the limit of bytes"
+        ) as caught:
+            await setup.speaker(VoiceRequest("de_DE-far-high-alias"))
         assert "wyoming-tts voices download de_DE-far-high`" in str(caught.value)
-        assert house.hub.connections == 0
+        assert setup.hub.connections == 0
 
 
 async def test_bytes_are_counted_while_they_are_on_their_way(tmp_path: Path) -> None:
-    async with a_house(tmp_path, FALLBACK, max_bytes=BOTH - 1) as house:
-        held = house.hold()
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, FALLBACK, max_bytes=BOTH - 1) as setup:
+        held = setup.hold()
+        assert await setup.speaker() == "espeak-de"
         await held.held.wait()
-        assert await house.speaker(OTHER) == "espeak-en"
+        assert await setup.speaker(OTHER) == "espeak-en"
         held.released.set()
-        assert await house.missing.fetch(ASKED.name or "")
-        assert fetched(house.hub) == 1
+        assert await setup.missing.fetch(ASKED.name or "")
+        assert fetched(setup.hub) == 1
 
 
-async def test_of_too_many_at_once_the_last_waits_for_another_request(
+async def test_over_the_concurrent_downloads_the_last_waits_for_another_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, FALLBACK, max_concurrent=1) as house:
-        held = house.hold()
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, FALLBACK, max_concurrent=1) as setup:
+        held = setup.hold()
+        assert await setup.speaker() == "espeak-de"
         await held.held.wait()
-        assert await house.speaker() == "espeak-de"
-        assert await house.speaker(OTHER) == "espeak-en"
-        assert fetched(house.hub) == 1
+        assert await setup.speaker() == "espeak-de"
+        assert await setup.speaker(OTHER) == "espeak-en"
+        assert fetched(setup.hub) == 1
         held.released.set()
-        assert await house.missing.fetch(ASKED.name or "")
-        assert await house.speaker(OTHER) == "espeak-en"
-        assert await house.missing.fetch(OTHER.name or "")
-        assert await house.speaker(OTHER) == OTHER.name
+        assert await setup.missing.fetch(ASKED.name or "")
+        assert await setup.speaker(OTHER) == "espeak-en"
+        assert await setup.missing.fetch(OTHER.name or "")
+        assert await setup.speaker(OTHER) == OTHER.name
     (warning,) = warnings(caplog)
-    assert "being fetched for clients already" in warning
+    assert "the limit of concurrent downloads" in warning
 
 
 async def test_one_that_rests_after_a_failure_does_not_keep_others_away(tmp_path: Path) -> None:
-    async with a_house(tmp_path, max_concurrent=1) as house:
-        files = {path: house.hub.files.pop(path) for path in [*house.hub.files] if "far" in path}
-        assert await house.speaker() == "espeak-de"
+    async with on_demand_setup(tmp_path, max_concurrent=1) as setup:
+        files = {path: setup.hub.files.pop(path) for path in [*setup.hub.files] if "far" in path}
+        assert await setup.speaker() == "espeak-de"
         assert files
-        assert await house.speaker(OTHER) == OTHER.name
+        assert await setup.speaker(OTHER) == OTHER.name
 
 
-async def test_what_the_server_itself_fetches_is_not_the_clients_affair(
+async def test_downloads_of_the_server_itself_do_not_count_for_clients(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with a_house(tmp_path, max_bytes=BOTH // 2) as house:
-        assert await house.missing.fetch(OTHER.name or "")
-        assert await house.speaker() == ASKED.name
-        assert fetched(house.hub) == 2
+    async with on_demand_setup(tmp_path, max_bytes=BOTH // 2) as setup:
+        assert await setup.missing.fetch(OTHER.name or "")
+        assert await setup.speaker() == ASKED.name
+        assert fetched(setup.hub) == 2
     assert warnings(caplog) == []

@@ -28,7 +28,7 @@ def test_every_tenth_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         logged(at(received))
     logged(at(2_000_000, DownloadState.DONE))
     assert [record.getMessage() for record in caplog.records] == [
-        f"Fetching tone: {percent} % of 2.0 MB." for percent in range(10, 101, 10)
+        f"Downloading tone: {percent} % of 2.0 MB." for percent in range(10, 101, 10)
     ]
 
 
@@ -37,7 +37,7 @@ def test_a_resumed_download_says_where_it_goes_on(caplog: pytest.LogCaptureFixtu
     logged = ProgressLog()
     logged(at(0, DownloadState.WAITING))
     logged(at(870_000))
-    assert caplog.messages == ["Fetching tone: 43 % of 2.0 MB."]
+    assert caplog.messages == ["Downloading tone: 43 % of 2.0 MB."]
 
 
 def test_a_second_download_of_a_voice_is_logged_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -56,7 +56,7 @@ def test_a_download_of_unknown_length_is_logged_in_bytes(caplog: pytest.LogCaptu
     logged(DownloadProgress("tone", DownloadState.WAITING, 0, None))
     for received in range(0, 25_000_001, 1_000_000):
         logged(DownloadProgress("tone", DownloadState.RUNNING, received, None))
-    assert caplog.messages == ["Fetching tone: 10.0 MB.", "Fetching tone: 20.0 MB."]
+    assert caplog.messages == ["Downloading tone: 10.0 MB.", "Downloading tone: 20.0 MB."]
 
 
 def test_bars_show_each_voice_and_go_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
