@@ -217,7 +217,7 @@ class LoadedPiper:
         sentences = self._phonemize(clean_text(segment), self._phonemizer.phonemes_to_ids)
         yield NO_SAMPLES
         for ids in sentences:
-            yield from self._speak(ids, controls, soon=segment.is_first)
+            yield from self._speak(ids, controls, low_latency=segment.is_first)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:  # noqa: ARG002  # the same for all speakers
         """The segment's phonemes that the voice has a sound for, those of `[[ ]]` blocks included.
@@ -239,14 +239,14 @@ class LoadedPiper:
             self._process.close()
         self._model.close()
 
-    def _speak(self, ids: list[int], controls: Mapping[str, Any], *, soon: bool) -> Iterator[Samples]:
+    def _speak(self, ids: list[int], controls: Mapping[str, Any], *, low_latency: bool) -> Iterator[Samples]:
         """Yield the audio of a sentence, given as phoneme ids, in chunks."""
         feeds = {
             "input": np.array([ids], dtype=np.int64),
             "input_lengths": np.array([len(ids)], dtype=np.int64),
             **controls,
         }
-        yield from self._model.speak(feeds, soon=soon)
+        yield from self._model.speak(feeds, low_latency=low_latency)
 
     def _control_inputs(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
         """The model's inputs besides the phonemes: scales and speaker."""

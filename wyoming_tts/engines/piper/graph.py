@@ -1,16 +1,16 @@
-"""Finds where a Piper voice's graph can be cut, so that speech is heard before all of it is computed.
+"""Cutting of a Piper voice's ONNX graph, so that audio is heard before all of a sentence is computed.
 
 A Piper voice is a VITS model: a text encoder and a duration predictor that need the whole text, then
-a flow and a decoder (HiFi-GAN) that are convolutions: a frame of theirs depends on a few frames
-around it and on nothing else. Cut off from the rest, those two run on a stretch of frames with that
-many on both sides, and make there what they would make of the whole sentence.
+a flow and a decoder (HiFi-GAN) made of convolutions, in which a frame depends on a few frames around it
+and on nothing else (the receptive field). Cut off from the rest, those two can run on a stretch of frames
+with that many more on both sides, and give what they would give for the whole sentence.
 
-Nothing is found by its name, because every export has its own. The decoder begins at the convolution
+Nothing is found by name, because every export has its own names. The decoder begins at the convolution
 before the first ConvTranspose; the flow begins at the sum that takes the last random tensor. The
-decoder is cut once more before its second ConvTranspose: what lies behind is four fifths of its work
-and reaches over two frames, what lies before reaches over ten, so that apart they compute far less
+decoder is cut once more before its second ConvTranspose: what comes after is four fifths of its work
+and depends on two frames to each side, what comes before on ten, so that apart they compute far less
 for the edges of a stretch than together. That a part is local in time, and how far it reaches, is
-proved operator by operator. A graph for which that cannot be proved is not cut.
+proved operator by operator (`trace`). A graph for which that cannot be proved is not cut.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from wyoming_tts.engines.piper.trace import POINTWISE, CannotCut, Constants, Nod
 
 __all__ = ["CannotCut", "GraphCut", "GraphPart", "PiperGraph"]
 
-# The inputs of a Piper model that tell what to say: only what depends on them knows of time.
-_TEXT = frozenset({"input", "input_lengths"})
+# The inputs of a Piper model that hold the text: only what depends on them has a time axis.
+_TEXT_INPUTS = frozenset({"input", "input_lengths"})
 _RANDOM = frozenset(
     ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 )
@@ -35,27 +35,27 @@ _FLOAT = 1
 
 @dataclass(frozen=True, slots=True)
 class GraphPart:
-    """A piece of the graph that is local in time."""
+    """A part of the graph that is local in time."""
 
     source: str
-    """Name of the tensor it works on, shape (1, channels, length)."""
+    """Name of its input along time, shape (1, channels, length)."""
     result: str
-    """Name of what it makes of that, shape (..., length * hop)."""
-    framed: frozenset[str]
-    """Further inputs, whose last axis is as long unless it is 1: the mask."""
-    still: frozenset[str]
-    """Further inputs that know nothing of time: what tells the speaker."""
+    """Name of its output, shape (..., length * hop)."""
+    time_inputs: frozenset[str]
+    """Further inputs along time (the mask), whose last axis is as long as the source's, or 1."""
+    static_inputs: frozenset[str]
+    """Further inputs without a time axis (the speaker's embedding)."""
     left: int
-    """How many values along time, before the one it is made of, a result depends on."""
+    """Values of the source before its own on which a value of the result depends."""
     right: int
-    """How many after it."""
+    """Values of the source after its own on which a value of the result depends."""
     hop: int
-    """Values of the result, along time, for one of the source."""
+    """Values of the result, along time, for one value of the source."""
 
     @property
     def inputs(self) -> frozenset[str]:
         """Names of all its inputs."""
-        return self.framed | self.still | {self.source}
+        return self.time_inputs | self.static_inputs | {self.source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +63,34 @@ class GraphCut:
     """Where a graph is cut: text to frames, frames through the flow, frames to samples."""
 
     flow: GraphPart | None
-    """None where it has to stay with the text."""
+    """None if it cannot be separated from the text."""
     decoder: tuple[GraphPart, ...]
-    """One part, or two where it could be cut again."""
-    why_no_flow: str = ""
+    """One part, or two if it could be cut again."""
+    no_flow_reason: str = ""
+    """Why `flow` is None; empty if it is not."""
 
     @property
     def parts(self) -> tuple[GraphPart, ...]:
-        """All that comes after the text, each working on the result of the one before."""
+        """All parts after the text, each working on the result of the one before."""
         return (self.flow, *self.decoder) if self.flow else self.decoder
 
     @property
     def hop(self) -> int:
-        """Samples of a frame."""
+        """Samples for a frame."""
         return prod(part.hop for part in self.parts)
 
 
 class PiperGraph:
-    """The graph of a Piper voice, read from its file; as large in memory as that."""
+    """The graph of a Piper voice, as large in memory as its file."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
             CannotCut: not all its weights are in the file.
-            Exception: what the onnx package raises for a file that is no model.
+            Exception: of any kind that the onnx package raises for a file that is no model.
         """
-        import onnx  # noqa: PLC0415  # heavy, and nobody needs it but for a moment
+        import onnx  # noqa: PLC0415  # heavy, and only needed while a voice is loaded
 
         self._onnx = onnx
         self._model = onnx.load(path, load_external_data=False)
@@ -103,15 +104,15 @@ class PiperGraph:
         self._output = graph.output[0]
         self._nodes = [Node.of(each) for each in graph.node]
         self._producers = {output: node for node in self._nodes for output in node.outputs}
-        drawn = [output for node in self._nodes if node.kind in _RANDOM for output in node.outputs]
-        self._variable = self._dependents([*self._inputs, *drawn])
-        self._spoken = self._dependents([*(_TEXT & self._inputs.keys()), *drawn])
+        random = [output for node in self._nodes if node.kind in _RANDOM for output in node.outputs]
+        self._variable = self._dependents([*self._inputs, *random])
+        self._text_dependent = self._dependents([*(_TEXT_INPUTS & self._inputs.keys()), *random])
 
     def cut(self) -> GraphCut:
-        """Where to cut it.
+        """Find where to cut it.
 
         Raises:
-            CannotCut: not even the decoder can be cut off.
+            CannotCut: not even the decoder can be separated.
         """
         output = self._output.name
         decoder = self._part(self._decoder_input(output), output)
@@ -121,29 +122,30 @@ class PiperGraph:
             return GraphCut(None, self._halves(decoder), str(error))
         return GraphCut(flow, self._halves(decoder))
 
-    def text(self, cut: GraphCut) -> bytes:
-        """What comes before the cuts as a model of its own, with all the inputs of the whole.
+    def extract_text_encoder(self, cut: GraphCut) -> bytes:
+        """Serialize what comes before the cuts as a model of its own, with all inputs of the whole.
 
-        Its outputs are all that the later parts take which is neither an input nor made by a part.
+        Its outputs are the inputs of the later parts that are neither inputs of the whole nor results of a
+        part.
         """
-        made = {part.result for part in cut.parts}
-        taken = {name for part in cut.parts for name in part.inputs}
-        return self._extract(self._inputs, sorted(taken - made - self._inputs.keys()))
+        results = {part.result for part in cut.parts}
+        inputs = {name for part in cut.parts for name in part.inputs}
+        return self._extract(self._inputs, sorted(inputs - results - self._inputs.keys()))
 
-    def part(self, part: GraphPart) -> bytes:
-        """A part behind a cut as a model of its own."""
+    def extract_part(self, part: GraphPart) -> bytes:
+        """Serialize a part after a cut as a model of its own."""
         return self._extract(part.inputs, [part.result])
 
     def _flow(self, decoder: GraphPart) -> GraphPart:
         flow = self._part(self._flow_input(decoder.source), decoder.source)
         if flow.hop != 1:
-            raise CannotCut("the flow changes the pace")
-        if self._dependents([flow.source]) & (decoder.framed | decoder.still):
+            raise CannotCut("the flow changes the rate")
+        if self._dependents([flow.source]) & (decoder.time_inputs | decoder.static_inputs):
             raise CannotCut("the decoder takes more from the flow than its result")
         return flow
 
     def _halves(self, decoder: GraphPart) -> tuple[GraphPart, ...]:
-        """The decoder, cut before its second ConvTranspose if nothing else goes past that place."""
+        """The decoder, cut before its second ConvTranspose if no other tensor crosses that place."""
         nodes = self._ancestors([decoder.result], stop={decoder.source})
         _, *further = [node for node in nodes if node.kind == "ConvTranspose"]
         try:
@@ -151,26 +153,26 @@ class PiperGraph:
             halves = self._part(decoder.source, middle), self._part(middle, decoder.result)
         except (IndexError, CannotCut):
             return (decoder,)
-        return (decoder,) if halves[1].framed else halves
+        return (decoder,) if halves[1].time_inputs else halves
 
     def _decoder_input(self, output: str) -> str:
-        """What goes into the convolution before the first ConvTranspose."""
+        """The input of the convolution before the first ConvTranspose."""
         nodes = self._ancestors([output])
         node = next((node for node in nodes if node.kind == "ConvTranspose"), None)
         if node is None:
             raise CannotCut("it has no ConvTranspose")
         name = node.inputs[0]
         while (node := self._producers.get(name)) and node.kind != "Conv":
-            spoken = [each for each in node.inputs if each in self._spoken]
-            if len(spoken) != 1:
-                raise CannotCut(f"before its first ConvTranspose a {node.kind} joins {len(spoken)} tensors")
-            name = spoken[0]
+            operands = [each for each in node.inputs if each in self._text_dependent]
+            if len(operands) != 1:
+                raise CannotCut(f"before its first ConvTranspose a {node.kind} joins {len(operands)} tensors")
+            name = operands[0]
         if node is None:
-            raise CannotCut("before its first ConvTranspose is no Conv")
+            raise CannotCut("there is no Conv before its first ConvTranspose")
         return node.inputs[0]
 
     def _flow_input(self, flow_output: str) -> str:
-        """The sum that takes the last random tensor, times its deviation."""
+        """The sum to which the last random tensor, times its deviation, is added."""
         nodes = self._ancestors([flow_output])
         node = next((node for node in reversed(nodes) if node.kind in _RANDOM), None)
         if node is None:
@@ -178,14 +180,14 @@ class PiperGraph:
         while node.kind != "Add":
             users = [user for user in nodes if node.outputs[0] in user.inputs]
             if len(users) != 1 or users[0].kind not in ("Mul", "Add"):
-                raise CannotCut("its last random tensor goes into no sum")
+                raise CannotCut("its last random tensor is not added to anything")
             node = users[0]
         return node.outputs[0]
 
     def _part(self, source: str, result: str) -> GraphPart:
         reached = self._dependents([source])
         if source == result or result not in reached:
-            raise CannotCut("its result does not follow from where it would be cut")
+            raise CannotCut("its result does not depend on where it would be cut")
         trace = TimeTrace(source, Constants(self._weights, self._producers))
         crossing: set[str] = set()
         hop = 1
@@ -194,21 +196,23 @@ class PiperGraph:
                 hop = trace.follow(node)
                 crossing |= self._from_outside(node, reached, hop)
         left, right = trace.reach(result)
-        still = frozenset(crossing - self._spoken)
-        return GraphPart(source, result, frozenset(crossing & self._spoken), still, left, right, hop)
+        static_inputs = frozenset(crossing - self._text_dependent)
+        return GraphPart(
+            source, result, frozenset(crossing & self._text_dependent), static_inputs, left, right, hop
+        )
 
     def _from_outside(self, node: Node, inside: Collection[str], rate: int) -> set[str]:
-        """The node's inputs that neither follow from inside the part nor are constant."""
+        """The node's inputs that are neither computed inside the part nor constant."""
         names = {name for name in node.inputs if name in self._variable and name not in inside}
         if names and node.kind not in POINTWISE:
             raise CannotCut(f"a {node.kind} takes something from before the cut")
-        # Along time, a partner has as many values as the tensor it is joined with, or a single one.
-        if names & self._spoken and rate != 1:
+        # Along time, an operand has as many values as the tensor it is combined with, or a single one.
+        if names & self._text_dependent and rate != 1:
             raise CannotCut("the decoder takes a second tensor with a time axis")
         return names
 
     def _dependents(self, names: Collection[str]) -> set[str]:
-        """These tensors and all that is computed from them."""
+        """These tensors and all that are computed from them."""
         reached = set(names)
         for node in self._nodes:
             if not reached.isdisjoint(node.inputs):
@@ -216,7 +220,7 @@ class PiperGraph:
         return reached
 
     def _ancestors(self, names: Collection[str], stop: Collection[str] = ()) -> list[Node]:
-        """The nodes by which these tensors are computed, in order, not looking beyond `stop`."""
+        """The nodes that compute these tensors, in order, without those that compute `stop`."""
         needed = set(names)
         found = []
         for node in reversed(self._nodes):

@@ -1,9 +1,9 @@
-"""A Piper voice's model in memory: run in parts where its graph can be cut, and whole where not.
+"""Chunked inference of a Piper model: in parts if its graph can be cut, else a sentence at a time.
 
-Only the first part, the text encoder, sees a whole sentence. What it makes, the frames, goes through
-the flow and the decoder in chunks: a small one, so that the first sound is there early, then each
-twice as long as the one before, because what is computed only for a chunk's edges weighs the less
-the longer it is. A slow machine keeps to small chunks, so that no single step takes long.
+Only the first part, the text encoder, sees the whole sentence. The frames it makes go through the flow
+and the decoder in chunks: first a small one, for low latency, then each twice as long as the one before,
+because the longer a chunk, the less its edges add to the work. A slow machine keeps to small chunks, so
+that no step takes long.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from wyoming_tts.speech import Samples
 _LOGGER = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 0.25
-"""Audio of the first chunk: half as much would come no more than a tenth earlier, because by then
-most of the time went into the text."""
+"""Audio of the first chunk: half as much would come at most a tenth earlier, because most of the time
+until then goes into the text."""
 
 _MAX_DOUBLINGS = 3
-"""Chunks grow to 2 seconds. There the edges cost a twentieth of the work; longer ones save less than
-half of that, and hold up other listeners for longer."""
+"""Chunks grow to 2 seconds. There the edges are a twentieth of the work; longer chunks save less than
+half of that, and delay other listeners for longer."""
 
 _LATER_DOUBLINGS = 2
-"""How much larger the first chunk is where the listener has something to hear already: a second."""
+"""How much larger the first chunk is if the listener already has audio to play: a second."""
 
 _CROWDED_DOUBLINGS = 1
-"""The same where others want to compute too: with half a second to hear, a listener need not come back
-before the others have heard something: of eight the last one hears a third sooner. The second chunk is
-as small, because a whole second is not always made by the time that the half has been heard."""
+"""The same under load: with half a second to play, a listener needs the next chunk only after the others
+have got their first; of eight, the last hears its first audio a third sooner. The second chunk is as small,
+because a whole second cannot always be computed while half a second plays."""
 
 _CROWDED_MAX_DOUBLINGS = 2
-"""Chunks grow to one second there: as many are computed at the same time as there are cores, so that they
-take no more memory together than one of two seconds."""
+"""Under load chunks grow to one second: as many are computed at once as there are cores, so that together
+they take no more memory than one of two seconds."""
 
 _STEP_SECONDS = 0.2
-"""How long a step may take, as far as the size of its chunk decides it: what a new listener waits
-for at worst. In less a "high" voice on two cores would be held to the smallest chunks, of which a
-quarter of the work goes into the edges."""
+"""Longest that a step should take, as far as the size of its chunk decides: what a new listener waits
+at worst. With less, a "high" voice on two cores would be confined to the smallest chunks, a quarter of whose
+work goes into the edges."""
 
 _UNMEASURED_DOUBLINGS = 1
 """How far chunks grow while a voice speaks for the first time, before its speed is known."""
 
 _FLOW_AHEAD = 2
-"""The flow runs for the next chunk too, which is at most this many times as long: its edges are
-wide (64 frames of a stock voice), its frames cheap."""
+"""The flow also runs ahead for the next chunk, which is at most this many times as long: its edges are
+wide (64 frames in a stock voice), its frames cheap."""
 
 Clock = Callable[[], float]
 
@@ -64,23 +64,23 @@ Values = npt.NDArray[np.float32]
 
 
 class PiperModel(Protocol):
-    """What a voice needs of its model."""
+    """A voice's model, whole or in parts."""
 
     inputs: Mapping[str, str]
     """The type of each input by name."""
 
     @property
     def shares_cores(self) -> bool:
-        """Whether its steps can run beside others, on one core."""
+        """As `LoadedVoice.shares_cores`."""
         ...
 
-    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
-        """Run the model in steps; what each yields is the next of its sound.
+    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+        """Run the model in steps, each of which yields the next samples, shape (n,).
 
-        With `soon` the first sound comes as early as it can, at the price of more work for its edges.
+        With `low_latency` the first audio comes as early as possible, at the price of more work for edges.
 
         Raises:
-            EngineFailed: it failed, or made numbers that are not finite.
+            EngineFailed: the model failed, or its output is not finite.
         """
         ...
 
@@ -90,18 +90,18 @@ class PiperModel(Protocol):
 
 
 def open_piper_model(path: Path, options: EngineOptions, sample_rate: int) -> PiperModel:
-    """Read a voice's model into memory, in parts if it can be cut, with a line in the log if not.
+    """Read a voice's model into memory: in parts if it can be cut; if not, a line in the log says why.
 
     Raises:
         VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
     """
     try:
         return _open_parts(path, options, sample_rate)
-    except Exception as error:  # noqa: BLE001  # whatever a graph is like: if it runs, it runs whole
+    except Exception as error:  # noqa: BLE001  # whatever is odd about a graph: the model may static_inputs run whole
         reason = str(error) or type(error).__name__
     return_freed_memory()
     whole = WholeModel(open_model(path, options))
-    _LOGGER.info("%s runs whole, a sentence is heard once all of it is computed: %s", path.name, reason)
+    _LOGGER.info("%s runs whole, a sentence is heard only once all of it is computed: %s", path.name, reason)
     return whole
 
 
@@ -112,14 +112,14 @@ def _open_parts(path: Path, options: EngineOptions, sample_rate: int) -> CutMode
     del graph
     return_freed_memory()
     if cut.flow is None:
-        _LOGGER.info("%s speaks in chunks, but its flow runs whole: %s", path.name, cut.why_no_flow)
+        _LOGGER.info("%s speaks in chunks, but its flow runs whole: %s", path.name, cut.no_flow_reason)
     return CutModel(text, parts, cut, sample_rate)
 
 
 def _contents(graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
-    yield graph.text(cut)
+    yield graph.extract_text_encoder(cut)
     for part in cut.parts:
-        yield graph.part(part)
+        yield graph.extract_part(part)
 
 
 class WholeModel:
@@ -129,14 +129,14 @@ class WholeModel:
         self._model = model
         self.inputs = model.inputs
         self.shares_cores = False
-        """A whole sentence on one core would keep that from others for long."""
+        """A whole sentence on a single core would occupy it for long."""
 
     def __repr__(self) -> str:
         return repr(self._model)
 
-    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
-        """As `PiperModel.speak`, in one step: it has no way to be sooner."""
-        del soon
+    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+        """As `PiperModel.speak`, in one step, whatever the latency."""
+        del low_latency
         yield self._model.run(None, feeds)[0].reshape(-1)
 
     def close(self) -> None:
@@ -145,31 +145,31 @@ class WholeModel:
 
 
 class ModelStage:
-    """A part behind a cut in memory, and how fast it is."""
+    """A part of the model after a cut, with a measurement of its speed."""
 
     def __init__(
         self, model: OnnxModel, part: GraphPart, ahead: int = 0, clock: Clock = time.thread_time
     ) -> None:
-        """Take the part and what runs it.
+        """Take the part and the model that runs it.
 
         Args:
-            model: the part as a model.
-            part: what it is.
-            ahead: how many times a chunk it is run further than that chunk needs.
-            clock: the thread's own time, so that the speed is the machine's and not that of its load.
+            model: the part as a model of its own.
+            part: its place in the graph.
+            ahead: how many chunks it runs ahead of the one that needs it.
+            clock: CPU time of the thread, so that the speed measured does not depend on the load.
         """
         self.part = part
         self.ahead = ahead
         self._model = model
         self._clock = clock
-        # In seconds and frames: on one core, and on all.
+        # Seconds and frames: on one core, and on all.
         self._measured = [[0.0, 0], [0.0, 0]]
 
     def run(self, feeds: Mapping[str, Values]) -> Values:
         """Run it on a stretch of its source.
 
         Raises:
-            EngineFailed: the model failed, or made another number of values.
+            EngineFailed: the model failed, or returned a wrong number of values.
         """
         length = feeds[self.part.source].shape[-1]
         measured = self._measured[self._model.has_cores()]
@@ -178,14 +178,14 @@ class ModelStage:
         measured[0] += self._clock() - started
         measured[1] += length
         if result.shape[-1] != length * self.part.hop:
-            made = result.shape[-1]
-            raise EngineFailed(f"The model made {made} values of {length}, not {self.part.hop} of each.")
+            got = result.shape[-1]
+            raise EngineFailed(f"The model made {got} values of {length}, expected {self.part.hop} of each.")
         return result
 
     def seconds(self, length: int) -> float:
-        """How long it takes for a stretch of its source, and what that needs on both sides.
+        """Estimated seconds for a stretch of its source, edges included.
 
-        By the mean of all runs with all cores, if there were any; without end before the first.
+        By the mean of all runs on all cores, or on one if there were none; infinite before the first run.
         """
         seconds, measured = self._measured[True] if self._measured[True][1] else self._measured[False]
         if not measured:
@@ -198,7 +198,7 @@ class ModelStage:
 
 
 class CutModel:
-    """A model in parts: a step for the text, then one for each chunk of its sound."""
+    """A model in parts: a step for the text, then one for each chunk of audio."""
 
     def __init__(self, text: OnnxModel, parts: Sequence[OnnxModel], cut: GraphCut, sample_rate: int) -> None:
         self.inputs = text.inputs
@@ -214,17 +214,17 @@ class CutModel:
     def __repr__(self) -> str:
         return f"{self._text!r} in {1 + len(self._stages)} parts"
 
-    def speak(self, feeds: Mapping[str, Any], *, soon: bool = True) -> Iterator[Samples]:
-        """As `PiperModel.speak`; the first step, for the text, makes no sound."""
-        # Decided once, so that the chunks of a sentence do not depend on the moment.
+    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+        """As `PiperModel.speak`; the first step, for the text, yields no samples."""
+        # Decided once: the chunks of a sentence do not depend on the load while it is spoken.
         is_crowded = not self._text.has_cores()
         doublings = min(self._doublings(), _CROWDED_MAX_DOUBLINGS if is_crowded else _MAX_DOUBLINGS)
-        larger = min(self._first_doublings(soon=soon, is_crowded=is_crowded), doublings)
-        made = self._text.run(self._outputs, feeds)
-        sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, made, strict=True))})
+        larger = min(self._first_doublings(low_latency=low_latency, is_crowded=is_crowded), doublings)
+        encoded = self._text.run(self._outputs, feeds)
+        sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, encoded, strict=True))})
         yield NO_SAMPLES
         first = self._first_chunk << larger
-        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=soon and is_crowded):
+        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=low_latency and is_crowded):
             yield sentence.samples(end)
 
     def close(self) -> None:
@@ -234,16 +234,16 @@ class CutModel:
             stage.close()
 
     @staticmethod
-    def _first_doublings(*, soon: bool, is_crowded: bool) -> int:
-        if not soon:
+    def _first_doublings(*, low_latency: bool, is_crowded: bool) -> int:
+        if not low_latency:
             return _LATER_DOUBLINGS
         return _CROWDED_DOUBLINGS if is_crowded else 0
 
     def _doublings(self) -> int:
-        """How far chunks may grow.
+        """How often chunks may double.
 
-        In powers of two and by the mean of all that was ever measured, so that it is the same after
-        each start: where chunks meet decides the last bits of the samples.
+        A power of two, by the mean of all measurements, so that it is the same after each start: the
+        boundaries of chunks affect the last bits of the samples.
         """
         if self._step_seconds(1) == float("inf"):
             return _UNMEASURED_DOUBLINGS
@@ -263,36 +263,38 @@ class CutModel:
 
 
 class Sentence:
-    """The frames of a sentence on their way through the parts, from the first to the last."""
+    """A sentence on its way through all parts, from frames to samples."""
 
     def __init__(self, stages: Sequence[ModelStage], values: Mapping[str, Values]) -> None:
-        """Take what the text gave.
+        """Take the output of the text encoder.
 
         Args:
             stages: the parts, each working on the result of the one before.
-            values: what the first works on, and all that they take besides, for the whole sentence.
+            values: the first part's source, and all other inputs of the parts, for the whole sentence.
         """
         self.frames: int = values[stages[0].part.source].shape[-1]
-        """How many there are."""
+        """Frames of the sentence."""
         self._done = 0
         first, *further = stages
-        self._last = _Work(first, values, None)
+        self._last = _StageProgress(first, values, None)
         for stage in further:
-            self._last = _Work(stage, values, self._last)
-        # How far the last part's source runs ahead of the frames.
+            self._last = _StageProgress(stage, values, self._last)
+        # Values of the last part's source for a frame.
         self._rate = prod(stage.part.hop for stage in stages[:-1])
 
     def samples(self, end: int) -> Samples:
-        """The sound of the frames up to `end`, from where the last piece ended."""
+        """Samples of the frames up to `end`, from where the last call ended."""
         chunk = end - self._done if self._done else 0
         self._done = end
         return self._last.result(end * self._rate, chunk).reshape(-1)
 
 
-class _Work:
-    """What one part has done of a sentence, and what it needs of the part before to go on."""
+class _StageProgress:
+    """Progress of one part through a sentence; it pulls its source from the part before."""
 
-    def __init__(self, stage: ModelStage, values: Mapping[str, Values], before: _Work | None) -> None:
+    def __init__(
+        self, stage: ModelStage, values: Mapping[str, Values], before: _StageProgress | None
+    ) -> None:
         self.stage = stage
         self._values = values
         self._before = before
@@ -307,20 +309,20 @@ class _Work:
         self._done = 0
 
     def result(self, end: int, chunk: int) -> Values:
-        """The result for the source up to `end`, from where the last piece ended.
+        """The result for the source up to `end`, from where the last call ended.
 
         Args:
             end: at most `length`.
-            chunk: frames of the chunk it is for, 0 if that is the first: nothing is run ahead of it.
+            chunk: frames of the chunk; 0 for the first, before which nothing runs ahead.
         """
         part = self.stage.part
         low, high = max(0, self._done - part.left), min(self.length, end + part.right)
         self._fetch(high, chunk)
-        feeds = {name: self._values[name] for name in part.still}
-        feeds |= {name: self._along(name, low, high) for name in part.framed}
+        feeds = {name: self._values[name] for name in part.static_inputs}
+        feeds |= {name: self._along(name, low, high) for name in part.time_inputs}
         feeds[part.source] = self._source[..., low - self._kept_from : high - self._kept_from]
-        made = self.stage.run(feeds)
-        piece = made[..., (self._done - low) * part.hop : (end - low) * part.hop]
+        result = self.stage.run(feeds)
+        piece = result[..., (self._done - low) * part.hop : (end - low) * part.hop]
         self._done = end
         return piece
 
@@ -329,18 +331,18 @@ class _Work:
         return value[..., low:high] if value.shape[-1:] == (self.length,) else value
 
     def _fetch(self, needed: int, chunk: int) -> None:
-        """Have the part before go on until there is enough of the source."""
-        there = self._kept_from + self._source.shape[-1]
+        """Run the part before until enough of the source is there."""
+        available = self._kept_from + self._source.shape[-1]
         before = self._before
-        if before is None or needed <= there:
+        if before is None or needed <= available:
             return
         end = -(-needed // before.stage.part.hop) + before.stage.ahead * chunk
         if before.length - end <= before.stage.ahead * before.stage.part.right:
-            end = before.length  # its edges would cost more than it does
+            end = before.length  # the rest costs less than the edges of another run
         end = min(end, before.length)
         new = before.result(end, chunk)
         kept = self._source[..., max(0, self._done - self.stage.part.left) - self._kept_from :]
-        self._kept_from = there - kept.shape[-1]
+        self._kept_from = available - kept.shape[-1]
         self._source = np.concatenate([kept, new], axis=-1) if kept.shape[-1] else new
 
 
@@ -348,14 +350,13 @@ def chunk_ends(frames: int, first: int, doublings: int, *, twice: bool = False) 
     """Cut a number of frames into chunks that double up to `first << doublings`.
 
     Args:
-        frames: how many there are.
-        first: how many go into the first chunk.
-        doublings: how often they double.
-        twice: have the second chunk as small as the first.
+        frames: their number.
+        first: frames of the first chunk.
+        doublings: how often chunks double.
+        twice: whether the second chunk is as small as the first.
 
     Yields:
-        The frame behind the last of each; a rest of less than half a first chunk goes with the chunk
-        before it.
+        The end of each chunk; a rest of less than half a first chunk is added to the chunk before it.
     """
     end, size = 0, first
     while end < frames:

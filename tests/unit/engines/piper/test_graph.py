@@ -75,15 +75,15 @@ def test_the_usual_voices_are_cut_in_four_with_the_reach_of_their_layers(
     assert cut.hop == voice.hop
     assert [part.source for part in cut.parts[1:]] == [part.result for part in cut.parts[:-1]]
     # The mask is all that has a time axis besides; the speaker has none.
-    assert [len(part.framed) for part in cut.parts] == [1, 0, 0]
-    assert [bool(part.still) for part in cut.parts] == [bool(voice.speakers)] * 2 + [False]
+    assert [len(part.time_inputs) for part in cut.parts] == [1, 0, 0]
+    assert [bool(part.static_inputs) for part in cut.parts] == [bool(voice.speakers)] * 2 + [False]
 
 
 @pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
 def test_every_weight_is_in_one_part_and_only_there(voice: VitsVoice) -> None:
     graph = PiperGraph(VITS / f"{voice.name}.onnx")
     cut = graph.cut()
-    contents = [graph.text(cut), *(graph.part(part) for part in cut.parts)]
+    contents = [graph.extract_text_encoder(cut), *(graph.extract_part(part) for part in cut.parts)]
     parts = [onnx.load_from_string(content) for content in contents]
     names = [weight.name for part in parts for weight in part.graph.initializer]
     assert sorted(names) == sorted(each.name for each in vits_model(voice).graph.initializer)
@@ -92,7 +92,7 @@ def test_every_weight_is_in_one_part_and_only_there(voice: VitsVoice) -> None:
 def test_the_text_takes_all_inputs_and_gives_what_the_parts_take() -> None:
     graph = PiperGraph(VITS / f"{SPEAKERS.name}.onnx")
     cut = graph.cut()
-    text = onnx.load_from_string(graph.text(cut))
+    text = onnx.load_from_string(graph.extract_text_encoder(cut))
     assert [each.name for each in text.graph.input] == ["input", "input_lengths", "scales", "sid"]
     given = {each.name for each in text.graph.output}
     assert given == set().union(*(part.inputs for part in cut.parts)) - {part.result for part in cut.parts}
@@ -165,9 +165,9 @@ def _output_from_text(model: onnx.ModelProto) -> None:
         (_unknown, "Softmax is not known to be local in time"),
         (_foreign, r"com\.microsoft\.LeakyRelu is not known"),
         (_chooses, "If is not known"),
-        (_half_precision, "the weights of a Conv are no plain 32-bit floats"),
+        (_half_precision, "the weights of a Conv are not plain 32-bit floats"),
         (_two_before_the_decoder, "before its first ConvTranspose a Add joins 2 tensors"),
-        (_output_from_text, "before its first ConvTranspose is no Conv"),
+        (_output_from_text, "there is no Conv before its first ConvTranspose"),
         (_mask_when_upsampled, "the decoder takes a second tensor with a time axis"),
         (_looks_up_by_speech, "a Conv takes something from before the cut"),
         (_sparse, "it has sparse weights"),
@@ -229,7 +229,7 @@ def _join_before_upsampling(model: onnx.ModelProto, name: str) -> None:
         (_unknown_in_flow, "Softmax is not known"),
         (_without_noise, "it draws no random numbers"),
         (_noise_from_durations_only, "CumSum is not known"),
-        (_noise_used_twice, "its last random tensor goes into no sum"),
+        (_noise_used_twice, "its last random tensor is not added to anything"),
     ],
 )
 def test_a_flow_that_is_not_surely_local_in_time_stays_with_the_text(
@@ -237,7 +237,7 @@ def test_a_flow_that_is_not_surely_local_in_time_stays_with_the_text(
 ) -> None:
     cut = _cut_edited(tmp_path, edit)
     assert cut.flow is None
-    assert reason in cut.why_no_flow
+    assert reason in cut.no_flow_reason
     assert [part.hop for part in cut.parts] == [8, 32]
 
 
@@ -247,8 +247,8 @@ def test_a_flow_of_which_the_decoder_takes_more_than_its_end_stays_with_the_text
 
     cut = _cut_edited(tmp_path, edit)
     assert cut.flow is None
-    assert "takes more from the flow than its result" in cut.why_no_flow
-    assert [len(part.framed) for part in cut.parts] == [1]
+    assert "takes more from the flow than its result" in cut.no_flow_reason
+    assert [len(part.time_inputs) for part in cut.parts] == [1]
 
 
 def test_the_mask_may_go_into_the_decoder_too(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_the_mask_may_go_into_the_decoder_too(tmp_path: Path) -> None:
     cut = _cut_edited(tmp_path, edit)
     # Two branches go past the second ConvTranspose: the decoder stays in one piece.
     flow, decoder = cut.parts
-    assert decoder.framed == flow.framed
+    assert decoder.time_inputs == flow.time_inputs
     assert (decoder.left, decoder.right, decoder.hop) == (12, 11, 256)
 
 
@@ -279,7 +279,9 @@ def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
     graph = _graph(tmp_path / "branch.onnx", model)
     cut = graph.cut()
     assert cut.flow is not None
-    session = onnxruntime.InferenceSession(graph.text(cut), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.extract_text_encoder(cut), providers=["CPUExecutionProvider"]
+    )
     feeds: dict[str, Any] = {
         "input": np.array([[1, 9, 2]]),
         "input_lengths": np.array([3]),
@@ -287,7 +289,7 @@ def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
     }
     outputs = [each.name for each in session.get_outputs()]
     made = dict(zip(outputs, session.run(outputs, feeds), strict=True))
-    (mask,) = cut.flow.framed
+    (mask,) = cut.flow.time_inputs
     assert made[mask].shape == (1, 1, made[cut.flow.source].shape[-1])
 
 
@@ -297,6 +299,6 @@ def test_a_graph_that_declares_its_weights_as_inputs_is_cut_as_well(tmp_path: Pa
     for each in model.graph.initializer:
         model.graph.input.append(helper.make_tensor_value_info(each.name, each.data_type, each.dims))
     graph = _graph(tmp_path / "old.onnx", model)
-    first = onnx.load_from_string(graph.text(graph.cut()))
+    first = onnx.load_from_string(graph.extract_text_encoder(graph.cut()))
     assert [each.name for each in first.graph.input] == ["input", "input_lengths", "scales"]
     onnxruntime.InferenceSession(first.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -89,7 +89,7 @@ def _ids(count: int, seed: int = 0) -> list[int]:
     return [int(each) for each in np.random.default_rng(seed).integers(1, 97, count)]
 
 
-def _joined(steps: Iterator[Samples]) -> Samples:
+def _concatenate(steps: Iterator[Samples]) -> Samples:
     return np.concatenate(list(steps))
 
 
@@ -119,7 +119,7 @@ class TestSeams:
     ) -> None:
         feeds = _feeds(ids, voice=voice, speaker=speaker, length=length)
         whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
-        audio = _joined(_cut(voice).speak(feeds))
+        audio = _concatenate(_cut(voice).speak(feeds))
         assert audio.dtype == np.float32
         np.testing.assert_allclose(audio, whole, rtol=0, atol=SEAM)
 
@@ -153,11 +153,11 @@ class TestSeams:
         whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
         chosen = model._stages[stage]
         chosen.part = replace(chosen.part, **{side: getattr(chosen.part, side) // 3})
-        assert np.abs(_joined(model.speak(feeds)) - whole).max() > SEAM
+        assert np.abs(_concatenate(model.speak(feeds)) - whole).max() > SEAM
 
     def test_each_speaker_has_a_voice_of_its_own(self) -> None:
         spoken = [
-            _joined(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
+            _concatenate(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
             for number in range(3)
         ]
         for one, other in ((0, 1), (0, 2), (1, 2)):
@@ -165,13 +165,15 @@ class TestSeams:
             assert np.abs(spoken[one][:length] - spoken[other][:length]).max() > 0.01
 
     def test_without_noise_the_same_sentence_is_the_same_to_the_last_bit(self) -> None:
-        first, second = (_joined(_open(_path(MEDIUM)).speak(_feeds(_ids(90), length=2.0))) for _ in range(2))
+        first, second = (
+            _concatenate(_open(_path(MEDIUM)).speak(_feeds(_ids(90), length=2.0))) for _ in range(2)
+        )
         np.testing.assert_array_equal(first, second)
 
     def test_two_sentences_at_once_do_not_disturb_each_other(self) -> None:
         model = _cut(MEDIUM)
         both = [_feeds(_ids(80, seed=seed)) for seed in (1, 2)]
-        alone = [_joined(model.speak(feeds)) for feeds in both]
+        alone = [_concatenate(model.speak(feeds)) for feeds in both]
         steps = list(zip(*(model.speak(feeds) for feeds in both), strict=False))
         for spoken, parts in zip(alone, zip(*steps, strict=True), strict=True):
             beginning = np.concatenate(parts)
@@ -414,14 +416,14 @@ class TestOpening:
     def test_whatever_goes_wrong_with_the_parts_the_voice_speaks(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(PiperGraph, "part", lambda *_: b"no model")
+        monkeypatch.setattr(PiperGraph, "extract_part", lambda *_: b"no model")
         with caplog.at_level(logging.INFO):
             model = open_piper_model(_path(MEDIUM), OPTIONS, 22050)
         (line,) = [record.message for record in caplog.records]
         assert "runs whole" in line
         feeds = _feeds(_ids(10))
         np.testing.assert_array_equal(
-            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+            _concatenate(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
         )
 
     @pytest.mark.parametrize("content", [None, b"", b"no model"])
@@ -442,7 +444,7 @@ class TestOpening:
         assert isinstance(model, WholeModel)
         feeds = _feeds(_ids(10))
         np.testing.assert_array_equal(
-            _joined(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+            _concatenate(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
         )
 
 
@@ -468,7 +470,7 @@ class TestFailing:
     def test_another_number_of_samples_than_the_frames_have_is_an_error_and_not_played(self) -> None:
         model = _open(_path(MEDIUM))
         model._stages[1].part = replace(model._stages[1].part, hop=7)
-        with pytest.raises(EngineFailed, match="not 7 of each"):
+        with pytest.raises(EngineFailed, match="expected 7 of each"):
             list(model.speak(_feeds(_ids(10))))
 
     def test_a_closed_model_has_let_go_of_every_part(self) -> None:
@@ -512,9 +514,9 @@ def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights
     )
     assert model.shares_cores
     feeds = _feeds(_ids(40))
-    with_all = np.concatenate(list(model.speak(feeds, soon=False)))
+    with_all = np.concatenate(list(model.speak(feeds, low_latency=False)))
     alone = False
-    with_one = np.concatenate(list(model.speak(feeds, soon=False)))
+    with_one = np.concatenate(list(model.speak(feeds, low_latency=False)))
     assert np.abs(with_all - with_one).max() < 1e-3
     model.close()
 
