@@ -20,8 +20,8 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.documents import SETTINGS, SettingInfo
-from wyoming_tts.telemetry.log_lines import LONGEST_NAME
-from wyoming_tts.telemetry.log_tail import HIDDEN, LogLine, LogTail
+from wyoming_tts.telemetry.log_lines import MAX_NAME_LENGTH
+from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.transports.listening import host_in_uri
@@ -208,8 +208,8 @@ def _finished(ended: TimedRecord) -> FinishedUtterance:
     record = ended.record
     return FinishedUtterance(
         time=ended.time,
-        transport=record.transport[:LONGEST_NAME],
-        voice=record.voice[:LONGEST_NAME],
+        transport=record.transport[:MAX_NAME_LENGTH],
+        voice=record.voice[:MAX_NAME_LENGTH],
         ttfa=record.ttfa,
         audio_seconds=record.audio_seconds,
         rtf=record.compute_seconds / record.audio_seconds if record.audio_seconds else None,
@@ -257,7 +257,7 @@ def _cut(text: str) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    return _URL_SECRETS.sub(HIDDEN, text) if "://" in text else text
+    return _URL_SECRETS.sub(REDACTED, text) if "://" in text else text
 
 
 def status_routes(service: StatusService) -> APIRouter:

@@ -77,7 +77,7 @@ async def serve(
             journal=settings.metrics_file if settings.metrics else None,
             with_counters=settings.http,
         ) as reporter,
-        assemble(settings, workers, on_record=on_record, on_loaded=reporter.model_loaded) as parts,
+        assemble(settings, workers, on_record=on_record, on_loaded=reporter.count_model_load) as parts,
     ):
         reporter.watch(partial(server_load, parts))
         current = CurrentSettings(loaded, log)
@@ -126,7 +126,7 @@ async def serve(
                 _until_stopped(server, http, stop, settings.shutdown_grace),
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
-                maintain_voices(parts, reporter.download_over),
+                maintain_voices(parts, reporter.count_download),
                 _follow_remote_servers(parts),
                 _reload(parts, access, current, reread),
                 parts.lexicon.watch(workers.run_blocking),

@@ -1,6 +1,8 @@
-"""What is told of utterances when they are over: log lines, a journal, counters. Never their text.
+"""Telemetry of utterances that are over: log lines, a journal and metrics. Never their text.
 
-`counters` and `stats` are not imported here: who needs neither does not wait for their libraries.
+`recorder` passes each utterance's record to `log_lines`, `journal` and `prometheus`; `stats` is the command
+that sums up a journal. `log_tail` and `recent_utterances` keep the newest of both in memory for the web page.
+`stats` and `prometheus` are not imported here: their libraries take a while.
 """
 
 from __future__ import annotations

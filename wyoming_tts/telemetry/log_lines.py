@@ -1,4 +1,4 @@
-"""The log's lines: one for each utterance, as text or with all else as JSON objects."""
+"""Structured logging: one line per utterance as `key=value` fields, and a JSON formatter for all records."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LOGGER = logging.getLogger(__name__)
 
 Fields: TypeAlias = dict[str, str | int | float | None]
 
-LONGEST_NAME = 200
-"""Characters kept of an id or a voice: a client may have chosen them."""
+MAX_NAME_LENGTH = 200
+"""Characters kept of an id or a voice name, which a client may have chosen."""
 
 
 def log_record(record: UtteranceRecord) -> None:
-    """Write the utterance's line into the log; failures as warnings."""
+    """Log the utterance's line, as a warning if it failed."""
     level = logging.WARNING if record.error else logging.INFO
     if _LOGGER.isEnabledFor(level):
         _LOGGER.log(level, "%s", format_line(record), extra={"utterance": record_fields(record)})
@@ -28,9 +28,9 @@ def log_record(record: UtteranceRecord) -> None:
 def format_line(record: UtteranceRecord) -> str:
     """Return the record as `key=value` fields in a fixed order."""
     shown = {
-        "utterance": _plain(record.id),
+        "utterance": _quote(record.id),
         "transport": record.transport,
-        "voice": _plain(record.voice) if record.voice else "-",
+        "voice": _quote(record.voice) if record.voice else "-",
         "outcome": record.error or record.outcome,
         "chars": record.characters,
         "segments": record.segments,
@@ -48,9 +48,9 @@ def record_fields(record: UtteranceRecord) -> Fields:
     """Return the record as JSON values, times in seconds."""
     spoken = record.audio_seconds
     return {
-        "id": record.id[:LONGEST_NAME],
+        "id": record.id[:MAX_NAME_LENGTH],
         "transport": record.transport,
-        "voice": record.voice[:LONGEST_NAME],
+        "voice": record.voice[:MAX_NAME_LENGTH],
         "engine": record.engine,
         "outcome": str(record.outcome),
         "error": record.error,
@@ -69,32 +69,32 @@ def record_fields(record: UtteranceRecord) -> Fields:
 
 
 class JsonFormatter(logging.Formatter):
-    """Every log record as one line with a JSON object.
+    """Formats every log record as a JSON object on one line.
 
-    `time` (UTC), `level`, `logger` and `message` are always there, `utterance` where the record is of one,
-    `exception` and `stack` where there is one.
+    `time` (UTC), `level`, `logger` and `message` are always there; `utterance`, `exception` and `stack` where
+    the record has one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, in ASCII, so that no terminal or collector breaks on it."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        told: dict[str, object] = {
+        values: dict[str, object] = {
             "time": when.replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if utterance := getattr(record, "utterance", None):
-            told["utterance"] = utterance
+            values["utterance"] = utterance
         if record.exc_info and record.exc_info[0]:
-            told["exception"] = self.formatException(record.exc_info)
+            values["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
-            told["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(told, default=str)
+            values["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(values, default=str)
 
 
-def _plain(name: str) -> str:
-    """Leave a name as it is unless it could be taken for more fields, or for another line."""
-    name = name[:LONGEST_NAME]
+def _quote(name: str) -> str:
+    """Quote a name that could be taken for several fields or for another line."""
+    name = name[:MAX_NAME_LENGTH]
     is_plain = name.isascii() and name.isprintable() and not set(name) & set(' ="')
     return name if name and is_plain else json.dumps(name)

@@ -1,6 +1,6 @@
-"""The log's last lines, kept in memory for whoever looks at the server, without anything secret.
+"""The tail of the log in memory, for the web page, with secrets redacted.
 
-A line is made safe before it is kept: what is not there cannot be shown.
+A line is redacted before it is stored: what is not there cannot be shown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import count
 from urllib.parse import quote
 
 KEPT = 300
-LONGEST_TEXT = 2000
-"""Characters kept of a line, a traceback's last ones: what went wrong is said there."""
-HIDDEN = "***"
-_LONGEST_SHORT = 5
+MAX_TEXT_LENGTH = 2000
+"""Characters kept of a line, and of the end of a traceback, which says what went wrong."""
+REDACTED = "***"
+_SHORT_SECRET = 5
 
-_TELLING = re.compile(
+_SECRET_PATTERN = re.compile(
     r"""
     (?P<name> \b (?: authorization ["']? \s* [:=] \s* ["']? (?: bearer | basic )? | bearer ) \s+
       | \b authorization ["']? [:=] ["']?
@@ -30,7 +30,7 @@ _TELLING = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""What stands before a secret in headers, addresses and settings, whoever wrote the line."""
+"""Finds secrets by what precedes them in headers, URLs and settings, whichever program wrote the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class LogLine:
     """A line of the log."""
 
     number: int
-    """Counts up from 1, so that a reader can ask for what is new."""
+    """Counts up from 1, so that a reader can ask for newer lines only."""
     time: float
     """Seconds since 1970."""
     level: str
@@ -47,7 +47,7 @@ class LogLine:
 
 
 class LogTail(logging.Handler):
-    """Keeps the last lines of any thread; bounded, and never in the way of those who log."""
+    """A bounded log handler that keeps the last lines; it never raises into the code that logs."""
 
     def __init__(self, kept: int = KEPT) -> None:
         super().__init__()
@@ -60,37 +60,37 @@ class LogTail(logging.Handler):
         return f"<LogTail {len(self._lines)}>"
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """From now on keep no line in which one of these can be read."""
+        """Redact these secrets in every line from now on."""
         self._secrets = _pattern(secrets)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record's line; one that cannot be written is left out, as the log itself tells of it."""
+        """Keep the record's line; one that cannot be formatted is skipped, as the log itself reports it."""
         try:
             text = self._text(record)
             line = LogLine(next(self._numbers), record.created, record.levelname, record.name, text)
-        except Exception:  # noqa: BLE001 - whoever logs has other work
+        except Exception:  # noqa: BLE001 - logging must not fail the code that logs
             return
         self._lines.append(line)
 
     def lines(self, *, after: int = 0) -> tuple[LogLine, ...]:
-        """Return the lines whose numbers are higher, the oldest first."""
+        """Return the lines numbered higher than `after`, the oldest first."""
         return tuple(line for line in self._lines.copy() if line.number > after)
 
     def _text(self, record: logging.LogRecord) -> str:
-        text = self._safe(record.getMessage())[:LONGEST_TEXT]
+        text = self._redact(record.getMessage())[:MAX_TEXT_LENGTH]
         if record.exc_info and record.exc_info[0]:
-            text += "\n" + self._safe(self._traces.formatException(record.exc_info))[-LONGEST_TEXT:]
+            text += "\n" + self._redact(self._traces.formatException(record.exc_info))[-MAX_TEXT_LENGTH:]
         return text
 
-    def _safe(self, text: str) -> str:  # before it is cut: half a secret would not be recognized
+    def _redact(self, text: str) -> str:  # before it is truncated: half a secret would not be recognized
         if self._secrets is not None:
-            text = self._secrets.sub(HIDDEN, text)
-        return _TELLING.sub(rf"\g<name>{HIDDEN}", text)
+            text = self._secrets.sub(REDACTED, text)
+        return _SECRET_PATTERN.sub(rf"\g<name>{REDACTED}", text)
 
 
 @contextmanager
 def keep_log_tail(secrets: Iterable[str] = (), *, logger: logging.Logger | None = None) -> Iterator[LogTail]:
-    """Keep the tail of a log for the length of a block, that of the whole process if none is named."""
+    """Keep the tail of a logger (None: the root logger) for the length of a block."""
     logger = logger or logging.getLogger()
     tail = LogTail()
     tail.hide(secrets)
@@ -103,12 +103,12 @@ def keep_log_tail(secrets: Iterable[str] = (), *, logger: logging.Logger | None 
 
 
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """Match each secret as it is and as an address writes it, the longest first."""
-    written = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
-    ordered = sorted(written, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(_one, ordered))) if ordered else None
+    """Match each secret as it is and URL-encoded, the longest first."""
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+    ordered = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile("|".join(map(_secret_pattern, ordered))) if ordered else None
 
 
-def _one(secret: str) -> str:
-    """A short one only as a word of its own: it would be spelled out by the holes it makes in others."""
-    return re.escape(secret) if len(secret) > _LONGEST_SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+def _secret_pattern(secret: str) -> str:
+    """Match a short secret only as a word of its own: gaps inside other words would spell it out."""
+    return re.escape(secret) if len(secret) > _SHORT_SECRET else rf"(?<!\w){re.escape(secret)}(?!\w)"

@@ -1,4 +1,4 @@
-"""The last utterances, kept in memory for whoever looks at the server: when and how, never what."""
+"""The latest utterances in memory, for the web page: their records, never their text."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class TimedRecord:
-    """An utterance that is over."""
+    """The record of an utterance, with the time at which it ended."""
 
     time: float
-    """When it ended, in seconds since 1970."""
+    """Seconds since 1970."""
     record: UtteranceRecord
 
 
 class RecentUtterances:
-    """The last records and the last latencies, each as many as `kept`.
+    """The latest records and the latest latencies, `kept` of each.
 
-    Latencies are kept apart: many that fail, and so have none, do not push them out.
+    Latencies are kept separately, so that many failures, which have none, do not push them out.
     """
 
     def __init__(self, kept: int = KEPT, *, clock: Callable[[], float] = time.time) -> None:
@@ -40,7 +40,7 @@ class RecentUtterances:
 
     @property
     def count(self) -> int:
-        """How many there were since the start."""
+        """Number of utterances since the start."""
         return self._count
 
     @property
@@ -49,12 +49,12 @@ class RecentUtterances:
         return tuple(self._latencies)
 
     def on_record(self, record: UtteranceRecord) -> None:
-        """Keep an utterance that is over; on the event loop."""
+        """Add the record of an utterance; called on the event loop."""
         self._count += 1
         self._ended.append(TimedRecord(self._clock(), record))
         if record.ttfa is not None:
             self._latencies.append(record.ttfa)
 
-    def newest(self, most: int = KEPT) -> tuple[TimedRecord, ...]:
-        """Return the last ones, the newest first."""
-        return tuple(self._ended)[-1 : -most - 1 : -1]
+    def newest(self, count: int = KEPT) -> tuple[TimedRecord, ...]:
+        """Return up to `count` records, the newest first."""
+        return tuple(self._ended)[-1 : -count - 1 : -1]

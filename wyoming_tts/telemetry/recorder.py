@@ -1,4 +1,4 @@
-"""The joining of log, journal and counters: one place that is told of every utterance."""
+"""The telemetry recorder: passes each utterance's record to the log, the journal and the metrics."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Tells of utterances, wherever that is wanted."""
+    """Records utterances in the log, and in the journal and the metrics where these are enabled."""
 
     def __init__(self, *, journal: Journal | None = None, counters: PrometheusCounters | None = None) -> None:
         self.journal = journal
         self.counters = counters
 
     def on_record(self, record: UtteranceRecord) -> None:
-        """Tell of an utterance that is over; never waits, and never fails the utterance."""
+        """Record an utterance that is over; never waits, and never raises into the utterance."""
         try:
             log_record(record)
             if self.journal is not None:
-                self.journal.note(record)
+                self.journal.append(record)
             if self.counters is not None:
                 self.counters.on_record(record)
         except Exception:
-            _LOGGER.exception("An utterance could not be counted.")
+            _LOGGER.exception("An utterance could not be recorded.")
 
-    def model_loaded(self, engine: str, seconds: float) -> None:
-        """Count the loading of a model; of any thread."""
+    def count_model_load(self, engine: str, seconds: float) -> None:
+        """Count a model load and its seconds; callable from any thread."""
         if self.counters is not None:
-            self.counters.model_loaded(engine, seconds)
+            self.counters.count_model_load(engine, seconds)
 
-    def download_over(self, outcome: str) -> None:
-        """Count a download that ended."""
+    def count_download(self, outcome: str) -> None:
+        """Count a voice download that ended as `done` or `failed`."""
         if self.counters is not None:
-            self.counters.download_over(outcome)
+            self.counters.count_download(outcome)
 
     def watch(self, readings: Callable[[], ServerLoad]) -> None:
-        """Have the counters ask how full the house is, each time they are shown."""
+        """Read the server's load with `readings` each time the metrics are exposed."""
         if self.counters is not None:
             self.counters.watch(readings)
 
     async def exposition(self) -> bytes:
-        """Return the counters in Prometheus' text format; nothing where none are kept."""
+        """Return the metrics in Prometheus' text format; empty if they are disabled."""
         return b"" if self.counters is None else await self.counters.exposition()
 
 
@@ -61,8 +61,8 @@ class Telemetry:
 async def open_telemetry(
     *, run_blocking: RunBlocking, journal: Path | None, with_counters: bool = True
 ) -> AsyncIterator[Telemetry]:
-    """Open what is wanted for the length of a block; `journal` is its file, None writes none."""
-    counters = await run_blocking(lambda: _counters(run_blocking)) if with_counters else None
+    """Open telemetry for the length of a block; `journal` is the journal's file, None disables it."""
+    counters = await run_blocking(lambda: _make_counters(run_blocking)) if with_counters else None
     async with AsyncExitStack() as stack:
         opened = Journal(journal, run_blocking) if journal is not None else None
         if opened is not None:
@@ -70,7 +70,7 @@ async def open_telemetry(
         yield Telemetry(journal=opened, counters=counters)
 
 
-def _counters(run_blocking: RunBlocking) -> PrometheusCounters:
+def _make_counters(run_blocking: RunBlocking) -> PrometheusCounters:
     from wyoming_tts.telemetry.prometheus import PrometheusCounters  # noqa: PLC0415 - takes 150 ms, on a worker
 
     return PrometheusCounters(run_blocking)

@@ -1,4 +1,4 @@
-"""`wyoming-tts stats`: what the journal tells of the last minutes, hours and days."""
+"""`wyoming-tts stats`: statistics of the journal over the last minutes, hours and days."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from wyoming_tts.telemetry.journal import JournalEntry, read_entries, rotated_fi
 DEFAULT_PERIODS = "30m,1h,6h,24h,3d"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST_OLD_FILES = 9
-"""Looked for beside a journal."""
+"""Rotated files that are looked for beside a journal."""
 
 
 class JournalMissing(SpeechError):
-    """There is nothing to tell of."""
+    """There is no journal, or it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How far to look back."""
+    """A period to look back over."""
 
     name: str
-    """As it was asked for, `30m`."""
+    """As given, such as `30m`."""
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodSummary:
-    """What happened within a period. Times are in seconds; None is where nothing was heard."""
+    """Statistics of a period. Times are in seconds; None where there was no audio."""
 
     period: str
     count: int
     cancelled: int
     failed: int
     errors: dict[str, int]
-    """Of those that failed, by code."""
+    """Failures by error code."""
     ttfa_p50: float | None
     ttfa_p95: float | None
     wait_p95: float | None
     rtf: float | None
-    """Computing for each second of audio."""
+    """Real-time factor: compute seconds per second of audio."""
     audio_seconds: float
     characters: int
     underruns: int
@@ -59,8 +59,8 @@ def add_stats_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command; `run_stats` reads them."""
     parser.add_argument(
         "--periods",
-        type=periods,
-        default=periods(DEFAULT_PERIODS),
+        type=parse_periods,
+        default=parse_periods(DEFAULT_PERIODS),
         metavar="LIST",
         help=f"how far to look back, in s, m, h, d or w (default: {DEFAULT_PERIODS})",
     )
@@ -71,10 +71,10 @@ def add_stats_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run_stats(arguments: argparse.Namespace, settings_path: Path) -> int:
-    """Print summaries of the journal, that of the settings unless another is named.
+    """Print summaries of a journal: `arguments.file`, or else the one of the settings.
 
     Raises:
-        NoJournal: it is not there, or cannot be read.
+        JournalMissing: there is none, or it cannot be read.
     """
     path: Path = arguments.file or settings_path
     try:
@@ -88,20 +88,20 @@ def run_stats(arguments: argparse.Namespace, settings_path: Path) -> int:
     return 0
 
 
-def periods(text: str) -> tuple[Period, ...]:
-    """Read a list such as `30m,1h`.
+def parse_periods(text: str) -> tuple[Period, ...]:
+    """Parse a list such as `30m,1h`.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is malformed.
     """
-    return tuple(map(_period, text.split(",")))
+    return tuple(map(_parse_period, text.split(",")))
 
 
 def journal_files(path: Path) -> list[Path]:
     """Return the files of a journal, the oldest first.
 
     Raises:
-        NoJournal: there are none.
+        JournalMissing: there are none.
     """
     found = [file for file in (path, *rotated_files(path, _MOST_OLD_FILES)) if file.is_file()]
     if not found:
@@ -114,20 +114,20 @@ def journal_files(path: Path) -> list[Path]:
 
 
 def summarize(paths: Iterable[Path], periods: Sequence[Period], now: float) -> list[PeriodSummary]:
-    """Sum up what journals tell of the time before `now`, in seconds since 1970. Blocks.
+    """Summarize journals for each period up to `now`, in seconds since 1970. Blocks.
 
     Raises:
         OSError: a journal cannot be read.
     """
     oldest = now - max(period.seconds for period in periods)
-    notes = [note for path in paths for note in read_entries(path) if oldest <= note.time <= now]
+    entries = [entry for path in paths for entry in read_entries(path) if oldest <= entry.time <= now]
     return [
-        _summary(period.name, [note for note in notes if note.time >= now - period.seconds])
+        _summary(period.name, [entry for entry in entries if entry.time >= now - period.seconds])
         for period in periods
     ]
 
 
-def _period(text: str) -> Period:
+def _parse_period(text: str) -> Period:
     match = re.fullmatch(r"([1-9]\d{0,5})([smhdw])", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(
@@ -136,35 +136,35 @@ def _period(text: str) -> Period:
     return Period(match[0], int(match[1]) * _UNITS[match[2]])
 
 
-def _summary(period: str, notes: Sequence[JournalEntry]) -> PeriodSummary:
-    ttfa = [note.ttfa for note in notes if note.ttfa is not None]
-    audio = sum(note.audio_seconds for note in notes)
-    errors = Counter(note.error for note in notes if note.error)
+def _summary(period: str, entries: Sequence[JournalEntry]) -> PeriodSummary:
+    ttfa = [entry.ttfa for entry in entries if entry.ttfa is not None]
+    audio = sum(entry.audio_seconds for entry in entries)
+    errors = Counter(entry.error for entry in entries if entry.error)
     return PeriodSummary(
         period=period,
-        count=len(notes),
-        cancelled=sum(note.outcome == "cancelled" for note in notes),
-        failed=sum(note.outcome == "failed" for note in notes),
+        count=len(entries),
+        cancelled=sum(entry.outcome == "cancelled" for entry in entries),
+        failed=sum(entry.outcome == "failed" for entry in entries),
         errors=dict(errors.most_common()),
         ttfa_p50=_percentile(ttfa, 50),
         ttfa_p95=_percentile(ttfa, 95),
-        wait_p95=_percentile([note.wait for note in notes], 95),
-        rtf=round(sum(note.compute_seconds for note in notes) / audio, 4) if audio else None,
+        wait_p95=_percentile([entry.wait for entry in entries], 95),
+        rtf=round(sum(entry.compute_seconds for entry in entries) / audio, 4) if audio else None,
         audio_seconds=round(audio, 3),
-        characters=sum(note.characters for note in notes),
-        underruns=sum(note.underruns for note in notes),
+        characters=sum(entry.characters for entry in entries),
+        underruns=sum(entry.underruns for entry in entries),
     )
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:
-    """The smallest value that so many percent of all do not exceed."""
+    """Return the nearest-rank percentile; None without values."""
     if not values:
         return None
     return sorted(values)[ceil(len(values) * percent / 100) - 1]
 
 
 def _print_table(found: Iterable[PeriodSummary]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - takes 100 ms that parsing flags need not spend
+    from rich.console import Console  # noqa: PLC0415 - takes 100 ms, which parsing flags should not
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None)
@@ -173,7 +173,7 @@ def _print_table(found: Iterable[PeriodSummary]) -> None:
     table.add_column("Errors")
     for summary in found:
         table.add_row(*_cells(summary))
-    # A pipe has no width to fit the table into.
+    # The output of a pipe has no width that the table must fit.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

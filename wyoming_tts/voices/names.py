@@ -29,7 +29,7 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 
 _NEAREST = 3
 _MOST_NAMED = 10
-_LONGEST_NAME = 80
+_MAX_NAME_LENGTH = 80
 """Characters of an unknown name that are compared and told; voices have fewer, attackers have more."""
 _FALLBACK_LANGUAGE = "en_US"
 _NAMED_LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(?=-)")
@@ -259,7 +259,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 def shorten_name(name: str) -> str:
     """A name as an error tells it: one without end is cut."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
 
 
 def _only_one(beginning: str, names: Iterable[str]) -> str | None:

@@ -36,8 +36,8 @@ def sizes(directory: Path) -> dict[str, int]:
 async def test_every_record_is_a_line(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "metrics.jsonl"
     async with Journal(path, run_in_thread, clock=lambda: 1000.25) as journal:
-        journal.note(record())
-        journal.note(failed("too_long", id="second"))
+        journal.append(record())
+        journal.append(failed("too_long", id="second"))
     first, second = lines(path)
     assert first["time"] == 1000.25
     assert (first["id"], first["ttfa"], first["wait"], first["rtf"]) == ("ab12cd34", 0.0554, 0.25, 0.05)
@@ -60,7 +60,7 @@ async def test_a_later_server_goes_on_where_an_earlier_one_ended(tmp_path: Path)
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
         async with Journal(path, run_in_thread) as journal:
-            journal.note(record(id=name))
+            journal.append(record(id=name))
     assert [line["id"] for line in lines(path)] == ["first", "second"]
 
 
@@ -77,7 +77,7 @@ async def test_many_records_are_one_write_off_the_loop(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     async with Journal(path, noted_thread) as journal:
         for _ in range(100):
-            journal.note(record())
+            journal.append(record())
     assert len(lines(path)) == 100
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
@@ -86,7 +86,7 @@ async def test_many_records_are_one_write_off_the_loop(tmp_path: Path) -> None:
 async def test_lines_are_written_while_the_server_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "_GATHERING", 0.01)
+    monkeypatch.setattr(journals, "_BATCH_SECONDS", 0.01)
     written = asyncio.Event()
 
     async def telling(work: Callable[[], T], /) -> T:
@@ -96,7 +96,7 @@ async def test_lines_are_written_while_the_server_runs(
 
     async with Journal(tmp_path / "metrics.jsonl", telling) as journal:
         for name in ("first", "second"):
-            journal.note(record(id=name))
+            journal.append(record(id=name))
             await written.wait()
             written.clear()
             assert lines(tmp_path / "metrics.jsonl")[-1]["id"] == name
@@ -110,18 +110,18 @@ async def test_a_disk_that_hangs_costs_lines_and_no_memory(tmp_path: Path) -> No
         return await run_in_thread(work)
 
     async with Journal(path, slow) as journal:
-        for _ in range(journals.MOST_WAITING + 50):
-            journal.note(record())
+        for _ in range(journals.MAX_PENDING + 50):
+            journal.append(record())
         assert journal.dropped == 50
         disk.set()
-    assert len(lines(path)) == journals.MOST_WAITING
+    assert len(lines(path)) == journals.MAX_PENDING
 
 
 async def test_a_full_file_gives_way_to_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     for number in range(8):
         async with Journal(path, run_in_thread, max_bytes=800, kept=2) as journal:
-            journal.note(record(id=f"number-{number}"))
+            journal.append(record(id=f"number-{number}"))
     names = sorted(sizes(tmp_path))
     assert names == ["metrics.jsonl", "metrics.jsonl.1", "metrics.jsonl.2"]
     kept = [line["id"] for name in reversed(names) for line in lines(tmp_path / name)]
@@ -134,7 +134,7 @@ async def test_without_old_files_the_new_one_takes_the_place(tmp_path: Path) -> 
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
         async with Journal(path, run_in_thread, max_bytes=100, kept=0) as journal:
-            journal.note(record(id=name))
+            journal.append(record(id=name))
     assert [line["id"] for line in lines(path)] == ["second"]
     assert list(sizes(tmp_path)) == [path.name]
 
@@ -142,7 +142,7 @@ async def test_without_old_files_the_new_one_takes_the_place(tmp_path: Path) -> 
 async def test_a_file_that_cannot_be_written_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "_GATHERING", 0.0)
+    monkeypatch.setattr(journals, "_BATCH_SECONDS", 0.0)
     tried = asyncio.Semaphore(0)
 
     async def telling(work: Callable[[], T], /) -> T:
@@ -155,10 +155,10 @@ async def test_a_file_that_cannot_be_written_is_told_once(
     path.mkdir()  # nobody, root included, can write into that
     async with Journal(path, telling) as journal:
         for _ in range(3):
-            journal.note(record())
+            journal.append(record())
             await tried.acquire()
         path.rmdir()
-        journal.note(record(id="at last"))
+        journal.append(record(id="at last"))
     assert [line["id"] for line in lines(path)] == ["at last"]
     cannot, can_again = [entry.message for entry in caplog.records if entry.levelno == logging.WARNING]
     assert str(path) in cannot
@@ -178,7 +178,7 @@ async def main(path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, -1))
         async with Journal(path, run_in_thread) as journal:
             for _ in range(4 if room > 0 else 1):
-                journal.note(record(id=name))
+                journal.append(record(id=name))
 
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -215,8 +215,8 @@ def half(file, data):
 
 async def main(path):
     async with Journal(path, run_in_thread) as journal:
-        journal.note(record(id="first"))
-        journal.note(record(id="broken"))
+        journal.append(record(id="first"))
+        journal.append(record(id="broken"))
         os.write = half
 
 asyncio.run(main(Path(sys.argv[1])))
@@ -232,7 +232,7 @@ async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> 
     assert not path.read_bytes().endswith(b"\n")
     assert len(list(read_entries(path))) == 1
     async with Journal(path, run_in_thread) as journal:
-        journal.note(record(id="later"))
+        journal.append(record(id="later"))
     assert len(list(read_entries(path))) == 2
     assert json.loads(path.read_text().splitlines()[-1])["id"] == "later"
 
@@ -248,7 +248,7 @@ async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
 
     async def serve() -> None:
         async with Journal(tmp_path / "metrics.jsonl", hangs) as journal:
-            journal.note(record())
+            journal.append(record())
 
     serving = asyncio.create_task(serve())
     await entered.wait()
@@ -260,7 +260,7 @@ async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_line_breaks_the_reader(line: bytes) -> None:
-    assert JournalEntry.of(line) is None
+    assert JournalEntry.parse(line) is None
 
 
 @pytest.mark.parametrize(
@@ -279,5 +279,5 @@ def test_a_line_with_a_wrong_value_is_broken(name: str, value: object) -> None:
         "characters": 3,
         "underruns": 0,
     }
-    assert JournalEntry.of(json.dumps(right).encode()) is not None
-    assert JournalEntry.of(json.dumps({**right, name: value}).encode()) is None
+    assert JournalEntry.parse(json.dumps(right).encode()) is not None
+    assert JournalEntry.parse(json.dumps({**right, name: value}).encode()) is None

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from wyoming_tts.telemetry.log_tail import HIDDEN, LONGEST_TEXT, LogTail, keep_log_tail
+from wyoming_tts.telemetry.log_tail import MAX_TEXT_LENGTH, REDACTED, LogTail, keep_log_tail
 
 KEY = "sk-42/forty+two"
 
@@ -56,11 +56,11 @@ def test_a_line_that_cannot_be_written_is_left_out(logger: logging.Logger) -> No
 
 def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
     with keep_log_tail(logger=logger) as tail:
-        logger.error("It broke", exc_info=ValueError("x" * 3 * LONGEST_TEXT + " at last"))
+        logger.error("It broke", exc_info=ValueError("x" * 3 * MAX_TEXT_LENGTH + " at last"))
     (text,) = _texts(tail)
     assert text.startswith("It broke\n")
     assert text.endswith("x at last")
-    assert len(text) <= 2 * LONGEST_TEXT
+    assert len(text) <= 2 * MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
         "GET /x?k=sk-42%2Fforty%2Btwo",
         f"{KEY * 3}",
         "word " * 500 + KEY,
-        f"{'x' * (LONGEST_TEXT - 6)} {KEY}",
+        f"{'x' * (MAX_TEXT_LENGTH - 6)} {KEY}",
     ],
 )
 def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -> None:
@@ -91,13 +91,13 @@ def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        ("Authorization: Bearer abcdef", f"Authorization: Bearer {HIDDEN}"),
-        ("{'authorization': 'Basic abcdef'}", f"{{'authorization': 'Basic {HIDDEN}'}}"),
-        ("Authorization: abcdef", f"Authorization: {HIDDEN}"),
-        ("authorization=abcdef", f"authorization={HIDDEN}"),
-        ("GET /metrics?api_key=abcdef&x=1", f"GET /metrics?api_key={HIDDEN}&x=1"),
-        ("remote at http://me:abcdef@host:1/", f"remote at http://{HIDDEN}@host:1/"),
-        ("HF_TOKEN=abcdef", f"HF_TOKEN={HIDDEN}"),
+        ("Authorization: Bearer abcdef", f"Authorization: Bearer {REDACTED}"),
+        ("{'authorization': 'Basic abcdef'}", f"{{'authorization': 'Basic {REDACTED}'}}"),
+        ("Authorization: abcdef", f"Authorization: {REDACTED}"),
+        ("authorization=abcdef", f"authorization={REDACTED}"),
+        ("GET /metrics?api_key=abcdef&x=1", f"GET /metrics?api_key={REDACTED}&x=1"),
+        ("remote at http://me:abcdef@host:1/", f"remote at http://{REDACTED}@host:1/"),
+        ("HF_TOKEN=abcdef", f"HF_TOKEN={REDACTED}"),
         ("voice=en_US-lessac chars=12 http://host:1/a@b", "voice=en_US-lessac chars=12 http://host:1/a@b"),
     ],
 )
@@ -112,14 +112,14 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(
 def test_a_short_key_leaves_other_words_whole(logger: logging.Logger) -> None:
     with keep_log_tail(["a"], logger=logger) as tail:
         logger.info("a cat sat")
-    assert _texts(tail) == [f"{HIDDEN} cat sat"]
+    assert _texts(tail) == [f"{REDACTED} cat sat"]
 
 
 def test_another_key_can_be_hidden_later(logger: logging.Logger) -> None:
     with keep_log_tail(["before"], logger=logger) as tail:
         tail.hide(["afterwards"])
         logger.info("it is afterwards")
-    assert _texts(tail) == [f"it is {HIDDEN}"]
+    assert _texts(tail) == [f"it is {REDACTED}"]
 
 
 def test_threads_lose_no_line_while_another_reads(logger: logging.Logger) -> None:

@@ -112,9 +112,9 @@ async def test_the_house_is_asked_on_the_loop_each_time_and_shown_off_it(
 
 
 async def test_models_and_downloads_are_counted(counters: PrometheusCounters) -> None:
-    counters.model_loaded("piper", 0.5)
-    counters.model_loaded("piper", 0.25)
-    counters.download_over("done")
+    counters.count_model_load("piper", 0.5)
+    counters.count_model_load("piper", 0.25)
+    counters.count_download("done")
     seen = await samples(counters)
     assert seen[at("model_loads_total", engine="piper")] == 2
     assert seen[at("model_load_seconds_total", engine="piper")] == 0.75
@@ -161,8 +161,8 @@ def test_what_the_command_line_needs_loads_nothing_heavy() -> None:
 async def test_every_metric_of_the_dashboard_exists(counters: PrometheusCounters) -> None:
     counters.on_record(record())
     counters.on_record(failed())
-    counters.model_loaded("piper", 0.1)
-    counters.download_over("done")
+    counters.count_model_load("piper", 0.1)
+    counters.count_download("done")
     text = (await counters.exposition()).decode()
     exist = set(re.findall(r"^(\w+)[ {]", text, re.MULTILINE))
     dashboard = json.loads(DASHBOARD.read_text())

@@ -42,4 +42,4 @@ async def test_a_telemetry_that_breaks_fails_no_utterance(caplog: pytest.LogCapt
             raise OSError("no more counters")
 
     Telemetry(counters=Broken()).on_record(record())  # type: ignore[arg-type]
-    assert "could not be counted" in caplog.text
+    assert "could not be recorded" in caplog.text

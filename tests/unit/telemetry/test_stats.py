@@ -22,7 +22,7 @@ from wyoming_tts.telemetry.stats import (
     _percentile,
     add_stats_flags,
     journal_files,
-    periods,
+    parse_periods,
     run_stats,
     summarize,
 )
@@ -35,7 +35,7 @@ def noted(path: Path, *records: tuple[float, UtteranceRecord]) -> None:
 
     async def note(ago: float, spoken: UtteranceRecord) -> None:
         async with Journal(path, run_in_thread, max_bytes=3000, clock=lambda: NOW - ago) as journal:
-            journal.note(spoken)
+            journal.append(spoken)
 
     for ago, spoken in records:
         asyncio.run(note(ago, spoken))
@@ -58,7 +58,7 @@ def test_each_period_sums_up_what_is_within_it(tmp_path: Path) -> None:
         (30, failed("busy")),
         (20, failed("unknown_voice")),
     )
-    short, long = summarize(journal_files(path), periods("30m,3h"), NOW)
+    short, long = summarize(journal_files(path), parse_periods("30m,3h"), NOW)
     assert (short.period, short.count, short.cancelled, short.failed) == ("30m", 5, 1, 3)
     assert short.errors == {"busy": 2, "unknown_voice": 1}
     assert (short.ttfa_p50, short.ttfa_p95) == (0.1, 0.2)
@@ -73,14 +73,14 @@ def test_old_files_and_broken_lines_are_read_past(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"time": 999')
     assert len(journal_files(path)) == 2
-    (found,) = summarize(journal_files(path), periods("1h"), NOW)
+    (found,) = summarize(journal_files(path), parse_periods("1h"), NOW)
     assert found.count == 12
 
 
 def test_a_period_without_anything_has_no_figures(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.touch()
-    (found,) = summarize([path], periods("1h"), NOW)
+    (found,) = summarize([path], parse_periods("1h"), NOW)
     assert (found.count, found.ttfa_p50, found.rtf, found.errors) == (0, None, None, {})
 
 
@@ -93,8 +93,14 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
 
 
 def test_periods_are_read_in_all_units() -> None:
-    assert [period.seconds for period in periods("10s,30m, 1h,3d,2w")] == [10, 1800, 3600, 259_200, 1_209_600]
-    assert periods("30m") == (Period("30m", 1800),)
+    assert [period.seconds for period in parse_periods("10s,30m, 1h,3d,2w")] == [
+        10,
+        1800,
+        3600,
+        259_200,
+        1_209_600,
+    ]
+    assert parse_periods("30m") == (Period("30m", 1800),)
 
 
 @pytest.mark.parametrize("text", ["", "30", "m", "0m", "-1h", "1y", "1h,,2h", "1.5h"])
