@@ -243,7 +243,7 @@ async def test_a_broken_lexicon_leaves_the_one_before_in_use(
         assert not await parts.workers.run_blocking(parts.lexicon.refresh)
         audio = await heard(parts, "Ask Siobhan.")
     assert LETTERS.said(audio) == ["Ask shivawn."]
-    assert "is broken" in caplog.text
+    assert "is invalid" in caplog.text
 
 
 # -- spoken forms -------------------------------------------------------------------------------

@@ -107,15 +107,19 @@ def _accept(file: _File, result: ParsedLexicon, news: str) -> bool:
     _log.info(
         "Lexicon %s %s",
         file.path,
-        news or f"{again}has {len(file.rules)} {'entry' if len(file.rules) == 1 else 'entries'}",
+        news or f"{again}has {_count_entries(file)}",
     )
     return True
 
 
 def _reject(file: _File, reason: object, problems: tuple[str, ...]) -> None:
     file.problems = problems
-    kept = f"the {len(file.rules)} entries read before stay in use" if file.rules else "it is ignored"
+    kept = f"still using {_count_entries(file)} from before" if file.rules else "it is ignored"
     _log.error("Lexicon %s is invalid, %s:\n%s", file.path, kept, reason)
+
+
+def _count_entries(file: _File) -> str:
+    return f"{len(file.rules)} {'entry' if len(file.rules) == 1 else 'entries'}"
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -1,4 +1,4 @@
-"""Figures and letters that are said as the word beside them asks: codes, directions, lengths."""
+"""Numbers and letters whose reading depends on context: codes, compass points, lengths, powers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUOTE_CLOSES_RE = regex.compile(r'(?<=[^\s\d(\[])"')
 
 
 class ContextRules:
-    """The rules of one language that go before those for units and plain numbers."""
+    """The context-dependent rules of one language, which come before those for units and plain numbers."""
 
     def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
@@ -25,7 +25,7 @@ class ContextRules:
         self._data = language.data
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         return [
             *self._codes(),
             *self._parts(),
@@ -83,7 +83,7 @@ class ContextRules:
         ]
 
     def _lengths(self) -> list[Rule]:
-        """Marks behind a number: those that may end a quotation need a word that says so."""
+        """Marks of length after a number; a quotation mark counts only next to a word for a length."""
         units = {
             mark: unit
             for mark, unit in (self._data.get("length_marks") or {}).items()
@@ -119,7 +119,7 @@ class ContextRules:
         return f"{self._numerals.verbalize(numeral)} {form}"
 
     def power_rules(self) -> list[Rule]:
-        """Rules that go behind those for units: `m²` is square meters."""
+        """The rules for powers and roots, which come after those for units: `m²` is square meters."""
         power, root = self._language.word("power"), self._language.word("root")
         found = []
         if root:
@@ -142,7 +142,7 @@ class ContextRules:
         return f" {named or self._language.word('power').format(exponent=spoken)}"
 
     def _repeats(self) -> list[Rule]:
-        """`x3` behind a thing; x64 and x86 are names."""
+        """`x3` after a noun; x64 and x86 are names."""
         times = self._language.word("times")
         if not times:
             return []
@@ -163,5 +163,5 @@ class ContextRules:
 
 
 def _in_quotes(before: str) -> bool:
-    """Whether a quotation has begun and not ended; a mark behind a digit is one of length."""
+    """Whether a quotation is open; a mark after a digit is one of length."""
     return len(_QUOTE_OPENS_RE.findall(before)) > len(_QUOTE_CLOSES_RE.findall(before))

@@ -1,4 +1,4 @@
-"""Dates and years."""
+"""Dates, weekdays, years and decades in words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _YEAR = r"1\d{3}|2\d{3}"
 _ENDS = r"(?![\w/]|[:.,-]\d)"
 _CENTURY = 2000
 _PATTERNS = {"ymd": "numeric", "md": "numeric_short", "ym": "month_year"}
-"""In the data, by the parts of a date that are told."""
+"""Patterns in the data, by the parts of a date that are present."""
 _PARTS = {"y": "{year}", "m": "{month}", "d": "{day}"}
 
 
@@ -36,7 +36,7 @@ class DateRules:
         self._ambiguous = set(self._data.get("ambiguous") or [])
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         found = [*self._years()]
         if self._months:
             found = [*self._written_in_numbers(), *self._named(), *self._ranges(), *self._names(), *found]
@@ -69,7 +69,7 @@ class DateRules:
         return found
 
     def short_date_rules(self) -> list[Rule]:
-        """Rules that go before those for fractions: "on 1/2" is a day."""
+        """The rules that come before those for fractions: "on 1/2" is a day."""
         after = "|".join(regex.escape(str(word)) for word in self._data.get("short_after") or [])
         if not (after and self._months and "numeric_short" in self._data):
             return []
@@ -111,12 +111,12 @@ class DateRules:
         ]
 
     def _article(self) -> str:
-        """An article that has another form before the word for the first day than before its number."""
+        """An article whose form before the word for the first day differs from that before its number."""
         articles = self._data.get("day_articles") or {}
         return rf"(?:(?P<article>{any_of(articles)})(?=0?1(?!\d)))?" if articles else ""
 
     def _ranges(self) -> list[Rule]:
-        """The dash between two dates, each of which is said by another rule."""
+        """The dash between two dates, each of which has a rule of its own."""
         to = self._language.word("range")
         if not to:
             return []
@@ -141,7 +141,7 @@ class DateRules:
     def verbalize(
         self, *, year: int | None = None, month: int | None = None, day: int | None = None, before: str = ""
     ) -> str | None:
-        """A date in words, or a part of one; None if there is none of such numbers.
+        """A date in words, or part of one; None if the numbers make no date.
 
         Args:
             year: with the century.
@@ -258,7 +258,7 @@ class DateRules:
         return found
 
     def decade_rules(self) -> list[Rule]:
-        """Rules that go before those for units: the s of 1990s is no second."""
+        """The rules that come before those for units: the s of 1990s is not a second."""
         decades = self._language.section("numbers").get("decades")
         if not decades:
             return []
@@ -314,7 +314,7 @@ class DateRules:
         return bool(data.get(lower, 1900) <= int(year) <= data.get("to", 2099))
 
     def _counts(self, match: regex.Match[str]) -> bool:
-        """Whether the number says how many of something there are."""
+        """Whether the number is a count of something."""
         pattern = self._language.section("years").get("not_before")
         rest = match.string[match.end() : match.end() + 40]
         return bool(pattern) and rest[:1] == " " and bool(regex.match(pattern, rest[1:]))
@@ -342,7 +342,7 @@ def _last_word(text: str) -> str:
 
 
 def _without_repeat(match: regex.Match[str], pattern: str) -> str:
-    """The pattern without its first word if that was written already: "the 21st of Nov"."""
+    """The pattern without its first word if the text has that already: "the 21st of Nov"."""
     first, _, rest = pattern.partition(" ")
     return (
         rest

@@ -1,7 +1,7 @@
-"""What one language needs to say signs and numerals, read from its data file.
+"""Language data of text normalization: words, units, currencies and names, from `data/*.yaml`.
 
-The files in `data` define the format; English, in `en.yaml`, documents it. Rules are neutral
-and ask here for the words, so a language, or a user, needs nothing but data.
+English, in `en.yaml`, documents the format. The rules are independent of the language and take
+their words from here, so a language, or a user, needs nothing but data.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from wyoming_tts.text.normalization.number_words import NumberSpeller
 _DATA = "data"
 _EITHER = " | "
 _POWERED = ("mm", "cm", "dm", "m", "km", "ft", "yd", "mi")
-"""Units of length, which come as squares and cubes."""
+"""Units of length, which exist as squares and cubes."""
 _PLAIN_POWERS = {"²": "2", "³": "3"}
 THIN_SPACES = "\u00a0\u2009\u202f"
 
 
 @dataclass(frozen=True, slots=True)
 class CountedNoun:
-    """A word that is counted."""
+    """A noun that takes a number, such as a unit or a currency."""
 
     one: str
     many: str
     gender: str = "m"
     per: str = ""
-    """Behind the word for "per", where it is not `one`."""
+    """Form after the word for "per", where it is not `one`."""
     of: str = ""
-    """Behind a million."""
+    """Form after a million."""
     alone: bool = False
     spaced: bool = True
     tight: bool | int = True
-    """From which number on it may stand straight behind."""
+    """Whether, or from which number on, it may directly follow the number."""
     minor: CountedNoun | None = None
 
     @classmethod
     def of_entry(cls, entry: Mapping[str, Any]) -> CountedNoun:
-        """Read one entry of a data file."""
+        """Make a noun of an entry in a data file."""
         one = str(entry["one"])
         minor = entry.get("minor")
         return cls(
@@ -63,7 +63,7 @@ class CountedNoun:
 
 @dataclass(frozen=True, slots=True)
 class LanguageData:
-    """A language's data, with every spelling on its own."""
+    """The data of one language, indexed by every spelling."""
 
     data: Mapping[str, Any]
     numbers: NumberSpeller
@@ -97,35 +97,37 @@ class LanguageData:
 
 
 def has_language_data(code: str) -> bool:
-    """Whether there is anything to say things with in this language, such as "en"."""
+    """Whether text in this language, such as "en", can be normalized."""
     return NumberSpeller.supports(code)
 
 
 def load_language_data(code: str, extra: Mapping[str, Any] | None = None) -> LanguageData:
-    """Read a language's file, with a user's entries (of the same format) over it.
+    """Load a language's data file, with a user's entries (in the same format) merged over it.
 
     Raises:
         ValueError: there is no file for the language, or an entry is not as the format has it.
     """
     if not has_language_data(code):
-        raise ValueError(f"{code!r} has no spoken forms here; leave its text as it is.")
+        raise ValueError(f"There are no spoken forms for {code!r}; its text must stay as it is.")
     own = _read(code)
     if unknown := sorted({*(extra or {})} - {*own, *_read("en")}):
-        raise ValueError(f"There is no section {unknown[0]!r}; there are {', '.join(sorted(own))}.")
+        raise ValueError(f"Unknown section {unknown[0]!r}; expected one of {', '.join(sorted(own))}.")
     data = _merged(own, extra or {})
     try:
         return _language(code, data)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
-        raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error
+        raise ValueError(
+            f"The spoken forms for {code!r} do not follow the format of en.yaml: {error!r}."
+        ) from error
 
 
 def index_by_spelling(entries: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Entries by each of their spellings."""
+    """The entries, by each of their spellings."""
     return {spelling: entry for key, entry in (entries or {}).items() for spelling in str(key).split(_EITHER)}
 
 
 def any_of(spellings: Mapping[str, Any] | list[str]) -> str:
-    """A pattern for the longest of the spellings; behind a degree sign a space may stand."""
+    """A pattern that matches any of the spellings, the longest first; a space may follow a degree sign."""
     if not spellings:
         return "(?!)"
     longest_first = sorted(spellings, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""Amounts: numbers with a unit or a currency, ranges and fractions of them."""
+"""Measures and money in words: numbers with a unit or a currency, their ranges, and fractions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
 
 class MeasureRules:
-    """The rules for amounts in one language."""
+    """The rules for measures, money and fractions in one language."""
 
     def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
@@ -34,7 +34,7 @@ class MeasureRules:
         self._denominator = any_of([*language.units, *self._per_words])
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         found: list[Rule] = []
         if self._currencies:
             found += self._money()
@@ -203,14 +203,14 @@ class MeasureRules:
         return f"{signs}{between}{number} {self._unit_name(match, form)}{stop}"
 
     def _is_time(self, match: regex.Match[str]) -> bool:
-        """Whether the point in the number parts hours from minutes: "7.30 h"."""
+        """Whether the point in the number separates hours from minutes: "7.30 h"."""
         times = self._language.section("times")
         if not _CLOCK_RE.fullmatch(match["number"]) or "." not in times.get("marks", ""):
             return False
         return bool(times.get("suffix")) and bool(regex.match(times["suffix"], match["unit"]))
 
     def _describes(self, match: regex.Match[str]) -> bool:
-        """Whether the amount tells what something is like: "a 5 km run"."""
+        """Whether the amount is used like an adjective: "a 5 km run"."""
         articles = self._language.section("numbers").get("singular_after") or []
         word = match.string[max(0, match.start() - 8) : match.start()].split()[-1:]
         return (
@@ -259,7 +259,7 @@ class MeasureRules:
         return f"{self.verbalize_fraction(over, under, match['whole'], noun.gender)} {noun.many}"
 
     def verbalize_fraction(self, over: int, under: int, whole: str | None = None, gender: str = "") -> str:
-        """A common fraction, alone or behind a whole number in digits, which takes the gender."""
+        """A common fraction, alone or after a whole number in digits, which takes the gender."""
         if not whole:
             return self._part(over, under, mixed=False)
         pattern = self._data.get("mixed", "{whole} {fraction}")
@@ -270,14 +270,14 @@ class MeasureRules:
         )
 
     def _part_of(self, key: str, fraction: str, noun: CountedNoun) -> str:
-        """A part of one of something: `counted` is as its gender asks."""
+        """A fraction of one unit, with `counted` in the gender of the unit."""
         counted = (self._data.get("counted") or {}).get(key)
         if counted:
             return str(counted.get(noun.gender, counted["m"])).format(unit=noun.one)
         return str(self._data.get("part_of", "{fraction} {unit}")).format(fraction=fraction, unit=noun.one)
 
     def _mixed(self, whole: Numeral, key: str, noun: CountedNoun) -> str:
-        """Some of something and a part of one, where the part agrees with it or stands behind it."""
+        """A whole number and a fraction of a unit, where the fraction agrees with the unit or follows it."""
         patterns = self._data["mixed_counted"][key]
         return str(patterns.get(noun.gender, patterns["m"])).format(
             whole=self._numerals.verbalize(whole, noun.gender),

@@ -1,4 +1,4 @@
-"""A window of text as it is said: the rules of a language, applied once each."""
+"""Text normalizer: applies the rules of a language to a window of text, each once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def protect_nothing(_token: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LanguageRules:
-    """How one language says each kind of value, and the rules that find them in a text."""
+    """The normalization rules of one language."""
 
     language: LanguageData
     numerals: Numerals
@@ -45,11 +45,11 @@ class LanguageRules:
     measures: MeasureRules
     plain_numbers: PlainNumberRules
     rules: tuple[Rule, ...]
-    """The first that fits wins."""
+    """In order of precedence."""
 
     @classmethod
     def of(cls, language: LanguageData) -> Self:
-        """Make them of the language's data, which takes some milliseconds."""
+        """Compile the rules, which takes some milliseconds."""
         numerals = Numerals(language)
         times = TimeRules(language, numerals)
         dates = DateRules(language, times)
@@ -84,10 +84,10 @@ class LanguageRules:
 
 
 class TextNormalizer:
-    """Says one language's text; in a language without data it leaves it as it is.
+    """Verbalizes text of one language; text in a language without data stays as it is.
 
-    Rules look at the text as it was written, the special ones first, and what one has said no other
-    touches. So they need not know of each other.
+    Rules match the text as it was written, the special ones first, and no rule changes what another has
+    replaced. So they do not depend on each other.
     """
 
     def __init__(
@@ -97,15 +97,15 @@ class TextNormalizer:
         extra: Mapping[str, Any] | None = None,
         protected: Callable[[str], bool] = protect_nothing,
     ) -> None:
-        """Read the language's data.
+        """Load the language's data.
 
         Args:
             language: A code such as "en", "en-us" or "en_US".
-            extra: Entries of the format of `data/en.yaml` that go over those.
-            protected: Whether a token, without the punctuation around it, is to be left alone.
+            extra: Entries in the format of `data/en.yaml` that override those.
+            protected: Whether a token, without the punctuation around it, must not be changed.
 
         Raises:
-            ValueError: `extra` is not of that format.
+            ValueError: `extra` is not in that format.
         """
         code = language_code(language)
         self._protected = protected
@@ -119,13 +119,13 @@ class TextNormalizer:
         return self.forms.language if self.forms else None
 
     def protecting(self, protected: Callable[[str], bool]) -> TextNormalizer:
-        """Return the same normalizer with other tokens left alone."""
+        """Return the same normalizer with other protected tokens."""
         other = copy(self)
         other._protected = protected  # noqa: SLF001 - it is one of these
         return other
 
     def normalize(self, window: str, before: str = "") -> str:
-        """Say a window of text; `before` is what came before it, for the rules to look back at."""
+        """Verbalize a window of text; `before` is the text before it, for lookbehind."""
         if self.forms is None or not window:
             return window
         return "".join(self._replacements(self.forms.rules, before + window, len(before)))
@@ -154,7 +154,7 @@ class TextNormalizer:
 
 
 def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tuple[int, int, str]]) -> None:
-    """Note what one rule says, where nothing has been said yet."""
+    """Add the replacements of one rule, where the text has not been replaced yet."""
     at = start
     while match := each.pattern.search(text, at):
         begin, end = match.span()
@@ -172,13 +172,13 @@ def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tupl
 
 
 def _abbreviated(text: str, begin: int, taken: bytearray) -> bool:
-    """Whether the full stop before has been said with its abbreviation."""
+    """Whether the full stop before has been replaced with its abbreviation."""
     last = len(text[:begin].rstrip()) - 1
     return last >= 0 and bool(taken[last])
 
 
 def _begun(text: str, begin: int, words: str) -> str:
-    """The words with a capital where a sentence begins, as whoever looks for its end may expect one."""
+    """The words with a capital at the start of a sentence, which sentence detection relies on."""
     begins = not text[:begin].strip() or _SENTENCE_OVER_RE.search(text, max(0, begin - 4), begin)
     return words[:1].upper() + words[1:] if begins else words
 
@@ -193,4 +193,6 @@ def _made(code: str, extra: Mapping[str, Any] | None) -> LanguageRules:
     try:
         return LanguageRules.of(language)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
-        raise ValueError(f"The spoken forms for {code!r} are not as en.yaml has them: {error!r}.") from error
+        raise ValueError(
+            f"The spoken forms for {code!r} do not follow the format of en.yaml: {error!r}."
+        ) from error

@@ -1,4 +1,6 @@
-"""Numbers as a careful writer spells them out, so that every engine says them in the same way.
+"""Numbers to words: cardinals, ordinals, decimals, years and fractions, spelled out in six languages.
+
+Spelled-out numbers are pronounced alike by every engine.
 
 The grammar of number words is left to `unicode-rbnf`, which follows the spell-out rules of the Unicode
 CLDR. Measured against it, `num2words` had no genders or cases (German "einundzwanzigster" beside
@@ -23,7 +25,7 @@ from unicode_rbnf import RbnfEngine
 from unicode_rbnf.engine import DEFAULT_TOLERANCE
 
 SPELLED_BELOW = 10**15
-"""Larger numbers are said digit by digit: nobody knows their names, and a hostile one must not cost."""
+"""Larger numbers are spoken digit by digit: few know their names, and a hostile one must stay cheap."""
 _SPELLED_DIGITS = 15
 _LAST_YEAR = 9999
 _HUNDRED = 100
@@ -35,7 +37,7 @@ _INTEGER_RE = re.compile(r"-?[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class _Grammar:
-    """What a language needs beside the rules of the CLDR."""
+    """What a language needs in addition to the rules of the CLDR."""
 
     point: str
     cardinals: Mapping[str, str]
@@ -46,16 +48,16 @@ class _Grammar:
     oblique: str = ""
     """The rule set for ordinals in any case but the nominative."""
     year: str = ""
-    """The rule set for years; without one they are said like other numbers."""
+    """The rule set for years; without one they are spelled like other numbers."""
     fraction_as_number: int = 0
-    """Up to as many decimals are said as one number, more of them digit by digit."""
+    """Up to this many decimals are spoken as one number, more of them digit by digit."""
     parts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Denominators that are no ordinals, for one and for several of them."""
+    """Denominators that are not ordinals: singular and plural."""
     plural_parts: Callable[[str], str] = str
     part: Callable[[str], str] = str
     """A denominator made from the ordinal."""
     one_part: str = ""
-    """One before a denominator, if it is not the cardinal."""
+    """The word for one before a denominator, if it is not the cardinal."""
     correct: Callable[[str], str] = str
 
 
@@ -75,7 +77,7 @@ def _german_part(ordinal: str) -> str:
 
 
 def _dutch(spelled: str) -> str:
-    """Spelled as the Taalunie has it: a space behind `duizend`, accents on a one that is a number."""
+    """Spelling of the Taalunie: a space after `duizend`, and accents on `een` as a number."""
     apart = re.sub(r"duizend(?=[^\W_])(?!ste\b|de\b)", "duizend ", spelled)
     return re.sub(r"(?<!\w)een(?=$)", "één", apart)
 
@@ -174,8 +176,8 @@ _GRAMMARS = {
 }
 
 
-class _RememberingEngine(RbnfEngine):
-    """Spells the hundreds that every larger number is made of only once; that is most of the work."""
+class _CachingEngine(RbnfEngine):
+    """Caches the words below a thousand, of which every larger number is made; they are most of the work."""
 
     def __init__(self, language: str) -> None:
         super().__init__(language)
@@ -189,7 +191,7 @@ class _RememberingEngine(RbnfEngine):
         radix: int | None = None,
         tolerance: float = DEFAULT_TOLERANCE,
     ) -> Iterable[str]:
-        """As the base class has it."""
+        """As in the base class."""
         found = super().iter_format_number
         if not isinstance(number, int) or not 0 <= number < _THOUSAND:
             return found(number, ruleset_name, radix, tolerance)
@@ -201,11 +203,11 @@ class _RememberingEngine(RbnfEngine):
 
 @cache
 def _rules(language: str) -> RbnfEngine:
-    return _RememberingEngine(language)
+    return _CachingEngine(language)
 
 
 class NumberSpeller:
-    """Spells numbers out in one language; making the first one of a language reads a file.
+    """Spells out numbers in one language; the first instance of a language reads a file.
 
     Genders are "m", "f" and "n", for a number before a noun of that gender ("ein Grad", "una hora");
     with "" it stands alone ("eins", "uno"). A language without a difference ignores them.
@@ -216,7 +218,9 @@ class NumberSpeller:
 
     def __init__(self, language: str) -> None:
         if not self.supports(language):
-            raise ValueError(f"{language!r} has no number words here; there are {', '.join(_GRAMMARS)}.")
+            raise ValueError(
+                f"There are no number words for {language!r}; expected one of {', '.join(_GRAMMARS)}."
+            )
         self._language = language
         self._grammar = _GRAMMARS[language]
         _rules(language)
@@ -227,7 +231,7 @@ class NumberSpeller:
         return language in _GRAMMARS
 
     def cardinal(self, number: int | str, *, gender: str = "") -> str:
-        """The number in words, its digits from 10^15 on; a string (`-?[0-9]+`) may be of any length.
+        """The number in words, from 10^15 on digit by digit; a string (`-?[0-9]+`) may have any length.
 
         Raises:
             ValueError: the string is no integer, or the integer has more digits than Python converts.
@@ -247,7 +251,7 @@ class NumberSpeller:
         return self._spelled(number, self._by_gender(self._grammar.cardinals, gender))
 
     def ordinal(self, number: int, *, gender: str = "", oblique: bool = False) -> str:
-        """The number's place in an order, in the nominative or, where there are cases, in another.
+        """The ordinal, in the nominative or, in languages with cases, an oblique case.
 
         For German "m" is "erster", "f" and "" are "erste", "n" is "erstes", oblique "ersten"; where only a
         gender can be given, "o" stands for oblique.
@@ -260,7 +264,7 @@ class NumberSpeller:
         return self._spelled(number, self._by_gender(self._grammar.ordinals, gender))
 
     def decimal(self, number: str) -> str:
-        """A number such as "-3.50", with the point as its decimal mark, as the language reads it.
+        """A decimal number such as "-3.50" in words; its decimal mark is a point.
 
         Raises:
             ValueError: it is not of that form.
@@ -275,7 +279,7 @@ class NumberSpeller:
         return f"{minus}{self.cardinal(whole or '0')} {self._grammar.point} {self._decimals(decimals)}"
 
     def year(self, number: int) -> str:
-        """A year, "nineteen eighty-four"; not one of four digits or fewer is a cardinal."""
+        """A year in words, "nineteen eighty-four"; one of more than four digits is a cardinal."""
         if self._language == "nl" and _said_with_hundred(number):
             rest = number % _HUNDRED
             return f"{self._dutch_hundreds(number)}honderd{self._plain(rest) if rest else ''}"
@@ -284,12 +288,12 @@ class NumberSpeller:
         return self._spelled(number, self._grammar.year)
 
     def digits(self, number: str) -> str:
-        """Every digit as a word, a minus sign too; whatever else there is parts them and is not said."""
+        """Every digit as a word, and a leading minus sign; other characters are dropped."""
         words = [self._minus if sign == "-" else self._digit_words[sign] for sign in _spoken_signs(number)]
         return " ".join(words)
 
     def fraction(self, numerator: int, denominator: int) -> str:
-        """A common fraction, "three quarters".
+        """A common fraction in words, "three quarters".
 
         Raises:
             ValueError: the denominator is less than 2.
@@ -342,7 +346,7 @@ class NumberSpeller:
 
 @lru_cache(maxsize=8192)
 def _by_rules(language: str, ruleset: str, number: int) -> str:
-    """Kept, as the same numbers come again and again."""
+    """The words of a rule set for a number; cached, as the same numbers recur."""
     return _rules(language).format_number(number, ruleset_names=[ruleset]).text
 
 

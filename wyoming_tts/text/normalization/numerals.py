@@ -1,4 +1,4 @@
-"""Numbers as they are written in a language, and how they are said."""
+"""Numerals: find, parse and verbalize the numbers that a language writes in digits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from wyoming_tts.text.normalization.language_data import THIN_SPACES, CountedNou
 
 _MINUS = "-−–"
 _LONG_RUN = 10
-"""As many digits that do not end in zeros are the number of something, not a count."""
+"""From this many digits on, a number that does not end in zeros identifies something and is no count."""
 _LONG_IDENTIFIER = 4
-"""From as many digits on, an identifier is a row of digits."""
+"""From this many digits on, an identifier is spoken digit by digit."""
 _SIGN_WORDS = {
     "+": "plus",
     "±": "plus_minus",
@@ -25,13 +25,13 @@ _SIGN_WORDS = {
 } | dict.fromkeys(_MINUS, "minus")
 
 _ANY_GROUPS = " '’"
-"""Between groups of three digits where it is known that there is one number."""
+"""Separators between groups of three digits where the text is known to be one number."""
 _POINT_RE = regex.compile(r"\d+\.(?!\d{3}$)\d+")
 
 SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
-"""Signs before a number; only behind something that cannot be calculated with."""
+"""Signs before a number; only after something that is not an operand."""
 NUMBER_AHEAD = r"(?=[\d±~≈<>≤≥+−–-])"
-"""Saves trying a long pattern at every letter."""
+"""Lookahead that saves trying a long pattern at every letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Numeral:
 
     @property
     def value(self) -> float:
-        """Near enough to tell one from many."""
+        """The number, precise enough to distinguish singular from plural."""
         return float(f"{self.whole[-15:] or 0}.{self.decimals[:15] or 0}")
 
 
 class Numerals:
-    """Finds, reads and says the numbers of one language."""
+    """The numerals of one language: patterns, parsing and words."""
 
     def __init__(self, language: LanguageData) -> None:
         data = language.section("numbers")
@@ -63,24 +63,24 @@ class Numerals:
         """A number in this language, such as `1,234.5`."""
         point = r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|" if self._decimal == "," else ""
         self.measured = f"(?:{point}{self.pattern})"
-        """The same before a unit, where a point is no date: sensors have one in every language."""
+        """The same before a unit, where a decimal point is no date: sensors use one in every language."""
         groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
         self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
 
     def parse(self, text: str) -> Numeral:
-        """Read what `pattern` or `measured` has found."""
+        """Parse a match of `pattern` or `measured`."""
         if self._decimal == "," and _POINT_RE.fullmatch(text):
             text = text.replace(".", ",")
         whole, _, decimals = text.partition(self._decimal)
         return Numeral("".join(char for char in whole if char.isdigit()), decimals)
 
     def to_decimal(self, text: str) -> str:
-        """A text that is known to be one number, as `Numbers.decimal` takes it: `-1234.5` for `-1,234.5`."""
+        """A text known to be one number in the form that `NumberSpeller.decimal` takes: `-1234.5`."""
         digits = self._group_re.sub("", text).replace("−", "-").removeprefix("+")
         return str(digits.replace(self._decimal, ".", 1))
 
     def verbalize(self, numeral: Numeral, gender: str = "") -> str:
-        """A number in words: a zero in front or a great many digits makes it a row of digits."""
+        """The number in words; digit by digit if it has a leading zero or very many digits."""
         numbers = self._language.numbers
         if numeral.decimals:
             return numbers.decimal(f"{numeral.whole}.{numeral.decimals}")
@@ -91,22 +91,22 @@ class Numerals:
         return numbers.cardinal(whole, gender=gender)
 
     def verbalize_identifier(self, digits: str) -> str:
-        """A number of something, such as a page or a port: a long one digit by digit."""
+        """The number of something, such as a page or a port, in words; a long one digit by digit."""
         if len(digits) >= _LONG_IDENTIFIER:
             return self._language.numbers.digits(digits)
         return self.verbalize(Numeral(digits))
 
     def verbalize_signs(self, signs: str) -> str:
-        """The words for signs before a number, with a space behind."""
+        """The words for the signs before a number, with a space after each."""
         words = [self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS]
         return "".join(f"{word} " for word in words if word)
 
     def noun_form(self, noun: CountedNoun, numeral: Numeral) -> str:
-        """The noun as it is with this number."""
+        """The singular or plural of the noun that this number takes."""
         if self._singular_below:
             return noun.one if numeral.value < self._singular_below else noun.many
         return noun.one if numeral.whole.lstrip("0") == "1" and not numeral.decimals else noun.many
 
     def verbalize_count(self, numeral: Numeral, noun: CountedNoun) -> str:
-        """A number of something."""
+        """The number and the noun in words."""
         return f"{self.verbalize(numeral, noun.gender)} {self.noun_form(noun, numeral)}"

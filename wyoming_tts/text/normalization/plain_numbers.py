@@ -1,4 +1,4 @@
-"""What is left of numbers and signs when every special case has been seen to."""
+"""Plain numbers, ordinals, ranges and math symbols: the rules that come after all special cases."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _BETWEEN = {
     "@": "at",
     "−": "minus",
 }
-"""Signs that are said where they stand alone, or between numbers."""
+"""Symbols that are spoken where they stand alone, or between numbers."""
 _HYPHEN_RANGE = 4
-"""Digits at most on each side of a hyphen that says "to"."""
+"""Maximum of digits on each side of a hyphen that means "to"."""
 
 
 class PlainNumberRules:
-    """The rules for plain numbers and signs in one language."""
+    """The rules for plain numbers and symbols in one language."""
 
     def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
         self._numerals = numerals
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         return [*self._ordinals(), *self._degrees(), *self._pairs(), *self._plain(), *self._alone()]
 
     def _ordinals(self) -> list[Rule]:
@@ -63,7 +63,7 @@ class PlainNumberRules:
         ]
 
     def _degrees(self) -> list[Rule]:
-        """A degree sign in a language that also writes it behind ordinals, which are said by now."""
+        """A degree sign in a language that also writes it after ordinals, whose rules come first."""
         words = "|".join(self._language.data.get("degrees_before") or [])
         if not words:
             return []
@@ -80,7 +80,7 @@ class PlainNumberRules:
         ]
 
     def verbalize_ordinal(self, number: int, suffix: str) -> str:
-        """An ordinal that stands alone, in the gender that its ending tells."""
+        """An ordinal that stands alone, in the gender that its suffix indicates."""
         entries = self._language.section("numbers").get("ordinals") or []
         genders = (
             entry.get("gender", "")
@@ -135,7 +135,7 @@ class PlainNumberRules:
         )
 
     def _sides(self, match: regex.Match[str]) -> list[str]:
-        """The sides of something; screens are said as years are where a language does so."""
+        """The sides of something in words; those of screens like years in languages that do so."""
         as_years = self._language.section("numbers").get("sides_as_years", False)
         sides = [match[side] for side in ("first", "second", "third") if match[side]]
         return [
@@ -233,7 +233,7 @@ def _calculated(match: regex.Match[str]) -> bool:
 
 
 def _spaced(match: regex.Match[str], word: str) -> str:
-    """The word with the spaces that were around its sign, and one where there was none."""
+    """The word with spaces around it, of which those that the symbol had are kept."""
     found = match.group()
     before = "" if match.start() and match.string[match.start() - 1].isspace() else " "
     after = " " if found.endswith(" ") else ""

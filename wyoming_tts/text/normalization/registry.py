@@ -1,7 +1,7 @@
-"""The languages whose figures can be said, each read when it is first needed.
+"""Registry of text normalizers, one for each language, loaded when first needed.
 
-Reading one takes a tenth of a second, so it is done on a worker. What is not read yet when a text
-comes to it is read there and then: late is better than wrong.
+Loading one takes a tenth of a second, so it is done on a worker. A language that is not loaded yet
+when markup switches to it is loaded at once: late is better than wrong.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 _LOGGER = logging.getLogger(__name__)
 
 FILE_NAME = "spoken.yaml"
-"""In a data directory: by language, entries that go over those of the product."""
+"""In a data directory: a user's entries by language, which override the product's."""
 
 Extra = Mapping[str, Mapping[str, Any]]
 
 
 class NormalizerRegistry:
-    """Hands out normalizers; the data of a language is read once."""
+    """Loads the normalizer of each language once."""
 
     def __init__(self, extra: Extra = MappingProxyType({})) -> None:
-        """Take what a user adds, by language code."""
+        """Take the user's entries, by language code."""
         self._extra = extra
         self._normalizers: dict[str, TextNormalizer] = {}
 
     def is_loaded(self, language: str) -> bool:
-        """Whether `normalizer` has nothing to read for it."""
+        """Whether `normalizer` returns at once for this language."""
         code = language_code(language)
         return code in self._normalizers or not has_language_data(code)
 
     def load(self, language: str) -> None:
-        """Read a language's data: blocks."""
+        """Load a language's data; blocks."""
         code = language_code(language)
         if self.is_loaded(code):
             return
         try:
             self._normalizers[code] = TextNormalizer(code, extra=self._extra.get(code))
         except ValueError as error:
-            _LOGGER.error("%s is left out for %r: %s", FILE_NAME, code, error)  # noqa: TRY400 - says it all
+            _LOGGER.error("%s is ignored for %r: %s", FILE_NAME, code, error)  # noqa: TRY400 - says it all
             self._normalizers[code] = TextNormalizer(code)
 
     def normalizer(self, language: str, protected: Callable[[str], bool] = protect_nothing) -> TextNormalizer:
-        """Return the language's normalizer, one that changes nothing where there is no data.
+        """Return the language's normalizer; without data for it, one that changes nothing.
 
         Args:
             language: such as `en` or `en_US`.
-            protected: whether a token, without the punctuation around it, is to be left alone.
+            protected: whether a token, without the punctuation around it, must not be changed.
         """
         code = language_code(language)
         if not has_language_data(code):
@@ -64,36 +64,36 @@ class NormalizerRegistry:
 
 
 def load_user_entries(directories: Iterable[Path]) -> Extra:
-    """Read the `spoken.yaml` of each directory, the first that has an entry for a language wins: blocks.
+    """Load the `spoken.yaml` of each directory; the first with a section for a language wins. Blocks.
 
-    What is wrong with a file is told in the log, all at once. A language with mistakes is left out, as is a
-    file that cannot be read.
+    All errors of a file are logged at once. A language with errors is ignored, as is a file that cannot be
+    read.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for directory in directories:
         path = directory / FILE_NAME
         try:
-            entries, problems = _content(path)
+            entries, problems = _load_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
-            _LOGGER.error("%s is left out: %s", path, error)  # noqa: TRY400 - what is wrong is in the message
+            _LOGGER.error("%s is ignored: %s", path, error)  # noqa: TRY400 - what is wrong is in the message
             continue
         except InvalidYaml as error:
-            _LOGGER.error("%s is left out:\n%s", path, error)  # noqa: TRY400 - the same
+            _LOGGER.error("%s is ignored:\n%s", path, error)  # noqa: TRY400 - the same
             continue
         if problems:
-            _LOGGER.error("Languages are left out of %s:\n%s", path, problems)
+            _LOGGER.error("Languages in %s are ignored:\n%s", path, problems)
         for code, own in entries.items():
             found.setdefault(code, own)
     return found
 
 
-def _content(path: Path) -> tuple[Extra, InvalidYaml | None]:
-    """The entries of the languages without mistakes, and the mistakes of the others.
+def _load_file(path: Path) -> tuple[Extra, InvalidYaml | None]:
+    """The entries of the languages without errors, and the errors of the others.
 
     Raises:
-        InvalidYaml: there is no language in it that can be used.
+        InvalidYaml: no language in it can be used.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:

@@ -19,7 +19,7 @@ class RomanNumeralRules:
         self._language = language
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         data = self._language.section("romans")
         if not data:
             return []

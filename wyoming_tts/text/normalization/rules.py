@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import regex  # type: ignore[import-untyped]
 
 APART = r"(?<![\w.,:/°%)\]-])"
-"""Before a number: nothing that makes it a part of something else."""
+"""Before a number: nothing that makes it part of something else."""
 NOT_MORE = r"(?![\w°]|[.,:/-]\d)"
-"""Behind a number: the same."""
+"""After a number: the same."""
 DASH = r"\ ?[–—]\ ?|-|\ -\ "
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is found in a text and what is said instead; None leaves it as it is."""
+    """A pattern and its replacement in words; None leaves the match as it is."""
 
     pattern: regex.Pattern[str]
     verbalize: Callable[[regex.Match[str]], str | None]
     needs_digit: bool = True
-    """Not worth trying where what it may change holds no digit."""
+    """Skip the rule where the text has no digit."""
 
 
 def make_rule(
@@ -34,7 +34,7 @@ def make_rule(
     ignore_case: bool = False,
     needs_digit: bool = True,
 ) -> Rule:
-    """Compile a rule. Spaces in the pattern do not count unless they are escaped."""
+    """Compile a rule; spaces in the pattern are ignored unless they are escaped."""
     flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
     return Rule(regex.compile(pattern, flags), verbalize, needs_digit)
 

@@ -1,8 +1,8 @@
-"""SSML's `say-as`: its content is read as the value that it is said to be, and the spoken forms say that.
+"""SSML `say-as`: the content is verbalized as the kind of value that it declares.
 
-What plain text has a form for that its rules read together with the words around it (times, amounts, units)
-becomes that form. Everything else is words at once: no written form of a number, say, is never taken for a
-year. What makes no sense as what it is said to be stays as it is.
+Times, amounts and units become the written form that the rules of plain text read together with the words
+around it. Everything else becomes words at once, as no written form would be unambiguous: a number might be
+taken for a year. Content that does not fit its declaration stays as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
 
 _BLEEP = "bleep"
-"""Understood where the language has no word for it."""
+"""Used where the language has no word for it."""
 _FIELDS_RE = re.compile(r"[^\W_]+")
 _ORDINAL_RE = re.compile(r"([0-9]{1,15})\s?(\.?(?:[ºª°]|[a-zè]{1,4})?)", re.IGNORECASE)
 _FRACTION_RE = re.compile(r"(?:([0-9]{1,9})\s*[+\s]\s*)?([0-9]{1,9})\s*[/⁄]\s*([0-9]{1,9})")
@@ -32,15 +32,15 @@ _CURRENCY_RE = re.compile(r"[a-z]{3}")
 _PARTS = {"y": "year", "m": "month", "d": "day"}
 _SHORT_YEAR = 2
 _FIRST_SHORT_YEAR = 70
-"""Of two digits: 70 is 1970, 69 is 2069."""
+"""Two-digit years: 70 is 1970, 69 is 2069."""
 
 
 def normalize_say_as(text: str, say_as: SayAs, normalizer: TextNormalizer, before: str = "") -> str:
-    """The content of a `say-as` in words, or in a written form that the normalizer reads.
+    """The content of a `say-as` in words, or in a written form that the normalizer verbalizes.
 
     Args:
-        text: all of the content.
-        say_as: what it is, and in which format.
+        text: the whole content.
+        say_as: the declared kind and format.
         normalizer: of the language; one without data spells out characters and digits alone.
         before: the text before it, on which the case of a day may depend.
     """
@@ -74,7 +74,7 @@ def _ordinal(text: str, forms: LanguageRules | None) -> str | None:
 
 
 def _characters(text: str, forms: LanguageRules | None) -> str:
-    # Behind a comma, and in upper case, an "a" is the letter and no article.
+    # After a comma and in upper case, an "a" is read as the letter and not as an article.
     clusters = (cluster for cluster in regex.findall(r"\X", text) if not cluster.isspace())
     return ", ".join(_character(cluster, forms) for cluster in clusters)
 
@@ -110,7 +110,7 @@ def _fraction(text: str, forms: LanguageRules | None) -> str | None:
 
 
 def _time(text: str, _forms: LanguageRules | None) -> str | None:
-    """In the one form that the rules for times cannot mistake."""
+    """The time in a form that the rules for times cannot misread."""
     if duration := _DURATION_RE.fullmatch(text):
         minutes, seconds = duration[1], duration[2]
         return " ".join([f"{minutes} min"] * bool(minutes) + [f"{seconds} s"] * bool(seconds)) or None
@@ -138,7 +138,7 @@ _READERS: Mapping[InterpretAs, Callable[[str, LanguageRules | None], str | None]
 
 
 def _amount(text: str, currency: str) -> str | None:
-    """An amount without a currency gets that of the format."""
+    """An amount without a currency, with that of the format added."""
     if not _AMOUNT_RE.fullmatch(text) or not _CURRENCY_RE.fullmatch(currency):
         return None
     return f"{text} {currency.upper()}"
@@ -152,7 +152,7 @@ def _date(text: str, written_format: str, forms: LanguageRules | None, before: s
 
 
 def _date_parts(text: str, written_format: str) -> dict[str, int] | None:
-    """Year, month and day, as far as the format tells which is which."""
+    """Year, month and day, as far as the format identifies them."""
     fields = _FIELDS_RE.findall(text)
     if not all(field.isdecimal() for field in fields):
         return None
@@ -175,7 +175,7 @@ def _order_of(fields: list[str]) -> str:
 
 
 def _divided(digits: str, order: str) -> list[str]:
-    """A date without signs, `20240503`."""
+    """The fields of a date without separators, `20240503`."""
     widths = {"y": len("2024"), "m": 2, "d": 2}
     if len(digits) != sum(widths[letter] for letter in order):
         return []

@@ -1,7 +1,7 @@
-"""The format of spoken forms: what `data/en.yaml` explains, as models that validate a user's file.
+"""Schema of `spoken.yaml`: the format that `data/en.yaml` documents, as models that validate a user's file.
 
-Every section and key may be left out, for a user's entries go over those of the product. So what an entry
-lacks shows only when the two are merged, in `language`.
+Every section and key is optional, as a user's entries are merged over the product's. So an incomplete entry
+shows only when the two are merged, in `language_data`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Names: TypeAlias = Annotated[list[list[str]], Field(description="lists of a name
 
 
 class NounEntry(YamlModel):
-    """A word that is counted: a unit, a currency."""
+    """A noun that takes a number: a unit, a currency."""
 
     model_config = ConfigDict(title="an entry such as {one: kilometer, many: kilometers}")
 
@@ -40,14 +40,14 @@ Scales: TypeAlias = Annotated[
 
 
 class OrdinalEntry(YamlModel):
-    """What makes an ordinal of digits."""
+    """A suffix that makes an ordinal of digits."""
 
     suffix: str | None = None
     gender: str | None = None
 
 
 class DecadesSection(YamlModel):
-    """How the 1990s are said."""
+    """Decades: the words for the 1990s."""
 
     suffix: str | None = None
     short_after: Texts | None = None
@@ -57,7 +57,7 @@ class DecadesSection(YamlModel):
 
 
 class NumbersSection(YamlModel):
-    """How numbers are written and said."""
+    """Numbers: how they are written and spoken."""
 
     decimal: str | None = None
     groups: str | None = None
@@ -84,7 +84,7 @@ class YearsSection(YamlModel):
 
 
 class TimesSection(YamlModel):
-    """How times and durations are said."""
+    """Words and patterns of times and durations."""
 
     marks: str | None = None
     suffix: str | None = None
@@ -107,7 +107,7 @@ class TimesSection(YamlModel):
 
 
 class DatesSection(YamlModel):
-    """How dates are said."""
+    """Words and patterns of dates."""
 
     order: str | None = None
     marks: str | None = None
@@ -135,7 +135,7 @@ class DatesSection(YamlModel):
 
 
 class FractionsSection(YamlModel):
-    """How fractions are said."""
+    """Words and patterns of fractions."""
 
     named: Words | None = None
     counted: dict[Any, Words] | None = None
@@ -146,7 +146,7 @@ class FractionsSection(YamlModel):
 
 
 class RomanNumeralsSection(YamlModel):
-    """How Roman numerals are said."""
+    """When Roman numerals are read as numbers, and in what form."""
 
     number_after: Texts | None = None
     regnal: str | None = None
@@ -155,7 +155,7 @@ class RomanNumeralsSection(YamlModel):
 
 
 class AbbreviationEntry(YamlModel):
-    """What an abbreviation is short for, beside what."""
+    """The words for an abbreviation, and the context that it requires."""
 
     model_config = ConfigDict(title="an entry such as {spoken: Doctor, before: name}")
 
@@ -174,7 +174,7 @@ Abbreviations: TypeAlias = Annotated[
 
 
 class LanguageEntries(YamlModel):
-    """Everything about one language."""
+    """All sections of one language."""
 
     model_config = ConfigDict(title="entries as en.yaml has them")
 

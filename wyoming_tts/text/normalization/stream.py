@@ -1,9 +1,9 @@
-"""Text that is still arriving, said window by window.
+"""Streaming text normalization: text that is still arriving is normalized window by window.
 
-Most words concern no rule and pass as soon as they are over. A token that may (a digit, a sign, an
-abbreviation, a month ...) opens a window, which ends behind the first plain word after it: no rule
-looks further ahead, and to look back every window is given the text before it. So where a text is
-divided depends on its words alone, never on how it was cut into pieces.
+Most words concern no rule and pass as soon as they are complete. A token that may (a digit, a sign,
+an abbreviation, a month ...) opens a window, which ends after the first plain word behind it: no rule
+looks further ahead, and for lookbehind every window is given the text before it. So where a window
+ends depends only on the words, never on the pieces that the text arrives in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wyoming_tts.text.plain_text import TextPiece
 
 MAX_WINDOW_CHARS = 200
 MAX_TOKEN_CHARS = 300
-"""Longer ones are nothing that a rule knows."""
+"""No rule matches longer tokens."""
 _BEFORE_CHARS = 48
 
 _TOKEN_RE = regex.compile(r"\s*+(\S++)(?=\s)")
@@ -33,9 +33,9 @@ _LETTERS_RE = regex.compile(r"\s*+\p{L}++")
 
 
 class StreamingNormalizer:
-    """Makes spoken text of cleaned pieces; `feed` takes any of them, `finish` gives what was held back.
+    """Normalizes cleaned pieces; `feed` takes any, `finish` returns what was held back.
 
-    A raw block ends a window and passes untouched.
+    A phoneme block ends a window and passes untouched.
     """
 
     def __init__(self, normalizer: TextNormalizer) -> None:
@@ -45,13 +45,13 @@ class StreamingNormalizer:
         self._half_day_re = _half_day(normalizer.language)
         self._held = ""
         self._scanned = 0
-        """The tokens of the open window in `_held` end here."""
+        """End of the open window's tokens in `_held`."""
         self._before = ""
         self._passing = False
         """Inside a token that is too long."""
 
     def feed(self, piece: TextPiece) -> list[TextPiece]:
-        """Say some more text; a window that is not over is held back."""
+        """Normalize more text; hold back a window that is not complete."""
         if piece.raw:
             block = [*self.finish(), piece]
             self._before = ""
@@ -69,23 +69,23 @@ class StreamingNormalizer:
 
     @property
     def begun(self) -> str:
-        """A word that has begun and waits for its end, with the space before it; empty where more is open."""
+        """The word that has begun, with the space before it; empty if a window is open."""
         return self._held if not self._scanned and _LETTERS_RE.fullmatch(self._held) else ""
 
     def flush(self) -> list[TextPiece]:
-        """Give what is held back though more may come: nobody should wait for it longer."""
+        """Return what is held back although more text may follow, as it has been held for long enough."""
         spoken = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
         return _pieces(iter(spoken))
 
     def finish(self) -> list[TextPiece]:
-        """End the text, or this part of it."""
+        """End the text, or this part of it; return what was held back."""
         spoken = self.flush()
         self._passing = False
         return spoken
 
     def _scan(self, token_re: regex.Pattern[str]) -> Iterator[str]:
         if self._passing:
-            yield self._pass_on()
+            yield self._pass_rest_of_token()
         at, start = self._scanned, 0
         text = self._held
         while match := token_re.match(text, at):
@@ -95,12 +95,12 @@ class StreamingNormalizer:
             if at > start and (
                 too_long or end - start > MAX_WINDOW_CHARS or "\n" in text[begin : match.start(1)]
             ):
-                yield self._verbalize(text[start:at])
+                yield self._normalize(text[start:at])
                 start = at
             plain = too_long or self._is_plain(token, inside=start < begin)
             at = end
             if plain:
-                yield self._verbalize(text[start:end]) if start < begin else self._unsaid(text[start:end])
+                yield self._normalize(text[start:end]) if start < begin else self._skip(text[start:end])
                 start = end
         self._held = text[start:]
         self._scanned = at - start
@@ -115,7 +115,7 @@ class StreamingNormalizer:
         yield self._pass(len(self._held))
         self._passing = True
 
-    def _pass_on(self) -> str:
+    def _pass_rest_of_token(self) -> str:
         space = _SPACE_RE.search(self._held)
         self._passing = space is None
         return self._pass(space.start() if space else len(self._held))
@@ -123,18 +123,18 @@ class StreamingNormalizer:
     def _close(self) -> str:
         window, self._held = self._held[: self._scanned], self._held[self._scanned :]
         self._scanned = 0
-        return self._verbalize(window)
+        return self._normalize(window)
 
     def _pass(self, chars: int) -> str:
         passed, self._held = self._held[:chars], self._held[chars:]
-        return self._unsaid(passed)
+        return self._skip(passed)
 
-    def _verbalize(self, window: str) -> str:
+    def _normalize(self, window: str) -> str:
         spoken = self._normalizer.normalize(window, self._before)
-        self._unsaid(window)
+        self._skip(window)
         return spoken
 
-    def _unsaid(self, text: str) -> str:
+    def _skip(self, text: str) -> str:
         self._before = (self._before + text)[-_BEFORE_CHARS:]
         return text
 
@@ -144,7 +144,7 @@ class StreamingNormalizer:
             return False
         core = word["core"]
         if inside and (core in self._units or self._half_day_re.fullmatch(core)):
-            return False  # what it measures may follow, "a 5 km run", or "AM – 5 PM"
+            return False  # the noun that it describes may follow, "a 5 km run", or "AM – 5 PM"
         if core in self._special or (word["stop"] and f"{core}." in self._special):
             return False
         if "-" in core and any(part in self._special for part in core.split("-")):
@@ -163,7 +163,7 @@ def _half_day(language: LanguageData | None) -> regex.Pattern[str]:
 
 
 def _special_words(language: LanguageData) -> frozenset[str]:
-    """Words, without punctuation but with a full stop of their own, that a rule may change or join on to."""
+    """Words, with their own full stop but no other punctuation, that a rule may change or continue from."""
     dates, times = language.section("dates"), language.section("times")
     found = {unit for unit, noun in language.units.items() if noun.alone}
     found.update(*(unit.split()[:-1] for unit in language.units))

@@ -1,4 +1,4 @@
-"""Times of day and durations."""
+"""Times of day and durations in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TimeRules:
         self._needs = self._data.get("before") or ""
 
     def rules(self) -> list[Rule]:
-        """The rules, the first of which that fits wins."""
+        """The rules in order of precedence."""
         if not self._data:
             return []
         half, suffix = self._half(), self._suffix()
@@ -62,7 +62,7 @@ class TimeRules:
         return "(?P<suffix%s>" + (self._data.get("suffix") or _NEVER).replace("%", "%%") + ")"
 
     def duration_rules(self) -> list[Rule]:
-        """Rules that go before those for units: the m of 2h 30m is no meter."""
+        """The rules that come before those for units: the m of 2h 30m is not a meter."""
         units = self._data.get("duration_units") or []
         if not self._data.get("duration") or any(unit not in self._language.units for unit in units):
             return []
@@ -85,7 +85,7 @@ class TimeRules:
         ]
 
     def _lettered(self) -> list[Rule]:
-        """`7 h 05`, where what counts minutes would have a unit of its own."""
+        """`7 h 05`, which is not a duration, as that would have a unit after the minutes."""
         letters = "".join(mark for mark in self._data.get("marks", ":") if mark.isalpha())
         if not letters:
             return []
@@ -146,7 +146,7 @@ class TimeRules:
         )
 
     def verbalize(self, hour: str, minute: str, half: str = "") -> str:
-        """A time of day in words; `half` are those for its half of the day."""
+        """A time of day in words; `half` is the word for its half of the day."""
         named = (self._data.get("named") or {}).get(f"{int(hour)}:{minute}")
         if named and not half:
             return str(named)

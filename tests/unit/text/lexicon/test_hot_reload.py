@@ -84,7 +84,7 @@ def test_a_broken_file_leaves_the_old_lexicon_in_use_until_it_is_right(
     assert said(file, "a") == "new"
     assert not file.problems
     broken, right = (record.getMessage() for record in caplog.records)
-    assert "the 1 entries read before stay in use:\nlexicon.yaml line 3: got neither" in broken
+    assert "still using 1 entry from before:\nlexicon.yaml line 3: got neither" in broken
     assert right.endswith("is valid again and has 1 entry")
 
 

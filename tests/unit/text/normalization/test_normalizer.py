@@ -192,7 +192,7 @@ def test_a_user_extends_the_data() -> None:
 
 
 def test_data_of_a_wrong_form_are_refused() -> None:
-    with pytest.raises(ValueError, match="not as en"):
+    with pytest.raises(ValueError, match=r"do not follow the format of en\.yaml"):
         TextNormalizer("en", extra={"units": {"km": {"many": "kilometers"}}})
 
 
