@@ -162,11 +162,11 @@ class TestRender:
         alone = [speaker.speak(text) for text in texts]
         renders = [speaker.loaded.render(Segment(text), speaker.spec, Prosody()) for text in texts]
         parts: list[list[Samples]] = [[], []]
-        open_ = [True, True]
-        while any(open_):
+        is_open = [True, True]
+        while any(is_open):
             for which, render in enumerate(renders):
                 chunk = next(render, None)
-                open_[which] = chunk is not None
+                is_open[which] = chunk is not None
                 if chunk is not None:
                     parts[which].append(chunk)
         for which in range(2):
@@ -192,7 +192,7 @@ class TestRender:
             for samples in renders:
                 np.testing.assert_array_equal(samples, alone[which])
 
-    def test_the_phonemes_of_a_word_are_told_and_stay_the_same(self, speaker: Speaker) -> None:
+    def test_the_phonemes_of_a_word_are_returned_and_stay_the_same(self, speaker: Speaker) -> None:
         told = speaker.phonemes("Hello")
         assert told == told.strip() != ""
         assert "\n" not in told

@@ -64,7 +64,7 @@ def test_the_voices_are_small() -> None:
 
 
 @pytest.mark.parametrize("voice", [LOW, TONES, LETTERS, KOKORO], ids=lambda voice: voice.name)
-def test_every_tone_of_every_speaker_is_told_from_all_others(voice: ToneVoice) -> None:
+def test_every_tone_of_every_speaker_differs_from_all_others(voice: ToneVoice) -> None:
     tones = [
         (number, speaker)
         for number in sorted(set(voice.symbols.values()))

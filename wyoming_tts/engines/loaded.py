@@ -96,7 +96,7 @@ class LoadedVoices:
         entry.fingerprints.setdefault(voice.name, voice.fingerprint)
         entry.leases += 1
         try:
-            yield await self._loaded(voice, entry)
+            yield await self._ensure_loaded(voice, entry)
         finally:
             entry.leases -= 1
             self._free_beyond_capacity()
@@ -124,7 +124,7 @@ class LoadedVoices:
         self._capacity = 0
         self._free_beyond_capacity()
 
-    async def _loaded(self, voice: Voice, entry: _Entry) -> ReadyVoice:
+    async def _ensure_loaded(self, voice: Voice, entry: _Entry) -> ReadyVoice:
         async with entry.lock:
             if entry.loaded is None:
                 await self._run_blocking(lambda: self._load(voice, entry))

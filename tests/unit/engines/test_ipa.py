@@ -8,7 +8,7 @@ from tests.support.steps import growth
 from wyoming_tts.engines.ipa import PhonemeTextPart, has_phoneme_blocks, is_ipa, split_phoneme_blocks
 
 
-def test_blocks_of_ipa_are_told_from_the_text_around_them() -> None:
+def test_blocks_of_ipa_are_split_from_the_text_around_them() -> None:
     assert list(split_phoneme_blocks("Ask [[ ʃɪˈvɔːn ]]. [[biː]][[b]]")) == [
         PhonemeTextPart("Ask "),
         PhonemeTextPart(" ʃɪˈvɔːn ", is_ipa=True),
@@ -27,12 +27,12 @@ def test_what_is_no_block_of_ipa_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["ʃɪˈvɔːn", "a", "kitchen", "ɑ̃.tɑ̃", "ˈtuː ˈwɜːdz", "'go:", "çɛ"])
-def test_ipa_is_known(text: str) -> None:
+def test_ipa_is_recognized(text: str) -> None:
     assert is_ipa(text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "ˈ", "Main Page", "h@l'oU", "12", "a|b?", "дом", "a_b", "a]"])
-def test_what_is_no_ipa_is_known(text: str) -> None:
+def test_what_is_no_ipa_is_not_recognized(text: str) -> None:
     assert not is_ipa(text)
 
 

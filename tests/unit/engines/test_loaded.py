@@ -127,7 +127,7 @@ async def test_a_model_in_use_is_never_freed(loaded: LoadedVoices, engine: FakeE
         assert "a" in loaded.models
 
 
-async def test_a_failed_load_is_told_and_tried_again(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_failed_load_raises_and_is_tried_again(loaded: LoadedVoices, engine: FakeEngine) -> None:
     engine.failures = 1
     with pytest.raises(VoiceUnavailable, match="half"):
         await lend(loaded, "a")

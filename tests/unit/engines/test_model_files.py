@@ -60,7 +60,7 @@ def test_a_model_is_not_read_to_be_checked(tmp_path: Path) -> None:
         (b"\x08\x08", "no graph"),
     ],
 )
-def test_what_is_no_model_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_what_is_no_model_is_reported(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=reason):
@@ -77,7 +77,7 @@ def test_no_content_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, c
         assert str(error).startswith("the model")  # noqa: PT017
 
 
-def test_a_file_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         check_complete(tmp_path / f"{TONES.name}.onnx")
 

@@ -150,7 +150,7 @@ def test_the_parts_of_a_model_are_opened_one_after_the_other_with_the_same_optio
     assert len(caplog.records) == 1
 
 
-def test_a_part_that_is_no_model_is_told_with_the_name_of_the_file(logarithm: Path) -> None:
+def test_a_part_that_is_no_model_is_reported_with_the_name_of_the_file(logarithm: Path) -> None:
     with pytest.raises(VoiceUnavailable, match=r"logarithm\.onnx cannot be loaded"):
         open_models(logarithm, EngineOptions(), [logarithm.read_bytes(), b"no model"])
 

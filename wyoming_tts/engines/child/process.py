@@ -28,13 +28,13 @@ _RUN_MAIN = (
     "import importlib, json, sys; module, paths, *arguments = sys.argv[1:]; "
     "sys.path += json.loads(paths); importlib.import_module(module).main(*arguments)"
 )
-_ROOT = Path(__file__).resolve().parents[3]
+_ROOT = Path(__file__).absolute().parents[3]
 """The directory that holds our package: site-packages or a checkout."""
 
 
 def child_command(module: str, *arguments: str) -> tuple[str, ...]:
     """The command line of a Python process that runs the module's function `main` with these arguments."""
-    # An empty or relative entry is the working directory, where anybody may have put a module.
+    # An empty or relative entry is the working directory, which may hold modules of any name.
     paths = [str(_ROOT), *filter(os.path.isabs, sys.path)]
     return sys.executable, "-I", "-S", "-c", _RUN_MAIN, module, json.dumps(paths), *arguments
 

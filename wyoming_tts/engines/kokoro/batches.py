@@ -1,9 +1,9 @@
 """Cutting of phonemes into batches, each of which the Kokoro model speaks in one pass.
 
-A pass cannot be interrupted and is not heard before it is over, so its length is what the listener waits for,
-and everybody else too. But the model speaks each as if it were all there is to say, so a cut belongs
-where a speaker would pause anyway, and never close to an end. All ways to cut are weighed against each
-other, as a paragraph is broken into lines (Knuth and Plass, "Breaking Paragraphs into Lines", 1981).
+A pass cannot be interrupted and is not heard before it is over, so its length is how long the listener
+waits, and all others. But the model speaks each as if it were all there is to say, so a cut belongs where a
+speaker would pause anyway, and never close to an end. All ways to cut are weighed against each other, as a
+paragraph is broken into lines (Knuth and Plass, "Breaking Paragraphs into Lines", 1981).
 """
 
 from __future__ import annotations

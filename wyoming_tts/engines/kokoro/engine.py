@@ -70,9 +70,9 @@ class KokoroEngine:
         if found is None:
             return []
         voices = [_voice(name, found) for name in (*sorted(found.names), *found.imported)]
-        return voices + self._blended(found)
+        return voices + self._blend_voices(found)
 
-    def _blended(self, found: FoundFiles) -> list[Voice]:
+    def _blend_voices(self, found: FoundFiles) -> list[Voice]:
         blends, tables = self._options.kokoro_blends, found.names | found.imported.keys()
         return [
             blended_voice(_voice(blend.name, found, blend.made_of), blend)
@@ -148,7 +148,7 @@ class LoadedKokoro:
         mark at a batch's end is followed by its pause.
 
         Raises:
-            UnknownVoice: the pack has no such voice, or a speaker is asked for.
+            UnknownVoice: the pack has no such voice, or a speaker was requested.
             VoiceUnavailable: the voice's style cannot be read.
             EngineFailed: the phonemizer or the model failed.
         """

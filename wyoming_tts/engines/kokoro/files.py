@@ -52,7 +52,7 @@ class KokoroFiles:
         model = self._first(self._options.kokoro_model, _MODEL_FILES, check_complete)
         pack = self._first(self._options.kokoro_voices, _PACK_FILES, _read_pack_names)
         if model and pack:
-            found = FoundFiles(model[0], pack[0], pack[1], self._imported(pack[1]))
+            found = FoundFiles(model[0], pack[0], pack[1], self._find_imported(pack[1]))
         else:
             found = None
             self._report_half(model and model[0], pack and pack[0])
@@ -88,10 +88,10 @@ class KokoroFiles:
     def _candidates(self, given: Path | None, patterns: tuple[str, ...]) -> list[Path]:
         if given is not None:
             return [given]
-        found = [path for directory in self._options.data_dirs for path in self._found(directory, patterns)]
+        found = [path for directory in self._options.data_dirs for path in self._search(directory, patterns)]
         return sorted(found, key=lambda path: path.name not in _EXACT_NAMES)
 
-    def _found(self, directory: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+    def _search(self, directory: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
         try:
             for path in sorted(path for pattern in patterns for path in directory.glob(pattern)):
                 # With a json beside it, it is a Piper voice of that name.
@@ -100,7 +100,7 @@ class KokoroFiles:
         except OSError as error:
             self._report(directory, f"it cannot be searched: {error.strerror}")
 
-    def _imported(self, taken: Collection[str]) -> dict[str, Path]:
+    def _find_imported(self, taken: Collection[str]) -> dict[str, Path]:
         styles = self._options.kokoro_styles
         if styles is None:
             return {}

@@ -57,7 +57,7 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
         library: path of libespeak-ng.
         data: path of its data.
     """
-    # The package imports it to run several jobs at once, which is never asked of it: 18 MB and 0.1 s.
+    # The package imports it to run several jobs at once, which is not needed here: 18 MB and 0.1 s.
     sys.modules["joblib"] = types.ModuleType("joblib")
     from phonemizer.backend import EspeakBackend  # noqa: PLC0415
     from phonemizer.backend.espeak import api  # noqa: PLC0415
@@ -70,7 +70,7 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
     logger.setLevel(logging.ERROR)
     # It loads copies of the library, to use several at once. For the one here a link does, and works where
     # a hardened system lets nothing in a temporary directory be executed.
-    vars(api)["shutil"] = types.SimpleNamespace(copy=_linked, rmtree=shutil.rmtree)
+    vars(api)["shutil"] = types.SimpleNamespace(copy=_link, rmtree=shutil.rmtree)
     with tempfile.TemporaryDirectory() as tempfile.tempdir:
         backend = EspeakBackend(
             voice,
@@ -82,7 +82,7 @@ def phonemizer(voice: str, library: str, data: str) -> Phonemize:
     return lambda text: "\n".join(backend.phonemize([text]))
 
 
-def _linked(library: Path, to: Path, *, follow_symlinks: bool) -> None:  # noqa: ARG001  # as `copy` is called
+def _link(library: Path, to: Path, *, follow_symlinks: bool) -> None:  # noqa: ARG001  # as `copy` is called
     to.symlink_to(library)
 
 

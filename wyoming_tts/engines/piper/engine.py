@@ -87,7 +87,7 @@ class PiperEngine:
         voices: dict[str, Voice] = {}
         broken: list[BrokenVoice] = []
         for directory in self._options.data_dirs:
-            for found in self._found(directory):
+            for found in self._search(directory):
                 if isinstance(found, Voice):
                     voices.setdefault(found.name, found)
                 else:
@@ -128,17 +128,17 @@ class PiperEngine:
         loaded.prepare()
         return loaded
 
-    def _found(self, directory: Path) -> Iterator[Voice | BrokenVoice]:
+    def _search(self, directory: Path) -> Iterator[Voice | BrokenVoice]:
         try:
             models = sorted(directory.glob("*.onnx"))
         except OSError as error:
             yield self._complaints.report(directory, f"it cannot be searched: {error.strerror}")
             return
         for path in models:
-            if found := self._described(path):
+            if found := self._inspect(path):
                 yield found
 
-    def _described(self, path: Path) -> Voice | BrokenVoice | None:
+    def _inspect(self, path: Path) -> Voice | BrokenVoice | None:
         try:
             if not _config_path(path).is_file():
                 # Not logged: the json may be about to be copied, or the model may be another program's.
@@ -331,7 +331,7 @@ def _config_path(model: Path) -> Path:
 
 
 def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
-    """Read the voice's json, and return it as it is and as a validated piper.PiperConfig."""
+    """Read the voice's json, and return the document and the validated piper.PiperConfig."""
     from piper import PiperConfig  # noqa: PLC0415  # it imports onnxruntime
 
     document = json.loads(_config_path(model).read_text(encoding="utf-8"))

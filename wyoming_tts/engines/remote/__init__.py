@@ -1,0 +1,5 @@
+"""Remote engine: voices of other servers, over HTTP (OpenAI's API) or the Wyoming protocol.
+
+`engine` lists them and probes the servers, `pool` chooses a server and fails over, `http` and `wyoming` are
+the two clients, `lists` parses lists of voices, `pcm` decodes audio.
+"""

@@ -74,10 +74,12 @@ def parse_http_list(body: bytes) -> tuple[ListedVoice, ...]:
     if isinstance(answer, dict):
         items = answer.get("voices", answer.get("data"))
     if isinstance(items, dict):
-        items = [{"name": name} | (said if isinstance(said, dict) else {}) for name, said in items.items()]
+        items = [
+            {"name": name} | (fields if isinstance(fields, dict) else {}) for name, fields in items.items()
+        ]
     if not isinstance(items, list):
         raise NoVoiceList("The answer holds no list of voices.")
-    return _unique(map(_from_http, items[:_MAX_VOICES]))
+    return _unique(map(_parse_http_voice, items[:_MAX_VOICES]))
 
 
 def parse_wyoming_info(body: bytes) -> tuple[ListedVoice, ...]:
@@ -96,59 +98,61 @@ def parse_wyoming_info(body: bytes) -> tuple[ListedVoice, ...]:
         if isinstance(program, dict) and program.get("installed", True)
         for voice in _as_list(program.get("voices"))
     ]
-    found = _unique(map(_from_wyoming, voices[:_MAX_VOICES]))
+    found = _unique(map(_parse_wyoming_voice, voices[:_MAX_VOICES]))
     bases = {voice.name for voice in found if voice.speakers}
     return tuple(
         voice for voice in found if voice.name.partition(SPEAKER_MARK)[0] not in bases or voice.name in bases
     )
 
 
-def _from_http(item: object) -> ListedVoice | None:
-    said = item if isinstance(item, dict) else {"name": item}
-    name = next(filter(_is_usable_name, map(said.get, ("id", "name", "voice_id"))), None)
-    if name is None or said.get("installed") is False or _is_left_out(name, said):
+def _parse_http_voice(item: object) -> ListedVoice | None:
+    fields = item if isinstance(item, dict) else {"name": item}
+    name = next(filter(_is_usable_name, map(fields.get, ("id", "name", "voice_id"))), None)
+    if name is None or fields.get("installed") is False or _is_left_out(name, fields):
         return None
-    return _listed(
+    return _make_listed_voice(
         name,
-        said,
-        language=said.get("language") or said.get("lang") or said.get("locale"),
-        reads_phonemes="engine" in said,  # only servers of this kind say so
+        fields,
+        language=fields.get("language") or fields.get("lang") or fields.get("locale"),
+        reads_phonemes="engine" in fields,  # only servers of this kind say so
     )
 
 
-def _from_wyoming(item: object) -> ListedVoice | None:
-    said = item if isinstance(item, dict) else {}
-    name, credit = said.get("name"), said.get("attribution")
-    if not _is_usable_name(name) or said.get("installed") is False or _is_left_out(name, said):
+def _parse_wyoming_voice(item: object) -> ListedVoice | None:
+    fields = item if isinstance(item, dict) else {}
+    name, credit = fields.get("name"), fields.get("attribution")
+    if not _is_usable_name(name) or fields.get("installed") is False or _is_left_out(name, fields):
         return None
     if isinstance(credit, dict) and str(credit.get("name")).startswith(ATTRIBUTION_PREFIX):
         return None
-    language = next(iter(_as_list(said.get("languages"))), None)
-    return _listed(name, said, language=language, reads_phonemes=True)
+    language = next(iter(_as_list(fields.get("languages"))), None)
+    return _make_listed_voice(name, fields, language=language, reads_phonemes=True)
 
 
-def _listed(name: str, said: Mapping[str, Any], *, language: object, reads_phonemes: bool) -> ListedVoice:
-    description, version, rate = said.get("description"), said.get("version"), said.get("sample_rate")
+def _make_listed_voice(
+    name: str, fields: Mapping[str, Any], *, language: object, reads_phonemes: bool
+) -> ListedVoice:
+    description, version, rate = fields.get("description"), fields.get("version"), fields.get("sample_rate")
     return ListedVoice(
         name,
         published_tag(language) or _language_by_name(name),
         description[:_MAX_DESCRIPTION] if isinstance(description, str) and description else name,
-        speakers=tuple(_speakers(said.get("speakers"))),
+        speakers=tuple(_speakers(fields.get("speakers"))),
         rate=rate if isinstance(rate, int) and not isinstance(rate, bool) else None,
         version=version[:_MAX_NAME] if isinstance(version, str) else None,
         reads_phonemes=reads_phonemes,
     )
 
 
-def _speakers(said: object) -> Iterator[str]:
-    for speaker in _as_list(said)[:_MAX_VOICES]:
+def _speakers(fields: object) -> Iterator[str]:
+    for speaker in _as_list(fields)[:_MAX_VOICES]:
         name = speaker.get("name") if isinstance(speaker, dict) else speaker
         if _is_usable_name(name):
             yield name
 
 
-def _is_left_out(name: str, said: Mapping[str, Any]) -> bool:
-    return said.get("engine") in _LEFT_OUT_ENGINES or name.startswith(_EMBEDDED)
+def _is_left_out(name: str, fields: Mapping[str, Any]) -> bool:
+    return fields.get("engine") in _LEFT_OUT_ENGINES or name.startswith(_EMBEDDED)
 
 
 def _unique(voices: Iterable[ListedVoice | None]) -> tuple[ListedVoice, ...]:

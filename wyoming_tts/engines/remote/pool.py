@@ -1,8 +1,8 @@
 """Failover and load balancing over several servers: which one speaks, and what happens when it fails.
 
 Until the first audio, a server that fails is passed over for the next; after it none can take over, because
-another server would speak the segment from its beginning. A server that cannot be reached is not asked for
-a while, longer each time (exponential backoff), until a probe or a request succeeds.
+another server would speak the segment from its beginning. A server that cannot be reached is left alone
+for a while, longer each time (exponential backoff), until a probe or a request succeeds.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class WyomingUpstream:
 
     async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...]:
         """As `Upstream.listed`."""
-        async with self._connected() as (reader, writer):
+        async with self._connection() as (reader, writer):
             await write_event(writer, Describe().event())
             events = EventStream(reader, _LIST_LIMITS)
             while (raw := await events.read_raw_event()).type != "info":
@@ -75,7 +75,7 @@ class WyomingUpstream:
 
     async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """As `Upstream.speak`."""
-        async with self._connected() as (reader, writer):
+        async with self._connection() as (reader, writer):
             voice = SynthesizeVoice(request.voice, speaker=request.speaker)
             await write_event(writer, Synthesize(request.text, voice).event())
             events = EventStream(reader, _SPEECH_LIMITS)
@@ -94,7 +94,7 @@ class WyomingUpstream:
                     yield samples
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         reader, writer = await self._connect()
         try:
             yield reader, writer

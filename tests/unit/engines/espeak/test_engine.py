@@ -529,7 +529,7 @@ def test_the_phonemes_are_those_the_library_speaks(
     assert loaded.phonemes(Segment(text), VoiceSpec(installed[f"espeak-{voice}"])) == told
 
 
-def test_the_phonemes_of_a_text_of_many_pieces_are_all_told(
+def test_the_phonemes_of_a_text_of_many_pieces_are_complete(
     installed: dict[str, Voice], loaded: EspeakVoices
 ) -> None:
     told = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))

@@ -145,7 +145,7 @@ class TestInstalled:
         assert not caplog.records
 
     @pytest.mark.parametrize(("present", "missing"), [(MODEL, "voice pack"), (PACK, "model")])
-    def test_one_file_without_the_other_is_told_once(
+    def test_one_file_without_the_other_is_logged_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, present: Path, missing: str
     ) -> None:
         shutil.copy(present, tmp_path)
@@ -155,14 +155,16 @@ class TestInstalled:
         (record,) = caplog.records
         assert f"there is no {missing}" in record.message
 
-    def test_a_file_that_was_named_but_is_not_there_is_told(
+    def test_a_file_that_was_named_but_is_not_there_is_reported(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         options = EngineOptions(kokoro_model=tmp_path / "gone.onnx", kokoro_voices=PACK)
         assert KokoroEngine(options).installed() == []
         assert "gone.onnx left out: there is no such file" in caplog.text
 
-    def test_a_pack_that_is_none_is_told_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_pack_that_is_none_is_logged_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         pack = tmp_path / "voices.bin"
         pack.write_bytes(PACK.read_bytes()[:5000])
         engine = KokoroEngine(EngineOptions(kokoro_model=MODEL, kokoro_voices=pack))
@@ -184,7 +186,7 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match=r"kokoro-tones\.onnx cannot be loaded"):
             engine.load(voice)
 
-    def test_another_kind_of_model_is_told_from_kokoro(self) -> None:
+    def test_another_kind_of_model_is_not_taken_for_kokoro(self) -> None:
         with pytest.raises(VoiceUnavailable, match="is no Kokoro model: its inputs are"):
             _load(VOICES / f"{LOW.name}.onnx")
 
@@ -195,7 +197,7 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match="allow_pickle"):
             _speak(loaded, voice, "Hello.")
 
-    def test_a_style_of_another_shape_is_told(self, tmp_path: Path) -> None:
+    def test_a_style_of_another_shape_is_refused(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "voices.npz", af_test=np.zeros(256, np.float32))
         loaded, voice = _load(MODEL, tmp_path / "voices.npz")
         with pytest.raises(VoiceUnavailable, match=r"has shape \(256,\), expected \(510, 1, 256\)"):
@@ -222,7 +224,7 @@ class TestRender:
         assert KOKORO.said(audio) == [said]
         assert KOKORO.speakers_of(audio) == {name}
 
-    def test_the_phonemes_told_are_those_the_model_is_given(
+    def test_the_phonemes_returned_are_those_the_model_is_given(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         text = 'The front "door" is open, 你 said.'

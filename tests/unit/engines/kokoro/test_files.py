@@ -59,7 +59,7 @@ def an_empty_archive(path: Path) -> None:
         (PACK.name, an_empty_archive, "there is no voice in it"),
     ],
 )
-def test_a_file_that_is_not_whole_is_left_out_and_told_once(
+def test_a_file_that_is_incomplete_is_left_out_and_logged_once(
     directory: Path,
     caplog: pytest.LogCaptureFixture,
     name: str,
@@ -104,7 +104,7 @@ def test_a_file_that_is_named_and_gone_is_among_the_broken(tmp_path: Path) -> No
     assert engine.broken == ((tmp_path / "gone.bin", "there is no such file"),)
 
 
-def test_a_directory_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "voices.bin").mkdir()
     engine = KokoroEngine(EngineOptions(kokoro_model=MODEL, kokoro_voices=tmp_path / "voices.bin"))
     assert engine.installed() == []

@@ -117,7 +117,7 @@ class TestWithMisaki:
 
 @pytest.mark.usefixtures("no_misaki")
 class TestWithoutMisaki:
-    def test_that_is_told_once_for_each_language(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_that_is_logged_once_for_each_language(self, caplog: pytest.LogCaptureFixture) -> None:
         phonemizers = MisakiPhonemizers()
         for language in (MANDARIN, JAPANESE, MANDARIN, ENGLISH, JAPANESE):
             assert phonemizers.find(language) is None
@@ -126,7 +126,7 @@ class TestWithoutMisaki:
         assert "pronunciation of ja_JP is poor" in japanese
         assert "Install wyoming-tts[misaki]" in chinese
 
-    def test_a_voice_speaks_with_espeak_and_that_is_told_as_it_is_loaded(
+    def test_a_voice_speaks_with_espeak_and_that_is_logged_as_it_is_loaded(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert _said("zf_test", "你好！") == ["niχˈɑu!"]

@@ -113,7 +113,9 @@ def test_one_that_changes_speaks_anew_without_loading_the_model_again(
         loaded.close()
 
 
-def test_one_that_breaks_after_it_was_listed_is_told(engine: KokoroEngine, styles: ImportedStyles) -> None:
+def test_one_that_breaks_after_it_was_listed_is_reported(
+    engine: KokoroEngine, styles: ImportedStyles
+) -> None:
     path = put(styles, "bf_mine", "am_test")
     voice = listed(engine)["bf_mine"]
     loaded = engine.load(voice)
@@ -125,7 +127,7 @@ def test_one_that_breaks_after_it_was_listed_is_told(engine: KokoroEngine, style
         loaded.close()
 
 
-def test_a_broken_one_is_left_out_with_its_reason_told_once(
+def test_a_broken_one_is_left_out_with_its_reason_logged_once(
     engine: KokoroEngine, styles: ImportedStyles, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = put(styles, "bf_mine", "am_test")

@@ -218,7 +218,7 @@ def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhone
     assert pid_of(piper) != pid
 
 
-def test_what_the_package_raises_is_told_and_the_process_goes_on() -> None:
+def test_what_the_package_raises_is_reported_and_the_process_goes_on() -> None:
     def broken(text: str) -> object:
         raise RuntimeError(f"no {text}")
 

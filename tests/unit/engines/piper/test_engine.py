@@ -211,7 +211,7 @@ class TestInstalled:
             (b"{}", "its json has no 'num_symbols'"),
         ],
     )
-    def test_a_voice_with_a_broken_json_is_left_out_and_told_once(
+    def test_a_voice_with_a_broken_json_is_left_out_and_logged_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, reason: str
     ) -> None:
         model = _copy(tmp_path, "broken")
@@ -237,14 +237,14 @@ class TestInstalled:
             (lambda json_: json_["inference"].update(noise_w="much"), "much"),
         ],
     )
-    def test_a_json_without_what_is_needed_is_told(
+    def test_a_json_without_a_required_value_is_reported(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, edit: Edit, reason: str
     ) -> None:
         _copy(tmp_path, "broken", edit=edit)
         assert PiperEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
         assert reason in caplog.text
 
-    def test_an_empty_model_is_told_and_found_once_it_is_whole(
+    def test_an_empty_model_is_reported_and_found_once_it_is_complete(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         _copy(tmp_path, "half").write_bytes(b"")
@@ -289,7 +289,7 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx cannot be loaded"):
             PiperEngine(EngineOptions()).load(voice)
 
-    def test_another_kind_of_model_is_told_from_a_voice(self, tmp_path: Path) -> None:
+    def test_another_kind_of_model_is_not_taken_for_a_voice(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", _copy(tmp_path, "a"))
         with pytest.raises(VoiceUnavailable, match="no Piper model: it has no input 'input'"):
             PiperEngine(EngineOptions()).load(_one(tmp_path))
@@ -436,7 +436,7 @@ class TestRender:
         audio = _speak(loaded[LETTERS.name], _found(engine)[LETTERS.name], "Over 9,000 of [them]!")
         assert LETTERS.said(audio) == ["Over 9,000 of [them]!"]
 
-    def test_a_symbol_the_voice_does_not_know_is_left_out_and_told_once(
+    def test_a_symbol_the_voice_does_not_know_is_left_out_and_logged_once(
         self, engine: PiperEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
         voice = _found(engine)[LETTERS.name]
@@ -467,7 +467,7 @@ class TestRender:
 
         assert LOW.said(_speak_edited(tmp_path, text, language)) == said
 
-    def test_the_phonemes_told_are_those_of_all_sentences_raw_blocks_included(
+    def test_the_phonemes_returned_are_those_of_all_sentences_raw_blocks_included(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         spec = VoiceSpec(_found(engine)[LOW.name])

@@ -463,7 +463,7 @@ class TestFailing:
         with pytest.raises(EngineFailed, match=r"nan\.onnx made numbers that are not finite"):
             next(iter(steps))
 
-    def test_what_onnxruntime_says_is_told_with_the_models_name(self) -> None:
+    def test_an_error_of_onnxruntime_is_reported_with_the_models_name(self) -> None:
         with pytest.raises(EngineFailed, match=r"The model en_US-vits-medium\.onnx failed: .*Gather"):
             list(_cut(MEDIUM).speak(_feeds([5000])))
 

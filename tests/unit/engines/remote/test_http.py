@@ -75,7 +75,7 @@ async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
     assert (asked.headers["x-hops"], asked.headers["authorization"]) == ("1", "Bearer secret")
 
 
-async def test_a_speaker_and_a_rate_go_to_a_server_that_told_of_them() -> None:
+async def test_a_speaker_and_a_rate_go_to_a_server_that_lists_them() -> None:
     async with asking(upstream()) as (one, server):
         request = replace(REQUEST, speaker="ann", rate=16_000)
         await spoken(one, request, replace(LISTED, rate=16_000, speakers=("ann",)))
@@ -226,7 +226,7 @@ OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}
         (answering(302, Location="/elsewhere"), UpstreamFaultKind.REFUSED, "302"),
     ],
 )
-async def test_what_goes_wrong_is_told_as_what_it_is(
+async def test_what_goes_wrong_is_a_fault_of_its_kind(
     script: Script, kind: UpstreamFaultKind, told: str
 ) -> None:
     fault = await fault_of(script)
@@ -243,7 +243,7 @@ async def test_a_busy_server_says_when_to_come_again() -> None:
     assert (fault.kind, fault.retry_after) == (UpstreamFaultKind.BUSY, 1.0)
 
 
-async def test_nobody_listening_is_told_at_once() -> None:
+async def test_a_refused_connection_is_reported_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         one = HttpUpstream(f"http://127.0.0.1:{free.getsockname()[1]}", OPTIONS)

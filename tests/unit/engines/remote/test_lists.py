@@ -47,7 +47,7 @@ def test_every_shape_is_the_same_list(answer: object) -> None:
     assert http(answer) == {"af_far": "en_US", "bm_near": "en_GB"}
 
 
-def test_a_language_is_told_by_the_server_or_by_the_name_or_is_english() -> None:
+def test_a_language_comes_from_the_server_or_the_name_or_is_english() -> None:
     voices = [{"name": "x", "language": "de-de"}, "de_DE-thorsten-low", "jf_alpha", "alloy"]
     assert http({"voices": voices}) == {
         "x": "de_DE",

@@ -207,7 +207,7 @@ async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
         ((REFUSED, DOWN), True, RemoteVoiceFailed),
     ],
 )
-async def test_when_all_fail_it_is_told_why(
+async def test_when_all_fail_the_error_says_why(
     faults: tuple[UpstreamFault, UpstreamFault],
     fallback: bool,  # noqa: FBT001
     raised: type[Exception],

@@ -140,7 +140,7 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
         (sending(Error("Oh\nno.")), UpstreamFaultKind.FAILED, "Oh no"),
     ],
 )
-async def test_what_goes_wrong_is_told_as_what_it_is(
+async def test_what_goes_wrong_is_a_fault_of_its_kind(
     script: Script, kind: UpstreamFaultKind, told: str
 ) -> None:
     async with scripted_server(script) as server:
@@ -182,7 +182,7 @@ async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
             await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
 
 
-async def test_nobody_listening_is_told_at_once() -> None:
+async def test_a_refused_connection_is_reported_at_once() -> None:
     async with scripted_server(sending()) as server:
         pass
     with pytest.raises(UpstreamFault, match="no connection") as caught:
