@@ -1,7 +1,7 @@
-"""What can be downloaded, and how to know that it arrived whole.
+"""Voice catalogue: the voices that can be downloaded, with the URL, size and digest of each file.
 
-The facts lie in YAML beside the code, one file an engine; a newer index of the Piper voices that
-the user fetched goes over them. Nothing here opens a socket or says what is installed.
+It is read from YAML data files, one for each engine; a newer index of the Piper voices that the user
+downloaded overrides them. Nothing here opens a socket or knows what is installed.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _LOGGER = logging.getLogger(__name__)
 
 PIPER_BASE_URL = "https://huggingface.co/rhasspy/piper-voices/resolve/main/"
 BLENDING_ENGINE = "kokoro"
-"""The engine whose voices can be mixed: all of them are tables of one pack."""
+"""The engine whose voices can be blended: each of them is a style table of one pack."""
 INDEX_NAME = "voices.json"
-"""Upstream's index of the Piper voices: its name there and in the download directory."""
+"""Upstream's index of the Piper voices: its file name there and in the download directory."""
 KOKORO_MODELS = ("fp32", "fp16", "int8")
-"""The exports of Kokoro's model; one of them is enough."""
+"""The exports of Kokoro's model by precision; a voice needs one of them."""
 DEFAULT_KOKORO_MODEL = "fp32"
-"""The reference; fp16 needs half the memory, int8 a third, and neither is faster on every CPU."""
+"""The reference; fp16 needs half the memory, int8 a third, but neither is faster on every CPU."""
 
 PIPER_SAMPLE_RATES: Final = MappingProxyType(
     {"x_low": 16_000, "low": 16_000, "medium": 22_050, "high": 22_050}
 )
-"""Hertz by quality, as upstream defines its steps; an entry may say otherwise."""
+"""Hertz by quality, as upstream defines its levels; an entry may override it."""
 
 _DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
-_NOT_TO_SPEAK_WITH = "MODEL_CARD"
+_MODEL_CARD = "MODEL_CARD"
 
 
 class CatalogueError(Exception):
@@ -46,30 +46,30 @@ class CatalogueError(Exception):
 
 
 class Gender(StrEnum):
-    """How a voice sounds."""
+    """Gender of a voice's sound."""
 
     FEMALE = "female"
     MALE = "male"
 
 
 class Pronunciation(StrEnum):
-    """How well a voice's language is turned into phonemes with what is installed by default."""
+    """Quality of the phonemes for a voice's language with the phonemizer that is installed by default."""
 
     POOR = "poor"
-    """Upstream trained it with another phonemizer than espeak-ng, which the extra `misaki` brings."""
+    """Upstream trained it with another phonemizer than espeak-ng; the extra `misaki` installs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
-    """A file of a voice, where it lies and what it must be."""
+    """A file of a voice: its URL, size and digest."""
 
     path: str
-    """Relative to the repository it comes from, `/` between folders."""
+    """Relative to upstream's repository, `/` between folders."""
     url: str
     size: int | None = None
-    """Bytes; None where upstream does not say."""
+    """Bytes; None if upstream does not state it."""
     digest: str | None = None
-    """`md5:…` or `sha256:…` in lower-case hexadecimal; None where upstream does not say."""
+    """`md5:…` or `sha256:…` in lower-case hexadecimal; None if upstream does not state it."""
 
     def __post_init__(self) -> None:
         if self.name in {"", ".."} or "\\" in self.name or "\0" in self.name:
@@ -81,7 +81,7 @@ class CatalogueFile:
 
     @property
     def name(self) -> str:
-        """Its name on disk: voices lie flat in the download directory, as wyoming-piper has them."""
+        """File name on disk: the download directory is flat, as wyoming-piper's is."""
         return PurePosixPath(self.path).name
 
 
@@ -91,25 +91,25 @@ class CatalogueVoice:
 
     name: str
     engine: str
-    """Name of the engine that speaks with it: `piper`, `kokoro`."""
+    """Name of its engine: `piper`, `kokoro`."""
     language: str
-    """The tag its engine publishes: `en_US`."""
+    """Language tag as its engine publishes it: `en_US`."""
     quality: str
-    """Piper's step from `x_low` to `high`; for Kokoro the model's precision."""
+    """Piper's level from `x_low` to `high`; for Kokoro the model's precision."""
     speakers: int
     files: tuple[CatalogueFile, ...]
-    """The model first: the file whose presence makes the voice."""
+    """The model first: the voice exists once that file does."""
     aliases: tuple[str, ...] = ()
     gender: Gender | None = None
-    """None where upstream does not say."""
+    """None if upstream does not state it."""
     grade: str | None = None
     """Upstream's estimate of the training data, `A` to `F`; None without one."""
     sample_rate: int | None = None
-    """Hertz; None where upstream does not say."""
+    """Hertz; None if upstream does not state it."""
     licence: str | None = None
-    """As upstream's model card states it, a name or an address; None where it was not read or states none."""
+    """A name or an address, as in upstream's model card; None if that was not read or states none."""
     pronunciation: Pronunciation | None = None
-    """None where nothing speaks against it."""
+    """None if no problem is known."""
 
     @property
     def size(self) -> int | None:
@@ -126,31 +126,31 @@ class Catalogue:
 
 
 class CurrentCatalogue:
-    """The catalogue as it was last read."""
+    """The catalogue of a running server, read again when a newer index of the Piper voices was downloaded."""
 
     def __init__(self, index: Path, run_blocking: RunBlocking) -> None:
-        """Read nothing yet.
+        """Start with an empty catalogue; `read` fills it.
 
         Args:
-            index: A newer index of the Piper voices, which need not be there.
-            run_blocking: Reads the files.
+            index: Path of a newer index of the Piper voices, which need not exist.
+            run_blocking: Reads the files away from the event loop.
         """
         self._index = index
         self._run_blocking = run_blocking
         self.catalogue = Catalogue(())
 
     async def read(self) -> None:
-        """Read which voices could be fetched."""
+        """Read the catalogue again."""
         self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
 
     def blendable_languages(self) -> dict[str, str]:
-        """Return the languages of the voices that can be blended, by name."""
+        """Return the language tags of the voices that can be blended, by name."""
         blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
         return {voice.name: voice.language for voice in blending}
 
 
 def data_directory() -> Path:
-    """Where the catalogues lie: in the package once installed, else in the checkout around it.
+    """The directory of the data files: in the installed package, else in the checkout around it.
 
     Raises:
         CatalogueError: they are in neither place.
@@ -165,77 +165,78 @@ def data_directory() -> Path:
 
 
 def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAULT_KOKORO_MODEL) -> Catalogue:
-    """Read the catalogues that came with the product, and a newer Piper index over them. Reads files.
+    """Read the product's own catalogue, overridden by a newer Piper index. Blocks.
 
     Args:
-        extra_index: upstream's `voices.json`, if it was fetched; one that is not there is no news,
-            a broken one is left out with a warning.
-        kokoro_model: which export of the Kokoro model its voices are to be spoken with.
+        extra_index: Path of upstream's `voices.json`. A missing file is ignored, a malformed one is
+            ignored with a warning.
+        kokoro_model: The export of the Kokoro model that its voices are to use.
 
     Raises:
-        CatalogueError: a catalogue of the product itself is missing or malformed.
+        CatalogueError: a data file of the product itself is missing or malformed.
         ValueError: there is no such Kokoro export.
     """
     directory = data_directory()
     piper = {voice.name: voice for voice in read_piper_catalogue(directory / "piper.yaml")}
     piper |= {
-        voice.name: carry_over_card_facts(voice, piper.get(voice.name)) for voice in _newer(extra_index)
+        voice.name: carry_over_card_facts(voice, piper.get(voice.name))
+        for voice in _read_extra_index(extra_index)
     }
     kokoro = read_kokoro_catalogue(directory / "kokoro.yaml", kokoro_model)
     return Catalogue((*sorted(piper.values(), key=lambda voice: voice.name), *kokoro))
 
 
 def other_model_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
-    """The same voice with each export of its model, if it is one of Kokoro's. Reads a file.
+    """The same voice with each export of its model, if it is one of Kokoro's. Blocks.
 
     Raises:
         CatalogueError: the product's own catalogue is missing or malformed.
     """
     return tuple(
         replace(voice, files=export.files, quality=export.quality)
-        for export in _one_of_each_export()
+        for export in _one_voice_per_export()
         if export.engine == voice.engine and export.files[1:] == voice.files[1:]
     )
 
 
 def expected_files(known: Iterable[CatalogueVoice]) -> Mapping[str, CatalogueFile]:
-    """What each file must be, by its name on disk, Kokoro's other exports among them. Reads a file.
+    """Size and digest of each file by its name on disk, including Kokoro's other exports. Blocks.
 
     Raises:
         CatalogueError: the product's own catalogue is missing or malformed.
     """
-    voices = [*known, *_one_of_each_export()]
+    voices = [*known, *_one_voice_per_export()]
     return {file.name: file for voice in voices for file in voice.files}
 
 
-def _one_of_each_export() -> Iterator[CatalogueVoice]:
+def _one_voice_per_export() -> Iterator[CatalogueVoice]:
     for model in KOKORO_MODELS:
         yield from read_kokoro_catalogue(data_directory() / "kokoro.yaml", model)[:1]
 
 
-def _newer(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
+def _read_extra_index(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
     if extra_index is None or not extra_index.exists():
         return ()
     try:
         return read_piper_index(extra_index)
     except CatalogueError as error:
-        _LOGGER.warning("%s It is left out: fetch it again with --update-voices or delete it.", error)
+        _LOGGER.warning("%s It is ignored: download it again with --update-voices, or delete it.", error)
         return ()
 
 
-def carry_over_card_facts(voice: CatalogueVoice, before: CatalogueVoice | None) -> CatalogueVoice:
-    """A voice of upstream's index with what the index does not tell, as it was known before."""
-    if before is None:
+def carry_over_card_facts(voice: CatalogueVoice, previous: CatalogueVoice | None) -> CatalogueVoice:
+    """Take over the facts of the model card, which upstream's index lacks, from the previous entry."""
+    if previous is None:
         return voice
-    rate = before.sample_rate if before.quality == voice.quality else voice.sample_rate
-    return replace(voice, sample_rate=rate, licence=before.licence)
+    rate = previous.sample_rate if previous.quality == voice.quality else voice.sample_rate
+    return replace(voice, sample_rate=rate, licence=previous.licence)
 
 
 def read_piper_index(path: Path) -> tuple[CatalogueVoice, ...]:
-    """The voices of upstream's `voices.json`, sorted by name.
+    """Read the voices of upstream's `voices.json`, sorted by name. Blocks.
 
     Raises:
-        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+        CatalogueError: it cannot be read, or an entry is incomplete or malformed.
     """
     try:
         entries = json.loads(path.read_bytes())
@@ -245,10 +246,10 @@ def read_piper_index(path: Path) -> tuple[CatalogueVoice, ...]:
 
 
 def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
-    """The voices of `piper.yaml`, sorted by name.
+    """Read the voices of `piper.yaml`, sorted by name. Blocks.
 
     Raises:
-        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+        CatalogueError: it cannot be read, or an entry is incomplete or malformed.
     """
     facts = _read_yaml(path)
     base = str(facts.get("base_url", PIPER_BASE_URL))
@@ -256,10 +257,10 @@ def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
 
 
 def read_kokoro_catalogue(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:
-    """The voices of `kokoro.yaml`, sorted by name; all share one model file and one pack of styles.
+    """Read the voices of `kokoro.yaml`, sorted by name; all share a model and a pack of style tables. Blocks.
 
     Raises:
-        CatalogueError: it cannot be read, or an entry lacks something or is out of form.
+        CatalogueError: it cannot be read, or an entry is incomplete or malformed.
         ValueError: it has no export of that name.
     """
     facts = _read_yaml(path)
@@ -293,7 +294,7 @@ def read_kokoro_catalogue(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tupl
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415  # only the one who asks for the catalogue pays for it
+    import yaml  # noqa: PLC0415  # importing this module stays light for those who need its types only
 
     try:
         facts = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -363,7 +364,7 @@ def _piper_voice(
     aliases: Iterable[str],
 ) -> CatalogueVoice:
     model, config = f"{name}.onnx", f"{name}.onnx.json"
-    kept = {file.name: file for file in files if file.name != _NOT_TO_SPEAK_WITH}
+    kept = {file.name: file for file in files if file.name != _MODEL_CARD}
     if not kept.keys() >= {model, config}:
         raise ValueError(f"its files are {', '.join(kept)}, expected {model} and {config}")
     ordered = sorted(kept.values(), key=lambda file: (file.name != model, file.path))

@@ -1,4 +1,4 @@
-"""Inventory of voices: which are here and which could be, seen together, with what is broken."""
+"""Inventory of voices: installed and catalogue voices side by side, with broken files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_tts.voices.names import NameResolver, ResolvedName
 
 @dataclass(frozen=True, slots=True)
 class InventoryEntry:
-    """A voice as far as it is known: installed, in the catalogue, or both."""
+    """A voice that is installed, in the catalogue, or both."""
 
     name: str
     voice: Voice | None
@@ -26,91 +26,92 @@ class InventoryEntry:
 
     @classmethod
     def of(cls, found: ResolvedName) -> Self:
-        """The voice that a name was found to mean."""
+        """Make the entry of a resolved name."""
         return cls(found.name, found.voice, found.catalogue_voice)
 
     @property
     def language(self) -> str:
-        """The tag its engine publishes."""
-        return self._one.language
+        """Language tag as its engine publishes it."""
+        return self._any.language
 
     @property
     def engine(self) -> str:
-        """Name of the engine that speaks with it."""
-        return self._one.engine
+        """Name of its engine."""
+        return self._any.engine
 
     @property
     def speakers(self) -> int:
-        """How many there are."""
+        """Number of speakers."""
         if self.voice is not None:
             return max(1, len(self.voice.speakers))
-        return self._one.speakers if isinstance(self._one, CatalogueVoice) else 1
+        return self._any.speakers if isinstance(self._any, CatalogueVoice) else 1
 
     @property
-    def _one(self) -> Voice | CatalogueVoice:
+    def _any(self) -> Voice | CatalogueVoice:
         found = self.voice or self.catalogue_voice
-        assert found is not None, "an entry is made of one of them"
+        assert found is not None, "an entry has at least one of them"
         return found
 
     def speaks(self, wanted: LanguageTag) -> bool:
-        """Whether it speaks the language, in that region if one was told."""
+        """Whether it speaks the language, in its region if that has one."""
         tag = LanguageTag.parse(self.language)
         return tag.is_same_language(wanted) and not tag.differs_in_region(wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the engines found, beside what the catalogue knows."""
+    """All voices, installed or in the catalogue, and the files that are broken."""
 
     names: NameResolver
-    """What names mean among them."""
+    """Resolves names among them."""
     broken: tuple[tuple[Path, str], ...]
-    """Files that look like a voice and are none, with the reason."""
+    """Files that look like a voice but cannot be used, each with the reason."""
     directories: tuple[Path, ...]
-    """Where voices are searched for."""
+    """The directories that are searched for voices."""
 
     @property
     def voices(self) -> Sequence[Voice]:
-        """Installed, blends among them."""
+        """The installed voices, including blends."""
         return self.names.voices
 
     def entries(self) -> tuple[InventoryEntry, ...]:
         """All voices, sorted by name."""
-        here = {voice.name: voice for voice in self.voices}
-        known = {voice.name: voice for voice in self.names.catalogue}
+        installed = {voice.name: voice for voice in self.voices}
+        listed = {voice.name: voice for voice in self.names.catalogue}
         return tuple(
-            InventoryEntry(name, here.get(name), known.get(name)) for name in sorted({*here, *known})
+            InventoryEntry(name, installed.get(name), listed.get(name))
+            for name in sorted({*installed, *listed})
         )
 
     def find_exact(self, name: str) -> InventoryEntry | None:
-        """The voice that has this very name or alias."""
+        """Find the voice with exactly this name or alias."""
         found = self.names.find_exact(name)
         return InventoryEntry.of(found) if found is not None else None
 
     def find(self, name: str) -> InventoryEntry:
-        """The voice that a name means, as it does for who speaks.
+        """Find the voice that a name means, as in a request to speak.
 
         Raises:
-            SpeechError: as by `NameResolver.resolve`.
+            SpeechError: as `NameResolver.resolve` does.
         """
         return InventoryEntry.of(self.names.resolve(name))
 
 
 def is_blend(voice: Voice) -> bool:
-    """Whether the voice is mixed from others and has no files of its own."""
+    """Whether the voice is a blend of others, without files of its own."""
     return voice.engine == BLENDING_ENGINE and voice.version is not None
 
 
 def is_derived(voice: Voice) -> bool:
-    """Whether it speaks with the pack's files and is none of the pack: a blend or an imported style."""
+    """Whether it uses the pack's files but is not in the pack: a blend or an imported style."""
     is_imported = any(path.suffix == ".npy" for path in voice.files)
     return is_blend(voice) or (voice.engine == BLENDING_ENGINE and is_imported)
 
 
 def find_complete_directory(voice: CatalogueVoice, directories: Iterable[Path]) -> Path | None:
-    """The directory that holds all files of the voice, the model of its full size. Blocks.
+    """Find the directory that holds all files of the voice, the model in its full size. Blocks.
 
-    A configuration of another size is one that somebody changed.
+    The size of the configuration is not compared: users may edit it.
     """
     for directory in directories:
         sizes = [_size(directory / file.name) for file in voice.files]

@@ -1,9 +1,9 @@
-"""What can be spoken with, and which voice a request gets.
+"""Voice library: the installed voices, and which of them a request gets.
 
-The library holds the installed voices as the engines reported them and turns a `VoiceRequest`
-into a `VoiceSpec`: every transport goes through `resolve`. What a name means, `names.NameResolver` says.
-A voice that is known but not here is `when_missing`'s business: it may be waited for, and the embedded voice
-of its language stands in only if that allows it.
+The library holds the installed voices as the engines list them and resolves a `VoiceRequest` into a
+`VoiceSpec`: every transport goes through `resolve`. `names.NameResolver` says what a name means. A voice that
+is in the catalogue but not installed is left to the missing-voice hook: it may wait for a download, and the
+embedded voice of the language is the fallback only if the hook allows it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold
 _LOGGER = logging.getLogger(__name__)
 
 MissingVoiceHook = Callable[[str], Awaitable[None]]
-"""Is awaited with the name of a known voice that is not installed. Returns when waiting for it is over,
-come or not, and another may stand in; raises `VoiceUnavailable` where none may."""
+"""Awaited with the name of a catalogue voice that is not installed. Returns when the wait for it is over,
+installed or not, and a fallback is allowed; raises `VoiceUnavailable` if none is."""
 
 _MOST_NAMED = 10
 _FALLBACK_LANGUAGE = "en_US"
@@ -31,7 +31,7 @@ _FALLBACK_LANGUAGE = "en_US"
 
 @dataclass(frozen=True, slots=True)
 class DefaultVoice:
-    """The voice for requests that name none."""
+    """The voice for requests without a voice's name."""
 
     name: str
     speaker: str | None = None
@@ -41,20 +41,20 @@ class DefaultVoice:
 
 
 class VoiceProvider(Protocol):
-    """What is needed of an engine."""
+    """The part of an engine that lists its voices."""
 
     @property
     def name(self) -> str:
-        """Of the engine."""
+        """Name of the engine."""
         ...
 
     def installed(self) -> Sequence[Voice]:
-        """The voices whose files are here."""
+        """The voices whose files are installed. Blocks."""
         ...
 
 
 class VoiceLibrary:
-    """The installed voices, replaced as a whole whenever an engine's files change."""
+    """The installed voices, replaced as a whole whenever the files change; resolves requests to them."""
 
     def __init__(
         self,
@@ -67,19 +67,19 @@ class VoiceLibrary:
         """Make an empty library.
 
         Args:
-            default: The voice for requests that name none.
-            embedded_engine: The engine whose voices need no files and stand in for missing ones.
+            default: The voice for requests without a voice's name.
+            embedded_engine: The engine whose voices need no files and replace missing ones.
             catalogue: The voices of the catalogue; the same sequence until they change.
-            rules: What names mean beside the voices' own; `default` stands in place of theirs.
+            rules: Names with a meaning besides the voices' own; `default` overrides theirs.
         """
         self._default = default
         self._embedded_engine = embedded_engine
         self._catalogue = catalogue
         self._rules = rules or NameRules()
-        self._missing_voice_hook: MissingVoiceHook = self._never_replaced
+        self._missing_voice_hook: MissingVoiceHook = self._refuse_missing
         self._sorted: tuple[Voice, ...] = ()
         self._resolver = self._resolver_for(self._default)
-        self._stood_in_for: set[str] = set()
+        self._warned_of: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<VoiceLibrary {len(self._sorted)} voices, default {self._default.name}>"
@@ -98,64 +98,64 @@ class VoiceLibrary:
 
     @property
     def names(self) -> NameResolver:
-        """What names mean now."""
+        """The resolver of names for the current voices."""
         if self._resolver.catalogue is not self._catalogue():
             self._resolver = self._resolver_for(self._default)
         return self._resolver
 
     @property
     def default(self) -> DefaultVoice:
-        """The voice for requests that name none, installed or not."""
+        """The voice for requests without a voice's name, installed or not."""
         return self._default
 
     @property
     def default_is_installed(self) -> bool:
-        """Whether requests without a voice get the configured one."""
+        """Whether requests without a voice's name get the configured voice."""
         return self.names.default().voice is not None
 
     def is_installed(self, name: str) -> bool:
-        """Whether the voice of that name or alias is here."""
+        """Whether the voice of that name or alias is installed."""
         found = self.names.find_exact(name)
         return found is not None and found.voice is not None
 
     def replace(self, voices: Iterable[Voice]) -> None:
-        """Take over the voices that are installed now; of two with one name the first stays."""
+        """Replace all voices; of two with one name the first stays."""
         installed: dict[str, Voice] = {}
         for voice in voices:
             installed.setdefault(voice.name, voice)
         self._sorted = tuple(sorted(installed.values(), key=lambda voice: voice.name))
         self._resolver = self._resolver_for(self._default)
-        self._stood_in_for -= installed.keys()
+        self._warned_of -= installed.keys()
 
     def change_default(self, default: DefaultVoice) -> None:
-        """Have another voice speak for requests that name none."""
+        """Use another voice for requests without a voice's name."""
         self._default = default
         self._resolver = self._resolver_for(self._default)
 
     def set_missing_voice_hook(self, hook: MissingVoiceHook | None) -> None:
-        """Ask `hook` about each known voice that is not here; without one only the default is replaced."""
-        self._missing_voice_hook = hook or self._never_replaced
+        """Await `hook` for each requested voice that is missing; None gives only the default a fallback."""
+        self._missing_voice_hook = hook or self._refuse_missing
 
     async def resolve(self, request: VoiceRequest) -> VoiceSpec:
-        """Find the voice and speaker that a request means; what to wait for is `when_missing`'s to say.
+        """Resolve a request to a voice and speaker; awaits the missing-voice hook if need be.
 
         Raises:
             UnknownVoice: no voice has the name or several begin with it, none speaks the language, or
                 the voice lacks the speaker.
-            VoiceUnavailable: the catalogue knows the voice, but it is not installed and none may stand in.
+            VoiceUnavailable: the voice is in the catalogue but not installed, and no fallback is allowed.
         """
-        absent = self._absent(request)
-        if absent is None:
+        missing = self._find_missing(request)
+        if missing is None:
             return self.resolve_now(request)
-        await self._missing_voice_hook(absent.name)
-        if self.is_installed(absent.name):
+        await self._missing_voice_hook(missing.name)
+        if self.is_installed(missing.name):
             return self.resolve_now(request)
-        return self._spec_of_stand_in(absent)
+        return self._fallback_spec(missing)
 
     def resolve_now(self, request: VoiceRequest) -> VoiceSpec:
-        """Find the voice and speaker that a request means, among those that are here now.
+        """Resolve a request to a voice and speaker among those that are installed now.
 
-        Only for the default voice another one stands in.
+        Only the default voice has a fallback.
 
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
@@ -163,7 +163,7 @@ class VoiceLibrary:
         if request.name is None and request.language is not None:
             voice = self._by_language(request.language)
             return _with_speaker(voice, request.speaker or self._default_speaker(voice))
-        found = self._asked_for(request)
+        found = self._resolve_name(request)
         if found.voice is not None:
             speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
             return _with_speaker(found.voice, speaker)
@@ -172,67 +172,69 @@ class VoiceLibrary:
         raise _unavailable(found.name)
 
     def installed(self, name: str) -> Voice:
-        """Return the voice that a name means; no other one stands in.
+        """Return the installed voice that a name means; there is no fallback.
 
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
-        return _here(self.names.resolve(name))
+        return _require_installed(self.names.resolve(name))
 
     def resolve_default(self, default: DefaultVoice) -> VoiceSpec:
-        """Return the voice and speaker that would speak if that were the default; no other one stands in.
+        """Return the voice and speaker of another default; there is no fallback.
 
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
         found = self._resolver_for(default).resolve(default.name)
-        return _with_speaker(_here(found), found.speaker or default.speaker)
+        return _with_speaker(_require_installed(found), found.speaker or default.speaker)
 
     def fallback_voice(self, language: str | None = None) -> Voice:
-        """Return the embedded voice of a language, the default voice's if none is told, else English.
+        """Return the embedded voice of a language (None: the default voice's), else the English one.
 
         Raises:
             VoiceUnavailable: the embedded engine has no voice at all.
         """
         embedded = [voice for voice in self.voices if voice.engine == self._embedded_engine]
-        for wanted in (language or self.names.default().language, _FALLBACK_LANGUAGE):
-            if (voice := self._best(embedded, wanted)) is not None:
+        for tag in (language or self.names.default().language, _FALLBACK_LANGUAGE):
+            if (voice := self._best(embedded, tag)) is not None:
                 return voice
         raise VoiceUnavailable(
             "No voice is installed, not even the embedded one.",
             hint="Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
         )
 
-    async def _never_replaced(self, name: str) -> None:
+    async def _refuse_missing(self, name: str) -> None:
         if not self._is_default(name):
             raise _unavailable(name)
 
     def _resolver_for(self, default: DefaultVoice) -> NameResolver:
         return NameResolver(self._sorted, self._catalogue(), replace(self._rules, default=default.name))
 
-    def _absent(self, request: VoiceRequest) -> ResolvedName | None:
-        """The known voice that is asked for and not here."""
+    def _find_missing(self, request: VoiceRequest) -> ResolvedName | None:
+        """The requested voice if it is not installed."""
         if request.name is None and request.language is not None:
             return None
-        found = self._asked_for(request)
+        found = self._resolve_name(request)
         return found if found.voice is None else None
 
-    def _spec_of_stand_in(self, absent: ResolvedName) -> VoiceSpec:
-        voice = self.fallback_voice(absent.language)
-        if absent.name not in self._stood_in_for:
-            self._stood_in_for.add(absent.name)
+    def _fallback_spec(self, missing: ResolvedName) -> VoiceSpec:
+        voice = self.fallback_voice(missing.language)
+        if missing.name not in self._warned_of:
+            self._warned_of.add(missing.name)
             _LOGGER.warning(
-                "The voice %s is asked for and not here: %s speaks instead.", absent.name, voice.name
+                "The voice %s was requested but is not installed: %s speaks instead.",
+                missing.name,
+                voice.name,
             )
         return VoiceSpec(voice)
 
-    def _asked_for(self, request: VoiceRequest) -> ResolvedName:
+    def _resolve_name(self, request: VoiceRequest) -> ResolvedName:
         if request.name is None or fold_name(request.name) == fold_name(self._default.name):
             return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
         return self.names.resolve(request.name)
 
     def _is_default(self, name: str) -> bool:
-        """Whether a voice that is not here is the default one."""
+        """Whether a voice that is not installed is the default one."""
         return fold_name(name) == fold_name(self.names.default().name)
 
     def _default_speaker(self, voice: Voice) -> str | None:
@@ -242,14 +244,14 @@ class VoiceLibrary:
     def _by_language(self, language: str) -> Voice:
         if (voice := self._best(self._sorted, language)) is not None:
             return voice
-        known = sorted({voice.language for voice in self._sorted})
+        languages = sorted({voice.language for voice in self._sorted})
         raise UnknownVoice(
             f"No installed voice speaks {shorten_name(language)!r}.",
-            hint=f"Languages here: {', '.join(known) or 'none'}.",
+            hint=f"Installed languages: {', '.join(languages) or 'none'}.",
         )
 
     def _best(self, voices: Iterable[Voice], language: str) -> Voice | None:
-        """The voice of the very region before others of the language; the embedded ones come after all."""
+        """The voice of the same region before others of the language; embedded ones come last."""
         wanted, default = LanguageTag.parse(language), self.names.default().voice
 
         def distance(voice: Voice) -> tuple[bool, bool, bool, bool]:
@@ -262,7 +264,10 @@ class VoiceLibrary:
 
 
 def list_installed_voices(engines: Iterable[VoiceProvider]) -> list[Voice]:
-    """The voices of all engines, in their order; an engine that fails is left out, with a line in the log."""
+    """List the voices of all engines, in their order, with fingerprints of their files. Blocks.
+
+    An engine that fails is left out, with a line in the log.
+    """
     voices: list[Voice] = []
     for engine in engines:
         try:
@@ -276,12 +281,12 @@ def _with_fingerprint(voice: Voice) -> Voice | None:
     try:
         facts = [path.stat() for path in voice.files]
     except OSError:
-        return None  # deleted since it was listed
+        return None  # deleted meanwhile
     files = [f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts]
     return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
 
 
-def _here(found: ResolvedName) -> Voice:
+def _require_installed(found: ResolvedName) -> Voice:
     if found.voice is None:
         raise _unavailable(found.name)
     return found.voice
@@ -290,7 +295,7 @@ def _here(found: ResolvedName) -> Voice:
 def _unavailable(name: str) -> VoiceUnavailable:
     return VoiceUnavailable(
         f"The voice {name!r} is not installed.",
-        hint=f"Fetch it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
+        hint=f"Download it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
     )
 
 
@@ -312,5 +317,5 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
 def _speakers_hint(voice: Voice) -> str:
     if not voice.speakers:
         return "It has one speaker only: leave the speaker out."
-    some = list(voice.speakers)[:_MOST_NAMED]
-    return f"Its speakers: {', '.join(some)}{', …' if len(voice.speakers) > len(some) else ''}."
+    first = list(voice.speakers)[:_MOST_NAMED]
+    return f"Its speakers: {', '.join(first)}{', …' if len(voice.speakers) > len(first) else ''}."

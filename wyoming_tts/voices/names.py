@@ -3,14 +3,14 @@
 A name is, in this order:
 
 1. one that the settings map to another, which is then resolved in its place;
-2. a well-known name such as `alloy`, unless an installed voice has it: it stands for a Kokoro voice that is
-   like it, else for the default voice; it never fails and fetches nothing, because the clients that send such
-   names do not know this server and cannot be told to send another;
-3. a voice's name or alias, with `#speaker` behind it or not;
+2. a well-known name such as `alloy`, unless an installed voice has it: it means the most similar Kokoro
+   voice, else the default voice; it never fails and downloads nothing, because clients that send such names
+   were made for another server and cannot be configured;
+3. a voice's name or alias, with or without a `#speaker` suffix;
 4. a blend's name or recipe;
-5. the beginning of one voice's name, of an installed one before one of the catalogue.
+5. a unique prefix of a voice's name, of the installed ones before those of the catalogue.
 
-Names that differ in case or in how Unicode composes their letters are the same. Nothing here touches a file.
+Names that differ only in case or in Unicode composition are equal. Nothing here touches a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 _NEAREST = 3
 _MOST_NAMED = 10
 _MAX_NAME_LENGTH = 80
-"""Characters of an unknown name that are compared and told; voices have fewer, attackers have more."""
+"""Characters of an unknown name that are compared and shown; real names are shorter, attackers' longer."""
 _FALLBACK_LANGUAGE = "en_US"
 _NAMED_LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(?=-)")
 
@@ -55,46 +55,46 @@ WELL_KNOWN = MappingProxyType(
         "verse": ("am_puck", *_MALE),
     }
 )
-"""OpenAI's names, and `female` and `male`: the Kokoro voices that each stands for, the likest first."""
+"""OpenAI's names, and `female` and `male`, each with the Kokoro voices for it, the most similar first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedName:
-    """What a name means: an installed voice, one of the catalogue, or one that is both."""
+    """The voice that a name means: installed, in the catalogue, or both."""
 
     name: str
     """The voice's own name."""
     voice: Voice | None = None
     """None while it is not installed."""
     catalogue_voice: CatalogueVoice | None = None
-    """None where the catalogue has none of that name."""
+    """None where the catalogue has no voice of that name."""
     speaker: str | None = None
-    """The speaker that was named with it, as it was written."""
+    """The speaker named with it, as written."""
 
     @property
     def language(self) -> str:
-        """The tag of what it speaks; by its name where nothing else tells, else English."""
-        if told := self.voice or self.catalogue_voice:
-            return told.language
+        """The language tag of the voice, else the one in its name, else English."""
+        if voice := self.voice or self.catalogue_voice:
+            return voice.language
         tag = _NAMED_LANGUAGE.match(self.name)
         return tag[0] if tag else _FALLBACK_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
 class NameRules:
-    """What names mean beside the voices' own."""
+    """Names with a meaning besides the voices' own: mapped names, blends, and the default voice."""
 
     voice_map: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Names of the user's own for voices: each gives what a client could have sent as well."""
+    """Aliases from the settings, each with the name that a client could have sent instead."""
     blend: Callable[[str], Voice | None] = lambda _: None
-    """The voice of a recipe such as `af_bella(2)+af_sky(1)`, None for what is none; called on the event loop.
-    May raise `UnknownVoice` for a recipe whose voices are not here."""
+    """Finds the voice of a blend or a recipe such as `af_bella(2)+af_sky(1)`, None for other names; called on
+    the event loop. May raise `UnknownVoice` for a recipe whose voices are not installed."""
     default: str | None = None
-    """The name of the default voice; without one no well-known name means anything."""
+    """The name of the default voice; without one the well-known names are unknown."""
 
 
 class NameResolver:
-    """Tells what names mean, for one state of the voices."""
+    """Resolves names among the installed voices and those of the catalogue, for one state of both."""
 
     def __init__(
         self,
@@ -102,12 +102,12 @@ class NameResolver:
         catalogue: Sequence[CatalogueVoice] = (),
         rules: NameRules | None = None,
     ) -> None:
-        """Look at nothing but these.
+        """Build the indexes.
 
         Args:
-            voices: The installed ones, sorted by name, each name once.
-            catalogue: Those of the catalogue, installed or not.
-            rules: What names mean beside the voices' own.
+            voices: The installed voices, sorted by name, each name once.
+            catalogue: The voices of the catalogue, installed or not.
+            rules: Names with a meaning besides the voices' own.
         """
         self.voices = voices
         self.catalogue = catalogue
@@ -115,40 +115,40 @@ class NameResolver:
         self._mapped = {fold_name(name): target for name, target in self._rules.voice_map.items()}
         self._installed = {voice.name: voice for voice in voices}
         self._folded = {fold_name(voice.name): voice for voice in reversed(voices)}
-        self._known = {fold_name(voice.name): voice for voice in catalogue}
+        self._by_name = {fold_name(voice.name): voice for voice in catalogue}
         self._aliases = {fold_name(alias): voice for voice in catalogue for alias in voice.aliases}
 
     def __repr__(self) -> str:
-        return f"<NameResolver {len(self.voices)} installed, {len(self.catalogue)} known>"
+        return f"<NameResolver {len(self.voices)} installed, {len(self.catalogue)} in the catalogue>"
 
     def resolve(self, name: str) -> ResolvedName:
-        """Tell which voice a name means, installed or not.
+        """Find the voice that a name means, installed or not.
 
         Raises:
-            UnknownVoice: none has the name, or several begin with it.
-            SpeechError: it is a blend's recipe, and malformed or of voices that are not here.
+            UnknownVoice: no voice has the name, or several begin with it.
+            SpeechError: it is a recipe, and malformed or of voices that are not installed.
         """
         name = self._mapped.get(fold_name(name), name)
-        return self._like(fold_name(name)) if self._is_well_known(name) else self._own(name)
+        return self._substitute(fold_name(name)) if self._is_well_known(name) else self._resolve_own(name)
 
     def find_exact(self, name: str) -> ResolvedName | None:
-        """The voice that has this very name or alias, whatever else the name may mean."""
+        """Find the voice with exactly this name or alias, whatever else the name may mean."""
         key = fold_name(name)
-        known = self._known.get(key) or self._aliases.get(key)
+        listed = self._by_name.get(key) or self._aliases.get(key)
         voice = self._installed.get(name) or self._folded.get(key)
-        if voice is None and known is not None:
-            voice = self._folded.get(fold_name(known.name))
+        if voice is None and listed is not None:
+            voice = self._folded.get(fold_name(listed.name))
         if voice is not None:
-            return self._here(voice)
-        return ResolvedName(known.name, None, known) if known is not None else None
+            return self._of_installed(voice)
+        return ResolvedName(listed.name, None, listed) if listed is not None else None
 
     def find_in_catalogue(self, name: str) -> CatalogueVoice | None:
-        """The catalogue's voice that has this very name or alias, installed or not."""
+        """Find the catalogue's voice with exactly this name or alias, installed or not."""
         found = self.find_exact(name)
         return found.catalogue_voice if found is not None else None
 
     def default(self) -> ResolvedName:
-        """The default voice; if its name means nothing, a voice of that name that is not here."""
+        """Resolve the default voice; an unknown name gives a voice of that name that is not installed."""
         name = self._rules.default or ""
         try:
             return self.resolve(name)
@@ -156,16 +156,16 @@ class NameResolver:
             return ResolvedName(name)
 
     def unknown_error(self, name: str) -> UnknownVoice:
-        """The error for a name that means nothing, with the nearest names that do."""
-        here, fetchable = (voice.name for voice in self.voices), (voice.name for voice in self.catalogue)
+        """The error for an unknown name, with the nearest known names as a hint."""
+        installed, listed = (voice.name for voice in self.voices), (voice.name for voice in self.catalogue)
         well_known = WELL_KNOWN if self._rules.default is not None else ()
-        return unknown_voice_error(name, [*here, *fetchable, *self._rules.voice_map, *well_known])
+        return unknown_voice_error(name, [*installed, *listed, *self._rules.voice_map, *well_known])
 
-    def _here(self, voice: Voice) -> ResolvedName:
-        return ResolvedName(voice.name, voice, self._known.get(fold_name(voice.name)))
+    def _of_installed(self, voice: Voice) -> ResolvedName:
+        return ResolvedName(voice.name, voice, self._by_name.get(fold_name(voice.name)))
 
-    def _own(self, name: str) -> ResolvedName:
-        """What the name means by the names of voices and blends alone."""
+    def _resolve_own(self, name: str) -> ResolvedName:
+        """Resolve by the names of voices and blends alone."""
         if (found := self.find_exact(name)) is not None:
             return found
         base, mark, speaker = name.partition(SPEAKER_MARK)
@@ -173,14 +173,14 @@ class NameResolver:
             return replace(found, speaker=speaker or None)
         if (blend := self._rules.blend(name)) is not None:
             return ResolvedName(blend.name, blend)
-        if base and (begun := self._begun(base)) is not None:
-            return replace(begun, speaker=speaker or None)
+        if base and (found := self._find_by_prefix(base)) is not None:
+            return replace(found, speaker=speaker or None)
         raise self.unknown_error(name)
 
-    def _begun(self, beginning: str) -> ResolvedName | None:
-        """The only voice whose name begins so, of the installed ones or else of the catalogue's."""
-        here, fetchable = [voice.name for voice in self.voices], [voice.name for voice in self.catalogue]
-        name = _only_one(beginning, here) or _only_one(beginning, fetchable)
+    def _find_by_prefix(self, prefix: str) -> ResolvedName | None:
+        """The only voice whose name begins with the prefix, among the installed ones, else the catalogue."""
+        installed, listed = [voice.name for voice in self.voices], [voice.name for voice in self.catalogue]
+        name = _unique_match(prefix, installed) or _unique_match(prefix, listed)
         return self.find_exact(name) if name is not None else None
 
     def _is_well_known(self, name: str) -> bool:
@@ -189,44 +189,44 @@ class NameResolver:
         found = self.find_exact(name)
         return found is None or found.voice is None
 
-    def _like(self, name: str) -> ResolvedName:
-        """The Kokoro voice in the default voice's language that is like it, else the default voice."""
-        default = self._plain_default()
-        voice = _likest(name, self.voices, LanguageTag.parse(default.language))
-        return default if voice is None else self._here(voice)
+    def _substitute(self, name: str) -> ResolvedName:
+        """The most similar Kokoro voice in the default voice's language, else the default voice."""
+        default = self._literal_default()
+        voice = _most_similar(name, self.voices, LanguageTag.parse(default.language))
+        return default if voice is None else self._of_installed(voice)
 
-    def _plain_default(self) -> ResolvedName:
-        """The default voice; one that is not here where it is but a well-known name itself."""
+    def _literal_default(self) -> ResolvedName:
+        """The default voice without substitution: not installed where its name is a well-known one itself."""
         default = self._rules.default or ""
         name = self._mapped.get(fold_name(default), default)
         if self._is_well_known(name):
             return ResolvedName(default)
         try:
-            return self._own(name)
+            return self._resolve_own(name)
         except UnknownVoice:
             return ResolvedName(default)
 
 
 def find_catalogue_voice(catalogue: Sequence[CatalogueVoice], name: str) -> CatalogueVoice:
-    """The voice of the catalogue that a name, an alias or the beginning of one name means.
+    """Find the catalogue's voice by name, alias or unique prefix, for a download.
 
-    What is installed and what the settings map has no say: this is for who fetches.
+    Installed voices and the settings' voice map are not considered.
 
     Raises:
-        UnknownVoice: there is none, or several begin so.
+        UnknownVoice: there is none, or several begin with the name.
     """
     found = NameResolver(catalogue=catalogue).resolve(name).catalogue_voice
-    assert found is not None, "there is nothing else to be found"
+    assert found is not None, "only catalogue voices were given"
     return found
 
 
 def fold_name(name: str) -> str:
-    """The form in which names that are the same are equal."""
+    """Normalize a name for comparison: case-folded, in Unicode's composed form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def find_name(name: str, names: Collection[str]) -> str | None:
-    """The one of the names that is this one: as it is written, or else in another case."""
+    """Find the name among others: as it is written, or else in another case."""
     if name in names:
         return name
     key = fold_name(name)
@@ -234,7 +234,7 @@ def find_name(name: str, names: Collection[str]) -> str | None:
 
 
 def check_name_is_free(name: str, names: Collection[str]) -> None:
-    """Refuse a name that a voice has already, in whatever case.
+    """Refuse a name that is taken, in whatever case.
 
     Raises:
         BadRequest: one of the names is the same.
@@ -244,47 +244,47 @@ def check_name_is_free(name: str, names: Collection[str]) -> None:
 
 
 def unknown_voice_error(name: str, names: Iterable[str]) -> UnknownVoice:
-    """The error for a name that is none, with the nearest of those that are."""
+    """The error for an unknown name, with the nearest of the known names as a hint."""
     hint = did_you_mean(name, names) or "See `wyoming-tts voices list` for all names."
     return UnknownVoice(f"There is no voice {shorten_name(name)!r}.", hint=hint)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A question that tells the nearest of the names; empty where none is near."""
+    """A question with the nearest of the names; empty if none is similar."""
     by_folded = {fold_name(each): each for each in reversed([*names])}
     nearest = difflib.get_close_matches(fold_name(shorten_name(name)), by_folded, n=_NEAREST, cutoff=0.5)
-    told = " or ".join(by_folded[each] for each in nearest)
-    return f"Did you mean {told}?" if told else ""
+    suggestions = " or ".join(by_folded[each] for each in nearest)
+    return f"Did you mean {suggestions}?" if suggestions else ""
 
 
 def shorten_name(name: str) -> str:
-    """A name as an error tells it: one without end is cut."""
+    """Truncate an overlong name for an error message."""
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
 
 
-def _only_one(beginning: str, names: Iterable[str]) -> str | None:
-    key = fold_name(beginning)
+def _unique_match(prefix: str, names: Iterable[str]) -> str | None:
+    key = fold_name(prefix)
     found = sorted(name for name in names if fold_name(name).startswith(key))
     if len(found) > 1:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise UnknownVoice(
-            f"{len(found)} voices begin with {shorten_name(beginning)!r}.",
-            hint=f"Say which: {', '.join(found[:_MOST_NAMED])}{more}.",
+            f"{len(found)} voices begin with {shorten_name(prefix)!r}.",
+            hint=f"Choose one of {', '.join(found[:_MOST_NAMED])}{more}.",
         )
     return next(iter(found), None)
 
 
-def _likest(name: str, voices: Iterable[Voice], language: LanguageTag) -> Voice | None:
-    """The installed Kokoro voice that a well-known name stands for and that speaks the language.
+def _most_similar(name: str, voices: Iterable[Voice], language: LanguageTag) -> Voice | None:
+    """The best installed Kokoro voice for a well-known name that speaks the language.
 
-    Where none of its own speaks it, one of the same gender that does; None where there is none.
+    If none of the listed ones speaks it, one of the same gender that does; None if there is none.
     """
     speaking = {
         voice.name: voice
         for voice in voices
         if voice.engine == BLENDING_ENGINE and LanguageTag.parse(voice.language).is_same_language(language)
     }
-    own = (speaking[wanted] for wanted in WELL_KNOWN[name] if wanted in speaking)
+    listed = (speaking[candidate] for candidate in WELL_KNOWN[name] if candidate in speaking)
     gender = WELL_KNOWN[name][0][1]  # of `af_heart`
-    alike = (voice for voice in speaking.values() if voice.name[1:3] == f"{gender}_")
-    return next(own, None) or next(alike, None)
+    same_gender = (voice for voice in speaking.values() if voice.name[1:3] == f"{gender}_")
+    return next(listed, None) or next(same_gender, None)

@@ -1,7 +1,7 @@
-"""Takes over the data directory of a wyoming-piper server, where it is.
+"""Import of a wyoming-piper data directory in place: it is added to the setting `data_dir`.
 
-Its voices lie as ours do, so nothing is copied: the directory is named in the setting `data_dir`. What
-else can be found out of the old server (its voice, an index of voices of one's own) is told.
+Both servers use the same layout, so nothing is copied. What else can be found of the old server (its voice,
+an index with custom voices) is reported.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, format_value
 SETTING: Final = "data_dir"
 
 ScanDirectory: TypeAlias = Callable[[Path], tuple[Sequence[Voice], Sequence[tuple[Path, str]]]]
-"""Which voices a directory holds, and which files of it are broken and why."""
+"""Lists the voices in a directory, and the broken files in it with the reason."""
 
 _OPTIONS = "options.json"
-"""What Home Assistant's add-on was set to, in the add-on's data directory."""
+"""Options of Home Assistant's add-on, in the add-on's data directory."""
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _VOICE_FLAG = re.compile(r"--voice[=\s\"',\]\[-]+([^\s\"',\]]+)")
 
@@ -38,26 +38,26 @@ class PiperImportFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PiperImport:
-    """What was found, and what is to be set."""
+    """Result of an import: what was found, and what has to be set."""
 
     directory: Path
     voices: tuple[Voice, ...]
     broken: tuple[tuple[Path, str], ...]
-    """Files that are no voice, each with what is wrong."""
+    """Files that cannot be used, each with the reason."""
     data_dir: tuple[Path, ...]
-    """What the setting is to be: the directories in use, then this one."""
+    """New value of the setting: the directories in use, then this one."""
     is_new: bool
-    """This one was not among those in use."""
+    """Whether this directory was not in use yet."""
     voice: str | None = None
-    """What the old server spoke with, if that can be known."""
+    """The old server's voice, if it can be determined."""
     index: Path | None = None
-    """Its index of voices, if there is one."""
+    """Path of its index of voices, if there is one."""
     own_in_index: tuple[str, ...] = ()
-    """Voices that only the index knows; to fetch them `download_dir` has to be this directory."""
+    """Voices that are only in its index; to download them `download_dir` has to be this directory."""
     index_problem: str = ""
     """Why the index cannot be read."""
     written: Path | None = None
-    """The settings file that names the directory now."""
+    """The settings file to which the directory was added."""
 
 
 def import_piper_directory(
@@ -67,17 +67,17 @@ def import_piper_directory(
     scan_directory: ScanDirectory,
     settings_file: Path | None = None,
 ) -> PiperImport:
-    """Find what is in a wyoming-piper data directory, and have it searched if asked. Blocks.
+    """Inspect a wyoming-piper data directory, and add it to the settings file if there is one. Blocks.
 
     Args:
-        directory: what `--data-dir` named.
-        data_dir: the directories in use now; they stay the first, so that downloads go where they went.
-        scan_directory: the Piper engine's eye.
-        settings_file: YAML or JSON, where the setting is to be written; made if it is not there. None
-            writes nothing.
+        directory: The value of wyoming-piper's `--data-dir`.
+        data_dir: The directories in use now; they stay first, so that downloads go where they went.
+        scan_directory: Lists the Piper voices in a directory.
+        settings_file: YAML or JSON file to which the setting is written, created if it does not exist.
+            None writes nothing.
 
     Raises:
-        TakeoverFailed: there is no such directory, nothing of Piper is in it, or the file cannot be changed.
+        PiperImportFailed: there is no such directory, it holds no Piper voice, or the file cannot be changed.
     """
     directory = directory.expanduser().absolute()
     voices, broken = _scan(directory, scan_directory)
@@ -85,7 +85,7 @@ def import_piper_directory(
     if not voices and not broken and index is None:
         raise PiperImportFailed(
             f"{directory} holds no Piper voice (NAME.onnx with NAME.onnx.json beside it): "
-            "name the directory that --data-dir or --download-dir of wyoming-piper named."
+            "expected the directory of wyoming-piper's --data-dir or --download-dir."
         )
     known = {os.path.realpath(each.expanduser()) for each in data_dir}
     is_new = os.path.realpath(directory) not in known
@@ -119,7 +119,7 @@ def _scan(
 
 
 def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
-    """The index, the voices that the catalogue lacks, and what is wrong with it."""
+    """Path of the index, the voices that the catalogue lacks, and why the index cannot be read."""
     path = directory / INDEX_NAME
     if not path.is_file():
         return None, (), ""
@@ -132,7 +132,7 @@ def _index(directory: Path) -> tuple[Path | None, tuple[str, ...], str]:
 
 
 def _old_voice(directory: Path, voices: Sequence[Voice]) -> str | None:
-    """By the add-on's options, a compose file here or beside, or because there is but one."""
+    """From the add-on's options, a compose file here or in the parent directory, or the only voice."""
     named = next(_named_voices(directory), None)
     if named is not None:
         return Path(named).stem if named.endswith(".onnx") else named
@@ -156,28 +156,28 @@ def _named_voices(directory: Path) -> Iterator[str]:
 
 
 def _write(file: Path, dirs: Sequence[Path], directory: Path) -> None:
-    """Name the directory in the file, if it does not yet; everything else stays as it was."""
+    """Add the directory to the file, if it is missing; everything else is preserved."""
     try:
         content = file.read_bytes() if file.exists() else b""
-        in_file = _in_json if file.suffix == ".json" else _in_yaml
-        changed = in_file(content, str(file), [str(each) for each in dirs], str(directory))
+        edit = _edit_json if file.suffix == ".json" else _edit_yaml
+        changed = edit(content, str(file), [str(each) for each in dirs], str(directory))
         if changed is not None:
             replace_file(file, changed.encode())
     except (OSError, ValueError, InvalidYaml, NotEditable) as error:
         raise PiperImportFailed(
             f"The settings file {file} cannot be changed: {error}. "
-            f"Set {SETTING} yourself: {', '.join(map(str, dirs))}."
+            f"Set {SETTING} by hand: {', '.join(map(str, dirs))}."
         ) from error
 
 
-def _in_json(content: bytes, _name: str, dirs: list[str], directory: str) -> str | None:
+def _edit_json(content: bytes, _name: str, dirs: list[str], directory: str) -> str | None:
     text = content.decode("utf-8-sig")
     changed = _with_directory(json.loads(text) if text.strip() else {}, dirs, directory)
     return None if changed is None else json.dumps(changed, indent=2, ensure_ascii=False) + "\n"
 
 
-def _in_yaml(content: bytes, name: str, dirs: list[str], directory: str) -> str | None:
-    """Changed in its place, so that comments stay."""
+def _edit_yaml(content: bytes, name: str, dirs: list[str], directory: str) -> str | None:
+    """Edit in place, so that comments are preserved."""
     document = read_yaml(content, name)
     document.raise_problems()
     changed = _with_directory({} if document.value is None else document.value, dirs, directory)
@@ -185,16 +185,16 @@ def _in_yaml(content: bytes, name: str, dirs: list[str], directory: str) -> str 
 
 
 def _with_directory(settings: object, dirs: list[str], directory: str) -> dict[str, Any] | None:
-    """The settings with the directory named; None if they name it already.
+    """The settings with the directory added; None if they contain it already.
 
     Raises:
-        ValueError: they are no mapping.
+        ValueError: they are not a mapping.
     """
     if not isinstance(settings, dict):
         raise ValueError(f"got {format_value(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - told
     key = next((name for name in ("data-dir", SETTING) if name in settings), SETTING)
-    now = settings.get(key)
-    named = [now] if isinstance(now, str) else list(now or [])
-    if directory in named:
+    value = settings.get(key)
+    present = [value] if isinstance(value, str) else list(value or [])
+    if directory in present:
         return None
-    return {**settings, key: [*named, directory] if named else dirs}
+    return {**settings, key: [*present, directory] if present else dirs}

@@ -1,7 +1,7 @@
-"""Taking voices off the disk: what would go, what stays because others need it, and doing it.
+"""Removal of installed voices: plan which files to delete, keep those that other voices share, delete.
 
-Only what lies in the data directories is touched, and only files that make a voice, or the part of one
-whose download broke off.
+Only files in the data directories are deleted, and only a voice's own files or the partial files of an
+interrupted download.
 """
 
 from __future__ import annotations
@@ -19,59 +19,59 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A file that stays because others speak with it."""
+    """A file that is kept because other voices use it."""
 
     path: Path
-    wanted: tuple[str, ...]
-    """The voices that were to go."""
+    requested: tuple[str, ...]
+    """The voices whose removal was requested."""
     users: tuple[str, ...]
-    """Those that stay."""
+    """The voices that still use it."""
 
     def __str__(self) -> str:
-        some = ", ".join(self.users[:_MOST_NAMED])
+        first = ", ".join(self.users[:_MOST_NAMED])
         more = f" and {len(self.users) - _MOST_NAMED} more" if len(self.users) > _MOST_NAMED else ""
-        return f"{self.path} is kept: {some}{more} speak with it, too."
+        return f"{self.path} is kept: it is also used by {first}{more}."
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan:
-    """What a request to remove voices comes to."""
+    """What removing some voices would delete."""
 
     names: tuple[str, ...]
-    """The voices that will be gone."""
+    """The voices that will be removed."""
     files: tuple[Path, ...]
-    """In the order they are to go, models first."""
+    """The files to delete, in order, models first."""
     kept: tuple[SharedFile, ...]
     problems: tuple[str, ...]
-    """Why others cannot be removed."""
+    """Why the other voices cannot be removed."""
 
 
 def plan_removal(inventory: Inventory, names: Iterable[str]) -> RemovalPlan:
-    """Find out what would go. Looks at files, changes none.
+    """Plan the removal of voices. Blocks; changes nothing.
 
     Args:
-        inventory: what is here.
-        names: names or aliases of voices, or an engine's name for all of its voices. No beginnings of
-            names: what is deleted is to be named.
+        inventory: The installed voices.
+        names: Names or aliases of voices, or an engine's name for all of its voices. Prefixes are refused:
+            what is deleted has to be named in full.
     """
     going: dict[str, tuple[Path, ...]] = {}
     problems: list[str] = []
     for name in names:
         try:
-            going |= _meant(inventory, name)
+            going |= _files_to_remove(inventory, name)
         except SpeechError as error:
             problems.append(str(error))
-    kept = tuple(_kept(inventory, going))
+    kept = tuple(_shared_files(inventory, going))
     shared = {each.path for each in kept}
     files = dict.fromkeys(path for paths in going.values() for path in paths if path not in shared)
-    gone = tuple(name for name, paths in going.items() if not shared.intersection(paths))
-    return RemovalPlan(gone, tuple(files), kept, tuple(problems))
+    removed = tuple(name for name, paths in going.items() if not shared.intersection(paths))
+    return RemovalPlan(removed, tuple(files), kept, tuple(problems))
 
 
-def delete_files(removal: RemovalPlan) -> tuple[str, ...]:
-    """Delete the files; why some could not be."""
+def delete_files(plan: RemovalPlan) -> tuple[str, ...]:
+    """Delete the files of the plan; return why some could not be deleted. Blocks."""
     problems = []
-    for path in removal.files:
+    for path in plan.files:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -79,7 +79,7 @@ def delete_files(removal: RemovalPlan) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _meant(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
+def _files_to_remove(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
     entry = inventory.find_exact(name)
     if entry is not None and entry.voice is not None:
         if is_derived(entry.voice):
@@ -95,39 +95,39 @@ def _meant(inventory: Inventory, name: str) -> dict[str, tuple[Path, ...]]:
     ]
     if of_engine:
         return {voice.name: _own_files(inventory, voice.name, voice.files) for voice in of_engine}
-    if left := _left_over(inventory, entry.name if entry else name, entry):
-        return {entry.name if entry else name: left}
+    if remains := _unusable_files(inventory, entry.name if entry else name, entry):
+        return {entry.name if entry else name: remains}
     if entry is not None:
         raise UnknownVoice(f"The voice {entry.name} is not installed.")
     raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
 
 
 def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tuple[Path, ...]:
-    homes = {directory.resolve() for directory in inventory.directories}
+    data_directories = {directory.resolve() for directory in inventory.directories}
     for path in files:
-        if path.parent.resolve() not in homes:
+        if path.parent.resolve() not in data_directories:
             raise BadRequest(
-                f"{name} lies in {path.parent}, which is no data directory.",
-                hint="Delete it there by hand, or name the directory with --data-dir.",
+                f"{name} is in {path.parent}, which is not a data directory.",
+                hint="Delete it by hand, or add the directory with --data-dir.",
             )
     parts = (path.with_name(f"{path.name}.part") for path in files)
     return (*files, *(part for part in parts if part.is_file()))
 
 
-def _left_over(inventory: Inventory, name: str, entry: InventoryEntry | None) -> tuple[Path, ...]:
-    """Files of a voice that cannot be spoken with: broken, or broken off."""
+def _unusable_files(inventory: Inventory, name: str, entry: InventoryEntry | None) -> tuple[Path, ...]:
+    """Files of a voice that cannot be used: broken ones, and partial files of a download."""
     broken = [path for path, _ in inventory.broken if path.name == f"{name}.onnx"]
     with_json = [each for path in broken for each in (path, path.with_name(f"{path.name}.json"))]
-    known = entry.catalogue_voice if entry else None
+    listed = entry.catalogue_voice if entry else None
     parts = [
         directory / f"{file.name}.part"
         for directory in inventory.directories
-        for file in (known.files if known else ())
+        for file in (listed.files if listed else ())
     ]
     return tuple(path for path in dict.fromkeys([*with_json, *parts]) if path.is_file())
 
 
-def _kept(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[SharedFile]:
+def _shared_files(inventory: Inventory, going: dict[str, tuple[Path, ...]]) -> Iterator[SharedFile]:
     for path in dict.fromkeys(path for paths in going.values() for path in paths):
         users = tuple(
             voice.name

@@ -1,7 +1,6 @@
-"""Whether what is installed is still what was fetched.
+"""Verification of installed voices: files against the catalogue's sizes and digests.
 
-A voice that the catalogue knows is compared with it to the last bit; of anybody's own voices only their
-being complete can be told.
+Files that are not in the catalogue, as of the user's own voices, are only checked for being complete.
 """
 
 from __future__ import annotations
@@ -21,40 +20,40 @@ from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.style_files import read_style_file
 
 CheckComplete: TypeAlias = Callable[[Path], None]
-"""Raises `ValueError` or `OSError` for a model that is not all there."""
+"""Raises `ValueError` or `OSError` for a model that is incomplete."""
 
 
 class FileState(StrEnum):
-    """What a look at a file's content says."""
+    """Result of verifying a file."""
 
     WHOLE = "whole"
     CHANGED = "changed"
-    """A configuration that somebody edited: it can be used."""
+    """A configuration that the user edited: it can be used."""
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
-    """A file, and what is wrong with it."""
+    """A file with its state and, if it differs, the reason."""
 
     path: Path
     voices: tuple[str, ...]
-    """Who speaks with it."""
+    """The voices that use it."""
     state: FileState
     reason: str = ""
     is_known: bool = True
-    """The catalogue says what it must be."""
+    """Whether it is in the catalogue."""
 
 
 def verify_files(
     voices: Iterable[Voice], known: Mapping[str, CatalogueFile], check_complete: CheckComplete
 ) -> Iterator[VerifiedFile]:
-    """Check each file of the voices, once however many share it. Blocks, a second per 300 MB.
+    """Verify each file of the voices, once however many voices share it. Blocks, a second per 300 MB.
 
     Args:
-        voices: those to be looked at.
-        known: what each file must be, by its name.
-        check_complete: looks into a model.
+        voices: The voices to verify.
+        known: Size and digest of each catalogue file by its name.
+        check_complete: Checks that a model is complete.
     """
     users: dict[Path, list[str]] = {}
     for voice in voices:
@@ -62,11 +61,11 @@ def verify_files(
             users.setdefault(path, []).append(voice.name)
     for path, names in users.items():
         expected = known.get(path.name)
-        state, reason = _judged(path, expected, check_complete)
+        state, reason = _state_of(path, expected, check_complete)
         yield VerifiedFile(path, tuple(sorted(names)), state, reason, is_known=expected is not None)
 
 
-def _judged(
+def _state_of(
     path: Path, expected: CatalogueFile | None, check_complete: CheckComplete
 ) -> tuple[FileState, str]:
     try:
@@ -98,7 +97,7 @@ def _difference(path: Path, expected: CatalogueFile) -> str:
         return f"it has {size} bytes, the catalogue says {expected.size}"
     if expected.digest is None:
         return ""
-    algorithm, _, wanted = expected.digest.partition(":")
+    algorithm, _, digest = expected.digest.partition(":")
     with path.open("rb") as file:
         got = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-    return "" if got == wanted else f"its {algorithm} is {got}, the catalogue says {wanted}"
+    return "" if got == digest else f"its {algorithm} is {got}, the catalogue says {digest}"

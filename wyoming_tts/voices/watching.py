@@ -1,8 +1,8 @@
-"""Tells when the voices in the data directories may have changed.
+"""File watcher of the data directories: calls back when installed voices may have changed.
 
-The operating system says that something stirred (watchfiles); what changed is seen by looking. A file
-counts once it has stayed the same for a while, so a model is not tried while it is being copied. Where no
-notices come, as of changes that others make on a network share, looking alone has to do, and is done often.
+Notifications of the operating system (watchfiles) only trigger a scan; the scan decides what changed. A file
+counts once it has been stable for a while, so that a model is not loaded while it is being copied. Where no
+notifications are delivered, as for changes by other machines on a network share, the directories are polled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wyoming_tts.blocking import RunBlocking
 _LOGGER = logging.getLogger(__name__)
 
 VOICE_FILES = (".onnx", ".onnx.json", ".bin")
-"""How the names of files end that voices are made of."""
+"""Endings of the names of voice files."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _SHARES = (
@@ -42,54 +42,54 @@ _SHARES = (
     "smb",
     "virtio",
 )
-"""How the names of file systems begin that others write to without this machine's knowledge."""
+"""Prefixes of the types of file systems on which other machines' changes cause no notification."""
 
-_NOTICES = {"debounce": 400, "step": 50}
-"""Milliseconds that notices are gathered for, at most, and without a further one."""
+_DEBOUNCE = {"debounce": 400, "step": 50}
+"""Milliseconds for which notifications are collected: at most, and without a further one."""
 
 _Stamp: TypeAlias = tuple[int, int, int]
-"""What changes with a file's content: time of change, size, inode."""
+"""Identifies a file's content: modification time, size, inode."""
 
 _Place: TypeAlias = tuple[Path, int, int]
-"""A directory with its device and inode: another one of that name is another place."""
+"""A directory with its device and inode, so that a replaced directory differs from the old one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """Seconds between looks; a voice is told of after `settle`, `poll` later where there are no notices."""
+    """Seconds between scans. A change is reported after `settle`, and up to `poll` later when polling."""
 
     settle: float = 0.5
-    """For this long a file has to stay the same."""
+    """How long a file has to be stable."""
     poll: float = 0.75
-    """Where no notices come."""
+    """Where no notifications are delivered."""
     recheck: float = 30.0
-    """Where they do, in case one is lost."""
+    """Where they are, in case one is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySnapshot:
-    """What the directories held at one moment."""
+    """Contents of the directories at one moment."""
 
     files: Mapping[Path, _Stamp]
     places: frozenset[_Place] = frozenset()
-    """Where notices are to come from: the directories, and what they or their replacements appear in."""
+    """What to watch: the directories, and the parents in which they or their replacements appear."""
     is_shared: bool = False
-    """A directory lies where others can change it unnoticed."""
+    """A directory is on a file system that other machines change without notification."""
 
 
 class SettledFiles:
-    """Which files are as they were for a while, and whether that was told; without a clock of its own."""
+    """Debouncing: which files are stable, and whether they differ from the last report. Has no clock."""
 
     def __init__(self, settle: float) -> None:
         self._settle = settle
         self._since: dict[Path, tuple[_Stamp, float]] = {}
         self._settled: dict[Path, _Stamp] = {}
-        self._told: dict[Path, _Stamp] = {}
+        self._reported: dict[Path, _Stamp] = {}
         self.is_waiting = False
-        """A file has not been the same for long enough."""
+        """Whether a file has not been stable for long enough."""
 
-    def take(self, files: Mapping[Path, _Stamp], now: float) -> None:
-        """Compare with what was seen before. A file that changes counts as what it was when told of."""
+    def update(self, files: Mapping[Path, _Stamp], now: float) -> None:
+        """Take the files of a new scan. A file that is changing counts as it was last reported."""
         before = self._since
         self._since = {
             path: before[path] if path in before and before[path][0] == stamp else (stamp, now)
@@ -97,17 +97,19 @@ class SettledFiles:
         }
         stable = {path for path, (_, since) in self._since.items() if now - since >= self._settle}
         self.is_waiting = len(stable) < len(files)
-        counted = {path: stamp if path in stable else self._told.get(path) for path, stamp in files.items()}
+        counted = {
+            path: stamp if path in stable else self._reported.get(path) for path, stamp in files.items()
+        }
         self._settled = {path: stamp for path, stamp in counted.items() if stamp is not None}
 
     @property
-    def has_news(self) -> bool:
-        """Whether anything has come, changed or gone since it was last told."""
-        return self._settled != self._told
+    def has_changes(self) -> bool:
+        """Whether a file was added, changed or removed since the last report."""
+        return self._settled != self._reported
 
-    def told(self) -> None:
-        """Take it that all there is was told."""
-        self._told = self._settled
+    def mark_reported(self) -> None:
+        """Remember the stable files as reported."""
+        self._reported = self._settled
 
 
 async def watch_directories(
@@ -116,141 +118,145 @@ async def watch_directories(
     *,
     run_blocking: RunBlocking,
     endings: Collection[str] = VOICE_FILES,
-    pace: PollIntervals | None = None,
+    intervals: PollIntervals | None = None,
 ) -> None:
-    """Call `on_change` whenever voices may have come, changed or gone; ends by being cancelled.
+    """Call `on_change` whenever voice files were added, changed or removed; runs until cancelled.
 
-    It is called once at the start if there are any, never twice at a time, and again later if it fails.
+    It is called once at the start if there are any files, never concurrently, and again later if it fails.
     Directories need not exist, and may be replaced.
 
     Args:
-        directories: not searched below their first level.
-        on_change: looks which voices there are.
-        run_blocking: reads directories away from the event loop.
-        endings: of the names that matter.
-        pace: how often to look.
+        directories: Scanned without their subdirectories.
+        on_change: Lists the voices anew.
+        run_blocking: Reads directories away from the event loop.
+        endings: Endings of the names of the files to watch.
+        intervals: How often to scan.
     """
-    pace = pace or PollIntervals()
+    intervals = intervals or PollIntervals()
     absolute = [each.absolute() for each in directories]
-    look = partial(take_snapshot, absolute, tuple(endings))
-    awaited = {str(place) for each in absolute for place in (each, *each.parents)}
-    settling = SettledFiles(pace.settle)
+    scan = partial(take_snapshot, absolute, tuple(endings))
+    parents = {str(place) for each in absolute for place in (each, *each.parents)}
+    files = SettledFiles(intervals.settle)
     async with asyncio.TaskGroup() as tasks:
-        notices = _FileNotices(tasks, run_blocking, partial(_matters, awaited, tuple(endings)))
+        notifications = _Notifications(tasks, run_blocking, partial(_is_relevant, parents, tuple(endings)))
         while True:
-            seen = await run_blocking(look)
-            notices.follow(() if seen.is_shared else seen.places)
-            settling.take(seen.files, time.monotonic())
-            if settling.has_news and await _succeeds(on_change):
-                settling.told()
-            wait = pace.recheck if notices.are_coming else pace.poll
-            await notices.wait(min(wait, pace.settle) if settling.is_waiting else wait)
+            snapshot = await run_blocking(scan)
+            notifications.watch(() if snapshot.is_shared else snapshot.places)
+            files.update(snapshot.files, time.monotonic())
+            if files.has_changes and await _succeeds(on_change):
+                files.mark_reported()
+            pause = intervals.recheck if notifications.are_reliable else intervals.poll
+            await notifications.wait(min(pause, intervals.settle) if files.is_waiting else pause)
 
 
-def _matters(places: Collection[str], endings: tuple[str, ...], _: object, path: str) -> bool:
-    """Whether a notice can mean a voice: logs and the like are written in the same places all the time."""
+def _is_relevant(places: Collection[str], endings: tuple[str, ...], _: object, path: str) -> bool:
+    """Whether a notification can concern a voice: logs and the like are written to the same directories."""
     return path.endswith(endings) or path in places
 
 
 async def _succeeds(on_change: Callable[[], Awaitable[None]]) -> bool:
     try:
         await on_change()
-    except Exception:  # whatever it is, the next change is to be seen
-        _LOGGER.exception("The voices that are there now cannot be listed; it is tried again.")
+    except Exception:  # whatever it is, the next change must not be missed
+        _LOGGER.exception("The installed voices cannot be listed; retrying.")
         return False
     return True
 
 
-_SETTLING_IN = 2.0
-"""Seconds after which the system surely tells of changes: what happens before may go unnoticed."""
+_WARM_UP = 2.0
+"""Seconds after which notifications are reliable: changes before that may be missed."""
 
 
-class _FileNotices:
-    """What the operating system says of some places, while it says anything."""
+class _Notifications:
+    """Notifications of the operating system about changes in some directories, where it delivers any."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, run_blocking: RunBlocking, matters: Callable[[object, str], bool]
+        self, tasks: asyncio.TaskGroup, run_blocking: RunBlocking, is_relevant: Callable[[object, str], bool]
     ) -> None:
         self._tasks = tasks
         self._run_blocking = run_blocking
-        self._matters = matters
-        self._stirred = asyncio.Event()
+        self._is_relevant = is_relevant
+        self._changed = asyncio.Event()
         self._places: frozenset[_Place] = frozenset()
         self._since = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._complained = ""
-        self._is_wanted = _is_off(os.environ.get("WATCHFILES_FORCE_POLLING", ""))
+        self._last_warning = ""
+        self._is_enabled = _is_off(os.environ.get("WATCHFILES_FORCE_POLLING", ""))
 
     @property
-    def are_coming(self) -> bool:
-        """Whether a change would be noticed for sure."""
-        return self._is_listening and time.monotonic() - self._since > _SETTLING_IN
+    def are_reliable(self) -> bool:
+        """Whether no change can be missed."""
+        return self._is_listening and time.monotonic() - self._since > _WARM_UP
 
     @property
     def _is_listening(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    def follow(self, places: Collection[_Place]) -> None:
-        """Listen to these places from now on; also again, if listening had failed."""
-        wanted = frozenset(places) if self._is_wanted else frozenset()
-        if wanted == self._places and self._is_listening:
+    def watch(self, places: Collection[_Place]) -> None:
+        """Watch these directories from now on; starts again if watching had failed."""
+        watched = frozenset(places) if self._is_enabled else frozenset()
+        if watched == self._places and self._is_listening:
             return
         self._since = time.monotonic()
         if self._task is not None:
             self._task.cancel()
-        self._places = wanted
-        self._task = self._tasks.create_task(self._listen(wanted)) if wanted else None
+        self._places = watched
+        self._task = self._tasks.create_task(self._listen(watched)) if watched else None
 
     async def wait(self, seconds: float) -> None:
-        """Return when something stirred, or after this time."""
+        """Return at the next notification, or after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stirred.wait()
-        self._stirred.clear()
+                await self._changed.wait()
+        self._changed.clear()
 
     async def _listen(self, places: frozenset[_Place]) -> None:
         paths = sorted({path for path, _, _ in places})
         try:
             watchfiles = await self._run_blocking(_watchfiles)
             changes = watchfiles.awatch(
-                *paths, watch_filter=self._matters, recursive=False, ignore_permission_denied=True, **_NOTICES
+                *paths,
+                watch_filter=self._is_relevant,
+                recursive=False,
+                ignore_permission_denied=True,
+                **_DEBOUNCE,
             )
             async with aclosing(changes):
                 async for _ in changes:
-                    self._stirred.set()
-        except Exception as error:  # noqa: BLE001  # of the system or of watchfiles: looking does without
-            self._complain(error)
+                    self._changed.set()
+        except Exception as error:  # noqa: BLE001  # of the system or of watchfiles: polling does without
+            self._warn(error)
         finally:
-            self._stirred.set()
+            self._changed.set()
 
-    def _complain(self, error: Exception) -> None:
-        if str(error) == self._complained:
+    def _warn(self, error: Exception) -> None:
+        if str(error) == self._last_warning:
             return
-        self._complained = str(error)
+        self._last_warning = str(error)
         _LOGGER.warning(
-            "The data directories are looked at all the time: the system does not tell of changes (%s). "
+            "The data directories are polled: the system does not notify of changes (%s). "
             "If it is out of watches, raise fs.inotify.max_user_watches and max_user_instances.",
             error,
         )
 
 
 def _watchfiles() -> Any:
-    # It would load this with its first use, on the event loop.
+    # Otherwise it would be imported at first use, on the event loop.
     import_module("anyio._backends._asyncio")
     return import_module("watchfiles")
 
 
 def _is_off(switch: str) -> bool:
-    """Whether the variable that watchfiles knows does not force it to poll."""
+    """Whether the value of watchfiles' environment variable does not force polling."""
     return switch.lower() in {"", "false", "disable", "disabled"}
 
 
 def take_snapshot(directories: Sequence[Path], endings: tuple[str, ...]) -> DirectorySnapshot:
-    """See what the directories hold now; one that cannot be read holds nothing. Reads directories."""
+    """Scan the directories; one that cannot be read counts as empty. Blocks."""
     files = {path: stamp for directory in directories for path, stamp in _files(directory, endings)}
     places = frozenset(place for directory in directories for place in _places(directory))
-    shares = shared_mounts(_text(_MOUNTS))
-    return DirectorySnapshot(files, places, any(_lies_on(directory, shares) for directory in directories))
+    shares = shared_mounts(_read_text(_MOUNTS))
+    return DirectorySnapshot(files, places, any(_is_on(directory, shares) for directory in directories))
 
 
 def _files(directory: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, _Stamp]]:
@@ -267,7 +273,7 @@ def _files(directory: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, _S
 
 
 def _places(directory: Path) -> Iterator[_Place]:
-    """The directory if it is there, and the nearest one that it is or will be in."""
+    """The directory if it exists, and its nearest existing parent."""
     for path in (directory, *directory.parents):
         with suppress(OSError):
             status = path.stat()
@@ -277,10 +283,10 @@ def _places(directory: Path) -> Iterator[_Place]:
 
 
 def shared_mounts(mounts: str) -> dict[Path, bool]:
-    """Where file systems are mounted, and whether others can write to them.
+    """Mount points, each with whether other machines can write to its file system.
 
     Args:
-        mounts: as the kernel lists them in `/proc/self/mountinfo` (proc(5)).
+        mounts: Text of `/proc/self/mountinfo` (proc(5)).
     """
     shared = {}
     for line in mounts.splitlines():
@@ -292,12 +298,12 @@ def shared_mounts(mounts: str) -> dict[Path, bool]:
     return shared
 
 
-def _lies_on(directory: Path, shares: Mapping[Path, bool]) -> bool:
+def _is_on(directory: Path, shares: Mapping[Path, bool]) -> bool:
     real = Path(os.path.realpath(directory))
     return next((shares[path] for path in (real, *real.parents) if path in shares), False)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -183,7 +183,7 @@ async def test_voices_come_by_name_alias_and_beginning_and_the_unknown_does_no_h
         "en_XX-t": "failed",
         "nobody": "failed",
     }
-    assert "Say which: en_XX-three-low, en_XX-two-low" in outcomes["en_XX-t"]["error"]
+    assert "Choose one of en_XX-three-low, en_XX-two-low" in outcomes["en_XX-t"]["error"]
     assert "'nobody'" in told.err
     for name in ("one", "two", "three"):
         assert (tmp_path / f"en_XX-{name}-low.onnx").read_bytes() == MODEL + f"en_XX-{name}-low".encode()
@@ -366,7 +366,7 @@ def test_remove_keeps_what_other_voices_speak_with(data: Path, capsys: pytest.Ca
     assert {Path(each["path"]).name for each in kept} == {"kokoro-tones.onnx", "voices-tones.bin"}
     assert "bf_test" in kept[0]["users"]
     assert json.loads(told.out)["removed"] == []
-    assert "is kept: bf_test, ef_test, ff_test and 1 more speak with it, too." in told.err
+    assert "is kept: it is also used by bf_test, ef_test, ff_test and 1 more." in told.err
 
 
 def test_all_that_share_a_file_go_together(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -391,7 +391,7 @@ def test_remove_tells_of_each_name_that_it_cannot_remove(
     assert "espeak-de is built in" in told
     assert "no voice 'nobody'" in told
     assert "en_US-lessac-medium is not installed" in told
-    assert f"lies in {tmp_path / 'models'}, which is no data directory" in told
+    assert f"is in {tmp_path / 'models'}, which is not a data directory" in told
     assert before - names(data) == {f"{TONES.name}.onnx", f"{TONES.name}.onnx.json"}
     assert (tmp_path / "models" / "kokoro-tones.onnx").exists()
 

@@ -369,7 +369,7 @@ async def test_a_missing_voice_that_came_is_spoken_with_and_else_stood_in_for(
             spec = await library.resolve(VoiceRequest("DE_de-far-high", speaker="9"))
             assert spec == VoiceSpec(EMBEDDED[0])
     assert caplog.messages == [
-        "The voice de_DE-far-high is asked for and not here: espeak-de_DE speaks instead."
+        "The voice de_DE-far-high was requested but is not installed: espeak-de_DE speaks instead."
     ]
     assert asked == [FAR.name] * 3
     library.replace([*EMBEDDED, a_voice(FAR.name, "de_DE")])

@@ -153,7 +153,7 @@ def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataO
     if len(found) == 1:
         assert resolver.resolve(beginning).name == found[0]
     else:
-        with pytest.raises(UnknownVoice, match="Say which"):
+        with pytest.raises(UnknownVoice, match="Choose one of"):
             resolver.resolve(beginning)
 
 

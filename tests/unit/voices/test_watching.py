@@ -32,16 +32,16 @@ from wyoming_tts.voices.watching import (
 T = TypeVar("T")
 
 QUICK = PollIntervals(settle=0.1, poll=0.1, recheck=30)
-"""Notices alone can bring a change to light within the patience of a test."""
+"""Only notifications can reveal a change within the patience of a test."""
 PATIENCE = 5.0
 
 
-async def on_a_thread(work: Callable[[], T]) -> T:
+async def run_in_thread(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
-class House:
-    """What a server would know of its voices."""
+class ServerVoices:
+    """The voices as a server would list them."""
 
     def __init__(self, *directories: Path) -> None:
         self._engine = PiperEngine(EngineOptions(data_dirs=directories))
@@ -50,31 +50,31 @@ class House:
         self.failures = 0
         self._called = asyncio.Condition()
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         async with self._called:
             self.calls += 1
             self._called.notify_all()
             if self.failures:
                 self.failures -= 1
                 raise OSError("the disk is asleep")
-            self.voices = await on_a_thread(self._installed)
+            self.voices = await run_in_thread(self._installed)
 
     def _installed(self) -> dict[str, int]:
         return {voice.name: voice.files[0].stat().st_ino for voice in self._engine.installed()}
 
-    async def until(self, wanted: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE), self._called:
-            await self._called.wait_for(wanted)
+            await self._called.wait_for(condition)
 
 
 @asynccontextmanager
-async def watched(*directories: Path, pace: PollIntervals = QUICK) -> AsyncIterator[House]:
-    house = House(*directories)
+async def watched(*directories: Path, intervals: PollIntervals = QUICK) -> AsyncIterator[ServerVoices]:
+    voices = ServerVoices(*directories)
     task = asyncio.create_task(
-        watch_directories(directories, house.look, run_blocking=on_a_thread, pace=pace)
+        watch_directories(directories, voices.refresh, run_blocking=run_in_thread, intervals=intervals)
     )
     try:
-        yield house
+        yield voices
     finally:
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
@@ -91,67 +91,69 @@ def put(directory: Path, name: str = "mine", *, then: str = ".json") -> Path:
     return model
 
 
-def knows(house: House, *names: str) -> Callable[[], bool]:
-    return lambda: set(house.voices) == set(names)
+def lists(voices: ServerVoices, *names: str) -> Callable[[], bool]:
+    return lambda: set(voices.voices) == set(names)
 
 
 @pytest.mark.parametrize("then", [".json", ".onnx"])
 async def test_a_voice_copied_and_deleted_comes_and_goes(tmp_path: Path, then: str) -> None:
-    async with watched(tmp_path) as house:
+    async with watched(tmp_path) as voices:
         put(tmp_path, "first")
-        await house.until(knows(house, "first"))
+        await voices.wait_until(lists(voices, "first"))
         model = put(tmp_path, "second", then=then)
-        await house.until(knows(house, "first", "second"))
+        await voices.wait_until(lists(voices, "first", "second"))
         model.unlink()
-        await house.until(knows(house, "first"))
+        await voices.wait_until(lists(voices, "first"))
 
 
-def test_the_usual_pace_tells_of_a_voice_within_two_seconds() -> None:
-    pace = PollIntervals()
-    assert pace.poll + 2 * pace.settle < 2  # the look that finds it, and one or two until it stays the same
+def test_the_default_intervals_report_a_voice_within_two_seconds() -> None:
+    intervals = PollIntervals()
+    assert (
+        intervals.poll + 2 * intervals.settle < 2
+    )  # the scan that finds it, and one or two until it is stable
 
 
-async def test_a_voice_is_there_at_the_usual_pace(tmp_path: Path) -> None:
-    async with watched(tmp_path, pace=PollIntervals()) as house:
+async def test_a_voice_is_reported_at_the_default_intervals(tmp_path: Path) -> None:
+    async with watched(tmp_path, intervals=PollIntervals()) as voices:
         put(tmp_path, "first")
-        await house.until(knows(house, "first"))
+        await voices.wait_until(lists(voices, "first"))
         put(tmp_path, "second")
-        await house.until(knows(house, "first", "second"))
+        await voices.wait_until(lists(voices, "first", "second"))
 
 
-async def test_a_voice_is_there_at_the_usual_pace_where_there_are_no_notices(
+async def test_a_voice_is_reported_at_the_default_intervals_without_notifications(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
     monkeypatch.setattr(watchfiles, "awatch", None)
-    async with watched(tmp_path, pace=PollIntervals()) as house:
+    async with watched(tmp_path, intervals=PollIntervals()) as voices:
         put(tmp_path, "first")
-        await house.until(knows(house, "first"))
+        await voices.wait_until(lists(voices, "first"))
         put(tmp_path, "second")
-        await house.until(knows(house, "first", "second"))
+        await voices.wait_until(lists(voices, "first", "second"))
 
 
-async def test_a_directory_may_come_later_and_with_its_parents(tmp_path: Path) -> None:
+async def test_a_directory_may_be_created_later_with_its_parents(tmp_path: Path) -> None:
     directory = tmp_path / "share" / "piper"
-    async with watched(directory, tmp_path / "other") as house:
+    async with watched(directory, tmp_path / "other") as voices:
         put(tmp_path / "other", "there")
-        await house.until(knows(house, "there"))
+        await voices.wait_until(lists(voices, "there"))
         put(directory)
-        await house.until(knows(house, "there", "mine"))
+        await voices.wait_until(lists(voices, "there", "mine"))
 
 
 async def test_a_directory_may_be_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     put(directory, "old")
     put(tmp_path / "next", "new")
-    async with watched(directory) as house:
-        await house.until(knows(house, "old"))
+    async with watched(directory) as voices:
+        await voices.wait_until(lists(voices, "old"))
         directory.rename(tmp_path / "away")
-        await house.until(knows(house))
+        await voices.wait_until(lists(voices))
         (tmp_path / "next").rename(directory)
-        await house.until(knows(house, "new"))
+        await voices.wait_until(lists(voices, "new"))
         put(directory, "newer")
-        await house.until(knows(house, "new", "newer"))
+        await voices.wait_until(lists(voices, "new", "newer"))
 
 
 async def test_a_link_to_another_directory_is_followed(tmp_path: Path) -> None:
@@ -159,28 +161,26 @@ async def test_a_link_to_another_directory_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "two", "b")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "one")
-    async with watched(link) as house:
-        await house.until(knows(house, "a"))
+    async with watched(link) as voices:
+        await voices.wait_until(lists(voices, "a"))
         (tmp_path / "link.new").symlink_to(tmp_path / "two")
         (tmp_path / "link.new").replace(link)
-        await house.until(knows(house, "b"))
+        await voices.wait_until(lists(voices, "b"))
         put(tmp_path / "two", "c")
-        await house.until(knows(house, "b", "c"))
+        await voices.wait_until(lists(voices, "b", "c"))
 
 
-async def test_a_file_with_new_content_is_told_of(tmp_path: Path) -> None:
+async def test_a_file_with_new_content_is_reported(tmp_path: Path) -> None:
     put(tmp_path)
-    async with watched(tmp_path) as house:
-        await house.until(knows(house, "mine"))
-        before = house.voices
+    async with watched(tmp_path) as voices:
+        await voices.wait_until(lists(voices, "mine"))
+        before = voices.voices
         put(tmp_path / "made").replace(tmp_path / "mine.onnx")
-        await house.until(lambda: house.voices != before)
-        assert set(house.voices) == {"mine"}
+        await voices.wait_until(lambda: voices.voices != before)
+        assert set(voices.voices) == {"mine"}
 
 
-async def test_logs_beside_the_voices_are_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_logs_beside_the_voices_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passed_on = asyncio.Queue[Callable[[object, str], bool]]()
 
     async def awatch(
@@ -203,20 +203,22 @@ async def test_logs_beside_the_voices_are_passed_over(
     assert not matters(None, f"{tmp_path}/elsewhere")
 
 
-async def test_a_failing_look_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_callback_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path)
-    pace = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
-    house = House(tmp_path)
-    house.failures = 2
-    task = asyncio.create_task(watch_directories([tmp_path], house.look, run_blocking=on_a_thread, pace=pace))
-    await house.until(knows(house, "mine"))
+    intervals = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
+    voices = ServerVoices(tmp_path)
+    voices.failures = 2
+    task = asyncio.create_task(
+        watch_directories([tmp_path], voices.refresh, run_blocking=run_in_thread, intervals=intervals)
+    )
+    await voices.wait_until(lists(voices, "mine"))
     task.cancel()
     await asyncio.wait([task])
-    assert house.calls == 3
+    assert voices.calls == 3
     assert caplog.text.count("cannot be listed") == 2
 
 
-async def test_a_system_out_of_watches_is_polled_and_told_once(
+async def test_a_system_out_of_watches_is_polled_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def exhausted(*_: Any, **__: Any) -> Any:
@@ -224,23 +226,23 @@ async def test_a_system_out_of_watches_is_polled_and_told_once(
 
     monkeypatch.setattr(watchfiles, "awatch", exhausted)
     with caplog.at_level(logging.WARNING):
-        async with watched(tmp_path) as house:
+        async with watched(tmp_path) as voices:
             for name in ("a", "b"):
                 put(tmp_path, name)
-                await house.until(lambda name=name: name in house.voices)  # type: ignore[misc]
+                await voices.wait_until(lambda name=name: name in voices.voices)  # type: ignore[misc]
     (record,) = caplog.records
     assert "limit reached" in record.message
     assert "fs.inotify.max_user_watches" in record.message
 
 
-async def test_a_share_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_network_share_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"36 35 0:40 / {tmp_path}/share rw - cifs //nas/share rw\n", encoding="utf-8")
     monkeypatch.setattr(watching, "_MOUNTS", mounts)
     monkeypatch.setattr(watchfiles, "awatch", None)
-    async with watched(tmp_path / "share" / "piper") as house:
+    async with watched(tmp_path / "share" / "piper") as voices:
         put(tmp_path / "share" / "piper")
-        await house.until(knows(house, "mine"))
+        await voices.wait_until(lists(voices, "mine"))
 
 
 async def test_watching_ends_by_being_cancelled_within_its_call(tmp_path: Path) -> None:
@@ -251,7 +253,9 @@ async def test_watching_ends_by_being_cancelled_within_its_call(tmp_path: Path) 
         reached.set()
         await never.wait()
 
-    task = asyncio.create_task(watch_directories([tmp_path], on_change, run_blocking=on_a_thread, pace=QUICK))
+    task = asyncio.create_task(
+        watch_directories([tmp_path], on_change, run_blocking=run_in_thread, intervals=QUICK)
+    )
     async with asyncio.timeout(PATIENCE):
         await reached.wait()
         task.cancel()
@@ -264,60 +268,60 @@ FILE = Path("/data/a.onnx")
 
 
 class TestSettling:
-    def test_a_file_counts_once_it_stayed_the_same_for_a_while(self) -> None:
-        settling = SettledFiles(0.5)
+    def test_a_file_counts_once_it_is_stable(self) -> None:
+        files = SettledFiles(0.5)
         for now, size in ((0.0, 1), (0.3, 2), (0.6, 3), (1.0, 3)):
-            settling.take({FILE: (0, size, 1)}, now)
-            assert (settling.has_news, settling.is_waiting) == (False, True)
-        settling.take({FILE: (0, 3, 1)}, 1.1)
-        assert (settling.has_news, settling.is_waiting) == (True, False)
-        settling.told()
-        assert not settling.has_news
+            files.update({FILE: (0, size, 1)}, now)
+            assert (files.has_changes, files.is_waiting) == (False, True)
+        files.update({FILE: (0, 3, 1)}, 1.1)
+        assert (files.has_changes, files.is_waiting) == (True, False)
+        files.mark_reported()
+        assert not files.has_changes
 
-    def test_a_file_that_grows_does_not_hold_up_another(self) -> None:
-        settling = SettledFiles(0.5)
+    def test_a_growing_file_does_not_delay_another(self) -> None:
+        files = SettledFiles(0.5)
         other = Path("/data/b.onnx")
         for now in (0.0, 0.4, 0.8):
-            settling.take({FILE: (0, int(now * 10), 1), other: (0, 9, 2)}, now)
-        assert settling.has_news
-        settling.told()
-        settling.take({FILE: (0, 12, 1), other: (0, 9, 2)}, 1.2)
-        assert (settling.has_news, settling.is_waiting) == (False, True)
+            files.update({FILE: (0, int(now * 10), 1), other: (0, 9, 2)}, now)
+        assert files.has_changes
+        files.mark_reported()
+        files.update({FILE: (0, 12, 1), other: (0, 9, 2)}, 1.2)
+        assert (files.has_changes, files.is_waiting) == (False, True)
 
-    def test_a_file_that_is_gone_is_news_at_once(self) -> None:
-        settling = SettledFiles(0.5)
+    def test_a_removed_file_is_a_change_at_once(self) -> None:
+        files = SettledFiles(0.5)
         for now in (0.0, 0.5):
-            settling.take({FILE: (0, 1, 1)}, now)
-        settling.told()
-        settling.take({}, 0.6)
-        assert settling.has_news
+            files.update({FILE: (0, 1, 1)}, now)
+        files.mark_reported()
+        files.update({}, 0.6)
+        assert files.has_changes
 
-    def test_what_was_not_told_stays_news(self) -> None:
-        settling = SettledFiles(0.5)
+    def test_unreported_changes_stay_pending(self) -> None:
+        files = SettledFiles(0.5)
         for now in (0.0, 0.5, 1.0):
-            settling.take({FILE: (0, 1, 1)}, now)
-        assert settling.has_news
+            files.update({FILE: (0, 1, 1)}, now)
+        assert files.has_changes
 
     @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), max_size=20))
-    def test_in_the_end_what_is_there_is_what_was_told(self, looks: list[dict[str, int]]) -> None:
-        settling, told = SettledFiles(1.0), {}
+    def test_the_last_report_is_the_final_state(self, looks: list[dict[str, int]]) -> None:
+        files, told = SettledFiles(1.0), {}
         final = looks[-1] if looks else {}
         for number, look in enumerate([*looks, final, final]):
-            settling.take({Path(name): (0, size, 0) for name, size in look.items()}, float(number))
-            if settling.has_news:
-                settling.told()
+            files.update({Path(name): (0, size, 0) for name, size in look.items()}, float(number))
+            if files.has_changes:
+                files.mark_reported()
                 told = dict(look)
-        assert set(told) == set(final) or not settling.has_news
-        assert not settling.is_waiting
+        assert set(told) == set(final) or not files.has_changes
+        assert not files.is_waiting
 
 
-def test_a_directory_that_is_not_there_holds_nothing_and_is_waited_for_in_the_nearest(tmp_path: Path) -> None:
+def test_a_missing_directory_is_empty_and_awaited_in_its_nearest_parent(tmp_path: Path) -> None:
     look = take_snapshot([tmp_path / "a" / "b"], (".onnx",))
     assert look.files == {}
     assert {path for path, _, _ in look.places} == {tmp_path}
 
 
-def test_files_of_other_kinds_and_broken_links_are_not_seen(tmp_path: Path) -> None:
+def test_files_of_other_kinds_and_broken_links_are_ignored(tmp_path: Path) -> None:
     put(tmp_path)
     for name in ("mine.onnx.part", "voices.json", "notes.txt"):
         (tmp_path / name).touch()
@@ -327,7 +331,7 @@ def test_files_of_other_kinds_and_broken_links_are_not_seen(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_directory_that_may_not_be_read_holds_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_directory_is_empty(tmp_path: Path) -> None:
     put(tmp_path / "secret")
     (tmp_path / "secret").chmod(0)
     try:
@@ -336,7 +340,7 @@ def test_a_directory_that_may_not_be_read_holds_nothing(tmp_path: Path) -> None:
         (tmp_path / "secret").chmod(0o700)
 
 
-def test_mounts_that_others_write_to_are_told_from_disks() -> None:
+def test_network_mounts_are_distinguished_from_disks() -> None:
     text = (
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
         "30 22 0:45 / /media/my\\040nas rw shared:9 master:1 - nfs4 nas:/voices rw\n"

@@ -1,4 +1,4 @@
-"""Voices that are asked for and not here."""
+"""On-demand downloads of voices that are requested and missing."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_patience_ends_in_the_embedded_voice_of_the_language_and_the_downl
 ) -> None:
     async with on_demand_setup(tmp_path, patience=0.0) as setup:
         assert await setup.speaker() == "espeak-de"
-        assert "de_DE-far-high is asked for and not here: espeak-de speaks instead" in caplog.text
+        assert "de_DE-far-high was requested but is not installed: espeak-de speaks instead" in caplog.text
         assert await setup.missing.fetch("de_DE-far-high")
         assert await setup.speaker() == "de_DE-far-high"
         assert len(setup.hub.asked_for(".onnx")) == 1
