@@ -1,22 +1,18 @@
-"""A Wyoming client: what the command line, the benchmark and the page speak through.
+"""Wyoming client, with the input and output of a command line around it.
 
-`finding` finds servers, `remote` talks to them; `local` is this machine's end, text from stdin and audio
-to files and players; `measure` is the arithmetic on what was heard. `local` and `measure` know
-nothing of Wyoming, so speech made in this process goes through the same sinks and figures.
+`wyoming` asks a server for its voices and for speech, and `server_discovery` finds servers in the network
+(mDNS). `text_input` reads standard input, `audio_output` writes WAV files and plays audio, and `speech_meter`
+measures what was heard; none of these three knows the protocol, so speech synthesized in this process uses
+them too. `errors` are the client's own.
 """
 
 from __future__ import annotations
 
-from wyoming_tts.client.audio_output import (
-    PlayerProcess,
-    WavFile,
-    WavStream,
-    open_wav_output,
-    read_stdin_text,
-)
+from wyoming_tts.client.audio_output import PlayerProcess, WavFile, WavStream, open_wav_output
 from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
 from wyoming_tts.client.server_discovery import DiscoveredServer, discover_servers, discover_tts_server
 from wyoming_tts.client.speech_meter import OnAudio, SpeechMeter, SpeechReport
+from wyoming_tts.client.text_input import read_stdin_text, single_piece
 from wyoming_tts.client.wyoming import (
     ClientTimeouts,
     describe,
@@ -44,6 +40,7 @@ __all__ = [
     "open_wav_output",
     "parse_server_address",
     "read_stdin_text",
+    "single_piece",
     "speak",
     "supports_streaming",
 ]

@@ -1,14 +1,13 @@
-"""This machine's end of the client: text from stdin, audio into WAV files, pipes and players.
+"""Audio output: WAV files, WAV into pipes and devices, and player processes.
 
-Files, and the pipe behind `-`, are written with blocking calls: a command line has nothing else to
-do meanwhile, and a slow reader so slows the server down. Players are fed without blocking, because
-they take audio only as fast as it plays.
+Files and pipes are written with blocking calls: a command line has nothing else to do meanwhile, and a
+slow reader slows the server down (backpressure). Players are fed without blocking, because they take audio
+only as fast as it plays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
 import secrets
@@ -16,7 +15,7 @@ import shutil
 import struct
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,58 +24,15 @@ from typing import BinaryIO, Self, TypeAlias
 from wyoming_tts.client.errors import ClientError, OutputClosed
 from wyoming_tts.speech import AudioFormat
 
-_READ_BYTES = 65536
 _UNKNOWN_LENGTH = 0xFFFFFFFF
-"""What a WAV that is written as it is made gives for its lengths; readers take it as 'to the end'."""
+"""Length in the header of a WAV that is streamed; readers take it as 'until the end'."""
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_LEAVE_SECONDS = 2.0
-"""How long a player that lost its input or was told to stop may take."""
-
-
-async def read_stdin_text(fd: int = 0) -> AsyncIterator[str]:
-    """Text as it arrives at stdin, be it a pipe, a terminal or a file.
-
-    UTF-8 with or without a byte order mark; what is not UTF-8 is replaced. A character that is cut
-    by two reads comes out whole.
-
-    Raises:
-        ClientError: stdin cannot be read.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-    while data := await _available(fd):
-        if text := decoder.decode(data):
-            yield text
-    if rest := decoder.decode(b"", final=True):
-        yield rest
-
-
-async def _available(fd: int) -> bytes:
-    try:
-        await _readable(fd)
-        return os.read(fd, _READ_BYTES)
-    except OSError as error:
-        raise ClientError(f"Cannot read the text from stdin: {error.strerror}.") from error
-
-
-async def _readable(fd: int) -> None:
-    # Waiting for readiness, where a pipe transport would switch the descriptor to non-blocking: a
-    # terminal shares that flag with stdout, stderr and the shell that comes after us.
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(fd, ready.set)
-    except PermissionError:
-        # Regular files and /dev/null cannot be waited for; they are always readable.
-        await asyncio.sleep(0)
-        return
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
+_EXIT_SECONDS = 2.0
+"""How long a player may take to exit once its input is closed or it is terminated."""
 
 
 def wav_header(audio_format: AudioFormat, data_bytes: int | None) -> bytes:
-    """The 44 bytes before the PCM of a RIFF WAV; None for audio whose length is not known yet."""
+    """Make the 44-byte header of a RIFF WAV; `data_bytes` is None if the length is not known yet."""
     if data_bytes is None:
         riff_length = data_length = _UNKNOWN_LENGTH
     else:
@@ -89,10 +45,10 @@ def wav_header(audio_format: AudioFormat, data_bytes: int | None) -> bytes:
 
 
 class WavFile:
-    """A WAV file that appears under its name only once it is complete.
+    """A WAV file that is written atomically: it appears under its name only once it is complete.
 
-    `async with WavFile(path) as out:` and pass `out.write` on. Leaving by an exception, or without
-    a format, leaves nothing behind and an older file as it was.
+    `async with WavFile(path) as out:` and pass `out.write` on. After an exception, or without a format, no
+    file is written, and an older one stays as it was.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,14 +61,14 @@ class WavFile:
         self._data_bytes = 0
 
     async def __aenter__(self) -> Self:
-        with _told_of(self._path):
+        with _report_write_errors(self._path):
             self._file = self._partial.open("xb")
         return self
 
     async def write(self, audio_format: AudioFormat, pcm: bytes) -> None:
-        """Append audio; the first call fixes the format. Raises ClientError when it cannot be stored."""
+        """Append audio; the first call sets the format. Raises ClientError if writing fails."""
         assert self._file is not None, "WavFile is used as `async with`"
-        with _told_of(self._path):
+        with _report_write_errors(self._path):
             if self._format is None:
                 self._format = audio_format
                 self._file.write(wav_header(audio_format, 0))
@@ -123,7 +79,7 @@ class WavFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with _told_of(self._path):
+            with _report_write_errors(self._path):
                 self._finish(keep=kind is None)
         finally:
             self._partial.unlink(missing_ok=True)
@@ -139,7 +95,7 @@ class WavFile:
 
 
 class WavStream:
-    """A WAV into a pipe or a device: the header first, with unknown lengths, each chunk at once."""
+    """A WAV streamed into a pipe or a device: a header with unknown lengths, then each chunk at once."""
 
     def __init__(self, fd: int, name: str) -> None:
         self._fd = fd
@@ -150,12 +106,12 @@ class WavStream:
         return self
 
     async def write(self, audio_format: AudioFormat, pcm: bytes) -> None:
-        """Write on. Raises ListenerGone when the pipe's reader has left, ClientError for other failures."""
+        """Write audio. Raises OutputClosed if the reader is gone, ClientError if writing fails."""
         if not self._begun:
             self._begun = True
             pcm = wav_header(audio_format, None) + pcm
         try:
-            with _told_of(self._name):
+            with _report_write_errors(self._name):
                 self._write_all(memoryview(pcm))
         except BrokenPipeError as error:
             raise OutputClosed from error
@@ -171,7 +127,7 @@ class WavStream:
 
 
 def open_wav_output(target: str) -> WavFile | WavStream:
-    """Where `--out` points to: `-` is stdout, a pipe or device is written through, else a file.
+    """Open the target of `--out`: `-` is stdout, pipes and devices are streamed to, all else is a file.
 
     Raises:
         ClientError: stdout is a terminal, or the target cannot be opened.
@@ -181,7 +137,7 @@ def open_wav_output(target: str) -> WavFile | WavStream:
     path = Path(target)
     if not path.exists() or path.is_file() or path.is_dir():
         return WavFile(path)
-    with _told_of(path):
+    with _report_write_errors(path):
         return WavStream(os.open(path, os.O_WRONLY), target)
 
 
@@ -194,7 +150,7 @@ def _stdout_sink() -> WavStream:
 
 
 @contextlib.contextmanager
-def _told_of(target: Path | str) -> Iterator[None]:
+def _report_write_errors(target: Path | str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -205,19 +161,19 @@ def _told_of(target: Path | str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _PlayerProgram:
-    """How to have a program play what comes at its stdin."""
+    """A program that plays audio from its stdin, and how to call it."""
 
     name: str
     arguments: tuple[str, ...]
     takes_wav: bool = False
 
 
-# In order of preference: paplay mixes with what else plays, on PulseAudio and PipeWire alike. pw-play
-# comes last because only recent releases read raw audio from stdin. afplay cannot at all.
+# In order of preference: paplay mixes with other audio, on PulseAudio and PipeWire alike. pw-play comes last
+# because only recent releases read raw audio from stdin; afplay cannot read stdin at all.
 _PLAYERS = (
     _PlayerProgram("paplay", ("--raw", "--format=s16le", "--rate={rate}", "--channels={channels}")),
     _PlayerProgram("aplay", ("-q", "-t", "raw", "-f", "S16_LE", "-r", "{rate}", "-c", "{channels}", "-")),
-    # Its options for raw audio changed between releases; a header says the same to all of them.
+    # Its options for raw audio changed between releases; all of them read a WAV header.
     _PlayerProgram(
         "ffplay", ("-nodisp", "-autoexit", "-loglevel", "error", "-f", "wav", "-i", "-"), takes_wav=True
     ),
@@ -233,10 +189,10 @@ _Found: TypeAlias = tuple[_PlayerProgram, str]
 
 
 class PlayerProcess:
-    """Plays audio through the first installed program that reads it from stdin, while it arrives.
+    """Plays audio as it arrives, through the first installed program that reads it from stdin.
 
-    `async with Player() as out:` and pass `out.write` on; leaving waits until all was played, or
-    stops the program at once when it is left by an exception.
+    `async with PlayerProcess() as out:` and pass `out.write` on. Leaving the block waits until everything
+    was played; an exception stops the program at once.
 
     Raises:
         ClientError: no such program is installed, or it failed.
@@ -248,14 +204,14 @@ class PlayerProcess:
 
     @property
     def name(self) -> str:
-        """The program that plays: `aplay`."""
+        """Name of the program, as `aplay`."""
         return self._program.name
 
     async def __aenter__(self) -> Self:
         return self
 
     async def write(self, audio_format: AudioFormat, pcm: bytes) -> None:
-        """Hand over audio; waits while the player has enough. Raises ListenerGone when it was quit."""
+        """Write audio; waits while the player's buffer is full. Raises OutputClosed if it was quit."""
         if self._process is None:
             self._process = await self._start(audio_format)
             if self._program.takes_wav:
@@ -266,7 +222,7 @@ class PlayerProcess:
             stdin.write(pcm)
             await stdin.drain()
         except ConnectionError as error:
-            await self._leave(self._process)
+            await self._wait_for_exit(self._process)
             self._check()
             raise OutputClosed from error
 
@@ -277,7 +233,7 @@ class PlayerProcess:
             return
         try:
             if kind is None:
-                await self._play_out(self._process)
+                await self._finish_playing(self._process)
         finally:
             await self._stop(self._process)
         if kind is None:
@@ -291,32 +247,32 @@ class PlayerProcess:
         except OSError as error:
             raise ClientError(f"Cannot start {self._path}: {error.strerror}.") from error
 
-    async def _play_out(self, process: Process) -> None:
+    async def _finish_playing(self, process: Process) -> None:
         await _close_stdin(process)
         await process.wait()
 
-    async def _leave(self, process: Process) -> None:
+    async def _wait_for_exit(self, process: Process) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
+            async with asyncio.timeout(_EXIT_SECONDS):
                 await process.wait()
 
     async def _stop(self, process: Process) -> None:
         if process.returncode is None:
             process.terminate()
-            await self._leave(process)
+            await self._wait_for_exit(process)
         if process.returncode is None:
             process.kill()
             await process.wait()
-        # Only now: audio that still waits for a player that does not read would hold this up.
+        # Only now: audio buffered for a player that does not read would delay this.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
+            async with asyncio.timeout(_EXIT_SECONDS):
                 await _close_stdin(process)
 
     def _check(self) -> None:
         code = self._process.returncode if self._process else None
         if code:
             raise ClientError(
-                f"{self.name} ended with exit code {code} before all was played.",
+                f"{self.name} ended with exit code {code} before all audio was played.",
                 hint="Its own message is above; --out FILE keeps the audio.",
             )
 
@@ -334,6 +290,6 @@ def _find_player() -> _Found:
             return program, path
     names = ", ".join(program.name for program in _PLAYERS)
     raise ClientError(
-        f"No program to play with is installed; looked for {names}.",
+        f"No audio player is installed; looked for {names}.",
         hint="Install pulseaudio-utils, alsa-utils, ffmpeg or sox, or use --out FILE.",
     )

@@ -1,16 +1,16 @@
-"""What can go wrong at the client's end, each worded as one line for the person who asked.
+"""Errors of the client, each with a message of one line for its user.
 
 ClientError               the request, the connection or the listener's side failed
 +-- ConnectionLost        the connection ended before the reply did
 +-- ServerError           the server said that it could not do it
-ListenerGone              nobody listens any more; the speech ends early and quietly
+OutputClosed              the reader of the audio is gone; the speech ends early, without an error
 """
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """A failure at the client's end; `message` says what happened, `hint` what to do."""
+    """A request, a connection or an output failed; `message` says what happened, `hint` what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -22,18 +22,18 @@ class ClientError(Exception):
 
 
 class ConnectionLost(ClientError):
-    """The connection ended, or broke, before the reply did."""
+    """The connection ended or broke before the reply was complete."""
 
 
 class ServerError(ClientError):
-    """The server answered with an `error` event; `text` and `code` are its own words."""
+    """The server answered with an `error` event, whose `text` and `code` the message repeats."""
 
     def __init__(self, text: str, code: str | None) -> None:
         super().__init__(f"The server refused ({code}): {text}" if code else f"The server refused: {text}")
 
 
 class OutputClosed(Exception):
-    """A sink's reader closed its end, as `head` does: not a failure, but there is no one to speak to."""
+    """The reader of an output closed its end, as `head` does: not a failure, but speech can stop."""
 
 
 def _one_line(text: str) -> str:

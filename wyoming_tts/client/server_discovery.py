@@ -1,7 +1,7 @@
-"""Finds the Wyoming servers that announce themselves in the network and can speak.
+"""Server discovery: finds text-to-speech servers that announce themselves by mDNS.
 
-An announcement says nothing of what a server does: each is resolved and asked, on its nearest
-address first, and kept only when it has an installed text-to-speech program.
+An announcement does not say what a Wyoming server does. So each is resolved and sent `describe`, on its
+nearest address first, and is kept only if it has an installed text-to-speech program.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from wyoming_tts.client.wyoming import describe
 SERVICE_TYPE = "_wyoming._tcp.local."
 
 Interfaces: TypeAlias = InterfaceChoice | Sequence[str | int]
-"""Which interfaces are searched: all, or some by address or index."""
+"""Network interfaces to search: all, or some by address or index."""
 
 _LOG = logging.getLogger(__name__)
 _RESOLVE_MS = 1000.0
 _PROBE_SECONDS = 1.0
 _SETTLE_SECONDS = 0.2
-"""Answers to one mDNS question are spread over 20 to 120 ms (RFC 6762, section 6); within this they
-count as given at once."""
+"""Answers to an mDNS query are delayed by 20 to 120 ms (RFC 6762, section 6); those that arrive within this
+time count as simultaneous."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredServer:
-    """A server that announced itself, answered, and can speak."""
+    """A text-to-speech server that announced itself and answered."""
 
     name: str
-    """The instance's name, without the service type."""
+    """Name of the mDNS instance, without the service type."""
     uri: str
-    """Of the nearest of its addresses that answered: `tcp://192.168.1.5:10200`."""
+    """URI of the nearest address that answered, as `tcp://192.168.1.5:10200`."""
     addresses: tuple[str, ...]
-    """All that it announced, this machine's own first."""
+    """All announced addresses, this machine's own first."""
 
 
 async def discover_servers(
@@ -51,7 +51,7 @@ async def discover_servers(
     *,
     interfaces: Interfaces = InterfaceChoice.All,
 ) -> list[DiscoveredServer]:
-    """Every text-to-speech server that answers within `timeout` seconds; this machine's own first."""
+    """Find all text-to-speech servers that answer within `timeout` seconds; this machine's own first."""
     async with _searching(interfaces) as search:
         await asyncio.sleep(timeout)
         return search.ranked()
@@ -62,9 +62,9 @@ async def discover_tts_server(
     *,
     interfaces: Interfaces = InterfaceChoice.All,
 ) -> DiscoveredServer | None:
-    """The first text-to-speech server that answers; of several at once this machine's own.
+    """Find the first text-to-speech server that answers; this machine's own if several answer at once.
 
-    None when there was none within `timeout` seconds.
+    None if none answered within `timeout` seconds.
     """
     async with _searching(interfaces) as search:
         with contextlib.suppress(TimeoutError):
@@ -77,7 +77,7 @@ async def discover_tts_server(
 
 
 class _Search:
-    """What one search has found so far."""
+    """State of one search: the servers found so far."""
 
     def __init__(self) -> None:
         self.any_found = asyncio.Event()
@@ -86,20 +86,20 @@ class _Search:
         self._own = _own_addresses()
 
     def ranked(self) -> list[DiscoveredServer]:
-        """What was found, nearest first."""
+        """The servers found, nearest first."""
         return sorted(
             self._found.values(), key=lambda server: (self._distance(server.addresses[0]), server.name)
         )
 
     async def probe(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
-        """Resolve an announced instance and keep it if one of its addresses speaks."""
+        """Resolve an announced instance, and keep it if a text-to-speech server answers on an address."""
         info = AsyncServiceInfo(service_type, name)
         if not await info.async_request(zeroconf, _RESOLVE_MS):
             return
         addresses = tuple(sorted(info.parsed_scoped_addresses(), key=self._distance))
         for address in addresses:
             uri = _tcp_uri(address, info.port or 0)
-            if await _can_speak(uri):
+            if await _has_tts(uri):
                 self._keep(DiscoveredServer(name.removesuffix(f".{service_type}"), uri, addresses))
                 return
 
@@ -122,7 +122,7 @@ async def _searching(interfaces: Interfaces) -> AsyncIterator[_Search]:
     try:
         mdns = AsyncZeroconf(interfaces=interfaces)
     except OSError as error:
-        _LOG.info("No server can be searched for: %s", error)
+        _LOG.info("Cannot search for servers: %s", error)
         yield search
         return
     async with mdns, asyncio.TaskGroup() as tasks:
@@ -143,11 +143,11 @@ async def _searching(interfaces: Interfaces) -> AsyncIterator[_Search]:
                 probe.cancel()
 
 
-async def _can_speak(uri: str) -> bool:
+async def _has_tts(uri: str) -> bool:
     try:
         info = await describe(uri, _PROBE_SECONDS)
     except ClientError as error:
-        _LOG.debug("Passed over: %s", error)
+        _LOG.debug("Skipped: %s", error)
         return False
     return any(program.installed for program in info.tts)
 

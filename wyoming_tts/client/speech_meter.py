@@ -1,4 +1,4 @@
-"""Figures of one spoken utterance, gathered while its audio passes, whoever made it."""
+"""Speech meter: latency, duration and level of one utterance, measured while its audio passes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import numpy as np
 from wyoming_tts.speech import AudioFormat
 
 OnAudio: TypeAlias = Callable[[AudioFormat, bytes], Awaitable[None]]
-"""Takes 16-bit PCM in order; called with no bytes as soon as the format is known."""
+"""Takes 16-bit PCM in order; called without bytes once the format is known."""
 
 _FULL_SCALE = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechReport:
-    """What was heard of one utterance, and how long it took."""
+    """Figures of one utterance."""
 
     format: AudioFormat | None
-    """None when not even a format came."""
+    """None if not even a format arrived."""
     samples: int
     """Samples per channel."""
     ttfa: float | None
-    """Seconds from the first text given to the first audio; None without audio."""
+    """Seconds from the first text sent to the first audio; None without audio."""
     total: float
-    """Seconds from the first text given to the end of the reply; waiting for a player included."""
+    """Seconds from the first text sent to the end of the reply, including time spent waiting for a player."""
     rms_dbfs: float
-    """Level over all samples: 0 is a square wave at full scale, -3.01 a sine; -inf is silence."""
+    """RMS level over all samples: 0 is a square wave at full scale, -3.01 a sine; -inf is silence."""
     peak_dbfs: float
     """The largest sample: 0 is full scale, -inf silence."""
     complete: bool = True
-    """False when the listener went away before the end."""
+    """False if the output was closed before the end."""
 
     @property
     def seconds(self) -> float:
@@ -44,24 +44,24 @@ class SpeechReport:
 
 
 class SpeechMeter:
-    """Adds up a report chunk by chunk, so that memory does not grow with the speech."""
+    """Computes a report chunk by chunk, so that memory does not grow with the speech."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
-        self._given_at: float | None = None
+        self._sent_at: float | None = None
         self._heard_at: float | None = None
         self._format: AudioFormat | None = None
         self._samples = 0
         self._square_sum = 0.0
         self._peak = 0
 
-    def text_given(self) -> None:
-        """The clock starts: the first text is on its way. Later calls change nothing."""
-        if self._given_at is None:
-            self._given_at = self._now()
+    def mark_text_sent(self) -> None:
+        """Start the clock when the first text is sent; later calls have no effect."""
+        if self._sent_at is None:
+            self._sent_at = self._now()
 
-    def add(self, audio_format: AudioFormat, pcm: bytes) -> None:
-        """Count some audio: 16-bit little-endian PCM, whole samples; none at all sets the format."""
+    def add_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        """Add audio: 16-bit little-endian PCM of whole samples; no bytes only set the format."""
         self._format = audio_format
         if not pcm:
             return
@@ -78,21 +78,21 @@ class SpeechMeter:
         return self._samples / self._format.rate if self._format else 0.0
 
     def report(self, *, complete: bool = True) -> SpeechReport:
-        """The figures up to now; `complete` is False when the speech was cut short."""
+        """Report the figures so far; `complete` is False if the speech was cut short."""
         return SpeechReport(
             format=self._format,
             samples=self._samples,
             ttfa=self._ttfa(),
-            total=0.0 if self._given_at is None else self._now() - self._given_at,
+            total=0.0 if self._sent_at is None else self._now() - self._sent_at,
             rms_dbfs=_decibels(self._rms()),
             peak_dbfs=_decibels(float(self._peak)),
             complete=complete,
         )
 
     def _ttfa(self) -> float | None:
-        if self._given_at is None or self._heard_at is None:
+        if self._sent_at is None or self._heard_at is None:
             return None
-        return self._heard_at - self._given_at
+        return self._heard_at - self._sent_at
 
     def _rms(self) -> float:
         if self._format is None or self._samples == 0:

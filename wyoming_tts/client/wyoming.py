@@ -1,8 +1,8 @@
-"""Asks a Wyoming server what it has, and has it speak.
+"""Wyoming client: asks a server for its voices (`describe`) and for speech (`synthesize`, streaming or not).
 
-One request uses one connection. Text goes out in one task while the reply is read in another, so a
-streamed reply is heard before its text has ended. What the server or the network does wrong comes
-out as a `ClientError`, worded here and nowhere else.
+One request uses one connection. Text is sent in one task while the reply is read in another, so a streamed
+reply is heard before its text has ended. Failures of the server or the network are raised as `ClientError`,
+whose messages are written here and nowhere else.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError
 
 _T = TypeVar("_T")
 _ERROR_GRACE_SECONDS = 2.0
-"""How long the closing events may take after an `error`; some servers never send them."""
+"""How long to wait for the closing events after an `error`; some servers never send them."""
 _CLOSE_SECONDS = 1.0
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
-"""What the wyoming package raises on JSON that is not an event it knows."""
+"""Exceptions of the wyoming package for JSON that is not a valid event."""
 _SAMPLE_BYTES = 2
-_MOST_RATE, _MOST_CHANNELS = 768_000, 32
-"""Of audio; a WAV file has no room for just any number."""
+_MAX_RATE, _MAX_CHANNELS = 768_000, 32
+"""Limits of audio formats, which also fit into a WAV header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class ClientTimeouts:
 
     connect: float = 5.0
     answer: float = 60.0
-    """For the first audio once the text is complete, then for each event after another."""
+    """For the first audio once the text is complete, and then for each further event."""
 
 
-async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 -- told in the error's own words
-    """What the server says it is and which voices it has.
+async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 -- the error's message names it
+    """Ask a server for its description: its programs and their voices.
 
     Raises:
-        ClientError: it cannot be reached, or gave no answer within `timeout` seconds.
+        ClientError: it cannot be reached, or did not answer within `timeout` seconds.
     """
     try:
         async with asyncio.timeout(timeout), _connected(uri, timeout) as connection:
@@ -74,7 +74,7 @@ async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 --
 
 
 def supports_streaming(info: Info) -> bool:
-    """Whether the server takes text that is still being written (`speak` with `streaming`)."""
+    """Whether the server takes streamed text (`speak` with `streaming`)."""
     return any(program.installed and program.supports_synthesize_streaming for program in info.tts)
 
 
@@ -88,28 +88,28 @@ async def speak(
     text_format: TextFormat = TextFormat.PLAIN,
     timeouts: ClientTimeouts | None = None,
 ) -> SpeechReport:
-    """Have the server speak the text and hand its audio to `on_audio` while it arrives.
+    """Have a server speak a text, and pass its audio to `on_audio` as it arrives.
 
-    With `streaming` every piece is sent as it comes, else all of them in one request. A sink that
-    raises ListenerGone ends the speech early; the report then says that it is not complete.
+    With `streaming` each piece is sent as it comes, else all of them in one request. If `on_audio` raises
+    OutputClosed, the speech ends early, with a report that is not complete.
 
     Raises:
-        ServerError: the server answered with an error; whatever it sent before was handed on.
-        ConnectionLost: the connection ended before the reply did.
-        ClientError: no connection, no answer in time, or an answer that cannot be used.
+        ServerError: the server answered with an error; audio received before was passed on.
+        ConnectionLost: the connection ended before the reply was complete.
+        ClientError: no connection, no answer in time, or an invalid answer.
     """
     limits = timeouts or ClientTimeouts()
-    wanted = _wire_voice(voice or VoiceRequest())
+    wire_voice = _wire_voice(voice or VoiceRequest())
     wire_format = None if text_format is TextFormat.PLAIN else text_format.value
     async with _connected(uri, limits.connect) as connection:
         exchange = _Exchange(connection, uri, streaming=streaming, on_audio=on_audio, answer=limits.answer)
         try:
             async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(exchange.send(pieces, wanted, wire_format))
+                sending = tasks.create_task(exchange.send(pieces, wire_voice, wire_format))
                 await exchange.receive()
                 sending.cancel()
         except ExceptionGroup as group:
-            # Whichever side failed first is the reason; the other was only cancelled.
+            # The first failure is the cause; the other task was only cancelled.
             raise group.exceptions[0] from None
     return exchange.report()
 
@@ -125,7 +125,7 @@ class _Exchange:
         self._streaming = streaming
         self._on_audio = on_audio
         self._answer = answer
-        self._measure = SpeechMeter()
+        self._meter = SpeechMeter()
         self._format: AudioFormat | None = None
         self._error: ServerError | None = None
         self._text_sent = False
@@ -134,46 +134,46 @@ class _Exchange:
         self._reading: asyncio.Timeout | None = None
 
     def report(self) -> SpeechReport:
-        return self._measure.report(complete=self._complete)
+        return self._meter.report(complete=self._complete)
 
     async def send(
         self, pieces: AsyncIterable[str], voice: SynthesizeVoice | None, text_format: str | None
     ) -> None:
-        # A connection that breaks while we write is met by the reader too, which knows what was lost.
+        # The reader meets a broken connection too, and knows what was lost.
         with contextlib.suppress(ConnectionLost):
             if self._streaming:
-                await self._send_as_it_comes(pieces, voice, text_format)
+                await self._send_stream(pieces, voice, text_format)
             else:
                 text = "".join([piece async for piece in pieces])
-                self._measure.text_given()
+                self._meter.mark_text_sent()
                 await self._write(Synthesize(text, voice, text_format).event())
-        self._text_is_sent()
+        self._mark_text_complete()
 
-    async def _send_as_it_comes(
+    async def _send_stream(
         self, pieces: AsyncIterable[str], voice: SynthesizeVoice | None, text_format: str | None
     ) -> None:
-        said: list[str] = []
+        sent: list[str] = []
         await self._write(SynthesizeStart(voice, text_format).event())
         async for piece in pieces:
-            said.append(piece)
-            self._measure.text_given()
+            sent.append(piece)
+            self._meter.mark_text_sent()
             await self._write(SynthesizeChunk(piece).event())
-        # For servers that cannot stream: they passed over the chunks and speak this.
-        await self._write(Synthesize("".join(said), voice, text_format).event())
+        # For servers that cannot stream: they ignored the chunks and speak this.
+        await self._write(Synthesize("".join(sent), voice, text_format).event())
         await self._write(SynthesizeStop().event())
 
     async def _write(self, event: Event) -> None:
         await self._connection.write(event)
 
-    def _text_is_sent(self) -> None:
+    def _mark_text_complete(self) -> None:
         self._text_sent = True
         if self._reading is not None and self._reading.when() is None:
             self._reading.reschedule(asyncio.get_running_loop().time() + self._answer)
 
     async def receive(self) -> None:
-        """Read the reply to its end and hand on its audio."""
+        """Read the reply to its end and pass its audio on."""
         try:
-            while not await self._took_last(await self._next_event()):
+            while not await self._handle(await self._next_event()):
                 pass
         except OutputClosed:
             self._complete = False
@@ -182,82 +182,82 @@ class _Exchange:
 
     async def _next_event(self) -> Event:
         try:
-            async with asyncio.timeout(self._patience()) as self._reading:
+            async with asyncio.timeout(self._event_timeout()) as self._reading:
                 return await self._connection.read()
         except (TimeoutError, ConnectionLost) as error:
-            raise (self._error or self._cut_short(error)) from None
+            raise (self._error or self._incomplete_reply(error)) from None
         finally:
             self._reading = None
 
-    def _patience(self) -> float | None:
+    def _event_timeout(self) -> float | None:
         if self._error is not None:
             return _ERROR_GRACE_SECONDS
-        # Someone may be typing the text: the server owes nothing before it has all of it.
+        # The text may still be being typed: no reply is due before all of it was sent.
         return self._answer if self._text_sent else None
 
-    async def _took_last(self, event: Event) -> bool:
-        """Act on an event; True when the reply ends with it."""
+    async def _handle(self, event: Event) -> bool:
+        """Handle an event; returns whether it ends the reply."""
         if Error.is_type(event.type):
             error = _parsed(Error.from_event, event)
             self._error = self._error or ServerError(error.text, error.code)
         elif AudioStart.is_type(event.type):
             start = _parsed(AudioStart.from_event, event)
-            await self._hear(AudioFormat(start.rate, start.width, start.channels), b"")
+            await self._take_audio(AudioFormat(start.rate, start.width, start.channels), b"")
         elif AudioChunk.is_type(event.type):
             chunk = _parsed(AudioChunk.from_event, event)
-            await self._hear(AudioFormat(chunk.rate, chunk.width, chunk.channels), chunk.audio)
+            await self._take_audio(AudioFormat(chunk.rate, chunk.width, chunk.channels), chunk.audio)
         elif AudioStop.is_type(event.type):
             self._audio_ended = True
             return not self._streaming
         return SynthesizeStopped.is_type(event.type)
 
-    async def _hear(self, audio_format: AudioFormat, pcm: bytes) -> None:
+    async def _take_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
         if self._format is None:
-            self._format = _usable(audio_format, self._uri)
+            self._format = _checked_format(audio_format, self._uri)
         if audio_format != self._format or len(pcm) % self._format.frame_bytes:
             raise ClientError(
                 f"{self._uri} sent {len(pcm)} bytes of {_in_words(audio_format)} "
                 f"in a stream of {_in_words(self._format)}.",
-                hint="That is a fault of the server.",
+                hint="This is a bug of the server.",
             )
-        self._measure.add(audio_format, pcm)
+        self._meter.add_audio(audio_format, pcm)
         await self._on_audio(audio_format, pcm)
 
-    def _cut_short(self, error: Exception) -> ClientError:
-        heard = f"after {self._measure.seconds:.1f} s of audio" if self._format else "before any audio"
+    def _incomplete_reply(self, error: Exception) -> ClientError:
+        heard = f"after {self._meter.seconds:.1f} s of audio" if self._format else "before any audio"
         if self._streaming and self._audio_ended:
             return ClientError(
                 f"{self._uri} sent the audio, but not the end of the stream.",
-                hint="It may not take text as a stream: try it without --stream.",
+                hint="It may not support streamed text: try without --stream.",
             )
         if isinstance(error, TimeoutError):
             return ClientError(
-                f"{self._uri} went silent for {self._answer:g} s {heard}.",
-                hint="It may be overloaded, or not a text-to-speech server; its log may tell.",
+                f"{self._uri} sent nothing for {self._answer:g} s {heard}.",
+                hint="It may be overloaded, or not a text-to-speech server; its log may say more.",
             )
         return ConnectionLost(
             f"{self._uri} closed the connection {heard}, before the end of the speech.",
-            hint="Its log may tell why.",
+            hint="Its log may say why.",
         )
 
 
 def _wire_voice(voice: VoiceRequest) -> SynthesizeVoice | None:
     if voice.speaker is not None and voice.name is None:
         raise ClientError(
-            f"Speaker {voice.speaker!r} was asked for without a voice.", hint="Name the voice as well."
+            f"Speaker {voice.speaker!r} was requested without a voice.", hint="Name the voice as well."
         )
     if voice == VoiceRequest():
         return None
     return SynthesizeVoice(voice.name, voice.language, voice.speaker)
 
 
-def _usable(audio_format: AudioFormat, uri: str) -> AudioFormat:
+def _checked_format(audio_format: AudioFormat, uri: str) -> AudioFormat:
     rate, width, channels = audio_format.rate, audio_format.width, audio_format.channels
     if not all(isinstance(value, int) for value in (rate, width, channels)):
         raise ClientError(
             f"{uri} sends audio of {width!r} bytes, {channels!r} channels, {rate!r} Hz; expected numbers."
         )
-    if width != _SAMPLE_BYTES or not 0 < channels <= _MOST_CHANNELS or not 0 < rate <= _MOST_RATE:
+    if width != _SAMPLE_BYTES or not 0 < channels <= _MAX_CHANNELS or not 0 < rate <= _MAX_RATE:
         raise ClientError(f"{uri} sends {_in_words(audio_format)}; 16-bit PCM was expected.")
     return audio_format
 
@@ -267,7 +267,7 @@ def _in_words(audio_format: AudioFormat) -> str:
 
 
 class _Connection:
-    """Events to and from one server, whose faults come out as `ClientError`s."""
+    """Events to and from one server; its failures are raised as `ClientError`."""
 
     def __init__(self, uri: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._uri = uri
@@ -279,7 +279,7 @@ class _Connection:
             return await self._events.read_event()
         except EOFError:
             raise ConnectionLost(
-                f"{self._uri} closed the connection.", hint="Is it a Wyoming server? Its log may tell why."
+                f"{self._uri} closed the connection.", hint="Is it a Wyoming server? Its log may say why."
             ) from None
         except ProtocolError as error:
             raise ClientError(
@@ -297,7 +297,7 @@ class _Connection:
 
     async def close(self) -> None:
         self._writer.close()
-        # A peer that does not read would keep a polite goodbye waiting for ever.
+        # A peer that does not read would keep a clean shutdown waiting for ever.
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._writer.wait_closed()
@@ -326,10 +326,10 @@ async def _open(address: str | tuple[str, int]) -> tuple[asyncio.StreamReader, a
 
 
 def parse_server_address(uri: str) -> str | tuple[str, int]:
-    """The path of a unix socket, or host and port.
+    """Parse a server's URI into the path of a unix socket, or into host and port.
 
     Raises:
-        ClientError: a server cannot be connected to at such an address.
+        ClientError: it is neither `tcp://HOST:PORT` nor `unix:///PATH`.
     """
     try:
         address = urlsplit(uri)
@@ -338,14 +338,14 @@ def parse_server_address(uri: str) -> str | tuple[str, int]:
         if address.scheme == "tcp" and address.hostname and address.port:
             return address.hostname, address.port
     except ValueError:
-        pass  # a port that is no number
+        pass  # the port is not a number
     raise ClientError(
         f"{uri!r} is not an address to connect to.", hint="Give tcp://HOST:10200 or unix:///PATH."
     )
 
 
 def _reason(error: OSError) -> str:
-    # asyncio words connection errors with the address in them, which the message has already.
+    # asyncio's connection errors repeat the address, which the message has already.
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error)
@@ -364,12 +364,12 @@ def _parsed(parse: Callable[[Event], _T], event: Event) -> _T:
     except _MALFORMED as error:
         raise ClientError(
             f"The server sent a malformed {event.type!r} event: {error!r}.",
-            hint="That is a fault of the server.",
+            hint="This is a bug of the server.",
         ) from error
 
 
 def _info(event: Event) -> Info:
-    """Parse what a server says of itself; the package checks few of the types."""
+    """Parse a server's description; the wyoming package checks few of the types."""
     info = Info.from_event(event)
     programs_right = all(isinstance(program, TtsProgram) for program in info.tts)
     if not programs_right or not all(isinstance(voice, TtsVoice) for one in info.tts for voice in one.voices):

@@ -1,10 +1,10 @@
-"""`wyoming-tts blend …`: mix voices of Kokoro, keep the mixtures, hear them, hand them on."""
+"""`wyoming-tts blend …`: create, list, remove, import and export blends of Kokoro voices."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_sty
 
 @dataclass(frozen=True, slots=True)
 class _BlendContext:
-    """Where blends are kept, and what they are made of."""
+    """The stored blends, and the voices that they are made of."""
 
     store: BlendStore
     styles: ImportedStyles
@@ -45,12 +45,12 @@ class _BlendContext:
 
     @property
     def languages(self) -> dict[str, str]:
-        """Of all voices that can be blended."""
+        """Languages of all voices that can be blended, by name."""
         return self.imported | dict(self.pack)
 
 
 def run_blend_command(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    """Run the command that the arguments name; its exit code.
+    """Run the subcommand that the arguments name; returns its exit code.
 
     Raises:
         SpeechError: it failed; the message says why.
@@ -61,7 +61,7 @@ def run_blend_command(arguments: argparse.Namespace, settings: LoadedSettings) -
         raise CommandFailed(str(error)) from error
 
 
-def _kitchen(settings: Settings) -> _BlendContext:
+def _open_context(settings: Settings) -> _BlendContext:
     styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY)
     pack = {voice.name: voice.language for voice in read_kokoro_catalogue(data_directory() / "kokoro.yaml")}
     store = BlendStore(
@@ -76,7 +76,7 @@ def _kitchen(settings: Settings) -> _BlendContext:
 
 
 def _add(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
+    context = _open_context(settings)
     blend = Blend(
         arguments.name,
         parse_recipe(arguments.recipe),
@@ -85,26 +85,26 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
         spherical=arguments.spherical,
         normalized=arguments.normalize,
     )
-    before = kitchen.store.load().blends.get(blend.name) if arguments.replace else None
+    before = context.store.load().blends.get(blend.name) if arguments.replace else None
     if before is None:
-        kitchen.store.add(blend)
+        context.store.add(blend)
     else:
-        kitchen.store.replace(blend, expected=before)
-    print(f"Kept {blend.name}: {blend.recipe}, speaks {_language(kitchen, blend)}.")
+        context.store.replace(blend, expected=before)
+    print(f"Saved {blend.name}: {blend.recipe}, speaks {_language(context, blend)}.")
     return 0 if arguments.say is None else _speak(arguments, settings)
 
 
 def _speak(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
         sink = client.PlayerProcess() if arguments.out is None else client.open_wav_output(arguments.out)
-        report = asyncio.run(_spoken(arguments, settings, sink))
+        report = asyncio.run(_speak_locally(arguments, settings, sink))
     except (client.ClientError, SpeechError) as error:
-        raise CommandFailed(f"{arguments.name} is kept, but was not heard. {error}") from error
-    print_note(f"Said it in {report.seconds:.2f} s.")
+        raise CommandFailed(f"{arguments.name} is saved, but could not be played. {error}") from error
+    print_note(f"Spoke {report.seconds:.2f} s of audio.")
     return 0
 
 
-async def _spoken(
+async def _speak_locally(
     arguments: argparse.Namespace,
     settings: Settings,
     sink: client.PlayerProcess | client.WavFile | client.WavStream,
@@ -112,23 +112,19 @@ async def _spoken(
     async with sink:
         return await local_speech.speak(
             settings,
-            _one_piece(arguments.say),
+            client.single_piece(arguments.say),
             on_audio=sink.write,
             voice=VoiceRequest(name=arguments.name),
         )
-
-
-async def _one_piece(text: str) -> AsyncIterator[str]:
-    yield text
 
 
 # -- list, show, remove -------------------------------------------------------------------------
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
-    blends = [_as_object(kitchen, blend) for blend in kitchen.store.blends()]
-    imported = [_imported_as_object(kitchen, name) for name in kitchen.imported]
+    context = _open_context(settings)
+    blends = [_as_object(context, blend) for blend in context.store.blends()]
+    imported = [_imported_as_object(context, name) for name in context.imported]
     if arguments.json:
         print_json({"blends": blends, "imported": imported})
         return 0
@@ -141,26 +137,26 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _show(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
-    if arguments.name in kitchen.imported:
-        shown = _imported_as_object(kitchen, arguments.name)
+    context = _open_context(settings)
+    if arguments.name in context.imported:
+        shown = _imported_as_object(context, arguments.name)
     else:
-        shown = _as_object(kitchen, kitchen.store.find(arguments.name))
+        shown = _as_object(context, context.store.find(arguments.name))
     if arguments.json:
         print_json(shown)
         return 0
     for title, value in shown.items():
-        print(f"{title.replace('_', ' ') + ':':12} {_written(value)}")
+        print(f"{title.replace('_', ' ') + ':':12} {_format_value(value)}")
     return 0
 
 
 def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
-    if arguments.name in kitchen.imported:
-        users = kitchen.store.load().users(arguments.name)
-        kitchen.styles.remove(arguments.name, users=users)
+    context = _open_context(settings)
+    if arguments.name in context.imported:
+        users = context.store.load().users(arguments.name)
+        context.styles.remove(arguments.name, users=users)
     else:
-        kitchen.store.remove(arguments.name)
+        context.store.remove(arguments.name)
     print(f"Removed {arguments.name}.")
     return 0
 
@@ -168,13 +164,13 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 _COLUMNS = ("name", "language", "kind", "recipe", "description")
 
 
-def _as_object(kitchen: _BlendContext, blend: Blend) -> dict[str, Any]:
-    book = kitchen.store.load()
+def _as_object(context: _BlendContext, blend: Blend) -> dict[str, Any]:
+    book = context.store.load()
     return {
         "name": blend.name,
         "recipe": str(blend.recipe),
-        "language": _language(kitchen, blend),
-        "kind": "preset" if kitchen.store.is_preset(blend.name) else "own",
+        "language": _language(context, blend),
+        "kind": "preset" if context.store.is_preset(blend.name) else "own",
         "description": blend.description,
         "spherical": blend.spherical,
         "normalized": blend.normalized,
@@ -183,26 +179,26 @@ def _as_object(kitchen: _BlendContext, blend: Blend) -> dict[str, Any]:
     }
 
 
-def _imported_as_object(kitchen: _BlendContext, name: str) -> dict[str, Any]:
+def _imported_as_object(context: _BlendContext, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "recipe": "",
-        "language": kitchen.imported[name],
+        "language": context.imported[name],
         "kind": "imported",
         "description": "",
-        "path": str(kitchen.styles.path(name)),
-        "used_by": list(kitchen.store.load().users(name)),
+        "path": str(context.styles.path(name)),
+        "used_by": list(context.store.load().users(name)),
     }
 
 
-def _language(kitchen: _BlendContext, blend: Blend) -> str:
+def _language(context: _BlendContext, blend: Blend) -> str:
     try:
-        return kitchen.store.load().language(blend, kitchen.languages).tag
+        return context.store.load().language(blend, context.languages).tag
     except UnknownVoice:
-        return ""  # the file was edited by hand, and names a voice that is not there
+        return ""  # the file was edited by hand and names an unknown voice
 
 
-def _written(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, list) else str(value)
@@ -212,21 +208,21 @@ def _written(value: object) -> str:
 
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
-    check_name_is_free(arguments.name, (*kitchen.pack, *kitchen.store.load().blends))
-    table = kitchen.styles.add(arguments.name, Path(arguments.file).expanduser())
-    language = kitchen.imported[arguments.name]
+    context = _open_context(settings)
+    check_name_is_free(arguments.name, (*context.pack, *context.store.load().blends))
+    table = context.styles.add(arguments.name, Path(arguments.file).expanduser())
+    language = context.imported[arguments.name]
     print(f"Imported {arguments.name}: {len(table)} rows, speaks {language}.")
     return 0
 
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> int:
-    kitchen = _kitchen(settings)
+    context = _open_context(settings)
     table = load_style_table(
         arguments.name,
-        kitchen.store.load(),
-        voices=kitchen.languages,
-        imported=kitchen.styles,
+        context.store.load(),
+        voices=context.languages,
+        imported=context.styles,
         pack=lambda: _pack(settings),
     )
     path = Path(arguments.file).expanduser()
@@ -246,8 +242,8 @@ def _pack(settings: Settings) -> Path:
     voices = engine.installed() if engine else ()
     if not voices:
         raise VoiceUnavailable(
-            "Kokoro is not installed: there is nothing to mix.",
-            hint="Fetch it with `wyoming-tts voices download af_heart`.",
+            "Kokoro is not installed, so there are no voices to blend.",
+            hint="Download it with `wyoming-tts voices download af_heart`.",
         )
     return voices[0].files[1]
 

@@ -1,7 +1,7 @@
-"""The command `wyoming-tts`: parse, call, print.
+"""Command line `wyoming-tts`: parses the arguments, dispatches to a command, prints errors.
 
-`serve` is what runs without a command, so that the flags of wyoming-piper work as they are. What takes
-long to import is imported by the command that needs it; `serve` opens its port before that.
+`serve` is the default command, so that the flags of wyoming-piper work unchanged. Modules that take long to
+import are imported by the command that needs them; `serve` opens its port before that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from wyoming_tts import __version__
-from wyoming_tts.bench.command import add_bench_flags
+from wyoming_tts.bench.command import add_bench_flags, run_bench_command
+from wyoming_tts.commands.console import CommandFailed
 from wyoming_tts.commands.health import add_health_flags, check_health
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
@@ -35,7 +36,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 done, 1 failed, 2 wrongly called."""
+    """Run a command; returns its exit code: 0 done, 1 failed, 2 invalid usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0] not in _COMMANDS and words[0] not in {"-h", "--help", "--version"}):
         words.insert(0, "serve")
@@ -44,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_settings(_flags(arguments), environ=os.environ)
         return _COMMANDS[arguments.command](arguments, settings)
     except SettingsError as error:
-        return _told(error, EXIT_USAGE)
+        return _print_error(error, EXIT_USAGE)
     except (ListenFailed, SpeechError) as error:
-        return _told(error, EXIT_FAILED)
+        return _print_error(error, EXIT_FAILED)
     except BrokenPipeError:
-        # Whoever read the output has enough; what is left in the buffer has nowhere to go.
+        # The output's reader closed it, as `head` does; flushing the buffer at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -56,23 +57,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _flags(arguments: argparse.Namespace) -> dict[str, object]:
-    """Return what was given on the command line, without a settings file that the command is to make."""
+    """Return the flags given, without a settings file that the command itself will create."""
     flags = vars(arguments)
-    is_made = flags.get("voices_command") == "import-piper" and not Path(flags.get("config") or "").exists()
-    return {name: value for name, value in flags.items() if name != "config"} if is_made else flags
+    will_create = (
+        flags.get("voices_command") == "import-piper" and not Path(flags.get("config") or "").exists()
+    )
+    return {name: value for name, value in flags.items() if name != "config"} if will_create else flags
 
 
 class ListenFailed(Exception):
-    """The address cannot be listened on; the message says which, why, and what to do."""
+    """The server cannot listen on its address; the message says which, why, and what to do."""
 
 
-def _told(error: Exception, exit_code: int) -> int:
+def _print_error(error: Exception, exit_code: int) -> int:
     print(f"wyoming-tts: {error}", file=sys.stderr)
     return exit_code
 
 
 def _parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Make the parser; with the flags of one command alone if it is told, for there are hundreds."""
+    """Make the parser; with the flags of one command only if it is given, because there are hundreds."""
     parser = argparse.ArgumentParser(prog="wyoming-tts", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -93,65 +96,67 @@ def _add_serve_flags(serve: argparse.ArgumentParser) -> None:
 def _add_say_flags(say: argparse.ArgumentParser) -> None:
     add_flags(say)
     say.add_argument(
-        "text", nargs="?", help="what to say; read from standard input, as it comes, if left out"
+        "text", nargs="?", help="text to speak; read from standard input as it arrives if left out"
     )
     say.add_argument(
-        "--uri", dest="server", metavar="URI", help="the server: tcp://HOST:PORT or unix:///PATH"
+        "--uri", dest="server", metavar="URI", help="server to use: tcp://HOST:PORT or unix:///PATH"
     )
     say.add_argument("--language", help="speak with a voice of this language")
     say.add_argument("--out", metavar="FILE", help="write a WAV file; - for standard output")
     say.add_argument(
-        "--stream", action="store_true", help="send the text piece by piece, as an assistant does"
+        "--stream", action="store_true", help="stream the text piece by piece, as an assistant does"
     )
-    say.add_argument("--play", action="store_true", help="play the audio while it arrives")
+    say.add_argument("--play", action="store_true", help="play the audio as it arrives")
     say.add_argument("--ssml", action="store_true", help="the text is SSML")
     say.add_argument(
-        "--explain", action="store_true", help="print what would be said, stage by stage, and say nothing"
+        "--explain",
+        action="store_true",
+        help="print how the text is processed, stage by stage, without speaking",
     )
     say.add_argument(
         "--json",
         action="store_true",
-        help='explain as JSON, with no text for each line such as {"text": "…", "voice": "…"} of the input',
+        help='explain as JSON; without a text, one result for each input line {"text": "…", "voice": "…"}',
     )
 
 
 def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     _add_list_flags(voices)
     commands = voices.add_subparsers(dest="voices_command", metavar="COMMAND")
-    voices.set_defaults(voices_command="list", **_NOT_NARROWED)
+    voices.set_defaults(voices_command="list", **_NO_FILTERS)
     _add_list_flags(
-        _added(commands, "list", "list voices, those that could be fetched among them (the default)")
+        _add_command(commands, "list", "list voices, including those that can be downloaded (the default)")
     )
 
-    download = _added(commands, "download", "fetch voices of the catalogue")
+    download = _add_command(commands, "download", "download voices of the catalogue")
     add_flags(download)
-    download.add_argument("names", nargs="+", metavar="NAME", help="a name, an alias or the beginning of one")
+    download.add_argument("names", nargs="+", metavar="NAME", help="a name, an alias, or a prefix of one")
     download.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
-        help="which of Kokoro's models; fp32, or the one that is here, if left out",
+        help="precision of Kokoro's model; default: fp32, or the one that is installed",
     )
     _add_json_flag(download)
 
-    remove = _added(commands, "remove", "delete voices")
+    remove = _add_command(commands, "remove", "delete voices")
     add_flags(remove)
     remove.add_argument(
-        "names", nargs="+", metavar="NAME", help="a name or an alias, or an engine's for all its voices"
+        "names", nargs="+", metavar="NAME", help="a name or an alias, or an engine's name for all its voices"
     )
-    remove.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    remove.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     _add_json_flag(remove)
 
-    verify = _added(commands, "verify", "compare installed voices with the catalogue")
+    verify = _add_command(commands, "verify", "compare installed voices with the catalogue")
     add_flags(verify)
     verify.add_argument("names", nargs="*", metavar="NAME", help="all that are installed if left out")
     _add_json_flag(verify)
 
-    info = _added(commands, "info", "tell all that is known of a voice")
+    info = _add_command(commands, "info", "tell all that is known of a voice")
     add_flags(info)
     info.add_argument("name", metavar="NAME")
     _add_json_flag(info)
 
-    taken = _added(commands, "import-piper", "use a data directory of wyoming-piper where it is")
+    taken = _add_command(commands, "import-piper", "use a data directory of wyoming-piper where it is")
     add_flags(taken)
     taken.add_argument(
         "directory", metavar="DIR", help="what --data-dir of wyoming-piper named; --config FILE is changed"
@@ -162,38 +167,46 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
 def _add_list_flags(voices: argparse.ArgumentParser) -> None:
     add_flags(voices)
     voices.add_argument(
-        "--language", dest="only_language", help="only voices of this language, as de or en_US", **_UNSAID
+        "--language",
+        dest="only_language",
+        help="only voices of this language, such as de or en_US",
+        **_NO_DEFAULT,
     )
-    voices.add_argument("--engine", dest="only_engine", help="only voices of this engine", **_UNSAID)
-    voices.add_argument("--installed", action="store_true", help="only voices that are here", **_UNSAID)
-    voices.add_argument("--json", action="store_true", help="print JSON", **_UNSAID)
+    voices.add_argument("--engine", dest="only_engine", help="only voices of this engine", **_NO_DEFAULT)
+    voices.add_argument("--installed", action="store_true", help="only installed voices", **_NO_DEFAULT)
+    voices.add_argument("--json", action="store_true", help="print JSON", **_NO_DEFAULT)
 
 
 def _add_blend_flags(blend: argparse.ArgumentParser) -> None:
     commands = blend.add_subparsers(dest="blend_command", metavar="COMMAND", required=True)
-    add = _added(commands, "add", "keep a blend of Kokoro voices under a name")
+    add = _add_command(commands, "add", "save a blend of Kokoro voices under a name")
     add_flags(add)
     add.add_argument("name", metavar="NAME")
-    add.add_argument("recipe", metavar="RECIPE", help="as af_bella(2)+af_sky or 60*af_bella+40*af_sky")
-    add.add_argument("--language", help="what it speaks, as en_US; needed if its voices differ in that")
-    add.add_argument("--description", default="", help="one line")
-    add.add_argument("--spherical", action="store_true", help="mix along arcs")
+    add.add_argument("recipe", metavar="RECIPE", help="such as af_bella(2)+af_sky or 60*af_bella+40*af_sky")
     add.add_argument(
-        "--no-normalize", dest="normalize", action="store_false", help="take the weights as they are"
+        "--language", help="its language, such as en_US; required if its voices speak different languages"
     )
-    add.add_argument("--replace", action="store_true", help="put it in the place of one of that name")
+    add.add_argument("--description", default="", help="a description of one line")
+    add.add_argument("--spherical", action="store_true", help="interpolate along arcs (spherically)")
+    add.add_argument(
+        "--no-normalize", dest="normalize", action="store_false", help="use the weights as given"
+    )
+    add.add_argument("--replace", action="store_true", help="replace an existing blend of that name")
     add.add_argument("--say", metavar="TEXT", help="speak a text with it")
-    add.add_argument("--out", metavar="FILE", help="write what is said to a WAV file, in place of playing it")
+    add.add_argument("--out", metavar="FILE", help="write the speech to a WAV file instead of playing it")
 
-    _add_json_flag(_with_settings(_added(commands, "list", "list blends and imported voices")))
-    for name, help_text in (("show", "tell all of a blend"), ("remove", "remove a blend or imported voice")):
-        _with_settings(_added(commands, name, help_text)).add_argument("name", metavar="NAME")
+    _add_json_flag(_with_settings(_add_command(commands, "list", "list blends and imported voices")))
+    for name, help_text in (
+        ("show", "show details of a blend"),
+        ("remove", "remove a blend or imported voice"),
+    ):
+        _with_settings(_add_command(commands, name, help_text)).add_argument("name", metavar="NAME")
     _add_json_flag(commands.choices["show"])
     for name, help_text, file_help in (
-        ("import", "take over a style table as a voice", ".npy, or a .pt or .bin of Kokoro-FastAPI"),
+        ("import", "import a style table as a voice", ".npy, or a .pt or .bin of Kokoro-FastAPI"),
         ("export", "write a blend or voice as a style table", "a name that ends in .npy or .bin"),
     ):
-        moved = _with_settings(_added(commands, name, help_text))
+        moved = _with_settings(_add_command(commands, name, help_text))
         moved.add_argument("name", metavar="NAME")
         moved.add_argument("file", metavar="FILE", help=file_help)
 
@@ -209,7 +222,7 @@ def _add_completion_flags(completion: argparse.ArgumentParser) -> None:
     completion.add_argument("shell", metavar="SHELL", help="bash, zsh, fish, tcsh or powershell")
 
 
-def _added(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
+def _add_command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
     """Add a command to what `add_subparsers` returned, whose type has no public name."""
     added: argparse.ArgumentParser = commands.add_parser(
         name, help=help_text, description=help_text, conflict_handler="resolve"
@@ -228,7 +241,7 @@ def _add_json_flag(parser: argparse.ArgumentParser) -> None:
 
 def _configure_logging(settings: LoadedSettings, *, quiet: bool = False) -> None:
     level = logging.DEBUG if settings.settings.debug else logging.WARNING if quiet else logging.INFO
-    # stdout belongs to the protocol (stdio://) and to audio (say --out -).
+    # stdout is for the protocol (stdio://) and for audio (say --out -).
     logging.basicConfig(level=level, format=settings.settings.log_format, stream=sys.stderr, force=True)
     for chatty in ("httpx", "httpcore", "asyncio", "watchfiles", "websockets", "uvicorn"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
@@ -242,25 +255,25 @@ def _configure_logging(settings: LoadedSettings, *, quiet: bool = False) -> None
 def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings)
 
-    def reread() -> LoadedSettings:
+    def reload_settings() -> LoadedSettings:
         return load_settings(vars(arguments), environ=os.environ)
 
-    sockets = _bound(settings.settings.uri)
+    sockets = _bind(settings.settings.uri)
     from wyoming_tts.server import app  # noqa: PLC0415 - takes half a second, in which clients may queue
 
     try:
-        threads_ended = asyncio.run(app.serve(settings, sockets, reread=reread))
+        threads_ended = asyncio.run(app.serve(settings, sockets, reread=reload_settings))
     except OSError as error:
         raise _cannot_listen(settings.settings.uri, error) from error
     if not threads_ended:
-        # A step is still computing. Waiting for it would take long, and a thread that comes back
-        # into a finalizing interpreter may bring the process down with an error.
+        # A step is still computing. Waiting for it would take long, and a thread that returns into a
+        # finalizing interpreter may crash the process.
         logging.shutdown()
         os._exit(0)
     return 0
 
 
-def _bound(uri: str) -> list[socket.socket]:
+def _bind(uri: str) -> list[socket.socket]:
     address = ListenAddress.parse(uri)
     if address.scheme != "tcp":
         return []
@@ -285,9 +298,9 @@ def _say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 
 def _voices(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    # Without bars the log tells how far a download is.
-    is_told = arguments.voices_command == "download" and not sys.stderr.isatty()
-    _configure_logging(settings, quiet=not is_told)
+    # Without progress bars, the log shows the progress of a download.
+    logs_progress = arguments.voices_command == "download" and not sys.stderr.isatty()
+    _configure_logging(settings, quiet=not logs_progress)
     from wyoming_tts.commands import voices as voice_commands  # noqa: PLC0415 - as above
 
     return voice_commands.run_voices_command(arguments, settings)
@@ -302,9 +315,12 @@ def _blend(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
 def _bench(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
-    from wyoming_tts.commands import say as commands  # noqa: PLC0415 - as above
+    from wyoming_tts.client import ClientError  # noqa: PLC0415 - as above
 
-    return commands.measure(arguments)
+    try:
+        return run_bench_command(arguments)
+    except ClientError as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _health(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -328,9 +344,9 @@ def _completion(arguments: argparse.Namespace, _: LoadedSettings) -> int:
     return 0
 
 
-_UNSAID: Mapping[str, Any] = {"default": argparse.SUPPRESS}
-"""`voices` and `voices list` have the same flags: what the inner parser was not told is the outer's."""
-_NOT_NARROWED: Mapping[str, Any] = {
+_NO_DEFAULT: Mapping[str, Any] = {"default": argparse.SUPPRESS}
+"""`voices` and `voices list` have the same flags: one that the inner parser did not get is the outer's."""
+_NO_FILTERS: Mapping[str, Any] = {
     "only_language": None,
     "only_engine": None,
     "installed": False,
@@ -342,21 +358,21 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
     "say": (
         _add_say_flags,
         "speak a text through a server, or without one",
-        "Speak a text, through a server that --uri names or the network shows, else in this process.",
+        "Speak a text through the server of --uri or one found in the network, else in this process.",
     ),
-    "voices": (_add_voices_flags, "list, fetch, check and remove voices", ""),
-    "blend": (_add_blend_flags, "mix Kokoro voices and keep the mixtures", ""),
+    "voices": (_add_voices_flags, "list, download, verify and remove voices", ""),
+    "blend": (_add_blend_flags, "create and manage blends of Kokoro voices", ""),
     "bench": (
         add_bench_flags,
-        "measure a server from outside",
-        "Measure any Wyoming text-to-speech server from outside, or two of them in turn.",
+        "measure a server's latency under load",
+        "Measure any text-to-speech server from outside, or two of them in turn.",
     ),
     "health": (
         add_health_flags,
-        "ask whether a server answers, for health checks",
-        "Ask a server whether it answers: the exit code is 0 if it does, else 1.",
+        "check whether a server answers",
+        "Check whether a server answers: the exit code is 0 if it does, else 1.",
     ),
-    "stats": (_add_stats_flags, "sum up what was spoken", ""),
+    "stats": (_add_stats_flags, "summarize what was spoken", ""),
     "completion": (_add_completion_flags, "print a script that completes commands in a shell", ""),
 }
 

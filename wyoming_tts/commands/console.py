@@ -1,4 +1,4 @@
-"""What commands print with: tables for people, JSON for programs, and questions that never hang."""
+"""Console output of the commands: tables for people, JSON for programs, and prompts that never hang."""
 
 from __future__ import annotations
 
@@ -10,25 +10,47 @@ from collections.abc import Iterable, Sequence
 from wyoming_tts.errors import SpeechError
 
 _PIPE_WIDTH = 400
-"""A pipe has no width to fit a table into."""
+"""Width of a table where standard output is a pipe, which has none."""
 
 
 class CommandFailed(SpeechError):
-    """Something beyond this process failed: a server, a file, a player."""
+    """A command failed because of something outside this process: a server, a file, a player."""
 
 
 def print_json(value: object) -> None:
-    """Print one value for programs, in ASCII where the output cannot take it as it is."""
+    """Print a value as indented JSON, in ASCII where the output's encoding lacks a character."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
+    print(text if _can_encode(text) else json.dumps(value, indent=2))
+
+
+def print_json_line(value: object) -> None:
+    """Print a value as one line of JSON, at once; in ASCII where the output's encoding lacks a character."""
+    line = json.dumps(value, ensure_ascii=False)
+    print(line if _can_encode(line) else json.dumps(value), flush=True)
+
+
+def print_line(line: str) -> None:
+    """Print a line at once, with escapes for characters that the output's encoding lacks."""
+    if not _can_encode(line):
+        line = line.encode(_encoding(), "backslashreplace").decode(_encoding())
+    print(line, flush=True)
+
+
+def _can_encode(text: str) -> bool:
+    """Whether standard output's encoding has all characters; none has lone surrogates."""
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(_encoding())
     except UnicodeEncodeError:
-        text = json.dumps(value, indent=2)
-    print(text)
+        return False
+    return True
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, folding: int = 1) -> None:
-    """Print rows for people; where the terminal is narrow the last `folding` columns are folded."""
+    """Print a table; where the terminal is too narrow, the last `folding` columns are wrapped."""
     from rich.console import Console  # noqa: PLC0415 - takes 100 ms that serving need not spend
     from rich.table import Table  # noqa: PLC0415
 
@@ -39,23 +61,23 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, foldin
         table.add_row(*row)
     escape_unencodable_output()
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    # Names and descriptions are data: no markup is meant in them.
+    # Names and descriptions are data, not markup.
     Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
 def escape_unencodable_output() -> None:
-    """Have standard output write what its encoding lacks as an escape and not fail over it."""
+    """Make standard output escape what its encoding lacks, instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def print_note(line: str) -> None:
-    """Print a line beside the result: to standard error."""
+    """Print a line to standard error, apart from the result."""
     print(line, file=sys.stderr)
 
 
 def confirm(question: str) -> bool:
-    """Ask on a terminal; without one nobody could answer, and the command itself is the answer."""
+    """Ask for confirmation on a terminal; without one nobody could answer, and the command is confirmed."""
     if not sys.stdin or not sys.stdin.isatty():
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ExplainRequest:
-    """A text whose stages on the way to sound are wanted."""
+    """A text to explain: its stages on the way to sound."""
 
     text: str
     voice: VoiceRequest
@@ -42,7 +42,7 @@ async def speak(
     Raises:
         SpeechError: the voice is not installed or cannot speak.
     """
-    measure = SpeechMeter()
+    meter = SpeechMeter()
     utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
     # Nobody listens in real time: a file is to be written as fast as possible.
     unlimited = Lookahead(alone=math.inf)
@@ -51,15 +51,15 @@ async def speak(
         _check_voice(parts, voice)
         try:
             async with parts.synthesizer.speak(utterance) as stream:
-                measure.text_given()
+                meter.mark_text_sent()
                 await on_audio(stream.format, b"")
-                measure.add(stream.format, b"")
+                meter.add_audio(stream.format, b"")
                 async for chunk in stream:
-                    measure.add(chunk.format, chunk.pcm)
+                    meter.add_audio(chunk.format, chunk.pcm)
                     await on_audio(chunk.format, chunk.pcm)
         except OutputClosed:
-            return measure.report(complete=False)
-    return measure.report()
+            return meter.report(complete=False)
+    return meter.report()
 
 
 async def explain(

@@ -1,4 +1,4 @@
-"""The commands beside `serve`: they speak and measure, and print what came of it."""
+"""`wyoming-tts say`: speaks a text through a server, or in this process, to a file or a player."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
 from wyoming_tts import client
-from wyoming_tts.bench.command import run_bench_command
 from wyoming_tts.commands import explain, local_speech
 from wyoming_tts.commands.console import CommandFailed
 from wyoming_tts.settings import LoadedSettings
@@ -18,35 +17,23 @@ from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 
 
 def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    """Speak a text, through a server if there is one.
+    """Run the command `say`; returns its exit code.
 
     Raises:
-        SpeechError: it could not be spoken; the message says why.
+        SpeechError: the text could not be spoken; the message says why.
     """
     if arguments.explain or arguments.json:
         return _explain(arguments, settings)
     try:
-        report = asyncio.run(_spoken(arguments, settings))
+        report = asyncio.run(_speak(arguments, settings))
     except client.ClientError as error:
         raise CommandFailed(str(error)) from error
     print(_summary(report), file=sys.stderr)
     return 0
 
 
-def measure(arguments: argparse.Namespace) -> int:
-    """Measure a server.
-
-    Raises:
-        SpeechError: it could not be measured; the message says why.
-    """
-    try:
-        return run_bench_command(arguments)
-    except client.ClientError as error:
-        raise CommandFailed(str(error)) from error
-
-
 def _explain(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    voice = _wanted_voice(arguments, settings)
+    voice = _requested_voice(arguments, settings)
     text_format = _text_format(arguments)
     if arguments.json and arguments.text is None:
         return explain.explain_json_lines(settings.settings, voice, text_format)
@@ -59,13 +46,13 @@ def _text_format(arguments: argparse.Namespace) -> TextFormat:
     return TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
 
 
-async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpeechReport:
+async def _speak(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpeechReport:
     text: str | None = arguments.text
-    pieces = client.read_stdin_text() if text is None else _one_piece(text)
+    pieces = client.read_stdin_text() if text is None else client.single_piece(text)
     text_format = _text_format(arguments)
-    server = arguments.server or await _found_server()
-    async with _sinks(arguments) as on_audio:
-        voice = _wanted_voice(arguments, settings)
+    server = arguments.server or await _discover_server()
+    async with _open_outputs(arguments) as on_audio:
+        voice = _requested_voice(arguments, settings)
         if server is None:
             return await local_speech.speak(
                 settings.settings, pieces, on_audio=on_audio, voice=voice, text_format=text_format
@@ -75,27 +62,27 @@ async def _spoken(arguments: argparse.Namespace, settings: LoadedSettings) -> cl
             pieces,
             on_audio=on_audio,
             voice=voice,
-            streaming=arguments.stream or (text is None and await _takes_pieces(server)),
+            streaming=arguments.stream or (text is None and await _supports_streaming(server)),
             text_format=text_format,
         )
 
 
-async def _found_server() -> str | None:
+async def _discover_server() -> str | None:
     print("Looking for a server ...", file=sys.stderr)
     found = await client.discover_tts_server()
     if found is None:
-        print("None found in the network: this process speaks by itself.", file=sys.stderr)
+        print("No server found in the network: speaking in this process.", file=sys.stderr)
         return None
     print(f"Found {found.name} at {found.uri}.", file=sys.stderr)
     return found.uri
 
 
-async def _takes_pieces(server: str) -> bool:
+async def _supports_streaming(server: str) -> bool:
     return client.supports_streaming(await client.describe(server))
 
 
-def _wanted_voice(arguments: argparse.Namespace, settings: LoadedSettings) -> VoiceRequest:
-    """Return what was asked for: the server's own defaults are its own matter."""
+def _requested_voice(arguments: argparse.Namespace, settings: LoadedSettings) -> VoiceRequest:
+    """Return the voice requested explicitly: defaults are left to the server."""
     given = {name for name in ("voice", "speaker") if settings.sources[name] != "default"}
     return VoiceRequest(
         name=settings.settings.voice if "voice" in given else None,
@@ -104,32 +91,28 @@ def _wanted_voice(arguments: argparse.Namespace, settings: LoadedSettings) -> Vo
     )
 
 
-async def _one_piece(text: str) -> AsyncIterator[str]:
-    yield text
-
-
 @asynccontextmanager
-async def _sinks(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]:
+async def _open_outputs(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]:
     async with AsyncExitStack() as stack:
-        sinks: list[client.OnAudio] = []
+        outputs: list[client.OnAudio] = []
         if arguments.out is not None:
-            sink: client.WavFile | client.WavStream = client.open_wav_output(arguments.out)
-            await stack.enter_async_context(sink)
-            sinks.append(sink.write)
+            wav: client.WavFile | client.WavStream = client.open_wav_output(arguments.out)
+            await stack.enter_async_context(wav)
+            outputs.append(wav.write)
         if arguments.play:
-            sinks.append((await stack.enter_async_context(client.PlayerProcess())).write)
+            outputs.append((await stack.enter_async_context(client.PlayerProcess())).write)
         progress = stack.enter_context(_Progress(sys.stderr))
-        sinks.append(progress.write)
+        outputs.append(progress.write)
 
         async def on_audio(audio_format: AudioFormat, pcm: bytes) -> None:
-            for sink in sinks:
-                await sink(audio_format, pcm)
+            for write in outputs:
+                await write(audio_format, pcm)
 
         yield on_audio
 
 
 class _Progress:
-    """Counts the seconds of audio that arrived, on a terminal."""
+    """Shows on a terminal how many seconds of audio have arrived."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

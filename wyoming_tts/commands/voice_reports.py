@@ -1,4 +1,4 @@
-"""Voices as they are told of, to people in lines and to programs in JSON."""
+"""Formatting of voices for the command line: table rows and lines for people, JSON fields for programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wyoming_tts.voices.piper_import import PiperImport
 
 
 def table_row(entry: InventoryEntry) -> tuple[str, ...]:
-    """What a table shows of it: name, language, engine, here, speakers, size."""
+    """Row of the table: name, language, engine, installed, speakers, size."""
     voice, known = entry.voice, entry.catalogue_voice
     return (
         entry.name,
@@ -26,7 +26,7 @@ def table_row(entry: InventoryEntry) -> tuple[str, ...]:
 
 
 def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
-    """What a list for programs says of it."""
+    """JSON fields of a voice in a list."""
     voice, known = entry.voice, entry.catalogue_voice
     return {
         "name": entry.name,
@@ -45,11 +45,11 @@ def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
 
 
 def detail_fields(entry: InventoryEntry, inventory: Inventory) -> dict[str, Any]:
-    """All that is known of it. Looks at files."""
+    """JSON fields of a voice with all details; reads the sizes of its files."""
     voice, known = entry.voice, entry.catalogue_voice
-    told = summary_fields(entry)
+    fields = summary_fields(entry)
     if known is not None:
-        told |= {
+        fields |= {
             "gender": known.gender,
             "grade": known.grade,
             "licence": known.licence,
@@ -57,20 +57,20 @@ def detail_fields(entry: InventoryEntry, inventory: Inventory) -> dict[str, Any]
             "downloads": _downloadable(known, inventory),
         }
     if voice is not None:
-        told |= {
+        fields |= {
             "speaker_names": list(voice.speakers),
             "default_speaker": voice.default_speaker,
             "attribution": f"{voice.attribution.name}, {voice.attribution.url}",
             "files": [_file_facts(path) for path in voice.files],
         }
-    told["problems"] = [reason for path, reason in inventory.broken if path.stem == entry.name]
-    return told
+    fields["problems"] = [reason for path, reason in inventory.broken if path.stem == entry.name]
+    return fields
 
 
 def broken_voice_fields(name: str, inventory: Inventory) -> dict[str, Any] | None:
-    """What is known of files that cannot be spoken with; None if there are none of that name."""
+    """JSON fields of a voice whose files are broken; None if there are none of that name."""
     if any(voice.name == name for voice in inventory.voices):
-        return None  # spoken with from another directory
+        return None  # a complete one is in another directory
     reasons = {path: reason for path, reason in inventory.broken if path.stem == name}
     if not reasons:
         return None
@@ -93,7 +93,7 @@ def _file_facts(path: Path) -> dict[str, Any]:
 
 
 def format_field(value: object) -> list[str]:
-    """A fact as lines for people; none if it says nothing."""
+    """Format a JSON field as lines for people; none if it is empty."""
     if isinstance(value, bool):
         return ["yes" if value else "no"]
     if isinstance(value, dict):
@@ -106,7 +106,7 @@ def format_field(value: object) -> list[str]:
 
 
 def piper_import_as_dict(taken: PiperImport) -> dict[str, Any]:
-    """What was found in a Piper directory, for programs."""
+    """JSON fields of the voices found in a Piper directory."""
     return {
         "directory": str(taken.directory),
         "voices": [voice.name for voice in taken.voices],
@@ -121,7 +121,7 @@ def piper_import_as_dict(taken: PiperImport) -> dict[str, Any]:
 
 
 def piper_import_lines(taken: PiperImport) -> Iterable[str]:
-    """What was found in a Piper directory and is to be done, for people."""
+    """Yield lines on the voices found in a Piper directory, and what to do with them."""
     yield f"{taken.directory}: {len(taken.voices)} voices, nothing was copied."
     yield from (f"  {voice.name}" for voice in taken.voices)
     yield from (f"Left out: {path}: {reason}" for path, reason in taken.broken)
@@ -139,4 +139,4 @@ def piper_import_lines(taken: PiperImport) -> Iterable[str]:
     elif taken.is_new:
         yield f"Start the server with {' '.join(f'--data-dir {each}' for each in taken.data_dir)}."
     else:
-        yield "The directory is searched already: nothing is left to do."
+        yield "The directory is in --data-dir already: nothing to do."

@@ -1,4 +1,4 @@
-"""`wyoming-tts voices …`: see, fetch, check and remove voices, without a server."""
+"""`wyoming-tts voices …`: list, download, verify, remove and import voices, without a server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ from wyoming_tts.workers import Workers
 
 
 def run_voices_command(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
-    """Run the command that the arguments name; its exit code.
+    """Run the subcommand that the arguments name; returns its exit code.
 
     Raises:
         SpeechError: it failed as a whole; the message says why.
@@ -74,9 +74,9 @@ def run_voices_command(arguments: argparse.Namespace, settings: LoadedSettings) 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
-    shown = [entry for entry in inventory.entries() if _is_wanted(entry, arguments)]
+    shown = [entry for entry in inventory.entries() if _matches(entry, arguments)]
     if not shown:
-        raise UnknownVoice(_none_found(arguments), hint="Leave out what narrows it down to see all.")
+        raise UnknownVoice(_no_match_message(arguments), hint="Leave out the filters to see all voices.")
     if arguments.json:
         print_json({"voices": [summary_fields(entry) for entry in shown], "broken": _broken(inventory)})
         return 0
@@ -89,7 +89,7 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _is_wanted(entry: InventoryEntry, arguments: argparse.Namespace) -> bool:
+def _matches(entry: InventoryEntry, arguments: argparse.Namespace) -> bool:
     language, engine = arguments.only_language, arguments.only_engine
     return (
         (not language or entry.speaks(LanguageTag.parse(language)))
@@ -98,7 +98,7 @@ def _is_wanted(entry: InventoryEntry, arguments: argparse.Namespace) -> bool:
     )
 
 
-def _none_found(arguments: argparse.Namespace) -> str:
+def _no_match_message(arguments: argparse.Namespace) -> str:
     kind = "installed voice" if arguments.installed else "voice"
     engine = f" of the engine {arguments.only_engine!r}" if arguments.only_engine else ""
     speaks = f" speaks {arguments.only_language!r}" if arguments.only_language else " is there"
@@ -114,11 +114,11 @@ def _broken(inventory: Inventory) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of a voice that was to be fetched."""
+    """Result of a download of one voice."""
 
     name: str
     state: str
-    """`fetched`, `here` for one that was here before, `failed`."""
+    """`fetched`, `here` if it was installed before, or `failed`."""
     size: int | None = None
     directory: str | None = None
     error: str = ""
@@ -126,16 +126,16 @@ class _Outcome:
     def __str__(self) -> str:
         size = f", {format_size(self.size)}" if self.size else ""
         if self.state == "here":
-            return f"{self.name} is here already, in {self.directory}."
-        return f"Fetched {self.name}{size}, into {self.directory}."
+            return f"{self.name} is installed already, in {self.directory}."
+        return f"Downloaded {self.name}{size} to {self.directory}."
 
 
 def _download(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
         with show_progress(sys.stderr) as on_progress:
-            outcomes = asyncio.run(_downloaded(arguments, settings, on_progress))
+            outcomes = asyncio.run(_download_voices(arguments, settings, on_progress))
     except KeyboardInterrupt:
-        print_note("Stopped. What has come so far is kept; the same command goes on from there.")
+        print_note("Interrupted. Partial files are kept; run the same command again to resume.")
         raise
     if arguments.json:
         print_json({"voices": [asdict(outcome) for outcome in outcomes]})
@@ -147,7 +147,7 @@ def _download(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(any(outcome.error for outcome in outcomes))
 
 
-async def _downloaded(
+async def _download_voices(
     arguments: argparse.Namespace, settings: Settings, on_progress: OnProgress
 ) -> list[_Outcome]:
     index, precision = settings.download_dir / INDEX_NAME, arguments.precision
@@ -167,18 +167,18 @@ async def _downloaded(
                 except UnknownVoice as error:
                     outcomes[name] = _Outcome(name, "failed", error=str(error))
                     continue
-                place = await workers.run_blocking(partial(_place, voice, precision, settings))
+                place = await workers.run_blocking(partial(_find_installed, voice, precision, settings))
                 if place is None:
                     started.append(downloads.start(voice))
                 else:
                     outcomes[voice.name] = _Outcome(voice.name, "here", voice.size, str(place))
             for download in started:
-                outcomes[download.voice.name] = await _ended(download, settings.download_dir)
+                outcomes[download.voice.name] = await _wait_for_download(download, settings.download_dir)
             return list(outcomes.values())
 
 
-def _place(voice: CatalogueVoice, precision: str | None, settings: Settings) -> Path | None:
-    """Where it is already; any of Kokoro's models does if none was named."""
+def _find_installed(voice: CatalogueVoice, precision: str | None, settings: Settings) -> Path | None:
+    """The directory that has the voice already; if no precision was named, any of Kokoro's models counts."""
     wanted = (voice, *other_model_exports(voice)) if precision is None else (voice,)
     found = (find_complete_directory(each, _directories(settings)) for each in wanted)
     return next(filter(None, found), None)
@@ -198,10 +198,10 @@ async def _update_index(downloads: DownloadManager) -> None:
     try:
         await downloads.fetch_index()
     except DownloadFailed as error:
-        print_note(f"The list of voices could not be updated, the one here is used. {error}")
+        print_note(f"The list of voices could not be updated; using the local one. {error}")
 
 
-async def _ended(download: Download, directory: Path) -> _Outcome:
+async def _wait_for_download(download: Download, directory: Path) -> _Outcome:
     if await download.wait() is DownloadState.DONE:
         return _Outcome(download.voice.name, "fetched", download.received, str(directory))
     return _Outcome(download.voice.name, "failed", download.total, error=download.error)
@@ -212,12 +212,12 @@ async def _ended(download: Download, directory: Path) -> _Outcome:
 
 def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     removal = plan_removal(_inventory(settings), arguments.names)
-    for told in (*removal.kept, *removal.problems):
-        print_note(f"wyoming-tts: {told}")
+    for problem in (*removal.kept, *removal.problems):
+        print_note(f"wyoming-tts: {problem}")
     for path in removal.files:
         print_note(f"To be deleted: {path}")
-    is_agreed = not removal.files or arguments.yes or confirm(f"Delete {len(removal.files)} files?")
-    problems = delete_files(removal) if is_agreed else ("Nothing was deleted.",)
+    is_confirmed = not removal.files or arguments.yes or confirm(f"Delete {len(removal.files)} files?")
+    problems = delete_files(removal) if is_confirmed else ("Nothing was deleted.",)
     for problem in problems:
         print_note(f"wyoming-tts: {problem}")
     if arguments.json:
@@ -241,14 +241,14 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
-    voices, broken, unknown = _to_be_checked(inventory, arguments.names)
+    voices, broken, unknown = _select_for_verification(inventory, arguments.names)
     checked = [*broken, *verify_files(voices, expected_files(inventory.names.catalogue), check_complete)]
     if arguments.json:
         print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
     elif checked:
         print_table(("File", "Voices", "State"), map(_checked_row, checked))
     else:
-        print_note("There are no files to check.")
+        print_note("There are no files to verify.")
     for problem in unknown:
         print_note(f"wyoming-tts: {problem}")
     is_broken = any(file.state is FileState.BROKEN for file in checked)
@@ -259,10 +259,10 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(is_broken or bool(unknown))
 
 
-def _to_be_checked(
+def _select_for_verification(
     inventory: Inventory, names: Sequence[str]
 ) -> tuple[list[Voice], list[VerifiedFile], list[str]]:
-    """The voices to check, the files that are broken already, and what cannot be checked."""
+    """Select the voices to verify; also returns files known to be broken, and problems with names."""
     broken = {
         path.stem: VerifiedFile(path, (path.stem,), FileState.BROKEN, reason)
         for path, reason in inventory.broken
@@ -302,13 +302,13 @@ def _as_object(file: VerifiedFile) -> dict[str, Any]:
 
 def _info(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
-    told = broken_voice_fields(arguments.name, inventory)
-    if told is None:
-        told = detail_fields(inventory.find(arguments.name), inventory)
+    fields = broken_voice_fields(arguments.name, inventory)
+    if fields is None:
+        fields = detail_fields(inventory.find(arguments.name), inventory)
     if arguments.json:
-        print_json(told)
+        print_json(fields)
         return 0
-    for title, value in told.items():
+    for title, value in fields.items():
         for number, line in enumerate(format_field(value)):
             print(f"{'' if number else title.replace('_', ' ') + ':':14} {line}")
     return 0
@@ -340,15 +340,15 @@ def _scan_piper_directory(directory: Path) -> tuple[Sequence[Voice], Sequence[tu
     return engine.installed(), getattr(engine, "broken", ())
 
 
-# -- what is here -------------------------------------------------------------------------------
+# -- inventory ----------------------------------------------------------------------------------
 
 
 def _inventory(settings: Settings) -> Inventory:
-    return asyncio.run(_looked(settings))
+    return asyncio.run(_load_inventory(settings))
 
 
-async def _looked(settings: Settings) -> Inventory:
-    # All engines are looked at, also where only one is to speak.
+async def _load_inventory(settings: Settings) -> Inventory:
+    # Covers all engines, even where the settings choose one.
     settings = settings.model_copy(update={"engine": "auto"})
     async with open_workers(settings) as workers, assemble(settings, workers) as parts:
         broken = [each for engine in parts.engines.values() for each in getattr(engine, "broken", ())]

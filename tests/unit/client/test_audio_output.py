@@ -8,7 +8,6 @@ import struct
 import sys
 import threading
 import wave
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,96 +20,17 @@ from wyoming_tts.client import (
     PlayerProcess,
     WavFile,
     WavStream,
+    audio_output,
     open_wav_output,
-    read_stdin_text,
 )
-from wyoming_tts.client import audio_output as local
 from wyoming_tts.speech import AudioFormat
 
 MONO = AudioFormat(22050)
 PCM = bytes(range(256)) * 8
 
 
-async def collected(pieces: AsyncIterator[str]) -> list[str]:
-    return [piece async for piece in pieces]
-
-
 def names(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
-
-
-# -- text ---------------------------------------------------------------------------------------
-
-
-async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
-    reading, writing = os.pipe()
-    pieces = read_stdin_text(reading)
-    try:
-        os.write(writing, b"One. ")
-        assert await anext(pieces) == "One. "
-        os.write(writing, b"Two.")
-        assert await anext(pieces) == "Two."
-        os.close(writing)
-        assert await collected(pieces) == []
-        assert os.get_blocking(reading)
-    finally:
-        os.close(reading)
-
-
-async def test_a_character_cut_by_two_writes_comes_out_whole() -> None:
-    reading, writing = os.pipe()
-    pieces = read_stdin_text(reading)
-    try:
-        os.write(writing, b"\xef\xbb\xbfGr\xc3")
-        assert await anext(pieces) == "Gr"
-        os.write(writing, b"\xbc\xc3\x9fe")
-        assert await anext(pieces) == "üße"
-    finally:
-        os.close(writing)
-        await pieces.aclose()  # type: ignore[attr-defined]
-        os.close(reading)
-
-
-@pytest.mark.parametrize(
-    ("written", "read"), [(b"a\xff\xfeb", "a\ufffd\ufffdb"), (b"ends\xe2\x82", "ends\ufffd"), (b"", "")]
-)
-async def test_a_file_is_read_to_its_end_and_what_is_not_utf8_is_replaced(
-    tmp_path: Path, written: bytes, read: str
-) -> None:
-    path = tmp_path / "text"
-    path.write_bytes(written)
-    with path.open("rb") as file:
-        assert "".join(await collected(read_stdin_text(file.fileno()))) == read
-
-
-async def test_dev_null_is_an_empty_text() -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    try:
-        assert await collected(read_stdin_text(null)) == []
-    finally:
-        os.close(null)
-
-
-async def test_a_closed_stdin_is_told_in_one_line() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.close(writing)
-    with pytest.raises(ClientError, match="stdin"):
-        await collected(read_stdin_text(reading))
-
-
-async def test_waiting_for_text_can_be_cancelled_and_leaves_no_watch_on_stdin() -> None:
-    reading, writing = os.pipe()
-    try:
-        waiting = asyncio.create_task(collected(read_stdin_text(reading)))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert not asyncio.get_running_loop().remove_reader(reading)
-    finally:
-        os.close(reading)
-        os.close(writing)
 
 
 # -- WAV ----------------------------------------------------------------------------------------
@@ -120,7 +40,7 @@ async def test_waiting_for_text_can_be_cancelled_and_leaves_no_watch_on_stdin() 
     st.builds(AudioFormat, rate=st.integers(1, 192000), channels=st.integers(1, 8)), st.integers(0, 1 << 31)
 )
 def test_a_header_says_the_format_and_the_lengths(audio_format: AudioFormat, data_bytes: int) -> None:
-    header = local.wav_header(audio_format, data_bytes)
+    header = audio_output.wav_header(audio_format, data_bytes)
     assert len(header) == 44
     assert header[:4] + header[8:16] + header[36:40] == b"RIFFWAVEfmt data"
     assert struct.unpack("<I", header[4:8]) == (data_bytes + 36,)
@@ -296,7 +216,7 @@ async def test_ffplay_gets_a_wav(bin_dir: Path, tmp_path: Path) -> None:
     async with PlayerProcess() as out:
         await out.write(MONO, PCM)
         await out.write(MONO, PCM)
-    assert (tmp_path / "heard").read_bytes() == local.wav_header(MONO, None) + PCM * 2
+    assert (tmp_path / "heard").read_bytes() == audio_output.wav_header(MONO, None) + PCM * 2
 
 
 def test_the_first_of_the_installed_players_is_taken(bin_dir: Path) -> None:

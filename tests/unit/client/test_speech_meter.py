@@ -20,10 +20,10 @@ def sine(amplitude: float, *, samples: int = 22050, hertz: float = 220.5, rate: 
 
 
 def measured(*chunks: bytes, audio_format: AudioFormat = MONO) -> SpeechReport:
-    measure = SpeechMeter()
+    meter = SpeechMeter()
     for chunk in chunks:
-        measure.add(audio_format, chunk)
-    return measure.report()
+        meter.add_audio(audio_format, chunk)
+    return meter.report()
 
 
 def test_a_sine_at_half_scale_is_nine_decibels_down_and_peaks_at_six() -> None:
@@ -67,22 +67,22 @@ def test_any_cut_into_chunks_gives_the_same_figures(cuts: list[int]) -> None:
 
 def test_times_run_from_the_first_text_to_the_first_audio_and_to_the_end() -> None:
     clock = iter([10.0, 10.25, 11.5])
-    measure = SpeechMeter(now=lambda: next(clock))
-    measure.text_given()
-    measure.text_given()
-    measure.add(MONO, b"")
-    measure.add(MONO, sine(1000))
-    measure.add(MONO, sine(1000))
-    report = measure.report()
+    meter = SpeechMeter(now=lambda: next(clock))
+    meter.mark_text_sent()
+    meter.mark_text_sent()
+    meter.add_audio(MONO, b"")
+    meter.add_audio(MONO, sine(1000))
+    meter.add_audio(MONO, sine(1000))
+    report = meter.report()
     assert report.ttfa == 0.25
     assert report.total == 1.5
     assert report.seconds == pytest.approx(2.0)
 
 
 def test_without_audio_there_is_no_ttfa() -> None:
-    measure = SpeechMeter()
-    measure.text_given()
-    report = measure.report()
+    meter = SpeechMeter()
+    meter.mark_text_sent()
+    report = meter.report()
     assert (report.ttfa, report.format) == (None, None)
     assert (report.seconds, report.samples) == (0.0, 0)
 

@@ -63,7 +63,7 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 def test_a_blend_is_kept_with_all_that_was_said_of_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--description", "Warm.", "--spherical", "--no-normalize", "--language", "en-gb")
     assert blend(data, "add", "dawn", "60*af_bella + 40*bf_emma", *words) == 0
-    assert capsys.readouterr().out == "Kept dawn: af_bella(60)+bf_emma(40), speaks en_GB.\n"
+    assert capsys.readouterr().out == "Saved dawn: af_bella(60)+bf_emma(40), speaks en_GB.\n"
     assert shown(data, capsys, "show", "dawn") == {
         "name": "dawn",
         "recipe": "af_bella(60)+bf_emma(40)",
@@ -153,7 +153,7 @@ def test_a_blend_that_cannot_be_heard_is_kept_and_that_is_told(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # where nothing plays
     assert blend(tmp_path, "add", "dawn", "af_bella+af_sky", "--say", "Hello.") == 1
-    assert "dawn is kept, but was not heard." in capsys.readouterr().err
+    assert "dawn is saved, but could not be played." in capsys.readouterr().err
     assert shown(tmp_path, capsys, "show", "dawn")["recipe"] == "af_bella+af_sky"
 
 

@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
     """Gives this process a standard input."""
     # The command line reads its own pipe, in a process that does nothing else.
-    blockbuster.functions["os.read"].can_block_in("client/audio_output.py", "_available")
+    blockbuster.functions["os.read"].can_block_in("client/text_input.py", "_read_bytes")
     kept = os.dup(0)
 
     def put(*lines: str) -> None:

@@ -1,4 +1,4 @@
-"""`wyoming-tts health`, beside servers that are well, not well, and none."""
+"""`wyoming-tts health`, beside servers that are healthy, unhealthy, and missing."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_an_answer_that_comes_in_pieces_is_one(tmp_path: Path) -> None:
         assert await asked("--uri", f"tcp://{where}") == 0
 
 
-async def test_nobody_at_the_port_is_not_well(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_nobody_at_the_port_is_unhealthy(capsys: pytest.CaptureFixture[str]) -> None:
     uri = f"tcp://127.0.0.1:{free_port()}"
     assert await asked("--uri", uri) == 1
     assert capsys.readouterr().err == f"wyoming-tts: {uri} cannot be reached: Connection refused.\n"
@@ -126,21 +126,21 @@ async def test_a_server_that_hangs_is_not_well_when_the_time_is_over(
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        (b'{"type": "error"}\n', "it said 'error' where `info` was expected"),
-        (b"[]\n", "it said None where `info` was expected"),
+        (b'{"type": "error"}\n', "it sent 'error', expected `info`"),
+        (b"[]\n", "it sent None, expected `info`"),
         (b"SSH-2.0-OpenSSH_10.0\n", "Expecting value"),
         (b"\xff\xff\n", "can't decode"),
-        (b"", "it hung up without an answer"),
-        (b"x" * 100_000, "its answer has no end"),
+        (b"", "it closed the connection without an answer"),
+        (b"x" * 100_000, "its answer is too long"),
     ],
 )
-async def test_another_answer_than_info_is_not_well(
+async def test_another_answer_than_info_is_unhealthy(
     answer: bytes, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with answering(saying(answer)) as where:
         assert await asked("--uri", f"tcp://{where}") == 1
     line = capsys.readouterr().err
-    assert line.startswith(f"wyoming-tts: tcp://{where} is not well: ")
+    assert line.startswith(f"wyoming-tts: tcp://{where} is unhealthy: ")
     assert complaint in line
 
 
@@ -151,12 +151,12 @@ async def test_another_answer_than_info_is_not_well(
         (b'{"type": "info"}\n', "it does not speak HTTP."),
     ],
 )
-async def test_http_that_is_not_ready_is_not_well(
+async def test_http_that_is_not_ready_is_unhealthy(
     answer: bytes, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with answering(saying(answer)) as where:
         assert await asked("--ready", "--uri", f"http://{where}") == 1
-    assert capsys.readouterr().err == f"wyoming-tts: http://{where} is not well: {complaint}\n"
+    assert capsys.readouterr().err == f"wyoming-tts: http://{where} is unhealthy: {complaint}\n"
 
 
 async def test_all_that_are_named_must_be_well() -> None:

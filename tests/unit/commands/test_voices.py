@@ -198,7 +198,7 @@ async def test_a_voice_that_cannot_be_fetched_fails_alone(
     told = capsys.readouterr()
     assert "en_XX-one-low: " in told.err
     assert "404" in told.err
-    assert told.out.startswith("Fetched en_XX-two-low, 4.1 MB")
+    assert told.out.startswith("Downloaded en_XX-two-low, 4.1 MB")
     assert not (tmp_path / "en_XX-one-low.onnx").exists()
 
 
@@ -210,7 +210,7 @@ async def test_what_is_here_in_another_directory_is_not_fetched(
     shutil.copy(data / INDEX_NAME, elsewhere)
     flags = ("--download-dir", str(elsewhere))
     assert await download(hub, data, LOW.name, *flags) == 0
-    assert capsys.readouterr().out == f"{LOW.name} is here already, in {data}.\n"
+    assert capsys.readouterr().out == f"{LOW.name} is installed already, in {data}.\n"
     assert hub.connections == 0
 
 
@@ -222,7 +222,7 @@ def test_any_of_kokoros_models_is_enough_unless_one_is_named(
         with (tmp_path / name).open("wb") as file:
             file.truncate(size)
     assert voices(tmp_path, "download", "af_heart", "--offline") == 0
-    assert capsys.readouterr().out == f"af_heart is here already, in {tmp_path}.\n"
+    assert capsys.readouterr().out == f"af_heart is installed already, in {tmp_path}.\n"
     assert voices(tmp_path, "download", "af_heart", "--offline", "--precision", "fp16") == 1
 
 
@@ -250,7 +250,7 @@ async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHu
     process.send_signal(signal.SIGINT)
     log = await process.stderr.read()
     assert await process.wait() == 130
-    assert b"goes on from there" in log
+    assert b"to resume" in log
     assert b"Traceback" not in log
     kept = part.stat().st_size
     assert 1024 * 1024 <= kept <= 3_000_000
@@ -259,7 +259,7 @@ async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHu
     process = await downloading(hub, tmp_path)
     out, log = await process.communicate()
     assert process.returncode == 0, log.decode()
-    assert out.startswith(b"Fetched")
+    assert out.startswith(b"Downloaded")
     assert hub.asked_for(".onnx")[-1].offset == kept
     assert (tmp_path / f"{BIG}.onnx").read_bytes() == MODEL + BIG.encode()
     assert not part.exists()
