@@ -48,7 +48,7 @@ def desk(shown: Page) -> Iterator[Page]:
 def test_who_comes_first_sees_that_the_page_is_on_its_way(page: Page, tmp_path: Path) -> None:
     with site_in_a_thread(tmp_path) as site:
         page.goto(site.url)
-        expect(page.get_by_role("heading", name="The page is on its way")).to_be_visible()
+        expect(page.get_by_role("heading", name="Loading the page")).to_be_visible()
         expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
         page.goto("about:blank")
 
@@ -79,11 +79,11 @@ def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: S
 def test_a_key_is_asked_for_once(page: Page, complaints: Complaints, locked: Site) -> None:
     page.goto(locked.url)
     page.get_by_label("API key").fill("wrong")
-    page.get_by_role("button", name="Come in").click()
-    expect(page.get_by_role("alert")).to_have_text("That key is not known here.")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
     complaints.found.clear()  # the browser says of each 401 that it is one
     page.get_by_label("API key").fill(KEY)
-    page.get_by_role("button", name="Come in").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
     visit(page, locked.url)
     assert KEY not in page.content()

@@ -95,7 +95,7 @@ async def test_nothing_is_made_until_somebody_visits() -> None:
         assert not built.is_set()
         first = await client.get("/", headers={"Accept-Language": "de-DE,en;q=0.5"})
         assert (first.status_code, first.headers["x-page"]) == (200, "loading")
-        assert "Die Seite ist unterwegs" in first.text
+        assert "Die Seite wird geladen" in first.text
         assert "On its way" not in first.text
         assert await run_in_thread(lambda: built.wait(5))
         assert (await client.get("/")).headers["x-page"] == "loading"

@@ -309,7 +309,7 @@ async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> No
 
     encoder = Recorder(done)
     sound = StreamEncoder(encoder, slowly)
-    pieces = sound.pieces(b"", speech_pcm("a"), aiter(_pieces()))
+    pieces = sound.encode(b"", speech_pcm("a"), aiter(_pieces()))
     taking = asyncio.create_task(take(pieces, encoder))
     await in_use.wait()
     taking.cancel()

@@ -1,7 +1,7 @@
-"""The HTTP API: one app on the same synthesizer and event loop as everything else.
+"""The HTTP API as a FastAPI app, on the same synthesizer and event loop as the other transports.
 
-Its paths are those of OpenAI's speech API and of Kokoro-FastAPI, so that clients of either work by changing
-nothing but the host.
+Its paths are those of OpenAI's speech API and of Kokoro-FastAPI, so that clients of either only need another
+base URL. Health, status and metrics endpoints are defined here.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health(BaseModel):
-    """Whether the server is there."""
+    """Answer of a health endpoint."""
 
     status: str
 
 
 class Status(BaseModel):
-    """How the server is doing."""
+    """The server's status."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -60,17 +60,17 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Make the app; `HttpTarget` serves it. Takes tens of milliseconds, so that no request does.
+    """Create the app that `HttpServer` serves. Takes tens of milliseconds, which no request then has to wait.
 
     Args:
-        service: What speaks, and what is known of it.
-        options: How clients are treated.
-        run_blocking: For encoders, which compute.
-        routers: Further routes, such as those of the realtime socket and of pages.
-        middleware: Further layers, the outermost first; all within the one that gives ids and tells errors.
+        service: Speech synthesis, voices and status.
+        options: Limits and timeouts.
+        run_blocking: Runs encoders, which are CPU-bound.
+        routers: Further routes, such as the realtime WebSocket and the web page.
+        middleware: Further middleware, outermost first; all of it inside `RequestLifecycleMiddleware`.
     """
     requests = OpenRequests()
-    layer = Middleware(
+    lifecycle = Middleware(
         RequestLifecycleMiddleware,
         requests=requests,
         send_timeout=options.send_timeout,
@@ -79,11 +79,11 @@ def create_app(
     app = _App(
         title="Wyoming TTS",
         version=__version__,
-        docs_url=None,  # their pages load scripts from elsewhere
+        docs_url=None,  # its page loads scripts from other sites
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[layer, *middleware],
+        middleware=[lifecycle, *middleware],
         generate_unique_id_function=_operation_id,
     )
     app.state.requests = requests
@@ -99,17 +99,17 @@ def create_app(
 
 
 class _App(FastAPI):
-    """An app whose description holds the errors that are told, not those that its framework would tell."""
+    """A FastAPI app whose OpenAPI schema describes this server's errors instead of FastAPI's own."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            described = super().openapi()
-            for operations in described["paths"].values():
+            schema = super().openapi()
+            for operations in schema["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)
             for name in ("HTTPValidationError", "ValidationError"):
-                described["components"]["schemas"].pop(name, None)
-            self.openapi_schema = described
+                schema["components"]["schemas"].pop(name, None)
+            self.openapi_schema = schema
         return self.openapi_schema
 
 
@@ -118,7 +118,7 @@ def _description_routes(app: FastAPI, run_blocking: RunBlocking) -> APIRouter:
 
     @router.get("/openapi.json", include_in_schema=False)
     async def describe() -> Response:
-        """Describe the API; the first time that takes too long for the event loop."""
+        """Return the OpenAPI schema; built off the event loop, because the first time takes long."""
         return json_response(await run_blocking(app.openapi))
 
     return router
@@ -132,22 +132,22 @@ def _state_routes(service: SpeechService) -> APIRouter:
     router = APIRouter()
 
     async def live() -> Response:
-        """Tell that the server is there."""
+        """Report that the server is alive."""
         return json_response({"status": "healthy"})
 
     async def ready() -> Response:
-        """Tell whether the default voice is warm; speech may be asked for before it is."""
+        """Report whether the default voice is warm; speech can be requested earlier."""
         if service.is_ready():
             return json_response({"status": "ready"})
         not_yet = ApiError(503, "The default voice is not ready yet.", code=NOT_READY, kind="server_error")
         return error_response(not_yet, "")
 
     async def status() -> Response:
-        """Tell how the server is doing."""
+        """Return the server's status."""
         return json_response(dict(await service.status()))
 
     async def metrics() -> Response:
-        """Tell the same to Prometheus."""
+        """Return the server's metrics in Prometheus' text format."""
         return Response(await service.metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     for path in _LIVE:

@@ -1,7 +1,7 @@
-"""Every failure of the HTTP API in the one shape that clients of OpenAI's read.
+"""Error responses of the HTTP API, all in the JSON shape of OpenAI's API.
 
-Nothing else words an error or chooses a status: routes raise a `SpeechError`, or `ApiError` for what has no
-speech in it, and the handlers here answer.
+Only this module chooses statuses: routes raise a `SpeechError`, or an `ApiError` for failures unrelated to
+speech, and the handlers here turn them into responses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, UnknownVoice, Unsupported
 
 NOT_READY = "not_ready"
-"""The code of a server whose default voice has not spoken yet."""
+"""Error code of a server whose default voice is not warm yet."""
 
 _INVALID = "invalid_request_error"
 _STATUS = MappingProxyType(
@@ -44,33 +44,33 @@ _PARAM = MappingProxyType(
         ErrorCode.VOICE_UNAVAILABLE: "voice",
     }
 )
-"""The field that is to blame where the error does not say."""
+"""The request field at fault, where the error itself does not name one."""
 _RETRY_AFTER = MappingProxyType(
     {ErrorCode.BUSY: 1, ErrorCode.VOICE_UNAVAILABLE: 10, ErrorCode.SHUTTING_DOWN: 10, NOT_READY: 1}
 )
-"""Seconds after which it may go better."""
-_PLACES = frozenset({"body", "query", "path", "header", "cookie"})
-_ALLOWED_TO_ALL = (401, 403, 429, 500)
-"""What any request may meet, whatever it asks for."""
+"""Retry-After in seconds, by error code."""
+_LOCATIONS = frozenset({"body", "query", "path", "header", "cookie"})
+_COMMON_STATUSES = (401, 403, 429, 500)
+"""Error statuses that any request may get."""
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong."""
+    """The details of an error."""
 
     message: str = Field(description="What happened, and what to do.")
-    type: str = Field(description="The kind of error, as OpenAI names it.")
-    param: str | None = Field(description="The field of the request that is to blame.")
+    type: str = Field(description="The type of error, as in OpenAI's API.")
+    param: str | None = Field(description="The request field at fault.")
     code: str | None = Field(description="Stable and machine-readable.")
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     error: ErrorDetail
 
 
 class InvalidField(BadRequest):
-    """A field of the request cannot be used."""
+    """A field of the request is invalid."""
 
     def __init__(self, message: str, *, param: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -78,19 +78,19 @@ class InvalidField(BadRequest):
 
 
 class UnsupportedFormat(Unsupported):
-    """The audio cannot be encoded as the client wants it."""
+    """The requested audio format is not supported."""
 
     param = "response_format"
 
 
 class UnknownLanguage(UnknownVoice):
-    """No voice speaks the language that was asked for in place of a voice."""
+    """No voice speaks the requested language."""
 
     param = "language"
 
 
 class ApiError(Exception):
-    """A failure that has nothing to do with speech, such as a path that is not there."""
+    """A failure unrelated to speech, such as an unknown path."""
 
     def __init__(
         self, status: int, message: str, *, code: str, param: str | None = None, kind: str = _INVALID
@@ -104,45 +104,45 @@ class ApiError(Exception):
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the error answers of a route for its OpenAPI description: those statuses, and what all have."""
-    wanted = sorted({*statuses, *_ALLOWED_TO_ALL})
-    return {status: {"model": ErrorAnswer, "description": HTTPStatus(status).phrase} for status in wanted}
+    """Describe a route's error responses for OpenAPI: the given statuses and the common ones."""
+    documented = sorted({*statuses, *_COMMON_STATUSES})
+    return {status: {"model": ErrorAnswer, "description": HTTPStatus(status).phrase} for status in documented}
 
 
 def error_content(error: SpeechError | ApiError, request_id: str) -> dict[str, Any]:
-    """Return an error as JSON; one that is ours names the request, so that the log can be searched."""
+    """Return an error as JSON content; an internal one names the request id, to find it in the log."""
     if isinstance(error, ApiError):
         return _content(error.message, error.kind, error.param, error.code)
     message = str(error)
     if error.code is ErrorCode.INTERNAL:
-        message = f"{message} The request was {request_id}."
+        message = f"{message} Request id: {request_id}."
     param = getattr(error, "param", None) or _PARAM.get(error.code)
     return _content(message, _STATUS[error.code][1], param, error.code)
 
 
 def error_response(error: SpeechError | ApiError, request_id: str) -> Response:
-    """Return the answer that tells of an error."""
+    """Build the response for an error."""
     status = error.status if isinstance(error, ApiError) else int(_STATUS[error.code][0])
     return json_response(error_content(error, request_id), status=status, headers=_retry_headers(error.code))
 
 
 def framework_error_response(error: HTTPException, method: str, request_id: str) -> Response:
-    """Return the answer to what the framework refused: a path, a method, a body it could not read."""
+    """Build the response for an error of the framework: an unknown path, a wrong method, a bad body."""
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and method == "OPTIONS":
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=error.headers)
     message, code = str(error.detail), HTTPStatus(error.status_code).name.lower()
     if error.status_code == HTTPStatus.NOT_FOUND:
         message = "There is nothing at this path."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        message = f"{method} is not for this path."
+        message = f"{method} is not allowed at this path."
     response = error_response(ApiError(error.status_code, message, code=code), request_id)
     response.headers.update(error.headers or {})
     return response
 
 
 def json_response(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return JSON that nobody keeps."""
-    # Escaped throughout: what clients send may hold what UTF-8 cannot.
+    """Build a JSON response that must not be cached."""
+    # ASCII with escapes: what clients send may hold lone surrogates, which UTF-8 cannot encode.
     return Response(
         json.dumps(content),
         status,
@@ -152,40 +152,42 @@ def json_response(content: object, *, status: int = 200, headers: dict[str, str]
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Have the app answer every failure in this shape."""
+    """Install handlers that answer every failure of the app in this shape."""
     handlers: Sequence[tuple[type[Exception], Callable[[Request, Any], Awaitable[Response]]]] = (
-        (SpeechError, _told),
-        (ApiError, _told),
-        (RequestValidationError, _invalid),
-        (HTTPException, _by_status),
+        (SpeechError, _handle_error),
+        (ApiError, _handle_error),
+        (RequestValidationError, _handle_validation_error),
+        (HTTPException, _handle_framework_error),
     )
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
 
 
 def get_request_id(request: Request) -> str:
-    """Return the id under which a request is logged."""
+    """Return the id under which a request is logged; `-` outside of the app's lifecycle middleware."""
     return str(getattr(request.state, "request_id", "-"))
 
 
-async def _told(request: Request, error: SpeechError | ApiError) -> Response:
+async def _handle_error(request: Request, error: SpeechError | ApiError) -> Response:
     return error_response(error, get_request_id(request))
 
 
-async def _invalid(request: Request, error: RequestValidationError) -> Response:
-    """Tell of the first field that is wrong; the value is not repeated, it may be large."""
+async def _handle_validation_error(request: Request, error: RequestValidationError) -> Response:
+    """Report the first invalid field, without its value, which may be large."""
     problem = error.errors()[0]
-    param = next((str(part) for part in problem["loc"] if part not in _PLACES), None)
+    param = next((str(part) for part in problem["loc"] if part not in _LOCATIONS), None)
     message = str(problem["msg"])
     if problem["type"] == "json_invalid":
-        return await _told(request, BadRequest(f"The body is not JSON: {message}."))
+        return await _handle_error(request, BadRequest(f"The body is not JSON: {message}."))
     if param is None:
-        hint = "Send a JSON object, with the content type application/json."
-        return await _told(request, BadRequest(f"The body cannot be used: {message}.", hint=hint))
-    return await _told(request, InvalidField(f"The field `{param}` is wrong: {message}.", param=param))
+        hint = "Send a JSON object with the content type application/json."
+        return await _handle_error(request, BadRequest(f"The body is invalid: {message}.", hint=hint))
+    return await _handle_error(
+        request, InvalidField(f"The field `{param}` is invalid: {message}.", param=param)
+    )
 
 
-async def _by_status(request: Request, error: HTTPException) -> Response:
+async def _handle_framework_error(request: Request, error: HTTPException) -> Response:
     return framework_error_response(error, request.method, get_request_id(request))
 
 

@@ -1,8 +1,8 @@
-"""What stands between the web and a Gradio app: the few of its routes that the page needs, and nothing else.
+"""Route allowlist and security headers around a Gradio app: only what the page's own scripts request.
 
-Gradio opens more than a page in a service should: files by path, a proxy, its own description, tools for
-developers. Here it is cut down to what the page's own scripts ask for, is kept from allowing other origins,
-and what it sends is told not to load anything from elsewhere.
+Gradio exposes more than a page on a home network should: files by path, a proxy, its API description,
+developer tools. The filter limits it to the routes that the page needs, drops its permissive CORS headers,
+and adds a content security policy that forbids loading from other sites.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wyoming_tts.transports.http.guard_request import App, Headers, Message, Rec
 POLICY = "; ".join(  # noqa: FLY002 - each line has its reason
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # Gradio makes functions of `js=`
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # Gradio compiles `js=` into functions
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
@@ -24,7 +24,7 @@ POLICY = "; ".join(  # noqa: FLY002 - each line has its reason
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
-        "frame-ancestors 'self'",  # Home Assistant shows the page in a frame, of its own origin
+        "frame-ancestors 'self'",  # Home Assistant embeds the page in a frame of its own origin
     )
 )
 _ALLOWED = {
@@ -38,29 +38,29 @@ _ALLOWED = {
 _PATHS = re.compile(
     r"/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|pwa_icon.*)?|/(assets|static|gradio_api)/.*"
 )
-_KEPT_BACK = frozenset({b"origin", b"accept-encoding"})
-"""Of a request: Gradio lets any origin read its answers, and compresses on the event loop."""
+_DROPPED_HEADERS = frozenset({b"origin", b"accept-encoding"})
+"""Request headers: with them Gradio allows any origin, and compresses on the event loop."""
 _MANIFEST = re.compile(rb'<link rel="manifest" href="/manifest.json"\s*/?>')
-_FOREIGN = re.compile(rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
-_CONNECTS = re.compile(rb'\s*<link\s[^>]*href="(?:https?:)?//[^>]*>')
+_SOCIAL_META = re.compile(rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
+_EXTERNAL_LINK = re.compile(rb'\s*<link\s[^>]*href="(?:https?:)?//[^>]*>')
 _LINKS = b'<link rel="manifest" href="./manifest.json"><link rel="icon" href="./favicon.ico">'
-_FOREVER = b"private, max-age=31536000, immutable"
-_HASHED = re.compile(r"/assets/.*-[\w-]{8}\.\w+")
+_IMMUTABLE = b"private, max-age=31536000, immutable"
+_HASHED_ASSET = re.compile(r"/assets/.*-[\w-]{8}\.\w+")
 
 
 def is_page_path(path: str) -> bool:
-    """Whether a path is the page's to answer, be it by a refusal; all others are left to the API."""
+    """Whether a path belongs to the page, even if only to be refused; all others belong to the API."""
     return _PATHS.fullmatch(path) is not None
 
 
 def is_allowed(method: str, path: str) -> bool:
-    """Whether the page's own scripts ask for this."""
+    """Whether the page's own scripts make such requests."""
     pattern = _ALLOWED.get("GET" if method == "HEAD" else method)
     return pattern is not None and pattern.fullmatch(path) is not None
 
 
 class GradioFilter:
-    """An application around Gradio's. Requests that `is_allowed` refuses must not come here."""
+    """Middleware around a Gradio app. Requests that `is_allowed` rejects must not reach it."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -69,27 +69,27 @@ class GradioFilter:
         """Serve one request."""
         if scope["type"] == "http":
             path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-            headers = [header for header in scope["headers"] if header[0] not in _KEPT_BACK]
+            headers = [header for header in scope["headers"] if header[0] not in _DROPPED_HEADERS]
             scope = {**scope, "headers": headers}
-            send = _Index(send) if path == "/" else _with_headers(send, path)
+            send = _IndexRewriter(send) if path == "/" else _with_headers(send, path)
         await self._app(scope, receive, send)
 
 
 def _with_headers(send: Send, path: str) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = _hardened(message["headers"])
-            if message["status"] == 200 and _HASHED.fullmatch(path):  # noqa: PLR2004
+            headers = _harden(message["headers"])
+            if message["status"] == 200 and _HASHED_ASSET.fullmatch(path):  # noqa: PLR2004
                 headers = [header for header in headers if header[0] != b"cache-control"]
-                headers.append((b"cache-control", _FOREVER))
+                headers.append((b"cache-control", _IMMUTABLE))
             message = {**message, "headers": headers}
         await send(message)
 
     return send_with_headers
 
 
-class _Index:
-    """Holds the page's HTML until it is whole, to take out what points elsewhere."""
+class _IndexRewriter:
+    """Buffers the page's HTML until it is complete, then removes links to other sites."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -106,7 +106,7 @@ class _Index:
         body = rewrite_index(bytes(self._body))
         kept = [header for header in self._start["headers"] if header[0] != b"content-length"]
         headers = [
-            *_hardened(kept),
+            *_harden(kept),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             (b"x-page", b"ready"),
@@ -116,12 +116,12 @@ class _Index:
 
 
 def rewrite_index(index: bytes) -> bytes:
-    """Return the page's HTML with every address below the page's own, and none elsewhere."""
-    without = _CONNECTS.sub(b"", _FOREIGN.sub(b"", index))
+    """Rewrite the page's HTML: links become relative, and those to other sites are removed."""
+    without = _EXTERNAL_LINK.sub(b"", _SOCIAL_META.sub(b"", index))
     return _MANIFEST.sub(_LINKS, without)
 
 
-def _hardened(headers: Headers) -> Headers:
+def _harden(headers: Headers) -> Headers:
     kept = [header for header in headers if not header[0].startswith(b"access-control-")]
     return [
         *kept,

@@ -1,7 +1,7 @@
-"""What stands before everything HTTP: who is served, from which pages, with which key, how much, how often.
+"""The guard: ASGI middleware for access control, CORS, body limits and rate limits of everything HTTP.
 
-An ASGI application around another one. A request's body is read here, whole and within bounds, so that
-what is behind neither waits for a slow client nor meets more than it can hold.
+It also reads each request body in full, within limits of size and time, so that the app behind it neither
+waits for a slow client nor gets more than it can hold.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.guard_request import (
-    CHANGES_NOTHING,
     OPEN_PATHS,
+    SAFE_METHODS,
     App,
     GuardedRequest,
     Headers,
@@ -24,7 +24,7 @@ from wyoming_tts.transports.http.guard_request import (
     Receive,
     Scope,
     Send,
-    encoded,
+    encode_header,
 )
 from wyoming_tts.transports.http.ingress import HOST_HEADER, IngressPeer, first_value
 from wyoming_tts.transports.http.login import Login
@@ -33,7 +33,7 @@ __all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Sc
 
 _EXPOSED = b"X-Request-ID, X-Sample-Rate, Retry-After"
 _PREFLIGHT_SECONDS = b"600"
-_LONGEST_SHOWN = 100
+_MAX_LOGGED_CHARS = 100
 _NO_KEY = "invalid_api_key"
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,24 +41,24 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GuardOptions:
-    """What is let through."""
+    """Access control settings of the HTTP API."""
 
     api_keys: tuple[str, ...] = field(default=(), repr=False)
-    """One of them has to be brought; none lets everybody in."""
+    """Requests need one of these; without any, no key is required."""
     allow_networks: tuple[str, ...] = ()
-    """In CIDR form; none allows all. This machine always is."""
+    """Networks that may connect, in CIDR form; none allows all. Loopback always may."""
     cors_origins: tuple[str, ...] = ()
-    """Origins of other web pages that may use the server, such as `https://example.org`; `*` is any. Their
-    names are also taken as the server's own."""
+    """Origins of other web pages that may use the server, such as `https://example.org`; `*` allows all.
+    Their host names are also accepted as the server's own."""
     host_names: tuple[str, ...] = ()
-    """Names of this machine beside those that no stranger can have; see `AllowedHosts`."""
+    """Further host names of this server; see `AllowedHosts`."""
     requests_per_minute: int = 0
-    """Requests for speech from one address; 0 is no limit."""
+    """Speech requests per minute from one address; 0 is no limit."""
     max_body_bytes: int = 1_048_576
     body_timeout: float = 30.0
-    """Seconds until a body has to be here."""
+    """Seconds within which a request body must arrive."""
     ingress_peer: str | None = None
-    """Address of the proxy that says of its users who they are: they bring no key. None trusts nobody."""
+    """Address of the trusted ingress proxy, whose users are authenticated already. None trusts no proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class _Refused(Exception):
 
 
 class _Rules:
-    """The options, ready for use."""
+    """The options, parsed into access rules."""
 
     def __init__(self, options: GuardOptions) -> None:
         if not all(options.api_keys):
-            raise ValueError("An API key is empty: leave it out, or give it characters.")
+            raise ValueError("Got an empty API key: remove it, or set a key.")
         self.options = options
         self.keys = ApiKeys(options.api_keys)
         self.ingress = IngressPeer(options.ingress_peer)
@@ -94,29 +94,29 @@ class _Rules:
         self.hosts = AllowedHosts((*options.host_names, *self.origins.hosts))
 
     def check(self, request: GuardedRequest, login: Login) -> None:
-        """Let a request pass.
+        """Check a request against all rules.
 
         Raises:
-            _Refused: it may not.
+            _Refused: one of them forbids it.
         """
-        is_ours = self.ingress.brought(request.peer, request.headers)
+        is_ingress = self.ingress.is_source(request.peer, request.headers)
         is_open = request.path in OPEN_PATHS and not request.is_socket
-        if not is_ours:
+        if not is_ingress:
             self._check_address(request)
-        if not is_ours and not is_open:
+        if not is_ingress and not is_open:
             self._check_host(request)
-        self._check_origin(request, is_ours=is_ours)
-        if self.keys and not (is_ours or is_open or request.is_preflight or request.is_login):
+        self._check_origin(request, is_ingress=is_ingress)
+        if self.keys and not (is_ingress or is_open or request.is_preflight or request.is_login):
             self._check_key(request, login)
         if request.announced_bytes > self.options.max_body_bytes:
             raise _Refused(self._too_large())
 
     def _check_address(self, request: GuardedRequest) -> None:
         if request.peer is not None and not self.networks.allows(request.peer):
-            raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not served here."))
+            raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not allowed to connect."))
 
     def _check_host(self, request: GuardedRequest) -> None:
-        if self.keys or self.origins.is_open:  # what a stranger's page lacks is the key
+        if self.keys or self.origins.is_open:  # with keys, a foreign page lacks the key
             return
         for host in request.all(b"host"):
             if not self.hosts.allows(host):
@@ -124,16 +124,16 @@ class _Rules:
                     _Refusal(
                         403,
                         "host_not_allowed",
-                        f"The server is not known as {host[:_LONGEST_SHOWN]!r}. Use its IP address or a "
-                        "local name, set api_keys, or list the page's address in cors_origins.",
+                        f"The host {host[:_MAX_LOGGED_CHARS]!r} is not known. Use the server's "
+                        f"The host name {host[:_MAX_LOGGED_CHARS]!r} is not allowed. Use the server's IP "
                     )
                 )
 
-    def _check_origin(self, request: GuardedRequest, *, is_ours: bool) -> None:
-        if not request.is_socket and not request.is_preflight and request.method in CHANGES_NOTHING:
+    def _check_origin(self, request: GuardedRequest, *, is_ingress: bool) -> None:
+        if not request.is_socket and not request.is_preflight and request.method in SAFE_METHODS:
             return
         host = request.first(b"host")
-        if is_ours:
+        if is_ingress:
             host = first_value(request.headers, HOST_HEADER) or host
         for origin in request.all(b"origin"):
             if not self.origins.allows(origin, host):
@@ -141,27 +141,27 @@ class _Rules:
                     _Refusal(
                         403,
                         "origin_not_allowed",
-                        f"Pages of {origin[:_LONGEST_SHOWN]!r} may not use the server: it is not listed in "
-                        "cors_origins.",
+                        f"The origin {origin[:_MAX_LOGGED_CHARS]!r} may not use the server: it is not "
+                        "listed in cors_origins.",
                     )
                 )
 
     def _check_key(self, request: GuardedRequest, login: Login) -> None:
-        if any(self.keys.accepts(key) for key in request.keys) or login.admits(request):
+        if any(self.keys.accepts(key) for key in request.keys) or login.has_session(request):
             return
         message = (
             "The API key is wrong."
             if request.keys
-            else "An API key is needed, as `Authorization: Bearer KEY` or as the query parameter api_key."
+            else "An API key is required, as `Authorization: Bearer KEY` or as the query parameter api_key."
         )
         challenge = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
         raise _Refused(_Refusal(401, _NO_KEY, message, headers=(challenge,)))
 
-    async def body(self, receive: Receive) -> bytes | None:
-        """Read the whole of a body; None if the client has gone.
+    async def read_body(self, receive: Receive) -> bytes | None:
+        """Read a complete request body; None if the client has disconnected.
 
         Raises:
-            _Refused: it is too large, or too slow.
+            _Refused: it is too large or too slow.
         """
         read = bytearray()
         try:
@@ -178,17 +178,17 @@ class _Rules:
         return None
 
     def _too_large(self) -> _Refusal:
-        text = f"The body is larger than the {self.options.max_body_bytes} bytes that are taken."
+        text = f"The body exceeds the limit of {self.options.max_body_bytes} bytes."
         return _Refusal(413, "body_too_large", text)
 
 
 class Guard:
-    """Serves those who may be served with an application behind it, and tells all others why not."""
+    """Middleware that passes permitted requests to an app and answers all others with the reason."""
 
     def __init__(
         self, app: App | None, options: GuardOptions, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Stand before `app`, or before the one that `wrap` will be given.
+        """Guard `app`, or with None the app that `wrap` is given later.
 
         Raises:
             ValueError: a network is malformed, or a key is empty.
@@ -200,59 +200,59 @@ class Guard:
         self._login = Login(clock)
 
     def ingress(self) -> IngressPeer:
-        """Whose word on the page's users is taken now."""
+        """The ingress proxy that is trusted now."""
         return self._rules.ingress
 
     def wrap(self, app: App) -> Guard:
-        """Stand before another application: for a framework that stacks its layers by itself."""
+        """Guard another app: for a framework that builds its own middleware stack."""
         self._app = app
         return self
 
     def reconfigure(self, options: GuardOptions) -> None:
-        """Go by other options from the next request on.
+        """Apply other options from the next request on.
 
         Raises:
-            ValueError: as when it is made; the options before stay.
+            ValueError: as in the constructor; the previous options stay.
         """
         before, self._rules = self._rules.options, _Rules(options)
         if options.api_keys != before.api_keys:
-            self._login.forget()
+            self._login.end_sessions()
         if options.requests_per_minute != self._rate.per_minute:
             self._rate = RateLimit(options.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
         if self._app is None:
-            raise RuntimeError("The guard stands before no application.")
+            raise RuntimeError("The guard has no app to pass requests to.")
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         request, rules = GuardedRequest(scope), self._rules
-        answer = _with_cors(request, rules, send)
+        send = _with_cors(request, rules, send)
         try:
             rules.check(request, self._login)
             self._check_rate(request)
             if request.is_preflight and request.all(b"origin"):
-                await _allow_preflight(request, answer)
+                await _allow_preflight(request, send)
                 return
             if request.has_body:
-                body = await rules.body(receive)
+                body = await rules.read_body(receive)
                 if body is None:
                     return
                 if rules.keys and request.is_login:
-                    await self._login.take(request, body, rules.keys, answer)
+                    await self._login.handle_form(request, body, rules.keys, send)
                     return
-                receive = _again(body, receive)
+                receive = _replay(body, receive)
         except _Refused as refused:
             if refused.refusal.code == _NO_KEY and request.wants_page:
-                await self._login.ask(request, answer)
+                await self._login.send_form(request, send)
             else:
-                await _refuse(scope, request, refused.refusal, answer)
+                await _refuse(scope, request, refused.refusal, send)
             return
-        await self._app(scope, receive, answer)
+        await self._app(scope, receive, send)
 
     def _check_rate(self, request: GuardedRequest) -> None:
-        if not request.speaks or request.peer is None:
+        if not request.is_speech or request.peer is None:
             return
         wait = self._rate.take(request.peer, self._clock())
         if wait:
@@ -260,7 +260,7 @@ class Guard:
                 _Refusal(
                     429,
                     "rate_limited",
-                    f"More than {self._rate.per_minute} requests for speech in a minute. "
+                    f"Over the limit of {self._rate.per_minute} speech requests a minute. "
                     f"Try again in {wait} s.",
                     kind="rate_limit_error",
                     headers=((b"retry-after", str(wait).encode()),),
@@ -273,14 +273,14 @@ async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send
         "%s: refused %s %r: %s",
         request.peer or "unix",
         request.method,
-        request.path[:_LONGEST_SHOWN],
+        request.path[:_MAX_LOGGED_CHARS],
         refusal.message,
     )
     prefix = ""
     if request.is_socket:
         prefix = "websocket."
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": 1008})  # the server makes a 403 of it
+            await send({"type": "websocket.close", "code": 1008})  # uvicorn answers the handshake with 403
             return
     body = refusal.body()
     headers: Headers = [
@@ -290,7 +290,7 @@ async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send
         *refusal.headers,
     ]
     if request.has_body:
-        headers.append((b"connection", b"close"))  # or the server would go on reading it
+        headers.append((b"connection", b"close"))  # or uvicorn would go on reading it
     await send({"type": f"{prefix}http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": body})
 
@@ -300,8 +300,8 @@ async def _allow_preflight(request: GuardedRequest, send: Send) -> None:
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
         (b"access-control-max-age", _PREFLIGHT_SECONDS),
     ]
-    if wanted := request.first(b"access-control-request-headers"):
-        headers.append((b"access-control-allow-headers", encoded(wanted)))
+    if requested := request.first(b"access-control-request-headers"):
+        headers.append((b"access-control-allow-headers", encode_header(requested)))
     if request.first(b"access-control-request-private-network"):
         headers.append((b"access-control-allow-private-network", b"true"))
     await send({"type": "http.response.start", "status": 204, "headers": headers})
@@ -309,29 +309,29 @@ async def _allow_preflight(request: GuardedRequest, send: Send) -> None:
 
 
 def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
-    """Have every answer to a listed page say that the page may read it, refusals included."""
+    """Add CORS headers to every response to a listed origin, refusals included."""
     origin = request.first(b"origin")
     if request.is_socket or not origin or not rules.origins.includes(origin):
         return send
-    permission = [
-        (b"access-control-allow-origin", encoded(origin)),
+    cors_headers = [
+        (b"access-control-allow-origin", encode_header(origin)),
         (b"access-control-expose-headers", _EXPOSED),
         (b"vary", b"Origin"),
     ]
 
-    async def send_with_permission(message: Message) -> None:
+    async def send_with_cors(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *permission]}
+            message = {**message, "headers": [*message.get("headers", ()), *cors_headers]}
         await send(message)
 
-    return send_with_permission
+    return send_with_cors
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was read already, then whatever comes."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a receive function that yields the body that was read, then any further messages."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive_again() -> Message:
+    async def receive_replayed() -> Message:
         return messages.pop() if messages else await receive()
 
-    return receive_again
+    return receive_replayed

@@ -1,4 +1,4 @@
-"""What the guard looks at of a request: who asks, from where, with which key."""
+"""The guard's view of a request: peer, keys, cookies, headers, and what it asks for."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
-"""Answered without a key and under any name: balancers and containers ask them, and they tell nothing."""
-SPEAKING_PATHS = ("/v1/audio/speech", "/synthesize-stream")
-"""Beginnings of the paths whose requests are counted."""
+"""Open without a key and under any host name: health checks need them, and they reveal nothing."""
+SPEECH_PATHS = ("/v1/audio/speech", "/synthesize-stream")
+"""Prefixes of the paths that the rate limit counts."""
 LOGIN_PATH = "/login"
-CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110)."""
 
 _KEY_PARAMETER = b"api_key"
 _LENGTH_DIGITS = 20
 
 
 class GuardedRequest:
-    """A request as the rules see it. Making it takes the keys out of the scope's query, for good."""
+    """A request as the access rules see it. Creating it removes API keys from the scope's query string."""
 
     def __init__(self, scope: Scope) -> None:
         self.is_socket = scope["type"] == "websocket"
@@ -36,21 +37,21 @@ class GuardedRequest:
         client = scope.get("client")
         self.peer: str | None = client[0] if client else None
         self.headers: Headers = list(scope["headers"])
-        query, keys = _without_keys(scope.get("query_string", b""))
+        query, keys = _split_off_keys(scope.get("query_string", b""))
         scope["query_string"] = query
-        bearers = filter(None, map(_bearer, self.all(b"authorization")))
+        bearers = filter(None, map(_parse_bearer, self.all(b"authorization")))
         self.keys = (*bearers, *keys)
 
     def all(self, name: bytes) -> list[str]:
-        """Return all values of a header; its name is in lower case."""
-        return [text(value) for key, value in self.headers if key.lower() == name]
+        """Return all values of a header, whose name is given in lower case."""
+        return [decode_header(value) for key, value in self.headers if key.lower() == name]
 
     def first(self, name: bytes) -> str:
-        """Return the first value of a header, or nothing."""
+        """Return the first value of a header, or an empty string."""
         return next(iter(self.all(name)), "")
 
     def cookie(self, name: str) -> str:
-        """Return a cookie's value, or nothing."""
+        """Return a cookie's value, or an empty string."""
         try:
             jar = SimpleCookie("; ".join(self.all(b"cookie")))
         except CookieError:
@@ -59,70 +60,70 @@ class GuardedRequest:
 
     @property
     def is_preflight(self) -> bool:
-        """Whether a browser asks if it may ask."""
+        """Whether it is a CORS preflight request."""
         return self.method == "OPTIONS" and bool(self.first(b"access-control-request-method"))
 
     @property
     def is_login(self) -> bool:
-        """Whether it brings the key that the page asked for."""
+        """Whether it submits the login form."""
         return self.method == "POST" and self.path == LOGIN_PATH
 
     @property
     def wants_page(self) -> bool:
-        """Whether a person has opened the page."""
+        """Whether it is a browser's navigation to the page."""
         is_read = not self.is_socket and self.method in {"GET", "HEAD"}
         return is_read and self.path in {"/", LOGIN_PATH} and "text/html" in self.first(b"accept")
 
     @property
-    def speaks(self) -> bool:
-        """Whether it counts as a request for speech."""
+    def is_speech(self) -> bool:
+        """Whether the rate limit counts it as a speech request."""
         if self.is_socket:
             return True
-        return self.method not in {"OPTIONS", "HEAD"} and self.path.startswith(SPEAKING_PATHS)
+        return self.method not in {"OPTIONS", "HEAD"} and self.path.startswith(SPEECH_PATHS)
 
     @property
     def has_body(self) -> bool:
-        """Whether there may be one that has to be read."""
+        """Whether it may have a body that has to be read."""
         if self.is_socket:
             return False
-        return self.method not in CHANGES_NOTHING or bool(
+        return self.method not in SAFE_METHODS or bool(
             self.all(b"transfer-encoding") or self.first(b"content-length").strip("0")
         )
 
     @property
     def announced_bytes(self) -> int:
-        """How long the body is said to be; 0 where nothing is said."""
+        """The body's Content-Length; 0 without one."""
         length = self.first(b"content-length")[:_LENGTH_DIGITS]
         return int(length) if length.isdecimal() else 0
 
 
-def text(value: bytes) -> str:
-    """Return a header's value; what is no UTF-8 survives the way back."""
+def decode_header(value: bytes) -> str:
+    """Decode a header's value as UTF-8; invalid bytes survive `encode_header`."""
     return value.decode(errors="surrogateescape")
 
 
-def encoded(value: str) -> bytes:
-    """Return what `text` was made of."""
+def encode_header(value: str) -> bytes:
+    """Encode what `decode_header` returned."""
     return value.encode(errors="surrogateescape")
 
 
-def _without_keys(query: bytes) -> tuple[bytes, list[str]]:
-    """A query without its keys, and these; what else is in it stays as it is, byte for byte."""
+def _split_off_keys(query: bytes) -> tuple[bytes, list[str]]:
+    """Split a query string into the rest, byte for byte unchanged, and the API keys in it."""
     kept, keys = [], []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if unquoted(name) == _KEY_PARAMETER:
-            keys.append(text(unquoted(value)))
+        if unquote_form(name) == _KEY_PARAMETER:
+            keys.append(decode_header(unquote_form(value)))
         else:
             kept.append(part)
     return b"&".join(kept), keys
 
 
-def unquoted(value: bytes) -> bytes:
-    """Return a part of a query or of a form without its escapes."""
+def unquote_form(value: bytes) -> bytes:
+    """Decode a part of a query string or a form."""
     return unquote_to_bytes(value.replace(b"+", b" "))
 
 
-def _bearer(header: str) -> str | None:
+def _parse_bearer(header: str) -> str | None:
     scheme, _, key = header.strip().partition(" ")
     return key.strip() if scheme.casefold() == "bearer" else None

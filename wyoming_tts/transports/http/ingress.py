@@ -1,7 +1,7 @@
-"""Home Assistant's ingress: a proxy that takes a prefix off the path and says so in headers.
+"""Home Assistant's ingress: a reverse proxy that strips a path prefix and reports it in headers.
 
-What stands in the headers goes into the scope, as if the browser had asked here; the page then makes the
-right addresses by itself. From anybody but the one trusted peer these headers are nothing but dropped.
+The headers are applied to the ASGI scope as if the browser had sent its request here, so that the page builds
+correct URLs. From any peer but the one trusted proxy these headers are dropped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from wyoming_tts.transports.http.guard_request import App, Headers, Receive, Scope, Send, text
+from wyoming_tts.transports.http.guard_request import App, Headers, Receive, Scope, Send, decode_header
 
 PREFIX_HEADER = b"x-ingress-path"
 HOST_HEADER = b"x-forwarded-host"
@@ -21,32 +21,32 @@ _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 
 
 class IngressPeer:
-    """The one address whose word is taken."""
+    """The trusted proxy's address."""
 
     def __init__(self, address: str | None) -> None:
-        """None: nobody's is.
+        """Trust one address; None trusts no proxy.
 
         Raises:
-            ValueError: it is no IP address.
+            ValueError: it is not an IP address.
         """
-        self._address = None if address is None else _ip(address)
+        self._address = None if address is None else _parse_ip(address)
 
-    def brought(self, peer: str | None, headers: Headers) -> bool:
-        """Whether a request comes through the ingress."""
+    def is_source(self, peer: str | None, headers: Headers) -> bool:
+        """Whether a request with these headers comes through the ingress."""
         if self._address is None or peer is None:
             return False
         try:
-            is_peer = _ip(peer) == self._address
+            is_peer = _parse_ip(peer) == self._address
         except ValueError:
             return False
-        return is_peer and bool(_prefix(headers))
+        return is_peer and bool(_parse_prefix(headers))
 
 
 class IngressMiddleware:
-    """Middleware that puts what the ingress tells into the scope."""
+    """Middleware that applies the trusted proxy's headers to the scope, and drops all others like them."""
 
     def __init__(self, app: App, *, peer: Callable[[], IngressPeer]) -> None:
-        """Ask for the peer at every request: it may change while the server runs."""
+        """Call `peer` for every request, because it may change while the server runs."""
         self._app = app
         self._peer = peer
 
@@ -55,15 +55,15 @@ class IngressMiddleware:
         if scope["type"] in {"http", "websocket"}:
             client = scope.get("client")
             headers: Headers = list(scope["headers"])
-            is_brought = self._peer().brought(client[0] if client else None, headers)
+            is_ingress = self._peer().is_source(client[0] if client else None, headers)
             scope = {**scope, "headers": [header for header in headers if header[0] not in _DROPPED]}
-            if is_brought:
-                _fold(headers, scope)
+            if is_ingress:
+                _apply(headers, scope)
         await self._app(scope, receive, send)
 
 
-def _fold(headers: Headers, scope: Scope) -> None:
-    prefix = _prefix(headers)
+def _apply(headers: Headers, scope: Scope) -> None:
+    prefix = _parse_prefix(headers)
     scope["root_path"] = prefix + str(scope.get("root_path", ""))
     scope["path"] = prefix + str(scope["path"])
     if scope.get("raw_path"):
@@ -76,17 +76,17 @@ def _fold(headers: Headers, scope: Scope) -> None:
 
 
 def first_value(headers: Headers, name: bytes) -> str:
-    """Return what the proxy nearest to the browser wrote into a header."""
-    values = (text(value) for key, value in headers if key.lower() == name)
+    """Return the first of a header's comma-separated values: that of the proxy nearest to the browser."""
+    values = (decode_header(value) for key, value in headers if key.lower() == name)
     return next(values, "").split(",")[0].strip()
 
 
-def _prefix(headers: Headers) -> str:
-    """The prefix that was taken off, if it is one: it is going to be part of every address of the page."""
+def _parse_prefix(headers: Headers) -> str:
+    """Return the stripped prefix if it is well-formed: it becomes part of every URL of the page."""
     prefix = first_value(headers, PREFIX_HEADER).rstrip("/")
     return prefix if _PREFIX.fullmatch(prefix) else ""
 
 
-def _ip(address: str) -> IPv4Address | IPv6Address:
+def _parse_ip(address: str) -> IPv4Address | IPv6Address:
     ip = ip_address(address.partition("%")[0])
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip

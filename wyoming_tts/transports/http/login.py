@@ -1,4 +1,4 @@
-"""How a person gets in where keys are wanted: the key is given once, a cookie stands for it from then on."""
+"""Login with an API key: a form takes the key once, a session cookie stands for it from then on."""
 
 from __future__ import annotations
 
@@ -8,66 +8,66 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from wyoming_tts.transports.access import ApiKeys, RateLimit
-from wyoming_tts.transports.http.guard_request import GuardedRequest, Send, text, unquoted
+from wyoming_tts.transports.http.guard_request import GuardedRequest, Send, decode_header, unquote_form
 from wyoming_tts.transports.http.plain_pages import PlainPage, login_page
 
 COOKIE = "wyoming_tts_session"
 LIFETIME = 30 * 24 * 3600.0
-"""Seconds for which nobody is asked again."""
-MOST_SESSIONS = 1000
+"""Seconds that a session lasts."""
+MAX_SESSIONS = 1000
 ATTEMPTS_PER_MINUTE = 10
-"""From one address."""
+"""Rate limit of login attempts from one address."""
 
 
 class LoginSessions:
-    """Who has given a key. Only digests are kept, in memory: they end with the process."""
+    """Login sessions, kept in memory as digests of their tokens: they end with the process."""
 
     def __init__(self) -> None:
-        self._ends: OrderedDict[bytes, float] = OrderedDict()
+        self._expiry: OrderedDict[bytes, float] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._expiry)
 
     def open(self, now: float) -> str:
-        """Return the token of a new session; the oldest is dropped when there are too many."""
+        """Open a session and return its token; the oldest is dropped over `MAX_SESSIONS`."""
         token = secrets.token_urlsafe(32)
-        self._ends[_digest(token)] = now + LIFETIME
-        if len(self._ends) > MOST_SESSIONS:
-            self._ends.popitem(last=False)
+        self._expiry[_digest(token)] = now + LIFETIME
+        if len(self._expiry) > MAX_SESSIONS:
+            self._expiry.popitem(last=False)
         return token
 
-    def admit(self, token: str, now: float) -> bool:
-        """Whether there is such a session; a look-up by digest tells nothing by the time it takes."""
-        return bool(token) and self._ends.get(_digest(token), now) > now
+    def is_valid(self, token: str, now: float) -> bool:
+        """Whether a token belongs to a live session; looking up digests leaks nothing through timing."""
+        return bool(token) and self._expiry.get(_digest(token), now) > now
 
 
 class Login:
-    """Asks for a key, and takes it."""
+    """Serves the login form and keeps the sessions."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._sessions = LoginSessions()
         self._attempts = RateLimit(ATTEMPTS_PER_MINUTE)
 
-    def forget(self) -> None:
-        """End all sessions: the keys they were opened with are no more."""
+    def end_sessions(self) -> None:
+        """End all sessions, because the keys have changed."""
         self._sessions = LoginSessions()
 
-    def admits(self, request: GuardedRequest) -> bool:
-        """Whether its cookie stands for a key."""
-        return self._sessions.admit(request.cookie(COOKIE), self._clock())
+    def has_session(self, request: GuardedRequest) -> bool:
+        """Whether a request's cookie belongs to a live session."""
+        return self._sessions.is_valid(request.cookie(COOKIE), self._clock())
 
-    async def ask(self, request: GuardedRequest, send: Send) -> None:
-        """Ask for a key."""
+    async def send_form(self, request: GuardedRequest, send: Send) -> None:
+        """Answer with the login form."""
         await send_page(login_page(request.first(b"accept-language")), send)
 
-    async def take(self, request: GuardedRequest, body: bytes, keys: ApiKeys, send: Send) -> None:
-        """Look at the key that was given, and open a session if it is one."""
+    async def handle_form(self, request: GuardedRequest, body: bytes, keys: ApiKeys, send: Send) -> None:
+        """Check the submitted key; open a session and redirect to the page if it is valid."""
         now, language = self._clock(), request.first(b"accept-language")
         if request.peer is not None and self._attempts.take(request.peer, now):
             await send_page(login_page(language, status=429, problem="slow"), send)
             return
-        if not keys.accepts(_given(body)):
+        if not keys.accepts(_parse_key(body)):
             await send_page(login_page(language, problem="wrong"), send)
             return
         cookie = (
@@ -86,15 +86,15 @@ class Login:
 
 
 async def send_page(page: PlainPage, send: Send) -> None:
-    """Answer with a page."""
+    """Send a page as the response."""
     await send({"type": "http.response.start", "status": page.status, "headers": page.headers})
     await send({"type": "http.response.body", "body": page.body})
 
 
-def _given(body: bytes) -> str:
-    """The key in a form that was sent."""
+def _parse_key(body: bytes) -> str:
+    """Return the key in a submitted form, or an empty string."""
     fields = (part.partition(b"=") for part in body.split(b"&"))
-    return next((text(unquoted(value)) for name, _, value in fields if name == b"key"), "")
+    return next((decode_header(unquote_form(value)) for name, _, value in fields if name == b"key"), "")
 
 
 def _digest(token: str) -> bytes:

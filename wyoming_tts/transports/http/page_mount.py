@@ -1,7 +1,7 @@
-"""The web page's place in the HTTP app: it is made when somebody first wants it, and may fail for itself.
+"""Mounts the web page in the HTTP app: built lazily on the first visit, and isolated when it fails.
 
-What makes it takes seconds, so it runs elsewhere, and whoever came early sees that the page is on its way.
-Nothing here knows what the page is made with: it is an ASGI application that somebody builds.
+Building takes seconds, so it runs on a worker, and early visitors see a loading page. The page is any ASGI
+app that a callable builds; this module does not import it.
 """
 
 from __future__ import annotations
@@ -27,84 +27,84 @@ from wyoming_tts.transports.http.login import send_page
 from wyoming_tts.transports.http.plain_pages import failed_page, loading_page
 from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
-SHORT_TURN = 0.0005
-"""Seconds after which the thread that imports has to let others run; Python's own 5 ms add up on the loop."""
-_END_PATIENCE = 2.0
-"""Seconds that the page has to put its things away."""
-_LASTING = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
-"""Beginnings of the paths whose answers last as long as the browser is there."""
+SWITCH_INTERVAL = 0.0005
+"""Interpreter switch interval in seconds while importing; Python's default of 5 ms delays the event loop."""
+_SHUTDOWN_TIMEOUT = 2.0
+"""Seconds that the page may take to shut down."""
+_STREAMING_PATHS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
+"""Prefixes of the paths whose responses last as long as the browser stays connected."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class PageMount(BaseRoute):
-    """A route for the paths of the page; the last of its app, it leaves all others alone."""
+    """A catch-all route for the page's paths; it has to be the last route of its app."""
 
     def __init__(self, build: Callable[[], ASGIApp], *, run_blocking: RunBlocking) -> None:
-        """`build` blocks for seconds, and may raise whatever it likes."""
+        """`build` may block for seconds and raise anything."""
         self._build = build
         self._run_blocking = run_blocking
-        self._wanted = asyncio.Event()
+        self._requested = asyncio.Event()
         self._app: ASGIApp | None = None
         self._has_failed = False
 
     def __repr__(self) -> str:
-        state = "failed" if self._has_failed else "ready" if self._app else "not made"
+        state = "failed" if self._has_failed else "ready" if self._app else "not built"
         return f"<PageMount {state}>"
 
     @property
     def is_ready(self) -> bool:
-        """Whether the page is there."""
+        """Whether the page is built and served."""
         return self._app is not None
 
     def start(self) -> None:
-        """Have the page made now; who visits it does the same."""
-        self._wanted.set()
+        """Start building the page now; otherwise the first visit does."""
+        self._requested.set()
 
     async def run(self) -> None:
-        """Make the page when it is wanted, and keep it until this is cancelled; a failure is logged."""
-        await self._wanted.wait()
+        """Build the page on request and serve it until cancelled; a failure is logged."""
+        await self._requested.wait()
         started = time.perf_counter()
         try:
-            app = await self._run_blocking(self._built)
+            app = await self._run_blocking(self._build_app)
             async with run_lifespan(app):
-                _LOGGER.info("The page is there (%.1f s).", time.perf_counter() - started)
+                _LOGGER.info("The web page is ready (%.1f s).", time.perf_counter() - started)
                 self._app = GradioFilter(app)
                 await asyncio.Event().wait()
-        except Exception:  # whatever it is: the server does more than show a page
+        except Exception:  # whatever it is: the server does more than serve the page
             self._has_failed = True
-            _LOGGER.exception("There is no page.")
+            _LOGGER.exception("The web page failed to load.")
         finally:
             self._app = None
 
-    def _built(self) -> ASGIApp:
+    def _build_app(self) -> ASGIApp:
         with limit_stalls():
             app = self._build()
             precompute_routes(app)
             return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Take what is the page's."""
+        """Match the page's paths."""
         is_ours = scope["type"] == "http" and is_page_path(_path(scope))
         return (Match.FULL if is_ours else Match.NONE), {}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """Nothing here has a name."""
+        """Raise: nothing here has a name."""
         raise NoMatchFound(name, path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the page, or with what there is of it."""
+        """Serve the page, or the loading or failure page in its place."""
         path = _path(scope)
         if not is_allowed(scope["method"], path):
             await _refuse(404, "There is nothing at this path.", "not_found")(scope, receive, send)
         elif self._app is not None:
-            await _until_stopped(self._app, path, scope, receive, send)
+            await _serve_until_stopped(self._app, path, scope, receive, send)
         elif path == "/":
-            await self._plain(scope, send)
+            await self._send_plain_page(scope, send)
         else:
-            await _refuse(503, "The page is not there yet.", "not_ready")(scope, receive, send)
+            await _refuse(503, "The web page is still loading.", "not_ready")(scope, receive, send)
 
-    async def _plain(self, scope: Scope, send: Send) -> None:
+    async def _send_plain_page(self, scope: Scope, send: Send) -> None:
         self.start()
         accepted = Headers(scope=scope).get("accept-language", "")
         await send_page(failed_page(accepted) if self._has_failed else loading_page(accepted), send)
@@ -118,32 +118,32 @@ def _refuse(status: int, message: str, code: str) -> ASGIApp:
     return error_response(ApiError(status, message, code=code), "")
 
 
-async def _until_stopped(app: ASGIApp, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve a request; an answer that would last ends when the server does."""
+async def _serve_until_stopped(app: ASGIApp, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve a request; a streaming response ends when the server stops."""
     stopping: asyncio.Event | None = scope["state"].get("stopping")
-    if stopping is None or not path.startswith(_LASTING):
+    if stopping is None or not path.startswith(_STREAMING_PATHS):
         await app(scope, receive, send)
         return
     async with asyncio.TaskGroup() as tasks:
-        ends = [tasks.create_task(way) for way in (_served(app, scope, receive, send), stopping.wait())]
+        ends = [tasks.create_task(work) for work in (_serve(app, scope, receive, send), stopping.wait())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
 
 
-async def _served(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     await app(scope, receive, send)
 
 
 @contextlib.contextmanager
 def limit_stalls() -> Iterator[None]:
-    """Have what is heavy keep the other threads of this process waiting as little as can be.
+    """Keep heavy imports from stalling the other threads of this process.
 
-    They take turns more often. Nothing collects garbage meanwhile: to look through all that was imported
-    takes more than 100 ms, in which no other thread runs; it is never looked through afterwards either.
+    Threads switch more often, and the garbage collector is off: traversing everything that was imported takes
+    more than 100 ms, in which no other thread runs. Afterwards it is frozen, and never traversed either.
     """
     before, collects = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(min(SHORT_TURN, before))
+    sys.setswitchinterval(min(SWITCH_INTERVAL, before))
     gc.disable()
     try:
         yield
@@ -156,31 +156,31 @@ def limit_stalls() -> Iterator[None]:
 
 @asynccontextmanager
 async def run_lifespan(app: ASGIApp) -> AsyncIterator[None]:
-    """Start an application and stop it again, as ASGI's lifespan protocol has it.
+    """Run an app's startup and shutdown, by ASGI's lifespan protocol.
 
     Raises:
-        RuntimeError: it did not start.
+        RuntimeError: the startup failed.
     """
-    asked: asyncio.Queue[Message] = asyncio.Queue()
+    events: asyncio.Queue[Message] = asyncio.Queue()
     answers: asyncio.Queue[Message] = asyncio.Queue()
     scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_lived(app, scope, asked, answers))
-        asked.put_nowait({"type": "lifespan.startup"})
+        tasks.create_task(_run_app(app, scope, events, answers))
+        events.put_nowait({"type": "lifespan.startup"})
         answer = await answers.get()
         if answer["type"] != "lifespan.startup.complete":
-            raise RuntimeError(f"The page did not start: {answer.get('message') or 'it ended'}")
+            raise RuntimeError(f"The web page did not start: {answer.get('message') or 'it ended early'}")
         try:
             yield
         finally:
-            asked.put_nowait({"type": "lifespan.shutdown"})
+            events.put_nowait({"type": "lifespan.shutdown"})
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_PATIENCE):
+                async with asyncio.timeout(_SHUTDOWN_TIMEOUT):
                     await answers.get()
 
 
-async def _lived(
-    app: ASGIApp, scope: Scope, asked: asyncio.Queue[Message], answers: asyncio.Queue[Message]
+async def _run_app(
+    app: ASGIApp, scope: Scope, events: asyncio.Queue[Message], answers: asyncio.Queue[Message]
 ) -> None:
-    await app(scope, asked.get, answers.put)
+    await app(scope, events.get, answers.put)
     answers.put_nowait({"type": "lifespan.over"})

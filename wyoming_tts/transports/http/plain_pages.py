@@ -1,6 +1,6 @@
-"""Pages that need nothing but themselves: while the real one is made, when it fails, and to ask for a key.
+"""Self-contained HTML pages: shown while the web page loads, when it failed, and for the login.
 
-They are in the reader's language, dark where everything is dark, and load nothing.
+They follow the browser's language and colour scheme, and load no resources.
 """
 
 from __future__ import annotations
@@ -50,28 +50,28 @@ _POLICY = (
 _TEXTS = MappingProxyType(
     {
         "en": {
-            "loading": "The page is on its way",
+            "loading": "Loading the page",
             "loading_more": "The first visit takes a few seconds.",
-            "failed": "The page could not be made",
-            "failed_more": "The server speaks all the same. Its log tells the reason.",
-            "login": "Who is there?",
-            "login_more": "This server wants one of its API keys.",
+            "failed": "The page failed to load",
+            "failed_more": "The server still speaks. Its log has the reason.",
+            "login": "Sign in",
+            "login_more": "This server requires one of its API keys.",
             "key": "API key",
-            "enter": "Come in",
-            "wrong": "That key is not known here.",
+            "enter": "Sign in",
+            "wrong": "This key is not valid.",
             "slow": "Too many attempts. Try again in a minute.",
         },
         "de": {
-            "loading": "Die Seite ist unterwegs",
+            "loading": "Die Seite wird geladen",
             "loading_more": "Beim ersten Besuch dauert das einige Sekunden.",
-            "failed": "Die Seite ist nicht zustande gekommen",
+            "failed": "Die Seite konnte nicht geladen werden",
             "failed_more": "Der Server spricht trotzdem. Sein Protokoll nennt den Grund.",
-            "login": "Wer ist da?",
-            "login_more": "Dieser Server möchte einen seiner API-Schlüssel.",
+            "login": "Anmelden",
+            "login_more": "Dieser Server verlangt einen seiner API-Schlüssel.",
             "key": "API-Schlüssel",
-            "enter": "Eintreten",
-            "wrong": "Dieser Schlüssel ist hier unbekannt.",
-            "slow": "Zu viele Versuche. In einer Minute geht es wieder.",
+            "enter": "Anmelden",
+            "wrong": "Dieser Schlüssel ist nicht gültig.",
+            "slow": "Zu viele Versuche. Bitte in einer Minute erneut versuchen.",
         },
     }
 )
@@ -79,16 +79,16 @@ _TEXTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class PlainPage:
-    """A whole page."""
+    """A complete HTML page as an HTTP response."""
 
     body: bytes
     status: int = 200
     state: str = ""
-    """What scripts are told of it: `loading`, `failed`."""
+    """The X-Page header, read by scripts: `loading`, `failed` or empty."""
 
     @property
     def headers(self) -> Headers:
-        """What goes with it."""
+        """The response headers."""
         return [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", str(len(self.body)).encode()),
@@ -101,7 +101,7 @@ class PlainPage:
 
 
 def loading_page(accepted: str) -> PlainPage:
-    """Return what is shown until there is more; it looks for that by itself.
+    """Build the page shown while the web page loads; it reloads itself when that is ready.
 
     Args:
         accepted: The Accept-Language header.
@@ -110,12 +110,12 @@ def loading_page(accepted: str) -> PlainPage:
 
 
 def failed_page(accepted: str) -> PlainPage:
-    """Return what is shown when there will be no more."""
+    """Build the page shown when the web page failed to load."""
     return _page("failed", accepted, status=500, state="failed")
 
 
 def login_page(accepted: str, *, status: int = 401, problem: str = "") -> PlainPage:
-    """Return the question for a key; `problem` is the name of what was wrong with the last: wrong, slow."""
+    """Build the login form; `problem` names what was wrong with the last attempt: `wrong` or `slow`."""
     texts = _texts(accepted)
     alert = f'<p role="alert">{escape(texts[problem])}</p>' if problem else ""
     form = (
@@ -146,5 +146,5 @@ def _texts(accepted: str) -> dict[str, str]:
 
 
 def _language(accepted: str) -> str:
-    """The first wish that can be met; browsers send them in order."""
+    """Return the first accepted language that has texts, else English."""
     return next((code for code in parse_accept_language(accepted) if code in _TEXTS), "en")

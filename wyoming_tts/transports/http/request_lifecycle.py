@@ -1,7 +1,7 @@
-"""What holds for every request, whatever it asks for: an id, limits of time, and an end when the server ends.
+"""Request lifecycle: the outermost middleware gives each request an id, timeouts and an end at shutdown.
 
-The outermost layer of the app. Inside it a route may fail as it likes: before the first byte the client gets
-an answer, after it the body is cut off, which HTTP clients notice, and the log has the reason.
+Routes inside it may raise anything. A failure before the first byte becomes an error response; after it the
+body is truncated, which HTTP clients detect, and the reason is logged.
 """
 
 from __future__ import annotations
@@ -24,55 +24,55 @@ from wyoming_tts.transports.http.errors import error_response, framework_error_r
 REQUEST_ID = "X-Request-ID"
 
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_NOT_TAKEN = (408, "The body did not come in time.")
+_BODY_TIMEOUT = (408, "The request body did not arrive in time.")
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class ClientStalled(Exception):
-    """The client takes nothing any more."""
+    """The client has stopped reading its response."""
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and its answer."""
+    """State of one request and its response."""
 
     id: str
     is_received: bool = False
     has_started: bool = False
-    is_ended: bool = False
-    """The server ended it."""
+    is_canceled: bool = False
+    """The server cancelled it."""
 
 
 class OpenRequests:
-    """The requests that are being answered, and how they come to an end."""
+    """The open requests, and their graceful shutdown."""
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        """Set once no new requests are taken; long-lived ones may watch it."""
+        """Set once new requests are refused; long-lived ones may wait for it."""
         self._open: dict[asyncio.Task[Any], _Exchange] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def check_open(self) -> None:
-        """Let a new request in.
+        """Check that new requests are accepted.
 
         Raises:
-            ShuttingDown: none is taken any more.
+            ShuttingDown: the server is shutting down.
         """
         if self.stopping.is_set():
-            raise ShuttingDown("The server is going down.", hint="Try again when it is back.")
+            raise ShuttingDown("The server is shutting down.", hint="Try again once it is running again.")
 
     def add(self, exchange: _Exchange) -> Callable[[], object]:
-        """Note a request that the current task answers; call what is returned when it is over."""
+        """Register a request of the current task; returns a function that removes it again."""
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = exchange
         return lambda: self._open.pop(task, None)
 
-    async def end(self, grace: float) -> None:
-        """Give what is being answered `grace` seconds; what is not even asked whole ends at once."""
+    async def drain(self, grace: float) -> None:
+        """Give open requests `grace` seconds to finish; those not received in full are cancelled at once."""
         self.stopping.set()
         self._cancel(lambda exchange: not exchange.is_received)
         if self._open:
@@ -81,15 +81,15 @@ class OpenRequests:
         if self._open:
             await asyncio.wait(self._open)
 
-    def _cancel(self, chosen: Callable[[_Exchange], bool]) -> None:
+    def _cancel(self, matches: Callable[[_Exchange], bool]) -> None:
         for task, exchange in self._open.items():
-            if chosen(exchange):
-                exchange.is_ended = True
+            if matches(exchange):
+                exchange.is_canceled = True
                 task.cancel()
 
 
 class RequestLifecycleMiddleware:
-    """Middleware around the whole app."""
+    """Middleware around the whole app: ids, timeouts, errors and cancellation of each request."""
 
     def __init__(
         self, app: ASGIApp, *, requests: OpenRequests, send_timeout: float, request_timeout: float
@@ -100,65 +100,65 @@ class RequestLifecycleMiddleware:
         self._request_timeout = request_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Serve a request."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(_request_id(Headers(scope=scope)))
         state = scope.setdefault("state", {})
         state["request_id"], state["stopping"] = exchange.id, self._requests.stopping
-        over = self._requests.add(exchange)
+        remove = self._requests.add(exchange)
         try:
             if scope["type"] == "http":
                 await self._http(exchange, scope, receive, send)
             else:
                 await self._websocket(exchange, scope, receive, send)
         finally:
-            over()
+            remove()
 
     async def _websocket(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.is_received = True
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not exchange.is_ended:
+            if not exchange.is_canceled:
                 raise
-            _go_on()
+            _uncancel()
 
     async def _http(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._answering(exchange, send)
+        answer = self._wrap_send(exchange, send)
         try:
             self._requests.check_open()
-            await self._app(_as_get(scope), self._receiving(exchange, receive), answer)
+            await self._app(_as_get(scope), self._wrap_receive(exchange, receive), answer)
         except asyncio.CancelledError:
-            if not exchange.is_ended:
+            if not exchange.is_canceled:
                 raise
-            _go_on()
-            await _end(exchange, ShuttingDown("The server went down."), scope, answer)
+            _uncancel()
+            await _answer_failure(exchange, ShuttingDown("The server shut down."), scope, answer)
         except ClientStalled:
-            _LOGGER.info("Request %s: given up, the client took nothing for too long.", exchange.id)
+            _LOGGER.info("Request %s: aborted, the client read nothing for too long.", exchange.id)
             _abort(scope)
-        except HTTPException as refused:  # by a layer between this one and the routes
+        except HTTPException as refused:  # by middleware between this one and the routes
             await framework_error_response(refused, scope["method"], exchange.id)(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001 - whatever broke, the client is told
-            await _end(exchange, error, scope, answer)
+        except Exception as error:  # noqa: BLE001 - the client gets an error, whatever failed
+            await _answer_failure(exchange, error, scope, answer)
 
-    def _receiving(self, exchange: _Exchange, receive: Receive) -> Receive:
-        async def received() -> Message:
+    def _wrap_receive(self, exchange: _Exchange, receive: Receive) -> Receive:
+        async def receive_in_time() -> Message:
             if exchange.is_received:
                 return await receive()
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(*_NOT_TAKEN) from None
+                raise HTTPException(*_BODY_TIMEOUT) from None
             exchange.is_received = not message.get("more_body", False)
             return message
 
-        until = asyncio.get_running_loop().time() + self._request_timeout
-        return received
+        deadline = asyncio.get_running_loop().time() + self._request_timeout
+        return receive_in_time
 
-    def _answering(self, exchange: _Exchange, send: Send) -> Send:
+    def _wrap_send(self, exchange: _Exchange, send: Send) -> Send:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.has_started = True
@@ -173,40 +173,40 @@ class RequestLifecycleMiddleware:
 
 
 def _request_id(headers: Headers) -> str:
-    wanted = headers.get(REQUEST_ID, "")
-    return wanted if _USABLE_ID.fullmatch(wanted) else secrets.token_hex(8)
+    sent = headers.get(REQUEST_ID, "")
+    return sent if _USABLE_ID.fullmatch(sent) else secrets.token_hex(8)
 
 
 def _as_get(scope: Scope) -> Scope:
-    """HEAD is answered as GET; the server below leaves the body out."""
+    """Treat HEAD as GET; uvicorn leaves the body out."""
     is_head = scope["method"] == "HEAD"
     scope["state"]["is_head"] = is_head
     return {**scope, "method": "GET"} if is_head else scope
 
 
-def _go_on() -> None:
-    """Take back the cancellation of this task, which is left to end in peace."""
+def _uncancel() -> None:
+    """Undo the cancellation of this task, so that it can still send its last messages."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
 
 
-async def _end(exchange: _Exchange, error: Exception, scope: Scope, answer: Send) -> None:
+async def _answer_failure(exchange: _Exchange, error: Exception, scope: Scope, answer: Send) -> None:
     cause = error.__cause__ if isinstance(error.__cause__, SpeechError) else error
-    told = to_speech_error(cause)
-    if told is not cause:
-        _LOGGER.error("Request %s broke.", exchange.id, exc_info=error)
+    reported = to_speech_error(cause)
+    if reported is not cause:
+        _LOGGER.error("Request %s failed unexpectedly.", exchange.id, exc_info=error)
     if exchange.has_started:
-        # Returning without an end makes the server below close the connection: the client sees a cut body.
-        _LOGGER.warning("Request %s: cut off after its first byte. %s", exchange.id, told)
+        # Returning before the body has ended makes uvicorn close the connection: the client notices.
+        _LOGGER.warning("Request %s: truncated after its first byte. %s", exchange.id, reported)
         return
     try:
-        await error_response(told, exchange.id)(scope, _nothing_comes, answer)
+        await error_response(reported, exchange.id)(scope, _receive_nothing, answer)
     except ClientStalled:
         _abort(scope)
 
 
-async def _nothing_comes() -> Message:
+async def _receive_nothing() -> Message:
     return {"type": "http.disconnect"}
 
 

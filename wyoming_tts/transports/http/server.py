@@ -1,7 +1,7 @@
-"""The HTTP server as a task of this process: uvicorn, with nothing of its own in signals, logs and stopping.
+"""The HTTP server: uvicorn as a task of this process, with request timeouts and graceful shutdown.
 
-uvicorn's server is made for a process of its own. Here the process decides when to stop, and a client that
-only sits there, says half a request, or never reads its answer is not waited for.
+uvicorn expects to own its process. Here its signal handling and logging are off, the process decides when to
+stop, and shutdown does not wait for clients that are idle, send half a request or never read their response.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ from wyoming_tts.transports.http.request_lifecycle import OpenRequests
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 
 SEND_BUFFER = 128 * 1024
-"""Bytes the kernel holds for a client, so that speech is not made for minutes ahead of a listener."""
+"""Bytes in the kernel's send buffer of a client, so that speech is not computed minutes ahead."""
 MAX_HEADERS = 32 * 1024
-"""Bytes of a request's line and headers."""
+"""Maximum bytes of a request line and headers."""
 CLOSING_TIME = 0.5
-"""Seconds for the last bytes of answers to leave, once the server stops."""
-_LOOK_EVERY = 0.02
+"""Seconds for the last bytes of responses to be sent once the server stops."""
+_POLL_INTERVAL = 0.02
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    # A body that is cut off is our doing, and logged where it is done.
+def _is_relevant(record: logging.LogRecord) -> bool:
+    # Truncated bodies are truncated on purpose, and logged by whoever does it.
     return "returned without completing response" not in record.getMessage()
 
 
 _CONNECTIONS_LOGGER = logging.getLogger(f"{__name__}.connections")
-_CONNECTIONS_LOGGER.addFilter(_is_news)
+_CONNECTIONS_LOGGER.addFilter(_is_relevant)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpServerOptions:
-    """Where to listen, and how."""
+    """Where the HTTP server listens, and its limits."""
 
     host: str = "127.0.0.1"
     port: int = 8880
     certificate: Path | None = None
-    """PEM; None speaks no TLS."""
+    """PEM file; None: no TLS."""
     key: Path | None = None
-    """PEM; None: it is in the certificate's file."""
+    """PEM file; None: the key is in the certificate's file."""
     request_timeout: float = 30.0
-    """Seconds in which the line and the headers of a request must have come."""
+    """Seconds within which a request's line and headers must arrive."""
     max_message_bytes: int = 1024 * 1024
-    """Of one WebSocket message."""
+    """Bytes of one WebSocket message."""
 
 
 class _Connection(H11Protocol):
-    """A client, for whom little is held and who has to say something in time."""
+    """A client connection with a small send buffer and a timeout for its next request."""
 
     request_timeout: float
-    _overdue: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -76,36 +76,36 @@ class _Connection(H11Protocol):
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.app_state = {**self.app_state, "abort": transport.abort}
-        self._expect_request()
+        self._start_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        self._stop_request_timer()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        self._expect_request()
+        self._start_request_timer()
         super().on_response_complete()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._expect_nothing()
+        self._stop_request_timer()
         super().handle_websocket_upgrade(event)
 
-    def _expect_request(self) -> None:
-        self._expect_nothing()
-        self._overdue = self.loop.call_later(self.request_timeout, self._close_if_silent, self.cycle)
+    def _start_request_timer(self) -> None:
+        self._stop_request_timer()
+        self._request_timer = self.loop.call_later(self.request_timeout, self._abort_if_idle, self.cycle)
 
-    def _expect_nothing(self) -> None:
-        if self._overdue is not None:
-            self._overdue.cancel()
-            self._overdue = None
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-    def _close_if_silent(self, cycle: object) -> None:
+    def _abort_if_idle(self, cycle: object) -> None:
         if self.cycle is cycle:
             self.transport.abort()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its hands on the process's signals; `HttpTarget.stop` ends the connections."""
+    """uvicorn's server without signal handlers; `HttpServer.stop` closes its connections."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -119,10 +119,10 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an app of `create_app` at one address. Leaving `async with` stops it at once."""
+    """Serves an app of `create_app` on one address. Leaving `async with` stops it at once."""
 
     def __init__(self, app: FastAPI, options: HttpServerOptions, *, run_blocking: RunBlocking) -> None:
-        """`run_blocking` is for names that are looked up and certificates that are read."""
+        """`run_blocking` runs name resolution and reads certificates."""
         self._options = options
         self._run_blocking = run_blocking
         self._requests: OpenRequests = app.state.requests
@@ -144,26 +144,26 @@ class HttpServer:
 
     @property
     def bound(self) -> list[tuple[str, int]]:
-        """The (host, port) of each socket that listens."""
+        """The (host, port) of each listening socket."""
         return [sock.getsockname()[:2] for sock in self._sockets if sock.fileno() != -1]
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it speaks TLS."""
+        """Whether it serves TLS."""
         return self._options.certificate is not None
 
     async def start(self) -> None:
-        """Listen; `serve` answers.
+        """Bind and listen; `serve` accepts connections.
 
         Raises:
-            OSError: the address cannot be listened on, or the certificate cannot be used.
+            OSError: the address cannot be listened on, or the certificate is unusable.
         """
         await self._run_blocking(self._server.config.load)
         address = ListenAddress("tcp", self._options.host, self._options.port)
         self._sockets = await self._run_blocking(partial(bind_tcp, address))
 
     async def serve(self) -> None:
-        """Answer until `stop`."""
+        """Serve requests until `stop`."""
         self._is_serving = True
         try:
             await self._server.serve(self._sockets)
@@ -172,13 +172,13 @@ class HttpServer:
             self._finished.set()
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Take nobody new, give what is being answered `grace` seconds, end it then; leave nothing open."""
+        """Refuse new requests, give open ones `grace` seconds to finish, end the rest; nothing stays open."""
         self._requests.stopping.set()
         listeners = getattr(self._server, "servers", [])
         for listener in listeners:
             listener.close()
-        self._wind_down(_Connection)
-        await self._requests.end(grace)
+        self._drain(_Connection)
+        await self._requests.drain(grace)
         await self._close_connections()
         self._server.should_exit = True
         if self._is_serving:
@@ -186,21 +186,21 @@ class HttpServer:
         for sock in self._sockets:
             sock.close()
 
-    def _wind_down(self, kind: type[object]) -> None:
-        """Close those connections of a kind that have nothing to do, and the rest after their answer."""
+    def _drain(self, kind: type[object]) -> None:
+        """Close the idle connections of a kind, and the others after their current response."""
         for connection in list(self._server.server_state.connections):
             if isinstance(connection, kind):
-                # One that spoke no HTTP has been told so, and is closing already.
+                # A client that spoke no HTTP has had its error, and is being closed already.
                 with contextlib.suppress(h11.LocalProtocolError):
                     connection.shutdown()
 
     async def _close_connections(self) -> None:
         connections = self._server.server_state.connections
-        self._wind_down(object)
+        self._drain(object)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_TIME):
-                while connections:  # noqa: ASYNC110 - uvicorn tells nobody that the last one is closed
-                    await asyncio.sleep(_LOOK_EVERY)
+                while connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(_POLL_INTERVAL)
         for connection in list(connections):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -214,7 +214,7 @@ def _uvicorn_config(app: FastAPI, options: HttpServerOptions) -> uvicorn.Config:
         http=protocol,
         ws="websockets-sansio",
         ws_max_size=options.max_message_bytes,
-        ws_per_message_deflate=False,  # audio does not shrink, and time matters
+        ws_per_message_deflate=False,  # audio does not compress, and latency matters
         lifespan="off",
         log_config=None,
         log_level=logging.WARNING,

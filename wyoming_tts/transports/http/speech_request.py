@@ -1,7 +1,7 @@
-"""Requests for speech as HTTP clients write them, and what they ask for.
+"""Speech requests over HTTP: pydantic models of their bodies, parsed into an `Utterance` and an encoding.
 
-The body is OpenAI's with what Kokoro-FastAPI and this product add. Clients of both send fields that mean
-nothing here; unknown ones are ignored, because such a client cannot be told to leave them out.
+The body is OpenAI's, with the additions of Kokoro-FastAPI and of this server. Clients of both send fields
+that have no meaning here; unknown ones are ignored, because such clients cannot be told to omit them.
 """
 
 from __future__ import annotations
@@ -27,42 +27,35 @@ from wyoming_tts.speech import (
 from wyoming_tts.transports.http.errors import InvalidField
 
 TRANSPORT = "http"
-"""The door, in logs and metrics."""
+"""The transport's name in logs and metrics."""
 PCM_RATE = 24_000
-"""Hz of raw PCM, which says nothing of its rate itself: what OpenAI's clients assume."""
+"""Hz of raw PCM, which does not carry its rate: what OpenAI's clients assume."""
 
-LARGEST_SCALE = 10.0
+MAX_SCALE = 10.0
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 Speed: TypeAlias = Annotated[float, Field(ge=SPEED_RANGE[0], le=SPEED_RANGE[1], allow_inf_nan=False)]
 Volume: TypeAlias = Annotated[float, Field(ge=VOLUME_RANGE[0], le=VOLUME_RANGE[1], allow_inf_nan=False)]
 Pitch: TypeAlias = Annotated[float, Field(ge=PITCH_RANGE[0], le=PITCH_RANGE[1], allow_inf_nan=False)]
-LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
-NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=LARGEST_SCALE, allow_inf_nan=False)]
+LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=MAX_SCALE, allow_inf_nan=False)]
+NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=MAX_SCALE, allow_inf_nan=False)]
 SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATE_RANGE[0], le=SAMPLE_RATE_RANGE[1])]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """How the HTTP API treats its clients. Times are in seconds."""
+    """Limits and timeouts of the HTTP API. Times are in seconds."""
 
     max_text_chars: int = 100_000
     send_timeout: float = 60.0
-    """A client that takes nothing for so long is given up."""
+    """A client that reads nothing for this long is disconnected."""
     request_timeout: float = 30.0
-    """In which a request's body must have come."""
+    """A request body must arrive within this time."""
     stream_prime_bytes: int = 0
-    """Zero bytes of PCM before the speech, for proxies that hold back small bodies."""
+    """Bytes of PCM silence before the speech, for proxies that buffer small bodies."""
     max_buffered_bytes: int = 128 * 1024 * 1024
-    """Of an answer that is to be sent as a whole."""
+    """Bytes of a response that is sent as a whole."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
-
-
-class StreamFormat:
-    """How the encoded audio is sent."""
-
-    AUDIO: Literal["audio"] = "audio"
-    SSE: Literal["sse"] = "sse"
 
 
 class VoiceId(BaseModel):
@@ -72,7 +65,7 @@ class VoiceId(BaseModel):
 
 
 class BaseSpeechBody(BaseModel):
-    """What all bodies that ask for speech have in common."""
+    """The fields that all speech request bodies have in common."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -106,84 +99,86 @@ class BaseSpeechBody(BaseModel):
     )
 
     def encoding(self) -> Encoding:
-        """Return how the audio is encoded."""
+        """Return the requested audio encoding."""
         raise NotImplementedError
 
 
 class SpeechBody(BaseSpeechBody):
-    """The body of OpenAI's speech request, and what is added to it here."""
+    """The body of OpenAI's speech request, with this server's additions."""
 
     response_format: Encoding | None = Field(None, description="`mp3` where it is left out.")
 
     def encoding(self) -> Encoding:
-        """Return how the audio is encoded."""
+        """Return the requested audio encoding."""
         return self.response_format or Encoding.MP3
 
 
 class StreamBody(BaseSpeechBody):
-    """The same, for clients that say `format`."""
+    """The body of the streaming endpoint, for clients that send `format`."""
 
     format: Encoding | None = Field(None, description="`pcm` where it is left out.")
     response_format: Encoding | None = Field(None, description="The same as `format`.")
 
     def encoding(self) -> Encoding:
-        """Return how the audio is encoded."""
+        """Return the requested audio encoding."""
         return self.format or self.response_format or Encoding.PCM
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A request for speech, understood."""
+    """A validated speech request."""
 
     utterance: Utterance
     characters: int
     encoding: Encoding
     as_events: bool = False
-    """As server-sent events instead of as audio."""
+    """Sent as server-sent events instead of an audio body."""
     as_a_whole: bool = False
-    """Sent once it is complete, with its length."""
+    """Sent only once complete, with a Content-Length."""
     ignored: tuple[str, ...] = ()
-    """Fields without effect that the client should know of."""
+    """Ignored fields that are reported to the client."""
 
 
-_MOST_DIGITS = 4
+_MAX_HOPS_DIGITS = 4
 
 HOPS = "X-Hops"
-"""Through how many servers the request came: one that speaks through others must not ask itself for ever."""
+"""Number of servers a request was forwarded through, which stops servers from forwarding in a loop."""
 
 
 def parse_hops(header: str | None) -> int:
-    """Read `X-Hops`; what makes no sense is none."""
+    """Parse `X-Hops`; an invalid value counts as 0."""
     return (
-        int(header) if header and header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS else 0
+        int(header)
+        if header and header.isascii() and header.isdigit() and len(header) <= _MAX_HOPS_DIGITS
+        else 0
     )
 
 
 def make_speech_request(
-    body: BaseSpeechBody, options: HttpOptions, request_id: str, came_through: int = 0
+    body: BaseSpeechBody, options: HttpOptions, request_id: str, hops: int = 0
 ) -> SpeechRequest:
-    """Understand a body; `came_through` as `Utterance.hops`.
+    """Make a speech request of a body; `hops` as in `Utterance.hops`.
 
     Raises:
         TooLong: the text is over the limit.
-        InvalidField: there is no text.
+        InvalidField: the text is blank.
     """
     _check_text(body.input, options, "input")
     encoding = body.encoding()
     default_rate = PCM_RATE if encoding is Encoding.PCM else None
     utterance = Utterance.of(
         body.input,
-        voice=_voice(body),
-        prosody=_prosody(body),
+        voice=_make_voice_request(body),
+        prosody=_make_prosody(body),
         text_format=TextFormat(body.input_type or "text"),
         transport=TRANSPORT,
         sample_rate=body.sample_rate or default_rate,
     )
     return SpeechRequest(
-        replace(utterance, id=request_id, hops=came_through),
+        replace(utterance, id=request_id, hops=hops),
         characters=len(body.input),
         encoding=encoding,
-        as_events=body.stream_format == StreamFormat.SSE,
+        as_events=body.stream_format == "sse",
         as_a_whole=body.stream is False,
         ignored=("instructions",) if body.instructions else (),
     )
@@ -192,10 +187,10 @@ def make_speech_request(
 def make_player_request(
     text: str, voice: str | None, speed: float | None, options: HttpOptions, request_id: str
 ) -> SpeechRequest:
-    """Understand the query of a plain player, which can take nothing but WAV.
+    """Make a speech request of a plain player's query; the encoding is always WAV.
 
     Raises:
-        TooLong, InvalidField: as for `make_speech_request`.
+        TooLong, InvalidField: as in `make_speech_request`.
     """
     _check_text(text, options, "text")
     prosody = Prosody(speed=speed or 1.0)
@@ -206,29 +201,29 @@ def make_player_request(
 def _check_text(text: str, options: HttpOptions, param: str) -> None:
     if len(text) > options.max_text_chars:
         raise TooLong(
-            f"The text has {len(text)} characters, {options.max_text_chars} are allowed.",
+            f"Got a text of {len(text)} characters, expected at most {options.max_text_chars}.",
             hint="Send it in parts, or raise max_text_chars.",
         )
     if not text.strip():
-        raise InvalidField("There is no text to speak.", param=param, hint=f"Put it into `{param}`.")
+        raise InvalidField("Got no text to speak.", param=param, hint=f"Put it into `{param}`.")
 
 
-def _prosody(body: BaseSpeechBody) -> Prosody:
+def _make_prosody(body: BaseSpeechBody) -> Prosody:
     return Prosody(
         speed=body.speed or 1.0,
         pitch=body.pitch or 1.0,
-        volume=_factor(body.volume) * _factor(body.volume_multiplier),
+        volume=_gain(body.volume) * _gain(body.volume_multiplier),
         length_scale=body.length_scale,
         noise_scale=body.noise_scale,
         noise_w_scale=body.noise_w_scale,
     )
 
 
-def _factor(asked: float | None) -> float:
-    return 1.0 if asked is None else asked
+def _gain(value: float | None) -> float:
+    return 1.0 if value is None else value
 
 
-def _voice(body: BaseSpeechBody) -> VoiceRequest:
+def _make_voice_request(body: BaseSpeechBody) -> VoiceRequest:
     name = body.voice.id if isinstance(body.voice, VoiceId) else body.voice
     code = body.lang_code
     language = body.language or (KOKORO_LETTERS.get(code, code) if code else None)

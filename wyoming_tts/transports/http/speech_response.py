@@ -1,7 +1,7 @@
-"""Speech as the body of an HTTP response: as it is made, in events, or as a whole.
+"""Speech responses over HTTP: audio streamed as it is computed, as server-sent events, or as a whole.
 
-The first audio is there before the response starts, so that whatever fails until then has a status of its
-own. Later failures and clients that leave end the stream within one step; the body is then cut off.
+The response starts only once the first audio is there, so that earlier failures get a status of their own. A
+later failure, or a client that disconnects, ends the stream within one step and truncates the body.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ IGNORED = "X-Ignored"
 SAMPLE_RATE = "X-Sample-Rate"
 
 _UNBUFFERED = {"X-Accel-Buffering": "no", "Cache-Control": "no-store", "Accept-Ranges": "none"}
-_PRIMED = frozenset({Encoding.PCM, Encoding.WAV})
-"""What holds PCM; encoded silence would be too small to push anything."""
+_SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
+"""Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
 _TOKENS_PER_SECOND = 20
-"""Of audio, as OpenAI counts them."""
+"""Tokens per second of audio, as OpenAI counts them."""
 _WAV_HEADER_BYTES = 44
-_SENT_AT_ONCE = 64 * 1024
-"""Bytes, so that a slow client is noticed in the middle of a large body."""
+_WRITE_BYTES = 64 * 1024
+"""Bytes sent at a time, so that a stalled client is noticed in the middle of a large body."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechContext:
-    """What a response needs to speak."""
+    """The dependencies of a speech response."""
 
     service: SpeechSynthesis
     options: HttpOptions
@@ -51,94 +51,93 @@ class SpeechContext:
 
 
 class SpeechResponse(Response):
-    """Speaks when it is called, for as long as the client is there."""
+    """An ASGI response that speaks while the client stays connected."""
 
-    def __init__(self, speaking: SpeechContext, wanted: SpeechRequest) -> None:
-        super().__init__(media_type=EVENTS if wanted.as_events else media_type(wanted.encoding))
-        self._speaking = speaking
-        self._wanted = wanted
+    def __init__(self, context: SpeechContext, request: SpeechRequest) -> None:
+        super().__init__(media_type=EVENTS if request.as_events else media_type(request.encoding))
+        self._context = context
+        self._request = request
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; returns early when the client leaves.
+        """Send the response; returns early when the client disconnects.
 
         Raises:
-            SpeechError: before the response has started, or in the middle of its body.
+            SpeechError: before the response starts, or in the middle of its body.
         """
         await run_while_connected(receive, self._answer(send))
 
     async def _answer(self, send: Send) -> None:
-        if self._wanted.as_a_whole and not self._wanted.as_events:
-            async with self._sounding() as (sound, pieces):
-                body = await _gathered(pieces, self._speaking.options.max_buffered_bytes)
-            await self._send_whole(send, body, sound.rate)
+        if self._request.as_a_whole and not self._request.as_events:
+            async with self._open_stream() as (audio, pieces):
+                body = await _collect(pieces, self._context.options.max_buffered_bytes)
+            await self._send_whole(send, body, audio.rate)
             return
-        async with self._sounding() as (sound, pieces):
-            await _start(send, self._headers_at(sound.rate))
-            if self._wanted.as_events:
-                await self._send_events(send, pieces, sound)
+        async with self._open_stream() as (audio, pieces):
+            await _send_start(send, self._headers_at(audio.rate))
+            if self._request.as_events:
+                await self._send_events(send, pieces, audio)
             else:
                 await self._send_audio(send, pieces)
 
     @asynccontextmanager
-    async def _sounding(self) -> AsyncIterator[tuple[StreamEncoder, AsyncIterator[bytes]]]:
-        """Give the sound once its first audio is there, and its encoded pieces, some of them empty."""
-        speaking, wanted = self._speaking, self._wanted
+    async def _open_stream(self) -> AsyncIterator[tuple[StreamEncoder, AsyncIterator[bytes]]]:
+        """Yield the encoder once the first audio is there, and its output in pieces, some of them empty."""
+        context, request = self._context, self._request
         async with AsyncExitStack() as stack:
-            stream = await _entered(stack, speaking.service, wanted.utterance)
+            stream = await _enter_stream(stack, context.service, request.utterance)
             encoder = stack.enter_context(
-                closing(await _encoder(wanted.encoding, stream.format.rate, speaking))
+                closing(await _open_encoder(request.encoding, stream.format.rate, context))
             )
-            sound = StreamEncoder(encoder, speaking.run_blocking)
+            audio = StreamEncoder(encoder, context.run_blocking)
             chunks = aiter(stream)
             first = await anext(chunks, None)
-            silence = bytes(self._prime_bytes())
-            pieces = sound.pieces(silence, first.pcm if first else b"", chunks)
-            yield sound, await stack.enter_async_context(aclosing(pieces))
+            silence = bytes(self._silence_bytes())
+            pieces = audio.encode(silence, first.pcm if first else b"", chunks)
+            yield audio, await stack.enter_async_context(aclosing(pieces))
 
     async def _send_audio(self, send: Send, pieces: AsyncIterator[bytes]) -> None:
         async for piece in pieces:
             if piece:
-                await _body(send, piece)
-        await _body(send, b"", more=False)
+                await _send_body(send, piece)
+        await _send_body(send, b"", more=False)
 
-    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], sound: StreamEncoder) -> None:
+    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], audio: StreamEncoder) -> None:
         try:
             async for piece in pieces:
                 if not piece:
                     continue
-                audio = base64.b64encode(piece).decode()
-                await _body(send, _event({"type": "speech.audio.delta", "audio": audio}))
+                delta = base64.b64encode(piece).decode()
+                await _send_body(send, _format_event({"type": "speech.audio.delta", "audio": delta}))
         except ClientStalled:
             raise
         except Exception as error:
-            told = to_speech_error(error)
-            content = error_content(told, self._wanted.utterance.id)
-            await _body(send, _event({"type": "error", **content}))
+            content = error_content(to_speech_error(error), self._request.utterance.id)
+            await _send_body(send, _format_event({"type": "error", **content}))
             raise
-        usage = _usage(self._wanted.characters, sound.seconds)
-        await _body(send, _event({"type": "speech.audio.done", "usage": usage}), more=False)
+        usage = _usage(self._request.characters, audio.seconds)
+        await _send_body(send, _format_event({"type": "speech.audio.done", "usage": usage}), more=False)
 
     async def _send_whole(self, send: Send, body: bytearray, rate: int) -> None:
-        if self._wanted.encoding is Encoding.WAV:
+        if self._request.encoding is Encoding.WAV:
             body[:_WAV_HEADER_BYTES] = wav_header(rate, len(body) - _WAV_HEADER_BYTES)
-        await _start(send, {**self._headers_at(rate), "Content-Length": str(len(body))})
-        for start in range(0, len(body), _SENT_AT_ONCE):
-            await _body(send, bytes(body[start : start + _SENT_AT_ONCE]))
-        await _body(send, b"", more=False)
+        await _send_start(send, {**self._headers_at(rate), "Content-Length": str(len(body))})
+        for start in range(0, len(body), _WRITE_BYTES):
+            await _send_body(send, bytes(body[start : start + _WRITE_BYTES]))
+        await _send_body(send, b"", more=False)
 
-    def _prime_bytes(self) -> int:
-        is_primed = self._wanted.encoding in _PRIMED and not self._wanted.as_a_whole
-        return self._speaking.options.stream_prime_bytes // 2 * 2 if is_primed else 0
+    def _silence_bytes(self) -> int:
+        has_silence = self._request.encoding in _SILENCE_ENCODINGS and not self._request.as_a_whole
+        return self._context.options.stream_prime_bytes // 2 * 2 if has_silence else 0
 
     def _headers_at(self, rate: int) -> dict[str, str]:
         headers = {"Content-Type": str(self.media_type), SAMPLE_RATE: str(rate), **_UNBUFFERED}
-        if self._wanted.ignored:
-            headers[IGNORED] = ", ".join(self._wanted.ignored)
+        if self._request.ignored:
+            headers[IGNORED] = ", ".join(self._request.ignored)
         return headers
 
 
 class StreamEncoder:
-    """The audio of one stream on its way through an encoder."""
+    """Encodes the audio of one stream, on a worker where the encoder is CPU-bound."""
 
     def __init__(self, encoder: Encoder, run_blocking: RunBlocking) -> None:
         self._encoder = encoder
@@ -147,18 +146,18 @@ class StreamEncoder:
 
     @property
     def rate(self) -> int:
-        """Hz of what is encoded."""
+        """Hz of the encoded audio."""
         return self._encoder.rate
 
     @property
     def seconds(self) -> float:
-        """Playing time by now."""
+        """Seconds of audio encoded so far."""
         return self._bytes / 2 / self._encoder.rate
 
-    async def pieces(
+    async def encode(
         self, silence: bytes, first: bytes, chunks: AsyncIterator[AudioChunk]
     ) -> AsyncGenerator[bytes, None]:
-        """Give what is encoded, which may be nothing, of silence, first audio, and the chunks after."""
+        """Encode silence, the first audio and the following chunks; yields pieces, which may be empty."""
         yield await self._encode(silence + first)
         async for chunk in chunks:
             yield await self._encode(chunk.pcm)
@@ -168,96 +167,96 @@ class StreamEncoder:
         self._bytes += len(pcm)
         if not self._encoder.is_cpu_bound:
             return self._encoder.encode(pcm)
-        return await _undivided(self._run_blocking(partial(self._encoder.encode, pcm)))
+        return await _run_uninterrupted(self._run_blocking(partial(self._encoder.encode, pcm)))
 
     async def _finish(self) -> bytes:
         if not self._encoder.is_cpu_bound:
             return self._encoder.finish()
-        return await _undivided(self._run_blocking(self._encoder.finish))
+        return await _run_uninterrupted(self._run_blocking(self._encoder.finish))
 
 
 async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, and leave it when the client leaves. The request's body has been read before."""
+    """Run work until it ends or the client disconnects. The request body must have been read before."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(receive))
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, disconnect), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        leaving.cancel()
+        disconnect.cancel()
         if not working.done():
             working.cancel()
-        await asyncio.wait((working, leaving))
-    for task in (working, leaving):
+        await asyncio.wait((working, disconnect))
+    for task in (working, disconnect):
         if not task.cancelled():
             task.result()
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _undivided(work: Any) -> bytes:
-    """Wait for work to its end even if nobody wants it any more: its encoder is closed next."""
-    doing = asyncio.ensure_future(work)
+async def _run_uninterrupted(work: Any) -> bytes:
+    """Await work to its end even when cancelled, because its encoder is closed next."""
+    running = asyncio.ensure_future(work)
     try:
-        encoded: bytes = await asyncio.shield(doing)
+        encoded: bytes = await asyncio.shield(running)
     except asyncio.CancelledError:
         with suppress(Exception):
-            await doing
+            await running
         raise
     return encoded
 
 
-async def _entered(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
+async def _enter_stream(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
     try:
         return await stack.enter_async_context(service.speak(utterance))
     except UnknownVoice as error:
         if utterance.voice.name is not None or utterance.voice.language is None:
             raise
         raise UnknownLanguage(error.message, hint=error.hint) from error
-    except BadRequest as error:  # entering finds the voice and reads nothing else
+    except BadRequest as error:  # entering only resolves the voice
         if error.code not in {ErrorCode.BAD_REQUEST, ErrorCode.TOO_LONG}:
             raise
         raise InvalidField(error.message, param="voice", hint=error.hint) from error
 
 
-async def _encoder(encoding: Encoding, rate: int, speaking: SpeechContext) -> Encoder:
-    if encoding in _PRIMED:
+async def _open_encoder(encoding: Encoding, rate: int, context: SpeechContext) -> Encoder:
+    if encoding in _SILENCE_ENCODINGS:
         return make_encoder(encoding, rate)
-    options: EncoderOptions = speaking.options.encoders
+    options: EncoderOptions = context.options.encoders
     try:
-        return await speaking.run_blocking(partial(make_encoder, encoding, rate, options))
+        return await context.run_blocking(partial(make_encoder, encoding, rate, options))
     except Unsupported as error:
         raise UnsupportedFormat(error.message, hint=error.hint) from error
 
 
-async def _gathered(pieces: AsyncIterator[bytes], most: int) -> bytearray:
-    gathered = bytearray()
+async def _collect(pieces: AsyncIterator[bytes], max_bytes: int) -> bytearray:
+    collected = bytearray()
     async for piece in pieces:
-        gathered += piece
-        if len(gathered) > most:
+        collected += piece
+        if len(collected) > max_bytes:
             raise TooLong(
-                f"The audio is over {most // 1024**2} MB, too much to be sent as a whole.",
-                hint="Leave `stream` out.",
+                f"The audio exceeds the limit of {max_bytes // 1024**2} MB for a response sent as a whole.",
+                hint="Omit `stream`.",
             )
-    return gathered
+    return collected
 
 
 def _usage(characters: int, seconds: float) -> dict[str, int]:
-    """Count as OpenAI does as far as that goes: what is put in has characters here, not tokens."""
+    """Count usage in OpenAI's shape; input tokens are characters here."""
     tokens = round(seconds * _TOKENS_PER_SECOND)
     return {"input_tokens": characters, "output_tokens": tokens, "total_tokens": characters + tokens}
 
 
-def _event(content: dict[str, object]) -> bytes:
+def _format_event(content: dict[str, object]) -> bytes:
     return f"data: {json.dumps(content)}\n\n".encode()
 
 
-async def _start(send: Send, headers: dict[str, str]) -> None:
+async def _send_start(send: Send, headers: dict[str, str]) -> None:
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
 
 
-async def _body(send: Send, body: bytes, *, more: bool = True) -> None:
+async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,4 +1,4 @@
-"""Speech over HTTP: OpenAI's request, a streaming variant of it, and a plain address for players."""
+"""Speech endpoints: OpenAI's `/v1/audio/speech`, its streaming variant, and a plain URL for players."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ _EVENT = {
     "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
     "required": ["data"],
 }
-_MET_BY_SPEECH = error_responses(400, 404, 408, 413, 503)
+_SPEECH_ERRORS = error_responses(400, 404, 408, 413, 503)
 
 
-def speech_routes(speaking: SpeechContext) -> APIRouter:
-    """Return the routes that speak."""
+def speech_routes(context: SpeechContext) -> APIRouter:
+    """Return the routes of the speech endpoints."""
     router = APIRouter()
-    _add_bodies(router, speaking)
-    _add_player(router, speaking)
+    _add_speech(router, context)
+    _add_player(router, context)
     return router
 
 
-def _add_bodies(router: APIRouter, speaking: SpeechContext) -> None:
-    options: HttpOptions = speaking.options
+def _add_speech(router: APIRouter, context: SpeechContext) -> None:
+    options: HttpOptions = context.options
 
     @router.post(
         "/v1/audio/speech",
         response_class=Response,
-        responses={200: _audio(*Encoding), **_MET_BY_SPEECH},
+        responses={200: _describe_audio(*Encoding), **_SPEECH_ERRORS},
     )
     async def create_speech(request: Request, body: SpeechBody) -> Response:
-        """Speak a text; the audio is sent as it is made."""
+        """Speak a text; the audio is streamed as it is computed."""
         return SpeechResponse(
-            speaking,
+            context,
             make_speech_request(
                 body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
             ),
@@ -64,43 +64,43 @@ def _add_bodies(router: APIRouter, speaking: SpeechContext) -> None:
     @router.post(
         "/v1/audio/speech/stream",
         response_class=Response,
-        responses={200: _audio(*Encoding), **_MET_BY_SPEECH},
+        responses={200: _describe_audio(*Encoding), **_SPEECH_ERRORS},
     )
     async def stream_speech(request: Request, body: StreamBody) -> Response:
-        """Speak a text, as PCM unless another format is named."""
+        """Speak a text, as PCM unless another format is requested."""
         return SpeechResponse(
-            speaking,
+            context,
             make_speech_request(
                 body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
             ),
         )
 
 
-def _add_player(router: APIRouter, speaking: SpeechContext) -> None:
+def _add_player(router: APIRouter, context: SpeechContext) -> None:
     @router.get(
         "/synthesize-stream",
         response_class=Response,
-        responses={200: _audio(Encoding.WAV), **_MET_BY_SPEECH},
+        responses={200: _describe_audio(Encoding.WAV), **_SPEECH_ERRORS},
     )
     async def synthesize_stream(
         request: Request,
-        text: Annotated[str, Query(min_length=1, description="What to say.")],
-        voice: Annotated[Name | None, Query(description="The server's default voice if left out.")] = None,
+        text: Annotated[str, Query(min_length=1, description="The text to speak.")],
+        voice: Annotated[Name | None, Query(description="The server's default voice if omitted.")] = None,
         speed: Annotated[Speed | None, Query(description="Pace, relative to the server's setting.")] = None,
     ) -> Response:
-        """Speak a text as WAV without end, for `<audio src>` and players that know addresses alone."""
-        spoken = make_player_request(text, voice, speed, speaking.options, get_request_id(request))
-        if request.state.is_head:  # nobody would hear it
+        """Speak a text as WAV of unknown length, for `<audio src>` and players that only take a URL."""
+        speech = make_player_request(text, voice, speed, context.options, get_request_id(request))
+        if request.state.is_head:  # the audio would be discarded
             return Response(media_type=media_type(Encoding.WAV), headers={"Cache-Control": "no-store"})
-        return SpeechResponse(speaking, spoken)
+        return SpeechResponse(context, speech)
 
 
-def _audio(*encodings: Encoding) -> dict[str, Any]:
+def _describe_audio(*encodings: Encoding) -> dict[str, Any]:
     types: dict[str, Any] = {media_type(encoding).partition(";")[0]: _BINARY for encoding in encodings}
     if len(encodings) > 1:
         types[EVENTS] = {"schema": _EVENT}
     headers = {
         SAMPLE_RATE: {"description": "Hz of the audio.", "schema": {"type": "integer"}},
-        IGNORED: {"description": "Fields of the request without effect.", "schema": {"type": "string"}},
+        IGNORED: {"description": "Request fields that were ignored.", "schema": {"type": "string"}},
     }
-    return {"description": "The audio, as it is made.", "content": types, "headers": headers}
+    return {"description": "The audio, streamed as it is computed.", "content": types, "headers": headers}

@@ -1,4 +1,4 @@
-"""What can be asked for over HTTP: voices, models, and blends of voices."""
+"""Endpoints that list voices and models, and the one that blends voices."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from wyoming_tts.transports.http.speech_request import Name
 from wyoming_tts.transports.ports import AvailableVoice, SpeechService
 
 _MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "kokoro", "piper")
-"""The ids that clients ask for without looking; any other is served as well."""
+"""Model ids that clients request without listing models first; any other is accepted as well."""
 _CREATED = 1_735_689_600
-"""Models have no date here, but clients expect one."""
+"""Creation time, Unix seconds: models have none here, but clients expect one."""
 _OWNER = "wyoming-tts"
 
 
 class ModelEntry(BaseModel):
-    """A model, as OpenAI describes it."""
+    """A model in OpenAI's format."""
 
     id: str
     object: Literal["model"]
@@ -37,54 +37,54 @@ class ModelList(BaseModel):
 
 
 class ModelName(BaseModel):
-    """A model, by its id alone."""
+    """A model as its id alone."""
 
     id: str
 
 
 class ModelNames(BaseModel):
-    """All models, as Open WebUI asks for them."""
+    """All models in Open WebUI's format."""
 
     models: list[ModelName]
 
 
 class NamedVoice(BaseModel):
-    """A voice, as Kokoro-FastAPI describes it, and what is known of it beside."""
+    """A voice in Kokoro-FastAPI's format, with additions."""
 
     id: str
     name: str
-    language: str = Field(description="As `en_US`.")
+    language: str = Field(description="A tag such as `en_US`.")
     engine: str
-    installed: bool = Field(description="False: it is fetched when it is asked for.")
+    installed: bool = Field(description="False: it is downloaded when it is requested.")
 
 
 class NamedVoices(BaseModel):
-    """The voices that can be asked for, those that are installed first."""
+    """The voices that can be requested, installed ones first."""
 
     voices: list[NamedVoice] | list[str]
 
 
 class DetailedVoice(NamedVoice):
-    """All that is known of a voice."""
+    """A voice with all its details."""
 
     description: str
-    speakers: list[str] = Field(description="Empty for a voice of one speaker.")
+    speakers: list[str] = Field(description="Empty for a single-speaker voice.")
     sample_rate: int | None = Field(description="Hz; null until it is installed.")
 
 
 class DetailedVoices(BaseModel):
-    """The voices that can be asked for, those that are installed first."""
+    """The voices that can be requested, installed ones first."""
 
     voices: list[DetailedVoice]
 
 
 class Combination(BaseModel):
-    """A blend, and the name to keep it under."""
+    """A blend, and the name to save it under."""
 
     voices: Annotated[list[Name], Field(min_length=1, max_length=32)] | Name = Field(
-        description="A recipe as `af_bella(2)+af_sky(1)`, or its voices."
+        description="A recipe such as `af_bella(2)+af_sky(1)`, or a list of voices."
     )
-    name: Name | None = Field(None, description="Kept under this name if there is one.")
+    name: Name | None = Field(None, description="Saves the blend under this name.")
 
 
 Combined: TypeAlias = Annotated[
@@ -94,7 +94,7 @@ Combined: TypeAlias = Annotated[
 
 
 def voice_routes(service: SpeechService) -> APIRouter:
-    """Return the routes that list, and the one that blends."""
+    """Return the routes that list models and voices, and the one that blends voices."""
     router = APIRouter()
     _add_models(router, service)
     _add_voices(router, service)
@@ -106,36 +106,40 @@ def _add_models(router: APIRouter, service: SpeechService) -> None:
     @router.get("/v1/models", response_model=ModelList, responses=error_responses())
     async def list_models() -> Response:
         """List the models that clients may name."""
-        return json_response({"object": "list", "data": [_model(name) for name in _model_names(service)]})
+        return json_response(
+            {"object": "list", "data": [_model_fields(name) for name in _model_names(service)]}
+        )
 
     @router.get("/v1/models/{model}", response_model=ModelEntry, responses=error_responses(400, 404))
     async def get_model(model: str) -> Response:
         """Describe a model."""
         if model not in _model_names(service):
-            raise ApiError(404, f"There is no model {model[:80]!r}.", code="model_not_found", param="model")
-        return json_response(_model(model))
+            raise ApiError(
+                404, f"The model {model[:80]!r} does not exist.", code="model_not_found", param="model"
+            )
+        return json_response(_model_fields(model))
 
     @router.get("/v1/audio/models", response_model=ModelNames, responses=error_responses())
     async def list_model_names() -> Response:
-        """List the models as Open WebUI asks for them."""
+        """List the models in Open WebUI's format."""
         return json_response({"models": [{"id": name} for name in _model_names(service)]})
 
 
 def _add_voices(router: APIRouter, service: SpeechService) -> None:
     @router.get("/v1/audio/voices", response_model=NamedVoices, responses=error_responses(400))
     async def list_voice_names(
-        legacy: Annotated[bool, Query(description="Names alone, as older clients expect.")] = False,  # noqa: FBT002
+        legacy: Annotated[bool, Query(description="Names only, as older clients expect.")] = False,  # noqa: FBT002
     ) -> Response:
-        """List the voices as Kokoro-FastAPI does."""
+        """List the voices in Kokoro-FastAPI's format."""
         voices = _sorted(service.voices())
         if legacy:
             return json_response({"voices": [voice.name for voice in voices]})
-        return json_response({"voices": [_named(voice) for voice in voices]})
+        return json_response({"voices": [_voice_fields(voice) for voice in voices]})
 
     @router.get("/v1/voices", response_model=DetailedVoices, responses=error_responses())
     async def list_voices() -> Response:
-        """List the voices with all that is known of them."""
-        return json_response({"voices": [_in_full(voice) for voice in _sorted(service.voices())]})
+        """List the voices with all their details."""
+        return json_response({"voices": [_detailed_fields(voice) for voice in _sorted(service.voices())]})
 
 
 def _add_blending(router: APIRouter, service: SpeechService) -> None:
@@ -148,12 +152,12 @@ def _add_blending(router: APIRouter, service: SpeechService) -> None:
         body: Combined,
         name: Annotated[str | None, Query(max_length=1000, description="As in the body.")] = None,
     ) -> Response:
-        """Blend Kokoro voices; the answer's id can be asked for as a voice."""
+        """Blend Kokoro voices; the returned id can be requested as a voice."""
         voices = body.voices if isinstance(body, Combination) else body
         recipe = voices if isinstance(voices, str) else "+".join(voices)
-        kept_as = (body.name if isinstance(body, Combination) else None) or name
+        saved_as = (body.name if isinstance(body, Combination) else None) or name
         try:
-            return json_response(_in_full(await service.blend(recipe, kept_as)))
+            return json_response(_detailed_fields(await service.blend(recipe, saved_as)))
         except BadRequest as error:
             raise InvalidField(error.message, param="voices", hint=error.hint) from error
 
@@ -162,7 +166,7 @@ def _model_names(service: SpeechService) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_MODELS, *(voice.engine for voice in service.voices())]))
 
 
-def _model(name: str) -> dict[str, Any]:
+def _model_fields(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": _OWNER}
 
 
@@ -170,7 +174,7 @@ def _sorted(voices: Sequence[AvailableVoice]) -> list[AvailableVoice]:
     return sorted(voices, key=lambda voice: (not voice.is_installed, voice.name))
 
 
-def _named(voice: AvailableVoice) -> dict[str, Any]:
+def _voice_fields(voice: AvailableVoice) -> dict[str, Any]:
     return {
         "id": voice.name,
         "name": voice.name,
@@ -180,9 +184,9 @@ def _named(voice: AvailableVoice) -> dict[str, Any]:
     }
 
 
-def _in_full(voice: AvailableVoice) -> dict[str, Any]:
+def _detailed_fields(voice: AvailableVoice) -> dict[str, Any]:
     return {
-        **_named(voice),
+        **_voice_fields(voice),
         "description": voice.description,
         "speakers": voice.speakers,
         "sample_rate": voice.sample_rate,
