@@ -124,8 +124,9 @@ class _Rules:
                     _Refusal(
                         403,
                         "host_not_allowed",
-                        f"The host {host[:_MAX_LOGGED_CHARS]!r} is not known. Use the server's "
-                        f"The host name {host[:_MAX_LOGGED_CHARS]!r} is not allowed. Use the server's IP "
+                        f"The host {host[:_MAX_LOGGED_CHARS]!r} is not a known name of this server. Use "
+                        "its IP address or a local name, set api_keys, or list the page's origin in "
+                        "cors_origins.",
                     )
                 )
 
