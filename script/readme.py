@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wyoming_tts.settings import settings_table
-from wyoming_tts.settings.documents import SETTINGS
+from wyoming_tts.settings.descriptions import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 MOST_USED = (

@@ -14,7 +14,7 @@ from tests.docs.excuses import COMMANDS, PROGRAMS, RUN, excuse
 from tests.docs.pages import Block, Command, Page, called, commands, pages
 from wyoming_tts.commands import cli
 from wyoming_tts.errors import ErrorCode
-from wyoming_tts.settings.documents import SETTINGS
+from wyoming_tts.settings.descriptions import SETTINGS
 from wyoming_tts.transports.http.speech_request import SpeechBody
 from wyoming_tts.voices.catalogue import load_catalogue
 

@@ -9,7 +9,7 @@ import pytest
 
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.settings import Settings, settings_table
-from wyoming_tts.settings.documents import SETTINGS
+from wyoming_tts.settings.descriptions import SETTINGS
 from wyoming_tts.text.first_segment import DEFAULT_BOUNDARIES
 
 ROOT = Path(__file__).parents[2]

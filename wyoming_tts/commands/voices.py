@@ -29,7 +29,7 @@ from wyoming_tts.engines.model_files import check_complete
 from wyoming_tts.errors import SpeechError, UnknownVoice
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.settings import LoadedSettings, Settings
-from wyoming_tts.settings.documents import CONFIG_VARIABLE
+from wyoming_tts.settings.descriptions import CONFIG_VARIABLE
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import (
     DEFAULT_KOKORO_MODEL,

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Query, Response
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.settings import LoadedSettings
-from wyoming_tts.settings.documents import SETTINGS, SettingInfo
+from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.telemetry.log_lines import MAX_NAME_LENGTH
 from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord

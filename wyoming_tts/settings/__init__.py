@@ -1,15 +1,17 @@
-"""Every setting once: its type, default, range and meaning, and the three places it can come from.
+"""Settings: each defined once, with its type, default, range and meaning.
 
-The command line's flags, the environment's names, the configuration file's keys and the table in the
-README are made from the one model in `model`. A setting is taken from its flag, else from the
-environment, else from the file, else it has its default; `load_settings` remembers which, because a
-wrong value is only quickly mended where it was written.
+`model` defines them. Derived from it are `descriptions` (names, defaults and allowed values for people), the
+command line's `flags`, the `markdown_table` of the documents and the options of the Home Assistant `addon`.
+`loading` takes a setting from its flag, else from the environment, else from the file, else its default, and
+remembers which: a wrong value is quickest corrected where it was written.
 """
 
 from __future__ import annotations
 
-from wyoming_tts.settings.documents import SETTINGS, SettingInfo, add_flags, settings_table
+from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
+from wyoming_tts.settings.flags import add_flags
 from wyoming_tts.settings.loading import LoadedSettings, SettingsError, load_settings
+from wyoming_tts.settings.markdown_table import settings_table
 from wyoming_tts.settings.model import Group, Settings
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""The settings as options of a Home Assistant add-on, with their types in the Supervisor's words.
+"""The settings as options of a Home Assistant add-on, with their types in the Supervisor's schema language.
 
-The Supervisor checks what a user enters against `schema` before the server sees it, and hands on only
-the names it knows. Its words are few and were fewer: a bound below zero makes an older one refuse the
-whole add-on, and a `str` takes nothing but a text, not even the number of a speaker.
+The Supervisor checks what a user enters against `schema` before the server sees it, and passes on only the
+names it knows. The schema language is limited: a bound below zero makes an older Supervisor refuse the whole
+add-on, and `str` accepts only text, not even the number of a speaker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 
-from wyoming_tts.settings.documents import SETTINGS, SettingInfo, accepts_type
+from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo, accepts_type
 from wyoming_tts.settings.model import Settings
 
 FIXED: Mapping[str, str] = MappingProxyType(
@@ -41,22 +41,23 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "metrics_file": "Only /data stays.",
     }
 )
-"""Settings that an add-on's user cannot change, and why."""
+"""Settings that a user of the add-on cannot change, and why."""
 
 SECRETS = frozenset(["api_keys", "remote_key"])
-"""What a form does not show."""
+"""Settings whose values a form does not show."""
 _ALWAYS_SHOWN = frozenset(["voice"])
-"""Beside the switches that are on: a form shows a switch without a value as off."""
-_MAYBE_NUMBERS = frozenset(["speaker"])
-"""Texts that people write as numbers."""
+"""Options with a value by default, beside switches that are on: a form shows a switch without a value as
+off."""
+_TEXT_OR_NUMBER = frozenset(["speaker"])
+"""Text settings that people write as numbers."""
 _SMALLEST = "0.01"
-"""In place of "above 0", which has no word."""
+"""In place of "above 0", which the schema cannot express."""
 _NOTES = MappingProxyType(
     {"allow_networks": "Home Assistant itself comes from 172.30.32.0/23, which has to be among them."}
 )
-"""What is to be known in an add-on alone."""
+"""Remarks that only apply to the add-on."""
 _OTHER_PLACES = re.compile(r"[;,] several flags, a list in the file, or lines in the environment")
-"""Nothing that somebody in front of a form has."""
+"""Does not apply to a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,56 +66,56 @@ class AddonOption:
 
     info: SettingInfo
     schema: str | tuple[str]
-    """A type in the Supervisor's words; a tuple of one for a list of such."""
+    """Type in the schema language; a tuple of one for a list of that type."""
     value: str | bool | None
-    """What it has where a user has not said anything; None: it may be left out."""
+    """Value before a user changes it; None if the option is left out then."""
 
     @property
     def name(self) -> str:
-        """Its key: what Home Assistant's Piper add-on calls it, where that one has it."""
+        """Its key: the name in Home Assistant's Piper add-on, where that has the option."""
         return self.info.names[-1]
 
     @property
     def description(self) -> str:
-        """What it does, what is allowed, and what holds without it."""
-        said = [_OTHER_PLACES.sub("", self.info.meaning), _NOTES.get(self.info.name, "")]
+        """What it does, what is allowed, and its default."""
+        parts = [_OTHER_PLACES.sub("", self.info.meaning), _NOTES.get(self.info.name, "")]
         if self.value is None:
-            said.append(f"Default: {self.info.default}")
-        return " ".join(filter(None, said))
+            parts.append(f"Default: {self.info.default}")
+        return " ".join(filter(None, parts))
 
 
 def addon_options() -> tuple[AddonOption, ...]:
-    """All options, in the order in which settings are shown."""
+    """Return all options, in the order in which settings are shown."""
     return tuple(_option(info) for info in SETTINGS if info.name not in FIXED)
 
 
 def _option(info: SettingInfo) -> AddonOption:
     default = Settings.model_fields[info.name].default
     value = default if default is True or info.name in _ALWAYS_SHOWN else None
-    word = _word(info) if value is not None else f"{_word(info)}?"
-    return AddonOption(info, (word,) if info.is_list else word, value)
+    schema = _schema(info) if value is not None else f"{_schema(info)}?"
+    return AddonOption(info, (schema,) if info.is_list else schema, value)
 
 
-def _word(info: SettingInfo) -> str:
+def _schema(info: SettingInfo) -> str:
     field = Settings.model_fields[info.name]
     if info.is_switch:
         return "bool"
     if info.is_number:
-        return _bounded("int" if accepts_type(field.annotation, int) else "float", field.metadata)
+        return _with_bounds("int" if accepts_type(field.annotation, int) else "float", field.metadata)
     if get_origin(field.annotation) is Literal:
         return f"list({'|'.join(get_args(field.annotation))})"
-    if info.name in _MAYBE_NUMBERS:
+    if info.name in _TEXT_OR_NUMBER:
         return "match(.*)"
     return "password" if info.name in SECRETS else "str"
 
 
-def _bounded(kind: str, metadata: list[Any]) -> str:
+def _with_bounds(kind: str, metadata: list[Any]) -> str:
     limits = {type(limit): limit for limit in metadata}
     if Gt in limits:
         return f"{kind}({_SMALLEST},{limits[Le].le:g})"
     lowest, highest = limits[Ge].ge, limits[Le].le
-    return kind if lowest < 0 else f"{kind}({_plain(lowest)},{_plain(highest)})"
+    return kind if lowest < 0 else f"{kind}({_format_number(lowest)},{_format_number(highest)})"
 
 
-def _plain(number: float) -> str:
+def _format_number(number: float) -> str:
     return str(int(number)) if number == int(number) else str(number)

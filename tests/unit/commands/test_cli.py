@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.tones import VOICES
 from wyoming_tts.commands import cli
-from wyoming_tts.settings.documents import SETTINGS
+from wyoming_tts.settings.descriptions import SETTINGS
 
 COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
 
