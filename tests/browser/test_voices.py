@@ -141,7 +141,7 @@ def test_a_mistake_in_the_lexicon_is_shown_by_its_line_and_a_good_one_is_heard(v
     text = lexicon.locator("textarea")
     expect(lexicon.locator(".voices-message")).to_contain_text("no mistakes")
     text.fill("en:\n  kWh: [1]\n")
-    expect(lexicon.locator(".voices-problems")).to_contain_text("Line 2, column 3")
+    expect(lexicon.locator(".voices-problems")).to_contain_text("Line 2, column 8")
     expect(lexicon.get_by_role("button", name="Save")).to_be_disabled()
     text.fill("en:\n  kWh: kilowatt hours\n")
     lexicon.get_by_role("button", name="Save").click()

@@ -70,7 +70,7 @@ async def test_the_shelf_holds_what_is_here_and_what_could_be(service: VoiceServ
 
 
 async def test_every_language_of_the_catalogue_has_a_sample(parts: Parts) -> None:
-    languages = {voice.language for voice in parts.known.catalogue.voices}
+    languages = {voice.language for voice in parts.catalogue.current.voices}
     assert not [tag for tag in languages if sample_sentence(tag) == sample_sentence("xx")]
 
 
@@ -122,7 +122,7 @@ async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceSe
         running_parts(data_dir=[home], download_dir=home, offline=False, hub_endpoint=hub.url) as parts,
         asyncio.TaskGroup() as tasks,
     ):
-        parts.known.catalogue = Catalogue((known(hub), known(hub, "en_US-second-low")))
+        parts.catalogue.current = Catalogue((known(hub), known(hub, "en_US-second-low")))
         tending = tasks.create_task(maintain_voices(parts))
         await until(lambda: parts.readiness.is_ready)
         yield parts, VoiceService(parts)

@@ -99,8 +99,8 @@ async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Pa
 
             config.write_text("api_keys: [second]\nstreaming: false\n")
             server.process.send_signal(signal.SIGHUP)
-            await server.read_until("read again: api_keys")
-            await server.read_until("next start: streaming")
+            await server.read_until("Settings reloaded: api_keys")
+            await server.read_until("after a restart: streaming")
             assert await _status(client, url, "second") == 200
             assert await _status(client, url, "first") == 401
 
@@ -118,7 +118,7 @@ async def test_a_first_key_does_not_open_the_port_and_the_log_says_so(tmp_path: 
         await _http_port(server)
         config.write_text("api_keys: [first]\n")
         server.process.send_signal(signal.SIGHUP)
-        await server.read_until(r"that was 127\.0\.0\.1, with them it would be 0\.0\.0\.0\. Restart")
+        await server.read_until(r"it was 127\.0\.0\.1 by the old settings and would be 0\.0\.0\.0 by the new")
 
 
 async def _status(client: httpx.AsyncClient, url: str, key: str) -> int:

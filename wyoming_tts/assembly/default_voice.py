@@ -1,4 +1,4 @@
-"""The default voice of a running server: warmed up at the start, and changed only for one that can speak."""
+"""The default voice of a running server: warm-up at the start, and a safe change at run time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 async def warm_up(parts: Parts) -> None:
-    """Have the default voice, or its stand-in, speak once for nobody; a failure is logged."""
+    """Warm up the default voice or its stand-in by a silent synthesis; a failure is logged."""
     started = time.perf_counter()
     try:
         spec = await parts.synthesizer.warm_up()
     except SpeechError as error:
         _LOGGER.warning("No voice is ready. %s", error)
-    except Exception:  # a voice that breaks in an unforeseen way must not take the server with it
+    except Exception:  # an unforeseen failure of a voice must not end the server
         _LOGGER.exception("No voice is ready.")
     else:
         _note_ready(parts, spec.voice, started)
@@ -28,10 +28,10 @@ async def warm_up(parts: Parts) -> None:
 
 
 async def change_default(parts: Parts, default: DefaultVoice) -> Voice:
-    """Have another voice speak where none is named, once it has spoken for nobody; return which one that is.
+    """Change the default voice after warming it up, and return it.
 
     Raises:
-        SpeechError: it is not here or cannot speak; the one before stays, as after any other failure.
+        SpeechError: it is not installed or cannot speak; the default voice stays as it was.
     """
     started = time.perf_counter()
     spec = await parts.synthesizer.warm_up(parts.library.resolve_default(default))
@@ -41,7 +41,7 @@ async def change_default(parts: Parts, default: DefaultVoice) -> Voice:
 
 
 async def prepare_phrases(parts: Parts) -> None:
-    """Have the default voice speak the phrases of the settings into the cache; a failure is logged."""
+    """Synthesize the phrases of the setting `prepare` into the cache; a failure is logged."""
     for phrase in parts.settings.prepare:
         try:
             await parts.synthesizer.prepare(phrase)

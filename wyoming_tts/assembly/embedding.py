@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from wyoming_tts.assembly.parts import assemble, open_workers
+from wyoming_tts.assembly.parts import Parts, assemble, open_workers
 from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.settings import Settings
 from wyoming_tts.synthesis import Synthesizer
@@ -30,7 +30,17 @@ async def open_synthesizer(settings: Settings | None = None) -> AsyncIterator[Sy
     Raises:
         SettingsError: the engine that was chosen is not installed.
     """
-    settings = settings or Settings()
+    async with open_parts(settings or Settings()) as parts:
+        yield parts.synthesizer
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Make all parts with worker threads of their own; otherwise as `open_synthesizer`.
+
+    Raises:
+        SettingsError: the chosen engine is not installed.
+    """
     async with open_workers(settings, _AS_FAST_AS_PULLED) as workers, assemble(settings, workers) as parts:
         await parts.refresh_remote_voices()
-        yield parts.synthesizer
+        yield parts

@@ -1,4 +1,4 @@
-"""Settings, as the HTTP side takes them; apart from `options`: it brings what Wyoming does without."""
+"""Options of the HTTP side, from the settings; apart from `options` because it imports FastAPI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wyoming_tts.transports.realtime.route import RealtimeOptions
 
 
 def http_options(settings: Settings) -> HttpOptions:
-    """How HTTP's clients are treated."""
+    """Limits and encoders of the HTTP API."""
     return HttpOptions(
         max_text_chars=settings.max_text_chars,
         send_timeout=settings.send_timeout,
@@ -21,7 +21,7 @@ def http_options(settings: Settings) -> HttpOptions:
 
 
 def server_options(settings: Settings) -> HttpServerOptions:
-    """Where HTTP is served."""
+    """Address and certificate of the HTTP server."""
     return HttpServerOptions(
         host=http_host(settings),
         port=settings.http_port,
@@ -31,7 +31,7 @@ def server_options(settings: Settings) -> HttpServerOptions:
 
 
 def realtime_options(settings: Settings) -> RealtimeOptions:
-    """How the realtime WebSocket's clients are treated."""
+    """Limits and timeouts of the realtime WebSocket."""
     return RealtimeOptions(
         limits=RealtimeLimits(text_chars=settings.max_text_chars),
         flush_idle=settings.realtime_flush_idle_ms / 1000,

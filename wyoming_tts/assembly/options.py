@@ -1,4 +1,4 @@
-"""Settings, as each part takes them: the one place where a setting's name meets what it does."""
+"""Options of each part, from the settings: the one place that maps settings' names to their effects."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from wyoming_tts.workers import Workers
 
 MEGABYTE = 1_000_000
 _LOOPBACK = "127.0.0.1"
-_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for others, once it says who they are
-_CORES_OF_A_STEP = 4
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for other machines
+_MAX_CORES_PER_STEP = 4
 
 
 def compute_threads(settings: Settings) -> int:
-    """How many steps may run at the same time."""
+    """Number of steps that may run at the same time."""
     return settings.compute_threads or os.cpu_count() or 1
 
 
 def intra_op_threads(settings: Settings) -> int:
-    """On how many cores a step runs that has the machine to itself."""
+    """Number of cores for a step that has the machine to itself."""
     # An operator's work is too small to be shared by more than four cores.
-    return settings.intra_op_threads or min(_CORES_OF_A_STEP, os.cpu_count() or 1)
+    return settings.intra_op_threads or min(_MAX_CORES_PER_STEP, os.cpu_count() or 1)
 
 
 def admission_options(settings: Settings) -> AdmissionOptions:
-    """Who is let in."""
+    """Limits on streams and on the queue before them."""
     streams = settings.max_streams or max(16, 8 * (os.cpu_count() or 1))
     return AdmissionOptions(
         max_streams=streams,
@@ -47,13 +47,13 @@ def admission_options(settings: Settings) -> AdmissionOptions:
 
 
 def http_host(settings: Settings) -> str:
-    """Where HTTP listens: for others only where it was said who they are, or nobody can change a thing."""
+    """Address for HTTP: other machines get in only with access control, or without the page."""
     is_open = settings.api_keys or settings.allow_networks or not settings.ui
     return settings.http_host or (_EVERYWHERE if is_open else _LOOPBACK)
 
 
 def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
-    """What engines are made with."""
+    """Directories, threads and model files of the engines."""
     return EngineOptions(
         data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
         download_dir=settings.download_dir,
@@ -67,7 +67,7 @@ def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
 
 
 def synthesis_options(settings: Settings) -> SynthesisOptions:
-    """How texts are read and spoken."""
+    """Text front end, prosody and loudness of the synthesizer."""
     return SynthesisOptions(
         prosody=Prosody(
             speed=settings.speed,
@@ -102,7 +102,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
 
 
 def wyoming_options(settings: Settings) -> WyomingOptions:
-    """How Wyoming's connections are served."""
+    """Limits and timeouts of Wyoming connections."""
     return WyomingOptions(
         samples_per_chunk=settings.samples_per_chunk,
         streaming=settings.streaming,
@@ -114,7 +114,7 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
 
 
 def missing_voice_options(settings: Settings, engines: Iterable[str]) -> OnDemandOptions:
-    """How requests for voices that are not here are answered."""
+    """Policy for requests for voices that are not installed."""
     return OnDemandOptions(
         MissingVoicePolicy(settings.on_missing_voice),
         settings.download_wait,
@@ -124,7 +124,7 @@ def missing_voice_options(settings: Settings, engines: Iterable[str]) -> OnDeman
 
 
 def guard_options(settings: Settings, host_names: tuple[str, ...]) -> GuardOptions:
-    """Who may come in over HTTP."""
+    """Access rules and rate limit of the HTTP API."""
     return GuardOptions(
         api_keys=settings.api_keys,
         allow_networks=settings.allow_networks,
@@ -137,7 +137,7 @@ def guard_options(settings: Settings, host_names: tuple[str, ...]) -> GuardOptio
 
 
 def remote_options(settings: Settings) -> RemoteOptions | None:
-    """Which other servers there are to speak with; None without any."""
+    """Other servers to synthesize with; None if none is configured."""
     if not settings.remote:
         return None
     return RemoteOptions(
@@ -152,7 +152,7 @@ def remote_options(settings: Settings) -> RemoteOptions | None:
 
 
 def voice_map(settings: Settings) -> dict[str, str]:
-    """What names of the user's own mean.
+    """Aliases of voices, from the setting `voice_map`.
 
     Raises:
         SettingsError: an entry is not of the form NAME=VOICE.

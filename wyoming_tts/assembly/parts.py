@@ -1,6 +1,6 @@
-"""The parts that speech is made with, put together from the settings.
+"""Composition root: makes all parts of speech synthesis from the settings and connects them.
 
-Engines are found through their entry points and load their libraries when they must.
+Engines are discovered through their entry points and import their libraries only when needed.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ _LOGGER = logging.getLogger(__name__)
 EMBEDDED_ENGINE = "espeak"
 REMOTE_ENGINE = "remote"
 _DEFAULT_VOICES = {BLENDING_ENGINE: "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
-"""What speaks when only the engine was chosen."""
+"""The default voice when only the engine was chosen."""
 
 
 @dataclass(slots=True)
 class Readiness:
-    """Whether a voice has spoken once."""
+    """Whether the default voice, or its stand-in, is warmed up."""
 
     is_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What speech is made with, however it is asked for."""
+    """The parts of speech synthesis, shared by all transports and commands."""
 
     settings: Settings
     workers: Workers
     engines: Mapping[str, Engine]
-    known: CurrentCatalogue
+    catalogue: CurrentCatalogue
     library: VoiceLibrary
     loaded: LoadedVoices
     admission: Admission
@@ -83,39 +83,39 @@ class Parts:
 
     @property
     def remote(self) -> RemoteEngine | None:
-        """What speaks through other servers; None where there are none."""
+        """The engine that uses other servers; None if none is configured."""
         engine = self.engines.get(REMOTE_ENGINE)
         return engine if isinstance(engine, RemoteEngine) and self.settings.remote else None
 
     async def refresh_remote_voices(self) -> None:
-        """Ask other servers once which voices they have: who serves does so all the time."""
+        """Ask other servers once which voices they have, for commands; a server polls them instead."""
         if self.remote is not None:
             await self.remote.probe(self.workers.run_blocking)
             await self.refresh_voices()
 
     async def refresh_voices(self) -> None:
-        """Look which voices are installed, and let go of models whose files have changed."""
+        """List the installed voices again, and evict models whose files have changed."""
         async with self.refreshing:  # otherwise an older listing could overwrite a newer one
             await self.blends.read()
-            # Of two voices with one name the first stays: the one that is here.
+            # Of voices with the same name the first wins: local engines come before remote ones.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
             voices = await self.workers.run_blocking(partial(list_installed_voices, engines))
-            spoken_with = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
+            enabled = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
             self.library.replace(
-                voice for voice in voices if self.settings.engine == "auto" or voice.engine in spoken_with
+                voice for voice in voices if self.settings.engine == "auto" or voice.engine in enabled
             )
             self.loaded.evict_outdated(voices)
 
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
-    """Start the threads; whoever does closes them, after all that uses them."""
+    """Start the worker threads; the caller closes them after everything that uses them."""
     slots = compute_threads(settings)
     return Workers(Scheduler(slots=slots, multicore_slots=intra_op_threads(settings), lookahead=lookahead))
 
 
 @asynccontextmanager
 async def open_workers(settings: Settings, lookahead: Lookahead | None = None) -> AsyncIterator[Workers]:
-    """Threads for the length of a block."""
+    """Run worker threads for the duration of a block."""
     workers = make_workers(settings, lookahead)
     try:
         yield workers
@@ -131,38 +131,31 @@ async def assemble(
     on_record: Callable[[UtteranceRecord], None] = log_record,
     on_loaded: Callable[[str, float], None] = lambda _engine, _seconds: None,
 ) -> AsyncIterator[Parts]:
-    """Make the parts; their models are freed at the end.
+    """Make the parts; leaving the block frees their models.
 
     Args:
-        settings: All of them.
-        workers: Closed by who made them, afterwards.
-        on_record: Told of each utterance that is over.
-        on_loaded: Told of each model that is loaded, as by `LoadedVoices`.
+        settings: All settings.
+        workers: Closed by the caller, after this block.
+        on_record: Called with the record of each finished utterance.
+        on_loaded: Called with each loaded model, as by `LoadedVoices`.
+
+    Raises:
+        SettingsError: the chosen engine is not installed.
     """
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
-    known = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
-    await known.read()
+    catalogue = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
+    await catalogue.read()
     styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY)
-    blendable = partial(_blendable, known, styles)
-    store = await workers.run_blocking(partial(_blend_store, settings, blendable))
+    blendable = partial(_blendable_languages, catalogue, styles)
+    store = await workers.run_blocking(partial(_make_blend_store, settings, blendable))
     blends = CachedBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
         kokoro_blends=BlendResolver(store.load, blendable),
         kokoro_styles=styles,
     )
-    engines = await workers.run_blocking(lambda: make_engines(options))
-    if settings.engine not in {"auto", *engines}:
-        known_engines = ", ".join(["auto", *sorted(engines)])
-        raise SettingsError(
-            f"engine: got {settings.engine!r}, expected one that is installed: {known_engines}"
-        )
-    library = VoiceLibrary(
-        default=DefaultVoice(settings.voice, settings.speaker),
-        embedded_engine=EMBEDDED_ENGINE,
-        catalogue=lambda: known.catalogue.voices,
-        rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
-    )
+    engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
+    library = _make_library(settings, catalogue, blends)
     loaded = LoadedVoices(
         engines,
         run_blocking=workers.run_blocking,
@@ -170,16 +163,11 @@ async def assemble(
         memory_bytes=settings.max_model_memory * MEGABYTE or None,
         on_loaded=on_loaded,
     )
-    cache = SegmentCache(
-        memory_bytes=settings.cache_memory * MEGABYTE,
-        directory=settings.cache_dir,
-        disk_bytes=settings.cache_disk * MEGABYTE,
-        run_blocking=workers.run_blocking,
-    )
+    cache = _make_cache(settings, workers)
     admission = Admission(admission_options(settings), workers.scheduler)
     lexicon = LexiconFiles(directory / LEXICON_NAME for directory in settings.data_dir)
-    extra = await workers.run_blocking(partial(load_user_entries, settings.data_dir))
     await workers.run_blocking(lexicon.refresh)
+    user_entries = await workers.run_blocking(partial(load_user_entries, settings.data_dir))
     synthesizer = Synthesizer(
         library=library,
         loaded=loaded,
@@ -187,37 +175,70 @@ async def assemble(
         admission=admission,
         cache=cache,
         options=synthesis_options(settings),
-        languages=NormalizerRegistry(extra) if settings.spoken_forms else None,
+        languages=NormalizerRegistry(user_entries) if settings.spoken_forms else None,
         lexicon=lexicon.current,
         on_record=on_record,
         lookahead=workers.scheduler.lookahead,
         hops=lambda utterance: utterance.hops,
     )
     parts = Parts(
-        settings,
-        workers,
-        engines,
-        known,
-        library,
-        loaded,
-        admission,
-        cache,
-        lexicon,
-        blends,
-        synthesizer,
+        settings=settings,
+        workers=workers,
+        engines=engines,
+        catalogue=catalogue,
+        library=library,
+        loaded=loaded,
+        admission=admission,
+        cache=cache,
+        lexicon=lexicon,
+        blends=blends,
+        synthesizer=synthesizer,
     )
     await parts.refresh_voices()
+    async with _closing(parts):
+        yield parts
+
+
+@asynccontextmanager
+async def _closing(parts: Parts) -> AsyncIterator[None]:
     try:
-        async with cache:
-            yield parts
+        async with parts.cache:
+            yield
     finally:
-        loaded.close()
+        parts.loaded.close()
         if parts.remote is not None:
             await parts.remote.aclose()
 
 
+def _make_required_engines(settings: Settings, options: EngineOptions) -> dict[str, Engine]:
+    engines = make_engines(options)
+    if settings.engine not in {"auto", *engines}:
+        installed = ", ".join(["auto", *sorted(engines)])
+        raise SettingsError(f"engine: got {settings.engine!r}, expected one that is installed: {installed}")
+    return engines
+
+
+def _make_library(settings: Settings, catalogue: CurrentCatalogue, blends: CachedBlends) -> VoiceLibrary:
+    library = VoiceLibrary(
+        default=DefaultVoice(settings.voice, settings.speaker),
+        embedded_engine=EMBEDDED_ENGINE,
+        catalogue=lambda: catalogue.current.voices,
+        rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
+    )
+    return library
+
+
+def _make_cache(settings: Settings, workers: Workers) -> SegmentCache:
+    return SegmentCache(
+        memory_bytes=settings.cache_memory * MEGABYTE,
+        directory=settings.cache_dir,
+        disk_bytes=settings.cache_disk * MEGABYTE,
+        run_blocking=workers.run_blocking,
+    )
+
+
 def make_engines(options: EngineOptions) -> dict[str, Engine]:
-    """Make every engine that an installed distribution brings; one that fails is left out, with a line."""
+    """Make the engines of all installed distributions; one that fails is logged and left out."""
     engines: dict[str, Engine] = {}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:
@@ -230,28 +251,28 @@ def make_engines(options: EngineOptions) -> dict[str, Engine]:
 
 
 def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
-    from wyoming_tts.engines.kokoro.engine import blended_voice  # noqa: PLC0415 - only where there is Kokoro
+    from wyoming_tts.engines.kokoro.engine import blended_voice  # noqa: PLC0415 - only if Kokoro is installed
 
     return blended_voice(part, blend)
 
 
-def _blendable(known: CurrentCatalogue, styles: ImportedStyles) -> dict[str, str]:
-    """Return the languages of the voices that can be blended, by name, those imported among them."""
-    return named_languages(styles.names()) | known.blendable_languages()
+def _blendable_languages(catalogue: CurrentCatalogue, styles: ImportedStyles) -> dict[str, str]:
+    """Map the voices that can be blended, including imported ones, to their languages."""
+    return named_languages(styles.names()) | catalogue.blendable_languages()
 
 
-def _blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:
+def _make_blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:
     return BlendStore(settings.data_dir[0], voices=voices, presets=load_presets(data_directory()))
 
 
 def configured_default_voice(settings: Settings) -> DefaultVoice:
-    """Return the voice for requests that name none. Looks at files: blocks."""
+    """Return the default voice of the settings. Reads files: blocks."""
     settings = _with_voice_by_name(settings)
     return DefaultVoice(settings.voice, settings.speaker)
 
 
 def _with_voice_by_name(settings: Settings) -> Settings:
-    """Give the default voice by name: it may be set by its file, as in wyoming-piper, or by its engine."""
+    """Set the default voice by name; settings may give its file, as in wyoming-piper, or only the engine."""
     if "voice" not in settings.model_fields_set and settings.engine in _DEFAULT_VOICES:
         return settings.model_copy(update={"voice": _DEFAULT_VOICES[settings.engine]})
     path = Path(settings.voice).expanduser()

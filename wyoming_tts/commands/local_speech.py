@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 
-from wyoming_tts.assembly.parts import Parts, assemble, open_workers
+from wyoming_tts.assembly.embedding import open_parts
+from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.client import OnAudio, OutputClosed, SpeechMeter, SpeechReport
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.scheduler import Lookahead
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.synthesis import Explanation
@@ -44,10 +43,7 @@ async def speak(
     """
     meter = SpeechMeter()
     utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
-    # Nobody listens in real time: a file is to be written as fast as possible.
-    unlimited = Lookahead(alone=math.inf)
-    async with open_workers(settings, unlimited) as workers, assemble(settings, workers) as parts:
-        await parts.refresh_remote_voices()
+    async with open_parts(settings) as parts:
         _check_voice(parts, voice)
         try:
             async with parts.synthesizer.speak(utterance) as stream:
@@ -66,8 +62,7 @@ async def explain(
     settings: Settings, requests: AsyncIterable[ExplainRequest]
 ) -> AsyncGenerator[Explanation | SpeechError, None]:
     """Yield for each request the stages of its text, in order, or the error of one that cannot be spoken."""
-    async with open_workers(settings) as workers, assemble(settings, workers) as parts:
-        await parts.refresh_remote_voices()
+    async with open_parts(settings) as parts:
         async for request in requests:
             try:
                 yield await parts.synthesizer.explain(

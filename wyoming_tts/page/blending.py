@@ -311,7 +311,7 @@ class BlendService:
     def _languages(self, voices: Iterable[Voice], imported: Iterable[str]) -> dict[str, str]:
         """Map each mixable voice, installed or not, to its language."""
         installed = {voice.name: voice.language for voice in voices if voice.version is None}
-        return self._parts.known.blendable_languages() | installed | named_languages(imported)
+        return self._parts.catalogue.blendable_languages() | installed | named_languages(imported)
 
     def _state(self, voices: tuple[Voice, ...]) -> KokoroState:
         settings = self._parts.settings
@@ -357,7 +357,11 @@ class BlendService:
 
     def _check_free(self, name: str) -> None:
         check_name(name)
-        others = (*self._parts.known.blendable_languages(), *self._store.load().blends, *self._styles.names())
+        others = (
+            *self._parts.catalogue.blendable_languages(),
+            *self._store.load().blends,
+            *self._styles.names(),
+        )
         installed = (voice.name for voice in self._kokoro_voices())
         check_name_is_free(name, (*others, *installed))
 

@@ -78,7 +78,7 @@ def own_uri(addresses: ListeningAddresses) -> str:
 
 async def _download(parts: Parts, name: str) -> bool:
     """Download a voice and return whether it is installed; the download outlives a cancelled wait."""
-    parts.downloads.start(find_catalogue_voice(parts.known.catalogue.voices, name))
+    parts.downloads.start(find_catalogue_voice(parts.catalogue.current.voices, name))
     while parts.downloads.is_downloading(name):  # noqa: ASYNC110 - downloads signal no end
         await asyncio.sleep(_POLL_SECONDS)
     await parts.refresh_voices()

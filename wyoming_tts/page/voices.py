@@ -161,7 +161,7 @@ class VoiceService:
         """
         if self._parts.settings.offline:
             raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
-        self._parts.downloads.start(find_catalogue_voice(self._parts.known.catalogue.voices, name))
+        self._parts.downloads.start(find_catalogue_voice(self._parts.catalogue.current.voices, name))
 
     def cancel(self, name: str) -> None:
         """Cancel a download, or dismiss one that failed.
@@ -218,7 +218,7 @@ class VoiceService:
     def _current_revision(self) -> int:
         """Return the revision, increased if anything has changed since the last call."""
         broken = tuple(getattr(engine, "broken", ()) for engine in self._parts.engines.values())
-        state = (self._parts.library.voices, self._parts.known.catalogue.voices, self._default(), broken)
+        state = (self._parts.library.voices, self._parts.catalogue.current.voices, self._default(), broken)
         if state != self._seen:
             self._revision += 1
         self._seen = state  # even if equal: identical objects compare fastest next time

@@ -95,8 +95,8 @@ async def _reload(parts: Parts, access: AccessPolicy, current: CurrentSettings, 
         _LOGGER.warning("These settings take effect after a restart: %s.", needing_restart)
     if settings.http and (old := http_host(before)) != (new := http_host(settings)):
         _LOGGER.warning(
-            "HTTP keeps listening on its old address: %s by the old settings, %s by the new ones. Restart "
-            "the server to apply them.",
+            "The HTTP address changes only with a restart: it was %s by the old settings and would be %s by "
+            "the new ones.",
             old,
             new,
         )

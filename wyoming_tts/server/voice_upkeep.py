@@ -34,7 +34,7 @@ class DescribeResponse:
 
     def __call__(self) -> bytes:
         """Return the encoded event."""
-        library, catalogue = self._parts.library, self._parts.known.catalogue
+        library, catalogue = self._parts.library, self._parts.catalogue.current
         if self._voices is not library.voices or self._catalogue is not catalogue:
             self._voices, self._catalogue = library.voices, catalogue
             settings = self._parts.settings
@@ -108,4 +108,4 @@ async def _update_catalogue(parts: Parts, downloads: DownloadManager) -> None:
     except DownloadFailed as error:
         _LOGGER.warning("The voice catalogue could not be updated; the current one stays. %s", error)
     else:
-        await parts.known.read()
+        await parts.catalogue.read()

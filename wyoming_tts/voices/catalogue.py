@@ -137,15 +137,15 @@ class CurrentCatalogue:
         """
         self._index = index
         self._run_blocking = run_blocking
-        self.catalogue = Catalogue(())
+        self.current = Catalogue(())
 
     async def read(self) -> None:
         """Read the catalogue again."""
-        self.catalogue = await self._run_blocking(partial(load_catalogue, self._index))
+        self.current = await self._run_blocking(partial(load_catalogue, self._index))
 
     def blendable_languages(self) -> dict[str, str]:
         """Return the language tags of the voices that can be blended, by name."""
-        blending = (voice for voice in self.catalogue.voices if voice.engine == BLENDING_ENGINE)
+        blending = (voice for voice in self.current.voices if voice.engine == BLENDING_ENGINE)
         return {voice.name: voice.language for voice in blending}
 
 
