@@ -33,7 +33,7 @@ from packaging.metadata import Metadata
 from playwright.sync_api import Page, TimeoutError, expect, sync_playwright  # noqa: A004 -- Playwright's own
 
 from script.dist import CONSTRAINTS, ROOT, build_packages, run, sdist_in, wheel_in
-from tests.browser.visiting import Complaints
+from tests.scenarios.page_problems import PageProblems
 
 _NEWER = ("python3.12", "python3.13", "python3.14")
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -368,12 +368,12 @@ def _check_page(http: str, about: str, picture: Path) -> None:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_FLAGS))
         page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB")
         page.set_default_timeout(_PAGE_PATIENCE)
-        complaints = Complaints(page)
+        problems = PageProblems(page)
         spoke = _press_speak(page, http)
         page.screenshot(path=picture)
         browser.close()
-    _hold(spoke, f"{about} the page spoke in Chromium", f"see {picture}; {complaints.found}")
-    _hold(not complaints.found, f"{about} the page had nothing to complain of", complaints.found)
+    _hold(spoke, f"{about} the page spoke in Chromium", f"see {picture}; {problems.found}")
+    _hold(not problems.found, f"{about} the page had no problems", problems.found)
     _ok(f"{about} pictured in {picture.name} ({_kilobytes(picture)})")
 
 

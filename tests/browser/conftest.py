@@ -15,7 +15,8 @@ import pytest
 from blockbuster import BlockBuster
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.visiting import PHONE, Complaints, complaints_of, visit, watched
+from tests.browser.visiting import PHONE, complaints_of, visit, watched
+from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site, site_in_a_thread
 from tests.support.tones import VOICES
 
@@ -113,6 +114,6 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def complaints(page: Page) -> Complaints:
+def complaints(page: Page) -> PageProblems:
     """What was wrong so far: a test that provokes it takes it out."""
     return complaints_of(page)

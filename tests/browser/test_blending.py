@@ -13,7 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.browser.visiting import PHONE, Complaints, complaints_of, open_tab, visit, watched
+from tests.browser.visiting import PHONE, complaints_of, open_tab, visit, watched
+from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
@@ -34,13 +35,13 @@ def opened(site: Site, context: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def complaints(opened: Page) -> Complaints:
+def complaints(opened: Page) -> PageProblems:
     """What was wrong so far."""
     return complaints_of(opened)
 
 
 @pytest.fixture
-def tab(opened: Page, complaints: Complaints) -> Iterator[Page]:
+def tab(opened: Page, complaints: PageProblems) -> Iterator[Page]:
     """The tab, with two voices in its mixer."""
     page = opened
     page.locator("#blend-while-moving").uncheck()
@@ -91,7 +92,7 @@ def in_the_house(site: Site, coroutine: Any) -> Any:
     return asyncio.run_coroutine_threadsafe(coroutine, site.loop).result(10)
 
 
-def expected_refusal(complaints: Complaints, status: int) -> None:
+def expected_refusal(complaints: PageProblems, status: int) -> None:
     """Chromium writes a line for each answer that is an error."""
     complaints.found[:] = [line for line in complaints.found if f"status of {status}" not in line]
 
@@ -180,7 +181,7 @@ def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
 
 
 def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
-    tab: Page, site: Site, complaints: Complaints
+    tab: Page, site: Site, complaints: PageProblems
 ) -> None:
     keep(tab, "noon")
     blends = site.parts.blends.store
@@ -216,7 +217,9 @@ def test_it_fits_a_phone(tab: Page) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, complaints: Complaints) -> None:
+def test_without_kokoro_the_page_says_so_and_offers_it(
+    tab: Page, site: Site, complaints: PageProblems
+) -> None:
     model = site.parts.settings.download_dir / MODEL
     away = model.with_suffix(".away")
     model.rename(away)

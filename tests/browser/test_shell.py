@@ -15,7 +15,6 @@ from tests.browser.visiting import (
     PHONE,
     TABS,
     WIDE,
-    Complaints,
     brightness,
     complaints_of,
     open_tab,
@@ -25,6 +24,7 @@ from tests.browser.visiting import (
     visit,
     watched,
 )
+from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import PREFIX, ingress_to
 from tests.support.page_site import Site, site_in_a_thread
 from ui.words import LANGUAGES, Words, read_texts
@@ -76,7 +76,7 @@ def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: S
     assert [url for url in asked if "127.0.0.1" in url and PREFIX not in url] == []
 
 
-def test_a_key_is_asked_for_once(page: Page, complaints: Complaints, locked: Site) -> None:
+def test_a_key_is_asked_for_once(page: Page, complaints: PageProblems, locked: Site) -> None:
     page.goto(locked.url)
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()

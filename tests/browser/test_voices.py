@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import EMBEDDED
-from tests.browser.visiting import PHONE, WIDE, Complaints, complaints_of, open_tab, visit, watched
+from tests.browser.visiting import PHONE, WIDE, complaints_of, open_tab, visit, watched
+from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS, VOICES
 
@@ -48,13 +49,13 @@ def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
 
 
 @pytest.fixture
-def complaints(opened: Page) -> Complaints:
+def complaints(opened: Page) -> PageProblems:
     """What was wrong so far."""
     return complaints_of(opened)
 
 
 @pytest.fixture
-def voices(opened: Page, complaints: Complaints) -> Iterator[Page]:
+def voices(opened: Page, complaints: PageProblems) -> Iterator[Page]:
     """The tab, with its whole list."""
     opened.set_viewport_size(WIDE)
     opened.evaluate(UNFILTERED)
@@ -114,7 +115,7 @@ def test_a_voice_is_brought_heard_and_deleted(voices: Page, tmp_path: Path) -> N
 
 
 def test_a_file_that_is_no_voice_is_refused_with_its_reason(
-    voices: Page, complaints: Complaints, tmp_path: Path
+    voices: Page, complaints: PageProblems, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     (tmp_path / "bad.onnx.json").write_text("{}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize, expect
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 
+from tests.scenarios.page_problems import PageProblems
 from ui.scripts import import_expression
 from ui.words import Words
 
@@ -18,8 +18,6 @@ WIDE: ViewportSize = {"width": 1280, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 PATIENCE = 30_000
 """Milliseconds for a page that is being made, or a machine that has much else to do."""
-_NOISE = ("Method not implemented.", "AbortError: signal is aborted", "Connection errored out")
-"""What Gradio itself says on the console: of itself, and of what it asked for when the page is left."""
 _AXE: str = Axe().axe_script
 _OF_COLOURS = ("color-contrast", "link-in-text-block")
 _SERIOUS = frozenset({"serious", "critical"})
@@ -28,38 +26,7 @@ _DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFram
 _SETTLED = "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
 
 
-class Complaints:
-    """What is wrong with a page that a person might not notice."""
-
-    def __init__(self, page: Page) -> None:
-        self.found: list[str] = []
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.found.append(f"uncaught: {error}"))
-        page.on("request", self._asked)
-        page.on("response", self._answered)
-        page.on("requestfailed", self._failed)
-        self._page = page
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(noise in message.text for noise in _NOISE):
-            self.found.append(f"console: {message.text} ({message.location.get('url')})")
-
-    def _asked(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        own = urlsplit(self._page.url).netloc
-        if parts.scheme in {"http", "https", "ws", "wss"} and own and parts.netloc != own:
-            self.found.append(f"request to another host: {request.url}")
-
-    def _answered(self, response: Response) -> None:
-        if response.status == 404:
-            self.found.append(f"not found: {response.url}")
-
-    def _failed(self, request: Request) -> None:
-        if "net::ERR_ABORTED" not in (request.failure or ""):
-            self.found.append(f"failed: {request.url} {request.failure}")
-
-
-def complaints_of(page: Page) -> Complaints:
+def complaints_of(page: Page) -> PageProblems:
     """What was wrong so far with a page that `watched` gave: a test that provokes it takes it out."""
     return page.complaints  # type: ignore[attr-defined,no-any-return]
 
@@ -69,7 +36,7 @@ def watched(context: BrowserContext) -> Iterator[Page]:
     """A new page that has to be without fault to the end."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    page.complaints = Complaints(page)  # type: ignore[attr-defined]
+    page.complaints = PageProblems(page)  # type: ignore[attr-defined]
     yield page
     page.close()
     assert complaints_of(page).found == []
