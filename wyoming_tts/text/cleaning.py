@@ -60,7 +60,7 @@ class TextCleaner:
         options = options or CleanupOptions()
         self._writer = PlainTextWriter(name_emoji=options.emoji == "name", language=options.language)
         announced = options.code_block_notice if options.code_blocks == "announce" else ""
-        self._reader = MarkdownStripper(
+        self._stripper = MarkdownStripper(
             self._writer,
             markdown=options.markdown,
             code=CodeBlockOptions(read=options.code_blocks == "read", notice=announced),
@@ -70,15 +70,15 @@ class TextCleaner:
     @property
     def held(self) -> str:
         """Text that is held back until later text decides what it means."""
-        return self._reader.held + self._writer.held
+        return self._stripper.held + self._writer.held
 
     def feed(self, text: str) -> list[TextPiece]:
         """Clean more text; hold back what cannot be decided yet."""
         pieces: list[TextPiece] = []
         for start in range(0, len(text), _SLICE_CHARS):
-            self._reader.feed(text[start : start + _SLICE_CHARS])
+            self._stripper.feed(text[start : start + _SLICE_CHARS])
             pieces += self._writer.take()
-        return _joined(pieces)
+        return _join_plain(pieces)
 
     def flush(self) -> list[TextPiece]:
         """Return a `!` held back as the possible start of an image, `![`, which nobody types that slowly."""
@@ -86,11 +86,11 @@ class TextCleaner:
 
     def finish(self) -> list[TextPiece]:
         """End the text; return what was held back."""
-        self._reader.finish()
-        return _joined(self._writer.take(final=True))
+        self._stripper.finish()
+        return _join_plain(self._writer.take(final=True))
 
 
-def _joined(pieces: list[TextPiece]) -> list[TextPiece]:
+def _join_plain(pieces: list[TextPiece]) -> list[TextPiece]:
     """The pieces, with consecutive plain ones joined."""
     joined: list[TextPiece] = []
     plain: list[str] = []

@@ -273,8 +273,8 @@ class Segmenter:
             return style.voice
         if style.language is None:
             return None
-        asked, own = LanguageTag.parse(style.language), LanguageTag.parse(self._language)
-        return None if own.is_same_language(asked) else VoiceRequest(language=style.language)
+        requested, own = LanguageTag.parse(style.language), LanguageTag.parse(self._language)
+        return None if own.is_same_language(requested) else VoiceRequest(language=style.language)
 
 
 def _parser(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:

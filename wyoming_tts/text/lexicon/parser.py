@@ -101,13 +101,13 @@ def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
     return ParsedLexicon(found, tuple(rules.warnings))
 
 
-def _scope(key: str) -> str:
+def _check_scope(key: str) -> str:
     if key != EVERY_LANGUAGE and not is_tag(key):
         raise ValueError(f"got {key!r}, expected a language such as en or en_US, all or voices")
     return key
 
 
-def _written(key: str) -> str:
+def _check_written(key: str) -> str:
     if not key.strip():
         raise ValueError("got an entry without a word, expected the word as it is written")
     if len(key.strip()) > MAX_WRITTEN_CHARS:
@@ -115,7 +115,7 @@ def _written(key: str) -> str:
     return key
 
 
-def _said(say: str) -> str:
+def _check_respelling(say: str) -> str:
     say = " ".join(say.split())
     if not say:
         raise ValueError("got nothing to say, expected a respelling or `ipa`")
@@ -126,7 +126,7 @@ def _said(say: str) -> str:
     return say
 
 
-def _phonemes(written: str) -> str:
+def _check_phonemes(written: str) -> str:
     """The phonemes without the slashes or brackets that dictionaries put around them."""
     ipa = " ".join(written.split())
     for opening, closing in ("//", "[]"):
@@ -146,8 +146,8 @@ def _phonemes(written: str) -> str:
 class _Entry(YamlModel):
     """The replacement for a word."""
 
-    say: Annotated[str, AfterValidator(_said)] | None = None
-    ipa: Annotated[str, AfterValidator(_phonemes)] | None = None
+    say: Annotated[str, AfterValidator(_check_respelling)] | None = None
+    ipa: Annotated[str, AfterValidator(_check_phonemes)] | None = None
     case: Literal["exact", "any"] | None = None
     regex: Flag = False
 
@@ -169,7 +169,7 @@ _EntryOrSay = Annotated[
     Field(description="a respelling, or a mapping with `say` or `ipa` and perhaps `case` and `regex`"),
 ]
 _Section = Annotated[
-    dict[Annotated[str, AfterValidator(_written)], _EntryOrSay],
+    dict[Annotated[str, AfterValidator(_check_written)], _EntryOrSay],
     EMPTY_IF_NONE,
     Field(description="a mapping of words to their replacements"),
 ]
@@ -179,7 +179,7 @@ class _Lexicon(YamlModel):
     """A file: a section for each language or `all`, and for each voice."""
 
     model_config = ConfigDict(extra="allow", title="a mapping of languages, `all` and `voices`")
-    __pydantic_extra__: dict[Annotated[str, AfterValidator(_scope)], _Section]
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(_check_scope)], _Section]
 
     voices: Annotated[
         dict[str, _Section], EMPTY_IF_NONE, Field(default_factory=dict, description="a mapping of voices")

@@ -31,8 +31,8 @@ class DateRules:
         self._language = language
         self._times = times
         self._data = language.section("dates")
-        self._months = _numbered(language.months)
-        self._weekdays = _numbered(language.weekdays)
+        self._months = _index_by_name(language.months)
+        self._weekdays = _index_by_name(language.weekdays)
         self._ambiguous = set(self._data.get("ambiguous") or [])
 
     def rules(self) -> list[Rule]:
@@ -150,8 +150,8 @@ class DateRules:
             before: the text before it, on whose last word the case of the day may depend.
         """
         parts = {"y": year, "m": month, "d": day}
-        told = "".join(part for part, value in parts.items() if value is not None)
-        pattern = _PARTS.get(told) or self._data.get(_PATTERNS.get(told, ""))
+        present = "".join(part for part, value in parts.items() if value is not None)
+        pattern = _PARTS.get(present) or self._data.get(_PATTERNS.get(present, ""))
         if not pattern or month not in (None, *range(1, len(self._language.months) + 1)):
             return None
         if day not in (None, *range(1, _DAYS + 1)):
@@ -217,7 +217,10 @@ class DateRules:
 
     def _names(self) -> list[Rule]:
         """Abbreviated names that stand alone."""
-        names = {**_shortened(self._language.months), **_shortened(self._language.weekdays)}
+        names = {
+            **_index_abbreviations(self._language.months),
+            **_index_abbreviations(self._language.weekdays),
+        }
         if not names:
             return []
         sure = [name for name in names if name not in self._ambiguous]
@@ -320,11 +323,11 @@ class DateRules:
         return bool(pattern) and rest[:1] == " " and bool(regex.match(pattern, rest[1:]))
 
 
-def _numbered(names: Sequence[Sequence[str]]) -> dict[str, int]:
+def _index_by_name(names: Sequence[Sequence[str]]) -> dict[str, int]:
     return {name: number for number, spellings in enumerate(names) for name in spellings}
 
 
-def _shortened(names: Sequence[Sequence[str]]) -> dict[str, str]:
+def _index_abbreviations(names: Sequence[Sequence[str]]) -> dict[str, str]:
     return {short: spellings[0] for spellings in names for short in spellings[1:]}
 
 

@@ -109,12 +109,12 @@ def load_language_data(code: str, extra: Mapping[str, Any] | None = None) -> Lan
     """
     if not has_language_data(code):
         raise ValueError(f"There are no spoken forms for {code!r}; its text must stay as it is.")
-    own = _read(code)
-    if unknown := sorted({*(extra or {})} - {*own, *_read("en")}):
+    own = _read_file(code)
+    if unknown := sorted({*(extra or {})} - {*own, *_read_file("en")}):
         raise ValueError(f"Unknown section {unknown[0]!r}; expected one of {', '.join(sorted(own))}.")
-    data = _merged(own, extra or {})
+    data = _merge(own, extra or {})
     try:
-        return _language(code, data)
+        return _make_language(code, data)
     except (KeyError, TypeError, AttributeError, regex.error) as error:
         raise ValueError(
             f"The spoken forms for {code!r} do not follow the format of en.yaml: {error!r}."
@@ -131,10 +131,10 @@ def any_of(spellings: Mapping[str, Any] | list[str]) -> str:
     if not spellings:
         return "(?!)"
     longest_first = sorted(spellings, key=len, reverse=True)
-    return "(?:" + "|".join(_spelled(spelling) for spelling in longest_first) + ")"
+    return "(?:" + "|".join(_spelling_pattern(spelling) for spelling in longest_first) + ")"
 
 
-def _spelled(spelling: str) -> str:
+def _spelling_pattern(spelling: str) -> str:
     return re.escape(spelling).replace("°C", r"°\ ?C").replace("°F", r"°\ ?F")
 
 
@@ -143,19 +143,19 @@ def _file(code: str) -> Any:
 
 
 @cache
-def _read(code: str) -> Mapping[str, Any]:
+def _read_file(code: str) -> Mapping[str, Any]:
     return yaml.safe_load(_file(code).read_text(encoding="utf-8")) or {}
 
 
-def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(ours)
     for key, value in theirs.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
+        merged[key] = _merge(merged[key], value) if both else value
     return merged
 
 
-def _language(code: str, data: Mapping[str, Any]) -> LanguageData:
+def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
     numbers = data.get("numbers") or {}
     units = {
         spelling: CountedNoun.of_entry(entry)
@@ -164,25 +164,25 @@ def _language(code: str, data: Mapping[str, Any]) -> LanguageData:
     return LanguageData(
         data=data,
         numbers=NumberSpeller(code),
-        units=_powers(units, data.get("powers") or {}) | units,
+        units=_make_powers(units, data.get("powers") or {}) | units,
         currencies={
             spelling: CountedNoun.of_entry(entry)
             for spelling, entry in index_by_spelling(data.get("currencies")).items()
         },
-        scales=_scales(numbers.get("scales")),
-        tight_scales=_scales(numbers.get("tight_scales")),
-        bare_scales=_scales(numbers.get("bare_scales")),
+        scales=_make_scales(numbers.get("scales")),
+        tight_scales=_make_scales(numbers.get("tight_scales")),
+        bare_scales=_make_scales(numbers.get("bare_scales")),
     )
 
 
-def _scales(entries: Mapping[str, Any] | None) -> dict[str, CountedNoun]:
+def _make_scales(entries: Mapping[str, Any] | None) -> dict[str, CountedNoun]:
     return {
         spelling: CountedNoun.of_entry(entry if isinstance(entry, Mapping) else {"one": entry})
         for spelling, entry in index_by_spelling(entries).items()
     }
 
 
-def _powers(units: Mapping[str, CountedNoun], powers: Mapping[str, str]) -> dict[str, CountedNoun]:
+def _make_powers(units: Mapping[str, CountedNoun], powers: Mapping[str, str]) -> dict[str, CountedNoun]:
     """Squares and cubes of the units of length, as `m²` and as `m2`."""
     made = {}
     for sign, pattern in powers.items():

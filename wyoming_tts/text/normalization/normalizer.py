@@ -109,14 +109,14 @@ class TextNormalizer:
         """
         code = language_code(language)
         self._protected = protected
-        self.forms: LanguageRules | None = None
+        self.language_rules: LanguageRules | None = None
         if has_language_data(code):
-            self.forms = _made(code, extra) if extra else _standard(code)
+            self.language_rules = _compile_rules(code, extra) if extra else _standard_rules(code)
 
     @property
     def language(self) -> LanguageData | None:
         """The data of the language; None where there is none."""
-        return self.forms.language if self.forms else None
+        return self.language_rules.language if self.language_rules else None
 
     def protecting(self, protected: Callable[[str], bool]) -> TextNormalizer:
         """Return the same normalizer with other protected tokens."""
@@ -126,9 +126,9 @@ class TextNormalizer:
 
     def normalize(self, window: str, before: str = "") -> str:
         """Verbalize a window of text; `before` is the text before it, for lookbehind."""
-        if self.forms is None or not window:
+        if self.language_rules is None or not window:
             return window
-        return "".join(self._replacements(self.forms.rules, before + window, len(before)))
+        return "".join(self._replacements(self.language_rules.rules, before + window, len(before)))
 
     def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[str]:
         taken = bytearray(len(text))
@@ -166,29 +166,35 @@ def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tupl
         words = each.verbalize(match)
         if words is not None and end > begin:
             found.append(
-                (begin, end, words if _abbreviated(text, begin, taken) else _begun(text, begin, words))
+                (
+                    begin,
+                    end,
+                    words
+                    if _follows_replacement(text, begin, taken)
+                    else _capitalize_at_start(text, begin, words),
+                )
             )
             taken[begin:end] = b"\1" * (end - begin)
 
 
-def _abbreviated(text: str, begin: int, taken: bytearray) -> bool:
+def _follows_replacement(text: str, begin: int, taken: bytearray) -> bool:
     """Whether the full stop before has been replaced with its abbreviation."""
     last = len(text[:begin].rstrip()) - 1
     return last >= 0 and bool(taken[last])
 
 
-def _begun(text: str, begin: int, words: str) -> str:
+def _capitalize_at_start(text: str, begin: int, words: str) -> str:
     """The words with a capital at the start of a sentence, which sentence detection relies on."""
     begins = not text[:begin].strip() or _SENTENCE_OVER_RE.search(text, max(0, begin - 4), begin)
     return words[:1].upper() + words[1:] if begins else words
 
 
 @cache
-def _standard(code: str) -> LanguageRules:
-    return _made(code, None)
+def _standard_rules(code: str) -> LanguageRules:
+    return _compile_rules(code, None)
 
 
-def _made(code: str, extra: Mapping[str, Any] | None) -> LanguageRules:
+def _compile_rules(code: str, extra: Mapping[str, Any] | None) -> LanguageRules:
     language = load_language_data(code, extra)
     try:
         return LanguageRules.of(language)

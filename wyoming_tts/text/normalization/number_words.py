@@ -244,7 +244,7 @@ class NumberSpeller:
             number = int(number)
         if abs(number) >= SPELLED_BELOW:
             return self.digits(str(number))
-        if self._language == "nl" and _counted_in_hundreds(number):
+        if self._language == "nl" and _is_counted_in_hundreds(number):
             return f"{self._dutch_hundreds(number)}honderd"
         if self._grammar.gendered_one_only and abs(number) != 1:
             gender = ""
@@ -280,7 +280,7 @@ class NumberSpeller:
 
     def year(self, number: int) -> str:
         """A year in words, "nineteen eighty-four"; one of more than four digits is a cardinal."""
-        if self._language == "nl" and _said_with_hundred(number):
+        if self._language == "nl" and _year_needs_hundred(number):
             rest = number % _HUNDRED
             return f"{self._dutch_hundreds(number)}honderd{self._plain(rest) if rest else ''}"
         if not self._grammar.year or not 0 < number <= _LAST_YEAR:
@@ -362,11 +362,11 @@ def _spoken_signs(number: str) -> list[str]:
     return ["-", *digits] if number.startswith("-") else digits
 
 
-def _counted_in_hundreds(number: int) -> bool:
+def _is_counted_in_hundreds(number: int) -> bool:
     """Whether Dutch says `vijftienhonderd`."""
     return _THOUSAND < number < 10 * _THOUSAND and number % _HUNDRED == 0 and number % _THOUSAND != 0
 
 
-def _said_with_hundred(year: int) -> bool:
+def _year_needs_hundred(year: int) -> bool:
     """Whether a Dutch year needs its hundred: 1905 does, 1984 does not."""
     return _THOUSAND < year < 2 * _THOUSAND and year // _HUNDRED > 10 and year % _HUNDRED < 10  # noqa: PLR2004

@@ -101,7 +101,9 @@ class PlainNumberRules:
             make_rule(
                 rf"{APART}(?P<first>\d{{1,5}})(?P<by>\ ?x\ ?|×)(?P<second>\d{{1,5}})"
                 rf"(?:(?P=by)(?P<third>\d{{1,5}}))?{NOT_MORE}",
-                lambda match: f" {word('times' if _calculated(match) else 'by')} ".join(self._sides(match)),
+                lambda match: f" {word('times' if _is_calculation(match) else 'by')} ".join(
+                    self._sides(match)
+                ),
             ),
             make_rule(
                 rf"{APART}(?P<number>{number})(?:[x×](?!\w)|\ [x×](?=\ \p{{Ll}}))",
@@ -205,7 +207,7 @@ class PlainNumberRules:
             ),
             make_rule(
                 rf"(?:(?<=\s)|(?<=[\d\p{{L}}²³%°)])\ ?)(?P<sign>{any_of(words)})(?=\s)\ ?",
-                lambda match: _spaced(match, words[match["sign"]]),
+                lambda match: _pad_with_spaces(match, words[match["sign"]]),
                 needs_digit=False,
             ),
             make_rule(
@@ -228,11 +230,11 @@ class PlainNumberRules:
         ]
 
 
-def _calculated(match: regex.Match[str]) -> bool:
+def _is_calculation(match: regex.Match[str]) -> bool:
     return bool(match.string[match.end() : match.end() + 2].lstrip().startswith("="))
 
 
-def _spaced(match: regex.Match[str], word: str) -> str:
+def _pad_with_spaces(match: regex.Match[str], word: str) -> str:
     """The word with spaces around it, of which those that the symbol had are kept."""
     found = match.group()
     before = "" if match.start() and match.string[match.start() - 1].isspace() else " "

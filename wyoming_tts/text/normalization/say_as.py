@@ -48,68 +48,68 @@ def normalize_say_as(text: str, say_as: SayAs, normalizer: TextNormalizer, befor
     if not text:
         return ""
     if say_as.interpret_as is InterpretAs.DATE:
-        written = _date(text, say_as.format, normalizer.forms, before)
+        written = _date(text, say_as.format, normalizer.language_rules, before)
     elif say_as.interpret_as is InterpretAs.CURRENCY:
         written = _amount(text, say_as.format)
     else:
         reader = _READERS.get(say_as.interpret_as)
-        written = reader(text, normalizer.forms) if reader else None
+        written = reader(text, normalizer.language_rules) if reader else None
     return text if written is None else written
 
 
-def _cardinal(text: str, forms: LanguageRules | None) -> str | None:
-    if forms is None:
+def _cardinal(text: str, rules: LanguageRules | None) -> str | None:
+    if rules is None:
         return None
     try:
-        return forms.language.numbers.decimal(forms.numerals.to_decimal(text))
+        return rules.language.numbers.decimal(rules.numerals.to_decimal(text))
     except ValueError:
         return None
 
 
-def _ordinal(text: str, forms: LanguageRules | None) -> str | None:
+def _ordinal(text: str, rules: LanguageRules | None) -> str | None:
     match = _ORDINAL_RE.fullmatch(text)
-    if match is None or forms is None:
+    if match is None or rules is None:
         return None
-    return forms.plain_numbers.verbalize_ordinal(int(match[1]), match[2].lower())
+    return rules.plain_numbers.verbalize_ordinal(int(match[1]), match[2].lower())
 
 
-def _characters(text: str, forms: LanguageRules | None) -> str:
+def _characters(text: str, rules: LanguageRules | None) -> str:
     # After a comma and in upper case, an "a" is read as the letter and not as an article.
     clusters = (cluster for cluster in regex.findall(r"\X", text) if not cluster.isspace())
-    return ", ".join(_character(cluster, forms) for cluster in clusters)
+    return ", ".join(_character(cluster, rules) for cluster in clusters)
 
 
-def _character(cluster: str, forms: LanguageRules | None) -> str:
-    if forms and _DIGITS_RE.fullmatch(cluster):
-        return forms.language.numbers.digits(cluster)
+def _character(cluster: str, rules: LanguageRules | None) -> str:
+    if rules and _DIGITS_RE.fullmatch(cluster):
+        return rules.language.numbers.digits(cluster)
     upper = cluster.upper()
-    name = forms.language.character_name(cluster) if forms else None
+    name = rules.language.character_name(cluster) if rules else None
     return name or (upper if len(upper) == len(cluster) else cluster)
 
 
-def _digits(text: str, forms: LanguageRules | None) -> str:
-    return " ".join(_digit_run(field, forms) for field in _FIELDS_RE.findall(text))
+def _digits(text: str, rules: LanguageRules | None) -> str:
+    return " ".join(_digit_run(field, rules) for field in _FIELDS_RE.findall(text))
 
 
-def _digit_run(run: str, forms: LanguageRules | None) -> str:
+def _digit_run(run: str, rules: LanguageRules | None) -> str:
     if not _DIGITS_RE.fullmatch(run):
         return run
-    return forms.language.numbers.digits(run) if forms else " ".join(run)
+    return rules.language.numbers.digits(run) if rules else " ".join(run)
 
 
-def _telephone(text: str, forms: LanguageRules | None) -> str | None:
-    plus = forms.language.word("plus") if forms else "+"
-    return telephone_number(text, plus=plus, digits=lambda run: _digit_run(run, forms)) or None
+def _telephone(text: str, rules: LanguageRules | None) -> str | None:
+    plus = rules.language.word("plus") if rules else "+"
+    return telephone_number(text, plus=plus, digits=lambda run: _digit_run(run, rules)) or None
 
 
-def _fraction(text: str, forms: LanguageRules | None) -> str | None:
+def _fraction(text: str, rules: LanguageRules | None) -> str | None:
     match = _FRACTION_RE.fullmatch(text)
-    if match is None or forms is None or int(match[3]) <= 1:
+    if match is None or rules is None or int(match[3]) <= 1:
         return None
-    return forms.measures.verbalize_fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
+    return rules.measures.verbalize_fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
 
 
-def _time(text: str, _forms: LanguageRules | None) -> str | None:
+def _time(text: str, _rules: LanguageRules | None) -> str | None:
     """The time in a form that the rules for times cannot misread."""
     if duration := _DURATION_RE.fullmatch(text):
         minutes, seconds = duration[1], duration[2]
@@ -121,8 +121,8 @@ def _time(text: str, _forms: LanguageRules | None) -> str | None:
     return f"{clock[1]}:{clock[2]}" + (f":{clock[3]}" if clock[3] else "") + half
 
 
-def _expletive(_text: str, forms: LanguageRules | None) -> str:
-    return (forms.language.word("bleep") if forms else "") or _BLEEP
+def _expletive(_text: str, rules: LanguageRules | None) -> str:
+    return (rules.language.word("bleep") if rules else "") or _BLEEP
 
 
 _READERS: Mapping[InterpretAs, Callable[[str, LanguageRules | None], str | None]] = {
@@ -144,11 +144,11 @@ def _amount(text: str, currency: str) -> str | None:
     return f"{text} {currency.upper()}"
 
 
-def _date(text: str, written_format: str, forms: LanguageRules | None, before: str) -> str | None:
+def _date(text: str, written_format: str, rules: LanguageRules | None, before: str) -> str | None:
     parts = _date_parts(text, written_format)
-    if parts is None or forms is None:
+    if parts is None or rules is None:
         return None
-    return forms.dates.verbalize(**parts, before=before)
+    return rules.dates.verbalize(**parts, before=before)
 
 
 def _date_parts(text: str, written_format: str) -> dict[str, int] | None:
@@ -157,11 +157,11 @@ def _date_parts(text: str, written_format: str) -> dict[str, int] | None:
     if not all(field.isdecimal() for field in fields):
         return None
     pattern = "".join(filter(str.isalpha, written_format))
-    order = "".join(dict.fromkeys(pattern)) or _order_of(fields)
+    order = "".join(dict.fromkeys(pattern)) or _guess_order(fields)
     if not order or not _FORMAT_RE.fullmatch(order):
         return None
     if len(fields) == 1 and len(order) > 1:
-        fields = _divided(fields[0], order)
+        fields = _split_fields(fields[0], order)
     if len(fields) != len(order) or max(map(len, fields)) > len("2024"):
         return None
     return {
@@ -170,11 +170,11 @@ def _date_parts(text: str, written_format: str) -> dict[str, int] | None:
     }
 
 
-def _order_of(fields: list[str]) -> str:
+def _guess_order(fields: list[str]) -> str:
     return "ymd" if [len(field) for field in fields] == [4, 2, 2] else ""
 
 
-def _divided(digits: str, order: str) -> list[str]:
+def _split_fields(digits: str, order: str) -> list[str]:
     """The fields of a date without separators, `20240503`."""
     widths = {"y": len("2024"), "m": 2, "d": 2}
     if len(digits) != sum(widths[letter] for letter in order):

@@ -239,8 +239,8 @@ def test_words_cost_in_proportion_to_their_number() -> None:
 @pytest.mark.parametrize(("text", "expected"), ROWS)
 def test_a_rule_that_is_passed_over_for_want_of_a_digit_would_say_nothing(text: str, expected: str) -> None:
     thorough = TextNormalizer("en").protecting(protect_nothing)
-    assert thorough.forms is not None
-    rules = tuple(replace(each, needs_digit=False) for each in thorough.forms.rules)
-    thorough.forms = replace(thorough.forms, rules=rules)
+    assert thorough.language_rules is not None
+    rules = tuple(replace(each, needs_digit=False) for each in thorough.language_rules.rules)
+    thorough.language_rules = replace(thorough.language_rules, rules=rules)
     for digitless in (expected, "".join(char for char in text if not char.isdigit())):
         assert ENGLISH.normalize(digitless) == thorough.normalize(digitless)
