@@ -29,6 +29,7 @@ from wyoming_tts.text.markup import (
     StyledText,
 )
 from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, say_as
+from wyoming_tts.text.pauses import Pauses
 from wyoming_tts.text.plain_text import TextPiece
 from wyoming_tts.text.sentences import SentencePart, SentenceSplitter
 from wyoming_tts.text.ssml.parser import SsmlParser
@@ -118,10 +119,7 @@ class Segmenter:
         self._characters = 0
         self._word_over = True
         self._has_segment = False
-        self._silence = 0.0
-        """Seconds before the next segment."""
-        self._has_break = False
-        """The silence comes from a break in the markup, so it counts even before the first segment."""
+        self._pauses = Pauses(sentence=options.sentence_silence, paragraph=options.paragraph_silence)
         self._failure: MalformedMarkup | None = None
         self._run = self._new_run(NEUTRAL)
 
@@ -163,7 +161,7 @@ class Segmenter:
         self._raise_failure()
         left = self._segments(self._parts(None))
         left += self._to_segments(self._run, self._run.finish())
-        if self._has_break:
+        if self._pauses.has_break:
             left.append(self._segment(NEUTRAL, ""))
         if not left:
             self._raise_failure()
@@ -199,13 +197,12 @@ class Segmenter:
                 yield from self._to_segments(self._run, self._run.feed(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
-                self._silence += seconds
-                self._has_break = True
+                self._pauses.add_break(seconds)
             case SentenceEnd():
                 yield from self._end_run(ends_sentence=True)
             case ParagraphEnd():
                 yield from self._end_run(ends_sentence=True)
-                self._require_silence(self._options.paragraph_silence)
+                self._pauses.end_paragraph()
 
     def _apply_say_as(self, text: str, style: SpeakingStyle) -> str:
         if style.say_as is None:
@@ -247,25 +244,20 @@ class Segmenter:
             if cut.is_speakable:
                 yield self._segment(run.style, cut.render(self._options.auto_punctuation))
             if cut.ends_sentence:
-                self._require_silence(self._options.sentence_silence)
+                self._pauses.end_sentence()
             if cut.ends_paragraph:
-                self._require_silence(self._options.paragraph_silence)
+                self._pauses.end_paragraph()
 
     def _segment(self, style: SpeakingStyle, text: str) -> Segment:
-        pause = self._silence if self._has_segment or self._has_break else 0.0
         self._has_segment = True
-        self._silence, self._has_break = 0.0, False
         return Segment(
             text,
-            pause_before=pause,
+            pause_before=self._pauses.take(),
             rate=style.rate,
             volume=style.volume,
             pitch=style.pitch,
             voice=self._voice(style),
         )
-
-    def _require_silence(self, silence: float) -> None:
-        self._silence = max(self._silence, silence)
 
     def _voice(self, style: SpeakingStyle) -> VoiceRequest | None:
         """The voice that the style names, or one for a language that the utterance's voice does not speak."""

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from wyoming_tts.text.pauses import Pauses
+
+
+def begun() -> Pauses:
+    pauses = Pauses(sentence=0.2, paragraph=0.5)
+    pauses.take()
+    return pauses
+
+
+def test_nothing_precedes_the_first_segment() -> None:
+    pauses = Pauses(sentence=0.2, paragraph=0.5)
+    pauses.end_sentence()
+    assert pauses.take() == 0.0
+
+
+def test_a_break_precedes_even_the_first_segment() -> None:
+    pauses = Pauses(sentence=0.2, paragraph=0.5)
+    pauses.add_break(1.5)
+    assert pauses.has_break
+    assert pauses.take() == 1.5
+
+
+def test_the_end_of_a_sentence_makes_a_pause_once() -> None:
+    pauses = begun()
+    pauses.end_sentence()
+    pauses.end_sentence()
+    assert (pauses.take(), pauses.take()) == (0.2, 0.0)
+
+
+def test_the_longer_silence_of_sentence_and_paragraph_counts() -> None:
+    pauses = begun()
+    pauses.end_sentence()
+    pauses.end_paragraph()
+    assert pauses.take() == 0.5
+
+
+def test_a_paragraph_never_shortens_the_silence_of_a_sentence() -> None:
+    pauses = Pauses(sentence=0.5, paragraph=0.2)
+    pauses.take()
+    pauses.end_sentence()
+    pauses.end_paragraph()
+    assert pauses.take() == 0.5
+
+
+def test_breaks_add_up_and_are_added_to_the_silence_of_a_sentence() -> None:
+    pauses = begun()
+    pauses.end_sentence()
+    pauses.add_break(1.0)
+    pauses.add_break(0.25)
+    assert pauses.take() == 1.45
+    assert not pauses.has_break
