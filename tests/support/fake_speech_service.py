@@ -1,4 +1,4 @@
-"""A house without engines: the fake synthesizer, and voices that are only names."""
+"""A fake speech service: the fake synthesizer, with voices that exist in name only."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SPEAKERS = AvailableVoice("en_GB-vctk-medium", "en_GB", "piper", "vctk", ("p225"
 
 
 class FakeSpeechService(FakeSynthesizer):
-    """What a test changes, it changes in the attributes."""
+    """A `SpeechService` that tests control through its attributes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.offered: Sequence[AvailableVoice] = (LESSAC, HEART, SPEAKERS)
+        self.available: Sequence[AvailableVoice] = (LESSAC, HEART, SPEAKERS)
         self.ready = True
         self.blends: list[tuple[str, str | None]] = []
         self.failing_status: Exception | None = None
 
     def voices(self) -> Sequence[AvailableVoice]:
-        return self.offered
+        return self.available
 
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         if "+" not in recipe:
-            raise BadRequest(f"{recipe!r} is no recipe.", hint="Write af_bella+af_sky.")
+            raise BadRequest(f"{recipe!r} is not a recipe.", hint="Write af_bella+af_sky.")
         self.blends.append((recipe, name))
         return AvailableVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
 

@@ -1,6 +1,6 @@
-"""A synthesizer that needs no engine: every character is a tone of its own, so audio proves text.
+"""A fake synthesizer without an engine: every character is its own tone, so audio identifies its text.
 
-What a test wants to happen on the way (wait, fail) it puts into the two hooks.
+Tests inject delays and failures through two hooks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 async def run_in_thread(work: Callable[[], T], /) -> T:
-    """Stands for the workers."""
+    """A `RunBlocking` without the workers."""
     return await asyncio.to_thread(work)
 
 
@@ -36,11 +36,11 @@ def _tone(character: str) -> bytes:
 
 
 def speech_pcm(text: str) -> bytes:
-    """The PCM that says `text`, at RATE."""
+    """The PCM of a text, at RATE."""
     return b"".join(map(_tone, text))
 
 
-def _spoken_at(rate: int, text: str) -> bytes:
+def _speech_pcm_at(rate: int, text: str) -> bytes:
     if rate == RATE:
         return speech_pcm(text)
     resampler = Resampler(RATE, rate)
@@ -52,25 +52,25 @@ async def _nothing(*_: object) -> None:
 
 
 class FakeSynthesizer:
-    """Speaks every piece of text as one chunk, as soon as it comes."""
+    """Speaks every piece of text as one chunk, as soon as it arrives."""
 
     def __init__(self) -> None:
         self.format = AudioFormat(RATE)
-        """Where no rate is asked for."""
+        """Used where the utterance asks for no sample rate."""
         self.on_enter: Callable[[Utterance], Awaitable[None]] = _nothing
-        """Awaited where the voice is resolved."""
+        """Awaited on entering, where a real synthesizer resolves the voice."""
         self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _nothing
         """Awaited before each chunk, with its number."""
         self.utterances: list[Utterance] = []
         self.pulled = 0
-        """Chunks that were asked for and made."""
+        """Chunks pulled so far."""
         self.entered = 0
         self.left = 0
-        """Blocks that were left, in whatever way."""
+        """Streams that were left, whether they ended, failed or were cancelled."""
         self.changed = asyncio.Condition()
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Wait until something is true that only this synthesizer changes."""
+        """Wait for a condition that only this synthesizer changes."""
         async with self.changed:
             await self.changed.wait_for(happened)
 
@@ -79,20 +79,20 @@ class FakeSynthesizer:
         self.utterances.append(utterance)
         self.entered += 1
         try:
-            await self._tell()
+            await self._notify()
             await self.on_enter(utterance)
             yield FakeStream(self, utterance)
         finally:
             self.left += 1
-            await self._tell()
+            await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self.changed:
             self.changed.notify_all()
 
 
 class FakeStream:
-    """The utterance on its way."""
+    """The audio stream of one utterance."""
 
     def __init__(self, synthesizer: FakeSynthesizer, utterance: Utterance) -> None:
         self.format = _format(synthesizer, utterance)
@@ -104,8 +104,8 @@ class FakeStream:
         async for piece in self._utterance.text:
             await self._synthesizer.on_chunk(self._utterance, number)
             self._synthesizer.pulled += 1
-            await self._synthesizer._tell()
-            pcm = _spoken_at(self.format.rate, piece)
+            await self._synthesizer._notify()
+            pcm = _speech_pcm_at(self.format.rate, piece)
             chunk = AudioChunk(_format(self._synthesizer, self._utterance), pcm, samples)
             samples += chunk.samples
             number += 1
@@ -113,5 +113,5 @@ class FakeStream:
 
 
 def _format(synthesizer: FakeSynthesizer, utterance: Utterance) -> AudioFormat:
-    asked = utterance.sample_rate
-    return synthesizer.format if asked is None else AudioFormat(asked)
+    rate = utterance.sample_rate
+    return synthesizer.format if rate is None else AudioFormat(rate)

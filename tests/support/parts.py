@@ -1,4 +1,4 @@
-"""A whole product in this process, speaking with the test voices."""
+"""The server's parts in this process, with the test voices and without transports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wyoming_tts.speech import AudioChunk
 
 
 def settings_for_tests(**changes: Any) -> Settings:
-    """Settings that speak letter by letter and never look outside."""
+    """Settings that speak letter by letter and never use the network."""
     given: dict[str, Any] = {
         "uri": "tcp://127.0.0.1:0",
         "voice": LETTERS.name,
@@ -34,7 +34,7 @@ def settings_for_tests(**changes: Any) -> Settings:
 
 @asynccontextmanager
 async def running_parts(**changes: Any) -> AsyncIterator[Parts]:
-    """The parts of a server without its doors; its threads end with the block."""
+    """The parts of a server without its transports; their threads end with the block."""
     settings = settings_for_tests(**changes)
     workers = make_workers(settings)
     async with assemble(settings, workers) as parts:
@@ -43,7 +43,7 @@ async def running_parts(**changes: Any) -> AsyncIterator[Parts]:
 
 
 def join_chunks(chunks: list[AudioChunk]) -> npt.NDArray[np.int16]:
-    """The audio of chunks that follow each other without a gap."""
+    """Join chunks, which must follow each other without a gap."""
     position = 0
     for chunk in chunks:
         assert chunk.first_sample == position

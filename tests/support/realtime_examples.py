@@ -1,4 +1,4 @@
-"""What docs/realtime.md shows."""
+"""The examples in docs/realtime.md."""
 
 from __future__ import annotations
 

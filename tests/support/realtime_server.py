@@ -1,4 +1,4 @@
-"""A server of the realtime WebSocket alone, and a client for it that keeps what it was told."""
+"""A server with only the realtime WebSocket, and a client that records every message."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class RunningRealtimeServer:
         return f"ws://127.0.0.1:{self.port}{PATH}"
 
     def is_stalled(self) -> bool:
-        """Whether uvicorn waits for a client to read."""
+        """Whether uvicorn is paused until a client reads."""
         connections = self.server._server.server_state.connections
         writable = [known.writable for known in connections if isinstance(known, WebSocketsSansIOProtocol)]
         return any(not event.is_set() for event in writable)
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Wait for what nobody tells of."""
+        """Poll for a condition that has no event."""
         async with asyncio.timeout(10):
             while not happened():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
@@ -68,13 +68,13 @@ async def realtime_server(
 
 @dataclass
 class RealtimeClient:
-    """Sends events and keeps every message it gets, in order; audio is put together by response."""
+    """Sends events and records every message in order; audio is collected by response."""
 
     socket: ClientConnection
     events: list[dict[str, Any]] = field(default_factory=list)
     audio: dict[str, bytes] = field(default_factory=dict)
     binary_for: str = ""
-    """The response that was announced last."""
+    """The response that was started last."""
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
@@ -83,9 +83,9 @@ class RealtimeClient:
         await self.socket.send(json.dumps(fields))
 
     async def next(self) -> dict[str, Any]:
-        """The next message; audio in binary is shown as an event without a type."""
+        """Receive the next message; binary audio is recorded as an event of type `binary delta`."""
         async with asyncio.timeout(20):
-            return self._kept(await self.socket.recv())
+            return self._record(await self.socket.recv())
 
     async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
         while True:
@@ -94,40 +94,40 @@ class RealtimeClient:
                 return event
 
     async def closed(self) -> tuple[int | None, str | None]:
-        """Read to the end; how the server closed."""
+        """Read to the end; return the server's close code and reason."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await self.next()
         return self.socket.close_code, self.socket.close_reason
 
     def kinds(self) -> list[str]:
-        """What came, several messages of audio as one."""
+        """The received event types, with a run of audio as one."""
         shown: list[str] = []
         for event in self.events:
             if not shown or event["type"] != shown[-1] or "delta" not in shown[-1]:
                 shown.append(event["type"])
         return shown
 
-    def _kept(self, received: str | bytes) -> dict[str, Any]:
+    def _record(self, received: str | bytes) -> dict[str, Any]:
         if isinstance(received, bytes):
             event: dict[str, Any] = {"type": "binary delta", "response": self.binary_for}
-            self._hear(self.binary_for, received)
+            self._add_audio(self.binary_for, received)
         else:
             event = json.loads(received)
             if event["type"] in ("response.created", "start"):
                 self.binary_for = event.get("response") or event["segment_id"]
             if "delta" in event:
-                self._hear(event["response"], base64.b64decode(event["delta"]))
+                self._add_audio(event["response"], base64.b64decode(event["delta"]))
         self.events.append(event)
         return event
 
-    def _hear(self, response: str, pcm: bytes) -> None:
+    def _add_audio(self, response: str, pcm: bytes) -> None:
         self.audio[response] = self.audio.get(response, b"") + pcm
 
 
 @asynccontextmanager
 async def realtime_client(url: str, **session: Any) -> AsyncIterator[RealtimeClient]:
-    """A client that was welcomed and whose session is as it wants."""
+    """Connect a client and update its session."""
     async with connect(url, max_size=None, compression=None, ping_interval=None, close_timeout=2) as sock:
         client = RealtimeClient(sock)
         await client.until("session.created")

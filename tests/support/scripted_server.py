@@ -1,4 +1,4 @@
-"""A real Wyoming server on loopback that does what its test's script says, right or wrong."""
+"""A scripted Wyoming server on loopback that follows or breaks the protocol as a test needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CREDIT = Attribution(name="tests", url="https://example.org")
 
 
 class ScriptedConnection:
-    """One connection as the script sees it."""
+    """One connection to the server, as its script sees it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.received: list[Event] = []
@@ -25,14 +25,14 @@ class ScriptedConnection:
         self._reader = reader
 
     async def read(self) -> Event | None:
-        """The next event; None when the client has closed."""
+        """Return the next event; None once the client has closed."""
         event = await async_read_event(self._reader)
         if event is not None:
             self.received.append(event)
         return event
 
     async def read_until(self, event_type: str) -> None:
-        """Read on until an event of this type came."""
+        """Read until an event of this type arrives."""
         while (event := await self.read()) is not None:
             if event.type == event_type:
                 return
@@ -58,15 +58,15 @@ Script: TypeAlias = Callable[[ScriptedConnection], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """Where the server listens, and what it has heard."""
+    """A running server, with everything it received."""
 
     uri: str
-    conversations: list[ScriptedConnection] = field(default_factory=list)
+    connections: list[ScriptedConnection] = field(default_factory=list)
 
     @property
     def received(self) -> list[Event]:
         """Events of all connections, in order of connection."""
-        return [event for conversation in self.conversations for event in conversation.received]
+        return [event for connection in self.connections for event in connection.received]
 
     @property
     def types(self) -> list[str]:
@@ -83,10 +83,10 @@ async def scripted_server(script: Script, *, unix_path: Path | None = None) -> A
     scripts: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = ScriptedConnection(reader, writer)
-        served.conversations.append(conversation)
+        connection = ScriptedConnection(reader, writer)
+        served.connections.append(connection)
         try:
-            await script(conversation)
+            await script(connection)
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -116,12 +116,12 @@ STOP = AudioStop()
 
 
 def audio(pcm: bytes, *, rate: int = 22050, width: int = 2) -> AudioChunk:
-    """A mono chunk as servers send it."""
+    """A chunk of mono audio as servers send it."""
     return AudioChunk(rate=rate, width=width, channels=1, audio=pcm)
 
 
 def info(*, streaming: bool = True, installed: bool = True) -> Info:
-    """The info of a server with one text-to-speech program and one voice."""
+    """Info of a server with one text-to-speech program and one voice."""
     voice = TtsVoice(
         name="tone",
         attribution=_CREDIT,
@@ -145,9 +145,9 @@ def info(*, streaming: bool = True, installed: bool = True) -> Info:
 def answer_describe(reply: Info) -> Script:
     """A script that answers `describe` and nothing else."""
 
-    async def answer(conversation: ScriptedConnection) -> None:
-        while (event := await conversation.read()) is not None:
+    async def answer(connection: ScriptedConnection) -> None:
+        while (event := await connection.read()) is not None:
             if Describe.is_type(event.type):
-                await conversation.send(reply)
+                await connection.send(reply)
 
     return answer

@@ -1,4 +1,4 @@
-"""A Wyoming client for tests: raw enough to misbehave, read by the wyoming package's own reader."""
+"""A low-level Wyoming client that can break the protocol; events are read by the wyoming package."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class WyomingTestClient:
         return event
 
     async def until(self, event_type: str) -> list[Event]:
-        """The events up to the first of a type, with it."""
+        """Receive up to and including the first event of a type."""
         events = [await self.receive()]
         while events[-1].type != event_type:
             events.append(await self.receive())
         return events
 
     async def rest(self) -> list[Event]:
-        """The events until the server closes."""
+        """Receive until the server closes."""
         events = []
         while (event := await async_read_event(self.reader)) is not None:
             events.append(event)
@@ -58,14 +58,14 @@ class WyomingTestClient:
 
 
 def reset_connection(client: WyomingTestClient) -> None:
-    """Leave as a process that is killed over unread data: the server gets a reset, not an end."""
+    """Reset the connection, as a process that is killed with unread data: the server sees no end."""
     sock = client.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.writer.transport.abort()
 
 
 def pcm_of(events: Sequence[Event]) -> bytes:
-    """The PCM in the events."""
+    """Join the PCM of the audio-chunk events."""
     return b"".join(event.payload or b"" for event in events if event.type == "audio-chunk")
 
 
