@@ -145,7 +145,7 @@ async def test_a_silent_client_is_closed() -> None:
             assert await reader.read() == b""
 
 
-async def test_headers_that_come_too_slowly_close_the_connection() -> None:
+async def test_slow_headers_close_the_connection() -> None:
     async with serving(request_timeout=0.3) as served, raw(served) as (reader, writer):
         async with asyncio.timeout(5):
             writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
@@ -160,7 +160,7 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_body_that_does_not_come_is_given_up() -> None:
+async def test_a_body_that_never_arrives_times_out() -> None:
     async with serving(HttpOptions(request_timeout=0.2)) as served, raw(served) as (reader, writer):
         writer.write(request()[:-3])
         async with asyncio.timeout(5):

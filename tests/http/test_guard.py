@@ -158,7 +158,7 @@ async def test_no_log_ever_holds_a_key(keys: tuple[str, ...], caplog: pytest.Log
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_health_is_told_without_a_key_and_under_any_name(path: str) -> None:
+async def test_health_is_open_without_a_key_and_under_any_host_name(path: str) -> None:
     async with client(guarded(api_keys=(KEY,)), host="cluster.example.org") as http:
         assert (await http.get(path)).status_code == 200
         assert (await http.get(f"{path}/")).status_code == 401
@@ -239,7 +239,7 @@ def test_no_networks_are_all_networks() -> None:
         ("", False),
     ],
 )
-async def test_without_a_key_a_name_that_a_stranger_may_have_is_refused(host: str, *, is_ours: bool) -> None:
+async def test_without_a_key_a_foreign_host_name_is_refused(host: str, *, is_ours: bool) -> None:
     guard = guarded(host_names=("Box.example.org",), cors_origins=("https://page.example.org",))
     async with client(guard) as http:
         answer = await http.get("/v1/models", headers={"Host": host})
@@ -273,7 +273,7 @@ def test_no_host_header_breaks_the_check(host: str) -> None:
         ("null", False),
     ],
 )
-async def test_a_page_changes_something_only_from_here_or_if_listed(origin: str, *, may: bool) -> None:
+async def test_only_own_and_listed_origins_may_change_something(origin: str, *, may: bool) -> None:
     async with client(guarded(cors_origins=("https://listed.example.org",))) as http:
         answer = await http.post(SPEECH, headers={"Origin": origin})
     assert answer.status_code == (200 if may else 403)
@@ -315,7 +315,7 @@ async def test_a_preflight_of_another_page_is_not(origins: tuple[str, ...]) -> N
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_listed_page_may_read_answers_and_refusals() -> None:
+async def test_a_listed_origin_may_read_responses_and_refusals() -> None:
     guard = guarded(api_keys=(KEY,), cors_origins=("https://page.example.org",))
     origin = {"Origin": "https://page.example.org"}
     async with client(guard) as http:
@@ -391,13 +391,13 @@ async def test_a_body_that_grows_too_large_is_given_up() -> None:
     assert b"body_too_large" in answer
 
 
-async def test_a_body_as_large_as_it_may_be_is_taken() -> None:
+async def test_a_body_at_the_size_limit_is_accepted() -> None:
     async with client(guarded(max_body_bytes=1000)) as http:
         assert (await http.post(SPEECH, content=b"x" * 1000)).json()["body"] == 1000
         assert (await http.post(SPEECH, content=b"x" * 1001)).status_code == 413
 
 
-async def test_a_body_that_does_not_come_is_given_up() -> None:
+async def test_a_body_that_never_arrives_times_out() -> None:
     async with serving(guarded(body_timeout=0.05)) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"
         status, answer = await exchanged(port, request.encode())
@@ -405,7 +405,7 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
     assert b"body_timeout" in answer
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_reaches_nobody() -> None:
+async def test_a_client_that_disconnects_within_its_body_never_reaches_the_app() -> None:
     messages: list[Message] = [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},
@@ -425,7 +425,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_reaches_nobody() -
     assert not messages
 
 
-async def test_who_may_not_be_served_has_no_body_read() -> None:
+async def test_the_body_of_a_refused_request_is_not_read() -> None:
     async with serving(guarded(api_keys=(KEY,))) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly this"
         status, answer = await exchanged(port, request.encode())
@@ -433,7 +433,7 @@ async def test_who_may_not_be_served_has_no_body_read() -> None:
     assert b"connection: close" in answer.lower()
 
 
-async def test_who_asks_for_speech_too_often_is_told_when_to_come_again() -> None:
+async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
     now = Now()
     async with client(guarded(now, requests_per_minute=3)) as http:
         statuses = [(await http.post(SPEECH)).status_code for _ in range(3)]

@@ -17,7 +17,7 @@ def guarding(*keys: str) -> list[Middleware]:
     return [Middleware(Guard(None, GuardOptions(api_keys=keys)).wrap)]
 
 
-async def test_who_has_no_key_is_told_with_an_id() -> None:
+async def test_a_request_without_a_key_is_refused_with_a_request_id() -> None:
     async with serving(middleware=guarding("secret")) as served:
         body = {"input": "hi", "response_format": "wav"}
         refused = await served.client.post("/v1/audio/speech", json=body, headers={"X-Request-ID": "mine"})
@@ -28,7 +28,7 @@ async def test_who_has_no_key_is_told_with_an_id() -> None:
     assert spoke.content[44:] == speech_pcm("hi")
 
 
-async def test_a_body_that_does_not_come_is_given_up_in_the_guard_too() -> None:
+async def test_a_body_that_never_arrives_times_out_in_the_guard_too() -> None:
     async with (
         serving(HttpOptions(request_timeout=0.2), middleware=guarding()) as served,
         raw(served) as (reader, writer),

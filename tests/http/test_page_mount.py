@@ -80,7 +80,7 @@ async def ready(mount: PageMount) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_nothing_is_made_until_somebody_visits() -> None:
+async def test_the_page_is_not_built_before_the_first_visit() -> None:
     built = threading.Event()
     release = threading.Event()
 
@@ -141,7 +141,7 @@ async def test_an_app_that_does_not_start_is_a_page_that_cannot_be_made() -> Non
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/api/nothing", "/nothing", "/v1", "/assetsx/a.js"])
-async def test_paths_of_nobody_are_still_told_as_the_api_tells_them(path: str) -> None:
+async def test_unknown_paths_still_get_the_apis_error(path: str) -> None:
     async with mounting() as (client, mount):
         mount.start()
         await ready(mount)
@@ -150,7 +150,7 @@ async def test_paths_of_nobody_are_still_told_as_the_api_tells_them(path: str) -
     assert answer.json()["error"]["message"] == "There is nothing at this path."
 
 
-async def test_a_method_that_is_not_for_an_api_path_is_still_told() -> None:
+async def test_a_wrong_method_on_an_api_path_still_gets_the_apis_error() -> None:
     async with mounting() as (client, _):
         assert (await client.get("/v1/audio/speech")).status_code == 405
 
@@ -181,7 +181,7 @@ async def test_a_method_that_is_not_for_an_api_path_is_still_told() -> None:
         ("DELETE", "/"),
     ],
 )
-def test_what_the_page_does_not_need_is_not_there(method: str, path: str) -> None:
+def test_routes_that_the_page_does_not_need_are_not_found(method: str, path: str) -> None:
     assert not is_allowed(method, path)
 
 
@@ -199,7 +199,7 @@ def test_what_the_page_does_not_need_is_not_there(method: str, path: str) -> Non
         ("GET", "/gradio_api/queue/data"),
     ],
 )
-def test_what_the_page_needs_is_there(method: str, path: str) -> None:
+def test_routes_that_the_page_needs_are_served(method: str, path: str) -> None:
     assert is_allowed(method, path)
 
 
@@ -247,7 +247,7 @@ async def test_the_ingress_has_its_prefix_host_and_scheme_in_every_address() -> 
         assert (await client.get("/gradio_api/file=x", headers=INGRESS)).status_code == 404
 
 
-async def test_nobody_but_the_peer_is_the_ingress() -> None:
+async def test_only_the_trusted_peer_is_the_ingress() -> None:
     async with mounting(peer="192.168.1.7") as (client, mount):
         mount.start()
         await ready(mount)
@@ -312,7 +312,7 @@ async def test_a_person_gives_the_key_once(caplog: pytest.LogCaptureFixture) -> 
     assert "guess" not in told
 
 
-async def test_a_cookie_of_somebody_s_own_making_opens_nothing() -> None:
+async def test_a_forged_cookie_is_no_session() -> None:
     async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
         for made_up in ("", "x", "secret", "a" * 43):
             headers = {"Cookie": f"wyoming_tts_session={made_up}"}

@@ -85,7 +85,7 @@ class TestFullDialect:
         ]
         assert client.audio["r1"] == speech_pcm("hello")
 
-    async def test_the_session_is_told_whole(self, server: RunningRealtimeServer) -> None:
+    async def test_session_events_carry_the_whole_session(self, server: RunningRealtimeServer) -> None:
         async with realtime_client(server.url) as client:
             session = client.events[0]["session"]
             assert session["audio"] == {"format": "pcm", "sample_rate": 24000, "binary": False}
@@ -265,7 +265,7 @@ class TestBargeIn:
 
 
 class TestRealVoice:
-    async def test_appended_words_are_spoken_when_no_more_come(self) -> None:
+    async def test_appended_words_are_spoken_when_no_more_arrive(self) -> None:
         async with (
             running_parts() as parts,
             realtime_server(parts.synthesizer, flush_idle=0.02) as server,
@@ -505,7 +505,7 @@ class TestErrors:
 
 
 class TestLimits:
-    async def test_one_response_too_many_is_told_that_it_is_busy(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_one_response_too_many_is_refused_as_busy(self, synthesizer: FakeSynthesizer) -> None:
         gate = Gate(synthesizer)
         async with (
             realtime_server(synthesizer, queued=2) as server,
@@ -632,14 +632,14 @@ class TestLeaving:
         await stopping
         assert client.audio == {"a": speech_pcm("one")}
 
-    async def test_nobody_comes_in_while_the_server_stops(self, server: RunningRealtimeServer) -> None:
+    async def test_no_client_connects_while_the_server_stops(self, server: RunningRealtimeServer) -> None:
         url = server.url
         server.requests.stopping.set()
         with pytest.raises(InvalidStatus) as refused:
             await connect(url)
         assert refused.value.response.status_code == 503
 
-    async def test_what_does_not_finish_is_told(
+    async def test_responses_that_do_not_finish_end_with_an_error(
         self, server: RunningRealtimeServer, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)

@@ -101,7 +101,7 @@ async def test_what_is_still_spoken_after_the_grace_is_cut_off(
     assert "Traceback" not in caplog.text
 
 
-async def test_who_waits_for_the_first_audio_at_the_end_is_told(served: Served) -> None:
+async def test_a_request_without_audio_yet_gets_an_error_at_shutdown(served: Served) -> None:
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 

@@ -132,7 +132,7 @@ async def test_fields_of_kokoro_fastapi_are_understood_or_ignored(served: Served
     assert said.prosody == Prosody(volume=0.5)
 
 
-async def test_ignored_instructions_are_told_of(served: Served) -> None:
+async def test_ignored_instructions_are_reported(served: Served) -> None:
     told = await served.client.post(SPEECH, json=body(instructions="Whisper."))
     plain = await served.client.post(SPEECH, json=body())
     assert told.headers["x-ignored"] == "instructions"

@@ -112,7 +112,7 @@ async def test_an_unknown_path_is_an_error_of_the_usual_shape(served: Served, pa
     assert answer.headers["x-request-id"]
 
 
-async def test_other_methods_are_told_which_are_for_a_path(served: Served) -> None:
+async def test_a_wrong_method_gets_the_allowed_methods(served: Served) -> None:
     refused = await served.client.delete("/v1/audio/speech")
     asked = await served.client.options("/v1/audio/speech")
     looked = await served.client.head("/v1/voices")

@@ -124,7 +124,7 @@ async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client
     assert rates == {LETTERS.rate}
 
 
-async def test_malformed_ssml_is_told_with_its_place_behind_what_came_before(
+async def test_malformed_ssml_is_reported_with_its_position_after_the_text_before_it(
     client: WyomingTestClient,
 ) -> None:
     events = await answer(client, BROKEN, ssml=True)
@@ -135,7 +135,9 @@ async def test_malformed_ssml_is_told_with_its_place_behind_what_came_before(
 
 
 @pytest.mark.parametrize("size", [1, 9, 1000])
-async def test_malformed_ssml_in_pieces_is_told_the_same(client: WyomingTestClient, size: int) -> None:
+async def test_malformed_ssml_in_pieces_is_reported_the_same_way(
+    client: WyomingTestClient, size: int
+) -> None:
     whole = await answer(client, BROKEN, ssml=True)
     events = await streamed_answer(client, in_pieces(BROKEN, size), ssml=True)
     assert event_types(events) == STREAMED_REFUSED
@@ -143,7 +145,7 @@ async def test_malformed_ssml_in_pieces_is_told_the_same(client: WyomingTestClie
     assert pcm_of(events) == pcm_of(whole)
 
 
-async def test_a_document_that_is_not_closed_is_told_at_its_end(client: WyomingTestClient) -> None:
+async def test_an_unclosed_document_is_reported_at_its_end(client: WyomingTestClient) -> None:
     events = await streamed_answer(client, ["<speak><p>The door", " is open."], ssml=True)
     assert event_types(events) == STREAMED_REFUSED
     assert "line 1, column 8" in error_of(events).data["text"]

@@ -84,7 +84,7 @@ async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signa
     assert "ResourceWarning" not in log
 
 
-async def test_a_port_in_use_is_told_in_one_line_with_exit_code_1() -> None:
+async def test_a_port_in_use_is_reported_in_one_line_with_exit_code_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = await started("--uri", f"tcp://127.0.0.1:{port}", *SPEAKS_LETTERS)
@@ -95,7 +95,7 @@ async def test_a_port_in_use_is_told_in_one_line_with_exit_code_1() -> None:
     assert "--port" in line
 
 
-async def test_a_wrong_setting_is_told_in_one_line_with_exit_code_2() -> None:
+async def test_an_invalid_setting_is_reported_in_one_line_with_exit_code_2() -> None:
     process = await started("--port", "seventy")
     _, log = await process.communicate()
     assert process.returncode == 2
@@ -119,7 +119,7 @@ async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
 
 
 @pytest.mark.slow
-async def test_say_to_a_server_that_is_not_there_is_told_in_one_line() -> None:
+async def test_say_without_a_server_fails_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
     process = await started("say", "Hello.", "--uri", uri)

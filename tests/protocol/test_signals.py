@@ -33,7 +33,7 @@ async def _begin(client: WyomingTestClient, text: str) -> None:
     await client.until("audio-chunk")
 
 
-async def test_who_is_being_spoken_to_hears_the_end_and_nobody_new_comes_in() -> None:
+async def test_a_listener_hears_the_end_and_new_clients_are_refused() -> None:
     async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *HTTP) as server:
         port = await _http_port(server)
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
@@ -74,7 +74,7 @@ async def test_a_second_signal_ends_it_at_once() -> None:
         assert "Traceback" not in await server.read_rest()
 
 
-async def test_who_is_still_being_spoken_to_after_the_grace_is_told() -> None:
+async def test_a_listener_gets_an_error_after_the_grace() -> None:
     async with (
         asyncio.timeout(PATIENCE),
         server_process(*SPEAKS_LETTERS, "--shutdown-grace", "0.2") as server,

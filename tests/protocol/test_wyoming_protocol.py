@@ -104,7 +104,7 @@ class TestWyomingProtocol:
 
         assert found == [STREAM, AddText("a"), EndText(), STREAM, AddText("b"), EndText()]
 
-    def test_what_belongs_to_a_refused_start_is_discarded(self) -> None:
+    def test_events_of_a_refused_start_are_discarded(self) -> None:
         found = commands(BAD_START, chunk("a"), Synthesize("a").event(), STOP, Synthesize("hello").event())
 
         assert only_refusal(found[:1]).ending is ReplyEnding.STREAM

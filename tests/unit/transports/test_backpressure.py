@@ -27,14 +27,14 @@ async def has_begun(task: asyncio.Task[None]) -> bool:
 
 
 class TestOrder:
-    async def test_requests_come_out_as_they_went_in_until_it_is_closed(self) -> None:
+    async def test_requests_come_out_in_order_until_it_is_closed(self) -> None:
         queue, requests = RequestQueue[PendingRequest](8), [pending() for _ in range(3)]
         for request in requests:
             await queue.put(request)
         queue.close()
         assert [request async for request in queue] == requests
 
-    async def test_whoever_waits_for_a_request_gets_it_when_it_comes(self) -> None:
+    async def test_a_waiting_consumer_gets_a_request_when_it_arrives(self) -> None:
         queue, request = RequestQueue[PendingRequest](8), pending()
         taking = asyncio.ensure_future(anext(queue))
         await asyncio.sleep(0)
@@ -111,7 +111,7 @@ class TestBackpressure:
         assert not queue.has_room_for(pending(6))
 
     @given(st.lists(st.sampled_from(["put", "take", "remove", "clear"]), max_size=60), st.integers(1, 4))
-    async def test_it_is_a_queue_that_never_holds_more_than_it_may(self, steps: list[str], most: int) -> None:
+    async def test_it_is_a_queue_that_never_exceeds_its_bound(self, steps: list[str], most: int) -> None:
         queue, expected = RequestQueue[PendingRequest](most), deque[PendingRequest]()
         for step in steps:
             request = pending()
@@ -160,7 +160,7 @@ class TestStopping:
                 raise AssertionError("It has begun.")
 
     @pytest.mark.parametrize("reason", [Busy("No room."), RequestCanceled()], ids=["failed", "cancelled"])
-    async def test_one_that_is_stopped_while_it_is_spoken_ends_there(
+    async def test_a_request_stopped_while_it_plays_ends_at_once(
         self, reason: SpeechError | RequestCanceled
     ) -> None:
         request, begun, ended = pending(), asyncio.Event(), False

@@ -232,9 +232,7 @@ class Overhearing(RecordUpdateListener):
 
 
 @pytest.mark.slow
-async def test_a_server_that_keeps_its_name_tells_a_rival_that_has_not_heard_of_it(
-    listener: Listener, name: str
-) -> None:
+async def test_a_server_that_keeps_its_name_announces_it_to_its_rival(listener: Listener, name: str) -> None:
     rival = AsyncServiceInfo(
         SERVICE_TYPE, f"{name}.{SERVICE_TYPE}", port=7002, server="z.local.", addresses=[b"\x7f\0\0\1"]
     )
@@ -375,7 +373,7 @@ async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
     assert [level for level, _ in said(caplog)] == ["WARNING"]
 
 
-async def test_what_may_block_is_given_to_run_blocking(listener: Listener, name: str) -> None:
+async def test_blocking_calls_go_to_run_blocking(listener: Listener, name: str) -> None:
     blocking_allowed = False
 
     async def run_blocking(call: Callable[[], T], /) -> T:
@@ -520,7 +518,7 @@ def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
     assert read_machine_identity().identity == identity
 
 
-def test_the_default_name_tells_the_host_and_is_the_same_at_every_start() -> None:
+def test_the_default_name_has_the_host_name_and_is_the_same_at_every_start() -> None:
     names = ServiceNames.of(MachineIdentity("Kitchen.home.arpa", KITCHEN.identity), 10200)
     assert names == ServiceNames.of(KITCHEN, 10200)
     assert names.instance == names.host == f"wyoming-tts-kitchen-{KITCHEN.digest}"
@@ -545,7 +543,7 @@ def test_the_digest_does_not_give_the_machine_id_away() -> None:
     assert len(KITCHEN.digest) == 6
 
 
-def test_a_machine_without_identity_is_told_by_its_host_name() -> None:
+def test_a_machine_without_identity_is_identified_by_its_host_name() -> None:
     assert (
         MachineIdentity("kitchen", "").digest
         == MachineIdentity("kitchen", "").digest

@@ -122,7 +122,7 @@ def test_an_update_that_is_refused_changes_nothing() -> None:
         ("9" * 1_999, "expected a JSON object"),
     ],
 )
-def test_what_is_wrong_is_said(message: Any, said: str) -> None:
+def test_errors_say_what_was_wrong(message: Any, said: str) -> None:
     error = refused(message).error
     assert isinstance(error, BadRequest)
     assert said in str(error)
@@ -147,7 +147,7 @@ def test_half_characters_are_left_out() -> None:
     assert command == SpeakText("r", "ab", SESSION)
 
 
-def test_an_event_id_is_taken_only_if_it_is_one() -> None:
+def test_an_event_id_is_used_only_if_it_is_valid() -> None:
     assert get_event_id({"event_id": "e"}) == "e"
     assert get_event_id({"event_id": ["e"]}) is None
     assert get_event_id({"event_id": "e" * 129}) is None
@@ -177,7 +177,7 @@ _ALIKE = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
 
 
 @given(st.text() | st.binary() | _JSON.map(json.dumps) | _ALIKE.map(json.dumps))
-def test_garbage_is_obeyed_or_refused_and_both_can_be_told(raw: str | bytes) -> None:
+def test_garbage_is_executed_or_refused_and_both_can_be_encoded(raw: str | bytes) -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
     told = "nothing"
     try:

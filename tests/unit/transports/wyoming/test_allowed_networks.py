@@ -33,7 +33,7 @@ class Door:
         return self.is_open
 
 
-async def test_a_machine_that_is_not_served_is_told_so_and_cut_off() -> None:
+async def test_a_machine_outside_the_networks_gets_an_error_and_is_disconnected() -> None:
     fake, door = FakeSynthesizer(), Door()
     async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread, allow=door) as server:
         await server.start("tcp://127.0.0.1:0")

@@ -150,7 +150,7 @@ class TestAnswers:
         assert event_types(events) == ["audio-start", "audio-stop", "synthesize-stopped"]
         assert events[0].data["rate"] == RATE
 
-    async def test_requests_are_answered_in_order_though_the_next_comes_while_one_plays(
+    async def test_requests_are_answered_in_order_even_if_they_arrive_while_one_plays(
         self, fake: FakeSynthesizer
     ) -> None:
         async with talking(fake) as (_, client):
@@ -271,7 +271,7 @@ class TestFailures:
         assert event_types(events) == ["error", *PLAIN_ANSWER]
         assert events[0].data["code"] == "bad_request"
 
-    async def test_a_voice_that_is_not_there_is_an_error_then_the_closing_events(
+    async def test_an_unknown_voice_is_an_error_then_the_closing_events(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def no_such_voice(_: Utterance) -> None:
@@ -311,7 +311,7 @@ class TestFailures:
         assert event_types(after) == PLAIN_ANSWER
         assert pcm_of(after) == speech_pcm("next")
 
-    async def test_an_unforeseen_exception_is_logged_once_and_told_without_its_text(
+    async def test_an_unexpected_exception_is_logged_once_and_reported_without_its_text(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake.on_chunk = raising(FileNotFoundError("/secret/path"))
@@ -328,7 +328,7 @@ class TestFailures:
         (record,) = caplog.records
         assert record.exc_info is not None
 
-    async def test_an_engine_that_cancels_itself_is_told_and_the_next_request_is_answered(
+    async def test_an_engine_that_cancels_itself_is_an_error_and_the_next_request_is_answered(
         self, fake: FakeSynthesizer
     ) -> None:
         async def give_up(*_: object) -> None:
@@ -434,14 +434,14 @@ class TestFailures:
 
         assert event_types(events) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
 
-    async def test_a_message_over_a_limit_is_told_as_too_long(self, fake: FakeSynthesizer) -> None:
+    async def test_a_message_over_a_limit_is_refused_as_too_long(self, fake: FakeSynthesizer) -> None:
         async with talking(fake, WyomingOptions(limits=EventLimits(data=1_000))) as (_, client):
             await client.send(say("x" * 2_000))
             (event,) = await client.rest()
 
         assert event.data["code"] == "too_long"
 
-    async def test_a_describe_that_fails_is_logged_and_told(
+    async def test_a_failing_describe_is_logged_and_reported(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
         def broken() -> bytes:
@@ -568,7 +568,9 @@ class TestBackpressure:
 
         assert pcm_of([event for answer in events for event in answer]) == speech_pcm("012345")
 
-    async def test_text_that_comes_faster_than_it_is_spoken_is_held_back(self, fake: FakeSynthesizer) -> None:
+    async def test_text_that_arrives_faster_than_it_is_spoken_pauses_the_client(
+        self, fake: FakeSynthesizer
+    ) -> None:
         fake.on_enter = gate = Gate()
         async with talking(fake) as (_, client):
             await client.send(START, chunk("x" * 40_000), Ping().event())
@@ -629,7 +631,7 @@ class TestLeaving:
 
 
 class TestCrowds:
-    async def test_more_connections_than_one_peer_may_have_are_told_busy_and_closed(
+    async def test_connections_over_the_limit_of_one_peer_are_refused_as_busy(
         self, fake: FakeSynthesizer
     ) -> None:
         async with talking(fake, WyomingOptions(connections_per_peer=1)) as (server, client):
@@ -650,7 +652,9 @@ class TestCrowds:
                     assert (await client.receive()).type == "pong"
                 await client_count(server, 0)
 
-    async def test_more_connections_than_the_server_takes_are_told_busy(self, fake: FakeSynthesizer) -> None:
+    async def test_connections_over_the_servers_limit_are_refused_as_busy(
+        self, fake: FakeSynthesizer
+    ) -> None:
         async with talking(fake, WyomingOptions(connections=1)) as (server, client):
             await client.send(Ping().event())
             await client.receive()
@@ -710,7 +714,7 @@ class TestStop:
         error = next(event for event in events if event.type == "error")
         assert error.data["code"] == "shutting_down"
 
-    async def test_idle_clients_are_closed_at_once_and_nobody_new_is_let_in(
+    async def test_at_shutdown_idle_clients_are_closed_and_new_ones_refused(
         self, fake: FakeSynthesizer
     ) -> None:
         async with talking(fake) as (server, client):
@@ -885,7 +889,7 @@ class TestStdio:
         assert event_types(events) == ["info", *PLAIN_ANSWER, *STREAM_ANSWER]
         assert pcm_of(events) == speech_pcm("helloyou")
 
-    async def test_files_may_stand_for_both_ends(self, tmp_path: Path) -> None:
+    async def test_both_ends_may_be_files(self, tmp_path: Path) -> None:
         (tmp_path / "in").write_bytes(self.REQUEST)
         with (tmp_path / "in").open("rb") as stdin, (tmp_path / "out").open("wb") as stdout:
             ran = run_stdio(stdin=stdin, stdout=stdout)
@@ -894,7 +898,7 @@ class TestStdio:
         assert (ran.returncode, ran.stderr) == (0, b"done True\n")
         assert pcm_of(await events_in(written)) == speech_pcm("helloyou")
 
-    def test_the_null_device_may_stand_for_both_ends(self) -> None:
+    def test_both_ends_may_be_the_null_device(self) -> None:
         ran = run_stdio(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
         assert (ran.returncode, ran.stderr) == (0, b"done True\n")
