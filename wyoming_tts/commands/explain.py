@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -65,10 +66,11 @@ async def _explain_one(settings: Settings, request: local_speech.ExplainRequest)
     async def requests() -> AsyncIterator[local_speech.ExplainRequest]:
         yield request
 
-    async for explained in local_speech.explain(settings, requests()):
-        if isinstance(explained, SpeechError):
-            raise explained
-        return explained
+    async with aclosing(local_speech.explain(settings, requests())) as explanations:
+        async for explained in explanations:
+            if isinstance(explained, SpeechError):
+                raise explained
+            return explained
     raise AssertionError("Each request has an answer.")
 
 
@@ -88,13 +90,14 @@ async def _explain_lines(settings: Settings, voice: VoiceRequest, text_format: T
             pending.append(request.text)
             yield request
 
-    async for explained in local_speech.explain(settings, requests()):
-        text = pending.pop()
-        if isinstance(explained, SpeechError):
-            failed = True
-            print_json_line({"text": text, "error": str(explained)})
-        else:
-            print_json_line(_as_object(text, explained))
+    async with aclosing(local_speech.explain(settings, requests())) as explanations:
+        async for explained in explanations:
+            text = pending.pop()
+            if isinstance(explained, SpeechError):
+                failed = True
+                print_json_line({"text": text, "error": str(explained)})
+            else:
+                print_json_line(_as_object(text, explained))
     return int(failed)
 
 
