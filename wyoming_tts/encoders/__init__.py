@@ -1,7 +1,7 @@
-"""From PCM to the formats that HTTP clients ask for, a piece at a time.
+"""Streaming audio encoders: PCM to the formats that HTTP clients request, piece by piece.
 
-Every encoder hands out what it has after each piece, so that a listener hears the beginning while the
-rest is being spoken.
+Every encoder returns what it has after each piece, so that a listener hears the beginning while the rest is
+being spoken. `encoder` is the interface and makes them; `libsndfile` and `aac` wrap the libraries.
 """
 
 from wyoming_tts.encoders.encoder import (

@@ -1,4 +1,4 @@
-"""AAC, by FFmpeg's encoder."""
+"""AAC-LC in ADTS frames, encoded by FFmpeg through PyAV."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from wyoming_tts.errors import Unsupported
 _Samples: TypeAlias = npt.NDArray[np.int16]
 AAC_RATES = (44_100, 48_000)
 """An AAC frame is 1024 samples, and ADTS cannot say that the first of them are the encoder's own: at low
-rates a listener would wait long for the first frame, and then hear 64 ms of nothing."""
+rates a listener would wait long for the first frame, and then hear 64 ms of silence."""
 _BITRATE = 64_000
 _FRAME = 1024
 _FULL_SCALE = 32_768.0
 
 
 class AacCodec:
-    """AAC-LC by PyAV, each frame behind an ADTS header."""
+    """AAC-LC, each frame after an ADTS header."""
 
     def __init__(self, rate: int) -> None:
         try:
-            import av  # noqa: PLC0415 -- 100 MB that not everyone has
+            import av  # noqa: PLC0415 - an optional dependency of 100 MB
         except ImportError:
             raise Unsupported(
                 "This server cannot encode AAC: PyAV is not installed.",
@@ -42,7 +42,7 @@ class AacCodec:
         self._written = bytearray()
 
     def write(self, samples: _Samples) -> None:
-        """Encode what fills frames; keep the rest."""
+        """Encode full frames; buffer the rest."""
         samples = np.concatenate([self._rest, samples])
         full = len(samples) // _FRAME * _FRAME
         for start in range(0, full, _FRAME):
@@ -50,19 +50,19 @@ class AacCodec:
         self._rest = samples[full:]
 
     def end(self) -> None:
-        """Write what is still held, once."""
+        """Encode what is still buffered; called once."""
         if self._rest.size:
             self._encode(self._rest)
         self._keep(self._context.encode(None))
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was encoded since the last call."""
         taken = bytes(self._written)
         self._written.clear()
         return taken
 
     def close(self) -> None:
-        """Let go of what was not taken."""
+        """Drop what was not taken."""
         self._written.clear()
 
     def _encode(self, samples: _Samples) -> None:
@@ -80,7 +80,7 @@ class AacCodec:
 
 
 def _adts_header(data_bytes: int, rate: int) -> bytes:
-    """The seven bytes before an AAC-LC mono frame, without checksum (ISO/IEC 14496-3, 1.A.2.2)."""
+    """Return the seven bytes before an AAC-LC mono frame, without checksum (ISO/IEC 14496-3, 1.A.2.2)."""
     rate_index = {48_000: 3, 44_100: 4}[rate]
     fields = (
         (12, 0xFFF),  # sync word

@@ -1,4 +1,4 @@
-"""What every encoder can, and the choice among them."""
+"""The encoder interface, the choice of an encoder by format, and PCM and WAV themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Samples: TypeAlias = npt.NDArray[np.int16]
 
 
 class Encoding(StrEnum):
-    """The formats, by the names that OpenAI's clients give them."""
+    """The formats, by their names in OpenAI's API."""
 
     MP3 = "mp3"
     OPUS = "opus"
@@ -25,7 +25,7 @@ class Encoding(StrEnum):
     FLAC = "flac"
     WAV = "wav"
     PCM = "pcm"
-    """Samples and nothing else."""
+    """Samples without a header."""
 
 
 _MEDIA_TYPES = MappingProxyType(
@@ -40,12 +40,12 @@ _MEDIA_TYPES = MappingProxyType(
 )
 _UNKNOWN_LENGTH = 0xFFFF_FFFF
 _EMPTY_SECONDS = 0.02
-"""How much silence stands for an utterance without sound: decoders refuse a file that holds none."""
+"""Silence encoded for an utterance without audio: decoders refuse an empty file."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    """Bit rates in kbit/s. MP3 has steps and takes the next; Opus varies around its own."""
+    """Bit rates in kbit/s. MP3 rounds to its next step; Opus varies around its value."""
 
     mp3_bitrate: int = 96
     opus_bitrate: int = 48
@@ -56,50 +56,50 @@ class Encoder(Protocol):
 
     @property
     def rate(self) -> int:
-        """Hz of the PCM it is given; another rate that the format needs it makes itself."""
+        """Sample rate in Hz of the PCM it takes; it resamples if the format needs another one."""
         ...
 
     @property
     def is_cpu_bound(self) -> bool:
-        """Whether `encode` and `finish` are too much for an event loop."""
+        """Whether `encode` and `finish` take too long for an event loop."""
         ...
 
     def encode(self, pcm: bytes) -> bytes:
-        """Take 16-bit mono little-endian PCM, cut anywhere; give what is ready, which may be nothing."""
+        """Take 16-bit mono little-endian PCM, cut anywhere; return what is ready, possibly nothing."""
         ...
 
     def finish(self) -> bytes:
-        """Give the rest; nothing can be encoded after it."""
+        """Return the rest; nothing can be encoded after that."""
         ...
 
     def close(self) -> None:
-        """Let go of everything, finished or not; may come twice."""
+        """Free everything, finished or not; may be called twice."""
         ...
 
 
 def media_type(encoding: Encoding) -> str:
-    """The content type of a format."""
+    """Return the content type of a format."""
     return _MEDIA_TYPES[encoding]
 
 
 def make_encoder(encoding: Encoding, rate: int, options: EncoderOptions | None = None) -> Encoder:
-    """An encoder of PCM at `rate` Hz.
+    """Make an encoder of PCM at `rate` Hz.
 
-    Not for an event loop, unless it is of PCM or WAV: the first of a kind takes up to 120 ms, for its
-    imports. A format with a choice of rates gets a multiple of `rate`, else the next above, by soxr.
+    Not for an event loop, except for PCM and WAV: the first of a kind takes up to 120 ms, for its imports. A
+    format with a choice of rates gets a multiple of `rate`, else the next higher one, by soxr.
 
     Raises:
         Unsupported: this installation cannot write the format.
     """
     if encoding is Encoding.PCM:
-        return _Plain(rate, b"")
+        return _PcmEncoder(rate, b"")
     if encoding is Encoding.WAV:
-        return _Plain(rate, wav_header(rate))
-    return _coded(encoding, rate, options or EncoderOptions())
+        return _PcmEncoder(rate, wav_header(rate))
+    return _make_codec_encoder(encoding, rate, options or EncoderOptions())
 
 
 def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
-    """The 44 bytes before 16-bit mono PCM; without a length that of a stream, as players know it."""
+    """Return the 44 bytes before 16-bit mono PCM; without a length, those of an endless stream."""
     data = riff = _UNKNOWN_LENGTH
     if data_bytes is not None and data_bytes + 36 < _UNKNOWN_LENGTH:
         data, riff = data_bytes, data_bytes + 36
@@ -107,8 +107,8 @@ def wav_header(rate: int, data_bytes: int | None = None) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + struct.pack("<4sI", b"data", data)
 
 
-class _Plain:
-    """PCM as it is, behind a header that may be empty."""
+class _PcmEncoder:
+    """PCM as it is, after a header that may be empty."""
 
     is_cpu_bound = False
 
@@ -130,23 +130,23 @@ class _Plain:
 
 
 class _Codec(Protocol):
-    """What knows a format."""
+    """A codec of one format."""
 
     def write(self, samples: _Samples) -> None: ...
 
     def end(self) -> None:
-        """Write what is still held, once."""
+        """Encode what is still buffered; called once."""
         ...
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was encoded since the last call."""
         ...
 
     def close(self) -> None: ...
 
 
-class _Coded:
-    """Whole samples at the rate of a codec, out of PCM cut anywhere."""
+class _CodecEncoder:
+    """Feeds a codec with whole samples at its rate, from PCM that is cut anywhere."""
 
     is_cpu_bound = True
 
@@ -154,21 +154,21 @@ class _Coded:
         self.rate, codec_rate = rates
         self._codec = codec
         self._resampler = _resampler(*rates)
-        self._half = b""
+        self._odd_byte = b""
         self._is_empty = True
-        self._least = round(_EMPTY_SECONDS * codec_rate)
+        self._min_samples = round(_EMPTY_SECONDS * codec_rate)
 
     def encode(self, pcm: bytes) -> bytes:
-        pcm = self._half + pcm
+        pcm = self._odd_byte + pcm
         even = len(pcm) & ~1
-        self._half = pcm[even:]
+        self._odd_byte = pcm[even:]
         self._convert(np.frombuffer(pcm[:even], "<i2").astype(np.int16, copy=False), last=False)
         return self._codec.take()
 
     def finish(self) -> bytes:
         self._convert(np.zeros(0, np.int16), last=True)
         if self._is_empty:
-            self._codec.write(np.zeros(self._least, np.int16))
+            self._codec.write(np.zeros(self._min_samples, np.int16))
         self._codec.end()
         return self._codec.take()
 
@@ -183,34 +183,34 @@ class _Coded:
             self._codec.write(samples)
 
 
-def _resampler(rate: int, wanted: int) -> Any:
-    if rate == wanted:
+def _resampler(rate: int, target_rate: int) -> Any:
+    if rate == target_rate:
         return None
-    import soxr  # noqa: PLC0415 -- only where two rates meet
+    import soxr  # noqa: PLC0415 - imported only where two rates meet
 
-    return soxr.ResampleStream(rate, wanted, 1, dtype="int16")
+    return soxr.ResampleStream(rate, target_rate, 1, dtype="int16")
 
 
-def _coded(encoding: Encoding, rate: int, options: EncoderOptions) -> _Coded:
-    # Each brings a library that not every server needs.
+def _make_codec_encoder(encoding: Encoding, rate: int, options: EncoderOptions) -> _CodecEncoder:
+    # Each imports a library that not every server needs.
     if encoding is Encoding.AAC:
         from wyoming_tts.encoders.aac import AAC_RATES, AacCodec  # noqa: PLC0415
 
-        wanted = _nearest(rate, AAC_RATES)
-        return _Coded((rate, wanted), AacCodec(wanted))
+        codec_rate = _nearest(rate, AAC_RATES)
+        return _CodecEncoder((rate, codec_rate), AacCodec(codec_rate))
     from wyoming_tts.encoders import libsndfile as files  # noqa: PLC0415
 
     if encoding is Encoding.FLAC:
-        return _Coded((rate, rate), files.flac(rate))
+        return _CodecEncoder((rate, rate), files.flac(rate))
     if encoding is Encoding.OPUS:
-        wanted = _nearest(rate, files.OPUS_RATES)
-        return _Coded((rate, wanted), files.opus(wanted, options.opus_bitrate))
-    wanted = _nearest(rate, files.MP3_RATES)
-    return _Coded((rate, wanted), files.mp3(wanted, options.mp3_bitrate))
+        codec_rate = _nearest(rate, files.OPUS_RATES)
+        return _CodecEncoder((rate, codec_rate), files.opus(codec_rate, options.opus_bitrate))
+    codec_rate = _nearest(rate, files.MP3_RATES)
+    return _CodecEncoder((rate, codec_rate), files.mp3(codec_rate, options.mp3_bitrate))
 
 
 def _nearest(rate: int, rates: tuple[int, ...]) -> int:
-    """A rate that is a multiple, else the next above, else the highest."""
+    """Choose a multiple of the rate, else the next higher one, else the highest."""
     multiples = (each for each in rates if each % rate == 0)
     above = (each for each in rates if each > rate)
     return next(multiples, next(above, rates[-1]))

@@ -1,7 +1,7 @@
-"""Formats that libsndfile writes, through soundfile.
+"""FLAC, MP3 and Opus, encoded by libsndfile through soundfile.
 
-It writes to files; here the file is a sink that gives away what was written and bears that the writer goes
-back at the end, to headers which a stream does not need.
+libsndfile writes to files. Here the file is a sink that hands out what was written, and tolerates that the
+writer seeks back at the end to headers, which a stream does not need.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _Samples: TypeAlias = npt.NDArray[np.int16]
 MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 OPUS_RATES = (8000, 12_000, 16_000, 24_000, 48_000)
 _MP3_RANGES = ((32_000, 32, 320), (16_000, 8, 160), (0, 8, 64))
-"""From this rate on, the lowest and the highest bit rate in kbit/s (MPEG 1, 2 and 2.5)."""
+"""Lowest sample rate, and the lowest and highest bit rate in kbit/s from there on (MPEG 1, 2 and 2.5)."""
 _OPUS_RANGE = (6.0, 256.0)
-_MOST_COMPRESSION = 0.9999
+_MAX_COMPRESSION = 0.9999
 """At 1.0 LAME refuses its own lowest bit rate."""
 _OGG_PAGE_MS = 100.0
 _SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302
 _LAME_DELAY = 576
 _MP3_TAG = b"Info" + bytes(4) + b"LAME3.100" + bytes(12) + (_LAME_DELAY << 12).to_bytes(3, "big")
-"""Of the optional fields none; the last three bytes are the samples to skip at both ends."""
+"""Without optional fields; the last three bytes are the samples to skip at both ends."""
 
 
 def flac(rate: int) -> LibsndfileCodec:
-    """FLAC of 16 bits at any rate."""
+    """Make a codec for 16-bit FLAC at any rate."""
     return LibsndfileCodec(_Sink(), rate, "FLAC", "PCM_16")
 
 
 def mp3(rate: int, kbits: int) -> LibsndfileCodec:
-    """MP3 of a constant bit rate, at one of MP3_RATES."""
+    """Make a codec for MP3 of a constant bit rate, at one of MP3_RATES."""
     low, high = next((low, high) for least, low, high in _MP3_RANGES if rate >= least)
     compression = _compression(kbits, low, high)
     return LibsndfileCodec(
@@ -43,21 +43,21 @@ def mp3(rate: int, kbits: int) -> LibsndfileCodec:
 
 
 def opus(rate: int, kbits: int) -> LibsndfileCodec:
-    """Opus in Ogg, at one of OPUS_RATES."""
+    """Make a codec for Opus in Ogg, at one of OPUS_RATES."""
     codec = LibsndfileCodec(_Sink(), rate, "OGG", "OPUS", compression=_compression(kbits, *_OPUS_RANGE))
     codec.set_page_latency(_OGG_PAGE_MS)
     return codec
 
 
 def _compression(kbits: float, low: float, high: float) -> float:
-    """What libsndfile takes in place of a bit rate: 0 for the highest, 1 for the lowest."""
-    return min(max((high - kbits) / (high - low), 0.0), _MOST_COMPRESSION)
+    """Return libsndfile's compression level for a bit rate: 0 is the highest rate, 1 the lowest."""
+    return min(max((high - kbits) / (high - low), 0.0), _MAX_COMPRESSION)
 
 
 class _Sink:
-    """A file for a writer, of which only what was not taken yet is there.
+    """A write-only file that holds only what was not taken yet.
 
-    It may go back: what it writes over bytes that were taken is lost.
+    The writer may seek back: what it writes over bytes that were taken is dropped.
     """
 
     def __init__(self) -> None:
@@ -88,16 +88,16 @@ class _Sink:
         return self._position
 
     def read(self, _size: int = -1) -> bytes:
-        """Soundfile wants a file to have it; a writer does not call it."""
+        """Required by soundfile of a file object; a writer does not call it."""
         return b""
 
 
 class _Mp3Sink(_Sink):
-    """Gives the empty frame, in which LAME writes its tag at the end, a tag that holds at the beginning.
+    """Writes a LAME tag into the empty first frame, which LAME itself would only fill in at the end.
 
-    It says only how many samples at the start are the encoder's: so players skip them, and the empty
-    frame too, together some 100 ms of silence. Layout: the LAME tag's specification, revision 1. Below
-    64 kbit/s a frame has no room for it; LAME then writes none.
+    The tag only has the encoder delay: players then skip these samples and the empty frame, together some 100
+    ms of silence. Layout: the LAME tag's specification, revision 1. Below 64 kbit/s a frame has no room for
+    it, and LAME writes none.
     """
 
     def __init__(self, rate: int) -> None:
@@ -116,7 +116,7 @@ class _Mp3Sink(_Sink):
 
 
 class LibsndfileCodec:
-    """A format of libsndfile."""
+    """A codec for a format of libsndfile."""
 
     def __init__(
         self,
@@ -143,24 +143,24 @@ class LibsndfileCodec:
     def set_page_latency(self, milliseconds: float) -> None:
         """Close an Ogg page after this much audio; libsndfile's own choice is a second.
 
-        Soundfile has no public name for it.
+        Soundfile has no public API for that.
         """
         library, ffi = soundfile._snd, soundfile._ffi  # noqa: SLF001
         value = ffi.new("double *", milliseconds)
         library.sf_command(self._file._file, _SFC_SET_OGG_PAGE_LATENCY_MS, value, 8)  # noqa: SLF001
 
     def write(self, samples: _Samples) -> None:
-        """Encode samples."""
+        """Encode mono int16 samples."""
         self._file.write(samples)
 
     def end(self) -> None:
-        """Write what is still held."""
+        """Encode what is still buffered; called once."""
         self._file.close()
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was encoded since the last call."""
         return self._sink.take()
 
     def close(self) -> None:
-        """Let go of the encoder; may come twice."""
+        """Close the encoder; may be called twice."""
         self._file.close()

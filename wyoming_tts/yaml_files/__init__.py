@@ -1,1 +1,1 @@
-"""YAML files that people edit: read with the line of each mistake, edited in place with comments kept."""
+"""YAML files that people edit: `reading` names the line of each problem, `editing` keeps the comments."""

@@ -1,8 +1,9 @@
-"""Edits a YAML file in place (round trip): what is not changed stays as written, comments, order and quotes.
+"""Round-trip YAML editing: what does not change stays as written, with comments, order and quotes.
 
-The caller says what the file is to hold. That is compared with what it holds, and only the differences are
-made, in the round-trip tree of ruamel.yaml. Every scalar of that tree is text, so that none can come out
-otherwise than it went in. The result is read again: an edit that did not come to what was asked for is none.
+The caller passes the new value of the whole file. It is compared with the old one, and only the differences
+are made, in the round-trip tree of ruamel.yaml. Every scalar of that tree is text, so that none is written
+differently from how it was read. The result is parsed again: an edit that does not yield the new value is
+refused.
 """
 
 from __future__ import annotations
@@ -28,45 +29,45 @@ class NotEditable(Exception):
 
 
 def edit_yaml(document: YamlDocument, value: Mapping[str, Any], *, scalars: ScalarMode) -> str:
-    """The file's text with another value in it.
+    """Return the file's text with another value in it.
 
-    A key that is gone while another has its value was renamed, and stays where it is. New keys and items
-    come last. A comment that stands in lines of its own stays when what is above it goes.
+    A key that is missing while a new one has its value was renamed, and keeps its place. New keys and items
+    come last. A comment on lines of its own stays when the entry above it is deleted.
 
     Args:
         document: The file as it was read.
-        value: Mappings, lists and scalars that it is to hold.
+        value: Mappings, lists and scalars that the file is to hold.
         scalars: How the document was read.
 
     Raises:
-        NotEditable: The file holds no mapping, or something that does not survive.
+        NotEditable: the file holds no mapping, or something that would not survive the edit.
     """
-    head, body, tail = _parts(document.text.replace("\r\n", "\n"))
+    head, body, tail = _split_document(document.text.replace("\r\n", "\n"))
     if not isinstance(document.value, dict | None):
         raise NotEditable(f"{document.name} holds no mapping")
     try:
-        text = f"{head}{_edited(_Editor(scalars), document.value, body, value)}{tail}"
+        text = f"{head}{_edit(_Editor(scalars), document.value, body, value)}{tail}"
         changed = read_yaml(text.encode(), document.name, scalars=scalars).value
-    except Exception as error:  # what ruamel.yaml cannot write it meets with errors of any kind
+    except Exception as error:  # ruamel.yaml raises errors of any kind for what it cannot write
         raise NotEditable(f"{document.name} cannot be changed in place: {error}") from error
     if not _same(changed, _as_read(value) if scalars is ScalarMode.TEXT else value):
         raise NotEditable(f"{document.name} is written in a way that cannot be changed in place")
     return text.replace("\n", "\r\n") if "\r\n" in document.text else text
 
 
-def _edited(editor: _Editor, before: Any, body: str, value: Mapping[str, Any]) -> str:
+def _edit(editor: _Editor, before: Any, body: str, value: Mapping[str, Any]) -> str:
     yaml_ = _round_trip()
     if before is None:
         gap = "" if not body or body.endswith("\n") else "\n"
-        return f"{body}{gap}{_dumped(yaml_, editor.made(value))}"
+        return f"{body}{gap}{_dump(yaml_, editor.build(value))}"
     tree = yaml_.load(body)
     _indent_as(yaml_, tree)
     left = editor.update(before, value, tree)
-    return _dumped(yaml_, tree) + left
+    return _dump(yaml_, tree) + left
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality that tells true from 1."""
+    """Compare with types: true is not 1."""
     if isinstance(one, dict) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -75,7 +76,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _as_read(value: Any) -> Any:
-    """A value as it is read where scalars are text."""
+    """Return the value as it is read where scalars are text."""
     if isinstance(value, Mapping):
         return {key: _as_read(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -87,8 +88,8 @@ def _plain(value: float) -> str:
     return str(value).lower()
 
 
-def _parts(text: str) -> tuple[str, str, str]:
-    """What stands before the document, with its `---`; the document; what stands from its `...` on."""
+def _split_document(text: str) -> tuple[str, str, str]:
+    """Split into what precedes the document up to its `---`, the document, and the rest from its `...`."""
     start, end = 0, len(text)
     events: Iterable[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
     for event, kind in ((event, type(event)) for event in events):
@@ -102,14 +103,14 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _round_trip() -> YAML:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only who edits pays for it
+    from ruamel.yaml import YAML  # noqa: PLC0415 - imported only for edits
     from ruamel.yaml.nodes import ScalarNode  # noqa: PLC0415
     from ruamel.yaml.representer import RoundTripRepresenter  # noqa: PLC0415
     from ruamel.yaml.resolver import VersionedResolver  # noqa: PLC0415
     from ruamel.yaml.tag import Tag  # noqa: PLC0415
 
     class TextResolver(VersionedResolver):
-        """Takes every scalar for text, and nothing for null."""
+        """Resolves every scalar to text, and an empty one to null."""
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
             if kind is ScalarNode and implicit[0]:
@@ -117,7 +118,7 @@ def _round_trip() -> YAML:
             return super().resolve(kind, value, implicit)
 
     class TextRepresenter(RoundTripRepresenter):
-        """Writes null as nothing."""
+        """Writes null as an empty scalar."""
 
         def represent_none(self, data: None) -> Any:
             del data
@@ -132,14 +133,14 @@ def _round_trip() -> YAML:
     return made
 
 
-def _dumped(yaml_: YAML, tree: Any) -> str:
+def _dump(yaml_: YAML, tree: Any) -> str:
     stream = io.StringIO()
     yaml_.dump(tree, stream)
     return stream.getvalue()
 
 
 def _indent_as(yaml_: YAML, tree: Any) -> None:
-    """Indent as the first nested mapping and the first nested list do."""
+    """Take over the indentation of the first nested mapping and the first nested list."""
     found: dict[str, int] = {}
     for parent, child in _nested(tree):
         if _is_mapping(child):
@@ -151,7 +152,7 @@ def _indent_as(yaml_: YAML, tree: Any) -> None:
 
 
 def _nested(mapping: Any) -> Iterable[tuple[Any, Any]]:
-    """Mappings and lists in block style that have something in them, each with the mapping it is in."""
+    """Yield non-empty mappings and lists in block style, each with its parent mapping."""
     for child in mapping.values():
         if _is_block(child):
             yield mapping, child
@@ -169,15 +170,15 @@ def _is_block(value: Any) -> bool:
 
 
 class _Editor:
-    """Makes a tree hold another value."""
+    """Changes a round-trip tree to another value."""
 
     def __init__(self, scalars: ScalarMode) -> None:
         self._typed = scalars is ScalarMode.TYPED
 
     def update(self, before: Mapping[Any, Any], after: Mapping[Any, Any], tree: Any) -> str:
-        """Change a mapping; returns lines of comments that no place is left for."""
+        """Change a mapping; return comment lines that have no place left in it."""
         written = dict(zip(before, [*tree], strict=True))
-        for old, new in _renamed(before, after).items():
+        for old, new in _find_renames(before, after).items():
             written[new] = self._rename(tree, written.pop(old), new)
             before = {**before, new: before[old]}
         left = "".join(_delete(tree, key) for old, key in written.items() if old not in after)
@@ -189,21 +190,21 @@ class _Editor:
     def _rename(self, tree: Any, old: Any, new: Any) -> str:
         place, value, comments = [*tree].index(old), tree[old], tree.ca.items.pop(old, None)
         del tree[old]
-        written = self.made(new)
+        written = self.build(new)
         tree.insert(place, written, value)
         if comments is not None:
             tree.ca.items[written] = comments
         return str(written)
 
     def _put(self, before: Any, after: Any, tree: Any, key: Any) -> None:
-        """Change what a key of a mapping leads to."""
+        """Change the value of a mapping's key."""
         if _same(before, after):
             return
         if before and isinstance(before, dict) and isinstance(after, Mapping):
             lines = self.update(before, after, tree[key])
             if not after:
-                tree[key] = self.made({})
-            _give_lines(tree, key, lines)
+                tree[key] = self.build({})
+            _add_lines_after(tree, key, lines)
         elif (
             before
             and isinstance(before, list)
@@ -212,37 +213,37 @@ class _Editor:
         ):
             self._extend(tree[key], after[len(before) :], column=tree.lc.col)
         else:
-            lines = _take_lines(tree, key)
-            tree[key] = self.made(after)
+            lines = _take_lines_after(tree, key)
+            tree[key] = self.build(after)
             _move_comment_close(tree, key)
-            _give_lines(tree, key, lines)
+            _add_lines_after(tree, key, lines)
 
     def _append(self, tree: Any, new: Mapping[Any, Any]) -> None:
         if not new:
             return
-        lines = _take_lines(tree, [*tree][-1], left_of=tree.lc.col) if tree else ""
+        lines = _take_lines_after(tree, [*tree][-1], left_of=tree.lc.col) if tree else ""
         for key, value in new.items():
-            tree[self.made(key)] = self.made(value)
-        _give_lines(tree, [*tree][-1], lines)
+            tree[self.build(key)] = self.build(value)
+        _add_lines_after(tree, [*tree][-1], lines)
 
     def _extend(self, tree: Any, items: list[Any], *, column: int) -> None:
-        """Add items to a list; comments that do not stand right of its key's column stay below it."""
-        lines = _take_lines(tree, len(tree) - 1, left_of=column + 1)
-        tree.extend(map(self.made, items))
-        _give_lines(tree, len(tree) - 1, lines)
+        """Append items to a list; comments not indented beyond its key stay below it."""
+        lines = _take_lines_after(tree, len(tree) - 1, left_of=column + 1)
+        tree.extend(map(self.build, items))
+        _add_lines_after(tree, len(tree) - 1, lines)
 
-    def made(self, value: Any) -> Any:
-        """A value as part of a tree: mappings in block style, lists of scalars in one line."""
+    def build(self, value: Any) -> Any:
+        """Build the tree of a value: mappings in block style, lists of scalars on one line."""
         from ruamel.yaml.comments import CommentedMap, CommentedSeq  # noqa: PLC0415
         from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
 
         if isinstance(value, Mapping):
-            mapping = CommentedMap((self.made(key), self.made(each)) for key, each in value.items())
+            mapping = CommentedMap((self.build(key), self.build(each)) for key, each in value.items())
             if not value:
                 mapping.fa.set_flow_style()
             return mapping
         if isinstance(value, list):
-            made = CommentedSeq(map(self.made, value))
+            made = CommentedSeq(map(self.build, value))
             if not any(isinstance(each, Mapping | list) for each in value):
                 made.fa.set_flow_style()
             return made
@@ -252,8 +253,8 @@ class _Editor:
         return value if value is None else _plain(value)
 
 
-def _renamed(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:
-    """New keys by the old ones, where nothing but the key changed."""
+def _find_renames(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Map old keys to new ones where only the key changed."""
     found: dict[Any, Any] = {}
     for new in (key for key in after if key not in before):
         same = (old for old in before if old not in after and old not in found)
@@ -264,29 +265,29 @@ def _renamed(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, A
 
 
 def _delete(tree: Any, key: Any) -> str:
-    """Take a key out of a mapping; comments around it go to its neighbours, or are returned."""
+    """Delete a key of a mapping; move the comments around it to its neighbours, or return them."""
     keys = [*tree]
     place = keys.index(key)
-    lines = _pre_lines(tree, key) + _take_lines(tree, key)
+    lines = _lines_before(tree, key) + _take_lines_after(tree, key)
     del tree[key]
     tree.ca.items.pop(key, None)
     if len(keys) == 1:
-        return lines + _lines_of(tree.ca.end)
+        return lines + _comment_text(tree.ca.end)
     if not lines:
         return ""
     if place > 0:
-        _give_lines(tree, keys[place - 1], lines)
+        _add_lines_after(tree, keys[place - 1], lines)
     else:
-        _give_pre_lines(tree, keys[1], lines)
+        _add_lines_before(tree, keys[1], lines)
     return ""
 
 
-# Comments. ruamel.yaml hangs all that follows a scalar up to the next one, the rest of its line and then
-# whole lines, on the innermost key or index that the scalar belongs to.
+# Comments. ruamel.yaml attaches everything between a scalar and the next one (the rest of its line, then
+# whole lines) to the innermost key or index that the scalar belongs to.
 
 
 def _tail(tree: Any, key: Any) -> tuple[Any, Any]:
-    """The innermost container that the value ends in, and its last key or index."""
+    """Return the innermost container that the value ends in, and its last key or index."""
     value = tree[key]
     if not _is_block(value):
         return tree, key
@@ -294,20 +295,20 @@ def _tail(tree: Any, key: Any) -> tuple[Any, Any]:
 
 
 def _slots(tree: Any, key: Any) -> tuple[list[Any], int]:
-    """Where the comments of a key or index are, and the place of those behind it."""
+    """Return the comment slots of a key or index, and the position of the comments after it."""
     if _is_mapping(tree):
         return tree.ca.items.setdefault(key, [None] * 4), 2
     return tree.ca.items.setdefault(key, [None] * 2), 0
 
 
-def _take_lines(tree: Any, key: Any, *, left_of: int | None = None) -> str:
-    """Take away the lines of comments below a value: all, or from the first left of a column on."""
+def _take_lines_after(tree: Any, key: Any, *, left_of: int | None = None) -> str:
+    """Remove and return comment lines below a value: all, or those from the first left of a column on."""
     tree, key = _tail(tree, key)
     slots, at = _slots(tree, key)
     if slots[at] is None:
         return ""
     if _is_text_block(tree[key]):
-        rest, newline, lines = "", "", _lines_of([slots[at]])
+        rest, newline, lines = "", "", _comment_text([slots[at]])
     else:
         rest, newline, lines = slots[at].value.partition("\n")
     comments = _COMMENT.finditer(lines)
@@ -321,14 +322,14 @@ def _take_lines(tree: Any, key: Any, *, left_of: int | None = None) -> str:
 
 
 def _move_comment_close(tree: Any, key: Any) -> None:
-    """Have the comment in the line of a key begin right behind it, not where a longer value ended."""
+    """Move the comment on a key's line next to the value, which may have become shorter."""
     slots, at = _slots(tree, key)
     if slots[at] is not None:
         slots[at] = _token(slots[at].value, 0)
 
 
-def _give_lines(tree: Any, key: Any, lines: str) -> None:
-    """Put lines of comments below a value, behind those that are there."""
+def _add_lines_after(tree: Any, key: Any, lines: str) -> None:
+    """Add comment lines below a value, after existing ones."""
     if not lines:
         return
     tree, key = _tail(tree, key)
@@ -338,23 +339,23 @@ def _give_lines(tree: Any, key: Any, lines: str) -> None:
     slots[at].value += lines
 
 
-def _pre_lines(tree: Any, key: Any) -> str:
-    return _lines_of(tree.ca.items.get(key, [None] * 4)[1] or [])
+def _lines_before(tree: Any, key: Any) -> str:
+    return _comment_text(tree.ca.items.get(key, [None] * 4)[1] or [])
 
 
-def _lines_of(tokens: Iterable[Any]) -> str:
-    """The text of comments that begin lines."""
+def _comment_text(tokens: Iterable[Any]) -> str:
+    """Return the text of comments on lines of their own."""
     return "".join(f"{' ' * token.start_mark.column}{token.value}" for token in tokens)
 
 
 def _is_text_block(value: Any) -> bool:
-    """Whether it is written below a `|` or `>`; what follows it begins a line."""
+    """Whether it is a block scalar (`|` or `>`), after which comments begin on a line of their own."""
     from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString  # noqa: PLC0415
 
     return isinstance(value, FoldedScalarString | LiteralScalarString)
 
 
-def _give_pre_lines(tree: Any, key: Any, lines: str) -> None:
+def _add_lines_before(tree: Any, key: Any, lines: str) -> None:
     slots, _ = _slots(tree, key)
     found = (line.strip() for line in lines.splitlines())
     tokens = [_token(f"{line}\n", tree.lc.col if line else 0) for line in found]

@@ -1,11 +1,11 @@
-"""Reads YAML that people edit, and names the line of everything that is wrong with it.
+"""YAML parsing and validation for files that people edit, with the line of every problem.
 
-One pass over the parser's events builds the values and, beside them, an index of where every key and value
-stands. Pydantic models describe what a file may hold; `YamlDocument.validated` turns their errors into
-problems of one form, "FILE line N: got X, expected Y", all of one reading together.
+One pass over the parser's events builds the values and an index of the positions of all keys and values.
+Pydantic models define what a file may hold; `YamlDocument.validate` turns their errors into problems of one
+form, "FILE line N: got X, expected Y", and collects all of them.
 
-Whatever the bytes, the only error is `InvalidYaml`. Size and depth are limited, and anchors, aliases and
-tags are refused: with aliases a few lines can grow to gigabytes.
+Whatever the bytes, the only error is `InvalidYaml`. Size and depth are limited, and anchors, aliases and tags
+are refused: with aliases a few lines can grow to gigabytes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from pydantic.fields import FieldInfo
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 10
 
-_SHOWN_PROBLEMS: Final = 20
-_SHOWN_CHARACTERS: Final = 80
+_MAX_PROBLEMS: Final = 20
+_MAX_VALUE_LENGTH: Final = 80
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 _TAG: Final = "tag:yaml.org,2002:"
 _KEY: Final = "[key]"
-"""Pydantic's last step to a key that is wrong itself."""
+"""Last element of pydantic's location for a key that is invalid itself."""
 _EXPECTED: Mapping[str, str] = MappingProxyType(
     {
         "string_type": "text",
@@ -48,42 +48,42 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Any = yaml.resolver.Resolver()
 _CONSTRUCTOR: Any = yaml.constructor.SafeConstructor()
 
-Path: TypeAlias = tuple[Hashable, ...]
+KeyPath: TypeAlias = tuple[Hashable, ...]
 """Keys of mappings and indices of lists, from the root."""
 Model = TypeVar("Model", bound="YamlModel")
 
 
 class YamlModel(BaseModel):
-    """What a file, or a mapping in it, may hold.
+    """Base model of a file or of a mapping in it.
 
-    What is expected somewhere is said by the field's `description`, or else by the `title` of its model.
+    Messages describe what is expected by the field's `description`, or else by the `title` of its model.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ScalarMode(Enum):
-    """What a scalar without quotes is."""
+    """How a scalar without quotes is read."""
 
     TEXT = auto()
-    """Text as it stands, None where nothing does: `no` is a language, `1.10` a word."""
+    """As its text, None if empty: `no` is a language, `1.10` a word."""
     TYPED = auto()
-    """What YAML makes of it: true, 1, 1.5, null, else text."""
+    """As YAML resolves it: true, 1, 1.5, null, else text."""
 
 
 @dataclass(frozen=True, slots=True)
 class YamlLimits:
-    """What is read at most; more is a problem of the file."""
+    """Limits on a file; exceeding one is a problem of the file."""
 
     size: int = MAX_BYTES
     """Bytes."""
     depth: int = MAX_DEPTH
-    """Mappings and lists within each other."""
+    """Nesting of mappings and lists."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file, both numbers from 1."""
+    """A position in a file; both numbers count from 1."""
 
     line: int = 1
     column: int = 1
@@ -91,50 +91,50 @@ class Position:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something that is wrong, or odd, in a file."""
+    """Something invalid or suspicious in a file."""
 
     at: Position
     message: str
     file: str = ""
-    path: Path = field(default=(), compare=False)
-    """The keys that lead there, as far as known."""
+    path: KeyPath = field(default=(), compare=False)
+    """Path to the position, as far as known."""
 
     def __str__(self) -> str:
         return f"{self.file} line {self.at.line}: {self.message}"
 
 
 class InvalidYaml(Exception):
-    """A file cannot be used; `problems` has all that is wrong with it, in the order of its lines."""
+    """A file cannot be used; `problems` has everything that is wrong with it, in line order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(tuple(problems))
         self.problems = tuple(sorted(problems))
 
     def __str__(self) -> str:
-        lines = [str(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
-        if len(self.problems) > _SHOWN_PROBLEMS:
-            lines.append(f"... and {len(self.problems) - _SHOWN_PROBLEMS} more.")
+        lines = [str(problem) for problem in self.problems[:_MAX_PROBLEMS]]
+        if len(self.problems) > _MAX_PROBLEMS:
+            lines.append(f"... and {len(self.problems) - _MAX_PROBLEMS} more.")
         return "\n".join(lines)
 
 
-def _truth_of_text(value: object) -> object:
+def _parse_flag(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.lower()
     return True if text in _TRUE else False if text in _FALSE else value
 
 
-Flag: TypeAlias = Annotated[bool, BeforeValidator(_truth_of_text)]
-"""True or false where scalars are read as text."""
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_parse_flag)]
+"""A boolean where scalars are read as text."""
 EMPTY_IF_NONE: Final = BeforeValidator(lambda value: {} if value is None else value)
-"""A section with nothing in it is an empty mapping."""
+"""Validates an empty section as an empty mapping."""
 
 
 @dataclass(slots=True)
 class _Mapping:
     mark: Any
     entries: dict[Hashable, tuple[Any, _Node]] = field(default_factory=dict)
-    """Mark of the key, and what it leads to."""
+    """The mark of each key, and the node of its value."""
 
     def child(self, step: Hashable) -> tuple[Any, _Node] | None:
         return self.entries.get(step)
@@ -153,15 +153,15 @@ class _Sequence:
 
 
 _Node: TypeAlias = "_Mapping | _Sequence | Any"
-"""A scalar is but its mark."""
+"""A scalar is represented by its mark."""
 
 
 class YamlDocument:
-    """A file's values, and where each stands.
+    """A file's values and their positions.
 
     Attributes:
-        name: What the file is called in messages.
-        value: Mappings, lists and scalars; None for a file with nothing in it.
+        name: The file's name in messages.
+        value: Mappings, lists and scalars; None for an empty file.
         text: The file's text, without a byte order mark.
     """
 
@@ -172,65 +172,67 @@ class YamlDocument:
         self._root = root
         self._problems = problems
 
-    def key_position(self, path: Path) -> Position:
-        """Where the last key of the path stands, or of as much of the path as there is."""
-        return _position(self._found(path)[1])
+    def key_position(self, path: KeyPath) -> Position:
+        """Return the position of the path's last key, or of its longest part that exists."""
+        return _position(self._find(path)[1])
 
-    def value_position(self, path: Path) -> Position:
-        """Where the value under the path begins, or under as much of the path as there is."""
-        return _position(_mark(self._found(path)[2]))
+    def value_position(self, path: KeyPath) -> Position:
+        """Return where the path's value begins, or that of its longest part that exists."""
+        return _position(_mark(self._find(path)[2]))
 
-    def problem(self, path: Path, message: str) -> None:
-        """Note that what stands under the path's last key is wrong."""
-        self._note(self.key_position(path), message, path)
+    def add_problem(self, path: KeyPath, message: str) -> None:
+        """Add a problem at the path's last key."""
+        self._add_problem(self.key_position(path), message, path)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All that was noted."""
+        """All problems found so far."""
         return tuple(self._problems)
 
     def raise_problems(self) -> None:
-        """Raise all that was noted.
+        """Raise the problems found so far.
 
         Raises:
-            InvalidYaml: Something was.
+            InvalidYaml: there are any.
         """
         if self._problems:
             raise InvalidYaml(self._problems)
 
-    def validated(self, model: type[Model]) -> Model | None:
-        """Validate the file, noting all that is wrong; `raise_problems` raises it.
+    def validate(self, model: type[Model]) -> Model | None:
+        """Validate the file and add all problems; `raise_problems` raises them.
 
         Returns:
-            What is right of it, so that more can be looked for there; None if nothing is.
+            The valid part of the file, which can be checked further; None if nothing is valid.
         """
         value = {} if self.value is None else self.value
-        noted: set[Path] = set()
+        reported: set[KeyPath] = set()
         while value is not None:
             try:
                 return model.model_validate(value)
             except ValidationError as error:
                 details = error.errors(include_url=False)
-                value = _without(value, {self._note_detail(model, detail, noted) for detail in details})
+                value = _without(
+                    value, {self._add_validation_error(model, detail, reported) for detail in details}
+                )
         return None
 
-    def _note_detail(self, model: type[YamlModel], detail: Any, noted: set[Path]) -> Path:
-        """Note an error of pydantic's, unless it only follows from one noted; the path to what is wrong."""
+    def _add_validation_error(self, model: type[YamlModel], detail: Any, reported: set[KeyPath]) -> KeyPath:
+        """Add a problem for a pydantic error, unless it only follows from a reported one; return its path."""
         loc = detail["loc"]
         is_key = loc[-1:] == (_KEY,) or detail["type"] == "extra_forbidden"
         steps = loc[:-1] if loc[-1:] == (_KEY,) else loc
-        path, key, node = self._found(steps)
-        if path not in noted:
+        path, key, node = self._find(steps)
+        if path not in reported:
             at = key if is_key or isinstance(node, _Mapping) else _mark(node)
-            self._note(_position(at), _message(model, detail, steps, path), path)
-        noted.update(accumulate(((step,) for step in path), initial=()))
+            self._add_problem(_position(at), _message(model, detail, steps, path), path)
+        reported.update(accumulate(((step,) for step in path), initial=()))
         return path
 
-    def _note(self, at: Position, message: str, path: Path) -> None:
+    def _add_problem(self, at: Position, message: str, path: KeyPath) -> None:
         self._problems.append(Problem(at, message, self.name, path))
 
-    def _found(self, path: Path) -> tuple[Path, Any, _Node]:
-        """As much of the path as there is, the mark of its last key, and what stands there."""
+    def _find(self, path: KeyPath) -> tuple[KeyPath, Any, _Node]:
+        """Return the longest part of the path that exists, the mark of its last key, and the node there."""
         key, node = _mark(self._root), self._root
         for depth, step in enumerate(path):
             child = node.child(step) if isinstance(node, _Mapping | _Sequence) else None
@@ -243,22 +245,22 @@ class YamlDocument:
 def read_yaml(
     content: bytes, name: str, *, scalars: ScalarMode = ScalarMode.TYPED, limits: YamlLimits | None = None
 ) -> YamlDocument:
-    """Read a file's content; keys that are there twice are noted in the document as problems.
+    """Parse a file's content; duplicate keys become problems of the document.
 
     Args:
         content: UTF-8, with or without a byte order mark.
-        name: What the file is called in messages.
-        scalars: What a scalar without quotes is.
-        limits: What is read at most.
+        name: The file's name in messages.
+        scalars: How scalars without quotes are read.
+        limits: Limits on the file.
 
     Raises:
-        InvalidYaml: It is no YAML, or none that is read here.
+        InvalidYaml: it is no YAML, or uses what is not allowed here.
     """
     return _Reader(name, scalars, limits or YamlLimits()).read(content)
 
 
 def format_value(value: object) -> str:
-    """A value as messages show it: text and numbers cut to some length, else its kind."""
+    """Format a value for a message: text and numbers truncated, others by their kind."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -266,7 +268,7 @@ def format_value(value: object) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
 
 
 class _Reader:
@@ -296,7 +298,7 @@ class _Reader:
 
     def _text(self, content: bytes) -> str:
         if len(content) > self._limits.size:
-            raise self._invalid(None, f"got more than {self._limits.size:,} bytes, the most that is read")
+            raise self._invalid(None, f"got more than {self._limits.size:,} bytes, the most that are allowed")
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -336,7 +338,7 @@ class _Reader:
             return self._scalar(event), mark
         if depth > self._limits.depth:
             raise self._invalid(
-                mark, f"got more than {self._limits.depth} levels within each other, the most that are read"
+                mark, f"got more than {self._limits.depth} levels of nesting, the most that are allowed"
             )
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(mark, depth)
@@ -352,9 +354,9 @@ class _Reader:
             self._path.append(key if is_text else None)
             entry = self._node(next(self._events), depth + 1)
             if not is_text:
-                self._note(key_node.mark, f"got {format_value(key)} as a key, expected text")
+                self._add_problem(key_node.mark, f"got {format_value(key)} as a key, expected text")
             elif (first := node.entries.get(key)) is not None:
-                self._note(
+                self._add_problem(
                     key_node, f"got {format_value(key)} twice, it is in line {first[0].line + 1} already"
                 )
             else:
@@ -363,7 +365,7 @@ class _Reader:
             self._path.pop()
         return value, node
 
-    def _note(self, mark: Any, message: str) -> None:
+    def _add_problem(self, mark: Any, message: str) -> None:
         self._problems.append(Problem(_position(mark), message, self._name, tuple(self._path)))
 
     def _sequence(self, mark: Any, depth: int) -> tuple[Any, _Sequence]:
@@ -388,7 +390,7 @@ class _Reader:
 
 
 def resolve_scalar(text: str) -> bool | int | float | str | None:
-    """What a scalar without quotes is; dates, and numbers that cannot be made, are text."""
+    """Resolve a scalar without quotes; dates, and numbers that cannot be represented, are text."""
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
     if tag not in ("null", "bool", "int", "float"):
         return text
@@ -408,8 +410,8 @@ def _position(mark: Any) -> Position:
     return Position() if mark is None else Position(mark.line + 1, mark.column + 1)
 
 
-def _without(value: Any, wrong: set[Path]) -> Any:
-    """A copy without what the paths lead to; None if that is all of it."""
+def _without(value: Any, wrong: set[KeyPath]) -> Any:
+    """Return a copy without the values at these paths; None if nothing is left."""
     value = copy.deepcopy(value)
     for path in wrong:
         if wrong.isdisjoint(path[:length] for length in range(len(path))) and not _remove(value, path):
@@ -417,8 +419,8 @@ def _without(value: Any, wrong: set[Path]) -> Any:
     return value
 
 
-def _remove(value: Any, path: Path) -> bool:
-    """Take out what the path leads to, or what lacks it; False if that is the value itself."""
+def _remove(value: Any, path: KeyPath) -> bool:
+    """Remove the path's value, or what lacks it; False if that is the value itself."""
     if not isinstance(value, dict) or not path or path[0] not in value:
         return False
     if not _remove(value[path[0]], path[1:]):
@@ -426,12 +428,12 @@ def _remove(value: Any, path: Path) -> bool:
     return True
 
 
-def _message(model: type[YamlModel], detail: Any, loc: Path, path: Path) -> str:
+def _message(model: type[YamlModel], detail: Any, loc: KeyPath, path: KeyPath) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "value_error":
         return str(detail["ctx"]["error"])
     if kind == "extra_forbidden":
-        return _unknown_key(loc[-1], _type_at(model, loc[:-1])[0])
+        return _unknown_key_message(loc[-1], _type_at(model, loc[:-1])[0])
     described = _type_at(model, loc)[1]
     if kind == "invalid_key":
         return "got a key that is not text, expected it in quotes"
@@ -444,7 +446,7 @@ def _message(model: type[YamlModel], detail: Any, loc: Path, path: Path) -> str:
     return f"got {format_value(value)}{at}, expected {described or default}"
 
 
-def _unknown_key(key: Hashable, owner: Any) -> str:
+def _unknown_key_message(key: Hashable, owner: Any) -> str:
     names = [*owner.model_fields] if isinstance(owner, type) and issubclass(owner, BaseModel) else []
     *rest, last = names or ["nothing"]
     expected = f"{', '.join(rest)} or {last}" if rest else last
@@ -453,11 +455,11 @@ def _unknown_key(key: Hashable, owner: Any) -> str:
     return f"got the key {format_value(key)}, expected {expected}{hint}"
 
 
-def _type_at(kind: Any, path: Path) -> tuple[Any, str]:
-    """The type that the model has for what the path leads to, and what it says is expected there."""
-    kind, described = _plain(kind)
+def _type_at(kind: Any, path: KeyPath) -> tuple[Any, str]:
+    """Return the model's type for the path, and its description of what is expected there."""
+    kind, described = _unwrap(kind)
     for step in path:
-        kind, described = _plain(_inner(kind, step))
+        kind, described = _unwrap(_inner(kind, step))
     return kind, described
 
 
@@ -471,8 +473,8 @@ def _inner(kind: Any, step: Hashable) -> Any:
     return arguments[-1] if arguments and get_origin(kind) in (dict, list) else None
 
 
-def _plain(kind: Any) -> tuple[Any, str]:
-    """The type without annotations and None, and its description."""
+def _unwrap(kind: Any) -> tuple[Any, str]:
+    """Return the type without annotations and None, and its description."""
     described = ""
     while get_origin(kind) in (Annotated, Union, UnionType):
         arguments = get_args(kind)

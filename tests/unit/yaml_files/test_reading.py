@@ -51,7 +51,7 @@ def text(content: str | bytes, **limits: int) -> YamlDocument:
 def problems(content: str | bytes, **limits: int) -> list[str]:
     try:
         document = text(content, **limits)
-        document.validated(House)
+        document.validate(House)
         document.raise_problems()
     except InvalidYaml as error:
         return [str(problem).removeprefix("f.yaml line ") for problem in error.problems]
@@ -117,8 +117,8 @@ def test_what_is_not_read_is_told_with_its_line(content: str | bytes, problem: s
 
 
 def test_size_and_depth_are_limited() -> None:
-    assert problems("a: bcd", size=5) == ["1: got more than 5 bytes, the most that is read"]
-    depth = "got more than 2 levels within each other, the most that are read"
+    assert problems("a: bcd", size=5) == ["1: got more than 5 bytes, the most that are allowed"]
+    depth = "got more than 2 levels of nesting, the most that are allowed"
     assert problems("a:\n  b:\n    c: d\n", depth=2) == [f"3: {depth}"]
     assert problems("[" * 900_000, depth=2) == [f"1: {depth}"]
 
@@ -152,10 +152,10 @@ def test_the_mistakes_of_a_file_are_told_together_in_the_order_of_its_lines() ->
 
 def test_what_is_right_of_a_file_is_there_to_be_looked_at_further() -> None:
     document = text("lamps:\n  a: {colour: red}\n  b: {colour: infrared}\n  c: [x]\nother: 1\n")
-    house = document.validated(House)
+    house = document.validate(House)
     assert house is not None
     assert list(house.lamps) == ["a"]
-    document.problem(("lamps", "a"), "got red, expected none")
+    document.add_problem(("lamps", "a"), "got red, expected none")
     with pytest.raises(InvalidYaml) as caught:
         document.raise_problems()
     assert [problem.at.line for problem in caught.value.problems] == [2, 3, 4, 5]
@@ -164,7 +164,7 @@ def test_what_is_right_of_a_file_is_there_to_be_looked_at_further() -> None:
 @pytest.mark.parametrize("content", ["- a", "text", "lamps: [x]"])
 def test_of_a_file_that_is_wrong_altogether_nothing_is_left(content: str) -> None:
     document = text(content)
-    assert document.validated(House) is None
+    assert document.validate(House) is None
     assert len(document.problems) == 1
 
 
@@ -190,7 +190,7 @@ def _found(content: bytes, scalars: ScalarMode) -> tuple[Problem, ...]:
         document = read_yaml(content, "f.yaml", scalars=scalars)
     except InvalidYaml as error:
         return error.problems
-    document.validated(House)
+    document.validate(House)
     return document.problems
 
 
@@ -205,7 +205,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_whatever_a_model_finds_wrong_validation_ends_and_tells_it(value: dict[str, Any]) -> None:
     document = text(yaml.safe_dump(value))
-    house = document.validated(House)
+    house = document.validate(House)
     if not document.problems:
         assert house == House.model_validate(document.value)
     for problem in document.problems:

@@ -47,7 +47,7 @@ from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
     Flag,
     InvalidYaml,
-    Path,
+    KeyPath,
     Problem,
     ScalarMode,
     YamlDocument,
@@ -94,7 +94,7 @@ def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
         InvalidYaml: with all errors in the file.
     """
     document = read_yaml(content, name, scalars=ScalarMode.TEXT, limits=_LIMITS)
-    lexicon = document.validated(_Lexicon)
+    lexicon = document.validate(_Lexicon)
     rules = _Rules(document)
     found = tuple(rules.of(lexicon)) if lexicon is not None else ()
     document.raise_problems()
@@ -191,7 +191,7 @@ class _Rules:
 
     def __init__(self, document: YamlDocument) -> None:
         self._document = document
-        self._first: dict[tuple[Scope, object], Path] = {}
+        self._first: dict[tuple[Scope, object], KeyPath] = {}
         self._entries = self._patterns = 0
         self.warnings: list[Problem] = []
 
@@ -202,13 +202,13 @@ class _Rules:
         for voice, section in lexicon.voices.items():
             yield from self._section((_VOICES, voice), Scope(voice=voice), section)
 
-    def _section(self, path: Path, scope: Scope, section: Mapping[str, _Entry]) -> Iterator[Rule]:
+    def _section(self, path: KeyPath, scope: Scope, section: Mapping[str, _Entry]) -> Iterator[Rule]:
         for written, entry in section.items():
             rule = self._rule((*path, written), scope, entry)
             if rule is not None:
                 yield rule
 
-    def _rule(self, path: Path, scope: Scope, entry: _Entry) -> Rule | None:
+    def _rule(self, path: KeyPath, scope: Scope, entry: _Entry) -> Rule | None:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
             raise self._too_many(path, f"{MAX_ENTRIES:,} entries")
@@ -217,23 +217,23 @@ class _Rules:
             return self._pattern(path, scope, replacement, entry)
         return self._word(path, scope, replacement, entry)
 
-    def _position(self, path: Path) -> RulePosition:
+    def _position(self, path: KeyPath) -> RulePosition:
         return RulePosition(self._document.name, self._document.key_position(path).line)
 
-    def _word(self, path: Path, scope: Scope, replacement: str, entry: _Entry) -> WordRule | None:
+    def _word(self, path: KeyPath, scope: Scope, replacement: str, entry: _Entry) -> WordRule | None:
         written = str(path[-1]).strip()
         if "[[" in written or "]]" in written:
-            self._document.problem(path, f"got {written!r}, expected no [[ or ]], which mark phonemes")
+            self._document.add_problem(path, f"got {written!r}, expected no [[ or ]], which mark phonemes")
             return None
         exact = entry.case == "exact" if entry.case else is_case_sensitive(written)
         word = WordRule(written, replacement, exact=exact, scope=scope, position=self._position(path))
         first = self._first.setdefault((scope, word.key), path)
         if first is not path:
             line = self._document.key_position(first).line
-            self._document.problem(path, f"got {written!r} twice, it is in line {line} already")
+            self._document.add_problem(path, f"got {written!r} twice, it is in line {line} already")
         return word
 
-    def _pattern(self, path: Path, scope: Scope, replacement: str, entry: _Entry) -> PatternRule | None:
+    def _pattern(self, path: KeyPath, scope: Scope, replacement: str, entry: _Entry) -> PatternRule | None:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
             raise self._too_many(path, f"{MAX_PATTERNS} regular expressions")
@@ -243,10 +243,10 @@ class _Rules:
         try:
             return PatternRule(str(path[-1]), replacement, exact=exact, scope=scope, position=position)
         except ValueError as error:
-            self._document.problem(path, str(error))
+            self._document.add_problem(path, str(error))
             return None
 
-    def _make_block(self, path: Path, entry: _Entry) -> str:
+    def _make_block(self, path: KeyPath, entry: _Entry) -> str:
         ipa = entry.ipa or ""
         odd = sorted({sign for sign in ipa if not _IPA_SYMBOL.match(sign)})
         if odd:
@@ -258,6 +258,6 @@ class _Rules:
             self.warnings.append(Problem(at, message, self._document.name))
         return phoneme_block(ipa)
 
-    def _too_many(self, path: Path, most: str) -> InvalidYaml:
+    def _too_many(self, path: KeyPath, most: str) -> InvalidYaml:
         at = self._document.key_position(path)
         return InvalidYaml([Problem(at, f"got more than {most}, the most there may be", self._document.name)])

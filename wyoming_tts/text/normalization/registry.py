@@ -101,7 +101,7 @@ def _load_file(path: Path) -> tuple[Extra, InvalidYaml | None]:
     from wyoming_tts.text.normalization.schema import UserEntries  # noqa: PLC0415 - only who has a file pays for it
 
     document = read_yaml(data, str(path))
-    document.validated(UserEntries)
+    document.validate(UserEntries)
     broken = {problem.path[:1] for problem in document.problems}
     if () in broken:
         document.raise_problems()

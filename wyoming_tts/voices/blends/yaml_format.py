@@ -154,7 +154,7 @@ def _read(content: bytes, name: str) -> YamlDocument:
 
 
 def _blends(document: YamlDocument) -> dict[str, Blend]:
-    file = document.validated(_File) if document.value is not None else None
+    file = document.validate(_File) if document.value is not None else None
     blends: dict[str, Blend] = {}
     for name, entry in file.blends.items() if file else ():
         try:
@@ -167,7 +167,7 @@ def _blends(document: YamlDocument) -> dict[str, Blend]:
                 normalized=entry.normalized,
             )
         except SpeechError as error:
-            document.problem((_BLENDS, name), str(error))
+            document.add_problem((_BLENDS, name), str(error))
     document.raise_problems()
     return blends
 

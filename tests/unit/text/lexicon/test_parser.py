@@ -117,7 +117,7 @@ def test_every_mistake_is_told_with_its_line() -> None:
         ("- a\n", "lexicon.yaml line 1: got a list, expected a mapping of languages, `all` and `voices`"),
         (
             "en:\n  a: {say: {b: {c: {d: e}}}}\n",
-            "lexicon.yaml line 2: got more than 4 levels within each other, the most that are read",
+            "lexicon.yaml line 2: got more than 4 levels of nesting, the most that are allowed",
         ),
         (
             b"en:\n  a: caf\xe9\n",
@@ -128,7 +128,7 @@ def test_every_mistake_is_told_with_its_line() -> None:
             "lexicon.yaml line 1: got the byte 0xff, expected UTF-8; save the file as UTF-8",
         ),
         (b"en:\n  a: x\x07y\n", "lexicon.yaml line 2: got the character U+0007, which YAML does not allow"),
-        (b"#" * 1_000_001, "lexicon.yaml line 1: got more than 1,000,000 bytes, the most that is read"),
+        (b"#" * 1_000_001, "lexicon.yaml line 1: got more than 1,000,000 bytes, the most that are allowed"),
     ],
 )
 def test_what_is_no_lexicon_is_told_with_its_line(content: str | bytes, problem: str) -> None:
@@ -149,7 +149,7 @@ def test_a_word_that_is_there_twice_is_told() -> None:
 def test_a_bomb_is_refused_before_it_goes_off() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
     assert "anchor or alias" in problems("\n".join(lines))[0]
-    assert "levels within each other" in problems("[" * 5000)[0]
+    assert "levels of nesting" in problems("[" * 5000)[0]
 
 
 def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

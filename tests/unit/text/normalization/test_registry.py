@@ -177,7 +177,7 @@ def test_the_product_s_own_data_are_of_the_format_that_a_user_s_are(language: st
     )
     content = f"{language}:\n{textwrap.indent(data, '  ')}"
     document = read_yaml(content.encode(), "own.yaml")
-    assert document.validated(UserEntries)
+    assert document.validate(UserEntries)
     assert document.problems == ()
 
 
