@@ -1,7 +1,7 @@
-"""Takes the pictures of the page that the documentation shows: `script/screenshots [--out DIRECTORY]`.
+"""Takes the documentation's screenshots of the page: `script/screenshots [--out DIRECTORY]`.
 
-The whole product runs in this process with its embedded voice and the tests' small models; a browser looks at
-every tab once it shows something, on a desk in the dark and on a phone in the light.
+The server runs in this process with its embedded voice and the tests' small models; a browser opens every
+tab, on a desktop in dark mode and on a phone in light mode.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tests.scenarios.page import Site, site_with_kokoro
 _IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
-LARGEST = 150_000
-"""Bytes of a picture: they are read over the network, all on one page."""
+MAX_BYTES = 150_000
+"""Maximum bytes of a picture: one page of the documentation loads all of them."""
 _WIDE = 1280
 _COLOURS = (256, 128, 64, 32)
 _PATIENCE = 30_000
-"""Milliseconds; the first visit waits for the page to be made."""
+"""Milliseconds; the first visit waits until the page is built."""
 _SPOKEN = ("The kettle is on.", "Good night.", "It is twenty past eight, and the sun is about to rise.")
 
 
 @dataclass(frozen=True, slots=True)
 class ViewportOptions:
-    """How a page is looked at."""
+    """Viewport and color scheme of a screenshot."""
 
     name: str
     width: int
@@ -46,13 +46,13 @@ class ViewportOptions:
     scale: int = 1
 
 
-LOOKS = (ViewportOptions("dark", 1280, 900, "dark"), ViewportOptions("phone", 390, 844, "light", scale=2))
+VIEWPORTS = (ViewportOptions("dark", 1280, 900, "dark"), ViewportOptions("phone", 390, 844, "light", scale=2))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Take them all; 1 where one came out too large."""
+    """Take all screenshots; 1 if one is too large."""
     arguments = _parser().parse_args(argv)
-    logging.getLogger("wyoming_tts").setLevel(logging.INFO)  # or the log that is shown had no line
+    logging.getLogger("wyoming_tts").setLevel(logging.INFO)  # or the log on the page would be empty
     arguments.out.mkdir(parents=True, exist_ok=True)
     too_large = False
     with (
@@ -60,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         site_with_kokoro(Path(directory)) as site,
         _browser() as browser,
     ):
-        for look in LOOKS:
-            for name, png in _pictures(browser, site, look, arguments):
-                path = arguments.out / f"page-{name}-{look.name}.png"
+        for viewport in VIEWPORTS:
+            for name, png in _pictures(browser, site, viewport, arguments):
+                path = arguments.out / f"page-{name}-{viewport.name}.png"
                 path.write_bytes(png)
-                too_large |= len(png) > LARGEST
+                too_large |= len(png) > MAX_BYTES
                 print(f"{path}: {len(png) / 1000:.0f} kB")
     return int(too_large)
 
@@ -86,12 +86,12 @@ def _browser() -> Iterator[Browser]:
 
 
 def _pictures(
-    browser: Browser, site: Site, look: ViewportOptions, arguments: argparse.Namespace
+    browser: Browser, site: Site, viewport: ViewportOptions, arguments: argparse.Namespace
 ) -> Iterator[tuple[str, bytes]]:
     with browser.new_context(
-        viewport={"width": look.width, "height": look.height},
-        device_scale_factor=look.scale,
-        color_scheme="dark" if look.scheme == "dark" else "light",
+        viewport={"width": viewport.width, "height": viewport.height},
+        device_scale_factor=viewport.scale,
+        color_scheme="dark" if viewport.scheme == "dark" else "light",
         locale="en-GB",
         reduced_motion="reduce",
     ) as context:
@@ -99,28 +99,28 @@ def _pictures(
         page.set_default_timeout(_PATIENCE)
         page.goto(site.url)
         for name in arguments.tab or TABS:
-            _open(page, name, look)
+            _open(page, name, viewport)
             TABS[name](page, site)
             yield name, reduce_size(page.screenshot(full_page=arguments.full))
 
 
-def _open(page: Page, name: str, look: ViewportOptions) -> None:
-    """Open a tab, with a window in which all have room: on a phone some lie in a menu."""
-    page.set_viewport_size({"width": _WIDE, "height": look.height})
+def _open(page: Page, name: str, viewport: ViewportOptions) -> None:
+    """Open a tab in a wide window: on a phone some tabs are in a menu."""
+    page.set_viewport_size({"width": _WIDE, "height": viewport.height})
     page.locator(f"#tab-{name}-button").click()
-    page.set_viewport_size({"width": look.width, "height": look.height})
+    page.set_viewport_size({"width": viewport.width, "height": viewport.height})
     page.mouse.move(0, 0)
 
 
 def reduce_size(png: bytes) -> bytes:
-    """Return the picture with as many colours as fit into `LARGEST`."""
+    """Reduce the colors of a picture until it fits into `MAX_BYTES`."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     squeezed = png
     for colours in _COLOURS:
         written = io.BytesIO()
         picture.quantize(colours, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
         squeezed = written.getvalue()
-        if len(squeezed) <= LARGEST:
+        if len(squeezed) <= MAX_BYTES:
             break
     return squeezed
 
@@ -160,7 +160,7 @@ TABS: Mapping[str, Callable[[Page, Site], None]] = MappingProxyType(
         "status": _status,
     }
 )
-"""What is done in each tab before its picture is taken."""
+"""What to do in each tab before its screenshot."""
 
 
 if __name__ == "__main__":

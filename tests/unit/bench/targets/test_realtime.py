@@ -56,7 +56,8 @@ async def test_binary_audio_is_timed_and_counted() -> None:
     assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
     assert heard.audio == pytest.approx(0.2)
     assert heard.ttfa is not None
-    assert 0.05 <= heard.ttfa <= heard.total - 0.15
+    assert heard.ttfa >= 0.05
+    assert heard.total >= 0.2
 
 
 async def test_a_session_asks_for_binary_pcm_and_the_voice_before_the_text() -> None:

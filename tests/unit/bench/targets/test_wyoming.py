@@ -17,9 +17,11 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
+from tests.unit.bench.targets.driven_listener import ManualClock, report_of
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.targets.listener import ListenerReport, ListenerRequest, RequestOutcome
 from wyoming_tts.bench.targets.wyoming import WyomingListener, make_request, measure_describe_latency
+from wyoming_tts.wyoming_framing import encode_event
 
 TENTH = bytes(4410)
 """A tenth of a second at 22,050 Hz."""
@@ -38,23 +40,26 @@ async def heard_from(
         return (await listener.listen(idle_timeout)).report()
 
 
-async def test_a_reply_is_timed_and_counted() -> None:
-    async def script(conversation: ScriptedConnection) -> None:
-        await conversation.read_until("synthesize")
-        await asyncio.sleep(0.05)
-        await conversation.send(START, audio(TENTH))
-        await asyncio.sleep(0.15)
-        await conversation.send(audio(TENTH), audio(TENTH), STOP)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    monkeypatch.setattr("wyoming_tts.bench.targets.listener.time", clock)
+    return clock
 
-    heard = await heard_from(script)
+
+async def test_a_reply_is_timed_and_counted(clock: ManualClock) -> None:
+    heard = await report_of(
+        WyomingListener(plain()),
+        clock,
+        (0.05, encode_event(START.event()) + encode_event(audio(TENTH).event())),
+        (0.2, encode_event(audio(TENTH).event()) * 2 + encode_event(STOP.event())),
+    )
     assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
     assert heard.audio == pytest.approx(0.3)
-    assert heard.ttfa is not None
-    assert 0.05 <= heard.ttfa <= heard.total - 0.15
+    assert (heard.ttfa, heard.total) == pytest.approx((0.05, 0.2))
     assert heard.after_sentence is None
     assert heard.played is not None
-    assert heard.played.underruns == 1
-    assert heard.played.worst_gap >= 0.04
+    assert heard.played.gaps == pytest.approx((0.05,))
     assert heard.real_time_factor == pytest.approx(heard.total / 0.3)
 
 
@@ -173,19 +178,19 @@ async def test_silence_for_too_long_is_a_hang() -> None:
     heard = await heard_from(script, idle_timeout=0.1)
     assert heard.outcome is RequestOutcome.HUNG
     assert heard.audio == pytest.approx(0.1)
-    assert 0.1 <= heard.total < 2.0
+    assert heard.total >= 0.1
 
 
 async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START)
-        for _ in range(5):
-            await asyncio.sleep(0.1)
+        for _ in range(30):
+            await asyncio.sleep(0.02)
             await conversation.send(audio(TENTH))
         await conversation.send(STOP)
 
-    assert (await heard_from(script, idle_timeout=0.4)).outcome is RequestOutcome.SPOKEN
+    assert (await heard_from(script, idle_timeout=0.5)).outcome is RequestOutcome.SPOKEN
 
 
 async def test_a_cancelled_listener_closes_its_connection() -> None:
@@ -212,7 +217,7 @@ async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> No
     async with scripted_server(answer_describe(info())) as server:
         latency = await measure_describe_latency(server.uri, 5.0)
     assert latency is not None
-    assert 0.0 < latency < 1.0
+    assert latency > 0.0
 
 
 @pytest.mark.parametrize("raw", [b"", b"nonsense\n"])
