@@ -1,13 +1,13 @@
-"""Write piper.yaml anew from upstream's index of the Piper voices.
+"""Generate piper.yaml from upstream's index of the Piper voices.
 
-    python voices/update.py                  fetches the index
+    python voices/update.py                  downloads the index
     python voices/update.py voices.json      reads it from a file (or any other URL)
-    python voices/update.py --cards          fetches each voice's model card too, for its licence
+    python voices/update.py --cards          also downloads each voice's model card, for its licence
     python voices/update.py --cards DIR      reads them from a copy of upstream's folders (or another URL)
 
-Without --cards the licences and sample rates that are known stay, since the index does not tell them.
-The same index gives the same bytes, so a change in the file is a change upstream. kokoro.yaml is
-kept by hand: its release has no index.
+Without --cards the licences and sample rates of the current file are preserved, since the index lacks them.
+The output is deterministic, so a change in the file is a change upstream. kokoro.yaml is maintained by hand:
+its release has no index.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DATASET = re.compile(r"^[\s*-]*url\s*:\s*(\S+)\s*$", re.IGNORECASE | re.MULTILI
 _RATE = re.compile(r"^[\s*-]*sample\s*rate\s*:\s*([\d,.]+)\s*hz\s*$", re.IGNORECASE | re.MULTILINE)
 
 _Read = Callable[[str], str | None]
-"""The text of the file at a path below the base; None if there is none."""
+"""Reads the text of the file at a path below the base; None if there is none."""
 
 
 def _entry(voice: CatalogueVoice) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def _entry(voice: CatalogueVoice) -> dict[str, Any]:
     return entry | {"files": {file.path: [file.size, file.digest] for file in voice.files}}
 
 
-def rendered(voices: Sequence[CatalogueVoice]) -> str:
-    """The text of piper.yaml for these voices."""
+def format_catalogue(voices: Sequence[CatalogueVoice]) -> str:
+    """Format the voices as the text of piper.yaml."""
     facts = {"base_url": PIPER_BASE_URL, "voices": {voice.name: _entry(voice) for voice in voices}}
     return _HEADER + yaml.safe_dump(
         facts, default_flow_style=None, sort_keys=False, allow_unicode=True, width=_NO_WRAPPING
     )
 
 
-def _voices_at(source: str) -> tuple[CatalogueVoice, ...]:
+def _load_index(source: str) -> tuple[CatalogueVoice, ...]:
     if not source.startswith(("http://", "https://")):
         return read_piper_index(Path(source))
     answer = httpx.get(source, follow_redirects=True, timeout=60).raise_for_status()
@@ -95,28 +95,30 @@ def _with_card(voice: CatalogueVoice, read: _Read) -> CatalogueVoice:
 
 def _with_cards(voices: Sequence[CatalogueVoice], source: str) -> tuple[CatalogueVoice, ...]:
     if not source.startswith(("http://", "https://")):
-        return tuple(_with_card(voice, lambda path: _text(Path(source, path))) for voice in voices)
+        return tuple(_with_card(voice, lambda path: _read_file(Path(source, path))) for voice in voices)
     base = source if source.endswith("/") else f"{source}/"
     with httpx.Client(follow_redirects=True, timeout=60) as client:
-        return tuple(_with_card(voice, lambda path: _fetched(client, base + quote(path))) for voice in voices)
+        return tuple(
+            _with_card(voice, lambda path: _download(client, base + quote(path))) for voice in voices
+        )
 
 
-def _text(path: Path) -> str | None:
+def _read_file(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _fetched(client: httpx.Client, url: str) -> str | None:
+def _download(client: httpx.Client, url: str) -> str | None:
     answer = client.get(url)
     if answer.status_code == httpx.codes.NOT_FOUND:
         return None
     return answer.raise_for_status().text
 
 
-def _written_before(output: Path) -> tuple[CatalogueVoice, ...] | None:
+def _read_current(output: Path) -> tuple[CatalogueVoice, ...] | None:
     try:
         return read_piper_catalogue(output)
     except CatalogueError:
-        return None  # not there yet, or damaged: writing it anew is what this is for
+        return None  # missing or damaged: it is about to be generated
 
 
 def _count(voices: Sequence[CatalogueVoice]) -> str:
@@ -138,7 +140,7 @@ def _difference(old: Sequence[CatalogueVoice], new: Sequence[CatalogueVoice]) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the index, write the catalogue, say what changed."""
+    """Read the index, write the catalogue, print what changed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -150,13 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("piper.yaml"))
     options = parser.parse_args(arguments)
-    old, new = _written_before(options.output), _voices_at(options.source)
+    old, new = _read_current(options.output), _load_index(options.source)
     known = {voice.name: voice for voice in old or ()}
     if options.cards:
         new = _with_cards(new, options.cards)
     else:
         new = tuple(carry_over_card_facts(voice, known.get(voice.name)) for voice in new)
-    options.output.write_text(rendered(new), encoding="utf-8")
+    options.output.write_text(format_catalogue(new), encoding="utf-8")
     print(_count(new) if old is None else _difference(old, new))
 
 

@@ -1,8 +1,8 @@
-"""Style tables as files: what other programs export, read without running anything in it.
+"""File formats of style tables: `.npy`, `.bin` and torch's `.pt`, read without executing anything in them.
 
-`.npy` holds a table as numpy writes it, `.bin` its bare float32 values, `.pt` a tensor as torch saves it,
-the form of Kokoro-FastAPI's voices: a zip with a pickle that describes the tensor and the values beside
-it. That pickle is read by an unpickler that knows the four names it needs and no other.
+`.npy` is a table in numpy's format, `.bin` its raw float32 values, `.pt` a tensor saved by torch, the format
+of Kokoro-FastAPI's voices: a zip with a pickle that describes the tensor, and the values beside it. That
+pickle is read by a restricted unpickler, which allows only the four names that a tensor needs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.voices.blends.mixing import STYLE_VALUES, StyleTable, check_style_table
 
 MAX_BYTES = 16_000_000
-"""Of a file, and of the values in it; Kokoro's tables have 522,240."""
+"""Most bytes of a file, and of the values in it; Kokoro's tables have 522,240."""
 _MAX_PICKLE = 10_000
-# What torch writes for a tensor: nothing that changes an object, and no numbers of memory cells at will.
+# What torch writes for a tensor: nothing that changes an object, and no arbitrary memo indexes.
 _OPCODES = frozenset(
     [
         "PROTO",
@@ -57,7 +57,7 @@ _HINT = "Expected a .npy style table, or a voice file (.pt or .bin) of Kokoro-Fa
 
 
 def read_style_file(path: Path) -> StyleTable:
-    """The style table of a file, by its suffix `.npy`, `.pt` or `.bin`; shape (n, 1, 256), float32.
+    """Read a style table by the file's suffix `.npy`, `.pt` or `.bin`; shape (n, 1, 256), float32. Blocks.
 
     Raises:
         BadRequest: it holds something else; the message says what.
@@ -66,7 +66,7 @@ def read_style_file(path: Path) -> StyleTable:
     readers = {".npy": _from_npy, ".pt": _from_torch, ".bin": _from_values}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise BadRequest(f"{path.name} has a suffix that is not known.", hint=_HINT)
+        raise BadRequest(f"{path.name} has an unsupported suffix.", hint=_HINT)
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= MAX_BYTES else b""
@@ -78,15 +78,15 @@ def read_style_file(path: Path) -> StyleTable:
         return check_style_table(reader(content), path.name)
     except BadRequest:
         raise
-    except Exception as error:  # pickle and zip fail in as many ways as a file can be wrong
+    except Exception as error:  # pickle and zipfile raise all kinds of errors for malformed files
         raise BadRequest(f"{path.name} is no style table: {error}.", hint=_HINT) from error
 
 
 def write_style_file(path: Path, table: StyleTable) -> None:
-    """Write a style table as `.npy`, or bare as `.bin`: whole and synced, or not at all.
+    """Write a style table as `.npy` or raw as `.bin`, atomically and synced. Blocks.
 
     Raises:
-        BadRequest: the suffix is another one.
+        BadRequest: the suffix is neither.
         VoiceUnavailable: it cannot be written.
     """
     if path.suffix.lower() not in {".npy", ".bin"}:
@@ -127,7 +127,7 @@ def _from_npy(content: bytes) -> StyleTable:
 def _from_values(content: bytes) -> StyleTable:
     if content.startswith(_ZIP):
         raise BadRequest(
-            "That is a whole pack of voices, not one voice.",
+            "The file is a pack of voices, expected one voice.",
             hint="Put it into a data directory beside the Kokoro model.",
         )
     if not content or len(content) % (4 * STYLE_VALUES):
@@ -137,7 +137,7 @@ def _from_values(content: bytes) -> StyleTable:
 
 def _from_torch(content: bytes) -> StyleTable:
     if not content.startswith(_ZIP):
-        raise ValueError("it is not in the form torch has written since 1.6; load and save it again there")
+        raise ValueError("it is not in the format torch has used since 1.6; load it there and save it again")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if name.count("/") == 1]
         described = next((name for name in names if name.endswith("/data.pkl")), None)
@@ -157,7 +157,7 @@ def _from_torch(content: bytes) -> StyleTable:
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
     with archive.open(info) as file:
-        # Its size as stated may be wrong, and it may be packed tight.
+        # The stated size may be wrong, and the compression ratio may be extreme.
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"{name} in it has more than {limit} bytes")
@@ -165,7 +165,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def _check_opcodes(description: bytes) -> None:
-    """A pickle may ask for any amount of memory before it names anything."""
+    """Refuse opcodes that no tensor needs: they could allocate any amount of memory while loading."""
     for opcode, _, at in pickletools.genops(description):
         if opcode.name not in _OPCODES:
             raise ValueError(f"its description has {opcode.name} at {at}, which no tensor needs")
@@ -197,14 +197,14 @@ class _StorageType:
 
 
 def _rebuilt(storage: object, offset: object, shape: object, stride: object, *_: object) -> _Tensor:
-    """What torch calls to make a tensor; only rows that follow each other are understood."""
+    """Replacement for torch's function of that name; only contiguous tensors are supported."""
     if not isinstance(storage, _Storage) or type(offset) is not int:
         raise TypeError("its tensor is malformed")
     if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
         raise TypeError(f"its tensor has the shape {shape!r}")
     expected = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     strides = stride if isinstance(stride, tuple) and len(stride) == len(shape) else ()
-    # The stride of an axis of one value means nothing.
+    # The stride of an axis of length one is meaningless.
     if [s for s, n in zip(strides, shape, strict=False) if n > 1] != [
         s for s, n in zip(expected, shape, strict=True) if n > 1
     ]:
@@ -213,7 +213,7 @@ def _rebuilt(storage: object, offset: object, shape: object, stride: object, *_:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Makes nothing but the description of a tensor."""
+    """Restricted unpickler that can create nothing but the description of a tensor."""
 
     _NAMES = {  # noqa: RUF012  # never changed
         ("torch._utils", "_rebuild_tensor_v2"): _rebuilt,
@@ -226,7 +226,7 @@ class _TensorUnpickler(pickle.Unpickler):
         try:
             return self._NAMES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no tensor needs") from None
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no tensor needs") from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         match pid:

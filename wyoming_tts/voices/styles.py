@@ -17,28 +17,25 @@ from wyoming_tts.voices.names import did_you_mean, find_name
 from wyoming_tts.voices.style_files import read_style_file, write_style_file
 
 STYLES_DIRECTORY = "styles"
-"""Where imported voices lie, in the first data directory."""
+"""Directory of the imported voices, in the first data directory."""
 
 
 class ImportedStyles:
-    """Style tables that somebody imported, as voices to speak with and to blend: `NAME.npy` in a directory.
-
-    Everything here blocks.
-    """
+    """Imported style tables, voices to speak with and to blend: `NAME.npy` in a directory. Blocks."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def names(self) -> tuple[str, ...]:
-        """Sorted; what has no voice's name is left out."""
+        """Names of the imported voices, sorted; files whose names are invalid are ignored."""
         found = sorted(path.stem for path in self._directory.glob("*.npy"))
         return tuple(name for name in found if _is_name(name))
 
     def path(self, name: str) -> Path:
-        """Where the voice of that name lies.
+        """Path of the voice of that name, whether it exists or not.
 
         Raises:
-            BadRequest: it is no name.
+            BadRequest: the name is invalid.
         """
         check_name(name)
         return self._directory / f"{name}.npy"
@@ -47,11 +44,11 @@ class ImportedStyles:
         """Delete the voice of that name.
 
         Raises:
-            BadRequest: it is no name, or there are `users`: blends that are made of it.
+            BadRequest: the name is invalid, or there are `users`: blends that contain it.
             VoiceUnavailable: its file cannot be deleted.
         """
         if users:
-            raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
+            raise BadRequest(f"{name} cannot be removed: it is part of {', '.join(users)}.")
         path = self.path(name)
         try:
             path.unlink(missing_ok=True)
@@ -59,15 +56,15 @@ class ImportedStyles:
             raise VoiceUnavailable(f"{path} cannot be deleted: {error.strerror or error}.") from error
 
     def read(self, name: str) -> StyleTable:
-        """The table of the voice of that name.
+        """Read the style table of the voice, shape (n, 1, 256), float32.
 
         Raises:
-            BadRequest, VoiceUnavailable: as for `read_style_file`, or it is no name.
+            BadRequest, VoiceUnavailable: as for `read_style_file`, or the name is invalid.
         """
         return read_style_file(self.path(name))
 
     def add(self, name: str, source: Path) -> StyleTable:
-        """Take over a file under a name that is not taken here.
+        """Import a file under a new name; return its style table.
 
         Raises:
             BadRequest, VoiceUnavailable: as for `read_style_file` and `write_style_file`, or the name is
@@ -88,19 +85,19 @@ def load_style_table(
     imported: ImportedStyles,
     pack: Callable[[], Path],
 ) -> StyleTable:
-    """The style table that a name stands for, shape (n, 1, 256), float32.
+    """Load the style table of a voice, a stored blend or a recipe, shape (n, 1, 256), float32. Blocks.
 
     Args:
-        name: Of a voice or a kept blend, or a recipe.
-        book: The kept blends.
-        voices: Languages by name of the voices that can be mixed.
-        imported: Those of them that were imported.
-        pack: Finds the file that holds the others; asked only where one of them is needed.
+        name: Name of a voice or a stored blend, or a recipe.
+        book: The stored blends.
+        voices: Language tags by name of the voices that can be blended.
+        imported: The imported ones among them.
+        pack: Finds the file that holds the others; called only if one of them is needed.
 
     Raises:
-        UnknownVoice: nothing has that name, or a voice of the recipe is not there.
-        BadRequest: it is a malformed recipe, or its voices do not fit each other.
-        VoiceUnavailable: the pack is not here, or a file cannot be read.
+        UnknownVoice: nothing has that name, or a voice of the recipe does not exist.
+        BadRequest: the recipe is malformed, or its tables differ in size.
+        VoiceUnavailable: the pack is not installed, or a file cannot be read.
     """
     style = partial(_voice_table, imported=imported, pack=pack)
     if (voice := find_name(name, voices)) is not None:

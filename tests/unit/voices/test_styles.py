@@ -121,10 +121,10 @@ class _Harm:
 
 def test_a_pickle_that_would_run_something_is_refused_unrun(tmp_path: Path) -> None:
     harm = tmp_path / "harm"
-    with pytest.raises(BadRequest, match=r"no tensor needs|asks for"):
+    with pytest.raises(BadRequest, match=r"no tensor needs|refers to"):
         read(tmp_path, "x.pt", a_torch_file(pickle.dumps(_Harm(harm), protocol=2)))
     system = b"\x80\x02cos\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02R."
-    with pytest.raises(BadRequest, match=r"asks for os\.system"):
+    with pytest.raises(BadRequest, match=r"refers to os\.system"):
         read(tmp_path, "x.pt", a_torch_file(system))
     assert not harm.exists()
 
@@ -139,7 +139,7 @@ def test_a_pickle_that_would_run_something_is_refused_unrun(tmp_path: Path) -> N
         (a_pickle(offset=-1), "do not hold"),
         (a_pickle((510, -1, 256)), "has the shape"),
         (a_pickle((510, 1, 255), strides=(255, 255, 1)), "has shape"),
-        (a_pickle(storage=b"IntStorage"), "asks for torch.IntStorage"),
+        (a_pickle(storage=b"IntStorage"), "refers to torch.IntStorage"),
         (a_pickle()[:-5], "is no style table"),
         (b"\x80\x02).", "expected one tensor"),
         (b"", "is no style table"),
@@ -167,7 +167,7 @@ def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
         ("x.pt", a_torch_file(byteorder=b"big"), "big-endian"),
         ("x.pt", a_zip({"x": b""}), "no data.pkl"),
         ("x.pt", b"\x80\x02l\n.", "since 1.6"),
-        ("x.bin", a_zip({"af_bella.npy": b""}), "a whole pack of voices"),
+        ("x.bin", a_zip({"af_bella.npy": b""}), "a pack of voices"),
         ("x.bin", b"", "0 bytes, expected rows of 1024"),
         ("x.bin", bytes(1023), "1023 bytes"),
         ("x.bin", b"\xff" * 1024, "no finite"),
@@ -177,7 +177,7 @@ def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
         ("x.npy", npy(TABLE)[:-1], "do not hold"),
         ("x.npy", b"", "is no style table"),
         ("x.npy", npy(np.zeros((2, 3), np.float32)), "has shape"),
-        ("x.wav", b"RIFF", "suffix that is not known"),
+        ("x.wav", b"RIFF", "unsupported suffix"),
     ],
     ids=range(14),
 )
@@ -209,7 +209,7 @@ def test_an_imported_voice_is_kept_under_its_name(tmp_path: Path) -> None:
     assert read_style_file(styles.path("af_mine")).tobytes() == TABLE.tobytes()
     with pytest.raises(BadRequest, match="already"):
         styles.add("af_mine", source)
-    with pytest.raises(BadRequest, match="no name"):
+    with pytest.raises(BadRequest, match="not a valid name"):
         styles.add("../af_mine", source)
 
 

@@ -1,11 +1,11 @@
-"""Blends: voices of Kokoro mixed by weight, and what it takes to speak with one.
+"""Blending of Kokoro voices: weighted mixing of style tables, linear or spherical, also of nested blends.
 
 A Kokoro voice is a table of style vectors, a row for each length of text. A blend mixes such tables row
-by row, along straight lines or along arcs. It may be made of other blends, each mixed in its own way
-first; a `BlendSet` knows them all and refuses those that are made of themselves.
+by row, along straight lines or along arcs. It may contain other blends, each mixed in its own way first;
+a `BlendSet` holds all blends and refuses cycles.
 
-A table speaks no language; the phonemes do. So a blend whose voices speak several languages names the
-one that is spoken; `BlendSet.language` says what holds for one that does not.
+The language is a property of the phonemes, not of the table. So a blend whose voices speak several languages
+specifies one; `BlendSet.language` defines the default for one that does not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ StyleTable: TypeAlias = npt.NDArray[np.float32]
 STYLE_VALUES = 256
 MAX_DESCRIPTION = 200
 MAX_DEPTH = 16
-"""Blends within blends."""
+"""Most levels of nested blends."""
 
 # Twice what Newton-like steps need for styles as far apart as Kokoro's.
 _STEPS = 50
@@ -46,7 +46,7 @@ class Blend:
     name: str
     recipe: Recipe
     language: str | None = None
-    """The tag of the language that is spoken, `en_US`; None takes that of the voices."""
+    """Language tag to speak, such as `en_US`; None takes that of the voices."""
     description: str = ""
     """One line."""
     spherical: bool = False
@@ -65,28 +65,28 @@ class Blend:
             raise BadRequest(f"The description {self.description!r} is expected to be one line of text.")
         if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
             raise BadRequest(
-                f"{self.name} takes voices away, which has no meaning along arcs.",
+                f"{self.name} subtracts voices, which spherical mixing does not support.",
                 hint="Mix it linearly, or leave out the voices with a minus.",
             )
 
     @classmethod
     def unnamed(cls, recipe: Recipe) -> Blend:
-        """A blend for once, from a recipe given in place of a voice; `str(recipe)` is its name."""
+        """A transient blend, from a recipe given in place of a voice's name."""
         return cls("unnamed", recipe)
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenLanguage:
-    """Which language a blend speaks."""
+    """The language that a blend speaks."""
 
     tag: str
     is_certain: bool
-    """False where its voices speak several and none was named: the heaviest voice's was taken."""
+    """False if its voices speak several and none is specified: that of the heaviest voice is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlendSet:
-    """Blends by name, none of which is made of itself; other names are voices of the pack."""
+    """Blends by name, without cycles; other names in their recipes are voices of the pack."""
 
     blends: Mapping[str, Blend] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -98,39 +98,39 @@ class BlendSet:
 
     @classmethod
     def of(cls, blends: Iterable[Blend]) -> BlendSet:
-        """Make a book; of two blends with one name the last stays.
+        """Make a set of blends; of two with one name the last stays.
 
         Raises:
-            BadRequest: a blend is made of itself, directly or through others, or too deep.
+            BadRequest: a blend contains itself, directly or through others, or is nested too deeply.
         """
         return cls({blend.name: blend for blend in blends})
 
     def pack_voices(self, blend: Blend) -> frozenset[str]:
-        """The voices of the pack it is made of in the end."""
+        """The pack's voices that a blend contains, directly or through other blends."""
         found: set[str] = set()
-        for part in self._within(blend):
+        for part in self._nested(blend):
             found.update(name for name in part.recipe.voices if name not in self.blends)
         return frozenset(found)
 
     def users(self, name: str) -> tuple[str, ...]:
-        """The blends whose recipes name it, sorted."""
+        """Names of the blends whose recipes contain the voice or blend, sorted."""
         return tuple(sorted(blend.name for blend in self.blends.values() if name in blend.recipe.voices))
 
     def identity(self, blend: Blend) -> str:
-        """Sixteen hexadecimal digits that change with its sound: not with its name or description."""
+        """Fingerprint of the sound: sixteen hexadecimal digits, independent of name and description."""
         lines = sorted(
             f"{'' if part is blend else part.name}={part.recipe} "
             f"{part.spherical} {part.normalized} {part.language}"
-            for part in self._within(blend)
+            for part in self._nested(blend)
         )
         return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def language(self, blend: Blend, voices: Mapping[str, str]) -> SpokenLanguage:
-        """What it speaks: the language it names, else its voices', else that of the heaviest (first by name).
+        """The language of a blend: its own, else its voices', else that of the heaviest (first by name).
 
         Args:
-            blend: one of this book, or one made of its blends.
-            voices: language tags of the pack's voices by name.
+            blend: A blend of this set, or one that contains its blends.
+            voices: Language tags of the pack's voices by name.
 
         Raises:
             UnknownVoice: a voice is neither in the pack nor a blend.
@@ -145,14 +145,14 @@ class BlendSet:
         )
 
     def mix(self, blend: Blend, style: Callable[[str], StyleTable]) -> StyleTable:
-        """The blend's own table; each blend within it is mixed once.
+        """Mix the style table of a blend, shape (n, 1, 256), float32; each nested blend is mixed once.
 
         Args:
-            blend: one of this book, or one made of its blends.
-            style: gives the table of a voice of the pack, shape (n, 1, 256) or (n, 256).
+            blend: A blend of this set, or one that contains its blends.
+            style: Gives the style table of a voice of the pack, shape (n, 1, 256) or (n, 256).
 
         Raises:
-            BadRequest: the tables do not fit each other.
+            BadRequest: the tables differ in size.
         """
         return self._mixed(blend, style, {})
 
@@ -177,8 +177,8 @@ class BlendSet:
         hint = did_you_mean(name, [*voices, *self.blends])
         raise UnknownVoice(f"There is no Kokoro voice {name!r} to blend.", hint=hint)
 
-    def _within(self, blend: Blend) -> Iterator[Blend]:
-        """The blend, then those within it, each once."""
+    def _nested(self, blend: Blend) -> Iterator[Blend]:
+        """The blend, then the nested ones, each once."""
         seen, waiting = set(), [blend]
         while waiting:
             yield (part := waiting.pop(0))
@@ -187,10 +187,10 @@ class BlendSet:
             waiting += [self.blends[name] for name in inner]
 
     def _check_depth(self, name: str, path: tuple[str, ...], depths: dict[str, int]) -> int:
-        """Return how many blends lie within each other below the name; each is looked at once."""
+        """Return the nesting depth of the named blend; each blend is visited once."""
         if name in path:
-            circle = " → ".join((*path[path.index(name) :], name))
-            raise BadRequest(f"The blend {name} would be made of itself: {circle}.")
+            cycle = " → ".join((*path[path.index(name) :], name))
+            raise BadRequest(f"The blend {name} would contain itself: {cycle}.")
         if len(path) >= MAX_DEPTH:
             raise BadRequest(f"The blend {path[0]} holds blends more than {MAX_DEPTH} deep.")
         if name not in depths:
@@ -203,7 +203,7 @@ class BlendSet:
 
 
 def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
-    """Mix tables in the order of the recipe's voices, which is sorted: the order they were given in is gone.
+    """Mix style tables, given in the order of the recipe's voices, by their weights.
 
     Sums are taken in float64, so the result is the exact one to the last bit or two of float32. One
     voice of weight 1 is returned as it is. Along straight lines it is the weighted sum. Along arcs the
@@ -217,21 +217,21 @@ def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
     """
     rows = {name: len(table) for name, table in zip(blend.recipe.voices, tables, strict=True)}
     if len(set(rows.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in rows.items())
-        raise BadRequest(f"The voices of {blend.name} have tables of different length: {told} rows.")
+        counts = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise BadRequest(f"The style tables of {blend.name} differ in length: {counts} rows.")
     weights = _weights(blend)
     if weights.tolist() == [1.0]:
         return tables[0]
     stacked = np.stack(tables).astype(np.float64)
-    result = _along_arcs(stacked, weights) if blend.spherical else _sum(stacked, weights)
+    result = _spherical_mean(stacked, weights) if blend.spherical else _sum(stacked, weights)
     return result.astype(np.float32)
 
 
 def check_style_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
-    """The style table in its one shape, (n, 1, 256) float32.
+    """Validate a style table and return it in its canonical shape, (n, 1, 256), float32.
 
     Raises:
-        BadRequest: it has another shape, or values that are no numbers.
+        BadRequest: it has another shape, or values that are not finite.
     """
     flat = (values.ndim == 2 or (values.ndim == 3 and values.shape[1] == 1)) and len(values)  # noqa: PLR2004
     if not flat or values.shape[-1] != STYLE_VALUES:
@@ -242,16 +242,16 @@ def check_style_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
 
 
 def parse_blend_language(tag: str | None) -> str | None:
-    """`en_US` for `en-us`; None for no tag.
+    """Normalize a language tag: `en_US` for `en-us`; None for no tag.
 
     Raises:
-        BadRequest: it is no tag of a language.
+        BadRequest: it is no language tag.
     """
     if not tag:
         return None
     published = published_tag(tag) if is_tag(tag) else None
     if published is None:
-        raise BadRequest(f"{tag!r} is no language.", hint="Expected a tag such as en_US.")
+        raise BadRequest(f"{tag!r} is not a language tag.", hint="Expected a tag such as en_US.")
     return published
 
 
@@ -267,7 +267,7 @@ def _sum(tables: _Table64, weights: _Table64) -> _Table64:
     return total
 
 
-def _along_arcs(tables: _Table64, weights: _Table64) -> _Table64:
+def _spherical_mean(tables: _Table64, weights: _Table64) -> _Table64:
     shares = weights / weights.sum()
     lengths = _length(tables)
     units = tables / np.where(lengths > 0, lengths, 1)
@@ -284,7 +284,7 @@ def _along_arcs(tables: _Table64, weights: _Table64) -> _Table64:
 
 
 def _on_tangent(units: _Table64, centre: _Table64) -> _Table64:
-    """The arcs from the centre to each unit vector, laid out straight: same direction and length."""
+    """Logarithmic map: tangent vectors with the direction and length of the arcs from centre to units."""
     cosine = (units * centre).sum(axis=-1, keepdims=True)
     across = units - cosine * centre
     sine = _length(across)

@@ -1,4 +1,4 @@
-"""How a blend is written down: voices and their weights, in whichever way people write them.
+"""Recipes of blends: parser and canonical form of voices with weights, in every common notation.
 
 Accepted are `af_bella(2)+af_sky(1)` and with `-` as in Kokoro-FastAPI, repeats as weights
 (`af_aoede+af_aoede+af_nicole`), `60*af_bella+40*af_sky`, `af_bella:60,af_sky:40`, and any mixture of
@@ -16,9 +16,9 @@ from decimal import Decimal
 from wyoming_tts.errors import BadRequest, TooLong
 
 MAX_LENGTH = 1000
-"""Characters of a recipe as it is given."""
+"""Most characters of a recipe."""
 MAX_PARTS = 32
-"""Voices of one recipe, counted before repeats are added up."""
+"""Most voices of one recipe, counted before repeats are added up."""
 MAX_NAME = 64
 MAX_WEIGHT = Decimal(1000)
 """Magnitude of a weight, after repeats are added up."""
@@ -33,11 +33,11 @@ _EXAMPLE = "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af
 
 @dataclass(frozen=True, slots=True)
 class WeightedVoice:
-    """A voice of a recipe."""
+    """A voice of a recipe with its weight."""
 
     voice: str
     weight: Decimal = Decimal(1)
-    """Relative to the others, not zero; a negative one takes the voice away."""
+    """Relative to the others, not zero; a negative one subtracts the voice."""
 
     def __post_init__(self) -> None:
         check_name(self.voice)
@@ -80,7 +80,7 @@ class Recipe:
         return tuple(part.voice for part in self.parts)
 
     def renamed(self, old: str, new: str) -> Recipe:
-        """The same recipe of a voice that has another name now."""
+        """The recipe with one voice renamed."""
         return Recipe.of((new if part.voice == old else part.voice, part.weight) for part in self.parts)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Recipe:
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Read a recipe in any of the accepted ways; `parse_recipe(str(recipe)) == recipe`.
+    """Parse a recipe in any accepted notation; `parse_recipe(str(recipe)) == recipe`.
 
     Raises:
         TooLong: it has more than MAX_LENGTH characters or MAX_PARTS voices.
@@ -101,19 +101,19 @@ def parse_recipe(text: str) -> Recipe:
 
 
 def looks_like_recipe(name: str) -> bool:
-    """Whether a voice's name is meant as a recipe: names of blends and Kokoro voices hold no such marks."""
+    """Whether a voice's name is a recipe: names of blends and Kokoro voices contain none of its operators."""
     return any(mark in name for mark in "+*:,(") or re.search(r"\w\s*-\s*[a-z][fm]_", name) is not None
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be the name of a blend or of a voice in one.
+    """Refuse an invalid name for a blend or for a voice in one.
 
     Raises:
         BadRequest: it is not a letter followed by up to MAX_NAME - 1 ASCII letters, digits or `_`.
     """
     if not _NAME.fullmatch(name):
         raise BadRequest(
-            f"{name[: MAX_NAME + 1]!r} is no name for a voice of a blend.",
+            f"{name[: MAX_NAME + 1]!r} is not a valid name for a blend or a voice in one.",
             hint=f"Expected a letter, then letters, digits or _, up to {MAX_NAME} characters: af_bella.",
         )
 
@@ -176,7 +176,7 @@ class _Parser:
         text = self._take("number")
         if len(text.partition(".")[2]) > MAX_DECIMALS or len(text) > MAX_LENGTH // 10:
             raise BadRequest(
-                f"The weight {text[:20]} at column {token.column} is too exact.",
+                f"The weight {text[:20]} at column {token.column} has too many digits.",
                 hint=f"Expected at most {MAX_DECIMALS} decimals.",
             )
         return Decimal(text)

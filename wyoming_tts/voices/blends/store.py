@@ -1,9 +1,9 @@
-"""The blends that somebody made, in one file that survives whoever writes it.
+"""Store of the user's blends: one YAML file, with locking, atomic replacement, and a backup.
 
-The page, the command line and a text editor may change the file at the same time. Who writes holds
-a lock (on a file of its own, because the blends' file is replaced), reads what is there, checks that it
-is what the edit was made for, and replaces it whole: synced, with a backup, before anybody is told that it
-is done. Who reads needs no lock. A file that cannot be read is never written over: it is kept beside.
+The page, the command line and a text editor may change the file at the same time. A writer holds a lock (on a
+separate file, because the blends' file is replaced), reads the current content, checks that the edit still
+applies to it, and replaces the file atomically, synced and with a backup, before it returns. Readers need no
+lock. A malformed file is never overwritten: it is kept under another name.
 
 Everything here blocks.
 """
@@ -31,9 +31,9 @@ _LOGGER = logging.getLogger(__name__)
 FILE_NAME = "blends.yaml"
 MAX_BLENDS = 1000
 _LOCK_PATIENCE = 30.0
-"""Seconds; a write takes milliseconds, so whoever holds the lock longer was stopped."""
+"""Seconds; a write takes milliseconds, so a process that holds the lock longer is suspended."""
 _LOCK_PAUSE = 0.005
-# Some network file systems have none; the comparison before writing remains.
+# Some network file systems have no locks; the comparison before writing remains.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 _Edit = Callable[[dict[str, Blend]], Blend | None]
@@ -44,9 +44,9 @@ def _no_voices() -> Mapping[str, str]:
 
 
 class BlendStore:
-    """Reads and edits the blends of one data directory; any number of threads and processes may.
+    """Reads and edits the blends of one data directory; safe for any number of threads and processes.
 
-    Presets come with the product and cannot be changed; a blend of the same name takes a preset's place.
+    Presets are part of the product and cannot be changed; a blend of the same name overrides a preset.
     """
 
     def __init__(
@@ -57,35 +57,36 @@ class BlendStore:
         presets: Iterable[Blend] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Touch nothing yet.
+        """Read nothing yet.
 
         Args:
-            directory: Where `blends.yaml` lies; made by the first write.
-            voices: Language tags by name of the voices that can be blended; their names cannot be taken.
-                While it gives none, edits are not checked against it.
-            presets: Blends that are there from the start.
-            clock: Seconds since the epoch, for the name under which a broken file is kept.
+            directory: The directory of `blends.yaml`; created by the first write.
+            voices: Language tags by name of the voices that can be blended; their names are reserved.
+                While there are none, edits are not checked against them.
+            presets: The product's own blends.
+            clock: Seconds since the epoch, for the name under which a malformed file is kept.
         """
         self._path = directory / FILE_NAME
         self._voices = voices
         self._presets = BlendSet.of(presets).blends
         self._clock = clock
-        self._complained_of = b""
+        self._reported = b""
+        """The malformed content that was logged last."""
 
     def load(self) -> BlendSet:
-        """All blends as they are now, presets among them.
+        """Load all blends, including presets.
 
         Raises:
-            VoiceUnavailable: the file is there and cannot be read from the disk.
+            VoiceUnavailable: the file exists but cannot be read.
         """
         return self._book(self._read()[0])
 
     def blends(self) -> tuple[Blend, ...]:
-        """All blends as they are now, sorted by name."""
+        """Load all blends, sorted by name."""
         return tuple(sorted(self.load().blends.values(), key=lambda blend: blend.name))
 
     def find(self, name: str) -> Blend:
-        """Return the blend of that name, as it is written or else in any case.
+        """Load the blend of that name, as written or else in any case.
 
         Raises:
             UnknownVoice: there is none.
@@ -93,16 +94,16 @@ class BlendStore:
         return _found(self.load().blends, name)
 
     def is_preset(self, name: str) -> bool:
-        """Whether it came with the product and was not replaced."""
+        """Whether it is a preset that is not overridden."""
         return name in self._presets and name not in self._read()[0]
 
     def add(self, blend: Blend) -> Blend:
-        """Keep a new blend; once this returns it is on the disk.
+        """Store a new blend durably.
 
         Raises:
-            BadRequest: its name is taken, it would be made of itself, or it mixes voices of several
-                languages without naming the one that is spoken.
-            UnknownVoice: it names a voice that is neither Kokoro's nor a blend.
+            BadRequest: its name is taken, it would contain itself, or it mixes voices of several
+                languages without specifying one.
+            UnknownVoice: it contains a voice that is neither Kokoro's nor a blend.
             VoiceUnavailable: the file cannot be written.
         """
 
@@ -115,15 +116,15 @@ class BlendStore:
         return self._changed(add)
 
     def replace(self, blend: Blend, *, expected: Blend) -> Blend:
-        """Put another blend in the place of one of the same name, if that is still what the editor saw.
+        """Replace a blend by one of the same name, if it was not changed since the edit began.
 
         Args:
-            blend: the new one.
-            expected: the old one, as it was when the edit began.
+            blend: The new blend.
+            expected: The old blend, as it was when the edit began.
 
         Raises:
-            BadRequest: somebody else changed it meanwhile, or as for `add`.
-            UnknownVoice, VoiceUnavailable: as for `add`, or the blend is gone.
+            BadRequest: it was changed meanwhile, or as for `add`.
+            UnknownVoice, VoiceUnavailable: as for `add`, or the blend was removed.
         """
 
         def put(own: dict[str, Blend]) -> Blend:
@@ -131,7 +132,7 @@ class BlendStore:
             if current != expected:
                 raise BadRequest(
                     f"The blend {blend.name} was changed meanwhile: it is {current.recipe} now.",
-                    hint="Look at it again, then change it.",
+                    hint="Reload it, then repeat the change.",
                 )
             own[blend.name] = blend
             self._check_spoken(blend, own)
@@ -140,7 +141,7 @@ class BlendStore:
         return self._changed(put)
 
     def rename(self, old: str, new: str) -> Blend:
-        """Give a blend another name, also in the recipes that use it.
+        """Rename a blend, also in the recipes that contain it.
 
         Raises:
             BadRequest: the name is taken, or the blend is a preset.
@@ -159,7 +160,7 @@ class BlendStore:
         return self._changed(rename)
 
     def duplicate(self, name: str, new: str) -> Blend:
-        """Keep a copy of a blend or preset under another name.
+        """Store a copy of a blend or preset under another name.
 
         Raises:
             BadRequest, UnknownVoice, VoiceUnavailable: as for `add`.
@@ -173,10 +174,10 @@ class BlendStore:
         return self._changed(duplicate)
 
     def remove(self, name: str) -> None:
-        """Remove a blend; a preset that it replaced is there again.
+        """Remove a blend; a preset that it overrode is back.
 
         Raises:
-            BadRequest: it is a preset, or other blends are made of it.
+            BadRequest: it is a preset, or other blends contain it.
             UnknownVoice, VoiceUnavailable: as for `replace`.
         """
 
@@ -184,7 +185,7 @@ class BlendStore:
             self._own(own, name)
             users = self._book(own).users(name)
             if users and name not in self._presets:
-                raise BadRequest(f"{name} cannot be removed: {', '.join(users)} is made of it.")
+                raise BadRequest(f"{name} cannot be removed: it is part of {', '.join(users)}.")
             del own[name]
 
         self._edited(remove)
@@ -209,7 +210,7 @@ class BlendStore:
         except OSError as error:
             raise VoiceUnavailable(
                 f"The blends cannot be stored in {self._path.parent}: {error.strerror or error}.",
-                hint="Nothing was changed. Check that the directory can be written to and has room.",
+                hint="Nothing was changed. Check that the directory is writable and the disk has space.",
             ) from error
         return changed
 
@@ -221,7 +222,7 @@ class BlendStore:
         if not language.is_certain and blend.language is None:
             raise BadRequest(
                 f"{blend.name} mixes voices of several languages.",
-                hint=f"Name the one that is spoken, such as {language.tag}.",
+                hint=f"Specify the language to speak, such as {language.tag}.",
             )
 
     def _check_name_is_free(self, name: str, own: Mapping[str, Blend]) -> None:
@@ -231,7 +232,7 @@ class BlendStore:
     def _own(self, own: Mapping[str, Blend], name: str) -> Blend:
         if name not in own and name in self._presets:
             raise BadRequest(
-                f"{name} is a preset and stays as it is.", hint="Duplicate it and change the copy."
+                f"{name} is a preset and cannot be changed.", hint="Duplicate it and change the copy."
             )
         return _found(own, name, exactly=True)
 
@@ -239,7 +240,7 @@ class BlendStore:
         return BlendSet({**self._presets, **own})
 
     def _read(self) -> tuple[dict[str, Blend], bytes, bool]:
-        """The blends of the file or else its backup, the file's content, and whether that is broken."""
+        """The blends of the file, or else of its backup; the file's content; and whether it is malformed."""
         try:
             content = _content(self._path)
         except OSError as error:
@@ -248,7 +249,7 @@ class BlendStore:
             return self._parsed(content, self._path), content, False
         except InvalidYaml as error:
             backup, problem = self._from_backup()
-            self._complain(content, f"{error}\n{problem}")
+            self._log_once(content, f"{error}\n{problem}")
             return backup, content, True
 
     def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
@@ -264,13 +265,13 @@ class BlendStore:
         try:
             own = self._parsed(_content(path), path)
         except (InvalidYaml, OSError) as error:
-            return {}, f"The backup is broken as well ({error}): there are no blends but the presets."
+            return {}, f"The backup is broken as well ({error}): only the presets are available."
         return own, f"The {len(own)} blends of the backup {path.name} are used; repair the file."
 
-    def _complain(self, content: bytes, problem: str) -> None:
-        """Once for each state of the file: it is read again and again."""
-        if content != self._complained_of:
-            self._complained_of = content
+    def _log_once(self, content: bytes, problem: str) -> None:
+        """Log a problem once for each content of the file, which is read repeatedly."""
+        if content != self._reported:
+            self._reported = content
             _LOGGER.error("%s", problem)
 
     def _keep_broken(self, content: bytes) -> None:
@@ -278,21 +279,21 @@ class BlendStore:
         kept = self._path.with_name(f"{FILE_NAME}.broken-{stamp}")
         for number in range(1, MAX_BLENDS):
             with suppress(FileExistsError), kept.open("xb") as file:
-                _synced(file.fileno(), content)
+                _write_synced(file.fileno(), content)
                 _LOGGER.warning("The broken %s is kept as %s.", self._path, kept)
                 return
             kept = self._path.with_name(f"{FILE_NAME}.broken-{stamp}-{number}")
         raise OSError(f"{kept} and all before it are taken")
 
     def _write(self, content: bytes, replaced: bytes) -> None:
-        """Put both the file and its backup in place, whole; whatever fails leaves them as they were."""
+        """Replace the file and its backup atomically; a failure leaves them as they were."""
         targets = [self._path, self._path.with_suffix(".yaml.bak")]
-        # The lock is held: what is left under these names is of somebody who was killed.
+        # The lock is held: existing files of these names were left by a process that was killed.
         parts = [target.with_name(f"{target.name}.part") for target in targets]
         try:
             for part in parts:
                 with part.open("wb") as file:
-                    _synced(file.fileno(), content)
+                    _write_synced(file.fileno(), content)
             if _content(self._path) != replaced:
                 raise BadRequest(f"{self._path} was changed by another program just now.", hint="Try again.")
             for part, target in zip(parts, targets, strict=True):
@@ -311,7 +312,7 @@ def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> 
 
 
 def _content(path: Path) -> bytes:
-    """What is in it, nothing if it is not there."""
+    """Content of the file; empty if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -320,17 +321,17 @@ def _content(path: Path) -> bytes:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock; a process that is killed loses it. One open file each: so threads exclude each other."""
+    """Hold an flock, released if the process dies. Every call opens the file: threads exclude each other."""
     with path.open("ab") as file:
         give_up_at = time.monotonic() + _LOCK_PATIENCE
-        while not _locks(file.fileno()):
+        while not _try_lock(file.fileno()):
             if time.monotonic() > give_up_at:
                 raise Busy(f"Another program holds {path}.", hint="End it, then try again.")
             time.sleep(_LOCK_PAUSE)
         yield
 
 
-def _locks(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -341,7 +342,7 @@ def _locks(descriptor: int) -> bool:
     return True
 
 
-def _synced(descriptor: int, content: bytes) -> None:
+def _write_synced(descriptor: int, content: bytes) -> None:
     with memoryview(content) as rest:
         written = 0
         while written < len(rest):

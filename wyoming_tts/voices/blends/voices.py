@@ -1,4 +1,4 @@
-"""Blends as an engine speaks them: those that are kept, and recipes given in place of a voice's name."""
+"""Blends as voices: stored blends, and recipes given in place of a voice's name, resolved for the engine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BlendedVoice:
-    """A blend that can be spoken; it holds all it is made of as that was then."""
+    """A blend to speak with; a snapshot of everything it is made of."""
 
     name: str
-    """Of the blend; the canonical recipe for one without a name."""
+    """Name of the blend; its canonical recipe if it has none."""
     language: str
     description: str
     made_of: frozenset[str]
@@ -34,15 +34,15 @@ class BlendedVoice:
     _book: BlendSet
 
     def mix(self, style: Callable[[str], StyleTable]) -> StyleTable:
-        """Its table, from those of the pack's voices; see `BlendSet.mixed`."""
+        """Compute its style table from those of the pack's voices; see `BlendSet.mix`."""
         return self._book.mix(self._blend, style)
 
 
 class BlendResolver:
-    """Looks blends up in what is on the disk now. Blocks."""
+    """Finds blends by name or recipe among those on the disk. Blocks."""
 
     def __init__(self, book: Callable[[], BlendSet], voices: Callable[[], Mapping[str, str]]) -> None:
-        """Touch nothing yet.
+        """Read nothing yet.
 
         Args:
             book: `BlendStore.load`.
@@ -52,11 +52,11 @@ class BlendResolver:
         self._voices = voices
 
     def list_voices(self) -> Sequence[BlendedVoice]:
-        """Those with a name whose voices are all known, sorted by name."""
+        """List the stored blends whose voices all exist, sorted by name."""
         try:
             book = self._book()
         except SpeechError as error:
-            _LOGGER.error("There are no blends: %s", error)  # noqa: TRY400  # the message says it all
+            _LOGGER.error("The blends cannot be listed: %s", error)  # noqa: TRY400  # the message suffices
             return []
         found = []
         for blend in sorted(book.blends.values(), key=lambda blend: blend.name):
@@ -67,11 +67,11 @@ class BlendResolver:
         return found
 
     def find(self, name: str) -> BlendedVoice | None:
-        """The blend of that name in any case, or what that recipe describes; None if it is neither.
+        """Find the blend of that name in any case, or the one of that recipe; None if it is neither.
 
         Raises:
-            BadRequest: it is meant as a recipe and malformed.
-            UnknownVoice: the recipe names a voice that is not there.
+            BadRequest: the recipe is malformed.
+            UnknownVoice: the recipe contains a voice that does not exist.
         """
         book = self._book()
         if (kept := find_name(name, book.blends)) is not None:
@@ -84,14 +84,14 @@ class BlendResolver:
     def _voice(self, name: str, blend: Blend, book: BlendSet) -> BlendedVoice:
         spoken = book.language(blend, self._voices())
         if not spoken.is_certain:
-            _LOGGER.warning("%s mixes languages and names none: it speaks %s.", name, spoken.tag)
+            _LOGGER.warning("%s mixes languages and specifies none: it speaks %s.", name, spoken.tag)
         description = blend.description or f"{blend.recipe} (Kokoro blend)"
         pack = book.pack_voices(blend)
         return BlendedVoice(name, spoken.tag, description, pack, book.identity(blend), blend, book)
 
 
 class CachedBlends:
-    """The blends on the disk, and as they were last read."""
+    """The stored blends as they were last read, for callers on the event loop."""
 
     def __init__(
         self,
@@ -100,38 +100,38 @@ class CachedBlends:
         run_blocking: RunBlocking,
         as_voice: Callable[[Voice, BlendedVoice], Voice],
     ) -> None:
-        """Read nothing yet.
+        """Start without blends; `read` loads them.
 
         Args:
-            store: Where they are kept.
-            run_blocking: Reads them.
-            as_voice: Makes a blend of one of the voices that it mixes, as their engine speaks it.
+            store: The store of the blends.
+            run_blocking: Reads the store away from the event loop.
+            as_voice: Turns a voice of the blend into the voice of the blend itself, as their engine needs it.
         """
         self.store = store
-        """Blocks: for `run_blocking`."""
+        """Blocks: use it in `run_blocking`."""
         self._run_blocking = run_blocking
         self._as_voice = as_voice
         self._book = BlendSet()
 
     async def read(self) -> None:
-        """Read them; if they cannot be, those that were read before stay."""
+        """Read the blends again; if that fails, the previous ones stay."""
         try:
             self._book = await self._run_blocking(self.store.load)
         except SpeechError as error:
-            _LOGGER.error("The blends read before stay in use. %s", error)  # noqa: TRY400 - it says it all
+            _LOGGER.error("The previous blends stay in use. %s", error)  # noqa: TRY400 - the message suffices
 
     def voice(self, name: str, installed: Iterable[Voice]) -> Voice | None:
-        """Return the voice that speaks as a blend's name or recipe says; touches no file.
+        """Return the voice of a blend's name or recipe. Does no I/O.
 
         Args:
-            name: The name of a kept blend or a recipe, which may be of one voice alone.
-            installed: All voices that are here.
+            name: The name of a stored blend, or a recipe, which may consist of one voice alone.
+            installed: All installed voices.
 
         Returns:
             None if nothing can be blended, or the name is neither.
 
         Raises:
-            SpeechError: the recipe is malformed, or one of its voices is not here.
+            SpeechError: the recipe is malformed, or one of its voices is not installed.
         """
         here = {
             voice.name: voice
@@ -143,13 +143,13 @@ class CachedBlends:
         languages = {voice.name: voice.language for voice in here.values()}
         found = BlendResolver(lambda: self._book, lambda: languages).find(name)
         if found is not None:
-            return self._as_voice(_made_of([here[part] for part in sorted(found.made_of)], found), found)
+            return self._as_voice(_combine([here[part] for part in sorted(found.made_of)], found), found)
         own = find_name(name, here)
         return here[own] if own is not None else None
 
 
-def _made_of(parts: list[Voice], blend: BlendedVoice) -> Voice:
-    """The first of the voices with the files of all, and a fingerprint that changes with each of them."""
+def _combine(parts: list[Voice], blend: BlendedVoice) -> Voice:
+    """The first of the voices with the files of all, and a fingerprint that covers each of them."""
     files = dict.fromkeys(path for part in parts for path in part.files)
     prints = dict.fromkeys(part.fingerprint for part in parts)
     return replace(parts[0], files=tuple(files), fingerprint=",".join([*prints, blend.identity]))

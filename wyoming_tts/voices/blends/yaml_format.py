@@ -1,4 +1,4 @@
-"""Blends as YAML: what a file of them may hold, and how a change is written into it."""
+"""YAML format of the blends' file: parsing, validation, and edits in place that keep comments."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ _T = TypeVar("_T")
 
 
 def parse_blends(content: bytes, name: str = PRESETS_NAME) -> dict[str, Blend]:
-    """Read blends by name; nothing at all is no blends.
+    """Parse blends by name; empty content has none.
 
     Args:
-        content: Of a file.
-        name: What it is called in messages.
+        content: Content of a file.
+        name: The file's name for messages.
 
     Raises:
-        InvalidYaml: It is no YAML, or entries are out of form.
+        InvalidYaml: It is no YAML, or entries are malformed.
     """
     return _blends(_read(content, name))
 
 
 def format_blends(blends: Mapping[str, Blend]) -> bytes:
-    """Write blends, sorted by name; what is left to its default is left out."""
+    """Format blends as YAML, sorted by name; fields with their default are omitted."""
     entries = {name: _facts(blend) for name, blend in sorted(blends.items())}
     body = yaml.dump({_BLENDS: entries}, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=_WIDTH)
     return (_HEAD + body).encode()
 
 
 def update_blends(content: bytes, blends: Mapping[str, Blend]) -> bytes:
-    """A file's content with these blends in it: what is the same stays as it is written, new ones come last.
+    """Edit a file's content so that it holds these blends: unchanged ones are preserved, new ones come last.
 
-    One that nobody edited is written anew, which is a hundred times faster, as is one that cannot be changed
-    in place: with a line in the log, for its comments are lost.
+    Content that nobody edited by hand is written anew, which is a hundred times faster, and so is content
+    that cannot be edited in place: the latter with a warning, since its comments are lost.
 
     Raises:
-        InvalidYaml: It holds no blends as it is.
+        InvalidYaml: The content is malformed.
     """
     document = _read(content, PRESETS_NAME)
     before = _blends(document)
@@ -75,30 +75,30 @@ def update_blends(content: bytes, blends: Mapping[str, Blend]) -> bytes:
     gone = {name: blend for name, blend in before.items() if name not in blends}
     for name, blend in blends.items():
         if name not in before:
-            # One that is gone and only had another name is written as it was.
+            # A renamed blend is written as it was.
             old = next((old for old, one in gone.items() if replace(one, name=name) == blend), None)
             entries[name] = _facts(blend) if old is None else written[old]
             gone.pop(old or "", None)
     try:
         return _edited(document, entries)
     except NotEditable as error:
-        _LOGGER.warning("%s: it is written anew, without its comments.", error)
+        _LOGGER.warning("%s: it is rewritten without its comments.", error)
         return format_blends(blends)
 
 
 def load_presets(directory: Path) -> tuple[Blend, ...]:
-    """Read the blends that came with the product from its data directory.
+    """Read the product's own blends from its data directory. Blocks.
 
     Raises:
-        InvalidYaml: They are not as they were written.
-        OSError: They are not there.
+        InvalidYaml: The file is malformed.
+        OSError: The file is missing.
     """
     path = directory / PRESETS_NAME
     return tuple(BlendSet(parse_blends(path.read_bytes(), str(path))).blends.values())
 
 
 def _checked(check: Callable[[str], _T]) -> Callable[[str], _T]:
-    """The check, failing as pydantic expects it."""
+    """Wrap a check so that it raises `ValueError`, as pydantic expects."""
 
     def checked(value: str) -> _T:
         try:
@@ -177,7 +177,7 @@ def _edited(document: YamlDocument, entries: Mapping[str, Any]) -> bytes:
 
 
 def _facts(blend: Blend) -> dict[str, Any]:
-    """A blend as it is written."""
+    """A blend's entry as a mapping."""
     facts: dict[str, Any] = {"recipe": str(blend.recipe)}
     if blend.language is not None:
         facts["language"] = blend.language
@@ -191,7 +191,7 @@ def _facts(blend: Blend) -> dict[str, Any]:
 
 
 def _changed(blend: Blend, before: Blend, written: Any) -> Any:
-    """An entry of another blend in its place; what is the same of both is written as it was."""
+    """The entry of a changed blend; fields that are the same in both are preserved as written."""
     if blend == before:
         return written
     entry = written if isinstance(written, dict) else {"recipe": written}

@@ -117,8 +117,8 @@ def test_rows_without_a_mean_on_the_sphere_are_mixed_straight() -> None:
     assert np.isfinite(result).all()
 
 
-def test_nothing_is_taken_away_along_arcs() -> None:
-    with pytest.raises(BadRequest, match="no meaning along arcs"):
+def test_spherical_mixing_refuses_negative_weights() -> None:
+    with pytest.raises(BadRequest, match="spherical mixing does not support"):
         a_blend("a-b(0.5)", spherical=True)
 
 
@@ -134,7 +134,7 @@ def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
 @pytest.mark.parametrize("recipes", [{"one": "one+a"}, {"one": "two", "two": "three+a", "three": "one(2)-a"}])
 def test_a_blend_made_of_itself_is_refused_with_the_circle(recipes: dict[str, str]) -> None:
     blends = [a_blend(recipe, name) for name, recipe in recipes.items()]
-    with pytest.raises(BadRequest, match=r"made of itself: one → .*one"):
+    with pytest.raises(BadRequest, match=r"contain itself: one → .*one"):
         BlendSet.of(blends)
 
 
@@ -223,7 +223,7 @@ def test_the_identity_changes_with_the_sound_and_not_with_the_name() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a-b", "1a", "a+b", "ä", "../a", "a" * 65])
 def test_a_name_that_could_be_a_recipe_or_a_path_is_refused(name: str) -> None:
-    with pytest.raises(BadRequest, match="is no name"):
+    with pytest.raises(BadRequest, match="is not a valid name"):
         a_blend("a", name)
 
 
@@ -232,5 +232,5 @@ def test_descriptions_and_languages_are_checked() -> None:
         Blend("x", parse_recipe("a"), description="two\nlines")
     with pytest.raises(TooLong, match="201 characters"):
         Blend("x", parse_recipe("a"), description="d" * 201)
-    with pytest.raises(BadRequest, match="is no language"):
+    with pytest.raises(BadRequest, match="is not a language tag"):
         Blend("x", parse_recipe("a"), language="english")

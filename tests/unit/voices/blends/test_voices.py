@@ -74,7 +74,7 @@ def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
         found = voices.find("af_test+bf_test(2)")
     assert found
     assert found.language == "en_GB"
-    assert "names none: it speaks en_GB" in caplog.text
+    assert "specifies none: it speaks en_GB" in caplog.text
 
 
 def test_the_engine_speaks_a_blend_as_its_voices_mixed_and_notices_its_change(
