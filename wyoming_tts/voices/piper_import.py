@@ -191,7 +191,7 @@ def _with_directory(settings: object, dirs: list[str], directory: str) -> dict[s
         ValueError: they are not a mapping.
     """
     if not isinstance(settings, dict):
-        raise ValueError(f"got {format_value(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - told
+        raise ValueError(f"got {format_value(settings)}, expected a mapping of settings to values")  # noqa: TRY004 - caught with the others
     key = next((name for name in ("data-dir", SETTING) if name in settings), SETTING)
     value = settings.get(key)
     present = [value] if isinstance(value, str) else list(value or [])

@@ -127,7 +127,7 @@ async def watch_directories(
 
     Args:
         directories: Scanned without their subdirectories.
-        on_change: Lists the voices anew.
+        on_change: Lists the voices again.
         run_blocking: Reads directories away from the event loop.
         endings: Endings of the names of the files to watch.
         intervals: How often to scan.

@@ -1,0 +1,205 @@
+"""Style tables from elsewhere: read as values, never run."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.errors import BadRequest, VoiceUnavailable
+from wyoming_tts.voices.blends.mixing import StyleTable
+from wyoming_tts.voices.style_files import read_style_file, write_style_file
+
+TABLE: StyleTable = np.random.default_rng(7).normal(size=(510, 1, 256)).astype(np.float32)
+
+
+def a_pickle(
+    shape: tuple[int, ...] = (510, 1, 256),
+    *,
+    storage: bytes = b"FloatStorage",
+    strides: tuple[int, ...] = (256, 256, 1),
+    offset: int = 0,
+) -> bytes:
+    """What torch.save writes for a tensor, opcode by opcode."""
+
+    def text(value: bytes) -> bytes:
+        return b"X" + struct.pack("<I", len(value)) + value
+
+    def numbers(values: tuple[int, ...]) -> bytes:
+        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"tq\x06"
+
+    size = b"J" + struct.pack("<i", 130_560)
+    return b"".join(
+        [
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00((",
+            text(b"storage") + b"q\x01ctorch\n" + storage + b"\nq\x02",
+            text(b"0") + b"q\x03" + text(b"cpu") + b"q\x04" + size + b"tq\x05Q",
+            b"J" + struct.pack("<i", offset) + numbers(shape) + numbers(strides),
+            b"\x89ccollections\nOrderedDict\nq\x08)Rq\ttq\nRq\x0b.",
+        ]
+    )
+
+
+def a_zip(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def a_torch_file(
+    described: bytes | None = None, values: bytes = TABLE.tobytes(), byteorder: bytes = b"little"
+) -> bytes:
+    described = a_pickle() if described is None else described
+    return a_zip(
+        {
+            "af_mine/data.pkl": described,
+            "af_mine/byteorder": byteorder,
+            "af_mine/data/0": values,
+            "af_mine/version": b"3\n",
+        }
+    )
+
+
+def npy(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def read(tmp_path: Path, name: str, content: bytes) -> StyleTable:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return read_style_file(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".bin"])
+def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "new" / f"x{suffix}"
+    write_style_file(path, TABLE)
+    assert read_style_file(path).tobytes() == TABLE.tobytes()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [((510, 1, 256), (256, 256, 1)), ((510, 1, 256), (256, 7, 1)), ((510, 256), (256, 1))],
+)
+def test_a_voice_of_kokoro_fastapi_is_read_without_torch(
+    tmp_path: Path, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    table = read(tmp_path, "af_mine.pt", a_torch_file(a_pickle(shape, strides=strides)))
+    assert table.tobytes() == TABLE.tobytes()
+    assert table.shape == (510, 1, 256)
+
+
+def test_a_tensor_of_half_precision_or_within_a_larger_one_is_read(tmp_path: Path) -> None:
+    half = TABLE.astype(np.float16)
+    described = a_pickle(storage=b"HalfStorage")
+    assert (read(tmp_path, "a.pt", a_torch_file(described, half.tobytes())) == half).all()
+    within = a_pickle((509, 1, 256), offset=256)
+    assert (read(tmp_path, "b.pt", a_torch_file(within)) == TABLE[1:]).all()
+
+
+class _Harm:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self._path,))
+
+
+def test_a_pickle_that_would_run_something_is_refused_unrun(tmp_path: Path) -> None:
+    harm = tmp_path / "harm"
+    with pytest.raises(BadRequest, match=r"no tensor needs|refers to"):
+        read(tmp_path, "x.pt", a_torch_file(pickle.dumps(_Harm(harm), protocol=2)))
+    system = b"\x80\x02cos\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02R."
+    with pytest.raises(BadRequest, match=r"refers to os\.system"):
+        read(tmp_path, "x.pt", a_torch_file(system))
+    assert not harm.exists()
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        (b"\x80\x02Nr\xff\xff\xff\x7f.", "no tensor needs"),  # a memo of 2 billion cells
+        (a_pickle(strides=(1, 1, 510)), "not in order"),
+        (a_pickle((511, 1, 256)), "do not hold"),
+        (a_pickle(offset=1), "do not hold"),
+        (a_pickle(offset=-1), "do not hold"),
+        (a_pickle((510, -1, 256)), "has the shape"),
+        (a_pickle((510, 1, 255), strides=(255, 255, 1)), "has shape"),
+        (a_pickle(storage=b"IntStorage"), "refers to torch.IntStorage"),
+        (a_pickle()[:-5], "is no style table"),
+        (b"\x80\x02).", "expected one tensor"),
+        (b"", "is no style table"),
+        (b"\x80\x02" + b"0" * 20_000, "more than 10000 bytes"),
+    ],
+    ids=range(12),
+)
+def test_a_torch_file_of_anything_else_is_refused(tmp_path: Path, described: bytes, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        read(tmp_path, "x.pt", a_torch_file(described))
+
+
+def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", a_pickle())
+        archive.writestr("x/data/0", bytes(40_000_000))
+    with pytest.raises(BadRequest, match="more than 16000000 bytes"):
+        read(tmp_path, "x.pt", file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.pt", a_torch_file(byteorder=b"big"), "big-endian"),
+        ("x.pt", a_zip({"x": b""}), "no data.pkl"),
+        ("x.pt", b"\x80\x02l\n.", "since 1.6"),
+        ("x.bin", a_zip({"af_bella.npy": b""}), "a pack of voices"),
+        ("x.bin", b"", "0 bytes, expected rows of 1024"),
+        ("x.bin", bytes(1023), "1023 bytes"),
+        ("x.bin", b"\xff" * 1024, "no finite"),
+        ("x.bin", bytes(16_000_001), "at most 16000000"),
+        ("x.npy", npy(np.zeros((510, 1, 256), np.int32)), "do not hold"),
+        ("x.npy", npy(np.array([{}], dtype=object)), "do not hold"),
+        ("x.npy", npy(TABLE)[:-1], "do not hold"),
+        ("x.npy", b"", "is no style table"),
+        ("x.npy", npy(np.zeros((2, 3), np.float32)), "has shape"),
+        ("x.wav", b"RIFF", "unsupported suffix"),
+    ],
+    ids=range(14),
+)
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        read(tmp_path, name, content)
+
+
+@given(st.data())
+def test_a_damaged_torch_file_is_a_table_or_a_bad_request(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    described = bytearray(a_pickle((2, 1, 256)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        described[data.draw(st.integers(0, len(described) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "x.pt"
+    path.write_bytes(a_torch_file(bytes(described), TABLE[:2].tobytes()))
+    with suppress(BadRequest):
+        assert read_style_file(path).shape[1:] == (1, 256)
+
+
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(VoiceUnavailable, match="No such file"):
+        read_style_file(tmp_path / "x.npy")
+    with pytest.raises(BadRequest, match=r"ends in \.npy or \.bin"):
+        write_style_file(tmp_path / "x.pt", TABLE)
