@@ -1,7 +1,7 @@
-"""The settings themselves: each with its type, default, range and meaning.
+"""The settings model: each setting once, with its type, default, range and help text.
 
-Nothing here reads flags, variables or files; everything that shows or reads settings is made from
-this model, so none of them can name a setting that another one lacks.
+Nothing here reads flags, variables or files. Everything that shows or reads settings is derived from this
+model, so no part can know a setting that another one lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 PREFIX = "WYOMING_TTS_"
-"""Of every setting's name in the environment."""
+"""Prefix of every setting's environment variable."""
 
 
 class Group(StrEnum):
@@ -89,20 +89,20 @@ def _instance_name(name: str) -> str:
 
 
 def _punctuation(characters: str) -> str:
-    """The characters without spaces between them; `none` is how a file or a variable says "no characters"."""
+    """Return the characters without spaces; `none` means no characters in a file or a variable."""
     return "" if characters == "none" else "".join(characters.split())
 
 
 def _log_format(text: str) -> str:
     try:
         logging.Formatter(text).format(logging.makeLogRecord({"msg": "a record to try it with"}))
-    except TypeError as error:  # pydantic takes a ValueError alone for a wrong value
+    except TypeError as error:  # pydantic takes only a ValueError for an invalid value
         raise ValueError(str(error)) from error
     return text
 
 
 def _not_a_switch(value: object) -> object:
-    """Pydantic would read YAML's `yes` as the number 1."""
+    """Refuse a boolean: pydantic would read YAML's `yes` as the number 1."""
     if isinstance(value, bool):
         raise ValueError(value)  # noqa: TRY004 - the same
     return value
@@ -134,18 +134,17 @@ def _setting(
     expects: str = "",
     **limits: Any,
 ) -> Any:
-    """A field of `Settings`.
+    """Make a field of `Settings`.
 
-    `shown` stands for a default that is worked out, `expects` for what is allowed where type and limits do
-    not say it.
+    `shown` describes a computed default; `expects` describes the allowed values where type and limits do not.
     """
     extra: dict[str, Any] = {"group": group, "unit": unit, "shown": shown, "expects": expects}
-    given = {"default_factory": default} if callable(default) else {"default": default}
-    return Field(**given, description=text, json_schema_extra=extra, **limits)
+    defaults = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**defaults, description=text, json_schema_extra=extra, **limits)
 
 
 class Settings(BaseModel):
-    """What the server is told, from keywords alone; `load_settings` reads the outer world."""
+    """All settings, from keywords only; `load_settings` reads flags, environment and file."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -169,21 +168,21 @@ class Settings(BaseModel):
     uri: Annotated[str, AfterValidator(_listening_uri)] = _setting(
         Group.LISTENING,
         _uri_of_host_and_port,
-        "Where to listen, in place of host and port.",
+        "Address to listen on, in place of host and port.",
         shown="tcp://HOST:PORT",
         expects="tcp://HOST:PORT, unix:///PATH or stdio://",
     )
     zeroconf: bool = _setting(
         Group.LISTENING,
         True,
-        "Announce the server in the local network, under the given instance name if there is one; "
+        "Announce the server on the local network, under the given instance name if there is one; "
         "only a tcp:// server can be announced.",
         expects="true, false or an instance name",
     )
     zeroconf_name: Annotated[str, AfterValidator(_instance_name)] | None = _setting(
         Group.LISTENING,
         None,
-        "Instance name of the announcement; must differ between the servers of a network.",
+        "Instance name of the announcement; must be unique on the network.",
         shown="made from the machine's name",
         expects="a printable name of 1 to 63 bytes",
         min_length=1,
@@ -223,7 +222,7 @@ class Settings(BaseModel):
     realtime_flush_idle_ms: Whole = _setting(
         Group.LISTENING,
         160,
-        "Over the realtime WebSocket, speak what is there when no text has come for so long.",
+        "Over the realtime WebSocket, speak the text received so far when no more has arrived for this long.",
         unit="milliseconds",
         ge=0,
         le=60_000,
@@ -232,22 +231,22 @@ class Settings(BaseModel):
     ui_start: Literal["first_visit", "ready"] = _setting(
         Group.LISTENING,
         "first_visit",
-        "When the page is made, which takes some seconds and 75 MB: with the `first_visit`, or once the "
+        "When the page is built, which takes a few seconds and 75 MB: on the `first_visit`, or once the "
         "server is `ready`.",
     )
 
     api_keys: Phrases = _setting(
         Group.ACCESS,
         (),
-        "Keys of which the HTTP API wants one, as `Authorization: Bearer KEY`; several flags, a list in the "
-        "file, or lines in the environment.",
-        shown="none is wanted",
+        "Keys of which the HTTP API requires one, as `Authorization: Bearer KEY`; several flags, a list in "
+        "the file, or lines in the environment.",
+        shown="none is required",
         expects="texts",
     )
     allow_networks: Annotated[Phrases, AfterValidator(_networks)] = _setting(
         Group.ACCESS,
         (),
-        "Networks whose machines are served, such as `192.168.1.0/24`; this machine always is.",
+        "Networks that may connect, such as `192.168.1.0/24`; this machine always may.",
         shown="all",
         expects="networks in CIDR form",
     )
@@ -268,7 +267,7 @@ class Settings(BaseModel):
     requests_per_minute: Whole = _setting(
         Group.ACCESS,
         0,
-        "Most HTTP requests for speech from one address within a minute; 0 is no limit.",
+        "Limit of HTTP requests for speech from one address per minute; 0 is no limit.",
         ge=0,
         le=100_000,
     )
@@ -292,7 +291,7 @@ class Settings(BaseModel):
     engine: str = _setting(
         Group.VOICES,
         "auto",
-        "Engine that speaks: piper, kokoro, espeak or one installed beside them; auto goes by the voice.",
+        "Engine to use: piper, kokoro, espeak or a plugin; auto chooses by the voice.",
         expects="auto, or the name of an engine: small letters, digits, '-' and '_'",
         pattern=r"^[a-z][a-z0-9_-]*$",
     )
@@ -321,24 +320,24 @@ class Settings(BaseModel):
     voice_map: Phrases = _setting(
         Group.VOICES,
         (),
-        "Names of your own for voices, such as `butler=en_GB-alan-low`; several flags, a list in the file, "
+        "Your own names for voices, such as `butler=en_GB-alan-low`; several flags, a list in the file, "
         "or lines in the environment.",
-        shown="OpenAI's names, as Kokoro voices alike",
+        shown="OpenAI's names, for similar Kokoro voices",
         expects="texts of the form NAME=VOICE",
     )
     advertise: Literal["installed", "all"] = _setting(
         Group.VOICES,
         "installed",
-        "Voices that clients are told of: `installed`, or `all`, with those that could be fetched marked so.",
+        "Voices listed to clients: `installed`, or `all`, with those that can be downloaded marked as such.",
     )
 
     speed: Number = _setting(
-        Group.SPEECH, 1.0, "Pace: 2 takes half the time.", unit="times the voice's own", ge=0.25, le=4.0
+        Group.SPEECH, 1.0, "Speed: 2 takes half the time.", unit="times the voice's own", ge=0.25, le=4.0
     )
     length_scale: Number | None = _setting(
         Group.SPEECH,
         None,
-        "Length of Piper's phonemes; speed divides it.",
+        "Length of Piper's phonemes, divided by `speed`.",
         shown="the voice's own",
         gt=0.0,
         le=10.0,
@@ -357,13 +356,13 @@ class Settings(BaseModel):
     volume: Number = _setting(
         Group.SPEECH,
         1.0,
-        "Gain on top of the voice's level; peaks are limited.",
+        "Gain on top of loudness normalization; peaks are limited.",
         unit="times",
         ge=0.0,
         le=4.0,
     )
     loudness: Number = _setting(
-        Group.SPEECH, -20.0, "Level all voices are brought to.", unit="LUFS", ge=-40.0, le=-10.0
+        Group.SPEECH, -20.0, "Loudness that all voices are normalized to.", unit="LUFS", ge=-40.0, le=-10.0
     )
     sentence_silence: Number = _setting(
         Group.SPEECH, 0.0, "Silence added between two sentences.", unit="seconds", ge=0.0, le=10.0
@@ -371,7 +370,7 @@ class Settings(BaseModel):
     paragraph_silence: Number = _setting(
         Group.SPEECH,
         0.3,
-        "Silence added between two paragraphs, if that is more.",
+        "Silence added between two paragraphs, if longer than `sentence_silence`.",
         unit="seconds",
         ge=0.0,
         le=10.0,
@@ -379,7 +378,7 @@ class Settings(BaseModel):
     trailing_silence: Number = _setting(
         Group.SPEECH,
         0.0,
-        "Silence added behind the last word, for players that cut it off.",
+        "Silence added after the last word, for players that cut it off.",
         unit="seconds",
         ge=0.0,
         le=10.0,
@@ -387,24 +386,24 @@ class Settings(BaseModel):
     auto_punctuation: Annotated[str, AfterValidator(_punctuation)] = _setting(
         Group.SPEECH,
         ".?!。？！．؟",
-        "A text that ends in none of these characters gets the first one; `none` switches that off.",
+        "A text that ends in none of these characters gets the first one appended; `none` disables this.",
         expects="punctuation characters, or none",
         pattern=r"^(\W*|none)$",
     )
     first_segment_boundaries: Annotated[str, AfterValidator(_punctuation)] = _setting(
         Group.SPEECH,
         _CUT_MARKS,
-        "Where a long first sentence may be cut, so that the first audio comes sooner; `none` cuts nowhere.",
+        "Where a long first sentence may be cut for earlier first audio; `none` cuts nowhere.",
         expects="punctuation characters, or none",
         pattern=r"^([^\w\s]*|none)$",
     )
     first_segment_min_words: Whole = _setting(
-        Group.SPEECH, 3, "Words a cut first sentence has at least.", unit="words", ge=1, le=100
+        Group.SPEECH, 3, "Least words of a cut first sentence.", unit="words", ge=1, le=100
     )
     first_segment_max_words: Whole | None = _setting(
         Group.SPEECH,
         None,
-        "Words after which a first sentence without a boundary is cut between words; 0 cuts at none.",
+        "Words after which a first sentence without a boundary is cut anyway; 0 never does.",
         unit="words",
         shown="the engine's: 8 for Kokoro, 0 for Piper",
         ge=0,
@@ -413,29 +412,30 @@ class Settings(BaseModel):
     flush_idle_ms: Whole = _setting(
         Group.SPEECH,
         0,
-        "Speak what is there when no text has come for so long; 0 waits for the sentence's end.",
+        "Speak the text received so far when no more has arrived for this long; 0 waits for the end of the "
+        "sentence.",
         unit="milliseconds",
         ge=0,
         le=60_000,
     )
     streaming: bool = _setting(
-        Group.SPEECH, True, "Offer clients to send text piece by piece and hear it while it still arrives."
+        Group.SPEECH, True, "Let clients send text in pieces and hear it while it is still arriving."
     )
     samples_per_chunk: Whole = _setting(
-        Group.SPEECH, 1024, "Most samples in one audio event.", unit="samples", ge=64, le=65536
+        Group.SPEECH, 1024, "Largest number of samples in one audio event.", unit="samples", ge=64, le=65536
     )
 
-    markdown: bool = _setting(
-        Group.TEXT, True, "Read Markdown as it is meant; off reads asterisks and hashes as they stand."
-    )
+    markdown: bool = _setting(Group.TEXT, True, "Interpret Markdown; off reads asterisks and hashes aloud.")
     code_blocks: Literal["skip", "announce", "read"] = _setting(
-        Group.TEXT, "skip", "Fenced code: `skip` leaves it out, `announce` says `code_block_notice`, `read`."
+        Group.TEXT,
+        "skip",
+        "Fenced code: `skip` leaves it out, `announce` says `code_block_notice`, `read` reads it.",
     )
     code_block_notice: str = _setting(
-        Group.TEXT, "Code is left out.", "What is said in the place of a code block that is announced."
+        Group.TEXT, "Code is left out.", "Text spoken in place of a code block that is announced."
     )
     emoji: Literal["drop", "name"] = _setting(
-        Group.TEXT, "drop", "Emoji: `drop` leaves them out, `name` says what they show."
+        Group.TEXT, "drop", "Emoji: `drop` leaves them out, `name` speaks their names."
     )
     spoken_forms: bool = _setting(
         Group.TEXT,
@@ -444,36 +444,36 @@ class Settings(BaseModel):
         "Spanish, Italian, Dutch).",
     )
     voice_tags: bool = _setting(
-        Group.TEXT, False, "Take `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text for tags."
+        Group.TEXT, False, "Interpret `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text as tags."
     )
 
     update_voices: bool = _setting(
-        Group.DOWNLOADS, False, "Fetch the current list of Piper voices at the start."
+        Group.DOWNLOADS, False, "Download the current list of Piper voices at the start."
     )
     on_missing_voice: Literal["wait", "fallback", "error"] = _setting(
         Group.DOWNLOADS,
         "wait",
-        "A request for a voice that is being fetched: `wait` up to `download_wait`, then the embedded voice "
-        "speaks; `fallback` has it speak at once; `error`.",
+        "A request for a voice that is being downloaded: `wait` up to `download_wait` before the embedded "
+        "voice speaks instead, `fallback` to it at once, or refuse with an `error`.",
     )
     download_wait: Number = _setting(
         Group.DOWNLOADS,
         20.0,
-        "How long a request waits for a voice that is being fetched, before the embedded one speaks.",
+        "How long a request waits for a voice that is being downloaded, before the embedded one speaks.",
         unit="seconds",
         ge=0.0,
         le=300.0,
     )
-    offline: bool = _setting(Group.DOWNLOADS, False, "Fetch nothing; speak with what is installed.")
+    offline: bool = _setting(Group.DOWNLOADS, False, "Download nothing; use only installed voices.")
     hub_endpoint: Annotated[str, AfterValidator(_web_address)] = _setting(
         Group.DOWNLOADS,
         "https://huggingface.co",
-        "Where voices are fetched from: the Hugging Face hub or a mirror of it.",
+        "Where voices are downloaded from: the Hugging Face hub or a mirror of it.",
         expects="an http:// or https:// address",
     )
 
     max_segment_chars: Whole = _setting(
-        Group.LIMITS, 500, "Longest piece of text rendered in one go.", unit="characters", ge=50, le=5000
+        Group.LIMITS, 500, "Longest piece of text rendered at once.", unit="characters", ge=50, le=5000
     )
     max_text_chars: Whole = _setting(
         Group.LIMITS, 100_000, "Longest text of one request.", unit="characters", ge=100, le=10_000_000
@@ -481,14 +481,14 @@ class Settings(BaseModel):
     max_streams: Whole = _setting(
         Group.LIMITS,
         0,
-        "Utterances spoken at the same time; 0 takes 8 for each core, 16 at least.",
+        "Utterances spoken at the same time; 0 takes 8 for each core, at least 16.",
         ge=0,
         le=1000,
     )
     max_queue: Whole | None = _setting(
         Group.LIMITS,
         None,
-        "Utterances that wait for one of those to end; one more is told that the server is busy.",
+        "Utterances that wait for one of those to end; further ones are refused as busy.",
         shown="twice max_streams",
         ge=0,
         le=10_000,
@@ -496,14 +496,14 @@ class Settings(BaseModel):
     max_wait: Number = _setting(
         Group.LIMITS,
         10.0,
-        "An utterance whose first audio is expected to take longer is told at once that the server is busy.",
+        "An utterance whose first audio is expected to take longer is refused as busy at once.",
         unit="seconds",
         ge=0.1,
         le=600.0,
     )
-    max_connections: Whole = _setting(Group.LIMITS, 128, "Most open connections.", ge=1, le=10_000)
+    max_connections: Whole = _setting(Group.LIMITS, 128, "Limit of open connections.", ge=1, le=10_000)
     max_connections_per_peer: Whole = _setting(
-        Group.LIMITS, 32, "Most open connections from one address.", ge=1, le=10_000
+        Group.LIMITS, 32, "Limit of open connections from one address.", ge=1, le=10_000
     )
     idle_timeout: Number = _setting(
         Group.LIMITS,
@@ -516,7 +516,7 @@ class Settings(BaseModel):
     send_timeout: Number = _setting(
         Group.LIMITS,
         60.0,
-        "Give up a client that takes no audio this long.",
+        "Disconnect a client that reads no audio for this long.",
         unit="seconds",
         ge=1.0,
         le=3600.0,
@@ -524,7 +524,7 @@ class Settings(BaseModel):
     shutdown_grace: Number = _setting(
         Group.LIMITS,
         10.0,
-        "How long running streams may go on once the server is told to stop; a second signal ends it "
+        "How long running streams may continue after a signal to stop; a second signal ends the server "
         "at once.",
         unit="seconds",
         ge=0.0,
@@ -534,21 +534,21 @@ class Settings(BaseModel):
     cache_memory: Whole = _setting(
         Group.COMPUTING,
         16,
-        "Memory for segments that were spoken before, 20 s of speech in each MB; 0 is off.",
+        "Memory of the cache of spoken segments, 20 s of speech per MB; 0 disables it.",
         unit="MB",
         ge=0,
         le=65_536,
     )
     cache_dir: AnyPath | None = _setting(
-        Group.COMPUTING, None, "Directory that keeps spoken segments over a restart.", shown="none"
+        Group.COMPUTING, None, "Directory that keeps spoken segments across restarts.", shown="none"
     )
     cache_disk: Whole = _setting(
-        Group.COMPUTING, 512, "Most that `cache_dir` may hold.", unit="MB", ge=1, le=1_048_576
+        Group.COMPUTING, 512, "Largest size of `cache_dir`.", unit="MB", ge=1, le=1_048_576
     )
     prepare: Phrases = _setting(
         Group.COMPUTING,
         (),
-        "Phrases spoken into the cache at the start; several flags, a list in the file, or lines "
+        "Phrases rendered into the cache at the start; several flags, a list in the file, or lines "
         "in the environment.",
         shown="none",
         expects="texts",
@@ -556,13 +556,15 @@ class Settings(BaseModel):
     use_cuda: bool = _setting(
         Group.COMPUTING,
         False,
-        "Compute on an NVIDIA GPU where onnxruntime-gpu is installed, else on the CPU.",
+        "Compute on an NVIDIA GPU if onnxruntime-gpu is installed, else on the CPU.",
     )
-    max_loaded_voices: Whole = _setting(Group.COMPUTING, 4, "Most models kept in memory.", ge=1, le=64)
+    max_loaded_voices: Whole = _setting(
+        Group.COMPUTING, 4, "Largest number of models kept in memory.", ge=1, le=64
+    )
     max_model_memory: Whole = _setting(
         Group.COMPUTING,
         0,
-        "Most memory for models, by the size of their files; 0 is no limit.",
+        "Largest memory for models, by the size of their files; 0 is no limit.",
         unit="MB",
         ge=0,
         le=1_048_576,
@@ -570,65 +572,65 @@ class Settings(BaseModel):
     compute_threads: Whole = _setting(
         Group.COMPUTING,
         0,
-        "Steps computed at the same time, a core each where many listen; 0 takes all cores.",
+        "Steps computed at the same time, one core each under load; 0 takes all cores.",
         ge=0,
         le=256,
     )
     intra_op_threads: Whole = _setting(
-        Group.COMPUTING, 0, "Threads of a step that has the machine to itself; 0 takes up to 4.", ge=0, le=256
+        Group.COMPUTING, 0, "Threads of a step that has all cores; 0 takes up to 4.", ge=0, le=256
     )
 
     remote: Annotated[Phrases, AfterValidator(_upstreams)] = _setting(
         Group.REMOTE,
         (),
-        "Other servers whose voices are spoken with as if they were here: `http://HOST:PORT` of one with "
-        "OpenAI's speech API, `tcp://HOST:PORT` of one that speaks Wyoming.",
+        "Other servers whose voices are used like local ones: `http://HOST:PORT` for OpenAI's speech API, "
+        "`tcp://HOST:PORT` for Wyoming.",
         shown="none",
         expects="addresses such as http://gpu.local:8880 or tcp://192.168.1.5:10200",
     )
     remote_key: Name | None = _setting(
         Group.REMOTE, None, "API key for the remote servers.", shown="none", expects="a text"
     )
-    remote_model: Name = _setting(Group.REMOTE, "tts-1", "Model asked for over HTTP.")
+    remote_model: Name = _setting(Group.REMOTE, "tts-1", "Model name sent in HTTP requests.")
     remote_voices: Phrases = _setting(
         Group.REMOTE,
         (),
-        "Voices of remote servers that have no list, as `NAME` or `NAME=LANGUAGE`.",
+        "Voices of remote servers that do not list them, as `NAME` or `NAME=LANGUAGE`.",
         shown="the servers' lists",
         expects="texts of the form NAME or NAME=LANGUAGE",
     )
     remote_connect_timeout: Number = _setting(
-        Group.REMOTE, 2.0, "How long a connection may take.", unit="seconds", ge=0.1, le=60.0
+        Group.REMOTE, 2.0, "How long connecting may take.", unit="seconds", ge=0.1, le=60.0
     )
     remote_first_byte_timeout: Number = _setting(
         Group.REMOTE,
         10.0,
-        "How long the first audio may take, before another server is asked.",
+        "How long the first audio may take before another server is tried.",
         unit="seconds",
         ge=0.1,
         le=300.0,
     )
     remote_fallback: bool = _setting(
-        Group.REMOTE, True, "Have the embedded voice speak where no remote server answers."
+        Group.REMOTE, True, "Use the embedded voice if no remote server responds."
     )
 
-    debug: bool = _setting(Group.LOGGING, False, "Log every detail.")
+    debug: bool = _setting(Group.LOGGING, False, "Log at debug level.")
     log_style: Literal["text", "json"] = _setting(
-        Group.LOGGING, "text", "Lines of the log as text, or each as a JSON object."
+        Group.LOGGING, "text", "Log lines as text, or as JSON objects."
     )
     metrics: bool = _setting(
-        Group.LOGGING, True, "Note each utterance in `metrics_file`, without its text: what `stats` reads."
+        Group.LOGGING, True, "Record each utterance in `metrics_file`, without its text; `stats` reads it."
     )
     metrics_file: AnyPath = _setting(
         Group.LOGGING,
         lambda values: values["download_dir"] / "metrics.jsonl",
-        "Where utterances are noted; at 5 MB a new file is begun, and two old ones are kept.",
+        "Where utterances are recorded; rotated at 5 MB, with two old files kept.",
         shown="metrics.jsonl in the download directory",
     )
     log_format: Annotated[str, AfterValidator(_log_format)] = _setting(
         Group.LOGGING,
         "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        "Form of the lines in the log, as Python's logging has it.",
+        "Format of log lines, as in Python's logging.",
         expects="a %-style logging format such as '%(levelname)s %(message)s'",
     )
 
