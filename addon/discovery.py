@@ -1,7 +1,7 @@
-"""Tells Home Assistant where the server is, through the Supervisor, once the server answers.
+"""Announces the server to Home Assistant through the Supervisor's discovery API, once the server answers.
 
-Ends with 0 once the Supervisor has taken the message, and with 78 where it never will. As long as it cannot
-be reached or has trouble of its own, it is asked again.
+Exits with 0 once the Supervisor has accepted the message, and with 78 if it rejects it. While the Supervisor
+cannot be reached or fails, the message is sent again with exponential backoff.
 """  # noqa: INP001 - a script beside the services, in no package
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger("discovery")
 
 
 def main() -> int:
-    """Post the message, however long it takes."""
+    """Post the message, retrying for as long as it takes; returns the exit code."""
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -42,11 +42,11 @@ def main() -> int:
     _wait_for_server(asked.port)
     uri = f"tcp://{socket.gethostname()}:{asked.port}"
     base = os.environ.get("SUPERVISOR_URL", "http://supervisor")
-    # Without trust_env: a proxy for the internet does not know the Supervisor, and must not see the token.
+    # Without trust_env: an internet proxy cannot reach the Supervisor, and must not see the token.
     with httpx.Client(
         base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, trust_env=False
     ) as supervisor:
-        return _tell(supervisor, uri, asked.first_pause)
+        return _post_discovery(supervisor, uri, asked.first_pause)
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _wait_for_server(port: int) -> None:
-    """Wait for an answer: the port is open before there is anybody behind it."""
+    """Wait until the server answers `describe`: its port is open earlier."""
     while True:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT) as connection:
@@ -69,7 +69,7 @@ def _wait_for_server(port: int) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
+def _post_discovery(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
     message = {"service": "wyoming", "config": {"uri": uri}}
     backoff = Backoff(first_pause, _LONGEST_PAUSE)
     for failures in count(1):
@@ -79,10 +79,10 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
             trouble = f"cannot be reached ({error})"
         else:
             if answer.is_success:
-                _LOGGER.info("Home Assistant was told of %s.", uri)
+                _LOGGER.info("Home Assistant was notified of %s.", uri)
                 return 0
             trouble = f"answered {answer.status_code}: {answer.text[:_LONGEST_SHOWN]!r}"
-            if not _is_for_now(answer):
+            if not _is_temporary(answer):
                 _LOGGER.error(
                     "The Supervisor %s. Home Assistant will not find the server by itself: add the "
                     "integration Wyoming Protocol by hand, with host %s and port %s.",
@@ -96,8 +96,8 @@ def _tell(supervisor: httpx.Client, uri: str, first_pause: float) -> int:
     raise AssertionError("Counting never ends.")
 
 
-def _is_for_now(answer: httpx.Response) -> bool:
-    """Whether another answer may be had later: the Supervisor says 400 as well while it starts."""
+def _is_temporary(answer: httpx.Response) -> bool:
+    """Whether a failure is temporary: the Supervisor also answers 400 while it starts."""
     starts = answer.status_code == HTTPStatus.BAD_REQUEST and "not ready" in answer.text
     return starts or answer.is_server_error or answer.status_code in _BUSY
 

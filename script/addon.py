@@ -1,7 +1,7 @@
-"""Write anew what the add-on's files say of the settings: options and their types, and their texts.
+"""Generates the settings in the add-on's files: options with their types, and their texts.
 
-Written by hand stay: everything else in `config.yaml`, the names and texts of other languages, and the names
-in English. A text that a language lacks is written in English, for somebody to translate.
+Everything else in `config.yaml`, the names and texts of other languages, and the English names are written by
+hand and kept. A text that a language lacks is written in English, to be translated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ACRONYMS = {"api": "API", "cors": "CORS", "kb": "kB", "mp3": "MP3", "cuda": "CU
 
 
 def main() -> int:
-    """Write the files, or say with `--check` which are not up to date."""
+    """Write the files, or with `--check` print which are not up to date."""
     is_check = sys.argv[1:] == ["--check"]
     stale = [path for path, text in written() if path.read_text("utf-8") != text]
     if not is_check:
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def written() -> Iterator[tuple[Path, str]]:
-    """Each file with its text as it has to be."""
+    """Yield each file with its up-to-date text."""
     options = addon_options()
     yield MANIFEST, manifest(MANIFEST.read_text("utf-8"), options)
     for path in sorted(TRANSLATIONS.glob("*.yaml")):

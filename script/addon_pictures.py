@@ -1,4 +1,4 @@
-"""Draw the add-on's icon and logo: a bubble of speech, and in it the sound that it becomes."""
+"""Draws the add-on's icon and logo: a speech bubble with a waveform."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).parents[1]
 _FINER = 4
-"""Drawn so many times as large, for smooth edges."""
+"""Oversampling factor, for smooth edges."""
 _FROM, _TO = (38, 132, 255), (0, 190, 164)
-"""Colours of the bubble, from its upper left to its lower right."""
+"""Colors of the bubble's gradient, from its upper left to its lower right."""
 _BARS = (0.16, 0.34, 0.62, 0.42, 0.78, 0.5, 0.28, 0.14)
-"""Heights of the sound's bars, of the bubble's."""
+"""Heights of the waveform's bars, relative to the bubble's height."""
 _INK = (24, 128, 206)
-"""To be read on white and on black."""
+"""Legible on white and on black."""
 _ICON, _LOGO = 256, (250, 100)
 
 

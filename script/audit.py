@@ -1,7 +1,7 @@
-"""Asks whether packages that the product is tested with have known vulnerabilities: `script/audit.py`.
+"""Checks the pinned packages for known vulnerabilities, with pip-audit: `script/audit.py`.
 
-pip-audit, which has to be installed, ends well when it knows nothing of a package, and badly when its service
-does not answer. Here a vulnerability is a failure, and what could not be looked up is told.
+pip-audit, which has to be installed, succeeds when it does not know a package, and fails when its service
+does not answer. Here only a vulnerability is a failure; what could not be looked up is printed as a warning.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _CONSTRAINTS = Path(__file__).resolve().parent.parent / "constraints.txt"
 
 
 def main() -> int:
-    """Print what is known; 1 where a vulnerability is."""
-    packages = _looked_up()
+    """Print the known vulnerabilities; 1 if there are any."""
+    packages = _run_pip_audit()
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
     for package in vulnerable:
-        print(_told(package))
+        print(_format_vulnerabilities(package))
     if not packages:
         print("WARNING: Nothing was looked up: the service did not answer.")
     elif unknown:
@@ -32,7 +32,7 @@ def main() -> int:
     return 1 if vulnerable else 0
 
 
-def _looked_up() -> Sequence[Mapping[str, Any]]:
+def _run_pip_audit() -> Sequence[Mapping[str, Any]]:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         command = (
@@ -50,7 +50,7 @@ def _looked_up() -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _told(package: Mapping[str, Any]) -> str:
+def _format_vulnerabilities(package: Mapping[str, Any]) -> str:
     known = (
         f"{each['id']} (fixed in {', '.join(each['fix_versions']) or 'none'})" for each in package["vulns"]
     )

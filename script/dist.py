@@ -1,7 +1,7 @@
-"""Builds what a release consists of: `script/dist`.
+"""Builds the files of a release: `script/dist`.
 
-The same commit gives the same bytes wherever it is built: times are the commit's, versions those of
-constraints.txt, and the bill of materials lists what a fresh installation of the wheel really gets.
+Builds are reproducible: the same commit gives the same bytes everywhere. Times are the commit's, versions
+those of constraints.txt, and the bill of materials lists what a fresh installation of the wheel contains.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAME = "wyoming_tts"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build, and say what came of it."""
+    """Build, and print the digests of the files."""
     parser = argparse.ArgumentParser(prog="script/dist", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIRECTORY")
     parser.add_argument("--no-sbom", action="store_true", help="leave out the bill of materials")
@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_packages(out: Path) -> None:
-    """Build sdist and wheel of the checkout into `out`; what was built there before goes.
+    """Build sdist and wheel of the checkout into `out`, replacing earlier builds.
 
-    The wheel is made from the sdist, so that nothing can be in one that the other lacks.
+    The wheel is built from the sdist, so that their contents cannot differ.
     """
     out.mkdir(parents=True, exist_ok=True)
     for built in (*out.glob(f"{_NAME}-*"), out / SUMS):
@@ -60,7 +60,7 @@ def sdist_in(directory: Path) -> Path:
 
 
 def write_bill(wheel: Path, out: Path) -> Path:
-    """Install the wheel into an empty environment and list what is in it then, in CycloneDX's JSON."""
+    """Install the wheel into an empty environment and list its packages, as CycloneDX JSON."""
     bill = out / f"{wheel.name.removesuffix('-py3-none-any.whl')}.cdx.json"
     with tempfile.TemporaryDirectory() as directory:
         environment = Path(directory) / "venv"
@@ -80,14 +80,14 @@ def write_bill(wheel: Path, out: Path) -> Path:
 
 
 def _name_version(bill: Path, *, version: str) -> None:
-    """Say of which version the bill is: a pyproject.toml that leaves it to the package does not."""
+    """Add the version to the bill: a pyproject.toml with a dynamic version does not have it."""
     content = json.loads(bill.read_text("utf-8"))
     content["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/wyoming-tts@{version}"}
     bill.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def write_sums(out: Path) -> list[str]:
-    """Write the digests of all files of the release, as `sha256sum --check` reads them."""
+    """Write the digests of the release's files in the format of `sha256sum --check`; returns the lines."""
     files = sorted(out.glob(f"{_NAME}-*"))
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
     (out / SUMS).write_text("".join(f"{line}\n" for line in lines), "utf-8")
@@ -95,10 +95,10 @@ def write_sums(out: Path) -> list[str]:
 
 
 def run(*command: str, env: Mapping[str, str] | None = None) -> str:
-    """Run a program to its end in the checkout; return what it printed.
+    """Run a program in the checkout and wait for it; returns its output.
 
     Raises:
-        SystemExit: it failed; what it said comes with it.
+        SystemExit: it failed; the message has its output.
     """
     done = subprocess.run(  # noqa: S603 -- our own words
         command, cwd=ROOT, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -1,4 +1,4 @@
-"""What Python packages an image holds: `wanted` says which are installed, `strip` what of them is kept."""
+"""Python packages of a container image: `wanted` lists those to install, `strip` deletes unused files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PAGE_ALONE = frozenset(["gradio"])
-"""Dependencies that nothing but the page imports; what they bring along stays out with them."""
+"""Dependencies that only the page imports; without them, their own dependencies are left out too."""
 
 TEST_FOLDERS = frozenset(["test", "tests"])
 UNREAD_SUFFIXES = frozenset([".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".a", ".map"])
-"""Of files that compilers and editors read."""
+"""Suffixes of files that only compilers and editors read."""
 NEVER_LOADED = (
     "gradio/media_assets",  # examples
     "gradio/templates/frontend/assets/PlotlyPlot-*.js",  # plots, of which the page has none
@@ -47,7 +47,7 @@ LEAST_SHARED = 8192
 
 
 def wanted(pyproject: Path, *, page: bool) -> list[str]:
-    """Return the product's requirements, less those of the page if it is left out."""
+    """Return the product's requirements, without those of the page if it is left out."""
     requirements: list[str] = tomllib.loads(pyproject.read_text("utf-8"))["project"]["dependencies"]
     return [each for each in requirements if page or _name(each) not in PAGE_ALONE]
 
@@ -57,7 +57,7 @@ def _name(requirement: str) -> str:
 
 
 def strip(packages: Path) -> int:
-    """Delete what is never loaded; return how many bytes that were."""
+    """Delete files that are never loaded; returns their size in bytes."""
     deleted = 0
     for path in _unloaded(packages):
         if path.exists():  # it may have been in a folder that went before
@@ -67,9 +67,9 @@ def strip(packages: Path) -> int:
 
 
 def share(packages: Path) -> int:
-    """Put links in the place of files that are there twice; return how many bytes that saved.
+    """Replace duplicate files by links; returns the bytes saved.
 
-    Both phonemizers bring espeak-ng's data, much of it the same.
+    Both phonemizers bring espeak-ng's data, most of it identical.
     """
     first: dict[str, Path] = {}
     saved = 0
@@ -102,7 +102,7 @@ def _size(path: Path) -> int:
 
 
 def main() -> int:
-    """Run one of the two."""
+    """Run one of the two commands."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     wanting = commands.add_parser("wanted", help="print the requirements")

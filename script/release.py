@@ -1,8 +1,8 @@
 """Makes a release of the checkout: `script/release X.Y.Z`.
 
-The version goes to its one place and to what has to say the same, the changelog's Unreleased section becomes
-the version's; that is committed, built and tagged. Where anything fails, the checkout is as it was before.
-Nothing is pushed: what to push is said at the end.
+It writes the version to all files that contain it, turns the changelog's Unreleased section into the
+version's, commits, builds and tags. If anything fails, the checkout is restored. Nothing is pushed: the
+commands to push are printed at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _VERSION_FILE = "wyoming_tts/__init__.py"
 _CHANGELOG = "CHANGELOG.md"
 _GENERATOR = "script/addon.py"
-"""Writes what Home Assistant reads of the version, from the package itself."""
+"""Writes the package's version into the add-on's manifest."""
 _NAMING_THE_IMAGE = ("README.md", "docs", "deploy")
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -38,13 +38,13 @@ _SECTION = re.compile(r"^## \[Unreleased\]\n(.*?)(?=^## |\Z)", re.MULTILINE | re
 _ENTRY = re.compile(r"^[-*] \S", re.MULTILINE)
 
 
-class Refused(Exception):
-    """The checkout is not as it has to be for this release."""
+class ReleaseRefused(Exception):
+    """The release cannot be made from this checkout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is released."""
+    """A release to make."""
 
     version: str
     day: date
@@ -53,12 +53,12 @@ class Release:
 
     @property
     def tag(self) -> str:
-        """The tag's name."""
+        """Name of the git tag."""
         return f"v{self.version}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make it; 1 where that was refused."""
+    """Make a release; 1 if it was refused."""
     arguments = _parser().parse_args(argv)
     try:
         release = planned(arguments.version)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _rehearse(release, build=arguments.build)
         else:
             _make(release, build=arguments.build)
-    except Refused as refused:
+    except ReleaseRefused as refused:
         print(f"No release was made: {refused}", file=sys.stderr)
         return 1
     return 0
@@ -81,15 +81,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def planned(version: str) -> Release:
-    """Return what a release of that version has to say.
+    """Plan a release of a version, with the notes from the changelog.
 
     Raises:
-        Refused: there cannot be one.
+        ReleaseRefused: it cannot be made.
     """
     if _VERSION.fullmatch(version) is None:
-        raise Refused(f"Got the version {version!r}, expected three numbers such as 1.2.3.")
+        raise ReleaseRefused(f"Got the version {version!r}, expected three numbers such as 1.2.3.")
     if changed := _git("status", "--porcelain", "--untracked-files=all"):
-        raise Refused(f"Commit or remove what is changed first:\n{changed}")
+        raise ReleaseRefused(f"Commit or remove what is changed first:\n{changed}")
     changelog = _read(_CHANGELOG)
     _check_newer(version, changelog)
     return Release(version, datetime.now(UTC).date(), _notes(changelog))
@@ -100,24 +100,26 @@ def _check_newer(version: str, changelog: str) -> None:
     released = [known for known in (*tags, *_RELEASED.findall(changelog)) if _VERSION.fullmatch(known)]
     for known in sorted(released, key=_numbers, reverse=True):
         if _numbers(known) >= _numbers(version):
-            raise Refused(f"{version} is not newer than {known}, which was released already.")
+            raise ReleaseRefused(f"{version} is not newer than {known}, which was released already.")
     said = current_version()
     if _numbers(said) > _numbers(version):
-        raise Refused(f"{version} is older than {said}, which {_VERSION_FILE} says.")
+        raise ReleaseRefused(f"{version} is older than {said}, which {_VERSION_FILE} says.")
 
 
 def _notes(changelog: str) -> str:
     section = _SECTION.search(changelog)
     if section is None or _ENTRY.search(section[1]) is None:
-        raise Refused(f"{_CHANGELOG} says nothing under {_UNRELEASED}: write down what people will notice.")
+        raise ReleaseRefused(
+            f"{_CHANGELOG} says nothing under {_UNRELEASED}: write down what people will notice."
+        )
     return section[1].strip()
 
 
 def current_version() -> str:
-    """Return the version that the package says."""
+    """Return the version of the package."""
     said = _SAID.search(_read(_VERSION_FILE))
     if said is None or _VERSION.fullmatch(said[1]) is None:
-        raise Refused(f'{_VERSION_FILE} has no line `__version__ = "X.Y.Z"`.')
+        raise ReleaseRefused(f'{_VERSION_FILE} has no line `__version__ = "X.Y.Z"`.')
     return said[1]
 
 
@@ -149,7 +151,7 @@ def _all_or_nothing(release: Release) -> Iterator[None]:
 
 
 def _write(release: Release) -> None:
-    """Have every file say the version that says one."""
+    """Write the version to every file that contains it."""
     _replace(_VERSION_FILE, _SAID, f'__version__ = "{release.version}"')
     heading = f"## [{release.version}] - {release.day.isoformat()}"
     section = f"{_UNRELEASED}\n\n{heading}\n\n{release.notes}\n\n"
@@ -192,7 +194,7 @@ def _replace(name: str, pattern: re.Pattern[str], text: str) -> None:
 
 
 def _run(script: str) -> None:
-    """Run one of the checkout's Python scripts, and see to it that it meets the checkout's package."""
+    """Run one of the checkout's Python scripts, with the checkout's package."""
     print(_execute([sys.executable, script], ROOT), end="")
 
 
@@ -207,7 +209,7 @@ def _execute(command: Sequence[str], directory: Path, *, given: str | None = Non
         command, cwd=directory, env=environment, input=given, check=False, capture_output=True, text=True
     )
     if done.returncode:
-        raise Refused(
+        raise ReleaseRefused(
             f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}".rstrip()
         )
     if echo:

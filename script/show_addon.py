@@ -1,7 +1,7 @@
-"""Shows what the add-on's services do: see script/show-addon, which gives it namespaces of its own.
+"""Demonstration of the add-on's services in containers: run by script/show-addon, in separate namespaces.
 
-Each container has process 1, mounts and options as the Supervisor makes them. The Supervisor itself is
-an HTTP server on loopback that may be told to have trouble.
+Each container has process 1, mounts and options as the Supervisor sets them up. The Supervisor itself is an
+HTTP server on loopback that can be made to fail.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ START = "/opt/wyoming-tts/addon/start"
 PATH = "/opt/wyoming-tts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PORT, HTTP_PORT = 10200, 8880
 PATIENCE = 60.0
-"""Seconds for a server to come up, on a slow machine."""
+"""Seconds for a server to start, on a slow machine."""
 STOPS_WITHIN = 3.0
 LONG_TEXT = "And so the story goes on and on, with one sentence after the other. " * 200
 
 
 def main() -> int:
-    """Show everything; 1 at the first thing that is not as it has to be."""
+    """Run all demonstrations; the first check that fails ends them with an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rootfs", type=Path, help="root filesystem of the built add-on")
     asked = parser.parse_args()
@@ -50,14 +50,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="show-addon-") as directory:
         root = Path(directory, "root")
         _run("cp", "--archive", "--reflink=auto", str(asked.rootfs), str(root))
-        for show in (discovery, options, piper_options, who_comes_in, stop, kill, wrong_option, refusal):
+        for show in (discovery, options, piper_options, access_control, stop, kill, wrong_option, refusal):
             print(f"{show.__name__.replace('_', ' ')}: {show.__doc__}", flush=True)
             show(root)
     return 0
 
 
 def discovery(root: Path) -> None:
-    """Home Assistant is told where the server is, once, when the Supervisor lets it."""
+    """Home Assistant is notified of the server once, as soon as the Supervisor accepts the message."""
     with supervisor([502, 502, 502]) as asked, container(root, {"voice": "espeak-de"}, asked.url) as addon:
         until(lambda: len(asked.posts) == 4, "four posts")  # noqa: PLR2004 - three refusals and one success
         ok(all(post.is_answered for post in asked.posts), "posted only after the server answers on its port")
@@ -80,7 +80,7 @@ def discovery(root: Path) -> None:
 
 
 def options(root: Path) -> None:
-    """What the user entered holds; without internet the server speaks all the same."""
+    """The user's options are applied; without internet access the server still speaks."""
     chosen = {
         "voice": "espeak-de",
         "speaker": "",
@@ -100,7 +100,7 @@ def options(root: Path) -> None:
 
 
 def piper_options(root: Path) -> None:
-    """The options of the Piper add-on are taken as they are."""
+    """The options of the Piper add-on are accepted unchanged."""
     chosen = {
         "voice": "espeak-en-us",
         "speaker": "0",
@@ -116,16 +116,16 @@ def piper_options(root: Path) -> None:
         ok(addon.is_running(), "the server started with them")
 
 
-def who_comes_in(root: Path) -> None:
-    """Home Assistant's users need no key, everybody else does where there is one."""
+def access_control(root: Path) -> None:
+    """Home Assistant's users need no key; everybody else does if one is set."""
     path = "/v1/audio/voices"
     with supervisor() as asked, container(root, {"api_keys": ["k1"]}, asked.url) as addon:
         addon.wait_ready(voice="")
         prefix = {"X-Ingress-Path": "/api/hassio_ingress/abc"}
         ok(get(path, source=INGRESS, headers=prefix) == 200, "ingress is let in without a key")  # noqa: PLR2004
-        ok(get(path, headers=prefix) == 401, "who only says to be ingress is not")  # noqa: PLR2004
-        ok(get(path) == 401, "without a key there is no way in")  # noqa: PLR2004
-        ok(get(path, headers={"Authorization": "Bearer k1"}) == 200, "with the key there is")  # noqa: PLR2004
+        ok(get(path, headers=prefix) == 401, "a client that only claims to be ingress is refused")  # noqa: PLR2004
+        ok(get(path) == 401, "a client without a key is refused")  # noqa: PLR2004
+        ok(get(path, headers={"Authorization": "Bearer k1"}) == 200, "a client with the key is let in")  # noqa: PLR2004
     with supervisor() as asked, container(root, {"allow_networks": ["10.0.0.0/8"]}, asked.url) as addon:
         addon.wait_ready(voice="")
         ok(get(path, source=INGRESS) == 403, "an address outside allow_networks is not served")  # noqa: PLR2004
@@ -133,7 +133,7 @@ def who_comes_in(root: Path) -> None:
 
 
 def stop(root: Path) -> None:
-    """SIGTERM ends the container in time, with exit code 0."""
+    """SIGTERM stops the container in time, with exit code 0."""
     with supervisor() as asked, container(root, {"voice": "espeak-en-us"}, asked.url) as addon:
         addon.wait_ready()
         until(lambda: addon.is_down("discovery"), "discovery")
@@ -150,7 +150,7 @@ def stop(root: Path) -> None:
 
 
 def kill(root: Path) -> None:
-    """A server that dies takes the container with it, so that the watchdog sees it."""
+    """A server that dies ends the container, so that the watchdog notices."""
     with supervisor() as asked, container(root, {"voice": "espeak-en-us"}, asked.url) as addon:
         addon.wait_ready()
         addon.kill_server()
@@ -160,7 +160,7 @@ def kill(root: Path) -> None:
 
 
 def wrong_option(root: Path) -> None:
-    """A server that cannot start ends the container, and says why."""
+    """A server that cannot start ends the container and logs the reason."""
     with supervisor() as asked, container(root, {"loudness": 3}, asked.url) as addon:
         code = addon.wait()
         said = re.search(r"loudness: got .*", addon.log())
@@ -168,7 +168,7 @@ def wrong_option(root: Path) -> None:
 
 
 def refusal(root: Path) -> None:
-    """A Supervisor that does not want to hear is not asked again."""
+    """A Supervisor that rejects the message is not sent it again."""
     with supervisor([401]) as asked, container(root, {"voice": "espeak-en-us"}, asked.url) as addon:
         until(lambda: addon.is_down("discovery"), "discovery to give up")
         ok(len(asked.posts) == 1, "answered 401, it gave up")
@@ -181,18 +181,18 @@ def refusal(root: Path) -> None:
 
 @dataclass
 class Post:
-    """A message as it came."""
+    """A discovery message received."""
 
     at: float
     authorization: str
     body: Any
     is_answered: bool
-    """Whether the server answered a client at that moment."""
+    """Whether the server answered clients at that moment."""
 
 
 @dataclass
-class Supervisor:
-    """What it was told."""
+class SupervisorState:
+    """State of the fake Supervisor: failures to come, and messages received."""
 
     url: str = ""
     troubles: list[int] = field(default_factory=list)
@@ -201,17 +201,17 @@ class Supervisor:
 
 
 @contextmanager
-def supervisor(troubles: list[int] | None = None) -> Iterator[Supervisor]:
-    """One that answers with these statuses first, and then takes what it is told."""
-    told = Supervisor(troubles=list(troubles or []))
+def supervisor(troubles: list[int] | None = None) -> Iterator[SupervisorState]:
+    """Run a fake Supervisor that answers with these statuses first, and then accepts messages."""
+    state = SupervisorState(troubles=list(troubles or []))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             is_answered = describes() > 0
-            told.posts.append(Post(time.monotonic(), self.headers["authorization"], body, is_answered))
-            status = told.troubles.pop(0) if told.troubles else 200
-            told.statuses.append(status)
+            state.posts.append(Post(time.monotonic(), self.headers["authorization"], body, is_answered))
+            status = state.troubles.pop(0) if state.troubles else 200
+            state.statuses.append(status)
             answer = json.dumps({"result": "ok", "data": {"uuid": "0"}}).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(answer)))
@@ -222,11 +222,11 @@ def supervisor(troubles: list[int] | None = None) -> Iterator[Supervisor]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
+    state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield told
+        yield state
     finally:
         server.shutdown()
         thread.join()
@@ -237,7 +237,7 @@ def supervisor(troubles: list[int] | None = None) -> Iterator[Supervisor]:
 
 
 class Container:
-    """Process 1 of the add-on and what belongs to it."""
+    """A running container of the add-on, by its process 1."""
 
     def __init__(self, process: subprocess.Popen[bytes], root: Path, log: Path) -> None:
         self._process = process
@@ -245,15 +245,15 @@ class Container:
         self._log = log
 
     def log(self) -> str:
-        """Everything said so far."""
+        """The log so far."""
         return self._log.read_text("utf-8", errors="replace")
 
     def is_running(self) -> bool:
-        """Whether process 1 is there."""
+        """Whether process 1 is running."""
         return self._process.poll() is None
 
     def wait_ready(self, voice: str = "espeak") -> None:
-        """Wait for HTTP, and for the default voice to be warm if it is one of these."""
+        """Wait for the HTTP API and, unless `voice` is empty, for the default voice to be warm."""
         until(lambda: get("/readyz" if voice else "/health") == 200, "the HTTP API")  # noqa: PLR2004
 
     def is_down(self, service: str) -> bool:
@@ -262,7 +262,7 @@ class Container:
         return status.split() == ["false", "false"]
 
     def environment(self, command: str) -> str:
-        """The environment of a process whose command line holds this."""
+        """Environment of the process whose command line contains this text."""
         pid = self._pid_of(command)
         return Path(f"/proc/{pid}/environ").read_text("utf-8")
 
@@ -271,20 +271,20 @@ class Container:
         _run("kill", "-KILL", str(self._pid_of("wyoming-tts serve")))
 
     def stopped(self) -> tuple[float, int]:
-        """Stop it as Docker does; the seconds that took, and the exit code."""
+        """Stop it as Docker does; returns the seconds taken and the exit code."""
         began = time.monotonic()
         _run("kill", "-TERM", str(self._init()))
         code = self.wait()
         return time.monotonic() - began, code
 
     def end(self) -> None:
-        """Kill it. What runs in it has gone as soon as process 1 has."""
+        """Kill process 1, and with it everything that runs in the container."""
         if self.is_running():
             _run("kill", "-KILL", str(self._init()))
         self.wait()
 
     def wait(self) -> int:
-        """Wait for its end, for the exit code."""
+        """Wait for its end; returns the exit code."""
         return self._process.wait(PATIENCE)
 
     def _init(self) -> int:
@@ -305,7 +305,7 @@ class Container:
 
 @contextmanager
 def container(root: Path, chosen: Mapping[str, object], supervisor_url: str) -> Iterator[Container]:
-    """Start the add-on with these options; killed with the block, if it is still there."""
+    """Run the add-on with these options until the block ends."""
     mounted = [root / name for name in ("run", "data", "share", "config", "tmp")]
     for directory in mounted:
         directory.mkdir(exist_ok=True)
@@ -346,7 +346,7 @@ def _children(pid: int) -> list[int]:
 
 
 def describes() -> int:
-    """How many voices the server tells of; 0 if it does not answer."""
+    """Number of voices that the server describes; 0 if it does not answer."""
     try:
         with _connected() as stream:
             write_event(Event("describe"), stream)
@@ -357,7 +357,7 @@ def describes() -> int:
 
 
 def speak(text: str) -> int:
-    """Bytes of sound that the server makes of a text."""
+    """Have the server speak a text; returns the bytes of audio."""
     with _connected() as stream:
         write_event(Event("synthesize", {"text": text}), stream)
         heard = 0
@@ -367,7 +367,7 @@ def speak(text: str) -> int:
 
 
 def speaks_soon() -> int:
-    """The same of a short text; 0 as long as nobody is there."""
+    """Have the server speak a short text; returns the bytes of audio, 0 if it does not answer."""
     try:
         return speak("Hello.")
     except OSError:
@@ -376,7 +376,7 @@ def speaks_soon() -> int:
 
 @contextmanager
 def speaking(text: str) -> Iterator[None]:
-    """Somebody is being spoken to, and reads what comes."""
+    """Keep a client listening to a text during the block."""
     began = threading.Event()
 
     def listen() -> None:
@@ -385,7 +385,7 @@ def speaking(text: str) -> Iterator[None]:
             while event := read_event(stream):
                 if event.type == "audio-chunk":
                     began.set()
-                    time.sleep(0.02)  # as slowly as it is played
+                    time.sleep(0.02)  # about as slowly as playback
 
     listener = threading.Thread(target=_until_closed, args=[listen])
     listener.start()
@@ -412,7 +412,7 @@ def _connected() -> Iterator[BinaryIO]:
 
 
 def get(path: str, *, source: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> int:
-    """Ask the HTTP API from this address; the status, 0 if nobody is there."""
+    """Request a path of the HTTP API from a source address; returns the status, 0 if nothing answers."""
     client = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=PATIENCE, source_address=(source, 0))
     try:
         client.request("GET", path, headers=dict(headers or {}))
@@ -423,22 +423,22 @@ def get(path: str, *, source: str = "127.0.0.1", headers: Mapping[str, str] | No
         client.close()
 
 
-# --- Telling ----------------------------------------------------------------------------------------------
+# --- Checks -----------------------------------------------------------------------------------------------
 
 
 def ok(is_so: bool, what: str) -> None:  # noqa: FBT001 - it reads as a sentence
-    """Tell that something is so, or end."""
+    """Print that a check passed, or raise AssertionError."""
     if not is_so:
-        raise AssertionError(f"This is not so: {what}")
+        raise AssertionError(f"Check failed: {what}")
     print(f"  ok {what}", flush=True)
 
 
 def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for something."""
+    """Poll until a condition holds; raises AssertionError after PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         if time.monotonic() > deadline:
-            raise AssertionError(f"Waited {PATIENCE:g} s in vain for {what}.")
+            raise AssertionError(f"Timed out after {PATIENCE:g} s waiting for {what}.")
         time.sleep(0.1)
 
 

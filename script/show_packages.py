@@ -1,9 +1,9 @@
-"""Shows that what a release consists of works: `script/show-packages`.
+"""Demonstration that the packages of a release work: `script/show-packages`.
 
-Wheel and sdist are built and compared with the checkout. Then, with each Python, in an environment that
-has only what the product needs and outside of the checkout, each is installed; its server is started, spoken
-to and looked at in a browser; and once it is uninstalled nothing of it may be left. A line for each thing
-that holds; the first that does not ends it.
+Wheel and sdist are built and compared with the checkout. Then each is installed with each Python, outside the
+checkout, in an environment with only the product's requirements; its server is started and tested over
+Wyoming, over HTTP and in a browser; and after it is uninstalled nothing of it may be left. Each check that
+passes prints a line; the first failure ends the run.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _WHEEL_HAS = {
     "wyoming_tts": ("*.py", "*.yaml", "*.json", "*.txt", "py.typed"),
     "ui": ("*.py", "*.css", "*.js", "*.yaml", "*.svg", "py.typed"),
 }
-"""Of the checkout's folders, what the wheel has to carry."""
+"""Files of the checkout's folders that the wheel has to contain."""
 _CATALOGUES = ("piper.yaml", "kokoro.yaml", "blends.yaml")
 _WRITTEN_BY_OTHERS = "/gradio/hash_seed.txt"
-"""What Gradio puts beside its own files when it starts for the first time."""
+"""A file that Gradio writes beside its own when it first starts."""
 _FEWEST_SAMPLES = 10_000
 _QUIETEST = 1000
 """Peak of 16-bit samples; anything below is no speech."""
@@ -55,17 +55,17 @@ _STOP_PATIENCE = 20.0
 _PAGE_PATIENCE = 120_000
 
 
-class Failed(Exception):
-    """Something does not hold."""
+class CheckFailed(Exception):
+    """A check failed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Show all of it; 1 where something does not hold."""
+    """Run all checks; 1 if one fails."""
     arguments = _parser().parse_args(argv)
     try:
         with tempfile.TemporaryDirectory(prefix="packages-") as directory:
             _show_all(arguments, Path(directory))
-    except Failed as failed:
+    except CheckFailed as failed:
         print(f"FAILED {failed}", file=sys.stderr)
         return 1
     return 0
@@ -135,7 +135,9 @@ def _check_metadata(wheel: Path) -> None:
     try:
         metadata = Metadata.from_email(_metadata(wheel), validate=True)
     except ExceptionGroup as invalid:
-        raise Failed(f"The metadata is not valid: {[str(each) for each in invalid.exceptions]}") from invalid
+        raise CheckFailed(
+            f"The metadata is not valid: {[str(each) for each in invalid.exceptions]}"
+        ) from invalid
     about = f"{metadata.name} {metadata.version}, {metadata.license_expression}"
     _ok(f"the metadata is valid: {about}, Python {metadata.requires_python}")
 
@@ -179,7 +181,7 @@ def _digests(wheel: Path) -> dict[str, str]:
 
 
 def _pythons() -> list[str]:
-    """This Python, and every newer one in PATH that starts; a shim may have nothing behind it."""
+    """This Python and every newer one in PATH that starts; some in PATH are shims without an interpreter."""
     starts = [name for name in _NEWER if shutil.which(name) and _version(name)]
     return [sys.executable, *starts]
 
@@ -192,7 +194,7 @@ def _version(python: str, *prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where packages are installed: this system, or another one below a directory of it."""
+    """Where packages are installed: this system, or another root filesystem."""
 
     name: str
     python: str
@@ -201,21 +203,21 @@ class Place:
 
     @classmethod
     def here(cls, python: str) -> Place:
-        """This system, with one of its Pythons."""
+        """Use this system, with one of its Pythons."""
         return cls(f"Python {_version(python)}", python, Path("/"))
 
     @classmethod
     def inside(cls, rootfs: Path) -> Place:
-        """Another system with its own Python."""
+        """Use another root filesystem, with its own Python, by chroot."""
         enter = ("chroot", str(rootfs))
         version = _version("/usr/bin/python3", *enter)
         if not version:
-            raise Failed(f"{rootfs} has no /usr/bin/python3, or may not be entered: chroot is root's.")
+            raise CheckFailed(f"{rootfs} has no /usr/bin/python3, or may not be entered: chroot is root's.")
         return cls(f"Python {version} in {rootfs.name}", "/usr/bin/python3", rootfs, enter)
 
     @contextmanager
     def directory(self) -> Iterator[tuple[Path, str]]:
-        """A new directory; its path seen from outside, and from inside."""
+        """Make a temporary directory; yields its path seen from outside and from inside."""
         with tempfile.TemporaryDirectory(prefix="packages-", dir=self.root / "tmp") as path:
             yield Path(path), f"/{Path(path).relative_to(self.root)}"
 
@@ -231,11 +233,11 @@ class Environment:
         self._run(place.python, "-m", "venv", f"{inside}/venv")
 
     def pip(self, *words: str) -> None:
-        """Have its pip do something."""
+        """Run its pip."""
         self._run(f"{self._programs}/python", "-m", "pip", "--disable-pip-version-check", "--quiet", *words)
 
     def install(self, *words: str) -> None:
-        """Have its pip install something, in the versions that the product is tested with."""
+        """Install packages with its pip, in the versions that the product is tested with."""
         self.pip("install", "--constraint", f"{self.inside}/{CONSTRAINTS.name}", *words)
 
     def product(self, *words: str) -> str:
@@ -254,7 +256,7 @@ class Environment:
         )
 
     def files(self) -> set[str]:
-        """What is in site-packages and bin, less what Python compiled."""
+        """Files in site-packages and bin, without compiled ones."""
         venv = self.outside / "venv"
         found = (*venv.glob("bin/*"), *venv.glob("lib/*/site-packages/**/*"))
         names = {str(path.relative_to(venv)) for path in found if "__pycache__" not in path.parts}
@@ -271,12 +273,12 @@ class Environment:
             text=True,
         )
         if done.returncode:
-            raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+            raise CheckFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
         return done.stdout
 
 
 def _show(packages: Sequence[Path], place: Place, out: Path) -> None:
-    """Install what the product needs; then each package, which has to leave it as it was."""
+    """Install the requirements; then install, test and uninstall each package."""
     with place.directory() as (outside, inside):
         environment = Environment(place, outside, inside)
         for file in (*packages, CONSTRAINTS):
@@ -298,7 +300,7 @@ def _show(packages: Sequence[Path], place: Place, out: Path) -> None:
 
 
 def _requirements(out: Path) -> list[str]:
-    """What the wheel needs wherever it is, without extras."""
+    """Requirements of the wheel, without extras."""
     metadata = email.message_from_bytes(_metadata(wheel_in(out)))
     return [need for need in metadata.get_all("Requires-Dist", []) if "extra ==" not in need]
 
@@ -343,7 +345,7 @@ def _said(log: Path, process: subprocess.Popen[bytes], pattern: str) -> str:
 
     _wait(is_said, _START_PATIENCE)
     if not found:
-        raise Failed(f"The server did not say {pattern!r}:\n{log.read_text('utf-8')}")
+        raise CheckFailed(f"The server did not say {pattern!r}:\n{log.read_text('utf-8')}")
     return found[0]
 
 
@@ -389,7 +391,7 @@ def _press_speak(page: Page, http: str) -> bool:
 
 
 def _clean() -> Mapping[str, str]:
-    """The environment without what belongs to this checkout."""
+    """The environment variables without those of this checkout."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -405,9 +407,9 @@ def _kilobytes(path: Path) -> str:
     return f"{path.stat().st_size / 1000:.0f} kB"
 
 
-def _hold(holds: bool, what: str, got: object = None) -> None:  # noqa: FBT001 -- what it is about
+def _hold(holds: bool, what: str, got: object = None) -> None:  # noqa: FBT001 -- the condition itself
     if not holds:
-        raise Failed(f"{what}: it does not hold" + (f": {got}" if got is not None else "."))
+        raise CheckFailed(f"{what}: it does not hold" + (f": {got}" if got is not None else "."))
     _ok(what)
 
 

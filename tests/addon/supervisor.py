@@ -33,7 +33,7 @@ _WORD = re.compile(
 _TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
 
-class Refused(Exception):
+class InvalidOptions(Exception):
     """The options are not taken."""
 
 
@@ -49,13 +49,13 @@ def taken(manifest: Mapping[str, Any], entered: Mapping[str, Any]) -> dict[str, 
     """What is written to options.json when a user enters this; unknown names are dropped.
 
     Raises:
-        Refused: a value is not of its type, or one is missing.
+        InvalidOptions: a value is not of its type, or one is missing.
     """
     schema: Mapping[str, Type] = manifest["schema"]
     options = {**manifest["options"], **entered}
     missing = {name for name, kind in schema.items() if not _is_optional(kind)} - set(options)
     if missing:
-        raise Refused(f"Missing: {missing}")
+        raise InvalidOptions(f"Missing: {missing}")
     return {name: _value(schema[name], value) for name, value in options.items() if name in schema}
 
 
@@ -66,11 +66,11 @@ def _is_optional(kind: Type) -> bool:
 def _value(kind: Type, value: Any) -> Any:
     if isinstance(kind, list):
         if not isinstance(value, list):
-            raise Refused(f"{value!r} is no list")
+            raise InvalidOptions(f"{value!r} is no list")
         return [_value(kind[0], item) for item in value]
     match = _WORD.fullmatch(kind.removesuffix("?"))
     if value is None or match is None:
-        raise Refused(f"{value!r} for {kind}")
+        raise InvalidOptions(f"{value!r} for {kind}")
     if match["list"] is not None:
         return _checked(str(value), kind, is_right=str(value) in match["list"].split("|"))
     if match["match"] is not None:
@@ -86,7 +86,7 @@ def _number(match: re.Match[str], value: Any) -> float:
     try:
         number: float = int(value) if match["word"] == "int" else float(value)
     except (TypeError, ValueError) as error:
-        raise Refused(f"{value!r} is no number") from error
+        raise InvalidOptions(f"{value!r} is no number") from error
     is_right = float(match["low"] or "-inf") <= number <= float(match["high"] or "inf")
     _checked(number, match[0], is_right=is_right)
     return number
@@ -94,5 +94,5 @@ def _number(match: re.Match[str], value: Any) -> float:
 
 def _checked(value: Any, kind: str, *, is_right: bool) -> Any:
     if not is_right:
-        raise Refused(f"{value!r} is no {kind}")
+        raise InvalidOptions(f"{value!r} is no {kind}")
     return value

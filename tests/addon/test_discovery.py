@@ -142,7 +142,7 @@ def test_as_a_process_it_posts_once_and_ends() -> None:
     assert done.returncode == 0, done.stderr
     assert told.bodies == [{"service": "wyoming", "config": {"uri": uri}}]
     assert told.authorizations == [f"Bearer {TOKEN}"]
-    assert f"Home Assistant was told of {uri}." in done.stderr
+    assert f"Home Assistant was notified of {uri}." in done.stderr
     assert TOKEN not in done.stdout + done.stderr
 
 

@@ -25,7 +25,7 @@ from tests.browser.visiting import (
     watched,
 )
 from tests.scenarios.page_problems import PageProblems
-from tests.support.ingress_proxy import PREFIX, ingress_to
+from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
 from tests.support.page_site import Site, site_in_a_thread
 from ui.words import LANGUAGES, Words, read_texts
 
@@ -57,7 +57,7 @@ def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: S
     """The page fixture fails on a 404 and on a request to another host."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    with ingress_to(locked.url, INGRESS_PEER) as address:
+    with run_ingress_proxy(locked.url, INGRESS_PEER) as address:
         visit(page, address)
         for tab in TABS:
             open_tab(page, tab)

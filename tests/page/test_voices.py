@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from tests.support.hub import Behaviour, FakeHub
+from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.voice_files import CONFIG, MODEL

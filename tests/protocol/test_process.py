@@ -16,7 +16,7 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, started
+from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, start_process
 from tests.support.tones import LETTERS, silences
 
 pytestmark = pytest.mark.slow  # processes, each
@@ -32,7 +32,7 @@ STREAMED = [
 
 
 async def answer_on_stdio(request: list[Event], *flags: str) -> list[Event]:
-    process = await started("--uri", "stdio://", *SPEAKS_LETTERS, *flags, stdin=PIPE)
+    process = await start_process("--uri", "stdio://", *SPEAKS_LETTERS, *flags, stdin=PIPE)
     assert process.stdin is not None
     client = StdioClient(process)
     await client.send(*request)
@@ -87,7 +87,7 @@ async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signa
 async def test_a_port_in_use_is_reported_in_one_line_with_exit_code_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = await started("--uri", f"tcp://127.0.0.1:{port}", *SPEAKS_LETTERS)
+        process = await start_process("--uri", f"tcp://127.0.0.1:{port}", *SPEAKS_LETTERS)
         _, log = await process.communicate()
     assert process.returncode == 1
     (line,) = log.decode().splitlines()
@@ -96,7 +96,7 @@ async def test_a_port_in_use_is_reported_in_one_line_with_exit_code_1() -> None:
 
 
 async def test_an_invalid_setting_is_reported_in_one_line_with_exit_code_2() -> None:
-    process = await started("--port", "seventy")
+    process = await start_process("--port", "seventy")
     _, log = await process.communicate()
     assert process.returncode == 2
     (line,) = log.decode().splitlines()
@@ -109,7 +109,7 @@ async def test_an_invalid_setting_is_reported_in_one_line_with_exit_code_2() -> 
 @pytest.mark.slow
 async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
     async with server_process(*SPEAKS_LETTERS) as server:
-        process = await started("say", "--uri", server.uri, "--out", "-", stdin=PIPE)
+        process = await start_process("say", "--uri", server.uri, "--out", "-", stdin=PIPE)
         wav, log = await process.communicate(b"It is open.")
     assert process.returncode == 0, log.decode()
     assert wav[:4] == b"RIFF"
@@ -122,7 +122,7 @@ async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
 async def test_say_without_a_server_fails_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-    process = await started("say", "Hello.", "--uri", uri)
+    process = await start_process("say", "Hello.", "--uri", uri)
     _, log = await process.communicate()
     assert process.returncode == 1
     assert len(log.decode().splitlines()) == 1
@@ -130,7 +130,7 @@ async def test_say_without_a_server_fails_in_one_line() -> None:
 
 @pytest.mark.slow
 async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
-    process = await started("voices", *SPEAKS_LETTERS, "--download-dir", str(tmp_path))
+    process = await start_process("voices", *SPEAKS_LETTERS, "--download-dir", str(tmp_path))
     out, _ = await process.communicate()
     assert process.returncode == 0
     names = [line.split()[0] for line in out.decode().splitlines()]

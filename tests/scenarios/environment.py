@@ -21,7 +21,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize, SynthesizeVoice
 
-from tests.support.hub import FakeHub, Request
+from tests.support.fake_hub import FakeHub, Request
 from tests.support.server_process import RunningServer, server_process
 from tests.support.tones import KOKORO_ROWS, LETTERS, VOICES
 from tests.support.wyoming_client import WyomingTestClient, pcm_of

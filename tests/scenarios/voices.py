@@ -30,7 +30,7 @@ from tests.scenarios.environment import (
     request_speech,
     wait_until,
 )
-from tests.support.hub import Behaviour, FakeHub, Request
+from tests.support.fake_hub import Behaviour, FakeHub, Request
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import WyomingTestClient
 

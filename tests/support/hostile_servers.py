@@ -1,4 +1,4 @@
-"""Scripts of Wyoming servers that send what no client should choke on, each until the client closes."""
+"""Scripts of hostile Wyoming servers: malformed, endless and truncated data, until the client disconnects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOT_WYOMING = MappingProxyType(
         "binary garbage": _sending(bytes(range(255, 0, -1)), then_for_ever=bytes(range(256)) * 256),
     }
 )
-"""What has to be refused as such, by name."""
+"""Data that is not Wyoming and has to be refused, by name."""
 
 
 def _cutting(data: bytes) -> Script:
@@ -64,4 +64,4 @@ CUT_OFF = MappingProxyType(
         "half of a payload": _cutting(_line(payload_length=1000) + bytes(500)),
     }
 )
-"""After what the connection ends, within an event or before any, by name."""
+"""Data after which the connection ends, within an event or before the first, by name."""

@@ -1,4 +1,4 @@
-"""Home Assistant's ingress, as far as one notices: a proxy that strips a prefix and says so in headers."""
+"""Fake of Home Assistant's ingress: a reverse proxy that strips a path prefix and adds forwarding headers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host"
 
 
 @contextmanager
-def ingress_to(target: str, peer: str = "127.0.0.1") -> Iterator[str]:
-    """A proxy before a server, which sees it come from `peer`; gives the address of its page."""
+def run_ingress_proxy(target: str, peer: str = "127.0.0.1") -> Iterator[str]:
+    """Run a proxy in front of a server, which sees `peer` as its client; yields the URL of the page."""
     config = uvicorn.Config(
         _app(target, peer),
         host="127.0.0.1",

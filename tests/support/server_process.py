@@ -1,4 +1,4 @@
-"""The product as its users start it: a process of its own."""
+"""The server as a process, as users start it, and a Wyoming client on its pipes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SPEAKS_LETTERS = (
     *("--voice", LETTERS.name, "--data-dir", str(VOICES), "--auto-punctuation", "none", "--offline"),
     *("--noise-scale", "0", "--noise-w-scale", "0"),
 )
-"""Flags with which it speaks letter by letter, the same at every start."""
+"""Flags with which the server spells text letter by letter, deterministically."""
 
 
 _QUIET = {"WYOMING_TTS_HTTP": "false", "WYOMING_TTS_METRICS": "false"}
-"""Many run at the same time, and there is one port; flags of a test's own override it."""
+"""Many servers run at once, so the HTTP port is off by default; a test's own flags override this."""
 
 
-async def started(*arguments: str, stdin: int | None = None) -> Process:
-    """Start `python -m wyoming_tts`; warnings of Python itself show in stderr."""
+async def start_process(*arguments: str, stdin: int | None = None) -> Process:
+    """Start `python -m wyoming_tts` in development mode, so that Python's own warnings go to stderr."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-m", "wyoming_tts"),
@@ -41,7 +41,7 @@ async def started(*arguments: str, stdin: int | None = None) -> Process:
 
 @dataclass
 class RunningServer:
-    """A server process that listens."""
+    """A running server process."""
 
     process: Process
     port: int
@@ -52,7 +52,7 @@ class RunningServer:
         return f"tcp://127.0.0.1:{self.port}"
 
     async def read_until(self, pattern: str) -> re.Match[str]:
-        """Read the log up to a line that matches."""
+        """Read the log up to the first line that matches."""
         assert self.process.stderr is not None
         while line := (await self.process.stderr.readline()).decode():
             self.log.append(line)
@@ -69,8 +69,8 @@ class RunningServer:
 
 @asynccontextmanager
 async def server_process(*arguments: str) -> AsyncIterator[RunningServer]:
-    """A server on a free port of loopback, ended with the block."""
-    process = await started("--uri", "tcp://127.0.0.1:0", "--no-zeroconf", *arguments)
+    """Run a server on a free loopback port until the block ends."""
+    process = await start_process("--uri", "tcp://127.0.0.1:0", "--no-zeroconf", *arguments)
     server = RunningServer(process, 0)
     try:
         match = await server.read_until(r"listens on tcp://127\.0\.0\.1:(\d+)")
@@ -83,7 +83,7 @@ async def server_process(*arguments: str) -> AsyncIterator[RunningServer]:
 
 
 class StdioClient:
-    """A Wyoming client on the pipes of a process that serves `stdio://`."""
+    """A Wyoming client for a process that serves `stdio://`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

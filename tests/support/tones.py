@@ -1,8 +1,8 @@
-"""The language of the test voices: what each tone means, and how to hear it again.
+"""Tone codec of the test voices: phonemes as tones, and a decoder that turns audio back into phonemes.
 
-A tone voice speaks every phoneme id as a tone of one slot, `base + spacing * id + shift * speaker`
-hertz. From a voice's audio, also after a gain, a limiter and int16, `spoken` and `said` tell what
-was said and by whom, so that a test proves the words and not that there was some sound.
+A tone voice speaks every phoneme id as a tone of one slot, `base + spacing * id + shift * speaker` hertz.
+From its audio, even after a gain, a limiter and conversion to int16, `spoken` and `said` decode what was said
+and by which speaker, so that tests check words instead of the mere presence of sound.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _GAP = 48
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """One slot of audio, understood."""
+    """One decoded slot of audio."""
 
     id: int
     speaker: int
@@ -42,12 +42,12 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class ToneVoice:
-    """A test voice, and the ear for it."""
+    """A test voice, with the decoder of its audio."""
 
     name: str
     rate: int
     slot: int
-    """Samples of one phoneme id at the voice's own pace."""
+    """Samples per phoneme id at speed 1."""
     spacing: int
     shift: int
     symbols: Mapping[str, int]
@@ -56,10 +56,10 @@ class ToneVoice:
     level: float = 0.25
     length_scale: float = 1.0
     silent_pad: bool = False
-    """Whether the pads at both ends are silence (Kokoro) and not tones (Piper)."""
+    """Whether the padding at both ends is silence (Kokoro) instead of tones (Piper)."""
 
     def spoken(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> list[list[Tone]]:
-        """The tones of each stretch of sound between silences.
+        """Decode the tones of each stretch of sound between silences.
 
         Args:
             audio: samples of any type and level, shape (n,).
@@ -72,7 +72,7 @@ class ToneVoice:
         return [self._tones(stretch, slot) for stretch in stretches(audio)]
 
     def said(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> list[str]:
-        """The phonemes of each sentence, without the ids that frame and pad it."""
+        """Decode the phonemes of each sentence, without the ids that frame and pad it."""
         tones = [tone for stretch in self.spoken(audio, speed=speed) for tone in stretch]
         names = {number: symbol for symbol, number in self.symbols.items()}
         if self.silent_pad:
@@ -82,7 +82,7 @@ class ToneVoice:
         return [sentence.removeprefix("^") for sentence in text.split("$")[:-1]]
 
     def speakers_of(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> set[str]:
-        """Who speaks in it."""
+        """Decode which speakers are heard."""
         stretches_ = self.spoken(audio, speed=speed)
         return {self.speakers[tone.speaker] for stretch in stretches_ for tone in stretch}
 

@@ -20,7 +20,7 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from tests.unit.bench.targets.web_servers import PCM_TYPE, Asked, http_server
+from tests.unit.bench.targets.web_servers import PCM_TYPE, ReceivedHttpRequest, http_server
 from wyoming_tts.bench.load_generator import BenchProgress, BenchResult, run_bench, run_round
 from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
 from wyoming_tts.bench.playback import Playback
@@ -106,7 +106,7 @@ async def test_two_servers_are_asked_in_turn_each_first_in_every_other_round() -
 
 
 async def test_one_table_compares_protocols() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedHttpRequest) -> None:
         await asyncio.sleep(0.2)
         await asked.begin(PCM_TYPE)
         await asked.chunk(TENTH)

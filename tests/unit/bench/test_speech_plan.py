@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.scripted_server import START, STOP, Script, ScriptedConnection, audio, scripted_server
-from tests.unit.bench.targets.web_servers import PCM_TYPE, TENTH, Asked, http_server
+from tests.unit.bench.targets.web_servers import PCM_TYPE, TENTH, ReceivedHttpRequest, http_server
 from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
 from wyoming_tts.bench.speech_plan import SpeechPlan
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
@@ -48,7 +48,7 @@ async def test_each_sentence_is_a_request_after_the_reply_to_the_one_before() ->
 
 
 async def test_over_http_it_is_the_same() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedHttpRequest) -> None:
         await asked.begin(PCM_TYPE)
         await asked.chunk(TENTH)
         await asked.end()

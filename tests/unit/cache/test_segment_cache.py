@@ -21,7 +21,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, disk
 from wyoming_tts.cache.files import HEADER_BYTES
@@ -355,7 +355,7 @@ async def test_the_directory_does_not_tell_what_was_spoken(tmp_path: Path) -> No
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 6), st.none() | samples | st.just(-1)), max_size=25))
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=scaled_examples(40), deadline=None)
 def test_the_disk_keeps_what_was_used_last_within_its_bound_over_restarts(
     steps: list[tuple[int, int | None]],
 ) -> None:

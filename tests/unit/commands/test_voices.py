@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hub import Behaviour, FakeHub
+from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from wyoming_tts.commands.cli import main
 from wyoming_tts.voices.catalogue import INDEX_NAME

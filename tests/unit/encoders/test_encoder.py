@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.encoders import (
     Encoder,
     EncoderOptions,
@@ -106,7 +106,7 @@ cuts = st.lists(st.integers(0, 2 * 4800), max_size=6).map(sorted)
 
 
 @given(cuts)
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=scaled_examples(25), deadline=None)
 @pytest.mark.parametrize("encoding", [Encoding.PCM, Encoding.WAV, Encoding.FLAC])
 def test_the_bytes_do_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at: list[int]) -> None:
     pcm = noise(0.3, 16_000)
@@ -115,7 +115,7 @@ def test_the_bytes_do_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at
 
 
 @given(cuts)
-@settings(max_examples=examples(8), deadline=None)
+@settings(max_examples=scaled_examples(8), deadline=None)
 @pytest.mark.parametrize("encoding", [Encoding.MP3, Encoding.OPUS, Encoding.AAC])
 def test_the_duration_does_not_depend_on_how_the_audio_was_cut(encoding: Encoding, at: list[int]) -> None:
     pcm = tone(0.3, 22_050)

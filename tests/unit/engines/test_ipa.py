@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.steps import growth
+from tests.support.line_counting import measure_growth
 from wyoming_tts.engines.ipa import PhonemeTextPart, has_phoneme_blocks, is_ipa, split_phoneme_blocks
 
 
@@ -44,4 +44,6 @@ def test_no_text_is_lost(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["[[", "[[b]]", "[[b", "]]", "[[b ", "[", "[[B]]"])
 def test_hostile_brackets_take_linear_time(unit: str) -> None:
-    assert growth(lambda length: list(split_phoneme_blocks((unit * length)[:length])), size=5_000) < 2.1
+    assert (
+        measure_growth(lambda length: list(split_phoneme_blocks((unit * length)[:length])), size=5_000) < 2.1
+    )

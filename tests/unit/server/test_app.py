@@ -15,7 +15,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
-from tests.support.hub import Behaviour, FakeHub
+from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts
 from tests.support.server_process import audio_of, server_process
 from tests.support.tones import LETTERS, VOICES

@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 
 from tests.support.parts import join_chunks, running_parts
-from tests.support.remote_servers import Asked, http_server, pcm_of, say, text_of, upstream
+from tests.support.scripted_http_server import (
+    ReceivedRequest,
+    pcm_of,
+    say,
+    scripted_http_server,
+    text_of,
+    upstream,
+)
 from tests.support.tones import LETTERS, TONES
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.assembly.parts import Parts
@@ -102,7 +109,7 @@ async def fronting(
 
 
 async def test_a_remote_voice_speaks_segment_by_segment_at_its_servers_level() -> None:
-    async with http_server(upstream()) as server, fronting(server.address, hops=1) as front:
+    async with scripted_http_server(upstream()) as server, fronting(server.address, hops=1) as front:
         assert await front.said("One two. Three four!") == "One two.Three four!"
         assert [asked.json["input"] for asked in server.spoken] == ["One two.", "Three four!"]
         assert {asked.headers["x-hops"] for asked in server.spoken} == {"2"}
@@ -113,7 +120,7 @@ async def test_a_remote_voice_speaks_segment_by_segment_at_its_servers_level() -
 
 
 async def test_pace_goes_to_the_server_and_volume_is_made_here() -> None:
-    async with http_server(upstream()) as server, fronting(server.address) as front:
+    async with scripted_http_server(upstream()) as server, fronting(server.address) as front:
         chunks = await front.chunks("One two.", prosody=Prosody(speed=1.5, volume=2.0))
         assert server.spoken[0].json["speed"] == 1.5
         assert np.array_equal(join_chunks(chunks), 2 * np.frombuffer(pcm_of("One two."), "<i2"))
@@ -121,14 +128,14 @@ async def test_pace_goes_to_the_server_and_volume_is_made_here() -> None:
 
 async def test_what_was_heard_to_its_end_is_said_again_without_the_server() -> None:
     async with AsyncExitStack() as serving:
-        server = await serving.enter_async_context(http_server(upstream()))
+        server = await serving.enter_async_context(scripted_http_server(upstream()))
         async with fronting(server.address) as front:
             assert await front.said("Once more.") == "Once more."
             await serving.aclose()
             assert await front.said("Once more.") == "Once more."
 
 
-async def slow(asked: Asked) -> None:
+async def slow(asked: ReceivedRequest) -> None:
     """A first sound, and then nothing until the listener is gone."""
     await asked.head(Transfer_Encoding="chunked")
     await asked.chunk(pcm_of("H"))
@@ -140,11 +147,11 @@ async def slow(asked: Asked) -> None:
 async def test_a_listener_that_goes_closes_the_connection_within_a_second(how: str) -> None:
     gone, heard = asyncio.Event(), asyncio.Event()
 
-    async def speak(asked: Asked) -> None:
+    async def speak(asked: ReceivedRequest) -> None:
         await slow(asked)
         gone.set()
 
-    async with http_server(upstream(speak=speak)) as server, fronting(server.address) as front:
+    async with scripted_http_server(upstream(speak=speak)) as server, fronting(server.address) as front:
 
         async def listen() -> None:
             async with front.synthesizer.speak(Utterance.of("Hello.", voice=FAR)) as stream:
@@ -167,11 +174,11 @@ async def test_a_listener_that_goes_closes_the_connection_within_a_second(how: s
 async def test_fifty_remote_streams_need_no_thread() -> None:
     together = asyncio.Barrier(50)
 
-    async def speak(asked: Asked) -> None:
+    async def speak(asked: ReceivedRequest) -> None:
         await together.wait()  # none is answered before all are asked
         await say(asked)
 
-    async with http_server(upstream(speak=speak)) as server, fronting(server.address) as front:
+    async with scripted_http_server(upstream(speak=speak)) as server, fronting(server.address) as front:
         threads = threading.active_count()
         texts = [f"{'aeiou'[tens]}{'bcdfghjklm'[ones]} it is." for tens in range(5) for ones in range(10)]
         async with asyncio.timeout(20):
@@ -181,7 +188,7 @@ async def test_fifty_remote_streams_need_no_thread() -> None:
 
 
 async def test_local_voices_keep_their_places_and_remote_ones_take_none() -> None:
-    async with http_server(upstream()) as server, fronting(server.address) as front:
+    async with scripted_http_server(upstream()) as server, fronting(server.address) as front:
         await front.chunks("One.", voice=VoiceRequest(LETTERS.name))
         before = front.loaded.models
         assert len(before) == 1
@@ -190,12 +197,12 @@ async def test_local_voices_keep_their_places_and_remote_ones_take_none() -> Non
 
 
 async def test_another_server_speaks_where_one_does_not() -> None:
-    async def broken(asked: Asked) -> None:
+    async def broken(asked: ReceivedRequest) -> None:
         await asked.answer(500)
 
     async with (
-        http_server(upstream(speak=broken)) as one,
-        http_server(upstream()) as two,
+        scripted_http_server(upstream(speak=broken)) as one,
+        scripted_http_server(upstream()) as two,
         fronting(one.address, two.address) as front,
     ):
         assert await front.said("One two. Three four! Five six?") == "One two.Three four!Five six?"
@@ -203,13 +210,13 @@ async def test_another_server_speaks_where_one_does_not() -> None:
 
 
 async def test_a_server_that_breaks_off_ends_the_utterance_with_an_error() -> None:
-    async def cut(asked: Asked) -> None:
+    async def cut(asked: ReceivedRequest) -> None:
         await asked.head(Transfer_Encoding="chunked")
         await asked.chunk(pcm_of("Hel"))
         asked.writer.close()
 
     async with (
-        http_server(upstream(speak=cut)) as server,
+        scripted_http_server(upstream(speak=cut)) as server,
         fronting(server.address, fallback=True) as front,
         front.synthesizer.speak(Utterance.of("Hello.", voice=FAR)) as stream,
     ):
@@ -223,12 +230,15 @@ async def test_a_server_that_breaks_off_ends_the_utterance_with_an_error() -> No
 async def test_the_embedded_voice_speaks_on_where_no_server_does(caplog: pytest.LogCaptureFixture) -> None:
     spoken = 0
 
-    async def once(asked: Asked) -> None:
+    async def once(asked: ReceivedRequest) -> None:
         nonlocal spoken
         spoken += 1
         await (say(asked) if spoken == 1 else asked.answer(400))
 
-    async with http_server(upstream(speak=once)) as server, fronting(server.address, fallback=True) as front:
+    async with (
+        scripted_http_server(upstream(speak=once)) as server,
+        fronting(server.address, fallback=True) as front,
+    ):
         async with front.synthesizer.speak(
             Utterance.of("First. Then came another one. And one more.", voice=FAR)
         ) as stream:
@@ -281,11 +291,11 @@ async def test_a_server_is_read_no_further_ahead_than_the_lookahead(monkeypatch:
     clock = RestedClock()
     monkeypatch.setattr(rendering, "asyncio", SimpleNamespace(sleep=clock.sleep))
 
-    async def long(asked: Asked) -> None:
+    async def long(asked: ReceivedRequest) -> None:
         await asked.chunked([pcm_of("a" * 1000)])  # ten seconds
 
     async with (
-        http_server(upstream(speak=long)) as server,
+        scripted_http_server(upstream(speak=long)) as server,
         fronting(server.address, lookahead=Lookahead(alone=2.0), clock=clock) as front,
         front.synthesizer.speak(Utterance.of("Hello.", voice=FAR)) as stream,
     ):
@@ -297,7 +307,10 @@ async def test_a_server_is_read_no_further_ahead_than_the_lookahead(monkeypatch:
 
 
 async def test_preparing_and_warming_up_ask_for_what_they_need() -> None:
-    async with http_server(upstream()) as server, fronting(server.address, default="af_far") as front:
+    async with (
+        scripted_http_server(upstream()) as server,
+        fronting(server.address, default="af_far") as front,
+    ):
         spec = await front.synthesizer.warm_up()
         assert spec.voice.name == "af_far"
         assert not server.spoken
@@ -308,7 +321,7 @@ async def test_preparing_and_warming_up_ask_for_what_they_need() -> None:
 
 
 async def test_an_explanation_shows_what_the_server_is_sent() -> None:
-    async with http_server(upstream()) as server, fronting(server.address) as front:
+    async with scripted_http_server(upstream()) as server, fronting(server.address) as front:
         explained = await front.synthesizer.explain(Utterance.of("One two. Three four!", voice=FAR))
         assert explained.phonemes == ("One two.", "Three four!")
         assert not server.spoken

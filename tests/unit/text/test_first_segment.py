@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.speech import Segment, TextFormat
 from wyoming_tts.text.first_segment import DEFAULT_BOUNDARIES, FirstSegmentFinder, FirstSegmentOptions
 from wyoming_tts.text.plain_text import is_speakable
@@ -293,7 +293,7 @@ def parts_of(text: str, cuts: Iterable[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(edges)]
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, chosen=OPTIONS, cuts=st.lists(st.integers(0, 200), max_size=12))
 def test_the_segments_do_not_depend_on_the_cuts(text: str, chosen: SegmentOptions, cuts: list[int]) -> None:
     whole = segmented([text], chosen)
@@ -450,7 +450,7 @@ def with_flushes(text: str, chosen: SegmentOptions, flushes: set[int], cuts: Ite
 PLACES = st.sets(st.integers(0, 150), max_size=12)
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, chosen=OPTIONS, flushes=PLACES, cuts=PLACES)
 def test_flushes_lose_and_double_nothing_wherever_the_text_is_cut(
     text: str, chosen: SegmentOptions, flushes: set[int], cuts: set[int]

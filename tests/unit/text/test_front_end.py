@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.speech import Segment
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
@@ -198,7 +198,7 @@ CHOSEN = st.builds(
 
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=scaled_examples(150), deadline=None)
 @given(text=TEXTS, options=CHOSEN, places=st.lists(st.integers(0, 400), max_size=10))
 def test_the_segments_of_any_text_do_not_depend_on_its_pieces(
     language: str, text: str, options: SegmentOptions, places: list[int]
@@ -253,7 +253,7 @@ PLAIN_WORDS = st.lists(
 
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=scaled_examples(80), deadline=None)
 @given(words=PLAIN_WORDS, options=CHOSEN, size=st.integers(1, 30))
 def test_no_word_is_lost_or_doubled(
     language: str, words: list[str], options: SegmentOptions, size: int

@@ -7,8 +7,8 @@ from itertools import cycle
 
 import pytest
 
-from tests.support.steps import lines_run
-from tests.support.tables import data_beside, texts
+from tests.support.line_counting import count_lines
+from tests.support.yaml_data import expand_texts, load_data_beside
 from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.speech import Segment, TextFormat
 from wyoming_tts.text.normalization import NormalizerRegistry
@@ -23,10 +23,10 @@ LINES = 500
 SPOKEN = NormalizerRegistry()
 OPTIONS = SegmentOptions(voice_tags=True)
 
-DATA = data_beside(__file__)
-UNITS = {name: texts(units) for name, units in DATA["units"].items()}
+DATA = load_data_beside(__file__)
+UNITS = {name: expand_texts(units) for name, units in DATA["units"].items()}
 ODD = [
-    *texts(DATA["odd"]),
+    *expand_texts(DATA["odd"]),
     "".join(chr(0x20 + n % 95) for n in range(0, 14_000, 7)),
     "".join(chr(0xA0 + n) for n in range(2000)),
     "".join(chr(0x1F300 + n % 768) for n in range(2000)),
@@ -37,7 +37,7 @@ PLAIN = list(
         + [text[:CHARS] for text in ODD]
     )
 )
-BOMBS = {start: texts(units) for start, units in DATA["bombs"].items()}
+BOMBS = {start: expand_texts(units) for start, units in DATA["bombs"].items()}
 SSML = [(start + unit * CHARS)[:CHARS] for start, units in BOMBS.items() for unit in units]
 
 
@@ -75,7 +75,7 @@ ATTACKS = [
 def test_an_attack_ends_at_once(language: str, text_format: TextFormat, text: str) -> None:
     segments: list[Segment] = []
 
-    assert lines_run(lambda: segments.extend(attacked(text, language, text_format))) < LINES * CHARS
+    assert count_lines(lambda: segments.extend(attacked(text, language, text_format))) < LINES * CHARS
     # Words for signs make a text longer, but not without limit; a segment stays a segment.
     assert sum(len(segment.text) for segment in segments) < 40 * CHARS
     assert all(len(segment.text) <= OPTIONS.max_segment_chars + 1 for segment in segments)

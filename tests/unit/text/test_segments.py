@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_stream import SentenceBoundaryDetector
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text import sentences as sentences_module
@@ -388,7 +388,7 @@ TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60)
 SIZES = st.sampled_from([4, 9, 20, 60, 500])
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, size=SIZES, cuts=st.lists(st.integers(0, 200), max_size=12))
 def test_the_segments_do_not_depend_on_the_cuts(text: str, size: int, cuts: list[int]) -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=size)

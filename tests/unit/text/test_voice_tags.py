@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.steps import growth
+from tests.support.line_counting import measure_growth
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
 from wyoming_tts.text.voice_tags import MAX_TAG_CHARS, TagPart, VoiceTagParser
@@ -164,4 +164,4 @@ def test_floods_are_read_at_once(flood: str) -> None:
         return sum(len(part.text) for part in parts if isinstance(part, StyledText))
 
     assert flooded(20_000) <= 20_000
-    assert growth(flooded, size=5_000) < 2.1
+    assert measure_growth(flooded, size=5_000) < 2.1

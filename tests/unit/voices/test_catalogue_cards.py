@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.support.hub import FakeHub
+from tests.support.fake_hub import FakeHub
 from tests.unit.voices.test_catalogue import UPDATE, as_index, updated, written
 from wyoming_tts.voices.catalogue import CatalogueVoice, read_piper_catalogue
 

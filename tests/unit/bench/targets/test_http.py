@@ -5,7 +5,14 @@ import json
 import pytest
 
 from tests.unit.bench.targets.driven_listener import ManualClock, report_of
-from tests.unit.bench.targets.web_servers import CHUNKED, PCM_TYPE, TENTH, Answer, Asked, http_server
+from tests.unit.bench.targets.web_servers import (
+    CHUNKED,
+    PCM_TYPE,
+    TENTH,
+    Answer,
+    ReceivedHttpRequest,
+    http_server,
+)
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.targets.http import HttpListener, HttpTarget
 from wyoming_tts.bench.targets.listener import ListenerReport, ListenerRequest, RequestOutcome, TimedWrite
@@ -27,7 +34,7 @@ async def heard_from(answer: Answer, *, idle_timeout: float = 5.0) -> ListenerRe
         return await heard_at(server.uri, idle_timeout=idle_timeout)
 
 
-async def speaking(asked: Asked) -> None:
+async def speaking(asked: ReceivedHttpRequest) -> None:
     await asked.begin(PCM_TYPE)
     await asked.chunk(TENTH)
     await asked.end()
@@ -89,7 +96,7 @@ async def test_without_a_voice_and_a_key_none_is_sent() -> None:
 
 @pytest.mark.parametrize(("header", "seconds"), [("X-Sample-Rate: 48000", 0.05), ("X-Sample-Rate: ?", 0.1)])
 async def test_the_rate_is_the_servers_own_where_it_tells(header: str, seconds: float) -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedHttpRequest) -> None:
         await asked.begin(PCM_TYPE, header)
         await asked.chunk(TENTH)
         await asked.end()
@@ -121,7 +128,7 @@ async def test_a_refusal_is_told_by_its_code(status: str, body: object, told: st
     assert (heard.ttfa, heard.audio) == (None, 0.0)
 
 
-async def cut(asked: Asked) -> None:
+async def cut(asked: ReceivedHttpRequest) -> None:
     await asked.begin(PCM_TYPE)
     await asked.chunk(TENTH)
 
@@ -146,7 +153,7 @@ async def test_a_reply_that_is_no_speech_is_cut_off(raw: bytes, why: str) -> Non
 
 
 async def test_silence_for_too_long_is_a_hang() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedHttpRequest) -> None:
         await cut(asked)
         await asked.closed()
 

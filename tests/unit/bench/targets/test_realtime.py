@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.bench.targets.web_servers import TENTH, Session, SessionScript, session_server
+from tests.unit.bench.targets.web_servers import TENTH, ScriptedSession, SessionScript, session_server
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 from wyoming_tts.bench.targets.realtime import RealtimeTarget
@@ -33,7 +33,7 @@ async def heard_from(
 
 
 def answering(*events: dict[str, Any] | bytes, rate: int | None = None) -> SessionScript:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open(rate=rate)
         await session.read_until("response.create")
         await session.send(*events)
@@ -43,7 +43,7 @@ def answering(*events: dict[str, Any] | bytes, rate: int | None = None) -> Sessi
 
 
 async def test_binary_audio_is_timed_and_counted() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.read_until("response.create")
         await session.send({"type": "response.created"})
@@ -89,7 +89,7 @@ async def test_audio_in_base64_counts_as_well() -> None:
 
 
 async def test_messages_in_fragments_are_put_together() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.read_until("response.create")
         await session.connection.send([TENTH[:1000], TENTH[1000:3000], TENTH[3000:]])
@@ -100,7 +100,7 @@ async def test_messages_in_fragments_are_put_together() -> None:
 
 
 async def test_streamed_text_goes_out_word_by_word_and_ends_with_a_commit() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.read_until("input.commit")
         await session.send(TENTH, COMPLETED)
@@ -119,7 +119,7 @@ async def test_streamed_text_goes_out_word_by_word_and_ends_with_a_commit() -> N
 
 
 async def test_what_is_completed_while_text_is_still_coming_does_not_end_the_reply() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.read_until("input.append")
         await session.send(TENTH, COMPLETED)
@@ -152,7 +152,7 @@ async def test_a_reply_without_a_proper_end_is_told(
 
 
 async def test_a_connection_that_is_closed_is_cut_off() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.send(TENTH)
 
@@ -166,7 +166,7 @@ async def test_silence_for_too_long_is_a_hang() -> None:
 
 
 async def test_pings_are_answered() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.open()
         await session.read_until("response.create")
         await asyncio.wait_for(await session.connection.ping(), 2.0)
@@ -189,7 +189,7 @@ async def test_a_handshake_that_is_refused_is_told() -> None:
 
 
 async def test_a_session_that_is_refused_is_told() -> None:
-    async def script(session: Session) -> None:
+    async def script(session: ScriptedSession) -> None:
         await session.send({"type": "error", "code": "busy"})
         await session.connection.wait_closed()
 

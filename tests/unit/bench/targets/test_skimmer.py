@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, async_write_event
 
-from tests.support.steps import lines_run
+from tests.support.line_counting import count_lines
 from wyoming_tts.bench.targets.skimmer import EventSkimmer, SkimmedEvent, open_wyoming_connection
 from wyoming_tts.client import ClientError
 from wyoming_tts.wyoming_framing import ProtocolError
@@ -129,7 +129,7 @@ def test_reading_costs_few_lines_an_event() -> None:
     data = written(start) + written(chunk) * chunks + written(AudioStop().event())
     pieces = [data[at : at + 20_000] for at in range(0, len(data), 20_000)]
     skimmer, payloads = EventSkimmer(), list[int]()
-    lines = lines_run(
+    lines = count_lines(
         lambda: payloads.extend(event.payload for piece in pieces for event in skimmer.feed(piece))
     )
     assert sum(payloads) == chunks * 2048

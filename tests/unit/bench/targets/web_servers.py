@@ -20,7 +20,7 @@ VOICES = "/v1/audio/voices"
 
 
 @dataclass
-class Asked:
+class ReceivedHttpRequest:
     """A request that came over HTTP."""
 
     method: str
@@ -54,16 +54,16 @@ class Asked:
 
 CHUNKED = "Transfer-Encoding: chunked"
 PCM_TYPE = "Content-Type: audio/pcm"
-Answer: TypeAlias = Callable[[Asked], Awaitable[None]]
+Answer: TypeAlias = Callable[[ReceivedHttpRequest], Awaitable[None]]
 
 
 @dataclass
 class WebServer:
     uri: str
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedHttpRequest] = field(default_factory=list)
 
     @property
-    def speeches(self) -> list[Asked]:
+    def speeches(self) -> list[ReceivedHttpRequest]:
         return [each for each in self.asked if each.path != VOICES]
 
 
@@ -100,16 +100,16 @@ async def http_server(answer: Answer, *, voices: str = "200 OK") -> AsyncIterato
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked:
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedHttpRequest:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, path, _ = lines[0].split(" ")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, path, headers, json.loads(body or b"{}"), writer, reader)
+    return ReceivedHttpRequest(method, path, headers, json.loads(body or b"{}"), writer, reader)
 
 
 @dataclass
-class Session:
+class ScriptedSession:
     """One WebSocket as a script sees it."""
 
     connection: ServerConnection
@@ -137,13 +137,13 @@ class Session:
         await self.send({"type": "session.updated", "session": {"audio": audio}})
 
 
-SessionScript: TypeAlias = Callable[[Session], Awaitable[None]]
+SessionScript: TypeAlias = Callable[[ScriptedSession], Awaitable[None]]
 
 
 @dataclass
 class SessionServer:
     uri: str
-    sessions: list[Session] = field(default_factory=list)
+    sessions: list[ScriptedSession] = field(default_factory=list)
     handshakes: list[Handshake] = field(default_factory=list)
 
     @property
@@ -158,7 +158,7 @@ async def session_server(
     """A WebSocket server that also lists its voices over HTTP; it refuses handshakes with a status."""
 
     async def one(connection: ServerConnection) -> None:
-        session = Session(connection)
+        session = ScriptedSession(connection)
         served.sessions.append(session)
         with contextlib.suppress(Exception):  # the client may be gone; the test looks at what it heard
             await script(session)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.espeak import engine as espeak
 from wyoming_tts.engines.espeak import process as espeak_process
@@ -312,7 +312,9 @@ SCRAPS = st.sampled_from(
 
 
 @settings(
-    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scaled_examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=st.text() | st.lists(SCRAPS, max_size=40).map("".join), data=st.data())
 def test_no_text_ends_the_process(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.steps import growth, lines_run
+from tests.support.line_counting import count_lines, measure_growth
 from wyoming_tts.engines.espeak.text import cut_text, cut_text_with_phonemes
 
 
@@ -69,13 +69,16 @@ def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
 def test_the_first_piece_does_not_wait_for_the_rest_of_the_text(unit: str) -> None:
-    short, long = (lines_run(lambda times=times: next(cut_text(unit * times))) for times in (1_000, 100_000))  # type: ignore[misc]
+    short, long = (
+        count_lines(lambda text=unit * times: next(cut_text(text)))  # type: ignore[misc]
+        for times in (1_000, 100_000)
+    )
     assert long == short
 
 
 @pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
 def test_text_is_cut_in_linear_time(unit: str) -> None:
-    assert growth(lambda times: list(cut_text(unit * times)), size=5_000) < 2.1
+    assert measure_growth(lambda times: list(cut_text(unit * times)), size=5_000) < 2.1
 
 
 ENGLISH = frozenset({"S", "I", "v", "O:", "n", "b", "i:"})
@@ -98,4 +101,4 @@ def test_phonemes_that_never_end_are_given_in_bounded_pieces() -> None:
 
 @pytest.mark.parametrize("unit", ["[[", "[[b]]", "[[b", "]]", "[[b "])
 def test_hostile_brackets_take_linear_time(unit: str) -> None:
-    assert growth(lambda length: phonemic((unit * length)[:length]), size=5_000) < 2.1
+    assert measure_growth(lambda length: phonemic((unit * length)[:length]), size=5_000) < 2.1

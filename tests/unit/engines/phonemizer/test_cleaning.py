@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.speech import Segment
 
@@ -32,7 +32,7 @@ def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expect
     assert clean_text(Segment(text)) == expected
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=scaled_examples(60))
 @given(st.text())
 def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
     line = clean_text(Segment(text))

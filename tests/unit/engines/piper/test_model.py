@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from tests.support.tones import LETTERS, VOICES
 from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, VitsVoice, vits_model
 from wyoming_tts.engines.base import EngineOptions
@@ -108,7 +108,7 @@ def _edited(path: Path, edit: Callable[[onnx.ModelProto], None], voice: VitsVoic
 
 class TestSeams:
     @each_voice
-    @settings(max_examples=examples(25), deadline=None)
+    @settings(max_examples=scaled_examples(25), deadline=None)
     @given(
         ids=st.lists(st.integers(1, 97), min_size=1, max_size=120),
         length=st.sampled_from([0.3, 1.0, 2.5]),
@@ -124,7 +124,7 @@ class TestSeams:
         np.testing.assert_allclose(audio, whole, rtol=0, atol=SEAM)
 
     @each_voice
-    @settings(max_examples=examples(25), deadline=None)
+    @settings(max_examples=scaled_examples(25), deadline=None)
     @given(
         count=st.integers(1, 60),
         noise=st.sampled_from([0.0, 0.667]),
@@ -244,7 +244,7 @@ class TestSteps:
         steps.close()  # type: ignore[attr-defined]
         assert runs == 4
 
-    @settings(max_examples=examples(300))
+    @settings(max_examples=scaled_examples(300))
     @given(st.integers(0, 5000), st.integers(1, 60), st.integers(0, 4))
     def test_chunks_are_all_the_frames_in_order_and_double_up_to_their_bound(
         self, frames: int, first: int, doublings: int

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.support.drawn import examples
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, TimeTrace
 
 
@@ -96,7 +96,7 @@ def _stack(layers: Sequence[Layer]) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=scaled_examples(60), deadline=None)
 @given(st.lists(_layers(), min_size=1, max_size=5))
 def test_the_reach_is_that_of_a_single_changed_frame(layers: list[Layer]) -> None:
     model = _stack(layers)

@@ -13,7 +13,13 @@ import pytest
 
 from tests.support import scripted_server as scripted
 from tests.support.fake_synthesizer import run_in_thread
-from tests.support.remote_servers import Asked, as_pcm, http_server, text_of, upstream
+from tests.support.scripted_http_server import (
+    ReceivedRequest,
+    as_pcm,
+    scripted_http_server,
+    text_of,
+    upstream,
+)
 from tests.support.scripted_server import scripted_server
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
@@ -69,7 +75,7 @@ async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> Non
 
 async def test_what_servers_list_can_be_spoken_with() -> None:
     async with (
-        http_server(
+        scripted_http_server(
             upstream([{"name": "far", "engine": "piper", "language": "de_DE", "speakers": ["a", "b"]}])
         ) as one,
         scripted_server(scripted.answer_describe(scripted.info())) as two,
@@ -89,12 +95,12 @@ async def test_what_servers_list_can_be_spoken_with() -> None:
 
 
 async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
-    async def no_list(asked: Asked) -> None:
+    async def no_list(asked: ReceivedRequest) -> None:
         await asked.answer(404)
 
     async with (
-        http_server(no_list) as bare,
-        http_server(upstream(["dora"])) as listing,
+        scripted_http_server(no_list) as bare,
+        scripted_http_server(upstream(["dora"])) as listing,
         remote(bare.address, listing.address, NOBODY, voices=("dora=es_ES", "alloy")) as engine,
     ):
         assert {voice.name: voice.language for voice in engine.installed()} == {
@@ -115,7 +121,10 @@ async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
 
 async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_change() -> None:
     said_of: dict[str, object] = {"name": "far", "engine": "piper", "version": "1"}
-    async with http_server(upstream([said_of])) as one, http_server(upstream(["far"])) as two:
+    async with (
+        scripted_http_server(upstream([said_of])) as one,
+        scripted_http_server(upstream(["far"])) as two,
+    ):
         models = []
         for addresses in (
             (one.address,),
@@ -131,7 +140,7 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
 
 
 async def test_a_request_comes_to_an_end_in_a_ring() -> None:
-    async with http_server(upstream()) as server, remote(server.address) as engine:
+    async with scripted_http_server(upstream()) as server, remote(server.address) as engine:
         await engine.probe(run_in_thread)
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
             await said(engine, "af_far", Segment("Hi"), hops=MAX_HOPS)
@@ -147,13 +156,13 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
     has, changed = ["af_far"], asyncio.Queue[list[str]]()
     is_up = True
 
-    async def script(asked: Asked) -> None:
+    async def script(asked: ReceivedRequest) -> None:
         if is_up:
             await upstream(has)(asked)
         else:
             asked.writer.close()
 
-    async with http_server(script) as server, remote(server.address) as engine:
+    async with scripted_http_server(script) as server, remote(server.address) as engine:
 
         async def on_change() -> None:
             changed.put_nowait(sorted(named(engine)))
@@ -178,7 +187,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
 
 async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
     async with (
-        http_server(upstream()) as server,
+        scripted_http_server(upstream()) as server,
         remote(server.address) as engine,
         asyncio.timeout(10),
         asyncio.TaskGroup() as tasks,
@@ -197,7 +206,7 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
 async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with http_server(upstream()) as server, remote(server.address) as engine:
+    async with scripted_http_server(upstream()) as server, remote(server.address) as engine:
         [health] = engine._pool.upstreams
 
         async def list_voices(run_blocking: object) -> None:

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from tests.support.fake_synthesizer import run_in_thread
-from tests.support.remote_servers import (
-    Asked,
-    HttpServer,
+from tests.support.scripted_http_server import (
+    ReceivedRequest,
     Script,
+    ScriptedHttpServer,
     as_pcm,
-    http_server,
     pcm_of,
     say,
+    scripted_http_server,
     text_of,
     upstream,
     wav,
@@ -36,8 +36,8 @@ OPTIONS = RemoteOptions((), key="secret", connect_timeout=0.5, first_byte_timeou
 @asynccontextmanager
 async def asking(
     script: Script, options: RemoteOptions = OPTIONS
-) -> AsyncIterator[tuple[HttpUpstream, HttpServer]]:
-    async with http_server(script) as server:
+) -> AsyncIterator[tuple[HttpUpstream, ScriptedHttpServer]]:
+    async with scripted_http_server(script) as server:
         one = HttpUpstream(server.address, options)
         try:
             yield one, server
@@ -90,7 +90,7 @@ async def test_phonemes_go_to_servers_that_read_them(reads: bool, said: str) -> 
 
 
 async def test_wav_of_any_rate_is_heard_at_the_rate_that_was_asked_for() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asked.answer(body=wav(pcm_of("abc"), rate=12_000), kind="audio/wav")
 
     async with asking(upstream(speak=answer)) as (one, _):
@@ -101,7 +101,7 @@ async def test_wav_of_any_rate_is_heard_at_the_rate_that_was_asked_for() -> None
     ("kind", "headers"), [("audio/pcm;rate=12000", {}), ("audio/pcm", {"X_Sample_Rate": "12000"})]
 )
 async def test_bare_pcm_has_the_rate_that_its_headers_tell(kind: str, headers: dict[str, str]) -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asked.answer(200, pcm_of("abc"), kind, **headers)
 
     async with asking(upstream(speak=answer)) as (one, _):
@@ -111,7 +111,7 @@ async def test_bare_pcm_has_the_rate_that_its_headers_tell(kind: str, headers: d
 async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
     go_on = asyncio.Event()
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asked.head(Transfer_Encoding="chunked")
         await asked.chunk(pcm_of("a"))
         await go_on.wait()
@@ -127,7 +127,7 @@ async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
 async def test_leaving_closes_the_connection_at_once() -> None:
     gone = asyncio.Event()
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asked.head(Transfer_Encoding="chunked")
         await asked.chunk(pcm_of("a"))
         await asked.closed()
@@ -143,7 +143,7 @@ async def test_leaving_closes_the_connection_at_once() -> None:
 async def test_a_server_that_is_not_read_has_to_wait() -> None:
     sent = 0
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         nonlocal sent
         await asked.head(Transfer_Encoding="chunked")
         for _ in range(2000):
@@ -166,34 +166,34 @@ async def test_connections_are_used_again() -> None:
         assert len({id(asked.writer) for asked in server.asked}) == 1
 
 
-async def cut_in_the_middle(asked: Asked) -> None:
+async def cut_in_the_middle(asked: ReceivedRequest) -> None:
     await asked.head(Transfer_Encoding="chunked")
     await asked.chunk(pcm_of("abc"))
     asked.writer.close()
 
 
-async def cut_before_its_length(asked: Asked) -> None:
+async def cut_before_its_length(asked: ReceivedRequest) -> None:
     await asked.head(Content_Length="9999")
     await asked.send(pcm_of("a"))
     asked.writer.close()
 
 
-async def hang_up(asked: Asked) -> None:
+async def hang_up(asked: ReceivedRequest) -> None:
     asked.writer.close()
 
 
-async def send_huge_headers(asked: Asked) -> None:
+async def send_huge_headers(asked: ReceivedRequest) -> None:
     await asked.send(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000)
     await asked.closed()
 
 
-async def send_no_http(asked: Asked) -> None:
+async def send_no_http(asked: ReceivedRequest) -> None:
     await asked.send(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
     asked.writer.close()
 
 
 def answering(status: int, body: bytes = b"", kind: str = "application/json", **headers: str) -> Script:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asked.answer(status, body, kind, **headers)
 
     return answer
@@ -254,7 +254,7 @@ async def test_a_refused_connection_is_reported_at_once() -> None:
 
 
 async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
-    async with http_server(upstream(path="/tts/v1/voices")) as server:
+    async with scripted_http_server(upstream(path="/tts/v1/voices")) as server:
         address = server.address.replace("//", "//me:hidden@")
         one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
         assert one.address == f"{server.address}/tts/v1"
@@ -296,7 +296,7 @@ async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -
 async def test_fifty_streams_run_beside_each_other() -> None:
     together = asyncio.Barrier(50)
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await together.wait()
         await say(asked)
 

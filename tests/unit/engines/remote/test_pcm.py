@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.remote_servers import as_pcm, wav
+from tests.support.scripted_http_server import as_pcm, wav
 from wyoming_tts.engines.remote.pcm import AudioBodyDecoder, NotPcm, PcmDecoder
 from wyoming_tts.speech import Samples
 

@@ -17,7 +17,7 @@ from wyoming.ping import Pong
 from tests.support import hostile_servers as hostile
 from tests.support import scripted_server as scripted
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
-from tests.support.remote_servers import as_pcm, pcm_of, text_of
+from tests.support.scripted_http_server import as_pcm, pcm_of, text_of
 from tests.support.scripted_server import Script, ScriptedConnection, scripted_server
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice

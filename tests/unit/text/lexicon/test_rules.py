@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.steps import growth, lines_run
+from tests.support.line_counting import count_lines, measure_growth
 from wyoming_tts.text.lexicon.rules import (
     EMPTY_LEXICON,
     Lexicon,
@@ -256,11 +256,11 @@ def test_putting_back_what_was_written_gives_the_text_again(parts: list[str]) ->
 def test_ten_thousand_entries_cost_little_more_than_ten() -> None:
     entries = [word(f"the word{number}", "X") for number in range(10_000)]
     text = "the cat sat on the mat with word7 and the word9999. " * 200
-    few, many = (lines_run(partial(said, Lexicon(rules), text)) for rules in (entries[:10], entries))
+    few, many = (count_lines(partial(said, Lexicon(rules), text)) for rules in (entries[:10], entries))
     assert many < 1.1 * few
 
 
 @pytest.mark.parametrize("unit", ["[[", "]]", "[[a", "a", "a ", "'", "\u0301", "東", "[[ ]]", "a b "])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     lexicon = Lexicon([word("a b", "X"), word("a", "Y"), pattern("q+", "Z")])
-    assert growth(lambda length: said(lexicon, (unit * length)[:length]), size=5_000) < 2.1
+    assert measure_growth(lambda length: said(lexicon, (unit * length)[:length]), size=5_000) < 2.1

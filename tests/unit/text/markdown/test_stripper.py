@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
-from tests.support.steps import lines_run
-from tests.support.tables import data_beside, texts
+from tests.support.hypothesis_examples import scaled_examples
+from tests.support.line_counting import count_lines
+from tests.support.yaml_data import expand_texts, load_data_beside
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 
 DEFAULT = CleanupOptions()
@@ -190,7 +190,7 @@ MARKUP = st.sampled_from(
 TEXTS = st.lists(MARKUP, max_size=40).map("".join)
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=scaled_examples(150))
 @given(
     text=TEXTS,
     cuts=st.lists(st.integers(0, 120), max_size=8),
@@ -215,13 +215,13 @@ def test_plain_words_pass_untouched(words: list[str]) -> None:
     assert clean(" ".join(words)) == " ".join(words)
 
 
-ATOMS = texts(data_beside(__file__)["floods"])
+ATOMS = expand_texts(load_data_beside(__file__)["floods"])
 
 
 @pytest.mark.parametrize("atom", ATOMS)
 def test_a_flood_of_markup_takes_linear_time(atom: str) -> None:
     text = (atom * 5_000)[:5_000]
-    assert lines_run(lambda: clean(text)) < 200 * len(text)  # twice what the costliest takes
+    assert count_lines(lambda: clean(text)) < 200 * len(text)  # twice what the costliest takes
 
 
 def test_there_are_more_than_a_hundred_floods() -> None:

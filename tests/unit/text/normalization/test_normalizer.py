@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from piper.phonemize_espeak import EspeakPhonemizer
 
-from tests.support.drawn import examples
-from tests.support.steps import growth, lines_run
+from tests.support.hypothesis_examples import scaled_examples
+from tests.support.line_counting import count_lines, measure_growth
 from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, protect_nothing
 from wyoming_tts.text.plain_text import TextPiece
 
@@ -109,14 +109,14 @@ _LIKELY = st.lists(st.sampled_from([*_TOKENS.split(), " ", "\n\n"]), max_size=20
 
 
 @given(words=_LIKELY, glue=st.sampled_from(["", " "]), cuts=st.lists(st.integers(0, 500), max_size=6))
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=scaled_examples(150), deadline=None)
 def test_any_text_is_said_alike_however_it_is_cut(words: list[str], glue: str, cuts: list[int]) -> None:
     text = glue.join(words)
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 
 
 @given(text=st.text(max_size=700), cuts=st.lists(st.integers(0, 700), max_size=6))
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=scaled_examples(80), deadline=None)
 def test_wild_text_is_said_alike_however_it_is_cut(text: str, cuts: list[int]) -> None:
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 
@@ -214,7 +214,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_costs_little(text: str) -> None:
-    assert lines_run(lambda: _spoken([text])) < 100 * len(text)
+    assert count_lines(lambda: _spoken([text])) < 100 * len(text)
 
 
 def test_a_long_token_is_neither_lost_nor_held() -> None:
@@ -233,7 +233,7 @@ def test_a_megabyte_of_words_comes_out_as_it_is() -> None:
 
 def test_words_cost_in_proportion_to_their_number() -> None:
     words = "The weather is going to be nice today, and we will walk along the river. "
-    assert growth(lambda times: _spoken([words] * times), size=50) < 2.1
+    assert measure_growth(lambda times: _spoken([words] * times), size=50) < 2.1
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.steps import growth
+from tests.support.line_counting import measure_growth
 from wyoming_tts.text.normalization.number_words import SPELLED_BELOW, NumberSpeller
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
@@ -207,7 +207,7 @@ def test_nobody_waits_for_a_number_of_ten_thousand_digits(language: str) -> None
     spoken = numbers.cardinal(hostile), numbers.decimal(f"{hostile}.{hostile}"), numbers.digits(hostile)
     assert spoken[0] == spoken[2]
     assert len(spoken[0].split()) == len(hostile)
-    assert growth(lambda length: numbers.decimal(f"{'9' * length}.{'9' * length}"), size=2_000) < 2.1
+    assert measure_growth(lambda length: numbers.decimal(f"{'9' * length}.{'9' * length}"), size=2_000) < 2.1
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.steps import growth, lines_run
-from tests.support.tables import data_beside, texts
+from tests.support.line_counting import count_lines, measure_growth
+from tests.support.yaml_data import expand_texts, load_data_beside
 from wyoming_tts.errors import MalformedMarkup
 from wyoming_tts.text.markup import Break, PhonemeBlock, StyledText
 from wyoming_tts.text.ssml.parser import SsmlParser, SsmlPart
@@ -17,9 +17,9 @@ BOMB = f"<!DOCTYPE l [<!ENTITY a '{'ha' * 100}'><!ENTITY b '&a;&a;&a;'>]><speak>
 EXTERNAL = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><speak>&e;</speak>'
 PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1/x"> %p;]><speak/>'
 
-DATA = data_beside(__file__)
+DATA = load_data_beside(__file__)
 REFUSED = [
-    *texts(DATA["refused"]),
+    *expand_texts(DATA["refused"]),
     BOMB,
     EXTERNAL,
     PARAMETER,
@@ -28,7 +28,7 @@ REFUSED = [
     "".join(f"<x y{n}=''/>" for n in range(20_000)),
 ]
 HARMLESS = [
-    *texts(DATA["harmless"]),
+    *expand_texts(DATA["harmless"]),
 ]
 
 
@@ -47,7 +47,7 @@ def read(document: str, size: int) -> tuple[list[SsmlPart], MalformedMarkup | No
 
 def cost(document: str, size: int) -> float:
     """Lines for each character."""
-    return lines_run(lambda: read(document, size)) / (len(document) + 100)
+    return count_lines(lambda: read(document, size)) / (len(document) + 100)
 
 
 def named(document: str) -> str:
@@ -108,4 +108,4 @@ def test_a_million_characters_of_dense_markup_are_read_in_time_in_proportion() -
 
     assert error is None
     assert sum(isinstance(part, StyledText) for part in parts) > 30_000
-    assert growth(lambda size: read(sentence * size, 1024), size=100) < 2.1
+    assert measure_growth(lambda size: read(sentence * size, 1024), size=100) < 2.1

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.drawn import examples
-from tests.support.hub import Behaviour, FakeHub
+from tests.support.fake_hub import Behaviour, FakeHub
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice, load_catalogue
 from wyoming_tts.voices.download.downloads import (
     Download,
@@ -336,7 +336,7 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
     assert sleeps == [1.0, 2.0, 4.0, 8.0]
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=scaled_examples(20), deadline=None)
 @given(cuts=st.lists(st.integers(0, 60_000), max_size=4), block=st.integers(1_000, 100_000))
 async def test_wherever_it_breaks_off_the_file_comes_out_whole(cuts: list[int], block: int) -> None:
     with tempfile.TemporaryDirectory() as name:

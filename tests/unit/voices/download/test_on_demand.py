@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.support.hub import Behaviour, FakeHub
+from tests.support.fake_hub import Behaviour, FakeHub
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Voice, VoiceRequest
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub import FakeHub
+from tests.support.fake_hub import FakeHub
 from tests.unit.voices.download.test_on_demand import ASKED, ERROR, FALLBACK, MODEL, on_demand_setup
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import VoiceRequest

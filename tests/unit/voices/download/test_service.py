@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.fake_synthesizer import run_in_thread
-from tests.support.hub import Behaviour, FakeHub
 from tests.unit.voices.download.test_downloads import two_of_one_model, voice_of
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState

@@ -1,4 +1,4 @@
-"""A server that voices are fetched from, on loopback, with the faults that real ones show."""
+"""Fake voice hub: an HTTP server on loopback that serves files, with the failures of real servers."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked."""
+    """A request received."""
 
     path: str
     headers: dict[str, str]
 
     @property
     def offset(self) -> int:
-        """Where the asked range begins."""
+        """Start of the requested range."""
         value = self.headers.get("range", "bytes=0-")
         return int(value.removeprefix("bytes=").removesuffix("-"))
 
 
 @dataclass
 class Behaviour:
-    """How one request is answered; the default is how a good server does."""
+    """How one request is answered; the default is a correct answer."""
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """In place of the file."""
+    """Sent in place of the file."""
     etag: str = '"v1"'
     cut_after: int | None = None
-    """Close after so many bytes of the body."""
+    """Close the connection after this many bytes of the body."""
     ignores_range: bool = False
     says_length: bool = True
     hold_after: int | None = None
-    """Send so many bytes of the body, set `held`, and go on when `released` is set."""
+    """Send this many bytes of the body, set `held`, and continue once `released` is set."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class FakeHub:
-    """Serves `files` by path; `plan` holds the behaviour of the next requests, one each."""
+    """Serves `files` by path; `plan` queues the behaviour for the next requests, one each."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -69,7 +69,7 @@ class FakeHub:
         return f"http://{host}:{port}"
 
     def asked_for(self, path: str) -> list[Request]:
-        """The requests for one file, in order."""
+        """Requests for one file, in order."""
         return [request for request in self.requests if request.path.endswith(path)]
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

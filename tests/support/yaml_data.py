@@ -1,4 +1,4 @@
-"""Tables of test data that lie in YAML beside their test."""
+"""Test data in YAML files beside their tests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 
-def data_beside(test_file: str) -> Any:
-    """What the YAML file of a test's own name holds."""
+def load_data_beside(test_file: str) -> Any:
+    """Load the YAML file that has the test file's name."""
     return yaml.safe_load(Path(test_file).with_suffix(".yaml").read_text("utf-8"))
 
 
-def texts(written: Sequence[str | Sequence[str | Mapping[str, int]]]) -> list[str]:
-    """Texts, each a string or a list of strings, in which `{"x": 5}` stands for five times "x"."""
+def expand_texts(written: Sequence[str | Sequence[str | Mapping[str, int]]]) -> list[str]:
+    """Expand texts: each is a string, or a list of strings in which `{"x": 5}` stands for five times "x"."""
     return [each if isinstance(each, str) else "".join(map(_repeated, each)) for each in written]
 
 

@@ -1,4 +1,4 @@
-"""HTTP servers on loopback that answer as their test's script says, right or wrong."""
+"""Scripted HTTP servers on loopback, for tests of the remote engine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from wyoming_tts.speech import Samples
 
 
 @dataclass
-class Asked:
-    """A request, and the connection to answer it on."""
+class ReceivedRequest:
+    """A request received, and the connection for its answer."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Asked:
     async def answer(
         self, status: int = 200, body: bytes = b"", kind: str = "audio/pcm", **headers: str
     ) -> None:
-        """A whole answer with its length."""
+        """Send a complete answer with its length."""
         await self.head(status, kind, Content_Length=str(len(body)), **headers)
         await self.send(body)
 
@@ -48,11 +48,11 @@ class Asked:
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
     async def chunk(self, data: bytes) -> None:
-        """A piece of a chunked body."""
+        """Send a chunk of a chunked body."""
         await self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def chunked(self, pieces: Iterable[bytes], kind: str = "audio/pcm", **headers: str) -> None:
-        """A whole chunked answer."""
+        """Send a complete chunked answer."""
         await self.head(200, kind, Transfer_Encoding="chunked", **headers)
         for piece in pieces:
             await self.chunk(piece)
@@ -65,25 +65,25 @@ class Asked:
                 pass
 
 
-Script: TypeAlias = Callable[[Asked], Awaitable[None]]
+Script: TypeAlias = Callable[[ReceivedRequest], Awaitable[None]]
 
 
 @dataclass
-class HttpServer:
-    """Where it listens, and what it was asked."""
+class ScriptedHttpServer:
+    """A running server: its address, and the requests it received."""
 
     address: str
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
 
     @property
-    def spoken(self) -> list[Asked]:
-        """What it was asked to speak."""
+    def spoken(self) -> list[ReceivedRequest]:
+        """Requests for speech."""
         return [asked for asked in self.asked if asked.method == "POST"]
 
 
 @contextlib.asynccontextmanager
-async def http_server(script: Script) -> AsyncIterator[HttpServer]:
-    """Serve on 127.0.0.1; a script that returns without an answer has its connection closed."""
+async def scripted_http_server(script: Script) -> AsyncIterator[ScriptedHttpServer]:
+    """Serve on 127.0.0.1; the connection is closed if the script returns without an answer."""
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,7 +104,7 @@ async def http_server(script: Script) -> AsyncIterator[HttpServer]:
         task.add_done_callback(connections.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    served = HttpServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    served = ScriptedHttpServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
         yield served
     finally:
@@ -118,7 +118,7 @@ async def http_server(script: Script) -> AsyncIterator[HttpServer]:
                 raise result
 
 
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked | None:
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -127,15 +127,15 @@ async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, path, headers, body, reader, writer)
+    return ReceivedRequest(method, path, headers, body, reader, writer)
 
 
 def upstream(
     voices: Iterable[object] = ("af_far",), speak: Script | None = None, path: str = "/v1/audio/voices"
 ) -> Script:
-    """A server that lists these voices and speaks as `speak` does, else a tone for each letter."""
+    """Script of a server that lists these voices and speaks as `speak` does; by default a tone per letter."""
 
-    async def script(asked: Asked) -> None:
+    async def script(asked: ReceivedRequest) -> None:
         if asked.method == "POST":
             await (speak or say)(asked)
         elif asked.path == path:
@@ -146,19 +146,19 @@ def upstream(
     return script
 
 
-async def say(asked: Asked) -> None:
-    """Answer with `pcm_of` the text, in pieces that cut samples."""
+async def say(asked: ReceivedRequest) -> None:
+    """Answer with `pcm_of` the text, in pieces that split samples."""
     pcm = pcm_of(asked.json["input"])
     await asked.chunked(pcm[at : at + 333] for at in range(0, len(pcm), 333))
 
 
 def pcm_of(text: str) -> bytes:
-    """240 samples for each letter that only it has."""
+    """Encode a text as PCM: 240 samples per letter, with a value unique to the letter."""
     return b"".join(np.full(240, 10 * ord(letter), "<i2").tobytes() for letter in text)
 
 
 def text_of(pcm: bytes) -> str:
-    """What `pcm_of` was given."""
+    """Decode the PCM of `pcm_of`."""
     return "".join(chr(value // 10) for value in np.frombuffer(pcm, "<i2")[::240])
 
 
@@ -171,7 +171,7 @@ def as_pcm(samples: Iterable[Samples]) -> bytes:
 def wav(
     pcm: bytes, *, rate: int = 24_000, length: int | None = None, channels: int = 1, extra: bytes = b""
 ) -> bytes:
-    """WAV of 16-bit PCM, with chunks between its format and its data."""
+    """Make a WAV of 16-bit PCM, with `extra` chunks between its format and its data."""
     size = len(pcm) if length is None else length
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
     riff = b"RIFF" + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + b"WAVE"
