@@ -5,6 +5,7 @@
 * `realtime`: the WebSocket, a route of the HTTP app.
 
 They do not import each other. What they share lies beside them: `ports` (interfaces of the speech service),
-`backpressure` (a connection's bounded request queue), `framing` (audio into messages), `access` (rules of
-access control), `listening` (addresses and sockets) and `discovery` (zeroconf).
+`backpressure` (waiting for slow clients), `request_queue` (what a connection has asked for), `framing` (audio
+into messages), `access` (rules of access control), `listening` (addresses and sockets) and `discovery`
+(zeroconf).
 """

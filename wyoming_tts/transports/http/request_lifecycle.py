@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
+from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.http.errors import error_response, framework_error_response
 
 REQUEST_ID = "X-Request-ID"
@@ -27,10 +28,6 @@ _USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _BODY_TIMEOUT = (408, "The request body did not arrive in time.")
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class ClientStalled(Exception):
-    """The client has stopped reading its response."""
 
 
 @dataclass(slots=True)
@@ -135,8 +132,8 @@ class RequestLifecycleMiddleware:
                 raise
             _uncancel()
             await _answer_failure(exchange, ShuttingDown("The server shut down."), scope, answer)
-        except ClientStalled:
-            _LOGGER.info("Request %s: aborted, the client read nothing for too long.", exchange.id)
+        except ClientStalled as stalled:
+            _LOGGER.info("Request %s: aborted. %s", exchange.id, stalled)
             _abort(scope)
         except HTTPException as refused:  # by middleware between this one and the routes
             await framework_error_response(refused, scope["method"], exchange.id)(scope, receive, answer)
@@ -163,11 +160,7 @@ class RequestLifecycleMiddleware:
             if message["type"] == "http.response.start":
                 exchange.has_started = True
                 MutableHeaders(scope=message)[REQUEST_ID] = exchange.id
-            try:
-                async with asyncio.timeout(self._send_timeout):
-                    await send(message)
-            except TimeoutError:
-                raise ClientStalled from None
+            await send_under_backpressure(send(message), send_timeout=self._send_timeout)
 
         return answer
 

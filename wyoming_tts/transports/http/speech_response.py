@@ -22,8 +22,8 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type, wav_header
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
 from wyoming_tts.speech import AudioChunk, Utterance
+from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
-from wyoming_tts.transports.http.request_lifecycle import ClientStalled
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
 from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 

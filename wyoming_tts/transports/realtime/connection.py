@@ -22,7 +22,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.backpressure import PendingRequest, RequestCanceled, RequestQueue
+from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
 from wyoming_tts.transports.realtime.protocol import (
@@ -47,6 +47,7 @@ from wyoming_tts.transports.realtime.protocol import (
     session_event,
     too_long_error,
 )
+from wyoming_tts.transports.request_queue import PendingRequest, RequestCanceled, RequestQueue
 
 TRANSPORT = "realtime"
 
@@ -443,17 +444,17 @@ class RealtimeSocket:
             RealtimeClientGone: the client has disconnected.
             CloseConnection: the client read nothing for `send_timeout`.
         """
-        kind = "text" if isinstance(frame, str) else "bytes"
         try:
-            async with asyncio.timeout(self._send_timeout), self._sending:
-                await self._socket.send({"type": "websocket.send", kind: frame})
-        except TimeoutError:
-            raise CloseConnection(FAILED, f"The client read nothing for {self._send_timeout:g} s.") from None
+            await send_under_backpressure(self._write(frame), send_timeout=self._send_timeout)
+        except ClientStalled as error:
+            raise CloseConnection(FAILED, str(error)) from None
         except (WebSocketDisconnect, RuntimeError) as error:
             raise RealtimeClientGone("It disconnected while a message was being sent.") from error
-        # Sending does not yield while the buffer has room: a fast engine with a fast client would
-        # otherwise starve every other task.
-        await asyncio.sleep(0)
+
+    async def _write(self, frame: Frame) -> None:
+        kind = "text" if isinstance(frame, str) else "bytes"
+        async with self._sending:
+            await self._socket.send({"type": "websocket.send", kind: frame})
 
     async def close(self, code: int, reason: str) -> None:
         """Close with a code; abort if the handshake takes longer than `CLOSING_TIME`."""

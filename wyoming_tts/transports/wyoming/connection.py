@@ -20,9 +20,9 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.backpressure import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.framing import split_into_frames
 from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
     Command,

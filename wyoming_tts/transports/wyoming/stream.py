@@ -16,6 +16,7 @@ from functools import partial
 from typing import BinaryIO, NoReturn, Protocol, cast
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 
 READ_SIZE = 64 * 1024
 LINGER = 1.0
@@ -114,16 +115,12 @@ class WyomingStream:
             raise WyomingClientGone("The connection is closed.")
         self._writer.write(event)
         try:
-            async with asyncio.timeout(self._send_timeout):
-                await self._writer.drain()
-        except TimeoutError:
+            await send_under_backpressure(self._writer.drain(), send_timeout=self._send_timeout)
+        except ClientStalled as error:
             self._abort()
-            raise WyomingClientGone(f"It read nothing for {self._send_timeout:g} s.") from None
+            raise WyomingClientGone(str(error)) from None
         except OSError as error:
             raise WyomingClientGone(str(error)) from error
-        # drain does not yield while the buffer has room: a fast engine with a fast client would otherwise
-        # starve every other task.
-        await asyncio.sleep(0)
 
     async def wait_lost(self) -> NoReturn:
         """Wait until the connection is lost, then raise `WyomingClientGone`."""
