@@ -75,7 +75,7 @@ class SegmentRenderer:
         Where a remote voice fails before its first audio, the embedded voice speaks instead.
 
         Raises:
-            SpeechError: anything a client is to be told.
+            SpeechError: anything that is reported to the client.
         """
         if not segment.text:  # markup may end with a pause
             return

@@ -164,7 +164,7 @@ class Synthesizer:
             Busy: the server is full; the client may try again later.
             UnknownVoice: no voice has the requested name, language or speaker.
             VoiceUnavailable: the voice's files are missing or broken.
-            SpeechError: anything else a client is to be told, also while iterating.
+            SpeechError: anything else that is reported to the client, also while iterating.
         """
         async with self._speak(utterance) as stream:
             yield stream
