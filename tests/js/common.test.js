@@ -162,10 +162,10 @@ test("who gives a request up is told that, and not that it failed", async () => 
   await assert.rejects(asked, { name: "AbortError" });
 });
 
-test("patience ends a request that is not answered", async () => {
+test("timeout ends a request that is not answered", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   fetched.mock.mockImplementation((_, { signal }) => abortedBy(signal));
-  const asked = ask("x", { patience: 1000 });
+  const asked = ask("x", { timeout: 1000 });
   mock.timers.tick(1000);
   await assert.rejects(asked, { name: "AbortError" });
 });

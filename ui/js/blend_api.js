@@ -1,11 +1,11 @@
-/** What the Blend tab asks the server, and how it tells what went wrong. */
+/** The Blend tab's requests to the server, and its error messages. */
 
 import { ask, messageOf, RequestError } from "./common.js";
 
 /** @typedef {{ name: string, language: string, description: string, kind: string }} MixableVoice */
 
 /**
- * A blend as it can be kept.
+ * A blend as it can be saved.
  * @typedef {object} Draft
  * @property {string} name
  * @property {string} recipe
@@ -15,21 +15,21 @@ import { ask, messageOf, RequestError } from "./common.js";
  * @property {boolean} normalized
  */
 
-/** @typedef {{ draft: Draft, kind: string, language: string, can_speak: boolean }} KeptVoice */
+/** @typedef {{ draft: Draft, kind: string, language: string, can_speak: boolean }} SavedVoice */
 
 /**
- * @typedef {object} Shelf
- * @property {"ready" | "absent" | "offline" | "unused" | null} kokoro null before the server was asked
+ * @typedef {object} BlendingView
+ * @property {"ready" | "absent" | "offline" | "unused" | null} kokoro null before the first response
  * @property {number | null} model_bytes
- * @property {number | null} fetched_bytes null while nothing is fetched
+ * @property {number | null} fetched_bytes null while nothing is downloaded
  * @property {MixableVoice[]} voices
- * @property {KeptVoice[]} kept
- * @property {Record<string, string>} samples a text to hear, by language
+ * @property {SavedVoice[]} kept
+ * @property {Record<string, string>} samples a sample text by language
  */
 
 /**
- * A recipe as the server understood it.
- * @typedef {object} ReadRecipe
+ * A recipe as parsed by the server.
+ * @typedef {object} ParsedRecipe
  * @property {string} recipe
  * @property {import("./mix.js").Part[]} parts
  * @property {string} language
@@ -39,8 +39,8 @@ import { ask, messageOf, RequestError } from "./common.js";
 
 export const PATH = "page/blends";
 
-/** @type {Shelf} */
-export const EMPTY_SHELF = {
+/** @type {BlendingView} */
+export const EMPTY_VIEW = {
   kokoro: null,
   model_bytes: null,
   fetched_bytes: null,
@@ -67,23 +67,23 @@ export class BlendApi {
     this.say = say;
   }
 
-  /** @returns {Promise<Shelf>} */
-  shelf() {
+  /** @returns {Promise<BlendingView>} */
+  view() {
     return ask(PATH);
   }
 
   /**
    * @param {string} recipe
-   * @returns {Promise<ReadRecipe>}
+   * @returns {Promise<ParsedRecipe>}
    */
-  read(recipe) {
+  parse(recipe) {
     return ask(`${PATH}/read`, { json: { recipe } });
   }
 
   /**
    * @param {"fetch" | "keep" | "rename" | "duplicate" | "remove"} what
    * @param {object} [json]
-   * @returns {Promise<Shelf>} as it is after that
+   * @returns {Promise<BlendingView>} the state after the change
    */
   change(what, json = {}) {
     return ask(`${PATH}/${what}`, { json });
@@ -92,9 +92,9 @@ export class BlendApi {
   /**
    * @param {string} name
    * @param {File} file
-   * @returns {Promise<Shelf>}
+   * @returns {Promise<BlendingView>}
    */
-  takeIn(name, file) {
+  importVoice(name, file) {
     const query = new URLSearchParams({ name, file: file.name });
     return ask(`${PATH}/import?${query}`, {
       body: file,
@@ -109,19 +109,19 @@ export class BlendApi {
   }
 
   /**
-   * Have work tell what went wrong, in an element that says nothing otherwise.
+   * Wrap work so that its error is shown in an element, which is empty otherwise.
    * @template {any[]} Given
-   * @param {Element} place
+   * @param {Element} output
    * @param {(...given: Given) => unknown} work
    * @returns {(...given: Given) => Promise<void>}
    */
-  trying(place, work) {
+  trying(output, work) {
     return async (...given) => {
-      place.textContent = "";
+      output.textContent = "";
       try {
         await work(...given);
       } catch (error) {
-        place.textContent = this.problemOf(error);
+        output.textContent = this.problemOf(error);
       }
     };
   }

@@ -5,22 +5,22 @@
  * is kept.
  */
 
-import { BlendApi, EMPTY_SHELF, isSame, shownTag } from "./blend_api.js";
-import { debounced, fillWords, find, make, pause, put, wordsOf } from "./common.js";
+import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
+import { debounced, fillWords, find, make, pause, setText, wordsOf } from "./common.js";
 import { KeptBlends, namesOn } from "./kept_blends.js";
 import { freeName, WHOLE } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { player } from "./player.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
-/** @typedef {import("./blend_api.js").KeptVoice} KeptVoice */
-/** @typedef {import("./blend_api.js").Shelf} Shelf */
+/** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
+/** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 const HEAR_AFTER = 250; // ms without a movement
 const ASK_AGAIN_AFTER = 1000; // ms between questions whether the model has come
 
 class BlendTab {
-  #shelf = EMPTY_SHELF;
+  #view = EMPTY_VIEW;
   /** The blend that is edited, as it was when that began. @type {Draft | null} */
   #expected = null;
   #isNormalized = true;
@@ -37,15 +37,15 @@ class BlendTab {
     const around = { element, say: this.say, api: this.api };
     this.mixer = new Mixer({
       ...around,
-      voices: () => this.#shelf.voices,
+      voices: () => this.#view.voices,
       onRead: () => this.#recipeWasRead(),
       onMoved: () => this.parts.whileMoving.checked && this.hearSoon(),
       onHearParent: this.api.trying(this.parts.problem, (voice) => this.#hear(voice)),
     });
     this.kept = new KeptBlends({
       ...around,
-      shelf: () => this.#shelf,
-      onChanged: (shelf) => this.#takeShelf(shelf),
+      view: () => this.#view,
+      onChanged: (view) => this.#update(view),
       onEdit: (kept) => this.#startEdit(kept),
       hear: (name) => this.#hear(name),
     });
@@ -59,7 +59,7 @@ class BlendTab {
 
   #listen() {
     const { parts } = this;
-    const takeIn = this.api.trying(parts.importProblem, () => this.#takeIn());
+    const importVoice = this.api.trying(parts.importProblem, () => this.#importVoice());
     parts.text.addEventListener("input", () => {
       this.#isSampleOurs = false;
     });
@@ -70,7 +70,7 @@ class BlendTab {
     parts.takeTheirs.addEventListener("click", () => this.#takeTheirs());
     parts.keepMine.addEventListener("click", () => this.#keepMine());
     parts.file.addEventListener("change", () => this.#proposeName());
-    onSubmit(parts.importForm, takeIn);
+    onSubmit(parts.importForm, importVoice);
     parts.fetch.addEventListener("click", () => this.#fetchModel());
     const whileHere = new AbortController();
     const onfocus = () => (this.element.isConnected ? this.refresh() : whileHere.abort());
@@ -104,7 +104,7 @@ class BlendTab {
 
   #recipeWasRead() {
     this.#drawLanguages();
-    const sample = this.#shelf.samples[this.mixer.read?.language ?? ""];
+    const sample = this.#view.samples[this.mixer.read?.language ?? ""];
     if (this.#isSampleOurs && sample) this.parts.text.value = sample;
   }
 
@@ -126,7 +126,7 @@ class BlendTab {
   /** @param {string} name */
   #keptNow(name) {
     return (
-      this.#shelf.kept.find(({ draft, kind }) => draft.name === name && kind !== "imported")?.draft ?? null
+      this.#view.kept.find(({ draft, kind }) => draft.name === name && kind !== "imported")?.draft ?? null
     );
   }
 
@@ -145,29 +145,29 @@ class BlendTab {
 
   async #keep() {
     const { parts } = this;
-    put(parts.kept, "");
+    setText(parts.kept, "");
     parts.stale.hidden = true;
     await this.mixer.settled();
     const draft = this.#draft();
     const expected = this.#expected?.name === draft.name ? this.#expected : null;
     try {
-      this.#takeShelf(await this.api.change("keep", { draft, expected }));
+      this.#update(await this.api.change("keep", { draft, expected }));
     } catch (error) {
       if (expected === null || !(await this.#hasChangedMeanwhile(expected))) throw error;
       return;
     }
     this.#expect(this.#keptNow(draft.name));
-    put(parts.kept, this.say("kept_as", { name: draft.name }));
+    setText(parts.kept, this.say("kept_as", { name: draft.name }));
   }
 
   /** @param {Draft} expected */
   async #hasChangedMeanwhile(expected) {
     const { parts } = this;
-    this.#takeShelf(await this.api.shelf());
+    this.#update(await this.api.view());
     const now = this.#keptNow(expected.name);
     if (now !== null && isSame(now, expected)) return false;
     const { name, recipe } = now ?? expected;
-    put(parts.staleWords, this.say(now === null ? "stale_gone" : "stale_changed", { name, recipe }));
+    setText(parts.staleWords, this.say(now === null ? "stale_gone" : "stale_changed", { name, recipe }));
     parts.takeTheirs.hidden = now === null;
     parts.stale.hidden = false;
     parts.keepMine.focus();
@@ -194,8 +194,8 @@ class BlendTab {
     this.#expected = blend;
     parts.stale.hidden = true;
     parts.editing.hidden = blend === null;
-    put(parts.editingWords, blend === null ? "" : this.say("editing", { name: blend.name }));
-    put(parts.keep, this.say(blend === null ? "keep" : "keep_changes"));
+    setText(parts.editingWords, blend === null ? "" : this.say("editing", { name: blend.name }));
+    setText(parts.keep, this.say(blend === null ? "keep" : "keep_changes"));
   }
 
   #leaveEdit() {
@@ -206,13 +206,13 @@ class BlendTab {
 
   /**
    * A preset stays as it is: what is made of it is a new blend.
-   * @param {KeptVoice} kept
+   * @param {SavedVoice} kept
    */
   #startEdit({ kind, draft }) {
     const isOwn = kind === "own";
-    put(this.parts.kept, "");
+    setText(this.parts.kept, "");
     this.#expect(isOwn ? draft : null);
-    this.#open(isOwn ? draft : { ...draft, name: freeName(draft.name, namesOn(this.#shelf)) });
+    this.#open(isOwn ? draft : { ...draft, name: freeName(draft.name, namesOn(this.#view)) });
   }
 
   /**
@@ -235,18 +235,18 @@ class BlendTab {
   // ---- What is there
 
   async #refresh() {
-    if (!this.kept.isAsking) this.#takeShelf(await this.api.shelf());
+    if (!this.kept.isAsking) this.#update(await this.api.view());
   }
 
   /**
    * Show what the server has now. What is the same as before is left alone: it may have the focus.
-   * @param {Shelf} fresh
+   * @param {BlendingView} fresh
    */
-  #takeShelf(fresh) {
-    const before = this.#shelf;
-    /** @param {keyof Shelf} fact */
+  #update(fresh) {
+    const before = this.#view;
+    /** @param {keyof BlendingView} fact */
     const isOther = (fact) => JSON.stringify(before[fact]) !== JSON.stringify(fresh[fact]);
-    this.#shelf = fresh;
+    this.#view = fresh;
     this.#showModel(fresh);
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
     if (fresh.kokoro === "absent" && fresh.fetched_bytes !== null) this.#fetchModel();
@@ -255,7 +255,7 @@ class BlendTab {
     else if (isOther("voices")) this.mixer.draw();
   }
 
-  /** @param {Shelf} shelf */
+  /** @param {BlendingView} view */
   #showModel({ kokoro, model_bytes }) {
     const { mixer, absent, absentWords, fetch } = this.parts;
     const isReady = kokoro === "ready";
@@ -263,13 +263,13 @@ class BlendTab {
     absent.hidden = isReady;
     fetch.hidden = kokoro !== "absent";
     const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
-    put(fetch, this.say("fetch") + size);
-    put(absentWords, isReady ? "" : this.say(`kokoro_${kokoro}`));
+    setText(fetch, this.say("fetch") + size);
+    setText(absentWords, isReady ? "" : this.say(`kokoro_${kokoro}`));
   }
 
   /** Mix two voices of one language, so that there is something to hear. */
   #begin() {
-    const pack = this.#shelf.voices.filter(({ kind }) => kind === "pack");
+    const pack = this.#view.voices.filter(({ kind }) => kind === "pack");
     const first = pack.find(({ name }) => name === "af_heart") ?? pack[0];
     if (!first) return;
     const others = pack.filter((voice) => voice !== first);
@@ -285,17 +285,17 @@ class BlendTab {
   #proposeName() {
     const { file, importName, importProblem } = this.parts;
     const chosen = file.files?.[0];
-    put(importProblem, "");
+    setText(importProblem, "");
     if (chosen) importName.value = chosen.name.replace(/\.[^.]*$/, "").replace(/\W+/g, "_");
   }
 
-  async #takeIn() {
+  async #importVoice() {
     const { file, importName, imported, importForm } = this.parts;
     const chosen = file.files?.[0];
     if (!chosen) throw new Error(this.say("no_file"));
     const name = importName.value.trim();
-    this.#takeShelf(await this.api.takeIn(name, chosen));
-    put(imported, this.say("imported_as", { name }));
+    this.#update(await this.api.importVoice(name, chosen));
+    setText(imported, this.say("imported_as", { name }));
     importForm.reset();
   }
 
@@ -304,18 +304,18 @@ class BlendTab {
     const { fetch, fetching, absentProblem } = this.parts;
     this.#isFetching = fetch.disabled = true;
     await this.api.trying(absentProblem, () => this.#waitForModel())();
-    put(fetching, "");
+    setText(fetching, "");
     this.#isFetching = fetch.disabled = false;
   }
 
   async #waitForModel() {
     do {
-      const { fetched_bytes, model_bytes } = this.#shelf;
+      const { fetched_bytes, model_bytes } = this.#view;
       const share = Math.floor((WHOLE * (fetched_bytes ?? 0)) / (model_bytes || 1));
-      put(this.parts.fetching, this.say("fetching", { share }));
-      this.#takeShelf(await this.api.change("fetch"));
-      if (this.#shelf.kokoro === "absent") await pause(ASK_AGAIN_AFTER);
-    } while (this.#shelf.kokoro === "absent" && this.element.isConnected);
+      setText(this.parts.fetching, this.say("fetching", { share }));
+      this.#update(await this.api.change("fetch"));
+      if (this.#view.kokoro === "absent") await pause(ASK_AGAIN_AFTER);
+    } while (this.#view.kokoro === "absent" && this.element.isConnected);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * What every tab's script needs: elements, words, requests, and waiting until somebody pauses.
+ * Shared by the scripts of all tabs: elements, localization, requests and debouncing.
  *
- * Nothing here touches the page when it is imported, so all of it runs under Node too.
+ * Importing it does not touch the page, so that it also runs under Node.
  */
 
 /** @typedef {string | number | boolean | null | undefined | ((event: Event) => unknown)} Attribute */
@@ -10,7 +10,7 @@
 /** @typedef {Record<string, Record<string, string>>} Texts By language, then by name. */
 
 /**
- * What a tab is given by the `gr.HTML` component that it fills.
+ * What a script's `mount` gets from its `gr.HTML` component.
  * @template [Props={ texts: Texts }]
  * @typedef {{ element: HTMLElement, props: Props, watch: (name: string, onChange: () => void) => void }} Place
  */
@@ -18,10 +18,10 @@
 // ---- Elements
 
 /**
- * Make an element. An attribute that is a function listens to the event after its "on"; `true` is an attribute
- * without a value; `false`, `null` and `undefined` are left out, as are children that are `null`.
+ * Create an element. A function is added as listener of the event named after "on"; `true` gives an attribute without
+ * value; `false`, `null` and `undefined` are left out, as are children that are `null`.
  *
- * Children are nodes or text, never markup: what comes from the server cannot become elements.
+ * Children are nodes or text, never markup: strings from the server cannot become elements.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, Attribute>} [attributes]
@@ -39,7 +39,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * Make a button that does something when it is pressed.
+ * Create a button.
  * @param {string} text
  * @param {(event: Event) => unknown} onclick
  * @param {Record<string, Attribute>} [attributes]
@@ -63,16 +63,16 @@ export function find(root, selector, type) {
 }
 
 /**
- * Set an element's text. What would not change is not touched: a selection in it stays.
+ * Set an element's text. Without a change it is not touched, so that a selection in it stays.
  * @param {Element} element
  * @param {string} text
  */
-export function put(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Put words into markup: `data-text` names an element's text, `data-label` its label for screen readers.
+ * Fill texts into markup: `data-text` names an element's text, `data-label` its label for screen readers.
  * @param {Element} root
  * @param {Say} say
  */
@@ -85,17 +85,30 @@ export function fillWords(root, say) {
 }
 
 /**
- * Whether somebody can see an element: its tab is open.
+ * Whether an element is displayed, that is, its tab is open.
  * @param {HTMLElement} element
  */
 export const isVisible = (element) => element.offsetParent !== null;
 
-// ---- Words and numbers
+const SCROLL_MARGIN = 32; // pixels
+
+/**
+ * Change the content of a scrolled element, which follows its end if that was in view.
+ * @param {Element} element
+ * @param {() => void} change
+ */
+export function followEnd(element, change) {
+  const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < SCROLL_MARGIN;
+  change();
+  if (isAtEnd) element.scrollTop = element.scrollHeight;
+}
+
+// ---- Texts and numbers
 
 /** @typedef {(name: string, values?: Values) => string} Say A text by its name, with the values it has room for. */
 
 /**
- * The words for whoever reads the page: in the browser's language if there are any, else in English.
+ * The texts in the browser's language if there are any, else in English.
  * @param {Texts} texts
  * @param {string} [wanted] a language tag
  * @returns {{ say: Say, locale: string, number: (value: number, digits?: number) => string }}
@@ -114,7 +127,7 @@ export function wordsOf(texts, wanted = navigator.language) {
 }
 
 /**
- * Put values into a text's {places}; a place without a value stays.
+ * Replace a text's {placeholders} by values; one without a value stays.
  * @param {string} text
  * @param {Values} values
  */
@@ -124,7 +137,7 @@ export function fill(text, values) {
 
 // ---- Requests
 
-/** A request that was not answered as it should be. */
+/** A failed request: the server was not reached or answered with an error. */
 export class RequestError extends Error {
   /**
    * @param {string} message the server's own, or ""
@@ -139,25 +152,25 @@ export class RequestError extends Error {
 }
 
 /**
- * Where a path of the server is, also behind a proxy that adds a prefix.
+ * The URL of a path of the server, also behind a proxy that adds a prefix.
  * @param {string} path without a slash at its beginning
  */
 export const addressOf = (path) => new URL(path, document.baseURI);
 
 /**
  * @typedef {object} Request
- * @property {unknown} [json] sent as the body, by POST
- * @property {BodyInit} [body] the same, as it is
+ * @property {unknown} [json] sent as the body of a POST
+ * @property {BodyInit} [body] the same, not encoded
  * @property {Record<string, string>} [headers]
- * @property {AbortSignal} [signal] gives the request up
+ * @property {AbortSignal} [signal] cancels the request
  */
 
 /**
- * Ask the server and return its answer, once its headers are there.
+ * Send a request and return the response once its headers have arrived.
  * @param {string} path
  * @param {Request} [request]
  * @returns {Promise<Response>}
- * @throws {RequestError} the server is not reached or refuses; an abort throws as `fetch` does.
+ * @throws {RequestError} the server is not reached or answers with an error; an abort throws as with `fetch`.
  */
 export async function request(path, { json, body, headers = {}, signal } = {}) {
   const sent = json === undefined ? body : JSON.stringify(json);
@@ -173,16 +186,16 @@ export async function request(path, { json, body, headers = {}, signal } = {}) {
 }
 
 /**
- * Ask the server for JSON.
+ * Send a request and return the JSON of the response.
  * @param {string} path
- * @param {Request & { patience?: number }} [asked] gives the request up after so many milliseconds
+ * @param {Request & { timeout?: number }} [asked] cancels the request after so many milliseconds
  * @returns {Promise<any>}
  * @throws {RequestError} as `request`, and where the answer is no JSON.
  */
-export async function ask(path, { patience, signal, ...asked } = {}) {
+export async function ask(path, { timeout, signal, ...asked } = {}) {
   const ending = new AbortController();
   const end = () => ending.abort();
-  const timer = patience === undefined ? undefined : setTimeout(end, patience);
+  const timer = timeout === undefined ? undefined : setTimeout(end, timeout);
   signal?.addEventListener("abort", end);
   if (signal?.aborted) end();
   try {
@@ -208,28 +221,28 @@ async function unlessUnreachable(work) {
 }
 
 /**
- * Whether work ended because somebody gave it up.
+ * Whether an error means that work was aborted.
  * @param {unknown} error
  */
 export const isAbort = (error) => error instanceof Error && error.name === "AbortError";
 
 /**
- * What to tell about an error, or "" where it says nothing of use to a reader.
+ * The message of an error for readers, or "" if it has none.
  * @param {unknown} error
  */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
-// ---- Waiting
+// ---- Timing
 
 /**
  * @typedef {object} Waits
  * @property {() => void} cancel
- * @property {() => void} flush has what waits run now
+ * @property {() => void} flush runs pending work now
  * @property {() => boolean} isWaiting
  */
 
 /**
- * Have work wait until it was not asked for during `pause` milliseconds; it runs once, as it was asked for last.
+ * Debounce: work runs once `pause` milliseconds after the last call, with the arguments of that call.
  * @template {any[]} Given
  * @param {(...given: Given) => unknown} work
  * @param {number} pause
@@ -259,11 +272,11 @@ export function debounced(work, pause) {
 }
 
 /**
- * Of answers that come in another order than they were asked for, let only the newest count.
+ * Ignore all responses but that to the latest call, in whatever order they arrive.
  * @template {any[]} Given
  * @template Answer
  * @param {(...given: Given) => Promise<Answer>} question
- * @returns {(...given: Given) => Promise<Answer | null>} null for an answer, or a failure, that is outdated
+ * @returns {(...given: Given) => Promise<Answer | null>} null for an outdated response or failure
  */
 export function newest(question) {
   let asked = 0;

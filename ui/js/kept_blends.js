@@ -4,8 +4,8 @@ import { PATH, shownTag } from "./blend_api.js";
 import { addressOf, button, find, make } from "./common.js";
 import { freeName } from "./mix.js";
 
-/** @typedef {import("./blend_api.js").KeptVoice} KeptVoice */
-/** @typedef {import("./blend_api.js").Shelf} Shelf */
+/** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
+/** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 /**
  * What the list asks of the tab that it is in.
@@ -13,9 +13,9 @@ import { freeName } from "./mix.js";
  * @property {HTMLElement} element
  * @property {import("./common.js").Say} say
  * @property {import("./blend_api.js").BlendApi} api
- * @property {() => Shelf} shelf
- * @property {(shelf: Shelf) => void} onChanged
- * @property {(kept: KeptVoice) => void} onEdit
+ * @property {() => BlendingView} view
+ * @property {(view: BlendingView) => void} onChanged
+ * @property {(kept: SavedVoice) => void} onEdit
  * @property {(name: string) => Promise<void>} hear
  */
 
@@ -36,17 +36,17 @@ export class KeptBlends {
   }
 
   draw() {
-    const { kept } = this.around.shelf();
+    const { kept } = this.around.view();
     this.list.replaceChildren(...kept.map((each) => this.#card(each)));
     this.nothing.hidden = kept.length > 0;
   }
 
-  /** @param {KeptVoice} kept */
+  /** @param {SavedVoice} kept */
   #card(kept) {
-    const { say, shelf } = this.around;
+    const { say, view } = this.around;
     const { name, recipe, description } = kept.draft;
     const facts = [say(`kind_${kept.kind}`), shownTag(kept.language), kept.kind === "imported" ? "" : recipe];
-    const isMute = !kept.can_speak && shelf().kokoro === "ready";
+    const isMute = !kept.can_speak && view().kokoro === "ready";
     const problem = make("p", { class: "blend-problem", role: "alert" });
     const question = make("div", { class: "blend-asked" });
     return make(
@@ -67,19 +67,19 @@ export class KeptBlends {
   }
 
   /**
-   * @param {KeptVoice} kept
+   * @param {SavedVoice} kept
    * @param {Element} problem tells what went wrong
    * @param {Element} place of questions
    */
   #actions(kept, problem, place) {
-    const { say, shelf, hear, api, onEdit } = this.around;
+    const { say, view, hear, api, onEdit } = this.around;
     const { name } = kept.draft;
     const [isOwn, isImported] = [kept.kind === "own", kept.kind === "imported"];
     /** @param {"rename" | "duplicate" | "remove"} what @param {Question} question */
     const changing = (what, question) => () =>
       ask(place, question, say, (answer) => this.#change(what, name, answer, problem));
     const newName = say("new_name");
-    const other = () => ({ title: newName, value: freeName(name, namesOn(shelf())) });
+    const other = () => ({ title: newName, value: freeName(name, namesOn(view())) });
     return [
       this.#button(
         "hear",
@@ -89,7 +89,7 @@ export class KeptBlends {
       ),
       isImported
         ? null
-        : this.#button(isOwn ? "edit" : "use", name, () => onEdit(kept), shelf().kokoro !== "ready"),
+        : this.#button(isOwn ? "edit" : "use", name, () => onEdit(kept), view().kokoro !== "ready"),
       isImported ? null : this.#button("duplicate", name, () => changing("duplicate", other())()),
       isOwn ? this.#button("rename", name, changing("rename", { title: newName, value: name })) : null,
       isImported || kept.can_speak ? this.#export(name) : null,
@@ -157,7 +157,7 @@ export class KeptBlends {
 
 /**
  * All names that are taken.
- * @param {Shelf} shelf
+ * @param {BlendingView} view
  */
 export const namesOn = ({ voices, kept }) => [
   ...voices.map(({ name }) => name),

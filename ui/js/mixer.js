@@ -1,7 +1,7 @@
 /** The mixer: a slider for each voice, which the recipe follows, and which follow the recipe. */
 
 import { shownTag } from "./blend_api.js";
-import { button, debounced, find, make, newest, put } from "./common.js";
+import { button, debounced, find, make, newest, setText } from "./common.js";
 import {
   FEWEST,
   MOST,
@@ -17,7 +17,7 @@ import {
 } from "./mix.js";
 
 /** @typedef {import("./mix.js").Row} Row */
-/** @typedef {import("./blend_api.js").ReadRecipe} ReadRecipe */
+/** @typedef {import("./blend_api.js").ParsedRecipe} ParsedRecipe */
 /** @typedef {import("./blend_api.js").MixableVoice} MixableVoice */
 
 const READ_AFTER = 150; // ms without a key
@@ -37,7 +37,7 @@ const READ_AFTER = 150; // ms without a key
 export class Mixer {
   /** @type {Row[]} */
   rows = [];
-  /** What the server understood of the recipe last. @type {ReadRecipe | null} */
+  /** What the server understood of the recipe last. @type {ParsedRecipe | null} */
   read = null;
   /** Until it has understood the newest. @type {Promise<void>} */
   #reading = Promise.resolve();
@@ -61,7 +61,7 @@ export class Mixer {
       legend: find(element, "#blend-legend", HTMLElement),
       parents: find(element, "#blend-parents", HTMLElement),
     };
-    this.readNewest = newest((/** @type {string} */ recipe) => api.read(recipe));
+    this.readNewest = newest((/** @type {string} */ recipe) => api.parse(recipe));
     this.readTyped = debounced(() => this.#readTyped(), READ_AFTER);
     this.#listen();
   }
@@ -110,7 +110,7 @@ export class Mixer {
 
   /**
    * @param {string} recipe
-   * @param {(read: ReadRecipe) => void} then
+   * @param {(read: ParsedRecipe) => void} then
    */
   #understand(recipe, then) {
     this.#reading = this.#understood(recipe, then);
@@ -118,7 +118,7 @@ export class Mixer {
 
   /**
    * @param {string} recipe
-   * @param {(read: ReadRecipe) => void} then
+   * @param {(read: ParsedRecipe) => void} then
    */
   async #understood(recipe, then) {
     const { recipe: field, problem } = this.parts;
@@ -344,8 +344,8 @@ export class Mixer {
     if (Number(fade.value) !== at) fade.value = String(at);
     fade.disabled = first.locked || second.locked;
     fade.setAttribute("aria-valuetext", this.around.say("fader_at", { share: at, voice: second.voice }));
-    put(fadeA, first.voice);
-    put(fadeB, second.voice);
+    setText(fadeA, first.voice);
+    setText(fadeB, second.voice);
   }
 
   #drawParents() {

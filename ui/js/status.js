@@ -1,17 +1,17 @@
 /**
- * The Status tab: how the server is doing.
+ * The Status tab: state of the server, addresses, latency, recent utterances, log and settings.
  *
- * It asks every two seconds while the tab can be seen, and never otherwise. All that comes from the server is put in
- * as text: names of voices may be a client's own.
+ * It polls every two seconds while the tab is visible. Everything from the server is inserted as text: names of voices
+ * may come from clients.
  */
 
-import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
+import { addressOf, ask, button, followEnd, make, setText, wordsOf } from "./common.js";
 
 /** @typedef {{ host: string, port: number, url: string }} Endpoint */
 /** @typedef {{ wyoming: Endpoint[], http: Endpoint[], uri: string, announced_as: string | null }} Addresses */
 
 /**
- * What `/status` says.
+ * The response of `/status`.
  * @typedef {object} Summary
  * @property {string} status
  * @property {string} version
@@ -28,7 +28,7 @@ import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
  */
 
 /**
- * An utterance that is over.
+ * A finished utterance.
  * @typedef {object} Spoken
  * @property {number} time seconds since 1970
  * @property {string} transport
@@ -51,7 +51,7 @@ import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
  * @property {number} spoken_count
  * @property {Spoken[]} spoken
  * @property {Latency} latency
- * @property {LogLine[]} log lines that are new
+ * @property {LogLine[]} log new lines
  */
 
 /**
@@ -68,12 +68,11 @@ import { addressOf, ask, button, make, put, wordsOf } from "./common.js";
 /** @typedef {ReturnType<typeof wordsOf>} Words */
 /** @typedef {{ texts: import("./common.js").Texts, paths: { status: string, settings: string } }} Props */
 
-const INTERVAL = 2000; // ms between two looks
-const PATIENCE = 10000; // ms for an answer
-const COPIED_FOR = 2000; // ms that a button says so
-const MOST_LINES = 300;
-const MOST_ADDRESSES = 4;
-const EDGE = 24; // pixels from its end within which the log goes on scrolling
+const POLL_INTERVAL = 2000; // milliseconds
+const REQUEST_TIMEOUT = 10000; // milliseconds
+const COPIED_MILLISECONDS = 2000; // how long a button says so
+const MAX_LINES = 300;
+const MAX_ADDRESSES = 4;
 const LOOPBACK = /^(localhost$|127\.|::1$)/;
 const SVG = "http://www.w3.org/2000/svg";
 /** @type {Record<string, number>} */
@@ -85,7 +84,7 @@ const SETTING = ["setting", "value", "source"];
 
 // ---- Numbers
 
-/** Figures with their units, in the reader's words. */
+/** Formats quantities with their units in the reader's language. */
 class Figures {
   /** @param {Words} words */
   constructor(words) {
@@ -133,8 +132,8 @@ export function durationOf(seconds) {
 }
 
 /**
- * The endpoint to show first. If this page came from the server's own port, the name it was reached by leads here for
- * others too: unless that is loopback, or Wyoming is not spoken there.
+ * The endpoint to show first: the host name of this page if it was loaded from the server's own port, as others can use
+ * it, too; unless that is loopback, or Wyoming listens on loopback only.
  * @param {Endpoint[]} endpoints
  * @param {Endpoint[]} http
  * @param {{ hostname: string, port: string }} location of the page
@@ -150,7 +149,7 @@ export function bestEndpoint(endpoints, http, location) {
   return known ?? { host: here, port, url: `${url.split("//")[0]}//${location.hostname}:${port}` };
 }
 
-// ---- Elements that several parts have
+// ---- Elements shared by several parts
 
 /**
  * @param {Words} words
@@ -200,7 +199,7 @@ function fact(name, ...values) {
  * selected, and where that is gone too the text stays selected.
  * @param {HTMLElement} source
  */
-async function copied(source) {
+async function copyText(source) {
   try {
     // biome-ignore lint/performance/useDomNodeTextContent: the lines of a list stay lines
     await navigator.clipboard.writeText(source.innerText);
@@ -211,8 +210,8 @@ async function copied(source) {
   }
 }
 
-/** Makes buttons that copy, and tells those who only hear the page that it was done. */
-class Copying {
+/** Makes buttons that copy text and announce it to screen readers. */
+class CopyButtons {
   /** @param {Words} words */
   constructor({ say }) {
     this.say = say;
@@ -238,7 +237,7 @@ class Copying {
    * @param {string} label
    */
   async #copy(source, pressed, label) {
-    const told = this.say((await copied(source)) ? "copied" : "selected");
+    const told = this.say((await copyText(source)) ? "copied" : "selected");
     /** @type {(text: string, label: string, announced: string) => void} */
     const show = (text, label, announced) => {
       pressed.textContent = text;
@@ -246,7 +245,7 @@ class Copying {
       this.announcer.textContent = announced;
     };
     show(told, told, told);
-    setTimeout(() => show(this.say("copy"), label, ""), COPIED_FOR);
+    setTimeout(() => show(this.say("copy"), label, ""), COPIED_MILLISECONDS);
   }
 
   /**
@@ -260,7 +259,7 @@ class Copying {
   }
 }
 
-// ---- The parts of the tab: each an element, and what brings it up to date
+// ---- The parts of the tab: each has an element and a method that updates it
 
 class Headline {
   /** @param {Words} words */
@@ -279,11 +278,11 @@ class Headline {
    * @param {Summary} [summary]
    */
   show(state, summary) {
-    put(this.state, this.words.say(state));
+    setText(this.state, this.words.say(state));
     this.line.dataset.state = state;
     if (!summary) return;
     const uptime = this.words.say("uptime", { time: this.figures.duration(summary.uptime_seconds) });
-    put(this.uptime, `${summary.version} · ${uptime}`);
+    setText(this.uptime, `${summary.version} · ${uptime}`);
   }
 }
 
@@ -331,7 +330,7 @@ class Facts {
 
   /** @param {Status} status */
   show(status) {
-    for (const { name, value } of this.values) put(value, FACTS[name](status, this.words, this.figures));
+    for (const { name, value } of this.values) setText(value, FACTS[name](status, this.words, this.figures));
   }
 }
 
@@ -340,7 +339,7 @@ class Connect {
 
   /**
    * @param {Words} words
-   * @param {Copying} copying
+   * @param {CopyButtons} copying
    */
   constructor(words, copying) {
     this.words = words;
@@ -357,7 +356,7 @@ class Connect {
     const { say } = this.words;
     const { wyoming, http, uri, announced_as: name } = addresses;
     const best = bestEndpoint(wyoming, http, location);
-    const all = best ? [...new Set([best, ...wyoming])].slice(0, MOST_ADDRESSES) : [];
+    const all = best ? [...new Set([best, ...wyoming])].slice(0, MAX_ADDRESSES) : [];
     const api = bestEndpoint(http, http, location);
     const announced = name ? this.copying.code(name, say("network_name")) : say("not_announced");
     const facts = [
@@ -388,14 +387,9 @@ class Connect {
   #steps({ host, port }, name) {
     const { say } = this.words;
     const found = name ? [say("step_found", { name })] : [];
-    const told = [
-      say("step_open"),
-      ...found,
-      say("step_add"),
-      say("step_host", { host }),
-      say("step_port", { port }),
-    ];
-    const list = make("ol", {}, ...[...told, say("step_voice")].map((step) => make("li", {}, step)));
+    const details = [say("step_host", { host }), say("step_port", { port }), say("step_voice")];
+    const steps = [say("step_open"), ...found, say("step_add"), ...details];
+    const list = make("ol", {}, ...steps.map((step) => make("li", {}, step)));
     const copy = this.copying.button(list, say("steps"));
     const heading = make("div", { class: "status-row" }, make("h3", {}, say("home_assistant")), copy);
     return make("div", { class: "status-steps" }, heading, list);
@@ -422,10 +416,10 @@ class Sparkline {
   show({ latency: { values, p50, p95 } }) {
     if (!values.length) return;
     this.line.setAttribute("points", pointsOf(values));
-    put(this.highest, this.figures.milliseconds(Math.max(...values)));
+    setText(this.highest, this.figures.milliseconds(Math.max(...values)));
     const told = { p50: this.figures.milliseconds(p50), p95: this.figures.milliseconds(p95) };
     const name = values.length > 1 ? "latency_words" : "latency_one";
-    put(this.told, this.words.say(name, { count: values.length, ...told }));
+    setText(this.told, this.words.say(name, { count: values.length, ...told }));
   }
 }
 
@@ -457,7 +451,7 @@ class Utterances {
   /** @param {Status} status */
   show({ spoken, spoken_count: now }) {
     this.none.hidden = spoken.length > 0;
-    put(this.count, this.words.say("recent_count", { count: this.words.number(now) }));
+    setText(this.count, this.words.say("recent_count", { count: this.words.number(now) }));
     if (now === this.#shown) return;
     this.#shown = now;
     this.body.replaceChildren(...spoken.map((one) => row(UTTERANCE, this.#cells(one))));
@@ -484,23 +478,13 @@ class Log {
   constructor(words) {
     const { say } = words;
     this.figures = new Figures(words);
-    const region = {
-      class: "status-lines",
-      tabindex: 0,
-      role: "log",
-      "aria-live": "off",
-      "aria-label": say("log"),
-    };
-    this.lines = make("div", region);
+    const region = { tabindex: 0, role: "log", "aria-live": "off", "aria-label": say("log") };
+    this.lines = make("div", { class: "status-lines", ...region });
     this.none = make("p", { class: "status-none" }, say("log_none"));
     const options = Object.keys(LEVELS).map((name) => make("option", { value: name }, say(`level_${name}`)));
     this.level = make("select", { id: "status-level", onchange: () => this.#filter() }, ...options);
-    const choice = make(
-      "div",
-      { class: "status-row" },
-      make("label", { for: "status-level" }, say("level")),
-      this.level,
-    );
+    const label = make("label", { for: "status-level" }, say("level"));
+    const choice = make("div", { class: "status-row" }, label, this.level);
     this.element = section(words, "log", choice, this.lines, this.none);
   }
 
@@ -514,7 +498,7 @@ class Log {
     line.hidden = Number(line.dataset.rank) < LEVELS[this.level.value];
   }
 
-  forget() {
+  clear() {
     this.lines.replaceChildren();
   }
 
@@ -523,10 +507,10 @@ class Log {
     if (!added.length) return;
     const { lines } = this;
     this.none.hidden = true;
-    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < EDGE;
-    lines.append(...added.map((line) => this.#line(line)));
-    while (lines.children.length > MOST_LINES) lines.firstChild?.remove();
-    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+    followEnd(lines, () => {
+      lines.append(...added.map((line) => this.#line(line)));
+      while (lines.children.length > MAX_LINES) lines.firstChild?.remove();
+    });
   }
 
   /** @param {LogLine} line */
@@ -555,13 +539,8 @@ class Settings {
     this.none = make("p", { class: "status-none" }, say("settings_none"));
     this.all = make("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
     const label = make("label", { for: "status-all" }, say("all_settings"));
-    this.element = section(
-      words,
-      "settings",
-      make("div", { class: "status-row" }, this.all, label),
-      region,
-      this.none,
-    );
+    const choice = make("div", { class: "status-row" }, this.all, label);
+    this.element = section(words, "settings", choice, region, this.none);
   }
 
   /** @param {Setting[]} settings */
@@ -598,22 +577,22 @@ function links(words) {
   return section(words, "links", make("ul", {}, ...anchors));
 }
 
-// ---- Asking
+// ---- Polling
 
 class StatusTab {
   #uptime = 0;
   #lastLine = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** While the tab is looked at. @type {AbortController | null} */
-  #looking = null;
+  /** Set while polling. @type {AbortController | null} */
+  #polling = null;
   #isShown = false;
 
   /** @param {import("./common.js").Place<Props>} place */
   constructor({ element, props }) {
     this.paths = props.paths;
     const words = wordsOf(props.texts);
-    const copying = new Copying(words);
+    const copying = new CopyButtons(words);
     this.headline = new Headline(words);
     this.log = new Log(words);
     this.settings = new Settings(words);
@@ -623,49 +602,52 @@ class StatusTab {
     const cards = [facts, connect, sparkline, { element: links(words) }, utterances, this.log, this.settings];
     const grid = make("div", { class: "status-grid" }, ...cards.map((card) => card.element));
     element.append(copying.announcer, this.headline.element, grid);
-    document.addEventListener("visibilitychange", () => this.#follow());
+    document.addEventListener("visibilitychange", () => this.#updatePolling());
     new IntersectionObserver(([entry]) => {
       this.#isShown = entry.isIntersecting;
-      this.#follow();
+      this.#updatePolling();
     }).observe(element);
   }
 
-  #follow() {
+  #updatePolling() {
     if (this.#isShown && document.visibilityState === "visible") this.#begin();
     else this.#end();
   }
 
   #begin() {
-    if (this.#looking) return;
-    this.#looking = new AbortController();
-    const { signal } = this.#looking;
-    this.#look(signal);
-    this.#showSettings(signal).catch(() => {}); // the next look tells that there is no answer
+    if (this.#polling) return;
+    this.#polling = new AbortController();
+    const { signal } = this.#polling;
+    this.#poll(signal);
+    this.#showSettings(signal).catch(() => {}); // the next poll shows that there is no answer
   }
 
   #end() {
-    this.#looking?.abort();
-    this.#looking = null;
+    this.#polling?.abort();
+    this.#polling = null;
     clearTimeout(this.#timer);
   }
 
   /** @param {AbortSignal} signal */
-  async #look(signal) {
+  async #poll(signal) {
     try {
       await this.#showStatus(signal);
     } catch {
       if (!signal.aborted) this.headline.show("no_answer");
     }
-    if (!signal.aborted) this.#timer = setTimeout(() => this.#look(signal), INTERVAL);
+    if (!signal.aborted) this.#timer = setTimeout(() => this.#poll(signal), POLL_INTERVAL);
   }
 
   /** @param {AbortSignal} signal */
   async #showStatus(signal) {
     /** @type {Status} */
-    let status = await ask(`${this.paths.status}?after=${this.#lastLine}`, { signal, patience: PATIENCE });
+    let status = await ask(`${this.paths.status}?after=${this.#lastLine}`, {
+      signal,
+      timeout: REQUEST_TIMEOUT,
+    });
     if (status.server.uptime_seconds < this.#uptime) {
-      this.log.forget(); // another process answers, and counts its lines anew
-      status = await ask(this.paths.status, { signal, patience: PATIENCE });
+      this.log.clear(); // the server was restarted and numbers its lines from 1
+      status = await ask(this.paths.status, { signal, timeout: REQUEST_TIMEOUT });
       await this.#showSettings(signal);
     }
     this.#uptime = status.server.uptime_seconds;
@@ -676,7 +658,7 @@ class StatusTab {
 
   /** @param {AbortSignal} signal */
   async #showSettings(signal) {
-    this.settings.show(await ask(this.paths.settings, { signal, patience: PATIENCE }));
+    this.settings.show(await ask(this.paths.settings, { signal, timeout: REQUEST_TIMEOUT }));
   }
 }
 

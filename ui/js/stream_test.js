@@ -1,12 +1,13 @@
 /**
- * The Stream tab's board: a lane for each client, figures, and the log of a stream test.
+ * The Stream tab: a lane for each client of a stream test, its results, and its log.
  *
- * Every frame holds all that is drawn, so one that is skipped is not missed; the log alone grows, and comes whole at
- * the end.
+ * Every frame holds everything that is drawn, so frames may be skipped; only the log is incremental, and is fetched as
+ * a whole at the end.
  */
 
 import { cleared } from "./canvas.js";
 import { addressOf, ask, make, wordsOf } from "./common.js";
+import { RunLog } from "./run_log.js";
 import { curve, leftIn } from "./stream_buffer.js";
 
 /** @typedef {import("./stream_buffer.js").Level} Level */
@@ -31,7 +32,7 @@ import { curve, leftIn } from "./stream_buffer.js";
  * @property {[at: number, seconds: number][]} underruns
  */
 
-/** @typedef {{ at: number, client: number, what: string, detail: string }} Line */
+/** @typedef {import("./run_log.js").Line} Line */
 /** @typedef {Record<string, number | null>} Summary */
 
 /**
@@ -48,24 +49,11 @@ import { curve, leftIn } from "./stream_buffer.js";
 
 /** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, value: string | null }>} Place */
 
-const MOST_LINES = 4000;
-const MOST_SHOWN = 1000;
-const ROWS = [
-  "spoken",
-  "ttfa_p50",
-  "ttfa_p95",
-  "real_time_factor",
-  "gaps",
-  "worst_gap",
-  "silence",
-  "audio",
-  "wall",
-];
+const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
+const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps"]);
 const FAILED = new Set(["refused", "failed", "timed_out"]);
-const KINDS = ["connected", "text", "text_end", "audio_start", "first_audio", "chunk", "underrun", "ended"];
 const LEGEND = { text: "what.text", sound: "buffer", first: "what.first_audio", gap: "what.underrun" };
-const EDGE = 40; // pixels from its end within which a log goes on scrolling
 
 /** Numbers with their units. */
 class Figures {
@@ -103,99 +91,6 @@ class Figures {
   }
 }
 
-/** The log of a run: what happened when, narrowed down by the reader. */
-class LogView {
-  /** @type {Line[]} */
-  #all = [];
-  #seen = 0;
-  run = "";
-
-  /** @param {Words} words */
-  constructor({ say, number }) {
-    this.say = say;
-    this.number = number;
-    const oninput = () => this.#draw();
-    const kinds = KINDS.map((kind) => new Option(say(`what.${kind}`), kind));
-    this.client = make("select", { oninput }, new Option(say("log_all"), ""));
-    this.kind = make("select", { oninput }, new Option(say("log_all"), ""), ...kinds);
-    this.search = make("input", { type: "search", oninput });
-    this.count = make("span", { class: "st-count" });
-    this.lines = make("pre", { tabindex: 0, "aria-label": say("log") });
-    const filter = make(
-      "div",
-      { class: "st-filter" },
-      make("label", {}, say("log_client"), this.client),
-      make("label", {}, say("log_what"), this.kind),
-      make("label", {}, say("log_find"), this.search),
-      this.count,
-    );
-    const attributes = { class: "st-log", hidden: true, ontoggle: oninput };
-    this.element = make("details", attributes, make("summary", {}, say("log")), filter, this.lines);
-  }
-
-  /**
-   * Take the lines that are new.
-   * @param {Frame} frame
-   */
-  take({ run, lanes, logged, lines }) {
-    if (this.run !== run) this.#begin(run, lanes);
-    const fresh = Math.min(logged - this.#seen, lines.length);
-    if (fresh > 0) this.#all.push(...lines.slice(-fresh));
-    if (this.#all.length > MOST_LINES) this.#all.splice(0, this.#all.length - MOST_LINES);
-    this.#seen = logged;
-    this.#draw();
-  }
-
-  /**
-   * @param {string} run
-   * @param {Lane[]} lanes
-   */
-  #begin(run, lanes) {
-    this.run = run;
-    this.#all = [];
-    this.#seen = 0;
-    const clients = lanes.map(({ client }) => new Option(String(client), String(client)));
-    this.client.replaceChildren(new Option(this.say("log_all"), ""), ...clients);
-  }
-
-  /**
-   * Take all lines of a run, unless another has begun.
-   * @param {string} run
-   * @param {Line[]} lines
-   */
-  replace(run, lines) {
-    if (this.run !== run) return;
-    this.#all = lines;
-    this.#draw();
-  }
-
-  #draw() {
-    if (!this.element.open) return;
-    const wanted = this.#wanted();
-    const { lines } = this;
-    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < EDGE;
-    lines.textContent = wanted.slice(-MOST_SHOWN).join("\n");
-    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
-    const [shown, count] = [this.number(wanted.length), this.number(this.#all.length)];
-    this.count.textContent = this.say("log_lines", { shown, count });
-  }
-
-  #wanted() {
-    const text = this.search.value.trim().toLowerCase();
-    return this.#all
-      .filter((line) => !this.client.value || line.client === Number(this.client.value))
-      .filter((line) => !this.kind.value || line.what === this.kind.value)
-      .map((line) => this.#written(line))
-      .filter((line) => !text || line.toLowerCase().includes(text));
-  }
-
-  /** @param {Line} line */
-  #written({ at, client, what, detail }) {
-    const [time, number] = [at.toFixed(3).padStart(8), String(client).padStart(2)];
-    return `${time}  ${number}  ${this.say(`what.${what}`)}  ${detail}`;
-  }
-}
-
 class Board {
   /** @type {Frame | null} */
   #frame = null;
@@ -214,16 +109,9 @@ class Board {
     this.legend = make("ul", { class: "st-legend", hidden: true }, ...this.#legendItems());
     this.result = make("div", { class: "st-scroll" });
     this.after = make("div", { class: "st-after", hidden: true });
-    this.log = new LogView(words);
-    element.replaceChildren(
-      this.note,
-      this.lanes,
-      this.axis,
-      this.legend,
-      this.result,
-      this.after,
-      this.log.element,
-    );
+    this.log = new RunLog(words);
+    const chart = [this.lanes, this.axis, this.legend];
+    element.replaceChildren(this.note, ...chart, this.result, this.after, this.log.element);
     new ResizeObserver(() => this.#frame && this.#drawLanes(this.#frame)).observe(this.lanes);
     watch("value", () => this.#show());
     this.#show();
@@ -252,7 +140,7 @@ class Board {
     this.after.hidden = !frame.over;
     this.#drawLanes(frame);
     this.#showFigures(frame);
-    this.log.take(frame);
+    this.log.add(frame);
     if (!frame.over) return;
     this.#showAfter(frame);
     this.#fetchLog(frame.run);

@@ -1,8 +1,8 @@
 /**
- * The list of voices: what is here and what could be, filtered in the browser.
+ * The Voices tab's list: installed and downloadable voices, filtered in the browser.
  *
- * It asks for news while it can be seen, and never otherwise. All that comes from the server is put in as text: names
- * and descriptions of voices are whatever somebody wrote into a file.
+ * It polls the server only while it is visible. Everything from the server is inserted as text: names and descriptions
+ * of voices come from files that anybody may have written.
  */
 
 import { ask, button, isVisible, make, messageOf, wordsOf } from "./common.js";
@@ -30,14 +30,14 @@ import { player } from "./player.js";
 /** @typedef {{ name: string, path: string, reason: string, size: number }} BrokenFile */
 
 /**
- * @typedef {object} Shelf
- * @property {number} revision another one says that something changed
+ * @typedef {object} VoicesView
+ * @property {number} revision changes whenever anything else does
  * @property {Voice[]} voices
  * @property {BrokenFile[]} broken
  * @property {number} used bytes
  * @property {number} free bytes
  * @property {string} directory
- * @property {number} piece_bytes most of an upload's piece
+ * @property {number} piece_bytes the largest piece of an upload
  */
 
 /**
@@ -50,7 +50,7 @@ import { player } from "./player.js";
  * @property {string} error
  */
 
-/** @typedef {{ revision: number, downloads: Download[] }} News */
+/** @typedef {{ revision: number, downloads: Download[] }} VoicesUpdate */
 
 /**
  * @typedef {object} Removal
@@ -60,26 +60,26 @@ import { player } from "./player.js";
  * @property {string[]} problems
  * @property {string[]} kept
  * @property {boolean} is_default
- * @property {string[]} silenced voices that cannot be spoken any more
+ * @property {string[]} silenced voices that would no longer work
  */
 
 /** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, path: string }>} Place */
 
-const SOON = 500; // milliseconds between two looks while something is on its way
-const LATER = 2000;
+const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
+const IDLE_INTERVAL = 2000;
 const SIZES = [50e6, 100e6, 200e6];
 const QUALITIES = ["x_low", "low", "medium", "high", "fp32", "fp16", "int8"];
-/** @type {Shelf} */
+/** @type {VoicesView} */
 const EMPTY = { revision: -1, voices: [], broken: [], used: 0, free: 0, directory: "", piece_bytes: 0 };
 
 class VoiceList {
-  #shelf = EMPTY;
-  /** @type {News} */
-  #news = { revision: -1, downloads: [] };
-  /** The voice whose sample was asked for last. */
+  #view = EMPTY;
+  /** @type {VoicesUpdate} */
+  #latest = { revision: -1, downloads: [] };
+  /** The voice whose sample was played last. */
   #sampled = "";
-  #looksOnTheirWay = 0;
-  /** Made once for each shelf: a filter only shows and hides them. @type {Map<string, HTMLElement>} */
+  #pendingPolls = 0;
+  /** Made once for each view: filters only show and hide them. @type {Map<string, HTMLElement>} */
   #rows = new Map();
 
   /** @param {Place} place */
@@ -103,17 +103,17 @@ class VoiceList {
     this.sending = button(say("upload"), () => this.#upload(), { class: "voices-primary" });
     element.replaceChildren(this.#layout());
     player.addEventListener("change", () => this.#showSampled());
-    this.#watch();
-    new IntersectionObserver((seen) => this.#seen(seen)).observe(element);
+    this.#keepPolling();
+    new IntersectionObserver((seen) => this.#onVisible(seen)).observe(element);
   }
 
   #makeFilters() {
     const [language, quality, size, engine, state] = Array.from({ length: 5 }, () => make("select"));
-    this.#offer(
+    this.#setOptions(
       size,
-      SIZES.map((each) => [String(each), this.say("up_to", { size: this.#bytes(each) })]),
+      SIZES.map((each) => [String(each), this.say("up_to", { size: this.#size(each) })]),
     );
-    this.#offer(
+    this.#setOptions(
       state,
       ["installed", "to_fetch", "own"].map((each) => [each, this.say(each)]),
     );
@@ -166,11 +166,11 @@ class VoiceList {
   }
 
   /**
-   * Have a filter offer these; what was chosen stays chosen if it is among them.
+   * Set a filter's options; the selected one stays selected if it is among them.
    * @param {HTMLSelectElement} control
    * @param {string[][]} options value and text of each
    */
-  #offer(control, options) {
+  #setOptions(control, options) {
     const chosen = control.value;
     const all = [["", this.say("any")], ...options];
     control.replaceChildren(...all.map(([value, text]) => new Option(text, value)));
@@ -178,7 +178,7 @@ class VoiceList {
   }
 
   /**
-   * A button named by what it does, and to what for those who only hear it.
+   * A button with its action as text, and for screen readers also its object.
    * @param {string} name
    * @param {string} what
    * @param {() => unknown} onclick
@@ -192,7 +192,7 @@ class VoiceList {
   // ---- Words and numbers
 
   /** @param {number} count */
-  #bytes(count) {
+  #size(count) {
     if (count < 1e6) return `${this.number(count / 1e3)} kB`;
     return count < 1e9 ? `${this.number(count / 1e6)} MB` : `${this.number(count / 1e9, 1)} GB`;
   }
@@ -207,12 +207,12 @@ class VoiceList {
   }
 
   /** @param {string} text */
-  #tell(text, isProblem = false) {
+  #showMessage(text, isProblem = false) {
     this.message.textContent = text;
     this.message.classList.toggle("voices-problem", isProblem);
   }
 
-  // ---- The server
+  // ---- Requests
 
   /**
    * @param {string} what
@@ -223,64 +223,64 @@ class VoiceList {
   }
 
   /**
-   * Do what was asked for; what goes wrong is told.
+   * Run an action and show its error, if any.
    * @template Outcome
    * @param {() => Promise<Outcome>} work
    * @returns {Promise<Outcome | null>}
    */
-  async #trying(work) {
-    this.#tell("");
+  async #attempt(work) {
+    this.#showMessage("");
     try {
       return await work();
     } catch (error) {
-      this.#tell(messageOf(error) || this.say("failed"), true);
+      this.#showMessage(messageOf(error) || this.say("failed"), true);
       return null;
     }
   }
 
   async #load() {
-    this.#shelf = await this.#ask("");
+    this.#view = await this.#ask("");
     this.#show();
   }
 
-  #seen(/** @type {IntersectionObserverEntry[]} */ seen) {
+  #onVisible(/** @type {IntersectionObserverEntry[]} */ seen) {
     const isSeen = seen.some((each) => each.isIntersecting);
-    if (isSeen && this.#shelf.revision < 0 && !this.#looksOnTheirWay) this.#look();
+    if (isSeen && this.#view.revision < 0 && !this.#pendingPolls) this.#poll();
   }
 
-  async #watch() {
+  async #keepPolling() {
     if (!this.element.isConnected) return;
-    if (isVisible(this.element) && !document.hidden) await this.#look();
-    setTimeout(() => this.#watch(), coming(this.#news).size ? SOON : LATER);
+    if (isVisible(this.element) && !document.hidden) await this.#poll();
+    setTimeout(() => this.#keepPolling(), downloadingIn(this.#latest).size ? BUSY_INTERVAL : IDLE_INTERVAL);
   }
 
-  async #look() {
-    this.#looksOnTheirWay += 1;
-    await this.#askForNews().finally(() => {
-      this.#looksOnTheirWay -= 1;
+  async #poll() {
+    this.#pendingPolls += 1;
+    await this.#fetchUpdate().finally(() => {
+      this.#pendingPolls -= 1;
     });
   }
 
-  async #askForNews() {
-    /** @type {News | null} */
+  async #fetchUpdate() {
+    /** @type {VoicesUpdate | null} */
     const told = await this.#ask("news").catch(() => null);
     if (!told) return;
-    const isOther = told.revision !== this.#shelf.revision;
-    this.#showNews(told);
+    const isOther = told.revision !== this.#view.revision;
+    this.#showDownloads(told);
     if (isOther) await this.#load().catch(() => null);
   }
 
   // ---- The list
 
   #show() {
-    const { voices, used, free, directory } = this.#shelf;
+    const { voices, used, free, directory } = this.#view;
     const focused = this.list.contains(document.activeElement) ? labelOf(document.activeElement) : null;
     const ordered = [...voices].sort((one, other) => Number(other.is_installed) - Number(one.is_installed));
     this.#rows = new Map(ordered.map((voice) => [voice.name, this.#row(voice)]));
     this.list.replaceChildren(...this.#rows.values());
     if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
-    this.#offerChoices();
-    const bytes = { used: this.#bytes(used), free: this.#bytes(free) };
+    this.#fillFilters();
+    const bytes = { used: this.#size(used), free: this.#size(free) };
     this.room.textContent = this.say("room", { ...bytes, directory });
     this.#showBroken();
     this.#filter();
@@ -304,7 +304,7 @@ class VoiceList {
 
   /** @param {Voice} voice */
   #factsOf(voice) {
-    const size = voice.size ? this.#bytes(voice.size) : "";
+    const size = voice.size ? this.#size(voice.size) : "";
     const told = [this.#languageName(voice.language), voice.engine, voice.quality, size];
     if (voice.speakers > 1) told.push(this.say("speakers", { count: voice.speakers }));
     if (voice.shared_with) told.push(this.say("shared", { count: voice.shared_with }));
@@ -316,7 +316,7 @@ class VoiceList {
   #actionsOf(voice) {
     const { name } = voice;
     if (!voice.is_installed) {
-      const disabled = coming(this.#news).has(name);
+      const disabled = downloadingIn(this.#latest).has(name);
       return [
         this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
       ];
@@ -329,42 +329,42 @@ class VoiceList {
     ];
   }
 
-  #offerChoices() {
-    const { voices } = this.#shelf;
+  #fillFilters() {
+    const { voices } = this.#view;
     const { language, quality, engine } = this.filters;
     const languages = [...new Set(voices.map((voice) => familyOf(voice.language)))];
     const named = languages.map((tag) => [tag, this.#languageName(tag)]);
-    this.#offer(
+    this.#setOptions(
       language,
       named.sort((one, other) => one[1].localeCompare(other[1], this.locale)),
     );
     const qualities = new Set(voices.map((voice) => voice.quality));
     const known = QUALITIES.filter((each) => qualities.has(each));
-    this.#offer(
+    this.#setOptions(
       quality,
       known.map((each) => [each, each.replace("_", " ")]),
     );
-    this.#offer(
+    this.#setOptions(
       engine,
       [...new Set(voices.map((voice) => voice.engine))].sort().map((each) => [each, each]),
     );
   }
 
   #filter() {
-    const { voices } = this.#shelf;
+    const { voices } = this.#view;
     let count = 0;
     for (const voice of voices) {
       const row = this.#rows.get(voice.name);
-      const isWanted = this.#isWanted(voice);
-      if (row) row.hidden = !isWanted;
-      count += Number(isWanted);
+      const isMatch = this.#matches(voice);
+      if (row) row.hidden = !isMatch;
+      count += Number(isMatch);
     }
     const all = voices.length;
     this.count.textContent = count || !all ? this.say("count", { count, all }) : this.say("none_found");
   }
 
   /** @param {Voice} voice */
-  #isWanted(voice) {
+  #matches(voice) {
     const { search, language, quality, size, engine, state } = this.filters;
     const { name, description, gender } = voice;
     const all =
@@ -380,14 +380,14 @@ class VoiceList {
   }
 
   #showBroken() {
-    const lines = this.#shelf.broken.map((file) => this.#brokenLine(file));
+    const lines = this.#view.broken.map((file) => this.#brokenLine(file));
     const shown = [make("h2", {}, this.say("broken")), make("ul", { class: "voices-list" }, ...lines)];
     this.broken.replaceChildren(...(lines.length ? shown : []));
   }
 
   /** @param {BrokenFile} file */
   #brokenLine({ name, path, reason, size }) {
-    const facts = make("span", { class: "voices-quiet" }, `${reason} · ${this.#bytes(size)}`);
+    const facts = make("span", { class: "voices-quiet" }, `${reason} · ${this.#size(size)}`);
     return make(
       "li",
       {},
@@ -400,7 +400,7 @@ class VoiceList {
     );
   }
 
-  // ---- Hearing one
+  // ---- Samples
 
   /** @param {Voice} voice */
   #sample({ name, sample }) {
@@ -417,51 +417,54 @@ class VoiceList {
       const listen = row.querySelector(".voices-primary");
       if (listen) listen.textContent = this.say(player.isBusy && name === this.#sampled ? "stop" : "listen");
     }
-    if (player.state === "failed" && this.#sampled && player.problem) this.#tell(player.problem, true);
+    if (player.state === "failed" && this.#sampled && player.problem) this.#showMessage(player.problem, true);
   }
 
-  // ---- Changing things
+  // ---- Actions
 
   /**
    * @param {string} what
    * @param {string} name
    */
   async #act(what, name) {
-    /** @type {News | null} */
-    const told = await this.#trying(() => this.#ask(what, { name }));
-    if (told) this.#showNews(told);
-    this.#look();
+    /** @type {VoicesUpdate | null} */
+    const told = await this.#attempt(() => this.#ask(what, { name }));
+    if (told) this.#showDownloads(told);
+    this.#poll();
   }
 
   /** @param {string} name */
   async #makeDefault(name) {
     /** @type {{ name: string, line: string } | null} */
-    const told = await this.#trying(() => this.#ask("default", { name }));
+    const told = await this.#attempt(() => this.#ask("default", { name }));
     if (!told) return;
     await this.#load();
-    this.#tell(`${this.say("defaulted", { name: told.name })} `);
+    this.#showMessage(`${this.say("defaulted", { name: told.name })} `);
     this.message.append(make("code", {}, told.line));
   }
 
   /** @param {string} name */
   async #remove(name) {
     /** @type {Removal | null} */
-    const planned = await this.#trying(() => this.#ask("plan-removal", { name }));
-    if (!planned || !(await this.#agreed(planned))) return;
-    const gone = await this.#trying(() => this.#ask("remove", { name, files: planned.files }));
+    const planned = await this.#attempt(() => this.#ask("plan-removal", { name }));
+    if (!planned || !(await this.#confirm(planned))) return;
+    const gone = await this.#attempt(() => this.#ask("remove", { name, files: planned.files }));
     await this.#load();
-    if (gone) this.#tell(this.say("deleted", { name }));
+    if (gone) this.#showMessage(this.say("deleted", { name }));
   }
 
   /**
    * @param {Removal} planned
    * @returns {Promise<boolean>}
    */
-  #agreed(planned) {
+  #confirm(planned) {
     const { dialog } = this;
     const keep = button(this.say("keep"), () => dialog.close());
     const disabled = !planned.files.length;
-    const go = button(this.say("delete"), () => dialog.close("agreed"), { class: "voices-danger", disabled });
+    const go = button(this.say("delete"), () => dialog.close("confirmed"), {
+      class: "voices-danger",
+      disabled,
+    });
     dialog.replaceChildren(
       make("h2", { id: "voices-dialog-title" }, this.say("removal", { name: planned.name })),
       ...this.#consequencesOf(planned).map((line) => make("p", {}, line)),
@@ -469,7 +472,7 @@ class VoiceList {
       make("div", { class: "voices-actions" }, keep, go),
     );
     return new Promise((settle) => {
-      dialog.addEventListener("close", () => settle(dialog.returnValue === "agreed"), { once: true });
+      dialog.addEventListener("close", () => settle(dialog.returnValue === "confirmed"), { once: true });
       dialog.returnValue = "";
       dialog.showModal();
       keep.focus();
@@ -479,27 +482,27 @@ class VoiceList {
   /** @param {Removal} planned */
   #consequencesOf({ problems, kept, files, size, is_default, silenced }) {
     const lines = [...problems, ...kept];
-    if (files.length) lines.push(this.say("removal_frees", { size: this.#bytes(size) }));
+    if (files.length) lines.push(this.say("removal_frees", { size: this.#size(size) }));
     if (is_default) lines.push(this.say("removal_default"));
     if (silenced.length) lines.push(this.say("removal_silences", { names: silenced.join(", ") }));
     return lines;
   }
 
-  // ---- Bringing one
+  // ---- Uploads
 
   async #upload() {
     const chosen = modelAndConfig([...(this.files.files ?? [])]);
     if (!chosen) {
-      this.#tell(this.say("both_needed"), true);
+      this.#showMessage(this.say("both_needed"), true);
       return;
     }
     this.sending.disabled = true;
-    const name = await this.#trying(() => this.#sendAll(chosen));
+    const name = await this.#attempt(() => this.#sendAll(chosen));
     this.sending.disabled = false;
     if (name === null) return;
     this.files.value = "";
     await this.#load();
-    this.#tell(this.say("uploaded", { name }));
+    this.#showMessage(this.say("uploaded", { name }));
   }
 
   /**
@@ -513,17 +516,17 @@ class VoiceList {
   }
 
   /**
-   * Send a file in pieces.
+   * Upload a file in pieces.
    * @param {string} name
    * @param {File} file
-   * @returns {Promise<any>} what the server says of the last
+   * @returns {Promise<any>} the server's answer to the last piece
    */
   async #send(name, file) {
     const path = `${this.path}/upload/${encodeURIComponent(name)}`;
     for (let start = 0; ; ) {
-      const end = Math.min(start + this.#shelf.piece_bytes, file.size);
+      const end = Math.min(start + this.#view.piece_bytes, file.size);
       const share = file.size ? Math.floor((100 * start) / file.size) : 0;
-      this.#tell(
+      this.#showMessage(
         end < file.size ? this.say("uploading", { file: name, share }) : this.say("checking", { file: name }),
       );
       /** @type {Record<string, string>} */
@@ -536,22 +539,22 @@ class VoiceList {
 
   // ---- Downloads
 
-  /** @param {News} news */
-  #showNews(news) {
-    this.#news = news;
+  /** @param {VoicesUpdate} news */
+  #showDownloads(news) {
+    this.#latest = news;
     const shown = /** @type {HTMLElement[]} */ ([...this.downloads.children]);
     const known = new Map(shown.map((item) => [item.dataset.voice, item]));
     this.downloads.replaceChildren(
       ...news.downloads.map((each) => this.#download(each, known.get(each.voice))),
     );
-    const fetched = coming(news);
+    const fetched = downloadingIn(news);
     for (const fetching of this.list.querySelectorAll("button")) {
       if (fetching.dataset.fetch) fetching.disabled = fetched.has(fetching.dataset.fetch);
     }
   }
 
   /**
-   * One that is shown already is only brought up to date: the focus stays on its button.
+   * Update the item of a download if there is one, so that the focus stays on its button.
    * @param {Download} told
    * @param {HTMLElement | undefined} shown
    */
@@ -583,16 +586,16 @@ class VoiceList {
   /** @param {Download} told */
   #progressOf({ state, received, total, bytes_per_second: speed }) {
     if (state === "waiting") return this.say("waiting");
-    const share = total ? `${this.#bytes(received)} / ${this.#bytes(total)}` : this.#bytes(received);
-    return `${share} · ${this.say("per_second", { size: this.#bytes(speed) })}`;
+    const share = total ? `${this.#size(received)} / ${this.#size(total)}` : this.#size(received);
+    return `${share} · ${this.say("per_second", { size: this.#size(speed) })}`;
   }
 }
 
 /**
  * The voices that are being downloaded.
- * @param {News} news
+ * @param {VoicesUpdate} news
  */
-const coming = ({ downloads }) =>
+const downloadingIn = ({ downloads }) =>
   new Set(downloads.filter(({ state }) => state !== "failed").map(({ voice }) => voice));
 
 /** @param {string} tag */
@@ -615,8 +618,7 @@ function isInState(voice, state) {
 }
 
 /**
- * The two files of a voice, the model last. The json may be named after the voice alone; it is to be named after the
- * model.
+ * The two files of a voice, the model last. The JSON file is uploaded under the model's name, whatever its own is.
  * @param {File[]} chosen
  * @returns {[name: string, file: File][] | null}
  */

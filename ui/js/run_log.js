@@ -1,0 +1,97 @@
+/** The log of a stream test: events of all clients, of which each frame brings the newest. */
+
+import { followEnd, make } from "./common.js";
+
+/** @typedef {{ at: number, client: number, what: string, detail: string }} Line */
+/** @typedef {ReturnType<typeof import("./common.js").wordsOf>} Words */
+
+const MAX_LINES = 4000;
+const MAX_SHOWN = 1000;
+const KINDS = ["connected", "text", "text_end", "audio_start", "first_audio", "chunk", "underrun", "ended"];
+
+/** Shows the events of a run, filtered by client, kind and text. */
+export class RunLog {
+  /** @type {Line[]} */
+  #all = [];
+  #seen = 0;
+  run = "";
+
+  /** @param {Words} words */
+  constructor({ say, number }) {
+    this.say = say;
+    this.number = number;
+    const redraw = () => this.#draw();
+    const kinds = KINDS.map((kind) => new Option(say(`what.${kind}`), kind));
+    this.client = make("select", {}, new Option(say("log_all"), ""));
+    this.kind = make("select", {}, new Option(say("log_all"), ""), ...kinds);
+    this.search = make("input", { type: "search" });
+    this.count = make("span", { class: "st-count" });
+    this.lines = make("pre", { tabindex: 0, "aria-label": say("log") });
+    const fields = { log_client: this.client, log_what: this.kind, log_find: this.search };
+    const labels = Object.entries(fields).map(([name, field]) => make("label", {}, say(name), field));
+    const filter = make("div", { class: "st-filter", oninput: redraw }, ...labels, this.count);
+    const attributes = { class: "st-log", hidden: true, ontoggle: redraw };
+    this.element = make("details", attributes, make("summary", {}, say("log")), filter, this.lines);
+  }
+
+  /**
+   * Add the lines that are new in a frame.
+   * @param {{ run: string, lanes: { client: number }[], logged: number, lines: Line[] }} frame
+   */
+  add({ run, lanes, logged, lines }) {
+    if (this.run !== run) this.#begin(run, lanes);
+    const fresh = Math.min(logged - this.#seen, lines.length);
+    if (fresh > 0) this.#all.push(...lines.slice(-fresh));
+    if (this.#all.length > MAX_LINES) this.#all.splice(0, this.#all.length - MAX_LINES);
+    this.#seen = logged;
+    this.#draw();
+  }
+
+  /**
+   * @param {string} run
+   * @param {{ client: number }[]} lanes
+   */
+  #begin(run, lanes) {
+    this.run = run;
+    this.#all = [];
+    this.#seen = 0;
+    const clients = lanes.map(({ client }) => new Option(String(client), String(client)));
+    this.client.replaceChildren(new Option(this.say("log_all"), ""), ...clients);
+  }
+
+  /**
+   * Replace all lines of a run, unless another has begun.
+   * @param {string} run
+   * @param {Line[]} lines
+   */
+  replace(run, lines) {
+    if (this.run !== run) return;
+    this.#all = lines;
+    this.#draw();
+  }
+
+  #draw() {
+    if (!this.element.open) return;
+    const matching = this.#matching();
+    followEnd(this.lines, () => {
+      this.lines.textContent = matching.slice(-MAX_SHOWN).join("\n");
+    });
+    const [shown, count] = [this.number(matching.length), this.number(this.#all.length)];
+    this.count.textContent = this.say("log_lines", { shown, count });
+  }
+
+  #matching() {
+    const text = this.search.value.trim().toLowerCase();
+    return this.#all
+      .filter((line) => !this.client.value || line.client === Number(this.client.value))
+      .filter((line) => !this.kind.value || line.what === this.kind.value)
+      .map((line) => this.#format(line))
+      .filter((line) => !text || line.toLowerCase().includes(text));
+  }
+
+  /** @param {Line} line */
+  #format({ at, client, what, detail }) {
+    const [time, number] = [at.toFixed(3).padStart(8), String(client).padStart(2)];
+    return `${time}  ${number}  ${this.say(`what.${what}`)}  ${detail}`;
+  }
+}
