@@ -15,7 +15,7 @@ import pytest
 from blockbuster import BlockBuster
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.visiting import PHONE, complaints_of, visit, watched
+from tests.browser.page_actions import PHONE, checked_page, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site, site_in_a_thread
 from tests.support.tones import VOICES
@@ -95,7 +95,7 @@ def german_context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="package")
 def german_page(german_context: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched(german_context) as page:
+    with checked_page(german_context) as page:
         yield visit(page, site.url)
 
 
@@ -103,17 +103,17 @@ def german_page(german_context: BrowserContext, site: Site) -> Iterator[Page]:
 def german(german_page: Page) -> Iterator[Page]:
     """The product's page on that phone: leave it dark."""
     yield german_page
-    assert complaints_of(german_page).found == []
+    assert problems_of(german_page).found == []
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     """A page of one's own; `visit(page, url)` opens the product's."""
-    with watched(context) as page:
+    with checked_page(context) as page:
         yield page
 
 
 @pytest.fixture
-def complaints(page: Page) -> PageProblems:
+def problems(page: Page) -> PageProblems:
     """What was wrong so far: a test that provokes it takes it out."""
-    return complaints_of(page)
+    return problems_of(page)

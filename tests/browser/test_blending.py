@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.browser.visiting import PHONE, complaints_of, open_tab, visit, watched
+from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from wyoming_tts.voices.blends.mixing import Blend
@@ -28,27 +28,27 @@ START = "af_bella(60)+af_sky(40)"
 @pytest.fixture(scope="module")
 def opened(site: Site, context: BrowserContext) -> Iterator[Page]:
     """The page, opened once: that takes a second."""
-    with watched(context) as page:
+    with checked_page(context) as page:
         page.set_viewport_size(PHONE)
         open_tab(visit(page, site.url), "blend")
         yield page
 
 
 @pytest.fixture
-def complaints(opened: Page) -> PageProblems:
+def problems(opened: Page) -> PageProblems:
     """What was wrong so far."""
-    return complaints_of(opened)
+    return problems_of(opened)
 
 
 @pytest.fixture
-def tab(opened: Page, complaints: PageProblems) -> Iterator[Page]:
+def tab(opened: Page, problems: PageProblems) -> Iterator[Page]:
     """The tab, with two voices in its mixer."""
     page = opened
     page.locator("#blend-while-moving").uncheck()
     type_recipe(page, START)
     expect(page.locator("#blend-legend")).to_have_text("af_bella60 %af_sky40 %")
     yield page
-    assert complaints.found == []
+    assert problems.found == []
 
 
 def slide(page: Page, row: int, *values: int) -> None:
@@ -87,14 +87,14 @@ def voice_of(request: Request) -> str:
     return str((request.post_data_json or {})["voice"])
 
 
-def in_the_house(site: Site, coroutine: Any) -> Any:
+def run_on_server(site: Site, coroutine: Any) -> Any:
     """Have the product's own loop do something."""
     return asyncio.run_coroutine_threadsafe(coroutine, site.loop).result(10)
 
 
-def expected_refusal(complaints: PageProblems, status: int) -> None:
+def expected_refusal(problems: PageProblems, status: int) -> None:
     """Chromium writes a line for each answer that is an error."""
-    complaints.found[:] = [line for line in complaints.found if f"status of {status}" not in line]
+    problems.found[:] = [line for line in problems.found if f"status of {status}" not in line]
 
 
 def test_moving_a_slider_moves_the_recipe_and_the_picture(tab: Page) -> None:
@@ -181,17 +181,17 @@ def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
 
 
 def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
-    tab: Page, site: Site, complaints: PageProblems
+    tab: Page, site: Site, problems: PageProblems
 ) -> None:
     keep(tab, "noon")
     blends = site.parts.blends.store
     other = Blend("noon", parse_recipe("af_sky+bf_emma"), "en_GB")
     edit = partial(blends.replace, other, expected=Blend("noon", parse_recipe(START)))
-    in_the_house(site, site.parts.workers.run_blocking(edit))
+    run_on_server(site, site.parts.workers.run_blocking(edit))
     slide(tab, 0, 90)
     tab.locator("#blend-keep").click()
     expect(tab.locator("#blend-stale")).to_contain_text("it is af_sky+bf_emma now")
-    expected_refusal(complaints, 400)
+    expected_refusal(problems, 400)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
     tab.locator("#blend-keep-mine").click()
     expect(card(tab, "noon")).to_contain_text("af_bella(90)+af_sky(40)")
@@ -217,14 +217,12 @@ def test_it_fits_a_phone(tab: Page) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_without_kokoro_the_page_says_so_and_offers_it(
-    tab: Page, site: Site, complaints: PageProblems
-) -> None:
+def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, problems: PageProblems) -> None:
     model = site.parts.settings.download_dir / MODEL
     away = model.with_suffix(".away")
     model.rename(away)
     try:
-        in_the_house(site, site.parts.refresh_voices())
+        run_on_server(site, site.parts.refresh_voices())
         tab.evaluate("window.dispatchEvent(new Event('focus'))")
         expect(tab.locator("#blend-absent")).to_contain_text("the Kokoro model is not installed yet")
         expect(tab.locator("#blend-mixer")).to_be_hidden()
@@ -232,6 +230,6 @@ def test_without_kokoro_the_page_says_so_and_offers_it(
         expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
     finally:
         away.rename(model)
-        in_the_house(site, site.parts.refresh_voices())
+        run_on_server(site, site.parts.refresh_voices())
     expect(tab.locator("#blend-mixer")).to_be_visible()
     expect(tab.locator("#blend-absent")).to_be_hidden()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import EMBEDDED
-from tests.browser.visiting import complaints_of, name_player, watched
+from tests.browser.page_actions import checked_page, name_player, problems_of
 from tests.support.page_site import Site
 
 # Gradio's count of its own events asks pandas for what is going away.
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SOON = 250
 """Milliseconds from the click to the first sound."""
-PATIENCE = 40_000
+TIMEOUT_MILLISECONDS = 40_000
 """Milliseconds for what takes one or two where nothing else runs."""
 ROUNDS = 6
 """Of measuring: a machine that has much else to do says nothing of the page."""
@@ -36,15 +36,15 @@ class Tab:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.complaints = complaints_of(page)
-        page.set_default_timeout(PATIENCE)
+        self.problems = problems_of(page)
+        page.set_default_timeout(TIMEOUT_MILLISECONDS)
         page.goto(url)
-        expect(page.locator("#preview-voice input")).to_have_value(SHOWN, timeout=PATIENCE)
-        expect(page.locator("#preview-text textarea")).not_to_have_value("", timeout=PATIENCE)
+        expect(page.locator("#preview-voice input")).to_have_value(SHOWN, timeout=TIMEOUT_MILLISECONDS)
+        expect(page.locator("#preview-text textarea")).not_to_have_value("", timeout=TIMEOUT_MILLISECONDS)
         name_player(page)
 
     def eventually(self, condition: str) -> None:
-        self.page.wait_for_function(condition, timeout=PATIENCE, polling=20)
+        self.page.wait_for_function(condition, timeout=TIMEOUT_MILLISECONDS, polling=20)
 
     def silent(self) -> None:
         """The server has no stream left."""
@@ -65,14 +65,14 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def opened(site: Site, context: BrowserContext) -> Iterator[Tab]:
-    with watched(context) as page:
+    with checked_page(context) as page:
         yield Tab(page, site.url)
 
 
 @pytest.fixture
 def tab(opened: Tab) -> Iterator[Tab]:
     yield opened
-    assert opened.complaints.found == []
+    assert opened.problems.found == []
 
 
 def test_the_page_opens_with_an_example_and_what_the_voice_can_be_told(tab: Tab) -> None:
@@ -268,14 +268,14 @@ def test_what_fails_is_told(tab: Tab) -> None:
     )
     assert problem[0] == "failed"
     assert "nobody" in problem[1]
-    told = tab.complaints.found
+    told = tab.problems.found
     told[:] = [line for line in told if "v1/audio/speech" not in line]  # the browser complains, too
 
 
 def test_a_browser_without_web_audio_plays_plainly_and_says_so(
     german_context: BrowserContext, site: Site
 ) -> None:
-    with watched(german_context) as page:
+    with checked_page(german_context) as page:
         page.add_init_script("delete window.AudioContext; delete window.webkitAudioContext;")
         plays_plainly(Tab(page, site.url))
 

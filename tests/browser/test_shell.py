@@ -11,18 +11,18 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import INGRESS_PEER, KEY
-from tests.browser.visiting import (
+from tests.browser.page_actions import (
+    DESKTOP,
     PHONE,
     TABS,
-    WIDE,
+    accessibility_violations,
     brightness,
-    complaints_of,
+    checked_page,
     open_tab,
+    problems_of,
     resize,
-    serious_faults,
-    turn,
+    set_color_scheme,
     visit,
-    watched,
 )
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
@@ -32,17 +32,17 @@ from ui.words import LANGUAGES, Words, read_texts
 
 @pytest.fixture(scope="module")
 def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched(context) as page:
+    with checked_page(context) as page:
         yield visit(page, site.url)
 
 
 @pytest.fixture
-def desk(shown: Page) -> Iterator[Page]:
+def desktop(shown: Page) -> Iterator[Page]:
     """The page on a wide, light screen."""
-    resize(shown, WIDE)
-    turn(shown, "light")
+    resize(shown, DESKTOP)
+    set_color_scheme(shown, "light")
     yield shown
-    assert complaints_of(shown).found == []
+    assert problems_of(shown).found == []
 
 
 def test_who_comes_first_sees_that_the_page_is_on_its_way(page: Page, tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: S
     assert [url for url in asked if "127.0.0.1" in url and PREFIX not in url] == []
 
 
-def test_a_key_is_asked_for_once(page: Page, complaints: PageProblems, locked: Site) -> None:
+def test_a_key_is_asked_for_once(page: Page, problems: PageProblems, locked: Site) -> None:
     page.goto(locked.url)
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
-    complaints.found.clear()  # the browser says of each 401 that it is one
+    problems.found.clear()  # the browser says of each 401 that it is one
     page.get_by_label("API key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
@@ -91,33 +91,33 @@ def test_a_key_is_asked_for_once(page: Page, complaints: PageProblems, locked: S
     page.context.clear_cookies()
 
 
-def test_everybody_can_use_it(desk: Page) -> None:
+def test_everybody_can_use_it(desktop: Page) -> None:
     """axe-core finds nothing serious on any tab."""
     found = {}
     for tab in sorted(TABS, key="voices".__eq__):  # the last, for its long list slows the others down
-        open_tab(desk, tab)
+        open_tab(desktop, tab)
         if tab == "voices":
-            desk.locator("#voices-language").select_option("de")  # the lines of all voices are alike
-        found[tab, "light"] = serious_faults(desk)
-        turn(desk, "dark")
-        found[tab, "dark"] = serious_faults(desk, of_colours=True)
-        turn(desk, "light")
+            desktop.locator("#voices-language").select_option("de")  # the lines of all voices are alike
+        found[tab, "light"] = accessibility_violations(desktop)
+        set_color_scheme(desktop, "dark")
+        found[tab, "dark"] = accessibility_violations(desktop, of_colours=True)
+        set_color_scheme(desktop, "light")
     assert {where: faults for where, faults in found.items() if faults} == {}
 
 
-def test_it_fits_a_phone(desk: Page, german: Page) -> None:
-    resize(desk, PHONE)
-    for page, language in ((desk, "en"), (german, "de")):
+def test_it_fits_a_phone(desktop: Page, german: Page) -> None:
+    resize(desktop, PHONE)
+    for page, language in ((desktop, "en"), (german, "de")):
         for tab in TABS:
             open_tab(page, tab, language)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], (tab, language)
 
 
-def test_it_is_as_bright_as_the_rest_of_the_screen(desk: Page, german: Page) -> None:
-    assert brightness(desk) > 200
+def test_it_is_as_bright_as_the_rest_of_the_screen(desktop: Page, german: Page) -> None:
+    assert brightness(desktop) > 200
     assert brightness(german) < 60
-    turn(desk, "dark")
-    assert brightness(desk) < 60
+    set_color_scheme(desktop, "dark")
+    assert brightness(desktop) < 60
 
 
 def test_it_speaks_the_reader_s_language(german: Page) -> None:

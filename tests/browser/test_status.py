@@ -10,7 +10,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import KEY, REMOTE_KEY
-from tests.browser.visiting import complaints_of, open_tab, serious_faults, turn, visit, watched
+from tests.browser.page_actions import (
+    accessibility_violations,
+    checked_page,
+    open_tab,
+    problems_of,
+    set_color_scheme,
+    visit,
+)
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
@@ -29,7 +36,7 @@ def open_status(page: Page, url: str) -> None:
 def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
     """The tab of a server that has not spoken yet."""
     RecentUtterances.__init__(site.recent)  # as if nobody had listened in other files
-    with watched(context) as page:
+    with checked_page(context) as page:
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
         page.clock.install()
         open_status(page, site.url)
@@ -40,7 +47,7 @@ def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
 def status(shown: Page) -> Iterator[Page]:
     """The tab, with what the server told once; all tests leave it as it was."""
     yield shown
-    assert complaints_of(shown).found == []
+    assert problems_of(shown).found == []
 
 
 def wait(page: Page) -> None:
@@ -120,10 +127,10 @@ def test_germans_can_read_all_of_it_on_a_phone(german: Page) -> None:
     expect(german.locator("#status .status-fact-memory dd")).to_contain_text("MB")
     expect(german.locator("#status").get_by_role("heading", name="Letzte Äußerungen")).to_be_visible()
     assert german.evaluate("document.documentElement.scrollWidth") <= 390
-    assert serious_faults(german, "#status") == []
-    turn(german, "light")
-    assert serious_faults(german, "#status", of_colours=True) == []
-    turn(german, "dark")
+    assert accessibility_violations(german, "#status") == []
+    set_color_scheme(german, "light")
+    assert accessibility_violations(german, "#status", of_colours=True) == []
+    set_color_scheme(german, "dark")
 
 
 def test_nothing_is_asked_while_nobody_looks(status: Page) -> None:
@@ -140,7 +147,10 @@ def test_nothing_is_asked_while_nobody_looks(status: Page) -> None:
 
 def test_the_page_holds_no_secret(browser: Browser, locked: Site) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
-    with browser.new_context(locale="en-GB", extra_http_headers=headers) as context, watched(context) as page:
+    with (
+        browser.new_context(locale="en-GB", extra_http_headers=headers) as context,
+        checked_page(context) as page,
+    ):
         heard: list[str] = []
         page.on("response", lambda answer: heard.append(answer.text()) if "/page/s" in answer.url else None)
         open_status(page, locked.url)

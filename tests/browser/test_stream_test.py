@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.visiting import complaints_of, open_tab, serious_faults, visit, watched
+from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
 from tests.support.page_site import Site
 from wyoming_tts.client import DiscoveredServer
 
@@ -31,7 +31,7 @@ def open_stream_test(page: Page, site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched(context) as page:
+    with checked_page(context) as page:
         open_stream_test(page, site)
         yield page
 
@@ -39,7 +39,7 @@ def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
 @pytest.fixture
 def desktop(opened: Page) -> Iterator[Page]:
     yield opened
-    assert complaints_of(opened).found == []
+    assert problems_of(opened).found == []
 
 
 def set_number(page: Page, name: str, value: int) -> None:
@@ -57,7 +57,7 @@ def start(page: Page, text: str, *, clients: int = 1, pace: int = 20) -> None:
     page.locator("#stream_test-start").click()
 
 
-def over(page: Page) -> None:
+def wait_until_over(page: Page) -> None:
     expect(page.locator("#stream_test [data-over=true], #stream_test[data-over=true]")).to_be_attached()
 
 
@@ -72,7 +72,7 @@ def test_two_clients_are_two_lanes_a_table_sound_and_a_log(desktop: Page, tmp_pa
     start(desktop, TEXT, clients=2)
     lanes = desktop.locator("#stream_test .st-lane")
     expect(lanes).to_have_count(2)
-    over(desktop)
+    wait_until_over(desktop)
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "spoken")
         expect(lanes.nth(lane)).to_contain_text("first sound after")
@@ -99,7 +99,7 @@ def test_two_clients_are_two_lanes_a_table_sound_and_a_log(desktop: Page, tmp_pa
     desktop.locator("#stream_test .st-filter select").nth(0).select_option("2")
     desktop.locator("#stream_test input[type=search]").fill("FIVE")
     assert log.inner_text().split()[1:] == ["2", "text", "five"]
-    assert serious_faults(desktop, "#stream_test") == []
+    assert accessibility_violations(desktop, "#stream_test") == []
 
     start(desktop, "Short.", clients=1)
     expect(desktop.get_by_role("columnheader", name="Change")).to_be_visible()
@@ -112,7 +112,7 @@ def test_stop_ends_the_run_at_once(desktop: Page, site: Site) -> None:
     lanes = desktop.locator("#stream_test .st-lane")
     expect(lanes.first).to_have_attribute("data-state", "asking")
     desktop.locator("#stream_test-stop").click()
-    over(desktop)
+    wait_until_over(desktop)
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "stopped")
     assert not site.services.stream_test._running
@@ -152,8 +152,8 @@ def test_a_refused_connection_is_a_lane_and_a_wrong_order_a_word(
 def test_a_phone_and_a_reader_find_their_way(german: Page) -> None:
     open_tab(german, "stream_test", "de")
     start(german, TEXT, clients=2, pace=100)
-    over(german)
+    wait_until_over(german)
     expect(german.locator("#stream_test .st-lane").first).to_contain_text("gesprochen")
     german.locator("#stream_test summary").click()
     assert german.evaluate("document.documentElement.scrollWidth") <= 390
-    assert serious_faults(german, "#stream_test") == []
+    assert accessibility_violations(german, "#stream_test") == []

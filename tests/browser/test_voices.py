@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import EMBEDDED
-from tests.browser.visiting import PHONE, WIDE, complaints_of, open_tab, visit, watched
+from tests.browser.page_actions import DESKTOP, PHONE, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS, VOICES
@@ -42,25 +42,25 @@ UNFILTERED = """() => {
 
 @pytest.fixture(scope="module")
 def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched(context) as page:
+    with checked_page(context) as page:
         open_tab(visit(page, site.url), "voices")
         expect(shown(page).first).to_be_visible()
         yield page
 
 
 @pytest.fixture
-def complaints(opened: Page) -> PageProblems:
+def problems(opened: Page) -> PageProblems:
     """What was wrong so far."""
-    return complaints_of(opened)
+    return problems_of(opened)
 
 
 @pytest.fixture
-def voices(opened: Page, complaints: PageProblems) -> Iterator[Page]:
+def voices(opened: Page, problems: PageProblems) -> Iterator[Page]:
     """The tab, with its whole list."""
-    opened.set_viewport_size(WIDE)
+    opened.set_viewport_size(DESKTOP)
     opened.evaluate(UNFILTERED)
     yield opened
-    assert complaints.found == []
+    assert problems.found == []
 
 
 def shown(page: Page) -> Locator:
@@ -115,7 +115,7 @@ def test_a_voice_is_brought_heard_and_deleted(voices: Page, tmp_path: Path) -> N
 
 
 def test_a_file_that_is_no_voice_is_refused_with_its_reason(
-    voices: Page, complaints: PageProblems, tmp_path: Path
+    voices: Page, problems: PageProblems, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     (tmp_path / "bad.onnx.json").write_text("{}")
@@ -123,8 +123,8 @@ def test_a_file_that_is_no_voice_is_refused_with_its_reason(
     voices.get_by_label("Files of the voice").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(voices.locator("#voices .voices-shelf > .voices-problem")).to_contain_text("phoneme_id_map")
-    assert [said for said in complaints.found if "400" in said]
-    complaints.found.clear()
+    assert [said for said in problems.found if "400" in said]
+    problems.found.clear()
 
 
 def test_another_default_is_marked_and_told_how_to_last(voices: Page) -> None:

@@ -1,4 +1,4 @@
-"""What tests of all tabs do on the page: watch it, find their way, ask whether everybody can read it."""
+"""Actions and checks for the tests of all tabs: navigation, screen sizes, colour schemes, accessibility."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from ui.scripts import import_expression
 from ui.words import Words
 
 TABS = ("preview", "blend", "stream_test", "voices", "status")
-WIDE: ViewportSize = {"width": 1280, "height": 720}
+DESKTOP: ViewportSize = {"width": 1280, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-PATIENCE = 30_000
-"""Milliseconds for a page that is being made, or a machine that has much else to do."""
+TIMEOUT_MILLISECONDS = 30_000
+"""Generous: the page may still be built, and the machine busy."""
 _AXE: str = Axe().axe_script
 _OF_COLOURS = ("color-contrast", "link-in-text-block")
 _SERIOUS = frozenset({"serious", "critical"})
-expect.set_options(timeout=PATIENCE)
-_DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-_SETTLED = "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
+_NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+_TRANSITIONS_DONE = "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
 
 
-def complaints_of(page: Page) -> PageProblems:
-    """What was wrong so far with a page that `watched` gave: a test that provokes it takes it out."""
-    return page.complaints  # type: ignore[attr-defined,no-any-return]
+def problems_of(page: Page) -> PageProblems:
+    """The problems found so far on a `checked_page`; a test that provokes one removes it."""
+    return page.problems  # type: ignore[attr-defined,no-any-return]
 
 
 @contextmanager
-def watched(context: BrowserContext) -> Iterator[Page]:
-    """A new page that has to be without fault to the end."""
+def checked_page(context: BrowserContext) -> Iterator[Page]:
+    """A new page that must have no problems at the end."""
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.complaints = PageProblems(page)  # type: ignore[attr-defined]
+    page.set_default_timeout(TIMEOUT_MILLISECONDS)
+    page.problems = PageProblems(page)  # type: ignore[attr-defined]
     yield page
     page.close()
-    assert complaints_of(page).found == []
+    assert problems_of(page).found == []
 
 
 def visit(page: Page, url: str) -> Page:
-    """Go to the product's page and wait until it is there, with all that it fills itself with."""
+    """Open the page and wait until it is filled."""
     page.goto(url)
-    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#preview-speak")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=TIMEOUT_MILLISECONDS)
+    expect(page.locator("#preview-speak")).to_be_enabled(timeout=TIMEOUT_MILLISECONDS)
     name_player(page)
     return page
 
 
 def name_player(page: Page) -> None:
-    """Let tests ask the player by a global name, `ttsPlayer`: the scripts themselves have none."""
+    """Make the player accessible as the global `ttsPlayer`; the scripts themselves define no globals."""
     page.evaluate(f"{import_expression('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})")
 
 
 def open_tab(page: Page, name: str, language: str = "en") -> None:
-    """Choose a tab as a person does, from the menu where there is no room for it."""
+    """Choose a tab as a person does, from the overflow menu on a narrow screen."""
     label = Words().text(f"page.{name}", language)
     tab = page.get_by_role("tab", name=label, exact=True).filter(visible=True)
     menu = page.locator(".overflow-menu > button").filter(visible=True)
@@ -71,28 +71,28 @@ def open_tab(page: Page, name: str, language: str = "en") -> None:
 
 
 def resize(page: Page, size: ViewportSize) -> None:
-    """Have the screen be of another size, and the tabs where they belong on it."""
+    """Change the size of the screen and wait for the layout."""
     page.set_viewport_size(size)
-    page.evaluate(_DRAWN)
+    page.evaluate(_NEXT_FRAME)
 
 
 def brightness(page: Page) -> float:
-    """How bright the page's ground is, from 0 to 255."""
+    """Brightness of the page's background, from 0 to 255."""
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
 
 
-def turn(page: Page, scheme: str) -> None:
-    """Have the screen be light or dark from now on."""
+def set_color_scheme(page: Page, scheme: str) -> None:
+    """Emulate the light or the dark colour scheme."""
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.wait_for_function(_SETTLED)
+    page.wait_for_function(_TRANSITIONS_DONE)
 
 
-def serious_faults(page: Page, within: str = "html", *, of_colours: bool = False) -> list[str]:
-    """What axe-core finds that keeps people out; `of_colours` alone where the rest was looked at."""
+def accessibility_violations(page: Page, within: str = "html", *, of_colours: bool = False) -> list[str]:
+    """Serious violations found by axe-core; with `of_colours` only those of colours."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_AXE)
-    page.wait_for_function(_SETTLED)
+    page.wait_for_function(_TRANSITIONS_DONE)
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if of_colours:
         options["runOnly"] = _OF_COLOURS
