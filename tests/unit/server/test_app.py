@@ -107,7 +107,7 @@ async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_not_there(tmp_p
     samples = np.frombuffer(audio_of(events), dtype="<i2")
     assert 0.8 < len(samples) / 22_050 < 2.5
     assert np.sqrt(np.mean(np.square(samples / 32768.0))) > 0.02
-    assert [line for line in server.log if "Until it is here, espeak-en-us speaks" in line]
+    assert [line for line in server.log if "Until it is installed, espeak-en-us speaks" in line]
 
 
 async def test_a_voice_may_be_named_by_its_file(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import BinaryIO, NoReturn, Protocol, cast
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
+from wyoming_tts.wyoming_framing import ByteReader, ByteWriter
 
 READ_SIZE = 64 * 1024
 LINGER = 1.0
@@ -28,24 +29,8 @@ class WyomingClientGone(Exception):
     """The Wyoming client has disconnected or does not read: nothing more can be sent to it."""
 
 
-class ByteReader(Protocol):
-    """The receiving half of a stream: asyncio.StreamReader, or a file."""
-
-    async def read(self, n: int, /) -> bytes:
-        """Return up to n bytes; none at the end."""
-        ...
-
-
-class ByteWriter(Protocol):
+class ClosableWriter(ByteWriter, Protocol):
     """The sending half of a stream: asyncio.StreamWriter, or a file."""
-
-    def write(self, data: bytes, /) -> None:
-        """Buffer bytes to be sent."""
-        ...
-
-    async def drain(self) -> None:
-        """Wait while too many bytes are buffered."""
-        ...
 
     def can_write_eof(self) -> bool:
         """Whether the writing end can be closed on its own."""
@@ -74,7 +59,7 @@ class WyomingStream:
     def __init__(
         self,
         reader: ByteReader,
-        writer: ByteWriter,
+        writer: ClosableWriter,
         *,
         abort: Callable[[], None],
         peer: str,
@@ -233,7 +218,7 @@ async def _open_reader(
 
 async def _open_writer(
     descriptor: int, run_blocking: RunBlocking, write_buffer: int, opened: contextlib.AsyncExitStack
-) -> tuple[ByteWriter, Callable[[], None]]:
+) -> tuple[ClosableWriter, Callable[[], None]]:
     if not _is_pollable(descriptor):
         file = _FileWriter(descriptor, run_blocking)
         return file, file.close
