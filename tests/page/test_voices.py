@@ -206,7 +206,7 @@ async def test_nothing_is_fetched_offline_or_without_a_server_that_tends(
     with pytest.raises(VoiceUnavailable, match="offline"):
         service.download("de_DE-thorsten-medium")
     async with running_parts(data_dir=[home], offline=False) as untended:
-        with pytest.raises(VoiceUnavailable, match="starting or stopping"):
+        with pytest.raises(VoiceUnavailable, match="starts or stops"):
             VoiceService(untended).download("de_DE-thorsten-medium")
 
 

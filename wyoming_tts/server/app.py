@@ -36,6 +36,7 @@ from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
     from wyoming_tts.page import PageServices
+    from wyoming_tts.page.status import ListeningAddresses
     from wyoming_tts.transports.discovery import ZeroconfAnnouncer
 
 _LOGGER = logging.getLogger(__name__)
@@ -92,18 +93,12 @@ async def serve(
 
         def page_services() -> PageServices:
             # On a worker: Wyoming needs none of these imports.
-            from wyoming_tts.page import status  # noqa: PLC0415
             from wyoming_tts.page.services import make_page_services  # noqa: PLC0415
-
-            def addresses() -> status.ListeningAddresses:
-                return status.ListeningAddresses(
-                    server.bound, settings.uri, http.bound, http.is_encrypted, announced.name
-                )
 
             return make_page_services(
                 parts,
                 server=speech,
-                addresses=addresses,
+                addresses=lambda: _listening_addresses(settings, server, http, announced),
                 settings=lambda: current.loaded,
                 recent=recent,
                 log=log,
@@ -130,14 +125,32 @@ async def serve(
                 _follow_remote_servers(parts),
                 _reload(parts, access, current, reread),
                 parts.lexicon.watch(workers.run_blocking),
-                watch_directories(
-                    (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
-                    parts.refresh_voices,
-                    run_blocking=workers.run_blocking,
-                    endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
-                ),
+                _watch_voices(parts, settings),
             )
     return await workers.close(_LAST_STEP_SECONDS)
+
+
+def _listening_addresses(
+    settings: Settings, server: WyomingServer, http: HttpSide, announced: _Announced
+) -> ListeningAddresses:
+    from wyoming_tts.page.status import ListeningAddresses  # noqa: PLC0415 - imports FastAPI
+
+    return ListeningAddresses(
+        wyoming=server.bound,
+        uri=settings.uri,
+        http=http.bound,
+        is_encrypted=http.is_encrypted,
+        announced_as=announced.name,
+    )
+
+
+async def _watch_voices(parts: Parts, settings: Settings) -> None:
+    await watch_directories(
+        (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
+        parts.refresh_voices,
+        run_blocking=parts.workers.run_blocking,
+        endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
+    )
 
 
 async def _run_with_background(
