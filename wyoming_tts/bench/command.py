@@ -19,6 +19,15 @@ _T = TypeVar("_T")
 
 def add_bench_flags(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags to a parser; `parse_bench_options` reads them."""
+    _add_request_flags(parser)
+    _add_load_flags(parser)
+    parser.add_argument(
+        "--json", dest="json_file", metavar="FILE", help="write all measurements; - for standard output"
+    )
+
+
+def _add_request_flags(parser: argparse.ArgumentParser) -> None:
+    """What is requested of which server, and how."""
     add = parser.add_argument
     add(
         "server",
@@ -53,6 +62,13 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         help="request the whole text, or one sentence after the other, as clients without streaming do "
         "(default: %(default)s)",
     )
+    add("--with-voice", metavar="NAME", help="request this voice; default: each server's own")
+    add("--api-key", metavar="KEY", help="for HTTP and WebSocket servers that require one")
+
+
+def _add_load_flags(parser: argparse.ArgumentParser) -> None:
+    """How many listeners, how often, at which pace."""
+    add = parser.add_argument
     add(
         "--clients",
         type=_list_of(_positive),
@@ -89,8 +105,6 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         help="send the same text every time, as announcements do; otherwise every request gets a text of "
         "its own, so that no server answers from its cache",
     )
-    add("--with-voice", metavar="NAME", help="request this voice; default: each server's own")
-    add("--api-key", metavar="KEY", help="for HTTP and WebSocket servers that require one")
     add(
         "--timeout",
         type=_positive_float,
@@ -98,7 +112,6 @@ def add_bench_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="count a request as hung after this long without receiving a byte (default: %(default)g)",
     )
-    add("--json", dest="json_file", metavar="FILE", help="write all measurements; - for standard output")
 
 
 def parse_bench_options(arguments: argparse.Namespace) -> BenchOptions:

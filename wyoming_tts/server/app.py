@@ -82,13 +82,7 @@ async def serve(
     ):
         reporter.watch(partial(server_load, parts))
         current = CurrentSettings(loaded, log)
-        server = WyomingServer(
-            parts.synthesizer,
-            describe=DescribeResponse(parts),
-            options=wyoming_options(settings),
-            run_blocking=parts.workers.run_blocking,
-            allow=access.allows,
-        )
+        server = _make_wyoming_server(parts, settings, access)
         speech = ServerSpeechService(parts, reporter.exposition)
 
         def page_services() -> PageServices:
@@ -105,11 +99,7 @@ async def serve(
             )
 
         http = HttpSide(
-            settings,
-            speech,
-            access,
-            run_blocking=workers.run_blocking,
-            make_page_services=page_services,
+            settings, speech, access, run_blocking=workers.run_blocking, make_page_services=page_services
         )
         async with server:
             if sockets:
@@ -128,6 +118,16 @@ async def serve(
                 _watch_voices(parts, settings),
             )
     return await workers.close(_LAST_STEP_SECONDS)
+
+
+def _make_wyoming_server(parts: Parts, settings: Settings, access: AccessPolicy) -> WyomingServer:
+    return WyomingServer(
+        parts.synthesizer,
+        describe=DescribeResponse(parts),
+        options=wyoming_options(settings),
+        run_blocking=parts.workers.run_blocking,
+        allow=access.allows,
+    )
 
 
 def _listening_addresses(
