@@ -1,4 +1,4 @@
-"""Finished segments: order, bounds, restarts, broken disks, and other processes in the directory."""
+"""The segment cache: LRU order, bounds, restarts, broken disks and concurrent processes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def in_executor(work: Callable[[], T]) -> T:
 
 
 class Clock:
-    """Stands still unless it is told otherwise."""
+    """A clock that tests set by hand."""
 
     def __init__(self) -> None:
         self.now = 1_750_000_000.0
@@ -63,8 +63,8 @@ class Clock:
         return self.now
 
 
-class Held:
-    """Runs blocking work, one call of it (from 1) only when it is let go."""
+class HeldExecutor:
+    """Runs blocking work; one call (counted from 1) is held until it is released."""
 
     def __init__(self, call: int = 1) -> None:
         self.calls = 0
@@ -79,7 +79,7 @@ class Held:
             await self._go.wait()
         return await in_executor(work)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._go.set()
 
 
@@ -101,22 +101,22 @@ def make_cache(
 
 
 @asynccontextmanager
-async def opened(directory: Path, **options: Any) -> AsyncIterator[SegmentCache]:
+async def scanned_cache(directory: Path, **options: Any) -> AsyncIterator[SegmentCache]:
     async with make_cache(directory, **options) as cache:
         await cache.flush()
         yield cache
 
 
-async def has(cache: SegmentCache, *texts: object) -> list[bool]:
+async def are_cached(cache: SegmentCache, *texts: object) -> list[bool]:
     return [await cache.get(key_of(text)) is not None for text in texts]
 
 
-def names(directory: Path) -> list[str]:
+def file_names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def get_now(cache: SegmentCache, text: object = KEY.text) -> CachedSegment | None:
-    """What the cache has without waiting for the disk or for another task."""
+def get_without_waiting(cache: SegmentCache, text: object = KEY.text) -> CachedSegment | None:
+    """Get what the cache returns without waiting for the disk or for another task."""
     getting = cache.get(key_of(text))
     with pytest.raises(StopIteration) as returned:
         getting.send(None)
@@ -128,7 +128,7 @@ def path_of(directory: Path, text: object) -> Path:
     return directory / f"{key_of(text).digest()}.segment"
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged_warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -160,7 +160,7 @@ keys = st.builds(
 @example(one=replace(KEY, level=0.0), other=replace(KEY, level=-0.0))
 @example(one=replace(KEY, text="\ud83d\ude00"), other=replace(KEY, text="\U0001f600"))
 @example(one=replace(KEY, voice="ab", model_version="c"), other=replace(KEY, voice="a", model_version="bc"))
-def test_two_keys_have_one_digest_exactly_if_they_are_equal(one: CacheKey, other: CacheKey) -> None:
+def test_key_digests_are_equal_exactly_if_the_keys_are(one: CacheKey, other: CacheKey) -> None:
     assert (one.digest() == other.digest()) == (one == other)
 
 
@@ -174,28 +174,28 @@ OTHER_VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(CacheKey) if field.name != "prosody"])
-def test_every_field_of_the_key_decides(name: str) -> None:
+def test_every_field_of_the_key_changes_the_digest(name: str) -> None:
     assert replace(KEY, **{name: OTHER_VALUES[name]}).digest() != KEY.digest()
 
 
-def test_every_field_of_the_prosody_decides_and_none_stands_for_another() -> None:
+def test_every_field_of_the_prosody_changes_the_digest_differently() -> None:
     changed = [replace(KEY, prosody=replace(Prosody(), **{field.name: 0.5})) for field in fields(Prosody)]
     assert len({KEY.digest(), *(key.digest() for key in changed)}) == 1 + len(fields(Prosody))
 
 
-def test_a_digest_is_the_same_tomorrow() -> None:
-    # If this changes, everybody's directory is worth nothing: raise the format's version, too.
+def test_the_digest_is_stable_across_versions() -> None:
+    # If this changes, every existing cache directory is invalid: raise the format's version, too.
     assert KEY.digest() == "c666bf0bdc92e5e776a405ce107d3c0e1a5ceb3a53e339058134069eaf52f878"
 
 
-def test_audio_that_is_no_16_bit_pcm_is_refused() -> None:
+def test_audio_that_is_not_16_bit_pcm_is_refused() -> None:
     with pytest.raises(ValueError, match="Got 3 bytes at 22050 Hz"):
         make_cache(memory=10_000).put(KEY, RATE, b"abc")
     with pytest.raises(ValueError, match="at 0 Hz"):
         make_cache(memory=10_000).put(KEY, 0, b"ab")
 
 
-def test_a_negative_bound_is_refused() -> None:
+def test_a_negative_size_is_refused() -> None:
     with pytest.raises(ValueError, match="-1"):
         make_cache(memory=-1)
 
@@ -203,8 +203,8 @@ def test_a_negative_bound_is_refused() -> None:
 # Memory
 
 
-class Model:
-    """The order of use, written down as plainly as can be."""
+class LruModel:
+    """Reference model of an LRU cache, kept as simple as possible."""
 
     def __init__(self, bound: int, entry_bytes: int) -> None:
         self.bound = bound
@@ -234,14 +234,12 @@ steps = st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(0, 260)), 
 
 
 @given(steps=steps, bound=st.sampled_from([0, 2047, 2048, 4000, 4096]))
-def test_memory_keeps_what_was_used_last_within_its_bound(
-    steps: list[tuple[int, int | None]], bound: int
-) -> None:
-    cache, model = make_cache(memory=bound), Model(bound, MEMORY_ENTRY_BYTES)
+def test_memory_is_a_bounded_lru_cache(steps: list[tuple[int, int | None]], bound: int) -> None:
+    cache, model = make_cache(memory=bound), LruModel(bound, MEMORY_ENTRY_BYTES)
     for turn, (number, length) in enumerate(steps):
         if length is None:
             expected = model.get(number)
-            found = get_now(cache, number)
+            found = get_without_waiting(cache, number)
             assert (found.pcm if found else None) == expected
         else:
             model.put(number, audio(turn, 2 * length))
@@ -251,33 +249,33 @@ def test_memory_keeps_what_was_used_last_within_its_bound(
         assert counts.memory_bytes <= bound
 
 
-async def test_a_segment_is_returned_with_its_rate() -> None:
+async def test_a_segment_is_returned_with_its_sample_rate() -> None:
     cache = make_cache(memory=100_000)
     cache.put(KEY, 16000, audio(1, 8000))
     assert await cache.get(KEY) == CachedSegment(16000, audio(1, 8000))
 
 
-def test_a_segment_over_a_fourth_of_the_memory_is_not_kept() -> None:
+def test_a_segment_over_a_quarter_of_the_memory_is_not_cached() -> None:
     cache = make_cache(memory=40_000)
     cache.put(key_of("small"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES))
     cache.put(key_of("big"), RATE, bytes(10_000 - MEMORY_ENTRY_BYTES + 2))
-    assert get_now(cache, "small")
-    assert not get_now(cache, "big")
+    assert get_without_waiting(cache, "small")
+    assert not get_without_waiting(cache, "big")
 
 
-def test_with_no_memory_and_no_directory_nothing_is_kept() -> None:
+def test_nothing_is_cached_without_memory_and_directory() -> None:
     cache = make_cache()
     cache.put(KEY, RATE, b"")
-    assert get_now(cache) is None
+    assert get_without_waiting(cache) is None
 
 
-async def test_hits_and_misses_are_counted_once(tmp_path: Path) -> None:
-    async with opened(tmp_path, memory=10_000) as cache:
+async def test_each_hit_and_miss_is_counted_once(tmp_path: Path) -> None:
+    async with scanned_cache(tmp_path, memory=10_000) as cache:
         assert await cache.get(KEY) is None
         cache.put(KEY, RATE, audio(1))
         assert await cache.get(KEY)
         assert await cache.get(KEY)
-    async with opened(tmp_path, memory=10_000) as again:
+    async with scanned_cache(tmp_path, memory=10_000) as again:
         assert await again.get(KEY)
         assert await again.get(KEY)
     assert (cache.statistics().memory_hits, cache.statistics().misses) == (2, 1)
@@ -286,37 +284,37 @@ async def test_hits_and_misses_are_counted_once(tmp_path: Path) -> None:
     assert (counts.disk_entries, counts.disk_bytes) == (1, HEADER_BYTES + 1000)
 
 
-async def test_a_hit_in_memory_waits_for_no_thread(tmp_path: Path) -> None:
-    async with opened(tmp_path, memory=10_000) as cache:
+async def test_a_memory_hit_waits_for_no_thread(tmp_path: Path) -> None:
+    async with scanned_cache(tmp_path, memory=10_000) as cache:
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
-        assert get_now(cache) == CachedSegment(RATE, audio(1))
+        assert get_without_waiting(cache) == CachedSegment(RATE, audio(1))
 
 
-# A segment under way
+# Recording a segment
 
 
-def test_a_recording_is_kept_when_it_is_committed() -> None:
+def test_a_recording_is_cached_only_after_commit() -> None:
     cache = make_cache(memory=10_000)
     recording = cache.record(KEY, RATE)
     recording.add(b"abcd")
     recording.add(b"ef")
-    assert get_now(cache) is None
+    assert get_without_waiting(cache) is None
     recording.commit()
-    assert get_now(cache) == CachedSegment(RATE, b"abcdef")
+    assert get_without_waiting(cache) == CachedSegment(RATE, b"abcdef")
 
 
-def test_a_recording_is_committed_once() -> None:
+def test_a_recording_is_committed_at_most_once() -> None:
     cache = make_cache(memory=10_000)
     recording = cache.record(KEY, RATE)
     recording.add(b"ab")
     recording.commit()
     recording.add(b"cd")
     recording.commit()
-    assert get_now(cache) == CachedSegment(RATE, b"ab")
+    assert get_without_waiting(cache) == CachedSegment(RATE, b"ab")
 
 
-def test_a_recording_that_no_tier_would_keep_holds_no_audio() -> None:
+def test_a_recording_too_large_for_any_tier_discards_its_audio() -> None:
     cache = make_cache(memory=8_000)
     recording = cache.record(KEY, RATE)
     recording.add(bytes(2_000))
@@ -325,19 +323,19 @@ def test_a_recording_that_no_tier_would_keep_holds_no_audio() -> None:
     assert recording._pieces is None
     recording.add(bytes(2))
     recording.commit()
-    assert get_now(cache) is None
+    assert get_without_waiting(cache) is None
 
 
-def test_a_recording_too_big_for_memory_may_be_kept_on_the_disk(tmp_path: Path) -> None:
+def test_a_recording_too_large_for_memory_can_still_go_to_disk(tmp_path: Path) -> None:
     recording = make_cache(tmp_path, memory=8_000, on_disk=80_000).record(KEY, RATE)
     recording.add(bytes(10_000))
     assert recording._pieces == [bytes(10_000)]
 
 
-# The directory
+# Disk tier
 
 
-async def test_entries_outlive_the_process(tmp_path: Path) -> None:
+async def test_entries_survive_a_restart(tmp_path: Path) -> None:
     directory = tmp_path / "made" / "when needed"
     async with make_cache(directory, memory=100_000) as cache:
         for number in range(5):
@@ -347,16 +345,16 @@ async def test_entries_outlive_the_process(tmp_path: Path) -> None:
             assert await cache.get(key_of(number)) == CachedSegment(RATE + number, audio(number))
 
 
-async def test_the_directory_does_not_tell_what_was_spoken(tmp_path: Path) -> None:
+async def test_files_on_disk_do_not_reveal_the_text(tmp_path: Path) -> None:
     async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
-    (name,) = names(tmp_path)
+    (name,) = file_names(tmp_path)
     assert b"door" not in name.encode() + (tmp_path / name).read_bytes()
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 6), st.none() | samples | st.just(-1)), max_size=25))
 @settings(max_examples=scaled_examples(40), deadline=None)
-def test_the_disk_keeps_what_was_used_last_within_its_bound_over_restarts(
+def test_the_disk_is_a_bounded_lru_cache_across_restarts(
     steps: list[tuple[int, int | None]],
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -364,7 +362,7 @@ def test_the_disk_keeps_what_was_used_last_within_its_bound_over_restarts(
 
 
 async def check_disk_against_model(directory: Path, steps: list[tuple[int, int | None]]) -> None:
-    clock, model = Clock(), Model(8_000, HEADER_BYTES)
+    clock, model = Clock(), LruModel(8_000, HEADER_BYTES)
     cache = await make_cache(directory, on_disk=8_000, clock=clock).__aenter__()
     for turn, (number, length) in enumerate(steps):
         clock.now += 61.0
@@ -384,151 +382,151 @@ async def check_disk_against_model(directory: Path, steps: list[tuple[int, int |
     await cache.__aexit__(None, None, None)
 
 
-async def test_a_segment_over_a_fourth_of_the_disk_is_not_written(tmp_path: Path) -> None:
+async def test_a_segment_over_a_quarter_of_the_disk_is_not_written(tmp_path: Path) -> None:
     async with make_cache(tmp_path, on_disk=40_000) as cache:
         cache.put(key_of("small"), RATE, bytes(10_000 - HEADER_BYTES))
         cache.put(key_of("big"), RATE, bytes(10_000 - HEADER_BYTES + 2))
-    assert names(tmp_path) == [path_of(tmp_path, "small").name]
+    assert file_names(tmp_path) == [path_of(tmp_path, "small").name]
 
 
-async def test_a_hit_in_memory_counts_as_use_on_the_disk(tmp_path: Path) -> None:
+async def test_a_memory_hit_refreshes_the_entry_on_disk(tmp_path: Path) -> None:
     clock = Clock()
-    async with opened(tmp_path, memory=100_000, on_disk=4 * 1100, clock=clock) as cache:
+    async with scanned_cache(tmp_path, memory=100_000, on_disk=4 * 1100, clock=clock) as cache:
         for text in "abcd":
             cache.put(key_of(text), RATE, audio(text))
             await cache.flush()
             clock.now += 61.0
-        assert get_now(cache, "a")
+        assert get_without_waiting(cache, "a")
         cache.put(key_of("e"), RATE, audio("e"))
-    async with opened(tmp_path, clock=clock) as cache:
-        assert await has(cache, *"abcde") == [True, False, True, True, True]
+    async with scanned_cache(tmp_path, clock=clock) as cache:
+        assert await are_cached(cache, *"abcde") == [True, False, True, True, True]
 
 
-async def test_use_is_saved_to_a_file_at_most_once_a_minute(tmp_path: Path) -> None:
+async def test_the_time_of_use_is_written_at_most_once_a_minute(tmp_path: Path) -> None:
     clock = Clock()
-    async with opened(tmp_path, clock=clock) as cache:
+    async with scanned_cache(tmp_path, clock=clock) as cache:
         cache.put(KEY, RATE, audio(1))
-        noted = []
+        saved = []
         for seconds in (0, 59, 2, 58, 2):
             clock.now += seconds
             assert await cache.get(KEY)
             await cache.flush()
-            noted.append(path_of(tmp_path, KEY.text).stat().st_mtime - 1_750_000_000.0)
-    assert noted == [0, 0, 61, 61, 121]
+            saved.append(path_of(tmp_path, KEY.text).stat().st_mtime - 1_750_000_000.0)
+    assert saved == [0, 0, 61, 61, 121]
 
 
-async def test_a_bound_that_was_lowered_holds_after_the_start(tmp_path: Path) -> None:
+async def test_a_smaller_disk_bound_evicts_at_startup(tmp_path: Path) -> None:
     clock = Clock()
     async with make_cache(tmp_path, clock=clock) as cache:
         for number in range(8):
             clock.now += 1.0
             cache.put(key_of(number), RATE, audio(number))
             await cache.flush()
-    async with opened(tmp_path, on_disk=4 * (1000 + HEADER_BYTES)) as cache:
+    async with scanned_cache(tmp_path, on_disk=4 * (1000 + HEADER_BYTES)) as cache:
         assert cache.statistics().disk_entries == 4
-    assert sorted(names(tmp_path)) == sorted(path_of(tmp_path, number).name for number in range(4, 8))
+    assert sorted(file_names(tmp_path)) == sorted(path_of(tmp_path, number).name for number in range(4, 8))
 
 
-async def test_an_entry_is_found_before_the_directory_was_scanned(tmp_path: Path) -> None:
+async def test_an_entry_is_found_before_the_directory_scan_ends(tmp_path: Path) -> None:
     async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
-    held = Held()
-    async with make_cache(tmp_path, run_blocking=held) as cache:
-        await held.holding.wait()
+    executor = HeldExecutor()
+    async with make_cache(tmp_path, run_blocking=executor) as cache:
+        await executor.holding.wait()
         assert await cache.get(KEY) == CachedSegment(RATE, audio(1))
         assert await cache.get(key_of("never said")) is None
         assert cache.statistics().disk_entries == 0
-        held.let_go()
+        executor.release()
         await cache.flush()
         assert cache.statistics().disk_entries == 1
 
 
 async def test_a_miss_waits_for_no_thread(tmp_path: Path) -> None:
-    async with opened(tmp_path) as cache:
-        assert get_now(cache) is None
+    async with scanned_cache(tmp_path) as cache:
+        assert get_without_waiting(cache) is None
 
 
-async def test_an_entry_can_be_read_while_it_waits_to_be_written(tmp_path: Path) -> None:
-    held = Held()
-    async with make_cache(tmp_path, run_blocking=held) as cache:
+async def test_an_entry_is_readable_while_its_write_is_pending(tmp_path: Path) -> None:
+    executor = HeldExecutor()
+    async with make_cache(tmp_path, run_blocking=executor) as cache:
         cache.put(KEY, RATE, audio(1))
-        await held.holding.wait()
-        assert get_now(cache) == CachedSegment(RATE, audio(1))
+        await executor.holding.wait()
+        assert get_without_waiting(cache) == CachedSegment(RATE, audio(1))
         assert cache.statistics().writes_pending == 1
-        held.let_go()
+        executor.release()
     assert cache.statistics().writes_pending == 0
 
 
-async def test_what_is_put_while_the_file_is_read_is_not_replaced_by_it(tmp_path: Path) -> None:
+async def test_a_put_during_a_read_is_not_overwritten_by_the_older_file(tmp_path: Path) -> None:
     async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio("old"))
-    held = Held()
-    cache = make_cache(tmp_path, memory=10_000, run_blocking=held)
+    executor = HeldExecutor()
+    cache = make_cache(tmp_path, memory=10_000, run_blocking=executor)
     reading = asyncio.create_task(cache.get(KEY))
-    await held.holding.wait()
+    await executor.holding.wait()
     cache.put(KEY, RATE, audio("new"))
-    held.let_go()
-    assert await reading == get_now(cache) == CachedSegment(RATE, audio("new"))
+    executor.release()
+    assert await reading == get_without_waiting(cache) == CachedSegment(RATE, audio("new"))
 
 
-async def test_what_is_put_while_an_older_one_is_written_is_written_after_it(tmp_path: Path) -> None:
-    held = Held(2)  # after the look at the directory
-    async with make_cache(tmp_path, run_blocking=held) as cache:
+async def test_a_put_during_a_write_is_written_after_it(tmp_path: Path) -> None:
+    executor = HeldExecutor(2)  # after the directory scan
+    async with make_cache(tmp_path, run_blocking=executor) as cache:
         cache.put(KEY, RATE, audio("old"))
-        await held.holding.wait()
+        await executor.holding.wait()
         cache.put(KEY, RATE, audio("new"))
-        held.let_go()
+        executor.release()
         await cache.flush()
     async with make_cache(tmp_path) as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio("new"))
 
 
-async def test_what_the_disk_cannot_keep_up_with_stays_in_memory(tmp_path: Path) -> None:
-    held, size = Held(), 1024 * 1024 - HEADER_BYTES
-    async with make_cache(tmp_path, memory=50_000_000, on_disk=50_000_000, run_blocking=held) as cache:
-        await held.holding.wait()
+async def test_writes_beyond_the_pending_limit_stay_in_memory_only(tmp_path: Path) -> None:
+    executor, size = HeldExecutor(), 1024 * 1024 - HEADER_BYTES
+    async with make_cache(tmp_path, memory=50_000_000, on_disk=50_000_000, run_blocking=executor) as cache:
+        await executor.holding.wait()
         for number in range(10):
             cache.put(key_of(number), RATE, bytes(size))
         assert cache.statistics().writes_pending == 8
         assert cache.statistics().writes_dropped == 2
-        assert all(get_now(cache, number) for number in range(10))
-        held.let_go()
-    assert len(names(tmp_path)) == 8
+        assert all(get_without_waiting(cache, number) for number in range(10))
+        executor.release()
+    assert len(file_names(tmp_path)) == 8
 
 
-async def test_leaving_does_not_wait_for_ever_for_a_disk_that_hangs(
+async def test_closing_does_not_wait_forever_for_a_hanging_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(disk, "_CLOSE_TIMEOUT", 0.05)
-    held = Held()
-    async with make_cache(tmp_path, run_blocking=held) as cache:
-        await held.holding.wait()
+    executor = HeldExecutor()
+    async with make_cache(tmp_path, run_blocking=executor) as cache:
+        await executor.holding.wait()
         cache.put(KEY, RATE, audio(1))
-    assert warnings(caplog) == [f"{tmp_path} is too slow: 1 segments were not written to the cache."]
+    assert logged_warnings(caplog) == [f"{tmp_path} is too slow: 1 segments were not written to the cache."]
     assert cache.statistics().writes_dropped == 1
 
 
-async def test_leaving_with_nothing_to_write_asks_for_no_thread(tmp_path: Path) -> None:
-    counted = Held(0)
-    async with make_cache(tmp_path, run_blocking=counted):
+async def test_closing_without_pending_writes_uses_no_thread(tmp_path: Path) -> None:
+    executor = HeldExecutor(0)
+    async with make_cache(tmp_path, run_blocking=executor):
         pass
-    assert counted.calls == 0
+    assert executor.calls == 0
 
 
-async def test_outside_its_block_the_cache_lives_in_memory(tmp_path: Path) -> None:
+async def test_the_cache_uses_only_memory_outside_its_block(tmp_path: Path) -> None:
     cache = make_cache(tmp_path, memory=10_000)
     async with cache:
         pass
     cache.put(KEY, RATE, audio(1))
     await cache.flush()
-    assert get_now(cache)
-    assert names(tmp_path) == []
+    assert get_without_waiting(cache)
+    assert file_names(tmp_path) == []
 
 
 # Broken files
 
 
-def flipped(content: bytes, at: int) -> bytes:
+def flip_bit(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
@@ -538,32 +536,32 @@ BREAKAGES: dict[str, Callable[[bytes], bytes]] = {
     "no audio": lambda content: content[:HEADER_BYTES],
     "last byte missing": lambda content: content[:-1],
     "a byte too many": lambda content: content + b"\0",
-    "another magic": lambda content: flipped(content, 0),
-    "another version": lambda content: flipped(content, 4),
-    "another rate": lambda content: flipped(content, 8),
-    "another length": lambda content: flipped(content, 12),
-    "another digest": lambda content: flipped(content, HEADER_BYTES - 1),
-    "first sample changed": lambda content: flipped(content, HEADER_BYTES),
-    "last sample changed": lambda content: flipped(content, len(content) - 1),
+    "another magic": lambda content: flip_bit(content, 0),
+    "another version": lambda content: flip_bit(content, 4),
+    "another rate": lambda content: flip_bit(content, 8),
+    "another length": lambda content: flip_bit(content, 12),
+    "another digest": lambda content: flip_bit(content, HEADER_BYTES - 1),
+    "first sample changed": lambda content: flip_bit(content, HEADER_BYTES),
+    "last sample changed": lambda content: flip_bit(content, len(content) - 1),
     "zeros": lambda content: bytes(len(content)),
 }
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-async def test_a_broken_file_is_a_miss_and_removed_with_one_line(
+async def test_a_broken_file_is_a_miss_and_is_removed_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, breakage: str
 ) -> None:
     async with make_cache(tmp_path) as cache:
         cache.put(KEY, RATE, audio(1))
     path = path_of(tmp_path, KEY.text)
     path.write_bytes(BREAKAGES[breakage](path.read_bytes()))
-    async with opened(tmp_path, memory=10_000) as cache:
+    async with scanned_cache(tmp_path, memory=10_000) as cache:
         assert await cache.get(KEY) is None
         assert await cache.get(KEY) is None
-        assert len(warnings(caplog)) == 1
-        assert "Removed the broken entry" in warnings(caplog)[0]
+        assert len(logged_warnings(caplog)) == 1
+        assert "Removed the broken entry" in logged_warnings(caplog)[0]
         assert (cache.statistics().misses, cache.statistics().disk_entries) == (2, 0)
-        assert names(tmp_path) == []
+        assert file_names(tmp_path) == []
         cache.put(KEY, RATE, audio(2))
     async with make_cache(tmp_path) as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
@@ -577,15 +575,15 @@ async def test_a_file_renamed_to_another_key_is_a_miss(
     path_of(tmp_path, "open").rename(path_of(tmp_path, "closed"))
     async with make_cache(tmp_path) as cache:
         assert await cache.get(key_of("closed")) is None
-    assert "its digest does not match its content" in warnings(caplog)[0]
+    assert "its digest does not match its content" in logged_warnings(caplog)[0]
 
 
 # Crashes
 
 
 @contextmanager
-def files_end_after(size: int) -> Iterator[None]:
-    """Let the system refuse every byte of a file after `size`, as it does when the disk is full."""
+def limit_file_size(size: int) -> Iterator[None]:
+    """Make the operating system refuse every byte of a file after `size`, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -595,85 +593,85 @@ def files_end_after(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 10, HEADER_BYTES, HEADER_BYTES + 999, HEADER_BYTES + 299_999])
-async def test_a_write_that_breaks_off_changes_nothing(
+async def test_a_failed_write_leaves_the_existing_entries_intact(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
     clock = Clock()
-    async with opened(tmp_path, on_disk=10_000_000, clock=clock) as cache:
+    async with scanned_cache(tmp_path, on_disk=10_000_000, clock=clock) as cache:
         cache.put(key_of("before"), RATE, audio("before", 300_000))
         await cache.flush()
-        with files_end_after(size):
+        with limit_file_size(size):
             cache.put(key_of("before"), RATE, audio("after", 300_000))
             cache.put(key_of("new"), RATE, audio("new", 300_000))
             await cache.flush()
-        assert names(tmp_path) == [path_of(tmp_path, "before").name]
+        assert file_names(tmp_path) == [path_of(tmp_path, "before").name]
         assert await cache.get(key_of("before")) == CachedSegment(RATE, audio("before", 300_000))
         assert cache.statistics().writes_dropped == 2
-    assert len(warnings(caplog)) == 1
+    assert len(logged_warnings(caplog)) == 1
 
 
-async def test_a_full_disk_is_not_used_for_a_minute_with_one_warning(
+async def test_a_full_disk_is_skipped_for_a_minute_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     clock = Clock()
-    async with opened(tmp_path, memory=1_000_000, clock=clock) as cache:
-        with files_end_after(10):
+    async with scanned_cache(tmp_path, memory=1_000_000, clock=clock) as cache:
+        with limit_file_size(10):
             for number in range(3):
                 cache.put(key_of(number), RATE, audio(number))
                 await cache.flush()
                 clock.now += 61.0 if number else 0.0
-        (warning,) = warnings(caplog)
+        (warning,) = logged_warnings(caplog)
         assert warning.startswith(f"The segment cache cannot use {tmp_path}: File too large.")
         assert cache.statistics().writes_dropped == 3
         cache.put(key_of(3), RATE, audio(3))
         await cache.flush()
-        assert all(get_now(cache, number) for number in range(4))
+        assert all(get_without_waiting(cache, number) for number in range(4))
     assert caplog.messages[1:] == [f"The segment cache writes to {tmp_path} again."]
-    assert names(tmp_path) == [path_of(tmp_path, 3).name]
+    assert file_names(tmp_path) == [path_of(tmp_path, 3).name]
 
 
-async def test_within_the_minute_the_disk_is_not_tried(tmp_path: Path) -> None:
+async def test_a_failed_disk_is_not_retried_within_a_minute(tmp_path: Path) -> None:
     clock = Clock()
-    async with opened(tmp_path, clock=clock) as cache:
-        with files_end_after(10):
+    async with scanned_cache(tmp_path, clock=clock) as cache:
+        with limit_file_size(10):
             cache.put(key_of(0), RATE, audio(0))
             await cache.flush()
         clock.now += 59.0
         cache.put(key_of(1), RATE, audio(1))
         await cache.flush()
-        assert names(tmp_path) == []
+        assert file_names(tmp_path) == []
         clock.now -= 3600.0  # set back by a time server
         cache.put(key_of(2), RATE, audio(2))
         await cache.flush()
-    assert names(tmp_path) == [path_of(tmp_path, 2).name]
+    assert file_names(tmp_path) == [path_of(tmp_path, 2).name]
 
 
-async def test_leaving_does_not_try_a_disk_that_just_failed(tmp_path: Path) -> None:
-    counted = Held(0)
-    async with opened(tmp_path, run_blocking=counted) as cache:
-        with files_end_after(10):
+async def test_closing_does_not_retry_a_disk_that_just_failed(tmp_path: Path) -> None:
+    executor = HeldExecutor(0)
+    async with scanned_cache(tmp_path, run_blocking=executor) as cache:
+        with limit_file_size(10):
             cache.put(KEY, RATE, audio(1))
             await cache.flush()
-        calls = counted.calls
-    assert counted.calls == calls
+        calls = executor.calls
+    assert executor.calls == calls
 
 
-async def test_a_directory_that_cannot_be_used_leaves_the_memory(
+async def test_an_unusable_directory_falls_back_to_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock, in_the_way = Clock(), tmp_path / "cache"
     in_the_way.write_bytes(b"a file")
-    async with opened(in_the_way / "below", memory=10_000, clock=clock) as cache:
+    async with scanned_cache(in_the_way / "below", memory=10_000, clock=clock) as cache:
         assert await cache.get(KEY) is None
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
-        assert get_now(cache)
-        assert len(warnings(caplog)) == 1
+        assert get_without_waiting(cache)
+        assert len(logged_warnings(caplog)) == 1
         in_the_way.unlink()
         clock.now += 61.0
         cache.put(KEY, RATE, audio(2))
-    assert len(warnings(caplog)) == 1
+    assert len(logged_warnings(caplog)) == 1
     async with make_cache(in_the_way / "below") as cache:
         assert await cache.get(KEY) == CachedSegment(RATE, audio(2))
 
@@ -699,7 +697,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-async def test_a_kill_in_the_middle_of_writing_leaves_only_exact_entries(
+async def test_a_process_killed_while_writing_leaves_only_intact_entries(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = Path(__file__).parents[3]
@@ -713,38 +711,38 @@ async def test_a_kill_in_the_middle_of_writing_leaves_only_exact_entries(
         child.send_signal(signal.SIGKILL)
         await child.communicate()
         assert child.returncode == -signal.SIGKILL
-        async with opened(tmp_path, on_disk=3_000_000) as cache:
+        async with scanned_cache(tmp_path, on_disk=3_000_000) as cache:
             for number in range(8):
                 found = await cache.get(key_of(number))
                 possible = [audio((number, turn), 100_000 + 50_000 * number) for turn in range(4)]
                 assert found is None or found.pcm in possible
-            assert cache.statistics().disk_hits == 8  # the old one is there until the new one is
-        assert not [name for name in names(tmp_path) if name.endswith(".part")]
-    assert warnings(caplog) == []
+            assert cache.statistics().disk_hits == 8  # the old file stays until the new one replaces it
+        assert not [name for name in file_names(tmp_path) if name.endswith(".part")]
+    assert logged_warnings(caplog) == []
 
 
-async def test_partial_files_of_a_crash_are_removed_and_nothing_else(tmp_path: Path) -> None:
+async def test_partial_files_of_a_crashed_process_are_removed_and_others_kept(tmp_path: Path) -> None:
     digest = KEY.digest()
     (tmp_path / f"{digest}.{'0' * 16}.part").write_bytes(audio(1))
-    with (tmp_path / f"{digest}.{'1' * 16}.part").open("wb") as under_way:
-        fcntl.flock(under_way, fcntl.LOCK_EX)
+    with (tmp_path / f"{digest}.{'1' * 16}.part").open("wb") as locked_part:
+        fcntl.flock(locked_part, fcntl.LOCK_EX)
         (tmp_path / "voice.onnx.part").write_bytes(audio(2))
         (tmp_path / "readme.segment").write_bytes(audio(3))
         (tmp_path / f"{'2' * 64}.segment").mkdir()
-        async with opened(tmp_path, on_disk=400) as cache:
+        async with scanned_cache(tmp_path, on_disk=400) as cache:
             assert cache.statistics().disk_entries == 0
-        assert names(tmp_path) == sorted(
+        assert file_names(tmp_path) == sorted(
             [f"{digest}.{'1' * 16}.part", "voice.onnx.part", "readme.segment", f"{'2' * 64}.segment"]
         )
 
 
-# Several processes
+# Concurrent processes
 
 
 async def test_two_caches_in_one_directory_never_return_a_wrong_segment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def use(seed: int) -> SegmentCache:
+    async def use_cache(seed: int) -> SegmentCache:
         chance = random.Random(seed)
         async with make_cache(tmp_path, on_disk=12_000) as cache:
             for _ in range(150):
@@ -757,48 +755,48 @@ async def test_two_caches_in_one_directory_never_return_a_wrong_segment(
                     await cache.flush()
         return cache
 
-    one, other = await asyncio.gather(use(1), use(2))
+    one, other = await asyncio.gather(use_cache(1), use_cache(2))
     assert one.statistics().disk_hits > 0
     assert other.statistics().disk_hits > 0
-    assert warnings(caplog) == []
-    assert not [name for name in names(tmp_path) if not name.endswith(".segment")]
+    assert logged_warnings(caplog) == []
+    assert not [name for name in file_names(tmp_path) if not name.endswith(".segment")]
 
 
-async def test_an_entry_that_another_process_removed_is_a_miss(
+async def test_an_entry_removed_by_another_process_is_a_miss(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    async with opened(tmp_path, on_disk=4400, clock=clock) as cache:
+    async with scanned_cache(tmp_path, on_disk=4400, clock=clock) as cache:
         for number in range(4):
             cache.put(key_of(number), RATE, audio(number))
         await cache.flush()
-        for name in names(tmp_path):
+        for name in file_names(tmp_path):
             (tmp_path / name).unlink()
         clock.now += 61.0
-        assert await has(cache, 1) == [False]
-        cache.put(key_of(5), RATE, audio(5))  # throws out what is not there
+        assert await are_cached(cache, 1) == [False]
+        cache.put(key_of(5), RATE, audio(5))  # evicts files that are gone already
         await cache.flush()
-    assert names(tmp_path) == [path_of(tmp_path, 5).name]
-    assert warnings(caplog) == []
+    assert file_names(tmp_path) == [path_of(tmp_path, 5).name]
+    assert logged_warnings(caplog) == []
 
 
-async def test_use_of_an_entry_that_another_process_removed_is_no_failure(
+async def test_refreshing_an_entry_removed_by_another_process_is_not_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    async with opened(tmp_path, memory=10_000, clock=clock) as cache:
+    async with scanned_cache(tmp_path, memory=10_000, clock=clock) as cache:
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
         path_of(tmp_path, KEY.text).unlink()
         clock.now += 61.0
-        assert get_now(cache)
+        assert get_without_waiting(cache)
         await cache.flush()
-    assert warnings(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
-async def test_what_other_processes_wrote_is_found_after_a_while(tmp_path: Path) -> None:
+async def test_entries_written_by_other_processes_are_found_by_a_later_scan(tmp_path: Path) -> None:
     clock = Clock()
-    async with opened(tmp_path, clock=clock) as one, opened(tmp_path, clock=clock) as other:
+    async with scanned_cache(tmp_path, clock=clock) as one, scanned_cache(tmp_path, clock=clock) as other:
         other.put(key_of("theirs"), RATE, audio(1))
         await other.flush()
         assert await one.get(key_of("theirs")) is None
