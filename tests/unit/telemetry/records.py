@@ -1,4 +1,4 @@
-"""Records of utterances that never were."""
+"""Factories of utterance records."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SPOKEN = UtteranceRecord(
 
 
 def record(**changes: Any) -> UtteranceRecord:
-    """One that went well, but for the changes."""
+    """A successful utterance with these changes."""
     return replace(_SPOKEN, **changes)
 
 
 def failed(error: str = "busy", **changes: Any) -> UtteranceRecord:
-    """One that came to no sound."""
+    """An utterance that failed before any audio."""
     nothing = {"ttfa": None, "audio_seconds": 0.0, "compute_seconds": 0.0, "segments": 0, "underruns": 0}
     return record(**{**nothing, "outcome": Outcome.FAILED, "error": error, **changes})

@@ -1,4 +1,4 @@
-"""The journal: on real files, with disks that are slow or full, and a process that is killed."""
+"""The journal on real files: slow and full disks, rotation, and processes that are killed."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from wyoming_tts.telemetry.journal import Journal, JournalEntry, read_entries
 T = TypeVar("T")
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
-def sizes(directory: Path) -> dict[str, int]:
+def file_sizes(directory: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in directory.iterdir()}
 
 
-async def test_every_record_is_a_line(tmp_path: Path) -> None:
+async def test_each_record_is_written_as_one_line(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "metrics.jsonl"
     async with Journal(path, run_in_thread, clock=lambda: 1000.25) as journal:
         journal.append(record())
         journal.append(failed("too_long", id="second"))
-    first, second = lines(path)
+    first, second = read_lines(path)
     assert first["time"] == 1000.25
     assert (first["id"], first["ttfa"], first["wait"], first["rtf"]) == ("ab12cd34", 0.0554, 0.25, 0.05)
     assert (second["id"], second["outcome"], second["error"], second["ttfa"]) == (
@@ -50,35 +50,35 @@ async def test_every_record_is_a_line(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o007 == 0
 
 
-async def test_nothing_is_made_where_nothing_is_noted(tmp_path: Path) -> None:
+async def test_no_file_is_created_without_records(tmp_path: Path) -> None:
     async with Journal(tmp_path / "metrics.jsonl", run_in_thread):
         pass
-    assert not sizes(tmp_path)
+    assert not file_sizes(tmp_path)
 
 
-async def test_a_later_server_goes_on_where_an_earlier_one_ended(tmp_path: Path) -> None:
+async def test_a_restarted_server_appends_to_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
         async with Journal(path, run_in_thread) as journal:
             journal.append(record(id=name))
-    assert [line["id"] for line in lines(path)] == ["first", "second"]
+    assert [line["id"] for line in read_lines(path)] == ["first", "second"]
 
 
-async def test_many_records_are_one_write_off_the_loop(tmp_path: Path) -> None:
+async def test_records_are_written_in_batches_off_the_event_loop(tmp_path: Path) -> None:
     threads = []
 
-    async def noted_thread(work: Callable[[], T], /) -> T:
-        def watched() -> T:
+    async def run_recording_thread(work: Callable[[], T], /) -> T:
+        def recorded_work() -> T:
             threads.append(threading.current_thread())
             return work()
 
-        return await run_in_thread(watched)
+        return await run_in_thread(recorded_work)
 
     path = tmp_path / "metrics.jsonl"
-    async with Journal(path, noted_thread) as journal:
+    async with Journal(path, run_recording_thread) as journal:
         for _ in range(100):
             journal.append(record())
-    assert len(lines(path)) == 100
+    assert len(read_lines(path)) == 100
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
 
@@ -89,77 +89,77 @@ async def test_lines_are_written_while_the_server_runs(
     monkeypatch.setattr(journals, "_BATCH_SECONDS", 0.01)
     written = asyncio.Event()
 
-    async def telling(work: Callable[[], T], /) -> T:
+    async def run_and_signal(work: Callable[[], T], /) -> T:
         done = await run_in_thread(work)
         written.set()
         return done
 
-    async with Journal(tmp_path / "metrics.jsonl", telling) as journal:
+    async with Journal(tmp_path / "metrics.jsonl", run_and_signal) as journal:
         for name in ("first", "second"):
             journal.append(record(id=name))
             await written.wait()
             written.clear()
-            assert lines(tmp_path / "metrics.jsonl")[-1]["id"] == name
+            assert read_lines(tmp_path / "metrics.jsonl")[-1]["id"] == name
 
 
-async def test_a_disk_that_hangs_costs_lines_and_no_memory(tmp_path: Path) -> None:
+async def test_a_hanging_disk_drops_lines_and_bounds_the_queue(tmp_path: Path) -> None:
     path, disk = tmp_path / "metrics.jsonl", asyncio.Event()
 
-    async def slow(work: Callable[[], T], /) -> T:
+    async def run_when_disk_responds(work: Callable[[], T], /) -> T:
         await disk.wait()
         return await run_in_thread(work)
 
-    async with Journal(path, slow) as journal:
+    async with Journal(path, run_when_disk_responds) as journal:
         for _ in range(journals.MAX_PENDING + 50):
             journal.append(record())
         assert journal.dropped == 50
         disk.set()
-    assert len(lines(path)) == journals.MAX_PENDING
+    assert len(read_lines(path)) == journals.MAX_PENDING
 
 
-async def test_a_full_file_gives_way_to_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     for number in range(8):
         async with Journal(path, run_in_thread, max_bytes=800, kept=2) as journal:
             journal.append(record(id=f"number-{number}"))
-    names = sorted(sizes(tmp_path))
+    names = sorted(file_sizes(tmp_path))
     assert names == ["metrics.jsonl", "metrics.jsonl.1", "metrics.jsonl.2"]
-    kept = [line["id"] for name in reversed(names) for line in lines(tmp_path / name)]
+    kept = [line["id"] for name in reversed(names) for line in read_lines(tmp_path / name)]
     assert kept == [f"number-{number}" for number in range(8)][-len(kept) :]
     assert len(kept) >= 5
-    assert all(size <= 800 for size in sizes(tmp_path).values())
+    assert all(size <= 800 for size in file_sizes(tmp_path).values())
 
 
-async def test_without_old_files_the_new_one_takes_the_place(tmp_path: Path) -> None:
+async def test_a_full_file_is_replaced_when_no_old_files_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for name in ("first", "second"):
         async with Journal(path, run_in_thread, max_bytes=100, kept=0) as journal:
             journal.append(record(id=name))
-    assert [line["id"] for line in lines(path)] == ["second"]
-    assert list(sizes(tmp_path)) == [path.name]
+    assert [line["id"] for line in read_lines(path)] == ["second"]
+    assert list(file_sizes(tmp_path)) == [path.name]
 
 
-async def test_a_file_that_cannot_be_written_is_told_once(
+async def test_write_errors_are_logged_once_and_lost_lines_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journals, "_BATCH_SECONDS", 0.0)
     tried = asyncio.Semaphore(0)
 
-    async def telling(work: Callable[[], T], /) -> T:
+    async def run_and_count(work: Callable[[], T], /) -> T:
         try:
             return await run_in_thread(work)
         finally:
             tried.release()
 
     path = tmp_path / "metrics.jsonl"
-    path.mkdir()  # nobody, root included, can write into that
-    async with Journal(path, telling) as journal:
+    path.mkdir()  # not even root can write to a directory
+    async with Journal(path, run_and_count) as journal:
         for _ in range(3):
             journal.append(record())
             await tried.acquire()
         path.rmdir()
         journal.append(record(id="at last"))
-    assert [line["id"] for line in lines(path)] == ["at last"]
+    assert [line["id"] for line in read_lines(path)] == ["at last"]
     cannot, can_again = [entry.message for entry in caplog.records if entry.levelno == logging.WARNING]
     assert str(path) in cannot
     assert can_again.endswith("3 lines were lost.")
@@ -173,18 +173,18 @@ from tests.unit.telemetry.records import record
 from wyoming_tts.telemetry.journal import Journal
 
 async def main(path):
-    for name, room in (("first", -1), ("second", 1000), ("third", -1)):
-        # As a disk that gets full: it takes what fits, and refuses the rest.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, -1))
+    for name, space in (("first", -1), ("second", 1000), ("third", -1)):
+        # Simulates a full disk: what fits is written, the rest is refused.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (space, -1))
         async with Journal(path, run_in_thread) as journal:
-            for _ in range(4 if room > 0 else 1):
+            for _ in range(4 if space > 0 else 1):
                 journal.append(record(id=name))
 
 asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def test_a_disk_that_gets_full_breaks_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_truncates_at_most_one_line(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     run = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=True
@@ -223,7 +223,7 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> None:
+async def test_a_process_killed_while_writing_truncates_at_most_one_line(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     run = await run_in_thread(
         lambda: subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, check=False)
@@ -237,17 +237,17 @@ async def test_a_process_killed_in_mid_write_breaks_one_line(tmp_path: Path) -> 
     assert json.loads(path.read_text().splitlines()[-1])["id"] == "later"
 
 
-async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
+async def test_cancellation_while_closing_leaves_no_task(tmp_path: Path) -> None:
     entered = asyncio.Event()
     before = asyncio.all_tasks()
 
-    async def hangs(work: Callable[[], T], /) -> T:
+    async def run_forever(work: Callable[[], T], /) -> T:
         entered.set()
         await asyncio.Event().wait()
         return work()
 
     async def serve() -> None:
-        async with Journal(tmp_path / "metrics.jsonl", hangs) as journal:
+        async with Journal(tmp_path / "metrics.jsonl", run_forever) as journal:
             journal.append(record())
 
     serving = asyncio.create_task(serve())
@@ -259,7 +259,7 @@ async def test_cancelled_at_the_end_it_leaves_no_task(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_no_line_breaks_the_reader(line: bytes) -> None:
+def test_arbitrary_bytes_are_skipped_by_the_reader(line: bytes) -> None:
     assert JournalEntry.parse(line) is None
 
 
@@ -267,7 +267,7 @@ def test_no_line_breaks_the_reader(line: bytes) -> None:
     ("name", "value"),
     [("time", "soon"), ("ttfa", []), ("wait", {}), ("characters", 1e999), ("underruns", "x")],
 )
-def test_a_line_with_a_wrong_value_is_broken(name: str, value: object) -> None:
+def test_a_line_with_an_invalid_value_is_skipped(name: str, value: object) -> None:
     right = {
         "time": 1.0,
         "outcome": "done",

@@ -1,4 +1,4 @@
-"""The log's lines."""
+"""Log lines of utterances, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOGGER = "wyoming_tts.telemetry.log_lines"
 
 @pytest.fixture
 def output() -> Iterator[io.StringIO]:
-    """What a log in JSON writes."""
+    """Output of a logger with the JSON formatter."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonFormatter())
@@ -35,18 +35,18 @@ def output() -> Iterator[io.StringIO]:
     logger.setLevel(level)
 
 
-def told(output: io.StringIO) -> list[dict[str, Any]]:
+def parse_lines(output: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(text) for text in output.getvalue().splitlines()]
 
 
-def test_the_line_says_what_came_of_an_utterance() -> None:
+def test_a_line_reports_the_outcome_and_figures_of_an_utterance() -> None:
     assert format_line(record()) == (
         "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium outcome=done chars=42 segments=2 "
         "cached=1 wait_ms=250 ttfa_ms=55 audio_s=2.00 rtf=0.050 underruns=1"
     )
 
 
-def test_the_line_of_a_failure_has_its_code_and_no_figures_of_sound() -> None:
+def test_a_failed_utterance_is_logged_with_its_code_and_without_audio_figures() -> None:
     text = format_line(failed("unknown_voice", voice=""))
     assert "outcome=unknown_voice" in text
     assert "voice=- " in text
@@ -54,7 +54,7 @@ def test_the_line_of_a_failure_has_its_code_and_no_figures_of_sound() -> None:
 
 
 @given(st.text(max_size=300))
-def test_no_id_makes_a_second_line_or_field(name: str) -> None:
+def test_an_utterance_id_cannot_inject_a_line_or_a_field(name: str) -> None:
     text = format_line(record(id=name))
     assert len(text.splitlines()) == 1
     assert text.isprintable()
@@ -71,15 +71,17 @@ def test_no_id_makes_a_second_line_or_field(name: str) -> None:
         (failed(), logging.WARNING),
     ],
 )
-def test_a_failure_is_a_warning(spoken: Any, level: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_utterances_are_logged_as_warnings(
+    spoken: Any, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger=LOGGER)
     log_record(spoken)
     assert caplog.record_tuples == [(LOGGER, level, format_line(spoken))]
 
 
-def test_an_utterance_in_json_has_its_fields(output: io.StringIO) -> None:
+def test_json_output_contains_the_fields_of_an_utterance(output: io.StringIO) -> None:
     log_record(record())
-    (entry,) = told(output)
+    (entry,) = parse_lines(output)
     assert entry["level"] == "INFO"
     assert entry["logger"] == LOGGER
     assert entry["message"].startswith("utterance=ab12cd34 ")
@@ -105,16 +107,16 @@ def test_an_utterance_in_json_has_its_fields(output: io.StringIO) -> None:
     }
 
 
-def broken() -> None:
+def raise_error() -> None:
     raise LookupError("two\nlines")
 
 
-def test_an_exception_stays_within_its_line(output: io.StringIO) -> None:
+def test_an_exception_is_one_json_line(output: io.StringIO) -> None:
     try:
-        broken()
+        raise_error()
     except LookupError:
         logging.getLogger("wyoming_tts.server.app").exception("It broke, %s.", "as it does", stack_info=True)
-    (entry,) = told(output)
+    (entry,) = parse_lines(output)
     assert entry["message"] == "It broke, as it does."
     assert entry["exception"].startswith("Traceback")
     assert "LookupError: two\nlines" in entry["exception"]
@@ -122,7 +124,7 @@ def test_an_exception_stays_within_its_line(output: io.StringIO) -> None:
 
 
 @given(st.text(st.characters(), max_size=50))
-def test_every_message_is_one_line_of_json(message: str) -> None:
+def test_every_message_is_one_json_line(message: str) -> None:
     made = logging.LogRecord("a", logging.ERROR, __file__, 1, "%s", (message,), None)
     text = JsonFormatter().format(made)
     assert json.loads(text)["message"] == message
@@ -130,7 +132,7 @@ def test_every_message_is_one_line_of_json(message: str) -> None:
     assert len(text.splitlines()) == 1
 
 
-def test_a_record_without_an_exception_has_none(output: io.StringIO) -> None:
+def test_exc_info_without_an_exception_adds_no_field(output: io.StringIO) -> None:
     logging.getLogger("wyoming_tts.server.app").error("No exception here.", exc_info=sys.exc_info())
-    (entry,) = told(output)
+    (entry,) = parse_lines(output)
     assert set(entry) == {"time", "level", "logger", "message"}

@@ -1,4 +1,4 @@
-"""The log's last lines: bounded, of any thread, and without a secret."""
+"""The tail of the log: bounded, thread-safe, with secrets redacted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEY = "sk-42/forty+two"
 
 @pytest.fixture
 def logger() -> logging.Logger:
-    return logging.Logger("tail-of-a-test")  # noqa: LOG001 - pytest listens to the tree
+    return logging.Logger("tail-of-a-test")  # noqa: LOG001 - pytest captures registered loggers
 
 
 def _texts(tail: LogTail) -> list[str]:
     return [line.text for line in tail.lines()]
 
 
-def test_lines_are_kept_in_their_order_with_level_and_logger(logger: logging.Logger) -> None:
+def test_lines_are_kept_in_order_with_level_and_logger(logger: logging.Logger) -> None:
     with keep_log_tail(logger=logger) as tail:
         logger.info("%d %s", 2, "words")
         logger.warning("more")
@@ -31,14 +31,14 @@ def test_lines_are_kept_in_their_order_with_level_and_logger(logger: logging.Log
     assert second.time >= first.time > 1e9
 
 
-def test_nothing_is_kept_once_the_block_is_left(logger: logging.Logger) -> None:
+def test_nothing_is_recorded_after_the_block(logger: logging.Logger) -> None:
     with keep_log_tail(logger=logger) as tail:
         pass
     logger.info("too late")
     assert tail.lines() == ()
 
 
-def test_only_the_last_ones_are_kept_and_what_is_new_can_be_asked_for(logger: logging.Logger) -> None:
+def test_only_the_newest_lines_are_kept_and_can_be_read_after_a_number(logger: logging.Logger) -> None:
     tail = LogTail(3)
     for number in range(1, 8):
         tail.handle(logger.makeRecord("name", logging.INFO, "", 0, str(number), (), None))
@@ -47,14 +47,14 @@ def test_only_the_last_ones_are_kept_and_what_is_new_can_be_asked_for(logger: lo
     assert tail.lines(after=7) == ()
 
 
-def test_a_line_that_cannot_be_written_is_left_out(logger: logging.Logger) -> None:
+def test_a_record_that_cannot_be_formatted_is_skipped(logger: logging.Logger) -> None:
     with keep_log_tail(logger=logger) as tail:
         logger.info("%d", "no number")
         logger.info("after it")
     assert _texts(tail) == ["after it"]
 
 
-def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
+def test_a_long_traceback_keeps_its_end(logger: logging.Logger) -> None:
     with keep_log_tail(logger=logger) as tail:
         logger.error("It broke", exc_info=ValueError("x" * 3 * MAX_TEXT_LENGTH + " at last"))
     (text,) = _texts(tail)
@@ -74,7 +74,7 @@ def test_a_traceback_is_kept_by_its_end(logger: logging.Logger) -> None:
         f"{'x' * (MAX_TEXT_LENGTH - 6)} {KEY}",
     ],
 )
-def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -> None:
+def test_a_key_is_redacted_anywhere_in_a_line(logger: logging.Logger, line: str) -> None:
     with keep_log_tail([KEY], logger=logger) as tail:
         logger.info("%s", line)
     (text,) = _texts(tail)
@@ -82,7 +82,7 @@ def test_a_key_is_hidden_wherever_it_stands(logger: logging.Logger, line: str) -
     assert "forty" not in text
 
 
-def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
+def test_a_key_in_a_traceback_is_redacted(logger: logging.Logger) -> None:
     with keep_log_tail([KEY], logger=logger) as tail:
         logger.error("It broke", exc_info=ValueError(KEY))
     assert KEY not in _texts(tail)[0]
@@ -101,28 +101,26 @@ def test_a_key_in_a_traceback_is_hidden(logger: logging.Logger) -> None:
         ("voice=en_US-lessac chars=12 http://host:1/a@b", "voice=en_US-lessac chars=12 http://host:1/a@b"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(
-    logger: logging.Logger, line: str, kept: str
-) -> None:
+def test_unregistered_secrets_are_redacted_by_pattern(logger: logging.Logger, line: str, kept: str) -> None:
     with keep_log_tail(logger=logger) as tail:
         logger.info("%s", line)
     assert _texts(tail) == [kept]
 
 
-def test_a_short_key_leaves_other_words_whole(logger: logging.Logger) -> None:
+def test_a_short_key_is_redacted_only_as_a_whole_word(logger: logging.Logger) -> None:
     with keep_log_tail(["a"], logger=logger) as tail:
         logger.info("a cat sat")
     assert _texts(tail) == [f"{REDACTED} cat sat"]
 
 
-def test_another_key_can_be_hidden_later(logger: logging.Logger) -> None:
+def test_a_key_can_be_registered_later(logger: logging.Logger) -> None:
     with keep_log_tail(["before"], logger=logger) as tail:
         tail.hide(["afterwards"])
         logger.info("it is afterwards")
     assert _texts(tail) == [f"it is {REDACTED}"]
 
 
-def test_threads_lose_no_line_while_another_reads(logger: logging.Logger) -> None:
+def test_concurrent_threads_lose_no_lines(logger: logging.Logger) -> None:
     def write() -> None:
         for _ in range(60):
             logger.info("line")

@@ -1,4 +1,4 @@
-"""The last utterances, for whoever looks."""
+"""Recent utterances, as the page shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.unit.telemetry.records import failed, record
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
 
-def test_the_newest_come_first_with_the_time_they_ended() -> None:
+def test_the_newest_utterance_comes_first_with_its_end_time() -> None:
     clock = count(1000)
     recent = RecentUtterances(clock=lambda: float(next(clock)))
     recent.on_record(record(id="one"))
@@ -19,7 +19,7 @@ def test_the_newest_come_first_with_the_time_they_ended() -> None:
     ]
 
 
-def test_no_more_are_kept_than_were_wanted_and_all_are_counted() -> None:
+def test_only_the_most_recent_are_kept_but_all_are_counted() -> None:
     recent = RecentUtterances(3)
     for number in range(10):
         recent.on_record(record(id=str(number), ttfa=number / 10))
@@ -28,14 +28,14 @@ def test_no_more_are_kept_than_were_wanted_and_all_are_counted() -> None:
     assert recent.count == 10
 
 
-def test_fewer_can_be_asked_for() -> None:
+def test_newest_accepts_a_limit() -> None:
     recent = RecentUtterances()
     for number in range(5):
         recent.on_record(record(id=str(number)))
     assert [ended.record.id for ended in recent.newest(2)] == ["4", "3"]
 
 
-def test_those_that_failed_push_no_latency_out() -> None:
+def test_failed_utterances_displace_no_latencies() -> None:
     recent = RecentUtterances(2)
     recent.on_record(record(ttfa=0.1))
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The joining of log, journal and counters."""
+"""Telemetry as a whole: log, journal and counters."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from wyoming_tts.telemetry import Telemetry, open_telemetry
 from wyoming_tts.telemetry.prometheus import ServerLoad
 
 
-async def test_an_utterance_is_logged_noted_and_counted(
+async def test_an_utterance_is_logged_journaled_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="wyoming_tts.telemetry")
     path = tmp_path / "metrics.jsonl"
-    async with open_telemetry(run_blocking=run_in_thread, journal=path) as told:
-        told.watch(lambda: ServerLoad(queued_streams=7))
-        told.on_record(record())
-        text = (await told.exposition()).decode()
+    async with open_telemetry(run_blocking=run_in_thread, journal=path) as telemetry:
+        telemetry.watch(lambda: ServerLoad(queued_streams=7))
+        telemetry.on_record(record())
+        text = (await telemetry.exposition()).decode()
     assert 'wyoming_tts_characters_total{engine="piper",transport="wyoming"} 42.0' in text
     assert "wyoming_tts_queued_streams 7.0" in text
     assert '"id":"ab12cd34"' in path.read_text()
     assert caplog.messages == [message for message in caplog.messages if "utterance=ab12cd34" in message]
 
 
-async def test_what_is_not_wanted_is_not_kept() -> None:
-    async with open_telemetry(run_blocking=run_in_thread, journal=None, with_counters=False) as told:
-        told.watch(ServerLoad)
-        told.on_record(record())
-        assert await told.exposition() == b""
-    assert told.journal is None
+async def test_journal_and_counters_can_be_disabled() -> None:
+    async with open_telemetry(run_blocking=run_in_thread, journal=None, with_counters=False) as telemetry:
+        telemetry.watch(ServerLoad)
+        telemetry.on_record(record())
+        assert await telemetry.exposition() == b""
+    assert telemetry.journal is None
 
 
-async def test_a_telemetry_that_breaks_fails_no_utterance(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_in_telemetry_does_not_propagate(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def on_record(self, _: object) -> None:
             raise OSError("no more counters")

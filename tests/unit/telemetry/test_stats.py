@@ -1,4 +1,4 @@
-"""`wyoming-tts stats`."""
+"""`wyoming-tts stats`: summaries of the journal by period."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from wyoming_tts.telemetry.stats import (
 NOW = 1_000_000.0
 
 
-def noted(path: Path, *records: tuple[float, UtteranceRecord]) -> None:
-    """Write records that ended so many seconds ago."""
+def write_journal(path: Path, *records: tuple[float, UtteranceRecord]) -> None:
+    """Write records that ended this many seconds ago."""
 
-    async def note(ago: float, spoken: UtteranceRecord) -> None:
+    async def write_record(ago: float, spoken: UtteranceRecord) -> None:
         async with Journal(path, run_in_thread, max_bytes=3000, clock=lambda: NOW - ago) as journal:
             journal.append(spoken)
 
     for ago, spoken in records:
-        asyncio.run(note(ago, spoken))
+        asyncio.run(write_record(ago, spoken))
 
 
-def parsed(*words: str) -> argparse.Namespace:
+def parse_flags(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_stats_flags(parser)
     return parser.parse_args(words)
 
 
-def test_each_period_sums_up_what_is_within_it(tmp_path: Path) -> None:
+def test_each_period_summarizes_its_utterances(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    noted(
+    write_journal(
         path,
         (7200, record(ttfa=1.0)),
         (1800, record(ttfa=0.2, underruns=2)),
@@ -67,32 +67,32 @@ def test_each_period_sums_up_what_is_within_it(tmp_path: Path) -> None:
     assert (long.period, long.count, long.ttfa_p95) == ("3h", 6, 1.0)
 
 
-def test_old_files_and_broken_lines_are_read_past(tmp_path: Path) -> None:
+def test_rotated_files_are_read_and_broken_lines_skipped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    noted(path, *((100 - number, record(id=str(number))) for number in range(12)))
+    write_journal(path, *((100 - number, record(id=str(number))) for number in range(12)))
     with path.open("ab") as file:
         file.write(b'{"time": 999')
     assert len(journal_files(path)) == 2
-    (found,) = summarize(journal_files(path), parse_periods("1h"), NOW)
-    assert found.count == 12
+    (summary,) = summarize(journal_files(path), parse_periods("1h"), NOW)
+    assert summary.count == 12
 
 
-def test_a_period_without_anything_has_no_figures(tmp_path: Path) -> None:
+def test_an_empty_period_has_no_figures(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.touch()
-    (found,) = summarize([path], parse_periods("1h"), NOW)
-    assert (found.count, found.ttfa_p50, found.rtf, found.errors) == (0, None, None, {})
+    (summary,) = summarize([path], parse_periods("1h"), NOW)
+    assert (summary.count, summary.ttfa_p50, summary.rtf, summary.errors) == (0, None, None, {})
 
 
 @given(st.lists(st.floats(0, 100), min_size=1), st.integers(1, 100))
-def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float], percent: int) -> None:
-    found = _percentile(values, percent)
-    assert found in values
-    assert sum(value <= found for value in values) * 100 >= percent * len(values)
-    assert sum(value < found for value in values) * 100 < percent * len(values)
+def test_percentile_is_the_nearest_rank(values: list[float], percent: int) -> None:
+    result = _percentile(values, percent)
+    assert result in values
+    assert sum(value <= result for value in values) * 100 >= percent * len(values)
+    assert sum(value < result for value in values) * 100 < percent * len(values)
 
 
-def test_periods_are_read_in_all_units() -> None:
+def test_periods_are_parsed_in_all_units() -> None:
     assert [period.seconds for period in parse_periods("10s,30m, 1h,3d,2w")] == [
         10,
         1800,
@@ -104,18 +104,18 @@ def test_periods_are_read_in_all_units() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "30", "m", "0m", "-1h", "1y", "1h,,2h", "1.5h"])
-def test_what_is_no_period_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_period_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed(f"--periods={text}")
+        parse_flags(f"--periods={text}")
     assert "such as 30m" in capsys.readouterr().err
 
 
-def test_without_a_journal_it_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_journal_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(JournalMissing, match=r"no journal at .*metrics\.jsonl yet.*--file"):
-        run_stats(parsed(), tmp_path / "metrics.jsonl")
+        run_stats(parse_flags(), tmp_path / "metrics.jsonl")
 
 
-def fresh(path: Path) -> None:
+def write_fresh_line(path: Path) -> None:
     line = {
         "time": time.time() - 5,
         "outcome": "failed",
@@ -131,8 +131,8 @@ def fresh(path: Path) -> None:
 
 
 def test_the_table_has_a_row_for_each_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fresh(tmp_path / "metrics.jsonl")
-    assert run_stats(parsed(), tmp_path / "metrics.jsonl") == 0
+    write_fresh_line(tmp_path / "metrics.jsonl")
+    assert run_stats(parse_flags(), tmp_path / "metrics.jsonl") == 0
     heading, *rows = capsys.readouterr().out.splitlines()
     assert "TTFA p50" in heading
     assert [row.split()[0] for row in rows] == ["30m", "1h", "6h", "24h", "3d"]
@@ -155,26 +155,28 @@ def test_the_table_has_a_row_for_each_period(tmp_path: Path, capsys: pytest.Capt
     ]
 
 
-def test_another_file_and_json_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_and_json_flags_select_input_and_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other.jsonl"
-    fresh(other)
-    arguments = parsed("--json", "--file", str(other), "--periods", "1h,1d")
+    write_fresh_line(other)
+    arguments = parse_flags("--json", "--file", str(other), "--periods", "1h,1d")
     assert run_stats(arguments, tmp_path / "metrics.jsonl") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["journal"] == str(other)
-    assert [(period["period"], period["count"], period["errors"]) for period in told["periods"]] == [
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["journal"] == str(other)
+    assert [(period["period"], period["count"], period["errors"]) for period in printed["periods"]] == [
         ("1h", 1, {"busy": 1}),
         ("1d", 1, {"busy": 1}),
     ]
 
 
-def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_journal_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     path.touch()
 
-    def denied(*_: object) -> None:
+    def deny(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(JournalMissing, match="cannot be read: Permission denied"):
-        run_stats(parsed(), path)
+        run_stats(parse_flags(), path)
