@@ -1,4 +1,4 @@
-"""Admission decisions, with invented times."""
+"""Admission decisions on a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def make_admission(**limits: float) -> tuple[Admission, Scheduler]:
     return Admission(AdmissionOptions(**limits), scheduler), scheduler  # type: ignore[arg-type]
 
 
-def test_streams_are_admitted_up_to_the_limit_then_queued_in_order_then_refused() -> None:
+def test_streams_are_admitted_up_to_the_limit_then_queued_then_refused() -> None:
     admission, _ = make_admission(max_streams=2, max_queue=2)
     streams = [StreamClock(work_since=0.0) for _ in range(5)]
     assert [admission.admit(stream, 0.0) for stream in streams[:4]] == [True, True, False, False]
@@ -27,24 +27,24 @@ def test_streams_are_admitted_up_to_the_limit_then_queued_in_order_then_refused(
 
 def test_a_stream_that_left_the_queue_is_not_admitted() -> None:
     admission, _ = make_admission(max_streams=1)
-    inside, gone, waiting = (StreamClock(work_since=0.0) for _ in range(3))
-    for stream in (inside, gone, waiting):
+    admitted, canceled, waiting = (StreamClock(work_since=0.0) for _ in range(3))
+    for stream in (admitted, canceled, waiting):
         admission.admit(stream, 0.0)
-    admission.release(gone, 0.5)
-    admission.release(inside, 1.0)
+    admission.release(canceled, 0.5)
+    admission.release(admitted, 1.0)
     assert admission.admit_next(1.0) is waiting
 
 
 def test_a_newcomer_does_not_overtake_the_queue() -> None:
     admission, _ = make_admission(max_streams=1)
-    inside, first, second = (StreamClock(work_since=0.0) for _ in range(3))
-    admission.admit(inside, 0.0)
+    admitted, first, second = (StreamClock(work_since=0.0) for _ in range(3))
+    admission.admit(admitted, 0.0)
     admission.admit(first, 0.0)
-    admission.release(inside, 1.0)
+    admission.release(admitted, 1.0)
     assert not admission.admit(second, 1.0)
 
 
-def test_a_stream_that_would_wait_too_long_behind_those_before_it_is_refused() -> None:
+def test_a_stream_with_too_long_a_predicted_wait_is_refused() -> None:
     admission, scheduler = make_admission(max_streams=100, max_wait=2.0)
     admission.record_first_audio(0.5)
     for _ in range(3):
@@ -59,14 +59,14 @@ def test_a_stream_that_would_wait_too_long_behind_those_before_it_is_refused() -
         admission.admit(StreamClock(work_since=0.0), 0.0)
 
 
-def test_a_machine_that_cannot_keep_up_refuses_new_work() -> None:
+def test_new_work_is_refused_while_the_machine_cannot_keep_up() -> None:
     admission, scheduler = make_admission(max_wait=5.0)
     scheduler.request_step(StreamClock(work_since=0.0, playing_since=0.0, audio_seconds=1.0))
     with pytest.raises(Busy):
         admission.admit(StreamClock(work_since=7.0), 7.0)
 
 
-def test_the_wait_in_the_queue_is_predicted_from_how_long_streams_took() -> None:
+def test_the_predicted_wait_follows_the_duration_of_recent_streams() -> None:
     admission, _ = make_admission(max_streams=2, max_wait=100.0)
     first = StreamClock(work_since=0.0)
     admission.admit(first, 0.0)

@@ -1,4 +1,4 @@
-"""Language tags are read, compared and looked up by what they mean."""
+"""Language tags: normalization, comparison, lookup and the published form."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TAGS = st.from_regex(
         ("x-klingon", "X_Klingon"),
     ],
 )
-def test_two_ways_to_write_a_tag_are_one(one: str, other: str) -> None:
+def test_equivalent_spellings_parse_to_the_same_tag(one: str, other: str) -> None:
     assert LanguageTag.parse(one) == LanguageTag.parse(other)
 
 
@@ -71,41 +71,43 @@ def test_two_ways_to_write_a_tag_are_one(one: str, other: str) -> None:
         ("English", "en"),
     ],
 )
-def test_tags_that_mean_different_things_differ(one: str, other: str) -> None:
+def test_different_languages_scripts_or_regions_parse_to_different_tags(one: str, other: str) -> None:
     assert LanguageTag.parse(one) != LanguageTag.parse(other)
 
 
-def test_whoever_reads_cantonese_is_not_given_mandarin() -> None:
+def test_cantonese_is_not_the_same_language_as_mandarin() -> None:
     assert not LanguageTag.parse("zh_HK").is_same_language(LanguageTag.parse("zh_CN"))
 
 
-@pytest.mark.parametrize("have", ["en", "en_US", "en_GB", "en_029"])
-def test_any_region_will_do_for_one_who_asks_for_none(have: str) -> None:
-    assert not LanguageTag.parse(have).differs_in_region(LanguageTag.parse("en"))
+@pytest.mark.parametrize("available", ["en", "en_US", "en_GB", "en_029"])
+def test_a_request_without_a_region_accepts_any_region(available: str) -> None:
+    assert not LanguageTag.parse(available).differs_in_region(LanguageTag.parse("en"))
 
 
 @pytest.mark.parametrize(
-    ("have", "wanted", "elsewhere"),
+    ("available", "requested", "differs"),
     [("en_GB", "en_US", True), ("en", "en_US", False), ("en", "en_GB", True), ("fi", "fi_FI", False)],
 )
-def test_a_voice_without_a_region_is_of_the_usual_one(have: str, wanted: str, *, elsewhere: bool) -> None:
-    assert LanguageTag.parse(have).differs_in_region(LanguageTag.parse(wanted)) is elsewhere
+def test_a_tag_without_a_region_has_the_likely_region(
+    available: str, requested: str, *, differs: bool
+) -> None:
+    assert LanguageTag.parse(available).differs_in_region(LanguageTag.parse(requested)) is differs
 
 
 @pytest.mark.parametrize("tag", ["de_DE", "en_US", "pt_BR", "zh_CN", "sv_SE", "fi"])
-def test_the_usual_region_is_what_most_mean(tag: str) -> None:
+def test_the_likely_region_is_the_most_common_one(tag: str) -> None:
     assert LanguageTag.parse(tag).is_likely_region
 
 
 @given(TEXTS)
-def test_any_text_can_be_read_as_a_tag_that_speaks_its_own_language(text: str) -> None:
+def test_any_text_parses_to_a_tag_that_matches_itself(text: str) -> None:
     tag = LanguageTag.parse(text)
     assert tag.is_same_language(LanguageTag.parse(text))
     assert not tag.differs_in_region(tag)
 
 
 @given(TAGS)
-def test_case_and_separator_change_nothing(tag: str) -> None:
+def test_case_and_separator_do_not_matter(tag: str) -> None:
     other = tag.upper().replace("-", "_")
     assert LanguageTag.parse(other) == LanguageTag.parse(tag.lower())
     assert list(fallbacks(other)) == list(fallbacks(tag.lower()))
@@ -113,13 +115,13 @@ def test_case_and_separator_change_nothing(tag: str) -> None:
 
 
 @given(TEXTS | TAGS, TEXTS | TAGS)
-def test_one_speaks_the_language_of_the_other_as_the_other_does_of_the_one(one: str, other: str) -> None:
+def test_is_same_language_is_symmetric(one: str, other: str) -> None:
     first, second = LanguageTag.parse(one), LanguageTag.parse(other)
     assert first.is_same_language(second) == second.is_same_language(first)
 
 
 @given(TAGS)
-def test_a_tag_that_was_read_is_read_again_as_itself(written: str) -> None:
+def test_parsing_a_normalized_tag_is_idempotent(written: str) -> None:
     tag = LanguageTag.parse(written)
     assert LanguageTag.parse("_".join(filter(None, [tag.language, tag.region]))) == tag
 
@@ -136,14 +138,14 @@ def test_a_tag_that_was_read_is_read_again_as_itself(written: str) -> None:
         ("", ""),
     ],
 )
-def test_a_language_has_one_code(written: str, code: str) -> None:
+def test_equivalent_language_subtags_have_one_code(written: str, code: str) -> None:
     assert language_code(written) == code
 
 
 @given(TEXTS | TAGS)
 @example("zh-zh-eng")
 @example("x-eng")
-def test_a_code_is_its_own_code(written: str) -> None:
+def test_language_code_is_idempotent(written: str) -> None:
     code = language_code(written)
     if is_tag(code):
         assert language_code(code) == code
@@ -162,23 +164,23 @@ def test_a_code_is_its_own_code(written: str) -> None:
         ("", []),
     ],
 )
-def test_what_is_looked_for_goes_from_the_narrowest_to_the_widest(written: str, tags: list[str]) -> None:
+def test_fallbacks_go_from_the_most_specific_tag_to_the_language(written: str, tags: list[str]) -> None:
     assert list(fallbacks(written)) == tags
 
 
 @given(TAGS)
-def test_the_first_thing_looked_for_is_the_tag_itself(written: str) -> None:
+def test_the_first_fallback_is_the_normalized_tag(written: str) -> None:
     first, *_ = fallbacks(written)
     assert next(fallbacks(first)) == first
     assert LanguageTag.parse(first) == LanguageTag.parse(written)
 
 
 @given(TEXTS)
-def test_looking_a_text_up_never_fails(text: str) -> None:
+def test_lookup_accepts_any_text(text: str) -> None:
     assert lookup({}, text) is None
 
 
-def test_a_table_gives_what_is_nearest() -> None:
+def test_lookup_returns_the_most_specific_entry() -> None:
     table = {"pt": "geral", "pt-br": "brasileiro"}
 
     assert [lookup(table, tag) for tag in ("pt_BR", "por-PT", "gl")] == ["brasileiro", "geral", None]
@@ -218,17 +220,17 @@ def test_a_table_gives_what_is_nearest() -> None:
         ({"code": "en"}, None),
     ],
 )
-def test_a_language_is_published_in_the_form_that_clients_match(written: object, tag: str | None) -> None:
+def test_a_tag_is_published_in_the_form_that_clients_match(written: object, tag: str | None) -> None:
     assert published_tag(written) == tag
 
 
-def test_the_tags_of_the_catalogue_stay_as_they_were_published() -> None:
+def test_catalogue_tags_are_already_in_published_form() -> None:
     for voice in load_catalogue().voices:
         assert published_tag(voice.language) == voice.language
 
 
 @given(TEXTS | TAGS)
-def test_a_tag_once_published_stays_itself(written: str) -> None:
+def test_published_tag_is_idempotent(written: str) -> None:
     tag = published_tag(written)
     if tag is not None:
         assert re.fullmatch(r"[a-z]{2,3}(_([A-Z]{2}|[0-9]{3}|Latn))?", tag)
@@ -237,7 +239,7 @@ def test_a_tag_once_published_stays_itself(written: str) -> None:
 
 
 @given(TAGS)
-def test_what_is_published_speaks_what_was_written(written: str) -> None:
+def test_the_published_tag_is_the_same_language_as_the_input(written: str) -> None:
     tag = published_tag(written)
     assert tag is not None
     assert LanguageTag.parse(tag).is_same_language(LanguageTag.parse(written))
@@ -256,23 +258,23 @@ def test_what_is_published_speaks_what_was_written(written: str) -> None:
         ("", False),
     ],
 )
-def test_a_tag_is_told_from_other_words(text: str, *, expected: bool) -> None:
+def test_is_tag_rejects_text_that_is_not_a_language_tag(text: str, *, expected: bool) -> None:
     assert is_tag(text) is expected
 
 
 @given(TAGS)
-def test_markup_may_hold_any_tag(tag: str) -> None:
+def test_tag_pattern_matches_any_tag(tag: str) -> None:
     assert re.fullmatch(TAG_PATTERN, tag)
 
 
 @given(TEXTS)
-def test_a_tag_has_at_least_one_subtag(text: str) -> None:
+def test_split_subtags_returns_at_least_one_subtag(text: str) -> None:
     assert split_subtags(text)
 
 
-def test_the_header_of_a_browser_is_read_in_its_order() -> None:
+def test_accept_language_is_parsed_in_header_order() -> None:
     assert list(parse_accept_language("de-AT, de;q=0.9,*;q=0.1")) == ["de", "de", "*"]
 
 
-def test_kokoros_letters_stand_for_published_tags() -> None:
+def test_kokoro_letters_map_to_published_tags() -> None:
     assert [published_tag(tag) for tag in KOKORO_LETTERS.values()] == list(KOKORO_LETTERS.values())

@@ -1,4 +1,4 @@
-"""What `import wyoming_tts` offers to those who embed it, and what it costs."""
+"""The public API of `import wyoming_tts`: its names, and what importing it loads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _imported_from_the_package(file: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def test_every_public_name_is_there_and_is_what_a_type_checker_takes_it_for() -> None:
+def test_every_public_name_exists_and_is_the_object_that_type_checkers_see() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     (typed,) = (
         node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -40,27 +40,27 @@ def test_every_public_name_is_there_and_is_what_a_type_checker_takes_it_for() ->
     assert {*wyoming_tts.__all__} <= {*dir(wyoming_tts)}
 
 
-def test_importing_the_package_loads_nothing_else() -> None:
+def test_importing_the_package_loads_no_submodule() -> None:
     script = "import sys; before = {*sys.modules}; import wyoming_tts; print(*{*sys.modules} - before)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["wyoming_tts"]
 
 
-def test_a_name_loads_no_more_than_it_needs() -> None:
+def test_importing_a_name_loads_only_the_modules_it_needs() -> None:
     script = "import sys; from wyoming_tts import UnknownVoice; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"numpy", "pydantic", "wyoming_tts.assembly"} & {*run.stdout.split()}
 
 
-def test_a_name_that_is_not_public_is_not_there() -> None:
+def test_a_name_that_is_not_public_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'wyoming_tts' has no attribute 'Segmenter'"):
-        getattr(wyoming_tts, "Segmenter")  # noqa: B009 - a type checker knows that it is not there
+        getattr(wyoming_tts, "Segmenter")  # noqa: B009 - a type checker rejects the plain attribute
 
 
-def test_no_module_of_ours_takes_the_way_of_those_who_embed_it() -> None:
-    """It would get round the import rules, for which the package itself is on no floor."""
-    ours = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "ui").rglob("*.py")]
-    names = {name for file in ours for name in _imported_from_the_package(file)}
+def test_no_internal_module_imports_the_public_api() -> None:
+    """Importing it would bypass the import contracts, which assign no layer to the package itself."""
+    internal_files = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "ui").rglob("*.py")]
+    names = {name for file in internal_files for name in _imported_from_the_package(file)}
     assert names & {*wyoming_tts.__all__} == {"__version__"}
 
 
@@ -76,8 +76,8 @@ async def test_a_synthesizer_speaks_and_lists_its_voices() -> None:
     assert isinstance(raised.value, SpeechError)
 
 
-async def test_a_stream_that_nobody_plays_is_not_kept_to_the_pace_of_a_player() -> None:
-    """A server's stream rests half a minute ahead of its listener: this would last as long as it sounds."""
+async def test_a_stream_without_a_player_is_not_paced() -> None:
+    """A server's stream stays at most 30 s ahead of its listener: this would take as long as the audio."""
     async with (
         open_synthesizer(settings_for_tests()) as synthesizer,
         synthesizer.speak(Utterance.of("word " * 400)) as stream,

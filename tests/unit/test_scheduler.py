@@ -1,4 +1,4 @@
-"""Scheduling decisions, with invented times."""
+"""Scheduling decisions on a simulated clock."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ def playing(since: float, seconds: float, *, work_since: float = 0.0) -> StreamC
     return StreamClock(work_since=work_since, playing_since=since, audio_seconds=seconds)
 
 
-def test_a_newcomer_goes_before_a_listener_with_audio_ahead() -> None:
+def test_a_newcomer_runs_before_a_listener_with_buffered_audio() -> None:
     ahead = playing(since=0.0, seconds=12.0)
     newcomer = StreamClock(work_since=10.0)
     assert most_urgent([ahead, newcomer], now=10.0) is newcomer
 
 
-def test_a_listener_about_to_run_dry_goes_before_newcomers() -> None:
+def test_a_listener_about_to_underrun_runs_before_newcomers() -> None:
     nearly_dry = playing(since=0.0, seconds=10.0 + DRY_SOON / 2)
     newcomer = StreamClock(work_since=9.0 + DRY_SOON)
     assert most_urgent([newcomer, nearly_dry], now=10.0) is nearly_dry
 
 
-def test_a_newcomer_that_has_waited_long_shares_the_lack_with_those_that_run_dry() -> None:
+def test_a_newcomer_past_its_patience_runs_before_an_underrunning_listener() -> None:
     dry = playing(since=0.0, seconds=10.0)
     newcomer = StreamClock(work_since=9.9 - NEWCOMER_PATIENCE)
     assert most_urgent([dry, newcomer], now=10.0) is newcomer
 
 
-def test_of_two_newcomers_the_earlier_goes_first() -> None:
+def test_the_earlier_of_two_newcomers_runs_first() -> None:
     first, second = StreamClock(work_since=1.0), StreamClock(work_since=2.0)
     assert most_urgent([second, first], now=2.0) is first
 
 
-def test_of_two_that_play_the_one_that_runs_dry_earlier_goes_first() -> None:
+def test_the_listener_with_the_earlier_underrun_runs_first() -> None:
     early, late = playing(since=0.0, seconds=12.0), playing(since=0.0, seconds=13.0)
     assert most_urgent([late, early], now=2.0) is early
 
 
-def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> None:
-    """Steps as they are: 45 ms for the first 0.25 s of audio, then 30, 45 and 90 ms for 0.5, 1 and 2 s."""
+def test_eight_simultaneous_newcomers_start_soon_without_underruns() -> None:
+    """Realistic steps: 45 ms for the first 0.25 s of audio, then 30, 45 and 90 ms for 0.5, 1 and 2 s."""
     scheduler, now = Scheduler(slots=1), 0.0
     script = {
         StreamClock(work_since=0.0): [(0.045, 0.25), (0.03, 0.5), (0.045, 1.0), (0.09, 2.0)] for _ in range(8)
@@ -75,32 +75,32 @@ def test_eight_newcomers_at_once_are_heard_soon_and_none_of_them_stutters() -> N
     assert gaps == 0
 
 
-def test_a_stream_whose_text_came_late_is_due_when_the_text_came() -> None:
+def test_the_deadline_after_a_gap_is_the_arrival_of_the_text() -> None:
     late = playing(since=0.0, seconds=2.0)
     late.work_arrived(now=50.0)
     assert late.deadline() == 50.0
 
 
-def test_text_that_comes_early_leaves_the_deadline_where_the_audio_ends() -> None:
+def test_text_that_arrives_early_does_not_move_the_deadline() -> None:
     stream = playing(since=0.0, seconds=8.0)
     stream.work_arrived(now=3.0)
     assert stream.deadline() == 8.0
 
 
-def test_audio_after_a_gap_starts_the_playing_anew() -> None:
+def test_audio_after_a_gap_restarts_playback() -> None:
     stream = playing(since=0.0, seconds=2.0)
     stream.delivered(1.5, now=10.0)
     assert stream.deadline() == 11.5
 
 
-def test_audio_without_a_gap_adds_up() -> None:
+def test_contiguous_audio_extends_the_deadline() -> None:
     stream = StreamClock(work_since=0.0)
     for now in (1.0, 1.2, 1.4):
         stream.delivered(2.0, now)
     assert stream.deadline() == 7.0
 
 
-def test_no_more_steps_run_than_there_are_slots() -> None:
+def test_concurrent_steps_are_limited_to_the_slots() -> None:
     scheduler = Scheduler(slots=2)
     streams = [StreamClock(work_since=float(number)) for number in range(4)]
     for stream in streams:
@@ -112,15 +112,15 @@ def test_no_more_steps_run_than_there_are_slots() -> None:
 
 def test_a_withdrawn_stream_is_never_chosen() -> None:
     scheduler = Scheduler(slots=1)
-    gone, here = StreamClock(work_since=0.0), StreamClock(work_since=1.0)
-    scheduler.request_step(gone)
-    scheduler.request_step(here)
-    scheduler.withdraw(gone)
-    assert gone.state is StepState.IDLE
-    assert scheduler.start_next(9).start is here
+    absent, present = StreamClock(work_since=0.0), StreamClock(work_since=1.0)
+    scheduler.request_step(absent)
+    scheduler.request_step(present)
+    scheduler.withdraw(absent)
+    assert absent.state is StepState.IDLE
+    assert scheduler.start_next(9).start is present
 
 
-def test_asking_twice_is_a_programming_error() -> None:
+def test_requesting_a_step_twice_is_a_programming_error() -> None:
     scheduler = Scheduler(slots=1)
     stream = StreamClock(work_since=0.0)
     scheduler.request_step(stream)
@@ -129,7 +129,7 @@ def test_asking_twice_is_a_programming_error() -> None:
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=20), st.integers(1, 4))
-def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int], slots: int) -> None:
+def test_streams_run_in_deadline_order(arrivals: list[int], slots: int) -> None:
     scheduler = Scheduler(slots=slots)
     for arrival in arrivals:
         scheduler.request_step(StreamClock(work_since=arrival))
@@ -140,7 +140,7 @@ def test_every_stream_gets_its_turn_in_the_order_of_deadlines(arrivals: list[int
     assert served == sorted(arrivals)
 
 
-def test_its_repr_tells_the_load() -> None:
+def test_repr_shows_the_load() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(3):
         scheduler.request_step(StreamClock(work_since=float(number)))
@@ -148,7 +148,7 @@ def test_its_repr_tells_the_load() -> None:
     assert repr(scheduler) == "<Scheduler slots=1 running=1 waiting=2>"
 
 
-def started(scheduler: Scheduler, *streams: StreamClock, now: float) -> list[StreamClock]:
+def start_all(scheduler: Scheduler, *streams: StreamClock, now: float) -> list[StreamClock]:
     for stream in streams:
         scheduler.request_step(stream)
     chosen = []
@@ -157,10 +157,10 @@ def started(scheduler: Scheduler, *streams: StreamClock, now: float) -> list[Str
     return chosen
 
 
-def test_alone_a_stream_may_get_far_ahead_but_not_without_end() -> None:
+def test_a_lone_stream_may_run_ahead_up_to_the_lookahead() -> None:
     scheduler = Scheduler(slots=1, lookahead=Lookahead(shared=8, alone=30))
     stream = playing(since=0.0, seconds=29.0)
-    assert started(scheduler, stream, now=0.0) == [stream]
+    assert start_all(scheduler, stream, now=0.0) == [stream]
     scheduler.step_done(stream, now=0)
     stream.audio_seconds = 31.0
     scheduler.request_step(stream)
@@ -168,10 +168,10 @@ def test_alone_a_stream_may_get_far_ahead_but_not_without_end() -> None:
     assert scheduler.start_next(1.0).start is stream
 
 
-def test_a_stream_that_is_ahead_leaves_the_machine_to_one_that_is_not() -> None:
+def test_a_stream_that_is_ahead_yields_to_one_that_is_not() -> None:
     scheduler = Scheduler(slots=2, lookahead=Lookahead(shared=8, alone=30))
     needy, ahead = playing(since=0.0, seconds=2.0), playing(since=0.0, seconds=20.0)
-    assert started(scheduler, ahead, needy, now=0.0) == [needy]
+    assert start_all(scheduler, ahead, needy, now=0.0) == [needy]
     scheduler.step_done(needy, now=0)
     assert scheduler.start_next(0.0).start is ahead
 
@@ -179,36 +179,36 @@ def test_a_stream_that_is_ahead_leaves_the_machine_to_one_that_is_not() -> None:
 def test_streams_that_are_all_ahead_use_every_slot() -> None:
     scheduler = Scheduler(slots=2, lookahead=Lookahead(shared=8, alone=30))
     one, other = playing(since=0.0, seconds=10.0), playing(since=0.0, seconds=20.0)
-    assert started(scheduler, one, other, now=0.0) == [one, other]
+    assert start_all(scheduler, one, other, now=0.0) == [one, other]
 
 
-def sharing(work_since: float) -> StreamClock:
+def make_multicore_stream(work_since: float) -> StreamClock:
     return StreamClock(work_since=work_since, shares_cores=True)
 
 
-def test_a_stream_that_is_alone_has_all_cores() -> None:
+def test_a_lone_stream_gets_all_cores() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2)
-    stream = sharing(0.0)
+    stream = make_multicore_stream(0.0)
     scheduler.request_step(stream)
     assert scheduler.start_next(0.0).start is stream
     assert stream.has_cores
-    late = sharing(0.0)
+    late = make_multicore_stream(0.0)
     scheduler.request_step(late)
     assert scheduler.start_next(0.0).start is None
 
 
-def test_streams_that_come_together_have_a_core_each() -> None:
+def test_simultaneous_streams_get_one_core_each() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2)
-    streams = [sharing(0.0), sharing(1.0), sharing(2.0)]
+    streams = [make_multicore_stream(0.0), make_multicore_stream(1.0), make_multicore_stream(2.0)]
     for stream in streams:
         scheduler.request_step(stream)
     assert [scheduler.start_next(2.0).start for _ in range(3)] == [*streams[:2], None]
     assert not any(stream.has_cores for stream in streams[:2])
 
 
-def test_a_stream_between_two_steps_counts_among_those_that_share() -> None:
+def test_a_stream_between_two_steps_still_counts_as_sharing() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2)
-    first, second = sharing(0.0), sharing(0.1)
+    first, second = make_multicore_stream(0.0), make_multicore_stream(0.1)
     scheduler.request_step(first)
     scheduler.start_next(0.0)
     scheduler.request_step(second)
@@ -217,42 +217,42 @@ def test_a_stream_between_two_steps_counts_among_those_that_share() -> None:
     assert not second.has_cores
 
 
-def test_a_stream_that_has_not_come_back_leaves_its_core_to_the_other() -> None:
+def test_a_stream_that_does_not_return_gives_up_its_core() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2)
-    gone, here = sharing(0.0), sharing(0.1)
-    scheduler.request_step(gone)
+    absent, present = make_multicore_stream(0.0), make_multicore_stream(0.1)
+    scheduler.request_step(absent)
     scheduler.start_next(0.0)
-    scheduler.step_done(gone, now=0.1)
-    scheduler.request_step(here)
-    assert scheduler.start_next(1.0).start is here
-    assert here.has_cores
+    scheduler.step_done(absent, now=0.1)
+    scheduler.request_step(present)
+    assert scheduler.start_next(1.0).start is present
+    assert present.has_cores
 
 
-def test_a_step_that_begins_beside_another_takes_what_is_free() -> None:
+def test_a_step_started_beside_another_gets_the_free_cores() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2, lookahead=Lookahead(shared=8, alone=30))
-    streams = [sharing(0.0), sharing(0.0)]
+    streams = [make_multicore_stream(0.0), make_multicore_stream(0.0)]
     for stream in streams:
         scheduler.request_step(stream)
     scheduler.start_next(0.0)
     scheduler.start_next(0.0)
     scheduler.step_done(streams[0], now=0.1)
-    streams[1].delivered(20.0, now=0.1)  # it counts no longer among those that share
-    last = sharing(0.1)
+    streams[1].delivered(20.0, now=0.1)  # it no longer counts as sharing
+    last = make_multicore_stream(0.1)
     scheduler.request_step(last)
     assert scheduler.start_next(1.0).start is last
     assert not last.has_cores
 
 
-def test_a_stream_that_cannot_share_waits_for_all_cores_and_nobody_passes_it() -> None:
+def test_a_stream_that_cannot_share_waits_for_all_cores_and_is_not_overtaken() -> None:
     scheduler = Scheduler(slots=2, multicore_slots=2)
-    one, other, whole = sharing(0.0), sharing(0.0), StreamClock(work_since=1.0)
+    one, other, whole = make_multicore_stream(0.0), make_multicore_stream(0.0), StreamClock(work_since=1.0)
     scheduler.request_step(one)
     scheduler.request_step(other)
     scheduler.start_next(0.0)
     scheduler.start_next(0.0)
     scheduler.step_done(one, now=2.0)
     scheduler.request_step(whole)
-    late = sharing(1.5)
+    late = make_multicore_stream(1.5)
     scheduler.request_step(late)
     assert scheduler.start_next(2.0).start is None
     scheduler.step_done(other, now=2.1)
@@ -261,7 +261,7 @@ def test_a_stream_that_cannot_share_waits_for_all_cores_and_nobody_passes_it() -
     assert scheduler.start_next(2.1).start is None
 
 
-def test_streams_that_went_away_between_two_steps_are_forgotten() -> None:
+def test_streams_that_ended_between_two_steps_are_forgotten() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(100):
         stream = StreamClock(work_since=float(number))
@@ -271,15 +271,15 @@ def test_streams_that_went_away_between_two_steps_are_forgotten() -> None:
     assert len(scheduler._between) <= 2
 
 
-def test_work_that_nobody_listens_to_goes_last() -> None:
+def test_background_work_runs_last() -> None:
     scheduler = Scheduler(slots=1)
     warm_up, listener = StreamClock(work_since=0.0, in_background=True), playing(since=0.0, seconds=29.0)
-    assert started(scheduler, warm_up, listener, now=0.0) == [listener]
+    assert start_all(scheduler, warm_up, listener, now=0.0) == [listener]
     scheduler.step_done(listener, now=0)
     assert scheduler.start_next(0.0).start is warm_up
 
 
-def test_lateness_is_that_of_the_most_overdue_listener() -> None:
+def test_lateness_is_that_of_the_most_overdue_stream() -> None:
     scheduler = Scheduler(slots=1)
     for stream in (StreamClock(work_since=3.0), StreamClock(work_since=1.0)):
         scheduler.request_step(stream)

@@ -1,4 +1,4 @@
-"""Steps on threads, handed back to the loop; cancellation between them."""
+"""Render steps on worker threads: results, order, cancellation and shutdown."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ async def workers() -> AsyncIterator[Workers]:
     assert await workers.close()
 
 
-def a_stream(work_since: float = 0.0) -> StreamClock:
+def make_stream(work_since: float = 0.0) -> StreamClock:
     return StreamClock(work_since=work_since)
 
 
 class Gate:
-    """Work that tells when it runs and ends when it is let go."""
+    """Blocking work that signals when it runs and ends when the gate is opened."""
 
     def __init__(self) -> None:
         self.running = asyncio.Event()
@@ -41,49 +41,49 @@ class Gate:
         self._go.set()
 
 
-async def test_a_step_runs_on_a_compute_thread_and_hands_its_result_back(workers: Workers) -> None:
-    name = await workers.run_step(a_stream(), lambda: threading.current_thread().name)
+async def test_a_step_runs_on_a_compute_thread_and_returns_its_result(workers: Workers) -> None:
+    name = await workers.run_step(make_stream(), lambda: threading.current_thread().name)
     assert name.startswith("compute-")
 
 
 async def test_blocking_work_runs_beside_the_compute_threads(workers: Workers) -> None:
     gate = Gate()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.run_step(a_stream(), gate))
+        tasks.create_task(workers.run_step(make_stream(), gate))
         await gate.running.wait()
         name = await workers.run_blocking(lambda: threading.current_thread().name)
         gate.open()
     assert name.startswith("background-")
 
 
-async def test_an_error_in_a_step_is_raised_where_the_step_was_asked_for(workers: Workers) -> None:
-    def broken() -> None:
+async def test_an_exception_in_a_step_is_raised_at_the_caller(workers: Workers) -> None:
+    def fail() -> None:
         raise ZeroDivisionError
 
-    stream = a_stream()
+    stream = make_stream()
     with pytest.raises(ZeroDivisionError):
-        await workers.run_step(stream, broken)
+        await workers.run_step(stream, fail)
     assert await workers.run_step(stream, lambda: "works again") == "works again"
 
 
-async def test_waiting_steps_run_in_the_order_of_their_deadlines(workers: Workers) -> None:
+async def test_waiting_steps_run_in_deadline_order(workers: Workers) -> None:
     gate, order = Gate(), list[int]()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.run_step(a_stream(), gate))
+        tasks.create_task(workers.run_step(make_stream(), gate))
         await gate.running.wait()
         for due in (3, 1, 2):
-            tasks.create_task(workers.run_step(a_stream(due), partial(order.append, due)))
+            tasks.create_task(workers.run_step(make_stream(due), partial(order.append, due)))
             await asyncio.sleep(0)
         gate.open()
     assert order == [1, 2, 3]
 
 
-async def test_a_waiting_step_that_is_cancelled_never_runs(workers: Workers) -> None:
+async def test_a_cancelled_waiting_step_never_runs(workers: Workers) -> None:
     gate, ran = Gate(), list[str]()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(workers.run_step(a_stream(), gate))
+        tasks.create_task(workers.run_step(make_stream(), gate))
         await gate.running.wait()
-        stream = a_stream()
+        stream = make_stream()
         waiting = tasks.create_task(workers.run_step(stream, lambda: ran.append("ran")))
         await asyncio.sleep(0)
         waiting.cancel()
@@ -94,9 +94,9 @@ async def test_a_waiting_step_that_is_cancelled_never_runs(workers: Workers) -> 
     assert ran == []
 
 
-async def test_a_running_step_that_is_cancelled_is_left_only_after_its_end(workers: Workers) -> None:
+async def test_cancelling_a_running_step_waits_for_its_end(workers: Workers) -> None:
     gate = Gate()
-    step = asyncio.create_task(workers.run_step(a_stream(), gate))
+    step = asyncio.create_task(workers.run_step(make_stream(), gate))
     await gate.running.wait()
     step.cancel()
     await asyncio.sleep(0)
@@ -106,15 +106,15 @@ async def test_a_running_step_that_is_cancelled_is_left_only_after_its_end(worke
     gate.open()
     await asyncio.wait([step])
     assert step.cancelled()
-    assert await workers.run_step(a_stream(), lambda: "the slot is free") == "the slot is free"
+    assert await workers.run_step(make_stream(), lambda: "the slot is free") == "the slot is free"
 
 
-async def test_a_step_cancelled_in_the_moment_of_its_turn_frees_the_slot(workers: Workers) -> None:
-    chosen = asyncio.create_task(workers.run_step(a_stream(), lambda: None))
-    await asyncio.sleep(0)  # it has its turn, and has not gone on yet
+async def test_a_step_cancelled_when_it_is_chosen_frees_its_slot(workers: Workers) -> None:
+    chosen = asyncio.create_task(workers.run_step(make_stream(), lambda: None))
+    await asyncio.sleep(0)  # it is chosen, but has not resumed yet
     chosen.cancel()
     await asyncio.wait([chosen])
-    assert await workers.run_step(a_stream(), lambda: "free") == "free"
+    assert await workers.run_step(make_stream(), lambda: "free") == "free"
 
 
 async def test_a_render_is_closed_when_its_listener_leaves(workers: Workers) -> None:
@@ -127,27 +127,27 @@ async def test_a_render_is_closed_when_its_listener_leaves(workers: Workers) -> 
         finally:
             closed.set()
 
-    async with StepwiseRender(workers, a_stream(), endless()) as steps:
+    async with StepwiseRender(workers, make_stream(), endless()) as steps:
         assert await anext(steps) == 1
     assert closed.is_set()
 
 
-async def test_a_render_ends_when_its_generator_does(workers: Workers) -> None:
-    async with StepwiseRender(workers, a_stream(), (number for number in range(3))) as steps:
+async def test_a_render_ends_with_its_generator(workers: Workers) -> None:
+    async with StepwiseRender(workers, make_stream(), (number for number in range(3))) as steps:
         assert [number async for number in steps] == [0, 1, 2]
 
 
-async def test_closing_tells_when_a_step_outlasts_the_patience() -> None:
+async def test_close_returns_false_when_a_step_exceeds_the_timeout() -> None:
     workers = Workers(Scheduler(slots=1))
     gate = Gate()
-    step = asyncio.create_task(workers.run_step(a_stream(), gate))
+    step = asyncio.create_task(workers.run_step(make_stream(), gate))
     await gate.running.wait()
     assert not await workers.close(timeout=0.01)
     gate.open()
     assert await step == "done"
 
 
-async def test_a_step_knows_whether_it_has_the_machine_to_itself() -> None:
+async def test_a_step_knows_whether_it_may_use_several_cores() -> None:
     workers = Workers(Scheduler(slots=2, multicore_slots=2))
     alone = StreamClock(work_since=0.0, shares_cores=True)
     assert await workers.run_step(alone, workers.has_cores)

@@ -1,4 +1,4 @@
-"""The product put together: a default voice that is fetched while the server already speaks."""
+"""The assembled server: the default voice is downloaded while requests are already served."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def hub() -> AsyncIterator[FakeHub]:
         yield hub
 
 
-def fetching_from(hub: FakeHub, directory: Path) -> tuple[str, ...]:
+def download_flags(hub: FakeHub, directory: Path) -> tuple[str, ...]:
     return (
         *("--voice", LETTERS.name, "--data-dir", str(directory), "--auto-punctuation", "none"),
         *("--update-voices", "--hub-endpoint", hub.url, "--noise-scale", "0", "--noise-w-scale", "0"),
     )
 
 
-async def answer(port: int, request: Event, last: str) -> list[Event]:
+async def exchange(port: int, request: Event, last: str) -> list[Event]:
     async with AsyncTcpClient("127.0.0.1", port) as client:
         await client.write_event(request)
         events: list[Event] = []
@@ -73,44 +73,42 @@ async def answer(port: int, request: Event, last: str) -> list[Event]:
     return events
 
 
-async def names_at(port: int) -> set[str]:
-    (event,) = await answer(port, Describe().event(), "info")
+async def voice_names(port: int) -> set[str]:
+    (event,) = await exchange(port, Describe().event(), "info")
     return {voice.name for voice in Info.from_event(event).tts[0].voices}
 
 
 @pytest.mark.slow
-async def test_a_request_waits_for_the_default_voice_that_is_being_fetched(
-    hub: FakeHub, tmp_path: Path
-) -> None:
+async def test_a_request_waits_until_the_default_voice_is_downloaded(hub: FakeHub, tmp_path: Path) -> None:
     held = Behaviour(hold_after=1000)
     hub.plan.extend([Behaviour(), held])  # the index, then the first file of the voice
-    async with server_process(*fetching_from(hub, tmp_path)) as server:
+    async with server_process(*download_flags(hub, tmp_path)) as server:
         await held.held.wait()
-        assert LETTERS.name not in await names_at(server.port)
+        assert LETTERS.name not in await voice_names(server.port)
         waiting = asyncio.create_task(
-            answer(server.port, Synthesize("The door is open.").event(), "audio-stop")
+            exchange(server.port, Synthesize("The door is open.").event(), "audio-stop")
         )
         held.released.set()
         samples = np.frombuffer(audio_of(await waiting), dtype="<i2")
         assert LETTERS.said(samples) == ["The door is open."]
-        assert LETTERS.name in await names_at(server.port)
+        assert LETTERS.name in await voice_names(server.port)
 
 
 @pytest.mark.slow
-async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_not_there(tmp_path: Path) -> None:
+async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_unreachable(tmp_path: Path) -> None:
     async with FakeHub() as gone:
         url = gone.url
     flags = ("--data-dir", str(tmp_path), "--hub-endpoint", url)
     async with server_process(*flags) as server:
         await server.read_until("Ready: espeak-en-us")
-        events = await answer(server.port, Synthesize("The door is open.").event(), "audio-stop")
+        events = await exchange(server.port, Synthesize("The door is open.").event(), "audio-stop")
     samples = np.frombuffer(audio_of(events), dtype="<i2")
     assert 0.8 < len(samples) / 22_050 < 2.5
     assert np.sqrt(np.mean(np.square(samples / 32768.0))) > 0.02
     assert [line for line in server.log if "Until it is installed, espeak-en-us speaks" in line]
 
 
-async def test_a_voice_may_be_named_by_its_file(tmp_path: Path) -> None:
+async def test_the_default_voice_can_be_given_as_a_file_path(tmp_path: Path) -> None:
     for name in FILES:
         (tmp_path / name).write_bytes((VOICES / name).read_bytes())
     async with running_parts(voice=str(tmp_path / FILES[0]), data_dir=[tmp_path / "elsewhere"]) as parts:
@@ -118,24 +116,24 @@ async def test_a_voice_may_be_named_by_its_file(tmp_path: Path) -> None:
         assert (await parts.synthesizer.warm_up()).voice.name == LETTERS.name
 
 
-async def test_choosing_an_engine_chooses_its_voices_and_its_default() -> None:
+async def test_selecting_an_engine_selects_its_voices_and_default_voice() -> None:
     async with running_parts(engine="kokoro") as parts:
         assert {voice.engine for voice in parts.library.voices} == {"kokoro", "espeak"}
 
 
-async def test_an_engine_that_is_not_installed_is_told_with_those_that_are() -> None:
+async def test_an_engine_that_is_not_installed_is_refused_and_the_installed_ones_are_listed() -> None:
     with pytest.raises(SettingsError, match=r"'flite'.*auto, espeak, kokoro, piper"):
         async with running_parts(engine="flite"):
             pass
 
 
-async def test_a_voice_that_breaks_while_it_warms_up_does_not_end_the_server(
+async def test_a_voice_that_fails_to_warm_up_does_not_stop_the_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
+    monkeypatch.setattr(LoadedPiper, "calibration_segment", fail)
     async with running_parts() as parts:
         await warm_up(parts)
     assert "No voice is ready." in caplog.text

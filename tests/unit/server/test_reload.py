@@ -1,4 +1,4 @@
-"""Changing the default voice while the server runs: by SIGHUP, and beside what the page changed."""
+"""Reloading the default voice while the server runs: by SIGHUP, and after a change on the page."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from wyoming_tts.voices.library import DefaultVoice
 
 
 @dataclass
-class Server:
-    """The parts of one, and its settings."""
+class ReloadableServer:
+    """The server's parts and the settings in force."""
 
     parts: Parts
     access: AccessPolicy
     current: CurrentSettings
 
     @property
-    def speaks(self) -> str:
-        """Whoever speaks where no voice is named."""
+    def default_voice_name(self) -> str:
+        """Voice of a request that names none."""
         return self.parts.library.resolve_now(VoiceRequest()).voice.name
 
     async def reload(self, **changes: Any) -> None:
-        """Read settings again that differ so from those in force."""
+        """Apply changed settings, as if the settings file had been edited and reloaded."""
         settings = self.current.loaded.settings.model_copy(update=changes)
         await _reload(self.parts, self.access, self.current, lambda: LoadedSettings(settings, {}, ()))
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A data directory of our own, with three voices."""
+def data_dir(tmp_path: Path) -> Path:
+    """A data directory with three voices, which tests may change."""
     for name in (LETTERS.name, LOW.name, TONES.name):
         for end in (".onnx", ".onnx.json"):
             shutil.copy(VOICES / f"{name}{end}", tmp_path)
@@ -53,14 +53,14 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def server(home: Path) -> AsyncIterator[Server]:
-    async with running_parts(data_dir=[home], download_dir=home) as parts:
+async def server(data_dir: Path) -> AsyncIterator[ReloadableServer]:
+    async with running_parts(data_dir=[data_dir], download_dir=data_dir) as parts:
         loaded = LoadedSettings(parts.settings, {}, ())
-        yield Server(parts, AccessPolicy(parts.settings), CurrentSettings(loaded, LogTail()))
+        yield ReloadableServer(parts, AccessPolicy(parts.settings), CurrentSettings(loaded, LogTail()))
 
 
-async def test_another_default_voice_speaks_after_a_reload(
-    server: Server, caplog: pytest.LogCaptureFixture
+async def test_a_reload_changes_the_default_voice(
+    server: ReloadableServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     await server.reload(voice=TONES.name, speaker="bert")
@@ -79,61 +79,67 @@ async def test_another_default_voice_speaks_after_a_reload(
         ({"voice": TONES.name, "speaker": "nobody"}, "has no speaker 'nobody'."),
     ],
 )
-async def test_a_default_voice_that_cannot_speak_leaves_the_one_before_and_the_log_says_so(
-    server: Server, home: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, str], reason: str
+async def test_a_default_voice_that_cannot_be_loaded_is_rejected_and_the_reason_is_logged(
+    server: ReloadableServer,
+    data_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, str],
+    reason: str,
 ) -> None:
-    (home / f"{LOW.name}.onnx").write_bytes(b"no model")
+    (data_dir / f"{LOW.name}.onnx").write_bytes(b"no model")
     await server.reload(**changes)
-    assert server.speaks == LETTERS.name
-    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert told.startswith(f"The default voice stays {LETTERS.name}.")
-    assert reason in told
+    assert server.default_voice_name == LETTERS.name
+    (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert error.startswith(f"The default voice stays {LETTERS.name}.")
+    assert reason in error
 
 
-async def test_a_voice_that_breaks_in_an_unforeseen_way_leaves_the_one_before(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_an_unexpected_error_while_loading_keeps_the_current_default_voice(
+    server: ReloadableServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(LoadedPiper, "calibration_segment", breaks)
+    monkeypatch.setattr(LoadedPiper, "calibration_segment", fail)
     await server.reload(voice=LOW.name)
-    assert server.speaks == LETTERS.name
+    assert server.default_voice_name == LETTERS.name
     assert f"The default voice stays {LETTERS.name}." in caplog.text
 
 
-async def test_a_default_voice_that_failed_is_tried_again_by_the_next_reload(
-    server: Server, home: Path
+async def test_a_reload_retries_a_default_voice_that_failed_to_load(
+    server: ReloadableServer, data_dir: Path
 ) -> None:
-    whole = (home / f"{LOW.name}.onnx").read_bytes()
-    (home / f"{LOW.name}.onnx").write_bytes(b"no model")
+    whole = (data_dir / f"{LOW.name}.onnx").read_bytes()
+    (data_dir / f"{LOW.name}.onnx").write_bytes(b"no model")
     await server.reload(voice=LOW.name)
-    assert server.speaks == LETTERS.name
-    (home / f"{LOW.name}.onnx").write_bytes(whole)
+    assert server.default_voice_name == LETTERS.name
+    (data_dir / f"{LOW.name}.onnx").write_bytes(whole)
     await server.parts.refresh_voices()
     await server.reload()
-    assert server.speaks == LOW.name
+    assert server.default_voice_name == LOW.name
 
 
-async def test_a_reload_ends_what_somebody_chose_on_the_page(server: Server) -> None:
+async def test_a_reload_overrides_the_default_voice_chosen_on_the_page(server: ReloadableServer) -> None:
     await change_default(server.parts, DefaultVoice(LOW.name))
-    assert server.speaks == LOW.name
+    assert server.default_voice_name == LOW.name
     await server.reload()
-    assert server.speaks == LETTERS.name
+    assert server.default_voice_name == LETTERS.name
 
 
-async def test_a_reload_without_change_leaves_the_default_voice_alone(
-    server: Server, caplog: pytest.LogCaptureFixture
+async def test_a_reload_without_changes_does_not_reload_the_default_voice(
+    server: ReloadableServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     await server.reload()
     assert "Ready" not in caplog.text
 
 
-async def test_a_well_known_name_that_only_the_voice_before_answers_to_is_no_default(server: Server) -> None:
+async def test_an_alias_of_the_current_default_is_not_accepted_as_a_new_default(
+    server: ReloadableServer,
+) -> None:
     assert server.parts.library.installed("alloy").name == LETTERS.name
     with pytest.raises(VoiceUnavailable, match="'alloy' is not installed"):
         await change_default(server.parts, DefaultVoice("alloy"))
     with pytest.raises(UnknownVoice):
         await change_default(server.parts, DefaultVoice("nobody"))
-    assert server.speaks == LETTERS.name
+    assert server.default_voice_name == LETTERS.name
