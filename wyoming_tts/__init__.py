@@ -68,7 +68,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# ONNX Runtime would report to its maker unless this is set before its import. Nothing leaves the house.
+# ONNX Runtime sends telemetry to Microsoft unless this is set before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PUBLIC_MODULES = ("errors", "settings", "speech", "synthesis", "assembly.embedding")

@@ -64,7 +64,7 @@ async def test_a_file_in_parts_is_put_together(uploads: VoiceUploads, home: Path
     await uploads.receive("parts.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
     first = await uploads.receive("parts.onnx", pieces(MODEL[:half]), UploadRange(0, len(MODEL)))
     assert (first.received, first.voice) == (half, None)
-    with pytest.raises(BadRequest, match=f"goes on at byte {half}"):
+    with pytest.raises(BadRequest, match=f"continues at byte {half}"):
         await uploads.receive("parts.onnx", pieces(MODEL[half + 1 :]), UploadRange(half + 1, len(MODEL)))
     last = await uploads.receive("parts.onnx", pieces(MODEL[half:]), UploadRange(half, len(MODEL)))
     assert (last.received, last.voice) == (len(MODEL), "parts")

@@ -1,6 +1,6 @@
 """Wyoming client, with the input and output of a command line around it.
 
-`wyoming` asks a server for its voices and for speech, and `server_discovery` finds servers in the network
+`wyoming` asks a server for its voices and for speech, and `server_discovery` finds servers on the network
 (mDNS). `text_input` reads standard input, `audio_output` writes WAV files and plays audio, and `speech_meter`
 measures what was heard; none of these three knows the protocol, so speech synthesized in this process uses
 them too. `errors` are the client's own.

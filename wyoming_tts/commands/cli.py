@@ -151,7 +151,7 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     verify.add_argument("names", nargs="*", metavar="NAME", help="all that are installed if left out")
     _add_json_flag(verify)
 
-    info = _add_command(commands, "info", "tell all that is known of a voice")
+    info = _add_command(commands, "info", "show all details of a voice")
     add_flags(info)
     info.add_argument("name", metavar="NAME")
     _add_json_flag(info)
@@ -358,7 +358,7 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
     "say": (
         _add_say_flags,
         "speak a text through a server, or without one",
-        "Speak a text through the server of --uri or one found in the network, else in this process.",
+        "Speak a text through the server of --uri or one found on the network, else in this process.",
     ),
     "voices": (_add_voices_flags, "list, download, verify and remove voices", ""),
     "blend": (_add_blend_flags, "create and manage blends of Kokoro voices", ""),

@@ -71,7 +71,7 @@ async def _discover_server() -> str | None:
     print("Looking for a server ...", file=sys.stderr)
     found = await client.discover_tts_server()
     if found is None:
-        print("No server found in the network: speaking in this process.", file=sys.stderr)
+        print("No server found on the network: speaking in this process.", file=sys.stderr)
         return None
     print(f"Found {found.name} at {found.uri}.", file=sys.stderr)
     return found.uri

@@ -84,7 +84,7 @@ class StyleTables(Protocol):
         """Read a table, shape (n, 1, 256).
 
         Raises:
-            SpeechError: the file cannot be read, or is no style table.
+            SpeechError: the file cannot be read, or is not a style table.
         """
         ...
 

@@ -138,7 +138,7 @@ class LoadedVoices:
         if engine is None:
             raise VoiceUnavailable(
                 f"Voice {voice.name} needs the engine {voice.engine}, which is not installed.",
-                hint=f"Engines here: {', '.join(self._engines)}.",
+                hint=f"Installed engines: {', '.join(self._engines)}.",
             )
         started = time.perf_counter()
         entry.loaded = engine.load(voice)

@@ -44,7 +44,7 @@ class FileComplaints:
         state = (_stamp(path), reason)
         if self._logged.get(path) != state:
             self._logged[path] = state
-            _LOGGER.warning("Voice file %s left out: %s", path, reason)
+            _LOGGER.warning("The voice file %s is ignored: %s", path, reason)
         return BrokenVoice(path, reason)
 
 
@@ -79,7 +79,7 @@ def _skip_field(file: BinaryIO, size: int) -> int:
     start = file.tell()
     field, wire_type = divmod(_read_varint(file), 8)
     if not field or wire_type not in {_VARINT, _BYTES, *_FIXED}:
-        raise ValueError(f"the model is no ONNX file, or not complete: byte {start} begins no field")
+        raise ValueError(f"the model is not an ONNX file, or is incomplete: no field begins at byte {start}")
     if wire_type == _VARINT:
         _read_varint(file)
         return field
@@ -104,4 +104,4 @@ def _read_varint(file: BinaryIO) -> int:
         value |= (byte[0] & 0x7F) << (7 * place)
         if byte[0] < 0x80:  # noqa: PLR2004  # the mark that more follows
             return value
-    raise ValueError("the model is no ONNX file: a number is longer than numbers are")
+    raise ValueError(f"the model is not an ONNX file: a varint is longer than {_MAX_VARINT_BYTES} bytes")

@@ -109,7 +109,7 @@ class OnnxModel:
             return result
         if not np.isfinite(result).all():
             raise EngineFailed(
-                f"The model {self._path.name} made numbers that are not finite.",
+                f"The model {self._path.name} produced values that are not finite.",
                 hint="Its file may be damaged: install the voice again.",
             )
         return result.astype(np.float32, copy=False)

@@ -1,7 +1,8 @@
 """The web page's back end: one module (or package) per tab with its service and HTTP routes, without Gradio.
 
-`services` makes all of them for a running server; `ui` renders the page and calls them. The Voices tab is
-`voices`, `uploads` and `lexicon`.
+`preview`, `blending`, `stream_test` and `status` are a tab each; the Voices tab is `voices`, `uploads` and
+`lexicon`. `services` makes all of them for a running server; `ui` renders the page and calls them.
+`request_body` is the base of their JSON bodies, `sample_sentences` has a sentence to try each voice with.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_sty
 
 PATH = "/page/blends"
 MAX_VOICES = 6
-"""In one recipe: nobody can tell more sliders apart by ear."""
+"""Voices in one recipe; nobody can tell more of them apart by ear."""
 MODEL_VOICE = "af_heart"
 """The voice whose download brings the model and the pack with all voices."""
 _DOWNLOAD_POLL_SECONDS = 2.0
@@ -370,7 +370,10 @@ class BlendService:
         async for piece in content:
             size += len(piece)
             if size > MAX_BYTES:
-                raise TooLong(f"The file has more than {MAX_BYTES} bytes.", hint="A Kokoro voice has 523 kB.")
+                raise TooLong(
+                    f"The file has more than {MAX_BYTES} bytes.",
+                    hint="Choose the file of a single Kokoro voice, which has 523 kB.",
+                )
             await self.run_blocking(partial(_append, path, piece))
         if not size:
             raise BadRequest("The file is empty.")

@@ -157,7 +157,7 @@ class VoiceUploads:
             )
         received = target.part_path.stat().st_size if part.start and target.part_path.exists() else 0
         if received != part.start:
-            raise BadRequest(f"{target.file} goes on at byte {received}, got byte {part.start}.")
+            raise BadRequest(f"{target.file} continues at byte {received}, got byte {part.start}.")
         self._require_room((part.total or part.start) - part.start)
 
     async def _write(self, target: _UploadTarget, pieces: AsyncIterable[bytes], part: UploadRange) -> int:

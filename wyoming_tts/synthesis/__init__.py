@@ -8,6 +8,7 @@ Leaving the block cancels the rest, within one step.
 
 `synthesizer` drives the stages. `job` is the state of one utterance, `speakers` are its voices and `loudness`
 their gains. `rendering` makes a segment's PCM, with the speed of `prosody` and the rate of `resampling`.
+`options` are the defaults of every utterance; `explanation` is what each stage made of one.
 """
 
 from wyoming_tts.synthesis.explanation import Explanation

@@ -125,5 +125,5 @@ class Speakers:
             # In the middle of a text a missing voice is no reason to fall silent.
             if request not in self._warned:
                 self._warned.add(request)
-                _LOGGER.warning("%s speaks on: %s", self._main.spec.voice.name, error)
+                _LOGGER.warning("%s keeps speaking: %s", self._main.spec.voice.name, error)
             return None

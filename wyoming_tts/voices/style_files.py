@@ -79,7 +79,7 @@ def read_style_file(path: Path) -> StyleTable:
     except BadRequest:
         raise
     except Exception as error:  # pickle and zipfile raise all kinds of errors for malformed files
-        raise BadRequest(f"{path.name} is no style table: {error}.", hint=_HINT) from error
+        raise BadRequest(f"{path.name} is not a style table: {error}.", hint=_HINT) from error
 
 
 def write_style_file(path: Path, table: StyleTable) -> None:

@@ -117,7 +117,7 @@ def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path
         with np.load(path, allow_pickle=False) as tables:
             return check_style_table(tables[name], name)
     except KeyError as error:
-        raise UnknownVoice(f"The voice pack {path} holds no voice {name!r}.") from error
+        raise UnknownVoice(f"The voice pack {path} has no voice {name!r}.") from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise VoiceUnavailable(f"The voice pack {path} cannot be read: {error}.") from error
 

@@ -56,7 +56,7 @@ def test_a_model_is_not_read_to_be_checked(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"<!DOCTYPE html><html><body>Sign in to this network</body></html>", "model is no"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 63201294\n", "the model is no"),
-        (b"\x08" + b"\xff" * 20, "longer than numbers"),
+        (b"\x08" + b"\xff" * 20, "longer than 10 bytes"),
         (b"\x08\x08", "no graph"),
     ],
 )

@@ -157,7 +157,7 @@ async def test_who_is_not_there_is_spoken_for_by_the_own_voice_with_one_warning(
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert LETTERS.said(audio) == ["First.", "Second.", "Third.", "Fourth."]
     assert len(warnings) == 1
-    assert "speaks on" in warnings[0].message
+    assert "keeps speaking" in warnings[0].message
 
 
 async def test_tags_in_plain_text_change_the_voice_where_they_are_switched_on() -> None:

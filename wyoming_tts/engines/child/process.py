@@ -146,7 +146,7 @@ class ChildProcess:
                 self._start()
             raise EngineFailed(
                 f"{self._name} ended (status {ended.returncode}) before it answered.",
-                hint="Word the text differently, if it is one that it dies of.",
+                hint="If the same text crashes it again, reword the text.",
             ) from error
         except BaseException:
             # The rest of an answer that was only half read would be taken for the next one.
@@ -154,7 +154,7 @@ class ChildProcess:
             raise
         if status:
             raise EngineFailed(
-                f"{self._name} died of the text (wait status {status}).", hint="Word the text differently."
+                f"{self._name} crashed on the text (wait status {status}).", hint="Reword the text."
             )
         return answer
 

@@ -90,7 +90,7 @@ class EspeakEngine:
         try:
             process = _EspeakProcess()
         except VoiceUnavailable as error:
-            _LOGGER.warning("The embedded voices are left out: %s", error)
+            _LOGGER.warning("The embedded voices are unavailable: %s", error)
             return ()
         with process:
             return tuple(_voice(name, listed, process.version) for name, listed in _named(process.voices))
@@ -126,7 +126,7 @@ class EspeakVoices:
 
         Raises:
             UnknownVoice: a speaker was requested; each voice is a single speaker.
-            EngineFailed: the library died of the text, and is ready for the next, or its data is gone.
+            EngineFailed: the library crashed on the text, and is ready for the next, or its data is gone.
         """
         if spec.speaker:
             raise UnknownVoice(
@@ -143,7 +143,7 @@ class EspeakVoices:
         """The segment as the library speaks it, in IPA, with spaces between words and no punctuation.
 
         Raises:
-            EngineFailed: the library died of the text; it is ready for the next.
+            EngineFailed: the library crashed on the text; it is ready for the next.
         """
         identifier = self._identifier(spec)
         pieces, flags = _pieces(segment, identifier)

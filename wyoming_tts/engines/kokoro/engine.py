@@ -103,7 +103,7 @@ class KokoroEngine:
         model_path, pack = voice.files[:2]
         model = open_model(model_path, self._options)
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
-            raise VoiceUnavailable(f"{model_path} is no Kokoro model: its inputs are {[*model.inputs]}.")
+            raise VoiceUnavailable(f"{model_path} is not a Kokoro model: its inputs are {[*model.inputs]}.")
         try:
             kokoro = kokoro_onnx.Kokoro.from_session(model, str(pack))
             kokoro.voices.keys()
@@ -195,7 +195,7 @@ class LoadedKokoro:
         except SpeechError:
             raise
         except Exception as error:
-            raise EngineFailed(f"Kokoro failed at {len(batch)} phonemes: {error}") from error
+            raise EngineFailed(f"Kokoro failed on {len(batch)} phonemes: {error}") from error
         samples = np.asarray(audio, dtype=np.float32).reshape(-1)
         return trim(samples, pause_after(last_mark(batch), speed))
 

@@ -138,8 +138,8 @@ def _read_pack_names(pack: Path) -> frozenset[str]:
         with zipfile.ZipFile(pack) as archive:
             members = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise ValueError(f"it is no voice pack, or not complete: {error}") from error
+        raise ValueError(f"it is not a voice pack, or is incomplete: {error}") from error
     names = frozenset(name.removesuffix(".npy") for name in members if name.endswith(".npy"))
     if not names:
-        raise ValueError("it is no voice pack: there is no voice in it")
+        raise ValueError("it is not a voice pack: it contains no voice")
     return names

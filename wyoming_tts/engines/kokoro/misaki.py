@@ -78,7 +78,7 @@ class MisakiPhonemizer:
             # The error itself is not logged: it may quote the text.
             kind = type(error).__name__
             _LOGGER.warning(
-                "misaki failed at %d characters (%s): espeak-ng phonemizes them.", len(text), kind
+                "misaki failed on %d characters (%s): espeak-ng phonemizes them.", len(text), kind
             )
             return fallback(text)
 

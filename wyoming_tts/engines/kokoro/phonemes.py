@@ -60,7 +60,7 @@ class KokoroPhonemizer:
         """Phonemes and punctuation of a text on one line, not all of which the model may know.
 
         Raises:
-            EngineFailed: espeak-ng died of the text.
+            EngineFailed: espeak-ng crashed on the text.
         """
         return phonemize_around_blocks(
             text, lambda part: self._phonemize(part, language), language=language.espeak

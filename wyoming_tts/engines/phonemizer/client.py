@@ -40,7 +40,7 @@ class _PhonemizerProcess:
     def _request(self, text: str) -> Any:
         answer = json.loads(self._child.request(text.encode()))
         if "error" in answer:
-            raise EngineFailed(f"espeak-ng failed at the text: {answer['error']}")
+            raise EngineFailed(f"espeak-ng failed on the text: {answer['error']}")
         return answer["phonemes"]
 
 
@@ -62,7 +62,7 @@ class PiperPhonemizerProcess(_PhonemizerProcess):
         It has the signature of the package's method; `voice` and `vowel_clusters` are those it was made with.
 
         Raises:
-            EngineFailed: espeak-ng died of the text.
+            EngineFailed: espeak-ng crashed on the text.
         """
         del voice, vowel_clusters
         sentences: list[list[str]] = self._request(text)
@@ -87,7 +87,7 @@ class KokoroPhonemizerProcess(_PhonemizerProcess):
         """Return the text's phonemes and punctuation.
 
         Raises:
-            EngineFailed: espeak-ng died of the text.
+            EngineFailed: espeak-ng crashed on the text.
         """
         phonemes: str = self._request(text)
         return phonemes

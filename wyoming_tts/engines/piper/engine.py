@@ -120,7 +120,7 @@ class PiperEngine:
         path = Path(voice.model)
         model = open_piper_model(path, self._options, config.sample_rate)
         if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
-            raise VoiceUnavailable(f"{path} is no Piper model: it has no input {min(missing)!r}.")
+            raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
         phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
         shared = config.phoneme_type.value in _GLOBAL_STATE
         lock = self._global_lock if shared else threading.Lock()
@@ -337,9 +337,9 @@ def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
     document = json.loads(_config_path(model).read_text(encoding="utf-8"))
     config = PiperConfig.from_dict(document)
     if not isinstance(config.sample_rate, int) or config.sample_rate <= 0:
-        raise ValueError(f"its json gives a sample rate of {config.sample_rate!r}")
+        raise ValueError(f"its JSON file has the sample rate {config.sample_rate!r}")
     if not isinstance(config.num_speakers, int):
-        raise TypeError(f"its json gives {config.num_speakers!r} as number of speakers")
+        raise TypeError(f"its JSON file has {config.num_speakers!r} as the number of speakers")
     for mark in _FRAMING_SYMBOLS:
         if mark not in config.phoneme_id_map:
             raise ValueError(f"its phoneme_id_map has no {mark!r}")

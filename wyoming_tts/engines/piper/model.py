@@ -97,7 +97,7 @@ def open_piper_model(path: Path, options: EngineOptions, sample_rate: int) -> Pi
     """
     try:
         return _open_parts(path, options, sample_rate)
-    except Exception as error:  # noqa: BLE001  # whatever is odd about a graph: the model may static_inputs run whole
+    except Exception as error:  # noqa: BLE001  # whatever is odd about the graph, the model can still run whole
         reason = str(error) or type(error).__name__
     return_freed_memory()
     whole = WholeModel(open_model(path, options))
@@ -179,7 +179,9 @@ class ModelStage:
         measured[1] += length
         if result.shape[-1] != length * self.part.hop:
             got = result.shape[-1]
-            raise EngineFailed(f"The model made {got} values of {length}, expected {self.part.hop} of each.")
+            raise EngineFailed(
+                f"The model produced {got} values for {length}, expected {self.part.hop} of each."
+            )
         return result
 
     def seconds(self, length: int) -> float:

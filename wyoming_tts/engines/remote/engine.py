@@ -170,7 +170,7 @@ class RemoteServerVoice:
         if hops >= MAX_HOPS:
             raise VoiceUnavailable(
                 f"The request for {spec.voice.name} has already passed through {hops} servers.",
-                hint="The servers ask each other in a ring: check the setting `remote` of each.",
+                hint="The servers forward requests in a loop: check the setting `remote` of each.",
             )
         request = UpstreamRequest(
             voice=spec.voice.name,

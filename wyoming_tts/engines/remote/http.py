@@ -88,7 +88,7 @@ class HttpUpstream:
         await self._client.aclose()
 
     async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
-        """As `Upstream.listed`."""
+        """As `Upstream.list_voices`."""
         for path in _LISTS:
             async with self._request("GET", path) as response:
                 if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:

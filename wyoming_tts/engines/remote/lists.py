@@ -78,7 +78,7 @@ def parse_http_list(body: bytes) -> tuple[ListedVoice, ...]:
             {"name": name} | (fields if isinstance(fields, dict) else {}) for name, fields in items.items()
         ]
     if not isinstance(items, list):
-        raise NoVoiceList("The answer holds no list of voices.")
+        raise NoVoiceList("The answer has no list of voices.")
     return _unique(map(_parse_http_voice, items[:_MAX_VOICES]))
 
 
@@ -86,12 +86,12 @@ def parse_wyoming_info(body: bytes) -> tuple[ListedVoice, ...]:
     """Parse the data of an `info` event.
 
     Raises:
-        NoVoiceList: it holds no text-to-speech.
+        NoVoiceList: it lists no text-to-speech program.
     """
     answer = _parse_json(body)
     programs = answer.get("tts") if isinstance(answer, dict) else None
     if not isinstance(programs, list):
-        raise NoVoiceList("The answer to describe holds no text-to-speech.")
+        raise NoVoiceList("The answer to describe lists no text-to-speech program.")
     voices = [
         voice
         for program in programs

@@ -274,7 +274,7 @@ class UpstreamPool:
 
 def _count_down(samples_left: float, samples: Samples) -> float:
     if len(samples) > samples_left:
-        raise UpstreamFault(UpstreamFaultKind.FAILED, "it does not stop")
+        raise UpstreamFault(UpstreamFaultKind.FAILED, "it sent more audio than the text can take")
     return samples_left - len(samples)
 
 

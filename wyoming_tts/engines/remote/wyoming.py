@@ -61,7 +61,7 @@ class WyomingUpstream:
         """As `Upstream.aclose`."""
 
     async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...]:
-        """As `Upstream.listed`."""
+        """As `Upstream.list_voices`."""
         async with self._connection() as (reader, writer):
             await write_event(writer, Describe().event())
             events = EventStream(reader, _LIST_LIMITS)

@@ -4,5 +4,6 @@
 parses a speech request and `speech_response` answers it. Around every request lie `request_lifecycle` (ids,
 timeouts, shutdown), `guard` with `guard_request` and `login` (access control), and `ingress` (Home
 Assistant's proxy). `errors` turns failures into responses. The web page is mounted by `page_mount` behind
-`gradio_filter`, with `plain_pages` until it is ready.
+`gradio_filter`, with `plain_pages` until it is ready. `precomputed_routes` spares the first request their
+compilation.
 """

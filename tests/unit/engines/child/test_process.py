@@ -169,7 +169,7 @@ def test_an_answer_that_says_a_fork_died_fails_and_the_child_stays(probe: str) -
     with ChildProcess("the probe", probe, hint="") as child:
         child.greeting()
         pid = child._running.pid
-        with pytest.raises(EngineFailed, match=r"the probe died of the text \(wait status 9\)"):
+        with pytest.raises(EngineFailed, match=r"the probe crashed on the text \(wait status 9\)"):
             child.request(b"fail")
         assert child.request(b"abc") == b"cba"
         assert child._running.pid == pid

@@ -160,7 +160,7 @@ class TestInstalled:
     ) -> None:
         options = EngineOptions(kokoro_model=tmp_path / "gone.onnx", kokoro_voices=PACK)
         assert KokoroEngine(options).installed() == []
-        assert "gone.onnx left out: there is no such file" in caplog.text
+        assert "gone.onnx is ignored: there is no such file" in caplog.text
 
     def test_a_pack_that_is_none_is_logged_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -171,7 +171,7 @@ class TestInstalled:
         assert engine.installed() == []
         assert engine.installed() == []
         (record,) = caplog.records
-        assert "it is no voice pack" in record.message
+        assert "it is not a voice pack" in record.message
 
 
 class TestLoad:
@@ -187,7 +187,7 @@ class TestLoad:
             engine.load(voice)
 
     def test_another_kind_of_model_is_not_taken_for_kokoro(self) -> None:
-        with pytest.raises(VoiceUnavailable, match="is no Kokoro model: its inputs are"):
+        with pytest.raises(VoiceUnavailable, match="is not a Kokoro model: its inputs are"):
             _load(VOICES / f"{LOW.name}.onnx")
 
     def test_a_pickle_in_a_pack_is_never_loaded(self, tmp_path: Path) -> None:

@@ -51,12 +51,12 @@ def an_empty_archive(path: Path) -> None:
     ("name", "broken", "reason"),
     [
         (MODEL.name, half, "the model is not complete"),
-        (MODEL.name, zeros_at_the_end, "the model is no"),
-        (MODEL.name, a_page, "the model is no"),
-        (PACK.name, half, "it is no voice pack, or not complete"),
-        (PACK.name, zeros_at_the_end, "it is no voice pack, or not complete"),
-        (PACK.name, a_page, "it is no voice pack, or not complete"),
-        (PACK.name, an_empty_archive, "there is no voice in it"),
+        (MODEL.name, zeros_at_the_end, "the model is not an ONNX file"),
+        (MODEL.name, a_page, "the model is not an ONNX file"),
+        (PACK.name, half, "it is not a voice pack, or is incomplete"),
+        (PACK.name, zeros_at_the_end, "it is not a voice pack, or is incomplete"),
+        (PACK.name, a_page, "it is not a voice pack, or is incomplete"),
+        (PACK.name, an_empty_archive, "it contains no voice"),
     ],
 )
 def test_a_file_that_is_incomplete_is_left_out_and_logged_once(

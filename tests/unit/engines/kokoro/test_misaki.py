@@ -87,7 +87,7 @@ class TestWithMisaki:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert made("坏, OK 你") == "[坏, ] <OK> ni↓"
-        assert "misaki failed at 3 characters (AssertionError)" in caplog.text
+        assert "misaki failed on 3 characters (AssertionError)" in caplog.text
         assert "坏" not in caplog.text
 
     def test_only_languages_that_need_it_have_it(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -138,7 +138,7 @@ def test_a_broken_one_is_left_out_with_its_reason_logged_once(
     assert "bf_mine" not in listed(engine)
     (broken,) = engine.broken
     assert broken.path == path
-    assert "bf_mine.npy is no style table" in broken.reason
+    assert "bf_mine.npy is not a style table" in broken.reason
     assert len(caplog.records) == 1
     path.write_bytes(whole)
     assert "bf_mine" in listed(engine)

@@ -230,9 +230,9 @@ class TestInstalled:
             (lambda json_: json_.pop("audio"), "its json has no 'audio'"),
             (lambda json_: json_.pop("espeak"), "its json has no 'espeak'"),
             (lambda json_: json_.update(phoneme_type="runes"), "'runes' is not a valid PhonemeType"),
-            (lambda json_: json_["audio"].update(sample_rate="fast"), "a sample rate of 'fast'"),
-            (lambda json_: json_["audio"].update(sample_rate=0), "a sample rate of 0"),
-            (lambda json_: json_.update(num_speakers=None), "None as number of speakers"),
+            (lambda json_: json_["audio"].update(sample_rate="fast"), "the sample rate 'fast'"),
+            (lambda json_: json_["audio"].update(sample_rate=0), "the sample rate 0"),
+            (lambda json_: json_.update(num_speakers=None), "None as the number of speakers"),
             (lambda json_: json_["phoneme_id_map"].pop("^"), "no '^'"),
             (lambda json_: json_["inference"].update(noise_w="much"), "much"),
         ],
@@ -291,7 +291,7 @@ class TestLoad:
 
     def test_another_kind_of_model_is_not_taken_for_a_voice(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", _copy(tmp_path, "a"))
-        with pytest.raises(VoiceUnavailable, match="no Piper model: it has no input 'input'"):
+        with pytest.raises(VoiceUnavailable, match="not a Piper model: it has no input 'input'"):
             PiperEngine(EngineOptions()).load(_one(tmp_path))
 
     def test_a_phonemizer_that_is_not_installed_is_named_with_what_to_install(
@@ -484,7 +484,7 @@ class TestRender:
         )
         _copy(tmp_path, "a").write_bytes(onnx.parser.parse_model(broken).SerializeToString())
         voice = _one(tmp_path)
-        with pytest.raises(EngineFailed, match=r"a\.onnx made numbers that are not finite"):
+        with pytest.raises(EngineFailed, match=r"a\.onnx produced values that are not finite"):
             _speak(PiperEngine(EngineOptions()).load(voice), voice, "Hello.")
 
     def test_a_phonemizer_that_breaks_is_an_engine_failure(

@@ -460,7 +460,7 @@ class TestFailing:
         model = _open(_edited(tmp_path / "nan.onnx", edit))
         steps = model.speak(_feeds(_ids(60)))
         assert len(next(iter(steps))) == 0
-        with pytest.raises(EngineFailed, match=r"nan\.onnx made numbers that are not finite"):
+        with pytest.raises(EngineFailed, match=r"nan\.onnx produced values that are not finite"):
             next(iter(steps))
 
     def test_an_error_of_onnxruntime_is_reported_with_the_models_name(self) -> None:

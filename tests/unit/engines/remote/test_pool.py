@@ -110,7 +110,7 @@ async def test_a_server_that_stops_in_the_middle_is_given_up_in_time() -> None:
 
 async def test_a_server_that_never_stops_is_stopped() -> None:
     scripted = PoolOfScripted(Scripted(1, *[True] * 100))
-    with pytest.raises(EngineFailed, match="does not stop"):
+    with pytest.raises(EngineFailed, match="more audio than the text can take"):
         await scripted.heard(UpstreamRequest("v", "Hi", rate=100))
 
 
