@@ -1,4 +1,9 @@
-"""The web page's front end, made with Gradio: one module per tab, scripts in `js`, texts in `words`.
+"""The web page's front end, made with Gradio; its back end is `wyoming_tts.page`.
+
+`application` is the page as an ASGI app: the tabs in the order of `layout`, the patches of
+`gradio_patches`, and the JavaScript modules in `js/`, which `scripts` serves. Each tab is a module:
+`preview`, `blending`, `stream_test`, `voices`, `status`. `words` reads its texts from `words/*.yaml`,
+`style/` has the CSS.
 
 Importing any module of this package imports Gradio, after the patches that have to precede that.
 """

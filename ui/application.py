@@ -8,8 +8,8 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui import scripts
-from ui.app import build, style, theme
 from ui.gradio_patches import keep_no_statistics, refuse_foreign_files, use_plain_locks
+from ui.layout import build, style, theme
 from ui.words import Words
 from wyoming_tts.page import PageServices
 
