@@ -69,7 +69,9 @@ async def keep_asking(server: RunningServer, tally: Tally, until: asyncio.Event,
         await ask(server, tally, f"{SENTENCE} {number} {turn} abcdefghijklmnop {'q' * (number + turn)}.")
 
 
-async def test_a_killed_server_costs_what_it_was_saying_and_nothing_else(tmp_path: Path) -> None:
+async def test_killing_one_upstream_server_fails_only_the_utterances_it_was_synthesizing(
+    tmp_path: Path,
+) -> None:
     async with asyncio.TaskGroup() as logs, AsyncExitStack() as stack:
         first, first_port = await stack.enter_async_context(upstream())
         second, second_port = await stack.enter_async_context(upstream())

@@ -78,12 +78,12 @@ def _is_sound(samples: Samples) -> bool:
 
 
 class TestInstalled:
-    def test_its_voices_carry_its_name(self, engine: Engine) -> None:
+    def test_every_installed_voice_names_its_engine(self, engine: Engine) -> None:
         voices = engine.installed()
         assert voices
         assert {voice.engine for voice in voices} == {engine.name}
 
-    def test_every_voice_can_be_shown_to_a_client(self, engine: Engine) -> None:
+    def test_every_installed_voice_has_the_metadata_that_clients_need(self, engine: Engine) -> None:
         for voice in engine.installed():
             assert re.fullmatch(r"[a-z]{2,3}(_[A-Za-z0-9]+)*", voice.language), voice
             # Clients sort by it and take the first: the embedded voices come after all others.
@@ -93,18 +93,18 @@ class TestInstalled:
             assert voice.sample_rate in range(8000, 48001), voice
             assert voice.model, voice
 
-    def test_no_two_voices_have_one_name(self, engines: dict[str, Engine]) -> None:
+    def test_voice_names_are_unique_across_engines(self, engines: dict[str, Engine]) -> None:
         names = [voice.name for engine in engines.values() for voice in engine.installed()]
         assert len(names) == len(set(names))
 
-    def test_asked_twice_it_answers_the_same(self, engine: Engine) -> None:
+    def test_listing_the_installed_voices_twice_gives_the_same_list(self, engine: Engine) -> None:
         assert list(engine.installed()) == list(engine.installed())
 
-    def test_its_files_exist(self, engine: Engine) -> None:
+    def test_the_files_of_every_installed_voice_exist(self, engine: Engine) -> None:
         for voice in engine.installed():
             assert all(path.is_file() for path in voice.files), voice
 
-    def test_directories_that_are_missing_are_no_fault(self, engine: Engine, tmp_path: Path) -> None:
+    def test_missing_data_directories_are_ignored(self, engine: Engine, tmp_path: Path) -> None:
         options = EngineOptions(data_dirs=(tmp_path / "missing", tmp_path))
         assert all(not voice.files for voice in MAKERS[engine.name](options).installed())
 
@@ -118,7 +118,7 @@ class TestInstalled:
 
 
 class TestRender:
-    def test_every_step_is_mono_float32_that_can_be_played(self, speaker: Speaker) -> None:
+    def test_every_render_step_is_finite_mono_float32_audio(self, speaker: Speaker) -> None:
         steps = speaker.steps(TEXT)
         assert all(map(_is_sound, steps))
         samples = np.concatenate(steps)
@@ -126,15 +126,15 @@ class TestRender:
         assert 1.0 < seconds < 10.0
         assert np.sqrt(np.mean(samples**2)) > 0.01
 
-    def test_twice_as_fast_takes_half_as_long(self, speaker: Speaker) -> None:
+    def test_double_speed_halves_the_duration(self, speaker: Speaker) -> None:
         slow, fast = len(speaker.speak(TEXT)), len(speaker.speak(TEXT, Prosody(speed=2.0)))
         assert fast / slow == pytest.approx(0.5, abs=0.1)
 
-    def test_volume_is_not_the_engines(self, speaker: Speaker) -> None:
+    def test_engines_ignore_volume(self, speaker: Speaker) -> None:
         np.testing.assert_array_equal(speaker.speak(TEXT), speaker.speak(TEXT, Prosody(volume=0.1)))
 
     @pytest.mark.parametrize("text", ["", " ", "\n\t", "...", "?!", "—", "\0"])
-    def test_text_without_anything_to_pronounce_makes_no_sound(self, speaker: Speaker, text: str) -> None:
+    def test_text_without_anything_to_pronounce_renders_no_samples(self, speaker: Speaker, text: str) -> None:
         assert len(speaker.speak(text)) == 0
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -148,7 +148,7 @@ class TestRender:
     def test_any_text_can_be_spoken(self, speaker: Speaker, text: str) -> None:
         assert all(map(_is_sound, speaker.steps(text)))
 
-    def test_a_render_that_is_closed_leaves_the_voice_as_it_was(self, speaker: Speaker) -> None:
+    def test_closing_a_render_early_does_not_change_later_renders(self, speaker: Speaker) -> None:
         before = speaker.speak(TEXT)
         for taken in range(3):
             render = speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody())
@@ -157,7 +157,7 @@ class TestRender:
             render.close()
         np.testing.assert_array_equal(speaker.speak(TEXT), before)
 
-    def test_two_renders_taken_in_turn_do_not_mix(self, speaker: Speaker) -> None:
+    def test_interleaved_renders_do_not_mix(self, speaker: Speaker) -> None:
         texts = [TEXT, "Good morning. It is seven o'clock. The bus leaves soon."]
         alone = [speaker.speak(text) for text in texts]
         renders = [speaker.loaded.render(Segment(text), speaker.spec, Prosody()) for text in texts]
@@ -172,7 +172,7 @@ class TestRender:
         for which in range(2):
             np.testing.assert_array_equal(np.concatenate(parts[which]), alone[which])
 
-    def test_two_threads_do_not_mix(self, speaker: Speaker) -> None:
+    def test_concurrent_renders_in_two_threads_do_not_mix(self, speaker: Speaker) -> None:
         texts = [TEXT, "Good morning. It is seven o'clock. The bus leaves soon."]
         alone = [speaker.speak(text) for text in texts]
         heard: dict[int, list[Samples]] = {0: [], 1: []}
@@ -192,7 +192,7 @@ class TestRender:
             for samples in renders:
                 np.testing.assert_array_equal(samples, alone[which])
 
-    def test_the_phonemes_of_a_word_are_returned_and_stay_the_same(self, speaker: Speaker) -> None:
+    def test_phonemes_of_a_word_are_deterministic(self, speaker: Speaker) -> None:
         told = speaker.phonemes("Hello")
         assert told == told.strip() != ""
         assert "\n" not in told
@@ -201,7 +201,7 @@ class TestRender:
     def test_text_without_anything_to_pronounce_has_no_phonemes(self, speaker: Speaker) -> None:
         assert [speaker.phonemes(text) for text in ("", " ", "...", "\0")] == [""] * 4
 
-    def test_asking_for_phonemes_does_not_disturb_a_render_under_way(self, speaker: Speaker) -> None:
+    def test_phonemizing_during_a_render_does_not_change_its_samples(self, speaker: Speaker) -> None:
         alone, told = speaker.speak(TEXT), speaker.phonemes("Good night. It is eleven o'clock.")
         heard: list[Samples] = []
         for chunk in speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody()):
@@ -209,13 +209,13 @@ class TestRender:
             heard.append(chunk)
         np.testing.assert_array_equal(np.concatenate(heard), alone)
 
-    def test_its_level_can_be_measured(self, speaker: Speaker) -> None:
+    def test_the_calibration_segment_renders_enough_sound_to_measure_loudness(self, speaker: Speaker) -> None:
         segment = speaker.loaded.calibration_segment(speaker.spec)
         samples = speaker.speak(segment.text)
         assert len(samples) > speaker.spec.voice.sample_rate * 0.2
         assert np.abs(samples).max() > 0.01
 
-    def test_a_speaker_that_is_not_there_is_refused(self, speaker: Speaker) -> None:
+    def test_rendering_an_unknown_speaker_raises_unknown_voice(self, speaker: Speaker) -> None:
         spec = replace(speaker.spec, speaker=1000)
         with pytest.raises(UnknownVoice):
             list(speaker.loaded.render(Segment(TEXT), spec, Prosody()))
@@ -239,7 +239,7 @@ def _loaded(engine: Engine, voice: Voice) -> LoadedVoice:
     return loaded
 
 
-def test_all_engines_speak_at_once_and_none_disturbs_another(engines: dict[str, Engine]) -> None:
+def test_all_engines_render_concurrently_without_interference(engines: dict[str, Engine]) -> None:
     """Each phonemizes with an espeak-ng of its own; the process-wide state of one is not another's."""
     speakers = [
         (_loaded(engine, voice), VoiceSpec(voice, voice.default_speaker))

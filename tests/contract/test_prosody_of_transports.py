@@ -228,7 +228,7 @@ async def reference(site: Site, prosody: Prosody | None = None) -> Heard:
     return Heard(stream.format.rate, join_chunks(chunks).astype("<i2").tobytes())
 
 
-async def test_what_is_compared_with_has_the_pace_of_the_settings(site: Site) -> None:
+async def test_the_reference_synthesis_has_the_speed_of_the_settings(site: Site) -> None:
     own, twice = await reference(site), await reference(site, Prosody(speed=2.0))
     words = ["One two three.", "Four five six."]
     assert LETTERS.said(np.frombuffer(own.pcm, "<i2"), speed=1.2) == words
@@ -236,27 +236,27 @@ async def test_what_is_compared_with_has_the_pace_of_the_settings(site: Site) ->
 
 
 @pytest.mark.parametrize("listen", ALL, ids=named)
-async def test_who_asks_for_nothing_gets_the_settings(site: Site, listen: Listen) -> None:
+async def test_a_request_without_prosody_uses_the_settings(site: Site, listen: Listen) -> None:
     assert await listen(site, Asked()) == await reference(site)
 
 
 @pytest.mark.parametrize("listen", PACED, ids=named)
-async def test_a_speed_of_one_is_that_of_the_settings(site: Site, listen: Listen) -> None:
+async def test_a_requested_speed_of_one_is_the_configured_speed(site: Site, listen: Listen) -> None:
     assert await listen(site, Asked(speed=1.0)) == await reference(site)
 
 
 @pytest.mark.parametrize("listen", PACED, ids=named)
-async def test_a_speed_of_two_is_twice_that_of_the_settings(site: Site, listen: Listen) -> None:
+async def test_a_requested_speed_of_two_doubles_the_configured_speed(site: Site, listen: Listen) -> None:
     assert await listen(site, Asked(speed=2.0)) == await reference(site, Prosody(speed=2.0))
 
 
 @pytest.mark.parametrize("listen", PACED, ids=named)
-async def test_no_pace_leaves_the_bounds_of_the_engines(site: Site, listen: Listen) -> None:
+async def test_the_combined_speed_is_clamped_to_the_range_of_the_engines(site: Site, listen: Listen) -> None:
     assert await listen(site, Asked(speed=4.0)) == await reference(site, Prosody(speed=4.0 / 1.2))
 
 
 @pytest.mark.parametrize("listen", LOUD, ids=named)
-async def test_a_volume_is_relative_to_that_of_the_settings(site: Site, listen: Listen) -> None:
+async def test_a_requested_volume_is_relative_to_the_configured_volume(site: Site, listen: Listen) -> None:
     assert await listen(site, Asked(volume=1.0)) == await reference(site)
     half = await listen(site, Asked(volume=0.5))
     assert half == await reference(site, Prosody(volume=0.5))
@@ -265,7 +265,9 @@ async def test_a_volume_is_relative_to_that_of_the_settings(site: Site, listen: 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000])
 @pytest.mark.parametrize("listen", RATED, ids=named)
-async def test_a_rate_changes_the_header_and_not_the_seconds(site: Site, listen: Listen, rate: int) -> None:
+async def test_a_requested_sample_rate_changes_the_header_but_not_the_duration(
+    site: Site, listen: Listen, rate: int
+) -> None:
     heard, own = await listen(site, Asked(sample_rate=rate)), await reference(site)
     assert heard.rate == rate
     assert heard.seconds == pytest.approx(own.seconds, abs=0.001)

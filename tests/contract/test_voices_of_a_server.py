@@ -44,76 +44,82 @@ async def shared_env(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @in_one_loop
-async def test_a_download_cut_at_40_percent_goes_on_with_a_range(env: ScenarioEnvironment) -> None:
+async def test_a_download_interrupted_at_40_percent_resumes_with_a_range_request(
+    env: ScenarioEnvironment,
+) -> None:
     await voices.interrupted(env)
 
 
 @in_one_loop
-async def test_a_model_with_a_wrong_digest_is_refused_and_the_old_file_stays(
+async def test_a_model_with_a_wrong_digest_is_rejected_and_the_old_file_is_kept(
     shared_env: ScenarioEnvironment,
 ) -> None:
     await voices.wrong_digest(shared_env)
 
 
 @in_one_loop
-async def test_a_web_page_is_not_taken_for_a_model(shared_env: ScenarioEnvironment) -> None:
+async def test_an_html_page_in_place_of_a_model_is_rejected(shared_env: ScenarioEnvironment) -> None:
     await voices.web_page(shared_env)
 
 
 @in_one_loop
-async def test_a_voice_larger_than_the_free_space_is_refused_before_it_is_fetched(
+async def test_a_voice_larger_than_the_free_disk_space_is_rejected_before_the_download(
     env: ScenarioEnvironment,
 ) -> None:
     await voices.too_large(env)
 
 
 @in_one_loop
-async def test_a_write_that_fails_is_told_and_the_next_start_goes_on_from_there(
+async def test_a_failed_write_is_reported_and_the_next_start_resumes_the_download(
     env: ScenarioEnvironment,
 ) -> None:
     await voices.write_fails(env)
 
 
 @in_one_loop
-async def test_a_server_killed_during_a_download_goes_on_at_its_next_start_and_speaks(
+async def test_a_server_killed_during_a_download_resumes_it_when_restarted_and_speaks(
     env: ScenarioEnvironment,
 ) -> None:
     await voices.killed(env)
 
 
 @in_one_loop
-async def test_two_clients_that_ask_for_one_missing_voice_cause_one_download(
+async def test_two_clients_requesting_one_missing_voice_cause_one_download(
     shared_env: ScenarioEnvironment,
 ) -> None:
     await voices.two_clients(shared_env)
 
 
 @in_one_loop
-async def test_a_voice_copied_in_while_a_client_is_connected_speaks(shared_env: ScenarioEnvironment) -> None:
+async def test_a_voice_copied_in_while_a_client_is_connected_can_be_used(
+    shared_env: ScenarioEnvironment,
+) -> None:
     await voices.copied(shared_env)
 
 
 @in_one_loop
-async def test_a_voice_deleted_while_it_speaks_ends_well_and_is_advertised_no_more(
+async def test_deleting_a_voice_while_it_speaks_completes_the_utterance_and_unlists_the_voice(
     shared_env: ScenarioEnvironment,
 ) -> None:
     await voices.deleted(shared_env)
 
 
 @in_one_loop
-async def test_no_acknowledged_blend_is_lost_and_a_server_beside_tells_of_them_all(
+async def test_no_acknowledged_blend_is_lost_and_a_concurrent_server_lists_them_all(
     env: ScenarioEnvironment,
 ) -> None:
     await voices.blends(2.0)(env)
 
 
 @in_one_loop
-async def test_a_scenario_that_does_not_come_out_is_told(env: ScenarioEnvironment) -> None:
+async def test_a_failed_scenario_check_raises_with_the_claim_and_the_actual_value(
+    env: ScenarioEnvironment,
+) -> None:
     with pytest.raises(ScenarioFailed, match="the earth is flat: round"):
         env.check("the earth is flat", holds=False, got="round")
 
 
-def test_an_edit_that_was_acknowledged_and_is_gone_counts_as_lost() -> None:
+def test_an_acknowledged_edit_that_is_missing_counts_as_lost() -> None:
     edits = EditLog()
     edits.note("done", "mild", "af_bella")
     edits.note("done", "bright", "af_sky")
