@@ -51,11 +51,11 @@ def tags() -> set[str]:
     return {language for voice in voices for language in voice.languages}
 
 
-def test_every_advertised_tag_is_a_language_and_a_region(tags: set[str]) -> None:
+def test_every_advertised_tag_has_a_language_and_a_region(tags: set[str]) -> None:
     assert [tag for tag in sorted(tags) if not re.fullmatch(r"[a-z]{2,3}(_([A-Z]{2}|[0-9]{3}))?", tag)] == []
 
 
-def test_every_advertised_language_goes_by_the_code_that_is_chosen_by(tags: set[str]) -> None:
+def test_every_advertised_language_uses_the_code_that_home_assistant_matches(tags: set[str]) -> None:
     long = {parsed(tag)[0] for tag in tags if len(parsed(tag)[0]) > 2}
     assert [code for code in sorted(long) if not WITHOUT_TWO_LETTERS.fullmatch(code)] == []
     assert not {"iw", "in", "ji", "mo", "sh", "nb"} & {parsed(tag)[0] for tag in tags}

@@ -74,7 +74,7 @@ def written(directory: Path, content: object, name: str = "voices.json") -> Path
 # The facts
 
 
-def test_every_piper_voice_has_its_model_first_and_its_configuration(catalogue: Catalogue) -> None:
+def test_every_piper_voice_lists_its_model_before_its_configuration(catalogue: Catalogue) -> None:
     voices = voices_of(catalogue, "piper")
     assert len(voices) >= 176
     for voice in voices:
@@ -87,7 +87,7 @@ def test_every_piper_voice_has_its_model_first_and_its_configuration(catalogue: 
         assert voice.speakers >= 1
 
 
-def test_the_default_voice_is_known_in_full(catalogue: Catalogue) -> None:
+def test_the_catalogue_entry_of_the_default_voice_is_complete(catalogue: Catalogue) -> None:
     voice = named(catalogue, "en_US-lessac-medium")
     assert voice is not None
     folder = "en/en_US/lessac/medium"
@@ -101,14 +101,14 @@ def test_the_default_voice_is_known_in_full(catalogue: Catalogue) -> None:
     assert voice.size == sum(file.size or 0 for file in voice.files)
 
 
-def test_a_name_beyond_ascii_is_quoted_in_its_address_only(catalogue: Catalogue) -> None:
+def test_a_non_ascii_name_is_quoted_only_in_its_url(catalogue: Catalogue) -> None:
     voice = named(catalogue, "pt_PT-tugão-medium")
     assert voice is not None
     assert voice.files[0].name == "pt_PT-tugão-medium.onnx"
     assert voice.files[0].url.endswith("/pt_PT-tug%C3%A3o-medium.onnx")
 
 
-def test_all_kokoro_voices_are_there_with_language_and_gender(catalogue: Catalogue) -> None:
+def test_all_kokoro_voices_are_listed_with_language_and_gender(catalogue: Catalogue) -> None:
     voices = voices_of(catalogue, "kokoro")
     assert Counter(voice.language for voice in voices) == {
         "en_US": 20,
@@ -140,7 +140,7 @@ def test_kokoro_voices_have_one_rate_and_one_licence(catalogue: Catalogue) -> No
     assert facts == {(24000, "apache-2.0")}
 
 
-def test_the_languages_that_need_misaki_are_marked(catalogue: Catalogue) -> None:
+def test_languages_that_need_misaki_are_marked(catalogue: Catalogue) -> None:
     poor = {voice.language for voice in catalogue.voices if voice.pronunciation is Pronunciation.POOR}
     fair = {voice.language for voice in voices_of(catalogue, "kokoro") if voice.pronunciation is None}
     needing = {language.tag for language in BY_TAG.values() if language.misaki}
@@ -165,12 +165,12 @@ def test_another_export_of_the_kokoro_model_can_be_chosen(export: str, name: str
     assert (voice.files[0].name, voice.files[0].size, voice.quality) == (name, size, export)
 
 
-def test_an_export_that_does_not_exist_is_named_with_those_that_do() -> None:
+def test_the_error_for_an_unknown_export_lists_the_available_ones() -> None:
     with pytest.raises(ValueError, match=r"'fp8'.*fp32, fp16, int8"):
         load_catalogue(kokoro_model="fp8")
 
 
-def test_no_name_means_two_voices(catalogue: Catalogue) -> None:
+def test_no_name_refers_to_two_voices(catalogue: Catalogue) -> None:
     names = [voice.name.casefold() for voice in catalogue.voices]
     aliases = [alias.casefold() for voice in catalogue.voices for alias in voice.aliases]
     assert len({*names, *aliases}) == len(names) + len(aliases)
@@ -185,7 +185,9 @@ def test_voices_come_sorted_by_name(catalogue: Catalogue) -> None:
 # The index that a user fetched
 
 
-def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_a_downloaded_index_adds_voices_and_updates_their_metadata(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
     known = named(catalogue, "en_US-lessac-medium")
     assert known is not None
     index = as_index((known,))
@@ -209,7 +211,7 @@ def test_a_fetched_index_adds_voices_and_replaces_their_facts(tmp_path: Path, ca
     )
 
 
-def test_a_fetched_index_leaves_what_it_does_not_tell(
+def test_a_downloaded_index_keeps_the_metadata_it_does_not_contain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = "language: en_US, quality: low, speakers: 1, sample_rate: 8000, licence: CC0"
@@ -223,12 +225,12 @@ def test_a_fetched_index_leaves_what_it_does_not_tell(
         assert (voice.sample_rate, voice.licence) == (rate, "CC0")
 
 
-def test_a_quality_that_upstream_does_not_have_tells_no_sample_rate(tmp_path: Path) -> None:
+def test_an_unknown_quality_gives_no_sample_rate(tmp_path: Path) -> None:
     (voice,) = read_piper_index(written(tmp_path, entry_with(quality="lossless")))
     assert voice.sample_rate is None
 
 
-def test_an_index_that_was_never_fetched_is_no_news(
+def test_an_index_that_was_never_downloaded_changes_nothing(
     tmp_path: Path, catalogue: Catalogue, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert load_catalogue(tmp_path / "voices.json") == catalogue
@@ -236,7 +238,7 @@ def test_an_index_that_was_never_fetched_is_no_news(
 
 
 @pytest.mark.parametrize("broken", ['{"half', "[1, 2]", '{"a": 1}', '{"a": {"files": {}}}', "\x00"])
-def test_a_broken_index_is_one_warning_that_names_it(
+def test_a_corrupt_index_logs_one_warning_that_names_it(
     tmp_path: Path, catalogue: Catalogue, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     path = written(tmp_path, broken)
@@ -258,7 +260,7 @@ def entry_with(**changes: Any) -> dict[str, Any]:
     return {"x": entry | changes}
 
 
-def test_an_index_entry_as_it_should_be_is_read(tmp_path: Path) -> None:
+def test_a_valid_index_entry_is_read(tmp_path: Path) -> None:
     (voice,) = read_piper_index(written(tmp_path, entry_with()))
     assert voice.name == "x"
 
@@ -275,7 +277,9 @@ def test_an_index_entry_as_it_should_be_is_read(tmp_path: Path) -> None:
         {"files": None},
     ],
 )
-def test_a_malformed_entry_is_named_with_its_file(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_the_error_for_a_malformed_entry_names_the_entry_and_its_file(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     path = written(tmp_path, entry_with(**changes))
     with pytest.raises(CatalogueError, match="the voice x is malformed") as caught:
         read_piper_index(path)
@@ -283,13 +287,13 @@ def test_a_malformed_entry_is_named_with_its_file(tmp_path: Path, changes: dict[
 
 
 @pytest.mark.parametrize("path", ["", "..", "a/..", "a\\b", "a\0b"])
-def test_a_file_cannot_leave_the_download_directory(path: str) -> None:
+def test_file_paths_cannot_escape_the_download_directory(path: str) -> None:
     with pytest.raises(ValueError, match="does not name a file"):
         CatalogueFile(path, "https://example.com/")
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/./passwd"])
-def test_a_file_lies_flat_whatever_its_path(path: str) -> None:
+def test_files_are_stored_flat_whatever_their_path(path: str) -> None:
     assert CatalogueFile(path, "https://example.com/").name == "passwd"
 
 
@@ -297,7 +301,7 @@ def test_a_file_lies_flat_whatever_its_path(path: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["voices: [", "- a", "just text", "voices: 5", "\x00"])
-def test_yaml_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
+def test_the_error_names_yaml_that_is_no_catalogue(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text, "piper.yaml")
     with pytest.raises(CatalogueError) as caught:
         read_piper_catalogue(path)
@@ -314,21 +318,19 @@ def test_yaml_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
         "{base_url: a, models: {fp32: [a, 1, ~]}, pack: [b, 1, ~], voices: {x: {language: a, gender: b}}}",
     ],
 )
-def test_a_malformed_kokoro_catalogue_is_named(tmp_path: Path, text: str) -> None:
+def test_the_error_names_a_malformed_kokoro_catalogue(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text, "kokoro.yaml")
     with pytest.raises(CatalogueError) as caught:
         read_kokoro_catalogue(path)
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_catalogue(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"piper\.yaml"):
         read_piper_catalogue(tmp_path / "piper.yaml")
 
 
-def test_the_catalogue_inside_an_installed_package_goes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_packaged_catalogue_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "wyoming_tts" / "voices"
     monkeypatch.setattr(catalogue_module, "__file__", str(package / "catalogue.py"))
     with pytest.raises(CatalogueError, match="install again"):
@@ -339,7 +341,7 @@ def test_the_catalogue_inside_an_installed_package_goes_first(
         assert data_directory() == place
 
 
-def test_reading_the_module_does_not_load_yaml() -> None:
+def test_importing_the_module_does_not_load_yaml() -> None:
     code = "import sys, wyoming_tts.voices.catalogue; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -351,7 +353,7 @@ def updated(arguments: list[str]) -> None:
     runpy.run_path(str(UPDATE))["main"](arguments)
 
 
-def test_the_same_index_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_updating_from_the_same_index_writes_identical_bytes(tmp_path: Path) -> None:
     present = UPDATE.with_name("piper.yaml")
     index = as_index(read_piper_catalogue(present))
     for order in (1, -1):
@@ -360,7 +362,7 @@ def test_the_same_index_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "piper.yaml").read_bytes() == present.read_bytes()
 
 
-def test_what_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_update_reports_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "piper.yaml"
     arguments = [str(tmp_path / "voices.json"), "--output", str(output)]
     index = as_index(read_piper_catalogue(UPDATE.with_name("piper.yaml"))[:3])
@@ -379,7 +381,7 @@ def test_what_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_a_broken_index_leaves_the_catalogue_alone(tmp_path: Path) -> None:
+def test_a_corrupt_index_leaves_the_catalogue_unchanged(tmp_path: Path) -> None:
     output = written(tmp_path, "as it was", "piper.yaml")
     with pytest.raises(CatalogueError):
         updated([str(written(tmp_path, "{")), "--output", str(output)])

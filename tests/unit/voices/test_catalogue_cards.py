@@ -48,7 +48,9 @@ def updated_voices(directory: Path, *arguments: str) -> list[CatalogueVoice]:
     return list(read_piper_catalogue(output))
 
 
-def test_cards_tell_licences_and_sample_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_cards_provide_licences_and_sample_rates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     voices = three_voices(tmp_path)
     with_card(tmp_path, voices[0], CARD.format(rate="44,100", licence=" CC BY 4.0: see there "))
     with_card(tmp_path, voices[1], CARD.format(rate="22,050", licence="  See URL"))
@@ -60,14 +62,14 @@ def test_cards_tell_licences_and_sample_rates(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("card", ["", "License of ours", CARD.format(rate="", licence=" "), "License:\nCC0"])
-def test_a_card_that_states_no_licence_gives_none(tmp_path: Path, card: str) -> None:
+def test_a_model_card_without_a_licence_gives_none(tmp_path: Path, card: str) -> None:
     voices = three_voices(tmp_path)
     with_card(tmp_path, voices[0], card)
     first, *_ = updated_voices(tmp_path, "--cards", str(tmp_path / "cards"))
     assert (first.licence, first.sample_rate) == (None, voices[0].sample_rate)
 
 
-def test_licences_stay_when_the_index_alone_is_read_again(tmp_path: Path) -> None:
+def test_licences_are_kept_when_only_the_index_is_updated(tmp_path: Path) -> None:
     voices = three_voices(tmp_path)
     with_card(tmp_path, voices[0], CARD.format(rate="8,000", licence=" CC0"))
     before = updated_voices(tmp_path, "--cards", str(tmp_path / "cards"))
@@ -75,7 +77,9 @@ def test_licences_stay_when_the_index_alone_is_read_again(tmp_path: Path) -> Non
     assert before[0].licence == "CC0"
 
 
-async def test_cards_are_fetched_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_model_cards_are_downloaded_from_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

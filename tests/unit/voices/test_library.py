@@ -50,12 +50,12 @@ async def name_of(library: VoiceLibrary, request: VoiceRequest) -> str:
     return (await library.resolve(request)).voice.name
 
 
-async def test_without_a_wish_the_default_voice_speaks() -> None:
+async def test_a_request_without_a_voice_uses_the_default_voice() -> None:
     assert await name_of(a_library(*NEURAL), VoiceRequest()) == LESSAC
 
 
 @pytest.mark.parametrize("name", [LESSAC, "EN_us-LESSAC-medium", "en-us-lessac-medium"])
-async def test_a_voice_is_found_by_name_in_any_case_or_by_alias(name: str) -> None:
+async def test_a_voice_is_found_by_alias_or_case_insensitive_name(name: str) -> None:
     assert await name_of(a_library(*NEURAL, default="de_DE-thorsten-low"), VoiceRequest(name)) == LESSAC
 
 
@@ -75,13 +75,13 @@ async def test_a_voice_is_found_by_name_in_any_case_or_by_alias(name: str) -> No
         ("fi", "espeak-fi"),
     ],
 )
-async def test_a_language_is_matched_exactly_then_by_family_the_usual_region_first(
+async def test_a_language_is_matched_exactly_then_by_family_with_the_usual_region_first(
     language: str, expected: str
 ) -> None:
     assert await name_of(a_library(*NEURAL), VoiceRequest(language=language)) == expected
 
 
-async def test_a_language_nobody_speaks_names_those_that_are_spoken() -> None:
+async def test_the_error_for_an_unsupported_language_lists_the_supported_ones() -> None:
     with pytest.raises(UnknownVoice, match=r"'tlh'.*de_DE, en_GB, en_US, fi"):
         await a_library().resolve(VoiceRequest(language="tlh"))
 
@@ -99,12 +99,12 @@ async def test_a_speaker_is_found_by_name_before_number(speaker: str, number: in
     assert spec.speaker == number
 
 
-async def test_without_a_wish_the_voices_own_default_speaker_speaks() -> None:
+async def test_a_request_without_a_speaker_uses_the_default_speaker_of_the_voice() -> None:
     spec = await a_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium"))
     assert spec == VoiceSpec(NEURAL[3], 1)
 
 
-async def test_the_configured_speaker_goes_with_the_default_voice_alone() -> None:
+async def test_the_configured_speaker_applies_only_to_the_default_voice() -> None:
     library = a_library(*NEURAL, default="en_GB-vctk-medium", speaker="7")
     assert (await library.resolve(VoiceRequest())).speaker == 2
     assert (await library.resolve(VoiceRequest("en_GB-vctk-medium"))).speaker == 2
@@ -112,44 +112,44 @@ async def test_the_configured_speaker_goes_with_the_default_voice_alone() -> Non
 
 
 @pytest.mark.parametrize("speaker", ["p999", "3", "-1", "²"])
-async def test_an_unknown_speaker_names_the_known_ones(speaker: str) -> None:
+async def test_the_error_for_an_unknown_speaker_lists_the_known_ones(speaker: str) -> None:
     with pytest.raises(UnknownVoice, match=r"no speaker.*p225, p226, 7"):
         await a_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))
 
 
-async def test_a_voice_of_one_speaker_takes_number_zero_and_no_other() -> None:
+async def test_a_single_speaker_voice_accepts_only_speaker_zero() -> None:
     library = a_library(*NEURAL)
     assert (await library.resolve(VoiceRequest(LESSAC, speaker="0"))).speaker is None
     with pytest.raises(UnknownVoice, match="one speaker only"):
         await library.resolve(VoiceRequest(LESSAC, speaker="1"))
 
 
-async def test_an_unknown_name_is_an_error_with_the_nearest_names() -> None:
+async def test_the_error_for_an_unknown_voice_suggests_the_nearest_names() -> None:
     with pytest.raises(UnknownVoice, match=f"Did you mean {LESSAC}"):
         await a_library(*NEURAL).resolve(VoiceRequest("en_US-lesac-medium"))
 
 
-async def test_a_catalogue_voice_that_is_not_installed_is_never_replaced() -> None:
+async def test_a_catalogue_voice_that_is_not_installed_is_never_substituted() -> None:
     with pytest.raises(VoiceUnavailable, match="not installed"):
         await a_library(*NEURAL).resolve(VoiceRequest("de_DE-far-high"))
 
 
 @pytest.mark.parametrize("request_", [VoiceRequest(), VoiceRequest(LESSAC)])
-async def test_the_embedded_voice_stands_in_for_a_default_that_is_not_there(request_: VoiceRequest) -> None:
+async def test_the_embedded_voice_replaces_a_missing_default_voice(request_: VoiceRequest) -> None:
     assert await name_of(a_library(), request_) == "espeak-en_US"
 
 
-async def test_the_stand_in_speaks_the_default_voices_language() -> None:
+async def test_the_fallback_voice_speaks_the_language_of_the_default_voice() -> None:
     library = VoiceLibrary(default=DefaultVoice("de_DE-far-high"))
     library.replace(EMBEDDED)
     assert await name_of(library, VoiceRequest()) == "espeak-de_DE"
 
 
-async def test_the_configured_speaker_is_not_asked_of_the_stand_in() -> None:
+async def test_the_configured_speaker_does_not_apply_to_the_fallback_voice() -> None:
     assert (await a_library(speaker="p225").resolve(VoiceRequest())).speaker is None
 
 
-async def test_a_default_voice_on_its_way_is_waited_for() -> None:
+async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
     async def arrive(_: str) -> None:
         library.replace([*EMBEDDED, *NEURAL])
 
@@ -159,7 +159,7 @@ async def test_a_default_voice_on_its_way_is_waited_for() -> None:
     assert await name_of(library, VoiceRequest()) == LESSAC
 
 
-async def test_nobody_waits_for_a_default_voice_that_is_there() -> None:
+async def test_requests_do_not_wait_for_an_installed_default_voice() -> None:
     async def arrive(_: str) -> None:
         pytest.fail("waited")
 
@@ -169,12 +169,12 @@ async def test_nobody_waits_for_a_default_voice_that_is_there() -> None:
     assert await name_of(library, VoiceRequest()) == LESSAC
 
 
-async def test_without_any_voice_the_error_says_what_to_do() -> None:
+async def test_without_any_voice_the_error_gives_a_remedy() -> None:
     with pytest.raises(VoiceUnavailable, match="Reinstall"):
         await VoiceLibrary(default=DefaultVoice(LESSAC)).resolve(VoiceRequest())
 
 
-def test_of_two_voices_with_one_name_the_first_stays() -> None:
+def test_of_two_voices_with_one_name_the_first_is_kept() -> None:
     library = a_library(a_voice("twin", "de_DE"), a_voice("twin", "fr_FR"))
     assert [voice.language for voice in library.voices if voice.name == "twin"] == ["de_DE"]
 
@@ -201,14 +201,14 @@ def with_names(
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-async def test_the_default_voice_is_the_first_for_its_language_wherever_that_is_spoken(language: str) -> None:
+async def test_the_default_voice_is_preferred_for_its_language_in_every_region(language: str) -> None:
     french = a_voice("fr_CA-jean-low", "fr_CA")
     library = with_names(*NEURAL, *KOKORO, french, default=DefaultVoice("fr_CA-jean-low"))
     expected = {"fr": "fr_CA-jean-low", "en": "af_alloy"}[language]
     assert await name_of(library, VoiceRequest(language=language)) == expected
 
 
-async def test_a_neural_voice_of_another_region_comes_before_the_embedded_one_of_the_very_region() -> None:
+async def test_a_neural_voice_of_another_region_precedes_the_embedded_voice_of_the_exact_region() -> None:
     library = a_library(NEURAL[0])
     assert await name_of(library, VoiceRequest(language="en_GB")) == LESSAC
 
@@ -217,39 +217,39 @@ async def test_a_neural_voice_of_another_region_comes_before_the_embedded_one_of
     ("beginning", "expected"),
     [("de_DE-th", "de_DE-thorsten-low"), ("DE_at", "de_AT-wien-low"), ("espeak-fi", "espeak-fi")],
 )
-async def test_the_beginning_of_one_name_is_enough(beginning: str, expected: str) -> None:
+async def test_a_unique_prefix_of_a_voice_name_is_enough(beginning: str, expected: str) -> None:
     assert await name_of(with_names(*NEURAL), VoiceRequest(beginning)) == expected
 
 
-async def test_the_beginning_of_a_name_goes_with_a_speaker() -> None:
+async def test_a_name_prefix_can_be_combined_with_a_speaker() -> None:
     assert (await with_names(*NEURAL).resolve(VoiceRequest("en_GB-v#p225"))).speaker == 0
 
 
-async def test_the_beginning_of_several_names_lists_them() -> None:
+async def test_an_ambiguous_prefix_lists_the_candidates() -> None:
     with pytest.raises(
         UnknownVoice, match=r"2 voices begin with 'de_'.*de_AT-wien-low, de_DE-thorsten-low\."
     ):
         await with_names(*NEURAL).resolve(VoiceRequest("de_"))
 
 
-async def test_a_long_list_of_candidates_is_cut() -> None:
+async def test_a_long_list_of_candidates_is_truncated() -> None:
     many = [a_voice(f"xx-{number:02}", "en_US") for number in range(15)]
     with pytest.raises(UnknownVoice, match=r"xx-09 and 5 more"):
         await with_names(*many).resolve(VoiceRequest("xx"))
 
 
-async def test_a_name_in_full_is_no_beginning_of_longer_ones() -> None:
+async def test_a_full_name_is_not_treated_as_a_prefix_of_longer_ones() -> None:
     twins = [a_voice("ann", "en_US"), a_voice("ann-marie", "en_US")]
     assert await name_of(with_names(*twins), VoiceRequest("ann")) == "ann"
 
 
-async def test_the_beginning_of_a_name_in_the_catalogue_is_that_voice() -> None:
+async def test_a_unique_prefix_finds_a_catalogue_voice() -> None:
     with pytest.raises(VoiceUnavailable, match="'de_DE-far-high' is not installed"):
         await with_names(a_voice("de_AT-wien-low", "de_AT")).resolve(VoiceRequest("de_DE-f"))
 
 
 @pytest.mark.parametrize("name", ["", "#", "#3"])
-async def test_a_name_without_letters_is_no_beginning_of_all(name: str) -> None:
+async def test_a_name_without_letters_is_not_a_prefix_of_every_voice(name: str) -> None:
     with pytest.raises(UnknownVoice):
         await with_names().resolve(VoiceRequest(name))
 
@@ -265,12 +265,12 @@ async def test_a_name_without_letters_is_no_beginning_of_all(name: str) -> None:
         ("echo", "bm_lewis"),
     ],
 )
-async def test_a_well_known_name_is_the_likest_kokoro_voice(name: str, expected: str) -> None:
+async def test_an_openai_voice_name_maps_to_the_most_similar_kokoro_voice(name: str, expected: str) -> None:
     assert await name_of(with_names(*NEURAL, *KOKORO), VoiceRequest(name)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(WELL_KNOWN))
-async def test_without_kokoro_the_default_voice_answers_to_every_well_known_name(name: str) -> None:
+async def test_without_kokoro_every_openai_voice_name_maps_to_the_default_voice(name: str) -> None:
     library = with_names(*NEURAL, default=DefaultVoice("en_GB-vctk-medium", "p226"))
     spec = await library.resolve(VoiceRequest(name))
     assert (spec.voice.name, spec.speaker) == ("en_GB-vctk-medium", 1)
@@ -279,31 +279,31 @@ async def test_without_kokoro_the_default_voice_answers_to_every_well_known_name
 @pytest.mark.parametrize(
     ("name", "expected"), [("shimmer", "ff_siwis"), ("alloy", "ff_siwis"), ("onyx", "fr_FR-tom-medium")]
 )
-async def test_a_well_known_name_speaks_the_default_voices_language(name: str, expected: str) -> None:
+async def test_an_openai_voice_name_uses_the_language_of_the_default_voice(name: str, expected: str) -> None:
     default = DefaultVoice("fr_FR-tom-medium")
     library = with_names(*KOKORO, a_voice(default.name, "fr_FR"), default=default)
     assert await name_of(library, VoiceRequest(name)) == expected
 
 
-async def test_a_voice_that_has_a_well_known_name_keeps_it() -> None:
+async def test_a_voice_with_an_openai_voice_name_keeps_it() -> None:
     assert await name_of(with_names(*KOKORO, a_voice("echo", "en_US")), VoiceRequest("echo")) == "echo"
 
 
 @pytest.mark.parametrize("name", ["alloy", "male"])
-async def test_the_default_voice_may_be_a_well_known_name(name: str) -> None:
+async def test_the_default_voice_may_be_an_openai_voice_name(name: str) -> None:
     library = with_names(*KOKORO, default=DefaultVoice(name))
     assert library.default_is_installed
     assert await name_of(library, VoiceRequest()) == {"alloy": "af_alloy", "male": "bm_lewis"}[name]
 
 
-async def test_a_default_that_is_a_well_known_name_without_kokoro_is_stood_in_for() -> None:
+async def test_without_kokoro_an_openai_voice_name_as_default_falls_back() -> None:
     library = with_names(*NEURAL, default=DefaultVoice("alloy"), voice_map={"x": "alloy", "alloy": "nova"})
     assert not library.default_is_installed
     assert await name_of(library, VoiceRequest("x")) == "espeak-en_US"
 
 
 @pytest.mark.parametrize("name", sorted({name for names in WELL_KNOWN.values() for name in names}))
-def test_each_well_known_name_stands_for_a_voice_of_its_gender_that_exists(name: str) -> None:
+def test_each_openai_voice_name_maps_to_an_existing_voice_of_its_gender(name: str) -> None:
     voice = NameResolver(catalogue=load_catalogue().voices).find_in_catalogue(name)
     assert voice is not None
     assert voice.gender is not None
@@ -320,13 +320,13 @@ def test_each_well_known_name_stands_for_a_voice_of_its_gender_that_exists(name:
         ("de_DE", "de_DE-thorsten-low"),
     ],
 )
-async def test_the_users_own_names_come_first(target: str, expected: str) -> None:
+async def test_names_of_the_users_voice_map_take_precedence(target: str, expected: str) -> None:
     library = with_names(*NEURAL, *KOKORO, voice_map={"Alloy": target, LESSAC: "af_alloy"})
     assert await name_of(library, VoiceRequest("alloy")) == expected
     assert await name_of(library, VoiceRequest(LESSAC)) == "af_alloy"
 
 
-async def test_a_recipe_is_the_voice_that_its_maker_gives() -> None:
+async def test_a_recipe_resolves_to_the_voice_of_the_blend_factory() -> None:
     recipe = "af_bella(2)+af_sky(1)"
     blend = a_voice(recipe, "en_US", "kokoro")
     library = with_names(*KOKORO, blend={recipe: blend}.get, default=DefaultVoice(recipe))
@@ -337,25 +337,25 @@ async def test_a_recipe_is_the_voice_that_its_maker_gives() -> None:
         await library.resolve(VoiceRequest("nobody(2)"))
 
 
-async def test_an_endless_name_is_told_in_short() -> None:
+async def test_an_overlong_name_is_abbreviated_in_the_error() -> None:
     with pytest.raises(UnknownVoice) as caught:
         await with_names().resolve(VoiceRequest("x" * 1_000_000))
     assert len(str(caught.value)) < 300
 
 
-async def test_the_nearest_names_include_what_could_be_fetched_and_the_users_own() -> None:
+async def test_suggestions_include_downloadable_voices_and_the_users_own_names() -> None:
     library = with_names(*NEURAL, voice_map={"butler": LESSAC})
     for typed, meant in [("de_DE-fra-hihg", FAR.name), ("buttler", "butler"), ("allloy", "alloy")]:
         with pytest.raises(UnknownVoice, match=f"Did you mean {meant}"):
             await library.resolve(VoiceRequest(typed))
 
 
-async def test_the_stand_in_speaks_the_language_that_the_catalogue_tells() -> None:
+async def test_the_fallback_voice_speaks_the_language_given_by_the_catalogue() -> None:
     library = with_names(a_voice("espeak-ja", "ja_JP", "espeak"), default=DefaultVoice("jf_alpha"))
     assert await name_of(library, VoiceRequest()) == "espeak-ja"
 
 
-async def test_a_missing_voice_that_came_is_spoken_with_and_else_stood_in_for(
+async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by_the_fallback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     library, asked = with_names(), list[str]()
@@ -377,6 +377,6 @@ async def test_a_missing_voice_that_came_is_spoken_with_and_else_stood_in_for(
     assert len(asked) == 3
 
 
-def test_what_can_be_fetched_is_what_is_not_here() -> None:
+def test_the_downloadable_voices_are_those_not_installed() -> None:
     assert [voice.name for voice in with_names().downloadable] == ["de_DE-far-high", "jf_alpha"]
     assert [voice.name for voice in with_names(a_voice(FAR.name, "de_DE")).downloadable] == ["jf_alpha"]

@@ -87,33 +87,33 @@ def meant_by(find: Callable[[], Voice | None]) -> Voice | str | None:
 
 
 @pytest.mark.parametrize("name", ["en_US-lessac-medium", "EN_us-Lessac-MEDIUM", "en-us-lessac-medium"])
-def test_a_voice_is_found_by_name_and_alias_in_any_case(name: str) -> None:
+def test_voice_names_and_aliases_are_case_insensitive(name: str) -> None:
     voice = SHIPPED.find_in_catalogue(name)
     assert voice is not None
     assert voice.name == "en_US-lessac-medium"
 
 
-def test_a_decomposed_name_is_the_same_name() -> None:
+def test_a_decomposed_unicode_name_is_the_same_name() -> None:
     assert SHIPPED.find_in_catalogue(unicodedata.normalize("NFD", "pt_PT-tugão-medium")) is not None
 
 
 @pytest.mark.parametrize("name", ["", "en_US", "en_US-lessac", "en_US-lessac-medium.onnx"])
-def test_a_name_that_is_none_finds_nothing(name: str) -> None:
+def test_an_unknown_name_finds_nothing(name: str) -> None:
     assert SHIPPED.find_exact(name) is None
 
 
-def test_a_name_goes_before_an_alias() -> None:
+def test_a_voice_name_takes_precedence_over_an_alias() -> None:
     named, aliased = a_catalogue_voice("a"), a_catalogue_voice("b", "A")
     for known in [(named, aliased), (aliased, named)]:
         assert NameResolver(catalogue=known).find_in_catalogue("a") is named
 
 
-def test_an_installed_voices_own_name_goes_before_an_alias_of_the_catalogue() -> None:
+def test_an_installed_voice_name_takes_precedence_over_a_catalogue_alias() -> None:
     here = a_voice("a")
     assert NameResolver((here,), (a_catalogue_voice("b", "A"),)).resolve("A") == ResolvedName("a", here)
 
 
-def test_of_voices_that_differ_in_case_alone_the_one_as_written_is_meant() -> None:
+def test_among_voices_differing_only_in_case_the_exact_name_wins() -> None:
     resolver = NameResolver(sorted_voices(["Ann", "ann"]))
     assert [resolver.resolve(name).name for name in ("ann", "Ann", "ANN")] == ["ann", "Ann", "Ann"]
 
@@ -130,7 +130,7 @@ def test_every_voice_is_found_by_its_own_name(state: tuple[NameResolver, VoiceLi
 
 
 @given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
-def test_case_and_composition_make_no_other_name(names: list[str], data: st.DataObject) -> None:
+def test_case_and_unicode_composition_do_not_change_a_name(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
     assume("İ" not in name)  # in small letters it is two characters, which no capital leads back to
     resolver = NameResolver(sorted_voices(names))
@@ -143,7 +143,7 @@ def test_case_and_composition_make_no_other_name(names: list[str], data: st.Data
 
 
 @given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
-def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataObject) -> None:
+def test_every_unique_prefix_resolves_to_its_voice(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
     beginning = name[: data.draw(st.integers(1, len(name)))]
     installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
@@ -158,7 +158,7 @@ def test_every_unique_beginning_means_its_voice(names: list[str], data: st.DataO
 
 
 @pytest.mark.parametrize("voice", CATALOGUE, ids=lambda voice: voice.name)
-def test_each_voice_of_the_catalogue_is_meant_by_its_shortest_unique_beginning(voice: CatalogueVoice) -> None:
+def test_each_catalogue_voice_resolves_from_its_shortest_unique_prefix(voice: CatalogueVoice) -> None:
     others = [fold_name(other.name) for other in CATALOGUE if other is not voice]
     name = fold_name(voice.name)
     unique = next(
@@ -167,7 +167,7 @@ def test_each_voice_of_the_catalogue_is_meant_by_its_shortest_unique_beginning(v
     assert SHIPPED.resolve(unique).catalogue_voice is voice
 
 
-def test_an_installed_voice_that_begins_so_goes_before_those_of_the_catalogue() -> None:
+def test_a_prefix_prefers_an_installed_voice_over_catalogue_voices() -> None:
     resolver = NameResolver(
         (a_voice("ann-low"),), (a_catalogue_voice("ann-high"), a_catalogue_voice("ann-medium"))
     )
@@ -178,7 +178,7 @@ def test_an_installed_voice_that_begins_so_goes_before_those_of_the_catalogue() 
 
 
 @given(states(), NAMES | st.sampled_from([*WELL_KNOWN, "nobody", "espeak-en-us#two"]))
-def test_a_name_means_the_same_to_the_server_and_on_the_command_line(
+def test_a_name_resolves_alike_on_the_server_and_on_the_command_line(
     state: tuple[NameResolver, VoiceLibrary], name: str
 ) -> None:
     resolver, library = state
@@ -189,14 +189,14 @@ def test_a_name_means_the_same_to_the_server_and_on_the_command_line(
 
 
 @given(states(), st.sampled_from([*WELL_KNOWN]))
-def test_a_well_known_name_never_fails(state: tuple[NameResolver, VoiceLibrary], name: str) -> None:
+def test_an_openai_voice_name_always_resolves(state: tuple[NameResolver, VoiceLibrary], name: str) -> None:
     resolver, _ = state
     assume(name not in {voice.name for voice in resolver.voices})
     resolver.resolve(name)
 
 
 @given(states(), NAMES)
-def test_a_speaker_may_stand_behind_every_voices_name(
+def test_a_speaker_can_be_appended_to_every_voice_name(
     state: tuple[NameResolver, VoiceLibrary], speaker: str
 ) -> None:
     resolver, _ = state
@@ -206,19 +206,19 @@ def test_a_speaker_may_stand_behind_every_voices_name(
             assert unmapped.resolve(f"{voice.name}#{speaker}") == replace(plain, speaker=speaker)
 
 
-def test_a_default_voice_may_be_mapped_aliased_or_begun_and_is_known_by_its_own_name() -> None:
+def test_a_default_voice_given_by_map_alias_or_prefix_is_known_by_its_own_name() -> None:
     known = (a_catalogue_voice("en_GB-alan-low", "butler"),)
     for name in ("mapped", "butler", "en_GB-al"):
         rules = NameRules(voice_map={"mapped": "en_GB-alan-low"}, default=name)
         assert NameResolver(catalogue=known, rules=rules).default().name == "en_GB-alan-low"
 
 
-def test_a_default_voice_that_means_nothing_is_one_that_is_not_here() -> None:
+def test_an_unresolvable_default_voice_counts_as_not_installed() -> None:
     default = NameResolver(rules=NameRules(default="de_DE-gone-low")).default()
     assert (default, default.language) == (ResolvedName("de_DE-gone-low"), "de_DE")
 
 
-def test_a_speaker_named_with_the_default_voice_speaks() -> None:
+def test_a_speaker_given_with_the_default_voice_is_used() -> None:
     library = VoiceLibrary(default=DefaultVoice("ann#two"))
     library.replace([a_voice("ann")])
     assert library.resolve_now(VoiceRequest()).speaker == 1
@@ -228,7 +228,7 @@ def test_a_speaker_named_with_the_default_voice_speaks() -> None:
 # To fetch
 
 
-def test_who_fetches_means_the_catalogue_alone() -> None:
+def test_names_to_download_resolve_in_the_catalogue_only() -> None:
     known = (a_catalogue_voice("ann-high"), a_catalogue_voice("bob-low"))
     assert find_catalogue_voice(known, "ann").name == "ann-high"
     assert find_catalogue_voice(known, "bob-low#3").name == "bob-low"
@@ -240,12 +240,12 @@ def test_who_fetches_means_the_catalogue_alone() -> None:
 # What helps
 
 
-def test_a_name_that_is_taken_in_another_case_is_refused() -> None:
+def test_a_name_that_differs_from_another_only_in_case_is_rejected() -> None:
     check_name_is_free("ann", ["bob"])
     with pytest.raises(BadRequest, match="The name ANN is taken by the voice ann"):
         check_name_is_free("ANN", ["ann", "bob"])
 
 
-def test_the_nearest_names_are_told_as_they_are_written() -> None:
+def test_suggested_names_keep_their_original_spelling() -> None:
     assert did_you_mean("dwan", ["Dawn", "noon"]) == "Did you mean Dawn?"
     assert did_you_mean("zzz", ["Dawn", "noon"]) == ""

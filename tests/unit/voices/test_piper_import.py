@@ -43,7 +43,7 @@ def old(tmp_path: Path) -> Path:
     return directory
 
 
-def test_the_voices_stay_where_they_are_and_downloads_where_they_were(old: Path) -> None:
+def test_importing_keeps_the_voices_in_place_and_the_download_directory_unchanged(old: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in old.iterdir()}
     taken = take(old)
     assert [voice.name for voice in taken.voices] == [LETTERS.name, LOW.name]
@@ -52,13 +52,13 @@ def test_the_voices_stay_where_they_are_and_downloads_where_they_were(old: Path)
     assert {path: path.stat().st_mtime_ns for path in old.iterdir()} == before
 
 
-def test_a_directory_in_use_already_is_not_named_twice(old: Path, tmp_path: Path) -> None:
+def test_a_directory_already_in_use_is_not_added_twice(old: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(old)
     taken = import_piper_directory(tmp_path / "link", data_dir=(OURS, old), scan_directory=scan_directory)
     assert (taken.data_dir, taken.is_new) == ((OURS, old), False)
 
 
-def test_broken_voices_are_told_with_their_reasons(old: Path) -> None:
+def test_broken_voices_are_reported_with_their_reasons(old: Path) -> None:
     model = old / f"{LOW.name}.onnx"
     model.write_bytes(model.read_bytes()[:500])
     (old / "bare.onnx").write_bytes(b"x")
@@ -68,7 +68,7 @@ def test_broken_voices_are_told_with_their_reasons(old: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty", "file"])
-def test_a_directory_without_anything_of_piper_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_directory_without_piper_voices_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(PiperImportFailed, match=r"Name a directory that|expected the directory of"):
@@ -80,7 +80,7 @@ def entry(name: str) -> dict[str, object]:
     return {"language": {"code": "en_US"}, "quality": "low", "num_speakers": 1, "files": files}
 
 
-def test_an_index_of_voices_of_ones_own_is_told(old: Path) -> None:
+def test_a_custom_voice_index_is_reported(old: Path) -> None:
     names = ("en_US-lessac-medium", "en_US-house-low")
     (old / "voices.json").write_text(json.dumps({name: entry(name) for name in names}), encoding="utf-8")
     taken = take(old)
@@ -89,7 +89,7 @@ def test_an_index_of_voices_of_ones_own_is_told(old: Path) -> None:
     assert "cannot be read as JSON" in take(old).index_problem
 
 
-def test_the_old_voice_is_read_from_the_add_ons_options(old: Path) -> None:
+def test_the_previous_voice_is_read_from_the_add_on_options(old: Path) -> None:
     (old / "options.json").write_text(json.dumps({"voice": "de_DE-thorsten-high", "speaker": 0}))
     assert take(old).voice == "de_DE-thorsten-high"
 
@@ -103,17 +103,17 @@ def test_the_old_voice_is_read_from_the_add_ons_options(old: Path) -> None:
         'command:\n  - "--voice"\n  - "en_GB-alan-low"',
     ],
 )
-def test_the_old_voice_is_read_from_a_compose_file_beside(old: Path, command: str) -> None:
+def test_the_previous_voice_is_read_from_a_neighbouring_compose_file(old: Path, command: str) -> None:
     (old.parent / "docker-compose.yml").write_text(f"services:\n piper:\n  {command}\n", encoding="utf-8")
     assert take(old).voice == "en_GB-alan-low"
 
 
-def test_the_only_voice_is_the_old_one(tmp_path: Path) -> None:
+def test_a_single_voice_counts_as_the_previous_one(tmp_path: Path) -> None:
     put(tmp_path, LOW.name)
     assert take(tmp_path).voice == LOW.name
 
 
-def test_a_settings_file_is_made_where_there_is_none(old: Path, tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_created(old: Path, tmp_path: Path) -> None:
     for name in ("new.yaml", "sub/new.json"):
         taken = take(old, tmp_path / name)
         assert taken.written == tmp_path / name
@@ -135,7 +135,7 @@ def test_a_settings_file_is_made_where_there_is_none(old: Path, tmp_path: Path) 
         ("---\ndata_dir:\n- /a\n# the voice\nvoice: x\n...\n# end", ["/a"]),
     ],
 )
-def test_the_directory_is_added_and_the_rest_of_the_file_stays(
+def test_adding_the_directory_leaves_the_rest_of_the_file_unchanged(
     old: Path, tmp_path: Path, text: str, dirs: list[str]
 ) -> None:
     file = tmp_path / "settings.yaml"
@@ -163,7 +163,7 @@ def test_a_json_file_keeps_its_other_settings(old: Path, tmp_path: Path) -> None
     ("name", "text"),
     [("a.yaml", "- a list"), ("a.yaml", "a: [b"), ("a.json", "{"), ("a.json", "[]"), ("a.yaml", "a: &b c")],
 )
-def test_a_file_that_cannot_be_changed_is_left_as_it_was(
+def test_a_settings_file_that_cannot_be_edited_is_left_unchanged(
     old: Path, tmp_path: Path, name: str, text: str
 ) -> None:
     file = tmp_path / name

@@ -83,7 +83,7 @@ def read(tmp_path: Path, name: str, content: bytes) -> StyleTable:
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".bin"])
-def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, suffix: str) -> None:
+def test_an_exported_style_table_imports_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "new" / f"x{suffix}"
     write_style_file(path, TABLE)
     assert read_style_file(path).tobytes() == TABLE.tobytes()
@@ -94,7 +94,7 @@ def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, suffix: str) -
     ("shape", "strides"),
     [((510, 1, 256), (256, 256, 1)), ((510, 1, 256), (256, 7, 1)), ((510, 256), (256, 1))],
 )
-def test_a_voice_of_kokoro_fastapi_is_read_without_torch(
+def test_a_kokoro_fastapi_voice_is_read_without_torch(
     tmp_path: Path, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     table = read(tmp_path, "af_mine.pt", a_torch_file(a_pickle(shape, strides=strides)))
@@ -102,7 +102,7 @@ def test_a_voice_of_kokoro_fastapi_is_read_without_torch(
     assert table.shape == (510, 1, 256)
 
 
-def test_a_tensor_of_half_precision_or_within_a_larger_one_is_read(tmp_path: Path) -> None:
+def test_half_precision_tensors_and_views_of_larger_tensors_are_read(tmp_path: Path) -> None:
     half = TABLE.astype(np.float16)
     described = a_pickle(storage=b"HalfStorage")
     assert (read(tmp_path, "a.pt", a_torch_file(described, half.tobytes())) == half).all()
@@ -118,7 +118,7 @@ class _Harm:
         return (Path.touch, (self._path,))
 
 
-def test_a_pickle_that_would_run_something_is_refused_unrun(tmp_path: Path) -> None:
+def test_a_pickle_that_would_execute_code_is_rejected_unexecuted(tmp_path: Path) -> None:
     harm = tmp_path / "harm"
     with pytest.raises(BadRequest, match=r"no tensor needs|refers to"):
         read(tmp_path, "x.pt", a_torch_file(pickle.dumps(_Harm(harm), protocol=2)))
@@ -146,12 +146,12 @@ def test_a_pickle_that_would_run_something_is_refused_unrun(tmp_path: Path) -> N
     ],
     ids=range(12),
 )
-def test_a_torch_file_of_anything_else_is_refused(tmp_path: Path, described: bytes, said: str) -> None:
+def test_a_torch_file_of_other_content_is_rejected(tmp_path: Path, described: bytes, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         read(tmp_path, "x.pt", a_torch_file(described))
 
 
-def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
+def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x/data.pkl", a_pickle())
@@ -180,13 +180,13 @@ def test_a_zip_that_unfolds_is_refused(tmp_path: Path) -> None:
     ],
     ids=range(14),
 )
-def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_a_file_in_another_format_is_rejected(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         read(tmp_path, name, content)
 
 
 @given(st.data())
-def test_a_damaged_torch_file_is_a_table_or_a_bad_request(
+def test_a_damaged_torch_file_is_read_or_rejected_as_a_bad_request(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     described = bytearray(a_pickle((2, 1, 256)))

@@ -96,7 +96,7 @@ def lists(voices: ServerVoices, *names: str) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("then", [".json", ".onnx"])
-async def test_a_voice_copied_and_deleted_comes_and_goes(tmp_path: Path, then: str) -> None:
+async def test_copying_and_deleting_a_voice_is_reported(tmp_path: Path, then: str) -> None:
     async with watched(tmp_path) as voices:
         put(tmp_path, "first")
         await voices.wait_until(lists(voices, "first"))
@@ -133,7 +133,7 @@ async def test_a_voice_is_reported_at_the_default_intervals_without_notification
         await voices.wait_until(lists(voices, "first", "second"))
 
 
-async def test_a_directory_may_be_created_later_with_its_parents(tmp_path: Path) -> None:
+async def test_a_watched_directory_may_be_created_later_with_its_parents(tmp_path: Path) -> None:
     directory = tmp_path / "share" / "piper"
     async with watched(directory, tmp_path / "other") as voices:
         put(tmp_path / "other", "there")
@@ -142,7 +142,7 @@ async def test_a_directory_may_be_created_later_with_its_parents(tmp_path: Path)
         await voices.wait_until(lists(voices, "there", "mine"))
 
 
-async def test_a_directory_may_be_replaced(tmp_path: Path) -> None:
+async def test_a_watched_directory_may_be_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     put(directory, "old")
     put(tmp_path / "next", "new")
@@ -203,7 +203,7 @@ async def test_logs_beside_the_voices_are_ignored(tmp_path: Path, monkeypatch: p
     assert not matters(None, f"{tmp_path}/elsewhere")
 
 
-async def test_a_failed_callback_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_callback_is_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path)
     intervals = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
     voices = ServerVoices(tmp_path)
@@ -218,7 +218,7 @@ async def test_a_failed_callback_is_repeated(tmp_path: Path, caplog: pytest.LogC
     assert caplog.text.count("cannot be listed") == 2
 
 
-async def test_a_system_out_of_watches_is_polled_with_one_warning(
+async def test_exhausted_inotify_watches_fall_back_to_polling_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def exhausted(*_: Any, **__: Any) -> Any:
@@ -245,7 +245,7 @@ async def test_a_network_share_is_polled(tmp_path: Path, monkeypatch: pytest.Mon
         await voices.wait_until(lists(voices, "mine"))
 
 
-async def test_watching_ends_by_being_cancelled_within_its_call(tmp_path: Path) -> None:
+async def test_cancelling_during_a_call_ends_the_watching(tmp_path: Path) -> None:
     put(tmp_path)
     reached, never = asyncio.Event(), asyncio.Event()
 
@@ -315,7 +315,7 @@ class TestSettling:
         assert not files.is_waiting
 
 
-def test_a_missing_directory_is_empty_and_awaited_in_its_nearest_parent(tmp_path: Path) -> None:
+def test_a_missing_directory_is_empty_and_its_nearest_parent_is_watched(tmp_path: Path) -> None:
     look = take_snapshot([tmp_path / "a" / "b"], (".onnx",))
     assert look.files == {}
     assert {path for path, _, _ in look.places} == {tmp_path}

@@ -36,7 +36,7 @@ def mixed(blend: Blend, book: BlendSet = EMPTY) -> StyleTable:
 
 @pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize("recipe", ["a", "a(7)", "a+a", "a+b-b"])
-def test_a_blend_of_one_voice_is_that_voice_bit_for_bit(recipe: str, spherical: bool) -> None:  # noqa: FBT001
+def test_a_blend_of_one_voice_is_bit_identical_to_that_voice(recipe: str, spherical: bool) -> None:  # noqa: FBT001
     table = a_table("a")
     table[0, 0, 0] = -0.0
     result = EMPTY.mix(a_blend(recipe, spherical=spherical), lambda _: table)
@@ -45,7 +45,7 @@ def test_a_blend_of_one_voice_is_that_voice_bit_for_bit(recipe: str, spherical: 
 
 
 @given(SHARES, st.booleans(), st.randoms(use_true_random=False))
-def test_the_order_of_weights_does_not_change_a_bit(
+def test_the_order_of_the_weights_does_not_change_a_single_bit(
     shares: dict[str, Decimal],
     spherical: bool,  # noqa: FBT001
     random: object,
@@ -57,7 +57,10 @@ def test_the_order_of_weights_does_not_change_a_bit(
 
 
 @given(SHARES, st.booleans())
-def test_float32_stays_within_a_millionth_of_float64(shares: dict[str, Decimal], normalized: bool) -> None:  # noqa: FBT001
+def test_mixing_in_float32_stays_within_a_millionth_of_float64(
+    shares: dict[str, Decimal],
+    normalized: bool,  # noqa: FBT001
+) -> None:
     result = mixed(Blend("x", Recipe.of(shares.items()), normalized=normalized))
     whole = sum(shares.values()) if normalized else Decimal(1)
     exact = sum(float(weight / whole) * a_table(name).astype(np.float64) for name, weight in shares.items())
@@ -66,25 +69,25 @@ def test_float32_stays_within_a_millionth_of_float64(shares: dict[str, Decimal],
 
 
 @given(SHARES)
-def test_only_the_proportion_counts_where_weights_are_normalized(shares: dict[str, Decimal]) -> None:
+def test_normalized_weights_matter_only_in_proportion(shares: dict[str, Decimal]) -> None:
     tenth = {name: weight / 10 for name, weight in shares.items()}
     np.testing.assert_allclose(
         mixed(Blend("x", Recipe.of(shares.items()))), mixed(Blend("x", Recipe.of(tenth.items()))), atol=1e-6
     )
 
 
-def test_a_voice_is_taken_away_by_its_share_of_all_magnitudes() -> None:
+def test_a_negative_weight_subtracts_its_share_of_the_total_magnitude() -> None:
     expected = 0.75 * a_table("a").astype(np.float64) - 0.25 * a_table("b")
     np.testing.assert_allclose(mixed(a_blend("a(3)-b(1)")), expected, atol=1e-6)
 
 
-def test_weights_are_taken_as_they_are_where_that_is_wished() -> None:
+def test_weights_are_used_as_given_when_normalization_is_off() -> None:
     expected = 2 * a_table("a").astype(np.float64) - 0.5 * a_table("b")
     np.testing.assert_allclose(mixed(a_blend("a(2)-b(0.5)", normalized=False)), expected, atol=1e-6)
 
 
 @given(st.integers(1, 999))
-def test_two_voices_along_arcs_are_shoemakes_slerp(thousandths: int) -> None:
+def test_spherical_mixing_of_two_voices_is_shoemakes_slerp(thousandths: int) -> None:
     share = thousandths / 1000
     one, other = a_table("a").astype(np.float64), a_table("b").astype(np.float64)
     lengths = np.linalg.norm(one, axis=-1, keepdims=True), np.linalg.norm(other, axis=-1, keepdims=True)
@@ -96,7 +99,9 @@ def test_two_voices_along_arcs_are_shoemakes_slerp(thousandths: int) -> None:
 
 
 @given(SHARES)
-def test_arcs_keep_the_length_that_straight_lines_lose(shares: dict[str, Decimal]) -> None:
+def test_spherical_mixing_keeps_the_vector_length_that_linear_mixing_loses(
+    shares: dict[str, Decimal],
+) -> None:
     recipe = Recipe.of(shares.items())
     arcs, lines = mixed(Blend("x", recipe, spherical=True)), mixed(Blend("x", recipe))
     whole = float(sum(shares.values()))
@@ -107,7 +112,7 @@ def test_arcs_keep_the_length_that_straight_lines_lose(shares: dict[str, Decimal
     assert (np.linalg.norm(lines, axis=-1) <= lengths * (1 + 1e-6)).all()
 
 
-def test_rows_without_a_mean_on_the_sphere_are_mixed_straight() -> None:
+def test_rows_without_a_spherical_mean_are_mixed_linearly() -> None:
     tables = {"a": a_table("a"), "b": a_table("b")}
     tables["a"][0] = 0
     tables["b"][1] = -tables["a"][1]
@@ -122,7 +127,7 @@ def test_spherical_mixing_refuses_negative_weights() -> None:
         a_blend("a-b(0.5)", spherical=True)
 
 
-def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
+def test_a_nested_blend_is_first_mixed_with_its_own_options() -> None:
     inner = a_blend("a+b", "inner", spherical=True)
     book = BlendSet.of([inner])
     expected = (mixed(inner).astype(np.float64) * 3 + a_table("c")) / 4
@@ -132,21 +137,21 @@ def test_a_blend_within_a_blend_is_mixed_in_its_own_way_first() -> None:
 
 
 @pytest.mark.parametrize("recipes", [{"one": "one+a"}, {"one": "two", "two": "three+a", "three": "one(2)-a"}])
-def test_a_blend_made_of_itself_is_refused_with_the_circle(recipes: dict[str, str]) -> None:
+def test_a_cyclic_blend_is_rejected_and_the_error_names_the_cycle(recipes: dict[str, str]) -> None:
     blends = [a_blend(recipe, name) for name, recipe in recipes.items()]
     with pytest.raises(BadRequest, match=r"contain itself: one → .*one"):
         BlendSet.of(blends)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_blends_too_deep_within_each_other_are_refused(reverse: bool) -> None:  # noqa: FBT001
+def test_blends_nested_too_deeply_are_rejected(reverse: bool) -> None:  # noqa: FBT001
     chain = [a_blend(f"b{number + 1}", f"b{number}") for number in range(1000)]
     assert len(BlendSet.of(chain[:16]).blends) == 16
     with pytest.raises(BadRequest, match="more than 16 deep"):
         BlendSet.of(chain[:17][::-1] if reverse else chain)
 
 
-def test_many_paths_to_one_blend_are_walked_once() -> None:
+def test_a_blend_reached_by_many_paths_is_resolved_once() -> None:
     layers = [
         a_blend(f"x{depth + 1}+y{depth + 1}" if depth < 14 else "a+b", f"{side}{depth}")
         for depth in range(15)
@@ -164,19 +169,19 @@ def test_many_paths_to_one_blend_are_walked_once() -> None:
     np.testing.assert_allclose(result, (a_table("a") + a_table("b")) / 2, atol=1e-6)
 
 
-def test_tables_of_different_length_are_refused() -> None:
+def test_style_tables_of_different_lengths_are_rejected() -> None:
     with pytest.raises(BadRequest, match="a 3, b 4 rows"):
         EMPTY.mix(a_blend("a+b"), lambda name: a_table(name, 3 if name == "a" else 4))
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 256), (510, 2, 256), (510, 255), (256,), ()])
-def test_a_table_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+def test_a_style_table_of_the_wrong_shape_is_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadRequest, match="expected"):
         check_style_table(np.zeros(shape, np.float32), "x")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_table_with_values_that_are_no_numbers_is_refused(value: float) -> None:
+def test_a_style_table_with_non_finite_values_is_rejected(value: float) -> None:
     with pytest.raises(BadRequest, match="no finite"):
         check_style_table(np.full((2, 256), value, np.float32), "x")
 
@@ -206,12 +211,12 @@ def test_a_blend_speaks_the_language_it_names() -> None:
     assert EMPTY.language(blend, VOICES) == SpokenLanguage("en_GB", is_certain=True)
 
 
-def test_an_unknown_voice_is_told_with_the_nearest() -> None:
+def test_an_unknown_voice_error_suggests_the_nearest_name() -> None:
     with pytest.raises(UnknownVoice, match=r"af_bela.*Did you mean af_bella"):
         EMPTY.language(a_blend("af_bela+af_sky"), VOICES)
 
 
-def test_the_identity_changes_with_the_sound_and_not_with_the_name() -> None:
+def test_the_identity_of_a_blend_changes_with_its_sound_but_not_with_its_name() -> None:
     def identity(inner: str, recipe: str = "inner+a", name: str = "x", *, spherical: bool = False) -> str:
         book = BlendSet.of([a_blend(inner, "inner")])
         return book.identity(a_blend(recipe, name, spherical=spherical))
@@ -222,12 +227,12 @@ def test_the_identity_changes_with_the_sound_and_not_with_the_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a-b", "1a", "a+b", "ä", "../a", "a" * 65])
-def test_a_name_that_could_be_a_recipe_or_a_path_is_refused(name: str) -> None:
+def test_a_blend_name_that_could_be_a_recipe_or_a_path_is_rejected(name: str) -> None:
     with pytest.raises(BadRequest, match="is not a valid name"):
         a_blend("a", name)
 
 
-def test_descriptions_and_languages_are_checked() -> None:
+def test_blend_descriptions_and_languages_are_validated() -> None:
     with pytest.raises(BadRequest, match="one line"):
         Blend("x", parse_recipe("a"), description="two\nlines")
     with pytest.raises(TooLong, match="201 characters"):

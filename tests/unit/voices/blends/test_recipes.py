@@ -26,14 +26,14 @@ def recipes(draw: st.DrawFn) -> Recipe:
 
 
 @given(recipes())
-def test_a_recipe_is_what_its_printed_form_says(recipe: Recipe) -> None:
+def test_parsing_a_printed_recipe_gives_the_same_recipe(recipe: Recipe) -> None:
     if len(str(recipe)) <= 1000:
         assert parse_recipe(str(recipe)) == recipe
         assert str(parse_recipe(str(recipe))) == str(recipe)
 
 
 @given(recipes(), st.randoms(use_true_random=False))
-def test_the_order_in_which_voices_are_written_does_not_matter(recipe: Recipe, random: object) -> None:
+def test_the_order_of_voices_in_a_recipe_does_not_matter(recipe: Recipe, random: object) -> None:
     parts = [(part.voice, part.weight) for part in recipe.parts]
     random.shuffle(parts)  # type: ignore[attr-defined]
     assert Recipe.of(parts) == recipe
@@ -64,7 +64,7 @@ def test_the_order_in_which_voices_are_written_does_not_matter(recipe: Recipe, r
         ("zf_001(2)+Evening_2", "Evening_2+zf_001(2)"),
     ],
 )
-def test_every_way_of_writing_has_one_canonical_form(written: str, canonical: str) -> None:
+def test_every_notation_has_one_canonical_form(written: str, canonical: str) -> None:
     assert str(parse_recipe(written)) == canonical
 
 
@@ -90,19 +90,21 @@ def test_every_way_of_writing_has_one_canonical_form(written: str, canonical: st
         ("af_bella(²)", "'²' at column 10"),
     ],
 )
-def test_a_malformed_recipe_says_where_and_what_was_expected(written: str, said: str) -> None:
+def test_the_error_for_a_malformed_recipe_gives_the_position_and_what_was_expected(
+    written: str, said: str
+) -> None:
     with pytest.raises(BadRequest, match=said):
         parse_recipe(written)
 
 
 @pytest.mark.parametrize("written", ["+".join(["af_sky"] * (MAX_PARTS + 1)), "a" * 1001])
-def test_a_recipe_over_a_limit_is_refused(written: str) -> None:
+def test_a_recipe_that_exceeds_a_limit_is_rejected(written: str) -> None:
     with pytest.raises(TooLong, match=r"more than|at most"):
         parse_recipe(written)
 
 
 @given(st.text(alphabet="af_bella(2)+-*:,. 01é", max_size=60) | st.text(max_size=60))
-def test_any_text_is_a_recipe_or_a_bad_request(text: str) -> None:
+def test_any_text_parses_as_a_recipe_or_is_a_bad_request(text: str) -> None:
     try:
         recipe = parse_recipe(text)
     except BadRequest:
@@ -110,16 +112,16 @@ def test_any_text_is_a_recipe_or_a_bad_request(text: str) -> None:
     assert parse_recipe(str(recipe)) == recipe
 
 
-def test_a_voice_is_renamed_within_a_recipe_and_added_to_what_is_there() -> None:
+def test_renaming_a_voice_in_a_recipe_merges_it_with_an_existing_part() -> None:
     assert str(parse_recipe("a(2)+b").renamed("a", "c")) == "b+c(2)"
     assert Recipe.of([("a", Decimal(1)), ("b", Decimal(1))]).renamed("a", "b") == parse_recipe("b(2)")
 
 
 @pytest.mark.parametrize("name", ["af_bella+af_sky", "2*af_bella", "af_bella:1", "a(2)", "af_bella-af_sky"])
-def test_what_is_written_like_a_recipe_is_told_from_a_name(name: str) -> None:
+def test_recipe_notation_is_distinguished_from_a_voice_name(name: str) -> None:
     assert looks_like_recipe(name)
 
 
 @pytest.mark.parametrize("name", ["af_bella", "en_US-lessac-medium", "de_DE-thorsten-low#2", "espeak-en-us"])
-def test_a_name_is_no_recipe(name: str) -> None:
+def test_a_voice_name_is_not_parsed_as_a_recipe(name: str) -> None:
     assert not looks_like_recipe(name)

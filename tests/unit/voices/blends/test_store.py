@@ -44,13 +44,13 @@ def names(store: BlendStore) -> list[str]:
     return [blend.name for blend in store.blends()]
 
 
-def test_without_a_file_there_are_the_presets(store: BlendStore) -> None:
+def test_without_a_file_the_store_has_the_presets(store: BlendStore) -> None:
     assert store.blends() == (PRESET,)
     assert store.is_preset("calm")
     assert not store._path.parent.exists()
 
 
-def test_a_blend_is_there_for_every_other_reader_once_it_is_acknowledged(store: BlendStore) -> None:
+def test_an_acknowledged_blend_is_visible_to_every_other_reader(store: BlendStore) -> None:
     blend = Blend(
         "mine", parse_recipe("af_bella+bf_emma"), "en_GB", "Ü: # 'x'", spherical=True, normalized=False
     )
@@ -59,7 +59,7 @@ def test_a_blend_is_there_for_every_other_reader_once_it_is_acknowledged(store: 
     assert names(store) == ["calm", "mine"]
 
 
-def test_blends_are_replaced_renamed_duplicated_and_removed(store: BlendStore) -> None:
+def test_blends_can_be_replaced_renamed_duplicated_and_removed(store: BlendStore) -> None:
     old, new = a_blend("one"), a_blend("one", "af_sky")
     store.add(old)
     store.replace(new, expected=old)
@@ -73,7 +73,7 @@ def test_blends_are_replaced_renamed_duplicated_and_removed(store: BlendStore) -
     assert names(store) == ["calm", "three"]
 
 
-def test_an_edit_of_what_somebody_else_changed_meanwhile_is_refused(store: BlendStore) -> None:
+def test_a_conflicting_concurrent_edit_is_rejected(store: BlendStore) -> None:
     seen = store.add(a_blend("one"))
     store.replace(a_blend("one", "af_sky"), expected=seen)
     with pytest.raises(BadRequest, match="changed meanwhile: it is af_sky now"):
@@ -81,7 +81,7 @@ def test_an_edit_of_what_somebody_else_changed_meanwhile_is_refused(store: Blend
     assert store.find("one").recipe == parse_recipe("af_sky")
 
 
-def test_a_preset_is_no_ones_to_change_but_can_be_copied_and_covered(store: BlendStore) -> None:
+def test_presets_are_read_only_but_can_be_copied_and_overridden(store: BlendStore) -> None:
     for change in (lambda: store.remove("calm"), lambda: store.rename("calm", "x")):
         with pytest.raises(BadRequest, match="is a preset"):
             change()
@@ -93,13 +93,13 @@ def test_a_preset_is_no_ones_to_change_but_can_be_copied_and_covered(store: Blen
 
 
 @pytest.mark.parametrize("name", ["af_bella", "AF_Bella", "taken", "TAKEN"])
-def test_a_name_that_is_taken_is_refused(store: BlendStore, name: str) -> None:
+def test_a_blend_name_already_in_use_is_rejected(store: BlendStore, name: str) -> None:
     store.add(a_blend("taken"))
     with pytest.raises(BadRequest, match="is taken by the voice"):
         store.add(a_blend(name))
 
 
-def test_what_would_leave_a_blend_without_its_parts_or_made_of_itself_is_refused(store: BlendStore) -> None:
+def test_an_edit_that_would_orphan_or_make_a_blend_cyclic_is_rejected(store: BlendStore) -> None:
     one = store.add(a_blend("one"))
     store.add(a_blend("two", "one+af_sky"))
     before = store._path.read_bytes()
@@ -114,7 +114,7 @@ def test_what_would_leave_a_blend_without_its_parts_or_made_of_itself_is_refused
     assert store._path.read_bytes() == before
 
 
-def test_a_blend_across_languages_has_to_name_the_one_that_is_spoken(store: BlendStore) -> None:
+def test_a_blend_across_languages_must_name_its_language(store: BlendStore) -> None:
     across = a_blend("across", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):
         store.add(across)
@@ -147,7 +147,7 @@ def test_a_blend_across_languages_has_to_name_the_one_that_is_spoken(store: Blen
     ],
     ids=lambda value: repr(value[:30]),
 )
-def test_a_broken_file_falls_back_to_the_backup_and_is_kept(
+def test_a_corrupt_file_is_preserved_and_the_backup_is_used(
     store: BlendStore, caplog: pytest.LogCaptureFixture, content: str, said: str
 ) -> None:
     store.add(a_blend("first"))
@@ -165,7 +165,7 @@ def test_a_broken_file_falls_back_to_the_backup_and_is_kept(
     assert names(store) == ["calm", "first", "second", "third"]
 
 
-def test_two_broken_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
+def test_two_corrupt_files_of_the_same_second_are_both_preserved(tmp_path: Path) -> None:
     store = BlendStore(tmp_path, clock=lambda: 0.0)
     for number in range(3):
         store._path.write_text(f"[{number}")
@@ -175,7 +175,7 @@ def test_two_broken_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
     assert names(store) == ["b0", "b1", "b2"]
 
 
-def test_a_recipe_alone_is_a_blend_in_a_file_written_by_hand(tmp_path: Path) -> None:
+def test_a_hand_written_file_may_define_a_blend_by_its_recipe_alone(tmp_path: Path) -> None:
     (tmp_path / "blends.yaml").write_text("blends:\n  mine: 60*af_bella + 40*af_sky\n  no: af_sky\n")
     assert names(BlendStore(tmp_path)) == ["mine", "no"]
 
@@ -195,7 +195,7 @@ blends:
 """
 
 
-def test_what_somebody_wrote_by_hand_stays_as_it_is_where_nothing_changes(store: BlendStore) -> None:
+def test_hand_written_entries_are_preserved_when_another_blend_changes(store: BlendStore) -> None:
     store._path.parent.mkdir()
     store._path.write_text(BY_HAND)
     store.add(Blend("new", parse_recipe("af_bella"), description="true", spherical=True))
@@ -215,20 +215,20 @@ def test_what_somebody_wrote_by_hand_stays_as_it_is_where_nothing_changes(store:
     assert "new" not in store._path.read_text()
 
 
-def test_a_blend_that_is_renamed_stays_where_it_is_and_so_do_comments(store: BlendStore) -> None:
+def test_renaming_a_blend_keeps_its_position_and_the_comments(store: BlendStore) -> None:
     store._path.parent.mkdir()
     store._path.write_text(BY_HAND)
     store.rename("ann", "eva")
     assert store._path.read_text() == BY_HAND.replace("  ann:", "  eva:").replace("zoe+ann", "eva+zoe")
 
 
-def test_a_file_that_nobody_edited_is_sorted(store: BlendStore) -> None:
+def test_a_file_never_edited_by_hand_is_sorted(store: BlendStore) -> None:
     for name in ("b", "c", "a"):
         store.add(a_blend(name))
     assert [*parse_blends(store._path.read_bytes())] == ["a", "b", "c"]
 
 
-def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
+def test_a_file_that_cannot_be_edited_in_place_is_rewritten(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object, **__: object) -> str:
@@ -243,7 +243,7 @@ def test_what_cannot_be_changed_in_place_is_written_anew_rather_than_not(
     assert "so it is: it is rewritten without its comments." in caplog.text
 
 
-def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_unchanged(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.add(a_blend("one"))
     before = {path.name: path.read_bytes() for path in store._path.parent.iterdir()}
 
@@ -256,7 +256,7 @@ def test_a_full_disk_changes_nothing(store: BlendStore, monkeypatch: pytest.Monk
     assert {path.name: path.read_bytes() for path in store._path.parent.iterdir()} == before
 
 
-def test_a_write_of_a_program_that_knows_no_lock_is_not_lost(
+def test_a_write_by_a_program_that_ignores_the_lock_is_not_lost(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.add(a_blend("one"))
@@ -273,7 +273,7 @@ def test_a_write_of_a_program_that_knows_no_lock_is_not_lost(
     assert store._path.read_text() == by_hand
 
 
-def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
+def test_waiting_for_a_lock_that_is_never_released_times_out(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.add(a_blend("one"))
@@ -284,9 +284,7 @@ def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
     store.add(a_blend("two"))
 
 
-def test_an_acknowledged_write_is_synced_before_its_name_is_taken(
-    store: BlendStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_is_fsynced_before_the_rename(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     fsync, rename = os.fsync, Path.replace
 
@@ -305,7 +303,7 @@ def test_an_acknowledged_write_is_synced_before_its_name_is_taken(
 
 
 @given(st.lists(st.tuples(recipes(), st.booleans(), st.text(max_size=200)), max_size=5))
-def test_what_is_written_is_read_again(entries: list[tuple[object, bool, str]]) -> None:
+def test_a_written_blend_reads_back_equal(entries: list[tuple[object, bool, str]]) -> None:
     blends = {}
     for number, (recipe, flag, text) in enumerate(entries):
         description = text if text.isprintable() else ""
@@ -323,7 +321,7 @@ def test_what_is_written_is_read_again(entries: list[tuple[object, bool, str]]) 
     assert parse_blends(format_blends(blends)) == blends
 
 
-def test_the_presets_are_made_of_voices_of_the_catalogue_in_canonical_form() -> None:
+def test_the_presets_use_catalogue_voices_in_canonical_form() -> None:
     directory = data_directory()
     voices = {voice.name: voice.language for voice in read_kokoro_catalogue(directory / "kokoro.yaml")}
     presets = load_presets(directory)
@@ -381,7 +379,7 @@ def _counts(path: Path, reads: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_among_threads_and_processes_one_of_which_is_killed(
+def test_concurrent_writers_lose_no_acknowledged_blend_even_when_one_process_is_killed(
     tmp_path: Path,
 ) -> None:
     processes = [

@@ -36,7 +36,7 @@ def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:
     return Blend(name, parse_recipe(recipe), language)
 
 
-def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed(
+def test_a_stored_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed(
     store: BlendStore, voices: BlendResolver
 ) -> None:
     store.add(a_blend("mine", "af_test+am_test"))
@@ -48,7 +48,7 @@ def test_a_kept_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed
     assert voices.find("af_test") is None
 
 
-def test_a_file_that_cannot_be_read_takes_no_other_voice_with_it(
+def test_an_unreadable_blend_file_does_not_hide_other_voices(
     store: BlendStore, voices: BlendResolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     store._path.mkdir()
@@ -67,7 +67,7 @@ def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices:
         voices.find("af_tset+am_test")
 
 
-def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
+def test_a_recipe_across_languages_uses_the_language_of_its_heaviest_part_with_a_warning(
     voices: BlendResolver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -77,7 +77,7 @@ def test_a_recipe_across_languages_speaks_that_of_the_heaviest_with_a_warning(
     assert "specifies none: it speaks en_GB" in caplog.text
 
 
-def test_the_engine_speaks_a_blend_as_its_voices_mixed_and_notices_its_change(
+def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
     store: BlendStore, voices: BlendResolver
 ) -> None:
     engine = KokoroEngine(

@@ -134,7 +134,7 @@ def names(directory: Path) -> set[str]:
 # What arrives
 
 
-async def test_a_voice_arrives_whole_and_leaves_nothing_else(
+async def test_a_downloaded_voice_is_complete_and_leaves_no_other_files(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     download = downloads.start(voice_of(hub))
@@ -188,7 +188,7 @@ async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tm
     assert any("tone.onnx.json" in there and "tone.onnx" not in there for there in seen)
 
 
-async def test_a_voice_that_is_here_is_not_fetched_again(
+async def test_an_installed_voice_is_not_downloaded_again(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     voice = voice_of(hub)
@@ -200,7 +200,7 @@ async def test_a_voice_that_is_here_is_not_fetched_again(
     assert again.received == again.total
 
 
-async def test_only_what_is_missing_is_fetched(
+async def test_only_missing_files_are_downloaded(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
@@ -208,13 +208,13 @@ async def test_only_what_is_missing_is_fetched(
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx"]
 
 
-async def test_the_directory_is_made(hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_download_directory_is_created(hub: FakeHub, tmp_path: Path) -> None:
     async with downloading(tmp_path / "data" / "voices", hub) as downloads:
         await done(downloads.start(voice_of(hub)))
     assert (tmp_path / "data" / "voices" / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_directory_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_error_names_a_directory_that_cannot_be_created(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     async with downloading(tmp_path / "file" / "voices", hub) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
@@ -225,7 +225,7 @@ async def test_a_directory_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: 
 # Interruptions
 
 
-async def test_a_file_interrupted_at_40_percent_goes_on_from_there(
+async def test_a_file_interrupted_at_40_percent_resumes_from_there(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     cut = len(MODEL) * 2 // 5
@@ -239,7 +239,7 @@ async def test_a_file_interrupted_at_40_percent_goes_on_from_there(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_server_that_ignores_ranges_sends_it_all_again(
+async def test_a_server_that_ignores_range_requests_causes_a_full_download(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=100_000), Behaviour(ignores_range=True)])
@@ -247,7 +247,7 @@ async def test_a_server_that_ignores_ranges_sends_it_all_again(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(
+async def test_a_file_changed_on_the_server_is_downloaded_from_the_beginning(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     other = b"\x08" + bytes(len(MODEL) - 1)
@@ -259,7 +259,7 @@ async def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_nothing_of_an_older_version_stays_behind_a_new_beginning(
+async def test_a_restarted_download_keeps_no_bytes_of_an_older_version(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     other = b"\x08" + bytes(len(MODEL) - 1)
@@ -279,7 +279,7 @@ async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_busy_server_is_asked_again_after_a_growing_pause(
+async def test_requests_to_a_busy_server_are_retried_with_exponential_backoff(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps
 ) -> None:
     hub.plan.extend([Behaviour(status=503), Behaviour(status=500), Behaviour(status=429)])
@@ -287,7 +287,7 @@ async def test_a_busy_server_is_asked_again_after_a_growing_pause(
     assert sleeps == [1.0, 2.0, 4.0]
 
 
-async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
+async def test_a_retry_after_header_is_honoured(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps
 ) -> None:
     hub.plan.extend(
@@ -300,7 +300,7 @@ async def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(
     assert sleeps == [7.0, DownloadOptions().backoff.max_delay]
 
 
-async def test_tries_that_bring_something_do_not_count_as_failures(
+async def test_attempts_that_make_progress_do_not_count_as_failures(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), *(Behaviour(cut_after=20_000) for _ in range(9))])
@@ -309,7 +309,7 @@ async def test_tries_that_bring_something_do_not_count_as_failures(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_server_that_never_gets_further_is_given_up(
+async def test_a_download_without_any_progress_is_abandoned(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     cut = Behaviour(cut_after=100_000, ignores_range=True)
@@ -321,7 +321,7 @@ async def test_a_server_that_never_gets_further_is_given_up(
     assert (tmp_path / "tone.onnx.part").read_bytes() == MODEL[:100_000]
 
 
-async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleeps) -> None:
+async def test_the_error_names_an_unreachable_server(tmp_path: Path, sleeps: Sleeps) -> None:
     async with FakeHub() as gone:
         voice = voice_of(gone)
         address = gone.url
@@ -338,7 +338,7 @@ async def test_a_server_that_is_not_there_is_named(tmp_path: Path, sleeps: Sleep
 
 @settings(max_examples=scaled_examples(20), deadline=None)
 @given(cuts=st.lists(st.integers(0, 60_000), max_size=4), block=st.integers(1_000, 100_000))
-async def test_wherever_it_breaks_off_the_file_comes_out_whole(cuts: list[int], block: int) -> None:
+async def test_a_download_interrupted_anywhere_gives_the_complete_file(cuts: list[int], block: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         async with FakeHub() as hub:
             hub.plan.extend([Behaviour(), *(Behaviour(cut_after=cut) for cut in cuts)])
@@ -349,7 +349,9 @@ async def test_wherever_it_breaks_off_the_file_comes_out_whole(cuts: list[int], 
             assert hub.body_bytes_sent == len(CONFIG) + len(MODEL)
 
 
-async def test_leaving_keeps_the_part_and_the_next_start_goes_on(hub: FakeHub, tmp_path: Path) -> None:
+async def test_cancelling_keeps_the_partial_file_and_the_next_start_resumes(
+    hub: FakeHub, tmp_path: Path
+) -> None:
     behaviour = Behaviour(hold_after=150_000)
     hub.plan.extend([Behaviour(), behaviour])
     voice = voice_of(hub)
@@ -389,7 +391,7 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 
 
 @pytest.mark.slow
-async def test_a_killed_process_leaves_what_the_next_start_repairs(hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_next_start_repairs_what_a_killed_process_left(hub: FakeHub, tmp_path: Path) -> None:
     held = Behaviour(hold_after=120_000)
     hub.plan.extend([Behaviour(), held])
     voice = voice_of(hub)
@@ -420,7 +422,7 @@ async def test_a_killed_process_leaves_what_the_next_start_repairs(hub: FakeHub,
 # What is left of earlier times
 
 
-async def test_a_part_with_wrong_content_is_recovered(
+async def test_a_partial_file_with_wrong_content_is_recovered(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(80_000))
@@ -430,7 +432,7 @@ async def test_a_part_with_wrong_content_is_recovered(
 
 
 @pytest.mark.parametrize("surplus", [0, 5])
-async def test_a_part_of_full_length_with_wrong_content_is_recovered(
+async def test_a_partial_file_of_full_length_with_wrong_content_is_recovered(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path, surplus: int
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(len(MODEL) + surplus))
@@ -439,7 +441,7 @@ async def test_a_part_of_full_length_with_wrong_content_is_recovered(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_part_that_only_lacked_its_renaming_is_not_fetched(
+async def test_a_complete_partial_file_is_renamed_without_a_download(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL)
@@ -448,7 +450,7 @@ async def test_a_part_that_only_lacked_its_renaming_is_not_fetched(
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-async def test_a_part_that_a_server_cannot_go_on_from_is_dropped(
+async def test_a_partial_file_that_the_server_cannot_resume_is_discarded(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL[:50_000])
@@ -461,7 +463,7 @@ async def test_a_part_that_a_server_cannot_go_on_from_is_dropped(
 # What must not arrive
 
 
-async def test_a_wrong_digest_is_refused_and_the_old_file_kept(
+async def test_a_wrong_digest_is_rejected_and_the_old_file_kept(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx").write_bytes(b"old model")
@@ -485,7 +487,7 @@ async def test_a_wrong_digest_is_refused_and_the_old_file_kept(
         Behaviour(status=511, body=b"Network Authentication Required"),
     ],
 )
-async def test_a_web_page_in_place_of_a_file_is_refused(
+async def test_an_html_page_in_place_of_a_file_is_rejected(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path, sleeps: Sleeps, page: Behaviour
 ) -> None:
     hub.plan.extend([replace(page)])
@@ -496,7 +498,7 @@ async def test_a_web_page_in_place_of_a_file_is_refused(
     assert sleeps == []
 
 
-async def test_a_missing_file_is_not_asked_for_twice(
+async def test_a_missing_file_is_not_requested_twice(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     voice = voice_of(hub)
@@ -509,7 +511,7 @@ async def test_a_missing_file_is_not_asked_for_twice(
 
 
 @pytest.mark.parametrize(("status", "hint"), [(401, "login"), (403, "refuses"), (410, "")])
-async def test_a_refusal_is_final_and_says_what_may_help(
+async def test_an_http_refusal_is_final_and_the_error_has_a_hint(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, status: int, hint: str
 ) -> None:
     hub.plan.append(Behaviour(status=status))
@@ -519,7 +521,7 @@ async def test_a_refusal_is_final_and_says_what_may_help(
     assert sleeps == []
 
 
-async def test_a_file_of_another_length_is_refused_before_it_is_fetched(
+async def test_a_file_of_the_wrong_length_is_rejected_before_the_download(
     downloads: DownloadManager, hub: FakeHub
 ) -> None:
     voice = voice_of(hub)
@@ -529,9 +531,7 @@ async def test_a_file_of_another_length_is_refused_before_it_is_fetched(
     assert f"expected {len(MODEL)}" in error
 
 
-async def test_a_body_without_end_is_broken_off(
-    downloads: DownloadManager, hub: FakeHub, tmp_path: Path
-) -> None:
+async def test_an_endless_body_is_aborted(downloads: DownloadManager, hub: FakeHub, tmp_path: Path) -> None:
     endless = MODEL + bytes(2_000_000)
     hub.plan.extend([Behaviour(), Behaviour(says_length=False, body=endless)])
     error = await failed(downloads.start(voice_of(hub)))
@@ -539,7 +539,7 @@ async def test_a_body_without_end_is_broken_off(
     assert (tmp_path / "tone.onnx.part").stat().st_size <= len(MODEL)
 
 
-async def test_a_failed_voice_can_be_started_anew(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_a_failed_download_can_be_started_again(downloads: DownloadManager, hub: FakeHub) -> None:
     voice = voice_of(hub)
     hub.plan.append(Behaviour(status=404))
     await failed(downloads.start(voice))
@@ -549,7 +549,7 @@ async def test_a_failed_voice_can_be_started_anew(downloads: DownloadManager, hu
 # Several at once
 
 
-async def test_two_who_ask_for_a_voice_share_one_download(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_two_requests_for_a_voice_share_one_download(downloads: DownloadManager, hub: FakeHub) -> None:
     voice = voice_of(hub)
     first, second = downloads.start(voice), downloads.start(voice)
     await asyncio.gather(done(first), done(second))
@@ -561,7 +561,7 @@ def two_of_one_model(hub: FakeHub) -> tuple[CatalogueVoice, CatalogueVoice]:
     return voice, replace(voice, name="other")
 
 
-async def test_two_voices_of_one_model_fetch_it_once(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_two_voices_of_one_model_download_it_once(downloads: DownloadManager, hub: FakeHub) -> None:
     model = Behaviour(hold_after=1_000)
     hub.plan.extend([Behaviour(), model])
     first, second = two_of_one_model(hub)
@@ -574,14 +574,16 @@ async def test_two_voices_of_one_model_fetch_it_once(downloads: DownloadManager,
     assert late.received == late.total == early.total
 
 
-async def test_a_failure_reaches_all_who_share_the_file(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_a_failed_file_fails_every_download_that_shares_it(
+    downloads: DownloadManager, hub: FakeHub
+) -> None:
     hub.plan.append(Behaviour(status=404))
     errors = [await failed(download) for download in [downloads.start(v) for v in two_of_one_model(hub)]]
     assert errors[0] == errors[1]
     assert len(hub.requests) == 1
 
 
-async def test_no_more_files_than_allowed_are_on_their_way(hub: FakeHub, tmp_path: Path) -> None:
+async def test_concurrent_file_downloads_stay_within_the_limit(hub: FakeHub, tmp_path: Path) -> None:
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
     async with downloading(tmp_path, hub, options=replace(SMALL_BLOCKS, max_concurrent=1)) as downloads:
@@ -594,7 +596,9 @@ async def test_no_more_files_than_allowed_are_on_their_way(hub: FakeHub, tmp_pat
         await asyncio.gather(done(first), done(second))
 
 
-async def test_waiting_gives_up_and_the_download_goes_on(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_a_wait_that_times_out_does_not_cancel_the_download(
+    downloads: DownloadManager, hub: FakeHub
+) -> None:
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
     download = downloads.start(voice_of(hub))
@@ -604,7 +608,7 @@ async def test_waiting_gives_up_and_the_download_goes_on(downloads: DownloadMana
     await done(download)
 
 
-async def test_an_unforeseen_error_ends_one_download_only(
+async def test_an_unexpected_error_ends_only_one_download(
     hub: FakeHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def breaking(work: Callable[[], T]) -> T:
@@ -633,7 +637,7 @@ async def test_starting_outside_the_block_is_an_error(hub: FakeHub, tmp_path: Pa
     assert downloads.active == ()
 
 
-async def test_an_error_in_the_block_comes_out_as_it_is(hub: FakeHub, tmp_path: Path) -> None:
+async def test_an_error_raised_in_the_block_propagates_unchanged(hub: FakeHub, tmp_path: Path) -> None:
     hub.plan.append(Behaviour(hold_after=0))
 
     async def dividing_by_zero() -> None:
@@ -648,7 +652,7 @@ async def test_an_error_in_the_block_comes_out_as_it_is(hub: FakeHub, tmp_path: 
 # Progress
 
 
-async def test_progress_never_goes_back(hub: FakeHub, tmp_path: Path) -> None:
+async def test_progress_is_monotonic(hub: FakeHub, tmp_path: Path) -> None:
     reports: list[DownloadProgress] = []
     (tmp_path / "tone.onnx.part").write_bytes(bytes(30_000))
     hub.plan.extend([Behaviour(), Behaviour(cut_after=90_000), Behaviour(), Behaviour(ignores_range=True)])
@@ -665,7 +669,7 @@ async def test_progress_never_goes_back(hub: FakeHub, tmp_path: Path) -> None:
     assert {report.state for report in reports} == set(order) - {DownloadState.FAILED}
 
 
-async def test_progress_is_reported_no_more_often_than_asked(hub: FakeHub, tmp_path: Path) -> None:
+async def test_progress_reports_respect_the_configured_interval(hub: FakeHub, tmp_path: Path) -> None:
     reports: list[DownloadProgress] = []
     environment = DownloadEnvironment(clock=lambda: 100.0, sleep=Sleeps())
     options = replace(SMALL_BLOCKS, report_every=0.1)
@@ -681,7 +685,7 @@ async def test_progress_is_reported_no_more_often_than_asked(hub: FakeHub, tmp_p
     ]
 
 
-async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_time_of_the_last_byte_is_recorded(hub: FakeHub, tmp_path: Path) -> None:
     now = 5.0
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
@@ -700,7 +704,7 @@ async def test_the_time_of_the_last_byte_is_known(hub: FakeHub, tmp_path: Path) 
 # Room
 
 
-async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeHub, tmp_path: Path) -> None:
+async def test_insufficient_disk_space_is_reported_before_the_download(hub: FakeHub, tmp_path: Path) -> None:
     environment = DownloadEnvironment(free_space=lambda directory: 1_000_000)
     async with downloading(tmp_path, hub, environment) as downloads:
         error = await failed(downloads.start(voice_of(hub)))
@@ -710,14 +714,14 @@ async def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: FakeH
     assert hub.requests == []
 
 
-async def test_a_voice_that_is_here_needs_no_room(hub: FakeHub, tmp_path: Path) -> None:
+async def test_an_installed_voice_needs_no_disk_space(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "tone.onnx").write_bytes(MODEL)
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
     async with downloading(tmp_path, hub, DownloadEnvironment(free_space=lambda directory: 0)) as downloads:
         await done(downloads.start(voice_of(hub)))
 
 
-async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_disk_that_fills_up_keeps_the_partial_file(hub: FakeHub, tmp_path: Path) -> None:
     part = tmp_path / "tone.onnx.part"
     voice, sleeps = voice_of(hub), Sleeps()
 
@@ -750,7 +754,7 @@ async def test_a_disk_that_fills_up_keeps_the_part_for_later(hub: FakeHub, tmp_p
 # Where it comes from
 
 
-async def test_offline_opens_no_socket(
+async def test_no_socket_is_opened_when_offline(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeps: Sleeps
 ) -> None:
     def no_socket(*_: object, **__: object) -> None:
@@ -780,7 +784,7 @@ async def test_redirects_are_followed(downloads: DownloadManager, hub: FakeHub, 
     assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
 
 
-async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_redirect_from_https_to_http_is_rejected(hub: FakeHub, tmp_path: Path) -> None:
     def portal(request: httpx.Request) -> httpx.Response:
         assert request.url.scheme == "https"
         return httpx.Response(302, headers={"Location": "http://login.example/"})
@@ -792,7 +796,7 @@ async def test_no_redirect_leads_away_from_https(hub: FakeHub, tmp_path: Path) -
     assert "captive portal" in error
 
 
-async def test_redirects_without_end_are_given_up(downloads: DownloadManager, hub: FakeHub) -> None:
+async def test_endless_redirects_are_rejected(downloads: DownloadManager, hub: FakeHub) -> None:
     hub.plan.extend(Behaviour(status=302, headers={"Location": "/round"}) for _ in range(50))
     error = await failed(downloads.start(voice_of(hub)))
     assert "redirects" in error
@@ -813,7 +817,7 @@ async def test_a_proxy_from_the_environment_is_used(
     assert hub.requests[0].path == "http://mirror.invalid/voices/tone.onnx.json"
 
 
-async def test_proxy_settings_that_cannot_be_used_are_named(
+async def test_the_error_names_unusable_proxy_settings(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:70")
@@ -827,7 +831,7 @@ def hub_of(mirror: str | None) -> HubClient:
 
 
 @pytest.mark.parametrize("mirror", ["https://mirror.example/hf", "https://mirror.example/hf/"])
-def test_a_mirror_stands_in_for_the_hub_alone(mirror: str) -> None:
+def test_a_mirror_replaces_only_the_hub(mirror: str) -> None:
     mirrored = hub_of(mirror)
     assert mirrored.mirrored_url(f"{HUB}/a/b.onnx") == "https://mirror.example/hf/a/b.onnx"
     assert mirrored.mirrored_url("https://github.com/a/b.onnx") == "https://github.com/a/b.onnx"
@@ -836,7 +840,7 @@ def test_a_mirror_stands_in_for_the_hub_alone(mirror: str) -> None:
 
 
 @pytest.mark.parametrize("mirror", ["mirror.example", "ftp://mirror.example", "https://"])
-def test_a_mirror_that_is_no_address_is_refused_at_once(mirror: str) -> None:
+def test_an_invalid_mirror_address_is_rejected_at_once(mirror: str) -> None:
     with pytest.raises(ValueError, match="HF_ENDPOINT"):
         hub_of(mirror)
 
@@ -858,7 +862,7 @@ def index_of(name: str) -> bytes:
     return json.dumps({name: entry}).encode()
 
 
-async def test_the_index_that_was_fetched_goes_over_the_catalogue(
+async def test_a_downloaded_index_takes_precedence_over_the_catalogue(
     downloads: DownloadManager, hub: FakeHub
 ) -> None:
     hub.files[INDEX_PATH] = index_of("en_US-new-low")
@@ -870,7 +874,7 @@ async def test_the_index_that_was_fetched_goes_over_the_catalogue(
 
 
 @pytest.mark.parametrize("broken", [b'{"a": {"files"', b"[]", b'{"a": {}}', b""])
-async def test_an_index_that_cannot_be_read_replaces_nothing(
+async def test_an_unreadable_index_replaces_nothing(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path, broken: bytes
 ) -> None:
     (tmp_path / "voices.json").write_bytes(b"old")
@@ -881,7 +885,7 @@ async def test_an_index_that_cannot_be_read_replaces_nothing(
     assert (tmp_path / "voices.json").read_bytes() == b"old"
 
 
-async def test_the_index_is_never_pieced_together_from_two_versions(
+async def test_the_index_is_never_assembled_from_two_versions(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "voices.json.part").write_bytes(b'{"left over')

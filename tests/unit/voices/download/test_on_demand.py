@@ -113,7 +113,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-async def test_many_requests_for_one_missing_voice_trigger_one_download_and_all_get_it(
+async def test_concurrent_requests_for_one_missing_voice_share_one_download(
     tmp_path: Path,
 ) -> None:
     async with on_demand_setup(tmp_path) as setup:
@@ -137,7 +137,7 @@ async def test_a_request_during_the_download_joins_it(tmp_path: Path) -> None:
         assert len(setup.hub.asked_for(".onnx")) == 1
 
 
-async def test_patience_ends_in_the_embedded_voice_of_the_language_and_the_download_goes_on(
+async def test_when_the_wait_times_out_the_embedded_voice_speaks_and_the_download_continues(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, patience=0.0) as setup:
@@ -148,7 +148,7 @@ async def test_patience_ends_in_the_embedded_voice_of_the_language_and_the_downl
         assert len(setup.hub.asked_for(".onnx")) == 1
 
 
-async def test_the_fallback_speaks_at_once_while_the_voice_is_fetched(tmp_path: Path) -> None:
+async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK) as setup:
         held = setup.hold()
         assert await setup.speaker() == "espeak-de"
@@ -160,7 +160,7 @@ async def test_the_fallback_speaks_at_once_while_the_voice_is_fetched(tmp_path: 
         assert len(setup.hub.asked_for(".onnx")) == 1
 
 
-async def test_an_error_states_the_progress_of_the_download(tmp_path: Path) -> None:
+async def test_the_error_for_a_missing_voice_states_the_download_progress(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR) as setup:
         held = setup.hold()
         with pytest.raises(VoiceUnavailable, match="being downloaded"):
@@ -174,7 +174,7 @@ async def test_an_error_states_the_progress_of_the_download(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("request_", [VoiceRequest(), VoiceRequest("en_US-home-low"), VoiceRequest("alloy")])
-async def test_the_default_voice_is_a_missing_voice_like_any_other(
+async def test_a_missing_default_voice_is_downloaded_like_any_other(
     tmp_path: Path, request_: VoiceRequest
 ) -> None:
     async with on_demand_setup(tmp_path) as setup:
@@ -185,7 +185,7 @@ async def test_the_default_voice_is_a_missing_voice_like_any_other(
 
 
 @pytest.mark.parametrize("answer", [WAIT, FALLBACK])
-async def test_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
+async def test_when_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
     tmp_path: Path, answer: MissingVoicePolicy
 ) -> None:
     async with on_demand_setup(tmp_path, answer, offline=True) as setup:
@@ -194,14 +194,14 @@ async def test_offline_the_embedded_voice_speaks_and_no_socket_is_opened(
         assert setup.hub.connections == 0
 
 
-async def test_offline_an_error_says_that_fetching_is_off(tmp_path: Path) -> None:
+async def test_when_offline_the_error_says_that_downloads_are_disabled(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR, offline=True) as setup:
         with pytest.raises(VoiceUnavailable, match=r"downloads are turned off \(offline\)"):
             await setup.speaker()
         assert setup.hub.connections == 0
 
 
-async def test_a_voice_whose_engine_is_not_in_use_is_not_fetched(tmp_path: Path) -> None:
+async def test_a_voice_whose_engine_is_disabled_is_not_downloaded(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, engines=frozenset({"kokoro"})) as setup:
         assert await setup.speaker() == "espeak-de"
         assert setup.hub.connections == 0
@@ -217,7 +217,7 @@ async def test_a_voice_that_no_engine_can_use_is_downloaded_once_with_a_warning(
     assert "de_DE-far-high was downloaded, but no engine can use its files" in caplog.text
 
 
-async def test_nobody_is_kept_waiting_for_a_download_that_failed(tmp_path: Path) -> None:
+async def test_requests_do_not_wait_for_a_failed_download(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
         setup.hub.files.clear()
         assert await setup.speaker() == "espeak-de"
@@ -226,7 +226,7 @@ async def test_nobody_is_kept_waiting_for_a_download_that_failed(tmp_path: Path)
         assert len(setup.hub.requests) == asked
 
 
-async def test_after_a_failure_an_error_says_why(tmp_path: Path) -> None:
+async def test_after_a_failed_download_the_error_gives_the_cause(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR) as setup:
         setup.hub.files.clear()
         with pytest.raises(VoiceUnavailable, match="being downloaded"):
@@ -238,7 +238,7 @@ async def test_after_a_failure_an_error_says_why(tmp_path: Path) -> None:
             await setup.speaker()
 
 
-async def test_a_voice_that_was_deleted_is_fetched_again(tmp_path: Path) -> None:
+async def test_a_deleted_voice_is_downloaded_again(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
         assert await setup.speaker() == ASKED.name
         (model,) = await models(tmp_path)
@@ -248,7 +248,7 @@ async def test_a_voice_that_was_deleted_is_fetched_again(tmp_path: Path) -> None
         assert len(setup.hub.asked_for(".onnx")) == 2
 
 
-async def test_one_who_leaves_does_not_end_the_download_for_the_others(tmp_path: Path) -> None:
+async def test_cancelling_one_request_does_not_end_the_shared_download(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
         held = setup.hold()
         leaving, staying = (asyncio.create_task(setup.speaker()) for _ in range(2))
@@ -259,14 +259,14 @@ async def test_one_who_leaves_does_not_end_the_download_for_the_others(tmp_path:
         assert await staying == ASKED.name
 
 
-async def test_an_unknown_name_fetches_nothing(tmp_path: Path) -> None:
+async def test_an_unknown_voice_name_downloads_nothing(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
         with pytest.raises(UnknownVoice, match="Did you mean de_DE-far-high"):
             await setup.speaker(VoiceRequest("de_DE-fra-hihg"))
         assert setup.hub.connections == 0
 
 
-async def test_at_the_end_what_is_under_way_is_left_and_nothing_is_asked_any_more(tmp_path: Path) -> None:
+async def test_closing_abandons_the_active_downloads_and_starts_no_new_ones(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK) as setup:
         held = setup.hold()
         assert await setup.speaker() == "espeak-de"

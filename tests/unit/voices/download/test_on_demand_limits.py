@@ -29,7 +29,7 @@ def fetched(hub: FakeHub) -> int:
     return len(hub.asked_for(".onnx"))
 
 
-async def test_over_the_bytes_that_clients_may_fetch_the_embedded_voice_speaks_with_one_warning(
+async def test_over_the_byte_quota_the_embedded_voice_speaks_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH - 1) as setup:
@@ -42,7 +42,7 @@ async def test_over_the_bytes_that_clients_may_fetch_the_embedded_voice_speaks_w
     assert "`wyoming-tts voices download NAME`" in warning
 
 
-async def test_within_the_bytes_every_voice_is_fetched(
+async def test_within_the_byte_quota_every_voice_is_downloaded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH) as setup:
@@ -50,7 +50,7 @@ async def test_within_the_bytes_every_voice_is_fetched(
     assert warnings(caplog) == []
 
 
-async def test_an_error_over_the_bytes_names_the_command(tmp_path: Path) -> None:
+async def test_the_error_over_the_byte_quota_names_the_download_command(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR, max_bytes=1) as setup:
         with pytest.raises(
             VoiceUnavailable, match=r"de_DE-far-high.*not downloaded: the limit of bytes"
@@ -60,7 +60,7 @@ async def test_an_error_over_the_bytes_names_the_command(tmp_path: Path) -> None
         assert setup.hub.connections == 0
 
 
-async def test_bytes_are_counted_while_they_are_on_their_way(tmp_path: Path) -> None:
+async def test_bytes_of_active_downloads_count_towards_the_quota(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK, max_bytes=BOTH - 1) as setup:
         held = setup.hold()
         assert await setup.speaker() == "espeak-de"
@@ -71,7 +71,7 @@ async def test_bytes_are_counted_while_they_are_on_their_way(tmp_path: Path) -> 
         assert fetched(setup.hub) == 1
 
 
-async def test_over_the_concurrent_downloads_the_last_waits_for_another_request(
+async def test_a_download_over_the_concurrency_limit_starts_at_a_later_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, FALLBACK, max_concurrent=1) as setup:
@@ -90,7 +90,7 @@ async def test_over_the_concurrent_downloads_the_last_waits_for_another_request(
     assert "the limit of concurrent downloads" in warning
 
 
-async def test_one_that_rests_after_a_failure_does_not_keep_others_away(tmp_path: Path) -> None:
+async def test_a_failed_download_awaiting_its_retry_does_not_block_others(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, max_concurrent=1) as setup:
         files = {path: setup.hub.files.pop(path) for path in [*setup.hub.files] if "far" in path}
         assert await setup.speaker() == "espeak-de"
@@ -98,7 +98,7 @@ async def test_one_that_rests_after_a_failure_does_not_keep_others_away(tmp_path
         assert await setup.speaker(OTHER) == OTHER.name
 
 
-async def test_downloads_of_the_server_itself_do_not_count_for_clients(
+async def test_downloads_started_by_the_server_do_not_count_towards_the_client_quota(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH // 2) as setup:

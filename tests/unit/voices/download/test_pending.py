@@ -104,13 +104,13 @@ async def test_a_request_waits_until_the_voice_is_installed(scene: Scene) -> Non
     await scene.running
 
 
-async def test_nobody_waits_for_a_stalled_download(scene: Scene) -> None:
+async def test_requests_do_not_wait_for_a_stalled_download(scene: Scene) -> None:
     scene.download.last_byte_at -= STALLED_AFTER
     await scene.pending.wait()
     assert scene.installed == []
 
 
-async def test_patience_ends_the_wait_for_a_download_in_progress() -> None:
+async def test_the_wait_for_a_download_in_progress_times_out() -> None:
     scene = await a_scene(patience=0.0)
     scene.download.last_byte_at += FOREVER
     await scene.pending.wait()
@@ -118,7 +118,7 @@ async def test_patience_ends_the_wait_for_a_download_in_progress() -> None:
     scene.running.cancel()
 
 
-async def test_a_failure_ends_the_wait_even_if_the_next_try_has_begun(scene: Scene) -> None:
+async def test_a_failed_attempt_ends_the_wait_even_if_the_retry_has_begun(scene: Scene) -> None:
     scene.download.last_byte_at += FOREVER
     waiting = asyncio.create_task(scene.pending.wait())
     await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_a_failure_ends_the_wait_even_if_the_next_try_has_begun(scene: Sce
     assert scene.installed == []
 
 
-async def test_nobody_waits_once_the_voice_is_installed(scene: Scene) -> None:
+async def test_requests_do_not_wait_once_the_voice_is_installed(scene: Scene) -> None:
     scene.download.settle("")
     await scene.running
     await scene.pending.wait()

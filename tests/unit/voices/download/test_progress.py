@@ -20,7 +20,7 @@ def at(
     return DownloadProgress(voice, state, received, 2_000_000)
 
 
-def test_every_tenth_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_ten_percent_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     logged = ProgressLog()
     logged(at(0, DownloadState.WAITING))
@@ -32,7 +32,7 @@ def test_every_tenth_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_resumed_download_says_where_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_resumed_download_logs_the_offset_it_resumes_from(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     logged = ProgressLog()
     logged(at(0, DownloadState.WAITING))
@@ -40,7 +40,7 @@ def test_a_resumed_download_says_where_it_goes_on(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["Downloading tone: 43 % of 2.0 MB."]
 
 
-def test_a_second_download_of_a_voice_is_logged_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_download_of_a_voice_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     logged = ProgressLog()
     for state in (DownloadState.FAILED, DownloadState.DONE):
@@ -59,7 +59,7 @@ def test_a_download_of_unknown_length_is_logged_in_bytes(caplog: pytest.LogCaptu
     assert caplog.messages == ["Downloading tone: 10.0 MB.", "Downloading tone: 20.0 MB."]
 
 
-def test_bars_show_each_voice_and_go_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bars_show_each_voice_and_disappear_on_completion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     bars = ProgressBars(terminal)
@@ -77,13 +77,13 @@ def test_bars_show_each_voice_and_go_when_it_is_there(monkeypatch: pytest.Monkey
     assert "second" in terminal.getvalue()
 
 
-def test_a_terminal_gets_bars_and_gets_rid_of_them() -> None:
+def test_a_terminal_shows_progress_bars_and_clears_them() -> None:
     with show_progress(Terminal()) as present:
         assert isinstance(present, ProgressBars)
         present(at(1_000))
     assert present._bars is None
 
 
-def test_anything_else_gets_log_lines() -> None:
+def test_output_that_is_no_terminal_gets_log_lines() -> None:
     with show_progress(io.StringIO()) as present:
         assert isinstance(present, ProgressLog)

@@ -21,7 +21,7 @@ def failed(voice: str) -> DownloadProgress:
     return DownloadProgress(voice, DownloadState.FAILED, 0, 1000, "no network")
 
 
-def test_speed_is_told_of_the_last_seconds_alone() -> None:
+def test_the_download_speed_is_measured_over_the_last_seconds() -> None:
     now = 0.0
     fetching = DownloadService(clock=lambda: now)
     for now, received in ((0.0, 0), (1.0, 900), (10.0, 900), (12.0, 1000)):  # noqa: B007 - the clock reads it
@@ -31,7 +31,7 @@ def test_speed_is_told_of_the_last_seconds_alone() -> None:
     assert fetching.status()[0].bytes_per_second == 0.0
 
 
-def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
+def test_failed_downloads_stay_listed_for_a_limited_time() -> None:
     fetching = DownloadService()
     fetching.record_progress(running("moving", 1))
     for number in range(50):
@@ -40,7 +40,7 @@ def test_failures_are_kept_to_be_read_and_not_for_ever() -> None:
     assert names == ["moving", *(f"voice{number}" for number in range(30, 50))]
 
 
-def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
+def test_a_retried_download_replaces_its_listed_failure() -> None:
     fetching = DownloadService()
     fetching.record_progress(failed("a"))
     assert not fetching.is_downloading("a")
@@ -49,12 +49,14 @@ def test_one_that_failed_is_shown_anew_when_it_is_tried_again() -> None:
     assert (shown.state, shown.error) == (DownloadState.RUNNING, "")
 
 
-def test_cancelling_what_is_not_there_is_told() -> None:
+def test_cancelling_an_unknown_download_is_an_error() -> None:
     with pytest.raises(UnknownVoice):
         DownloadService().cancel("nobody")
 
 
-async def test_each_arrival_is_looked_for_and_nothing_is_fetched_after_the_end(tmp_path: Path) -> None:
+async def test_each_completed_download_triggers_a_rescan_and_none_starts_after_closing(
+    tmp_path: Path,
+) -> None:
     looked, fetching = asyncio.Event(), DownloadService()
 
     async def look() -> None:
