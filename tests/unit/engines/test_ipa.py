@@ -8,7 +8,7 @@ from tests.support.line_counting import measure_growth
 from wyoming_tts.engines.ipa import PhonemeTextPart, has_phoneme_blocks, is_ipa, split_phoneme_blocks
 
 
-def test_blocks_of_ipa_are_split_from_the_text_around_them() -> None:
+def test_ipa_blocks_are_split_from_the_surrounding_text() -> None:
     assert list(split_phoneme_blocks("Ask [[ ʃɪˈvɔːn ]]. [[biː]][[b]]")) == [
         PhonemeTextPart("Ask "),
         PhonemeTextPart(" ʃɪˈvɔːn ", is_ipa=True),
@@ -21,7 +21,7 @@ def test_blocks_of_ipa_are_split_from_the_text_around_them() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[[Main Page]]", "[[12]]", "[[ biː", "biː ]]", "[[]]", "[[ ]]", "[[b\ni]]"]
 )
-def test_what_is_no_block_of_ipa_is_text(text: str) -> None:
+def test_brackets_without_ipa_are_text(text: str) -> None:
     assert list(split_phoneme_blocks(text)) == ([PhonemeTextPart(text)] if text else [])
     assert not has_phoneme_blocks(text)
 
@@ -32,7 +32,7 @@ def test_ipa_is_recognized(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "ˈ", "Main Page", "h@l'oU", "12", "a|b?", "дом", "a_b", "a]"])
-def test_what_is_no_ipa_is_not_recognized(text: str) -> None:
+def test_text_that_is_not_ipa_is_not_recognized_as_ipa(text: str) -> None:
     assert not is_ipa(text)
 
 

@@ -90,25 +90,25 @@ async def lend(loaded: LoadedVoices, name: str) -> None:
         pass
 
 
-async def test_many_askers_at_once_load_a_model_once(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_concurrent_requests_load_a_model_once(loaded: LoadedVoices, engine: FakeEngine) -> None:
     await asyncio.gather(*(lend(loaded, "a") for _ in range(20)))
     assert len(engine.made) == 1
 
 
-async def test_a_model_stays_loaded_after_its_lease(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_model_stays_loaded_after_its_lease_ends(loaded: LoadedVoices, engine: FakeEngine) -> None:
     await lend(loaded, "a")
     await lend(loaded, "a")
     assert len(engine.made) == 1
     assert not engine.made[0].closed
 
 
-async def test_the_least_recently_used_model_is_freed_first(loaded: LoadedVoices) -> None:
+async def test_the_least_recently_used_model_is_evicted_first(loaded: LoadedVoices) -> None:
     for name in ("a", "b", "a", "c"):
         await lend(loaded, name)
     assert loaded.models == ("a", "c")
 
 
-async def test_models_over_the_memory_bound_are_freed_although_there_is_room_for_more(
+async def test_models_over_the_memory_limit_are_evicted_even_below_the_count_limit(
     engine: FakeEngine, tmp_path: Path
 ) -> None:
     loaded = LoadedVoices({"fake": engine}, run_blocking=on_a_thread, capacity=9, memory_bytes=250)
@@ -119,7 +119,7 @@ async def test_models_over_the_memory_bound_are_freed_although_there_is_room_for
     assert loaded.models == ("b", "c")
 
 
-async def test_a_model_in_use_is_never_freed(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_leased_model_is_never_evicted(loaded: LoadedVoices, engine: FakeEngine) -> None:
     async with loaded.lease(a_voice("a")):
         for name in ("b", "c", "d"):
             await lend(loaded, name)
@@ -127,7 +127,7 @@ async def test_a_model_in_use_is_never_freed(loaded: LoadedVoices, engine: FakeE
         assert "a" in loaded.models
 
 
-async def test_a_failed_load_raises_and_is_tried_again(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_failed_load_raises_and_is_retried(loaded: LoadedVoices, engine: FakeEngine) -> None:
     engine.failures = 1
     with pytest.raises(VoiceUnavailable, match="half"):
         await lend(loaded, "a")
@@ -136,7 +136,7 @@ async def test_a_failed_load_raises_and_is_tried_again(loaded: LoadedVoices, eng
     assert loaded.models == ("a",)
 
 
-async def test_an_asker_that_goes_away_does_not_lose_the_model(engine: FakeEngine) -> None:
+async def test_cancelling_a_request_during_the_load_does_not_lose_the_model(engine: FakeEngine) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(work: Callable[[], T]) -> T:
@@ -157,7 +157,7 @@ async def test_an_asker_that_goes_away_does_not_lose_the_model(engine: FakeEngin
     assert len(engine.made) == 1
 
 
-async def test_an_engine_that_is_not_installed_is_named(loaded: LoadedVoices) -> None:
+async def test_the_error_names_an_engine_that_is_not_installed(loaded: LoadedVoices) -> None:
     with pytest.raises(VoiceUnavailable, match="needs the engine elsewhere"):
         async with loaded.lease(a_voice("x", engine="elsewhere")):
             pass
@@ -170,7 +170,7 @@ async def test_closing_frees_every_model(loaded: LoadedVoices, engine: FakeEngin
     assert [voice.closed for voice in engine.made] == [True, True]
 
 
-async def test_a_model_whose_file_changed_is_loaded_anew(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_model_whose_file_changed_is_reloaded(loaded: LoadedVoices, engine: FakeEngine) -> None:
     old, new = a_voice("a", print_="1"), a_voice("a", print_="2")
     async with loaded.lease(old):
         pass
@@ -184,7 +184,7 @@ async def test_a_model_whose_file_changed_is_loaded_anew(loaded: LoadedVoices, e
         assert lent is engine.made[1]
 
 
-async def test_a_voice_deleted_or_changed_while_it_speaks_is_freed_when_it_ends(
+async def test_a_voice_deleted_or_changed_while_speaking_is_freed_at_the_end(
     loaded: LoadedVoices, engine: FakeEngine
 ) -> None:
     new = a_voice("b", print_="2")
@@ -198,7 +198,9 @@ async def test_a_voice_deleted_or_changed_while_it_speaks_is_freed_when_it_ends(
     assert loaded.models == ("b",)
 
 
-async def test_a_model_stays_while_one_of_its_voices_does(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_model_stays_loaded_while_any_of_its_voices_exists(
+    loaded: LoadedVoices, engine: FakeEngine
+) -> None:
     one, other = a_voice("one", model="m", print_="1"), a_voice("other", model="m", print_="1")
     for voice in (one, other):
         async with loaded.lease(voice):
@@ -210,6 +212,6 @@ async def test_a_model_stays_while_one_of_its_voices_does(loaded: LoadedVoices, 
     assert engine.made[0].closed
 
 
-async def test_a_file_deleted_while_it_is_read_does_no_harm(loaded: LoadedVoices, tmp_path: Path) -> None:
+async def test_a_file_deleted_while_it_is_read_is_tolerated(loaded: LoadedVoices, tmp_path: Path) -> None:
     async with loaded.lease(a_voice("a", files=(tmp_path / "gone",))):
         assert loaded.models == ("a",)

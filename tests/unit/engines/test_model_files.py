@@ -19,12 +19,12 @@ WHOLE = (VOICES / f"{LOW.name}.onnx").read_bytes()
     [*VOICES.glob("*.onnx"), *VITS.glob("*.onnx")],
     ids=lambda path: path.stem,
 )
-def test_a_whole_model_is_complete(path: Path) -> None:
+def test_an_intact_model_is_complete(path: Path) -> None:
     check_complete(path)
 
 
 @pytest.mark.slow
-def test_a_model_is_found_incomplete_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_a_model_truncated_anywhere_is_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
     for length in range(len(WHOLE)):
         path.write_bytes(WHOLE[:length])
@@ -32,7 +32,7 @@ def test_a_model_is_found_incomplete_wherever_it_is_cut(tmp_path: Path) -> None:
             check_complete(path)
 
 
-def test_a_file_that_was_given_its_full_length_first_is_incomplete(tmp_path: Path) -> None:
+def test_a_preallocated_file_is_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "reserved.onnx"
     for length in range(0, len(WHOLE) - 1, 7):
         path.write_bytes(WHOLE[:length].ljust(len(WHOLE), b"\0"))
@@ -40,7 +40,7 @@ def test_a_file_that_was_given_its_full_length_first_is_incomplete(tmp_path: Pat
             check_complete(path)
 
 
-def test_a_model_is_not_read_to_be_checked(tmp_path: Path) -> None:
+def test_checking_a_model_does_not_read_its_weights(tmp_path: Path) -> None:
     """A gigabyte of weights that takes no space, and would take seconds."""
     path = tmp_path / "large.onnx"
     with path.open("wb") as file:
@@ -60,7 +60,7 @@ def test_a_model_is_not_read_to_be_checked(tmp_path: Path) -> None:
         (b"\x08\x08", "no graph"),
     ],
 )
-def test_what_is_no_model_is_reported(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_no_model_is_reported(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=reason):
@@ -68,7 +68,7 @@ def test_what_is_no_model_is_reported(tmp_path: Path, content: bytes, reason: st
 
 
 @given(st.binary(max_size=200))
-def test_no_content_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_the_check_handles_any_content(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.onnx"
     path.write_bytes(content)
     try:
@@ -77,12 +77,12 @@ def test_no_content_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, c
         assert str(error).startswith("the model")  # noqa: PT017
 
 
-def test_a_file_that_is_gone_is_reported_as_such(tmp_path: Path) -> None:
+def test_a_deleted_file_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         check_complete(tmp_path / f"{TONES.name}.onnx")
 
 
-def test_a_complaint_is_made_once_for_as_long_as_the_file_stays_as_it_is(
+def test_a_warning_is_logged_once_while_the_file_is_unchanged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "voice.onnx"

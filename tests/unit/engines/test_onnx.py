@@ -33,7 +33,7 @@ def logarithm(tmp_path: Path) -> Path:
     return _model(tmp_path / "logarithm.onnx", "y = Log(x)")
 
 
-def test_a_model_runs_and_names_its_inputs(logarithm: Path) -> None:
+def test_a_model_runs_and_lists_its_inputs(logarithm: Path) -> None:
     model = open_model(logarithm, EngineOptions())
     assert model.inputs == {"x": "tensor(float)"}
     (result,) = model.run(None, {"x": np.array([1.0, np.e], dtype=np.float32)})
@@ -41,45 +41,45 @@ def test_a_model_runs_and_names_its_inputs(logarithm: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [-1.0, 0.0], ids=["nan", "infinity"])
-def test_a_number_that_is_not_finite_is_an_error_and_not_noise(logarithm: Path, broken: float) -> None:
+def test_a_non_finite_output_is_an_error_and_not_played_as_noise(logarithm: Path, broken: float) -> None:
     model = open_model(logarithm, EngineOptions())
     with pytest.raises(EngineFailed, match=r"logarithm\.onnx produced values that are not finite"):
         model.run(None, {"x": np.array([1.0, broken], dtype=np.float32)})
 
 
-def test_half_precision_comes_out_as_float32(tmp_path: Path) -> None:
+def test_half_precision_output_is_converted_to_float32(tmp_path: Path) -> None:
     path = _model(tmp_path / "half.onnx", "y = Abs(x)", input_type="float16", output_type="float16")
     (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-0.5], dtype=np.float16)})
     assert result.dtype == np.float32
     assert result.tolist() == [0.5]
 
 
-def test_whole_numbers_stay_as_they_are(tmp_path: Path) -> None:
+def test_integer_output_is_unchanged(tmp_path: Path) -> None:
     path = _model(tmp_path / "whole.onnx", "y = Abs(x)", input_type="int64", output_type="int64")
     (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-7], dtype=np.int64)})
     assert (result.dtype, result.tolist()) == (np.int64, [7])
 
 
-def test_a_failing_run_says_which_model_and_why(logarithm: Path) -> None:
+def test_the_error_of_a_failing_run_names_the_model_and_the_cause(logarithm: Path) -> None:
     model = open_model(logarithm, EngineOptions())
     with pytest.raises(EngineFailed, match=r"The model logarithm\.onnx failed: .*int64"):
         model.run(None, {"x": np.array([1], dtype=np.int64)})
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08" * 500])
-def test_a_file_that_is_no_model_is_a_voice_that_is_unavailable(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_model_file_raises_voice_unavailable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     with pytest.raises(VoiceUnavailable, match=r"broken\.onnx cannot be loaded"):
         open_model(path, EngineOptions())
 
 
-def test_a_missing_file_is_a_voice_that_is_unavailable(tmp_path: Path) -> None:
+def test_a_missing_model_file_raises_voice_unavailable(tmp_path: Path) -> None:
     with pytest.raises(VoiceUnavailable, match=r"gone\.onnx cannot be loaded"):
         open_model(tmp_path / "gone.onnx", EngineOptions())
 
 
-def test_the_threads_are_those_of_the_options_and_spin_within_a_run_alone(logarithm: Path) -> None:
+def test_thread_counts_come_from_the_options_and_threads_spin_only_within_a_run(logarithm: Path) -> None:
     used = open_model(logarithm, EngineOptions(intra_op_threads=1))._open().get_session_options()
     assert used.intra_op_num_threads == 1
     assert not used.enable_mem_pattern
@@ -88,7 +88,7 @@ def test_the_threads_are_those_of_the_options_and_spin_within_a_run_alone(logari
     assert used.get_session_config_entry("session.inter_op.allow_spinning") == "0"
 
 
-def test_without_cuda_a_model_runs_on_the_cpu_and_one_line_says_why(
+def test_without_cuda_a_model_runs_on_the_cpu_and_logs_one_reason(
     logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -99,12 +99,12 @@ def test_without_cuda_a_model_runs_on_the_cpu_and_one_line_says_why(
     ]
 
 
-def test_cuda_is_not_tried_unless_asked_for(logarithm: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_cuda_is_not_tried_unless_configured(logarithm: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert open_model(logarithm, EngineOptions())._open().get_providers() == ["CPUExecutionProvider"]
     assert not caplog.records
 
 
-def test_cuda_is_asked_for_where_onnxruntime_has_it(
+def test_cuda_is_requested_when_onnxruntime_provides_it(
     logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked: list[object] = []
@@ -126,7 +126,7 @@ def test_cuda_is_asked_for_where_onnxruntime_has_it(
     assert "could not start CUDA" in caplog.text
 
 
-def test_the_parts_of_a_model_are_opened_one_after_the_other_with_the_same_options(
+def test_the_parts_of_a_model_are_opened_in_order_with_the_same_options(
     logarithm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -150,12 +150,12 @@ def test_the_parts_of_a_model_are_opened_one_after_the_other_with_the_same_optio
     assert len(caplog.records) == 1
 
 
-def test_a_part_that_is_no_model_is_reported_with_the_name_of_the_file(logarithm: Path) -> None:
+def test_the_error_for_an_invalid_part_names_the_model_file(logarithm: Path) -> None:
     with pytest.raises(VoiceUnavailable, match=r"logarithm\.onnx cannot be loaded"):
         open_models(logarithm, EngineOptions(), [logarithm.read_bytes(), b"no model"])
 
 
-def test_a_closed_model_says_so(logarithm: Path) -> None:
+def test_a_closed_model_reports_that_it_is_closed(logarithm: Path) -> None:
     model = open_model(logarithm, EngineOptions())
     model.close()
     assert repr(model) == "<Model logarithm.onnx closed>"
@@ -163,7 +163,7 @@ def test_a_closed_model_says_so(logarithm: Path) -> None:
         model.run(None, {"x": np.array([1.0], dtype=np.float32)})
 
 
-def test_heavy_libraries_are_imported_when_they_are_needed_and_not_before() -> None:
+def test_heavy_libraries_are_imported_lazily() -> None:
     code = (
         "import sys\n"
         "import wyoming_tts.engines.onnx\n"
@@ -183,7 +183,7 @@ onnxruntime.InferenceSession(sys.argv[1])
 """
 
 
-def test_loading_a_model_leaves_no_trace_of_a_report_to_anybody(tmp_path: Path) -> None:
+def test_loading_a_model_writes_no_onnxruntime_telemetry(tmp_path: Path) -> None:
     """ONNX Runtime keeps an id and a queue of events in the user's home, and sends them off later."""
     surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     model = VOICES / "en_US-tone-low.onnx"

@@ -58,12 +58,12 @@ def greeting_of(module: str, *arguments: str) -> dict[str, Any]:
         return child.greeting()
 
 
-def test_a_child_gets_its_arguments_as_they_are(probe: str) -> None:
+def test_a_child_receives_its_arguments_unchanged(probe: str) -> None:
     arguments = ["", "a b", "ü\n'\"", "--flag"]
     assert greeting_of(probe, *arguments)["arguments"] == arguments
 
 
-def test_standard_modules_are_the_standard_librarys(
+def test_a_child_imports_standard_modules_from_the_standard_library_only(
     probe: str, hostile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(hostile)
@@ -76,7 +76,7 @@ def test_standard_modules_are_the_standard_librarys(
     assert Path(modules["wyoming_tts"]).parent == PACKAGE
 
 
-def test_a_child_looks_in_the_standard_library_first_then_for_our_package_then_for_what_is_installed(
+def test_the_import_path_of_a_child_is_standard_library_then_our_package_then_site_packages(
     probe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", ["", "relative", *sys.path])
@@ -89,7 +89,7 @@ def test_a_child_looks_in_the_standard_library_first_then_for_our_package_then_f
 
 
 @pytest.mark.parametrize("module", CHILD_MODULES)
-def test_what_runs_in_a_child_imports_nothing_but_the_standard_library_and_the_protocol(module: str) -> None:
+def test_child_modules_import_only_the_standard_library_and_the_protocol(module: str) -> None:
     code = (
         f"import sys; sys.path.append({str(PACKAGE.parent)!r}); import {module}\n"
         "for name, each in sys.modules.items(): print(name, getattr(each, '__file__', None), sep='\\t')"
@@ -124,7 +124,7 @@ print(json.dumps({"package": str(Path(wyoming_tts.__file__).parent), "pids": pid
 
 
 @pytest.mark.parametrize("layout", ["a checkout", "site packages"])
-def test_every_child_starts_from_a_checkout_and_from_where_a_wheel_is_unpacked(
+def test_every_child_starts_from_a_checkout_and_from_an_unpacked_wheel(
     layout: str, tmp_path: Path, hostile: Path
 ) -> None:
     root = tmp_path / layout
@@ -157,7 +157,7 @@ def test_every_child_starts_from_a_checkout_and_from_where_a_wheel_is_unpacked(
 # Faults
 
 
-def test_a_crash_costs_the_one_request(probe: str) -> None:
+def test_a_crash_fails_only_the_current_request(probe: str) -> None:
     with ChildProcess("the probe", probe, hint="") as child:
         assert child.request(b"abc") == b"cba"
         with pytest.raises(EngineFailed, match=r"the probe ended \(status -?\d+\) before it answered"):
@@ -165,7 +165,7 @@ def test_a_crash_costs_the_one_request(probe: str) -> None:
         assert child.request(b"abc") == b"cba"
 
 
-def test_an_answer_that_says_a_fork_died_fails_and_the_child_stays(probe: str) -> None:
+def test_a_response_reporting_a_dead_fork_fails_the_request_but_keeps_the_child(probe: str) -> None:
     with ChildProcess("the probe", probe, hint="") as child:
         child.greeting()
         pid = child._running.pid
@@ -175,14 +175,14 @@ def test_an_answer_that_says_a_fork_died_fails_and_the_child_stays(probe: str) -
         assert child._running.pid == pid
 
 
-def test_a_module_that_does_not_run_is_unavailable_with_its_hint(probe: str) -> None:
+def test_a_child_module_that_does_not_start_raises_voice_unavailable_with_a_hint(probe: str) -> None:
     with ChildProcess("the probe", f"{probe}_missing", hint="Install it.") as child:
         with pytest.raises(VoiceUnavailable, match="the probe did not start: its process ended") as raised:
             child.greeting()
         assert raised.value.hint == "Install it."
 
 
-def test_an_interpreter_that_is_gone_is_unavailable(probe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_interpreter_raises_voice_unavailable(probe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(VoiceUnavailable, match="cannot be started"):
         ChildProcess("the probe", probe, hint="")

@@ -33,7 +33,7 @@ ECHO = (
 )
 
 
-def test_a_child_greets_and_answers_in_order_and_its_own_output_stays_out_of_the_way() -> None:
+def test_a_child_greets_then_responds_in_order_and_its_prints_stay_out_of_the_protocol() -> None:
     frames = frames_of(ECHO, [b"one", b"", bytes(range(256)) * 500])
     assert read_greeting(frames) == {"name": "écho"}
     assert read_answer(frames) == (3, b"one")
@@ -42,26 +42,26 @@ def test_a_child_greets_and_answers_in_order_and_its_own_output_stays_out_of_the
     assert frames.read() == b""
 
 
-def test_a_child_ends_with_its_input() -> None:
+def test_a_child_exits_at_the_end_of_its_input() -> None:
     frames = frames_of(ECHO, [])
     read_greeting(frames)
     assert frames.read() == b""
 
 
 @given(cut=st.integers(min_value=0, max_value=12))
-def test_an_answer_that_breaks_off_is_no_answer(cut: int) -> None:
+def test_a_truncated_response_is_rejected(cut: int) -> None:
     whole = (0).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"hello"
     assert read_answer(io.BytesIO(whole)) == (0, b"hello")
     with pytest.raises(EOFError):
         read_answer(io.BytesIO(whole[:cut]))
 
 
-def test_a_greeting_that_breaks_off_is_none() -> None:
+def test_a_truncated_greeting_is_rejected() -> None:
     with pytest.raises(EOFError):
         read_greeting(io.BytesIO((5).to_bytes(4, "little") + b'{"a'))
 
 
-def test_a_hang_ends_the_child() -> None:
+def test_a_hanging_request_ends_the_child() -> None:
     hang = (
         "from wyoming_tts.engines.child import protocol; import signal; protocol.REQUEST_SECONDS = 1\n"
         "with protocol.time_limit(): signal.pause()"

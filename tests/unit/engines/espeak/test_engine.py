@@ -82,13 +82,13 @@ def fundamental(samples: Samples) -> float:
 # What is installed
 
 
-def test_every_language_of_the_library_is_a_voice(installed: dict[str, Voice]) -> None:
+def test_every_espeak_language_is_a_voice(installed: dict[str, Voice]) -> None:
     assert len(installed) > 100
     for name in ("en-us", "en-gb", "de", "cmn", "yue", "yue-latn-jyutping", "fr-be", "es-419", "pt-br"):
         assert f"espeak-{name}" in installed
 
 
-def test_every_language_tag_is_one_that_home_assistant_takes(installed: dict[str, Voice]) -> None:
+def test_every_language_tag_is_accepted_by_home_assistant(installed: dict[str, Voice]) -> None:
     for voice in installed.values():
         assert re.fullmatch(r"[a-z]{2,3}(_[A-Z]{2}|_[0-9]{3})?", voice.language), voice
 
@@ -120,11 +120,11 @@ def test_every_language_tag_is_one_that_home_assistant_takes(installed: dict[str
         ("haw", "haw"),
     ],
 )
-def test_published_language_tags_stay(installed: dict[str, Voice], name: str, tag: str) -> None:
+def test_published_language_tags_do_not_change(installed: dict[str, Voice], name: str, tag: str) -> None:
     assert installed[f"espeak-{name}"].language == tag
 
 
-def test_voices_share_one_model_and_say_where_they_come_from(installed: dict[str, Voice]) -> None:
+def test_voices_share_one_model_and_carry_their_attribution(installed: dict[str, Voice]) -> None:
     assert len({voice.model for voice in installed.values()}) == 1
     english = installed["espeak-en-us"]
     assert english.engine == EspeakEngine.name == "espeak"
@@ -135,14 +135,14 @@ def test_voices_share_one_model_and_say_where_they_come_from(installed: dict[str
     assert english.files == ()
 
 
-def test_descriptions_are_unique_and_sort_behind_names_of_languages(installed: dict[str, Voice]) -> None:
+def test_descriptions_are_unique_and_sort_after_language_names(installed: dict[str, Voice]) -> None:
     descriptions = [voice.description for voice in installed.values()]
     assert installed["espeak-en-us"].description == "espeak-ng English (America)"
     assert len(set(descriptions)) == len(descriptions)
     assert all(description > "Zulu (South Africa)" for description in descriptions)
 
 
-def test_a_voice_without_its_dictionary_is_left_out(installed: dict[str, Voice], say: Say) -> None:
+def test_a_voice_without_its_dictionary_is_not_listed(installed: dict[str, Voice], say: Say) -> None:
     # The wheel brings these voices' files, but nothing for them to read by.
     assert not {"espeak-fo", "espeak-kaa", "espeak-xex"} & set(installed)
     # And these read by another language's.
@@ -162,7 +162,7 @@ def test_importing_loads_neither_the_library_nor_the_wheel() -> None:
 # Sound
 
 
-def test_it_speaks(say: Say) -> None:
+def test_espeak_renders_audible_speech(say: Say) -> None:
     samples = say(SENTENCE)
     assert samples.dtype == np.float32
     assert samples.ndim == 1
@@ -171,7 +171,7 @@ def test_it_speaks(say: Say) -> None:
     assert np.abs(samples).max() <= 1
 
 
-def test_the_first_step_speaks_no_more_of_a_long_text_than_of_a_few_sentences(
+def test_the_first_render_step_of_a_long_text_is_bounded(
     installed: dict[str, Voice], loaded: EspeakVoices
 ) -> None:
     def first_step(sentences: int) -> Samples:
@@ -202,13 +202,13 @@ def test_every_voice_speaks_its_calibration_text(
         assert loudness(samples) > 0.03, name
 
 
-def test_the_same_text_sounds_the_same_each_time(say: Say) -> None:
+def test_rendering_is_deterministic(say: Say) -> None:
     first = say(SENTENCE)
     say("Etwas anderes.", "espeak-de")
     np.testing.assert_array_equal(say(SENTENCE), first)
 
 
-def test_double_speed_takes_half_the_time(say: Say) -> None:
+def test_double_speed_halves_the_duration(say: Say) -> None:
     natural = seconds(say(SENTENCE))
     assert seconds(say(SENTENCE, speed=2.0)) == pytest.approx(natural / 2, rel=0.1)
     assert seconds(say(SENTENCE, speed=0.5)) == pytest.approx(natural * 2, rel=0.1)
@@ -219,7 +219,7 @@ def test_length_scale_divides_speed(say: Say) -> None:
     np.testing.assert_array_equal(say(SENTENCE, length_scale=2.0, speed=2.0), say(SENTENCE))
 
 
-def test_speed_beyond_the_library_is_its_limit(say: Say) -> None:
+def test_speed_is_clamped_to_the_limits_of_espeak(say: Say) -> None:
     np.testing.assert_array_equal(say(SENTENCE, speed=100.0), say(SENTENCE, speed=450 / 175))
     np.testing.assert_array_equal(say(SENTENCE, speed=0.01), say(SENTENCE, speed=80 / 175))
 
@@ -243,33 +243,33 @@ def test_markup_in_plain_text_is_spoken_as_text(say: Say) -> None:
     assert seconds(say("&amp;")) > 1.3 * seconds(say("&"))
 
 
-def test_double_brackets_around_what_is_no_ipa_are_text(say: Say) -> None:
+def test_double_brackets_without_ipa_are_plain_text(say: Say) -> None:
     assert seconds(say("[[Main Page]]")) >= seconds(say("Main Page"))
     assert seconds(say("[[Main Page]] [[b]]")) > seconds(say("Main Page"))
 
 
-def test_ipa_in_plain_text_is_spoken_as_the_word_it_is_of(say: Say) -> None:
+def test_ipa_in_plain_text_sounds_like_the_word_it_transcribes(say: Say) -> None:
     spoken, word = say("Ask [[ʃɪˈvɔːn]] now."), say("Ask shivawn now.")
     assert abs(voiced_seconds(spoken) - voiced_seconds(word)) < 0.15
     assert voiced_seconds(spoken) > voiced_seconds(say("Ask now.")) + 0.2
 
 
 @pytest.mark.parametrize("voice", ["espeak-de", "espeak-fr-fr", "espeak-cmn", "espeak-ar", "espeak-ru"])
-def test_ipa_of_another_language_is_spoken_to_its_end_by_any_voice(say: Say, voice: str) -> None:
+def test_any_voice_speaks_ipa_of_another_language_completely(say: Say, voice: str) -> None:
     whole = voiced_seconds(say("[[θɜːˈðæwɑːnaː]]", voice))
     assert whole > voiced_seconds(say("[[θɜːˈðæ]]", voice)) + 0.1
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "...", "?!", "\u200b", "\x00", "\ud800"])
-def test_nothing_to_say_gives_no_samples(say: Say, text: str) -> None:
+def test_unspeakable_text_gives_no_samples(say: Say, text: str) -> None:
     assert len(say(text)) == 0
 
 
-def test_a_symbol_is_named(say: Say) -> None:
+def test_a_lone_symbol_is_spoken_by_name(say: Say) -> None:
     assert loudness(say("*")) > 0.03
 
 
-def test_a_control_character_is_no_command(say: Say) -> None:
+def test_control_characters_are_not_interpreted_as_commands(say: Say) -> None:
     # Control-A, 0, A sets the library's amplitude to nothing.
     assert loudness(say("\x010A hello")) > 0.03
     assert seconds(say("one\x00two")) > 1.3 * seconds(say("one"))
@@ -286,7 +286,7 @@ def test_very_long_text_is_spoken_in_bounded_steps(
     render.close()
 
 
-def test_long_text_loses_nothing_at_its_seams(say: Say) -> None:
+def test_long_text_loses_nothing_between_pieces(say: Say) -> None:
     apart = sum(seconds(say(f"This is sentence {number}. ")) for number in range(100, 140))
     together = seconds(say(" ".join(f"This is sentence {number}." for number in range(100, 140))))
     # In one piece it has pauses between its sentences besides, of up to half a second.
@@ -294,7 +294,7 @@ def test_long_text_loses_nothing_at_its_seams(say: Say) -> None:
 
 
 @pytest.mark.parametrize("deadly", ["s'" * 100, "---लच्छेद", "[[" + "h@l'oU" * 100 + "]]"])
-def test_a_text_that_kills_the_library_fails_alone(
+def test_a_text_that_crashes_the_library_fails_only_its_own_render(
     say: Say, monkeypatch: pytest.MonkeyPatch, deadly: str
 ) -> None:
     before = say(SENTENCE)
@@ -331,9 +331,7 @@ def test_no_text_ends_the_process(
 # Renders beside each other
 
 
-def test_interleaved_renders_sound_as_alone(
-    installed: dict[str, Voice], loaded: EspeakVoices, say: Say
-) -> None:
+def test_interleaved_renders_do_not_mix(installed: dict[str, Voice], loaded: EspeakVoices, say: Say) -> None:
     texts = {"espeak-en-us": f"{SENTENCE} " * 40, "espeak-de": "Die Haustür ist offen. " * 40}
     manners = {"espeak-en-us": {"speed": 1.5}, "espeak-de": {"pitch": 1.5}}
     renders = {
@@ -362,7 +360,7 @@ def test_a_render_closed_early_leaves_the_voice_usable(
     np.testing.assert_array_equal(say(SENTENCE), before)
 
 
-def test_a_suspended_render_holds_nothing(
+def test_a_suspended_render_holds_no_lock(
     installed: dict[str, Voice], loaded: EspeakVoices, say: Say
 ) -> None:
     render = loaded.render(Segment(f"{SENTENCE} " * 100), VoiceSpec(installed["espeak-de"]), Prosody())
@@ -375,7 +373,7 @@ def test_a_suspended_render_holds_nothing(
 
 
 @pytest.mark.slow
-def test_users_of_espeak_in_one_process_do_not_disturb_each_other(say: Say) -> None:
+def test_espeak_users_in_one_process_do_not_interfere(say: Say) -> None:
     from kokoro_onnx.tokenizer import Tokenizer  # noqa: PLC0415 - heavy
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415
 
@@ -412,7 +410,7 @@ def test_users_of_espeak_in_one_process_do_not_disturb_each_other(say: Say) -> N
         assert results == [alone[name]] * 12, name
 
 
-def test_several_engines_speak_at_once(installed: dict[str, Voice], say: Say) -> None:
+def test_several_engines_render_concurrently(installed: dict[str, Voice], say: Say) -> None:
     voice = installed["espeak-de"]
     first, second = (EspeakEngine(EngineOptions()).load(voice) for _ in range(2))
     try:
@@ -429,13 +427,13 @@ def test_several_engines_speak_at_once(installed: dict[str, Voice], say: Say) ->
 # Faults
 
 
-def test_a_voice_it_does_not_have_is_named(installed: dict[str, Voice], loaded: EspeakVoices) -> None:
+def test_the_error_names_an_unknown_espeak_voice(installed: dict[str, Voice], loaded: EspeakVoices) -> None:
     spec = VoiceSpec(replace(installed["espeak-de"], name="espeak-nowhere"))
     with pytest.raises(EngineFailed, match="espeak-nowhere"):
         next(loaded.render(Segment(SENTENCE), spec, Prosody()))
 
 
-def test_a_process_that_is_gone_is_started_again(installed: dict[str, Voice], say: Say) -> None:
+def test_a_dead_espeak_process_is_restarted(installed: dict[str, Voice], say: Say) -> None:
     voice = installed["espeak-en-us"]
     voices = EspeakEngine(EngineOptions()).load(voice)
     try:
@@ -448,7 +446,7 @@ def test_a_process_that_is_gone_is_started_again(installed: dict[str, Voice], sa
         voices.close()
 
 
-def test_closing_ends_the_process(installed: dict[str, Voice]) -> None:
+def test_closing_the_engine_ends_its_process(installed: dict[str, Voice]) -> None:
     voices = EspeakEngine(EngineOptions()).load(installed["espeak-en-us"])
     process = voices._process._running
     voices.close()
@@ -475,13 +473,15 @@ def real_library() -> Path:
     return Path(espeakng_loader.get_library_path())
 
 
-def test_a_missing_library_is_unavailable(wheel: Wheel, installed: dict[str, Voice], tmp_path: Path) -> None:
+def test_a_missing_library_raises_voice_unavailable(
+    wheel: Wheel, installed: dict[str, Voice], tmp_path: Path
+) -> None:
     wheel(tmp_path / "libespeak-ng.so", tmp_path)
     with pytest.raises(VoiceUnavailable, match=r"libespeak-ng\.so is missing"):
         EspeakEngine(EngineOptions()).load(installed["espeak-de"])
 
 
-def test_a_library_that_is_none_is_unavailable(
+def test_an_invalid_library_raises_voice_unavailable(
     wheel: Wheel, installed: dict[str, Voice], tmp_path: Path
 ) -> None:
     library = tmp_path / "libespeak-ng.so"
@@ -491,7 +491,7 @@ def test_a_library_that_is_none_is_unavailable(
         EspeakEngine(EngineOptions()).load(installed["espeak-de"])
 
 
-def test_missing_data_is_unavailable_and_ends_nothing(
+def test_missing_data_raises_voice_unavailable_without_ending_the_process(
     wheel: Wheel, installed: dict[str, Voice], tmp_path: Path
 ) -> None:
     wheel(real_library(), tmp_path)
@@ -499,7 +499,9 @@ def test_missing_data_is_unavailable_and_ends_nothing(
         EspeakEngine(EngineOptions()).load(installed["espeak-de"])
 
 
-def test_a_missing_wheel_is_unavailable(monkeypatch: pytest.MonkeyPatch, installed: dict[str, Voice]) -> None:
+def test_a_missing_wheel_raises_voice_unavailable(
+    monkeypatch: pytest.MonkeyPatch, installed: dict[str, Voice]
+) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(VoiceUnavailable, match="not installed"):
         EspeakEngine(EngineOptions()).load(installed["espeak-de"])
@@ -525,13 +527,13 @@ def test_an_engine_that_does_not_start_has_no_voices_and_warns(
         ("cmn", "hello 好", "hə5lˈəʊəʊ χˈɑu2"),  # said in English, but without the mark for that
     ],
 )
-def test_the_phonemes_are_those_the_library_speaks(
+def test_phonemes_match_those_that_the_library_speaks(
     installed: dict[str, Voice], loaded: EspeakVoices, *, voice: str, text: str, told: str
 ) -> None:
     assert loaded.phonemes(Segment(text), VoiceSpec(installed[f"espeak-{voice}"])) == told
 
 
-def test_the_phonemes_of_a_text_of_many_pieces_are_complete(
+def test_phonemes_of_a_text_in_many_pieces_are_complete(
     installed: dict[str, Voice], loaded: EspeakVoices
 ) -> None:
     told = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))

@@ -37,27 +37,29 @@ TIE = "\u0361"
         (AMERICAN, "♥", ""),
     ],
 )
-def test_each_sign_is_the_nearest_that_the_voice_has(voice: str, ipa: str, expected: str) -> None:
+def test_each_ipa_symbol_maps_to_the_nearest_mnemonic_of_the_voice(
+    voice: str, ipa: str, expected: str
+) -> None:
     assert to_mnemonics(ipa, read_inventory(DATA, voice)) == expected
 
 
-def test_mnemonics_that_would_be_read_as_another_are_kept_apart() -> None:
+def test_ambiguous_mnemonics_are_separated() -> None:
     known = frozenset({"a", "I", "aI", "t", "S", "tS"})
     assert to_mnemonics("aɪ a.ɪ t.ʃ", known) == "aI a|I t|S"
 
 
-def test_a_word_without_end_is_broken() -> None:
+def test_an_overlong_ipa_word_is_split() -> None:
     words = to_mnemonics("a" * 500, read_inventory(DATA, AMERICAN)).split()
     assert max(word.count("a") for word in words) == 60
     assert sum(word.count("a") for word in words) == 500
 
 
-def test_every_sign_of_ipa_has_a_mnemonic_or_stands_for_a_boundary() -> None:
+def test_every_ipa_symbol_maps_to_a_mnemonic_or_a_boundary() -> None:
     assert {sign for sign in _MNEMONICS if len(sign) == 1} == SOUNDS
     assert _BOUNDARIES.keys() == BOUNDARIES
 
 
-def test_every_voice_has_an_inventory_of_its_own_language() -> None:
+def test_every_voice_has_a_phoneme_inventory_of_its_own_language() -> None:
     files = [path for path in (DATA / "lang").rglob("*") if path.is_file()]
     assert len(files) > 100
     for path in files:
@@ -68,7 +70,7 @@ def test_every_voice_has_an_inventory_of_its_own_language() -> None:
 
 
 @given(st.text(alphabet="abdeifghuøœɔɑ̃ːˈˌʃʒθðŋɲɪʊɜʁt̩ ͡x.|", max_size=40))
-def test_a_voice_is_given_nothing_that_it_does_not_have(ipa: str) -> None:
+def test_mnemonics_outside_the_inventory_of_the_voice_are_never_used(ipa: str) -> None:
     known = read_inventory(DATA, SPANISH)
     for word in to_mnemonics(ipa, known).split():
         rest = word
@@ -79,7 +81,7 @@ def test_a_voice_is_given_nothing_that_it_does_not_have(ipa: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_gives_ascii_within_brackets(text: str) -> None:
+def test_any_text_gives_ascii_mnemonics_in_brackets(text: str) -> None:
     made = to_mnemonics(text, read_inventory(DATA, AMERICAN))
     assert made.isascii()
     assert "[" not in made

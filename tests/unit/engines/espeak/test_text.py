@@ -19,21 +19,21 @@ def test_a_sentence_is_one_piece_and_unchanged() -> None:
     assert texts(sentence) == [sentence]
 
 
-def test_long_text_is_cut_after_punctuation_and_the_pause_there_is_kept() -> None:
+def test_long_text_is_split_after_punctuation_and_keeps_the_pause() -> None:
     pieces = list(cut_text("The door is open, and the tea is ready. " * 20))
     assert len(pieces) > 2
     assert all(piece.text.rstrip()[-1] in ",." for piece in pieces)
     assert [piece.pause_after for piece in pieces] == [True] * (len(pieces) - 1) + [False]
 
 
-def test_text_without_punctuation_is_cut_between_words() -> None:
+def test_text_without_punctuation_is_split_between_words() -> None:
     pieces = list(cut_text("word " * 200))
     assert len(pieces) > 2
     assert all(set(piece.text.split()) == {"word"} for piece in pieces)
     assert not any(piece.pause_after for piece in pieces)
 
 
-def test_what_takes_long_to_say_is_cut_shorter() -> None:
+def test_text_that_expands_when_spoken_is_split_into_shorter_pieces() -> None:
     assert len(max(texts("*" * 1000), key=len)) < len(max(texts("9" * 1000), key=len))
     assert len(max(texts("9" * 1000), key=len)) < len(max(texts("x" * 1000), key=len))
 
@@ -50,16 +50,16 @@ def test_what_takes_long_to_say_is_cut_shorter() -> None:
         ("cafe\u0301s", "cafe\u0301s"),
     ],
 )
-def test_words_are_broken_only_where_the_library_stumbles(word: str, spaced: str) -> None:
+def test_words_are_split_only_where_the_library_would_fail(word: str, spaced: str) -> None:
     assert texts(word) == [spaced]
 
 
-def test_commands_to_the_library_and_half_characters_are_taken_out() -> None:
+def test_library_commands_and_lone_surrogates_are_removed() -> None:
     assert texts("a\x01b\x00c\ue03cd\ud800e") == ["a b c de"]
 
 
 @given(st.text())
-def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
+def test_no_plain_text_is_lost_or_duplicated(text: str) -> None:
     readable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
     whole = "".join(texts(text))
     whole.encode()  # would fail on half characters
@@ -68,7 +68,7 @@ def test_no_plain_text_is_lost_or_doubled(text: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
-def test_the_first_piece_does_not_wait_for_the_rest_of_the_text(unit: str) -> None:
+def test_the_first_piece_is_split_off_without_reading_the_rest_of_the_text(unit: str) -> None:
     next(cut_text(unit * 1_000))  # what is cached per character is not counted
     short, long = (
         count_lines(lambda text=unit * times: next(cut_text(text)))  # type: ignore[misc]
@@ -78,7 +78,7 @@ def test_the_first_piece_does_not_wait_for_the_rest_of_the_text(unit: str) -> No
 
 
 @pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
-def test_text_is_cut_in_linear_time(unit: str) -> None:
+def test_text_is_split_in_linear_time(unit: str) -> None:
     assert measure_growth(lambda times: list(cut_text(unit * times)), size=5_000) < 2.1
 
 
@@ -89,12 +89,12 @@ def phonemic(text: str) -> list[str]:
     return [piece.text for piece in cut_text_with_phonemes(text, ENGLISH)]
 
 
-def test_ipa_becomes_mnemonics_and_other_brackets_are_taken_apart() -> None:
+def test_ipa_becomes_mnemonics_and_other_double_brackets_are_separated() -> None:
     (piece,) = phonemic("Ask [[ʃɪˈvɔːn biː]]. [[Main Page]] [[ x")
     assert piece.split() == ["Ask", "[[SI'vO:n]]", "[[bi:]].", "Main", "Page", "x"]
 
 
-def test_phonemes_that_never_end_are_given_in_bounded_pieces() -> None:
+def test_an_overlong_phoneme_block_is_split_into_bounded_pieces() -> None:
     pieces = phonemic(f"[[{'biː ' * 100}]]" * 5)
     assert sum(piece.count("[[bi:]]") for piece in pieces) == 500
     assert max(map(len, pieces)) < 1500

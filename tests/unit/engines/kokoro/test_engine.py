@@ -94,7 +94,7 @@ class TestInstalled:
             "zf_test": ("zh_CN", "Test (Kokoro, female)"),
         }
 
-    def test_all_voices_share_one_model_and_rate(self, voices: dict[str, Voice]) -> None:
+    def test_all_voices_share_one_model_and_sample_rate(self, voices: dict[str, Voice]) -> None:
         assert {voice.model for voice in voices.values()} == {str(MODEL)}
         assert {voice.files for voice in voices.values()} == {(MODEL, PACK)}
         assert {voice.sample_rate for voice in voices.values()} == {24000}
@@ -120,11 +120,11 @@ class TestInstalled:
         (voice,) = KokoroEngine(options).installed()
         assert (voice.name, voice.language, voice.description) == (name, language, description)
 
-    def test_files_are_looked_up_in_the_data_directories(self, tmp_path: Path) -> None:
+    def test_model_files_are_found_in_the_data_directories(self, tmp_path: Path) -> None:
         options = EngineOptions(data_dirs=(tmp_path / "missing", tmp_path, VOICES))
         assert {voice.files for voice in KokoroEngine(options).installed()} == {(MODEL, PACK)}
 
-    def test_the_exact_release_names_are_preferred(self, tmp_path: Path) -> None:
+    def test_exact_release_file_names_are_preferred(self, tmp_path: Path) -> None:
         for name in ("kokoro-a.onnx", "kokoro-v1.0.onnx"):
             shutil.copy(MODEL, tmp_path / name)
         for name in ("voices-a.bin", "voices-v1.0.bin"):
@@ -132,13 +132,13 @@ class TestInstalled:
         voices = KokoroEngine(EngineOptions(data_dirs=(VOICES, tmp_path))).installed()
         assert voices[0].files == (tmp_path / "kokoro-v1.0.onnx", tmp_path / "voices-v1.0.bin")
 
-    def test_a_piper_voice_of_that_name_is_not_taken_for_the_model(self, tmp_path: Path) -> None:
+    def test_a_piper_voice_with_that_name_is_not_mistaken_for_the_model(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / f"{LOW.name}.onnx", tmp_path / "kokoro-like.onnx")
         shutil.copy(VOICES / f"{LOW.name}.onnx.json", tmp_path / "kokoro-like.onnx.json")
         shutil.copy(PACK, tmp_path)
         assert KokoroEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
 
-    def test_without_any_file_there_is_no_voice_and_nothing_to_say(
+    def test_without_any_files_there_are_no_voices_and_no_log_lines(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert KokoroEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
@@ -162,7 +162,7 @@ class TestInstalled:
         assert KokoroEngine(options).installed() == []
         assert "gone.onnx is ignored: there is no such file" in caplog.text
 
-    def test_a_pack_that_is_none_is_logged_once(
+    def test_an_invalid_voice_pack_is_logged_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         pack = tmp_path / "voices.bin"
@@ -175,7 +175,7 @@ class TestInstalled:
 
 
 class TestLoad:
-    def test_files_that_are_gone_are_named(self, tmp_path: Path) -> None:
+    def test_the_error_names_deleted_files(self, tmp_path: Path) -> None:
         model, pack = (Path(shutil.copy(path, tmp_path)) for path in (MODEL, PACK))
         engine = KokoroEngine(EngineOptions(data_dirs=(tmp_path,)))
         voice = engine.installed()[0]
@@ -186,7 +186,7 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match=r"kokoro-tones\.onnx cannot be loaded"):
             engine.load(voice)
 
-    def test_another_kind_of_model_is_not_taken_for_kokoro(self) -> None:
+    def test_another_kind_of_model_is_not_mistaken_for_kokoro(self) -> None:
         with pytest.raises(VoiceUnavailable, match="is not a Kokoro model: its inputs are"):
             _load(VOICES / f"{LOW.name}.onnx")
 
@@ -197,13 +197,13 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match="allow_pickle"):
             _speak(loaded, voice, "Hello.")
 
-    def test_a_style_of_another_shape_is_refused(self, tmp_path: Path) -> None:
+    def test_a_style_table_of_the_wrong_shape_is_rejected(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "voices.npz", af_test=np.zeros(256, np.float32))
         loaded, voice = _load(MODEL, tmp_path / "voices.npz")
         with pytest.raises(VoiceUnavailable, match=r"has shape \(256,\), expected \(510, 1, 256\)"):
             _speak(loaded, voice, "Hello.")
 
-    def test_kokoros_own_log_handler_is_taken_off(self, loaded: LoadedKokoro) -> None:
+    def test_the_log_handler_of_kokoro_is_removed(self, loaded: LoadedKokoro) -> None:
         assert logging.getLogger("kokoro_onnx").handlers == []
 
 
@@ -217,40 +217,40 @@ class TestRender:
             ("ef_test", "tˈe fɾˈont ðoˈoɾ ˈis ˈopen."),
         ],
     )
-    def test_a_voice_speaks_with_its_own_style_in_its_own_language(
+    def test_each_voice_speaks_its_language_with_its_own_style(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, said: str
     ) -> None:
         audio = _speak(loaded, voices[name], "The front door is open.")
         assert KOKORO.said(audio) == [said]
         assert KOKORO.speakers_of(audio) == {name}
 
-    def test_the_phonemes_returned_are_those_the_model_is_given(
+    def test_the_returned_phonemes_are_those_given_to_the_model(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         text = 'The front "door" is open, 你 said.'
         told = loaded.phonemes(Segment(text), VoiceSpec(voices["af_test"]))
         assert KOKORO.said(_speak(loaded, voices["af_test"], text)) == [told]
 
-    def test_phonemes_in_the_text_are_spoken_as_they_are(
+    def test_phoneme_blocks_in_the_text_are_spoken_unchanged(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         audio = _speak(loaded, voices["af_test"], "Is [[ʃɪˈvɔːn]], the one?")
         assert KOKORO.said(audio) == ["ɪz ʃɪˈvɔːn, ðə wˌʌn?"]
 
-    def test_the_first_step_phonemizes_and_makes_no_sound(
+    def test_the_first_render_step_phonemizes_and_yields_no_samples(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         steps = list(loaded.render(Segment("Hello."), VoiceSpec(voices["af_test"]), Prosody()))
         assert [len(step) > 0 for step in steps] == [False, True]
         assert {(step.dtype, step.ndim) for step in steps} == {(np.dtype(np.float32), 1)}
 
-    def test_the_style_row_is_that_of_the_number_of_tokens(
+    def test_the_style_row_is_selected_by_the_number_of_tokens(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         audio = _speak(loaded, voices["af_test"], "The front door is open.")
         assert _row(audio) == len(FRONT_DOOR)
 
-    def test_all_batches_of_a_sentence_have_the_row_of_the_whole(
+    def test_all_batches_of_a_sentence_use_the_style_row_of_the_whole_sentence(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         steps = _sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))
@@ -260,19 +260,19 @@ class TestRender:
         ] * 2
 
     @pytest.mark.parametrize("text", ["The front door,", "The front door", "The front door:"])
-    def test_the_beginning_of_a_sentence_has_the_row_of_a_typical_one(
+    def test_the_opening_part_of_a_sentence_uses_the_style_row_of_a_typical_sentence(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
     ) -> None:
         assert _row(_speak(loaded, voices["af_test"], text)) == TYPICAL_SENTENCE
 
     @pytest.mark.parametrize("text", ["The front door.", "The front door!", 'The "front door?"'])
-    def test_a_short_sentence_has_its_own_row(
+    def test_a_short_sentence_uses_its_own_style_row(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
     ) -> None:
         audio = _speak(loaded, voices["af_test"], text)
         assert _row(audio) == len(KOKORO.said(audio)[0]) < TYPICAL_SENTENCE
 
-    def test_a_sentence_longer_than_the_style_has_its_last_row(
+    def test_a_sentence_longer_than_the_style_table_uses_the_last_row(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         assert _row(_speak(loaded, voices["af_test"], "The front door is open. " * 40)) == KOKORO_ROWS
@@ -287,13 +287,13 @@ class TestRender:
             (Prosody(speed=0.1), 0.5),
         ],
     )
-    def test_speed_is_kept_to_what_the_model_was_made_for(
+    def test_speed_is_clamped_to_the_range_of_the_model(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], prosody: Prosody, speed: float
     ) -> None:
         audio = _speak(loaded, voices["af_test"], "The front door is open.", prosody)
         assert KOKORO.said(audio, speed=speed) == [FRONT_DOOR]
 
-    def test_long_text_is_spoken_whole_in_batches_with_a_pause_after_each(
+    def test_long_text_is_spoken_completely_in_batches_with_a_pause_after_each(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         steps = _sound(loaded, voices["af_test"], Segment("The front door is open. " * 40))
@@ -312,7 +312,7 @@ class TestRender:
             ("The door", 0.0),
         ],
     )
-    def test_the_pause_behind_a_segment_is_that_of_its_mark(
+    def test_the_pause_after_a_segment_depends_on_its_final_mark(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str, seconds: float
     ) -> None:
         for speed in (1.0, 2.0):
@@ -320,7 +320,7 @@ class TestRender:
             silence = silences(audio)[-1] - seconds / speed * 24000
             assert EDGE <= silence <= EDGE + 170
 
-    def test_the_first_step_with_sound_is_the_first_clause_of_a_long_sentence(
+    def test_the_first_audible_step_of_a_long_sentence_is_its_first_clause(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         first, second = _sound(loaded, voices["af_test"], Segment(TWO_CLAUSES))
@@ -341,40 +341,40 @@ class TestRender:
             ("af_test", "The door - open.", "ðə dˈɔːɹ — ˈoʊpən."),
         ],
     )
-    def test_marks_that_the_model_does_not_know_are_spoken_as_those_it_knows(
+    def test_punctuation_unknown_to_the_model_is_replaced_by_known_punctuation(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, text: str, said: str
     ) -> None:
         assert KOKORO.said(_speak(loaded, voices[name], text)) == [said]
 
-    def test_a_change_of_language_is_spoken_without_its_marks(
-        self, loaded: LoadedKokoro, voices: dict[str, Voice]
-    ) -> None:
+    def test_language_switch_marks_are_removed(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
         audio = _speak(loaded, voices["ff_test"], "Bon weekend (really).")
         assert KOKORO.said(audio) == ["bˈɔ̃ wiːkˈɛnd (ɹˈiəlɪ)."]
 
     @pytest.mark.parametrize("text", ["", "  ", "...", "?!", "( )", "\0"])
-    def test_text_without_any_sound_makes_none(
+    def test_silent_text_gives_no_samples(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], text: str
     ) -> None:
         assert len(_speak(loaded, voices["af_test"], text)) == 0
 
-    def test_lines_are_not_run_together(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
+    def test_words_on_separate_lines_are_not_joined(
+        self, loaded: LoadedKokoro, voices: dict[str, Voice]
+    ) -> None:
         assert KOKORO.said(_speak(loaded, voices["af_test"], "a\nb")) == ["ɐ bˈiː"]
 
-    def test_a_voice_that_is_not_in_the_pack_is_an_error(
+    def test_a_voice_missing_from_the_pack_is_an_error(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         other = replace(voices["af_test"], name="af_other")
         with pytest.raises(UnknownVoice, match="has no voice af_other"):
             _speak(loaded, other, "Hello.")
 
-    def test_a_speaker_is_an_error(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
+    def test_requesting_a_speaker_is_an_error(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
         spec = VoiceSpec(voices["af_test"], speaker=3)
         with pytest.raises(UnknownVoice, match="af_test has no speaker 3"):
             next(loaded.render(Segment("Hello."), spec, Prosody()))
 
     @pytest.mark.parametrize("name", ["af_test", "bf_test", "ef_test", "ff_test", "zf_test"])
-    def test_every_language_can_count(
+    def test_the_calibration_text_counts_in_every_language(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str
     ) -> None:
         segment = loaded.calibration_segment(VoiceSpec(voices[name]))
@@ -400,7 +400,7 @@ class TestDialects:
         assert KOKORO.said(audio, speed=1.5) == [FRONT_DOOR]
 
     @pytest.mark.parametrize(("asked", "spoken"), [(1.4, 1), (1.6, 2), (0.5, 1)])
-    def test_a_model_with_whole_speeds_gets_the_nearest(
+    def test_a_model_with_integer_speed_gets_the_nearest_integer(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: float, spoken: int
     ) -> None:
         loaded, voice = _load(_write(tmp_path / "kokoro.onnx", kokoro_model(speed_type="int32")))
@@ -415,7 +415,7 @@ class TestDialects:
             ("two = Constant<value = float[2] {1.0, 2.0}>() audio = MatMul(style, two)", "failed"),
         ],
     )
-    def test_a_model_that_breaks_while_speaking_is_an_engine_failure(
+    def test_a_model_error_during_rendering_is_an_engine_failure(
         self, tmp_path: Path, body: str, reason: str
     ) -> None:
         broken = (

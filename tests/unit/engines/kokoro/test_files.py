@@ -59,7 +59,7 @@ def an_empty_archive(path: Path) -> None:
         (PACK.name, an_empty_archive, "it contains no voice"),
     ],
 )
-def test_a_file_that_is_incomplete_is_left_out_and_logged_once(
+def test_an_incomplete_file_is_skipped_and_logged_once(
     directory: Path,
     caplog: pytest.LogCaptureFixture,
     name: str,
@@ -81,7 +81,7 @@ def test_a_file_that_is_incomplete_is_left_out_and_logged_once(
     assert engine.broken == ()
 
 
-def test_another_model_that_is_whole_is_taken_in_place_of_a_broken_one(directory: Path) -> None:
+def test_a_complete_model_is_used_instead_of_a_broken_one(directory: Path) -> None:
     half(Path(shutil.copy(MODEL, directory / "kokoro-v1.0.onnx")))
     half(Path(shutil.copy(PACK, directory / "voices-v1.0.bin")))
     engine = engine_on(directory)
@@ -89,7 +89,7 @@ def test_another_model_that_is_whole_is_taken_in_place_of_a_broken_one(directory
     assert [path.name for path, _ in engine.broken] == ["kokoro-v1.0.onnx", "voices-v1.0.bin"]
 
 
-def test_what_is_there_without_the_other_is_among_the_broken(tmp_path: Path) -> None:
+def test_a_model_without_a_pack_or_a_pack_without_a_model_is_listed_as_broken(tmp_path: Path) -> None:
     shutil.copy(MODEL, tmp_path)
     engine = engine_on(tmp_path)
     assert engine.installed() == []
@@ -98,7 +98,7 @@ def test_what_is_there_without_the_other_is_among_the_broken(tmp_path: Path) -> 
     ]
 
 
-def test_a_file_that_is_named_and_gone_is_among_the_broken(tmp_path: Path) -> None:
+def test_a_configured_file_that_does_not_exist_is_listed_as_broken(tmp_path: Path) -> None:
     engine = KokoroEngine(EngineOptions(kokoro_model=MODEL, kokoro_voices=tmp_path / "gone.bin"))
     assert engine.installed() == []
     assert engine.broken == ((tmp_path / "gone.bin", "there is no such file"),)
@@ -111,7 +111,7 @@ def test_a_directory_in_place_of_a_file_is_reported(tmp_path: Path) -> None:
     assert engine.broken[0].reason == "it cannot be read: Is a directory"
 
 
-def test_voices_come_by_name(tmp_path: Path) -> None:
+def test_voices_are_listed_by_name(tmp_path: Path) -> None:
     tables = {name: np.zeros((1, 1, 256), np.float32) for name in ("bf_b", "af_a", "zm_c")}
     np.savez(tmp_path / "voices.npz", allow_pickle=False, **tables)
     options = EngineOptions(kokoro_model=MODEL, kokoro_voices=tmp_path / "voices.npz")

@@ -80,17 +80,17 @@ class TestWithMisaki:
             ("", ""),
         ],
     )
-    def test_other_letters_go_to_the_other_phonemizer(self, text: str, expected: str) -> None:
+    def test_foreign_letters_are_phonemized_by_the_fallback(self, text: str, expected: str) -> None:
         assert made(text) == expected
 
-    def test_a_text_that_it_fails_at_is_read_by_the_other_phonemizer(
+    def test_text_on_which_misaki_fails_is_phonemized_by_the_fallback(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert made("坏, OK 你") == "[坏, ] <OK> ni↓"
         assert "misaki failed on 3 characters (AssertionError)" in caplog.text
         assert "坏" not in caplog.text
 
-    def test_only_languages_that_need_it_have_it(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_only_languages_that_need_misaki_use_it(self, caplog: pytest.LogCaptureFixture) -> None:
         phonemizers = MisakiPhonemizers()
         assert phonemizers.find(ENGLISH) is None
         assert phonemizers.find(JAPANESE)
@@ -98,7 +98,7 @@ class TestWithMisaki:
         assert phonemizers.find(MANDARIN) is not phonemizers.find(JAPANESE)
         assert not caplog.records
 
-    def test_it_is_used_by_one_thread_at_a_time(self) -> None:
+    def test_misaki_is_used_by_one_thread_at_a_time(self) -> None:
         phonemizer, found = MisakiPhonemizer("zh"), list[str]()
 
         def speak() -> None:
@@ -111,13 +111,13 @@ class TestWithMisaki:
             thread.join()
         assert found == ["ni↓xau↓" * 200] * 8
 
-    def test_a_mandarin_voice_speaks_what_it_says(self) -> None:
+    def test_a_mandarin_voice_speaks_the_phonemes_of_misaki(self) -> None:
         assert _said("zf_test", "你好，Hello！") == ["ni↓xau↓, həlˈoʊ!"]
 
 
 @pytest.mark.usefixtures("no_misaki")
 class TestWithoutMisaki:
-    def test_that_is_logged_once_for_each_language(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_the_use_of_misaki_is_logged_once_per_language(self, caplog: pytest.LogCaptureFixture) -> None:
         phonemizers = MisakiPhonemizers()
         for language in (MANDARIN, JAPANESE, MANDARIN, ENGLISH, JAPANESE):
             assert phonemizers.find(language) is None
@@ -126,7 +126,7 @@ class TestWithoutMisaki:
         assert "pronunciation of ja_JP is poor" in japanese
         assert "Install wyoming-tts[misaki]" in chinese
 
-    def test_a_voice_speaks_with_espeak_and_that_is_logged_as_it_is_loaded(
+    def test_without_misaki_a_voice_uses_espeak_and_loading_logs_it(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert _said("zf_test", "你好！") == ["niχˈɑu!"]
@@ -135,7 +135,7 @@ class TestWithoutMisaki:
 
 
 @pytest.mark.usefixtures("no_misaki")
-def test_english_voices_load_without_a_word_of_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_english_voices_load_without_a_log_line_about_misaki(caplog: pytest.LogCaptureFixture) -> None:
     assert _said("af_test", "One.") == ["wˌʌn."]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

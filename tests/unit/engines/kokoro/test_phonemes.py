@@ -21,7 +21,7 @@ def made(text: str, language: str = "en-us") -> str:
         ("[[ two  wɜːdz ]]", "two wɜːdz"),
     ],
 )
-def test_blocks_are_kept_and_the_rest_is_phonemized(text: str, expected: str) -> None:
+def test_phoneme_blocks_are_kept_and_the_rest_is_phonemized(text: str, expected: str) -> None:
     assert made(text) == expected
 
 
@@ -38,11 +38,11 @@ def test_blocks_are_kept_and_the_rest_is_phonemized(text: str, expected: str) ->
         ("en-us", "hɝt.ʏ", "hɜːty"),
     ],
 )
-def test_signs_are_those_of_the_model(language: str, ipa: str, expected: str) -> None:
+def test_phonemes_use_only_the_symbols_of_the_model(language: str, ipa: str, expected: str) -> None:
     assert made(f"[[{ipa}]]", language) == expected
 
 
-def test_every_sign_of_ipa_is_one_the_model_knows() -> None:
+def test_every_ipa_symbol_maps_to_a_symbol_of_the_model() -> None:
     vowels = "iyɨʉɯuɪʏʊeøɘɵɤoəɛœɜɞʌɔæɐaɶɑɒɚɝ"
     consonants = "pbtdʈɖcɟkɡqɢʔmɱnɳɲŋɴʀɾɽɸβfvθðszʃʒʂʐçʝxɣχʁħʕhɦɬɮʋɹɻjɰlɭʎʟʍwɥɕʑɺɫɓɗʄɠgr"
     lost = {sign for sign in vowels + consonants if not set(made(f"[[{sign}]]")) <= set(DEFAULT_VOCAB)}

@@ -60,7 +60,7 @@ def heard(loaded: LoadedKokoro, voice: Voice) -> tuple[set[str], list[str]]:
     return KOKORO.speakers_of(audio), KOKORO.said(audio)
 
 
-def test_they_are_listed_with_the_language_of_their_name(
+def test_imported_styles_are_listed_with_the_language_of_their_name(
     engine: KokoroEngine, styles: ImportedStyles
 ) -> None:
     for name in ("bf_mine", "em_mine", "narrator"):
@@ -77,7 +77,9 @@ def test_they_are_listed_with_the_language_of_their_name(
     assert voices["af_test"].files == (MODEL, PACK)
 
 
-def test_they_come_and_go_with_their_files(engine: KokoroEngine, styles: ImportedStyles) -> None:
+def test_imported_styles_appear_and_disappear_with_their_files(
+    engine: KokoroEngine, styles: ImportedStyles
+) -> None:
     before = engine.installed()
     path = put(styles, "bf_mine", "af_test")
     assert "bf_mine" in listed(engine)
@@ -85,7 +87,9 @@ def test_they_come_and_go_with_their_files(engine: KokoroEngine, styles: Importe
     assert engine.installed() == before
 
 
-def test_one_speaks_with_its_table_in_its_language(engine: KokoroEngine, styles: ImportedStyles) -> None:
+def test_an_imported_style_speaks_its_language_with_its_table(
+    engine: KokoroEngine, styles: ImportedStyles
+) -> None:
     put(styles, "bf_mine", "am_test")
     voice = listed(engine)["bf_mine"]
     loaded = engine.load(voice)
@@ -95,7 +99,7 @@ def test_one_speaks_with_its_table_in_its_language(engine: KokoroEngine, styles:
         loaded.close()
 
 
-def test_one_that_changes_speaks_anew_without_loading_the_model_again(
+def test_a_changed_style_file_takes_effect_without_reloading_the_model(
     engine: KokoroEngine, styles: ImportedStyles
 ) -> None:
     put(styles, "bf_mine", "am_test")
@@ -113,7 +117,7 @@ def test_one_that_changes_speaks_anew_without_loading_the_model_again(
         loaded.close()
 
 
-def test_one_that_breaks_after_it_was_listed_is_reported(
+def test_a_style_file_corrupted_after_it_was_listed_is_reported(
     engine: KokoroEngine, styles: ImportedStyles
 ) -> None:
     path = put(styles, "bf_mine", "am_test")
@@ -127,7 +131,7 @@ def test_one_that_breaks_after_it_was_listed_is_reported(
         loaded.close()
 
 
-def test_a_broken_one_is_left_out_with_its_reason_logged_once(
+def test_a_broken_style_file_is_skipped_and_its_reason_logged_once(
     engine: KokoroEngine, styles: ImportedStyles, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = put(styles, "bf_mine", "am_test")
@@ -145,7 +149,7 @@ def test_a_broken_one_is_left_out_with_its_reason_logged_once(
     assert engine.broken == ()
 
 
-def test_a_voice_of_the_pack_goes_before_an_imported_one(
+def test_a_voice_of_the_pack_takes_precedence_over_an_imported_style(
     engine: KokoroEngine, styles: ImportedStyles, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = put(styles, "af_test", "ef_test")
@@ -160,7 +164,7 @@ def test_a_voice_of_the_pack_goes_before_an_imported_one(
         loaded.close()
 
 
-def test_a_table_is_read_again_only_when_its_file_has_changed(
+def test_a_style_table_is_reread_only_when_its_file_has_changed(
     engine: KokoroEngine, styles: ImportedStyles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(styles, "bf_mine", "am_test")
@@ -174,7 +178,7 @@ def test_a_table_is_read_again_only_when_its_file_has_changed(
     assert read == ["bf_mine"] * 2
 
 
-def test_they_can_be_parts_of_blends(tmp_path: Path, styles: ImportedStyles) -> None:
+def test_imported_styles_can_be_parts_of_blends(tmp_path: Path, styles: ImportedStyles) -> None:
     put(styles, "bf_mine", "bf_test")
     store = BlendStore(tmp_path)
     store.add(Blend("between", parse_recipe("af_test+bf_mine"), "en_US"))
@@ -219,13 +223,15 @@ async def speakers(parts: Parts, name: str) -> set[str]:
     return KOKORO.speakers_of(join_chunks(chunks))
 
 
-async def test_a_client_hears_them_by_name_and_in_a_recipe(parts: Parts) -> None:
+async def test_clients_can_request_imported_styles_by_name_and_in_a_recipe(parts: Parts) -> None:
     assert await speakers(parts, "af_low") == {"af_test"}
     assert await speakers(parts, "bf_high") == {"bf_test"}
     assert await speakers(parts, "af_low+bf_high") == {"am_test"}
 
 
-async def test_a_recipe_follows_the_files_of_its_parts(parts: Parts, styles: ImportedStyles) -> None:
+async def test_a_recipe_reflects_changes_to_the_files_of_its_parts(
+    parts: Parts, styles: ImportedStyles
+) -> None:
     assert await speakers(parts, "af_low+bf_high") == {"am_test"}
     await parts.workers.run_blocking(lambda: put(styles, "bf_high", "af_test"))
     await parts.refresh_voices()

@@ -21,61 +21,61 @@ def _sound(milliseconds: int, level: float = 0.5) -> np.ndarray:
 
 class TestPauses:
     @pytest.mark.parametrize("mark", [*".!?…"])
-    def test_the_end_of_a_sentence_gets_a_long_one(self, mark: str) -> None:
+    def test_the_end_of_a_sentence_gets_a_long_pause(self, mark: str) -> None:
         assert pause_after(mark, 1.0) == SENTENCE_PAUSE
 
     @pytest.mark.parametrize("mark", [*",;:—"])
-    def test_the_end_of_a_clause_gets_a_short_one(self, mark: str) -> None:
+    def test_the_end_of_a_clause_gets_a_short_pause(self, mark: str) -> None:
         assert pause_after(mark, 1.0) == CLAUSE_PAUSE
 
-    def test_between_words_there_is_none(self) -> None:
+    def test_there_is_no_pause_between_words(self) -> None:
         assert pause_after("", 1.0) == 0.0
 
-    def test_they_keep_the_pace(self) -> None:
+    def test_pauses_shorten_with_speed(self) -> None:
         assert pause_after(".", 2.0) == SENTENCE_PAUSE / 2
         assert pause_after(",", 0.5) == CLAUSE_PAUSE * 2
 
 
 class TestTrim:
-    def test_the_silence_around_the_sound_is_replaced_by_the_pause(self) -> None:
+    def test_surrounding_silence_is_replaced_by_the_pause(self) -> None:
         samples = trim(np.concatenate([_silence(300), _sound(100), _silence(500)]), 0.25)
         loud = np.flatnonzero(np.abs(samples) > 0.4)
         assert loud[0] <= 15 * MS
         assert 250 * MS <= len(samples) - loud[-1] <= 265 * MS
         assert loud[-1] - loud[0] == pytest.approx(100 * MS, abs=2)
 
-    def test_what_is_as_soft_as_a_consonant_is_kept(self) -> None:
+    def test_sound_as_soft_as_a_consonant_is_kept(self) -> None:
         consonant = _sound(60, 0.5 * 10 ** (-50 / 20))
         samples = trim(np.concatenate([_silence(100), consonant, _sound(200), consonant, _silence(100)]), 0.0)
         assert len(samples) >= 320 * MS
         assert np.count_nonzero(samples) >= 318 * MS
 
-    def test_hiss_below_it_is_not(self) -> None:
+    def test_hiss_softer_than_a_consonant_is_trimmed(self) -> None:
         hiss = _silence(300, 0.5 * 10 ** (-66 / 20))
         assert len(trim(np.concatenate([hiss, _sound(200), hiss]), 0.0)) <= 230 * MS
 
-    def test_a_silence_within_is_left_alone(self) -> None:
+    def test_silence_within_the_sound_is_kept(self) -> None:
         parts = [_sound(100), _silence(400), _sound(100)]
         assert len(trim(np.concatenate(parts), 0.0)) == 600 * MS
 
-    def test_sound_up_to_the_edge_starts_and_ends_without_a_step(self) -> None:
+    def test_sound_up_to_the_edge_is_faded_in_and_out(self) -> None:
         samples = trim(_sound(100), 0.1)
         assert samples[0] == 0.0
         assert np.abs(np.diff(samples)).max() <= 0.5 / 40
         assert np.array_equal(samples[2 * MS : 98 * MS], _sound(96))
         assert not samples[100 * MS :].any()
 
-    def test_silence_makes_nothing_and_no_pause(self) -> None:
+    def test_silence_alone_gives_no_samples_and_no_pause(self) -> None:
         assert trim(_silence(100), 0.25).size == 0
         assert trim(_silence(0), 0.25).size == 0
 
-    def test_what_it_was_given_is_not_changed(self) -> None:
+    def test_the_input_samples_are_not_modified(self) -> None:
         given_samples = _sound(100)
         trim(given_samples, 0.1)
         assert np.array_equal(given_samples, _sound(100))
 
     @given(st.lists(st.floats(-1, 1, width=32), max_size=600), st.floats(0, 0.3))
-    def test_any_sound_can_be_joined(self, values: list[float], pause: float) -> None:
+    def test_any_trimmed_sound_starts_and_ends_at_zero(self, values: list[float], pause: float) -> None:
         samples = trim(np.array(values, np.float32), pause)
         assert samples.dtype == np.float32
         assert len(samples) <= len(values) + round(pause * 24000)

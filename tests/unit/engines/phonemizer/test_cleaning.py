@@ -28,13 +28,13 @@ from wyoming_tts.speech import Segment
         ("\u200b\ufe0f", ""),
     ],
 )
-def test_text_is_folded_and_empty_when_there_is_nothing_to_say(text: str, expected: str) -> None:
+def test_whitespace_is_collapsed_and_unspeakable_text_is_empty(text: str, expected: str) -> None:
     assert clean_text(Segment(text)) == expected
 
 
 @settings(max_examples=scaled_examples(60))
 @given(st.text())
-def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
+def test_any_text_becomes_one_encodable_line(text: str) -> None:
     line = clean_text(Segment(text))
     assert "\0" not in line
     assert len(line.encode().decode().splitlines()) <= 1
@@ -50,5 +50,5 @@ def test_any_text_comes_out_as_one_encodable_line(text: str) -> None:
         ("今天天气很好" * 20, "今天天气很好" * 20),
     ],
 )
-def test_what_is_longer_than_words_are_is_broken_up(text: str, expected: str) -> None:
+def test_overlong_words_are_split(text: str, expected: str) -> None:
     assert clean_text(Segment(text)) == expected

@@ -63,7 +63,7 @@ def said(process: PiperPhonemizerProcess, text: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("voice", "clusters"), [("en-us", None), ("de", None), ("fr", {("u", "a"), ("ɔ", "̃")}), ("cmn", None)]
 )
-def test_pipers_phonemes_are_those_the_package_makes_itself(
+def test_phonemes_for_piper_equal_those_of_the_package_itself(
     voice: str, clusters: set[tuple[str, ...]] | None
 ) -> None:
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415  # heavy
@@ -76,7 +76,7 @@ def test_pipers_phonemes_are_those_the_package_makes_itself(
 
 
 @pytest.mark.parametrize("language", ["en-us", "fr-fr", "cmn", "hi"])
-def test_kokoros_phonemes_are_those_the_package_makes_itself(language: str) -> None:
+def test_phonemes_for_kokoro_equal_those_of_the_package_itself(language: str) -> None:
     from kokoro_onnx.tokenizer import Tokenizer  # noqa: PLC0415  # heavy
     from phonemizer.backend import EspeakBackend  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ def test_kokoros_phonemes_are_those_the_package_makes_itself(language: str) -> N
 
 
 @pytest.mark.slow
-def test_the_server_itself_never_loads_pipers_library() -> None:
+def test_the_server_process_never_loads_the_library_of_piper() -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -134,7 +134,7 @@ def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizerP
 @pytest.mark.parametrize(
     "make", [lambda: PiperPhonemizerProcess("elvish", None), lambda: KokoroPhonemizerProcess("elvish")]
 )
-def test_a_voice_that_espeak_does_not_have_is_named(
+def test_the_error_names_a_voice_unknown_to_espeak(
     make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
 ) -> None:
     process = make()
@@ -145,7 +145,7 @@ def test_a_voice_that_espeak_does_not_have_is_named(
 
 
 @pytest.mark.parametrize("voice", ["\0", "\ud800", ""])
-def test_a_voice_of_any_name_is_known_or_unavailable(voice: str) -> None:
+def test_any_voice_name_is_known_or_raises_voice_unavailable(voice: str) -> None:
     process = PiperPhonemizerProcess(voice, None)
     try:
         assert said(process, "5")
@@ -155,7 +155,7 @@ def test_a_voice_of_any_name_is_known_or_unavailable(voice: str) -> None:
         process.close()
 
 
-def test_a_text_that_kills_the_library_costs_its_own_sentence_alone() -> None:
+def test_a_text_that_crashes_the_library_fails_only_its_own_sentence() -> None:
     engine = PiperEngine(EngineOptions(data_dirs=(VOICES,), intra_op_threads=1))
     voice = next(voice for voice in engine.installed() if voice.name == LOW.name)
     loaded = engine.load(voice)
@@ -169,14 +169,14 @@ def test_a_text_that_kills_the_library_costs_its_own_sentence_alone() -> None:
     loaded.close()
 
 
-def test_a_process_that_was_killed_between_two_texts_is_not_missed(piper: PiperPhonemizerProcess) -> None:
+def test_a_process_killed_between_two_texts_is_restarted_unnoticed(piper: PiperPhonemizerProcess) -> None:
     before = said(piper, "Hello")
     os.kill(pid_of(piper), signal.SIGKILL)
     piper._child._running.wait()
     assert said(piper, "Hello") == before
 
 
-def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhonemizerProcess) -> None:
+def test_a_process_killed_while_phonemizing_fails_only_one_text(piper: PiperPhonemizerProcess) -> None:
     before = said(piper, "Hello")
     pid = pid_of(piper)
     os.kill(pid, signal.SIGSTOP)
@@ -218,7 +218,7 @@ def test_a_process_that_is_killed_at_work_loses_one_text_alone(piper: PiperPhone
     assert pid_of(piper) != pid
 
 
-def test_what_the_package_raises_is_reported_and_the_process_goes_on() -> None:
+def test_an_exception_of_the_package_is_reported_and_the_process_survives() -> None:
     def broken(text: str) -> object:
         raise RuntimeError(f"no {text}")
 
@@ -231,7 +231,7 @@ def test_what_the_package_raises_is_reported_and_the_process_goes_on() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: PiperPhonemizerProcess("en-us", None), lambda: KokoroPhonemizerProcess("en-us")]
 )
-def test_it_is_small_and_leaves_nothing_behind(
+def test_the_process_is_small_and_leaves_no_files_behind(
     make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -253,7 +253,7 @@ def test_it_is_small_and_leaves_nothing_behind(
 @pytest.mark.parametrize(
     "make", [lambda: PiperPhonemizerProcess("en-us", None), lambda: KokoroPhonemizerProcess("en-us")]
 )
-def test_it_executes_nothing_in_a_temporary_directory(
+def test_the_process_maps_no_executable_from_a_temporary_directory(
     make: Callable[[], PiperPhonemizerProcess | KokoroPhonemizerProcess],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -267,7 +267,7 @@ def test_it_executes_nothing_in_a_temporary_directory(
     assert str(tmp_path) not in maps
 
 
-def test_a_closed_one_refuses_further_texts() -> None:
+def test_a_closed_phonemizer_refuses_further_texts() -> None:
     process = PiperPhonemizerProcess("en-us", None)
     process.close()
     with pytest.raises(EngineFailed, match="closed"):
@@ -276,7 +276,7 @@ def test_a_closed_one_refuses_further_texts() -> None:
         process.wait_ready()
 
 
-def test_one_that_is_dropped_ends_its_process() -> None:
+def test_garbage_collecting_the_phonemizer_ends_its_process() -> None:
     process = PiperPhonemizerProcess("en-us", None)
     pid = pid_of(process)
     del process

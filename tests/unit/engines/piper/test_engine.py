@@ -81,7 +81,7 @@ def _speak_edited(directory: Path, text: str, edit: Edit, *, prosody: Prosody | 
 
 
 class TestInstalled:
-    def test_a_voice_is_described_by_its_files(self, engine: PiperEngine) -> None:
+    def test_a_voice_is_described_from_its_files(self, engine: PiperEngine) -> None:
         voice = _found(engine)[LOW.name]
         model = VOICES / "en_US-tone-low.onnx"
         assert (voice.engine, voice.language, voice.sample_rate) == ("piper", "en_US", 22050)
@@ -96,11 +96,11 @@ class TestInstalled:
         assert voice.default_speaker == 0
         assert (voice.sample_rate, voice.language) == (16000, "de_DE")
 
-    def test_speakers_without_names_are_called_by_number(self, tmp_path: Path) -> None:
+    def test_speakers_without_names_are_numbered(self, tmp_path: Path) -> None:
         _copy(tmp_path, "x", of=TONES.name, edit=lambda json_: json_.pop("speaker_id_map"))
         assert dict(_one(tmp_path).speakers) == {"0": 0, "1": 1, "2": 2}
 
-    def test_a_default_speaker_is_read_and_one_that_is_not_there_ignored(self, tmp_path: Path) -> None:
+    def test_the_default_speaker_is_read_and_an_unknown_one_ignored(self, tmp_path: Path) -> None:
         _copy(tmp_path / "a", "x", of=TONES.name, edit=lambda json_: json_.update(default_speaker_id=2))
         _copy(tmp_path / "b", "x", of=TONES.name, edit=lambda json_: json_.update(default_speaker_id=9))
         assert _one(tmp_path / "a").default_speaker == 2
@@ -116,7 +116,7 @@ class TestInstalled:
             ("en_US-glados", "Glados low (Piper)", "Custom voice"),
         ],
     )
-    def test_a_name_gives_description_and_origin(
+    def test_the_voice_name_gives_description_and_attribution(
         self, tmp_path: Path, name: str, description: str, attribution: str
     ) -> None:
         def quality(document: dict[str, Any]) -> None:
@@ -156,33 +156,33 @@ class TestInstalled:
             ("nl_note", None, "en-us", "en_US"),
         ],
     )
-    def test_the_language_is_the_jsons_else_the_names_else_the_phonemizers(
+    def test_the_language_comes_from_the_json_else_the_name_else_the_phonemizer(
         self, tmp_path: Path, name: str, language: object, espeak: str, expected: str
     ) -> None:
         _copy(tmp_path, name, edit=lambda json_: json_.update(language=language, espeak={"voice": espeak}))
         assert _one(tmp_path).language == expected
 
-    def test_the_first_directory_that_has_a_name_wins(self, tmp_path: Path) -> None:
+    def test_a_voice_in_an_earlier_directory_takes_precedence(self, tmp_path: Path) -> None:
         for number, rate in enumerate((16000, 22050)):
             _copy(tmp_path / str(number), "a", edit=partial(_set_rate, rate))
         directories = (tmp_path / "missing", tmp_path / "0", tmp_path / "1")
         (voice,) = PiperEngine(EngineOptions(data_dirs=directories)).installed()
         assert (voice.sample_rate, voice.files[0]) == (16000, tmp_path / "0" / "a.onnx")
 
-    def test_a_broken_voice_does_not_hide_a_good_one_of_that_name(self, tmp_path: Path) -> None:
+    def test_a_broken_voice_does_not_hide_a_valid_one_with_the_same_name(self, tmp_path: Path) -> None:
         _copy(tmp_path / "0", "a").write_bytes(b"")
         _copy(tmp_path / "1", "a")
         (voice,) = PiperEngine(EngineOptions(data_dirs=(tmp_path / "0", tmp_path / "1"))).installed()
         assert voice.files[0] == tmp_path / "1" / "a.onnx"
 
-    def test_a_model_without_a_json_is_no_voice_and_no_fault(
+    def test_a_model_without_a_json_is_no_voice_and_no_error(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
         assert PiperEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
         assert not caplog.records
 
-    def test_what_is_left_out_is_listed_with_its_reason_until_it_is_right(self, tmp_path: Path) -> None:
+    def test_a_skipped_voice_is_listed_with_its_reason_until_it_is_repaired(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
         _copy(tmp_path, "bare").with_name("bare.onnx.json").unlink()
         _copy(tmp_path, "cut").write_bytes((VOICES / f"{LOW.name}.onnx").read_bytes()[:-30])
@@ -211,7 +211,7 @@ class TestInstalled:
             (b"{}", "its json has no 'num_symbols'"),
         ],
     )
-    def test_a_voice_with_a_broken_json_is_left_out_and_logged_once(
+    def test_a_voice_with_a_malformed_json_is_skipped_and_logged_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, reason: str
     ) -> None:
         model = _copy(tmp_path, "broken")
@@ -244,7 +244,7 @@ class TestInstalled:
         assert PiperEngine(EngineOptions(data_dirs=(tmp_path,))).installed() == []
         assert reason in caplog.text
 
-    def test_an_empty_model_is_reported_and_found_once_it_is_complete(
+    def test_an_empty_model_is_reported_and_listed_once_it_is_complete(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         _copy(tmp_path, "half").write_bytes(b"")
@@ -256,14 +256,14 @@ class TestInstalled:
 
 
 class TestLoad:
-    def test_a_model_that_is_gone_is_named(self, tmp_path: Path) -> None:
+    def test_the_error_names_a_deleted_model(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a")
         voice = _one(tmp_path)
         path.unlink()
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx cannot be loaded"):
             PiperEngine(EngineOptions()).load(voice)
 
-    def test_a_voice_speaks_on_when_its_files_are_deleted(self, tmp_path: Path) -> None:
+    def test_a_loaded_voice_keeps_speaking_when_its_files_are_deleted(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a", of=LETTERS.name)
         voice = _one(tmp_path)
         loaded = PiperEngine(EngineOptions()).load(voice)
@@ -275,26 +275,26 @@ class TestLoad:
         assert LETTERS.said(_speak(loaded, voice, "Three.")) == ["Three."]
         loaded.close()
 
-    def test_a_json_that_is_gone_is_named(self, tmp_path: Path) -> None:
+    def test_the_error_names_a_deleted_json(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a")
         voice = _one(tmp_path)
         path.with_name("a.onnx.json").unlink()
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx\.json"):
             PiperEngine(EngineOptions()).load(voice)
 
-    def test_a_model_that_was_cut_off_is_named(self, tmp_path: Path) -> None:
+    def test_the_error_names_a_truncated_model(self, tmp_path: Path) -> None:
         path = _copy(tmp_path, "a")
         voice = _one(tmp_path)
         path.write_bytes(path.read_bytes()[:1000])
         with pytest.raises(VoiceUnavailable, match=r"a\.onnx cannot be loaded"):
             PiperEngine(EngineOptions()).load(voice)
 
-    def test_another_kind_of_model_is_not_taken_for_a_voice(self, tmp_path: Path) -> None:
+    def test_another_kind_of_model_is_not_mistaken_for_a_voice(self, tmp_path: Path) -> None:
         shutil.copy(VOICES / "kokoro-tones.onnx", _copy(tmp_path, "a"))
         with pytest.raises(VoiceUnavailable, match="not a Piper model: it has no input 'input'"):
             PiperEngine(EngineOptions()).load(_one(tmp_path))
 
-    def test_a_phonemizer_that_is_not_installed_is_named_with_what_to_install(
+    def test_the_error_names_a_missing_phonemizer_and_the_package_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "pyopenjtalk", None)
@@ -302,12 +302,12 @@ class TestLoad:
         with pytest.raises(VoiceUnavailable, match=r"pip install 'piper-tts\[ja\]'"):
             PiperEngine(EngineOptions()).load(_one(tmp_path))
 
-    def test_a_language_that_espeak_does_not_know_is_found_when_loading(self, tmp_path: Path) -> None:
+    def test_loading_fails_for_a_language_unknown_to_espeak(self, tmp_path: Path) -> None:
         _copy(tmp_path, "a", edit=lambda json_: json_.update(espeak={"voice": "elvish"}))
         with pytest.raises(VoiceUnavailable, match="elvish"):
             PiperEngine(EngineOptions()).load(_one(tmp_path))
 
-    def test_resources_go_to_the_download_directory_else_to_the_first_data_directory(
+    def test_resources_are_stored_in_the_download_directory_else_in_the_first_data_directory(
         self, tmp_path: Path, engine: PiperEngine
     ) -> None:
         voice = _found(engine)[LOW.name]
@@ -317,7 +317,7 @@ class TestLoad:
 
 
 class TestRender:
-    def test_the_first_step_phonemizes_and_each_further_one_speaks_a_sentence(
+    def test_the_first_render_step_phonemizes_and_each_further_one_speaks_a_sentence(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         spec = VoiceSpec(_found(engine)[LOW.name])
@@ -327,7 +327,7 @@ class TestRender:
         assert {step.dtype for step in steps} == {np.dtype(np.float32)}
         assert {step.ndim for step in steps} == {1}
 
-    def test_a_voice_that_can_be_cut_is_heard_before_the_sentence_is_computed(self) -> None:
+    def test_a_splittable_voice_yields_audio_before_the_whole_sentence_is_computed(self) -> None:
         engine = PiperEngine(EngineOptions(data_dirs=(VITS,), intra_op_threads=1))
         voice = _found(engine)[SPEAKERS.name]
         text = "A sentence that is long enough for more than one chunk of sound."
@@ -344,13 +344,15 @@ class TestRender:
         assert len(set(spoken)) == 1
         assert "in 4 parts" in repr(loaded)
 
-    def test_the_level_is_the_models_own(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
+    def test_the_loudness_is_that_of_the_model(
+        self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
+    ) -> None:
         audio = _speak(loaded[LOW.name], _found(engine)[LOW.name], "The front door is open.")
         assert LOW.said(audio) == [FRONT_DOOR]
         assert np.abs(audio).max() == pytest.approx(LOW.level)
 
     @pytest.mark.parametrize(("speaker", "name"), [(None, "anna"), (0, "anna"), (1, "bert"), (2, "clara")])
-    def test_the_speaker_asked_for_speaks(
+    def test_the_requested_speaker_is_used(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper], speaker: int | None, name: str
     ) -> None:
         audio = _speak(loaded[TONES.name], _found(engine)[TONES.name], "Guten Morgen.", speaker=speaker)
@@ -358,7 +360,7 @@ class TestRender:
         assert TONES.speakers_of(audio) == {name}
 
     @pytest.mark.parametrize(("voice", "speaker"), [(TONES, 3), (TONES, -1), (LOW, 1)])
-    def test_a_speaker_that_is_not_there_is_an_error(
+    def test_an_unknown_speaker_is_an_error(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper], voice: Any, speaker: int
     ) -> None:
         with pytest.raises(UnknownVoice, match=f"{voice.name} has no speaker {speaker}"):
@@ -374,20 +376,20 @@ class TestRender:
             (Prosody(length_scale=2.5, speed=2.0), 1.0),
         ],
     )
-    def test_speed_and_length_scale_set_the_pace(
+    def test_speed_and_length_scale_set_the_duration(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper], prosody: Prosody, pace: float
     ) -> None:
         audio = _speak(loaded[TONES.name], _found(engine)[TONES.name], "Guten Morgen.", prosody=prosody)
         assert TONES.said(audio, speed=pace) == ["ɡˈuːtən mˈɔɾɡən."]
 
-    def test_without_noise_the_same_text_gives_the_same_samples(
+    def test_without_noise_rendering_is_deterministic(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         voice = _found(engine)[LOW.name]
         first, second = (_speak(loaded[LOW.name], voice, "Hello.") for _ in range(2))
         np.testing.assert_array_equal(first, second)
 
-    def test_noise_comes_from_the_request_else_from_the_voices_json(self, tmp_path: Path) -> None:
+    def test_noise_scale_comes_from_the_request_else_from_the_voice_json(self, tmp_path: Path) -> None:
         def noisy(document: dict[str, Any]) -> None:
             document["inference"]["noise_scale"] = 1.0
 
@@ -397,7 +399,7 @@ class TestRender:
         assert np.std(own - none) == pytest.approx(0.05, rel=0.1)
         assert np.std(less - none) == pytest.approx(0.025, rel=0.1)
 
-    def test_width_noise_comes_from_the_request_else_from_the_voices_json(self, tmp_path: Path) -> None:
+    def test_noise_w_comes_from_the_request_else_from_the_voice_json(self, tmp_path: Path) -> None:
         def uneven(document: dict[str, Any]) -> None:
             document["inference"]["noise_w"] = 1.0
 
@@ -418,25 +420,25 @@ class TestRender:
             ("a [[\nhə\n]] b", ["ˈeɪ hə bˈiː"]),
         ],
     )
-    def test_phonemes_in_double_brackets_are_spoken_as_they_stand(
+    def test_phonemes_in_double_brackets_are_spoken_unchanged(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper], text: str, said: list[str]
     ) -> None:
         assert LOW.said(_speak(loaded[LOW.name], _found(engine)[LOW.name], text)) == said
 
     @pytest.mark.parametrize("text", ["", " ", "...", "?!", "—", "\0", "[[ ]]", "[[.]]"])
     @pytest.mark.parametrize("name", [LOW.name, LETTERS.name])
-    def test_text_without_anything_to_pronounce_makes_no_sound(
+    def test_text_without_anything_to_pronounce_renders_no_samples(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper], name: str, text: str
     ) -> None:
         assert len(_speak(loaded[name], _found(engine)[name], text)) == 0
 
-    def test_a_voice_trained_on_letters_speaks_them(
+    def test_a_grapheme_voice_speaks_letters_without_phonemizing(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         audio = _speak(loaded[LETTERS.name], _found(engine)[LETTERS.name], "Over 9,000 of [them]!")
         assert LETTERS.said(audio) == ["Over 9,000 of [them]!"]
 
-    def test_a_symbol_the_voice_does_not_know_is_left_out_and_logged_once(
+    def test_a_symbol_unknown_to_the_voice_is_skipped_and_logged_once(
         self, engine: PiperEngine, caplog: pytest.LogCaptureFixture
     ) -> None:
         voice = _found(engine)[LETTERS.name]
@@ -459,7 +461,7 @@ class TestRender:
             ("espeak", "de", "Tür", ["tˈyːɾ"]),
         ],
     )
-    def test_the_languages_whose_phonemizers_come_with_piper_speak(
+    def test_languages_with_a_phonemizer_bundled_in_piper_can_be_spoken(
         self, tmp_path: Path, kind: str, espeak: str, text: str, said: list[str]
     ) -> None:
         def language(document: dict[str, Any]) -> None:
@@ -467,7 +469,7 @@ class TestRender:
 
         assert LOW.said(_speak_edited(tmp_path, text, language)) == said
 
-    def test_the_phonemes_returned_are_those_of_all_sentences_raw_blocks_included(
+    def test_the_returned_phonemes_cover_all_sentences_and_raw_blocks(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         spec = VoiceSpec(_found(engine)[LOW.name])
@@ -476,7 +478,7 @@ class TestRender:
         )
         assert told == f"{FRONT_DOOR} həlˈoʊ ˈaɪ ˈoʊpən, ˈoʊpən"
 
-    def test_a_model_that_breaks_while_speaking_is_an_engine_failure(self, tmp_path: Path) -> None:
+    def test_a_model_error_during_rendering_is_an_engine_failure(self, tmp_path: Path) -> None:
         broken = (
             '<ir_version: 8, opset_import: ["": 17]> broken '
             "(int64[batch, n] input, int64[batch] input_lengths, float[3] scales) => (float[m] output) "
@@ -487,7 +489,7 @@ class TestRender:
         with pytest.raises(EngineFailed, match=r"a\.onnx produced values that are not finite"):
             _speak(PiperEngine(EngineOptions()).load(voice), voice, "Hello.")
 
-    def test_a_phonemizer_that_breaks_is_an_engine_failure(
+    def test_a_phonemizer_error_is_an_engine_failure(
         self, engine: PiperEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         voice = _found(engine)[LOW.name]
@@ -500,7 +502,7 @@ class TestRender:
         with pytest.raises(EngineFailed, match="could not turn a text into phonemes: no dictionary"):
             _speak(loaded, voice, "Hello.")
 
-    def test_a_render_that_is_closed_runs_the_model_no_further(
+    def test_closing_a_render_stops_running_the_model(
         self, engine: PiperEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         voice = _found(engine)[LOW.name]
@@ -522,13 +524,15 @@ class TestRender:
 
 
 class TestCalibration:
-    def test_an_espeak_voice_counts(self, engine: PiperEngine, loaded: dict[str, LoadedPiper]) -> None:
+    def test_the_calibration_text_of_an_espeak_voice_counts(
+        self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
+    ) -> None:
         voice = _found(engine)[LOW.name]
         segment = loaded[LOW.name].calibration_segment(VoiceSpec(voice))
         said = LOW.said(_speak(loaded[LOW.name], voice, segment.text))
         assert said == ["wˈʌn, tˈuː, θɹˈiː, fˈɔːɹ, fˈaɪv"]
 
-    def test_a_voice_of_letters_speaks_letters_it_has(self, tmp_path: Path) -> None:
+    def test_the_calibration_text_of_a_grapheme_voice_uses_its_own_letters(self, tmp_path: Path) -> None:
         def cyrillic(document: dict[str, Any]) -> None:
             symbols = ["_", "^", "$", " ", "б", "а", "й", "о", "в"]
             document["phoneme_id_map"] = {symbol: [number] for number, symbol in enumerate(symbols)}

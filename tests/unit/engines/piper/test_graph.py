@@ -66,7 +66,7 @@ def _insert(model: onnx.ModelProto, node: onnx.NodeProto, *, before: onnx.NodePr
     ],
     ids=lambda value: value.name if isinstance(value, VitsVoice) else None,
 )
-def test_the_usual_voices_are_cut_in_four_with_the_reach_of_their_layers(
+def test_standard_voices_are_split_in_four_with_the_receptive_field_of_their_layers(
     voice: VitsVoice, first_half: tuple[int, int], second_half: tuple[int, int]
 ) -> None:
     cut = PiperGraph(VITS / f"{voice.name}.onnx").cut()
@@ -80,7 +80,7 @@ def test_the_usual_voices_are_cut_in_four_with_the_reach_of_their_layers(
 
 
 @pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
-def test_every_weight_is_in_one_part_and_only_there(voice: VitsVoice) -> None:
+def test_every_weight_is_in_exactly_one_part(voice: VitsVoice) -> None:
     graph = PiperGraph(VITS / f"{voice.name}.onnx")
     cut = graph.cut()
     contents = [graph.extract_text_encoder(cut), *(graph.extract_part(part) for part in cut.parts)]
@@ -89,7 +89,7 @@ def test_every_weight_is_in_one_part_and_only_there(voice: VitsVoice) -> None:
     assert sorted(names) == sorted(each.name for each in vits_model(voice).graph.initializer)
 
 
-def test_the_text_takes_all_inputs_and_gives_what_the_parts_take() -> None:
+def test_the_text_part_takes_all_inputs_and_outputs_what_the_other_parts_take() -> None:
     graph = PiperGraph(VITS / f"{SPEAKERS.name}.onnx")
     cut = graph.cut()
     text = onnx.load_from_string(graph.extract_text_encoder(cut))
@@ -174,14 +174,14 @@ def _output_from_text(model: onnx.ModelProto) -> None:
         (_elsewhere, "its weights lie in other files"),
     ],
 )
-def test_a_graph_of_which_the_decoder_is_not_surely_local_in_time_is_not_cut(
+def test_a_graph_whose_decoder_is_not_provably_local_in_time_is_not_split(
     tmp_path: Path, edit: Edit, reason: str
 ) -> None:
     with pytest.raises(CannotCut, match=reason):
         _cut_edited(tmp_path, edit)
 
 
-def test_another_kind_of_voice_is_not_cut() -> None:
+def test_another_kind_of_voice_is_not_split() -> None:
     with pytest.raises(CannotCut, match="it has no ConvTranspose"):
         PiperGraph(VOICES / f"{LETTERS.name}.onnx").cut()
 
@@ -232,7 +232,7 @@ def _join_before_upsampling(model: onnx.ModelProto, name: str) -> None:
         (_noise_used_twice, "its last random tensor is not added to anything"),
     ],
 )
-def test_a_flow_that_is_not_surely_local_in_time_stays_with_the_text(
+def test_a_flow_that_is_not_provably_local_in_time_stays_in_the_text_part(
     tmp_path: Path, edit: Edit, reason: str
 ) -> None:
     cut = _cut_edited(tmp_path, edit)
@@ -241,7 +241,7 @@ def test_a_flow_that_is_not_surely_local_in_time_stays_with_the_text(
     assert [part.hop for part in cut.parts] == [8, 32]
 
 
-def test_a_flow_of_which_the_decoder_takes_more_than_its_end_stays_with_the_text(tmp_path: Path) -> None:
+def test_a_flow_whose_intermediate_tensors_feed_the_decoder_stays_in_the_text_part(tmp_path: Path) -> None:
     def edit(model: onnx.ModelProto) -> None:
         _join_before_upsampling(model, _all(model, "Sigmoid")[-1].output[0])
 
@@ -251,7 +251,7 @@ def test_a_flow_of_which_the_decoder_takes_more_than_its_end_stays_with_the_text
     assert [len(part.time_inputs) for part in cut.parts] == [1]
 
 
-def test_the_mask_may_go_into_the_decoder_too(tmp_path: Path) -> None:
+def test_the_mask_may_feed_the_decoder_too(tmp_path: Path) -> None:
     def edit(model: onnx.ModelProto) -> None:
         _join_before_upsampling(model, _mask(model))
 
@@ -268,7 +268,7 @@ def test_a_decoder_with_one_upsampling_stays_in_one_piece(tmp_path: Path) -> Non
     assert [(part.left, part.right, part.hop) for part in cut.decoder] == [(8, 7, 16)]
 
 
-def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
+def test_a_branch_in_the_text_encoder_does_not_prevent_splitting(tmp_path: Path) -> None:
     model = vits_model(MEDIUM)
     node = _all(model, "Exp")[0]
     output = [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)]
@@ -293,7 +293,7 @@ def test_a_branch_in_the_text_encoder_is_no_hindrance(tmp_path: Path) -> None:
     assert made[mask].shape == (1, 1, made[cut.flow.source].shape[-1])
 
 
-def test_a_graph_that_declares_its_weights_as_inputs_is_cut_as_well(tmp_path: Path) -> None:
+def test_a_graph_that_declares_its_weights_as_inputs_is_split_as_well(tmp_path: Path) -> None:
     model = vits_model(X_LOW)
     model.ir_version = 3
     for each in model.graph.initializer:

@@ -114,7 +114,7 @@ class TestSeams:
         length=st.sampled_from([0.3, 1.0, 2.5]),
         speaker=st.integers(0, 2),
     )
-    def test_joined_chunks_are_what_the_uncut_model_makes(
+    def test_joined_chunks_equal_the_output_of_the_whole_model(
         self, voice: VitsVoice, ids: list[int], length: float, speaker: int
     ) -> None:
         feeds = _feeds(ids, voice=voice, speaker=speaker, length=length)
@@ -130,7 +130,7 @@ class TestSeams:
         noise=st.sampled_from([0.0, 0.667]),
         cuts=st.lists(st.floats(0.0, 1.0), max_size=12),
     )
-    def test_wherever_chunks_meet_they_are_the_whole_decode_of_the_same_frames(
+    def test_chunks_split_anywhere_equal_the_whole_decode_of_the_same_frames(
         self, voice: VitsVoice, count: int, noise: float, cuts: list[float]
     ) -> None:
         sentence = _sentences(_cut(voice), _feeds(_ids(count), voice=voice, noise=noise))
@@ -145,9 +145,7 @@ class TestSeams:
     @pytest.mark.parametrize("stage", range(3))
     @pytest.mark.parametrize("side", ["left", "right"])
     @pytest.mark.parametrize("voice", [MEDIUM, HIGH], ids=lambda voice: voice.name)
-    def test_with_less_context_the_seams_would_be_heard(
-        self, voice: VitsVoice, stage: int, side: str
-    ) -> None:
+    def test_less_context_would_make_the_seams_audible(self, voice: VitsVoice, stage: int, side: str) -> None:
         model = _open(_path(voice), voice.rate)
         feeds = _feeds(_ids(60))
         whole = _uncut(voice).run(None, feeds)[0].reshape(-1)
@@ -155,7 +153,7 @@ class TestSeams:
         chosen.part = replace(chosen.part, **{side: getattr(chosen.part, side) // 3})
         assert np.abs(_concatenate(model.speak(feeds)) - whole).max() > SEAM
 
-    def test_each_speaker_has_a_voice_of_its_own(self) -> None:
+    def test_each_speaker_sounds_different(self) -> None:
         spoken = [
             _concatenate(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
             for number in range(3)
@@ -164,13 +162,13 @@ class TestSeams:
             length = min(len(spoken[one]), len(spoken[other]))
             assert np.abs(spoken[one][:length] - spoken[other][:length]).max() > 0.01
 
-    def test_without_noise_the_same_sentence_is_the_same_to_the_last_bit(self) -> None:
+    def test_without_noise_a_sentence_renders_bit_identically(self) -> None:
         first, second = (
             _concatenate(_open(_path(MEDIUM)).speak(_feeds(_ids(90), length=2.0))) for _ in range(2)
         )
         np.testing.assert_array_equal(first, second)
 
-    def test_two_sentences_at_once_do_not_disturb_each_other(self) -> None:
+    def test_interleaved_sentences_do_not_interfere(self) -> None:
         model = _cut(MEDIUM)
         both = [_feeds(_ids(80, seed=seed)) for seed in (1, 2)]
         alone = [_concatenate(model.speak(feeds)) for feeds in both]
@@ -183,7 +181,7 @@ class TestSeams:
 
 class TestSteps:
     @pytest.mark.parametrize(("rate", "first"), [(22050, 22), (16000, 16), (24000, 23)])
-    def test_the_text_comes_first_then_a_quarter_of_a_second_then_twice_as_much_each_time(
+    def test_the_text_part_runs_first_then_chunks_start_at_a_quarter_second_and_double(
         self, rate: int, first: int
     ) -> None:
         model = _open(_path(MEDIUM), rate)
@@ -191,7 +189,7 @@ class TestSteps:
         steps = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(200)))]
         assert steps[:6] == [0, first, 2 * first, 4 * first, 8 * first, 8 * first]
 
-    def test_nothing_is_computed_twice_but_the_edges(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_only_the_chunk_edges_are_computed_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
         lengths: dict[int, list[int]] = {}
         run = ModelStage.run
@@ -216,7 +214,7 @@ class TestSteps:
         ):
             assert total <= sum(pieces) <= total + (len(pieces) - 1) * edges
 
-    def test_what_is_not_needed_any_more_is_let_go(self) -> None:
+    def test_tensors_no_longer_needed_are_released(self) -> None:
         model = _open(_path(MEDIUM))
         sentence = _sentences(model, _feeds(_ids(300)))()
         kept = []
@@ -226,7 +224,7 @@ class TestSteps:
         assert len(kept) > 20
         assert max(kept) < 8 * (44 + 22 + 4)
 
-    def test_a_closed_generator_runs_the_model_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_closing_the_generator_stops_running_the_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model = _open(_path(MEDIUM))
         runs = 0
         run = OnnxModel.run
@@ -246,7 +244,7 @@ class TestSteps:
 
     @settings(max_examples=scaled_examples(300))
     @given(st.integers(0, 5000), st.integers(1, 60), st.integers(0, 4))
-    def test_chunks_are_all_the_frames_in_order_and_double_up_to_their_bound(
+    def test_chunks_cover_all_frames_in_order_and_double_up_to_the_maximum(
         self, frames: int, first: int, doublings: int
     ) -> None:
         pieces = list(pairwise([0, *chunk_ends(frames, first, doublings)]))
@@ -260,11 +258,11 @@ class TestSteps:
         if sizes:
             assert sizes[-1] < expected[-1] + first / 2
 
-    def test_a_rest_that_is_hardly_worth_a_step_goes_with_the_chunk_before_it(self) -> None:
+    def test_a_small_remainder_is_merged_into_the_chunk_before_it(self) -> None:
         assert list(chunk_ends(22 + 44 + 10, 22, 3)) == [22, 76]
         assert list(chunk_ends(22 + 44 + 11, 22, 3)) == [22, 66, 77]
 
-    def test_the_second_chunk_can_be_as_small_as_the_first(self) -> None:
+    def test_the_second_chunk_may_be_as_small_as_the_first(self) -> None:
         assert list(chunk_ends(400, 22, 2, twice=True)) == [22, 44, 88, 176, 264, 352, 400]
 
 
@@ -301,21 +299,21 @@ class TestPace:
         *sizes, _ = (len(step) for step in model.speak(_feeds(_ids(250))))
         return max(sizes) // MEDIUM.hop
 
-    def test_before_its_speed_is_known_chunks_stay_below_half_a_second(self) -> None:
+    def test_chunks_stay_below_half_a_second_until_the_speed_is_known(self) -> None:
         assert self._largest(_open(_path(MEDIUM))) == 44
 
     @pytest.mark.parametrize(
         ("seconds_per_frame", "largest"),
         [(0.0001, 176), (0.001, 176), (0.0015, 88), (0.003, 44), (0.006, 22), (0.1, 22)],
     )
-    def test_a_step_stays_within_its_time_but_never_below_the_first_chunk(
+    def test_a_step_stays_within_its_time_budget_but_never_below_the_first_chunk(
         self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float, largest: int
     ) -> None:
         model = self._speaking(_SlowClock(monkeypatch, seconds_per_frame))
         self._largest(model)
         assert self._largest(model) == largest
 
-    def test_a_slow_moment_does_not_move_the_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_slow_step_does_not_change_the_chunk_sizes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = _SlowClock(monkeypatch, 0.0002)
         model = self._speaking(clock)
         self._largest(model)
@@ -324,9 +322,7 @@ class TestPace:
         clock.seconds_per_frame = 0.0002
         assert self._largest(model) == 176
 
-    def test_one_sentence_keeps_to_what_was_decided_at_its_beginning(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_chunk_sizes_are_fixed_at_the_start_of_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = _SlowClock(monkeypatch, 0.002)
         model = self._speaking(clock)
         self._largest(model)
@@ -338,7 +334,7 @@ class TestPace:
 
 
 class TestOpening:
-    def test_the_uncut_model_is_never_loaded_and_its_graph_let_go(
+    def test_the_whole_model_is_never_loaded_and_its_graph_is_released(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         contents: list[Any] = []
@@ -369,11 +365,11 @@ class TestOpening:
         for opened in (model._text, *(stage._model for stage in model._stages)):
             assert opened._open()._model_bytes is None
 
-    def test_its_inputs_are_those_of_the_whole(self) -> None:
+    def test_the_split_model_has_the_inputs_of_the_whole_model(self) -> None:
         for voice in VITS_VOICES:
             assert _cut(voice).inputs == _uncut(voice).inputs
 
-    def test_a_voice_that_cannot_be_cut_speaks_whole_and_one_line_says_why(
+    def test_a_voice_that_cannot_be_split_speaks_unsplit_and_logs_one_reason(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO):
@@ -385,13 +381,13 @@ class TestOpening:
         (step,) = model.speak(_feeds([1, 40, 2]))
         assert len(step) == 3 * LETTERS.slot
 
-    def test_a_voice_that_is_cut_is_not_worth_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_splitting_a_voice_logs_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO):
             model = _open(_path(MEDIUM))
         assert not caplog.records
         assert repr(model) == "<Model en_US-vits-medium.onnx> in 4 parts"
 
-    def test_a_voice_whose_flow_stays_with_the_text_speaks_in_chunks_too(
+    def test_a_voice_whose_flow_stays_in_the_text_part_still_streams_in_chunks(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         def edit(model: onnx.ModelProto) -> None:
@@ -413,7 +409,7 @@ class TestOpening:
         np.testing.assert_allclose(np.concatenate(steps), whole, rtol=0, atol=SEAM)
         assert repr(model) == "<Model two.onnx> in 3 parts"
 
-    def test_whatever_goes_wrong_with_the_parts_the_voice_speaks(
+    def test_a_failure_to_split_or_load_the_parts_falls_back_to_the_whole_model(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(PiperGraph, "extract_part", lambda *_: b"no model")
@@ -427,7 +423,7 @@ class TestOpening:
         )
 
     @pytest.mark.parametrize("content", [None, b"", b"no model"])
-    def test_a_file_that_is_no_model_is_a_voice_that_is_unavailable_and_no_line_speaks_of_parts(
+    def test_an_invalid_model_file_raises_voice_unavailable_without_logging_about_parts(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
     ) -> None:
         path = tmp_path / "broken.onnx"
@@ -437,7 +433,7 @@ class TestOpening:
             open_piper_model(path, OPTIONS, 22050)
         assert not caplog.records
 
-    def test_the_weights_may_lie_in_another_file(self, tmp_path: Path) -> None:
+    def test_the_weights_may_be_in_an_external_file(self, tmp_path: Path) -> None:
         path = tmp_path / "apart.onnx"
         onnx.save(vits_model(MEDIUM), path, save_as_external_data=True, location="weights", size_threshold=0)
         model = open_piper_model(path, OPTIONS, 22050)
@@ -449,7 +445,7 @@ class TestOpening:
 
 
 class TestFailing:
-    def test_a_decoder_that_makes_no_number_is_an_engine_failure(self, tmp_path: Path) -> None:
+    def test_a_decoder_that_outputs_nan_is_an_engine_failure(self, tmp_path: Path) -> None:
         def edit(model: onnx.ModelProto) -> None:
             count = [node for node in model.graph.node if node.op_type == "Div"][-1].input[1]
             constant = next(node for node in model.graph.node if count in node.output)
@@ -463,17 +459,17 @@ class TestFailing:
         with pytest.raises(EngineFailed, match=r"nan\.onnx produced values that are not finite"):
             next(iter(steps))
 
-    def test_an_error_of_onnxruntime_is_reported_with_the_models_name(self) -> None:
+    def test_an_onnxruntime_error_is_reported_with_the_name_of_the_model(self) -> None:
         with pytest.raises(EngineFailed, match=r"The model en_US-vits-medium\.onnx failed: .*Gather"):
             list(_cut(MEDIUM).speak(_feeds([5000])))
 
-    def test_another_number_of_samples_than_the_frames_have_is_an_error_and_not_played(self) -> None:
+    def test_a_sample_count_that_does_not_match_the_frames_is_an_error_and_not_played(self) -> None:
         model = _open(_path(MEDIUM))
         model._stages[1].part = replace(model._stages[1].part, hop=7)
         with pytest.raises(EngineFailed, match="expected 7 of each"):
             list(model.speak(_feeds(_ids(10))))
 
-    def test_a_closed_model_has_let_go_of_every_part(self) -> None:
+    def test_a_closed_model_has_released_every_part(self) -> None:
         model = _open(_path(MEDIUM))
         sentence = _sentences(model, _feeds(_ids(10)))()
         model.close()
@@ -484,7 +480,7 @@ class TestFailing:
         assert all(stage._model._session is None for stage in model._stages)
 
 
-def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() -> None:
+def test_tensors_crossing_a_split_are_sliced_along_their_time_axis_if_they_have_one() -> None:
     class Product:
         def has_cores(self) -> bool:
             return True
@@ -507,7 +503,7 @@ def test_what_crosses_a_cut_is_taken_in_step_with_the_frames_where_it_has_any() 
         np.testing.assert_array_equal(np.concatenate(pieces), (x * mask * 0.5).reshape(-1))
 
 
-def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights_once() -> None:
+def test_a_voice_limited_to_one_core_sounds_the_same_and_loads_its_weights_once() -> None:
     alone = True
     model = open_piper_model(
         _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050
@@ -521,7 +517,7 @@ def test_a_voice_on_one_core_beside_others_sounds_the_same_and_holds_its_weights
     model.close()
 
 
-def test_where_others_wait_no_chunk_is_longer_than_a_second() -> None:
+def test_while_others_wait_no_chunk_is_longer_than_a_second() -> None:
     model = open_piper_model(
         _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: False), sample_rate=22_050
     )
@@ -532,7 +528,7 @@ def test_where_others_wait_no_chunk_is_longer_than_a_second() -> None:
     model.close()
 
 
-def test_where_others_wait_the_first_chunk_is_longer_and_the_second_no_longer_than_it() -> None:
+def test_while_others_wait_the_first_chunk_is_longer_and_the_second_at_most_as_long() -> None:
     alone = True
     model = open_piper_model(
         _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: alone), sample_rate=22_050

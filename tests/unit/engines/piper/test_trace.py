@@ -98,7 +98,7 @@ def _stack(layers: Sequence[Layer]) -> onnx.ModelProto:
 
 @settings(max_examples=scaled_examples(60), deadline=None)
 @given(st.lists(_layers(), min_size=1, max_size=5))
-def test_the_reach_is_that_of_a_single_changed_frame(layers: list[Layer]) -> None:
+def test_the_traced_receptive_field_equals_the_effect_of_changing_one_frame(layers: list[Layer]) -> None:
     model = _stack(layers)
     trace, paces = _follow(model, "x")
     hop, (left, right) = paces["y"], trace.reach("y")
@@ -138,7 +138,7 @@ def test_the_reach_is_that_of_a_single_changed_frame(layers: list[Layer]) -> Non
         'w = Identity(w1) y = Conv<kernel_shape = [1], auto_pad = "NOTSET">(x, w)',
     ],
 )
-def test_what_works_on_one_frame_at_a_time_reaches_nowhere(body: str) -> None:
+def test_framewise_operations_have_no_receptive_field(body: str) -> None:
     trace, paces = _follow(_parsed(body, opset=18), "x")
     assert (paces["y"], trace.reach("y")) == (1, (0, 0))
 
@@ -152,7 +152,7 @@ def test_what_works_on_one_frame_at_a_time_reaches_nowhere(body: str) -> None:
         "a, b = Split<axis = 1, split = [2, 2]>(x) y = Concat<axis = 1>(b, a)",
     ],
 )
-def test_older_graphs_that_hold_numbers_in_attributes_are_understood(body: str) -> None:
+def test_older_opsets_with_constants_in_attributes_are_supported(body: str) -> None:
     trace, _ = _follow(_parsed(body, opset=9), "x")
     assert trace.reach("y") == (0, 0)
 
@@ -168,7 +168,7 @@ def test_older_graphs_that_hold_numbers_in_attributes_are_understood(body: str) 
         ("y = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8)", (2, 1)),
     ],
 )
-def test_convolutions_add_up(body: str, reach: tuple[int, int]) -> None:
+def test_receptive_fields_of_convolutions_add_up(body: str, reach: tuple[int, int]) -> None:
     trace, _ = _follow(_parsed(body), "x")
     assert trace.reach("y") == reach
 
@@ -214,12 +214,12 @@ def test_convolutions_add_up(body: str, reach: tuple[int, int]) -> None:
         ("s = Shape(x) y = Add(s, x)", "tensors of two rates meet"),
     ],
 )
-def test_what_is_not_known_to_be_local_in_time_ends_the_trace(body: str, reason: str) -> None:
+def test_an_operation_not_known_to_be_local_in_time_ends_the_trace(body: str, reason: str) -> None:
     with pytest.raises(CannotCut, match=reason):
         _follow(_parsed(body, opset=18), "x")
 
 
-def test_a_node_names_what_the_graphs_within_it_take_from_outside() -> None:
+def test_the_inputs_of_a_node_include_outer_tensors_used_by_its_subgraphs() -> None:
     inner: dict[str, Any] = {
         "inputs": [],
         "outputs": [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)],

@@ -73,7 +73,7 @@ async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> Non
     await engine.wait_probed()
 
 
-async def test_what_servers_list_can_be_spoken_with() -> None:
+async def test_every_voice_that_a_server_lists_can_be_used() -> None:
     async with (
         scripted_http_server(
             upstream([{"name": "far", "engine": "piper", "language": "de_DE", "speakers": ["a", "b"]}])
@@ -94,7 +94,7 @@ async def test_what_servers_list_can_be_spoken_with() -> None:
     assert (asked.json["speaker"], asked.json["speed"], asked.headers["x-hops"]) == ("b", 1.5, "2")
 
 
-async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
+async def test_a_server_without_a_voice_list_has_the_configured_voices() -> None:
     async def no_list(asked: ReceivedRequest) -> None:
         await asked.answer(404)
 
@@ -119,7 +119,7 @@ async def test_a_server_without_a_list_has_the_voices_of_the_settings() -> None:
         assert named(engine)["dora"].language == "es_ES"
 
 
-async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_change() -> None:
+async def test_a_voice_keeps_its_identity_until_its_servers_or_their_listings_change() -> None:
     said_of: dict[str, object] = {"name": "far", "engine": "piper", "version": "1"}
     async with (
         scripted_http_server(upstream([said_of])) as one,
@@ -139,7 +139,7 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_words_chang
         assert len(set(models)) == 3
 
 
-async def test_a_request_comes_to_an_end_in_a_ring() -> None:
+async def test_a_request_in_a_ring_of_servers_ends_at_the_hop_limit() -> None:
     async with scripted_http_server(upstream()) as server, remote(server.address) as engine:
         await engine.probe(run_in_thread)
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
@@ -147,7 +147,7 @@ async def test_a_request_comes_to_an_end_in_a_ring() -> None:
         assert not server.spoken
 
 
-async def test_voices_are_found_in_the_background_and_stay_when_their_server_goes(
+async def test_voices_are_discovered_in_the_background_and_stay_when_their_server_goes_down(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(remote_upstreams, "PROBE_INTERVAL", 0.01)
@@ -185,7 +185,7 @@ async def test_voices_are_found_in_the_background_and_stay_when_their_server_goe
             watching.cancel()
 
 
-async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
+async def test_a_request_that_finds_a_server_down_triggers_a_probe() -> None:
     async with (
         scripted_http_server(upstream()) as server,
         remote(server.address) as engine,
@@ -203,7 +203,7 @@ async def test_a_listener_who_finds_a_server_down_has_it_looked_at() -> None:
         watching.cancel()
 
 
-async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
+async def test_a_voice_list_that_crashes_its_parser_does_not_affect_other_servers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with scripted_http_server(upstream()) as server, remote(server.address) as engine:
@@ -218,7 +218,7 @@ async def test_a_list_that_breaks_its_reader_takes_nothing_with_it(
     assert "cannot be read" in caplog.text
 
 
-async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_off() -> None:
+async def test_waiting_for_the_first_probe_does_not_wait_for_an_unreachable_server() -> None:
     async with remote(NOBODY) as engine:
         watching = asyncio.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
         async with asyncio.timeout(5):
@@ -228,7 +228,7 @@ async def test_who_waits_for_the_first_look_does_not_wait_for_a_server_that_is_o
             await watching
 
 
-async def test_keys_are_in_no_representation() -> None:
+async def test_api_keys_do_not_appear_in_any_repr() -> None:
     options = RemoteOptions((NOBODY,), key="hidden")
     engine = await run_in_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
     shown = json.dumps(

@@ -59,7 +59,7 @@ async def fault_of(script: Script) -> UpstreamFault:
     return caught.value
 
 
-async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
+async def test_text_is_synthesized_by_a_server_that_sends_chunked_pcm() -> None:
     async with asking(upstream()) as (one, server):
         assert text_of(await spoken(one, replace(REQUEST, speed=9.0))) == "Hello there"
     [asked] = server.spoken
@@ -75,7 +75,7 @@ async def test_a_text_is_spoken_by_a_server_that_sends_pcm_in_chunks() -> None:
     assert (asked.headers["x-hops"], asked.headers["authorization"]) == ("1", "Bearer secret")
 
 
-async def test_a_speaker_and_a_rate_go_to_a_server_that_lists_them() -> None:
+async def test_speaker_and_sample_rate_are_sent_to_a_server_that_lists_them() -> None:
     async with asking(upstream()) as (one, server):
         request = replace(REQUEST, speaker="ann", rate=16_000)
         await spoken(one, request, replace(LISTED, rate=16_000, speakers=("ann",)))
@@ -83,13 +83,13 @@ async def test_a_speaker_and_a_rate_go_to_a_server_that_lists_them() -> None:
 
 
 @pytest.mark.parametrize(("reads", "said"), [(True, "Hi [[həˈləʊ]]!"), (False, "Hi !")])
-async def test_phonemes_go_to_servers_that_read_them(reads: bool, said: str) -> None:  # noqa: FBT001
+async def test_phonemes_are_sent_to_servers_that_support_them(reads: bool, said: str) -> None:  # noqa: FBT001
     async with asking(upstream()) as (one, server):
         await spoken(one, replace(REQUEST, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads))
     assert server.spoken[0].json["input"] == said
 
 
-async def test_wav_of_any_rate_is_heard_at_the_rate_that_was_asked_for() -> None:
+async def test_wav_of_any_rate_is_resampled_to_the_requested_rate() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         await asked.answer(body=wav(pcm_of("abc"), rate=12_000), kind="audio/wav")
 
@@ -100,7 +100,7 @@ async def test_wav_of_any_rate_is_heard_at_the_rate_that_was_asked_for() -> None
 @pytest.mark.parametrize(
     ("kind", "headers"), [("audio/pcm;rate=12000", {}), ("audio/pcm", {"X_Sample_Rate": "12000"})]
 )
-async def test_bare_pcm_has_the_rate_that_its_headers_tell(kind: str, headers: dict[str, str]) -> None:
+async def test_raw_pcm_has_the_rate_given_in_its_headers(kind: str, headers: dict[str, str]) -> None:
     async def answer(asked: ReceivedRequest) -> None:
         await asked.answer(200, pcm_of("abc"), kind, **headers)
 
@@ -108,7 +108,7 @@ async def test_bare_pcm_has_the_rate_that_its_headers_tell(kind: str, headers: d
         assert len(await spoken(one)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
 
 
-async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
+async def test_the_first_audio_arrives_before_the_rest_is_synthesized() -> None:
     go_on = asyncio.Event()
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -124,7 +124,7 @@ async def test_the_first_sound_is_there_before_the_rest_is_made() -> None:
         assert text_of(as_pcm([samples async for samples in pieces])) == "b"
 
 
-async def test_leaving_closes_the_connection_at_once() -> None:
+async def test_cancelling_closes_the_connection_at_once() -> None:
     gone = asyncio.Event()
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -140,7 +140,7 @@ async def test_leaving_closes_the_connection_at_once() -> None:
         await gone.wait()
 
 
-async def test_a_server_that_is_not_read_has_to_wait() -> None:
+async def test_backpressure_reaches_a_server_whose_audio_is_not_read() -> None:
     sent = 0
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -159,7 +159,7 @@ async def test_a_server_that_is_not_read_has_to_wait() -> None:
         assert sent < 16_000_000  # what the two sockets hold, of 64 MB
 
 
-async def test_connections_are_used_again() -> None:
+async def test_connections_are_reused() -> None:
     async with asking(upstream()) as (one, server):
         for _ in range(3):
             await spoken(one)
@@ -226,7 +226,7 @@ OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}
         (answering(302, Location="/elsewhere"), UpstreamFaultKind.REFUSED, "302"),
     ],
 )
-async def test_what_goes_wrong_is_a_fault_of_its_kind(
+async def test_each_failure_maps_to_its_fault_kind(
     script: Script, kind: UpstreamFaultKind, told: str
 ) -> None:
     fault = await fault_of(script)
@@ -236,7 +236,7 @@ async def test_what_goes_wrong_is_a_fault_of_its_kind(
     assert "secret" not in str(fault)
 
 
-async def test_a_busy_server_says_when_to_come_again() -> None:
+async def test_the_fault_of_a_busy_server_carries_its_retry_after() -> None:
     fault = await fault_of(answering(429, OPENAI_ERROR, Retry_After="7"))
     assert (fault.kind, fault.retry_after) == (UpstreamFaultKind.BUSY, 7.0)
     fault = await fault_of(answering(429, Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"))
@@ -253,7 +253,7 @@ async def test_a_refused_connection_is_reported_at_once() -> None:
     assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
-async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
+async def test_the_base_path_and_password_are_sent_to_the_server_and_never_shown() -> None:
     async with scripted_http_server(upstream(path="/tts/v1/voices")) as server:
         address = server.address.replace("//", "//me:hidden@")
         one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
@@ -265,7 +265,7 @@ async def test_a_base_path_and_a_password_are_for_the_server_alone() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
-async def test_the_list_is_found_where_it_is(path: str) -> None:
+async def test_the_voice_list_is_found_at_any_of_its_known_paths(path: str) -> None:
     async with asking(upstream(path=path)) as (one, _):
         assert await one.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
 
@@ -273,7 +273,7 @@ async def test_the_list_is_found_where_it_is(path: str) -> None:
 @pytest.mark.parametrize(
     "script", [answering(404), answering(200, b"<html>", "text/html"), answering(200, b'{"a":1}')]
 )
-async def test_a_server_without_a_list_has_none(script: Script) -> None:
+async def test_a_server_without_a_voice_list_has_none(script: Script) -> None:
     async with asking(script) as (one, _):
         assert await one.list_voices(run_in_thread) is None
 
@@ -287,13 +287,13 @@ async def test_a_server_without_a_list_has_none(script: Script) -> None:
         (answering(500), "500"),
     ],
 )
-async def test_a_list_that_cannot_be_had_is_a_fault(script: Script, told: str) -> None:
+async def test_an_unavailable_voice_list_is_a_fault(script: Script, told: str) -> None:
     async with asking(script) as (one, _):
         with pytest.raises(UpstreamFault, match=told):
             await one.list_voices(run_in_thread)
 
 
-async def test_fifty_streams_run_beside_each_other() -> None:
+async def test_fifty_streams_run_concurrently() -> None:
     together = asyncio.Barrier(50)
 
     async def answer(asked: ReceivedRequest) -> None:

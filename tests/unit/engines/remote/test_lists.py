@@ -43,11 +43,11 @@ def http(answer: object) -> dict[str, str]:
         ["af_far", "bm_near", "af_far"],
     ],
 )
-def test_every_shape_is_the_same_list(answer: object) -> None:
+def test_every_response_format_parses_to_the_same_voice_list(answer: object) -> None:
     assert http(answer) == {"af_far": "en_US", "bm_near": "en_GB"}
 
 
-def test_a_language_comes_from_the_server_or_the_name_or_is_english() -> None:
+def test_the_language_comes_from_the_server_else_the_name_else_is_english() -> None:
     voices = [{"name": "x", "language": "de-de"}, "de_DE-thorsten-low", "jf_alpha", "alloy"]
     assert http({"voices": voices}) == {
         "x": "de_DE",
@@ -57,7 +57,7 @@ def test_a_language_comes_from_the_server_or_the_name_or_is_english() -> None:
     }
 
 
-def test_what_is_not_there_or_everywhere_or_from_elsewhere_is_left_out() -> None:
+def test_uninstalled_embedded_and_remote_voices_and_malformed_entries_are_skipped() -> None:
     voices: list[object] = [
         {"name": "absent", "installed": False},
         {"name": "robot", "engine": "espeak"},
@@ -70,7 +70,7 @@ def test_what_is_not_there_or_everywhere_or_from_elsewhere_is_left_out() -> None
     assert http({"voices": voices}) == {}
 
 
-def test_what_a_server_of_this_kind_says_is_kept() -> None:
+def test_metadata_listed_by_another_wyoming_tts_server_is_kept() -> None:
     said = {
         "name": "v",
         "engine": "piper",
@@ -83,7 +83,7 @@ def test_what_a_server_of_this_kind_says_is_kept() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"status":"ok"}', b'"voices"', b"[" * 100_000, b"\xff"])
-def test_what_is_no_list_is_refused(body: bytes) -> None:
+def test_a_response_that_is_no_voice_list_is_rejected(body: bytes) -> None:
     with pytest.raises(NoVoiceList):
         parse_http_list(body)
     with pytest.raises(NoVoiceList):
@@ -91,7 +91,7 @@ def test_what_is_no_list_is_refused(body: bytes) -> None:
 
 
 @given(answer=JSON)
-def test_any_json_is_a_list_or_none(answer: object) -> None:
+def test_any_json_parses_as_a_voice_list_or_is_rejected(answer: object) -> None:
     for read in (parse_http_list, parse_wyoming_info):
         try:
             read(json.dumps(answer).encode())
@@ -99,7 +99,7 @@ def test_any_json_is_a_list_or_none(answer: object) -> None:
             continue
 
 
-def test_a_wyoming_server_of_this_kind_lists_its_own_voices_alone() -> None:
+def test_a_wyoming_tts_server_is_listed_with_only_its_own_voices() -> None:
     def voice(name: str, credit: str, *speakers: str) -> Voice:
         return Voice(
             name=name,
@@ -126,7 +126,7 @@ def test_a_wyoming_server_of_this_kind_lists_its_own_voices_alone() -> None:
     ]
 
 
-def test_settings_name_voices_with_or_without_a_language() -> None:
+def test_configured_voices_may_omit_their_language() -> None:
     named = parse_voice_settings(["alloy", "dora=es-es", "bm_x", " = de", "x=nonsense!"])
     assert named == {"alloy": None, "dora": "es_ES", "bm_x": None, "x": None}
     assert [make_unlisted_voice(name, language).language for name, language in named.items()] == [

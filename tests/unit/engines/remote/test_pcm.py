@@ -27,13 +27,13 @@ def read(data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000) -> l
 
 
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=20))
-def test_samples_are_the_same_however_the_bytes_were_cut(cuts: list[int]) -> None:
+def test_samples_do_not_depend_on_chunk_boundaries(cuts: list[int]) -> None:
     assert as_pcm(read(PCM, cuts)) == PCM
     assert as_pcm(read(wav(PCM, extra=LIST), cuts)) == PCM
 
 
 @given(data=st.binary(max_size=300))
-def test_any_bytes_are_samples_or_refused(data: bytes) -> None:
+def test_any_bytes_decode_to_samples_or_are_rejected(data: bytes) -> None:
     for start in (b"", b"RIFF\0\0\0\0WAVE", wav(b"")[:30]):
         try:
             pieces = read(start + data)
@@ -43,41 +43,41 @@ def test_any_bytes_are_samples_or_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 0x7FFFFFFF, 0xFFFFFFFF])
-def test_a_length_that_means_unknown_is_no_length(length: int) -> None:
+def test_a_wav_length_that_means_unknown_is_ignored(length: int) -> None:
     assert as_pcm(read(wav(PCM, length=length))) == PCM
 
 
-def test_what_follows_the_data_is_no_sound() -> None:
+def test_chunks_after_the_wav_data_are_not_audio() -> None:
     assert as_pcm(read(wav(PCM) + LIST)) == PCM
 
 
-def test_wav_that_is_cut_off_is_refused() -> None:
+def test_truncated_wav_is_rejected() -> None:
     with pytest.raises(NotPcm, match="too early"):
         read(wav(PCM, length=len(PCM) + 2))
     with pytest.raises(NotPcm, match="too early"):
         read(wav(PCM)[:40])
 
 
-def test_wav_of_other_kinds_is_refused() -> None:
+def test_unsupported_wav_formats_are_rejected() -> None:
     with pytest.raises(NotPcm, match="2 channel"):
         read(wav(PCM, channels=2))
     with pytest.raises(NotPcm, match="10 Hz"):
         read(wav(PCM, rate=10))
 
 
-def test_a_header_without_end_is_refused_before_it_is_kept() -> None:
+def test_an_endless_wav_header_is_rejected_without_buffering_it() -> None:
     reader = AudioBodyDecoder(24_000, 24_000)
     with pytest.raises(NotPcm, match="without audio data"):
         list(reader.feed(b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x7f"))
 
 
-def test_another_rate_keeps_its_length_in_seconds() -> None:
+def test_resampling_keeps_the_duration() -> None:
     tone = (8000 * np.sin(np.arange(22_050) / 10)).astype("<i2").tobytes()
     samples = np.concatenate(read(wav(tone, rate=22_050), rate=24_000))
     assert len(samples) == pytest.approx(24_000, abs=50)
 
 
-def test_pieces_are_small_and_a_short_text_is_heard() -> None:
+def test_decoded_pieces_are_small_and_short_audio_is_not_lost() -> None:
     assert max(map(len, PcmDecoder(24_000, 24_000).feed(bytes(1_000_000)))) <= 4_096
     assert as_pcm(read(b"ab")) == b"ab"
     assert read(b"") == []

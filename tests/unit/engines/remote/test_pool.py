@@ -80,7 +80,7 @@ class PoolOfScripted:
         return [server.asked for server in self.servers]
 
 
-async def test_who_fails_before_the_first_sound_is_passed_over() -> None:
+async def test_an_upstream_that_fails_before_the_first_audio_is_failed_over() -> None:
     scripted = PoolOfScripted(
         Scripted(1, DOWN), Scripted(2, FAILED), Scripted(3, busy()), Scripted(4, True, True)
     )
@@ -89,32 +89,32 @@ async def test_who_fails_before_the_first_sound_is_passed_over() -> None:
     assert [health.in_flight for health in scripted.upstreams] == [0, 0, 0, 0]
 
 
-async def test_who_breaks_off_is_not_replaced() -> None:
+async def test_an_upstream_that_fails_after_the_first_audio_is_not_failed_over() -> None:
     scripted = PoolOfScripted(Scripted(1, True, DOWN), Scripted(2), fallback=True)
     with pytest.raises(EngineFailed, match="http://1 broke off"):
         await scripted.heard()
     assert scripted.asked == [1, 0]
 
 
-async def test_a_server_that_is_silent_is_given_up_in_time() -> None:
+async def test_an_upstream_that_sends_nothing_times_out() -> None:
     scripted = PoolOfScripted(Scripted(1, False), Scripted(2), timeout=0.05)
     assert await scripted.heard() == [2]
     assert scripted.servers[0].closed == 1
 
 
-async def test_a_server_that_stops_in_the_middle_is_given_up_in_time() -> None:
+async def test_an_upstream_that_stalls_midway_times_out() -> None:
     scripted = PoolOfScripted(Scripted(1, True, False), timeout=0.05)
     with pytest.raises(EngineFailed, match="sent nothing"):
         await scripted.heard()
 
 
-async def test_a_server_that_never_stops_is_stopped() -> None:
+async def test_an_upstream_that_never_stops_sending_is_cut_off() -> None:
     scripted = PoolOfScripted(Scripted(1, *[True] * 100))
     with pytest.raises(EngineFailed, match="more audio than the text can take"):
         await scripted.heard(UpstreamRequest("v", "Hi", rate=100))
 
 
-async def test_nothing_to_say_is_no_fault() -> None:
+async def test_an_empty_response_is_no_fault() -> None:
     class Silent(Scripted):
         async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
             return
@@ -123,7 +123,7 @@ async def test_nothing_to_say_is_no_fault() -> None:
     assert await PoolOfScripted(Silent(1)).heard() == []
 
 
-async def test_the_least_busy_is_asked_and_equals_take_turns() -> None:
+async def test_the_least_busy_upstream_is_chosen_and_equally_busy_ones_take_turns() -> None:
     scripted = PoolOfScripted(Scripted(1), Scripted(2))
     assert [await scripted.heard() for _ in range(4)] == [[1], [2], [1], [2]]
     async with aclosing(scripted.pool.speak(REQUEST)) as pieces:
@@ -131,7 +131,7 @@ async def test_the_least_busy_is_asked_and_equals_take_turns() -> None:
         assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
 
 
-async def test_only_those_that_have_the_voice_are_asked() -> None:
+async def test_only_upstreams_that_have_the_voice_are_used() -> None:
     scripted = PoolOfScripted(Scripted(1), Scripted(2))
     scripted.upstreams[0].voices = {}
     assert [await scripted.heard() for _ in range(2)] == [[2], [2]]
@@ -140,7 +140,7 @@ async def test_only_those_that_have_the_voice_are_asked() -> None:
         await scripted.heard()
 
 
-async def test_one_that_is_down_is_left_alone_for_longer_each_time() -> None:
+async def test_an_upstream_that_is_down_is_retried_with_exponential_backoff() -> None:
     scripted = PoolOfScripted(Scripted(1, DOWN), Scripted(2))
     scripted.servers[1].acts = (True,)
     for pause in (1, 2, 4, 8, 16, 30, 30):
@@ -154,7 +154,7 @@ async def test_one_that_is_down_is_left_alone_for_longer_each_time() -> None:
         scripted.now += 0.2
 
 
-async def test_a_look_brings_one_back_unless_it_only_ever_answers_looks() -> None:
+async def test_a_successful_probe_restores_an_upstream_unless_only_its_probes_succeed() -> None:
     health = UpstreamHealth(Scripted(1))
     health.request_failed(DOWN, now=0)
     assert health.probe_requested.is_set()
@@ -168,7 +168,7 @@ async def test_a_look_brings_one_back_unless_it_only_ever_answers_looks() -> Non
     assert health.down_until == 0
 
 
-async def test_one_strange_text_takes_no_server_down() -> None:
+async def test_one_failing_text_does_not_mark_an_upstream_as_down() -> None:
     scripted = PoolOfScripted(Scripted(1, FAILED))
     for _ in range(2):
         with pytest.raises(VoiceUnavailable, match="broken"):
@@ -179,7 +179,7 @@ async def test_one_strange_text_takes_no_server_down() -> None:
     assert scripted.upstreams[0].down_until > scripted.now
 
 
-async def test_a_busy_one_is_asked_last_and_soon_again() -> None:
+async def test_a_busy_upstream_is_tried_last_and_soon_used_again() -> None:
     scripted = PoolOfScripted(Scripted(1, busy(5)), Scripted(2))
     assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
     assert scripted.asked == [1, 3]
@@ -188,7 +188,7 @@ async def test_a_busy_one_is_asked_last_and_soon_again() -> None:
     assert await scripted.heard() == [1]
 
 
-async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
+async def test_an_upstream_with_a_short_retry_after_is_retried_once() -> None:
     tried = PoolOfScripted(
         Scripted(1, UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)),
         Scripted(2, REFUSED),
@@ -207,7 +207,7 @@ async def test_all_are_asked_once_more_where_that_is_promised_to_help() -> None:
         ((REFUSED, DOWN), True, RemoteVoiceFailed),
     ],
 )
-async def test_when_all_fail_the_error_says_why(
+async def test_when_all_upstreams_fail_the_error_gives_the_reasons(
     faults: tuple[UpstreamFault, UpstreamFault],
     fallback: bool,  # noqa: FBT001
     raised: type[Exception],
@@ -220,7 +220,7 @@ async def test_when_all_fail_the_error_says_why(
     assert type(caught.value) is raised
 
 
-async def test_those_that_are_down_are_asked_only_where_nothing_else_can_speak() -> None:
+async def test_upstreams_that_are_down_are_tried_only_without_a_fallback_voice() -> None:
     for fallback, asked in ((True, 1), (False, 2)):
         scripted = PoolOfScripted(Scripted(1, DOWN), fallback=fallback)
         for _ in range(2):
@@ -229,7 +229,7 @@ async def test_those_that_are_down_are_asked_only_where_nothing_else_can_speak()
         assert scripted.asked == [asked]
 
 
-async def test_a_listener_that_leaves_before_the_first_sound_leaves_nothing_behind() -> None:
+async def test_cancelling_before_the_first_audio_closes_the_upstream_stream() -> None:
     scripted = PoolOfScripted(Scripted(1, False))
     listening = asyncio.create_task(scripted.heard())
     await scripted.servers[0].was_asked.wait()

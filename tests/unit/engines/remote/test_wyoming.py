@@ -46,7 +46,7 @@ def sending(*events: Eventable, then: bytes = b"") -> Script:
     return script
 
 
-async def test_a_segment_is_spoken_on_a_connection_of_its_own() -> None:
+async def test_each_segment_uses_its_own_connection() -> None:
     audio = [scripted.audio(pcm_of("He")), Pong(), scripted.audio(pcm_of("llo"))]
     async with scripted_server(sending(scripted.START, *audio, scripted.STOP)) as server:
         assert text_of(await said(server.uri, replace(REQUEST, speaker="ann"))) == "Hello"
@@ -56,7 +56,7 @@ async def test_a_segment_is_spoken_on_a_connection_of_its_own() -> None:
     assert event.data["voice"] == {"name": "tone", "speaker": "ann"}
 
 
-async def test_a_server_of_this_kind_is_spoken_with() -> None:
+async def test_another_wyoming_tts_server_can_be_used_as_upstream() -> None:
     def describe() -> bytes:
         return encode_event(info_event([], version="1", supports_streaming=True))
 
@@ -69,7 +69,7 @@ async def test_a_server_of_this_kind_is_spoken_with() -> None:
         assert len(resampled) == pytest.approx(2 * len(speech_pcm("Hi there.")), abs=200)
 
 
-async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard() -> None:
+async def test_the_voice_list_has_installed_voices_and_their_rate_once_it_was_observed() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         event = await conversation.read()
         assert event is not None
@@ -87,12 +87,12 @@ async def test_the_list_tells_what_is_installed_and_the_rate_once_it_was_heard()
         assert await one.list_voices(run_in_thread) == (replace(tone, rate=16_000),)
 
 
-async def test_what_is_not_installed_there_is_no_voice() -> None:
+async def test_a_voice_not_installed_on_the_server_is_not_listed() -> None:
     async with scripted_server(scripted.answer_describe(scripted.info(installed=False))) as server:
         assert await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread) == ()
 
 
-async def test_leaving_closes_the_connection_at_once() -> None:
+async def test_cancelling_closes_the_connection_at_once() -> None:
     gone = asyncio.Event()
 
     async def script(conversation: ScriptedConnection) -> None:
@@ -140,7 +140,7 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
         (sending(Error("Oh\nno.")), UpstreamFaultKind.FAILED, "Oh no"),
     ],
 )
-async def test_what_goes_wrong_is_a_fault_of_its_kind(
+async def test_each_failure_maps_to_its_fault_kind(
     script: Script, kind: UpstreamFaultKind, told: str
 ) -> None:
     async with scripted_server(script) as server:
@@ -151,7 +151,7 @@ async def test_what_goes_wrong_is_a_fault_of_its_kind(
 
 
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
-async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
+async def test_a_hostile_server_causes_only_a_fault(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
         with pytest.raises(UpstreamFault, match="not Wyoming") as caught:
             await said(server.uri)
@@ -159,7 +159,7 @@ async def test_a_hostile_server_is_a_fault_and_nothing_worse(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
-async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str) -> None:
+async def test_listing_the_voices_of_a_hostile_server_causes_only_a_fault(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
         with pytest.raises(UpstreamFault, match=r"not (Wyoming|JSON)") as caught:
             await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
@@ -167,7 +167,7 @@ async def test_a_hostile_server_is_a_fault_when_its_voices_are_listed(what: str)
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
-async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
+async def test_a_server_that_closes_the_connection_counts_as_down(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
         for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)):
             with pytest.raises(UpstreamFault, match="too early") as caught:
@@ -176,7 +176,7 @@ async def test_a_server_that_cuts_the_connection_is_down(what: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}\n", b'{"type":"info","data":{"tts":7}}\n', b"\xff\n"])
-async def test_a_list_that_cannot_be_read_is_a_fault(answer: bytes) -> None:
+async def test_an_unreadable_voice_list_is_a_fault(answer: bytes) -> None:
     async with scripted_server(sending(then=answer)) as server:
         with pytest.raises(UpstreamFault):
             await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
@@ -198,6 +198,6 @@ async def test_a_refused_connection_is_reported_at_once() -> None:
         ("tcp://me:x@b:1", "tcp://b:1"),
     ],
 )
-def test_an_address_is_shown_without_what_nobody_needs(given: str, shown: str) -> None:
+def test_an_address_is_displayed_without_its_redundant_parts(given: str, shown: str) -> None:
     make: Callable[[str, RemoteOptions], WyomingUpstream] = WyomingUpstream
     assert make(given, OPTIONS).address == shown
