@@ -50,7 +50,7 @@ def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
         ("un\ufffdread\uffffable \ue000", "unreadable"),
     ],
 )
-def test_white_space_is_folded_and_the_invisible_dropped(written: str, expected: str) -> None:
+def test_white_space_is_collapsed_and_invisible_characters_dropped(written: str, expected: str) -> None:
     assert clean(written) == expected
 
 
@@ -65,7 +65,7 @@ def test_white_space_is_folded_and_the_invisible_dropped(written: str, expected:
         ("https://x.com/a--b/??q!!r End!!", "https://x.com/a--b/??q!!r End!"),
     ],
 )
-def test_repeated_punctuation_is_folded(written: str, expected: str) -> None:
+def test_repeated_punctuation_is_collapsed(written: str, expected: str) -> None:
     assert clean(written) == expected
     assert clean(*written) == expected
 
@@ -107,12 +107,12 @@ def test_emoji_are_dropped_and_text_symbols_stay(written: str, expected: str) ->
         (f"क्\u200b{ZWJ}ष", "क्ष"),
     ],
 )
-def test_joiners_stay_where_they_are_spelling(written: str, expected: str) -> None:
+def test_joiners_are_kept_where_they_affect_spelling(written: str, expected: str) -> None:
     assert clean(written) == expected
     assert clean(*written) == expected
 
 
-def test_a_phoneme_block_passes_untouched() -> None:
+def test_a_phoneme_block_is_unchanged() -> None:
     block = "[[ h@l'oU  *w* 😀. A 1\ufe0f\u20e3 ]]"
 
     assert cleaned(f"Say  {block} *now*") == [
@@ -137,11 +137,11 @@ def test_a_phoneme_block_is_found_in_single_characters() -> None:
         ("a[0][1]", "a[0][1]"),
     ],
 )
-def test_brackets_that_are_no_block_are_plain_text(written: str, expected: str) -> None:
+def test_brackets_that_form_no_phoneme_block_are_plain_text(written: str, expected: str) -> None:
     assert cleaned(written, max_block_chars=20) == [TextPiece(expected)]
 
 
-def test_text_after_a_block_that_cannot_close_any_more_is_not_held_back() -> None:
+def test_text_after_an_overlong_unclosed_block_is_not_buffered() -> None:
     cleaner = TextCleaner()
 
     assert cleaner.feed("[[ open") == []
@@ -169,7 +169,7 @@ def test_text_after_a_block_that_cannot_close_any_more_is_not_held_back() -> Non
         "_a",
     ],
 )
-def test_what_is_held_back_stays_bounded(flood: str) -> None:
+def test_the_buffered_text_is_bounded(flood: str) -> None:
     cleaner = TextCleaner(max_block_chars=50)
 
     for _ in range(2_000):
@@ -181,7 +181,7 @@ def test_what_is_held_back_stays_bounded(flood: str) -> None:
     "words",
     ["plain words come ", "- an item ", "# a heading ", "**strong words ", "> a quote ", "1. one two "],
 )
-def test_words_come_out_before_their_line_is_over(words: str) -> None:
+def test_words_are_emitted_before_their_line_ends(words: str) -> None:
     given_out = "".join(piece.text for piece in TextCleaner().feed(words))
 
     assert given_out.endswith(words.rsplit(maxsplit=1)[-1])
@@ -195,7 +195,7 @@ def test_words_come_out_before_their_line_is_over(words: str) -> None:
         {"code_blocks": "announce", "code_block_notice": " "},
     ],
 )
-def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
+def test_meaningless_options_are_rejected(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|is empty"):
         CleanupOptions(**options)
 
@@ -211,7 +211,7 @@ TEXTS = st.lists(FRAGMENTS | st.characters(), max_size=30).map("".join)
 
 
 @given(text=TEXTS, limit=st.integers(4, 12))
-def test_the_result_does_not_depend_on_the_cuts(text: str, limit: int) -> None:
+def test_the_result_does_not_depend_on_chunk_boundaries(text: str, limit: int) -> None:
     whole = cleaned(text, max_block_chars=limit)
 
     assert cleaned(*text, max_block_chars=limit) == whole

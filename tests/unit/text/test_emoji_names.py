@@ -33,7 +33,7 @@ def test_an_emoji_has_a_name_in_the_language(sequence: str, language: str, name:
         ("press 1️⃣ or 2", "press keycap 1 or 2"),
     ],
 )
-def test_emoji_are_called_by_name_if_wanted(written: str, expected: str) -> None:
+def test_emoji_are_replaced_by_their_names_when_configured(written: str, expected: str) -> None:
     for pieces in ([written], list(written)):
         cleaner = TextCleaner(CleanupOptions(emoji="name"))
         found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()

@@ -29,7 +29,7 @@ async def test_pieces_come_out_as_they_went_in() -> None:
     assert await rest_of(feed) == ["one ", "two"]
 
 
-async def test_a_reader_waits_for_text_and_gets_it_at_once() -> None:
+async def test_a_reader_waits_for_text_and_receives_it_at_once() -> None:
     feed = TextFeed()
     async with asyncio.TaskGroup() as tasks:
         reader = tasks.create_task(anext(feed))
@@ -40,7 +40,7 @@ async def test_a_reader_waits_for_text_and_gets_it_at_once() -> None:
     assert reader.result() == "late"
 
 
-async def test_put_waits_above_the_high_mark_until_the_low_one() -> None:
+async def test_put_blocks_above_the_high_water_mark_until_the_low_water_mark() -> None:
     feed = TextFeed(high_mark=10, low_mark=4)
     await feed.put("12345")
     await feed.put("67890")
@@ -58,7 +58,7 @@ async def test_put_waits_above_the_high_mark_until_the_low_one() -> None:
     assert writer.done()
 
 
-async def test_a_piece_larger_than_the_feed_is_taken_whole() -> None:
+async def test_a_piece_larger_than_the_feed_is_accepted_whole() -> None:
     feed = TextFeed(high_mark=10, low_mark=4)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.put("x" * 100))
@@ -97,7 +97,7 @@ async def test_a_closed_and_drained_feed_stays_at_its_end() -> None:
             await anext(feed)
 
 
-async def test_a_cancelled_writer_leaves_the_feed_whole() -> None:
+async def test_a_cancelled_writer_leaves_the_feed_consistent() -> None:
     feed = TextFeed(high_mark=4, low_mark=2)
     writer = asyncio.create_task(feed.put("12345"))
     await settle()
@@ -122,7 +122,7 @@ async def test_a_cancelled_reader_loses_no_text() -> None:
     assert await rest_of(feed) == ["kept"]
 
 
-async def test_its_repr_tells_what_it_holds() -> None:
+async def test_the_repr_shows_the_buffered_text() -> None:
     feed = TextFeed()
     await feed.put("12345")
 
@@ -135,7 +135,7 @@ async def test_its_repr_tells_what_it_holds() -> None:
     low=st.integers(0, 20),
     read_first=st.booleans(),
 )
-def test_whatever_the_pieces_they_all_arrive_in_order_and_the_feed_stays_small(
+def test_all_pieces_arrive_in_order_and_the_feed_stays_small(
     pieces: list[str], high: int, low: int, *, read_first: bool
 ) -> None:
     async def exchange() -> None:

@@ -80,7 +80,7 @@ CUT = {
 
 @pytest.mark.parametrize("marked", CUT.values(), ids=CUT)
 @pytest.mark.parametrize("size", [1, 5, 1000])
-def test_a_long_first_sentence_is_cut_at_its_first_boundary(marked: str, size: int) -> None:
+def test_a_long_first_sentence_is_split_at_its_first_clause_boundary(marked: str, size: int) -> None:
     text = marked.replace("|", "")
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
     first, _, rest = marked.removeprefix("... !!! ").partition("|")
@@ -109,20 +109,20 @@ def test_a_sentence_is_kept_whole(text: str) -> None:
     assert texts([text]) == [text]
 
 
-def test_only_the_first_sentence_is_cut() -> None:
+def test_only_the_first_sentence_is_split() -> None:
     text = "It is late. I think that is so, but I am not sure at all."
 
     assert texts([text]) == ["It is late.", "I think that is so, but I am not sure at all."]
 
 
-def test_what_is_left_of_the_first_sentence_is_not_cut_again() -> None:
+def test_the_remainder_of_the_first_sentence_is_not_split_again() -> None:
     assert texts(["I think it is, but as you know, I may be, as ever, wrong."]) == [
         "I think it is,",
         "but as you know, I may be, as ever, wrong.",
     ]
 
 
-def test_a_cut_has_neither_silence_nor_an_added_mark() -> None:
+def test_a_split_adds_neither_silence_nor_punctuation() -> None:
     chosen = SegmentOptions(sentence_silence=0.5, first_segment=FirstSegmentOptions(max_words=3))
 
     assert segmented(["One two three four five\n\nSix"], chosen) == [
@@ -132,7 +132,7 @@ def test_a_cut_has_neither_silence_nor_an_added_mark() -> None:
     ]
 
 
-def test_the_cut_comes_with_the_second_word_behind_it() -> None:
+def test_the_split_is_made_at_the_second_word_after_the_boundary() -> None:
     segmenter = Segmenter(options())
     words = ["I ", "think ", "that ", "is ", "so, ", "but ", "I"]
 
@@ -141,14 +141,14 @@ def test_the_cut_comes_with_the_second_word_behind_it() -> None:
     assert given_out == [*[[]] * 6, [Segment("I think that is so,")]]
 
 
-def test_a_sentence_that_ends_meanwhile_is_kept_whole() -> None:
+def test_a_sentence_that_ends_before_the_split_is_kept_whole() -> None:
     segmenter = Segmenter(options())
 
     assert segmenter.feed("I think that is so, Robert. ") == []
     assert segmenter.feed("T") == [Segment("I think that is so, Robert.")]
 
 
-def test_a_number_behind_a_stop_is_no_word_of_the_sentence_before() -> None:
+def test_a_number_after_a_full_stop_does_not_belong_to_the_previous_sentence() -> None:
     assert texts(["I need all of these, thanks. 1) Eggs"]) == ["I need all of these, thanks.", "1) Eggs"]
 
 
@@ -170,11 +170,13 @@ def test_a_number_behind_a_stop_is_no_word_of_the_sentence_before() -> None:
         ("今天天气非常好我们去公园玩吧好不好呀", ["今天天气非常好我们去公园玩吧好不好呀"]),
     ],
 )
-def test_without_a_boundary_in_time_it_is_cut_between_words(text: str, expected: list[str]) -> None:
+def test_without_an_early_boundary_the_first_sentence_is_split_between_words(
+    text: str, expected: list[str]
+) -> None:
     assert texts([text], BY_WORDS) == expected
 
 
-def test_boundaries_are_the_ones_that_were_asked_for() -> None:
+def test_only_configured_boundaries_are_used() -> None:
     text = "I think that is so, but no; it is / or so"
 
     assert texts([text], FirstSegmentOptions(boundaries=";")) == [
@@ -187,7 +189,7 @@ def test_boundaries_are_the_ones_that_were_asked_for() -> None:
     ]
 
 
-def test_words_are_cut_without_any_boundaries() -> None:
+def test_without_configured_boundaries_the_split_is_between_words() -> None:
     first = FirstSegmentOptions(boundaries="", max_words=4)
 
     assert texts(["one two, three, four five six, seven"], first) == [
@@ -196,7 +198,7 @@ def test_words_are_cut_without_any_boundaries() -> None:
     ]
 
 
-def test_no_cut_comes_before_the_least_number_of_words() -> None:
+def test_no_split_comes_before_the_minimum_number_of_words() -> None:
     first = FirstSegmentOptions(min_words=6, max_words=2)
 
     assert texts(["one, two, three, four, five, six seven, eight, nine"], first) == [
@@ -205,7 +207,7 @@ def test_no_cut_comes_before_the_least_number_of_words() -> None:
     ]
 
 
-def test_it_can_be_switched_off() -> None:
+def test_splitting_the_first_sentence_can_be_disabled() -> None:
     text = "I think that is so, but I am not sure at all, am I?"
 
     assert texts([text], OFF) == [text]
@@ -220,12 +222,12 @@ def test_it_can_be_switched_off() -> None:
         ({"boundaries": ", ;"}, "boundaries has ' '"),
     ],
 )
-def test_options_out_of_range_are_refused(wrong: dict[str, int], message: str) -> None:
+def test_options_out_of_range_are_rejected(wrong: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FirstSegmentOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_sentence_longer_than_a_segment_is_still_cut_by_force() -> None:
+def test_a_sentence_longer_than_a_segment_is_still_split() -> None:
     chosen = SegmentOptions(auto_punctuation="", max_segment_chars=12)
 
     assert [segment.text for segment in segmented(["Five words of four each, and more."], chosen)] == [
@@ -295,7 +297,9 @@ def parts_of(text: str, cuts: Iterable[int]) -> list[str]:
 
 @settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, chosen=OPTIONS, cuts=st.lists(st.integers(0, 200), max_size=12))
-def test_the_segments_do_not_depend_on_the_cuts(text: str, chosen: SegmentOptions, cuts: list[int]) -> None:
+def test_the_segments_do_not_depend_on_chunk_boundaries(
+    text: str, chosen: SegmentOptions, cuts: list[int]
+) -> None:
     whole = segmented([text], chosen)
 
     assert segmented(text, chosen) == whole
@@ -303,7 +307,7 @@ def test_the_segments_do_not_depend_on_the_cuts(text: str, chosen: SegmentOption
 
 
 @given(text=TEXTS, chosen=OPTIONS)
-def test_a_cut_moves_text_between_segments_and_changes_none(text: str, chosen: SegmentOptions) -> None:
+def test_splitting_moves_text_between_segments_without_changing_it(text: str, chosen: SegmentOptions) -> None:
     uncut = SegmentOptions("", 0.5, chosen.max_segment_chars, first_segment=OFF)
     cut = SegmentOptions("", 0.5, chosen.max_segment_chars, first_segment=chosen.first_segment)
 
@@ -327,7 +331,7 @@ FLOODS = ["x, ", "x", ", ", "今天，", "[[ ]], ", "a. b, ", "5, ", "— ", "»
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_the_finder_reads_each_character_once(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_boundary_finder_reads_each_character_once(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
     real = FirstSegmentFinder._read_char
 
@@ -345,7 +349,7 @@ def test_the_finder_reads_each_character_once(flood: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
+def test_the_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
     first = FirstSegmentOptions(min_words=10_000, max_words=0)
     segmenter = Segmenter(SegmentOptions(max_segment_chars=100, first_segment=first))
 
@@ -385,13 +389,13 @@ def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str
         ("— ", "so", [[], [], ["so."]]),
     ],
 )
-def test_a_flush_says_what_is_there_but_for_an_unfinished_word(
+def test_a_flush_emits_everything_but_an_unfinished_word(
     begun: str, goes_on: str, expected: list[list[str]]
 ) -> None:
     assert flushed(begun, goes_on, chosen=options(OFF)) == expected
 
 
-def test_a_flush_adds_no_mark_and_its_silence_only_behind_a_sentence() -> None:
+def test_a_flush_adds_no_punctuation_and_silence_only_after_a_sentence() -> None:
     segmenter = Segmenter(SegmentOptions(sentence_silence=0.5))
 
     assert segmenter.feed("It is. Let me ") + segmenter.flush() == [
@@ -403,7 +407,7 @@ def test_a_flush_adds_no_mark_and_its_silence_only_behind_a_sentence() -> None:
     assert segmenter.feed("\n\nText") + segmenter.finish() == [Segment("Text.", pause_before=0.5)]
 
 
-def test_a_flush_with_nothing_new_says_nothing() -> None:
+def test_a_flush_without_new_text_emits_nothing() -> None:
     segmenter = Segmenter(options())
 
     assert segmenter.flush() == []
@@ -420,7 +424,7 @@ def test_a_flushed_text_is_the_first_segment() -> None:
 
 
 @pytest.mark.parametrize("pieces", [["abcd efgh ij"], ["abcd", " efgh ", "ij"]])
-def test_the_space_behind_a_flush_takes_no_room(pieces: list[str]) -> None:
+def test_the_space_after_a_flush_takes_no_room(pieces: list[str]) -> None:
     segmenter = Segmenter(SegmentOptions(auto_punctuation="", max_segment_chars=9))
 
     assert segmenter.feed("Hello ") + segmenter.flush() == [Segment("Hello")]
@@ -452,7 +456,7 @@ PLACES = st.sets(st.integers(0, 150), max_size=12)
 
 @settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, chosen=OPTIONS, flushes=PLACES, cuts=PLACES)
-def test_flushes_lose_and_double_nothing_wherever_the_text_is_cut(
+def test_flushes_neither_lose_nor_duplicate_text_whatever_the_chunks(
     text: str, chosen: SegmentOptions, flushes: set[int], cuts: set[int]
 ) -> None:
     said = with_flushes(text, chosen, flushes, cuts)
@@ -468,7 +472,7 @@ PLAIN_TEXTS = st.lists(st.builds(str.__add__, PLAIN_WORDS, st.sampled_from(["", 
 
 
 @given(text=PLAIN_TEXTS, chosen=st.builds(options, FIRSTS), flushes=PLACES)
-def test_flushes_part_no_word(text: str, chosen: SegmentOptions, flushes: set[int]) -> None:
+def test_flushes_split_no_word(text: str, chosen: SegmentOptions, flushes: set[int]) -> None:
     said = with_flushes(text, chosen, flushes, ())
 
     words = [word.strip(",.?!") for segment in said for word in segment.text.split()]

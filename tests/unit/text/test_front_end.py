@@ -56,12 +56,14 @@ def said(segments: Iterable[Segment]) -> str:
 
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
-def test_a_sentence_leaves_as_it_is_meant_to_be_said(language: str, written: str, spoken: str) -> None:
+def test_every_sentence_is_segmented_and_normalized_to_its_spoken_form(
+    language: str, written: str, spoken: str
+) -> None:
     assert said(segmented([written], language)) == spoken
 
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
-def test_a_full_stop_is_all_that_the_usual_settings_add(language: str, written: str, spoken: str) -> None:
+def test_the_default_settings_add_only_a_full_stop(language: str, written: str, spoken: str) -> None:
     ending = "" if spoken.rstrip('"')[-1] in ".!?" else "."
     assert said(segmented([written], language, IN_USE)) == spoken + ending
 
@@ -69,7 +71,7 @@ def test_a_full_stop_is_all_that_the_usual_settings_add(language: str, written: 
 @pytest.mark.slow  # a thousand of them
 @pytest.mark.parametrize("options", [AS_WRITTEN, IN_USE], ids=["as written", "in use"])
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
-def test_the_pieces_of_a_sentence_do_not_matter(
+def test_the_segments_of_a_sentence_do_not_depend_on_its_chunks(
     language: str, written: str, spoken: str, options: SegmentOptions
 ) -> None:
     whole = segmented([written], language, options)
@@ -82,7 +84,7 @@ def test_the_pieces_of_a_sentence_do_not_matter(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_sentences_behind_each_other_are_said_as_each_alone(language: str) -> None:
+def test_consecutive_sentences_are_processed_like_each_alone(language: str) -> None:
     # Some rows go on in the same sentence, or end in an abbreviation that would: they are no texts.
     rows = [row for row in table(language) if row[0][0].isupper() and row[0].endswith((".", "!", "?"))]
     rows = [(written, spoken) for written, spoken in rows if not written.endswith(("etc.", "usw.", "ecc."))]
@@ -200,7 +202,7 @@ CHOSEN = st.builds(
 @pytest.mark.parametrize("language", ["en", "de", ""])
 @settings(max_examples=scaled_examples(150), deadline=None)
 @given(text=TEXTS, options=CHOSEN, places=st.lists(st.integers(0, 400), max_size=10))
-def test_the_segments_of_any_text_do_not_depend_on_its_pieces(
+def test_the_segments_of_any_text_do_not_depend_on_its_chunks(
     language: str, text: str, options: SegmentOptions, places: list[int]
 ) -> None:
     whole = segmented([text], language, options)
@@ -217,7 +219,9 @@ def test_the_segments_of_any_text_do_not_depend_on_its_pieces(
         pytest.param("fr", "d h g: [[]]\n\ne."),
     ],
 )
-def test_a_begun_word_behind_a_blank_line_cuts_no_more_than_the_whole_does(language: str, text: str) -> None:
+def test_a_partial_word_after_a_blank_line_splits_no_more_than_the_whole_text(
+    language: str, text: str
+) -> None:
     assert segmented(text, language, IN_USE) == segmented([text], language, IN_USE)
 
 
@@ -229,17 +233,17 @@ def test_a_begun_word_behind_a_blank_line_cuts_no_more_than_the_whole_does(langu
         ("", "It is \\*here\\*. Then go."),
     ],
 )
-def test_asterisks_that_are_meant_are_no_mistake(language: str, text: str) -> None:
+def test_literal_asterisks_are_kept(language: str, text: str) -> None:
     assert said(segmented([text], language)).count("*") == 2
 
 
-def test_asterisks_are_text_where_markdown_is_switched_off() -> None:
+def test_asterisks_are_text_when_markdown_is_off() -> None:
     options = replace(AS_WRITTEN, cleanup=CleanupOptions(markdown=False))
     assert said(segmented(["It is *here*. Then go."], "en", options)) == "It is *here*. Then go."
 
 
 @pytest.mark.parametrize("address", ["http://a.b/c²", "http://a.b/①x", "http://a.b/c٣"])
-def test_digits_of_any_kind_in_an_address_are_no_mistake(address: str) -> None:
+def test_unicode_digits_in_an_address_are_handled(address: str) -> None:
     assert said(segmented([f"See {address} now."], "en")).startswith("See a dot b slash")
 
 
@@ -255,7 +259,7 @@ PLAIN_WORDS = st.lists(
 @pytest.mark.parametrize("language", ["en", "de", ""])
 @settings(max_examples=scaled_examples(80), deadline=None)
 @given(words=PLAIN_WORDS, options=CHOSEN, size=st.integers(1, 30))
-def test_no_word_is_lost_or_doubled(
+def test_no_word_is_lost_or_duplicated(
     language: str, words: list[str], options: SegmentOptions, size: int
 ) -> None:
     text = " ".join(words)
@@ -266,7 +270,7 @@ def test_no_word_is_lost_or_doubled(
     assert [word.strip(",.;?!") for word in said(segments).split()] == given_words
 
 
-def test_code_that_begins_behind_words_does_not_swallow_what_comes_after_it() -> None:
+def test_a_code_fence_starting_mid_line_does_not_swallow_the_following_text() -> None:
     text = "Here you are: ```py\nprint(1)\n```\nThat was all."
     assert said(segmented([text], "en")).endswith("That was all.")
 
@@ -302,7 +306,7 @@ def waits(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("lead", [True, False], ids=["space before", "space behind"])
 @pytest.mark.parametrize("language", ["en", "de", "fr", ""])
-def test_a_sentence_comes_with_the_beginning_of_the_next_word(language: str, lead: bool) -> None:  # noqa: FBT001
+def test_a_sentence_is_emitted_at_the_start_of_the_next_word(language: str, lead: bool) -> None:  # noqa: FBT001
     sentences = SENTENCES["de" if language == "de" else "en"]
     words = " ".join(sentences).split()
     came, brought_by = waits((f" {word}" if lead else f"{word} " for word in words), language)
@@ -312,7 +316,7 @@ def test_a_sentence_comes_with_the_beginning_of_the_next_word(language: str, lea
 
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
-def test_a_sentence_comes_with_the_first_letter_of_the_next(language: str) -> None:
+def test_a_sentence_is_emitted_at_the_first_letter_of_the_next_one(language: str) -> None:
     sentences = SENTENCES["de" if language == "de" else "en"]
     came, brought_by = waits(" ".join(sentences), language)
 
@@ -320,7 +324,7 @@ def test_a_sentence_comes_with_the_first_letter_of_the_next(language: str) -> No
     assert brought_by == [sentence[0] for sentence in sentences[1:]]
 
 
-def test_a_sentence_that_ends_in_a_figure_waits_for_the_next_word_to_be_over() -> None:
+def test_a_sentence_ending_in_a_number_is_emitted_after_the_next_complete_word() -> None:
     sentences = ["It is 25 °C outside.", "The battery is at 80 %.", "Dinner is at 7:30."]
     words = " ".join([*sentences, "Enjoy your evening everyone."]).split()
     came, brought_by = waits((f"{word} " for word in words), "en")

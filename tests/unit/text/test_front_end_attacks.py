@@ -72,7 +72,7 @@ ATTACKS = [
 
 @pytest.mark.slow  # five hundred of them
 @pytest.mark.parametrize(("language", "text_format", "text"), ATTACKS, ids=range(len(ATTACKS)))
-def test_an_attack_ends_at_once(language: str, text_format: TextFormat, text: str) -> None:
+def test_hostile_text_is_processed_in_bounded_time(language: str, text_format: TextFormat, text: str) -> None:
     segments: list[Segment] = []
 
     assert count_lines(lambda: segments.extend(attacked(text, language, text_format))) < LINES * CHARS
@@ -123,7 +123,7 @@ FLOODS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
-def test_what_the_stages_hold_does_not_grow_with_the_text(flood: str) -> None:
+def test_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
     segmenter = Segmenter(OPTIONS, language="en", normalizers=SPOKEN.normalizer)
     most = 0
     for piece in pieces((flood * 40_000)[:40_000]):
@@ -134,7 +134,7 @@ def test_what_the_stages_hold_does_not_grow_with_the_text(flood: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_megabyte_of_prose_is_spoken_with_little_held() -> None:
+def test_a_megabyte_of_prose_is_processed_with_small_buffers() -> None:
     text = (PROSE * (1_000_000 // len(PROSE) + 1))[:1_000_000]
     segmenter = Segmenter(SegmentOptions(), language="en", normalizers=SPOKEN.normalizer)
     most = segments = 0

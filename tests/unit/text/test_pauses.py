@@ -22,14 +22,14 @@ def test_a_break_precedes_even_the_first_segment() -> None:
     assert pauses.take() == 1.5
 
 
-def test_the_end_of_a_sentence_makes_a_pause_once() -> None:
+def test_the_end_of_a_sentence_adds_one_pause() -> None:
     pauses = begun()
     pauses.end_sentence()
     pauses.end_sentence()
     assert (pauses.take(), pauses.take()) == (0.2, 0.0)
 
 
-def test_the_longer_silence_of_sentence_and_paragraph_counts() -> None:
+def test_the_longer_of_sentence_and_paragraph_silence_applies() -> None:
     pauses = begun()
     pauses.end_sentence()
     pauses.end_paragraph()

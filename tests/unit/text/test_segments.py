@@ -80,15 +80,15 @@ def test_sentences_are_segments(text: str, expected: list[str], size: int) -> No
 @pytest.mark.parametrize(
     "text", ["", " \n\u00a0", "...", "?! … 。", "😀👍🏽 ❤️", "***\n---\n===", "@#$%^&*()", "[[ ]]"]
 )
-def test_text_without_anything_to_say_gives_no_segment(text: str) -> None:
+def test_unspeakable_text_gives_no_segment(text: str) -> None:
     assert segmented([text], SegmentOptions()) == []
 
 
-def test_sentences_without_anything_to_say_are_left_out() -> None:
+def test_unspeakable_sentences_are_skipped() -> None:
     assert texts(["... Hello. !!!\n\n---\n\nWorld. 😀"]) == ["Hello. !", "World."]
 
 
-def test_a_sentence_comes_out_with_the_first_letter_of_the_next() -> None:
+def test_a_sentence_is_emitted_at_the_first_letter_of_the_next_one() -> None:
     segmenter = Segmenter(AS_WRITTEN)
 
     assert segmenter.feed("The door is open. ") == []
@@ -96,7 +96,7 @@ def test_a_sentence_comes_out_with_the_first_letter_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("lead", ["", " "])
-def test_a_word_at_a_time_gives_each_sentence_with_the_next_one_s_first_word(lead: str) -> None:
+def test_text_arriving_word_by_word_emits_each_sentence_at_the_first_word_of_the_next(lead: str) -> None:
     segmenter = Segmenter(AS_WRITTEN)
     words = ["It", "is", "late.", "Everyone", "is", "asleep.", "Good", "night."]
 
@@ -116,7 +116,7 @@ def test_a_word_at_a_time_gives_each_sentence_with_the_next_one_s_first_word(lea
         ("शुभ। ", "न", "शुभ।"),
     ],
 )
-def test_a_boundary_is_not_waited_for_longer_than_needed(begun: str, decider: str, expected: str) -> None:
+def test_a_sentence_boundary_is_decided_as_early_as_possible(begun: str, decider: str, expected: str) -> None:
     segmenter = Segmenter(AS_WRITTEN)
 
     assert segmenter.feed(begun) == []
@@ -140,15 +140,15 @@ def test_a_boundary_is_not_waited_for_longer_than_needed(begun: str, decider: st
         ("50 %", "50 %."),
     ],
 )
-def test_a_missing_mark_is_added_once(text: str, expected: str) -> None:
+def test_missing_final_punctuation_is_added_once(text: str, expected: str) -> None:
     assert texts([text], SegmentOptions(auto_punctuation=".?!")) == [expected]
 
 
-def test_the_first_of_the_marks_is_the_one_added() -> None:
+def test_the_first_configured_mark_is_the_one_added() -> None:
     assert texts(["Hello\n\nWorld;"], SegmentOptions(auto_punctuation="!;")) == ["Hello!", "World;"]
 
 
-def test_silence_lies_between_sentences_only() -> None:
+def test_silence_is_added_only_between_sentences() -> None:
     silent = SegmentOptions(sentence_silence=0.5)
 
     pauses = [segment.pause_before for segment in segmented(["... First. Second. !!! Third."], silent)]
@@ -156,7 +156,7 @@ def test_silence_lies_between_sentences_only() -> None:
     assert pauses == [0.0, 0.5, 0.5]
 
 
-def test_a_long_sentence_is_cut_at_a_space_without_silence_or_mark() -> None:
+def test_a_long_sentence_is_split_at_a_space_without_silence_or_punctuation() -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=12)
 
     assert segmented(["First. Five words of four each. Then"], options) == [
@@ -177,12 +177,12 @@ def test_a_sentence_that_just_fits_keeps_its_silence() -> None:
     ]
 
 
-def test_boundaries_without_a_letter_behind_them_are_found_in_time() -> None:
+def test_boundaries_without_a_following_letter_are_found_in_linear_time() -> None:
     assert texts(["好。5。"]) == ["好。", "5。"]
     assert texts(["1。" * 8], SegmentOptions(auto_punctuation="", max_segment_chars=5)) == ["1。"] * 8
 
 
-def test_a_sentence_whose_middle_has_nothing_to_say_keeps_the_silence_before_it() -> None:
+def test_a_sentence_with_an_unspeakable_middle_keeps_the_silence_before_it() -> None:
     options = SegmentOptions(auto_punctuation="", sentence_silence=0.5, max_segment_chars=10)
 
     pauses = [(s.text, s.pause_before) for s in segmented(["Hello.\n\n" + "-" * 30 + " World"], options)]
@@ -192,7 +192,7 @@ def test_a_sentence_whose_middle_has_nothing_to_say_keeps_the_silence_before_it(
     assert [pause for _, pause in pauses[1:]] == [0.5]
 
 
-def test_a_word_without_end_is_cut_hard() -> None:
+def test_an_overlong_word_is_split_at_the_limit() -> None:
     assert texts(["x" * 25], SegmentOptions(auto_punctuation="", max_segment_chars=10)) == [
         "x" * 10,
         "x" * 10,
@@ -208,11 +208,11 @@ def test_a_word_without_end_is_cut_hard() -> None:
         ("م\u200cممم\u200cم", ["م\u200cمم", "م\u200cم"]),
     ],
 )
-def test_a_hard_cut_does_not_part_one_sign(text: str, expected: list[str]) -> None:
+def test_a_hard_split_does_not_break_a_grapheme(text: str, expected: list[str]) -> None:
     assert texts([text], SegmentOptions(auto_punctuation="", max_segment_chars=5)) == expected
 
 
-def test_a_phoneme_block_is_never_parted() -> None:
+def test_a_phoneme_block_is_never_split() -> None:
     options = SegmentOptions(auto_punctuation="", max_segment_chars=20)
 
     assert texts(["some words [[ a b c d ]][[ e f g h ]] and [[ more. A than allowed ]] on"], options) == [
@@ -224,7 +224,7 @@ def test_a_phoneme_block_is_never_parted() -> None:
     ]
 
 
-def test_text_over_the_limit_is_refused_and_what_was_taken_stays() -> None:
+def test_text_over_the_limit_is_rejected_and_accepted_text_is_kept() -> None:
     segmenter = Segmenter(SegmentOptions(auto_punctuation="", max_text_chars=12))
 
     assert segmenter.feed("First. Rest") == [Segment("First.")]
@@ -236,7 +236,7 @@ def test_text_over_the_limit_is_refused_and_what_was_taken_stays() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"max_segment_chars": 0}, {"max_text_chars": 0}, {"sentence_silence": -1.0}]
 )
-def test_options_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+def test_options_out_of_range_are_rejected(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SegmentOptions(**wrong)  # type: ignore[arg-type]
 
@@ -247,7 +247,7 @@ def ssml(*pieces: str, chosen: SegmentOptions = AS_WRITTEN) -> list[Segment]:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_an_ssml_document_is_cut_like_text_and_where_its_style_changes(size: int) -> None:
+def test_an_ssml_document_is_segmented_like_text_and_at_style_changes(size: int) -> None:
     document = (
         "<speak>One is here. Two <prosody rate='200%'>runs fast</prosody> and stops."
         "<p>Three</p><break time='1s'/>Four</speak>"
@@ -263,7 +263,7 @@ def test_an_ssml_document_is_cut_like_text_and_where_its_style_changes(size: int
     ]
 
 
-def test_ssml_asks_for_voices_and_for_languages_that_the_voice_does_not_speak() -> None:
+def test_ssml_requests_voices_and_languages_that_the_voice_does_not_speak() -> None:
     document = (
         '<speak xml:lang="en-GB">Hello. <lang xml:lang="de">Hallo.</lang> '
         '<voice name="amy">Hi.</voice></speak>'
@@ -276,7 +276,7 @@ def test_ssml_asks_for_voices_and_for_languages_that_the_voice_does_not_speak() 
     ]
 
 
-def test_ssml_says_how_a_text_is_to_be_read_without_parting_its_sentence() -> None:
+def test_ssml_say_as_does_not_split_its_sentence() -> None:
     document = (
         "<speak>Dial <say-as interpret-as='digits'>911</say-as> now, <sub alias='please'>pls</sub>.</speak>"
     )
@@ -285,7 +285,7 @@ def test_ssml_says_how_a_text_is_to_be_read_without_parting_its_sentence() -> No
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_a_date_in_ssml_is_in_the_case_that_the_word_before_it_asks_for(size: int) -> None:
+def test_a_date_in_ssml_is_inflected_in_the_case_that_the_preceding_word_requires(size: int) -> None:
     document = (
         '<speak xml:lang="de">Er kommt am <say-as interpret-as="date" format="dmy">3.5.2024</say-as> an, '
         'am <say-as interpret-as="date" format="md">5/12</say-as> nicht.</speak>'
@@ -298,7 +298,7 @@ def test_a_date_in_ssml_is_in_the_case_that_the_word_before_it_asks_for(size: in
     )
 
 
-def test_a_time_in_ssml_is_read_with_the_words_around_it() -> None:
+def test_a_time_in_ssml_is_read_with_the_surrounding_words() -> None:
     document = (
         '<speak xml:lang="de">Um <say-as interpret-as="time">14.30</say-as> Uhr, '
         'nach <say-as interpret-as="unit">5 km</say-as>.</speak>'
@@ -310,7 +310,7 @@ def test_a_time_in_ssml_is_read_with_the_words_around_it() -> None:
     ]
 
 
-def test_how_a_text_is_to_be_read_holds_where_plain_text_is_left_as_it_is() -> None:
+def test_say_as_applies_when_normalization_is_off() -> None:
     document = '<speak>It is 5 on <say-as interpret-as="date" format="md">5/3</say-as>.</speak>'
     segmenter = Segmenter(
         AS_WRITTEN, text_format=TextFormat.SSML, language="en_US", normalizers=lambda _: TextNormalizer("")
@@ -321,19 +321,19 @@ def test_how_a_text_is_to_be_read_holds_where_plain_text_is_left_as_it_is() -> N
     ]
 
 
-def test_a_pause_before_and_behind_all_text_is_kept() -> None:
+def test_a_pause_before_or_after_all_text_is_kept() -> None:
     document = "<speak><break time='1s'/>Hello.<break time='2s'/></speak>"
 
     assert ssml(document) == [Segment("Hello.", pause_before=1.0), Segment("", pause_before=2.0)]
 
 
-def test_phonemes_in_ssml_stand_in_their_sentence() -> None:
+def test_phonemes_in_ssml_stay_in_their_sentence() -> None:
     document = "<speak>Say <phoneme alphabet='ipa' ph='təˈmɑːtəʊ'>tomato</phoneme> twice.</speak>"
 
     assert [segment.text for segment in ssml(document)] == ["Say [[ təˈmɑːtəʊ ]] twice."]
 
 
-def test_malformed_ssml_says_where_and_what_was_before_it_is_said() -> None:
+def test_malformed_ssml_is_reported_with_its_position_after_emitting_the_text_before_it() -> None:
     segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML)
 
     assert segmenter.feed("<speak><s>Hello.</s></b>") == [Segment("Hello.")]
@@ -350,7 +350,7 @@ def test_an_ssml_document_has_the_same_limit() -> None:
         ssml("<speak>hello</speak>", chosen=SegmentOptions(max_text_chars=10))
 
 
-def test_tags_change_the_voice_where_they_are_asked_for() -> None:
+def test_voice_tags_change_the_voice_when_enabled() -> None:
     text = "One. [voice:af_bella] Two. [pause:0.5s] [voice:] Three. [lang:de] Vier."
     tagged = SegmentOptions(voice_tags=True)
 
@@ -390,7 +390,7 @@ SIZES = st.sampled_from([4, 9, 20, 60, 500])
 
 @settings(max_examples=scaled_examples(300))
 @given(text=TEXTS, size=SIZES, cuts=st.lists(st.integers(0, 200), max_size=12))
-def test_the_segments_do_not_depend_on_the_cuts(text: str, size: int, cuts: list[int]) -> None:
+def test_the_segments_do_not_depend_on_chunk_boundaries(text: str, size: int, cuts: list[int]) -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=size)
     edges = [0, *sorted(cuts), len(text)]
     pieces = [text[start:end] for start, end in pairwise(edges)]
@@ -401,14 +401,14 @@ def test_the_segments_do_not_depend_on_the_cuts(text: str, size: int, cuts: list
 
 
 @given(text=TEXTS, size=SIZES)
-def test_nothing_is_lost_or_doubled(text: str, size: int) -> None:
+def test_no_text_is_lost_or_duplicated(text: str, size: int) -> None:
     said = "".join(texts(cut_at(text, 3), SegmentOptions(max_segment_chars=size)))
 
     assert letters_and_digits(said) == letters_and_digits(without_pictures(text))
 
 
 @given(text=TEXTS, size=SIZES)
-def test_segments_are_short_folded_and_speakable(text: str, size: int) -> None:
+def test_segments_are_short_and_speakable_with_collapsed_white_space(text: str, size: int) -> None:
     for segment in texts([text], SegmentOptions(max_segment_chars=size)):
         assert 0 < len(segment) <= size + len(".")
         assert segment == segment.strip()
@@ -470,7 +470,7 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
-def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
+def test_the_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
     segmenter = Segmenter(SegmentOptions(max_segment_chars=100))
 
     for piece in cut_at((flood * 5_000)[:5_000], 7):
@@ -481,7 +481,7 @@ def test_what_is_held_does_not_grow_with_the_text(flood: str) -> None:
         assert len(detector.remaining_text) + len(detector.current_sentence) <= 110
 
 
-def test_200_kilobytes_without_a_boundary_come_out_whole() -> None:
+def test_200_kilobytes_without_a_boundary_are_emitted_completely() -> None:
     text = "lorem ipsum dolor " * 11_200
 
     result = texts(cut_at(text, 4_096))

@@ -92,7 +92,7 @@ def test_pauses_are_breaks(tag: str, seconds: float) -> None:
         "[voice:" + "x" * MAX_TAG_CHARS + "]",
     ],
 )
-def test_other_brackets_are_text(text: str) -> None:
+def test_brackets_that_are_no_tag_are_text(text: str) -> None:
     assert read(text) == [StyledText(text)]
     assert read(*text) == [StyledText(text)]
 
@@ -104,7 +104,7 @@ def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
     assert read(f"[voice:{name}x]a") == [StyledText(f"[voice:{name}x]a")]
 
 
-def test_each_kind_of_tag_can_be_left_off() -> None:
+def test_each_kind_of_tag_can_be_disabled() -> None:
     text = "[voice:a][lang:de][pause:1s]b"
 
     assert read(text, voices=False) == [StyledText("[voice:a][lang:de]"), Break(1.0), StyledText("b")]
@@ -114,7 +114,7 @@ def test_each_kind_of_tag_can_be_left_off() -> None:
     assert read(text, voices=False, pauses=False) == [StyledText(text)]
 
 
-def test_only_what_may_become_a_tag_is_held_back() -> None:
+def test_only_a_possible_tag_is_buffered() -> None:
     reader = VoiceTagParser()
 
     assert reader.feed("text [pau") == [StyledText("text ")]
@@ -145,7 +145,7 @@ FRAGMENTS = st.sampled_from(
     fragments=st.lists(FRAGMENTS | st.characters(), max_size=20),
     cuts=st.lists(st.integers(0, 80), max_size=5),
 )
-def test_the_result_does_not_depend_on_the_cuts(fragments: list[str], cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_chunk_boundaries(fragments: list[str], cuts: list[int]) -> None:
     text = "".join(fragments)
     whole = read(text)
 
@@ -157,7 +157,7 @@ def test_the_result_does_not_depend_on_the_cuts(fragments: list[str], cuts: list
     "flood",
     ["[", "]", "[voice:", "[voice:a]", "[pause:1s]", "[[", "[voice:a[", "[v", "[pause:1", "x", "[lang:a-a-"],
 )
-def test_floods_are_read_at_once(flood: str) -> None:
+def test_tag_floods_are_parsed_in_linear_time(flood: str) -> None:
     def flooded(length: int) -> int:
         text = (flood * length)[:length]
         parts = read(*(text[at : at + 1024] for at in range(0, length, 1024)))

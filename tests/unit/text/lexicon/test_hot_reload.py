@@ -38,7 +38,7 @@ def test_without_a_file_there_are_no_entries(path: Path) -> None:
     assert not file.problems
 
 
-def test_nothing_is_read_before_it_is_refreshed(path: Path) -> None:
+def test_the_file_is_not_read_before_the_first_refresh(path: Path) -> None:
     put(path, "en: {kWh: kilowatt hours}")
     file = LexiconFiles([path])
     assert said(file, "kWh") == "kWh"
@@ -46,7 +46,7 @@ def test_nothing_is_read_before_it_is_refreshed(path: Path) -> None:
     assert said(file, "kWh") == "kilowatt hours"
 
 
-def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
+def test_an_unchanged_file_is_not_reread(path: Path) -> None:
     put(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
@@ -55,7 +55,7 @@ def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
     assert file.current() is before
 
 
-def test_a_change_of_the_same_size_and_time_is_noticed(path: Path) -> None:
+def test_a_change_that_keeps_size_and_mtime_is_detected(path: Path) -> None:
     put(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
@@ -66,7 +66,7 @@ def test_a_change_of_the_same_size_and_time_is_noticed(path: Path) -> None:
     assert said(file, "a") == "c"
 
 
-def test_a_broken_file_leaves_the_old_lexicon_in_use_until_it_is_right(
+def test_a_malformed_file_keeps_the_old_lexicon_until_it_is_fixed(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -88,7 +88,7 @@ def test_a_broken_file_leaves_the_old_lexicon_in_use_until_it_is_right(
     assert right.endswith("is valid again and has 1 entry")
 
 
-def test_a_file_that_is_gone_no_longer_holds(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deleted_file_removes_its_entries(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
@@ -102,7 +102,7 @@ def test_a_file_that_is_gone_no_longer_holds(path: Path, caplog: pytest.LogCaptu
     ]
 
 
-def test_a_broken_file_that_is_gone_is_no_problem_any_more(path: Path) -> None:
+def test_deleting_a_malformed_file_clears_its_problems(path: Path) -> None:
     put(path, "en: [")
     file = LexiconFiles([path])
     file.refresh()
@@ -112,7 +112,7 @@ def test_a_broken_file_that_is_gone_is_no_problem_any_more(path: Path) -> None:
     assert not file.problems
 
 
-def test_of_several_files_the_first_wins_and_a_broken_one_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_of_several_files_the_first_wins_and_a_malformed_one_does_not_affect_others(tmp_path: Path) -> None:
     mine, ours = tmp_path / "mine" / "lexicon.yaml", tmp_path / "ours" / "lexicon.yaml"
     put(mine, "en: {a: mine}")
     put(ours, "en: {a: ours, b: ours}")
@@ -125,21 +125,21 @@ def test_of_several_files_the_first_wins_and_a_broken_one_takes_no_other_with_it
     assert said(file, "a b") == "mine new"
 
 
-def test_what_is_no_ordinary_file_is_a_problem_and_blocks_nothing(path: Path) -> None:
+def test_a_special_file_is_a_problem_and_does_not_block(path: Path) -> None:
     os.mkfifo(path)
     file = LexiconFiles([path])
     assert not file.refresh()
     assert file.problems == ("lexicon.yaml cannot be read: it is not a regular file",)
 
 
-def test_a_directory_of_that_name_is_a_problem(path: Path) -> None:
+def test_a_directory_with_the_name_of_the_file_is_a_problem(path: Path) -> None:
     path.mkdir()
     file = LexiconFiles([path])
     file.refresh()
     assert file.problems == ("lexicon.yaml cannot be read: it is not a regular file",)
 
 
-def test_odd_phonemes_are_warned_of_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_phonemes_are_warned_about_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(path, "en: {Siobhan: {ipa: SHIVON}}")
     file = LexiconFiles([path])
     file.refresh()
@@ -149,7 +149,7 @@ def test_odd_phonemes_are_warned_of_once(path: Path, caplog: pytest.LogCaptureFi
     assert "expected IPA" in warnings[0]
 
 
-async def test_watching_refreshes_away_from_the_loop_until_it_is_cancelled(path: Path) -> None:
+async def test_watching_refreshes_off_the_event_loop_until_cancelled(path: Path) -> None:
     seen: list[str] = []
     done: list[str] = []
 

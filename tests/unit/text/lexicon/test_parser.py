@@ -28,7 +28,7 @@ def said(content: str, text: str, *, language: str = "en_US", voice: str = "") -
     return Lexicon(parsed(content).rules).apply(text, language=language, voice=voice).text
 
 
-def test_the_example_of_the_documentation_works() -> None:
+def test_the_documented_example_works() -> None:
     example = re.search(r"```yaml\n(.*?)```", parser.__doc__ or "", re.DOTALL)
     assert example
     text = "Zigbee: 3 kWh, Siobhan, Polish polish, home assistant, v2.10, Yosemite"
@@ -42,20 +42,20 @@ def test_the_example_of_the_documentation_works() -> None:
 @pytest.mark.parametrize(
     "content", ["", "# nothing yet\n", "---\n", "en:\n", "\ufeffen: {}", "voices:\n  x:\n"]
 )
-def test_a_file_without_entries_is_right(content: str) -> None:
+def test_a_file_without_entries_is_valid(content: str) -> None:
     assert parsed(content) == ParsedLexicon()
 
 
-def test_words_that_yaml_takes_for_other_things_are_words() -> None:
+def test_words_that_yaml_reads_as_other_types_are_words() -> None:
     content = "no: {yes: ja, 2024: twenty-four, null: nix, 1.5: x}\n"
     assert said(content, "yes 2024 null 1.5", language="no") == "ja twenty-four nix x"
 
 
-def test_what_is_said_is_one_line_however_it_is_written() -> None:
+def test_a_replacement_becomes_one_line_however_it_is_written() -> None:
     assert said("en:\n  a: |\n    one\n\n    two\n  b: 'three\n\n    four'\n", "a b") == "one two three four"
 
 
-def test_every_mistake_is_told_with_its_line() -> None:
+def test_every_mistake_is_reported_with_its_line() -> None:
     assert problems("""\
         en:
           a: {say: x, pronounce: y}
@@ -131,11 +131,11 @@ def test_every_mistake_is_told_with_its_line() -> None:
         (b"#" * 1_000_001, "lexicon.yaml line 1: got more than 1,000,000 bytes, the most that are allowed"),
     ],
 )
-def test_what_is_no_lexicon_is_told_with_its_line(content: str | bytes, problem: str) -> None:
+def test_a_file_that_is_no_lexicon_is_reported_with_its_line(content: str | bytes, problem: str) -> None:
     assert problems(content) == (problem,)
 
 
-def test_a_word_that_is_there_twice_is_told() -> None:
+def test_a_duplicate_word_is_reported() -> None:
     assert (
         problems("en:\n  kWh: x\n  kWh: y\n")[0]
         == "lexicon.yaml line 3: got 'kWh' twice, it is in line 2 already"
@@ -146,13 +146,13 @@ def test_a_word_that_is_there_twice_is_told() -> None:
     assert len(parsed("en: {polish: x, Polish: {say: y, case: exact}}\nde: {polish: z}").rules) == 3
 
 
-def test_a_bomb_is_refused_before_it_goes_off() -> None:
+def test_a_yaml_bomb_is_rejected_before_it_expands() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
     assert "anchor or alias" in problems("\n".join(lines))[0]
     assert "levels of nesting" in problems("[" * 5000)[0]
 
 
-def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_entries_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "MAX_ENTRIES", 3)
     monkeypatch.setattr(parser, "MAX_PATTERNS", 1)
     assert problems("en: {a: x, b: x}\nde:\n  a: x\n  b: x\n") == (
@@ -163,7 +163,7 @@ def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_a_file_full_of_entries_is_read() -> None:
+def test_a_file_with_the_maximum_number_of_entries_is_accepted() -> None:
     content = "en:\n" + "".join(f"  word{n}: said {n}\n" for n in range(20_000))
     assert len(parsed(content).rules) == 20_000
 
@@ -178,13 +178,13 @@ def test_a_file_full_of_entries_is_read() -> None:
         ("two  words", "[[two words]]"),
     ],
 )
-def test_phonemes_are_taken_as_dictionaries_print_them(ipa: str, block: str) -> None:
+def test_phonemes_are_accepted_in_dictionary_notation(ipa: str, block: str) -> None:
     found = parsed(f'en: {{x: {{ipa: "{ipa}"}}}}')
     assert said(f'en: {{x: {{ipa: "{ipa}"}}}}', "x") == block
     assert not found.warnings
 
 
-def test_signs_that_are_no_ipa_are_warned_of_and_kept() -> None:
+def test_non_ipa_symbols_are_kept_with_a_warning() -> None:
     found = parsed("en:\n  a: b\n  Siobhan: {ipa: SH IH0 V AO1 N}\n")
     assert len(found.rules) == 2
     assert tuple(map(str, found.warnings)) == (
@@ -195,14 +195,14 @@ def test_signs_that_are_no_ipa_are_warned_of_and_kept() -> None:
     )
 
 
-def test_phonemes_may_be_said_for_a_regular_expression() -> None:
+def test_a_regular_expression_may_be_replaced_by_phonemes() -> None:
     assert said(r"en: {'gifs?\b': {ipa: dʒɪf, regex: true, case: any}}", "GIF gifs") == "[[dʒɪf]] [[dʒɪf]]"
 
 
 @given(
     st.text(max_size=80) | st.text(alphabet="en: {}[]&*!|>-\n\"'a,#%@?", max_size=80) | st.binary(max_size=60)
 )
-def test_any_content_is_a_lexicon_or_is_told_by_line(content: str | bytes) -> None:
+def test_any_content_parses_as_a_lexicon_or_is_reported_by_line(content: str | bytes) -> None:
     encoded = content.encode("utf-8", "ignore") if isinstance(content, str) else content
     for problem in _found(encoded):
         assert re.match(r"l\.yaml line [1-9]\d*: \S", problem)

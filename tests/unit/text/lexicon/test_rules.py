@@ -56,7 +56,7 @@ def said(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = A
         ("", ""),
     ],
 )
-def test_a_word_is_found_as_a_whole_word(text: str, expected: str) -> None:
+def test_a_word_matches_only_as_a_whole_word(text: str, expected: str) -> None:
     assert said(words(Siobhan=phoneme_block("ʃɪˈvɔːn")), text) == expected
 
 
@@ -85,7 +85,7 @@ def test_an_english_possessive_becomes_part_of_the_phonemes(ipa: str, expected: 
         ("กรุงเทพ", "ไปกรุงเทพวันนี้", "ไปXวันนี้"),
     ],
 )
-def test_words_of_any_script_and_with_signs_are_found(written: str, text: str, expected: str) -> None:
+def test_words_of_any_script_and_with_symbols_are_matched(written: str, text: str, expected: str) -> None:
     assert said(Lexicon([word(written, "X")]), text) == expected
 
 
@@ -101,20 +101,18 @@ def test_words_of_any_script_and_with_signs_are_found(written: str, text: str, e
         ("2FA", ["2FA"], ["2fa"]),
     ],
 )
-def test_capitals_count_where_they_tell_words_apart(
-    written: str, found: list[str], missed: list[str]
-) -> None:
+def test_case_matters_where_it_distinguishes_words(written: str, found: list[str], missed: list[str]) -> None:
     lexicon = Lexicon([word(written, "X")])
     assert [said(lexicon, text) for text in found] == ["X"] * len(found)
     assert [said(lexicon, text) for text in missed] == missed
 
 
-def test_an_entry_in_its_own_capitals_wins_over_one_in_any() -> None:
+def test_a_case_sensitive_entry_wins_over_a_case_insensitive_one() -> None:
     lexicon = Lexicon([word("polish", "shine", exact=False), word("Polish", "poe lish", exact=True)])
     assert said(lexicon, "polish Polish POLISH") == "shine poe lish shine"
 
 
-def test_the_longest_phrase_wins_and_white_space_counts_alike() -> None:
+def test_the_longest_phrase_wins_and_all_white_space_is_equivalent() -> None:
     lexicon = Lexicon([word("home", "H"), word("home assistant", "HA"), word("home assistant green", "HAG")])
     assert said(lexicon, "home\nassistant  green, Home assistant, home") == "HAG, HA, H"
 
@@ -149,21 +147,21 @@ def test_the_narrowest_scope_wins(language: str, voice: str, expected: str) -> N
     assert said(lexicon, "router", language=language, voice=voice) == expected
 
 
-def test_of_two_entries_of_a_scope_the_first_holds() -> None:
+def test_of_two_entries_of_a_scope_the_first_wins() -> None:
     assert said(Lexicon([word("router", "first"), word("Router", "second")]), "router") == "first"
 
 
-def test_no_rule_rewrites_what_another_made() -> None:
+def test_no_rule_rewrites_the_output_of_another() -> None:
     lexicon = Lexicon([word("a", "b"), word("b", "a"), pattern("[ab]", "c")])
     assert said(lexicon, "a b ab") == "b a cc"
 
 
-def test_phonemes_in_the_text_stay() -> None:
+def test_phoneme_blocks_in_the_text_are_unchanged() -> None:
     lexicon = Lexicon([word("a", "X"), pattern(r"a|\[|\]", "Y")])
     assert said(lexicon, "a [[a b]] a [[a") == "X [[a b]] X YYX"
 
 
-def test_what_was_applied_is_told_in_order_with_its_line() -> None:
+def test_applied_rules_are_reported_in_order_with_their_lines() -> None:
     lexicon = Lexicon([word("kWh", "kilowatt hours", line=3), pattern(r"v(\d+)", r"version \1")])
     applied = lexicon.apply("v2 used 3 kWh", language="en", voice="")
     assert applied.text == "version 2 used 3 kilowatt hours"
@@ -183,13 +181,13 @@ def test_what_was_applied_is_told_in_order_with_its_line() -> None:
         ("x*", "Y", "axx", "aY"),
     ],
 )
-def test_a_regular_expression_sees_the_text_around_it(
+def test_a_regular_expression_sees_the_surrounding_text(
     written: str, to: str, text: str, expected: str
 ) -> None:
     assert said(Lexicon([pattern(written, to)]), text) == expected
 
 
-def test_capitals_count_for_a_regular_expression_unless_it_says_so() -> None:
+def test_regular_expressions_are_case_sensitive_unless_flagged() -> None:
     assert said(Lexicon([pattern("abc", "x")]), "abc ABC") == "x ABC"
     assert said(Lexicon([pattern("abc", "x", exact=False)]), "abc ABC") == "x x"
 
@@ -203,12 +201,12 @@ def test_capitals_count_for_a_regular_expression_unless_it_says_so() -> None:
         ("a", r"\d", "is not a group; write"),
     ],
 )
-def test_a_regular_expression_that_cannot_work_is_refused(written: str, to: str, message: str) -> None:
+def test_an_invalid_regular_expression_is_rejected(written: str, to: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pattern(written, to)
 
 
-def test_a_catastrophic_pattern_is_switched_off_and_the_rest_goes_on(
+def test_a_catastrophic_pattern_is_disabled_and_the_others_still_apply(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     lexicon = Lexicon([pattern("(a|aa)+$", "X"), pattern("b", "B"), word("cat", "C")])
@@ -225,26 +223,26 @@ def test_a_catastrophic_pattern_is_switched_off_and_the_rest_goes_on(
     ("token", "expected"),
     [("kWh", True), ("kwh", False), ("Home", False), ("home assistant", True), ("v2", False), ("", False)],
 )
-def test_it_knows_which_tokens_it_holds(token: str, *, expected: bool) -> None:
+def test_the_lexicon_knows_which_tokens_it_contains(token: str, *, expected: bool) -> None:
     lexicon = Lexicon([word("kWh", "x"), word("home assistant", "y"), pattern(r"v\d", "z")])
     assert lexicon.contains(token, "en_US", ANY_VOICE) is expected
     assert not lexicon.contains(token, "de_DE", ANY_VOICE)
 
 
-def test_an_empty_lexicon_leaves_everything() -> None:
+def test_an_empty_lexicon_changes_nothing() -> None:
     assert EMPTY_LEXICON.apply("US [[x]]", language="en", voice="").hits == ()
     assert said(EMPTY_LEXICON, "US [[x]]") == "US [[x]]"
     assert not EMPTY_LEXICON.contains("US", "en", "")
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("[]ab '’\n"), max_size=60))
-def test_what_no_rule_takes_is_neither_lost_nor_changed(text: str) -> None:
+def test_text_matched_by_no_rule_is_unchanged(text: str) -> None:
     lexicon = Lexicon([word("zzzqq", "X"), pattern("zzzqqz", "Y")])
     assert said(lexicon, text) == text
 
 
 @given(st.lists(st.sampled_from(["a", "b", "a b", "[[a]]", "[[", "]]", ",", "ab"]), max_size=12))
-def test_putting_back_what_was_written_gives_the_text_again(parts: list[str]) -> None:
+def test_restoring_the_matched_words_gives_the_original_text(parts: list[str]) -> None:
     text = " ".join(parts)
     lexicon = Lexicon([word("a", "\ue000"), word("a b", "\ue000"), pattern("b,?", "\ue000")])
     applied = lexicon.apply(text, language="en", voice="")

@@ -98,13 +98,13 @@ def test_markup_is_cleaned_the_same_whole_and_in_single_characters(written: str,
     ],
     ids=["skipped", "announced", "read"],
 )
-def test_code_blocks_are_treated_as_set(options: CleanupOptions, expected: str) -> None:
+def test_code_blocks_are_handled_as_configured(options: CleanupOptions, expected: str) -> None:
     said = clean("See\n```\nx = *1*\ny\n```\nend", options=options)
 
     assert said.replace("See.", "See") == expected.replace("See.", "See")
 
 
-def test_without_markdown_its_signs_stay() -> None:
+def test_markdown_syntax_is_kept_when_markdown_is_off() -> None:
     written = "# *a* _b_ `c` [d](e)\n- f <b>g</b> &amp; [[ h ]]"
 
     assert clean(written, options=CleanupOptions(markdown=False)) == "# *a* _b_ `c` [d](e) - f g & [[ h ]]"
@@ -197,7 +197,9 @@ TEXTS = st.lists(MARKUP, max_size=40).map("".join)
     emoji=st.sampled_from(["drop", "name"]),
     signs=st.sampled_from(["markdown", "as they are"]),
 )
-def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int], emoji: str, signs: str) -> None:
+def test_the_result_does_not_depend_on_chunk_boundaries(
+    text: str, cuts: list[int], emoji: str, signs: str
+) -> None:
     options = CleanupOptions(emoji="name" if emoji == "name" else "drop", markdown=signs == "markdown")
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     whole = clean(text, options=options)
@@ -211,7 +213,7 @@ def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int], emoj
         st.sampled_from(["Hello", "5", "a_b", "C#", "~20", "x", "Tür", "好"]), min_size=1, max_size=20
     )
 )
-def test_plain_words_pass_untouched(words: list[str]) -> None:
+def test_plain_words_are_unchanged(words: list[str]) -> None:
     assert clean(" ".join(words)) == " ".join(words)
 
 
@@ -224,5 +226,5 @@ def test_a_flood_of_markup_takes_linear_time(atom: str) -> None:
     assert count_lines(lambda: clean(text)) < 200 * len(text)  # twice what the costliest takes
 
 
-def test_there_are_more_than_a_hundred_floods() -> None:
+def test_the_corpus_has_more_than_a_hundred_markup_floods() -> None:
     assert len(set(ATOMS)) > 100

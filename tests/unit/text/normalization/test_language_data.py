@@ -91,24 +91,28 @@ def test_every_language_has_its_share_of_sentences(language: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
-def test_a_sentence_is_spoken_as_it_is_meant(language: str, written: str, spoken: str) -> None:
+def test_every_sentence_normalizes_to_its_expected_spoken_form(
+    language: str, written: str, spoken: str
+) -> None:
     assert streamed(language, [written]) == spoken
 
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
-def test_what_is_already_written_out_stays(language: str, written: str, spoken: str) -> None:
+def test_text_already_written_out_is_unchanged(language: str, written: str, spoken: str) -> None:
     assert streamed(language, [spoken]) == spoken
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_character_may_arrive_alone(language: str) -> None:
+def test_text_may_arrive_one_character_at_a_time(language: str) -> None:
     for written, spoken in table(language):
         assert streamed(language, written) == spoken
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(places=st.lists(st.integers(0, 10_000), max_size=30), seed=st.integers(0, 1000))
-def test_the_cuts_of_a_longer_text_do_not_matter(language: str, places: list[int], seed: int) -> None:
+def test_the_result_for_a_longer_text_does_not_depend_on_chunk_boundaries(
+    language: str, places: list[int], seed: int
+) -> None:
     rows = table(language)
     random.Random(seed).shuffle(rows)
     text = " ".join(written for written, _ in rows[:6])
@@ -116,7 +120,7 @@ def test_the_cuts_of_a_longer_text_do_not_matter(language: str, places: list[int
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_an_engine_says_it_as_it_says_the_sentence_written_out(language: str) -> None:
+def test_an_engine_speaks_a_sentence_like_its_written_out_form(language: str) -> None:
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415 heavy, and foreign
 
     phonemizer = EspeakPhonemizer()

@@ -80,24 +80,24 @@ def _phonemes(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)
-def test_what_people_send_is_said_as_they_mean_it(text: str, expected: str) -> None:
+def test_typical_input_normalizes_to_its_expected_spoken_form(text: str, expected: str) -> None:
     assert _spoken([text]) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)
-def test_cuts_in_a_text_change_nothing(text: str, expected: str) -> None:
+def test_chunk_boundaries_do_not_change_the_normalized_text(text: str, expected: str) -> None:
     chance = random.Random(text)
     assert _spoken(list(text)) == expected
     for _ in range(5):
         assert _spoken(_cut(text, [chance.randrange(1000) for _ in range(4)])) == expected
 
 
-def test_the_table_is_of_some_size() -> None:
+def test_the_example_table_is_large_enough() -> None:
     assert len(ROWS) >= 90
 
 
 @pytest.mark.parametrize(("text", "written"), WRITTEN_OUT)
-def test_it_sounds_like_the_words_written_out(text: str, written: str) -> None:
+def test_normalized_text_sounds_like_the_words_written_out(text: str, written: str) -> None:
     assert _phonemes(_spoken([text])) == _phonemes(written)
 
 
@@ -110,14 +110,14 @@ _LIKELY = st.lists(st.sampled_from([*_TOKENS.split(), " ", "\n\n"]), max_size=20
 
 @given(words=_LIKELY, glue=st.sampled_from(["", " "]), cuts=st.lists(st.integers(0, 500), max_size=6))
 @settings(max_examples=scaled_examples(150), deadline=None)
-def test_any_text_is_said_alike_however_it_is_cut(words: list[str], glue: str, cuts: list[int]) -> None:
+def test_any_text_normalizes_alike_whatever_its_chunks(words: list[str], glue: str, cuts: list[int]) -> None:
     text = glue.join(words)
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 
 
 @given(text=st.text(max_size=700), cuts=st.lists(st.integers(0, 700), max_size=6))
 @settings(max_examples=scaled_examples(80), deadline=None)
-def test_wild_text_is_said_alike_however_it_is_cut(text: str, cuts: list[int]) -> None:
+def test_random_text_normalizes_alike_whatever_its_chunks(text: str, cuts: list[int]) -> None:
     assert _spoken(_cut(text, cuts)) == _spoken([text])
 
 
@@ -126,31 +126,31 @@ def test_wild_text_is_said_alike_however_it_is_cut(text: str, cuts: list[int]) -
         st.sampled_from(["we", "have", "been", "in", "town,", "saw", "Paris'", "lights.", "Didn't", "they?"])
     )
 )
-def test_plain_words_are_left_alone(words: list[str]) -> None:
+def test_plain_words_are_not_normalized(words: list[str]) -> None:
     text = " ".join(words)
     assert _spoken([text]) == text
 
 
-def test_a_plain_word_passes_at_once() -> None:
+def test_a_plain_word_is_emitted_at_once() -> None:
     stream = StreamingNormalizer(ENGLISH)
     assert stream.feed(TextPiece("Hello there ")) == [TextPiece("Hello there")]
 
 
-def test_a_figure_waits_for_what_follows() -> None:
+def test_a_number_waits_for_the_following_text() -> None:
     stream = StreamingNormalizer(ENGLISH)
     assert stream.feed(TextPiece("It is 5 ")) == [TextPiece("It is")]
     assert stream.feed(TextPiece("°")) == []
     assert stream.feed(TextPiece("C outside ")) == [TextPiece(" five degrees Celsius outside")]
 
 
-def test_a_flush_gives_what_is_held() -> None:
+def test_a_flush_emits_the_buffered_text() -> None:
     stream = StreamingNormalizer(ENGLISH)
     assert stream.feed(TextPiece("5 km")) == []
     assert stream.flush() == [TextPiece("Five kilometers")]
     assert stream.finish() == []
 
 
-def test_a_raw_block_passes_between_what_is_said() -> None:
+def test_a_raw_block_passes_between_normalized_text() -> None:
     stream = StreamingNormalizer(ENGLISH)
     block = TextPiece("[[ 5 km ]]", raw=True)
     said = [
@@ -163,19 +163,19 @@ def test_a_raw_block_passes_between_what_is_said() -> None:
     assert [piece for piece in said if piece.raw] == [block]
 
 
-def test_a_protected_token_is_left_alone() -> None:
+def test_a_protected_token_is_not_normalized() -> None:
     normalizer = TextNormalizer("en", protected=lambda token: token == "5G")
     other = TextNormalizer("en", protected=lambda token: token in {"25%", "Mr."})
     assert normalizer.normalize("5G or 5 g") == "5G or five grams"
     assert other.normalize("Mr. Smith has 25%, not 30%.") == "Mr. Smith has 25%, not thirty percent."
 
 
-def test_an_unknown_language_is_left_alone() -> None:
+def test_text_in_an_unknown_language_is_not_normalized() -> None:
     assert _spoken(["5 °C", " Mr. X"], TextNormalizer("tlh")) == "5 °C Mr. X"
     assert StreamingNormalizer(TextNormalizer("zh-cn")).feed(TextPiece("在 5 °C")) == [TextPiece("在 5 °C")]
 
 
-def test_a_region_does_not_matter() -> None:
+def test_the_region_of_a_language_does_not_matter() -> None:
     assert (
         TextNormalizer("en_GB").normalize("5 km")
         == TextNormalizer("en-us").normalize("5 km")
@@ -183,7 +183,7 @@ def test_a_region_does_not_matter() -> None:
     )
 
 
-def test_a_user_extends_the_data() -> None:
+def test_user_data_extends_the_shipped_data() -> None:
     extra = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}, "phrases": {"HA": "Home Assistant"}}
     normalizer = TextNormalizer("en", extra=extra)
     assert _spoken(["The HA bridge is 364 smoot or 5 km long."], normalizer) == (
@@ -191,7 +191,7 @@ def test_a_user_extends_the_data() -> None:
     )
 
 
-def test_data_of_a_wrong_form_are_refused() -> None:
+def test_malformed_data_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"do not follow the format of en\.yaml"):
         TextNormalizer("en", extra={"units": {"km": {"many": "kilometers"}}})
 
@@ -213,11 +213,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_costs_little(text: str) -> None:
+def test_hostile_text_is_normalized_cheaply(text: str) -> None:
     assert count_lines(lambda: _spoken([text])) < 100 * len(text)
 
 
-def test_a_long_token_is_neither_lost_nor_held() -> None:
+def test_a_long_token_is_neither_lost_nor_buffered() -> None:
     stream = StreamingNormalizer(ENGLISH)
     said = "".join(piece.text for _ in range(50) for piece in stream.feed(TextPiece("x" * 100)))
     assert len(said) >= 4_700
@@ -226,18 +226,18 @@ def test_a_long_token_is_neither_lost_nor_held() -> None:
     )
 
 
-def test_a_megabyte_of_words_comes_out_as_it_is() -> None:
+def test_a_megabyte_of_plain_words_is_unchanged() -> None:
     text = "The weather is going to be nice today, and we will walk along the river. " * 14_000
     assert _spoken([text[start : start + 4096] for start in range(0, len(text), 4096)]) == text
 
 
-def test_words_cost_in_proportion_to_their_number() -> None:
+def test_words_are_normalized_in_linear_time() -> None:
     words = "The weather is going to be nice today, and we will walk along the river. "
     assert measure_growth(lambda times: _spoken([words] * times), size=50) < 2.1
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)
-def test_a_rule_that_is_passed_over_for_want_of_a_digit_would_say_nothing(text: str, expected: str) -> None:
+def test_rules_skipped_for_lack_of_a_digit_would_not_match(text: str, expected: str) -> None:
     thorough = TextNormalizer("en").protecting(protect_nothing)
     assert thorough.language_rules is not None
     rules = tuple(replace(each, needs_digit=False) for each in thorough.language_rules.rules)

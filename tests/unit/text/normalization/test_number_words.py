@@ -139,13 +139,13 @@ FRACTIONS = {
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_cardinals_are_spelled_as_a_careful_writer_does(language: str) -> None:
+def test_cardinals_are_spelled_correctly(language: str) -> None:
     numbers = NumberSpeller(language)
     assert {number: numbers.cardinal(number) for number in CARDINALS[language]} == CARDINALS[language]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_cardinal_agrees_with_the_noun_behind_it(language: str) -> None:
+def test_a_cardinal_agrees_with_the_following_noun(language: str) -> None:
     numbers, expected = NumberSpeller(language), BEFORE_NOUNS[language]
     assert {case: numbers.cardinal(case[0], gender=case[1]) for case in expected} == expected
 
@@ -196,13 +196,13 @@ def test_fractions(language: str) -> None:
     assert {case: numbers.fraction(*case) for case in expected} == expected
 
 
-def test_digits_are_said_one_by_one() -> None:
+def test_digits_are_read_one_by_one() -> None:
     assert NumberSpeller("en").digits("0800 12") == "zero eight zero zero one two"
     assert NumberSpeller("de").digits("-01") == "minus null eins"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nobody_waits_for_a_number_of_ten_thousand_digits(language: str) -> None:
+def test_a_number_of_ten_thousand_digits_is_spelled_quickly(language: str) -> None:
     numbers, hostile = NumberSpeller(language), "9" * 10_000
     spoken = numbers.cardinal(hostile), numbers.decimal(f"{hostile}.{hostile}"), numbers.digits(hostile)
     assert spoken[0] == spoken[2]
@@ -211,7 +211,7 @@ def test_nobody_waits_for_a_number_of_ten_thousand_digits(language: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_numbers_without_known_names_are_said_by_digits(language: str) -> None:
+def test_numbers_too_large_for_names_are_read_digit_by_digit(language: str) -> None:
     numbers = NumberSpeller(language)
     assert len(numbers.cardinal(SPELLED_BELOW).split()) == 16
     assert numbers.cardinal(-SPELLED_BELOW) == numbers.digits(f"-{SPELLED_BELOW}")
@@ -243,7 +243,7 @@ def test_two_numbers_are_never_spelled_alike(language: str, one: int, other: int
 
 
 @pytest.mark.parametrize("wrong", ["", "-", "1,5", "1.", "١", "1e5", "--1", "1.5.2"])
-def test_what_is_no_number_is_refused(wrong: str) -> None:
+def test_a_text_that_is_no_number_is_rejected(wrong: str) -> None:
     numbers = NumberSpeller("en")
     with pytest.raises(ValueError, match="is not a decimal number"):
         numbers.decimal(wrong)

@@ -24,7 +24,7 @@ def put(directory: Path, content: str | bytes) -> Path:
     return directory
 
 
-def test_a_language_is_read_once_and_only_when_asked_for() -> None:
+def test_language_data_is_loaded_lazily_and_once() -> None:
     languages = NormalizerRegistry()
     assert not languages.is_loaded("de_DE")
     languages.load("de_DE")
@@ -34,27 +34,27 @@ def test_a_language_is_read_once_and_only_when_asked_for() -> None:
     assert languages.normalizer("de_CH").language is first.language
 
 
-def test_a_language_without_data_has_nothing_to_read_and_is_left_alone() -> None:
+def test_text_in_a_language_without_data_is_unchanged() -> None:
     languages = NormalizerRegistry()
     assert languages.is_loaded("tlh")
     assert languages.is_loaded("")
     assert languages.normalizer("tlh").normalize("5 km") == "5 km"
 
 
-def test_a_language_that_was_not_read_before_is_read_when_it_is_needed() -> None:
+def test_language_data_not_preloaded_is_loaded_on_first_use() -> None:
     languages = NormalizerRegistry()
     assert languages.normalizer("en_GB").normalize("5 km") == "Five kilometers"
     assert languages.is_loaded("en")
 
 
-def test_a_speller_protects_what_its_asker_protects_and_nobody_else() -> None:
+def test_protected_tokens_apply_only_to_the_normalizer_they_were_given_to() -> None:
     languages = NormalizerRegistry()
     protecting = languages.normalizer("en", lambda token: token == "5G")
     assert protecting.normalize("has 5G and 5 km") == "has 5G and five kilometers"
     assert languages.normalizer("en").normalize("has 25%") == "has twenty-five percent"
 
 
-def test_a_user_s_entries_go_over_those_of_the_product() -> None:
+def test_user_entries_take_precedence_over_the_shipped_data() -> None:
     languages = NormalizerRegistry({"en": SMOOT})
     assert languages.normalizer("en").normalize("is 3 smoot or 5 km") == "is three smoots or five kilometers"
     assert languages.normalizer("de").normalize("sind 3 smoot") == "sind drei smoot"
@@ -70,7 +70,7 @@ def test_a_user_s_entries_go_over_those_of_the_product() -> None:
         pytest.param({"months": ["January"]}),
     ],
 )
-def test_entries_of_a_wrong_form_are_left_out_with_one_error(
+def test_malformed_user_entries_are_skipped_with_one_error(
     wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     languages = NormalizerRegistry({"en": wrong})
@@ -94,14 +94,14 @@ def test_a_file_in_a_data_directory_is_read(tmp_path: Path) -> None:
     assert languages.normalizer("de").normalize("Die HA ist da") == "Die Home Assistant ist da"
 
 
-def test_of_two_directories_the_first_wins_for_each_language(tmp_path: Path) -> None:
+def test_of_two_data_directories_the_first_wins_per_language(tmp_path: Path) -> None:
     first = put(tmp_path / "first", "en: {phrases: {HA: first}}")
     second = put(tmp_path / "second", "en: {phrases: {HA: second}}\nde: {phrases: {HA: zweite}}")
     extra = load_user_entries([first, tmp_path / "missing", second])
     assert extra == {"en": {"phrases": {"HA": "first"}}, "de": {"phrases": {"HA": "zweite"}}}
 
 
-def test_without_a_file_nothing_is_added_and_nothing_told(
+def test_without_a_user_file_nothing_is_added_and_nothing_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert load_user_entries([tmp_path]) == {}
@@ -121,7 +121,7 @@ def test_without_a_file_nothing_is_added_and_nothing_told(
         ("#" * 1_000_001, "more than 1,000,000 bytes"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_left_out_with_an_error(
+def test_an_unreadable_user_file_is_skipped_with_an_error(
     tmp_path: Path, content: str | bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = put(tmp_path / "broken", content)
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_left_out_with_an_error(
     assert reason in error.message
 
 
-def test_every_mistake_is_told_with_its_line_and_takes_no_other_language_with_it(
+def test_every_mistake_is_reported_with_its_line_and_does_not_affect_other_languages(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = textwrap.dedent("""\
@@ -169,7 +169,7 @@ def test_every_mistake_is_told_with_its_line_and_takes_no_other_language_with_it
 
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "it", "nl"])
-def test_the_product_s_own_data_are_of_the_format_that_a_user_s_are(language: str) -> None:
+def test_the_shipped_data_use_the_format_of_user_data(language: str) -> None:
     data = (
         resources.files("wyoming_tts.text.normalization")
         .joinpath("data", f"{language}.yaml")
@@ -181,7 +181,7 @@ def test_the_product_s_own_data_are_of_the_format_that_a_user_s_are(language: st
     assert document.problems == ()
 
 
-def test_a_directory_in_the_place_of_the_file_is_left_out_with_an_error(
+def test_a_directory_in_place_of_the_user_file_is_skipped_with_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FILE_NAME).mkdir()

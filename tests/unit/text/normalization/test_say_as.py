@@ -66,7 +66,7 @@ def said_as(text: str, how: SayAs, language: str, before: str = "") -> str:
         (" two \n words ", "unit", "en", "two words"),
     ],
 )
-def test_content_becomes_words(text: str, kind: str, language: str, said: str) -> None:
+def test_say_as_content_becomes_words(text: str, kind: str, language: str, said: str) -> None:
     assert said_as(text, SayAs(InterpretAs(kind)), language) == said
 
 
@@ -99,25 +99,27 @@ def test_content_becomes_words(text: str, kind: str, language: str, said: str) -
         ("1/1/" + "9" * 5000, "mdy", "en", "1/1/" + "9" * 5000),
     ],
 )
-def test_dates_are_read_by_their_format(text: str, written_format: str, language: str, said: str) -> None:
+def test_dates_are_read_according_to_their_format(
+    text: str, written_format: str, language: str, said: str
+) -> None:
     assert said_as(text, SayAs(InterpretAs.DATE, written_format), language) == said
 
 
-def test_a_day_is_in_the_case_that_the_word_before_it_asks_for() -> None:
+def test_a_day_is_inflected_in_the_case_that_the_preceding_word_requires() -> None:
     date = SayAs(InterpretAs.DATE, "dmy")
 
     assert said_as("3.5.2024", date, "de", before="Er kommt am ").startswith("dritten Mai ")
     assert said_as("3.5.2024", date, "de", before="Das ist der ").startswith("dritte Mai ")
 
 
-def test_a_users_words_are_said_too() -> None:
+def test_words_of_user_data_are_used_too() -> None:
     normalizer = TextNormalizer("en", extra={"words": {"bleep": "quack"}, "characters": {"#": "pound"}})
 
     assert say_as.normalize_say_as("damn", SayAs(InterpretAs.EXPLETIVE), normalizer) == "quack"
     assert say_as.normalize_say_as("#", SayAs(InterpretAs.CHARACTERS), normalizer) == "pound"
 
 
-def test_an_amount_without_a_sign_gets_the_currency_of_its_format() -> None:
+def test_an_amount_without_a_currency_symbol_gets_the_currency_of_its_format() -> None:
     assert said_as("42.01", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "42.01 USD"
     assert said_as("€42", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "€42"
 
@@ -128,7 +130,9 @@ def test_an_amount_without_a_sign_gets_the_currency_of_its_format() -> None:
     written_format=st.sampled_from(["", "ymd", "dmy", "my", "d", "hms12", "usd", "zzz"]),
     language=st.sampled_from(["en", "de", "fr", "es", "it", "nl", "pl", "", "x-y"]),
 )
-def test_any_content_can_be_said(text: str, kind: InterpretAs, written_format: str, language: str) -> None:
+def test_any_say_as_content_becomes_words(
+    text: str, kind: InterpretAs, written_format: str, language: str
+) -> None:
     said = said_as(text, SayAs(kind, written_format), language)
 
     assert bool(said) == bool(text.split()) or kind in {InterpretAs.DIGITS, InterpretAs.CHARACTERS}

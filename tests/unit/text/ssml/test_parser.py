@@ -74,7 +74,7 @@ def error_of(document: str) -> MalformedMarkup:
     return error
 
 
-def test_a_document_is_text_in_its_style() -> None:
+def test_a_document_becomes_text_with_its_style() -> None:
     document = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<speak version="1.1" '
         'xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="en-US">\n'
@@ -91,7 +91,7 @@ def test_a_document_is_text_in_its_style() -> None:
     ]
 
 
-def test_text_comes_before_its_sentence_or_its_element_is_over() -> None:
+def test_text_is_emitted_before_its_sentence_or_element_ends() -> None:
     reader = SsmlParser()
 
     assert reader.feed("<speak>The answer is") == [StyledText("The answer is")]
@@ -130,7 +130,7 @@ def test_text_comes_before_its_sentence_or_its_element_is_over() -> None:
         ("a ]]> b", "a ]]> b"),
     ],
 )
-def test_what_is_spoken(document: str, words: str) -> None:
+def test_only_speakable_content_is_spoken(document: str, words: str) -> None:
     assert words_of(document) == words
 
 
@@ -208,7 +208,7 @@ def test_breaks_are_seconds(tag: str, seconds: float | None) -> None:
     assert parts_of(tag) == ([] if seconds is None else [Break(seconds)])
 
 
-def test_sentences_and_paragraphs_end_where_their_elements_do() -> None:
+def test_sentences_and_paragraphs_end_with_their_elements() -> None:
     document = "<speak>\n<p>\n <s>One</s>\n <s>Two</s>\n</p>\n<p>Three</p> four <s>five</s>\n</speak>"
 
     assert [part.text if isinstance(part, StyledText) else type(part) for part in parts_of(document)] == [
@@ -217,7 +217,7 @@ def test_sentences_and_paragraphs_end_where_their_elements_do() -> None:
     ]
 
 
-def test_nothing_ends_that_has_not_begun() -> None:
+def test_an_empty_sentence_or_paragraph_emits_no_end() -> None:
     assert parts_of("<speak><p/><s/> <p><s> </s></p></speak>") == []
 
 
@@ -235,7 +235,9 @@ def test_nothing_ends_that_has_not_begun() -> None:
         ('name=" "', None, "en"),
     ],
 )
-def test_a_voice_is_asked_for(attributes: str, voice: VoiceRequest | None, language: str | None) -> None:
+def test_a_voice_element_requests_its_voice(
+    attributes: str, voice: VoiceRequest | None, language: str | None
+) -> None:
     assert style_of(f'<speak xml:lang="en"><voice {attributes}>x</voice></speak>') == SpeakingStyle(
         voice=voice, language=language
     )
@@ -252,7 +254,7 @@ def test_a_voice_is_asked_for(attributes: str, voice: VoiceRequest | None, langu
         ('<sub xml:lang="fr" alias="y">x</sub>', "fr"),
     ],
 )
-def test_any_element_may_tell_its_language(document: str, language: str | None) -> None:
+def test_any_element_may_set_its_language(document: str, language: str | None) -> None:
     assert style_of(document).language == language
 
 
@@ -269,11 +271,11 @@ def test_any_element_may_tell_its_language(document: str, language: str | None) 
         ("", None),
     ],
 )
-def test_say_as_tells_how_to_read(attributes: str, expected: SayAs | None) -> None:
+def test_say_as_sets_how_its_content_is_read(attributes: str, expected: SayAs | None) -> None:
     assert style_of(f"<say-as {attributes}>12</say-as>").say_as == expected
 
 
-def test_what_is_said_as_something_comes_whole() -> None:
+def test_say_as_content_is_emitted_as_a_whole() -> None:
     reader = SsmlParser()
 
     assert reader.feed('<say-as interpret-as="digits">12') == []
@@ -281,7 +283,7 @@ def test_what_is_said_as_something_comes_whole() -> None:
     assert reader.feed("</say-as>") == [StyledText("12345", SpeakingStyle(say_as=SayAs(InterpretAs.DIGITS)))]
 
 
-def test_too_much_to_be_said_as_something_is_plain_text() -> None:
+def test_overlong_say_as_content_is_plain_text() -> None:
     text = "1" * (MAX_SAY_AS_CHARS + 1)
 
     assert parts_of(f'<say-as interpret-as="digits">{text}</say-as>') == [StyledText(text)]
@@ -305,11 +307,11 @@ def test_too_much_to_be_said_as_something_is_plain_text() -> None:
         ("<phoneme>tomato</phoneme>", [StyledText("tomato")]),
     ],
 )
-def test_phonemes_are_a_raw_block(tag: str, parts: list[SsmlPart]) -> None:
+def test_a_phoneme_element_becomes_a_raw_block(tag: str, parts: list[SsmlPart]) -> None:
     assert parts_of(tag) == parts
 
 
-def test_a_raw_block_has_the_style_around_it() -> None:
+def test_a_raw_block_has_the_surrounding_style() -> None:
     document = '<prosody rate="2"><s><phoneme ph="x" xml:lang="de">y</phoneme></s></prosody>'
 
     assert parts_of(document) == [
@@ -341,7 +343,7 @@ def test_a_raw_block_has_the_style_around_it() -> None:
         ("<b>" * (MAX_DEPTH + 1), 1, 3 * MAX_DEPTH + 1, "nested more than 50 deep"),
     ],
 )
-def test_what_is_malformed_is_told_with_its_position(
+def test_malformed_markup_is_reported_with_its_position(
     document: str, line: int, column: int, said: str
 ) -> None:
     error = error_of(document)
@@ -357,7 +359,7 @@ def test_malformed_markup_is_a_bad_request_with_its_own_code() -> None:
     assert error.code is ErrorCode.BAD_MARKUP
 
 
-def test_parts_before_an_error_come_first_and_nothing_after_it() -> None:
+def test_parts_before_an_error_are_emitted_and_none_after_it() -> None:
     reader = SsmlParser()
 
     assert reader.feed("<speak>said</spoke> not said") == [StyledText("said")]
@@ -367,7 +369,7 @@ def test_parts_before_an_error_come_first_and_nothing_after_it() -> None:
     assert reader.finish() == []
 
 
-def test_each_thing_without_effect_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_ignored_element_or_attribute_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         read(
             '<audio src="a"/><audio src="b"/><b>x</b><b>y</b>\n<prosody pitch="+5Hz" contour="c">z</prosody>'
@@ -425,7 +427,7 @@ def outcome(*pieces: str) -> tuple[list[SsmlPart], str]:
 
 
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 120), max_size=6))
-def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_chunk_boundaries(text: str, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(text)]
     whole = outcome(text)
 
@@ -434,13 +436,13 @@ def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int]) -> N
 
 
 @given(words=st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cn"]), max_size=60))
-def test_no_text_is_lost_or_doubled(words: str) -> None:
+def test_no_text_is_lost_or_duplicated(words: str) -> None:
     escaped = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
     assert words_of(f"<speak>{escaped}|</speak>") == re.sub(" +", " ", f"{words}|").lstrip(" ")
 
 
-def test_the_reader_holds_no_more_than_a_tag_of_a_text_without_end() -> None:
+def test_the_parser_buffers_at_most_one_tag_of_an_endless_text() -> None:
     reader = SsmlParser()
 
     for _ in range(300):

@@ -25,16 +25,16 @@ def test_x_sampa_becomes_ipa(x_sampa: str, ipa: str) -> None:
 
 
 @pytest.mark.parametrize("ph", ["", " ", "-", "h€llo", "ä", "[[", "{|}"])
-def test_what_is_no_x_sampa_is_nothing(ph: str) -> None:
+def test_invalid_x_sampa_is_rejected(ph: str) -> None:
     assert parse_phonemes(ph, "X-SAMPA") is None
 
 
 @pytest.mark.parametrize("ph", ["", "//", "a]b", "[[a]]", "a|b", "{x}", "x" * MAX_BLOCK_CHARS])
-def test_what_would_break_a_block_is_nothing(ph: str) -> None:
+def test_phonemes_that_would_break_a_raw_block_are_rejected(ph: str) -> None:
     assert parse_phonemes(ph, "ipa") is None
 
 
-def test_the_longest_block_is_one_that_the_other_stages_let_advance() -> None:
+def test_the_longest_raw_block_passes_the_other_stages() -> None:
     block = parse_phonemes("x" * (MAX_BLOCK_CHARS - 6), "ipa")
 
     assert block is not None

@@ -13,7 +13,7 @@ def tokens_of(*pieces: str) -> list[SsmlToken]:
     return found
 
 
-def test_text_and_tags_come_with_their_places() -> None:
+def test_text_and_tags_have_their_positions() -> None:
     assert tokens_of('Hi\n<b c=">">there</b>\n!') == [
         SsmlToken("Hi\n", TextPosition(1, 1)),
         SsmlToken('<b c=">">', TextPosition(2, 1), is_tag=True),
@@ -23,7 +23,7 @@ def test_text_and_tags_come_with_their_places() -> None:
     ]
 
 
-def test_references_in_tags_become_numbers_that_any_parser_knows() -> None:
+def test_entity_references_in_tags_become_numeric_references() -> None:
     (token,) = tokens_of("<a b='&nbsp;&quot;&#x41;'/>")
 
     assert token.text == "<a b='&#160;&#34;&#65;'/>"
@@ -33,7 +33,7 @@ def test_references_in_tags_become_numbers_that_any_parser_knows() -> None:
     "piece",
     ["<", "</", "<b", "<b c='", "<b c='x'", "<!", "<!-", "<!--", "<!-- -", "<![CDA", "<?", "&", "&am"],
 )
-def test_markup_that_is_not_over_is_held_and_malformed_at_the_end(piece: str) -> None:
+def test_incomplete_markup_is_buffered_and_malformed_at_the_end(piece: str) -> None:
     tokens = SsmlTokenizer()
 
     assert list(tokens.feed("x" + piece)) == [SsmlToken("x", TextPosition(1, 1))]
@@ -53,7 +53,7 @@ def test_a_tag_may_be_as_long_as_the_limit_and_no_longer(size: int) -> None:
         tokens_of(*(longer[at : at + size] for at in range(0, len(longer), size)))
 
 
-def test_comments_and_instructions_of_any_length_are_skipped_without_being_held() -> None:
+def test_comments_and_processing_instructions_of_any_length_are_skipped_without_buffering() -> None:
     tokens = SsmlTokenizer()
 
     for piece in ["<!--", "- >" * 30_000, ">- ->", "-->", "<?", "?" * 100_000]:
@@ -70,7 +70,7 @@ def test_the_text_of_a_cdata_section_does_not_wait_for_its_end() -> None:
     assert [token.text for token in tokens.feed(">d")] == ["d"]
 
 
-def test_places_count_lines_and_characters() -> None:
+def test_positions_count_lines_and_characters() -> None:
     tokens = SsmlTokenizer()
     list(tokens.feed("one\r\ntwo äöü\n\n<!-- \n --> 😀"))
 
