@@ -1,4 +1,4 @@
-"""How the server's settings, a client's wish and markup come together."""
+"""Merging of prosody: the server's settings, the client's request and markup."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ segments = st.builds(
 
 
 @given(prosodies)
-def test_a_client_that_asks_for_nothing_gets_the_settings(settings: Prosody) -> None:
+def test_a_neutral_request_gets_the_settings(settings: Prosody) -> None:
     assert merge_prosody(settings, Prosody(), PLAIN) == settings
 
 
 @given(prosodies)
-def test_on_neutral_settings_a_client_gets_what_it_asks_for(asked: Prosody) -> None:
-    assert merge_prosody(Prosody(), asked, PLAIN) == asked
+def test_with_neutral_settings_the_request_is_used_unchanged(request: Prosody) -> None:
+    assert merge_prosody(Prosody(), request, PLAIN) == request
 
 
-def test_factors_multiply() -> None:
+def test_speed_pitch_and_volume_are_multiplied() -> None:
     settings = Prosody(speed=1.2, pitch=1.2, volume=0.5)
     segment = Segment("One.", rate=0.5, volume=0.5, pitch=1.25)
     merged = merge_prosody(settings, Prosody(speed=2.0, pitch=0.5, volume=3.0), segment)
     assert (merged.speed, merged.pitch, merged.volume) == pytest.approx((1.2, 0.75, 0.75))
 
 
-def test_scales_of_the_client_replace_those_of_the_settings() -> None:
+def test_scales_of_the_request_replace_those_of_the_settings() -> None:
     settings = Prosody(length_scale=1.1, noise_scale=0.6, noise_w_scale=0.8)
     merged = merge_prosody(settings, Prosody(length_scale=2.0, noise_scale=0.0), PLAIN)
     assert merged == Prosody(length_scale=2.0, noise_scale=0.0, noise_w_scale=0.8)
 
 
-def test_a_product_that_no_engine_can_do_is_clamped() -> None:
+def test_products_are_clamped_to_the_supported_range() -> None:
     merged = merge_prosody(
         Prosody(speed=2.0, pitch=1.5, volume=2.0), Prosody(speed=4.0, pitch=2.0, volume=4.0), PLAIN
     )
@@ -64,8 +64,10 @@ def test_a_product_that_no_engine_can_do_is_clamped() -> None:
 
 
 @given(prosodies, prosodies, segments)
-def test_every_factor_stays_in_its_bounds(settings: Prosody, asked: Prosody, segment: Segment) -> None:
-    merged = merge_prosody(settings, asked, segment)
+def test_merged_factors_always_stay_within_their_ranges(
+    settings: Prosody, request: Prosody, segment: Segment
+) -> None:
+    merged = merge_prosody(settings, request, segment)
     assert SPEED_RANGE[0] <= merged.speed <= SPEED_RANGE[1]
     assert PITCH_RANGE[0] <= merged.pitch <= PITCH_RANGE[1]
     assert VOLUME_RANGE[0] <= merged.volume <= VOLUME_RANGE[1]

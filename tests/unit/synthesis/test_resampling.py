@@ -1,4 +1,4 @@
-"""Resampling of a stream's segments to the one rate that its listener gets."""
+"""Resampling of a stream's segments to the sample rate of the stream."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from wyoming_tts.synthesis.resampling import StreamResampler
 
 
-class Worker:
-    """Runs what would block, and counts it."""
+class CountingWorker:
+    """Runs blocking work in place and counts the calls."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -25,13 +25,13 @@ class Worker:
         return work()
 
 
-async def cut(pcm: bytes, size: int) -> AsyncIterator[bytes]:
+async def split(pcm: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(pcm), size):
         yield pcm[start : start + size]
 
 
-async def segment(resampler: StreamResampler, pcm: bytes, rate: int, size: int = 50_000) -> bytes:
-    async with aclosing(resampler.resample(cut(pcm, size), rate)) as pieces:
+async def resample(resampler: StreamResampler, pcm: bytes, rate: int, size: int = 50_000) -> bytes:
+    async with aclosing(resampler.resample(split(pcm, size), rate)) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
@@ -40,36 +40,39 @@ def tone(rate: int, seconds: float = 1.0) -> bytes:
     return (8_000 * np.sin(2 * np.pi * 440 * times)).astype("<i2").tobytes()
 
 
-async def test_audio_at_the_rate_of_the_stream_passes_as_it_is() -> None:
-    worker = Worker()
-    assert await segment(StreamResampler(16_000, worker.run), tone(16_000), 16_000) == tone(16_000)
+async def test_audio_at_the_rate_of_the_stream_is_passed_through() -> None:
+    worker = CountingWorker()
+    assert await resample(StreamResampler(16_000, worker.run), tone(16_000), 16_000) == tone(16_000)
     assert worker.count == 0
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 44_100])
-async def test_seconds_stay_what_they_were(rate: int) -> None:
-    heard = await segment(StreamResampler(24_000, Worker().run), tone(rate), rate)
-    assert len(heard) // 2 == pytest.approx(24_000, abs=1)
+async def test_resampling_preserves_the_duration(rate: int) -> None:
+    resampled = await resample(StreamResampler(24_000, CountingWorker().run), tone(rate), rate)
+    assert len(resampled) // 2 == pytest.approx(24_000, abs=1)
 
 
 @given(st.integers(1, 20_000).map(lambda samples: 2 * samples))
-async def test_however_it_is_cut_it_sounds_the_same(size: int) -> None:
-    whole, pieces = StreamResampler(16_000, Worker().run), StreamResampler(16_000, Worker().run)
-    expected = np.frombuffer(await segment(whole, tone(22_050), 22_050), "<i2")
-    heard = np.frombuffer(await segment(pieces, tone(22_050), 22_050, size), "<i2")
-    assert len(heard) == len(expected)
-    assert np.allclose(heard, expected, atol=2)  # samples are rounded, with dither
+async def test_resampling_does_not_depend_on_chunking(size: int) -> None:
+    whole, pieces = (
+        StreamResampler(16_000, CountingWorker().run),
+        StreamResampler(16_000, CountingWorker().run),
+    )
+    expected = np.frombuffer(await resample(whole, tone(22_050), 22_050), "<i2")
+    resampled = np.frombuffer(await resample(pieces, tone(22_050), 22_050, size), "<i2")
+    assert len(resampled) == len(expected)
+    assert np.allclose(resampled, expected, atol=2)  # rounding with dither
 
 
-async def test_nothing_of_a_segment_is_in_the_next_one() -> None:
-    worker = Worker()
+async def test_an_abandoned_segment_does_not_leak_into_the_next() -> None:
+    worker = CountingWorker()
     resampler = StreamResampler(16_000, worker.run)
-    first = await segment(resampler, tone(22_050), 22_050)
-    pieces = resampler.resample(cut(tone(22_050), 1_000), 22_050)
+    first = await resample(resampler, tone(22_050), 22_050)
+    pieces = resampler.resample(split(tone(22_050), 1_000), 22_050)
     await anext(pieces)
-    await pieces.aclose()  # as where a voice falls silent and another one takes its place
+    await pieces.aclose()  # as when a fallback voice replaces one that failed
     assert np.allclose(
-        np.frombuffer(await segment(resampler, tone(22_050), 22_050), "<i2"),
+        np.frombuffer(await resample(resampler, tone(22_050), 22_050), "<i2"),
         np.frombuffer(first, "<i2"),
         atol=2,
     )

@@ -1,4 +1,4 @@
-"""The one path to sound, with real engines on real workers."""
+"""The synthesizer end to end, with real engines on real workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def parts() -> AsyncIterator[Parts]:
         yield parts
 
 
-def with_records(parts: Parts, records: list[UtteranceRecord]) -> Synthesizer:
+def make_synthesizer(parts: Parts, records: list[UtteranceRecord]) -> Synthesizer:
     return Synthesizer(
         library=parts.library,
         loaded=parts.loaded,
@@ -50,27 +50,27 @@ def with_records(parts: Parts, records: list[UtteranceRecord]) -> Synthesizer:
     )
 
 
-async def spoken(synthesizer: Synthesizer, utterance: Utterance) -> list[AudioChunk]:
+async def speak(synthesizer: Synthesizer, utterance: Utterance) -> list[AudioChunk]:
     async with synthesizer.speak(utterance) as stream:
         return [chunk async for chunk in stream]
 
 
 async def test_every_sentence_is_spoken_in_order(parts: Parts) -> None:
-    chunks = await spoken(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
+    chunks = await speak(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
     assert LETTERS.said(join_chunks(chunks)) == ["One two.", "Three four!", "Five?"]
 
 
-async def test_text_that_comes_in_pieces_is_spoken_as_if_it_came_whole(parts: Parts) -> None:
+async def test_text_in_pieces_is_spoken_like_the_whole_text(parts: Parts) -> None:
     async def pieces() -> AsyncIterator[str]:
         for letter in "One two. Three four! Five?":
             yield letter
 
-    whole = await spoken(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
-    pieced = await spoken(parts.synthesizer, Utterance(pieces()))
+    whole = await speak(parts.synthesizer, Utterance.of("One two. Three four! Five?"))
+    pieced = await speak(parts.synthesizer, Utterance(pieces()))
     assert np.array_equal(join_chunks(whole), join_chunks(pieced))
 
 
-async def test_a_sentence_is_heard_while_the_next_is_still_being_written(parts: Parts) -> None:
+async def test_a_sentence_is_spoken_before_the_next_is_complete(parts: Parts) -> None:
     feed = TextFeed()
     async with parts.synthesizer.speak(Utterance(feed)) as stream:
         await feed.put("It is open. And")
@@ -83,9 +83,9 @@ async def test_a_sentence_is_heard_while_the_next_is_still_being_written(parts: 
         ]
 
 
-async def test_sentence_silence_lies_between_sentences_and_nowhere_else() -> None:
+async def test_sentence_silence_is_inserted_only_between_sentences() -> None:
     async with running_parts(sentence_silence=0.5) as parts:
-        chunks = await spoken(parts.synthesizer, Utterance.of("First. Second. Third."))
+        chunks = await speak(parts.synthesizer, Utterance.of("First. Second. Third."))
     rate = LETTERS.rate
     assert silences(join_chunks(chunks)) == pytest.approx([0, rate / 2, rate / 2, 0], abs=2)
 
@@ -97,70 +97,70 @@ async def test_text_without_anything_to_say_gives_a_format_and_no_audio(parts: P
         assert [chunk async for chunk in stream] == []
 
 
-async def test_the_voice_and_speaker_asked_for_are_the_ones_that_speak(parts: Parts) -> None:
+async def test_the_requested_voice_and_speaker_are_used(parts: Parts) -> None:
     request = VoiceRequest(TONES.name, speaker="bert")
-    chunks = await spoken(parts.synthesizer, Utterance.of("Ja.", voice=request))
+    chunks = await speak(parts.synthesizer, Utterance.of("Ja.", voice=request))
     assert TONES.speakers_of(join_chunks(chunks)) == {"bert"}
 
 
-async def test_a_kokoro_voice_speaks_through_the_same_path(parts: Parts) -> None:
-    chunks = await spoken(parts.synthesizer, Utterance.of("Hello.", voice=VoiceRequest("bf_test")))
+async def test_a_kokoro_voice_speaks_through_the_same_synthesizer(parts: Parts) -> None:
+    chunks = await speak(parts.synthesizer, Utterance.of("Hello.", voice=VoiceRequest("bf_test")))
     assert chunks[0].format.rate == KOKORO.rate
     assert KOKORO.said(join_chunks(chunks))
 
 
-async def test_the_level_is_the_target_whatever_the_voice() -> None:
+async def test_every_voice_is_normalized_to_the_target_loudness() -> None:
     text = "This is a sentence long enough to be measured, and then some more."
     async with running_parts(loudness=-23) as parts:
         for name in (LETTERS.name, TONES.name, "af_test", "espeak-en-us"):
-            chunks = await spoken(parts.synthesizer, Utterance.of(text, voice=VoiceRequest(name)))
+            chunks = await speak(parts.synthesizer, Utterance.of(text, voice=VoiceRequest(name)))
             samples = (join_chunks(chunks) / 32767).astype(np.float32)
             assert measure_loudness(samples, chunks[0].format.rate) == pytest.approx(-23, abs=3), name
 
 
-async def test_volume_scales_the_level_of_one_utterance(parts: Parts) -> None:
+async def test_volume_scales_one_utterance(parts: Parts) -> None:
     half = Prosody(volume=0.5, noise_scale=0, noise_w_scale=0)
-    loud = join_chunks(await spoken(parts.synthesizer, Utterance.of("One.")))
-    quiet = join_chunks(await spoken(parts.synthesizer, Utterance.of("One.", prosody=half)))
+    loud = join_chunks(await speak(parts.synthesizer, Utterance.of("One.")))
+    quiet = join_chunks(await speak(parts.synthesizer, Utterance.of("One.", prosody=half)))
     assert np.allclose(quiet, loud / 2, atol=1)
 
 
-async def test_speed_changes_the_pace_and_not_the_words(parts: Parts) -> None:
+async def test_speed_changes_the_duration_but_not_the_words(parts: Parts) -> None:
     fast = Prosody(speed=2.0, noise_scale=0, noise_w_scale=0)
-    chunks = await spoken(parts.synthesizer, Utterance.of("One two.", prosody=fast))
+    chunks = await speak(parts.synthesizer, Utterance.of("One two.", prosody=fast))
     assert LETTERS.said(join_chunks(chunks), speed=2.0) == ["One two."]
 
 
-async def test_twenty_listeners_at_once_each_hear_their_own_words(parts: Parts) -> None:
+async def test_twenty_concurrent_listeners_each_hear_their_own_text(parts: Parts) -> None:
     names = [NumberSpeller("en").cardinal(number) for number in range(20)]
     texts = [f"Number {name}. And again {name}." for name in names]
-    heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
-    for name, chunks in zip(names, heard, strict=True):
+    results = await asyncio.gather(*(speak(parts.synthesizer, Utterance.of(text)) for text in texts))
+    for name, chunks in zip(names, results, strict=True):
         assert LETTERS.said(join_chunks(chunks)) == [f"Number {name}.", f"And again {name}."]
 
 
-async def test_leaving_early_ends_the_work_and_tells_that_it_was_cancelled(parts: Parts) -> None:
+async def test_leaving_a_stream_early_stops_its_work_and_is_recorded_as_cancelled(parts: Parts) -> None:
     records: list[UtteranceRecord] = []
-    async with with_records(parts, records).speak(Utterance.of("First. Second. Third.")) as stream:
+    async with make_synthesizer(parts, records).speak(Utterance.of("First. Second. Third.")) as stream:
         await anext(stream)
     assert [(record.outcome, record.segments) for record in records] == [(Outcome.CANCELLED, 1)]
     assert "running=0 waiting=0" in repr(parts.workers)
 
 
-async def test_a_cancelled_listener_leaves_nothing_behind(parts: Parts) -> None:
+async def test_cancelling_a_listener_stops_its_work(parts: Parts) -> None:
     records: list[UtteranceRecord] = []
-    feed = TextFeed()  # its text never comes
+    feed = TextFeed()  # never completed
 
-    heard_one = asyncio.Event()
+    first_heard = asyncio.Event()
 
     async def listen() -> None:
-        async with with_records(parts, records).speak(Utterance(feed)) as stream:
+        async with make_synthesizer(parts, records).speak(Utterance(feed)) as stream:
             async for _ in stream:
-                heard_one.set()
+                first_heard.set()
 
     listener = asyncio.create_task(listen())
     await feed.put("First. Second")
-    await heard_one.wait()
+    await first_heard.wait()
     listener.cancel()
     await asyncio.wait([listener])
     assert listener.cancelled()
@@ -168,9 +168,9 @@ async def test_a_cancelled_listener_leaves_nothing_behind(parts: Parts) -> None:
     assert "running=0 waiting=0" in repr(parts.workers)
 
 
-async def test_the_record_counts_what_was_spoken(parts: Parts) -> None:
+async def test_the_record_counts_characters_segments_and_seconds(parts: Parts) -> None:
     records: list[UtteranceRecord] = []
-    chunks = await spoken(with_records(parts, records), Utterance.of("First. Second.", transport="test"))
+    chunks = await speak(make_synthesizer(parts, records), Utterance.of("First. Second.", transport="test"))
     (record,) = records
     assert (record.outcome, record.characters, record.segments) == (Outcome.DONE, 14, 2)
     assert (record.voice, record.engine, record.transport) == (LETTERS.name, "piper", "test")
@@ -180,63 +180,63 @@ async def test_the_record_counts_what_was_spoken(parts: Parts) -> None:
     assert record.compute_seconds > 0
 
 
-async def test_an_unknown_voice_is_told_on_entering_and_recorded(parts: Parts) -> None:
+async def test_an_unknown_voice_is_raised_on_entry_and_recorded(parts: Parts) -> None:
     records: list[UtteranceRecord] = []
     with pytest.raises(UnknownVoice):
-        await spoken(with_records(parts, records), Utterance.of("One.", voice=VoiceRequest("nobody")))
+        await speak(make_synthesizer(parts, records), Utterance.of("One.", voice=VoiceRequest("nobody")))
     assert (records[0].outcome, records[0].error) == (Outcome.FAILED, "unknown_voice")
 
 
-async def test_text_over_the_limit_is_refused_with_the_limit() -> None:
+async def test_text_over_the_limit_is_refused_and_the_limit_named() -> None:
     async with running_parts(max_text_chars=100) as parts:
         with pytest.raises(TooLong, match="100"):
-            await spoken(parts.synthesizer, Utterance.of("One two. " * 20))
+            await speak(parts.synthesizer, Utterance.of("One two. " * 20))
 
 
-async def test_an_engine_that_breaks_is_told_without_its_inner_words(
+async def test_an_engine_failure_is_reported_without_internal_details(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(
+    def fail_on_second(
         _: LoadedVoice, segment: Segment, spec: VoiceSpec, prosody: Prosody
     ) -> Generator[Samples, None, None]:
         if segment.text == "Second.":
             raise RuntimeError("/secret/path")
         yield np.full(100, 0.1, np.float32)
 
-    monkeypatch.setattr(LoadedPiper, "render", breaks)
+    monkeypatch.setattr(LoadedPiper, "render", fail_on_second)
     records: list[UtteranceRecord] = []
     with pytest.raises(EngineFailed, match="RuntimeError") as raised:
-        await spoken(with_records(parts, records), Utterance.of("First. Second. Third."))
+        await speak(make_synthesizer(parts, records), Utterance.of("First. Second. Third."))
     assert "/secret" not in str(raised.value)
     assert records[0].outcome is Outcome.FAILED
     assert "/secret/path" in caplog.text
 
 
-async def test_warming_up_loads_and_measures_the_default_voice(parts: Parts) -> None:
+async def test_warm_up_loads_and_measures_the_default_voice(parts: Parts) -> None:
     spec = await parts.synthesizer.warm_up()
     assert spec.voice.name == LETTERS.name
     assert len(parts.loaded.models) == 1
 
 
-async def test_who_comes_beyond_the_limit_waits_at_the_door_and_is_served_in_order() -> None:
+async def test_streams_over_the_limit_wait_for_admission_and_are_served_in_order() -> None:
     async with running_parts(max_streams=1, max_queue=5, max_wait=600) as parts:
         texts = [f"Number {number}." for number in ("one", "two", "three", "four")]
-        heard = await asyncio.gather(*(spoken(parts.synthesizer, Utterance.of(text)) for text in texts))
-    assert [LETTERS.said(join_chunks(chunks)) for chunks in heard] == [[text] for text in texts]
+        results = await asyncio.gather(*(speak(parts.synthesizer, Utterance.of(text)) for text in texts))
+    assert [LETTERS.said(join_chunks(chunks)) for chunks in results] == [[text] for text in texts]
 
 
-async def test_who_comes_beyond_the_queue_is_told_busy_and_the_others_are_served() -> None:
+async def test_streams_beyond_the_admission_queue_are_refused_as_busy() -> None:
     async with running_parts(max_streams=1, max_queue=1, max_wait=600) as parts:
-        listeners = [spoken(parts.synthesizer, Utterance.of(f"Number {number}.")) for number in range(4)]
-        heard = await asyncio.gather(*listeners, return_exceptions=True)
-    assert [type(each) for each in heard] == [list, list, Busy, Busy]
+        listeners = [speak(parts.synthesizer, Utterance.of(f"Number {number}.")) for number in range(4)]
+        results = await asyncio.gather(*listeners, return_exceptions=True)
+    assert [type(each) for each in results] == [list, list, Busy, Busy]
 
 
-async def test_a_listener_that_leaves_the_queue_makes_room() -> None:
+async def test_cancelling_a_queued_stream_frees_its_place() -> None:
     async with running_parts(max_streams=1, max_queue=1, max_wait=600) as parts:
         feed = TextFeed()
         async with parts.synthesizer.speak(Utterance(feed)):
-            waiting = asyncio.create_task(spoken(parts.synthesizer, Utterance.of("Number one.")))
+            waiting = asyncio.create_task(speak(parts.synthesizer, Utterance.of("Number one.")))
             await asyncio.sleep(0)
             assert "queued=1" in repr(parts.admission)
             waiting.cancel()
@@ -245,7 +245,7 @@ async def test_a_listener_that_leaves_the_queue_makes_room() -> None:
         assert repr(parts.admission) == "<Admission active=0 queued=0>"
 
 
-async def test_a_long_first_sentence_is_heard_from_its_first_clause_on(parts: Parts) -> None:
+async def test_a_long_first_sentence_is_spoken_from_its_first_clause(parts: Parts) -> None:
     feed = TextFeed()
     async with parts.synthesizer.speak(Utterance(feed)) as stream:
         await feed.put("The door is open, and the w")
@@ -256,67 +256,67 @@ async def test_a_long_first_sentence_is_heard_from_its_first_clause_on(parts: Pa
     assert LETTERS.said(join_chunks([first, *rest])) == ["The door is open,", "and the w"]
 
 
-async def test_text_that_stops_coming_is_spoken_after_the_pause_that_was_set() -> None:
+async def test_stalled_text_is_flushed_after_the_configured_pause() -> None:
     async with running_parts(flush_idle_ms=10) as parts:
         feed = TextFeed()
         async with parts.synthesizer.speak(Utterance(feed)) as stream:
             await feed.put("It is open now ")
-            heard = [await anext(stream)]  # although neither sentence nor text is at its end
+            results = [await anext(stream)]  # although neither the sentence nor the text has ended
             feed.close()
-            heard += [chunk async for chunk in stream]
-    assert "".join(LETTERS.said(join_chunks(heard))) == "It is open now"
+            results += [chunk async for chunk in stream]
+    assert "".join(LETTERS.said(join_chunks(results))) == "It is open now"
 
 
-async def test_what_was_spoken_before_comes_from_the_cache_sample_for_sample(parts: Parts) -> None:
-    first = join_chunks(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+async def test_repeated_text_comes_from_the_cache_with_identical_samples(parts: Parts) -> None:
+    first = join_chunks(await speak(parts.synthesizer, Utterance.of("The door is open.")))
     parts.loaded.close()
-    again = join_chunks(await spoken(parts.synthesizer, Utterance.of("The door is open.")))
+    again = join_chunks(await speak(parts.synthesizer, Utterance.of("The door is open.")))
     assert np.array_equal(first, again)
-    assert parts.loaded.models == ()  # nothing was loaded for it
+    assert parts.loaded.models == ()  # no model was loaded for it
     assert parts.cache.statistics().memory_hits == 1
 
 
-async def test_one_cached_segment_serves_listeners_of_every_rate(parts: Parts) -> None:
+async def test_one_cached_segment_serves_every_sample_rate(parts: Parts) -> None:
     rates = (16_000, None, 24_000, 16_000)
-    heard: dict[int | None, list[npt.NDArray[np.int16]]] = {}
+    results: dict[int | None, list[npt.NDArray[np.int16]]] = {}
     for rate in rates:
         utterance = Utterance.of("The door is open.", sample_rate=rate)
-        chunks = await spoken(parts.synthesizer, utterance)
+        chunks = await speak(parts.synthesizer, utterance)
         assert {chunk.format.rate for chunk in chunks} == {rate or LETTERS.rate}
-        heard.setdefault(rate, []).append(join_chunks(chunks))
+        results.setdefault(rate, []).append(join_chunks(chunks))
     assert parts.cache.statistics().memory_entries == 1
     assert parts.cache.statistics().memory_hits == len(rates) - 1
-    assert LETTERS.said(heard[None][0]) == ["The door is open."]
-    fresh, cached = heard[16_000]
+    assert LETTERS.said(results[None][0]) == ["The door is open."]
+    fresh, cached = results[16_000]
     assert np.allclose(fresh, cached, atol=2)
     for rate in (16_000, 24_000):
-        assert len(heard[rate][0]) / rate == pytest.approx(len(heard[None][0]) / LETTERS.rate, abs=0.001)
+        assert len(results[rate][0]) / rate == pytest.approx(len(results[None][0]) / LETTERS.rate, abs=0.001)
 
 
-async def test_pauses_and_the_record_are_at_the_rate_that_was_asked_for() -> None:
+async def test_pauses_and_the_record_use_the_requested_sample_rate() -> None:
     async with running_parts(sentence_silence=0.5, trailing_silence=0.25) as parts:
         records: list[UtteranceRecord] = []
-        synthesizer = with_records(parts, records)
-        own = await spoken(parts.synthesizer, Utterance.of("First. Second."))
-        slow = await spoken(parts.synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
+        synthesizer = make_synthesizer(parts, records)
+        own = await speak(parts.synthesizer, Utterance.of("First. Second."))
+        slow = await speak(parts.synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
         seconds = [sum(chunk.seconds for chunk in chunks) for chunks in (own, slow)]
         assert seconds[0] == pytest.approx(seconds[1], abs=0.001)
-        chunks = await spoken(synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
+        chunks = await speak(synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
     assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in chunks))
 
 
-async def test_other_ways_to_ask_for_one_pace_share_a_cached_segment() -> None:
+async def test_equal_effective_speeds_share_a_cached_segment() -> None:
     async with running_parts(speed=2.0) as parts:
-        await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=2.0)))
-        await spoken(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=4.0)))
+        await speak(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=2.0)))
+        await speak(parts.synthesizer, Utterance.of("One.", prosody=Prosody(speed=4.0)))
         assert parts.cache.statistics().memory_hits == 1
 
 
-async def test_a_segment_that_was_left_early_is_not_taken_for_whole(parts: Parts) -> None:
+async def test_a_partially_rendered_segment_is_not_cached(parts: Parts) -> None:
     text = "The first sentence. " * 3
     async with parts.synthesizer.speak(Utterance.of(text)) as stream:
         await anext(stream)
-    whole = join_chunks(await spoken(parts.synthesizer, Utterance.of(text)))
+    whole = join_chunks(await speak(parts.synthesizer, Utterance.of(text)))
     assert LETTERS.said(whole) == ["The first sentence."] * 3
 
 
@@ -324,22 +324,22 @@ async def test_prepared_phrases_are_spoken_from_the_cache() -> None:
     async with running_parts() as parts:
         await parts.synthesizer.prepare("Dinner is ready.")
         parts.loaded.close()
-        chunks = await spoken(parts.synthesizer, Utterance.of("Dinner is ready."))
+        chunks = await speak(parts.synthesizer, Utterance.of("Dinner is ready."))
         assert parts.loaded.models == ()
     assert LETTERS.said(join_chunks(chunks)) == ["Dinner is ready."]
 
 
-async def test_an_empty_piece_of_text_is_no_pause(parts: Parts) -> None:
+async def test_an_empty_piece_of_text_adds_no_pause(parts: Parts) -> None:
     async def pieces() -> AsyncIterator[str]:
         for piece in ("The door", "", " is", "", " open."):
             yield piece
 
-    chunks = await spoken(parts.synthesizer, Utterance(pieces()))
+    chunks = await speak(parts.synthesizer, Utterance(pieces()))
     assert LETTERS.said(join_chunks(chunks)) == ["The door is open."]
 
 
-async def test_what_the_cache_answers_says_nothing_of_how_long_a_first_audio_takes(parts: Parts) -> None:
-    await spoken(parts.synthesizer, Utterance.of("The door is open."))
+async def test_a_cache_hit_does_not_change_the_estimate_of_the_first_audio_latency(parts: Parts) -> None:
+    await speak(parts.synthesizer, Utterance.of("The door is open."))
     before = parts.admission._first_audio_seconds
-    await spoken(parts.synthesizer, Utterance.of("The door is open."))
+    await speak(parts.synthesizer, Utterance.of("The door is open."))
     assert parts.admission._first_audio_seconds == before > 0
