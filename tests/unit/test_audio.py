@@ -19,7 +19,7 @@ def as_int16(pcm: bytes) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 
 @given(any_samples)
-def test_the_limiter_never_exceeds_full_scale_nor_turns_a_sign(samples: Samples) -> None:
+def test_the_limiter_stays_within_full_scale_and_keeps_the_sign(samples: Samples) -> None:
     limited = limit_peaks(samples)
     assert np.all(np.abs(limited) <= 1.0)
     assert np.all(np.sign(limited) == np.sign(samples))
@@ -32,13 +32,13 @@ def test_samples_below_the_knee_pass_unchanged(samples: Samples) -> None:
 
 
 @given(any_samples, st.integers(0, 300))
-def test_the_result_does_not_depend_on_chunking(samples: Samples, cut: int) -> None:
+def test_limiting_does_not_depend_on_chunking(samples: Samples, cut: int) -> None:
     assert to_pcm(samples[:cut], 3.0) + to_pcm(samples[cut:], 3.0) == to_pcm(samples, 3.0)
 
 
 @given(arrays.arrays(np.float32, 20, elements=st.floats(width=32, allow_nan=True, allow_infinity=True)))
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_integers_clip_and_never_wrap(samples: Samples) -> None:
+def test_integer_conversion_clips_and_never_wraps(samples: Samples) -> None:
     loud = np.abs(samples) >= 1.0
     integers = as_int16(to_pcm(samples, 2.0))
     assert np.all(np.abs(integers.astype(int)) <= 32767)
@@ -47,6 +47,6 @@ def test_integers_clip_and_never_wrap(samples: Samples) -> None:
     assert np.all(integers[np.isnan(samples)] == 0)
 
 
-def test_silence_lasts_as_long_as_asked() -> None:
+def test_silence_has_the_requested_duration() -> None:
     assert silence(1.0, 22_050) == bytes(44_100)
     assert silence(0.0, 22_050) == b""

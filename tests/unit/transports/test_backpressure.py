@@ -21,7 +21,7 @@ async def test_a_client_that_never_reads_is_stalled() -> None:
         await send_under_backpressure(asyncio.Event().wait(), send_timeout=0.01)
 
 
-async def test_a_broken_connection_is_no_stall() -> None:
+async def test_a_broken_connection_is_not_reported_as_a_stall() -> None:
     async def broken() -> None:
         raise OSError("reset")
 
@@ -29,7 +29,7 @@ async def test_a_broken_connection_is_no_stall() -> None:
         await send_under_backpressure(broken(), send_timeout=60)
 
 
-async def test_sending_lets_other_tasks_run_while_there_is_room() -> None:
+async def test_sending_yields_to_other_tasks_even_while_there_is_room() -> None:
     async def sent_at_once() -> None:
         pass
 

@@ -1,4 +1,4 @@
-"""Found, resolved, renamed, followed and gone, between real zeroconf instances on the loopback interface."""
+"""Zeroconf announcement between real instances on the loopback interface: lifecycle, renaming, addresses."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from wyoming_tts.transports.discovery import (
 
 LOOPBACK = ["127.0.0.1"]
 KITCHEN = MachineIdentity("kitchen", "0123456789abcdef0123456789abcdef")
-AROUND = DiscoveryEnvironment(
+ENVIRONMENT = DiscoveryEnvironment(
     machine=lambda: KITCHEN, addresses=lambda: LOOPBACK, probe_timeout=0.1, poll_interval=0.05
 )
 PATIENCE = 10.0
@@ -53,25 +53,25 @@ UPDATED = ServiceStateChange.Updated
 REMOVED = ServiceStateChange.Removed
 
 
-class Listener:
-    """A client that browses for servers and keeps what it has heard in order."""
+class ServiceListener:
+    """A client that browses for servers and records the changes in order."""
 
     def __init__(self) -> None:
         self.zeroconf = AsyncZeroconf(interfaces=LOOPBACK)
-        self._heard: asyncio.Queue[tuple[ServiceStateChange, str]] = asyncio.Queue()
+        self._changes: asyncio.Queue[tuple[ServiceStateChange, str]] = asyncio.Queue()
         self._browser = AsyncServiceBrowser(self.zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._on_change])
 
     def _on_change(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
-        self._heard.put_nowait((state_change, name.removesuffix(f".{SERVICE_TYPE}")))
+        self._changes.put_nowait((state_change, name.removesuffix(f".{SERVICE_TYPE}")))
 
-    async def hears(self, change: ServiceStateChange, name: str) -> None:
+    async def wait_for(self, change: ServiceStateChange, name: str) -> None:
         async with asyncio.timeout(PATIENCE):
-            while await self._heard.get() != (change, name):
+            while await self._changes.get() != (change, name):
                 pass
 
-    async def resolves(self, name: str) -> AsyncServiceInfo:
+    async def resolve(self, name: str) -> AsyncServiceInfo:
         found = await self.zeroconf.async_get_service_info(SERVICE_TYPE, f"{name}.{SERVICE_TYPE}")
         assert found is not None
         return found
@@ -82,20 +82,20 @@ class Listener:
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[Listener]:
-    listener = Listener()
+async def listener() -> AsyncIterator[ServiceListener]:
+    listener = ServiceListener()
     yield listener
     await listener.close()
 
 
 @pytest.fixture
 def name() -> str:
-    """Unlike any other name on this loopback interface, where other tests may run."""
+    """A name that no other test on this loopback interface uses."""
     return f"kitchen {secrets.token_hex(4)}"
 
 
 @asynccontextmanager
-async def running(*announcements: ZeroconfAnnouncer) -> AsyncIterator[None]:
+async def announcing(*announcements: ZeroconfAnnouncer) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(announcement.run()) for announcement in announcements]
     try:
         yield
@@ -106,30 +106,30 @@ async def running(*announcements: ZeroconfAnnouncer) -> AsyncIterator[None]:
     assert [type(end) for end in ended] == [asyncio.CancelledError] * len(tasks)
 
 
-def on_loopback(
-    port: int, *, host: str = "127.0.0.1", name: str, around: DiscoveryEnvironment = AROUND
+def announce_on_loopback(
+    port: int, *, host: str = "127.0.0.1", name: str, environment: DiscoveryEnvironment = ENVIRONMENT
 ) -> ZeroconfAnnouncer:
-    return ZeroconfAnnouncer(port, host=host, name=name, interfaces=LOOPBACK, environment=around)
+    return ZeroconfAnnouncer(port, host=host, name=name, interfaces=LOOPBACK, environment=environment)
 
 
-class Network:
-    """Interface addresses that a test changes, and a way to wait until they were looked at."""
+class FakeNetwork:
+    """Interface addresses that a test changes, and a way to wait until they were polled."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = list(addresses)
-        self._looks: asyncio.Queue[None] = asyncio.Queue()
+        self._polls: asyncio.Queue[None] = asyncio.Queue()
 
     def __call__(self) -> Sequence[str]:
-        self._looks.put_nowait(None)
+        self._polls.put_nowait(None)
         return tuple(self.addresses)
 
-    async def looked_at(self, times: int) -> None:
+    async def wait_until_polled(self, times: int) -> None:
         async with asyncio.timeout(PATIENCE):
-            for _ in range(self._looks.qsize() + times):
-                await self._looks.get()
+            for _ in range(self._polls.qsize() + times):
+                await self._polls.get()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def log_lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [
         (record.levelname, record.getMessage())
         for record in caplog.records
@@ -137,50 +137,52 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def send_greeting(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"hello")
     writer.close()
     await writer.wait_closed()
 
 
-async def test_a_server_is_found_resolved_reached_and_gone_after_the_stop(
-    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+async def test_a_server_is_found_resolved_and_reached_and_disappears_on_shutdown(
+    listener: ServiceListener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(send_greeting, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        announcement = on_loopback(port, name=name)
-        async with running(announcement):
-            await listener.hears(ADDED, name)
-            found = await listener.resolves(name)
+        announcement = announce_on_loopback(port, name=name)
+        async with announcing(announcement):
+            await listener.wait_for(ADDED, name)
+            found = await listener.resolve(name)
             (address,) = found.parsed_addresses()
             reader, writer = await asyncio.open_connection(address, found.port)
             assert await reader.read() == b"hello"
             writer.close()
             await writer.wait_closed()
             assert (announcement.name, announcement.addresses) == (name, ("127.0.0.1",))
-        await listener.hears(REMOVED, name)
+        await listener.wait_for(REMOVED, name)
     assert (announcement.name, announcement.addresses) == (None, ())
-    assert not [message for level, message in said(caplog) if level == "WARNING"]
+    assert not [message for level, message in log_lines(caplog) if level == "WARNING"]
 
 
 @pytest.mark.slow
-async def test_a_name_that_is_taken_gets_a_number_and_both_are_found_at_their_own_port(
-    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+async def test_a_taken_name_gets_a_number_and_both_servers_resolve_to_their_own_port(
+    listener: ServiceListener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = on_loopback(7001, name=name)
-    second = on_loopback(7002, name=name.upper(), around=replace(AROUND, probe_timeout=1.5))
-    async with running(first):
-        await listener.hears(ADDED, name)
-        async with running(second):
-            await listener.hears(ADDED, f"{name.upper()}-2")
-            assert (await listener.resolves(name)).port == 7001
-            renamed = await listener.resolves(f"{name.upper()}-2")
+    first = announce_on_loopback(7001, name=name)
+    second = announce_on_loopback(
+        7002, name=name.upper(), environment=replace(ENVIRONMENT, probe_timeout=1.5)
+    )
+    async with announcing(first):
+        await listener.wait_for(ADDED, name)
+        async with announcing(second):
+            await listener.wait_for(ADDED, f"{name.upper()}-2")
+            assert (await listener.resolve(name)).port == 7001
+            renamed = await listener.resolve(f"{name.upper()}-2")
             assert renamed.port == 7002
-            assert renamed.server != (await listener.resolves(name)).server
-        await listener.hears(REMOVED, f"{name.upper()}-2")
-        assert (await listener.resolves(name)).port == 7001
-    assert [level for level, message in said(caplog) if "is taken by 127.0.0.1:7001" in message] == [
+            assert renamed.server != (await listener.resolve(name)).server
+        await listener.wait_for(REMOVED, f"{name.upper()}-2")
+        assert (await listener.resolve(name)).port == 7001
+    assert [level for level, message in log_lines(caplog) if "is taken by 127.0.0.1:7001" in message] == [
         "WARNING"
     ]
 
@@ -192,7 +194,7 @@ async def fresh_zeroconf() -> AsyncIterator[AsyncZeroconf]:
     await zc.async_close()
 
 
-async def resolved_anew(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo:
+async def resolve_fresh(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo:
     info = AsyncServiceInfo(SERVICE_TYPE, f"{name}.{SERVICE_TYPE}")
     assert await info.async_request(zc.zeroconf, PATIENCE * 1000, question_type=DNSQuestionType.QM)
     return info
@@ -204,23 +206,23 @@ async def resolved_anew(zc: AsyncZeroconf, name: str | None) -> AsyncServiceInfo
     [((7001, 7002), True), ((7001, 7002), False), ((7002, 7001), False)],
     ids=["at the same moment", "the later one yields", "the earlier one yields"],
 )
-async def test_of_two_servers_that_took_a_name_unheard_one_yields(
-    listener: Listener, name: str, *, ports: tuple[int, int], together: bool
+async def test_of_two_servers_that_claimed_one_name_concurrently_one_yields(
+    listener: ServiceListener, name: str, *, ports: tuple[int, int], together: bool
 ) -> None:
-    unhearing = replace(AROUND, probe_timeout=0.001)  # no answer is that quick
-    one, other = (on_loopback(port, name=name, around=unhearing) for port in ports)
-    async with running(*([one, other] if together else [one])):
-        await listener.hears(ADDED, name)
-        async with running(*([] if together else [other])):
-            await listener.hears(ADDED, f"{name}-2")
+    no_probing = replace(ENVIRONMENT, probe_timeout=0.001)  # too short for any answer
+    one, other = (announce_on_loopback(port, name=name, environment=no_probing) for port in ports)
+    async with announcing(*([one, other] if together else [one])):
+        await listener.wait_for(ADDED, name)
+        async with announcing(*([] if together else [other])):
+            await listener.wait_for(ADDED, f"{name}-2")
             assert {one.name, other.name} == {name, f"{name}-2"}
             async with fresh_zeroconf() as newcomer:
                 for server in (one, other):
-                    assert (await resolved_anew(newcomer, server.name)).port == server._port
+                    assert (await resolve_fresh(newcomer, server.name)).port == server._port
 
 
-class Overhearing(RecordUpdateListener):
-    """Notes the ports that are announced, without asking anybody."""
+class PortObserver(RecordUpdateListener):
+    """Records the announced ports passively, without sending queries."""
 
     def __init__(self) -> None:
         self.ports: asyncio.Queue[int] = asyncio.Queue()
@@ -232,92 +234,100 @@ class Overhearing(RecordUpdateListener):
 
 
 @pytest.mark.slow
-async def test_a_server_that_keeps_its_name_announces_it_to_its_rival(listener: Listener, name: str) -> None:
+async def test_a_server_that_keeps_its_name_announces_it_to_its_rival(
+    listener: ServiceListener, name: str
+) -> None:
     rival = AsyncServiceInfo(
         SERVICE_TYPE, f"{name}.{SERVICE_TYPE}", port=7002, server="z.local.", addresses=[b"\x7f\0\0\1"]
     )
-    network = Network("127.0.0.1")
-    async with running(on_loopback(7001, name=name, around=replace(AROUND, addresses=network))):
-        await listener.hears(ADDED, name)
-        await network.looked_at(2)  # all that it says of itself is said
+    network = FakeNetwork("127.0.0.1")
+    async with announcing(
+        announce_on_loopback(7001, name=name, environment=replace(ENVIRONMENT, addresses=network))
+    ):
+        await listener.wait_for(ADDED, name)
+        await network.wait_until_polled(2)  # its own announcements are complete
         async with fresh_zeroconf() as zc:
-            overhearing = Overhearing()
-            zc.zeroconf.async_add_listener(overhearing, None)
+            observer = PortObserver()
+            zc.zeroconf.async_add_listener(observer, None)
             await (await zc.async_register_service(rival, cooperating_responders=True))
             async with asyncio.timeout(PATIENCE):
-                while await overhearing.ports.get() != 7001:
+                while await observer.ports.get() != 7001:
                     pass
 
 
-class Recording(AsyncZeroconf):
-    """Speaks on loopback, whatever interfaces it is asked for, and notes them."""
+class RecordingZeroconf(AsyncZeroconf):
+    """Runs on loopback whatever interfaces are requested, and records them."""
 
     def __init__(self, interfaces: list[str]) -> None:
         super().__init__(interfaces=LOOPBACK)
-        self.asked_for = [interfaces]
+        self.requested_interfaces = [interfaces]
 
     async def async_update_interfaces(self, interfaces: object = None, *_: object) -> None:
         assert isinstance(interfaces, list)
-        self.asked_for.append(interfaces)
+        self.requested_interfaces.append(interfaces)
 
 
 @pytest.mark.slow
-async def test_a_changed_address_is_announced_and_its_interface_joined(listener: Listener, name: str) -> None:
-    network = Network("127.0.0.1", "::1", "198.51.100.1", "fe80::1", "2001:db8::1")
-    opened: list[Recording] = []
+async def test_an_address_change_is_announced_and_its_interface_joined(
+    listener: ServiceListener, name: str
+) -> None:
+    network = FakeNetwork("127.0.0.1", "::1", "198.51.100.1", "fe80::1", "2001:db8::1")
+    opened: list[RecordingZeroconf] = []
 
     def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
-        opened.append(Recording(interfaces))
+        opened.append(RecordingZeroconf(interfaces))
         return opened[-1]
 
-    around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
-    announcement = ZeroconfAnnouncer(7001, host="0.0.0.0", name=name, environment=around)
-    async with running(announcement):
-        await listener.hears(ADDED, name)
-        assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1"]
+    environment = replace(ENVIRONMENT, addresses=network, open_zeroconf=open_zeroconf)
+    announcement = ZeroconfAnnouncer(7001, host="0.0.0.0", name=name, environment=environment)
+    async with announcing(announcement):
+        await listener.wait_for(ADDED, name)
+        assert (await listener.resolve(name)).parsed_addresses() == ["198.51.100.1"]
         network.addresses[2] = "198.51.100.2"
-        await listener.hears(UPDATED, name)
-        assert "198.51.100.2" in (await listener.resolves(name)).parsed_addresses()
+        await listener.wait_for(UPDATED, name)
+        assert "198.51.100.2" in (await listener.resolve(name)).parsed_addresses()
         async with fresh_zeroconf() as newcomer:
-            assert (await resolved_anew(newcomer, name)).parsed_addresses() == ["198.51.100.2"]
+            assert (await resolve_fresh(newcomer, name)).parsed_addresses() == ["198.51.100.2"]
     (zc,) = opened
-    assert zc.asked_for == [["198.51.100.1"], ["198.51.100.2"]]
+    assert zc.requested_interfaces == [["198.51.100.1"], ["198.51.100.2"]]
 
 
 @pytest.mark.slow
-async def test_without_a_network_the_server_waits_for_one_and_says_so_once(
-    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+async def test_without_a_network_the_server_waits_for_one_and_logs_it_once(
+    listener: ServiceListener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    network = Network("127.0.0.1", "fe80::1")
-    announcement = on_loopback(7001, host="::", name=name, around=replace(AROUND, addresses=network))
-    async with running(announcement):
-        await network.looked_at(3)
-        ((level, message),) = said(caplog)
+    network = FakeNetwork("127.0.0.1", "fe80::1")
+    announcement = announce_on_loopback(
+        7001, host="::", name=name, environment=replace(ENVIRONMENT, addresses=network)
+    )
+    async with announcing(announcement):
+        await network.wait_until_polled(3)
+        ((level, message),) = log_lines(caplog)
         assert level == "INFO"
         assert "No network address" in message
 
         network.addresses += ["2001:db8::1", "198.51.100.1"]
-        await listener.hears(ADDED, name)
-        assert (await listener.resolves(name)).parsed_addresses() == ["198.51.100.1", "2001:db8::1"]
+        await listener.wait_for(ADDED, name)
+        assert (await listener.resolve(name)).parsed_addresses() == ["198.51.100.1", "2001:db8::1"]
         assert announcement.addresses == ("198.51.100.1", "2001:db8::1")
 
         network.addresses.clear()
-        await listener.hears(REMOVED, name)
-        await network.looked_at(2)
-    levels_and_starts = [(level, message[:16]) for level, message in said(caplog)]
+        await listener.wait_for(REMOVED, name)
+        await network.wait_until_polled(2)
+    levels_and_starts = [(level, message[:16]) for level, message in log_lines(caplog)]
     assert levels_and_starts == [
         ("INFO", "No network addre"),
         ("INFO", "Announced by zer"),
         ("INFO", "No network addre"),
     ]
-    assert f"{name!r} at 198.51.100.1:7001, [2001:db8::1]:7001" in said(caplog)[1][1]
+    assert f"{name!r} at 198.51.100.1:7001, [2001:db8::1]:7001" in log_lines(caplog)[1][1]
 
 
-async def test_a_failing_zeroconf_is_one_warning_and_is_tried_again(
-    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+async def test_a_failing_zeroconf_is_logged_once_and_retried(
+    listener: ServiceListener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network = Network("198.51.100.1")
+    network = FakeNetwork("198.51.100.1")
     broken = True
 
     def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
@@ -325,32 +335,32 @@ async def test_a_failing_zeroconf_is_one_warning_and_is_tried_again(
             raise PermissionError(1, "Operation not permitted")
         return AsyncZeroconf(interfaces)
 
-    around = replace(AROUND, addresses=network, open_zeroconf=open_zeroconf)
-    async with running(on_loopback(7001, host="", name=name, around=around)):
-        await network.looked_at(3)
-        ((level, message),) = said(caplog)
+    environment = replace(ENVIRONMENT, addresses=network, open_zeroconf=open_zeroconf)
+    async with announcing(announce_on_loopback(7001, host="", name=name, environment=environment)):
+        await network.wait_until_polled(3)
+        ((level, message),) = log_lines(caplog)
         assert level == "WARNING"
         assert "Operation not permitted" in message
         assert "--no-zeroconf" in message
         broken = False
-        await listener.hears(ADDED, name)
+        await listener.wait_for(ADDED, name)
 
 
-async def test_interfaces_that_refuse_multicast_are_a_warning(
+async def test_interfaces_that_refuse_multicast_are_logged_once(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network = Network("198.51.100.1")
-    around = replace(AROUND, addresses=network, open_zeroconf=lambda _: AsyncZeroconf(interfaces=[]))
-    announcement = on_loopback(7001, host="0.0.0.0", name=name, around=around)
-    async with running(announcement):
-        await network.looked_at(3)
+    network = FakeNetwork("198.51.100.1")
+    environment = replace(
+        ENVIRONMENT, addresses=network, open_zeroconf=lambda _: AsyncZeroconf(interfaces=[])
+    )
+    announcement = announce_on_loopback(7001, host="0.0.0.0", name=name, environment=environment)
+    async with announcing(announcement):
+        await network.wait_until_polled(3)
         assert announcement.name is None
-    assert [level for level, _ in said(caplog)] == ["WARNING"]
+    assert [level for level, _ in log_lines(caplog)] == ["WARNING"]
 
 
-async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
-    name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_unresolvable_host_name_is_logged_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
     resolved = asyncio.Event()
 
     async def run_blocking(call: Callable[[], T], /) -> T:
@@ -364,16 +374,16 @@ async def test_a_host_name_that_cannot_be_resolved_is_a_warning(
         host="a..b",
         name=name,
         run_blocking=run_blocking,
-        environment=replace(AROUND, poll_interval=0.0),
+        environment=replace(ENVIRONMENT, poll_interval=0.0),
     )
-    async with running(announcement):
+    async with announcing(announcement):
         for _ in range(3):
             resolved.clear()
             await asyncio.wait_for(resolved.wait(), PATIENCE)
-    assert [level for level, _ in said(caplog)] == ["WARNING"]
+    assert [level for level, _ in log_lines(caplog)] == ["WARNING"]
 
 
-async def test_blocking_calls_go_to_run_blocking(listener: Listener, name: str) -> None:
+async def test_blocking_calls_go_to_run_blocking(listener: ServiceListener, name: str) -> None:
     blocking_allowed = False
 
     async def run_blocking(call: Callable[[], T], /) -> T:
@@ -384,53 +394,64 @@ async def test_blocking_calls_go_to_run_blocking(listener: Listener, name: str) 
         finally:
             blocking_allowed = False
 
-    def asked(answer: T) -> T:
+    def assert_may_block(answer: T) -> T:
         assert blocking_allowed
         return answer
 
-    around = replace(AROUND, machine=lambda: asked(KITCHEN), addresses=lambda: asked(["198.51.100.1"]))
-    announcement = ZeroconfAnnouncer(
-        7001, host="0.0.0.0", name=name, interfaces=LOOPBACK, run_blocking=run_blocking, environment=around
+    environment = replace(
+        ENVIRONMENT,
+        machine=lambda: assert_may_block(KITCHEN),
+        addresses=lambda: assert_may_block(["198.51.100.1"]),
     )
-    async with running(announcement):
-        await listener.hears(ADDED, name)
+    announcement = ZeroconfAnnouncer(
+        7001,
+        host="0.0.0.0",
+        name=name,
+        interfaces=LOOPBACK,
+        run_blocking=run_blocking,
+        environment=environment,
+    )
+    async with announcing(announcement):
+        await listener.wait_for(ADDED, name)
 
 
-async def test_cancelled_before_it_is_announced_it_leaves_no_socket_open(name: str) -> None:
+async def test_cancellation_before_the_announcement_leaves_no_socket_open(name: str) -> None:
     opened: asyncio.Future[AsyncZeroconf] = asyncio.get_running_loop().create_future()
 
     def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
         opened.set_result(AsyncZeroconf(interfaces))
         return opened.result()
 
-    async with running(on_loopback(7001, name=name, around=replace(AROUND, open_zeroconf=open_zeroconf))):
+    async with announcing(
+        announce_on_loopback(7001, name=name, environment=replace(ENVIRONMENT, open_zeroconf=open_zeroconf))
+    ):
         zc = await opened
     assert zc.zeroconf.done
     assert all(sender.transport.is_closing() for sender in zc.zeroconf.engine.senders)
 
 
-class Stuck(AsyncZeroconf):
-    """Its farewell never ends."""
+class StuckZeroconf(AsyncZeroconf):
+    """Its goodbye never completes."""
 
     async def async_close(self) -> None:
         await asyncio.Event().wait()
 
 
-async def test_a_goodbye_that_hangs_is_given_up(
-    listener: Listener, name: str, caplog: pytest.LogCaptureFixture
+async def test_a_hanging_goodbye_is_abandoned_after_the_timeout(
+    listener: ServiceListener, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stuck: list[Stuck] = []
+    stuck: list[StuckZeroconf] = []
 
     def open_zeroconf(interfaces: list[str]) -> AsyncZeroconf:
-        stuck.append(Stuck(interfaces))
+        stuck.append(StuckZeroconf(interfaces))
         return stuck[-1]
 
-    around = replace(AROUND, open_zeroconf=open_zeroconf, goodbye_timeout=0.05)
+    environment = replace(ENVIRONMENT, open_zeroconf=open_zeroconf, goodbye_timeout=0.05)
     async with asyncio.timeout(PATIENCE):
-        async with running(on_loopback(7001, name=name, around=around)):
-            await listener.hears(ADDED, name)
+        async with announcing(announce_on_loopback(7001, name=name, environment=environment)):
+            await listener.wait_for(ADDED, name)
     await AsyncZeroconf.async_close(stuck[0])
-    ((level, message),) = said(caplog)
+    ((level, message),) = log_lines(caplog)
     assert level == "WARNING"
     assert "goodbye" in message
 
@@ -448,7 +469,9 @@ async def test_a_goodbye_that_hangs_is_given_up(
         (["169.254.1.1"], ()),
     ],
 )
-def test_a_listener_is_reached_where_it_is_bound(bound_to: list[str], reached_at: tuple[str, ...]) -> None:
+def test_announced_addresses_follow_the_listen_address(
+    bound_to: list[str], reached_at: tuple[str, ...]
+) -> None:
     interfaces = [
         "127.0.0.1",
         "192.168.1.5",
@@ -468,13 +491,13 @@ ADDRESSES = st.ip_addresses().map(str) | st.sampled_from(
 
 
 @given(st.lists(ADDRESSES, max_size=3), st.lists(ADDRESSES, max_size=5))
-def test_no_address_is_announced_that_clients_cannot_use(bound_to: list[str], interfaces: list[str]) -> None:
+def test_unusable_addresses_are_never_announced(bound_to: list[str], interfaces: list[str]) -> None:
     for address in map(ipaddress.ip_address, reachable_addresses(bound_to, interfaces)):
         assert not any((address.is_unspecified, address.is_link_local, address.is_multicast))
         assert str(address) in bound_to or not address.is_loopback
 
 
-def test_the_addresses_of_bridges_and_tunnels_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_of_bridges_and_tunnels_are_excluded(monkeypatch: pytest.MonkeyPatch) -> None:
     def adapter(name: str, *addresses: str | tuple[str, int, int]) -> ifaddr.Adapter:
         return ifaddr.Adapter(name, name, [ifaddr.IP(address, 24, name) for address in addresses])
 
@@ -490,7 +513,7 @@ def test_the_addresses_of_bridges_and_tunnels_are_left_out(monkeypatch: pytest.M
     assert interface_addresses() == ["127.0.0.1", "192.168.1.5", "fd00::5", "192.168.2.5"]
 
 
-def test_this_machine_has_addresses_and_a_lasting_identity() -> None:
+def test_this_machine_has_addresses_and_a_stable_identity() -> None:
     assert "127.0.0.1" in interface_addresses()
     assert read_machine_identity() == read_machine_identity()
     assert read_machine_identity().host_name
@@ -502,10 +525,10 @@ def test_this_machine_has_addresses_and_a_lasting_identity() -> None:
         ("0123456789abcdef0123456789abcdef\n", 0x0242AC110002, "0123456789abcdef0123456789abcdef"),
         ("uninitialized\n", 0x0242AC110002, "0242ac110002"),
         (None, 0x0242AC110002, "0242ac110002"),
-        (None, 0x0142AC110002, ""),  # the multicast bit: uuid made it up
+        (None, 0x0142AC110002, ""),  # the multicast bit marks an address that uuid made up
     ],
 )
-def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
+def test_the_identity_is_the_machine_id_or_else_a_real_hardware_address(
     monkeypatch: pytest.MonkeyPatch, machine_id: str | None, hardware_address: int, identity: str
 ) -> None:
     def read_text(_path: Path, encoding: str) -> str:
@@ -518,14 +541,14 @@ def test_the_identity_is_the_machine_id_else_a_real_hardware_address(
     assert read_machine_identity().identity == identity
 
 
-def test_the_default_name_has_the_host_name_and_is_the_same_at_every_start() -> None:
+def test_the_default_name_contains_the_host_name_and_is_stable() -> None:
     names = ServiceNames.of(MachineIdentity("Kitchen.home.arpa", KITCHEN.identity), 10200)
     assert names == ServiceNames.of(KITCHEN, 10200)
     assert names.instance == names.host == f"wyoming-tts-kitchen-{KITCHEN.digest}"
     assert ServiceNames.of(KITCHEN, 10300).instance == f"{names.instance}-10300"
 
 
-def test_machines_of_one_name_differ_by_their_identity() -> None:
+def test_machines_with_one_host_name_differ_by_their_identity() -> None:
     other = MachineIdentity("kitchen", "f" * 32)
     assert ServiceNames.of(KITCHEN, 10200).instance != ServiceNames.of(other, 10200).instance
     assert (
@@ -538,12 +561,12 @@ def test_machines_of_one_name_differ_by_their_identity() -> None:
     )
 
 
-def test_the_digest_does_not_give_the_machine_id_away() -> None:
+def test_the_digest_does_not_reveal_the_machine_id() -> None:
     assert KITCHEN.digest not in KITCHEN.identity
     assert len(KITCHEN.digest) == 6
 
 
-def test_a_machine_without_identity_is_identified_by_its_host_name() -> None:
+def test_a_machine_without_an_identity_is_identified_by_its_host_name() -> None:
     assert (
         MachineIdentity("kitchen", "").digest
         == MachineIdentity("kitchen", "").digest
@@ -565,7 +588,7 @@ def test_a_machine_without_identity_is_identified_by_its_host_name() -> None:
         ("...", f"wyoming-tts-kitchen-{KITCHEN.digest}"),
     ],
 )
-def test_a_given_name_is_used_as_far_as_the_protocol_allows(given_name: str, instance: str) -> None:
+def test_a_configured_name_is_normalized_to_what_the_protocol_allows(given_name: str, instance: str) -> None:
     assert ServiceNames.of(KITCHEN, 10200, given=given_name).instance == instance
 
 

@@ -17,18 +17,18 @@ chunks = st.builds(
 )
 
 
-def test_the_rest_is_a_shorter_frame() -> None:
+def test_the_last_frame_may_be_shorter() -> None:
     frames = list(split_into_frames(AudioChunk(AudioFormat(16_000), b"\x01\x02" * 250, 40), 100))
     assert [frame.samples for frame in frames] == [100, 100, 50]
     assert [frame.first_sample for frame in frames] == [40, 140, 240]
 
 
-def test_a_chunk_without_audio_is_no_frame() -> None:
+def test_a_chunk_without_audio_produces_no_frame() -> None:
     assert list(split_into_frames(AudioChunk(AudioFormat(16_000), b"", 7), 100)) == []
 
 
 @given(chunks, st.integers(1, 400))
-def test_nothing_is_lost_and_no_frame_is_too_long(chunk: AudioChunk, most: int) -> None:
+def test_frames_preserve_all_bytes_and_are_never_too_long(chunk: AudioChunk, most: int) -> None:
     frames = list(split_into_frames(chunk, most))
     assert b"".join(frame.pcm for frame in frames) == chunk.pcm
     position = chunk.first_sample

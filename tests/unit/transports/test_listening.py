@@ -1,4 +1,4 @@
-"""Sockets as the servers get them."""
+"""Options of listening and accepted sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wyoming_tts.transports.listening import ListenAddress, bind_tcp
 
 
 @pytest.mark.parametrize("uri", ["tcp://127.0.0.1:0", "tcp://[::]:0"])
-def test_small_writes_of_an_accepted_connection_do_not_wait_for_each_other(uri: str) -> None:
+def test_accepted_connections_disable_nagles_algorithm(uri: str) -> None:
     if "::" in uri and not socket.has_dualstack_ipv6():
         pytest.skip("there is no IPv6 here")
     (listening,) = bind_tcp(ListenAddress.parse(uri))

@@ -40,7 +40,7 @@ def received(message: Any, protocol: RealtimeProtocol | None = None) -> list[Com
     return (protocol or RealtimeProtocol(SESSION, LIMITS)).receive(parse_message(raw, LIMITS))
 
 
-def refused(message: Any) -> RefusedMessage:
+def refusal_of(message: Any) -> RefusedMessage:
     with pytest.raises(RefusedMessage) as error:
         received(message)
     return error.value
@@ -66,17 +66,17 @@ def refused(message: Any) -> RefusedMessage:
         ({"continue": False}, EndSession()),
     ],
 )
-def test_messages_become_commands(message: dict[str, Any], command: Command) -> None:
+def test_messages_are_parsed_into_commands(message: dict[str, Any], command: Command) -> None:
     assert received(message) == [command]
     assert received(json.dumps(message).encode()) == [command]
 
 
-def test_the_last_segment_is_spoken_before_the_end() -> None:
+def test_the_last_segment_is_spoken_before_the_response_ends() -> None:
     commands = received({"continue": False, "input": "a", "segment_id": "s"})
     assert commands == [SpeakText("s", "a", SESSION, short=True), EndSession()]
 
 
-def test_an_update_changes_what_it_names_and_nothing_else() -> None:
+def test_an_update_changes_only_the_settings_it_names() -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
     received({"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 8000}}}, protocol)
     commands = received({"type": "session.update", "session": {"audio": {"binary": True}}}, protocol)
@@ -85,7 +85,7 @@ def test_an_update_changes_what_it_names_and_nothing_else() -> None:
     assert protocol.session.voice is None
 
 
-def test_an_update_that_is_refused_changes_nothing() -> None:
+def test_a_refused_update_changes_nothing() -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
     with pytest.raises(RefusedMessage):
         received({"type": "session.update", "session": {"voice": "v", "audio": {"sample_rate": 7}}}, protocol)
@@ -122,32 +122,32 @@ def test_an_update_that_is_refused_changes_nothing() -> None:
         ("9" * 1_999, "expected a JSON object"),
     ],
 )
-def test_errors_say_what_was_wrong(message: Any, said: str) -> None:
-    error = refused(message).error
+def test_errors_describe_the_invalid_value(message: Any, said: str) -> None:
+    error = refusal_of(message).error
     assert isinstance(error, BadRequest)
     assert said in str(error)
 
 
-def test_sizes_are_limited() -> None:
-    assert isinstance(refused('{"a": "' + "é" * 1_000 + '"}').error, TooLong)
-    assert isinstance(refused({"type": "input.append", "text": "a" * 501}).error, TooLong)
-    assert isinstance(refused({"type": "response.create", "input": "a" * 501}).error, TooLong)
+def test_message_and_text_sizes_are_limited() -> None:
+    assert isinstance(refusal_of('{"a": "' + "é" * 1_000 + '"}').error, TooLong)
+    assert isinstance(refusal_of({"type": "input.append", "text": "a" * 501}).error, TooLong)
+    assert isinstance(refusal_of({"type": "response.create", "input": "a" * 501}).error, TooLong)
     assert received({"type": "response.create", "input": "a" * 500})
 
 
 def test_a_refusal_names_the_response_it_ends() -> None:
-    assert refused({"type": "response.create", "response_id": "r"}).response == "r"
-    assert refused({"type": "input.append", "response_id": "r"}).response is None
-    short = refused({"segment_id": "s", "input": 7})
+    assert refusal_of({"type": "response.create", "response_id": "r"}).response == "r"
+    assert refusal_of({"type": "input.append", "response_id": "r"}).response is None
+    short = refusal_of({"segment_id": "s", "input": 7})
     assert (short.response, short.short) == ("s", True)
 
 
-def test_half_characters_are_left_out() -> None:
+def test_lone_surrogates_are_removed() -> None:
     (command,) = received('{"type": "response.create", "input": "a\\ud800b", "response_id": "\\udfffr"}')
     assert command == SpeakText("r", "ab", SESSION)
 
 
-def test_an_event_id_is_used_only_if_it_is_valid() -> None:
+def test_an_invalid_event_id_is_ignored() -> None:
     assert get_event_id({"event_id": "e"}) == "e"
     assert get_event_id({"event_id": ["e"]}) is None
     assert get_event_id({"event_id": "e" * 129}) is None
@@ -171,20 +171,20 @@ _TYPES = [
     "barge",
     "session.end",
 ]
-_ALIKE = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
+_NEARLY_VALID = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatmap(
     lambda message: st.sampled_from(_TYPES).map(lambda kind: message | {"type": kind}) | st.just(message)
 )
 
 
-@given(st.text() | st.binary() | _JSON.map(json.dumps) | _ALIKE.map(json.dumps))
-def test_garbage_is_executed_or_refused_and_both_can_be_encoded(raw: str | bytes) -> None:
+@given(st.text() | st.binary() | _JSON.map(json.dumps) | _NEARLY_VALID.map(json.dumps))
+def test_arbitrary_messages_are_executed_or_refused_with_an_encodable_reply(raw: str | bytes) -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
-    told = "nothing"
+    code = "nothing"
     try:
         assert protocol.receive(parse_message(raw, LIMITS))
     except RefusedMessage as error:
-        told = json.loads(refusal_message(error))["code"]
-    assert told in {"nothing", "bad_request", "too_long"}
+        code = json.loads(refusal_message(error))["code"]
+    assert code in {"nothing", "bad_request", "too_long"}
     session = protocol.session
     assert 8_000 <= session.sample_rate <= 48_000
     assert session.speed is None or 0.25 <= session.speed <= 4.0
@@ -192,30 +192,30 @@ def test_garbage_is_executed_or_refused_and_both_can_be_encoded(raw: str | bytes
 
 
 @given(st.binary(max_size=100))
-def test_audio_is_what_it_was_in_every_shape(pcm: bytes) -> None:
+def test_audio_round_trips_in_every_message_format(pcm: bytes) -> None:
     event = json.loads(ResponseMessages("r", SESSION).audio(pcm))
     assert base64.b64decode(event["delta"]) == pcm
     assert ResponseMessages("r", replace(SESSION, binary=True)).audio(pcm) == pcm
     assert ResponseMessages("r", SESSION, short=True).audio(pcm) == pcm
 
 
-def test_every_code_a_client_can_meet_is_one_of_six() -> None:
-    told = set()
+def test_all_error_codes_map_to_the_six_documented_ones() -> None:
+    codes = set()
     for code in ErrorCode:
         kind = type("Failure", (SpeechError,), {"code": code})
-        told.add(json.loads(ResponseMessages("r", SESSION).failed(kind("It failed."))[0])["code"])
-    assert told == {"too_long", "busy", "unknown_voice", "bad_request", "internal", "shutting_down"}
+        codes.add(json.loads(ResponseMessages("r", SESSION).failed(kind("It failed."))[0])["code"])
+    assert codes == {"too_long", "busy", "unknown_voice", "bad_request", "internal", "shutting_down"}
 
 
 def _server_messages() -> list[dict[str, Any]]:
-    """One of each kind and shape."""
-    about_message = RefusedMessage(BadRequest("b"))
-    about_message.event_id = "e"
+    """One message of each kind and shape."""
+    refused_message = RefusedMessage(BadRequest("b"))
+    refused_message.event_id = "e"
     full, short = ResponseMessages("r", SESSION), ResponseMessages("r", SESSION, short=True)
     frames = [
         session_event("session.created", SESSION),
         session_event("session.updated", SESSION),
-        refusal_message(about_message),
+        refusal_message(refused_message),
         full.audio(b"ab"),
     ]
     for answer in (full, short):
@@ -233,20 +233,20 @@ def _shape(message: Any) -> Any:
 
 
 @pytest.mark.parametrize("example", JSON_EXAMPLES, ids=lambda example: str(example.get("type", "short")))
-def test_the_documents_examples_are_messages(example: dict[str, Any]) -> None:
-    known = [(message["type"], _shape(message)) for message in _server_messages()]
-    if (example.get("type"), _shape(example)) not in known:
+def test_examples_in_the_document_are_valid_messages(example: dict[str, Any]) -> None:
+    valid_shapes = [(message["type"], _shape(message)) for message in _server_messages()]
+    if (example.get("type"), _shape(example)) not in valid_shapes:
         assert received(example)
 
 
 def test_the_document_has_an_example_of_every_message() -> None:
-    shown = [(example.get("type"), _shape(example)) for example in JSON_EXAMPLES]
+    documented = [(example.get("type"), _shape(example)) for example in JSON_EXAMPLES]
     assert [
-        message for message in _server_messages() if (message["type"], _shape(message)) not in shown
+        message for message in _server_messages() if (message["type"], _shape(message)) not in documented
     ] == []
-    assert [kind for kind in _TYPES if kind not in dict(shown)] == []
+    assert [kind for kind in _TYPES if kind not in dict(documented)] == []
 
 
 @pytest.mark.parametrize("example", PYTHON_EXAMPLES)
-def test_the_documents_programs_are_programs(example: str) -> None:
+def test_python_examples_in_the_document_compile(example: str) -> None:
     compile(example, "realtime.md", "exec")

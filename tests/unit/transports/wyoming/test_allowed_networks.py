@@ -1,4 +1,4 @@
-"""Who is not served over Wyoming is told so, and gone at once."""
+"""Clients outside the allowed networks get an error and are disconnected at once."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ def describe() -> bytes:
     return encode_event(info_event([], version="1", supports_streaming=True))
 
 
-class Door:
-    """Lets in whom a test wants."""
+class FakeAccessCheck:
+    """An access check that a test opens and closes; it records the addresses it was asked about."""
 
     def __init__(self) -> None:
-        self.is_open = False
-        self.asked: list[str] = []
+        self.allows_all = False
+        self.checked_addresses: list[str] = []
 
     def __call__(self, address: str) -> bool:
-        self.asked.append(address)
-        return self.is_open
+        self.checked_addresses.append(address)
+        return self.allows_all
 
 
-async def test_a_machine_outside_the_networks_gets_an_error_and_is_disconnected() -> None:
-    fake, door = FakeSynthesizer(), Door()
-    async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread, allow=door) as server:
+async def test_a_client_outside_the_allowed_networks_gets_an_error_and_is_disconnected() -> None:
+    fake, access = FakeSynthesizer(), FakeAccessCheck()
+    async with WyomingServer(fake, describe=describe, run_blocking=run_in_thread, allow=access) as server:
         await server.start("tcp://127.0.0.1:0")
         async with WyomingTestClient.connect(*server.bound[0]) as client:
             await client.send(Synthesize("Let me in.").event())
-            (told,) = await client.rest()
-    assert told.type == "error"
-    assert told.data["code"] == "bad_request"
-    assert "127.0.0.1 is not allowed to connect" in told.data["text"]
-    assert door.asked == ["127.0.0.1"]
+            (error,) = await client.rest()
+    assert error.type == "error"
+    assert error.data["code"] == "bad_request"
+    assert "127.0.0.1 is not allowed to connect" in error.data["text"]
+    assert access.checked_addresses == ["127.0.0.1"]
     assert not fake.utterances
 
 
-async def test_it_is_asked_anew_for_each_connection() -> None:
-    door = Door()
+async def test_access_is_checked_for_each_connection() -> None:
+    access = FakeAccessCheck()
     async with WyomingServer(
-        FakeSynthesizer(), describe=describe, run_blocking=run_in_thread, allow=door
+        FakeSynthesizer(), describe=describe, run_blocking=run_in_thread, allow=access
     ) as server:
         await server.start("tcp://127.0.0.1:0")
         async with WyomingTestClient.connect(*server.bound[0]) as client:
             assert event_types(await client.rest()) == ["error"]
-        door.is_open = True
+        access.allows_all = True
         async with WyomingTestClient.connect(*server.bound[0]) as client:
             await client.send(Describe().event())
             assert (await client.receive()).type == "info"
 
 
-async def test_this_machine_is_always_served_and_a_socket_file_has_no_address(tmp_path: Path) -> None:
+async def test_loopback_is_always_allowed_and_a_unix_socket_is_not_checked(tmp_path: Path) -> None:
     networks = AllowedNetworks(["203.0.113.0/24"])
-    door = Door()
-    for uri, allow in (("tcp://127.0.0.1:0", networks.allows), (f"unix://{tmp_path}/tts.sock", door)):
+    access = FakeAccessCheck()
+    for uri, allow in (("tcp://127.0.0.1:0", networks.allows), (f"unix://{tmp_path}/tts.sock", access)):
         async with WyomingServer(
             FakeSynthesizer(), describe=describe, run_blocking=run_in_thread, allow=allow
         ) as server:
@@ -78,4 +78,4 @@ async def test_this_machine_is_always_served_and_a_socket_file_has_no_address(tm
             assert (await client.receive()).type == "info"
             writer.close()
             await writer.wait_closed()
-    assert not door.asked
+    assert not access.checked_addresses
