@@ -190,7 +190,7 @@ def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
     run_on_server(site, site.parts.workers.run_blocking(edit))
     slide(tab, 0, 90)
     tab.locator("#blend-keep").click()
-    expect(tab.locator("#blend-stale")).to_contain_text("it is af_sky+bf_emma now")
+    expect(tab.locator("#blend-stale")).to_contain_text("is now af_sky+bf_emma")
     expected_refusal(problems, 400)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
     tab.locator("#blend-keep-mine").click()

@@ -180,14 +180,14 @@ def downloaded(tab: Tab, kind: str) -> bytes:
 def test_what_will_be_said_unfolds_and_follows_the_text(tab: Tab) -> None:
     page = tab.page
     tab.write("It is **21.5 °C**. Fine?")
-    page.get_by_role("button", name="What will be said").click()
+    page.get_by_role("button", name="What will be spoken").click()
     expect(page.locator("#preview-cleaned textarea")).to_have_value("It is 21.5 °C. Fine?")
     expect(page.locator("#preview-segments li")).to_have_count(2)
     expect(page.locator("#preview-segments .preview-phonemes").last).to_contain_text("f")
     tab.write("One <b> & two")
     page.locator("#preview-text textarea").blur()
     expect(page.locator("#preview-segments li")).to_have_count(1)
-    page.get_by_role("button", name="What will be said").click()
+    page.get_by_role("button", name="What will be spoken").click()
 
 
 def test_one_key_turns_to_the_other_voice(tab: Tab) -> None:

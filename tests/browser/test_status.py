@@ -58,7 +58,7 @@ def wait(page: Page) -> None:
 def test_an_utterance_that_was_spoken_is_seen_soon_and_moves_nothing(status: Page, site: Site) -> None:
     card = status.locator(".status-settings-card")
     told = status.locator(".status-latency-card p")
-    expect(told).to_have_text("Nothing was spoken yet.")  # only the first test here speaks
+    expect(told).to_have_text("Nothing has been spoken yet.")  # only the first test here speaks
     before = card.bounding_box()
     answer = status.request.post(
         f"{site}v1/audio/speech",
@@ -70,7 +70,7 @@ def test_an_utterance_that_was_spoken_is_seen_soon_and_moves_nothing(status: Pag
     expect(row).to_have_count(1)
     expect(row).to_contain_text(LETTERS.name)
     expect(row.locator("td.status-outcome")).to_have_text("done")
-    expect(told).to_contain_text(re.compile(r"was heard after \d+ ms"))
+    expect(told).to_contain_text(re.compile(r"started after \d+ ms"))
     assert status.locator(".status-sparkline polyline").get_attribute("points")
     assert card.bounding_box() == before
     assert "hush" not in status.content()
@@ -154,7 +154,7 @@ def test_the_page_holds_no_secret(browser: Browser, locked: Site) -> None:
         heard: list[str] = []
         page.on("response", lambda answer: heard.append(answer.text()) if "/page/s" in answer.url else None)
         open_status(page, locked.url)
-        page.get_by_label("Show those left at their defaults").check()
+        page.get_by_label("Show settings left at their defaults").check()
         for name in ("api_keys", "remote_key"):
             row = page.locator(".status-settings-card tr", has=page.get_by_text(name, exact=True))
             expect(row).to_contain_text("set, not shown")
