@@ -1,4 +1,4 @@
-"""What is done to pages made with Gradio; each attack is shown to go through where nothing guards them."""
+"""Attacks on pages made with Gradio; each one succeeds on an unguarded page and fails on the product's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import gradio as gr
 import httpx
 from fastapi import FastAPI
 
-from tests.http.test_page_mount import mounting, ready
+from tests.http.test_page_mount import mounted_page, wait_until_ready
 from tests.support.page_site import Site
 from ui.application import make_application
 from ui.words import Words
@@ -26,7 +26,7 @@ SECRET_FILE = "/etc/passwd"
 SECRET = "root:"
 FILE = {"path": SECRET_FILE, "meta": {"_type": "gradio.FileData"}}
 EVIL = "http://evil.example"
-TAKES_FILES: dict[str, tuple[Callable[[], Any], Any]] = {
+FILE_COMPONENTS: dict[str, tuple[Callable[[], Any], Any]] = {
     "file": (gr.File, FILE),
     "files": (lambda: gr.File(file_count="multiple"), [FILE]),
     "upload button": (gr.UploadButton, FILE),
@@ -36,26 +36,26 @@ TAKES_FILES: dict[str, tuple[Callable[[], Any], Any]] = {
 }
 
 
-def read(given: Any) -> str:
-    """A handler that does what handlers of such components do: it opens what it is given."""
+def read_file(given: Any) -> str:
+    """An event handler that opens the file it receives, as handlers of file components do."""
     for path in given if isinstance(given, list) else [given]:
         with open(path["files"][0] if isinstance(path, dict) else path) as file:  # noqa: PTH123
             return file.read()
     return ""
 
 
-def reading(*makes: Callable[[], Any]) -> gr.Blocks:
-    """A page with a handler for each of these components."""
+def page_of(*factories: Callable[[], Any]) -> gr.Blocks:
+    """A page with such a handler for each of these components."""
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
-        told = gr.Textbox()
-        for make in makes:
-            gr.Button("Go").click(read, make(), told, api_visibility="private")
+        output = gr.Textbox()
+        for factory in factories:
+            gr.Button("Go").click(read_file, factory(), output, api_visibility="private")
     return blocks
 
 
-def beside_a_browser(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
-    """Run a test in a thread: the loop of this one is Playwright's while other files have a browser."""
+def in_a_thread(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+    """Run a coroutine test in a thread, because this thread's event loop belongs to Playwright."""
 
     @wraps(test)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
@@ -67,9 +67,9 @@ def beside_a_browser(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callab
 
 @asynccontextmanager
 async def unguarded(blocks: gr.Blocks | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """A page as Gradio mounts it by itself."""
+    """A page as Gradio itself mounts it, without the guard."""
     app = FastAPI()
-    gr.mount_gradio_app(app, blocks or reading(gr.Textbox), path="/", run_history=False)
+    gr.mount_gradio_app(app, blocks or page_of(gr.Textbox), path="/", run_history=False)
     async with run_lifespan(app), _client(app) as client:
         yield client
 
@@ -84,16 +84,16 @@ async def guarded(options: GuardOptions | None = None) -> AsyncIterator[httpx.As
     """The same page behind the product's guard."""
 
     def build() -> FastAPI:
-        return make_application(reading(gr.Textbox), Words())
+        return make_application(page_of(gr.Textbox), Words())
 
-    async with mounting(build, peer="192.168.1.7", options=options or GuardOptions()) as (client, mount):
+    async with mounted_page(build, peer="192.168.1.7", options=options or GuardOptions()) as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         yield client
 
 
-async def outcome(client: httpx.AsyncClient, data: list[Any], fn_index: int = 0) -> str:
-    """What comes of calling a handler of the page, as its scripts do."""
+async def call_handler(client: httpx.AsyncClient, data: list[Any], fn_index: int = 0) -> str:
+    """The response to calling an event handler of the page as its scripts do."""
     body = {"data": data, "fn_index": fn_index, "session_hash": "attack"}
     joined = await client.post("/gradio_api/queue/join", json=body)
     if joined.status_code != 200:
@@ -101,36 +101,36 @@ async def outcome(client: httpx.AsyncClient, data: list[Any], fn_index: int = 0)
     return (await client.get("/gradio_api/queue/data", params={"session_hash": "attack"})).text
 
 
-@beside_a_browser
-async def test_no_component_is_given_a_file_that_was_not_uploaded() -> None:
-    makes = [make for make, _ in TAKES_FILES.values()]
-    async with unguarded(reading(*makes)) as client:
-        for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
-            assert SECRET in await outcome(client, [data], number), name
-    app = make_application(reading(*makes), Words())
+@in_a_thread
+async def test_no_component_reads_a_server_file_that_was_not_uploaded() -> None:
+    factories = [factory for factory, _ in FILE_COMPONENTS.values()]
+    async with unguarded(page_of(*factories)) as client:
+        for number, (name, (_, data)) in enumerate(FILE_COMPONENTS.items()):
+            assert SECRET in await call_handler(client, [data], number), name
+    app = make_application(page_of(*factories), Words())
     async with run_lifespan(app), _client(app) as client:
-        for number, (name, (_, data)) in enumerate(TAKES_FILES.items()):
-            told = await outcome(client, [data], number)
-            assert '"success":false' in told, name
-            assert SECRET not in told, name
+        for number, (name, (_, data)) in enumerate(FILE_COMPONENTS.items()):
+            response = await call_handler(client, [data], number)
+            assert '"success":false' in response, name
+            assert SECRET not in response, name
 
 
-@beside_a_browser
-async def test_no_handler_of_the_page_takes_a_file_by_its_path(site: Site) -> None:
+@in_a_thread
+async def test_no_event_handler_of_the_page_takes_a_file_component(site: Site) -> None:
     async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
         while (await client.get("/")).headers["x-page"] != "ready":
             pass
         config = (await client.get("/config")).json()
-        takers = {part["id"]: part["type"] for part in config["components"]}
+        component_types = {part["id"]: part["type"] for part in config["components"]}
         handlers = [each for each in config["dependencies"] if each["backend_fn"] and each["inputs"]]
         assert handlers
         for handler in handlers:
-            kinds = {takers[part] for part in handler["inputs"]}
+            kinds = {component_types[part] for part in handler["inputs"]}
             assert kinds.isdisjoint({"file", "audio", "image", "video", "gallery", "uploadbutton"})
 
 
-@beside_a_browser
-async def test_other_origins_do_not_read_the_page() -> None:
+@in_a_thread
+async def test_other_origins_cannot_read_the_page() -> None:
     origin = {"Origin": EVIL}
     async with unguarded() as client:
         assert (await client.get("/config", headers=origin)).headers["access-control-allow-origin"] == EVIL
@@ -138,8 +138,8 @@ async def test_other_origins_do_not_read_the_page() -> None:
         assert "access-control-allow-origin" not in (await client.get("/config", headers=origin)).headers
 
 
-@beside_a_browser
-async def test_other_origins_do_not_use_the_page() -> None:
+@in_a_thread
+async def test_other_origins_cannot_call_event_handlers() -> None:
     body = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x"}
     origin = {"Origin": EVIL}
     async with unguarded() as client:
@@ -149,8 +149,8 @@ async def test_other_origins_do_not_use_the_page() -> None:
         assert refused.json()["error"]["code"] == "origin_not_allowed"
 
 
-@beside_a_browser
-async def test_a_name_of_a_stranger_does_not_lead_to_the_page() -> None:
+@in_a_thread
+async def test_dns_rebinding_is_refused_by_the_host_check() -> None:
     host = {"Host": "rebound.evil.example:8880"}
     async with unguarded() as client:
         assert (await client.get("/", headers=host)).status_code == 200
@@ -158,7 +158,7 @@ async def test_a_name_of_a_stranger_does_not_lead_to_the_page() -> None:
         assert (await client.get("/", headers=host)).json()["error"]["code"] == "host_not_allowed"
 
 
-FAR = (
+BLOCKED_ROUTES = (
     (f"/gradio_api/file={gr.__file__}", 403),
     ("/gradio_api/file=http://127.0.0.1:1/x", 403),
     ("/gradio_api/proxy=http://127.0.0.1:1/x", 400),
@@ -168,19 +168,19 @@ FAR = (
 )
 
 
-@beside_a_browser
-async def test_routes_that_reach_further_than_the_page_are_not_there() -> None:
+@in_a_thread
+async def test_gradio_routes_that_the_page_does_not_need_are_404() -> None:
     async with unguarded() as client:
-        for path, status in FAR:
+        for path, status in BLOCKED_ROUTES:
             assert (await client.get(path)).status_code == status, path
     async with guarded() as client:
-        for path, _ in FAR:
+        for path, _ in BLOCKED_ROUTES:
             refused = await client.get(path)
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
-@beside_a_browser
-async def test_nobody_fills_the_disk_with_uploads() -> None:
+@in_a_thread
+async def test_uploads_through_gradio_are_refused() -> None:
     files = {"files": ("large.bin", b"x" * 2_000_000)}
     async with unguarded() as client:
         assert (await client.post("/gradio_api/upload", files=files)).status_code == 200
@@ -202,8 +202,8 @@ PRIVATE = (
 )
 
 
-@beside_a_browser
-async def test_without_a_key_there_is_nothing_but_the_question_for_one() -> None:
+@in_a_thread
+async def test_without_a_key_every_gradio_route_is_401() -> None:
     body: dict[str, Any] = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x", "event_id": "x"}
     async with unguarded() as client:
         for method, path in PRIVATE[:-1]:  # the last one never ends
@@ -215,8 +215,8 @@ async def test_without_a_key_there_is_nothing_but_the_question_for_one() -> None
             assert answer.status_code == 401, path
 
 
-@beside_a_browser
-async def test_a_config_tells_no_key() -> None:
+@in_a_thread
+async def test_the_index_and_config_contain_no_api_key() -> None:
     options = GuardOptions(api_keys=("a-very-secret-key",))
     async with guarded(options) as client:
         client.headers["Authorization"] = "Bearer a-very-secret-key"

@@ -1,4 +1,4 @@
-"""A real server on loopback, with a service that has no engines."""
+"""A real HTTP server on a loopback port, speaking through a fake service without engines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerO
 
 @dataclass
 class Served:
-    """A server that runs, and what it speaks with."""
+    """A running HTTP server, its fake speech service, and a client connected to it."""
 
     service: FakeSpeechService
     server: HttpServer

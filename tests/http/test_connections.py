@@ -18,14 +18,14 @@ from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.server import SEND_BUFFER
 
 
-async def endless(piece: str = "on and on ") -> AsyncIterator[str]:
+async def endless_text(piece: str = "on and on ") -> AsyncIterator[str]:
     while True:
         yield piece
         await asyncio.sleep(0)
 
 
 async def speak_without_end(utterance: Utterance) -> None:
-    object.__setattr__(utterance, "text", endless())
+    object.__setattr__(utterance, "text", endless_text())
 
 
 def request(path: str = "/v1/audio/speech", **fields: Any) -> bytes:
@@ -44,7 +44,9 @@ async def raw(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, async
 
 
 @pytest.mark.parametrize("encoding", ["wav", "pcm", "mp3", "opus"])
-async def test_the_stream_is_left_when_the_client_leaves_in_mid_body(served: Served, encoding: str) -> None:
+async def test_a_client_disconnect_during_the_body_closes_the_speech_stream(
+    served: Served, encoding: str
+) -> None:
     served.service.on_enter = speak_without_end
     async with raw(served) as (reader, writer):
         writer.write(request(response_format=encoding))
@@ -55,7 +57,7 @@ async def test_the_stream_is_left_when_the_client_leaves_in_mid_body(served: Ser
             await served.service.until(lambda: served.service.left == 1)
 
 
-async def test_the_stream_is_left_when_the_client_leaves_before_the_first_audio(served: Served) -> None:
+async def test_a_client_disconnect_before_the_first_audio_closes_the_speech_stream(served: Served) -> None:
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
@@ -68,17 +70,17 @@ async def test_the_stream_is_left_when_the_client_leaves_before_the_first_audio(
             await served.service.until(lambda: served.service.left == 1)
 
 
-async def test_a_failure_after_the_first_byte_cuts_the_body_off(
+async def test_a_failure_after_the_first_byte_truncates_the_chunked_body(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def in_two(utterance: Utterance) -> None:
-        object.__setattr__(utterance, "text", _two())
+    async def speak_two_pieces(utterance: Utterance) -> None:
+        object.__setattr__(utterance, "text", _two_pieces())
 
     async def fail(_: Utterance, number: int) -> None:
         if number:
             raise EngineFailed("The voice broke.")
 
-    served.service.on_enter, served.service.on_chunk = in_two, fail
+    served.service.on_enter, served.service.on_chunk = speak_two_pieces, fail
     async with raw(served) as (reader, writer):
         writer.write(request())
         async with asyncio.timeout(5):
@@ -90,15 +92,15 @@ async def test_a_failure_after_the_first_byte_cuts_the_body_off(
     assert "Traceback" not in caplog.text
 
 
-async def test_events_tell_of_a_failure_before_the_body_is_cut_off(served: Served) -> None:
-    async def in_two(utterance: Utterance) -> None:
-        object.__setattr__(utterance, "text", _two())
+async def test_an_sse_stream_sends_an_error_event_before_its_body_is_truncated(served: Served) -> None:
+    async def speak_two_pieces(utterance: Utterance) -> None:
+        object.__setattr__(utterance, "text", _two_pieces())
 
     async def fail(_: Utterance, number: int) -> None:
         if number:
             raise EngineFailed("The voice broke.")
 
-    served.service.on_enter, served.service.on_chunk = in_two, fail
+    served.service.on_enter, served.service.on_chunk = speak_two_pieces, fail
     async with raw(served) as (reader, writer):
         writer.write(request(stream_format="sse"))
         async with asyncio.timeout(5):
@@ -108,12 +110,12 @@ async def test_events_tell_of_a_failure_before_the_body_is_cut_off(served: Serve
     assert not received.endswith(b"0\r\n\r\n")
 
 
-async def _two() -> AsyncIterator[str]:
+async def _two_pieces() -> AsyncIterator[str]:
     yield "one"
     yield "two"
 
 
-async def test_a_client_that_takes_nothing_is_given_up() -> None:
+async def test_a_client_that_does_not_read_is_disconnected_after_the_send_timeout() -> None:
     async with serving(HttpOptions(send_timeout=0.2)) as served:
         served.service.on_enter = speak_without_end
         with socket.socket() as sock:
@@ -126,20 +128,20 @@ async def test_a_client_that_takes_nothing_is_given_up() -> None:
             assert served.service.pulled < 300
 
 
-async def test_a_slow_client_holds_back_the_making(served: Served) -> None:
+async def test_a_client_that_does_not_read_stops_synthesis_by_backpressure(served: Served) -> None:
     served.service.on_enter = speak_without_end
     async with raw(served) as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(request())
-        made = -1
-        while made != served.service.pulled:
-            made = served.service.pulled
+        pulled = -1
+        while pulled != served.service.pulled:
+            pulled = served.service.pulled
             await asyncio.sleep(0.2)
-        assert 0 < made < 1500
+        assert 0 < pulled < 1500
         del reader
 
 
-async def test_a_silent_client_is_closed() -> None:
+async def test_a_connection_without_a_request_is_closed_after_the_timeout() -> None:
     async with serving(request_timeout=0.2) as served, raw(served) as (reader, _):
         async with asyncio.timeout(5):
             assert await reader.read() == b""
@@ -149,18 +151,18 @@ async def test_slow_headers_close_the_connection() -> None:
     async with serving(request_timeout=0.3) as served, raw(served) as (reader, writer):
         async with asyncio.timeout(5):
             writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
-            dripping = asyncio.create_task(_drip(writer))
+            sending = asyncio.create_task(_send_headers_slowly(writer))
             assert await reader.read() == b""
-            dripping.cancel()
+            sending.cancel()
 
 
-async def _drip(writer: asyncio.StreamWriter) -> None:
+async def _send_headers_slowly(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"X-A: b\r\n")
         await asyncio.sleep(0.05)
 
 
-async def test_a_body_that_never_arrives_times_out() -> None:
+async def test_an_incomplete_request_body_times_out_with_408() -> None:
     async with serving(HttpOptions(request_timeout=0.2)) as served, raw(served) as (reader, writer):
         writer.write(request()[:-3])
         async with asyncio.timeout(5):
@@ -176,7 +178,9 @@ async def test_headers_over_the_limit_are_refused(served: Served) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00" * 50])
-async def test_what_is_no_http_leaves_others_alone(served: Served, garbage: bytes) -> None:
+async def test_bytes_that_are_not_http_do_not_affect_other_connections(
+    served: Served, garbage: bytes
+) -> None:
     async with raw(served) as (reader, writer):
         writer.write(garbage)
         writer.write_eof()
@@ -185,7 +189,7 @@ async def test_what_is_no_http_leaves_others_alone(served: Served, garbage: byte
     assert (await served.client.get("/health")).status_code == 200
 
 
-async def test_requests_of_one_connection_are_answered_in_order(served: Served) -> None:
+async def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     async with raw(served) as (reader, writer):
         writer.write(request(input="one") + request(input="two"))
         first = await reader.readuntil(b"0\r\n\r\n")
@@ -200,7 +204,7 @@ async def test_an_unusable_request_id_is_replaced(served: Served, sent: str) -> 
     assert answer.headers["x-request-id"] not in {sent, ""}
 
 
-async def test_an_unforeseen_failure_is_logged_under_the_requests_id(
+async def test_an_unexpected_exception_is_logged_with_the_request_id_and_hidden_from_the_client(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     served.service.failing_status = RuntimeError("secret /path")
@@ -214,7 +218,7 @@ async def test_an_unforeseen_failure_is_logged_under_the_requests_id(
     assert "secret /path" in caplog.text
 
 
-async def test_the_first_audio_does_not_wait_for_the_headers_to_be_acknowledged(served: Served) -> None:
+async def test_connections_have_tcp_nodelay_and_a_small_send_buffer(served: Served) -> None:
     async with raw(served) as (reader, writer):
         writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"}")

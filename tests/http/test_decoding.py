@@ -1,4 +1,4 @@
-"""What comes out of the socket, decoded by a library that had no part in making it."""
+"""Responses in every audio format, decoded by PyAV as a client would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = "what is said takes a while, so that a tail that is lost would be noticed
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("encoding", ["mp3", "opus", "aac", "flac", "wav"])
-async def test_every_format_decodes_to_the_duration_of_what_was_said(
+async def test_every_format_decodes_to_the_duration_of_the_speech(
     served: Served, encoding: str, *, whole: bool
 ) -> None:
     body = {"input": TEXT, "response_format": encoding, "stream": not whole}

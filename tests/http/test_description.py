@@ -1,4 +1,4 @@
-"""What the app's own description promises, tried with requests that are made from it."""
+"""The app's OpenAPI description, fuzzed with schemathesis: responses conform to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.http.conftest import Served
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
-async def test_requests_made_from_the_description_meet_nothing_it_does_not_tell_of(
+async def test_responses_to_schemathesis_requests_conform_to_the_openapi_description(
     served: Served, tmp_path: Path
 ) -> None:
     tester = await asyncio.create_subprocess_exec(
@@ -22,5 +22,5 @@ async def test_requests_made_from_the_description_meet_nothing_it_does_not_tell_
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await tester.communicate()
-    assert tester.returncode == 0, told.decode()
+    output, _ = await tester.communicate()
+    assert tester.returncode == 0, output.decode()

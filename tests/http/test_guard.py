@@ -1,4 +1,4 @@
-"""The guard, before a small application: on a real server where the wire matters, else called directly."""
+"""The guard in front of a small ASGI app: on a real server where the wire matters, otherwise in process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SPEECH = "/v1/audio/speech"
 LOGGER = "wyoming_tts.transports.http.guard"
 
 
-class Now:
+class FakeClock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
@@ -40,7 +40,7 @@ class Now:
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Tell what came in."""
+    """Echo the query string and the body's length."""
     if scope["type"] == "lifespan":
         return
     query = scope["query_string"].decode()
@@ -53,13 +53,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     message = await receive()
     assert message["type"] == "http.request"
     assert scope["method"] == "GET" or not message.get("more_body")
-    told = {"query": query, "body": len(message["body"])}
+    received = {"query": query, "body": len(message["body"])}
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"yes")]})
-    await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(received).encode()})
 
 
-def guarded(now: Now | None = None, **options: Any) -> Guard:
-    return Guard(app, GuardOptions(**options), clock=now or Now())
+def make_guard(now: FakeClock | None = None, **options: Any) -> Guard:
+    return Guard(app, GuardOptions(**options), clock=now or FakeClock())
 
 
 def client(guard: Guard, peer: str = "192.168.1.20", host: str = "nas.local:8880") -> httpx.AsyncClient:
@@ -75,7 +75,7 @@ def code(response: httpx.Response) -> str:
 
 @asynccontextmanager
 async def serving(guard: Guard) -> AsyncIterator[int]:
-    # At debug level websockets logs handshakes as they come in, before any application is asked.
+    # At debug level websockets logs handshakes as they come in, before the application is called.
     config = uvicorn.Config(
         guard, port=0, lifespan="off", log_config=None, log_level="info", ws="websockets-sansio"
     )
@@ -83,14 +83,14 @@ async def serving(guard: Guard) -> AsyncIterator[int]:
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - it tells nobody
+        while not server.started:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.001)
         yield server.servers[0].sockets[0].getsockname()[1]
         server.should_exit = True
 
 
-async def exchanged(port: int, request: bytes) -> tuple[int, bytes]:
-    """Send bytes as they are; return the status and all that came."""
+async def exchange(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send raw bytes; return the status and the whole response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     answer = await reader.read()
@@ -98,13 +98,13 @@ async def exchanged(port: int, request: bytes) -> tuple[int, bytes]:
     return int(answer.split()[1]), answer
 
 
-async def test_without_options_everybody_is_served() -> None:
-    async with client(guarded(), peer="203.0.113.9") as http:
+async def test_without_options_every_request_is_served() -> None:
+    async with client(make_guard(), peer="203.0.113.9") as http:
         assert (await http.post(SPEECH, content=b"12345")).json() == {"query": "", "body": 5}
 
 
-async def test_a_body_that_is_empty_reaches_the_application() -> None:
-    async with client(guarded()) as http:
+async def test_a_request_with_an_empty_body_reaches_the_app() -> None:
+    async with client(make_guard()) as http:
         assert (await http.post(SPEECH)).json()["body"] == 0
         assert (await http.get("/v1/models")).json()["body"] == 0
 
@@ -119,8 +119,8 @@ async def test_a_body_that_is_empty_reaches_the_application() -> None:
         {"Authorization": f"Bearer {KEY}x"},
     ],
 )
-async def test_without_the_right_key_nothing_is_served(headers: dict[str, str]) -> None:
-    async with client(guarded(api_keys=("sk-first", KEY))) as http:
+async def test_a_missing_or_wrong_api_key_is_refused_with_401(headers: dict[str, str]) -> None:
+    async with client(make_guard(api_keys=("sk-first", KEY))) as http:
         refused = await http.post(SPEECH, headers=headers)
     assert refused.status_code == 401
     assert code(refused) == "invalid_api_key"
@@ -129,25 +129,25 @@ async def test_without_the_right_key_nothing_is_served(headers: dict[str, str]) 
 
 
 @pytest.mark.parametrize("key", ["sk-first", KEY, "schlüssel"])
-async def test_any_of_the_keys_opens(key: str) -> None:
-    async with client(guarded(api_keys=("sk-first", KEY, "schlüssel"))) as http:
+async def test_any_configured_api_key_is_accepted_in_header_or_query(key: str) -> None:
+    async with client(make_guard(api_keys=("sk-first", KEY, "schlüssel"))) as http:
         header = {b"Authorization": f"bearer {key}".encode()}
         assert (await http.get("/v1/models", headers=header)).status_code == 200
         assert (await http.get("/v1/models", params={"api_key": key})).status_code == 200
 
 
-async def test_the_key_of_a_query_stops_at_the_guard() -> None:
-    async with client(guarded(api_keys=(KEY,))) as http:
+async def test_the_guard_strips_api_key_from_the_query() -> None:
+    async with client(make_guard(api_keys=(KEY,))) as http:
         answer = await http.get(f"/synthesize-stream?text=a%20b+c&api_key={KEY}&voice=x&api%5Fkey=other")
     assert answer.json()["query"] == "text=a%20b+c&voice=x"
 
 
 @pytest.mark.parametrize("keys", [(), (KEY,)])
-async def test_no_log_ever_holds_a_key(keys: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+async def test_api_keys_never_appear_in_logs(keys: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for chatty in ("httpx", "httpcore", "websockets"):  # the client's
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    async with serving(guarded(api_keys=keys)) as port:
+    async with serving(make_guard(api_keys=keys)) as port:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
             await http.get("/v1/models", params={"api_key": KEY})
             await http.get("/v1/models", params={"api_key": f"{KEY}-wrong"})
@@ -158,20 +158,20 @@ async def test_no_log_ever_holds_a_key(keys: tuple[str, ...], caplog: pytest.Log
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_health_is_open_without_a_key_and_under_any_host_name(path: str) -> None:
-    async with client(guarded(api_keys=(KEY,)), host="cluster.example.org") as http:
+async def test_health_paths_need_no_key_and_accept_any_host(path: str) -> None:
+    async with client(make_guard(api_keys=(KEY,)), host="cluster.example.org") as http:
         assert (await http.get(path)).status_code == 200
         assert (await http.get(f"{path}/")).status_code == 401
-    async with client(guarded(), host="cluster.example.org") as http:
+    async with client(make_guard(), host="cluster.example.org") as http:
         assert (await http.get(path)).status_code == 200
 
 
-def test_an_empty_key_is_refused_rather_than_open_to_all() -> None:
+def test_an_empty_api_key_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="empty"):
-        guarded(api_keys=("", KEY))
+        make_guard(api_keys=("", KEY))
 
 
-def test_keys_are_kept_as_salted_digests() -> None:
+def test_api_keys_are_stored_as_salted_digests() -> None:
     first, second = ApiKeys([KEY]), ApiKeys([KEY])
     assert KEY not in repr(vars(first))
     assert first._digests != second._digests
@@ -180,7 +180,7 @@ def test_keys_are_kept_as_salted_digests() -> None:
     assert not ApiKeys()
 
 
-def test_options_do_not_show_their_keys() -> None:
+def test_the_repr_of_the_options_omits_api_keys() -> None:
     assert KEY not in repr(GuardOptions(api_keys=(KEY,)))
 
 
@@ -201,20 +201,22 @@ def test_options_do_not_show_their_keys() -> None:
         ("", False),
     ],
 )
-async def test_only_machines_of_the_networks_are_served(address: str, *, is_served: bool) -> None:
+async def test_only_peers_within_the_allowed_networks_or_loopback_are_served(
+    address: str, *, is_served: bool
+) -> None:
     networks = ("192.168.1.0/24", "fe80::/10")
     assert AllowedNetworks(networks).allows(address) is is_served
-    async with client(guarded(allow_networks=networks), peer=address) as http:
+    async with client(make_guard(allow_networks=networks), peer=address) as http:
         answer = await http.get("/health")
     assert answer.status_code == (200 if is_served else 403)
 
 
-def test_no_networks_are_all_networks() -> None:
+def test_an_empty_network_list_allows_every_address() -> None:
     assert AllowedNetworks().allows("203.0.113.9")
 
 
 @pytest.mark.parametrize(
-    ("host", "is_ours"),
+    ("host", "is_allowed"),
     [
         ("192.168.1.5:8880", True),
         ("[2001:db8::5]:8880", True),
@@ -239,29 +241,29 @@ def test_no_networks_are_all_networks() -> None:
         ("", False),
     ],
 )
-async def test_without_a_key_a_foreign_host_name_is_refused(host: str, *, is_ours: bool) -> None:
-    guard = guarded(host_names=("Box.example.org",), cors_origins=("https://page.example.org",))
+async def test_without_a_key_an_unknown_host_header_is_refused(host: str, *, is_allowed: bool) -> None:
+    guard = make_guard(host_names=("Box.example.org",), cors_origins=("https://page.example.org",))
     async with client(guard) as http:
         answer = await http.get("/v1/models", headers={"Host": host})
-    assert answer.status_code == (200 if is_ours else 403)
-    if not is_ours:
+    assert answer.status_code == (200 if is_allowed else 403)
+    if not is_allowed:
         assert code(answer) == "host_not_allowed"
 
 
-async def test_with_a_key_any_name_will_do() -> None:
-    async with client(guarded(api_keys=(KEY,)), host="tts.example.org") as http:
+async def test_with_a_key_any_host_header_is_accepted() -> None:
+    async with client(make_guard(api_keys=(KEY,)), host="tts.example.org") as http:
         answer = await http.get("/v1/models", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200
 
 
 @given(st.text(max_size=40))
-def test_no_host_header_breaks_the_check(host: str) -> None:
+def test_no_host_header_crashes_the_host_and_origin_checks(host: str) -> None:
     AllowedHosts().allows(host)
     AllowedOrigins(["https://page.example.org"]).allows(host, host)
 
 
 @pytest.mark.parametrize(
-    ("origin", "may"),
+    ("origin", "is_allowed"),
     [
         ("http://nas.local:8880", True),
         ("https://nas.local:8880", True),
@@ -273,17 +275,19 @@ def test_no_host_header_breaks_the_check(host: str) -> None:
         ("null", False),
     ],
 )
-async def test_only_own_and_listed_origins_may_change_something(origin: str, *, may: bool) -> None:
-    async with client(guarded(cors_origins=("https://listed.example.org",))) as http:
+async def test_post_is_allowed_only_from_the_same_or_a_listed_origin(
+    origin: str, *, is_allowed: bool
+) -> None:
+    async with client(make_guard(cors_origins=("https://listed.example.org",))) as http:
         answer = await http.post(SPEECH, headers={"Origin": origin})
-    assert answer.status_code == (200 if may else 403)
-    if not may:
+    assert answer.status_code == (200 if is_allowed else 403)
+    if not is_allowed:
         assert code(answer) == "origin_not_allowed"
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_the_default_port_is_the_same_as_none() -> None:
-    async with client(guarded(), host="nas.local") as http:
+async def test_an_origins_default_port_equals_no_port() -> None:
+    async with client(make_guard(), host="nas.local") as http:
         assert (await http.post(SPEECH, headers={"Origin": "https://nas.local"})).status_code == 200
         assert (await http.post(SPEECH, headers={"Origin": "http://nas.local:80"})).status_code == 200
         assert (await http.post(SPEECH, headers={"Origin": "http://nas.local:81"})).status_code == 403
@@ -296,8 +300,8 @@ PREFLIGHT = {
 }
 
 
-async def test_a_preflight_of_a_listed_page_is_answered_without_a_key() -> None:
-    guard = guarded(api_keys=(KEY,), cors_origins=("https://page.example.org",))
+async def test_a_cors_preflight_from_a_listed_origin_needs_no_key() -> None:
+    guard = make_guard(api_keys=(KEY,), cors_origins=("https://page.example.org",))
     async with client(guard) as http:
         answer = await http.options(SPEECH, headers={"Origin": "https://page.example.org", **PREFLIGHT})
     assert answer.status_code == 204
@@ -308,15 +312,15 @@ async def test_a_preflight_of_a_listed_page_is_answered_without_a_key() -> None:
 
 
 @pytest.mark.parametrize("origins", [(), ("https://other.example.org",)])
-async def test_a_preflight_of_another_page_is_not(origins: tuple[str, ...]) -> None:
-    async with client(guarded(cors_origins=origins)) as http:
+async def test_a_cors_preflight_from_an_unlisted_origin_is_refused(origins: tuple[str, ...]) -> None:
+    async with client(make_guard(cors_origins=origins)) as http:
         answer = await http.options(SPEECH, headers={"Origin": "https://page.example.org", **PREFLIGHT})
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_listed_origin_may_read_responses_and_refusals() -> None:
-    guard = guarded(api_keys=(KEY,), cors_origins=("https://page.example.org",))
+async def test_responses_and_refusals_carry_cors_headers_for_a_listed_origin() -> None:
+    guard = make_guard(api_keys=(KEY,), cors_origins=("https://page.example.org",))
     origin = {"Origin": "https://page.example.org"}
     async with client(guard) as http:
         served = await http.get("/v1/models", headers={"Authorization": f"Bearer {KEY}", **origin})
@@ -329,14 +333,14 @@ async def test_a_listed_origin_may_read_responses_and_refusals() -> None:
     assert "access-control-allow-origin" not in foreign.headers
 
 
-async def test_a_star_lists_every_page() -> None:
-    async with client(guarded(cors_origins=("*",)), host="any.example.org") as http:
+async def test_a_star_allows_every_origin() -> None:
+    async with client(make_guard(cors_origins=("*",)), host="any.example.org") as http:
         answer = await http.post(SPEECH, headers={"Origin": "https://evil.example"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://evil.example"
 
 
-async def test_a_socket_is_refused_as_a_request_would_be() -> None:
-    async with serving(guarded(api_keys=(KEY,))) as port:
+async def test_websocket_handshakes_are_refused_like_requests() -> None:
+    async with serving(make_guard(api_keys=(KEY,))) as port:
         uri = f"ws://127.0.0.1:{port}/v1/audio/speech/stream/ws"
         with pytest.raises(InvalidStatus) as keyless:
             await connect(uri)
@@ -353,13 +357,13 @@ async def test_a_socket_is_refused_as_a_request_would_be() -> None:
     assert foreign.value.response.status_code == 403
 
 
-async def test_a_health_path_opens_no_socket() -> None:
-    async with serving(guarded(api_keys=(KEY,))) as port:
+async def test_a_health_path_accepts_no_websocket_without_a_key() -> None:
+    async with serving(make_guard(api_keys=(KEY,))) as port:
         with pytest.raises(InvalidStatus):
             await connect(f"ws://127.0.0.1:{port}/health")
 
 
-async def test_a_server_without_that_extension_closes_the_socket() -> None:
+async def test_without_the_denial_response_extension_a_refused_websocket_is_closed() -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -368,44 +372,44 @@ async def test_a_server_without_that_extension_closes_the_socket() -> None:
     scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "client": ("10.0.0.1", 1)}
 
     async def receive() -> Message:
-        raise AssertionError("nothing is asked for")
+        raise AssertionError("receive was called")
 
-    await guarded(api_keys=(KEY,))(scope, receive, send)
+    await make_guard(api_keys=(KEY,))(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_a_body_that_is_announced_too_large_is_not_read() -> None:
-    async with serving(guarded(max_body_bytes=1000)) as port:
+async def test_a_content_length_over_the_limit_is_refused_without_reading_the_body() -> None:
+    async with serving(make_guard(max_body_bytes=1000)) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n"
-        status, answer = await exchanged(port, request.encode())
+        status, answer = await exchange(port, request.encode())
     assert status == 413
     assert b"body_too_large" in answer
     assert b"connection: close" in answer.lower()
 
 
-async def test_a_body_that_grows_too_large_is_given_up() -> None:
-    async with serving(guarded(max_body_bytes=1000)) as port:
+async def test_a_chunked_body_that_exceeds_the_limit_is_refused_with_413() -> None:
+    async with serving(make_guard(max_body_bytes=1000)) as port:
         head = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-        status, answer = await exchanged(port, head.encode() + 3 * (b"1f4\r\n" + b"x" * 500 + b"\r\n"))
+        status, answer = await exchange(port, head.encode() + 3 * (b"1f4\r\n" + b"x" * 500 + b"\r\n"))
     assert status == 413
     assert b"body_too_large" in answer
 
 
 async def test_a_body_at_the_size_limit_is_accepted() -> None:
-    async with client(guarded(max_body_bytes=1000)) as http:
+    async with client(make_guard(max_body_bytes=1000)) as http:
         assert (await http.post(SPEECH, content=b"x" * 1000)).json()["body"] == 1000
         assert (await http.post(SPEECH, content=b"x" * 1001)).status_code == 413
 
 
-async def test_a_body_that_never_arrives_times_out() -> None:
-    async with serving(guarded(body_timeout=0.05)) as port:
+async def test_an_incomplete_request_body_times_out_with_408() -> None:
+    async with serving(make_guard(body_timeout=0.05)) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"
-        status, answer = await exchanged(port, request.encode())
+        status, answer = await exchange(port, request.encode())
     assert status == 408
     assert b"body_timeout" in answer
 
 
-async def test_a_client_that_disconnects_within_its_body_never_reaches_the_app() -> None:
+async def test_a_client_disconnect_during_the_body_never_reaches_the_app() -> None:
     messages: list[Message] = [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},
@@ -426,16 +430,16 @@ async def test_a_client_that_disconnects_within_its_body_never_reaches_the_app()
 
 
 async def test_the_body_of_a_refused_request_is_not_read() -> None:
-    async with serving(guarded(api_keys=(KEY,))) as port:
+    async with serving(make_guard(api_keys=(KEY,))) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly this"
-        status, answer = await exchanged(port, request.encode())
+        status, answer = await exchange(port, request.encode())
     assert status == 401
     assert b"connection: close" in answer.lower()
 
 
 async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
-    now = Now()
-    async with client(guarded(now, requests_per_minute=3)) as http:
+    now = FakeClock()
+    async with client(make_guard(now, requests_per_minute=3)) as http:
         statuses = [(await http.post(SPEECH)).status_code for _ in range(3)]
         refused = await http.post(SPEECH)
         lists = await http.get("/v1/models")
@@ -447,8 +451,8 @@ async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
     assert (lists.status_code, streamed.status_code, again.status_code) == (200, 429, 200)
 
 
-async def test_sockets_count_too_and_others_are_not_held_back() -> None:
-    guard = guarded(requests_per_minute=1)
+async def test_websockets_count_toward_the_rate_limit_of_their_own_peer_only() -> None:
+    guard = make_guard(requests_per_minute=1)
     async with serving(guard) as port:
         async with connect(f"ws://127.0.0.1:{port}/ws"):
             pass
@@ -459,8 +463,8 @@ async def test_sockets_count_too_and_others_are_not_held_back() -> None:
         assert (await http.post(SPEECH)).status_code == 200
 
 
-async def test_requests_without_a_key_use_up_nothing() -> None:
-    async with client(guarded(api_keys=(KEY,), requests_per_minute=1)) as http:
+async def test_requests_without_a_key_do_not_use_up_the_rate_limit() -> None:
+    async with client(make_guard(api_keys=(KEY,), requests_per_minute=1)) as http:
         for _ in range(3):
             assert (await http.post(SPEECH)).status_code == 401
         assert (await http.post(SPEECH, params={"api_key": KEY})).status_code == 200
@@ -470,30 +474,30 @@ async def test_requests_without_a_key_use_up_nothing() -> None:
     st.lists(st.floats(0, 30), min_size=1, max_size=60),
     st.integers(1, 20),
 )
-def test_no_minute_has_more_requests_than_twice_the_rate(pauses: list[float], per_minute: int) -> None:
+def test_no_minute_admits_more_requests_than_twice_the_rate(pauses: list[float], per_minute: int) -> None:
     limit = RateLimit(per_minute)
-    now, passed = 0.0, []
+    now, admitted = 0.0, []
     for pause in pauses:
         now += pause
         wait = limit.take("10.0.0.1", now)
         if not wait:
-            passed.append(now)
+            admitted.append(now)
         else:
-            now += wait  # which is as long as it takes
+            now += wait  # waiting that long must be enough
             assert not limit.take("10.0.0.1", now)
-            passed.append(now)
-    for start in passed:
-        assert sum(start <= at < start + 60 for at in passed) <= 2 * per_minute
+            admitted.append(now)
+    for start in admitted:
+        assert sum(start <= at < start + 60 for at in admitted) <= 2 * per_minute
 
 
-def test_the_table_of_addresses_is_bounded() -> None:
+def test_the_rate_limits_address_table_is_bounded() -> None:
     limit = RateLimit(1, max_addresses=10)
     for number in range(100):
         limit.take(f"10.0.0.{number}", float(number))
     assert len(limit) == 10
 
 
-def test_the_addresses_of_one_subscriber_share_a_limit() -> None:
+def test_addresses_of_one_ipv6_prefix_share_a_rate_limit() -> None:
     limit = RateLimit(1)
     assert not limit.take("2001:db8::1", 0)
     assert limit.take("2001:db8::2", 0)
@@ -502,8 +506,8 @@ def test_the_addresses_of_one_subscriber_share_a_limit() -> None:
     assert limit.take("::ffff:192.168.1.1", 0)
 
 
-async def test_other_options_hold_from_the_next_request_on() -> None:
-    guard = guarded(api_keys=("old",))
+async def test_reconfigured_options_apply_from_the_next_request() -> None:
+    guard = make_guard(api_keys=("old",))
     async with client(guard) as http:
         guard.reconfigure(GuardOptions(api_keys=(KEY,), requests_per_minute=1))
         assert (await http.post(SPEECH, params={"api_key": "old"})).status_code == 401
@@ -515,9 +519,9 @@ async def test_other_options_hold_from_the_next_request_on() -> None:
         assert (await http.get("/v1/models")).status_code == 401
 
 
-async def test_a_refusal_is_logged_without_what_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refusal_is_logged_without_the_query_and_escaped(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=LOGGER)
-    async with client(guarded(api_keys=(KEY,))) as http:
+    async with client(make_guard(api_keys=(KEY,))) as http:
         await http.get("/synthesize-stream%0Aforged?text=a%20secret&api_key=wrong")
     (message,) = caplog.messages
     assert message.startswith(
@@ -525,16 +529,16 @@ async def test_a_refusal_is_logged_without_what_was_asked_for(caplog: pytest.Log
     )
 
 
-async def test_it_stands_within_the_layer_that_gives_requests_their_ids() -> None:
+async def test_the_guard_runs_inside_the_request_id_middleware() -> None:
     guard = Guard(None, GuardOptions(api_keys=(KEY,), max_body_bytes=100))
     layers = [Middleware(guard.wrap)]
     api = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, middleware=layers)
-    wanted = {"model": "tts-1", "input": "hello", "voice": "af_heart", "response_format": "pcm"}
+    speech_request = {"model": "tts-1", "input": "hello", "voice": "af_heart", "response_format": "pcm"}
     transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        refused = await http.post(SPEECH, json=wanted, headers={"X-Request-ID": "mine"})
-        spoken = await http.post(SPEECH, json=wanted, params={"api_key": KEY})
-        long = await http.post(SPEECH, json={**wanted, "input": "a" * 100}, params={"api_key": KEY})
+        refused = await http.post(SPEECH, json=speech_request, headers={"X-Request-ID": "mine"})
+        spoken = await http.post(SPEECH, json=speech_request, params={"api_key": KEY})
+        long = await http.post(SPEECH, json={**speech_request, "input": "a" * 100}, params={"api_key": KEY})
     assert (refused.status_code, refused.headers["X-Request-ID"]) == (401, "mine")
     assert (spoken.status_code, long.status_code) == (200, 413)
     assert len(spoken.content) > 1000

@@ -1,4 +1,4 @@
-"""The guard within the app: what it refuses has an id, and nothing is lost on its way."""
+"""The guard as middleware of the app: refusals carry request ids, and requests pass through intact."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
 
 
-def guarding(*keys: str) -> list[Middleware]:
+def guard_middleware(*keys: str) -> list[Middleware]:
     return [Middleware(Guard(None, GuardOptions(api_keys=keys)).wrap)]
 
 
 async def test_a_request_without_a_key_is_refused_with_a_request_id() -> None:
-    async with serving(middleware=guarding("secret")) as served:
+    async with serving(middleware=guard_middleware("secret")) as served:
         body = {"input": "hi", "response_format": "wav"}
         refused = await served.client.post("/v1/audio/speech", json=body, headers={"X-Request-ID": "mine"})
         served.client.headers["Authorization"] = "Bearer secret"
@@ -28,9 +28,9 @@ async def test_a_request_without_a_key_is_refused_with_a_request_id() -> None:
     assert spoke.content[44:] == speech_pcm("hi")
 
 
-async def test_a_body_that_never_arrives_times_out_in_the_guard_too() -> None:
+async def test_an_incomplete_request_body_times_out_behind_the_guard_too() -> None:
     async with (
-        serving(HttpOptions(request_timeout=0.2), middleware=guarding()) as served,
+        serving(HttpOptions(request_timeout=0.2), middleware=guard_middleware()) as served,
         raw(served) as (reader, writer),
     ):
         writer.write(request()[:-3])

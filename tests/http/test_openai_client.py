@@ -1,4 +1,4 @@
-"""The package that most clients use, against a real socket."""
+"""The official `openai` client package against a running server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ async def client(served: Served) -> AsyncIterator[openai.AsyncOpenAI]:
         yield client
 
 
-async def test_speech_is_created(client: openai.AsyncOpenAI) -> None:
+async def test_speech_create_returns_the_whole_audio(client: openai.AsyncOpenAI) -> None:
     answer = await client.audio.speech.create(
         model="tts-1", voice="alloy", input="hello", response_format="wav"
     )
     assert answer.content[44:] == speech_pcm("hello")
 
 
-async def test_speech_is_streamed(client: openai.AsyncOpenAI) -> None:
+async def test_a_streaming_response_yields_the_audio(client: openai.AsyncOpenAI) -> None:
     async with client.audio.speech.with_streaming_response.create(
         model="gpt-4o-mini-tts",
         voice="nova",
@@ -39,7 +39,7 @@ async def test_speech_is_streamed(client: openai.AsyncOpenAI) -> None:
     assert audio == speech_pcm("hello")
 
 
-async def test_speech_is_streamed_as_events(client: openai.AsyncOpenAI) -> None:
+async def test_a_streaming_response_in_sse_format_yields_speech_events(client: openai.AsyncOpenAI) -> None:
     async with client.audio.speech.with_streaming_response.create(
         model="gpt-4o-mini-tts",
         voice={"id": "af_heart"},
@@ -51,12 +51,14 @@ async def test_speech_is_streamed_as_events(client: openai.AsyncOpenAI) -> None:
     assert '"speech.audio.done"' in lines[-1]
 
 
-async def test_models_are_listed(client: openai.AsyncOpenAI) -> None:
+async def test_models_are_listed_and_retrieved(client: openai.AsyncOpenAI) -> None:
     assert "tts-1" in [model.id async for model in client.models.list()]
     assert (await client.models.retrieve("kokoro")).id == "kokoro"
 
 
-async def test_errors_are_those_that_it_knows(served: Served, client: openai.AsyncOpenAI) -> None:
+async def test_errors_raise_the_clients_own_exception_classes(
+    served: Served, client: openai.AsyncOpenAI
+) -> None:
     async def unknown(_: Utterance) -> None:
         raise UnknownVoice("There is no voice 'x'.", hint="Did you mean af_heart?")
 

@@ -1,4 +1,4 @@
-"""The page's place in the app: made once, when it is wanted, and never in the way of what else is there."""
+"""The page's mount in the app: built lazily on the first visit, and never in the way of the API's routes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ PREFIX = "/api/hassio_ingress/a-token_1"
 INGRESS = {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": "ha.example:8123", "X-Forwarded-Proto": "https"}
 
 
-async def _told(request: Request) -> Response:
-    """Says what it was told, as an index would be made of it."""
+async def _echo_headers(request: Request) -> Response:
+    """Echoes the base URL and forwarding headers it received, as an index page would contain them."""
     headers = sorted(name for name in request.headers if name.startswith("x-") or name == "origin")
     response = PlainTextResponse(f"{request.base_url} {','.join(headers)}")
     response.headers["access-control-allow-origin"] = "*"
     return response
 
 
-def told_app(events: list[str] | None = None) -> Starlette:
+def echo_app(events: list[str] | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if events is not None:
@@ -48,12 +48,12 @@ def told_app(events: list[str] | None = None) -> Starlette:
             events.append("stopped")
 
     paths = ("/", "/config", "/assets/index-abcdefgh.js")
-    return Starlette(routes=[Route(path, _told) for path in paths], lifespan=lifespan)
+    return Starlette(routes=[Route(path, _echo_headers) for path in paths], lifespan=lifespan)
 
 
 @asynccontextmanager
-async def mounting(
-    build: Callable[[], Any] = told_app, *, peer: str = "127.0.0.1", options: GuardOptions | None = None
+async def mounted_page(
+    build: Callable[[], Any] = echo_app, *, peer: str = "127.0.0.1", options: GuardOptions | None = None
 ) -> AsyncIterator[tuple[httpx.AsyncClient, PageMount]]:
     guard = Guard(None, options or GuardOptions(ingress_peer="127.0.0.1"))
     app = create_app(
@@ -74,9 +74,9 @@ async def mounting(
         running.cancel()
 
 
-async def ready(mount: PageMount) -> None:
+async def wait_until_ready(mount: PageMount) -> None:
     async with asyncio.timeout(5):
-        while not mount.is_ready:  # noqa: ASYNC110 - it tells nobody
+        while not mount.is_ready:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0.001)
 
 
@@ -87,9 +87,9 @@ async def test_the_page_is_not_built_before_the_first_visit() -> None:
     def build() -> Starlette:
         built.set()
         assert release.wait(5)
-        return told_app()
+        return echo_app()
 
-    async with mounting(build) as (client, mount):
+    async with mounted_page(build) as (client, mount):
         assert (await client.get("/v1/models")).status_code == 200
         assert (await client.get("/config")).status_code == 503
         assert not built.is_set()
@@ -100,27 +100,27 @@ async def test_the_page_is_not_built_before_the_first_visit() -> None:
         assert await run_in_thread(lambda: built.wait(5))
         assert (await client.get("/")).headers["x-page"] == "loading"
         release.set()
-        await ready(mount)
+        await wait_until_ready(mount)
         assert (await client.get("/")).headers["x-page"] == "ready"
 
 
-async def test_it_can_be_made_before_anybody_visits() -> None:
+async def test_start_builds_the_page_before_the_first_visit() -> None:
     events: list[str] = []
-    async with mounting(lambda: told_app(events)) as (client, mount):
+    async with mounted_page(lambda: echo_app(events)) as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         assert (await client.get("/")).headers["x-page"] == "ready"
         assert events == ["started"]
     assert events == ["started", "stopped"]
 
 
-async def test_a_page_that_cannot_be_made_says_so_and_leaves_the_rest_alone(
+async def test_a_page_that_fails_to_build_is_a_500_and_the_api_keeps_working(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def build() -> Starlette:
         raise ImportError("gradio is broken")
 
-    async with mounting(build) as (client, _):
+    async with mounted_page(build) as (client, _):
         while (answer := await client.get("/")).headers["x-page"] == "loading":  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         assert (answer.status_code, answer.headers["x-page"]) == (500, "failed")
@@ -129,29 +129,29 @@ async def test_a_page_that_cannot_be_made_says_so_and_leaves_the_rest_alone(
         assert (await client.get("/v1/models")).status_code == 200
 
 
-async def test_an_app_that_does_not_start_is_a_page_that_cannot_be_made() -> None:
+async def test_a_failed_lifespan_startup_counts_as_a_failed_page() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no"})
 
-    async with mounting(lambda: app) as (client, _):
+    async with mounted_page(lambda: app) as (client, _):
         while (answer := await client.get("/")).headers["x-page"] == "loading":  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         assert answer.headers["x-page"] == "failed"
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/api/nothing", "/nothing", "/v1", "/assetsx/a.js"])
-async def test_unknown_paths_still_get_the_apis_error(path: str) -> None:
-    async with mounting() as (client, mount):
+async def test_unknown_paths_get_the_apis_404_and_not_the_page(path: str) -> None:
+    async with mounted_page() as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         answer = await client.get(path)
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == "There is nothing at this path."
 
 
-async def test_a_wrong_method_on_an_api_path_still_gets_the_apis_error() -> None:
-    async with mounting() as (client, _):
+async def test_a_wrong_method_on_an_api_path_gets_the_apis_405() -> None:
+    async with mounted_page() as (client, _):
         assert (await client.get("/v1/audio/speech")).status_code == 405
 
 
@@ -181,7 +181,7 @@ async def test_a_wrong_method_on_an_api_path_still_gets_the_apis_error() -> None
         ("DELETE", "/"),
     ],
 )
-def test_routes_that_the_page_does_not_need_are_not_found(method: str, path: str) -> None:
+def test_gradio_routes_that_the_page_does_not_need_are_blocked(method: str, path: str) -> None:
     assert not is_allowed(method, path)
 
 
@@ -199,46 +199,46 @@ def test_routes_that_the_page_does_not_need_are_not_found(method: str, path: str
         ("GET", "/gradio_api/queue/data"),
     ],
 )
-def test_routes_that_the_page_needs_are_served(method: str, path: str) -> None:
+def test_gradio_routes_that_the_page_needs_are_allowed(method: str, path: str) -> None:
     assert is_allowed(method, path)
 
 
-async def test_no_other_origin_may_read_the_page() -> None:
-    async with mounting() as (client, mount):
+async def test_the_page_sends_no_cors_headers_to_other_origins() -> None:
+    async with mounted_page() as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         answer = await client.get("/config", headers={"Origin": "http://evil.example"})
     assert "origin" not in answer.text
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["content-security-policy"] == POLICY
 
 
-async def test_files_whose_names_tell_their_content_are_kept_by_browsers() -> None:
-    async with mounting() as (client, mount):
+async def test_content_hashed_assets_are_cached_as_immutable() -> None:
+    async with mounted_page() as (client, mount):
         mount.start()
-        await ready(mount)
-        kept = await client.get("/assets/index-abcdefgh.js")
-        assert "immutable" in kept.headers["cache-control"]
+        await wait_until_ready(mount)
+        asset = await client.get("/assets/index-abcdefgh.js")
+        assert "immutable" in asset.headers["cache-control"]
         assert "immutable" not in (await client.get("/config")).headers.get("cache-control", "")
 
 
-def test_the_index_points_nowhere_else() -> None:
+def test_the_index_references_no_other_host() -> None:
     index = (
         b'<head><meta property="og:url" content="https://gradio.app/" />'
         b'<meta\n name="twitter:image" content="https://x.example/i.png" />'
         b'<link rel="preconnect" href="https://fonts.googleapis.com" />'
         b'<link rel="manifest" href="/manifest.json" /><link rel="stylesheet" href="./a.css"></head>'
     )
-    told = rewrite_index(index)
-    assert b"//" not in told
-    assert b'href="./manifest.json"' in told
-    assert b'href="./a.css"' in told
+    rewritten = rewrite_index(index)
+    assert b"//" not in rewritten
+    assert b'href="./manifest.json"' in rewritten
+    assert b'href="./a.css"' in rewritten
 
 
-async def test_the_ingress_has_its_prefix_host_and_scheme_in_every_address() -> None:
-    async with mounting() as (client, mount):
+async def test_requests_through_the_ingress_use_its_prefix_host_and_scheme() -> None:
+    async with mounted_page() as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         answer = await client.get("/", headers=INGRESS)
         assert answer.text.startswith(f"https://ha.example:8123{PREFIX}/ ")
         assert "x-forwarded" not in answer.text
@@ -247,18 +247,18 @@ async def test_the_ingress_has_its_prefix_host_and_scheme_in_every_address() -> 
         assert (await client.get("/gradio_api/file=x", headers=INGRESS)).status_code == 404
 
 
-async def test_only_the_trusted_peer_is_the_ingress() -> None:
-    async with mounting(peer="192.168.1.7") as (client, mount):
+async def test_ingress_headers_of_an_untrusted_peer_are_ignored() -> None:
+    async with mounted_page(peer="192.168.1.7") as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         assert (await client.get("/", headers=INGRESS)).text.startswith("http://localhost:8880/ ")
 
 
 @pytest.mark.parametrize("prefix", ["//evil.example", "/a/../b", "/a b", '/"><script>', "no-slash", "/"])
-async def test_a_prefix_that_is_none_is_ignored(prefix: str) -> None:
-    async with mounting() as (client, mount):
+async def test_a_malformed_ingress_prefix_is_ignored(prefix: str) -> None:
+    async with mounted_page() as (client, mount):
         mount.start()
-        await ready(mount)
+        await wait_until_ready(mount)
         answer = await client.get("/", headers={"X-Ingress-Path": prefix})
     assert answer.text.startswith("http://localhost:8880/ ")
 
@@ -266,17 +266,17 @@ async def test_a_prefix_that_is_none_is_ignored(prefix: str) -> None:
 KEYED = GuardOptions(api_keys=("secret",), ingress_peer="127.0.0.1")
 
 
-async def test_users_of_the_ingress_bring_no_key_and_others_do() -> None:
-    async with mounting(options=KEYED) as (client, _):
+async def test_requests_through_the_ingress_need_no_api_key() -> None:
+    async with mounted_page(options=KEYED) as (client, _):
         assert (await client.get("/", headers=INGRESS)).headers["x-page"] == "loading"
         assert (await client.get("/v1/models", headers=INGRESS)).status_code == 200
         assert (await client.get("/v1/models")).status_code == 401
-    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+    async with mounted_page(options=KEYED, peer="192.168.1.7") as (client, _):
         assert (await client.get("/v1/models", headers=INGRESS)).status_code == 401
 
 
-async def test_a_foreign_page_cannot_write_through_the_ingress() -> None:
-    async with mounting(options=KEYED) as (client, _):
+async def test_a_cross_origin_post_through_the_ingress_is_refused() -> None:
+    async with mounted_page(options=KEYED) as (client, _):
         body = {"input": "hi", "response_format": "pcm"}
         own = await client.post(
             "/v1/audio/speech", json=body, headers={**INGRESS, "Origin": "https://ha.example:8123"}
@@ -290,12 +290,14 @@ async def test_a_foreign_page_cannot_write_through_the_ingress() -> None:
 HTML = {"Accept": "text/html,*/*"}
 
 
-async def test_a_person_gives_the_key_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_browser_logs_in_with_the_key_once_and_gets_a_session_cookie(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("DEBUG")
-    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
-        asked = await client.get("/", headers=HTML)
-        assert asked.status_code == 401
-        assert 'type="password"' in asked.text
+    async with mounted_page(options=KEYED, peer="192.168.1.7") as (client, _):
+        login_page = await client.get("/", headers=HTML)
+        assert login_page.status_code == 401
+        assert 'type="password"' in login_page.text
         wrong = await client.post("/login", data={"key": "guess"})
         assert wrong.status_code == 401
         assert 'role="alert"' in wrong.text
@@ -307,33 +309,33 @@ async def test_a_person_gives_the_key_once(caplog: pytest.LogCaptureFixture) -> 
         assert "SameSite=Strict" in cookie
         assert (await client.get("/", headers=HTML)).headers["x-page"] == "loading"
         assert (await client.get("/v1/models")).status_code == 200
-        told = asked.text + wrong.text + cookie + caplog.text
-    assert "secret" not in told
-    assert "guess" not in told
+        exposed = login_page.text + wrong.text + cookie + caplog.text
+    assert "secret" not in exposed
+    assert "guess" not in exposed
 
 
-async def test_a_forged_cookie_is_no_session() -> None:
-    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+async def test_a_forged_session_cookie_is_refused() -> None:
+    async with mounted_page(options=KEYED, peer="192.168.1.7") as (client, _):
         for made_up in ("", "x", "secret", "a" * 43):
             headers = {"Cookie": f"wyoming_tts_session={made_up}"}
             assert (await client.get("/v1/models", headers=headers)).status_code == 401
 
 
-async def test_keys_are_not_guessed_in_a_hurry() -> None:
-    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+async def test_login_attempts_are_rate_limited() -> None:
+    async with mounted_page(options=KEYED, peer="192.168.1.7") as (client, _):
         for number in range(10):
             assert (await client.post("/login", data={"key": f"guess-{number}"})).status_code == 401
         assert (await client.post("/login", data={"key": "secret"})).status_code == 429
 
 
-async def test_scripts_are_asked_for_a_key_as_ever() -> None:
-    async with mounting(options=KEYED, peer="192.168.1.7") as (client, _):
+async def test_an_api_request_without_a_key_gets_json_and_not_the_login_page() -> None:
+    async with mounted_page(options=KEYED, peer="192.168.1.7") as (client, _):
         answer = await client.get("/v1/models", headers=HTML)
     assert answer.json()["error"]["code"] == "invalid_api_key"
 
 
-async def test_sessions_end_with_the_keys_they_were_opened_with() -> None:
-    guard = Guard(_told_asgi, KEYED)
+async def test_a_session_ends_when_its_key_is_removed() -> None:
+    guard = Guard(_answer_plain_text, KEYED)
     transport = httpx.ASGITransport(guard, client=("192.168.1.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         await client.post("/login", data={"key": "secret"})
@@ -343,21 +345,21 @@ async def test_sessions_end_with_the_keys_they_were_opened_with() -> None:
         assert (await client.get("/v1/models")).status_code == 401
 
 
-async def _told_asgi(scope: Any, receive: Any, send: Any) -> None:
+async def _answer_plain_text(scope: Any, receive: Any, send: Any) -> None:
     await PlainTextResponse("here")(scope, receive, send)
 
 
-def _fail_unobtrusively() -> None:
+def _fail_within_limit_stalls() -> None:
     with limit_stalls():
         assert sys.getswitchinterval() < 0.001
         assert not gc.isenabled()
         raise ImportError
 
 
-def test_threads_take_their_usual_turns_again_afterwards() -> None:
+def test_limit_stalls_restores_the_switch_interval_and_garbage_collection() -> None:
     before = sys.getswitchinterval()
     with pytest.raises(ImportError):
-        _fail_unobtrusively()
+        _fail_within_limit_stalls()
     assert sys.getswitchinterval() == before
     assert gc.isenabled()
     gc.unfreeze()

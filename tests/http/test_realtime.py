@@ -49,7 +49,7 @@ async def client(server: RunningRealtimeServer) -> AsyncIterator[RealtimeClient]
 
 
 class Gate:
-    """Holds the synthesizer before each chunk from a number on."""
+    """Blocks the synthesizer before each chunk from `hold_from` on, until `opened` is set."""
 
     def __init__(self, synthesizer: FakeSynthesizer, *, hold_from: int = 0) -> None:
         self.opened = asyncio.Event()
@@ -64,7 +64,7 @@ class Gate:
 
 
 def after(client: RealtimeClient, kind: str, **fields: Any) -> list[dict[str, Any]]:
-    """What came behind a message."""
+    """The events received after the first one of this kind and with these fields."""
     position = next(
         place
         for place, event in enumerate(client.events)
@@ -74,7 +74,7 @@ def after(client: RealtimeClient, kind: str, **fields: Any) -> list[dict[str, An
 
 
 class TestFullDialect:
-    async def test_a_response_is_created_heard_and_completed(self, client: RealtimeClient) -> None:
+    async def test_a_response_is_created_streamed_and_completed(self, client: RealtimeClient) -> None:
         await client.send("response.create", response_id="r1", input="hello")
         await client.until("response.completed", response="r1")
         assert client.kinds()[2:] == [
@@ -118,7 +118,9 @@ class TestFullDialect:
         await client.until("response.completed", response="two")
         assert client.audio == {"one": speech_pcm("one"), "two": speech_pcm("two")}
 
-    async def test_audio_comes_at_the_rate_that_was_asked_for(self, server: RunningRealtimeServer) -> None:
+    async def test_audio_is_resampled_to_the_sessions_sample_rate(
+        self, server: RunningRealtimeServer
+    ) -> None:
         async with realtime_client(server.url) as client:
             await client.send("response.create", response_id="r", input="a" * 40)
             await client.until("response.completed")
@@ -128,7 +130,7 @@ class TestFullDialect:
         heard = np.argmax(spectrum) * 24_000 / len(samples)
         assert heard == pytest.approx(200 + ord("a") * 20, abs=60)
 
-    async def test_appended_text_is_heard_before_it_is_complete(
+    async def test_appended_text_is_spoken_before_the_commit(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         await client.send("input.append", text="one ")
@@ -140,7 +142,7 @@ class TestFullDialect:
         assert client.audio[created["response"]] == speech_pcm("one two")
         assert synthesizer.utterances[0].flush_idle == 0.16
 
-    async def test_text_after_a_commit_begins_the_next_response(self, client: RealtimeClient) -> None:
+    async def test_text_after_a_commit_starts_the_next_response(self, client: RealtimeClient) -> None:
         await client.send("input.append", text="one", response_id="a")
         await client.send("input.commit")
         await client.send("input.append", text="two", response_id="b")
@@ -158,7 +160,9 @@ class TestFullDialect:
         played = [event["response"] for event in client.events if "delta" in event]
         assert played == sorted(played)
 
-    async def test_session_end_closes_when_all_was_spoken(self, client: RealtimeClient) -> None:
+    async def test_session_end_closes_the_connection_after_all_responses(
+        self, client: RealtimeClient
+    ) -> None:
         await client.send("response.create", response_id="a", input="one")
         await client.send("input.append", text="two", response_id="b")
         await client.send("session.end")
@@ -168,7 +172,9 @@ class TestFullDialect:
 
 
 class TestShortDialect:
-    async def test_segments_are_answered_with_binary_audio_and_an_end(self, client: RealtimeClient) -> None:
+    async def test_segments_are_answered_with_start_binary_audio_and_end(
+        self, client: RealtimeClient
+    ) -> None:
         for name in ("s1", "s2"):
             await client.say(**{"continue": True}, segment_id=name, input=name, voice="amy", format="pcm")
         await client.until("end", segment_id="s2")
@@ -188,9 +194,11 @@ class TestShortDialect:
 
 
 class TestBargeIn:
-    """Transcripts of a barge in mid-sentence: what is already on its way comes, then silence."""
+    """Event sequences of a barge-in mid-sentence: audio already sent arrives, then nothing more."""
 
-    async def test_in_the_full_dialect(self, client: RealtimeClient, synthesizer: FakeSynthesizer) -> None:
+    async def test_cancels_playing_and_queued_responses_in_the_full_dialect(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
         gate = Gate(synthesizer, hold_from=1)
         await client.send("input.append", text="The weather ", response_id="first")
         await client.send("input.append", text="is nice.")
@@ -215,7 +223,9 @@ class TestBargeIn:
             event["response"] for event in client.events if event["type"] == "response.created"
         ]
 
-    async def test_in_the_short_dialect(self, client: RealtimeClient, synthesizer: FakeSynthesizer) -> None:
+    async def test_cancels_playing_and_queued_segments_in_the_short_dialect(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
         gate = Gate(synthesizer)
         await client.say(**{"continue": True}, segment_id="a", input="one")
         await client.say(**{"continue": True}, segment_id="b", input="two")
@@ -228,7 +238,7 @@ class TestBargeIn:
         assert client.audio == {"c": speech_pcm("three")}
         assert {"type": "end", "segment_id": "b", "canceled": True} in client.events
 
-    async def test_text_behind_a_barge_begins_anew(
+    async def test_text_appended_after_a_barge_in_starts_a_new_response(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -242,13 +252,13 @@ class TestBargeIn:
         await client.until("response.completed", response="new")
         assert client.audio == {"new": speech_pcm("new")}
 
-    async def test_with_nothing_to_stop_says_nothing(self, client: RealtimeClient) -> None:
+    async def test_without_a_response_sends_no_event(self, client: RealtimeClient) -> None:
         await client.send("barge")
         await client.send("response.create", response_id="r", input="a")
         await client.until("response.completed")
         assert "response.canceled" not in client.kinds()
 
-    async def test_stops_a_real_voice_within_a_step(self) -> None:
+    async def test_stops_a_real_voice_within_one_synthesis_step(self) -> None:
         async with running_parts() as parts, realtime_server(parts.synthesizer) as server:
             async with realtime_client(server.url) as client:
                 await client.send("response.create", response_id="long", input="abc def. " * 5_000)
@@ -265,7 +275,7 @@ class TestBargeIn:
 
 
 class TestRealVoice:
-    async def test_appended_words_are_spoken_when_no_more_arrive(self) -> None:
+    async def test_an_incomplete_sentence_is_spoken_after_flush_idle(self) -> None:
         async with (
             running_parts() as parts,
             realtime_server(parts.synthesizer, flush_idle=0.02) as server,
@@ -277,7 +287,7 @@ class TestRealVoice:
             await client.send("input.commit")
             await client.until("response.completed", response="r")
 
-    async def test_without_that_they_wait_for_their_sentence(self) -> None:
+    async def test_without_flush_idle_an_incomplete_sentence_waits_for_the_commit(self) -> None:
         async with (
             running_parts() as parts,
             realtime_server(parts.synthesizer, flush_idle=0) as server,
@@ -292,7 +302,7 @@ class TestRealVoice:
 
 
 class TestCancel:
-    async def test_the_one_that_plays_makes_room_for_the_next(
+    async def test_cancelling_the_playing_response_starts_the_next(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -305,7 +315,7 @@ class TestCancel:
         await client.until("response.completed", response="b")
         assert client.audio == {"b": speech_pcm("two")}
 
-    async def test_without_a_name_it_is_the_one_that_plays(
+    async def test_a_cancel_without_a_response_id_cancels_the_playing_one(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -314,7 +324,7 @@ class TestCancel:
         await client.send("response.cancel")
         await client.until("response.canceled", response="a")
 
-    async def test_one_that_waits_is_acknowledged_at_once(
+    async def test_cancelling_a_queued_response_is_acknowledged_at_once(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -328,13 +338,15 @@ class TestCancel:
         await client.closed()
         assert client.audio == {"a": speech_pcm("one")}
 
-    async def test_of_nothing_is_an_error_that_ends_no_response(self, client: RealtimeClient) -> None:
+    async def test_cancelling_an_unknown_response_is_an_error_without_a_response_id(
+        self, client: RealtimeClient
+    ) -> None:
         await client.send("response.cancel", response="who", event_id="e7")
         error = await client.until("response.error")
         assert (error["code"], error["event_id"]) == ("bad_request", "e7")
         assert "response" not in error
 
-    async def test_while_the_voice_is_resolved(
+    async def test_a_response_is_cancelled_while_its_voice_is_resolved(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         entered = asyncio.Event()
@@ -359,10 +371,10 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, data=st.data())
-def test_nothing_follows_the_end_of_a_response_whatever_the_order(
+def test_every_response_ends_exactly_once_for_any_sequence_of_messages(
     steps: list[str], data: st.DataObject
 ) -> None:
-    """Every response has one ending, with nothing behind it, and all its work was left."""
+    """No event follows a response's final one, and every synthesis stream is closed."""
 
     async def play() -> None:
         synthesizer = FakeSynthesizer()
@@ -377,16 +389,16 @@ def test_nothing_follows_the_end_of_a_response_whatever_the_order(
             realtime_server(synthesizer) as server,
             realtime_client(server.url, audio=NATIVE) as client,
         ):
-            await _take(steps, client)
+            await _perform(steps, client)
             await client.send("session.end")
             assert (await client.closed())[0] == 1000
-            _check_endings(client.events)
+            _check_each_response_ends_once(client.events)
             assert synthesizer.left == synthesizer.entered
 
     asyncio.run(play())
 
 
-async def _take(steps: list[str], client: RealtimeClient) -> None:
+async def _perform(steps: list[str], client: RealtimeClient) -> None:
     created = 0
     for step in steps:
         match step:
@@ -410,7 +422,7 @@ async def _take(steps: list[str], client: RealtimeClient) -> None:
                 await asyncio.sleep(0)
 
 
-def _check_endings(events: list[dict[str, Any]]) -> None:
+def _check_each_response_ends_once(events: list[dict[str, Any]]) -> None:
     over: set[str] = set()
     begun: set[str] = set()
     for event in events:
@@ -428,7 +440,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "garbage", ["", "{", "[]", "null", '"a"', '{"type": 7}', "[" * 100_000, b"\xff\xfe"]
     )
-    async def test_garbage_is_answered_and_the_connection_lives(
+    async def test_a_malformed_message_is_an_error_and_the_connection_stays_open(
         self, client: RealtimeClient, garbage: str | bytes
     ) -> None:
         await client.socket.send(garbage)
@@ -444,7 +456,7 @@ class TestErrors:
             (RuntimeError("/secret/path"), "internal"),
         ],
     )
-    async def test_a_response_that_fails_is_over_and_the_next_plays(
+    async def test_a_failed_response_ends_with_an_error_and_the_next_one_plays(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer, error: Exception, code: str
     ) -> None:
         async def fail(utterance: Utterance) -> None:
@@ -454,12 +466,12 @@ class TestErrors:
         synthesizer.on_enter = fail
         await client.send("response.create", response_id="a", input="one", voice="bad")
         await client.send("response.create", response_id="b", input="two")
-        told = await client.until("response.error", response="a")
-        assert told["code"] == code
-        assert "secret" not in told["message"]
+        error_event = await client.until("response.error", response="a")
+        assert error_event["code"] == code
+        assert "secret" not in error_event["message"]
         await client.until("response.completed", response="b")
 
-    async def test_text_for_a_response_that_failed_is_dropped_up_to_the_commit(
+    async def test_text_for_a_failed_response_is_discarded_until_the_commit(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         async def fail(utterance: Utterance) -> None:
@@ -477,7 +489,7 @@ class TestErrors:
         assert client.audio == {"b": speech_pcm("three")}
         assert client.kinds().count("response.error") == 1
 
-    async def test_a_name_in_use_does_not_end_its_first_bearer(
+    async def test_a_duplicate_response_id_is_an_error_and_the_first_response_continues(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -489,23 +501,25 @@ class TestErrors:
         await client.until("response.completed", response="a")
         assert client.audio == {"a": speech_pcm("one")}
 
-    async def test_a_commit_of_nothing_is_an_error(self, client: RealtimeClient) -> None:
+    async def test_a_commit_without_text_is_an_error(self, client: RealtimeClient) -> None:
         await client.send("input.commit")
         assert (await client.until("response.error"))["code"] == "bad_request"
 
-    async def test_an_engine_that_gives_up_is_an_error(
+    async def test_an_engine_that_raises_cancelled_error_is_reported_as_internal(
         self, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
-        async def give_up(*_: object) -> None:
+        async def raise_cancelled(*_: object) -> None:
             raise asyncio.CancelledError
 
-        synthesizer.on_chunk = give_up
+        synthesizer.on_chunk = raise_cancelled
         await client.send("response.create", response_id="a", input="one")
         assert (await client.until("response.error", response="a"))["code"] == "internal"
 
 
 class TestLimits:
-    async def test_one_response_too_many_is_refused_as_busy(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_a_response_over_the_queue_limit_is_refused_as_busy(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
         gate = Gate(synthesizer)
         async with (
             realtime_server(synthesizer, queued=2) as server,
@@ -520,7 +534,7 @@ class TestLimits:
             gate.opened.set()
             await client.until("response.completed", response="r2")
 
-    async def test_the_text_that_waits_is_bounded(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_queued_text_over_the_limit_is_refused_as_busy(self, synthesizer: FakeSynthesizer) -> None:
         gate = Gate(synthesizer)
         async with (
             realtime_server(synthesizer, queued_chars=100) as server,
@@ -532,7 +546,7 @@ class TestLimits:
             await client.send("response.create", response_id="c", input="a" * 60)
             assert (await client.until("response.error", response="c"))["code"] == "busy"
 
-    async def test_texts_and_messages_that_are_too_long(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_texts_and_messages_over_the_limit_are_errors(self, synthesizer: FakeSynthesizer) -> None:
         limits = RealtimeLimits(message_bytes=50_000, text_chars=100)
         async with (
             realtime_server(synthesizer, limits=limits) as server,
@@ -549,7 +563,7 @@ class TestLimits:
             await client.until("response.completed", response="b")
             assert client.audio["b"] == speech_pcm("a" * 60)
 
-    async def test_a_silent_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_an_idle_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
         async with (
             realtime_server(synthesizer, idle_timeout=0.05) as server,
             realtime_client(server.url) as client,
@@ -558,7 +572,9 @@ class TestLimits:
         assert code == 1000
         assert "No message" in str(reason)
 
-    async def test_a_client_that_reads_nothing_is_cut_off(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_a_client_that_does_not_read_is_disconnected_after_the_send_timeout(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
         async with (
             realtime_server(synthesizer, send_timeout=0.2) as server,
             connect(server.url, max_queue=1, ping_interval=None, close_timeout=0.1) as sock,
@@ -570,7 +586,9 @@ class TestLimits:
                 await server.until(lambda: not server.requests)
             sock.transport.abort()
 
-    async def test_no_more_is_made_than_a_client_takes(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_a_client_that_does_not_read_stops_synthesis_by_backpressure(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
         async with (
             realtime_server(synthesizer) as server,
             connect(server.url, max_queue=1, ping_interval=None, close_timeout=0.1) as sock,
@@ -581,7 +599,9 @@ class TestLimits:
             assert 0 < synthesizer.pulled < 390
             sock.transport.abort()
 
-    async def test_one_connection_too_many_is_turned_away(self, synthesizer: FakeSynthesizer) -> None:
+    async def test_a_connection_over_the_per_peer_limit_is_refused_with_503(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
         async with (
             realtime_server(synthesizer, connections_per_peer=1) as server,
             realtime_client(server.url),
@@ -591,8 +611,8 @@ class TestLimits:
             assert refused.value.response.status_code == 503
 
 
-class TestDocument:
-    async def test_its_client_speaks_words_as_they_come(self, server: RunningRealtimeServer) -> None:
+class TestDocumentedExample:
+    async def test_the_python_client_of_the_docs_streams_words(self, server: RunningRealtimeServer) -> None:
         async def words() -> AsyncIterator[str]:
             for word in ("Good ", "morn", "ing."):
                 yield word
@@ -604,8 +624,8 @@ class TestDocument:
         assert len(heard) == len(speech_pcm("Good morning.")) * 24_000 // RATE
 
 
-class TestLeaving:
-    async def test_a_client_that_leaves_ends_the_work(
+class TestDisconnectAndShutdown:
+    async def test_a_client_disconnect_closes_the_synthesis_stream(
         self, server: RunningRealtimeServer, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer, hold_from=1)
@@ -617,7 +637,7 @@ class TestLeaving:
         async with asyncio.timeout(5):
             await synthesizer.until(lambda: synthesizer.left == 1)
 
-    async def test_what_plays_may_finish_when_the_server_stops(
+    async def test_a_playing_response_finishes_but_new_ones_are_refused_during_shutdown(
         self, server: RunningRealtimeServer, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -632,14 +652,14 @@ class TestLeaving:
         await stopping
         assert client.audio == {"a": speech_pcm("one")}
 
-    async def test_no_client_connects_while_the_server_stops(self, server: RunningRealtimeServer) -> None:
+    async def test_new_connections_are_refused_during_shutdown(self, server: RunningRealtimeServer) -> None:
         url = server.url
         server.requests.stopping.set()
         with pytest.raises(InvalidStatus) as refused:
             await connect(url)
         assert refused.value.response.status_code == 503
 
-    async def test_responses_that_do_not_finish_end_with_an_error(
+    async def test_unfinished_responses_end_with_an_error_after_the_grace_period(
         self, server: RunningRealtimeServer, client: RealtimeClient, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
@@ -650,11 +670,11 @@ class TestLeaving:
         code, reason = await client.closed()
         assert code == 1012
         assert reason
-        told = [(event["response"], event["code"]) for event in client.events if "code" in event]
-        assert told == [("a", "shutting_down"), ("b", "shutting_down")]
+        errors = [(event["response"], event["code"]) for event in client.events if "code" in event]
+        assert errors == [("a", "shutting_down"), ("b", "shutting_down")]
         assert synthesizer.left == 1
 
-    async def test_who_does_not_even_read_is_cut_when_the_server_stops(
+    async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
         self, synthesizer: FakeSynthesizer
     ) -> None:
         async with (

@@ -24,19 +24,19 @@ from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
 
 
-def made(port: int = 0, certificate: Path | None = None) -> HttpServer:
+def make_server(port: int = 0, certificate: Path | None = None) -> HttpServer:
     app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread)
     return HttpServer(app, HttpServerOptions(port=port, certificate=certificate), run_blocking=run_in_thread)
 
 
-async def test_an_address_in_use_is_an_os_error(served: Served) -> None:
-    async with made(served.address[1]) as second:
+async def test_starting_on_an_address_in_use_raises_oserror(served: Served) -> None:
+    async with make_server(served.address[1]) as second:
         with pytest.raises(OSError, match="in use"):
             await second.start()
 
 
-async def test_a_server_that_never_served_closes_its_sockets() -> None:
-    async with made() as server:
+async def test_a_server_that_was_started_but_never_served_closes_its_sockets() -> None:
+    async with make_server() as server:
         await server.start()
         port = server.bound[0][1]
     assert server.bound == []
@@ -44,50 +44,52 @@ async def test_a_server_that_never_served_closes_its_sockets() -> None:
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_signal_handlers_stay_those_of_the_process() -> None:
+async def test_serving_leaves_the_processes_signal_handlers_alone() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     async with serving() as served:
         await served.client.get("/health")
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-async def test_idle_clients_do_not_delay_the_stop(caplog: pytest.LogCaptureFixture) -> None:
+async def test_idle_and_incomplete_connections_do_not_delay_the_shutdown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with (
         serving() as served,
-        raw(served),  # says nothing
-        raw(served) as (_, half),
-        raw(served) as (_, bodyless),
-        raw(served) as (kept, keeping),
+        raw(served),  # sends nothing
+        raw(served) as (_, partial_head),
+        raw(served) as (_, partial_body),
+        raw(served) as (keepalive_reader, keepalive_writer),
     ):
-        half.write(b"GET /health HT")
-        bodyless.write(request()[:-3])
-        keeping.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        await kept.readuntil(b"}")
-        await served.server.stop(grace=1e6)  # would be waited out for a client that counts
+        partial_head.write(b"GET /health HT")
+        partial_body.write(request()[:-3])
+        keepalive_writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await keepalive_reader.readuntil(b"}")
+        await served.server.stop(grace=1e6)  # a connection that counts as active would use up all of it
         await served.task
     assert "Traceback" not in caplog.text
 
 
-async def test_what_is_being_spoken_may_finish(served: Served) -> None:
+async def test_a_response_in_progress_finishes_during_shutdown(served: Served) -> None:
     go_on = asyncio.Event()
 
     async def wait(*_: object) -> None:
         await go_on.wait()
 
     served.service.on_chunk = wait
-    answering = asyncio.create_task(
+    response = asyncio.create_task(
         served.client.post("/v1/audio/speech", json={"input": "hello", "response_format": "wav"})
     )
     await served.service.until(lambda: served.service.entered == 1)
     stopping = asyncio.create_task(served.server.stop(grace=20.0))
     await asyncio.sleep(0)
     go_on.set()
-    answer = await answering
+    answer = await response
     assert answer.content[44:] == speech_pcm("hello")
     await stopping
 
 
-async def test_what_is_still_spoken_after_the_grace_is_cut_off(
+async def test_a_response_still_streaming_after_the_grace_period_is_truncated(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     served.service.on_enter = speak_without_end
@@ -101,20 +103,20 @@ async def test_what_is_still_spoken_after_the_grace_is_cut_off(
     assert "Traceback" not in caplog.text
 
 
-async def test_a_request_without_audio_yet_gets_an_error_at_shutdown(served: Served) -> None:
+async def test_a_request_without_audio_yet_gets_a_503_at_shutdown(served: Served) -> None:
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
     served.service.on_chunk = never
-    answering = asyncio.create_task(served.client.post("/v1/audio/speech", json={"input": "hello"}))
+    response = asyncio.create_task(served.client.post("/v1/audio/speech", json={"input": "hello"}))
     await served.service.until(lambda: served.service.entered == 1)
     await served.server.stop(grace=0.05)
-    answer = await answering
+    answer = await response
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "shutting_down"
 
 
-async def test_a_client_that_does_not_read_does_not_delay_the_end(served: Served) -> None:
+async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(served: Served) -> None:
     served.service.on_enter = speak_without_end
     async with raw(served) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -123,8 +125,8 @@ async def test_a_client_that_does_not_read_does_not_delay_the_end(served: Served
         await served.server.stop(grace=0.1)  # ends, though the rest can never be written
 
 
-async def test_a_cancelled_task_leaves_nothing_open() -> None:
-    async with made() as server:
+async def test_cancelling_the_serve_task_closes_the_listening_sockets() -> None:
+    async with make_server() as server:
         await server.start()
         task = asyncio.create_task(server.serve())
         await asyncio.sleep(0.05)
@@ -133,11 +135,11 @@ async def test_a_cancelled_task_leaves_nothing_open() -> None:
     assert server.bound == []
 
 
-async def test_a_websocket_may_watch_for_the_end() -> None:
+async def test_a_websocket_handler_can_await_the_shutdown_event() -> None:
     router = APIRouter()
 
     @router.websocket("/socket")
-    async def talk(socket: WebSocket) -> None:
+    async def handle(socket: WebSocket) -> None:
         await socket.accept()
         await socket.send_text(socket.scope["state"]["request_id"])
         await socket.scope["state"]["stopping"].wait()
@@ -156,12 +158,14 @@ async def test_a_websocket_may_watch_for_the_end() -> None:
         await task
 
 
-async def test_a_websocket_that_stays_is_ended_after_the_grace(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_websocket_still_open_after_the_grace_period_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     router = APIRouter()
     left = asyncio.Event()
 
     @router.websocket("/socket")
-    async def talk(socket: WebSocket) -> None:
+    async def handle(socket: WebSocket) -> None:
         await socket.accept()
         try:
             await asyncio.Event().wait()
@@ -207,7 +211,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "cert.pem", folder / "key.pem"
 
 
-async def test_tls_is_spoken_with_a_certificate(certificate: tuple[Path, Path]) -> None:
+async def test_a_certificate_and_key_enable_tls(certificate: tuple[Path, Path]) -> None:
     async with serving(certificate=certificate[0], key=certificate[1]) as served:
         answer = await served.client.post("/v1/audio/speech", json={"input": "hi", "response_format": "wav"})
         reader, writer = await asyncio.open_connection(
@@ -219,23 +223,23 @@ async def test_tls_is_spoken_with_a_certificate(certificate: tuple[Path, Path]) 
     assert answer.content[44:] == speech_pcm("hi")
 
 
-async def test_a_certificate_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+async def test_an_unreadable_certificate_raises_oserror(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
-    async with made(certificate=tmp_path / "cert.pem") as server:
+    async with make_server(certificate=tmp_path / "cert.pem") as server:
         with pytest.raises(OSError):
             await server.start()
-    async with made(certificate=tmp_path / "absent.pem") as server:
+    async with make_server(certificate=tmp_path / "absent.pem") as server:
         with pytest.raises(OSError):
             await server.start()
 
 
-async def test_nothing_is_logged_for_a_usual_request(
+async def test_nothing_is_logged_for_a_successful_request(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def nothing(_: Utterance) -> None:
+    async def do_nothing(_: Utterance) -> None:
         return
 
-    served.service.on_enter = nothing
+    served.service.on_enter = do_nothing
     with caplog.at_level(logging.INFO):
         await served.client.post("/v1/audio/speech", json={"input": "hi"})
     assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "wyoming_tts"))]

@@ -27,7 +27,7 @@ def body(**fields: Any) -> dict[str, Any]:
     return {"model": "tts-1", "input": "hello", "voice": "alloy", "response_format": "wav", **fields}
 
 
-async def test_wav_holds_what_was_said_at_the_voices_rate(served: Served) -> None:
+async def test_wav_is_streamed_at_the_voices_sample_rate(served: Served) -> None:
     answer = await served.client.post(SPEECH, json=body())
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "audio/wav"
@@ -39,12 +39,12 @@ async def test_wav_holds_what_was_said_at_the_voices_rate(served: Served) -> Non
     assert answer.content[44:] == speech_pcm("hello")
 
 
-async def test_pcm_is_24_khz_unless_another_rate_is_asked_for(served: Served) -> None:
-    usual = await served.client.post(SPEECH, json=body(response_format="pcm"))
-    own = await served.client.post(SPEECH, json=body(response_format="pcm", sample_rate=RATE))
-    assert usual.headers["x-sample-rate"] == "24000"
-    assert abs(len(usual.content) - len(speech_pcm("hello")) * 24_000 // RATE) <= 64
-    assert own.content == speech_pcm("hello")
+async def test_pcm_is_24_khz_unless_a_sample_rate_is_requested(served: Served) -> None:
+    default_rate = await served.client.post(SPEECH, json=body(response_format="pcm"))
+    native_rate = await served.client.post(SPEECH, json=body(response_format="pcm", sample_rate=RATE))
+    assert default_rate.headers["x-sample-rate"] == "24000"
+    assert abs(len(default_rate.content) - len(speech_pcm("hello")) * 24_000 // RATE) <= 64
+    assert native_rate.content == speech_pcm("hello")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_pcm_is_24_khz_unless_another_rate_is_asked_for(served: Served) ->
         ("aac", "audio/aac", b"\xff\xf1"),
     ],
 )
-async def test_every_format_is_what_its_type_says(
+async def test_every_format_has_its_content_type_and_magic_bytes(
     served: Served, encoding: str, content_type: str, beginning: bytes
 ) -> None:
     answer = await served.client.post(SPEECH, json=body(response_format=encoding))
@@ -64,36 +64,36 @@ async def test_every_format_is_what_its_type_says(
     assert answer.content.startswith(beginning)
 
 
-async def test_mp3_is_what_is_sent_where_no_format_is_named(served: Served) -> None:
+async def test_the_default_response_format_is_mp3(served: Served) -> None:
     answer = await served.client.post(SPEECH, json={"input": "hello"})
     assert answer.headers["content-type"] == "audio/mpeg"
 
 
-async def test_the_stream_path_takes_format_and_gives_pcm(served: Served) -> None:
+async def test_the_stream_path_defaults_to_pcm_and_accepts_format(served: Served) -> None:
     raw = await served.client.post(f"{SPEECH}/stream", json={"input": "hi", "sample_rate": RATE})
     wav = await served.client.post(f"{SPEECH}/stream", json={"input": "hi", "format": "wav"})
     assert raw.content == speech_pcm("hi")
     assert wav.content[44:] == speech_pcm("hi")
 
 
-async def test_a_plain_player_gets_wav_without_a_length(served: Served) -> None:
+async def test_synthesize_stream_by_get_returns_a_wav_of_unknown_length(served: Served) -> None:
     query = {"text": "hello", "voice": "af_heart", "speed": "1.5"}
     answer = await served.client.get("/synthesize-stream", params=query)
     assert answer.content[:8] == b"RIFF\xff\xff\xff\xff"
     assert answer.content[44:] == speech_pcm("hello")
-    said = served.service.utterances[0]
-    assert said.voice == VoiceRequest("af_heart")
-    assert said.prosody == Prosody(speed=1.5)
+    utterance = served.service.utterances[0]
+    assert utterance.voice == VoiceRequest("af_heart")
+    assert utterance.prosody == Prosody(speed=1.5)
 
 
-async def test_a_look_at_the_players_address_speaks_nothing(served: Served) -> None:
+async def test_head_of_synthesize_stream_synthesizes_nothing(served: Served) -> None:
     answer = await served.client.head("/synthesize-stream", params={"text": "hello"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "audio/wav"
     assert not served.service.utterances
 
 
-async def test_fields_reach_the_utterance() -> None:
+async def test_request_fields_reach_the_utterance() -> None:
     async with serving() as served:
         fields = body(
             voice={"id": "af_bella(2)+af_sky(1)"},
@@ -106,16 +106,16 @@ async def test_fields_reach_the_utterance() -> None:
             input="<speak>hi</speak>",
         )
         answer = await served.client.post(SPEECH, json=fields, headers={"X-Request-ID": "call-7"})
-        said = served.service.utterances[0]
-    assert answer.headers["x-request-id"] == said.id == "call-7"
-    assert said.voice == VoiceRequest("af_bella(2)+af_sky(1)", "en_GB", "3")
-    assert said.prosody == Prosody(speed=2.0, volume=3.0)
-    assert said.sample_rate == 16_000
-    assert said.text_format is TextFormat.SSML
-    assert said.transport == "http"
+        utterance = served.service.utterances[0]
+    assert answer.headers["x-request-id"] == utterance.id == "call-7"
+    assert utterance.voice == VoiceRequest("af_bella(2)+af_sky(1)", "en_GB", "3")
+    assert utterance.prosody == Prosody(speed=2.0, volume=3.0)
+    assert utterance.sample_rate == 16_000
+    assert utterance.text_format is TextFormat.SSML
+    assert utterance.transport == "http"
 
 
-async def test_fields_of_kokoro_fastapi_are_understood_or_ignored(served: Served) -> None:
+async def test_kokoro_fastapis_own_fields_are_mapped_or_ignored(served: Served) -> None:
     fields = body(
         lang_code="b",
         volume_multiplier=0.5,
@@ -127,19 +127,19 @@ async def test_fields_of_kokoro_fastapi_are_understood_or_ignored(served: Served
     )
     answer = await served.client.post(SPEECH, json=fields)
     assert answer.status_code == 200
-    said = served.service.utterances[0]
-    assert said.voice == VoiceRequest(None, "en_GB")
-    assert said.prosody == Prosody(volume=0.5)
+    utterance = served.service.utterances[0]
+    assert utterance.voice == VoiceRequest(None, "en_GB")
+    assert utterance.prosody == Prosody(volume=0.5)
 
 
-async def test_ignored_instructions_are_reported(served: Served) -> None:
-    told = await served.client.post(SPEECH, json=body(instructions="Whisper."))
-    plain = await served.client.post(SPEECH, json=body())
-    assert told.headers["x-ignored"] == "instructions"
-    assert "x-ignored" not in plain.headers
+async def test_ignored_instructions_are_reported_in_the_x_ignored_header(served: Served) -> None:
+    with_instructions = await served.client.post(SPEECH, json=body(instructions="Whisper."))
+    without_instructions = await served.client.post(SPEECH, json=body())
+    assert with_instructions.headers["x-ignored"] == "instructions"
+    assert "x-ignored" not in without_instructions.headers
 
 
-async def test_events_carry_the_audio_and_end_with_its_usage(served: Served) -> None:
+async def test_sse_events_carry_the_audio_and_end_with_its_token_usage(served: Served) -> None:
     answer = await served.client.post(
         SPEECH, json=body(response_format="pcm", sample_rate=RATE, stream_format="sse")
     )
@@ -153,7 +153,7 @@ async def test_events_carry_the_audio_and_end_with_its_usage(served: Served) -> 
     assert events[-1] == {"type": "speech.audio.done", "usage": usage}
 
 
-async def test_without_streaming_the_length_is_known(served: Served) -> None:
+async def test_stream_false_sends_a_content_length_and_a_complete_wav_header(served: Served) -> None:
     answer = await served.client.post(SPEECH, json=body(stream=False))
     pcm = speech_pcm("hello")
     assert answer.headers["content-length"] == str(44 + len(pcm))
@@ -161,20 +161,20 @@ async def test_without_streaming_the_length_is_known(served: Served) -> None:
     assert "transfer-encoding" not in answer.headers
 
 
-async def test_what_is_too_large_to_be_sent_as_a_whole_is_refused() -> None:
+async def test_stream_false_refuses_audio_over_the_buffer_limit_with_413() -> None:
     async with serving(HttpOptions(max_buffered_bytes=1000)) as served:
         answer = await served.client.post(SPEECH, json=body(stream=False))
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "too_long"
 
 
-async def test_zeros_are_sent_first_where_proxies_need_them() -> None:
+async def test_stream_prime_bytes_sends_leading_silence_for_buffering_proxies() -> None:
     async with serving(HttpOptions(stream_prime_bytes=1001)) as served:
         answer = await served.client.post(SPEECH, json=body(response_format="pcm", sample_rate=RATE))
     assert answer.content == bytes(1000) + speech_pcm("hello")
 
 
-async def test_the_first_bytes_leave_before_the_second_chunk_is_made(served: Served) -> None:
+async def test_the_first_chunk_is_sent_before_the_second_is_synthesized(served: Served) -> None:
     go_on = asyncio.Event()
 
     async def two_pieces(utterance: Utterance) -> None:
@@ -217,7 +217,7 @@ async def _pieces(*texts: str) -> Any:
         (RuntimeError("secret /path"), 500, "internal", None),
     ],
 )
-async def test_a_failure_before_the_first_byte_has_its_status(
+async def test_a_failure_before_the_first_byte_has_its_own_status_and_code(
     served: Served, error: Exception, status: int, code: str, param: str | None
 ) -> None:
     async def fail(_: Utterance) -> None:
@@ -225,19 +225,19 @@ async def test_a_failure_before_the_first_byte_has_its_status(
 
     served.service.on_enter = fail
     answer = await served.client.post(SPEECH, json=body(), headers={"X-Request-ID": "abc"})
-    told = answer.json()["error"]
-    assert (answer.status_code, told["code"]) == (status, code)
+    details = answer.json()["error"]
+    assert (answer.status_code, details["code"]) == (status, code)
     if param:
-        assert told["param"] == param
+        assert details["param"] == param
     assert "secret" not in answer.text
     assert ("retry-after" in answer.headers) == (status in {429, 503})
     if status == 500:
-        assert "abc" in told["message"]
+        assert "abc" in details["message"]
     if status == 404:
-        assert "af_heart" in told["message"]
+        assert "af_heart" in details["message"]
 
 
-async def test_a_failure_in_the_first_chunk_has_its_status(served: Served) -> None:
+async def test_a_failure_in_the_first_chunk_still_has_its_own_status(served: Served) -> None:
     async def fail(*_: object) -> None:
         raise Busy("Full.")
 
@@ -262,7 +262,9 @@ async def test_a_failure_in_the_first_chunk_has_its_status(served: Served) -> No
         ({"input_type": "html"}, "input_type"),
     ],
 )
-async def test_the_field_that_is_wrong_is_named(served: Served, fields: dict[str, Any], param: str) -> None:
+async def test_an_invalid_field_is_refused_by_name(
+    served: Served, fields: dict[str, Any], param: str
+) -> None:
     answer = await served.client.post(SPEECH, json=body(**fields))
     error = answer.json()["error"]
     assert answer.status_code == 400
@@ -275,20 +277,20 @@ async def test_the_field_that_is_wrong_is_named(served: Served, fields: dict[str
 @pytest.mark.parametrize(
     "content", [b"{", b"[1]", b'"text"', b"\xff\xfe", b"", b"[" * 100_000, b'{"input": "\\ud800"}']
 )
-async def test_a_body_that_is_no_request_is_refused(served: Served, content: bytes) -> None:
+async def test_a_malformed_json_body_is_refused_with_400(served: Served, content: bytes) -> None:
     answer = await served.client.post(SPEECH, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "bad_request"
 
 
-async def test_a_text_over_the_limit_is_refused() -> None:
+async def test_a_text_over_the_limit_is_refused_with_413() -> None:
     async with serving(HttpOptions(max_text_chars=10)) as served:
         answer = await served.client.post(SPEECH, json=body(input="x" * 11))
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (413, "too_long", "input")
 
 
-async def test_a_format_that_cannot_be_written_is_refused_before_anything_is_spoken(
+async def test_a_format_without_its_encoder_is_refused_before_synthesis(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
@@ -298,29 +300,29 @@ async def test_a_format_that_cannot_be_written_is_refused_before_anything_is_spo
     assert served.service.pulled == 0
 
 
-async def test_an_encoder_is_closed_only_when_no_worker_uses_it_any_more() -> None:
+async def test_a_cancelled_response_closes_its_encoder_only_after_the_worker_is_done() -> None:
     in_use, go_on, done = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def slowly(work: Callable[[], T], /) -> T:
+    async def run_after_release(work: Callable[[], T], /) -> T:
         in_use.set()
         await go_on.wait()
         done.append("worked")
         return work()
 
-    encoder = Recorder(done)
-    sound = StreamEncoder(encoder, slowly)
-    pieces = sound.encode(b"", speech_pcm("a"), aiter(_pieces()))
-    taking = asyncio.create_task(take(pieces, encoder))
+    encoder = RecordingEncoder(done)
+    stream_encoder = StreamEncoder(encoder, run_after_release)
+    pieces = stream_encoder.encode(b"", speech_pcm("a"), aiter(_pieces()))
+    consuming = asyncio.create_task(consume(pieces, encoder))
     await in_use.wait()
-    taking.cancel()
+    consuming.cancel()
     await asyncio.sleep(0)
     go_on.set()
-    await asyncio.wait([taking])
-    assert taking.cancelled()
+    await asyncio.wait([consuming])
+    assert consuming.cancelled()
     assert done == ["worked", "encoded", "closed"]
 
 
-class Recorder:
+class RecordingEncoder:
     content_type, rate, is_cpu_bound = "audio/x", RATE, True
 
     def __init__(self, done: list[str]) -> None:
@@ -337,20 +339,20 @@ class Recorder:
         self._done.append("closed")
 
 
-async def take(pieces: AsyncIterator[bytes], encoder: Recorder) -> None:
+async def consume(pieces: AsyncIterator[bytes], encoder: RecordingEncoder) -> None:
     with closing(encoder):
         async for _ in pieces:
             pass
 
 
-async def test_a_whole_answer_is_sent_when_its_stream_is_left_already(served: Served) -> None:
+async def test_a_buffered_response_is_sent_after_its_speech_stream_has_closed(served: Served) -> None:
     async with served.client.stream("POST", SPEECH, json=body(stream=False, input="x" * 3000)) as answer:
         assert answer.status_code == 200
         assert served.service.left == 1
         assert len(await answer.aread()) == int(answer.headers["content-length"])
 
 
-async def test_a_language_that_no_voice_speaks_is_blamed_itself(served: Served) -> None:
+async def test_an_unknown_language_names_language_as_the_wrong_field(served: Served) -> None:
     async def fail(_: Utterance) -> None:
         raise UnknownVoice("No installed voice speaks 'xx'.")
 
@@ -359,7 +361,7 @@ async def test_a_language_that_no_voice_speaks_is_blamed_itself(served: Served) 
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "language")
 
 
-async def test_a_recipe_that_is_none_is_the_voices_fault(served: Served) -> None:
+async def test_a_malformed_blend_recipe_names_voice_as_the_wrong_field(served: Served) -> None:
     async def fail(_: Utterance) -> None:
         raise BadRequest("The recipe has '(' at column 4.")
 

@@ -1,4 +1,4 @@
-"""The engines' own values in a request for speech."""
+"""Engine-specific prosody fields of a speech request: pitch, length scale and noise scales."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def body(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", [SPEECH, f"{SPEECH}/stream"])
-async def test_what_an_engine_alone_knows_reaches_it(served: Served, path: str) -> None:
+async def test_engine_specific_prosody_fields_reach_the_utterance(served: Served, path: str) -> None:
     fields = body(pitch=1.5, length_scale=1.2, noise_scale=0.3, noise_w_scale=0.0)
     answer = await served.client.post(path, json=fields)
     assert answer.status_code == 200
@@ -26,7 +26,7 @@ async def test_what_an_engine_alone_knows_reaches_it(served: Served, path: str) 
     )
 
 
-async def test_what_is_left_out_is_neutral(served: Served) -> None:
+async def test_omitted_prosody_fields_are_neutral(served: Served) -> None:
     await served.client.post(SPEECH, json=body())
     assert served.service.utterances[0].prosody == Prosody()
 
@@ -44,7 +44,9 @@ async def test_what_is_left_out_is_neutral(served: Served) -> None:
         ("noise_w_scale", "much"),
     ],
 )
-async def test_what_no_engine_can_do_is_refused_by_name(served: Served, field: str, value: object) -> None:
+async def test_an_out_of_range_prosody_field_is_refused_by_name(
+    served: Served, field: str, value: object
+) -> None:
     answer = await served.client.post(SPEECH, json=body(**{field: value}))
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == field
