@@ -1,4 +1,4 @@
-"""A thousand clients that send rubbish, and one that listens to them happening."""
+"""Fuzzing the Wyoming server: a thousand malformed byte streams beside one well-behaved listener."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ mutations = st.lists(
 )
 
 
-def mutated(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
+def mutate(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
     for kind, place, extra in changes:
         at = place % (len(data) + 1)
         match kind:
@@ -85,12 +85,12 @@ def mutated(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
 
 
 streams = st.binary(max_size=200) | st.builds(
-    mutated, st.lists(valid | malformed, max_size=6).map(b"".join), mutations
+    mutate, st.lists(valid | malformed, max_size=6).map(b"".join), mutations
 )
 
 
-class Paced:
-    """Lets the utterance of the patient listener go on by one chunk at a time."""
+class PacedSynthesis:
+    """Releases the listener's utterance one chunk at a time."""
 
     def __init__(self) -> None:
         self.steps = asyncio.Semaphore(0)
@@ -128,8 +128,8 @@ async def attack(server: WyomingServer, data: bytes, *, resets: bool) -> list[Ev
         return await client.rest()
 
 
-def check_is_well_formed(answer: list[Event]) -> None:
-    """Whatever was sent, what comes back is a sequence that a client can follow."""
+def check_reply_is_well_formed(answer: list[Event]) -> None:
+    """Check that a reply is a valid sequence of Wyoming events, whatever was sent."""
     playing = False
     for event in answer:
         assert event.type in ANSWERS
@@ -141,12 +141,12 @@ def check_is_well_formed(answer: list[Event]) -> None:
     assert not playing
 
 
-class Siege:
-    """One server, one client that listens all the while, and whoever attacks."""
+class FuzzedServer:
+    """A server with one listener throughout, which hostile clients attack one after another."""
 
     def __init__(self, runner: asyncio.Runner, pieces: list[str]) -> None:
         self.fake = FakeSynthesizer()
-        self.fake.on_chunk = self.paced = Paced()
+        self.fake.on_chunk = self.paced = PacedSynthesis()
         self.server = WyomingServer(self.fake, describe=describe, run_blocking=run_in_thread, options=OPTIONS)
         self._runner = runner
         runner.run(self.server.start("tcp://127.0.0.1:0"))
@@ -157,24 +157,24 @@ class Siege:
         return self._runner.run(attack(self.server, data, resets=resets))
 
     async def end(self) -> tuple[list[Event], set[asyncio.Task[Any]]]:
-        """What the listener heard, and the tasks that are left over once all clients have gone."""
-        heard = await self.listening
-        while self.server.connections:  # noqa: ASYNC110  # only the server could tell
+        """The events the listener received, and the tasks left over once all clients have gone."""
+        received = await self.listening
+        while self.server.connections:  # noqa: ASYNC110  # the server has no event for it
             await asyncio.sleep(0.001)
         await self.server.stop()
-        return heard, asyncio.all_tasks() - {current for current in [asyncio.current_task()] if current}
+        return received, asyncio.all_tasks() - {current for current in [asyncio.current_task()] if current}
 
 
 @pytest.mark.slow
-def test_a_thousand_hostile_streams_disturb_no_listener_and_leave_nothing_behind(
+def test_a_thousand_malformed_streams_disturb_no_listener_and_leak_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pieces = [f"{number} bottles. " for number in range(STREAMS)]
-    attacked, answered = 0, Counter[str]()
+    sent, reply_types = 0, Counter[str]()
     with asyncio.Runner() as runner:
         runner.get_loop()
         files = open_files()
-        siege = Siege(runner, pieces)
+        fuzzed = FuzzedServer(runner, pieces)
 
         @settings(
             max_examples=STREAMS,
@@ -185,22 +185,22 @@ def test_a_thousand_hostile_streams_disturb_no_listener_and_leave_nothing_behind
             suppress_health_check=list(HealthCheck),
         )
         @given(streams, st.integers(0, 9))
-        def besiege(data: bytes, whim: int) -> None:
-            nonlocal attacked
-            attacked += 1
-            answer = siege.attack(data, resets=whim == 0)
-            check_is_well_formed(answer)
-            answered.update(event.type for event in answer)
+        def send_fuzzed_stream(data: bytes, reset_choice: int) -> None:
+            nonlocal sent
+            sent += 1
+            answer = fuzzed.attack(data, resets=reset_choice == 0)
+            check_reply_is_well_formed(answer)
+            reply_types.update(event.type for event in answer)
 
-        besiege()
-        heard, tasks = runner.run(siege.end())
+        send_fuzzed_stream()
+        received, tasks = runner.run(fuzzed.end())
         files_left = open_files() - files
 
-    assert attacked == STREAMS
-    assert set(answered) == ANSWERS  # the attacks got far enough to be dangerous
-    assert event_types(heard) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
-    assert pcm_of(heard) == speech_pcm("".join(pieces))
+    assert sent == STREAMS
+    assert set(reply_types) == ANSWERS  # the attacks got far enough to be dangerous
+    assert event_types(received) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
+    assert pcm_of(received) == speech_pcm("".join(pieces))
     assert tasks == set()
     assert files_left == 0
-    assert siege.fake.entered == siege.fake.left
+    assert fuzzed.fake.entered == fuzzed.fake.left
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -1,4 +1,4 @@
-"""Markup, figures and signs through a socket, as an assistant sends them."""
+"""SSML, numbers and symbols over a Wyoming connection, as a voice assistant sends them."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ async def client() -> AsyncIterator[WyomingTestClient]:
         yield client
 
 
-async def answer(
+async def synthesize(
     client: WyomingTestClient, text: str, *, voice: str | None = None, ssml: bool = False
 ) -> list[Event]:
-    wanted = SynthesizeVoice(name=voice) if voice else None
+    requested_voice = SynthesizeVoice(name=voice) if voice else None
     text_format = SSML if ssml else None
-    await client.send(Synthesize(text, voice=wanted, text_format=text_format).event())
+    await client.send(Synthesize(text, voice=requested_voice, text_format=text_format).event())
     return await client.until("audio-stop")
 
 
-async def streamed_answer(
+async def synthesize_streamed(
     client: WyomingTestClient, pieces: Sequence[str], *, voice: str | None = None, ssml: bool = False
 ) -> list[Event]:
-    wanted = SynthesizeVoice(name=voice) if voice else None
+    requested_voice = SynthesizeVoice(name=voice) if voice else None
     text_format = SSML if ssml else None
-    await client.send(SynthesizeStart(voice=wanted, text_format=text_format).event())
+    await client.send(SynthesizeStart(voice=requested_voice, text_format=text_format).event())
     await client.send(*(SynthesizeChunk(piece).event() for piece in pieces), SynthesizeStop().event())
     return await client.until("synthesize-stopped")
 
@@ -90,22 +90,22 @@ def in_pieces(text: str, size: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-async def test_ssml_is_spoken_as_it_means(client: WyomingTestClient) -> None:
-    events = await answer(client, DOCUMENT, ssml=True)
+async def test_ssml_is_spoken_by_its_meaning(client: WyomingTestClient) -> None:
+    events = await synthesize(client, DOCUMENT, ssml=True)
     assert event_types(events) == ANSWER
     assert LETTERS.said(samples(events)) == SAID
     assert silences(samples(events))[1] == pytest.approx(LETTERS.rate / 2, abs=2)
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
-async def test_ssml_in_pieces_is_spoken_like_the_whole(client: WyomingTestClient, size: int) -> None:
-    whole = await answer(client, DOCUMENT, ssml=True)
-    events = await streamed_answer(client, in_pieces(DOCUMENT, size), ssml=True)
+async def test_streamed_ssml_is_spoken_like_the_whole_document(client: WyomingTestClient, size: int) -> None:
+    whole = await synthesize(client, DOCUMENT, ssml=True)
+    events = await synthesize_streamed(client, in_pieces(DOCUMENT, size), ssml=True)
     assert event_types(events) == STREAMED
     assert pcm_of(events) == pcm_of(whole)
 
 
-async def test_the_first_sentence_of_ssml_is_heard_before_the_rest_has_come(
+async def test_the_first_sentence_of_streamed_ssml_is_spoken_before_the_rest_arrives(
     client: WyomingTestClient,
 ) -> None:
     await client.send(SynthesizeStart(text_format=SSML).event())
@@ -117,9 +117,11 @@ async def test_the_first_sentence_of_ssml_is_heard_before_the_rest_has_come(
     assert LETTERS.said(samples(begun + rest)) == ["The door is open.", "Everyone is here."]
 
 
-async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client: WyomingTestClient) -> None:
+async def test_every_chunk_has_the_announced_sample_rate_across_voice_changes(
+    client: WyomingTestClient,
+) -> None:
     text = f"<speak>The door. <voice name='{TONES.name}'>Ja.</voice></speak>"
-    events = await answer(client, text, ssml=True)
+    events = await synthesize(client, text, ssml=True)
     rates = {event.data["rate"] for event in events if event.type in {"audio-start", "audio-chunk"}}
     assert rates == {LETTERS.rate}
 
@@ -127,7 +129,7 @@ async def test_every_chunk_has_the_rate_that_was_announced_whoever_speaks(client
 async def test_malformed_ssml_is_reported_with_its_position_after_the_text_before_it(
     client: WyomingTestClient,
 ) -> None:
-    events = await answer(client, BROKEN, ssml=True)
+    events = await synthesize(client, BROKEN, ssml=True)
     assert event_types(events) == REFUSED
     assert LETTERS.said(samples(events))[0] == "The door is open."
     assert error_of(events).data["code"] == "bad_markup"
@@ -135,18 +137,16 @@ async def test_malformed_ssml_is_reported_with_its_position_after_the_text_befor
 
 
 @pytest.mark.parametrize("size", [1, 9, 1000])
-async def test_malformed_ssml_in_pieces_is_reported_the_same_way(
-    client: WyomingTestClient, size: int
-) -> None:
-    whole = await answer(client, BROKEN, ssml=True)
-    events = await streamed_answer(client, in_pieces(BROKEN, size), ssml=True)
+async def test_streamed_malformed_ssml_is_reported_the_same_way(client: WyomingTestClient, size: int) -> None:
+    whole = await synthesize(client, BROKEN, ssml=True)
+    events = await synthesize_streamed(client, in_pieces(BROKEN, size), ssml=True)
     assert event_types(events) == STREAMED_REFUSED
     assert error_of(events).data == error_of(whole).data
     assert pcm_of(events) == pcm_of(whole)
 
 
-async def test_an_unclosed_document_is_reported_at_its_end(client: WyomingTestClient) -> None:
-    events = await streamed_answer(client, ["<speak><p>The door", " is open."], ssml=True)
+async def test_an_unclosed_ssml_document_is_reported_at_its_end(client: WyomingTestClient) -> None:
+    events = await synthesize_streamed(client, ["<speak><p>The door", " is open."], ssml=True)
     assert event_types(events) == STREAMED_REFUSED
     assert "line 1, column 8" in error_of(events).data["text"]
     assert LETTERS.said(samples(events)) == ["The door is open."]
@@ -155,27 +155,29 @@ async def test_an_unclosed_document_is_reported_at_its_end(client: WyomingTestCl
 @pytest.mark.parametrize(
     "bomb", ["<!DOCTYPE x [<!ENTITY a 'b'>]><speak>&a;</speak>", "<a>" * 100, "</speak>"]
 )
-async def test_hostile_ssml_is_refused_without_a_sound(client: WyomingTestClient, bomb: str) -> None:
-    events = await answer(client, bomb, ssml=True)
+async def test_hostile_ssml_is_refused_without_audio(client: WyomingTestClient, bomb: str) -> None:
+    events = await synthesize(client, bomb, ssml=True)
     assert error_of(events).data["code"] == "bad_markup"
     assert pcm_of(events) == b""
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_the_connection_serves_on_after_malformed_ssml(
+async def test_the_connection_stays_usable_after_malformed_ssml(
     client: WyomingTestClient, *, streamed: bool
 ) -> None:
     if streamed:
-        await streamed_answer(client, in_pieces(BROKEN, 5), ssml=True)
+        await synthesize_streamed(client, in_pieces(BROKEN, 5), ssml=True)
     else:
-        await answer(client, BROKEN, ssml=True)
-    again = await answer(client, DOCUMENT, ssml=True)
+        await synthesize(client, BROKEN, ssml=True)
+    again = await synthesize(client, DOCUMENT, ssml=True)
     assert LETTERS.said(samples(again)) == SAID
-    assert event_types(await streamed_answer(client, ["It is ", "open."])) == STREAMED
+    assert event_types(await synthesize_streamed(client, ["It is ", "open."])) == STREAMED
 
 
-async def test_without_its_format_ssml_is_plain_text_with_html_in_it(client: WyomingTestClient) -> None:
-    events = await answer(client, "<speak>The door <break time='9s'/> is open.")
+async def test_ssml_without_its_text_format_is_treated_as_plain_text_with_html(
+    client: WyomingTestClient,
+) -> None:
+    events = await synthesize(client, "<speak>The door <break time='9s'/> is open.")
     assert event_types(events) == ANSWER
     assert LETTERS.said(samples(events)) == ["The door is open."]
 
@@ -194,22 +196,24 @@ WRITTEN_OUT = [
 
 
 @pytest.mark.parametrize(("written", "spoken"), WRITTEN_OUT)
-async def test_the_embedded_voice_says_it_as_the_words_written_out(written: str, spoken: str) -> None:
+async def test_the_embedded_voice_normalizes_numbers_and_symbols_into_words(
+    written: str, spoken: str
+) -> None:
     # Without a cache the second is rendered as well.
     async with running_parts(cache_memory=0, auto_punctuation=".?!") as parts, connected(parts) as client:
-        as_written = await answer(client, written, voice=ESPEAK)
-        by_hand = await answer(client, spoken, voice=ESPEAK)
-        in_chunks = await streamed_answer(client, in_pieces(written, 3), voice=ESPEAK)
+        as_written = await synthesize(client, written, voice=ESPEAK)
+        by_hand = await synthesize(client, spoken, voice=ESPEAK)
+        in_chunks = await synthesize_streamed(client, in_pieces(written, 3), voice=ESPEAK)
     assert event_types(as_written) == ANSWER
     assert len(pcm_of(as_written)) > LETTERS.rate // 2
     assert pcm_of(as_written) == pcm_of(by_hand)
     assert pcm_of(in_chunks) == pcm_of(by_hand)
 
 
-async def test_a_german_voice_says_german_words() -> None:
+async def test_a_german_voice_normalizes_numbers_into_german_words() -> None:
     async with running_parts(cache_memory=0) as parts, connected(parts) as client:
-        as_written = await answer(client, "Es sind 25 °C, z. B. hier.", voice="espeak-de")
-        by_hand = await answer(
+        as_written = await synthesize(client, "Es sind 25 °C, z. B. hier.", voice="espeak-de")
+        by_hand = await synthesize(
             client, "Es sind fünfundzwanzig Grad Celsius, zum Beispiel hier.", voice="espeak-de"
         )
     assert pcm_of(as_written) == pcm_of(by_hand) != b""

@@ -1,4 +1,4 @@
-"""The product as a process: stdio, signals, exit codes, and what it says on stderr."""
+"""The product as a process: stdio, signals, exit codes, and its messages on stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, start_process
 from tests.support.tones import LETTERS, silences
 
-pytestmark = pytest.mark.slow  # processes, each
+pytestmark = pytest.mark.slow  # each test starts a process
 
 TWO_SENTENCES = "The first sentence. The second one."
 PLAIN = [Synthesize(TWO_SENTENCES).event()]
@@ -45,7 +45,9 @@ async def answer_on_stdio(request: list[Event], *flags: str) -> list[Event]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("request_", [PLAIN, STREAMED], ids=["plain", "streamed"])
-async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(request_: list[Event]) -> None:
+async def test_sentence_silence_is_exact_and_speech_is_deterministic_over_stdio(
+    request_: list[Event],
+) -> None:
     without, with_silence, again = await asyncio.gather(
         answer_on_stdio(request_, "--sentence-silence", "0.0"),
         answer_on_stdio(request_, "--sentence-silence", "1.0"),
@@ -63,7 +65,7 @@ async def test_sentence_silence_is_exact_and_speech_repeatable_over_stdio(reques
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_it_well_while_a_client_listens(number: signal.Signals) -> None:
+async def test_a_signal_ends_an_open_stream_with_an_error_and_exits_cleanly(number: signal.Signals) -> None:
     flags = (*SPEAKS_LETTERS, "--shutdown-grace", "0.2")
     async with server_process(*flags) as server, AsyncTcpClient("127.0.0.1", server.port) as client:
         await client.write_event(SynthesizeStart().event())
@@ -119,7 +121,7 @@ async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
 
 
 @pytest.mark.slow
-async def test_say_without_a_server_fails_in_one_line() -> None:
+async def test_say_without_a_server_fails_with_a_one_line_message() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
     process = await start_process("say", "Hello.", "--uri", uri)
@@ -129,7 +131,7 @@ async def test_say_without_a_server_fails_in_one_line() -> None:
 
 
 @pytest.mark.slow
-async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
+async def test_voices_lists_the_installed_voices(tmp_path: Path) -> None:
     process = await start_process("voices", *SPEAKS_LETTERS, "--download-dir", str(tmp_path))
     out, _ = await process.communicate()
     assert process.returncode == 0
@@ -148,7 +150,7 @@ async def test_voices_lists_what_is_installed(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_importing_it_loads_no_heavy_library(module: str, heavy: set[str]) -> None:
+def test_importing_the_module_loads_no_heavy_library(module: str, heavy: set[str]) -> None:
     script = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not heavy & set(run.stdout.split())

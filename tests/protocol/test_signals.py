@@ -1,4 +1,4 @@
-"""What a running server makes of signals: stopping while it speaks, at once, and reading settings again."""
+"""Signals to a running server: graceful shutdown, immediate exit on the second, and reload on SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_p
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of
 
-pytestmark = pytest.mark.slow  # processes, each
+pytestmark = pytest.mark.slow  # each test starts a process
 
 HTTP = ("--http", "--http-port", "0")
-PATIENCE = 25.0
+TIMEOUT = 25.0
 
 
 async def _http_port(server: RunningServer) -> int:
     return int((await server.read_until(r"HTTP API listens on http://127\.0\.0\.1:(\d+)"))[1])
 
 
-async def _begin(client: WyomingTestClient, text: str) -> None:
-    """Have the beginning of a text spoken, and leave it open."""
+async def _start_utterance(client: WyomingTestClient, text: str) -> None:
+    """Start a streamed utterance and wait for its first audio, leaving the text open."""
     await client.send(
         Event("synthesize-start", {"voice": {"name": LETTERS.name}}),
         Event("synthesize-chunk", {"text": text}),
@@ -33,15 +33,15 @@ async def _begin(client: WyomingTestClient, text: str) -> None:
     await client.until("audio-chunk")
 
 
-async def test_a_listener_hears_the_end_and_new_clients_are_refused() -> None:
-    async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *HTTP) as server:
+async def test_a_streaming_utterance_finishes_but_new_connections_are_refused_during_shutdown() -> None:
+    async with asyncio.timeout(TIMEOUT), server_process(*SPEAKS_LETTERS, *HTTP) as server:
         port = await _http_port(server)
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
-            await _begin(client, "A sentence that is spoken. And one that is")
+            await _start_utterance(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGTERM)
             await server.read_until("Stopping")
-            await _refused(server.port)
-            await _refused(port)
+            await _wait_until_refused(server.port)
+            await _wait_until_refused(port)
             await client.send(Event("synthesize-chunk", {"text": " ended."}), Event("synthesize-stop"))
             events = await client.until("synthesize-stopped")
         assert "error" not in event_types(events)
@@ -49,8 +49,8 @@ async def test_a_listener_hears_the_end_and_new_clients_are_refused() -> None:
         assert await server.process.wait() == 0
 
 
-async def _refused(port: int) -> None:
-    """Wait until nobody is let in any more, by whatever way."""
+async def _wait_until_refused(port: int) -> None:
+    """Wait until the port refuses connections."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -60,13 +60,13 @@ async def _refused(port: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_second_signal_ends_it_at_once() -> None:
+async def test_a_second_signal_exits_at_once() -> None:
     async with (
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT),
         server_process(*SPEAKS_LETTERS, "--shutdown-grace", "300") as server,
     ):
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
-            await _begin(client, "A sentence that is spoken. And one that is")
+            await _start_utterance(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGINT)
             await server.read_until("Stopping")
             server.process.send_signal(signal.SIGTERM)
@@ -74,24 +74,24 @@ async def test_a_second_signal_ends_it_at_once() -> None:
         assert "Traceback" not in await server.read_rest()
 
 
-async def test_a_listener_gets_an_error_after_the_grace() -> None:
+async def test_an_utterance_still_open_after_the_grace_period_ends_with_an_error() -> None:
     async with (
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT),
         server_process(*SPEAKS_LETTERS, "--shutdown-grace", "0.2") as server,
     ):
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
-            await _begin(client, "A sentence that is spoken. And one that is")
+            await _start_utterance(client, "A sentence that is spoken. And one that is")
             server.process.send_signal(signal.SIGTERM)
             events = await client.rest()
         assert [event.data["code"] for event in events if event.type == "error"] == ["shutting_down"]
         assert await server.process.wait() == 0
 
 
-async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Path) -> None:
+async def test_sighup_reloads_settings_and_applies_the_reloadable_ones(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("api_keys: [first]\n")
     flags = (*SPEAKS_LETTERS, *HTTP, "--http-host", "127.0.0.1", "--config", str(config))
-    async with asyncio.timeout(2 * PATIENCE), server_process(*flags) as server:
+    async with asyncio.timeout(2 * TIMEOUT), server_process(*flags) as server:
         url = f"http://127.0.0.1:{await _http_port(server)}/v1/voices"
         async with httpx.AsyncClient(trust_env=False) as client:
             assert await _status(client, url, "first") == 200
@@ -110,11 +110,13 @@ async def test_settings_are_read_again_and_those_that_can_change_do(tmp_path: Pa
             assert await _status(client, url, "second") == 200
 
 
-async def test_a_first_key_does_not_open_the_port_and_the_log_says_so(tmp_path: Path) -> None:
+async def test_adding_the_first_api_key_on_reload_does_not_change_the_bound_host_and_is_logged(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("speed: 1\n")
     flags = (*SPEAKS_LETTERS, *HTTP, "--config", str(config))
-    async with asyncio.timeout(2 * PATIENCE), server_process(*flags) as server:
+    async with asyncio.timeout(2 * TIMEOUT), server_process(*flags) as server:
         await _http_port(server)
         config.write_text("api_keys: [first]\n")
         server.process.send_signal(signal.SIGHUP)

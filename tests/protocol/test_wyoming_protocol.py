@@ -1,4 +1,4 @@
-"""Wyoming's events and rules, tried without a socket."""
+"""The Wyoming protocol's state machine and reply events, without a socket."""
 
 from __future__ import annotations
 
@@ -79,27 +79,29 @@ class TestWyomingProtocol:
     def test_unknown_events_are_ignored(self, event_type: str) -> None:
         assert commands(Event(event_type, {"text": 5})) == []
 
-    def test_synthesize_is_one_utterance(self) -> None:
+    def test_synthesize_starts_one_complete_utterance(self) -> None:
         assert commands(Synthesize("hello").event()) == [PLAIN]
 
-    def test_a_stream_is_an_utterance_whose_text_follows(self) -> None:
+    def test_synthesize_start_chunk_and_stop_stream_the_text_of_one_utterance(self) -> None:
         found = commands(START, chunk("a"), chunk(""), chunk("b"), STOP)
 
         assert found == [STREAM, AddText("a"), AddText(""), AddText("b"), EndText()]
 
-    def test_synthesize_within_a_stream_is_for_old_servers_and_ignored(self) -> None:
+    def test_synthesize_within_a_stream_is_ignored(self) -> None:
         found = commands(START, chunk("a"), Synthesize("a").event(), STOP, Synthesize("hello").event())
 
         assert found == [STREAM, AddText("a"), EndText(), PLAIN]
 
     @pytest.mark.parametrize("lone", [chunk("a"), STOP])
-    def test_a_lone_chunk_or_stop_is_an_error_and_what_follows_is_heard(self, lone: Event) -> None:
+    def test_a_chunk_or_stop_without_a_start_is_an_error_and_later_events_are_processed(
+        self, lone: Event
+    ) -> None:
         found = commands(lone, Synthesize("hello").event())
 
         assert only_refusal(found[:1]).ending is ReplyEnding.NOTHING
         assert found[1:] == [PLAIN]
 
-    def test_a_start_while_text_is_open_ends_that_text(self) -> None:
+    def test_a_start_while_a_stream_is_open_ends_that_stream(self) -> None:
         found = commands(START, chunk("a"), START, chunk("b"), STOP)
 
         assert found == [STREAM, AddText("a"), EndText(), STREAM, AddText("b"), EndText()]
@@ -110,10 +112,10 @@ class TestWyomingProtocol:
         assert only_refusal(found[:1]).ending is ReplyEnding.STREAM
         assert found[1:] == [PLAIN]
 
-    def test_a_start_after_a_refused_one_is_heard(self) -> None:
+    def test_a_start_after_a_refused_one_is_accepted(self) -> None:
         assert commands(BAD_START, START, STOP)[1:] == [STREAM, EndText()]
 
-    def test_a_refused_start_while_text_is_open_ends_that_text(self) -> None:
+    def test_a_refused_start_while_a_stream_is_open_ends_that_stream(self) -> None:
         assert commands(START, BAD_START)[:2] == [STREAM, EndText()]
 
     @pytest.mark.parametrize("data", [{}, {"text": None}, {"text": 5}, {"text": ["a"]}])
@@ -153,7 +155,7 @@ class TestWyomingProtocol:
             (SynthesizeVoice(), VoiceRequest()),
         ],
     )
-    def test_the_voice_is_taken_as_wyoming_clients_send_it(
+    def test_the_voice_request_is_parsed_as_wyoming_clients_send_it(
         self, voice: SynthesizeVoice, expected: VoiceRequest
     ) -> None:
         assert commands(Synthesize("hello", voice=voice).event(), SynthesizeStart(voice=voice).event()) == [
@@ -179,10 +181,10 @@ class TestWyomingProtocol:
         assert isinstance(error, Unsupported)
         assert "'text' or 'ssml'" in error.message
 
-    def test_half_a_surrogate_pair_is_dropped_from_text(self) -> None:
+    def test_a_lone_surrogate_is_dropped_from_text(self) -> None:
         assert commands(START, chunk("a\ud83d")) == [STREAM, AddText("a")]
 
-    def test_without_streaming_only_synthesize_is_known(self) -> None:
+    def test_without_streaming_only_synthesize_is_accepted(self) -> None:
         sent = [START, chunk("hello"), Synthesize("hello").event(), STOP, chunk("x")]
 
         assert commands(*sent, streaming=False) == [PLAIN]
@@ -194,7 +196,7 @@ class TestWyomingProtocol:
             )
         )
     )
-    def test_whatever_comes_every_text_that_was_opened_is_ended_once_and_in_order(
+    def test_every_opened_text_is_ended_once_and_in_order_for_any_sequence_of_events(
         self, sent: list[Event]
     ) -> None:
         protocol, is_open = WyomingProtocol(), False
@@ -227,7 +229,7 @@ def types(found: list[Event]) -> list[str]:
 
 
 class TestReplyEvents:
-    def test_each_frame_of_audio_is_an_event_with_its_time(self) -> None:
+    def test_each_audio_chunk_is_an_event_with_its_timestamp(self) -> None:
         found = reply_to(audio(100), audio(100, 100), audio(50, 200), audio(30, 250))
 
         chunks = [event for event in found if event.type == "audio-chunk"]
@@ -235,7 +237,7 @@ class TestReplyEvents:
         assert [event.data["timestamp"] for event in chunks] == [0, 100, 200, 250]
         assert b"".join(event.payload or b"" for event in chunks) == b"\x01\x02" * 280
 
-    def test_one_start_and_one_stop_with_the_streams_format_and_length(self) -> None:
+    def test_a_reply_has_one_start_and_one_stop_with_its_format_and_duration(self) -> None:
         found = reply_to(audio(100), audio(100, 100), ending=ReplyEnding.AUDIO)
 
         assert types(found) == ["audio-start", "audio-chunk", "audio-chunk", "audio-stop"]
@@ -245,13 +247,13 @@ class TestReplyEvents:
     def test_a_stream_ends_with_synthesize_stopped(self) -> None:
         assert types(reply_to(audio(10)))[-2:] == ["audio-stop", "synthesize-stopped"]
 
-    def test_nothing_is_announced_before_there_is_sound(self) -> None:
+    def test_no_event_is_sent_before_the_first_audio(self) -> None:
         reply = ReplyEvents(ReplyEnding.AUDIO)
         reply.set_format(FORMAT)
 
         assert list(reply.audio(audio(0))) == []
 
-    def test_silence_is_still_a_whole_stream(self) -> None:
+    def test_a_reply_without_audio_still_has_start_and_stop(self) -> None:
         assert types(reply_to(audio(0))) == ["audio-start", "audio-stop", "synthesize-stopped"]
 
     def test_an_error_comes_before_the_closing_events(self) -> None:
@@ -260,7 +262,7 @@ class TestReplyEvents:
         assert types(found) == ["audio-start", "audio-chunk", "error", "audio-stop", "synthesize-stopped"]
         assert found[2].data == {"text": "No room. Wait.", "code": "busy"}
 
-    def test_an_answer_that_fails_before_its_format_is_known_is_well_formed(self) -> None:
+    def test_a_reply_that_fails_before_its_format_is_known_is_well_formed(self) -> None:
         found = reply_to(error=Busy("No room."))
 
         assert types(found) == ["error", "audio-start", "audio-stop", "synthesize-stopped"]
@@ -269,7 +271,7 @@ class TestReplyEvents:
     def test_an_error_without_a_stream_is_only_an_error(self) -> None:
         assert types(reply_to(ending=ReplyEnding.NOTHING, error=Busy("No room."))) == ["error"]
 
-    def test_audio_of_another_rate_is_never_sent(self) -> None:
+    def test_audio_in_another_format_than_announced_is_never_sent(self) -> None:
         with pytest.raises(EngineFailed, match=r"rate=2000.* within a stream in .*rate=1000"):
             reply_to(audio(10), audio(10, 10, audio_format=AudioFormat(2_000)))
 
@@ -295,7 +297,7 @@ def advertised(*voices: Voice, supports_streaming: bool = True) -> Info:
 
 
 class TestInfo:
-    def test_one_installed_program_is_advertised_and_no_satellite(self) -> None:
+    def test_info_advertises_one_tts_program_and_no_other_service(self) -> None:
         info = advertised(voice("a"))
 
         (program,) = info.tts
@@ -306,10 +308,10 @@ class TestInfo:
         assert info.satellite is None
         assert not any((info.asr, info.handle, info.intent, info.wake))
 
-    def test_a_server_without_streaming_says_so(self) -> None:
+    def test_info_says_whether_streaming_is_supported(self) -> None:
         assert not advertised(voice("a"), supports_streaming=False).tts[0].supports_synthesize_streaming
 
-    def test_a_voice_is_advertised_with_all_that_is_known_of_it(self) -> None:
+    def test_a_voice_is_advertised_with_all_its_metadata(self) -> None:
         (shown,) = advertised(voice("a")).tts[0].voices
 
         assert (shown.name, shown.description, shown.languages) == ("a", "The voice a", ["en_US"])
@@ -317,7 +319,9 @@ class TestInfo:
         assert (shown.installed, shown.version, shown.speakers) == (True, "1.0", None)
 
     @pytest.mark.parametrize(("speakers", "more"), [(1, 0), (2, 2), (20, 20), (21, 0)])
-    def test_few_speakers_are_advertised_as_voices_of_their_own(self, speakers: int, more: int) -> None:
+    def test_speakers_up_to_a_limit_are_advertised_as_voices_of_their_own(
+        self, speakers: int, more: int
+    ) -> None:
         base, *others = advertised(voice("a", speakers)).tts[0].voices
 
         assert base.speakers is not None
@@ -328,15 +332,15 @@ class TestInfo:
         ]
         assert all(shown.speakers is None for shown in others)
 
-    def test_what_could_be_fetched_is_advertised_as_not_installed(self) -> None:
-        def fetchable(name: str) -> CatalogueVoice:
+    def test_a_downloadable_voice_is_advertised_as_not_installed(self) -> None:
+        def downloadable(name: str) -> CatalogueVoice:
             return CatalogueVoice(name, "piper", "de_DE", "low", 3, ())
 
         event = info_event(
             [voice("b")],
             version="1",
             supports_streaming=True,
-            downloadable=[fetchable("c"), fetchable("b"), fetchable("a")],
+            downloadable=[downloadable("c"), downloadable("b"), downloadable("a")],
         )
         (received,) = EventReader().feed(encode_event(event))
         (program,) = Info.from_event(received).tts
@@ -350,7 +354,7 @@ class TestInfo:
         assert program.voices[1].languages == ["de_DE"]
         assert program.voices[1].speakers is None
 
-    def test_the_order_of_voices_does_not_depend_on_how_they_were_found(self) -> None:
+    def test_voices_are_advertised_in_an_order_independent_of_discovery(self) -> None:
         one, other = voice("b", 2), voice("a")
 
         assert encode_event(info_event([one, other], version="1", supports_streaming=True)) == encode_event(
