@@ -1,4 +1,4 @@
-"""A data directory with voices, for the tests of what changes one."""
+"""Fixtures for tests that change a data directory: a temporary one with voices, and parts that use it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from wyoming_tts.assembly.parts import Parts
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A data directory of our own, with two voices."""
-    home = tmp_path / "data"
-    home.mkdir()
+def data_dir(tmp_path: Path) -> Path:
+    """A temporary data directory with two Piper voices."""
+    directory = tmp_path / "data"
+    directory.mkdir()
     for name in (LETTERS.name, LOW.name):
         for end in (".onnx", ".onnx.json"):
-            shutil.copy(VOICES / f"{name}{end}", home)
-    return home
+            shutil.copy(VOICES / f"{name}{end}", directory)
+    return directory
 
 
 @pytest.fixture
-async def parts(home: Path) -> AsyncIterator[Parts]:
-    async with running_parts(data_dir=[home], download_dir=home) as parts:
+async def parts(data_dir: Path) -> AsyncIterator[Parts]:
+    async with running_parts(data_dir=[data_dir], download_dir=data_dir) as parts:
         yield parts

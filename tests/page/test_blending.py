@@ -52,14 +52,14 @@ def data(tmp_path: Path) -> Path:
     return directory
 
 
-async def never(_name: str) -> bool:
-    raise AssertionError("nothing is to be fetched")
+async def fail_download(_name: str) -> bool:
+    raise AssertionError("no download is expected")
 
 
 @asynccontextmanager
 async def blend_service(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
     async with running_parts(data_dir=[data], download_dir=data) as parts:
-        yield BlendService(parts, never), parts
+        yield BlendService(parts, fail_download), parts
 
 
 @pytest.fixture
@@ -68,25 +68,25 @@ async def service(data: Path) -> AsyncIterator[BlendService]:
         yield service
 
 
-async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+async def upload_body(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
     for start in range(0, len(content), size):
         yield content[start : start + size]
 
 
-def npy(table: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
+def encode_npy(table: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
     file = io.BytesIO()
     np.save(file, table)
     return file.getvalue()
 
 
-def own(view: BlendingView) -> dict[str, SavedVoice]:
+def saved_voices(view: BlendingView) -> dict[str, SavedVoice]:
     return {each.draft.name: each for each in view.kept if each.kind is not VoiceOrigin.PRESET}
 
 
-# -- looking ------------------------------------------------------------------------------------
+# -- view and recipes ------------------------------------------------------------------------------------
 
 
-async def test_the_shelf_has_the_voices_and_the_presets(service: BlendService) -> None:
+async def test_the_view_lists_kokoro_voices_and_presets(service: BlendService) -> None:
     view = await service.view()
     assert view.kokoro is KokoroState.READY
     assert {voice.name: voice.kind for voice in view.voices} == dict.fromkeys(NAMES, VoiceOrigin.PACK)
@@ -96,9 +96,9 @@ async def test_the_shelf_has_the_voices_and_the_presets(service: BlendService) -
     assert "light" in view.samples["en_US"]
 
 
-async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path: Path) -> None:
+async def test_without_kokoro_the_view_has_state_absent_and_the_download_size(tmp_path: Path) -> None:
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        view = await BlendService(parts, never).view()
+        view = await BlendService(parts, fail_download).view()
     assert view.kokoro is KokoroState.ABSENT
     assert view.model_bytes is not None
     assert view.model_bytes > 100_000_000
@@ -108,27 +108,27 @@ async def test_without_kokoro_the_shelf_says_so_and_what_it_would_take(tmp_path:
     ("changes", "state"),
     [({}, KokoroState.OFFLINE), ({"engine": "piper", "offline": False}, KokoroState.UNUSED)],
 )
-async def test_what_cannot_be_fetched_is_told_apart(
+async def test_the_view_distinguishes_an_offline_server_from_an_unused_engine(
     changes: dict[str, object], state: KokoroState, tmp_path: Path
 ) -> None:
     async with running_parts(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
-        assert (await BlendService(parts, never).view()).kokoro is state
+        assert (await BlendService(parts, fail_download).view()).kokoro is state
 
 
-async def test_a_recipe_is_read_in_any_form_and_given_back_in_one(service: BlendService) -> None:
+async def test_recipes_are_parsed_in_any_notation_and_normalized(service: BlendService) -> None:
     read = await service.parse("af_sky:20, 60*af_bella")
     assert read.recipe == "af_bella(60)+af_sky(20)"
     assert [(part.voice, part.weight) for part in read.parts] == [("af_bella", 60.0), ("af_sky", 20.0)]
     assert (read.language, read.languages) == ("en_US", ("en_US",))
 
 
-async def test_a_recipe_of_several_languages_says_which(service: BlendService) -> None:
+async def test_a_recipe_of_several_languages_lists_them(service: BlendService) -> None:
     read = await service.parse("bf_emma(2)+af_sky")
     assert (read.language, read.languages) == ("en_GB", ("en_GB", "en_US"))
 
 
 @pytest.mark.parametrize(
-    ("recipe", "error", "told"),
+    ("recipe", "error", "message"),
     [
         ("af_bella++", BadRequest, "column"),
         ("", BadRequest, "the end"),
@@ -136,28 +136,30 @@ async def test_a_recipe_of_several_languages_says_which(service: BlendService) -
         ("+".join(f"af_{letter}" for letter in "abcdefg"), TooLong, "at most 6"),
     ],
 )
-async def test_what_is_no_recipe_is_refused_in_words(
-    service: BlendService, recipe: str, error: type[SpeechError], told: str
+async def test_an_invalid_recipe_is_refused_with_a_reason(
+    service: BlendService, recipe: str, error: type[SpeechError], message: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         await service.parse(recipe)
 
 
-# -- keeping ------------------------------------------------------------------------------------
+# -- saving ------------------------------------------------------------------------------------
 
 
-async def test_a_kept_blend_is_a_voice_at_once_for_wyoming_and_http(data: Path) -> None:
+async def test_a_saved_blend_is_immediately_available_over_wyoming_and_http(data: Path) -> None:
     async with blend_service(data) as (service, parts):
         describe, served = DescribeResponse(parts), ServerSpeechService(parts)
         assert b'"dawn"' not in describe()
         view = await service.save(BlendDraft("dawn", "af_bella(2)+af_sky", description=" Warm. "))
-        assert own(view)["dawn"].draft == BlendDraft("dawn", "af_bella(2)+af_sky", description="Warm.")
-        assert own(view)["dawn"].can_speak
+        assert saved_voices(view)["dawn"].draft == BlendDraft(
+            "dawn", "af_bella(2)+af_sky", description="Warm."
+        )
+        assert saved_voices(view)["dawn"].can_speak
         assert b'"dawn"' in describe()
         assert "dawn" in {voice.name for voice in served.voices()}
 
 
-async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_here(
+async def test_http_voices_combine_accepts_one_voice_and_names_an_unknown_one(
     service: BlendService,
 ) -> None:
     served = ServerSpeechService(service._parts)
@@ -167,42 +169,44 @@ async def test_http_combines_one_voice_as_well_as_several_and_names_what_is_not_
         await served.blend("af_bela", None)
 
 
-async def test_voices_of_several_languages_need_one_named(service: BlendService) -> None:
+async def test_a_blend_across_languages_needs_an_explicit_language(service: BlendService) -> None:
     draft = BlendDraft("dawn", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):
         await service.save(draft)
     view = await service.save(replace(draft, language="en_GB"))
-    assert own(view)["dawn"].language == "en_GB"
+    assert saved_voices(view)["dawn"].language == "en_GB"
 
 
-async def test_an_edit_takes_the_place_of_what_it_was_an_edit_of(service: BlendService) -> None:
-    before = own(await service.save(BlendDraft("dawn", "af_bella+af_sky", spherical=True)))["dawn"].draft
+async def test_saving_an_edit_replaces_the_original_blend(service: BlendService) -> None:
+    before = saved_voices(await service.save(BlendDraft("dawn", "af_bella+af_sky", spherical=True)))[
+        "dawn"
+    ].draft
     view = await service.save(replace(before, recipe="af_bella(3)+af_sky"), expected=before)
-    assert own(view)["dawn"].draft == BlendDraft("dawn", "af_bella(3)+af_sky", spherical=True)
+    assert saved_voices(view)["dawn"].draft == BlendDraft("dawn", "af_bella(3)+af_sky", spherical=True)
 
 
-async def test_a_stale_edit_is_refused_and_leaves_the_other_one(data: Path) -> None:
+async def test_a_stale_edit_is_refused_and_keeps_the_concurrent_one(data: Path) -> None:
     async with blend_service(data) as (service, parts):
-        before = own(await service.save(BlendDraft("dawn", "af_bella+af_sky")))["dawn"].draft
+        before = saved_voices(await service.save(BlendDraft("dawn", "af_bella+af_sky")))["dawn"].draft
         elsewhere = Blend("dawn", parse_recipe("af_sky(9)+af_bella"))
         await parts.workers.run_blocking(
             lambda: parts.blends.store.replace(elsewhere, expected=before.blend())
         )
         with pytest.raises(BadRequest, match=r"changed meanwhile: it is af_bella\+af_sky\(9\) now"):
             await service.save(replace(before, description="mine"), expected=before)
-        assert own(await service.view())["dawn"].draft.recipe == "af_bella+af_sky(9)"
+        assert saved_voices(await service.view())["dawn"].draft.recipe == "af_bella+af_sky(9)"
 
 
 async def test_blends_are_duplicated_renamed_and_removed(service: BlendService) -> None:
     await service.save(BlendDraft("dawn", "af_bella+af_sky"))
     await service.duplicate("dawn", "dusk")
-    assert own(await service.rename("dusk", "night")).keys() == {"dawn", "night"}
-    assert own(await service.remove("dawn")).keys() == {"night"}
+    assert saved_voices(await service.rename("dusk", "night")).keys() == {"dawn", "night"}
+    assert saved_voices(await service.remove("dawn")).keys() == {"night"}
     with pytest.raises(BadRequest, match="preset"):
         await service.remove("companion")
 
 
-async def test_a_blend_that_others_are_made_of_stays(service: BlendService) -> None:
+async def test_a_blend_used_by_another_blend_cannot_be_removed(service: BlendService) -> None:
     await service.save(BlendDraft("dawn", "af_bella+af_sky"))
     await service.save(BlendDraft("day", "dawn(2)+af_sky"))
     with pytest.raises(BadRequest, match="part of day"):
@@ -212,21 +216,21 @@ async def test_a_blend_that_others_are_made_of_stays(service: BlendService) -> N
 # -- files --------------------------------------------------------------------------------------
 
 
-async def test_an_exported_blend_can_be_imported_again_and_mixed(service: BlendService) -> None:
+async def test_an_exported_blend_can_be_imported_and_blended_again(service: BlendService) -> None:
     await service.save(BlendDraft("dawn", "af_bella(3)+af_sky"))
     content = await service.export("dawn")
     bella, sky = [np.load(io.BytesIO(await service.export(name))) for name in ("af_bella", "af_sky")]
     np.testing.assert_allclose(np.load(io.BytesIO(content)), 0.75 * bella + 0.25 * sky, rtol=1e-6)
-    view = await service.import_voice("af_mine", "dawn.NPY", pieces(content))
-    assert own(view)["af_mine"].kind is VoiceOrigin.IMPORTED
+    view = await service.import_voice("af_mine", "dawn.NPY", upload_body(content))
+    assert saved_voices(view)["af_mine"].kind is VoiceOrigin.IMPORTED
     assert {voice.name: voice.kind for voice in view.voices}["af_mine"] is VoiceOrigin.IMPORTED
     assert (await service.parse("af_mine+af_sky")).language == "en_US"
     assert await service.export("af_mine") == content
-    assert "af_mine" not in own(await service.remove("af_mine"))
+    assert "af_mine" not in saved_voices(await service.remove("af_mine"))
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "content", "told"),
+    ("name", "file", "content", "message"),
     [
         ("af_bella", "a.npy", b"x", "taken"),
         ("1st", "a.npy", b"x", "not a valid name"),
@@ -237,23 +241,23 @@ async def test_an_exported_blend_can_be_imported_again_and_mixed(service: BlendS
         ("af_mine", "a.bin", bytes(16_000_001), "more than"),
     ],
 )
-async def test_what_is_no_style_table_is_refused_and_nothing_stays(
-    service: BlendService, name: str, file: str, content: bytes, told: str
+async def test_an_invalid_style_table_is_refused_and_leaves_no_voice(
+    service: BlendService, name: str, file: str, content: bytes, message: str
 ) -> None:
-    with pytest.raises(SpeechError, match=told):
-        await service.import_voice(name, file, pieces(content, 4_000_000))
-    assert name not in own(await service.view())
+    with pytest.raises(SpeechError, match=message):
+        await service.import_voice(name, file, upload_body(content, 4_000_000))
+    assert name not in saved_voices(await service.view())
 
 
-async def test_an_imported_voice_that_a_blend_is_made_of_stays(service: BlendService) -> None:
-    await service.import_voice("af_mine", "a.npy", pieces(await service.export("af_sky")))
+async def test_an_imported_voice_used_by_a_blend_cannot_be_removed(service: BlendService) -> None:
+    await service.import_voice("af_mine", "a.npy", upload_body(await service.export("af_sky")))
     await service.save(BlendDraft("dawn", "af_mine+af_bella"))
     with pytest.raises(BadRequest, match="part of dawn"):
         await service.remove("af_mine")
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../etc/passwd"])
-async def test_only_what_is_there_is_exported(service: BlendService, name: str) -> None:
+async def test_exporting_an_unknown_voice_is_refused(service: BlendService, name: str) -> None:
     with pytest.raises(SpeechError, match="no blend"):
         await service.export(name)
 
@@ -261,13 +265,13 @@ async def test_only_what_is_there_is_exported(service: BlendService, name: str) 
 # -- the model ----------------------------------------------------------------------------------
 
 
-async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> None:
-    asked = []
+async def test_download_model_downloads_the_model_voice(tmp_path: Path, data: Path) -> None:
+    requested = []
 
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
 
         async def fetch(name: str) -> bool:
-            asked.append(name)
+            requested.append(name)
             await parts.workers.run_blocking(
                 lambda: [shutil.copy(path, tmp_path) for path in data.iterdir() if path.is_file()]
             )
@@ -275,11 +279,11 @@ async def test_the_model_is_fetched_by_its_voice(tmp_path: Path, data: Path) -> 
             return True
 
         view = await BlendService(parts, fetch).download_model()
-    assert asked == [MODEL_VOICE]
+    assert requested == [MODEL_VOICE]
     assert view.kokoro is KokoroState.READY
 
 
-async def test_a_download_that_takes_long_is_asked_for_again(
+async def test_download_model_returns_an_absent_state_while_the_download_is_still_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wyoming_tts.page.blending._DOWNLOAD_POLL_SECONDS", 0.01)
@@ -292,16 +296,16 @@ async def test_a_download_that_takes_long_is_asked_for_again(
         assert (await BlendService(parts, fetch).download_model()).kokoro is KokoroState.ABSENT
 
 
-async def test_the_page_is_told_how_far_the_model_has_come(tmp_path: Path) -> None:
+async def test_the_view_reports_the_models_download_progress(tmp_path: Path) -> None:
     progress = DownloadProgress(MODEL_VOICE, DownloadState.RUNNING, 1_000_000, 300_000_000)
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        service = BlendService(parts, never)
+        service = BlendService(parts, fail_download)
         assert (await service.view()).fetched_bytes is None
         parts.downloads.record_progress(progress)
         assert (await service.view()).fetched_bytes == 1_000_000
 
 
-async def test_a_download_that_fails_is_told(tmp_path: Path) -> None:
+async def test_a_failed_model_download_raises_voice_unavailable(tmp_path: Path) -> None:
     async def fetch(_name: str) -> bool:
         return False
 
@@ -327,7 +331,7 @@ async def client_of(data: Path) -> AsyncIterator[httpx.AsyncClient]:
             yield client
 
 
-async def test_the_page_keeps_edits_and_removes_by_its_routes(data: Path) -> None:
+async def test_blends_are_saved_edited_renamed_and_removed_over_http(data: Path) -> None:
     async with client_of(data) as client:
         draft = {"name": "dawn", "recipe": "af_bella+af_sky"}
         kept = (await client.post("/page/blends/keep", json={"draft": draft})).json()
@@ -344,7 +348,7 @@ async def test_the_page_keeps_edits_and_removes_by_its_routes(data: Path) -> Non
         assert "dusk" not in {each["draft"]["name"] for each in left["kept"]}
 
 
-async def test_half_a_recipe_is_no_failed_request(data: Path) -> None:
+async def test_an_incomplete_recipe_is_a_200_with_its_problem(data: Path) -> None:
     async with client_of(data) as client:
         answer = await client.post("/page/blends/read", json={"recipe": "af_bella+"})
         assert answer.status_code == 200
@@ -353,16 +357,16 @@ async def test_half_a_recipe_is_no_failed_request(data: Path) -> None:
         assert answer.status_code == 400
 
 
-async def test_files_go_in_and_out_by_the_routes(data: Path) -> None:
+async def test_style_tables_are_exported_and_imported_over_http(data: Path) -> None:
     async with client_of(data) as client:
-        out = await client.get("/page/blends/export", params={"name": "af_bella+af_sky"})
-        assert out.headers["content-disposition"] == 'attachment; filename="af_bella_af_sky.npy"'
-        taken = await client.post(
-            "/page/blends/import", params={"name": "af_mine", "file": "x.npy"}, content=out.content
+        exported = await client.get("/page/blends/export", params={"name": "af_bella+af_sky"})
+        assert exported.headers["content-disposition"] == 'attachment; filename="af_bella_af_sky.npy"'
+        imported = await client.post(
+            "/page/blends/import", params={"name": "af_mine", "file": "x.npy"}, content=exported.content
         )
-        assert "af_mine" in {voice["name"] for voice in taken.json()["voices"]}
+        assert "af_mine" in {voice["name"] for voice in imported.json()["voices"]}
         with np.load(VOICES / "voices-tones.bin") as pack:
-            wrong = npy(pack["af_test"][:, :, :100])
+            wrong = encode_npy(pack["af_test"][:, :, :100])
         refused = await client.post(
             "/page/blends/import", params={"name": "af_two", "file": "x.npy"}, content=wrong
         )
@@ -370,7 +374,7 @@ async def test_files_go_in_and_out_by_the_routes(data: Path) -> None:
         assert "shape" in refused.json()["error"]["message"]
 
 
-async def test_the_routes_are_not_part_of_the_public_api(data: Path) -> None:
+async def test_the_blend_routes_are_not_in_the_openapi_description(data: Path) -> None:
     async with client_of(data) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert not [path for path in paths if path.startswith("/page")]

@@ -1,6 +1,6 @@
-"""What is patched in Gradio is still there, and each patch still does what it is for.
+"""Each patch of Gradio: what it patches still exists, and the patch still has its effect.
 
-A test that fails here after an update of Gradio says that `ui/gradio_patches.py` has to be looked at again.
+A test that fails here after an update of Gradio means that `ui/gradio_patches.py` needs a review.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def fresh() -> dict[str, Any]:
-    """What an interpreter is like that has imported the page: in this one Gradio may have come first."""
+def fresh_import() -> dict[str, Any]:
+    """State of a new interpreter after importing the page: in this one Gradio may be imported already."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "GRADIO_"))
     }
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FRESH],
         capture_output=True,
         text=True,
         env=environment,
         check=True,
     )
-    found: dict[str, Any] = json.loads(told.stdout)
+    found: dict[str, Any] = json.loads(completed.stdout)
     return found
 
 
-def uses(function: Callable[..., Any], *names: str) -> bool:
+def source_contains(function: Callable[..., Any], *names: str) -> bool:
     source = inspect.getsource(function)
     return all(name in source for name in names)
 
 
 @pytest.fixture(scope="module")
 def blocks() -> gr.Blocks:
-    """A page as the product mounts it."""
+    """A page prepared as the product mounts it."""
     gradio_patches.use_plain_locks()
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
@@ -75,44 +75,44 @@ def blocks() -> gr.Blocks:
 # -- quiet_environment ------------------------------------------------------------------------------
 
 
-def test_gradio_reports_nothing_and_asks_nobody(fresh: dict[str, Any]) -> None:
-    assert not fresh["reports"]
-    assert fresh["asks nobody"]
+def test_gradio_sends_no_analytics_and_makes_no_hub_requests(fresh_import: dict[str, Any]) -> None:
+    assert not fresh_import["reports"]
+    assert fresh_import["asks nobody"]
 
 
-def test_the_server_itself_is_not_taken_offline_by_it(fresh: dict[str, Any]) -> None:
-    assert not fresh["server offline"]
+def test_the_servers_own_environment_is_not_set_offline(fresh_import: dict[str, Any]) -> None:
+    assert not fresh_import["server offline"]
 
 
-def test_gradio_remembers_few_events(blocks: gr.Blocks) -> None:
+def test_gradio_keeps_a_bounded_number_of_analytics_events(blocks: gr.Blocks) -> None:
     assert blocks._queue.ANALYTICS_MAX_EVENTS == gradio_patches.MAX_REMEMBERED_EVENTS
-    assert uses(Queue, "while len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS")
+    assert source_contains(Queue, "while len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS")
 
 
 # -- without_stub_writing ---------------------------------------------------------------------------
 
 
-def test_gradio_still_has_what_writes_stubs() -> None:
+def test_gradio_still_writes_stubs_by_the_patched_function() -> None:
     assert component_meta.__name__ == gradio_patches.STUB_WRITER
-    assert uses(component_meta.ComponentMeta.__new__, "create_or_modify_pyi(")
+    assert source_contains(component_meta.ComponentMeta.__new__, "create_or_modify_pyi(")
 
 
-def test_no_stubs_are_written_and_imports_are_left_alone_afterwards(fresh: dict[str, Any]) -> None:
-    assert fresh["writer"] == "<lambda>"
-    assert fresh["finders"] == 0
+def test_no_stubs_are_written_and_the_import_hook_is_removed(fresh_import: dict[str, Any]) -> None:
+    assert fresh_import["writer"] == "<lambda>"
+    assert fresh_import["finders"] == 0
 
 
 # -- use_plain_locks --------------------------------------------------------------------------------
 
 
-def test_gradio_still_asks_for_its_locks_by_these_names() -> None:
+def test_gradio_still_creates_its_locks_by_the_patched_names() -> None:
     for name in ("safe_get_lock", "safe_get_stop_event"):
         assert name in vars(utils), name
     assert "safe_get_lock" in vars(queueing)
-    assert uses(Queue.__init__, "safe_get_lock()")
+    assert source_contains(Queue.__init__, "safe_get_lock()")
 
 
-def test_locks_are_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradios_locks_are_plain_asyncio_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (utils, queueing):
         monkeypatch.setattr(module, "safe_get_lock", None)
     monkeypatch.setattr(utils, "safe_get_stop_event", None)
@@ -124,22 +124,22 @@ def test_locks_are_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- keep_no_statistics -----------------------------------------------------------------------------
 
 
-def test_gradio_still_sums_its_events_up_after_each() -> None:
-    assert uses(Queue.process_events, "self.compute_analytics_summary")
+def test_gradio_still_computes_an_analytics_summary_after_each_event() -> None:
+    assert source_contains(Queue.process_events, "self.compute_analytics_summary")
 
 
-def test_events_are_not_summed_up(blocks: gr.Blocks) -> None:
+def test_no_analytics_summary_is_computed(blocks: gr.Blocks) -> None:
     assert vars(blocks._queue)["compute_analytics_summary"]([{"status": "success"}]) is None
 
 
 # -- refuse_foreign_files ---------------------------------------------------------------------------
 
 
-def test_gradio_still_checks_paths_by_whether_the_page_was_launched(blocks: gr.Blocks) -> None:
-    """That files are refused is tried in `tests/browser/test_attacks.py`."""
-    assert uses(processing_utils._check_allowed, "blocks.has_launched")
+def test_gradio_still_checks_file_paths_only_when_has_launched_is_set(blocks: gr.Blocks) -> None:
+    """`tests/browser/test_attacks.py` checks that files are refused."""
+    assert source_contains(processing_utils._check_allowed, "blocks.has_launched")
     assert blocks.has_launched
     with gr.Blocks(analytics_enabled=False) as untouched:
         pass
     gr.mount_gradio_app(FastAPI(), untouched, path="/", run_history=False)
-    assert not untouched.has_launched, "The patch is needed no more."
+    assert not untouched.has_launched, "The patch is no longer needed."

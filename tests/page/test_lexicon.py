@@ -32,17 +32,17 @@ async def client(service: LexiconService) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def test_a_saved_lexicon_holds_at_once(service: LexiconService, home: Path) -> None:
+async def test_a_saved_lexicon_takes_effect_at_once(service: LexiconService, data_dir: Path) -> None:
     empty = await service.load()
     assert (empty.text, empty.checked.entries) == ("", 0)
     saved = await service.save(GOOD, empty.version)
-    assert (home / "lexicon.yaml").read_text() == GOOD
+    assert (data_dir / "lexicon.yaml").read_text() == GOOD
     assert saved.checked.entries == 1
-    said = await service.try_sentence("It takes 6 kWh.")
-    assert said.hits == ("kWh: kilowatt hours",)
-    assert "kilowatt hours" in said.phonemes[0]
+    tried = await service.try_sentence("It takes 6 kWh.")
+    assert tried.hits == ("kWh: kilowatt hours",)
+    assert "kilowatt hours" in tried.phonemes[0]
     assert await service.load() == saved
-    assert names(home, ".*") == []
+    assert names(data_dir, ".*") == []
 
 
 @pytest.mark.parametrize(
@@ -55,49 +55,49 @@ async def test_a_saved_lexicon_holds_at_once(service: LexiconService, home: Path
         ("en:\n\ta: b\n", 2, 1),
     ],
 )
-def test_mistakes_are_told_by_line_and_column(text: str, line: int, column: int) -> None:
+def test_problems_have_a_line_and_a_column(text: str, line: int, column: int) -> None:
     (problem,) = check_lexicon(text).problems
     assert (problem.line, problem.column) == (line, column)
     assert problem.message
 
 
-async def test_a_broken_lexicon_is_not_saved(service: LexiconService, home: Path) -> None:
+async def test_an_invalid_lexicon_is_not_saved(service: LexiconService, data_dir: Path) -> None:
     loaded = await service.load()
     with pytest.raises(BadRequest, match="Line 2, column 8"):
         await service.save("en:\n  kWh: [1]\n", loaded.version)
-    assert not (home / "lexicon.yaml").exists()
+    assert not (data_dir / "lexicon.yaml").exists()
 
 
-async def test_somebody_elses_change_is_not_written_over(service: LexiconService, home: Path) -> None:
+async def test_a_concurrent_change_is_not_overwritten(service: LexiconService, data_dir: Path) -> None:
     loaded = await service.load()
-    (home / "lexicon.yaml").write_text("de:\n  a: b\n")
+    (data_dir / "lexicon.yaml").write_text("de:\n  a: b\n")
     with pytest.raises(LexiconChanged):
         await service.save(GOOD, loaded.version)
-    assert (home / "lexicon.yaml").read_text() == "de:\n  a: b\n"
+    assert (data_dir / "lexicon.yaml").read_text() == "de:\n  a: b\n"
     await service.save(GOOD, (await service.load()).version)
-    assert (home / "lexicon.yaml").read_text() == GOOD
+    assert (data_dir / "lexicon.yaml").read_text() == GOOD
 
 
-async def test_a_link_and_its_mode_outlive_saving(
-    service: LexiconService, home: Path, tmp_path: Path
+async def test_saving_keeps_a_symlink_and_the_files_mode(
+    service: LexiconService, data_dir: Path, tmp_path: Path
 ) -> None:
     real = tmp_path / "elsewhere.yaml"
     real.write_text("")
     real.chmod(0o600)
-    (home / "lexicon.yaml").symlink_to(real)
+    (data_dir / "lexicon.yaml").symlink_to(real)
     await service.save(GOOD, (await service.load()).version)
-    assert (home / "lexicon.yaml").is_symlink()
+    assert (data_dir / "lexicon.yaml").is_symlink()
     assert real.read_text() == GOOD
     assert real.stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_lexicon_is_edited_over_http(client: AsyncClient) -> None:
+async def test_the_lexicon_is_loaded_checked_saved_and_tried_over_http(client: AsyncClient) -> None:
     loaded = (await client.get("/page/lexicon")).json()
     checked = (await client.post("/page/lexicon/check", json={"text": "en:\n  a: [1]\n"})).json()
     assert (checked["problems"][0]["line"], checked["problems"][0]["column"]) == (2, 6)
     saved = await client.post("/page/lexicon/save", json={"text": GOOD, "version": loaded["version"]})
     assert saved.json()["checked"]["entries"] == 1
-    said = await client.post("/page/lexicon/said", json={"sentence": "One kWh."})
-    assert said.json()["hits"] == ["kWh: kilowatt hours"]
+    tried = await client.post("/page/lexicon/said", json={"sentence": "One kWh."})
+    assert tried.json()["hits"] == ["kWh: kilowatt hours"]
     stale = await client.post("/page/lexicon/save", json={"text": GOOD, "version": "other"})
     assert stale.status_code == 400

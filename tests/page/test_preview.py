@@ -8,7 +8,7 @@ from tests.support.parts import running_parts
 from wyoming_tts.errors import TooLong, UnknownVoice
 from wyoming_tts.page.preview import MAX_EXPLAINED_CHARS, PreviewService, ProsodySlider
 
-ASKED_FOR = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "ru", "zh", "ja", "hi", "ar")
+LANGUAGES_WITH_EXAMPLES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "ru", "zh", "ja", "hi", "ar")
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ async def service() -> AsyncIterator[PreviewService]:
         yield PreviewService(parts)
 
 
-async def test_voices_stand_by_language_and_the_better_engines_first(service: PreviewService) -> None:
+async def test_voices_are_ordered_by_language_then_engine_quality(service: PreviewService) -> None:
     voices = service.voices()
     english = [voice.label for voice in voices if voice.language == "en_US"]
     assert english[:5] == [
@@ -32,39 +32,43 @@ async def test_voices_stand_by_language_and_the_better_engines_first(service: Pr
     assert len({voice.name for voice in voices}) == len(voices) > 100
 
 
-async def test_the_usual_voice_is_the_servers(service: PreviewService) -> None:
+async def test_the_default_voice_is_the_servers_default(service: PreviewService) -> None:
     assert service.default() == "en_US-letters-low"
 
 
-async def test_speakers_stand_in_the_voices_own_order(service: PreviewService) -> None:
+async def test_speakers_keep_the_voices_own_order(service: PreviewService) -> None:
     assert service.speakers("de_DE-tones-low") == ("anna", "bert", "clara")
     assert service.speakers("af_test") == ()
     facts = await service.facts("de_DE-tones-low")
     assert (facts.speaker, facts.sample_rate, facts.language) == ("anna", 16_000, "de_DE")
 
 
-async def test_sliders_are_the_engines_own_at_the_values_in_force(service: PreviewService) -> None:
+async def test_sliders_are_engine_specific_and_start_at_the_configured_values(
+    service: PreviewService,
+) -> None:
     assert await service.sliders("af_test") == ()
     assert await service.sliders("espeak-fr-fr") == (ProsodySlider("pitch", 0.5, 2.0, 0.05, 1.0),)
     piper = {slider.name: slider.value for slider in await service.sliders("de_DE-tones-low")}
     assert piper == {"length_scale": 1.25, "noise_scale": 0.0, "noise_w_scale": 0.5}
 
 
-async def test_a_setting_beyond_a_slider_widens_it() -> None:
+async def test_a_setting_beyond_the_sliders_range_widens_the_range() -> None:
     async with running_parts(length_scale=3.0) as parts:
         length = (await PreviewService(parts).sliders("en_US-tone-low"))[0]
     assert (length.minimum, length.maximum, length.value) == (0.5, 3.0, 3.0)
 
 
-async def test_a_voice_that_is_not_here_is_refused(service: PreviewService) -> None:
+async def test_an_unknown_voice_is_refused(service: PreviewService) -> None:
     with pytest.raises(UnknownVoice):
         await service.facts("nobody")
     with pytest.raises(UnknownVoice):
         service.speakers("nobody")
 
 
-async def test_every_great_language_has_examples_that_its_voice_can_say(service: PreviewService) -> None:
-    for language in ASKED_FOR:
+async def test_major_languages_have_examples_that_their_espeak_voice_can_phonemize(
+    service: PreviewService,
+) -> None:
+    for language in LANGUAGES_WITH_EXAMPLES:
         examples = await service.examples(f"{language}_XX")
         assert len(examples) >= 3, language
         assert await service.is_example(examples[-1])
@@ -73,25 +77,25 @@ async def test_every_great_language_has_examples_that_its_voice_can_say(service:
         assert all((await service.explain(examples[0], voice)).phonemes), language
 
 
-async def test_a_language_without_examples_has_none(service: PreviewService) -> None:
+async def test_an_unknown_language_has_no_examples(service: PreviewService) -> None:
     assert await service.examples("tlh") == ()
     assert not await service.is_example("Not one of them.")
 
 
-async def test_what_will_be_said_is_told_stage_by_stage(service: PreviewService) -> None:
-    said = await service.explain("It is **21 °C**. Fine?", "espeak-en-us")
-    assert said.voice == "espeak-en-us"
-    assert said.cleaned == "It is 21 °C. Fine?"
-    assert said.spoken.startswith("It is twenty-one degrees")
-    assert len(said.segments) == len(said.phonemes) == 2
-    assert "f" in said.phonemes[1]
+async def test_explain_shows_the_text_after_each_processing_stage(service: PreviewService) -> None:
+    explained = await service.explain("It is **21 °C**. Fine?", "espeak-en-us")
+    assert explained.voice == "espeak-en-us"
+    assert explained.cleaned == "It is 21 °C. Fine?"
+    assert explained.spoken.startswith("It is twenty-one degrees")
+    assert len(explained.segments) == len(explained.phonemes) == 2
+    assert "f" in explained.phonemes[1]
 
 
-async def test_without_a_voice_the_usual_one_is_explained(service: PreviewService) -> None:
+async def test_explain_uses_the_default_voice_when_none_is_given(service: PreviewService) -> None:
     assert (await service.explain("Hello.", None)).voice == "en_US-letters-low"
     assert (await service.explain("Hallo.", "de_DE-tones-low", "clara")).voice == "de_DE-tones-low"
 
 
-async def test_more_than_anybody_reads_is_not_explained(service: PreviewService) -> None:
+async def test_explain_refuses_text_over_the_limit(service: PreviewService) -> None:
     with pytest.raises(TooLong, match="5001 characters"):
         await service.explain("x" * (MAX_EXPLAINED_CHARS + 1), None)

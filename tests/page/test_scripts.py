@@ -1,4 +1,4 @@
-"""The page's scripts as browsers get them."""
+"""The page's JavaScript modules as they are served to browsers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_every_script_is_served_for_good_by_an_address_that_names_its_content(
+async def test_every_script_is_served_as_immutable_at_its_content_hashed_path(
     client: httpx.AsyncClient,
 ) -> None:
     for name, source in scripts.sources().items():
@@ -32,7 +32,7 @@ async def test_every_script_is_served_for_good_by_an_address_that_names_its_cont
         assert "immutable" in answer.headers["cache-control"]
 
 
-async def test_a_page_of_an_earlier_version_gets_the_scripts_of_today_and_does_not_keep_them(
+async def test_an_outdated_hash_gets_the_current_script_with_no_cache(
     client: httpx.AsyncClient,
 ) -> None:
     answer = await client.get("/static/js/0123456789abcdef/common.js")
@@ -41,15 +41,15 @@ async def test_a_page_of_an_earlier_version_gets_the_scripts_of_today_and_does_n
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "common", "../scripts.py", "%2e%2e/app.py", "common.js/x"])
-async def test_nothing_else_is_served(client: httpx.AsyncClient, name: str) -> None:
+async def test_any_other_path_below_the_scripts_is_a_404(client: httpx.AsyncClient, name: str) -> None:
     assert (await client.get(f"/static/js/{scripts.version()}/{name}")).status_code == 404
 
 
-def test_a_script_that_is_not_there_is_an_error() -> None:
+def test_a_script_element_for_a_missing_script_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/js/nothing\.js"):
         scripts.script_element("nothing", elem_id="nothing")
 
 
-def test_all_are_fetched_beside_the_page_and_from_below_it() -> None:
+def test_every_script_is_preloaded_from_a_relative_path() -> None:
     preloaded = re.findall(r'<link rel="modulepreload" href="\./([^"]*)">', head())
     assert preloaded == [scripts.path_of(name.removesuffix(".js")) for name in sorted(scripts.sources())]

@@ -1,4 +1,4 @@
-"""What the page is told of the server."""
+"""The status service and its routes: server state, recent utterances, addresses, log and settings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _settings(parts: Parts, loaded: LoadedSettings) -> dict[str, SettingInForce]
     return {setting.name: setting for setting in service_of(parts, settings=lambda: loaded).settings()}
 
 
-async def test_the_state_of_the_server_is_reported(parts: Parts) -> None:
+async def test_the_status_of_an_idle_server_is_reported(parts: Parts) -> None:
     status = await service_of(parts).status()
     assert status.server["default_voice"] == LETTERS.name
     assert status.server["load"]["streams"] == 0  # type: ignore[index]
@@ -68,22 +68,22 @@ async def test_the_state_of_the_server_is_reported(parts: Parts) -> None:
     assert status.latency.p50 is None
 
 
-async def test_what_was_spoken_is_told_without_its_text() -> None:
+async def test_recent_utterances_are_reported_without_their_text() -> None:
     recent = RecentUtterances()
     async with running_parts() as parts:
         service = service_of(parts, recent=recent)
         parts.synthesizer._on_record = recent.on_record
         async with parts.synthesizer.speak(Utterance.of("secretly", transport="http")) as stream:
-            heard = sum([chunk.seconds async for chunk in stream])
+            audio_seconds = sum([chunk.seconds async for chunk in stream])
         status = await service.status()
     (spoken,) = status.spoken
     assert (spoken.transport, spoken.voice, spoken.outcome) == ("http", LETTERS.name, "done")
-    assert spoken.audio_seconds == pytest.approx(heard)
+    assert spoken.audio_seconds == pytest.approx(audio_seconds)
     assert spoken.ttfa == status.latency.p50
     assert "secretly" not in str(status)
 
 
-async def test_the_newest_utterances_come_first_and_failures_say_why(parts: Parts) -> None:
+async def test_utterances_are_listed_newest_first_with_the_reason_of_failures(parts: Parts) -> None:
     recent = RecentUtterances()
     recent.on_record(record(ttfa=0.1, audio_seconds=2.0, compute_seconds=0.5))
     recent.on_record(failed("busy"))
@@ -95,7 +95,7 @@ async def test_the_newest_utterances_come_first_and_failures_say_why(parts: Part
     assert status.spoken_count == 2
 
 
-async def test_latencies_are_told_in_their_order_with_their_percentiles(parts: Parts) -> None:
+async def test_latencies_are_reported_in_order_with_percentiles(parts: Parts) -> None:
     recent = RecentUtterances()
     for hundredths in range(101):
         recent.on_record(record(ttfa=hundredths / 100))
@@ -105,14 +105,14 @@ async def test_latencies_are_told_in_their_order_with_their_percentiles(parts: P
     assert latency.p95 == pytest.approx(0.9505)
 
 
-async def test_a_name_that_a_client_made_up_is_cut(parts: Parts) -> None:
+async def test_an_overlong_voice_name_from_a_client_is_truncated(parts: Parts) -> None:
     recent = RecentUtterances()
     recent.on_record(record(voice="v" * 100_000))
     status = await service_of(parts, recent=recent).status()
     assert len(status.spoken[0].voice) <= 200
 
 
-async def test_addresses_are_those_at_which_clients_reach_the_server(parts: Parts) -> None:
+async def test_listening_addresses_are_reported_as_urls(parts: Parts) -> None:
     listening = ListeningAddresses(
         wyoming=[("127.0.0.1", 10200), ("::1", 10200)],
         http=[("127.0.0.1", 8880)],
@@ -128,13 +128,13 @@ async def test_addresses_are_those_at_which_clients_reach_the_server(parts: Part
     assert addresses.announced_as == "house"
 
 
-async def test_a_server_that_listens_everywhere_is_not_said_to_be_at_no_address(parts: Parts) -> None:
+async def test_a_wildcard_listening_address_is_replaced_by_reachable_ones(parts: Parts) -> None:
     listening = ListeningAddresses(wyoming=[("0.0.0.0", 10200)])
     addresses = (await service_of(parts, addresses=lambda: listening).status()).addresses
     assert not {"0.0.0.0", "127.0.0.1"} & {address.host for address in addresses.wyoming}
 
 
-async def test_only_lines_that_were_not_seen_are_told(parts: Parts) -> None:
+async def test_only_log_lines_after_the_given_number_are_reported(parts: Parts) -> None:
     logger = logging.Logger("of-a-test")  # noqa: LOG001 - pytest listens to the tree
     with keep_log_tail(logger=logger) as tail:
         service = service_of(parts, log=tail)
@@ -146,22 +146,22 @@ async def test_only_lines_that_were_not_seen_are_told(parts: Parts) -> None:
     assert [line.text for line in second.log] == ["two"]
 
 
-async def test_every_setting_is_told_with_its_source(parts: Parts, tmp_path: Path) -> None:
+async def test_every_setting_is_reported_with_its_source(parts: Parts, tmp_path: Path) -> None:
     file = tmp_path / "options.json"
     file.write_text(json.dumps({"speed": 1.5}))
     flags = {"config": str(file), "port": "1234", "zeroconf": False}
     loaded = await run_in_thread(partial(load_settings, flags, environ={"WYOMING_TTS_VOLUME": "2"}))
-    told = _settings(parts, loaded)
-    assert list(told) == list(Settings.model_fields)
-    assert (told["speed"].value, told["speed"].source) == ("1.5", f"file {file}, key speed")
-    assert (told["port"].value, told["port"].source) == ("1234", "flag --port")
-    assert (told["volume"].value, told["volume"].source) == ("2", "environment WYOMING_TTS_VOLUME")
-    assert (told["zeroconf"].value, told["zeroconf"].source) == ("false", "flag --no-zeroconf")
-    assert (told["http_port"].value, told["http_port"].is_default) == ("8880", True)
-    assert told["http_certificate"].value == "no TLS"
+    reported = _settings(parts, loaded)
+    assert list(reported) == list(Settings.model_fields)
+    assert (reported["speed"].value, reported["speed"].source) == ("1.5", f"file {file}, key speed")
+    assert (reported["port"].value, reported["port"].source) == ("1234", "flag --port")
+    assert (reported["volume"].value, reported["volume"].source) == ("2", "environment WYOMING_TTS_VOLUME")
+    assert (reported["zeroconf"].value, reported["zeroconf"].source) == ("false", "flag --no-zeroconf")
+    assert (reported["http_port"].value, reported["http_port"].is_default) == ("8880", True)
+    assert reported["http_certificate"].value == "no TLS"
 
 
-async def test_keys_are_not_told_nor_how_many_or_how_long(parts: Parts) -> None:
+async def test_secret_settings_reveal_neither_value_nor_count_nor_length(parts: Parts) -> None:
     one = _settings(parts, _loaded(api_keys=["x"], remote_key="y"))
     other = _settings(parts, _loaded(api_keys=list(KEYS), remote_key="yyyy-yyyy-yyyy"))
     assert [one[name] for name in SECRET] == [other[name] for name in SECRET]
@@ -169,33 +169,35 @@ async def test_keys_are_not_told_nor_how_many_or_how_long(parts: Parts) -> None:
     assert not any(_settings(parts, _loaded())[name].is_secret for name in SECRET)
 
 
-def test_no_setting_that_sounds_like_a_key_is_forgotten() -> None:
-    sounds_secret = {
+def test_every_setting_named_like_a_secret_is_treated_as_one() -> None:
+    named_like_secrets = {
         name
         for name, field in Settings.model_fields.items()
         if any(word in name for word in ("key", "token", "secret", "password"))
         and "Path" not in str(field.annotation)
     }
-    assert sounds_secret == SECRET
+    assert named_like_secrets == SECRET
     assert set(Settings(api_keys=KEYS, remote_key="third").secrets) == {*KEYS, "third"}
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reported"),
     [
         ("http://me:hush@host:8880", "http://***@host:8880"),
         ("http://host/speech?key=hush", "http://host/speech?***"),
         ("tcp://host:10200", "tcp://host:10200"),
     ],
 )
-async def test_addresses_are_told_without_names_and_passwords(parts: Parts, url: str, told: str) -> None:
+async def test_remote_urls_are_reported_without_credentials_and_queries(
+    parts: Parts, url: str, reported: str
+) -> None:
     settings = _settings(parts, _loaded(remote=[url]))
-    assert settings["remote"].value == told
+    assert settings["remote"].value == reported
 
 
-async def test_a_long_value_is_cut(parts: Parts) -> None:
-    told = _settings(parts, _loaded(prepare=["phrase"] * 10_000))
-    assert len(told["prepare"].value) < 400
+async def test_a_long_setting_value_is_truncated(parts: Parts) -> None:
+    reported = _settings(parts, _loaded(prepare=["phrase"] * 10_000))
+    assert len(reported["prepare"].value) < 400
 
 
 @pytest.fixture
@@ -212,21 +214,21 @@ async def client(parts: Parts) -> AsyncIterator[AsyncClient]:
             yield client
 
 
-async def test_the_page_gets_it_as_json_that_nobody_keeps(client: AsyncClient) -> None:
+async def test_the_status_is_served_as_json_with_no_store(client: AsyncClient) -> None:
     answer = await client.get("/page/status.json")
-    told = answer.json()
+    reported = answer.json()
     assert answer.headers["cache-control"] == "no-store"
-    assert told["spoken"][0]["transport"] == "wyoming"
-    assert told["log"][0]["text"] == "a client came with ***"
-    assert {"server", "model_bytes", "addresses", "spoken_count", "latency"} < set(told)
+    assert reported["spoken"][0]["transport"] == "wyoming"
+    assert reported["log"][0]["text"] == "a client came with ***"
+    assert {"server", "model_bytes", "addresses", "spoken_count", "latency"} < set(reported)
 
 
-async def test_the_page_asks_for_what_is_new(client: AsyncClient) -> None:
+async def test_the_after_parameter_returns_only_newer_log_lines(client: AsyncClient) -> None:
     assert (await client.get("/page/status.json", params={"after": 1})).json()["log"] == []
     assert (await client.get("/page/status.json", params={"after": -1})).status_code == 422
 
 
-async def test_no_answer_holds_a_secret(client: AsyncClient) -> None:
+async def test_no_response_contains_a_secret(client: AsyncClient) -> None:
     for path in ("/page/status.json", "/page/settings.json"):
         text = (await client.get(path)).text
         assert not any(word in text for word in (*KEYS, "sk-of-remote", "hush")), path

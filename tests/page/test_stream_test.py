@@ -57,7 +57,7 @@ async def service_for(own: str, **options: Any) -> AsyncIterator[StreamTestServi
 
 
 @asynccontextmanager
-async def speaking(**options: Any) -> AsyncIterator[tuple[StreamTestService, FakeSynthesizer]]:
+async def speaking_service(**options: Any) -> AsyncIterator[tuple[StreamTestService, FakeSynthesizer]]:
     """The service and a real server; neither may leave a task behind."""
     fake = FakeSynthesizer()
     before = asyncio.all_tasks()
@@ -78,18 +78,18 @@ async def last_frame(
     return frames[-1]
 
 
-def happenings(frame: StreamTestFrame, client: int = 1) -> list[ClientEventKind]:
+def client_events(frame: StreamTestFrame, client: int = 1) -> list[ClientEventKind]:
     return [line.what for line in frame.lines if line.client == client]
 
 
 def closed_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
-async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> None:
-    async with speaking() as (service, _):
+async def test_a_streaming_client_sends_words_at_a_pace_and_receives_audio() -> None:
+    async with speaking_service() as (service, _):
         frame = await last_frame(service, StreamTestRequest(TEXT, words_per_second=100.0))
     lane = frame.lanes[0]
     assert lane.state is ClientState.SPOKEN
@@ -98,22 +98,22 @@ async def test_streamed_text_goes_out_word_by_word_and_comes_back_as_audio() -> 
     assert lane.audio == pytest.approx(len(speech_pcm(TEXT)) / 2 / RATE, abs=0.002)
     assert lane.ttfa is not None
     assert lane.ttfa < 1.0
-    seen = happenings(frame)
+    seen = client_events(frame)
     assert seen[:2] == [ClientEventKind.CONNECTED, ClientEventKind.TEXT]
     assert seen.index(ClientEventKind.AUDIO_START) < seen.index(ClientEventKind.FIRST_AUDIO)
     assert seen[-1] is ClientEventKind.ENDED
     assert seen.count(ClientEventKind.TEXT_END) == 1
 
 
-async def test_plain_text_goes_out_in_one_piece() -> None:
-    async with speaking() as (service, fake):
+async def test_without_streaming_the_text_is_sent_in_one_event() -> None:
+    async with speaking_service() as (service, fake):
         frame = await last_frame(service, StreamTestRequest(TEXT, streaming=False))
     assert len(frame.lanes[0].text) == 1
     assert len(fake.utterances) == 1
 
 
-async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
-    async with speaking() as (service, fake):
+async def test_sixteen_clients_have_sixteen_lanes_and_one_summary() -> None:
+    async with speaking_service() as (service, fake):
         frame = await last_frame(service, StreamTestRequest("Hello.", clients=16, vary=True, voice="tone"))
     assert [lane.client for lane in frame.lanes] == list(range(1, 17))
     assert frame.summary is not None
@@ -125,8 +125,8 @@ async def test_sixteen_clients_are_sixteen_lanes_and_one_summary() -> None:
     assert {utterance.voice.name for utterance in fake.utterances} == {"tone"}
 
 
-async def test_the_second_run_of_a_session_knows_the_first() -> None:
-    async with speaking() as (service, _):
+async def test_a_run_is_compared_with_the_previous_one_of_its_session() -> None:
+    async with speaking_service() as (service, _):
         first = await last_frame(service, StreamTestRequest("Hello."))
         other = await last_frame(service, StreamTestRequest("Hello."), session="someone else")
         second = await last_frame(service, StreamTestRequest("Hello.", clients=2))
@@ -136,8 +136,8 @@ async def test_the_second_run_of_a_session_knows_the_first() -> None:
     assert second.run != first.run
 
 
-async def test_the_chosen_client_can_be_heard_afterwards() -> None:
-    async with speaking() as (service, _):
+async def test_the_recorded_client_is_available_as_wav() -> None:
+    async with speaking_service() as (service, _):
         frame = await last_frame(service, StreamTestRequest("Hello.", clients=2, recorded=2))
         wav = service.wav(frame.run, 2)
         assert [lane.recorded > 0 for lane in frame.lanes] == [False, True]
@@ -148,8 +148,8 @@ async def test_the_chosen_client_can_be_heard_afterwards() -> None:
         assert sound.readframes(sound.getnframes()) == speech_pcm("Hello.")
 
 
-async def test_only_the_last_runs_are_kept() -> None:
-    async with speaking(limits=StreamTestLimits(kept=2)) as (service, _):
+async def test_only_the_latest_runs_are_kept() -> None:
+    async with speaking_service(limits=StreamTestLimits(kept=2)) as (service, _):
         runs = [
             (await last_frame(service, StreamTestRequest("Hi."), session=str(number))).run
             for number in range(3)
@@ -159,7 +159,7 @@ async def test_only_the_last_runs_are_kept() -> None:
 
 
 async def test_stop_ends_all_clients_at_once() -> None:
-    async with speaking() as (service, _):
+    async with speaking_service() as (service, _):
         frames = service.run("me", StreamTestRequest(TEXT, clients=3, words_per_second=0.5))
         async for frame in frames:
             if all(lane.text for lane in frame.lanes):
@@ -169,8 +169,8 @@ async def test_stop_ends_all_clients_at_once() -> None:
     assert {lane.state for lane in frame.lanes} == {ClientState.STOPPED}
 
 
-async def test_leaving_the_frames_ends_the_run() -> None:
-    async with speaking() as (service, fake):
+async def test_closing_the_frame_iterator_ends_the_run() -> None:
+    async with speaking_service() as (service, fake):
         async with aclosing(service.run("me", StreamTestRequest(TEXT, words_per_second=0.5))) as frames:
             await anext(frames)
             await fake.until(lambda: fake.entered == 1)
@@ -178,24 +178,24 @@ async def test_leaving_the_frames_ends_the_run() -> None:
         assert (await last_frame(service, StreamTestRequest("Again."))).lanes[0].state is ClientState.SPOKEN
 
 
-async def test_a_run_that_nobody_watches_ends() -> None:
-    async with speaking(limits=StreamTestLimits(unwatched=0.15)) as (service, fake):
+async def test_an_unwatched_run_is_stopped() -> None:
+    async with speaking_service(limits=StreamTestLimits(unwatched=0.15)) as (service, fake):
         frames = service.run("me", StreamTestRequest(TEXT, words_per_second=0.5))
         await anext(frames)
         await fake.until(lambda: fake.left == 1)
         assert [frame.lanes[0].state async for frame in frames] == [ClientState.STOPPED]
 
 
-async def test_the_time_of_a_run_is_limited() -> None:
-    async with speaking(limits=StreamTestLimits(seconds=0.3)) as (service, _):
+async def test_a_run_times_out_after_its_maximum_duration() -> None:
+    async with speaking_service(limits=StreamTestLimits(seconds=0.3)) as (service, _):
         frame = await last_frame(service, StreamTestRequest(TEXT, words_per_second=0.5))
     assert frame.lanes[0].state is ClientState.TIMED_OUT
     assert 0.25 < frame.seconds < 2.0
 
 
-async def test_a_session_has_one_run_and_the_server_a_few() -> None:
+async def test_concurrent_runs_are_limited_per_session_and_in_total() -> None:
     slow = StreamTestRequest(TEXT, words_per_second=0.5)
-    async with speaking(limits=StreamTestLimits(at_once=2)) as (service, _):
+    async with speaking_service(limits=StreamTestLimits(at_once=2)) as (service, _):
         running = [service.run(session, slow) for session in ("a", "b")]
         for frames in running:
             await anext(frames)
@@ -229,7 +229,9 @@ async def test_a_session_has_one_run_and_the_server_a_few() -> None:
         (StreamTestRequest("Hi.", target="local\nhost"), BadRequest),
     ],
 )
-def test_a_request_out_of_range_is_refused(invalid: StreamTestRequest, error: type[SpeechError]) -> None:
+def test_an_invalid_stream_test_request_is_refused(
+    invalid: StreamTestRequest, error: type[SpeechError]
+) -> None:
     with pytest.raises(error):
         resolve_target(invalid, StreamTestLimits(), lambda: "tcp://127.0.0.1:10200")
 
@@ -244,7 +246,7 @@ def test_a_request_out_of_range_is_refused(invalid: StreamTestRequest, error: ty
         ("[::1]", "tcp://[::1]:10200"),
     ],
 )
-def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
+def test_a_target_address_defaults_to_tcp_and_port_10200(target: str, uri: str) -> None:
     assert (
         resolve_target(
             StreamTestRequest("Hi.", target=target), StreamTestLimits(), lambda: "unix:///run/own.sock"
@@ -253,12 +255,14 @@ def test_an_address_needs_no_scheme_and_no_port(target: str, uri: str) -> None:
     )
 
 
-async def failing(script: Callable[[ScriptedConnection], Any], request: StreamTestRequest) -> StreamTestFrame:
+async def run_against(
+    script: Callable[[ScriptedConnection], Any], request: StreamTestRequest
+) -> StreamTestFrame:
     async with scripted_server(script) as server, service_for(server.uri) as service:
         return await last_frame(service, request)
 
 
-async def test_a_refused_connection_is_a_lane() -> None:
+async def test_a_refused_connection_is_a_failed_lane() -> None:
     async with service_for(f"tcp://127.0.0.1:{closed_port()}") as service:
         frame = await last_frame(service, StreamTestRequest(TEXT, clients=2))
     assert [lane.state for lane in frame.lanes] == [ClientState.FAILED] * 2
@@ -267,34 +271,34 @@ async def test_a_refused_connection_is_a_lane() -> None:
     assert (frame.summary.spoken, frame.summary.ttfa_p50) == (0, None)
 
 
-async def test_a_server_that_closes_in_the_middle_is_a_lane_with_the_audio_before() -> None:
-    async def script(conversation: ScriptedConnection) -> None:
-        await conversation.read_until("synthesize-stop")
-        await conversation.send(START, audio(HALF_SECOND))
+async def test_a_connection_closed_mid_stream_is_a_failed_lane_with_the_audio_received() -> None:
+    async def script(connection: ScriptedConnection) -> None:
+        await connection.read_until("synthesize-stop")
+        await connection.send(START, audio(HALF_SECOND))
 
-    lane = (await failing(script, StreamTestRequest(TEXT, words_per_second=200.0))).lanes[0]
+    lane = (await run_against(script, StreamTestRequest(TEXT, words_per_second=200.0))).lanes[0]
     assert lane.state is ClientState.FAILED
     assert "closed the connection" in lane.error
     assert lane.audio == 0.5
 
 
-async def test_a_busy_server_is_a_lane_that_was_refused() -> None:
-    async def script(conversation: ScriptedConnection) -> None:
-        await conversation.read_until("synthesize-start")
-        await conversation.send(Error("Too many streams.", "busy"), SynthesizeStopped())
-        await conversation.closed()
+async def test_a_busy_error_is_a_refused_lane() -> None:
+    async def script(connection: ScriptedConnection) -> None:
+        await connection.read_until("synthesize-start")
+        await connection.send(Error("Too many streams.", "busy"), SynthesizeStopped())
+        await connection.closed()
 
-    frame = await failing(script, StreamTestRequest(TEXT, words_per_second=200.0))
+    frame = await run_against(script, StreamTestRequest(TEXT, words_per_second=200.0))
     assert frame.lanes[0].state is ClientState.REFUSED
     assert "busy" in frame.lanes[0].error
     assert "busy" in frame.lines[-1].detail
 
 
-async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
-    async def script(conversation: ScriptedConnection) -> None:
-        await conversation.read_until("synthesize")
-        await conversation.send(START, audio(HALF_SECOND))
-        await conversation.closed()
+async def test_a_server_that_never_finishes_is_a_timed_out_lane() -> None:
+    async def script(connection: ScriptedConnection) -> None:
+        await connection.read_until("synthesize")
+        await connection.send(START, audio(HALF_SECOND))
+        await connection.closed()
 
     limits = StreamTestLimits(seconds=0.5)
     async with scripted_server(script) as server, service_for(server.uri, limits=limits) as service:
@@ -303,23 +307,23 @@ async def test_a_server_that_never_ends_is_stopped_by_the_clock() -> None:
     assert lane.audio == 0.5
 
 
-async def test_a_speech_without_audio_and_a_stranger_at_the_port_are_lanes() -> None:
-    async def silent(conversation: ScriptedConnection) -> None:
-        await conversation.read_until("synthesize")
-        await conversation.send(START, STOP)
-        await conversation.closed()
+async def test_speech_without_audio_and_a_server_of_another_protocol_are_failed_lanes() -> None:
+    async def silent(connection: ScriptedConnection) -> None:
+        await connection.read_until("synthesize")
+        await connection.send(START, STOP)
+        await connection.closed()
 
-    async def stranger(conversation: ScriptedConnection) -> None:
-        await conversation.send_bytes(b"SSH-2.0-OpenSSH\r\n")
-        await conversation.closed()
+    async def other_protocol(connection: ScriptedConnection) -> None:
+        await connection.send_bytes(b"SSH-2.0-OpenSSH\r\n")
+        await connection.closed()
 
-    for script, words in ((silent, "without any audio"), (stranger, "not Wyoming")):
-        lane = (await failing(script, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+    for script, words in ((silent, "without any audio"), (other_protocol, "not Wyoming")):
+        lane = (await run_against(script, StreamTestRequest(TEXT, streaming=False))).lanes[0]
         assert lane.state is ClientState.FAILED
         assert words in lane.error
 
 
-async def test_a_client_that_breaks_is_a_lane_and_tells_nothing_of_the_inside(
+async def test_a_crashing_client_is_a_failed_lane_that_hides_internal_details(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -341,22 +345,24 @@ class Clock:
         return self.now
 
 
-async def test_the_imagined_player_runs_dry_and_goes_on() -> None:
+async def test_the_simulated_player_records_an_underrun_and_resumes() -> None:
     clock, log = Clock(), EventLog()
     lane = ClientRecorder(1, log, clock, records=False)
     for at, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
         clock.now = at
         await lane.on_audio(AudioFormat(1000), bytes(int(2000 * seconds)))
-    told = lane.snapshot()
-    assert told.buffer == ((1.0, 0.5), (1.2, 0.8), (2.5, 1.0))
-    assert told.underruns == ((2.0, 0.5),)
-    assert told.gaps == 1
+    snapshot = lane.snapshot()
+    assert snapshot.buffer == ((1.0, 0.5), (1.2, 0.8), (2.5, 1.0))
+    assert snapshot.underruns == ((2.0, 0.5),)
+    assert snapshot.gaps == 1
     assert lane.result().played is not None
     assert lane.result().played.gaps == (0.5,)  # type: ignore[union-attr]
     assert [line.what for line in log.newest()] == ["first_audio", "chunk", "chunk", "underrun"]
 
 
-async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_recorded_audio_chunks_and_events_of_a_client_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(recorder, "MAX_RECORDED_SECONDS", 2.0)
     monkeypatch.setattr(recorder, "MAX_CHUNKS", 500)
     clock, log = Clock(), EventLog(100)
@@ -367,14 +373,14 @@ async def test_what_is_kept_of_a_client_is_bounded(monkeypatch: pytest.MonkeyPat
         await lane.on_audio(AudioFormat(1000), bytes(20))
     with pytest.raises(ClientError, match="more than 500"):
         await lane.on_audio(AudioFormat(1000), bytes(20))
-    told = lane.snapshot()
-    assert told.recorded == 2.0
-    assert max(len(told.text), len(told.buffer), len(told.underruns)) <= 60
-    assert told.chunks == 500
+    snapshot = lane.snapshot()
+    assert snapshot.recorded == 2.0
+    assert max(len(snapshot.text), len(snapshot.buffer), len(snapshot.underruns)) <= 60
+    assert snapshot.chunks == 500
     assert (log.count, len(log.newest())) == (1499, 100)
 
 
-def test_thinning_keeps_things_evenly() -> None:
+def test_an_even_sample_keeps_items_at_equal_distances() -> None:
     thinned = EvenSample[int](8)
     for number in range(100):
         thinned.add(number)
@@ -384,14 +390,14 @@ def test_thinning_keeps_things_evenly() -> None:
     assert len({after - before for before, after in pairwise(kept)}) == 1
 
 
-def test_a_frame_is_plain_json() -> None:
+def test_a_frame_is_serialized_as_plain_json() -> None:
     line = ClientEvent(0.5, 1, ClientEventKind.ENDED, "spoken ✓")
-    told = json.loads(as_json(StreamTestFrame("id", False, 1.0, (), (line,), 1)))
-    assert told["lines"] == [{"at": 0.5, "client": 1, "what": "ended", "detail": "spoken ✓"}]
-    assert told["summary"] is None
+    frame_json = json.loads(as_json(StreamTestFrame("id", False, 1.0, (), (line,), 1)))
+    assert frame_json["lines"] == [{"at": 0.5, "client": 1, "what": "ended", "detail": "spoken ✓"}]
+    assert frame_json["summary"] is None
 
 
-async def test_servers_are_found_one_search_at_a_time() -> None:
+async def test_server_discovery_runs_one_search_at_a_time() -> None:
     searches: list[float] = []
     at_once = 0
 
@@ -411,7 +417,7 @@ async def test_servers_are_found_one_search_at_a_time() -> None:
     assert max(searches) <= 5.0
 
 
-async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_search_times_out_with_no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wyoming_tts.page.stream_test.service._MAX_SEARCH_SECONDS", 0.05)
 
     async def search(_: float) -> list[DiscoveredServer]:
@@ -422,8 +428,8 @@ async def test_a_search_that_hangs_finds_nothing(monkeypatch: pytest.MonkeyPatch
         assert await service.find() == ()
 
 
-async def test_a_run_is_served_as_json_and_its_audio_whole_or_in_part() -> None:
-    async with speaking() as (service, _):
+async def test_a_runs_report_and_its_audio_with_ranges_are_served_over_http() -> None:
+    async with speaking_service() as (service, _):
         frame = await last_frame(service, StreamTestRequest("Hello."))
         wav = service.wav(frame.run, 1)
         assert wav is not None
@@ -435,18 +441,18 @@ async def test_a_run_is_served_as_json_and_its_audio_whole_or_in_part() -> None:
             whole = await client.get(f"{frame.run}/1.wav")
             part = await client.get(f"{frame.run}/1.wav", headers={"Range": "bytes=4-7"})
             tail = await client.get(f"{frame.run}/1.wav", headers={"Range": "bytes=-4"})
-            past = await client.get(f"{frame.run}/1.wav", headers={"Range": f"bytes={len(wav)}-"})
-            gone = [
+            out_of_range = await client.get(f"{frame.run}/1.wav", headers={"Range": f"bytes={len(wav)}-"})
+            missing = [
                 (await client.get(path)).status_code
                 for path in ("x/1.wav", "x/run.json", f"{frame.run}/2.wav")
             ]
-    told = report.json()
-    assert told["order"]["text"] == "Hello."
-    assert told["lanes"][0]["state"] == "spoken"
-    assert [line["what"] for line in told["log"]][-1] == "ended"
+    run_json = report.json()
+    assert run_json["order"]["text"] == "Hello."
+    assert run_json["lanes"][0]["state"] == "spoken"
+    assert [line["what"] for line in run_json["log"]][-1] == "ended"
     assert "attachment" in report.headers["content-disposition"]
     assert (whole.content, whole.headers["content-type"]) == (wav, "audio/wav")
     assert (part.status_code, part.content) == (206, wav[4:8])
     assert part.headers["content-range"] == f"bytes 4-7/{len(wav)}"
-    assert (tail.content, past.status_code) == (wav[-4:], 416)
-    assert gone == [404, 404, 404]
+    assert (tail.content, out_of_range.status_code) == (wav[-4:], 416)
+    assert missing == [404, 404, 404]

@@ -25,41 +25,43 @@ def service(parts: Parts) -> VoiceService:
 
 
 @pytest.fixture
-def uploads(home: Path) -> VoiceUploads:
-    return uploads_into(home)
+def uploads(data_dir: Path) -> VoiceUploads:
+    return uploads_into(data_dir)
 
 
-def uploads_into(home: Path, free: int = 10**12) -> VoiceUploads:
-    async def told() -> None:
+def uploads_into(data_dir: Path, free: int = 10**12) -> VoiceUploads:
+    async def do_nothing() -> None:
         pass
 
     return VoiceUploads(
-        home,
+        data_dir,
         run_blocking=run_in_thread,
         conflict=lambda _: "",
-        on_installed=told,
+        on_installed=do_nothing,
         free_space=lambda _: free,
     )
 
 
-async def brought(
+async def upload_voice(
     uploads: VoiceUploads, name: str, *, model: bytes = MODEL, config: bytes = CONFIG
 ) -> str | None:
     await uploads.receive(f"{name}.onnx.json", pieces(config), UploadRange(total=len(config)))
     return (await uploads.receive(f"{name}.onnx", pieces(model), UploadRange(total=len(model)))).voice
 
 
-async def test_a_voice_that_is_brought_speaks(service: VoiceService, parts: Parts, home: Path) -> None:
-    assert await brought(service.uploads, "en_US-brought-low") == "en_US-brought-low"
+async def test_an_uploaded_voice_is_installed_and_usable(
+    service: VoiceService, parts: Parts, data_dir: Path
+) -> None:
+    assert await upload_voice(service.uploads, "en_US-brought-low") == "en_US-brought-low"
     listed = {voice.name for voice in (await service.view()).voices}
     assert "en_US-brought-low" in listed
-    assert (home / "en_US-brought-low.onnx").read_bytes() == MODEL
+    assert (data_dir / "en_US-brought-low.onnx").read_bytes() == MODEL
     assert parts.library.is_installed("en_US-brought-low")
     assert (await service.make_default("en_US-brought-low")).name == "en_US-brought-low"
-    assert names(home / STAGING) == []
+    assert names(data_dir / STAGING) == []
 
 
-async def test_a_file_in_parts_is_put_together(uploads: VoiceUploads, home: Path) -> None:
+async def test_a_file_uploaded_in_parts_is_assembled(uploads: VoiceUploads, data_dir: Path) -> None:
     half = len(MODEL) // 2
     await uploads.receive("parts.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
     first = await uploads.receive("parts.onnx", pieces(MODEL[:half]), UploadRange(0, len(MODEL)))
@@ -68,18 +70,18 @@ async def test_a_file_in_parts_is_put_together(uploads: VoiceUploads, home: Path
         await uploads.receive("parts.onnx", pieces(MODEL[half + 1 :]), UploadRange(half + 1, len(MODEL)))
     last = await uploads.receive("parts.onnx", pieces(MODEL[half:]), UploadRange(half, len(MODEL)))
     assert (last.received, last.voice) == (len(MODEL), "parts")
-    assert (home / "parts.onnx").read_bytes() == MODEL
+    assert (data_dir / "parts.onnx").read_bytes() == MODEL
 
 
-async def test_a_part_that_breaks_off_can_be_sent_again(uploads: VoiceUploads) -> None:
-    async def breaking() -> AsyncIterator[bytes]:
+async def test_an_interrupted_part_can_be_sent_again(uploads: VoiceUploads) -> None:
+    async def interrupted_body() -> AsyncIterator[bytes]:
         yield MODEL[1000:2000]
         raise ConnectionResetError
 
     await uploads.receive("torn.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
     await uploads.receive("torn.onnx", pieces(MODEL[:1000]), UploadRange(0, len(MODEL)))
     with pytest.raises(ConnectionResetError):
-        await uploads.receive("torn.onnx", breaking(), UploadRange(1000, len(MODEL)))
+        await uploads.receive("torn.onnx", interrupted_body(), UploadRange(1000, len(MODEL)))
     rest = await uploads.receive("torn.onnx", pieces(MODEL[1000:]), UploadRange(1000, len(MODEL)))
     assert rest.voice == "torn"
 
@@ -95,14 +97,14 @@ async def test_a_part_that_breaks_off_can_be_sent_again(uploads: VoiceUploads) -
     ],
     ids=["torn", "pickle", "no json", "no mapping", "no config"],
 )
-async def test_files_that_are_no_voice_are_refused_and_leave_nothing(
-    uploads: VoiceUploads, home: Path, model: bytes, config: bytes, reason: str
+async def test_invalid_voice_files_are_refused_and_leave_nothing_behind(
+    uploads: VoiceUploads, data_dir: Path, model: bytes, config: bytes, reason: str
 ) -> None:
-    before = names(home, "[!.]*")
+    before = names(data_dir, "[!.]*")
     with pytest.raises(BadRequest, match=reason):
-        await brought(uploads, "bad", model=model, config=config)
-    assert names(home, "[!.]*") == before
-    assert names(home / STAGING) == []
+        await upload_voice(uploads, "bad", model=model, config=config)
+    assert names(data_dir, "[!.]*") == before
+    assert names(data_dir / STAGING) == []
 
 
 @pytest.mark.parametrize(
@@ -120,71 +122,75 @@ async def test_files_that_are_no_voice_are_refused_and_leave_nothing(
         ".onnx",
     ],
 )
-async def test_bad_names_are_refused(uploads: VoiceUploads, home: Path, name: str) -> None:
+async def test_invalid_file_names_are_refused(uploads: VoiceUploads, data_dir: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="name"):
         await uploads.receive(name, pieces(MODEL), UploadRange(total=len(MODEL)))
-    assert not (home / STAGING).exists()
+    assert not (data_dir / STAGING).exists()
 
 
-async def test_a_name_that_is_taken_is_refused(service: VoiceService, home: Path) -> None:
+async def test_the_name_of_an_existing_voice_or_file_is_refused(
+    service: VoiceService, data_dir: Path
+) -> None:
     with pytest.raises(BadRequest, match="already"):
-        await brought(service.uploads, LETTERS.name)
-    (home / "left.onnx").write_bytes(b"x")
+        await upload_voice(service.uploads, LETTERS.name)
+    (data_dir / "left.onnx").write_bytes(b"x")
     with pytest.raises(BadRequest, match="already"):
-        await brought(service.uploads, "left")
+        await upload_voice(service.uploads, "left")
 
 
-async def test_a_model_without_its_json_is_refused_at_once(uploads: VoiceUploads) -> None:
-    async def unread() -> AsyncIterator[bytes]:
+async def test_a_model_before_its_config_is_refused_without_reading_the_body(uploads: VoiceUploads) -> None:
+    async def unread_body() -> AsyncIterator[bytes]:
         raise AssertionError("the body was read")
         yield b""
 
     with pytest.raises(BadRequest, match="has to be uploaded first"):
-        await uploads.receive("alone.onnx", unread(), UploadRange(total=len(MODEL)))
+        await uploads.receive("alone.onnx", unread_body(), UploadRange(total=len(MODEL)))
 
 
-@pytest.mark.parametrize("total", [2001, None], ids=["told", "found out"])
-async def test_a_file_that_is_too_large_is_refused(
-    uploads: VoiceUploads, home: Path, monkeypatch: pytest.MonkeyPatch, total: int | None
+@pytest.mark.parametrize("total", [2001, None], ids=["announced", "measured"])
+async def test_a_file_over_the_size_limit_is_refused(
+    uploads: VoiceUploads, data_dir: Path, monkeypatch: pytest.MonkeyPatch, total: int | None
 ) -> None:
     monkeypatch.setattr(voice_uploads, "CONFIG_BYTES", 2000)
     with pytest.raises(TooLong, match="larger than"):
         await uploads.receive("large.onnx.json", pieces(bytes(2001), 500), UploadRange(total=total))
-    assert names(home, f"{STAGING}/**/*.part") == []
+    assert names(data_dir, f"{STAGING}/**/*.part") == []
 
 
-async def test_a_body_larger_than_was_said_is_refused(uploads: VoiceUploads) -> None:
+async def test_a_body_longer_than_its_announced_length_is_refused(uploads: VoiceUploads) -> None:
     with pytest.raises(BadRequest, match="more than the 100 bytes announced"):
         await uploads.receive("more.onnx.json", pieces(CONFIG), UploadRange(total=100))
 
 
-async def test_a_full_disk_is_told_before_anything_is_written(home: Path) -> None:
+async def test_too_little_free_space_is_refused_before_anything_is_written(data_dir: Path) -> None:
     with pytest.raises(BadRequest, match="are free"):
-        await uploads_into(home, free=16_000_100).receive(
+        await uploads_into(data_dir, free=16_000_100).receive(
             "x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG))
         )
-    assert names(home, f"{STAGING}/**/*.part") == []
+    assert names(data_dir, f"{STAGING}/**/*.part") == []
 
 
-async def test_what_nobody_sent_the_rest_of_is_thrown_away(uploads: VoiceUploads, home: Path) -> None:
+async def test_abandoned_uploads_are_deleted_from_staging(uploads: VoiceUploads, data_dir: Path) -> None:
     await uploads.receive("old.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
-    os.utime(home / STAGING / "old", (0, 0))
+    os.utime(data_dir / STAGING / "old", (0, 0))
     await uploads.receive("new.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
-    assert names(home / STAGING) == ["new"]
+    assert names(data_dir / STAGING) == ["new"]
 
 
-async def test_two_uploads_of_one_voice_do_not_mix(uploads: VoiceUploads) -> None:
-    has_begun, may_end = asyncio.Event(), asyncio.Event()
+async def test_a_concurrent_upload_of_the_same_file_is_refused(uploads: VoiceUploads) -> None:
+    started, release = asyncio.Event(), asyncio.Event()
 
-    async def held() -> AsyncIterator[bytes]:
-        has_begun.set()
-        await may_end.wait()
+    async def blocked_body() -> AsyncIterator[bytes]:
+        started.set()
+        await release.wait()
         yield CONFIG
 
     async with asyncio.TaskGroup() as tasks:
-        first = tasks.create_task(uploads.receive("x.onnx.json", held(), UploadRange(total=len(CONFIG))))
-        await has_begun.wait()
+        first = tasks.create_task(
+            uploads.receive("x.onnx.json", blocked_body(), UploadRange(total=len(CONFIG)))
+        )
+        await started.wait()
         with pytest.raises(BadRequest, match="already being uploaded"):
             await uploads.receive("x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
-        may_end.set()
+        release.set()
     assert first.result().received == len(CONFIG)

@@ -41,42 +41,48 @@ async def row(service: VoiceService, name: str) -> VoiceRow | None:
     return next((voice for voice in (await service.view()).voices if voice.name == name), None)
 
 
-# The view
+# View
 
 
-async def test_the_shelf_holds_what_is_here_and_what_could_be(service: VoiceService) -> None:
+async def test_the_view_lists_installed_and_downloadable_voices(service: VoiceService) -> None:
     view = await service.view()
-    here = await row(service, LETTERS.name)
-    away = await row(service, "de_DE-thorsten-medium")
-    assert here is not None
-    assert away is not None
-    assert (here.is_installed, here.is_default, here.is_removable, here.in_catalogue) == (
+    installed = await row(service, LETTERS.name)
+    downloadable = await row(service, "de_DE-thorsten-medium")
+    assert installed is not None
+    assert downloadable is not None
+    assert (installed.is_installed, installed.is_default, installed.is_removable, installed.in_catalogue) == (
         True,
         True,
         True,
         False,
     )
-    assert (here.language, here.engine, here.quality) == ("en_US", "piper", "low")
-    assert here.size == sum(path.stat().st_size for path in VOICES.glob(f"{LETTERS.name}.onnx*"))
-    assert (away.is_installed, away.is_removable, away.in_catalogue) == (False, False, True)
-    assert away.quality == "medium"
-    assert away.size is not None
-    assert away.size > 10_000_000
-    assert away.sample == sample_sentence("de_DE") != sample_sentence("en_US")
+    assert (installed.language, installed.engine, installed.quality) == ("en_US", "piper", "low")
+    assert installed.size == sum(path.stat().st_size for path in VOICES.glob(f"{LETTERS.name}.onnx*"))
+    assert (downloadable.is_installed, downloadable.is_removable, downloadable.in_catalogue) == (
+        False,
+        False,
+        True,
+    )
+    assert downloadable.quality == "medium"
+    assert downloadable.size is not None
+    assert downloadable.size > 10_000_000
+    assert downloadable.sample == sample_sentence("de_DE") != sample_sentence("en_US")
     assert len(view.voices) > 200
-    assert view.used > here.size
+    assert view.used > installed.size
     assert view.free > 0
     json.dumps(view.directory)
 
 
-async def test_every_language_of_the_catalogue_has_a_sample(parts: Parts) -> None:
+async def test_every_language_of_the_catalogue_has_a_sample_sentence(parts: Parts) -> None:
     languages = {voice.language for voice in parts.catalogue.current.voices}
     assert not [tag for tag in languages if sample_sentence(tag) == sample_sentence("xx")]
 
 
-async def test_a_broken_file_is_told_with_its_reason(service: VoiceService, parts: Parts, home: Path) -> None:
-    (home / "torn.onnx").write_bytes(MODEL[:1000])
-    (home / "torn.onnx.json").write_bytes(CONFIG)
+async def test_a_broken_voice_file_is_listed_with_its_reason_and_can_be_removed(
+    service: VoiceService, parts: Parts, data_dir: Path
+) -> None:
+    (data_dir / "torn.onnx").write_bytes(MODEL[:1000])
+    (data_dir / "torn.onnx.json").write_bytes(CONFIG)
     before = service.update().revision
     await parts.refresh_voices()
     view = await service.view()
@@ -87,10 +93,10 @@ async def test_a_broken_file_is_told_with_its_reason(service: VoiceService, part
     planned = await service.plan_removal("torn")
     await service.remove("torn", planned.files)
     assert (await service.view()).broken == ()
-    assert not (home / "torn.onnx.json").exists()
+    assert not (data_dir / "torn.onnx.json").exists()
 
 
-async def test_the_revision_stays_while_nothing_changes(service: VoiceService, parts: Parts) -> None:
+async def test_a_refresh_without_changes_keeps_the_revision(service: VoiceService, parts: Parts) -> None:
     before = (await service.view()).revision
     await parts.refresh_voices()
     assert service.update().revision == before
@@ -103,7 +109,7 @@ def catalogue_file(path: str, content: bytes) -> CatalogueFile:
     return CatalogueFile(path, f"{HUB}/{path}", len(content), f"md5:{hashlib.md5(content).hexdigest()}")
 
 
-def known(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
+def add_to_hub(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
     files = {f"voices/{name}.onnx": MODEL, f"voices/{name}.onnx.json": CONFIG}
     hub.files |= {f"/{path}": content for path, content in files.items()}
     return CatalogueVoice(
@@ -117,25 +123,27 @@ def known(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
 
 
 @asynccontextmanager
-async def tended(home: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceService]]:
+async def maintained_service(data_dir: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceService]]:
     async with (
-        running_parts(data_dir=[home], download_dir=home, offline=False, hub_endpoint=hub.url) as parts,
+        running_parts(
+            data_dir=[data_dir], download_dir=data_dir, offline=False, hub_endpoint=hub.url
+        ) as parts,
         asyncio.TaskGroup() as tasks,
     ):
-        parts.catalogue.current = Catalogue((known(hub), known(hub, "en_US-second-low")))
-        tending = tasks.create_task(maintain_voices(parts))
-        await until(lambda: parts.readiness.is_ready)
+        parts.catalogue.current = Catalogue((add_to_hub(hub), add_to_hub(hub, "en_US-second-low")))
+        maintenance = tasks.create_task(maintain_voices(parts))
+        await wait_until(lambda: parts.readiness.is_ready)
         yield parts, VoiceService(parts)
-        tending.cancel()
+        maintenance.cancel()
 
 
-async def until(happened: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not happened():  # noqa: ASYNC110 - what is looked at is what a page looks at
+        while not condition():  # noqa: ASYNC110 - the page polls as well
             await asyncio.sleep(0.01)
 
 
-async def until_listed(service: VoiceService, name: str) -> VoiceRow:
+async def wait_until_installed(service: VoiceService, name: str) -> VoiceRow:
     async with asyncio.timeout(20):
         while True:
             found = await row(service, name)
@@ -144,27 +152,27 @@ async def until_listed(service: VoiceService, name: str) -> VoiceRow:
             await asyncio.sleep(0.01)
 
 
-async def test_a_voice_is_fetched_with_its_progress_and_listed(home: Path) -> None:
-    async with FakeHub() as hub, tended(home, hub) as (parts, service):
+async def test_a_download_reports_its_progress_and_installs_the_voice(data_dir: Path) -> None:
+    async with FakeHub() as hub, maintained_service(data_dir, hub) as (parts, service):
         model = Behaviour(hold_after=10_000)
         hub.plan.extend([Behaviour(), model])
         service.download(FETCHED)
         (first,) = service.update().downloads
         assert (first.voice, first.state, first.total) == (FETCHED, "waiting", len(MODEL) + len(CONFIG))
         await model.held.wait()
-        await until(lambda: service.update().downloads[0].received >= len(CONFIG) + 10_000)
-        (now,) = service.update().downloads
-        assert now.state is DownloadState.RUNNING
-        assert now.bytes_per_second > 0
+        await wait_until(lambda: service.update().downloads[0].received >= len(CONFIG) + 10_000)
+        (progress,) = service.update().downloads
+        assert progress.state is DownloadState.RUNNING
+        assert progress.bytes_per_second > 0
         model.released.set()
-        listed = await until_listed(service, FETCHED)
+        listed = await wait_until_installed(service, FETCHED)
         assert listed.in_catalogue
         assert service.update().downloads == ()
         assert parts.library.is_installed(FETCHED)
 
 
-async def test_a_cancelled_download_is_gone_and_goes_on_later(home: Path) -> None:
-    async with FakeHub() as hub, tended(home, hub) as (_, service):
+async def test_a_cancelled_download_disappears_and_can_be_started_again(data_dir: Path) -> None:
+    async with FakeHub() as hub, maintained_service(data_dir, hub) as (_, service):
         model = Behaviour(hold_after=10_000)
         hub.plan.extend([Behaviour(), model])
         service.download(FETCHED)
@@ -174,46 +182,48 @@ async def test_a_cancelled_download_is_gone_and_goes_on_later(home: Path) -> Non
         with pytest.raises(UnknownVoice):
             service.cancel(FETCHED)
         service.download(FETCHED)
-        await until_listed(service, FETCHED)
-        assert (home / f"{FETCHED}.onnx").read_bytes() == MODEL
+        await wait_until_installed(service, FETCHED)
+        assert (data_dir / f"{FETCHED}.onnx").read_bytes() == MODEL
 
 
-async def test_cancelling_one_leaves_the_other(home: Path) -> None:
-    async with FakeHub() as hub, tended(home, hub) as (_, service):
+async def test_cancelling_one_download_leaves_the_other(data_dir: Path) -> None:
+    async with FakeHub() as hub, maintained_service(data_dir, hub) as (_, service):
         holding = Behaviour(hold_after=0)
         hub.plan.append(holding)
         service.download(FETCHED)
         await holding.held.wait()
         service.download("en_US-second-low")
         service.cancel(FETCHED)
-        await until_listed(service, "en_US-second-low")
-        assert not (home / f"{FETCHED}.onnx").exists()
+        await wait_until_installed(service, "en_US-second-low")
+        assert not (data_dir / f"{FETCHED}.onnx").exists()
 
 
-async def test_a_failed_download_stays_to_be_read_until_it_is_dismissed(home: Path) -> None:
-    async with FakeHub() as hub, tended(home, hub) as (_, service):
+async def test_a_failed_download_stays_listed_until_it_is_dismissed(data_dir: Path) -> None:
+    async with FakeHub() as hub, maintained_service(data_dir, hub) as (_, service):
         hub.plan.append(Behaviour(status=404))
         service.download(FETCHED)
-        await until(lambda: service.update().downloads[0].state is DownloadState.FAILED)
+        await wait_until(lambda: service.update().downloads[0].state is DownloadState.FAILED)
         assert "404" in service.update().downloads[0].error
         service.cancel(FETCHED)
         assert service.update().downloads == ()
 
 
-async def test_nothing_is_fetched_offline_or_without_a_server_that_tends(
-    service: VoiceService, home: Path
+async def test_downloads_are_refused_offline_and_without_running_maintenance(
+    service: VoiceService, data_dir: Path
 ) -> None:
     with pytest.raises(VoiceUnavailable, match="offline"):
         service.download("de_DE-thorsten-medium")
-    async with running_parts(data_dir=[home], offline=False) as untended:
+    async with running_parts(data_dir=[data_dir], offline=False) as unmaintained_parts:
         with pytest.raises(VoiceUnavailable, match="starts or stops"):
-            VoiceService(untended).download("de_DE-thorsten-medium")
+            VoiceService(unmaintained_parts).download("de_DE-thorsten-medium")
 
 
 # Removal and the default
 
 
-async def test_a_voice_is_deleted_as_agreed(service: VoiceService, parts: Parts, home: Path) -> None:
+async def test_removal_deletes_exactly_the_planned_files(
+    service: VoiceService, parts: Parts, data_dir: Path
+) -> None:
     planned = await service.plan_removal(LOW.name)
     assert {Path(file).name for file in planned.files} == {f"{LOW.name}.onnx", f"{LOW.name}.onnx.json"}
     assert planned.size > 1000
@@ -223,16 +233,16 @@ async def test_a_voice_is_deleted_as_agreed(service: VoiceService, parts: Parts,
     assert parts.library.is_installed(LOW.name)
     await service.remove(LOW.name, planned.files)
     assert not parts.library.is_installed(LOW.name)
-    assert not (home / f"{LOW.name}.onnx").exists()
+    assert not (data_dir / f"{LOW.name}.onnx").exists()
     with pytest.raises(UnknownVoice):
         await service.plan_removal(LOW.name)
 
 
-async def test_the_plan_says_that_the_default_voice_would_go(service: VoiceService) -> None:
+async def test_the_removal_plan_flags_the_default_voice(service: VoiceService) -> None:
     assert (await service.plan_removal(LETTERS.name)).is_default
 
 
-async def test_what_has_no_files_is_not_deleted(service: VoiceService) -> None:
+async def test_a_built_in_voice_cannot_be_removed(service: VoiceService) -> None:
     planned = await service.plan_removal("espeak-en-us")
     assert planned.files == ()
     assert "built in" in planned.problems[0]
@@ -240,7 +250,7 @@ async def test_what_has_no_files_is_not_deleted(service: VoiceService) -> None:
         await service.remove("espeak-en-us", [])
 
 
-async def test_another_default_speaks_at_once(service: VoiceService, parts: Parts) -> None:
+async def test_make_default_takes_effect_at_once(service: VoiceService, parts: Parts) -> None:
     changed = await service.make_default(LOW.name)
     assert changed.line == f"voice: {LOW.name}"
     assert parts.library.resolve_now(VoiceRequest()).voice.name == LOW.name
@@ -248,10 +258,10 @@ async def test_another_default_speaks_at_once(service: VoiceService, parts: Part
     assert [voice.name for voice in rows if voice.is_default] == [LOW.name]
 
 
-async def test_a_default_that_cannot_speak_changes_nothing(
-    service: VoiceService, parts: Parts, home: Path
+async def test_make_default_refuses_an_unavailable_voice(
+    service: VoiceService, parts: Parts, data_dir: Path
 ) -> None:
-    (home / f"{LOW.name}.onnx").unlink()
+    (data_dir / f"{LOW.name}.onnx").unlink()
     for name in (LOW.name, "de_DE-thorsten-medium", "nobody"):
         with pytest.raises(SpeechError):
             await service.make_default(name)
@@ -270,15 +280,15 @@ async def client(service: VoiceService) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def test_a_voice_comes_and_goes_over_http(client: AsyncClient) -> None:
-    where = "/page/voices/upload/de_DE-brought-low.onnx"
-    await client.post(f"{where}.json", content=(VOICES / f"{TONES.name}.onnx.json").read_bytes())
+async def test_a_voice_is_uploaded_listed_and_removed_over_http(client: AsyncClient) -> None:
+    upload_path = "/page/voices/upload/de_DE-brought-low.onnx"
+    await client.post(f"{upload_path}.json", content=(VOICES / f"{TONES.name}.onnx.json").read_bytes())
     model = (VOICES / f"{TONES.name}.onnx").read_bytes()
     first = {"Content-Range": f"bytes 0-999/{len(model)}"}
     rest = {"Content-Range": f"bytes 1000-{len(model) - 1}/{len(model)}"}
-    assert (await client.post(where, content=model[:1000], headers=first)).json()["received"] == 1000
-    told = await client.post(where, content=model[1000:], headers=rest)
-    assert told.json()["voice"] == "de_DE-brought-low"
+    assert (await client.post(upload_path, content=model[:1000], headers=first)).json()["received"] == 1000
+    uploaded = await client.post(upload_path, content=model[1000:], headers=rest)
+    assert uploaded.json()["voice"] == "de_DE-brought-low"
     listed = {voice["name"]: voice for voice in (await client.get("/page/voices")).json()["voices"]}
     assert listed["de_DE-brought-low"]["speakers"] == 3
     name = {"name": "de_DE-brought-low"}
@@ -306,6 +316,6 @@ REFUSED: list[tuple[str, dict[str, Any], int]] = [
 ]
 
 
-async def test_what_cannot_be_done_is_told(client: AsyncClient) -> None:
+async def test_invalid_requests_have_their_error_status(client: AsyncClient) -> None:
     answers = [(await client.post(f"/page/{path}", **given)).status_code for path, given, _ in REFUSED]
     assert answers == [status for _, _, status in REFUSED]
