@@ -1,6 +1,6 @@
-"""A browser before the whole product. Whatever the page says is wrong fails the test.
+"""Chromium against a running product. Errors reported by the page fail the test.
 
-What takes long is made once for all files: the browser, the product, and pages that tests leave as they were.
+Slow fixtures are shared by all files: the browser, the product, and pages, which each test leaves unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--process-per-site",  # scripts that one page has compiled serve the next
+    "--process-per-site",  # pages share compiled scripts
 )
 EMBEDDED = "espeak-en-us"
 KEY, REMOTE_KEY = "sk-of-this-house", "sk-of-another-house"
@@ -38,7 +38,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def blockbuster(blockbuster: BlockBuster) -> BlockBuster:
-    """Gradio looks at its own files where it should not; nobody else may."""
+    """Allow blocking file access in Gradio's part of the event loop only."""
     for function in blockbuster.functions.values():
         function.can_block_in("wyoming_tts/transports/http/page_mount.py", {"handle", "_served"})
     return blockbuster
@@ -48,8 +48,8 @@ def blockbuster(blockbuster: BlockBuster) -> BlockBuster:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running product with its page, the embedded voice, tone voices, and a Kokoro with real names."""
     data = tmp_path_factory.mktemp("site")
-    for made in (*VOICES.glob("*-low.onnx*"), VOICES / "kokoro-tones.onnx"):
-        shutil.copy(made, data)
+    for voice_file in (*VOICES.glob("*-low.onnx*"), VOICES / "kokoro-tones.onnx"):
+        shutil.copy(voice_file, data)
     with np.load(VOICES / "voices-tones.bin") as pack, (data / "voices-tones.bin").open("wb") as file:
         np.savez_compressed(file, **{name: pack[tone] for name, tone in KOKORO_NAMES.items()})
     with site_in_a_thread(
@@ -59,16 +59,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="package")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A product that lets in who has a key or comes through the ingress."""
+def keyed_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A product that requires an API key, except through the ingress."""
     secrets = {"api_keys": [KEY], "remote_key": REMOTE_KEY}
-    with site_in_a_thread(tmp_path_factory.mktemp("locked"), ingress_peer=INGRESS_PEER, **secrets) as running:
+    with site_in_a_thread(
+        tmp_path_factory.mktemp("keyed_site"), ingress_peer=INGRESS_PEER, **secrets
+    ) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window. While it is there, no test of this package may be a coroutine."""
+    """Headless Chromium. While it runs, no test of this package may be a coroutine."""
     if not CHROMIUM.exists() and not os.environ.get("CI"):
         pytest.skip(f"{CHROMIUM} is missing: script/browser installs it, or set CHROMIUM to where it is.")
     with sync_playwright() as playwright:
@@ -79,7 +81,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """One for all English pages: they find in its cache what never changes."""
+    """Shared by all English pages, so that they share its cache."""
     context = browser.new_context(locale="en-GB", color_scheme="light")
     yield context
     context.close()
@@ -87,7 +89,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="package")
 def german_context(browser: Browser) -> Iterator[BrowserContext]:
-    """A phone of somebody who reads German in the dark."""
+    """A phone-sized screen in German with the dark colour scheme."""
     context = browser.new_context(locale="de-DE", color_scheme="dark", viewport=PHONE)
     yield context
     context.close()
@@ -101,19 +103,19 @@ def german_page(german_context: BrowserContext, site: Site) -> Iterator[Page]:
 
 @pytest.fixture
 def german(german_page: Page) -> Iterator[Page]:
-    """The product's page on that phone: leave it dark."""
+    """The product's page in `german_context`; a test leaves it dark."""
     yield german_page
     assert problems_of(german_page).found == []
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page of one's own; `visit(page, url)` opens the product's."""
+    """A new page; `visit(page, url)` opens the product's."""
     with checked_page(context) as page:
         yield page
 
 
 @pytest.fixture
 def problems(page: Page) -> PageProblems:
-    """What was wrong so far: a test that provokes it takes it out."""
+    """The problems found so far on `page`; a test that provokes one removes it."""
     return problems_of(page)

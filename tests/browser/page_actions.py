@@ -97,7 +97,8 @@ def accessibility_violations(page: Page, within: str = "html", *, of_colours: bo
     if of_colours:
         options["runOnly"] = _OF_COLOURS
     found = page.evaluate(
-        "([within, options]) => axe.run(within, options).then((told) => told.violations)", [within, options]
+        "([within, options]) => axe.run(within, options).then((result) => result.violations)",
+        [within, options],
     )
     return [
         f"{each['id']}: {[node['html'] for node in each['nodes']]}"

@@ -1,4 +1,4 @@
-"""The Blend tab in a browser: sliders and recipe follow each other, and what is kept is a voice."""
+"""The blend tab in a browser: sliders and recipe stay in sync, and saved blends are voices."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.support.page_site import Site
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Gradio's own, of its packages
+pytestmark = pytest.mark.filterwarnings("ignore")  # raised by Gradio's dependencies
 
 MODEL = "kokoro-tones.onnx"
 START = "af_bella(60)+af_sky(40)"
 
 
 @pytest.fixture(scope="module")
-def opened(site: Site, context: BrowserContext) -> Iterator[Page]:
-    """The page, opened once: that takes a second."""
+def shared_page(site: Site, context: BrowserContext) -> Iterator[Page]:
+    """The page, opened once for all tests because that takes a second."""
     with checked_page(context) as page:
         page.set_viewport_size(PHONE)
         open_tab(visit(page, site.url), "blend")
@@ -35,15 +35,15 @@ def opened(site: Site, context: BrowserContext) -> Iterator[Page]:
 
 
 @pytest.fixture
-def problems(opened: Page) -> PageProblems:
-    """What was wrong so far."""
-    return problems_of(opened)
+def problems(shared_page: Page) -> PageProblems:
+    """The problems found so far on the shared page."""
+    return problems_of(shared_page)
 
 
 @pytest.fixture
-def tab(opened: Page, problems: PageProblems) -> Iterator[Page]:
-    """The tab, with two voices in its mixer."""
-    page = opened
+def tab(shared_page: Page, problems: PageProblems) -> Iterator[Page]:
+    """The blend tab with two voices in its mixer."""
+    page = shared_page
     page.locator("#blend-while-moving").uncheck()
     type_recipe(page, START)
     expect(page.locator("#blend-legend")).to_have_text("af_bella60 %af_sky40 %")
@@ -52,13 +52,13 @@ def tab(opened: Page, problems: PageProblems) -> Iterator[Page]:
 
 
 def slide(page: Page, row: int, *values: int) -> None:
-    """Drag a slider over these values, in no time."""
+    """Drag a slider over these values instantly."""
     drag = "(node, values) => { for (node.value of values) node.dispatchEvent(new Event('input')); }"
     page.locator("#blend-rows input[type=range]").nth(row).evaluate(drag, values)
 
 
-def widths(page: Page) -> dict[str, float]:
-    """Percent of the picture that each voice has."""
+def bar_shares(page: Page) -> dict[str, float]:
+    """Each voice's share of the bar in percent."""
     pieces = "(bar) => [...bar.children].map((piece) => [piece.dataset.voice, parseFloat(piece.style.width)])"
     return dict(page.locator("#blend-bar").evaluate(pieces))
 
@@ -67,7 +67,7 @@ def type_recipe(page: Page, recipe: str) -> None:
     page.locator("#blend-recipe").fill(recipe)
 
 
-def keep(page: Page, name: str) -> None:
+def save(page: Page, name: str) -> None:
     page.locator("#blend-name").fill(name)
     page.locator("#blend-keep").click()
     expect(page.locator("#blend-kept")).to_contain_text(name)
@@ -77,31 +77,31 @@ def card(page: Page, name: str) -> Any:
     return page.locator(f"#blend-list [data-name={name}]")
 
 
-def offered(site: Site) -> set[str]:
+def installed_voices(site: Site) -> set[str]:
     answer = httpx.get(f"{site.url}v1/voices", trust_env=False)
     return {voice["name"] for voice in answer.json()["voices"] if voice["installed"]}
 
 
 def voice_of(request: Request) -> str:
-    """The voice that speech was asked of."""
+    """The voice named in a speech request."""
     return str((request.post_data_json or {})["voice"])
 
 
 def run_on_server(site: Site, coroutine: Any) -> Any:
-    """Have the product's own loop do something."""
+    """Run a coroutine on the product's event loop and return its result."""
     return asyncio.run_coroutine_threadsafe(coroutine, site.loop).result(10)
 
 
-def expected_refusal(problems: PageProblems, status: int) -> None:
-    """Chromium writes a line for each answer that is an error."""
+def discard_expected_error(problems: PageProblems, status: int) -> None:
+    """Discard the line that Chromium logs for a response with this error status."""
     problems.found[:] = [line for line in problems.found if f"status of {status}" not in line]
 
 
-def test_moving_a_slider_moves_the_recipe_and_the_picture(tab: Page) -> None:
-    assert widths(tab) == {"af_bella": 60, "af_sky": 40}
+def test_moving_a_slider_updates_the_recipe_and_the_bar(tab: Page) -> None:
+    assert bar_shares(tab) == {"af_bella": 60, "af_sky": 40}
     slide(tab, 1, 20)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(60)+af_sky(20)")
-    assert widths(tab) == {"af_bella": 75, "af_sky": 25}
+    assert bar_shares(tab) == {"af_bella": 75, "af_sky": 25}
     expect(tab.locator("#blend-legend")).to_contain_text("25 %")
     tab.locator("#blend-normalize").click()
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(75)+af_sky(25)")
@@ -109,16 +109,16 @@ def test_moving_a_slider_moves_the_recipe_and_the_picture(tab: Page) -> None:
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(10)+af_sky(90)")
 
 
-def test_typing_a_recipe_moves_the_sliders_and_a_mistake_leaves_them(tab: Page) -> None:
+def test_typing_a_recipe_moves_the_sliders_and_an_invalid_one_leaves_them(tab: Page) -> None:
     type_recipe(tab, "2*af_bella + af_sky, bf_emma")
     expect(tab.locator("#blend-rows .blend-row")).to_have_count(3)
     expect(tab.locator("#blend-rows input[type=range]").nth(0)).to_have_value("50")
-    assert widths(tab) == {"af_bella": 50, "af_sky": 25, "bf_emma": 25}
+    assert bar_shares(tab) == {"af_bella": 50, "af_sky": 25, "bf_emma": 25}
     expect(tab.locator("#blend-language-row")).to_be_visible()
     type_recipe(tab, "2*af_bella + af_skye")
     expect(tab.locator("#blend-recipe-problem")).to_contain_text("Did you mean af_sky")
     expect(tab.locator("#blend-recipe")).to_have_value("2*af_bella + af_skye")
-    assert widths(tab)["af_bella"] == 50
+    assert bar_shares(tab)["af_bella"] == 50
     type_recipe(tab, "2*af_bella + af_sky")
     tab.locator("#blend-text").focus()
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(2)+af_sky")
@@ -130,15 +130,15 @@ def test_a_locked_voice_keeps_its_weight(tab: Page) -> None:
     tab.locator("#blend-add").click()
     for _ in range(5):
         tab.locator("#blend-randomize").click()
-        assert sum(widths(tab).values()) == pytest.approx(100)
-        assert widths(tab)["af_bella"] == 60
+        assert sum(bar_shares(tab).values()) == pytest.approx(100)
+        assert bar_shares(tab)["af_bella"] == 60
     tab.get_by_role("button", name="Remove voice 3").click()
     expect(tab.locator("#blend-rows .blend-row")).to_have_count(2)
     expect(tab.get_by_role("button", name="Remove voice 1")).to_be_disabled()
     expect(tab.locator("#blend-recipe")).to_have_value(re.compile(r"^\w+\(\d+\)\+\w+\(\d+\)$"))
 
 
-def test_the_mix_and_its_parents_are_heard(tab: Page) -> None:
+def test_the_blend_and_each_of_its_voices_can_be_played(tab: Page) -> None:
     tab.locator("#blend-hear").click()
     tab.wait_for_function("ttsPlayer.rms > 0.02")
     tab.locator("#blend-stop").click()
@@ -152,9 +152,9 @@ def test_the_mix_and_its_parents_are_heard(tab: Page) -> None:
     tab.locator("#blend-stop").click()
 
 
-def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, site: Site) -> None:
-    keep(tab, "dawn")
-    assert "dawn" in offered(site)
+def test_a_saved_blend_is_an_installed_voice_until_it_is_deleted(tab: Page, site: Site) -> None:
+    save(tab, "dawn")
+    assert "dawn" in installed_voices(site)
     card(tab, "dawn").get_by_role("button", name="Rename: dawn").click()
     card(tab, "dawn").get_by_label("New name").fill("dusk")
     tab.keyboard.press("Enter")
@@ -162,15 +162,15 @@ def test_what_is_kept_is_a_voice_until_it_is_deleted(tab: Page, site: Site) -> N
     card(tab, "dusk").get_by_role("button", name="Delete: dusk").click()
     card(tab, "dusk").get_by_role("button", name="Delete", exact=True).click()
     expect(card(tab, "dusk")).to_have_count(0)
-    assert not {"dawn", "dusk"} & offered(site)
+    assert not {"dawn", "dusk"} & installed_voices(site)
 
 
-def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
+def test_a_saved_spherical_blend_is_played_by_name_until_it_is_edited(tab: Page) -> None:
     tab.locator("#blend-spherical").check()
-    keep(tab, "arc")
-    with tab.expect_request("**/v1/audio/speech") as kept:
+    save(tab, "arc")
+    with tab.expect_request("**/v1/audio/speech") as saved:
         tab.locator("#blend-hear").click()
-    assert voice_of(kept.value) == "arc"
+    assert voice_of(saved.value) == "arc"
     slide(tab, 0, 61)
     with tab.expect_request("**/v1/audio/speech") as moved:
         tab.locator("#blend-hear").click()
@@ -180,10 +180,10 @@ def test_a_blend_mixed_along_arcs_is_heard_as_it_is_kept(tab: Page) -> None:
     tab.locator("#blend-spherical").uncheck()
 
 
-def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
+def test_a_stale_edit_is_reported_and_can_still_be_saved(
     tab: Page, site: Site, problems: PageProblems
 ) -> None:
-    keep(tab, "noon")
+    save(tab, "noon")
     blends = site.parts.blends.store
     other = Blend("noon", parse_recipe("af_sky+bf_emma"), "en_GB")
     edit = partial(blends.replace, other, expected=Blend("noon", parse_recipe(START)))
@@ -191,7 +191,7 @@ def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
     slide(tab, 0, 90)
     tab.locator("#blend-keep").click()
     expect(tab.locator("#blend-stale")).to_contain_text("is now af_sky+bf_emma")
-    expected_refusal(problems, 400)
+    discard_expected_error(problems, 400)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
     tab.locator("#blend-keep-mine").click()
     expect(card(tab, "noon")).to_contain_text("af_bella(90)+af_sky(40)")
@@ -199,7 +199,7 @@ def test_an_edit_that_came_too_late_is_told_and_nothing_is_lost(
 
 
 def test_an_exported_voice_is_imported_under_another_name(tab: Page, tmp_path: Path) -> None:
-    keep(tab, "tea")
+    save(tab, "tea")
     with tab.expect_download() as download:
         card(tab, "tea").get_by_role("link", name="Export: tea").click()
     download.value.save_as(tmp_path / "af_tea.npy")
@@ -211,16 +211,18 @@ def test_an_exported_voice_is_imported_under_another_name(tab: Page, tmp_path: P
     expect(tab.locator("#blend-legend")).to_contain_text("af_tea")
 
 
-def test_it_fits_a_phone(tab: Page) -> None:
+def test_the_blend_tab_fits_a_phone_screen(tab: Page) -> None:
     type_recipe(tab, "af_bella+af_sky+bf_emma")
     expect(tab.locator("#blend-rows .blend-row")).to_have_count(3)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, problems: PageProblems) -> None:
+def test_without_kokoro_the_tab_says_so_and_offers_the_download(
+    tab: Page, site: Site, problems: PageProblems
+) -> None:
     model = site.parts.settings.download_dir / MODEL
-    away = model.with_suffix(".away")
-    model.rename(away)
+    moved_model = model.with_suffix(".away")
+    model.rename(moved_model)
     try:
         run_on_server(site, site.parts.refresh_voices())
         tab.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -229,7 +231,7 @@ def test_without_kokoro_the_page_says_so_and_offers_it(tab: Page, site: Site, pr
         tab.get_by_role("button", name="Download Kokoro").click()
         expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
     finally:
-        away.rename(model)
+        moved_model.rename(model)
         run_on_server(site, site.parts.refresh_voices())
     expect(tab.locator("#blend-mixer")).to_be_visible()
     expect(tab.locator("#blend-absent")).to_be_hidden()

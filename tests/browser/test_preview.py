@@ -1,4 +1,4 @@
-"""The Preview tab in a browser: what is heard, how soon, and what stops it."""
+"""The preview tab in a browser: playback, latency, stopping, downloads and comparison."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from tests.browser.conftest import EMBEDDED
 from tests.browser.page_actions import checked_page, name_player, problems_of
 from tests.support.page_site import Site
 
-# Gradio's count of its own events asks pandas for what is going away.
+# Gradio's analytics use a deprecated pandas feature.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-SOON = 250
+MAX_CLICK_TO_SOUND = 250
 """Milliseconds from the click to the first sound."""
 TIMEOUT_MILLISECONDS = 40_000
-"""Milliseconds for what takes one or two where nothing else runs."""
+"""Milliseconds; generous, for actions that take one or two seconds on an idle machine."""
 ROUNDS = 6
-"""Of measuring: a machine that has much else to do says nothing of the page."""
+"""Rounds of measurement: one undisturbed by other load on the machine is enough."""
 TAKES = 5
-"""Of which the median counts."""
-SHOWN = "English (US) · eSpeak NG · espeak-en-us"
+"""Measurements in a round, of which the median counts."""
+DEFAULT_VOICE_LABEL = "English (US) · eSpeak NG · espeak-en-us"
 SENTENCE = "This is a rather long text that is spoken for quite a while. "
 LONG = SENTENCE * 40
 
 
-class Tab:
-    """The tab, open in a browser."""
+class PreviewTab:
+    """The preview tab, open in a browser."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.problems = problems_of(page)
         page.set_default_timeout(TIMEOUT_MILLISECONDS)
         page.goto(url)
-        expect(page.locator("#preview-voice input")).to_have_value(SHOWN, timeout=TIMEOUT_MILLISECONDS)
+        expect(page.locator("#preview-voice input")).to_have_value(
+            DEFAULT_VOICE_LABEL, timeout=TIMEOUT_MILLISECONDS
+        )
         expect(page.locator("#preview-text textarea")).not_to_have_value("", timeout=TIMEOUT_MILLISECONDS)
         name_player(page)
 
-    def eventually(self, condition: str) -> None:
+    def wait_for(self, condition: str) -> None:
         self.page.wait_for_function(condition, timeout=TIMEOUT_MILLISECONDS, polling=20)
 
-    def silent(self) -> None:
-        """The server has no stream left."""
-        self.eventually(
-            "fetch('status').then((answer) => answer.json()).then((told) => told.load.streams === 0)"
+    def wait_until_idle(self) -> None:
+        """Wait until the server has no active streams."""
+        self.wait_for(
+            "fetch('status').then((answer) => answer.json()).then((status) => status.load.streams === 0)"
         )
 
     def write(self, text: str) -> None:
@@ -64,49 +66,54 @@ class Tab:
 
 
 @pytest.fixture(scope="module")
-def opened(site: Site, context: BrowserContext) -> Iterator[Tab]:
+def shared_tab(site: Site, context: BrowserContext) -> Iterator[PreviewTab]:
     with checked_page(context) as page:
-        yield Tab(page, site.url)
+        yield PreviewTab(page, site.url)
 
 
 @pytest.fixture
-def tab(opened: Tab) -> Iterator[Tab]:
-    yield opened
-    assert opened.problems.found == []
+def tab(shared_tab: PreviewTab) -> Iterator[PreviewTab]:
+    yield shared_tab
+    assert shared_tab.problems.found == []
 
 
-def test_the_page_opens_with_an_example_and_what_the_voice_can_be_told(tab: Tab) -> None:
+def test_the_tab_opens_with_an_example_text_and_the_voices_own_sliders(tab: PreviewTab) -> None:
     expect(tab.page.locator("#preview-pitch")).to_be_visible()
     expect(tab.page.locator("#preview-noise_scale")).to_have_count(0)
     assert "morning" in tab.page.locator("#preview-text textarea").input_value()
 
 
-def test_speech_is_heard_until_stop(tab: Tab) -> None:
+def test_speech_plays_until_stop_is_clicked(tab: PreviewTab) -> None:
     tab.write(LONG)
     tab.press("speak")
-    tab.eventually("ttsPlayer.rms > 0.05")
+    tab.wait_for("ttsPlayer.rms > 0.05")
     tab.press("stop")
-    tab.eventually("ttsPlayer.state === 'stopped' && ttsPlayer.rms < 0.001")
-    tab.silent()
+    tab.wait_for("ttsPlayer.state === 'stopped' && ttsPlayer.rms < 0.001")
+    tab.wait_until_idle()
 
 
 @pytest.mark.timeout(150)
-def test_a_click_is_heard_soon(tab: Tab, capsys: pytest.CaptureFixture[str]) -> None:
-    heard(tab, "Warm.")
+def test_the_first_sound_follows_a_click_within_the_latency_bound(
+    tab: PreviewTab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure_click_to_sound(tab, "Warm.")
     medians = []
     for round_ in range(ROUNDS):
-        times = [heard(tab, f"Take {round_} {number}: the kettle is on. " * 4) for number in range(TAKES)]
-        told, sounding = ([time[i] for time in times] for i in (0, 1))
+        times = [
+            measure_click_to_sound(tab, f"Take {round_} {number}: the kettle is on. " * 4)
+            for number in range(TAKES)
+        ]
+        reported, measured = ([time[i] for time in times] for i in (0, 1))
         with capsys.disabled():
-            print(f"\nclick to first sound: page {_spread(told)}, analyser {_spread(sounding)}")
-        medians.append(max(statistics.median(told), statistics.median(sounding)))
-        if medians[-1] < SOON:
+            print(f"\nclick to first sound: page {_spread(reported)}, analyser {_spread(measured)}")
+        medians.append(max(statistics.median(reported), statistics.median(measured)))
+        if medians[-1] < MAX_CLICK_TO_SOUND:
             break
-    assert min(medians) < SOON
+    assert min(medians) < MAX_CLICK_TO_SOUND
 
 
-def heard(tab: Tab, text: str) -> tuple[float, float]:
-    """Milliseconds from a click to the first sound: as the page tells, and as its analyser hears it."""
+def measure_click_to_sound(tab: PreviewTab, text: str) -> tuple[float, float]:
+    """Milliseconds from a click to the first sound: by the page's statistics, and by its audio analyser."""
     tab.write(text)
     tab.page.evaluate(
         """() => {
@@ -121,63 +128,65 @@ def heard(tab: Tab, text: str) -> tuple[float, float]:
         }"""
     )
     tab.press("speak")
-    tab.eventually("window.firstSound !== null")
+    tab.wait_for("window.firstSound !== null")
     times = tab.page.evaluate("[ttsPlayer.stats.heard, window.firstSound]")
     tab.press("stop")
-    tab.eventually("ttsPlayer.rms < 0.001")
+    tab.wait_for("ttsPlayer.rms < 0.001")
     return times[0], times[1]
 
 
-def test_speaking_again_cancels_the_one_before(tab: Tab) -> None:
+def test_speaking_again_cancels_the_previous_request(tab: PreviewTab) -> None:
     page = tab.page
     tab.write(LONG)
     page.locator("#preview-text textarea").press("Control+Enter")
-    tab.eventually("ttsPlayer.state === 'playing'")
+    tab.wait_for("ttsPlayer.state === 'playing'")
     first = page.evaluate_handle("ttsPlayer.clip")
     tab.write("Short.")
     tab.press("speak")
-    tab.eventually("ttsPlayer.state === 'done'")
-    tab.silent()
+    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.wait_until_idle()
     assert not first.evaluate("(clip) => clip.isWhole && clip === ttsPlayer.clip")
     assert page.evaluate("ttsPlayer.clip.seconds") < 2
 
 
-def test_what_was_heard_is_drawn(tab: Tab) -> None:
+def test_waveform_spectrogram_and_measurements_are_drawn(tab: PreviewTab) -> None:
     tab.write("Draw me.")
     tab.press("speak")
-    tab.eventually("ttsPlayer.state === 'done'")
+    tab.wait_for("ttsPlayer.state === 'done'")
     for name in ("wave", "spectrogram"):
         painted = tab.page.locator(f"#preview-player [data-part={name}]").evaluate(
             """(canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
                  .data.filter((value, i) => i % 4 === 3 && value > 32).length"""
         )
         assert painted > 500, name
-    told = tab.page.locator("#preview-player [data-part=measured]").inner_text()
-    assert "first sound after" in told
-    assert "real-time factor" in told
+    measured = tab.page.locator("#preview-player [data-part=measured]").inner_text()
+    assert "first sound after" in measured
+    assert "real-time factor" in measured
 
 
 @pytest.mark.parametrize(("kind", "start"), [("mp3", b"\xff"), ("opus", b"OggS")])
-def test_compressed_files_are_what_they_say(tab: Tab, kind: str, start: bytes) -> None:
-    assert downloaded(tab, kind).startswith(start)
+def test_downloaded_compressed_files_have_their_formats_magic_bytes(
+    tab: PreviewTab, kind: str, start: bytes
+) -> None:
+    assert download_audio(tab, kind).startswith(start)
 
 
-def test_a_downloaded_wav_plays(tab: Tab) -> None:
-    with wave.open(io.BytesIO(downloaded(tab, "wav"))) as file:
+def test_a_downloaded_wav_file_is_valid(tab: PreviewTab) -> None:
+    with wave.open(io.BytesIO(download_audio(tab, "wav"))) as file:
         assert file.getnchannels() == 1
         assert file.getnframes() > file.getframerate() // 4
 
 
-def downloaded(tab: Tab, kind: str) -> bytes:
+def download_audio(tab: PreviewTab, kind: str) -> bytes:
     tab.write("Keep this.")
-    with tab.page.expect_download() as coming:
+    with tab.page.expect_download() as expected:
         tab.page.locator(f"#preview-{kind}").click()
-    download = coming.value
+    download = expected.value
     assert download.suggested_filename == f"{EMBEDDED}.{kind}"
     return download.path().read_bytes()
 
 
-def test_what_will_be_said_unfolds_and_follows_the_text(tab: Tab) -> None:
+def test_the_explanation_unfolds_and_follows_the_text(tab: PreviewTab) -> None:
     page = tab.page
     tab.write("It is **21.5 °C**. Fine?")
     page.get_by_role("button", name="What will be spoken").click()
@@ -190,29 +199,32 @@ def test_what_will_be_said_unfolds_and_follows_the_text(tab: Tab) -> None:
     page.get_by_role("button", name="What will be spoken").click()
 
 
-def test_one_key_turns_to_the_other_voice(tab: Tab) -> None:
+def test_f2_switches_between_two_compared_voices(tab: PreviewTab) -> None:
     page = tab.page
     page.get_by_role("button", name="Compare two voices").click()
     tab.choose("other", "espeak-en-gb-scotland")
     tab.write(SENTENCE * 5)
-    asked: list[Any] = []
-    page.on("request", lambda made: asked.append(made.post_data_json) if "speech" in made.url else None)
+    requested: list[Any] = []
+    page.on(
+        "request",
+        lambda request: requested.append(request.post_data_json) if "speech" in request.url else None,
+    )
     tab.press("speak")
-    tab.eventually("ttsPlayer.state === 'playing' && ttsPlayer.clip?.isWhole")
+    tab.wait_for("ttsPlayer.state === 'playing' && ttsPlayer.clip?.isWhole")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("B")
-    tab.eventually("ttsPlayer.rms > 0.02 && ttsPlayer.clip?.isWhole")
+    tab.wait_for("ttsPlayer.rms > 0.02 && ttsPlayer.clip?.isWhole")
     page.wait_for_function("ttsPlayer.fraction > 0.005")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("A")
-    tab.eventually("ttsPlayer.rms > 0.02 && ttsPlayer.fraction > 0.005")
+    tab.wait_for("ttsPlayer.rms > 0.02 && ttsPlayer.fraction > 0.005")
     page.keyboard.press("Escape")
-    tab.eventually("ttsPlayer.state === 'stopped'")
-    # A was heard again from what had been kept of it.
-    assert [body["voice"] for body in asked] == [EMBEDDED, "espeak-en-gb-scotland"]
+    tab.wait_for("ttsPlayer.state === 'stopped'")
+    # A was played again from its cached clip.
+    assert [body["voice"] for body in requested] == [EMBEDDED, "espeak-en-gb-scotland"]
 
 
-def test_a_voice_of_several_speakers_brings_them_and_its_sliders(tab: Tab) -> None:
+def test_choosing_a_multi_speaker_voice_shows_its_speakers_and_sliders(tab: PreviewTab) -> None:
     page = tab.page
     tab.choose("voice", "de_DE-tones-low")
     expect(page.locator("#preview-speaker input")).to_have_value("anna")
@@ -222,9 +234,9 @@ def test_a_voice_of_several_speakers_brings_them_and_its_sliders(tab: Tab) -> No
     page.locator("#preview-noise_scale input[type=number]").fill("0.4")
     page.locator("#preview-noise_scale input[type=number]").blur()
     tab.write("Ho")
-    with page.expect_request("**/v1/audio/speech") as coming:
+    with page.expect_request("**/v1/audio/speech") as expected:
         tab.press("speak")
-    body = coming.value.post_data_json
+    body = expected.value.post_data_json
     assert body == {
         "input": "Ho",
         "speed": 1,
@@ -235,11 +247,11 @@ def test_a_voice_of_several_speakers_brings_them_and_its_sliders(tab: Tab) -> No
         "noise_scale": 0.4,
         "response_format": "pcm",
     }
-    tab.eventually("ttsPlayer.state === 'done'")
+    tab.wait_for("ttsPlayer.state === 'done'")
 
 
-def test_bytes_in_odd_pieces_are_joined_and_what_comes_too_late_is_waited_for(tab: Tab) -> None:
-    told = tab.page.evaluate(
+def test_odd_sized_chunks_are_joined_and_a_late_chunk_is_an_underrun(tab: PreviewTab) -> None:
+    result = tab.page.evaluate(
         """async () => {
           const real = window.fetch;
           const bytes = new Uint8Array(Int16Array.from({ length: 4000 }, (_, i) => i).buffer);
@@ -259,35 +271,35 @@ def test_bytes_in_odd_pieces_are_joined_and_what_comes_too_late_is_waited_for(ta
           return [samples.every((x, i) => x === i), samples.length, clip.rate, ttsPlayer.stats.underruns];
         }"""
     )
-    assert told == [True, 4000, 8000, 1]
+    assert result == [True, 4000, 8000, 1]
 
 
-def test_what_fails_is_told(tab: Tab) -> None:
+def test_a_failed_request_is_shown_as_a_problem(tab: PreviewTab) -> None:
     problem = tab.page.evaluate(
         "ttsPlayer.play({input: 'x', voice: 'nobody'}).then(() => [ttsPlayer.state, ttsPlayer.problem])"
     )
     assert problem[0] == "failed"
     assert "nobody" in problem[1]
-    told = tab.problems.found
-    told[:] = [line for line in told if "v1/audio/speech" not in line]  # the browser complains, too
+    problems = tab.problems.found
+    problems[:] = [line for line in problems if "v1/audio/speech" not in line]  # the browser logs it as well
 
 
-def test_a_browser_without_web_audio_plays_plainly_and_says_so(
+def test_a_browser_without_web_audio_falls_back_to_an_audio_element_and_says_so(
     german_context: BrowserContext, site: Site
 ) -> None:
     with checked_page(german_context) as page:
         page.add_init_script("delete window.AudioContext; delete window.webkitAudioContext;")
-        plays_plainly(Tab(page, site.url))
+        check_fallback_playback(PreviewTab(page, site.url))
 
 
-def plays_plainly(tab: Tab) -> None:
+def check_fallback_playback(tab: PreviewTab) -> None:
     page = tab.page
     expect(page.locator("#preview-player [data-part=plain]")).to_contain_text("Dieser Browser")
     tab.write("Plainly.")
-    with page.expect_request("**/synthesize-stream?**") as coming:
+    with page.expect_request("**/synthesize-stream?**") as expected:
         tab.press("speak")
-    assert "text=Plainly" in coming.value.url
-    tab.eventually("ttsPlayer.state === 'done'")
+    assert "text=Plainly" in expected.value.url
+    tab.wait_for("ttsPlayer.state === 'done'")
 
 
 def _spread(times: list[float]) -> str:

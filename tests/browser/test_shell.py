@@ -1,4 +1,4 @@
-"""The page as a whole: how it comes up, where it is shown, and whether everybody can read it."""
+"""The page as a whole: loading, ingress, sign-in, accessibility, layout and language."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from ui.words import LANGUAGES, Words, read_texts
 
 
 @pytest.fixture(scope="module")
-def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
+def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
     with checked_page(context) as page:
         yield visit(page, site.url)
 
 
 @pytest.fixture
-def desktop(shown: Page) -> Iterator[Page]:
+def desktop(shared_page: Page) -> Iterator[Page]:
     """The page on a wide, light screen."""
-    resize(shown, DESKTOP)
-    set_color_scheme(shown, "light")
-    yield shown
-    assert problems_of(shown).found == []
+    resize(shared_page, DESKTOP)
+    set_color_scheme(shared_page, "light")
+    yield shared_page
+    assert problems_of(shared_page).found == []
 
 
-def test_who_comes_first_sees_that_the_page_is_on_its_way(page: Page, tmp_path: Path) -> None:
+def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(page: Page, tmp_path: Path) -> None:
     with site_in_a_thread(tmp_path) as site:
         page.goto(site.url)
         expect(page.get_by_role("heading", name="Loading the page")).to_be_visible()
@@ -53,15 +53,15 @@ def test_who_comes_first_sees_that_the_page_is_on_its_way(page: Page, tmp_path: 
         page.goto("about:blank")
 
 
-def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: Site) -> None:
+def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_site: Site) -> None:
     """The page fixture fails on a 404 and on a request to another host."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    with run_ingress_proxy(locked.url, INGRESS_PEER) as address:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    with run_ingress_proxy(keyed_site.url, INGRESS_PEER) as address:
         visit(page, address)
         for tab in TABS:
             open_tab(page, tab)
-        told = page.evaluate(
+        response = page.evaluate(
             """async () => {
                 const body = JSON.stringify({input: "abc", response_format: "pcm"});
                 const headers = {"Content-Type": "application/json"};
@@ -70,42 +70,44 @@ def test_behind_the_ingress_everything_is_below_its_prefix(page: Page, locked: S
                 return [answer.status, (await answer.arrayBuffer()).byteLength];
             }"""
         )
-        assert told[0] == 200
-        assert told[1] > 1000
+        assert response[0] == 200
+        assert response[1] > 1000
         page.goto("about:blank")
-    assert [url for url in asked if "127.0.0.1" in url and PREFIX not in url] == []
+    assert [url for url in requested if "127.0.0.1" in url and PREFIX not in url] == []
 
 
-def test_a_key_is_asked_for_once(page: Page, problems: PageProblems, locked: Site) -> None:
-    page.goto(locked.url)
+def test_signing_in_with_the_key_is_needed_once(page: Page, problems: PageProblems, keyed_site: Site) -> None:
+    page.goto(keyed_site.url)
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
-    problems.found.clear()  # the browser says of each 401 that it is one
+    problems.found.clear()  # the browser logs each 401 as an error
     page.get_by_label("API key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
-    visit(page, locked.url)
+    visit(page, keyed_site.url)
     assert KEY not in page.content()
     page.goto("about:blank")
     page.context.clear_cookies()
 
 
-def test_everybody_can_use_it(desktop: Page) -> None:
+def test_no_tab_has_serious_accessibility_violations(desktop: Page) -> None:
     """axe-core finds nothing serious on any tab."""
-    found = {}
-    for tab in sorted(TABS, key="voices".__eq__):  # the last, for its long list slows the others down
+    violations_by_tab = {}
+    for tab in sorted(TABS, key="voices".__eq__):  # last, because its long list slows the others down
         open_tab(desktop, tab)
         if tab == "voices":
-            desktop.locator("#voices-language").select_option("de")  # the lines of all voices are alike
-        found[tab, "light"] = accessibility_violations(desktop)
+            desktop.locator("#voices-language").select_option(
+                "de"
+            )  # one language is enough: all rows are alike
+        violations_by_tab[tab, "light"] = accessibility_violations(desktop)
         set_color_scheme(desktop, "dark")
-        found[tab, "dark"] = accessibility_violations(desktop, of_colours=True)
+        violations_by_tab[tab, "dark"] = accessibility_violations(desktop, of_colours=True)
         set_color_scheme(desktop, "light")
-    assert {where: faults for where, faults in found.items() if faults} == {}
+    assert {tab: violations for tab, violations in violations_by_tab.items() if violations} == {}
 
 
-def test_it_fits_a_phone(desktop: Page, german: Page) -> None:
+def test_every_tab_fits_a_phone_screen(desktop: Page, german: Page) -> None:
     resize(desktop, PHONE)
     for page, language in ((desktop, "en"), (german, "de")):
         for tab in TABS:
@@ -113,14 +115,14 @@ def test_it_fits_a_phone(desktop: Page, german: Page) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], (tab, language)
 
 
-def test_it_is_as_bright_as_the_rest_of_the_screen(desktop: Page, german: Page) -> None:
+def test_the_page_follows_the_preferred_colour_scheme(desktop: Page, german: Page) -> None:
     assert brightness(desktop) > 200
     assert brightness(german) < 60
     set_color_scheme(desktop, "dark")
     assert brightness(desktop) < 60
 
 
-def test_it_speaks_the_reader_s_language(german: Page) -> None:
+def test_the_page_is_shown_in_the_browsers_language(german: Page) -> None:
     for tab in TABS:
         open_tab(german, tab, "de")
     assert "__i18n__" not in german.locator("body").inner_text()
@@ -133,7 +135,7 @@ def test_every_language_has_every_text() -> None:
         assert all(read_texts(language).values())
 
 
-def test_a_text_that_is_missing_is_an_error() -> None:
+def test_a_missing_text_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
         Words()("preview.no_such_text")
 
@@ -157,8 +159,8 @@ asyncio.run(main())
 """
 
 
-def test_gradio_is_not_imported_before_it_is_wanted() -> None:
-    done = subprocess.run(
+def test_gradio_is_not_imported_before_the_first_visit_or_without_the_page() -> None:
+    completed = subprocess.run(
         [sys.executable, "-c", _LAZY], capture_output=True, text=True, check=True, timeout=50
     )
-    assert done.stdout.splitlines() == ["200 False", "404 False"]
+    assert completed.stdout.splitlines() == ["200 False", "404 False"]

@@ -1,4 +1,4 @@
-"""The status tab in a browser, before the whole product."""
+"""The status tab in a browser, against a running product."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.page_site import Site
 from tests.support.tones import LETTERS
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
-SOON = 3000
-"""Milliseconds of the page's clock within which what happened is to be seen."""
+POLL_MILLISECONDS = 3000
+"""Milliseconds of the page's clock after which it has fetched the status again."""
 _LOGGER = logging.getLogger("wyoming_tts.of.a.test")
 
 
@@ -33,9 +33,9 @@ def open_status(page: Page, url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
-    """The tab of a server that has not spoken yet."""
-    RecentUtterances.__init__(site.recent)  # as if nobody had listened in other files
+def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
+    """The status tab of a server that has not spoken yet."""
+    RecentUtterances.__init__(site.recent)  # forget the utterances of other test files
     with checked_page(context) as page:
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
         page.clock.install()
@@ -44,45 +44,45 @@ def shown(context: BrowserContext, site: Site) -> Iterator[Page]:
 
 
 @pytest.fixture
-def status(shown: Page) -> Iterator[Page]:
-    """The tab, with what the server told once; all tests leave it as it was."""
-    yield shown
-    assert problems_of(shown).found == []
+def status(shared_page: Page) -> Iterator[Page]:
+    """The status tab after its first fetch; every test leaves it unchanged."""
+    yield shared_page
+    assert problems_of(shared_page).found == []
 
 
-def wait(page: Page) -> None:
-    """Let the page believe that it has waited: it asks again."""
-    page.clock.fast_forward(SOON)
+def advance_to_next_poll(page: Page) -> None:
+    """Advance the page's clock, so that it fetches the status again."""
+    page.clock.fast_forward(POLL_MILLISECONDS)
 
 
-def test_an_utterance_that_was_spoken_is_seen_soon_and_moves_nothing(status: Page, site: Site) -> None:
+def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: Page, site: Site) -> None:
     card = status.locator(".status-settings-card")
-    told = status.locator(".status-latency-card p")
-    expect(told).to_have_text("Nothing has been spoken yet.")  # only the first test here speaks
+    latency = status.locator(".status-latency-card p")
+    expect(latency).to_have_text("Nothing has been spoken yet.")  # only the first test here speaks
     before = card.bounding_box()
     answer = status.request.post(
         f"{site}v1/audio/speech",
         data={"input": "hush hush", "voice": LETTERS.name, "response_format": "pcm"},
     )
     assert answer.ok
-    wait(status)
+    advance_to_next_poll(status)
     row = status.locator(".status-recent-card tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text(LETTERS.name)
     expect(row.locator("td.status-outcome")).to_have_text("done")
-    expect(told).to_contain_text(re.compile(r"started after \d+ ms"))
+    expect(latency).to_contain_text(re.compile(r"started after \d+ ms"))
     assert status.locator(".status-sparkline polyline").get_attribute("points")
     assert card.bounding_box() == before
     assert "hush" not in status.content()
 
 
-def test_the_log_can_be_narrowed_to_warnings(status: Page) -> None:
+def test_the_log_can_be_filtered_by_level(status: Page) -> None:
     _LOGGER.warning("<b>it creaks</b>")
     _LOGGER.error("it breaks")
     creaks, breaks = (
         status.locator(".status-line", has_text=text) for text in ("<b>it creaks</b>", "breaks")
     )
-    wait(status)
+    advance_to_next_poll(status)
     expect(creaks).to_be_visible()
     status.get_by_label("Show", exact=True).select_option("error")
     expect(creaks).to_be_hidden()
@@ -91,38 +91,38 @@ def test_the_log_can_be_narrowed_to_warnings(status: Page) -> None:
     expect(creaks).to_be_visible()
 
 
-def test_an_address_is_copied_where_there_is_no_clipboard_api(status: Page) -> None:
+def test_an_address_is_copied_without_the_clipboard_api(status: Page) -> None:
     status.get_by_role("button", name="Copy Wyoming").first.click()
     expect(status.locator(".status-copy", has_text="Copied")).to_have_count(1)
-    wanted = status.locator(".status-address code").first.inner_text()
-    assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", wanted)
+    address = status.locator(".status-address code").first.inner_text()
+    assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", address)
     status.evaluate("document.body.prepend(document.createElement('textarea'))")
     pasted = status.locator("body > textarea")
     pasted.focus()
     status.keyboard.press("Control+V")
-    assert pasted.input_value() == wanted
+    assert pasted.input_value() == address
     pasted.evaluate("field => field.remove()")
 
 
-def test_where_nothing_can_be_copied_the_text_is_selected(status: Page) -> None:
-    status.evaluate("document.execCommand = () => false")  # in front of the real one
+def test_text_that_cannot_be_copied_is_selected(status: Page) -> None:
+    status.evaluate("document.execCommand = () => false")  # shadows the real one
     status.get_by_role("button", name="Copy the steps").click()
     expect(status.locator(".status-copy", has_text="Press Ctrl+C")).to_have_count(1)
     assert "Host: 127.0.0.1" in status.evaluate("getSelection().toString()")
     status.evaluate("delete document.execCommand")
 
 
-def test_a_server_that_does_not_answer_is_told_of_and_met_again(status: Page) -> None:
+def test_an_unreachable_server_is_reported_until_it_answers_again(status: Page) -> None:
     state = status.locator(".status-headline")
     status.route("**/page/status.json*", lambda route: route.abort("aborted"))
-    wait(status)
+    advance_to_next_poll(status)
     expect(state).to_have_text("No answer")
     status.unroute("**/page/status.json*")
-    wait(status)
+    advance_to_next_poll(status)
     expect(state).to_have_text("Ready")
 
 
-def test_germans_can_read_all_of_it_on_a_phone(german: Page) -> None:
+def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
     open_tab(german, "status", "de")
     expect(german.locator("#status .status-fact-memory dd")).to_contain_text("MB")
     expect(german.locator("#status").get_by_role("heading", name="Letzte Äußerungen")).to_be_visible()
@@ -133,33 +133,35 @@ def test_germans_can_read_all_of_it_on_a_phone(german: Page) -> None:
     set_color_scheme(german, "dark")
 
 
-def test_nothing_is_asked_while_nobody_looks(status: Page) -> None:
-    asked: list[str] = []
-    status.on("request", lambda request: asked.append(request.url))
+def test_the_status_is_not_polled_while_the_tab_is_hidden(status: Page) -> None:
+    requested: list[str] = []
+    status.on("request", lambda request: requested.append(request.url))
     open_tab(status, "preview")
     expect(status.locator("#status")).to_be_hidden()
-    asked.clear()
+    requested.clear()
     status.clock.run_for(20_000)
-    assert not [url for url in asked if "/page/s" in url]
+    assert not [url for url in requested if "/page/s" in url]
     with status.expect_request("**/page/status.json*"):
         open_tab(status, "status")
 
 
-def test_the_page_holds_no_secret(browser: Browser, locked: Site) -> None:
+def test_the_status_tab_and_its_responses_contain_no_secrets(browser: Browser, keyed_site: Site) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
         browser.new_context(locale="en-GB", extra_http_headers=headers) as context,
         checked_page(context) as page,
     ):
-        heard: list[str] = []
-        page.on("response", lambda answer: heard.append(answer.text()) if "/page/s" in answer.url else None)
-        open_status(page, locked.url)
+        responses: list[str] = []
+        page.on(
+            "response", lambda answer: responses.append(answer.text()) if "/page/s" in answer.url else None
+        )
+        open_status(page, keyed_site.url)
         page.get_by_label("Show settings left at their defaults").check()
         for name in ("api_keys", "remote_key"):
             row = page.locator(".status-settings-card tr", has=page.get_by_text(name, exact=True))
             expect(row).to_contain_text("set, not shown")
-        shown = page.content()
-    assert heard
-    for text in (shown, *heard):
+        content = page.content()
+    assert responses
+    for text in (content, *responses):
         assert KEY not in text
         assert REMOTE_KEY not in text

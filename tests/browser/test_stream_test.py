@@ -1,4 +1,4 @@
-"""The stream test tab in a browser, on a server that speaks."""
+"""The stream test tab in a browser, against a running product."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = "One two three. Four five six."
 SLOW_TEXT = "word " * 300
 
 
-async def _found(_: float) -> list[DiscoveredServer]:
+async def _find_one_server(_: float) -> list[DiscoveredServer]:
     return [DiscoveredServer("kitchen", "tcp://127.0.0.1:9", ("127.0.0.1",))]
 
 
@@ -30,16 +30,16 @@ def open_stream_test(page: Page, site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
+def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
     with checked_page(context) as page:
         open_stream_test(page, site)
         yield page
 
 
 @pytest.fixture
-def desktop(opened: Page) -> Iterator[Page]:
-    yield opened
-    assert problems_of(opened).found == []
+def desktop(shared_page: Page) -> Iterator[Page]:
+    yield shared_page
+    assert problems_of(shared_page).found == []
 
 
 def set_number(page: Page, name: str, value: int) -> None:
@@ -68,7 +68,7 @@ def painted(page: Page, lane: int) -> int:
     return int(page.locator("#stream_test canvas").nth(lane).evaluate(script))
 
 
-def test_two_clients_are_two_lanes_a_table_sound_and_a_log(desktop: Page, tmp_path: Path) -> None:
+def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, tmp_path: Path) -> None:
     start(desktop, TEXT, clients=2)
     lanes = desktop.locator("#stream_test .st-lane")
     expect(lanes).to_have_count(2)
@@ -87,8 +87,8 @@ def test_two_clients_are_two_lanes_a_table_sound_and_a_log(desktop: Page, tmp_pa
     with desktop.expect_download() as download:
         desktop.get_by_role("link", name="Save the run as JSON").click()
     download.value.save_as(tmp_path / "run.json")
-    told = json.loads((tmp_path / "run.json").read_text())
-    assert [lane["state"] for lane in told["lanes"]] == ["spoken", "spoken"]
+    run_json = json.loads((tmp_path / "run.json").read_text())
+    assert [lane["state"] for lane in run_json["lanes"]] == ["spoken", "spoken"]
 
     desktop.locator("#stream_test summary").click()
     log = desktop.locator("#stream_test pre")
@@ -107,7 +107,7 @@ def test_two_clients_are_two_lanes_a_table_sound_and_a_log(desktop: Page, tmp_pa
     expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("−1 (−50 %)")
 
 
-def test_stop_ends_the_run_at_once(desktop: Page, site: Site) -> None:
+def test_the_stop_button_ends_the_run_at_once(desktop: Page, site: Site) -> None:
     start(desktop, SLOW_TEXT, clients=2, pace=1)
     lanes = desktop.locator("#stream_test .st-lane")
     expect(lanes.first).to_have_attribute("data-state", "asking")
@@ -122,7 +122,7 @@ def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
     start(desktop, SLOW_TEXT, pace=1)
     lane = desktop.locator("#stream_test .st-lane")
     expect(lane).to_have_count(1)
-    expect(lane).not_to_have_attribute("data-state", "spoken")  # that of the test before
+    expect(lane).not_to_have_attribute("data-state", "spoken")  # the lane of the previous test
     (run,) = site.services.stream_test._running.values()
     assert run._task is not None
     desktop.goto("about:blank")
@@ -131,10 +131,10 @@ def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
     open_stream_test(desktop, site)
 
 
-def test_a_refused_connection_is_a_lane_and_a_wrong_order_a_word(
+def test_a_refused_connection_is_a_failed_lane_and_an_invalid_request_an_error_message(
     desktop: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.services.stream_test, "_search", _found)
+    monkeypatch.setattr(site.services.stream_test, "_search", _find_one_server)
     desktop.locator("#stream_test-find").click()
     desktop.get_by_label("kitchen (tcp://127.0.0.1:9)").check()
     expect(desktop.locator("#stream_test-target textarea, #stream_test-target input")).to_have_value(
@@ -142,14 +142,14 @@ def test_a_refused_connection_is_a_lane_and_a_wrong_order_a_word(
     )
     start(desktop, TEXT)
     lane = desktop.locator("#stream_test .st-lane")
-    expect(lane).to_have_count(1)  # the test before had two
+    expect(lane).to_have_count(1)  # the previous test had two
     expect(lane).to_have_attribute("data-state", "failed")
     expect(lane).to_contain_text("No connection")
     start(desktop, "  ")
     expect(desktop.locator("#stream_test .st-error")).to_contain_text("text is empty")
 
 
-def test_a_phone_and_a_reader_find_their_way(german: Page) -> None:
+def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
     open_tab(german, "stream_test", "de")
     start(german, TEXT, clients=2, pace=100)
     wait_until_over(german)

@@ -1,4 +1,4 @@
-"""The voices tab in a browser, before the whole product."""
+"""The voices tab in a browser, against a running product."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.support.tones import LETTERS, VOICES
 NAME = "de_DE-brought-low"
 AUDIBLE = 0.05
 
-FILTERED = """() => {
+MEASURE_FILTERING = """() => {
   const began = performance.now();
   document.querySelector("#voices-language").dispatchEvent(new Event("input"));
   document.body.offsetHeight;
   return performance.now() - began;
 }"""
-"""Milliseconds that a filter takes, with the new layout."""
+"""Milliseconds that filtering takes, including layout."""
 
-FITS = """() => [...document.querySelectorAll("#voices *, #voices-lexicon *")].every(
+FITS_THE_SCREEN = """() => [...document.querySelectorAll("#voices *, #voices-lexicon *")].every(
   (each) => each.getBoundingClientRect().right <= document.documentElement.clientWidth
 )"""
-"""Whether nothing of the tab reaches over the screen's edge."""
+"""Whether no element of the tab extends beyond the screen's right edge."""
 
 
-UNFILTERED = """() => {
+CLEAR_FILTERS = """() => {
   for (const filter of document.querySelectorAll("#voices select, #voices-search")) {
     filter.value = "";
     filter.dispatchEvent(new Event("input", { bubbles: true }));
@@ -41,67 +41,67 @@ UNFILTERED = """() => {
 
 
 @pytest.fixture(scope="module")
-def opened(context: BrowserContext, site: Site) -> Iterator[Page]:
+def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
     with checked_page(context) as page:
         open_tab(visit(page, site.url), "voices")
-        expect(shown(page).first).to_be_visible()
+        expect(visible_rows(page).first).to_be_visible()
         yield page
 
 
 @pytest.fixture
-def problems(opened: Page) -> PageProblems:
-    """What was wrong so far."""
-    return problems_of(opened)
+def problems(shared_page: Page) -> PageProblems:
+    """The problems found so far on the shared page."""
+    return problems_of(shared_page)
 
 
 @pytest.fixture
-def voices(opened: Page, problems: PageProblems) -> Iterator[Page]:
-    """The tab, with its whole list."""
-    opened.set_viewport_size(DESKTOP)
-    opened.evaluate(UNFILTERED)
-    yield opened
+def voices(shared_page: Page, problems: PageProblems) -> Iterator[Page]:
+    """The voices tab with an unfiltered list."""
+    shared_page.set_viewport_size(DESKTOP)
+    shared_page.evaluate(CLEAR_FILTERS)
+    yield shared_page
     assert problems.found == []
 
 
-def shown(page: Page) -> Locator:
+def visible_rows(page: Page) -> Locator:
     return page.locator("#voices .voices-list > li[data-voice]:visible")
 
 
-def line(page: Page, name: str) -> Locator:
+def row(page: Page, name: str) -> Locator:
     return page.locator(f'#voices .voices-list > li[data-voice="{name}"]')
 
 
 def button(page: Page, label: str, name: str) -> Locator:
-    """A button of a voice; sought in its line, for there are a thousand of them."""
-    return line(page, name).get_by_role("button", name=label)
+    """A button of a voice; looked up in its row, because the page has a thousand buttons."""
+    return row(page, name).get_by_role("button", name=label)
 
 
 def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
-    assert shown(voices).count() > 200
+    assert visible_rows(voices).count() > 200
     voices.get_by_label("Language").select_option("de")
-    expect(line(voices, "de_DE-thorsten-medium")).to_be_visible()
-    expect(line(voices, LETTERS.name)).to_be_hidden()
-    assert min(voices.evaluate(FILTERED) for _ in range(5)) < 100
+    expect(row(voices, "de_DE-thorsten-medium")).to_be_visible()
+    expect(row(voices, LETTERS.name)).to_be_hidden()
+    assert min(voices.evaluate(MEASURE_FILTERING) for _ in range(5)) < 100
     voices.get_by_label("Installed", exact=True).select_option("to_fetch")
     voices.get_by_label("Search").fill("thorsten high")
-    expect(shown(voices)).to_have_count(1)
+    expect(visible_rows(voices)).to_have_count(1)
     expect(voices.locator(".voices-count")).to_contain_text("1 of")
     voices.get_by_label("Search").fill("nobody at all")
     expect(voices.locator(".voices-count")).to_have_text("No voice matches.")
     voices.get_by_label("Search").fill("")
     voices.set_viewport_size(PHONE)
-    expect(line(voices, "de_DE-thorsten-medium")).to_be_visible()
-    voices.wait_for_function(FITS)
+    expect(row(voices, "de_DE-thorsten-medium")).to_be_visible()
+    voices.wait_for_function(FITS_THE_SCREEN)
 
 
-def test_a_voice_is_brought_heard_and_deleted(voices: Page, tmp_path: Path) -> None:
+def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) -> None:
     source = VOICES / "de_DE-tones-low.onnx"
     model, config = tmp_path / f"{NAME}.onnx", tmp_path / f"{NAME}.json"
     shutil.copy(source, model)
     shutil.copy(f"{source}.json", config)
     voices.get_by_label("Voice files").set_input_files([model, config])
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
-    expect(line(voices, NAME)).to_be_visible()
+    expect(row(voices, NAME)).to_be_visible()
     expect(voices.locator("#voices .voices-shelf > .voices-message")).to_have_text(f"{NAME} is installed.")
 
     button(voices, f"Listen to {NAME}", NAME).click()
@@ -111,10 +111,10 @@ def test_a_voice_is_brought_heard_and_deleted(voices: Page, tmp_path: Path) -> N
     dialog = voices.get_by_role("dialog")
     expect(dialog).to_contain_text(f"{NAME}.onnx.json")
     dialog.get_by_role("button", name="Delete").click()
-    expect(line(voices, NAME)).to_have_count(0)
+    expect(row(voices, NAME)).to_have_count(0)
 
 
-def test_a_file_that_is_no_voice_is_refused_with_its_reason(
+def test_an_invalid_voice_file_is_refused_with_its_reason(
     voices: Page, problems: PageProblems, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model")
@@ -123,21 +123,21 @@ def test_a_file_that_is_no_voice_is_refused_with_its_reason(
     voices.get_by_label("Voice files").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(voices.locator("#voices .voices-shelf > .voices-problem")).to_contain_text("phoneme_id_map")
-    assert [said for said in problems.found if "400" in said]
+    assert [problem for problem in problems.found if "400" in problem]
     problems.found.clear()
 
 
-def test_another_default_is_marked_and_told_how_to_last(voices: Page) -> None:
+def test_a_new_default_voice_is_marked_with_the_setting_to_make_it_permanent(voices: Page) -> None:
     button(voices, "Make en_US-tone-low the default voice", "en_US-tone-low").click()
     expect(voices.locator("#voices .voices-shelf > .voices-message code")).to_have_text(
         "voice: en_US-tone-low"
     )
-    expect(line(voices, "en_US-tone-low").locator(".voices-mark")).to_be_visible()
+    expect(row(voices, "en_US-tone-low").locator(".voices-mark")).to_be_visible()
     button(voices, f"Make {EMBEDDED} the default voice", EMBEDDED).click()
-    expect(line(voices, EMBEDDED).locator(".voices-mark")).to_be_visible()
+    expect(row(voices, EMBEDDED).locator(".voices-mark")).to_be_visible()
 
 
-def test_a_mistake_in_the_lexicon_is_shown_by_its_line_and_a_good_one_is_heard(voices: Page) -> None:
+def test_a_lexicon_problem_is_shown_with_its_line_and_a_saved_lexicon_is_spoken(voices: Page) -> None:
     lexicon = voices.locator("#voices-lexicon")
     text = lexicon.locator("textarea")
     expect(lexicon.locator(".voices-message")).to_contain_text("no mistakes")
