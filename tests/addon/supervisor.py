@@ -1,6 +1,6 @@
-"""What the Supervisor makes of an add-on's options, as its validation has it, and stricter where it once was.
+"""The Supervisor's validation of add-on manifests and options, reimplemented because it has no package.
 
-It has no package of its own. Its oldest release that is still about knows no bounds below zero.
+Stricter where older releases were: the oldest one still in use accepts no negative bounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KNOWN = REQUIRED | frozenset(
         backup_exclude backup_pre backup_post backup options schema image ulimits timeout tmpfs""",
     )
 )
-"""Others are dropped without a word; those that are deprecated are not among them."""
+"""Other keys are dropped silently; deprecated ones are left out here."""
 MAPS = frozenset(["share", "app_config", "homeassistant_config", "media", "ssl", "backup"])
 _WORD = re.compile(
     r"(?P<word>bool|email|url|port|str|password|int|float)(\((?P<low>[\d.]*),(?P<high>[\d.]*)\))?"
@@ -34,25 +34,25 @@ _TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "
 
 
 class InvalidOptions(Exception):
-    """The options are not taken."""
+    """The Supervisor rejects the options."""
 
 
 def is_type(written: Type) -> bool:
-    """Whether a schema may hold that: a word, or a list of one."""
+    """Whether a schema may contain this type: a type expression, or a list of one."""
     if isinstance(written, list):
         return len(written) == 1 and is_type(written[0])
     match = _WORD.fullmatch(written.removesuffix("?"))
     return match is not None and (match["low"] is None or match["word"] in {"int", "float"})
 
 
-def taken(manifest: Mapping[str, Any], entered: Mapping[str, Any]) -> dict[str, Any]:
-    """What is written to options.json when a user enters this; unknown names are dropped.
+def validate_options(manifest: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of options.json when a user enters these options; unknown names are dropped.
 
     Raises:
         InvalidOptions: a value is not of its type, or one is missing.
     """
     schema: Mapping[str, Type] = manifest["schema"]
-    options = {**manifest["options"], **entered}
+    options = {**manifest["options"], **values}
     missing = {name for name, kind in schema.items() if not _is_optional(kind)} - set(options)
     if missing:
         raise InvalidOptions(f"Missing: {missing}")
@@ -66,33 +66,33 @@ def _is_optional(kind: Type) -> bool:
 def _value(kind: Type, value: Any) -> Any:
     if isinstance(kind, list):
         if not isinstance(value, list):
-            raise InvalidOptions(f"{value!r} is no list")
+            raise InvalidOptions(f"{value!r} is not a list")
         return [_value(kind[0], item) for item in value]
     match = _WORD.fullmatch(kind.removesuffix("?"))
     if value is None or match is None:
         raise InvalidOptions(f"{value!r} for {kind}")
     if match["list"] is not None:
-        return _checked(str(value), kind, is_right=str(value) in match["list"].split("|"))
+        return _require_valid(str(value), kind, is_right=str(value) in match["list"].split("|"))
     if match["match"] is not None:
-        return _checked(str(value), kind, is_right=re.match(match["match"], str(value)) is not None)
+        return _require_valid(str(value), kind, is_right=re.match(match["match"], str(value)) is not None)
     if match["word"] in {"int", "float"}:
         return _number(match, value)
     if match["word"] == "bool":
         return value if isinstance(value, bool) else _TRUTHS[str(value).lower()]
-    return _checked(value, kind, is_right=isinstance(value, str))
+    return _require_valid(value, kind, is_right=isinstance(value, str))
 
 
 def _number(match: re.Match[str], value: Any) -> float:
     try:
         number: float = int(value) if match["word"] == "int" else float(value)
     except (TypeError, ValueError) as error:
-        raise InvalidOptions(f"{value!r} is no number") from error
+        raise InvalidOptions(f"{value!r} is not a number") from error
     is_right = float(match["low"] or "-inf") <= number <= float(match["high"] or "inf")
-    _checked(number, match[0], is_right=is_right)
+    _require_valid(number, match[0], is_right=is_right)
     return number
 
 
-def _checked(value: Any, kind: str, *, is_right: bool) -> Any:
+def _require_valid(value: Any, kind: str, *, is_right: bool) -> Any:
     if not is_right:
-        raise InvalidOptions(f"{value!r} is no {kind}")
+        raise InvalidOptions(f"{value!r} is not a {kind}")
     return value

@@ -1,4 +1,4 @@
-"""The add-on tells Home Assistant where the server is: a real Supervisor's answers, over loopback."""
+"""The add-on's discovery script: it announces the server to Home Assistant through a fake Supervisor."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ REFUSED = 78
 
 
 @dataclass
-class Supervisor:
-    """What it answers first, and what it was told."""
+class FakeSupervisor:
+    """A fake Supervisor: the status codes it answers first, and the requests it received."""
 
     url: str
     answers: list[int]
@@ -36,14 +36,14 @@ class Supervisor:
 
 
 @contextmanager
-def supervisor(*answers: int, port: int = 0) -> Iterator[Supervisor]:
+def fake_supervisor(*answers: int, port: int = 0) -> Iterator[FakeSupervisor]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.path == "/discovery"
-            told.authorizations.append(self.headers["authorization"])
-            told.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            body = json.dumps({"result": "error", "message": told.message}).encode()
-            self.send_response(told.answers.pop(0) if told.answers else 200)
+            received.authorizations.append(self.headers["authorization"])
+            received.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            body = json.dumps({"result": "error", "message": received.message}).encode()
+            self.send_response(received.answers.pop(0) if received.answers else 200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -52,11 +52,11 @@ def supervisor(*answers: int, port: int = 0) -> Iterator[Supervisor]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    told = Supervisor(f"http://127.0.0.1:{server.server_port}", list(answers))
+    received = FakeSupervisor(f"http://127.0.0.1:{server.server_port}", list(answers))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield told
+        yield received
     finally:
         server.shutdown()
         thread.join()
@@ -64,9 +64,9 @@ def supervisor(*answers: int, port: int = 0) -> Iterator[Supervisor]:
 
 
 @contextmanager
-def speech_server(*, deaf: int = 0) -> Iterator[tuple[int, list[bytes]]]:
-    """One that answers `describe`; the first clients are let go without an answer, as at a start."""
-    asked: list[bytes] = []
+def speech_server(*, unanswered: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+    """A Wyoming server that closes its first `unanswered` connections without answering, as at startup."""
+    requests: list[bytes] = []
 
     def serve() -> None:
         while True:
@@ -75,22 +75,22 @@ def speech_server(*, deaf: int = 0) -> Iterator[tuple[int, list[bytes]]]:
             except OSError:
                 return
             with connection:
-                asked.append(connection.recv(100))
-                if len(asked) > deaf:
+                requests.append(connection.recv(100))
+                if len(requests) > unanswered:
                     connection.sendall(b'{"type": "info"}\n')
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield listening.getsockname()[1], asked
+            yield listening.getsockname()[1], requests
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-class _Telling(logging.Handler):
-    """Sets an event at the first line of a log."""
+class _EventHandler(logging.Handler):
+    """Sets an event at the first log record."""
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__()
@@ -121,16 +121,16 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_as_a_process_it_posts_once_and_ends() -> None:
-    with supervisor() as told, speech_server() as (port, _):
+def test_the_script_posts_the_discovery_once_and_exits() -> None:
+    with fake_supervisor() as received, speech_server() as (port, _):
         environment = {
             **os.environ,
-            "SUPERVISOR_URL": told.url,
+            "SUPERVISOR_URL": received.url,
             "SUPERVISOR_TOKEN": TOKEN,
             "HTTP_PROXY": "http://127.0.0.1:9",
             "ALL_PROXY": "http://127.0.0.1:9",
         }
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, str(SCRIPT), "--port", str(port)],
             env=environment,
             capture_output=True,
@@ -139,84 +139,84 @@ def test_as_a_process_it_posts_once_and_ends() -> None:
             check=False,
         )
     uri = f"tcp://{socket.gethostname()}:{port}"
-    assert done.returncode == 0, done.stderr
-    assert told.bodies == [{"service": "wyoming", "config": {"uri": uri}}]
-    assert told.authorizations == [f"Bearer {TOKEN}"]
-    assert f"Home Assistant was notified of {uri}." in done.stderr
-    assert TOKEN not in done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stderr
+    assert received.bodies == [{"service": "wyoming", "config": {"uri": uri}}]
+    assert received.authorizations == [f"Bearer {TOKEN}"]
+    assert f"Home Assistant was notified of {uri}." in completed.stderr
+    assert TOKEN not in completed.stdout + completed.stderr
 
 
-def test_it_waits_until_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    with supervisor() as told, speech_server(deaf=2) as (port, asked):
-        assert run(monkeypatch, told.url, port) == 0
-    assert asked == [b'{"type": "describe"}\n'] * 3
-    assert len(told.bodies) == 1
+def test_discovery_waits_until_the_server_answers_describe(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_supervisor() as received, speech_server(unanswered=2) as (port, requests):
+        assert run(monkeypatch, received.url, port) == 0
+    assert requests == [b'{"type": "describe"}\n'] * 3
+    assert len(received.bodies) == 1
 
 
-@pytest.mark.parametrize("trouble", [500, 502, 503, 429, 408])
-def test_it_asks_again_while_the_supervisor_has_trouble(
-    trouble: int, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+@pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
+def test_discovery_retries_on_temporary_supervisor_errors(
+    status: int, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    with supervisor(trouble, trouble, trouble) as told, speech_server() as (port, _):
-        assert run(monkeypatch, told.url, port) == 0
-    assert len(told.bodies) == 4
+    with fake_supervisor(status, status, status) as received, speech_server() as (port, _):
+        assert run(monkeypatch, received.url, port) == 0
+    assert len(received.bodies) == 4
     assert [record.levelname for record in log.records] == ["WARNING"] * 3 + ["INFO"]
 
 
-def test_it_asks_again_while_the_supervisor_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    with supervisor(400, 400) as told, speech_server() as (port, _):
-        told.message = "System is not ready with state: setup"
-        assert run(monkeypatch, told.url, port) == 0
-    assert len(told.bodies) == 3
+def test_discovery_retries_while_the_supervisor_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_supervisor(400, 400) as received, speech_server() as (port, _):
+        received.message = "System is not ready with state: setup"
+        assert run(monkeypatch, received.url, port) == 0
+    assert len(received.bodies) == 3
 
 
-def test_it_asks_again_while_the_supervisor_cannot_be_reached(
+def test_discovery_retries_while_the_supervisor_is_unreachable(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        later = taken.getsockname()[1]
-    begun = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        later = reserved.getsockname()[1]
+    started = threading.Event()
 
     def answer_later() -> None:
-        begun.wait(10)
-        with supervisor(port=later) as told:
-            ended.wait(10)
-            told_later.extend(told.bodies)
+        started.wait(10)
+        with fake_supervisor(port=later) as received:
+            finished.wait(10)
+            later_bodies.extend(received.bodies)
 
-    told_later: list[Any] = []
-    ended = threading.Event()
+    later_bodies: list[Any] = []
+    finished = threading.Event()
     thread = threading.Thread(target=answer_later)
     thread.start()
-    handler = _Telling(begun)
+    handler = _EventHandler(started)
     logging.getLogger("discovery").addHandler(handler)
     try:
         with speech_server() as (port, _):
             assert run(monkeypatch, f"http://127.0.0.1:{later}", port) == 0
     finally:
         logging.getLogger("discovery").removeHandler(handler)
-        ended.set()
+        finished.set()
         thread.join()
-    assert len(told_later) == 1
+    assert len(later_bodies) == 1
     assert "cannot be reached" in log.text
 
 
-@pytest.mark.parametrize("refusal", [400, 401, 403])
-def test_it_gives_up_where_it_is_refused_and_says_what_to_do(
-    refusal: int, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_discovery_gives_up_on_a_refusal_and_logs_what_to_do(
+    status: int, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    with supervisor(refusal) as told, speech_server() as (port, _):
-        assert run(monkeypatch, told.url, port) == REFUSED
-    assert len(told.bodies) == 1
-    assert str(refusal) in log.text
+    with fake_supervisor(status) as received, speech_server() as (port, _):
+        assert run(monkeypatch, received.url, port) == REFUSED
+    assert len(received.bodies) == 1
+    assert str(status) in log.text
     assert "Not like this" in log.text
     assert f"host {socket.gethostname()} and port {port}" in log.text
     assert TOKEN not in log.text
 
 
-def test_without_a_token_it_asks_nobody(
+def test_without_a_token_no_request_is_sent(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    with supervisor() as told:
-        assert run(monkeypatch, told.url, 1, token="") == REFUSED
-    assert told.bodies == []
+    with fake_supervisor() as received:
+        assert run(monkeypatch, received.url, 1, token="") == REFUSED
+    assert received.bodies == []
     assert "SUPERVISOR_TOKEN" in log.text

@@ -1,4 +1,4 @@
-"""The scripts that s6 runs in the add-on; `script/show-addon` shows them at work in the built image."""
+"""The s6 service scripts of the add-on; `script/show-addon` runs them in the built image."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ SCRIPTS = [
     *(ADDON / "services").glob("*/run"),
     *(ADDON / "services").glob("*/finish"),
 ]
-BY_ITSELF = {"port", "host", "zeroconf_name", "http_certificate", "http_key", "ui", "kokoro_model"} | {
+FIXED_WITHOUT_FLAG = {
+    "port",
+    "host",
+    "zeroconf_name",
+    "http_certificate",
+    "http_key",
+    "ui",
+    "kokoro_model",
+} | {
     "kokoro_voices",
     "use_cuda",
     "metrics_file",
 }
-"""Fixed by being left alone: other flags say so, or their defaults are right."""
+"""Fixed settings without a flag of their own: implied by other flags, or right by default."""
 
 
 def server_settings(tmp_path: Path) -> tuple[Settings, dict[str, object]]:
@@ -50,7 +58,7 @@ def stub(directory: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def service(tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """Programs of s6 that tell what they were called with, and the environment of a service."""
+    """A directory with a stub of `s6-svscanctl` that records its arguments, and a service's environment."""
     stub(tmp_path, "s6-svscanctl", f'echo "$@" >{tmp_path}/told')
     variables = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
@@ -60,7 +68,7 @@ def service(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return tmp_path, variables
 
 
-def test_scripts_can_be_run_by_any_shell() -> None:
+def test_scripts_are_executable_and_valid_posix_shell() -> None:
     assert len(SCRIPTS) == 6
     for script in SCRIPTS:
         assert os.access(script, os.X_OK), script
@@ -69,11 +77,11 @@ def test_scripts_can_be_run_by_any_shell() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
-def test_scripts_have_no_known_faults() -> None:
+def test_shellcheck_accepts_the_scripts() -> None:
     subprocess.run(["shellcheck", *map(str, SCRIPTS)], check=True)
 
 
-def test_the_server_is_started_with_what_an_add_on_has_no_choice_in(tmp_path: Path) -> None:
+def test_the_server_is_started_with_the_fixed_settings(tmp_path: Path) -> None:
     settings, given = server_settings(tmp_path)
     assert settings.voice == "a"
     assert settings.uri == "tcp://0.0.0.0:10200"
@@ -83,19 +91,19 @@ def test_the_server_is_started_with_what_an_add_on_has_no_choice_in(tmp_path: Pa
     assert [*map(str, settings.data_dir)] == ["/data", "/config", "/share/wyoming_tts", "/share/piper"]
     assert settings.metrics_file.parent == settings.download_dir == Path("/data")
     assert settings.shutdown_grace <= 1
-    assert set(given) - {"config"} == set(FIXED) - BY_ITSELF
+    assert set(given) - {"config"} == set(FIXED) - FIXED_WITHOUT_FLAG
 
 
-def test_what_is_fixed_by_a_flag_is_no_option() -> None:
+def test_every_fixed_name_is_a_setting() -> None:
     assert set(FIXED) <= {info.name for info in SETTINGS}
 
 
-def test_the_server_does_not_learn_the_token() -> None:
+def test_the_supervisor_token_is_unset_for_the_server() -> None:
     assert "unset SUPERVISOR_TOKEN" in (ADDON / "services/server/run").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["1", "0"], 1), (["0", "0"], 0), (["256", "9"], 137)])
-def test_a_server_that_ends_by_itself_ends_the_container_with_its_code(
+def test_a_server_that_exits_by_itself_stops_the_container_with_its_exit_code(
     arguments: list[str], code: int, service: tuple[Path, dict[str, str]]
 ) -> None:
     directory, variables = service
@@ -107,7 +115,9 @@ def test_a_server_that_ends_by_itself_ends_the_container_with_its_code(
     assert subprocess.run(last, env=variables, check=False).returncode == code
 
 
-def test_a_server_that_was_told_to_stop_ends_the_container_well(service: tuple[Path, dict[str, str]]) -> None:
+def test_a_server_stopped_by_s6_stops_the_container_with_exit_code_0(
+    service: tuple[Path, dict[str, str]],
+) -> None:
     directory, variables = service
     stub(directory, "s6-svstat", "echo false")
     finish = [str(ADDON / "services/server/finish"), "256", "9"]
@@ -117,8 +127,8 @@ def test_a_server_that_was_told_to_stop_ends_the_container_well(service: tuple[P
     assert subprocess.run(last, env=variables, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("code", "then"), [("0", 125), ("78", 125), ("256", 0)])
-def test_discovery_runs_again_only_if_it_was_killed(code: str, then: int) -> None:
-    """125 tells s6 to leave it down."""
+@pytest.mark.parametrize(("code", "finish_code"), [("0", 125), ("78", 125), ("256", 0)])
+def test_discovery_is_restarted_only_after_being_killed(code: str, finish_code: int) -> None:
+    """Exit code 125 makes s6 leave the service down."""
     finish = [str(ADDON / "services/discovery/finish"), code, "9"]
-    assert subprocess.run(finish, check=False).returncode == then
+    assert subprocess.run(finish, check=False).returncode == finish_code

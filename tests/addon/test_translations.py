@@ -1,4 +1,4 @@
-"""Every option and every port has a name and a text, in every language."""
+"""The add-on's translations: every option and port has a name and a description in every language."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def numbers(text: str) -> set[str]:
     return {found.replace(",", ".") for found in _NUMBER.findall(text)}
 
 
-def test_english_and_german_are_there() -> None:
+def test_english_and_german_translations_exist() -> None:
     assert {"en", "de"} <= set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_language_has_every_option_and_none_that_is_gone(language: str) -> None:
+def test_a_language_has_every_option_and_no_removed_ones(language: str) -> None:
     texts = LANGUAGES[language]
     assert set(texts) == {"configuration", "network"}
     assert list(texts["configuration"]) == NAMES
@@ -42,12 +42,12 @@ def test_a_language_has_every_option_and_none_that_is_gone(language: str) -> Non
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_names_tell_options_apart(language: str) -> None:
+def test_option_names_are_unique_within_a_language(language: str) -> None:
     names = [text["name"] for text in LANGUAGES[language]["configuration"].values()]
     assert len(set(names)) == len(names)
 
 
-def test_german_is_german_and_says_the_same_figures() -> None:
+def test_german_texts_are_translated_and_have_the_same_numbers() -> None:
     """A range or a default that changed shows here, where the text was not followed up."""
     german = LANGUAGES["de"]["configuration"]
     for name in NAMES:
@@ -55,7 +55,7 @@ def test_german_is_german_and_says_the_same_figures() -> None:
         assert numbers(ENGLISH[name]["description"]) <= numbers(german[name]["description"]), name
 
 
-def test_an_english_text_says_what_holds_without_the_option() -> None:
+def test_english_descriptions_say_what_the_default_means() -> None:
     for option in addon_options():
         text = ENGLISH[option.name]["description"]
         assert text.startswith(option.info.text[:20])
