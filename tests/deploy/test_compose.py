@@ -1,4 +1,4 @@
-"""The files for Docker Compose: of its own schema, and in step with the product and with HAProxy."""
+"""The Docker Compose files: valid by the schema, and consistent with the product and with HAProxy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def servers() -> list[dict[str, Any]]:
     return [service for service in every if service["image"] == IMAGE]
 
 
-def test_both_files_are_of_the_schema_of_compose() -> None:
+def test_both_files_are_valid_by_the_compose_schema() -> None:
     check = [
         sys.executable,
         "-m",
@@ -42,12 +42,12 @@ def test_both_files_are_of_the_schema_of_compose() -> None:
         "vendor.compose-spec",
         *map(str, FILES),
     ]
-    done = subprocess.run(check, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
-def test_every_service_is_shut_in(path: Path, name: str) -> None:
+def test_every_service_is_sandboxed_and_limited(path: Path, name: str) -> None:
     service = services(path)[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -57,7 +57,7 @@ def test_every_service_is_shut_in(path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
-def test_images_are_pinned_and_ours_can_be_built(path: Path, name: str) -> None:
+def test_images_are_pinned_and_our_image_can_be_built(path: Path, name: str) -> None:
     service = services(path)[name]
     assert re.fullmatch(r"\S+:\d+\.\d+\.\d+(-\w+)?", service["image"])
     if "build" in service:
@@ -67,7 +67,7 @@ def test_images_are_pinned_and_ours_can_be_built(path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), EVERY_SERVICE)
-def test_http_is_for_this_machine_alone_unless_it_is_said(path: Path, name: str) -> None:
+def test_http_is_published_on_loopback_unless_configured(path: Path, name: str) -> None:
     service = services(path)[name]
     ports = [port for port in service.get("ports", ()) if not port.endswith(":10200")]
     assert all(port.startswith(("127.0.0.1:", "${HTTP_BIND:-127.0.0.1}:")) for port in ports)
@@ -75,25 +75,25 @@ def test_http_is_for_this_machine_alone_unless_it_is_said(path: Path, name: str)
         assert service["environment"]["WYOMING_TTS_HTTP_HOST"] == "${HTTP_BIND:-127.0.0.1}"
 
 
-def test_every_setting_is_one_and_has_a_value_that_it_takes() -> None:
+def test_every_variable_is_a_setting_with_a_valid_value() -> None:
     for server in servers():
-        given = {
+        environment = {
             name.removeprefix("WYOMING_TTS_").lower(): value
             for name, value in server.get("environment", {}).items()
         }
-        assert set(given) <= set(Settings.model_fields)
-        fixed = {name: value for name, value in given.items() if "$" not in value}
+        assert set(environment) <= set(Settings.model_fields)
+        fixed = {name: value for name, value in environment.items() if "$" not in value}
         Settings.model_validate(fixed)
 
 
-def test_compose_waits_longer_than_what_is_spoken_may_take() -> None:
+def test_the_stop_grace_period_exceeds_the_shutdown_grace() -> None:
     for server in servers():
         if "environment" in server:
             grace = int(server["environment"]["WYOMING_TTS_SHUTDOWN_GRACE"])
             assert int(server["stop_grace_period"].removesuffix("s")) > grace + 2
 
 
-def test_one_service_fetches_voices_and_the_replicas_do_not() -> None:
+def test_one_service_downloads_voices_and_replicas_are_offline() -> None:
     every = services(COMPOSE / "replicas.yaml")
     replicas = {name: service for name, service in every.items() if name.startswith("replica")}
     for replica in replicas.values():
@@ -104,11 +104,11 @@ def test_one_service_fetches_voices_and_the_replicas_do_not() -> None:
     assert every["balancer"]["depends_on"] == list(replicas)
 
 
-def test_replicas_take_more_from_haproxy_than_it_sends_them() -> None:
+def test_replicas_accept_more_connections_than_haproxy_sends() -> None:
     text = (COMPOSE / "haproxy.cfg").read_text("utf-8")
-    (most,) = re.findall(r"default-server maxconn (\d+)", text)
+    (max_connections,) = re.findall(r"default-server maxconn (\d+)", text)
     replica = services(COMPOSE / "replicas.yaml")["replica1"]["environment"]
-    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS_PER_PEER"]) > 2 * int(most)
-    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS"]) > 2 * int(most)
+    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS_PER_PEER"]) > 2 * int(max_connections)
+    assert int(replica["WYOMING_TTS_MAX_CONNECTIONS"]) > 2 * int(max_connections)
     named = set(re.findall(r"-(replica\d):\d+\}", text))
     assert named == {name for name in services(COMPOSE / "replicas.yaml") if name.startswith("replica")}

@@ -1,4 +1,4 @@
-"""HAProxy's file: understood by HAProxy, and used before servers of which one refuses connections."""
+"""The HAProxy configuration: valid, and failing over when one of several servers refuses connections."""
 
 from __future__ import annotations
 
@@ -23,32 +23,36 @@ from tests.support.wyoming_client import WyomingTestClient
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
-PATIENCE = 15.0
+TIMEOUT = 15.0
 
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 
 
-def test_haproxy_takes_the_file_also_where_the_servers_have_no_address_yet() -> None:
+def test_haproxy_accepts_the_configuration_while_replicas_do_not_resolve() -> None:
     assert HAPROXY is not None
-    done = subprocess.run([HAPROXY, "-c", "-f", str(FILE)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    warnings = [line for line in done.stderr.splitlines() if "[WARNING]" in line]
+    completed = subprocess.run([HAPROXY, "-c", "-f", str(FILE)], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    warnings = [line for line in completed.stderr.splitlines() if "[WARNING]" in line]
     assert all("could not resolve address 'replica" in line for line in warnings), warnings
 
 
-def test_haproxy_has_no_warning_where_they_have() -> None:
+def test_haproxy_accepts_the_configuration_without_warnings_when_replicas_resolve() -> None:
     assert HAPROXY is not None
     addresses = {
-        f"REPLICA{number}_{door}": "127.0.0.1:9" for number in (1, 2, 3) for door in ("WYOMING", "HTTP")
+        f"REPLICA{number}_{protocol}": "127.0.0.1:9"
+        for number in (1, 2, 3)
+        for protocol in ("WYOMING", "HTTP")
     }
     command = [HAPROXY, "-c", "-f", str(FILE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | addresses)
-    assert (done.returncode, done.stderr) == (0, "")
+    completed = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | addresses
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @dataclass
 class Backend:
-    """A Wyoming server that says its name, and that can be closed and opened."""
+    """A fake Wyoming server that answers with its name, and can be closed and reopened."""
 
     name: str
     port: int
@@ -71,27 +75,27 @@ class Backend:
 
 
 @dataclass
-class Front:
-    """HAProxy before three of them."""
+class LoadBalancer:
+    """HAProxy in front of three backends."""
 
     port: int
     statistics: str
     backends: list[Backend]
 
-    async def ask(self) -> str:
-        """Which of them answers a new connection."""
-        async with asyncio.timeout(PATIENCE), WyomingTestClient.connect("127.0.0.1", self.port) as client:
+    async def connect_and_get_name(self) -> str:
+        """The name of the backend that answers a new connection."""
+        async with asyncio.timeout(TIMEOUT), WyomingTestClient.connect("127.0.0.1", self.port) as client:
             await client.send(Event("ping", {}))
             return str((await client.receive()).data["text"])
 
-    async def ups(self) -> int:
+    async def count_up(self) -> int:
         async with httpx.AsyncClient(trust_env=False) as client:
             rows = (await client.get(f"{self.statistics}/;csv")).text.splitlines()
         return sum(row.startswith("wyoming_servers,replica") and ",UP," in row for row in rows)
 
 
 @asynccontextmanager
-async def front() -> AsyncIterator[Front]:
+async def run_load_balancer() -> AsyncIterator[LoadBalancer]:
     assert HAPROXY is not None
     ports = free_ports(6)
     backends = [Backend(f"replica{number}", ports[number]) for number in (1, 2, 3)]
@@ -111,10 +115,10 @@ async def front() -> AsyncIterator[Front]:
         stderr=DEVNULL,
         env=os.environ | environment,
     )
-    running = Front(ports[0], f"http://127.0.0.1:{ports[5]}", backends)
+    balancer = LoadBalancer(ports[0], f"http://127.0.0.1:{ports[5]}", backends)
     try:
-        await until(running, running.ups, 3)
-        yield running
+        await wait_for_count(balancer, balancer.count_up, 3)
+        yield balancer
     finally:
         process.kill()
         await process.wait()
@@ -122,27 +126,27 @@ async def front() -> AsyncIterator[Front]:
             backend.close()
 
 
-async def until(running: Front, count: Callable[[], Awaitable[int]], wanted: int) -> None:
-    async with asyncio.timeout(PATIENCE):
+async def wait_for_count(balancer: LoadBalancer, count: Callable[[], Awaitable[int]], expected: int) -> None:
+    async with asyncio.timeout(TIMEOUT):
         while True:
             try:
-                if await count() == wanted:
+                if await count() == expected:
                     return
             except httpx.TransportError:
-                pass  # it has not opened its ports yet
+                pass  # HAProxy has not opened its ports yet
             await asyncio.sleep(0.02)
 
 
-async def test_a_server_that_refuses_costs_nobody_anything_and_is_used_again() -> None:
-    async with front() as running:
-        before = Counter([await running.ask() for _ in range(6)])
+async def test_a_refusing_server_fails_no_request_and_is_used_again_after_recovery() -> None:
+    async with run_load_balancer() as balancer:
+        before = Counter([await balancer.connect_and_get_name() for _ in range(6)])
         assert set(before) == {"replica1", "replica2", "replica3"}
 
-        running.backends[0].close()  # from here on it refuses, and HAProxy has not looked yet
-        answered = Counter(await asyncio.gather(*(running.ask() for _ in range(12))))
-        assert answered.total() == 12
-        assert set(answered) == {"replica2", "replica3"}
+        balancer.backends[0].close()  # refuses from now on; no health check has noticed yet
+        names = Counter(await asyncio.gather(*(balancer.connect_and_get_name() for _ in range(12))))
+        assert names.total() == 12
+        assert set(names) == {"replica2", "replica3"}
 
-        await running.backends[0].open()
-        await until(running, running.ups, 3)
-        assert "replica1" in {await running.ask() for _ in range(6)}
+        await balancer.backends[0].open()
+        await wait_for_count(balancer, balancer.count_up, 3)
+        assert "replica1" in {await balancer.connect_and_get_name() for _ in range(6)}

@@ -1,4 +1,4 @@
-"""The Dockerfile, what goes into it, and what it leaves out. Building takes minutes: `script/image --try`."""
+"""The Dockerfile, its build context, and package stripping. `script/image --try` builds it in minutes."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def image_packages() -> ModuleType:
 
 
 def instructions() -> list[str]:
-    """The Dockerfile's, each in one line."""
+    """The Dockerfile's instructions, one line each."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
     return [line for line in re.sub(r"\\\n\s*", "", text).splitlines() if line.strip()]
 
 
-def of_stage(name: str) -> list[str]:
+def stage_instructions(name: str) -> list[str]:
     lines = instructions()
     start = next(at for at, line in enumerate(lines) if re.fullmatch(rf"FROM \S+ AS {name}", line))
     after = [at for at, line in enumerate(lines) if line.startswith("FROM") and at > start]
     return lines[start : after[0] if after else None]
 
 
-def read_by_the_build() -> set[str]:
-    """What the Dockerfile takes from the context: by COPY, or for a moment by a mount."""
+def build_inputs() -> set[str]:
+    """Paths that the Dockerfile reads from the build context by COPY or a bind mount."""
     found: set[str] = set()
     for line in instructions():
         if line.startswith("COPY ") and "--from=" not in line:
@@ -54,17 +54,17 @@ def read_by_the_build() -> set[str]:
 
 
 def in_context(path: str) -> bool:
-    """Whether Docker sends it, by the rules of .dockerignore that this file uses."""
+    """Whether a path is part of the build context, by the .dockerignore syntax in use here."""
     sent = True
     for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
         pattern = line.removeprefix("!")
         if not line or line.startswith("#"):
             continue
         if pattern.startswith("**/"):
-            hit = pattern.removeprefix("**/") in path.split("/")
+            matches = pattern.removeprefix("**/") in path.split("/")
         else:
-            hit = any(fnmatch(each, pattern) for each in _with_parents(path))
-        if hit:
+            matches = any(fnmatch(each, pattern) for each in _with_parents(path))
+        if matches:
             sent = line.startswith("!")
     return sent
 
@@ -74,18 +74,18 @@ def _with_parents(path: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
-def test_all_that_the_build_reads_is_in_its_context() -> None:
-    wanted = read_by_the_build()
-    assert {"pyproject.toml", "wyoming_tts", "addon"} <= wanted
-    assert [path for path in wanted if not (ROOT / path).exists()] == []
-    assert [path for path in wanted if not in_context(path)] == []
+def test_every_build_input_is_in_the_context() -> None:
+    inputs = build_inputs()
+    assert {"pyproject.toml", "wyoming_tts", "addon"} <= inputs
+    assert [path for path in inputs if not (ROOT / path).exists()] == []
+    assert [path for path in inputs if not in_context(path)] == []
 
 
-def test_nothing_else_is_in_the_context() -> None:
+def test_the_context_contains_only_build_inputs() -> None:
     names = [path.name for path in ROOT.iterdir()]
     sent = {name for name in names if in_context(name)}
-    assert sent <= {path.split("/")[0] for path in read_by_the_build()}
-    for secret_or_big in (
+    assert sent <= {path.split("/")[0] for path in build_inputs()}
+    for excluded in (
         ".git",
         ".env",
         ".venv",
@@ -94,22 +94,22 @@ def test_nothing_else_is_in_the_context() -> None:
         "docs/images/a.png",
         "id_rsa",
     ):
-        assert not in_context(secret_or_big)
+        assert not in_context(excluded)
     assert not in_context("wyoming_tts/__pycache__/cli.pyc")
     assert in_context("wyoming_tts/voices/data/piper.yaml")
 
 
-def test_the_context_is_small() -> None:
-    folders = [path for path in read_by_the_build() if (ROOT / path).is_dir()]
+def test_the_context_is_under_5_megabytes() -> None:
+    folders = [path for path in build_inputs() if (ROOT / path).is_dir()]
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
     sizes = [file.stat().st_size for file in files if in_context(str(file.relative_to(ROOT)))]
     assert 0 < sum(sizes) < 5_000_000
 
 
-def test_what_is_built_without_a_stage_is_the_add_on() -> None:
+def test_the_last_stage_is_the_labelled_add_on() -> None:
     (last,) = [line for line in instructions() if line.startswith("FROM")][-1:]
     assert last == "FROM runtime AS addon"
-    labels = next(line for line in of_stage("addon") if line.startswith("LABEL"))
+    labels = next(line for line in stage_instructions("addon") if line.startswith("LABEL"))
     for label in (
         'io.hass.version="${BUILD_VERSION}"',
         'io.hass.type="addon"',
@@ -118,7 +118,7 @@ def test_what_is_built_without_a_stage_is_the_add_on() -> None:
         assert label in labels
 
 
-def test_nothing_comes_from_elsewhere_than_the_base_and_the_registries() -> None:
+def test_the_build_downloads_only_from_the_base_image_and_package_registries() -> None:
     stages = {line.split()[-1] for line in instructions() if line.startswith("FROM")}
     for line in instructions():
         if line.startswith("FROM"):
@@ -129,8 +129,8 @@ def test_nothing_comes_from_elsewhere_than_the_base_and_the_registries() -> None
         assert not re.search(r"https?://", line) or line.startswith("LABEL")
 
 
-def test_the_container_is_nobody_in_particular_and_is_looked_after() -> None:
-    lines = of_stage("container")
+def test_the_container_runs_as_non_root_with_init_and_health_check() -> None:
+    lines = stage_instructions("container")
     assert "USER 10200:10200" in lines
     assert "VOLUME /data" in lines
     assert 'ENTRYPOINT ["tini", "--", "wyoming-tts"]' in lines
@@ -139,25 +139,25 @@ def test_the_container_is_nobody_in_particular_and_is_looked_after() -> None:
     assert check.endswith('CMD ["wyoming-tts", "health"]')
 
 
-def test_the_image_knows_the_settings_and_the_ports() -> None:
+def test_the_image_sets_known_variables_and_exposes_the_default_ports() -> None:
     variables = {variable for info in SETTINGS for variable in info.variables}
     named = set(re.findall(r"WYOMING_TTS_\w+", "\n".join(instructions())))
     assert "WYOMING_TTS_DATA_DIR" in named
     assert named <= variables
     fields = Settings.model_fields
     ports = f"EXPOSE {fields['port'].default} {fields['http_port'].default}"
-    assert [line for stage in ("container", "addon") for line in of_stage(stage) if "EXPOSE" in line] == [
-        ports
-    ] * 2
+    assert [
+        line for stage in ("container", "addon") for line in stage_instructions(stage) if "EXPOSE" in line
+    ] == [ports] * 2
 
 
-def test_build_tools_are_in_no_stage_that_is_shipped() -> None:
+def test_shipped_stages_contain_no_build_tools() -> None:
     for stage in ("python", "with-packages", "runtime", "container", "addon"):
-        for line in of_stage(stage):
+        for line in stage_instructions(stage):
             assert not re.search(r"\b(pip|binutils|gcc|build-essential)\b", line)
 
 
-def test_without_the_page_all_but_gradio_is_wanted(image_packages: ModuleType) -> None:
+def test_without_the_page_all_requirements_but_gradio_are_installed(image_packages: ModuleType) -> None:
     pyproject = ROOT / "pyproject.toml"
     everything = image_packages.wanted(pyproject, page=True)
     without = image_packages.wanted(pyproject, page=False)
@@ -165,16 +165,21 @@ def test_without_the_page_all_but_gradio_is_wanted(image_packages: ModuleType) -
     assert set(without) < set(everything)
 
 
-def test_all_that_is_left_out_was_there_to_be_left_out(image_packages: ModuleType) -> None:
-    """A name that changed would be carried along unnoticed."""
+def test_every_exclusion_pattern_matches_installed_files(image_packages: ModuleType) -> None:
+    """A stale pattern would leave renamed files in the image unnoticed."""
     packages = Path(str(distribution("numpy").locate_file("")))
     stale = [pattern for pattern in image_packages.NEVER_LOADED if not any(packages.glob(pattern))]
     assert stale == []
 
 
-def test_stripping_leaves_what_is_loaded(image_packages: ModuleType, tmp_path: Path) -> None:
-    kept = ["numpy/core.py", "numpy/testing/all.py", "pygments/lexers/_mapping.py", "onnx/backend/base.py"]
-    gone = [
+def test_stripping_removes_only_unused_files(image_packages: ModuleType, tmp_path: Path) -> None:
+    kept_files = [
+        "numpy/core.py",
+        "numpy/testing/all.py",
+        "pygments/lexers/_mapping.py",
+        "onnx/backend/base.py",
+    ]
+    removed_files = [
         *(
             "numpy/tests/test_core.py",
             "numpy/core.pyi",
@@ -183,17 +188,21 @@ def test_stripping_leaves_what_is_loaded(image_packages: ModuleType, tmp_path: P
         ),
         *("pygments/lexers/cobol.py", "pygments/lexers/_lua_builtins.py", "piper/train/__main__.py"),
     ]
-    for name in [*kept, *gone]:
+    for name in [*kept_files, *removed_files]:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
     deleted = image_packages.strip(tmp_path)
-    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()} == set(kept)
-    assert deleted == sum(len(name) for name in gone)
+    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()} == set(
+        kept_files
+    )
+    assert deleted == sum(len(name) for name in removed_files)
     assert image_packages.strip(tmp_path) == 0
 
 
-def test_what_is_there_twice_is_kept_once(image_packages: ModuleType, tmp_path: Path) -> None:
+def test_duplicate_files_are_replaced_by_relative_symlinks(
+    image_packages: ModuleType, tmp_path: Path
+) -> None:
     big, other = b"a" * 10_000, b"b" * 10_000
     contents = {"a/data/x": big, "b/data/x": big, "b/y": big, "a/z": other, "a/small": b"s", "b/small": b"s"}
     for name, content in contents.items():
@@ -209,7 +218,7 @@ def test_what_is_there_twice_is_kept_once(image_packages: ModuleType, tmp_path: 
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_scripts_can_be_read_and_run(name: str) -> None:
+def test_the_scripts_are_executable_and_valid_shell(name: str) -> None:
     script = ROOT / "script" / name
     shell = script.read_text("utf-8").splitlines()[0].split("/")[-1].split()[-1]
     run = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
@@ -219,13 +228,13 @@ def test_the_scripts_can_be_read_and_run(name: str) -> None:
         subprocess.run(["shellcheck", str(script)], check=True)
 
 
-def test_a_wrong_flag_shows_how_it_is_called() -> None:
+def test_an_unknown_flag_prints_the_usage() -> None:
     run = subprocess.run([ROOT / "script" / "image", "--wrong"], capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "Usage: script/image" in run.stderr
 
 
-def test_the_requirements_are_printed_for_pip() -> None:
+def test_wanted_prints_requirements_for_pip() -> None:
     script, pyproject = str(ROOT / "script" / "image_packages.py"), str(ROOT / "pyproject.toml")
     command = [sys.executable, script, "wanted", "--page", "false", pyproject]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What Prometheus asks for, and what alerts and the dashboard show: all of it is told by a real server."""
+"""Prometheus configuration, alerts and Grafana dashboard use only metrics that a real server exports."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 RULES = DEPLOY / "prometheus" / "wyoming-tts.rules.yml"
 ALERT_TESTS = Path(__file__).with_name("alerts.test.yml")
 PROMTOOL = shutil.which("promtool")
-PATIENCE = 45.0
+TIMEOUT = 45.0
 
-OF_THE_SCRAPE = {"instance", "job", "le"}
+SCRAPE_LABELS = {"instance", "job", "le"}
 _SELECTED = re.compile(r"\b(up|(?:wyoming_tts|process)_\w+)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*=~?\s*"([^"]*)"')
 
@@ -48,8 +48,8 @@ def dashboard_expressions() -> Iterator[str]:
             yield variable["query"]["query"]
 
 
-def selected() -> list[tuple[str, Mapping[str, str]]]:
-    """Each metric that is asked for, with what its labels are to be."""
+def selected_metrics() -> list[tuple[str, Mapping[str, str]]]:
+    """Each metric selected by an alert or the dashboard, with its label matchers."""
     expressions = [*dashboard_expressions(), *(rule["expr"] for rule in alerts())]
     return [
         (found[1], dict(_MATCHER.findall(found[2] or "")))
@@ -58,11 +58,11 @@ def selected() -> list[tuple[str, Mapping[str, str]]]:
     ]
 
 
-async def scraped() -> str:
-    """What a server tells that has spoken, and has not, to who brings its key."""
+async def scrape_metrics() -> str:
+    """Metrics of a server after one successful and one failed utterance, scraped with its API key."""
     job = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"][0]
     http = ("--http", "--http-port", "0", "--api-keys", "the-key")
-    async with asyncio.timeout(PATIENCE), server_process(*SPEAKS_LETTERS, *http) as server:
+    async with asyncio.timeout(TIMEOUT), server_process(*SPEAKS_LETTERS, *http) as server:
         port = (await server.read_until(r"HTTP API listens on http://[\d.]+:(\d+)"))[1]
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
             await client.send(Event("synthesize", {"text": "Spoken."}))
@@ -70,57 +70,59 @@ async def scraped() -> str:
             await client.send(Event("synthesize", {"text": "Not spoken.", "voice": {"name": "nobody"}}))
             await client.until("error")
         url = f"http://127.0.0.1:{port}{job['metrics_path']}"
-        async with httpx.AsyncClient() as client_of_http:
-            assert (await client_of_http.get(url)).status_code == 401
-            answer = await client_of_http.get(url, headers={"Authorization": "Bearer the-key"})
+        async with httpx.AsyncClient() as http_client:
+            assert (await http_client.get(url)).status_code == 401
+            answer = await http_client.get(url, headers={"Authorization": "Bearer the-key"})
     assert answer.status_code == 200
     return answer.text
 
 
-async def test_a_server_tells_every_metric_and_label_that_is_asked_for() -> None:
-    text = await scraped()
-    exist = {"up", *re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
+async def test_a_server_exports_every_selected_metric_and_label() -> None:
+    text = await scrape_metrics()
+    exported = {"up", *re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
     labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            exist.add(sample.name)
+            exported.add(sample.name)
             labels.setdefault(sample.name, set()).update(sample.labels)
-    asked = selected()
-    assert len({name for name, _ in asked}) > 15
-    assert {name for name, _ in asked} <= exist
-    for name, matchers in asked:
-        assert set(matchers) <= labels.get(name, {"outcome"}) | OF_THE_SCRAPE, name
+    selected = selected_metrics()
+    assert len({name for name, _ in selected}) > 15
+    assert {name for name, _ in selected} <= exported
+    for name, matchers in selected:
+        assert set(matchers) <= labels.get(name, {"outcome"}) | SCRAPE_LABELS, name
 
 
-def test_the_values_that_alerts_look_for_occur() -> None:
-    codes = {code for _, matchers in selected() for code in matchers.get("code", "").split("|") if code}
+def test_label_values_in_alerts_are_ones_the_server_uses() -> None:
+    codes = {
+        code for _, matchers in selected_metrics() for code in matchers.get("code", "").split("|") if code
+    }
     assert {"busy", "internal"} <= codes <= {str(code) for code in ErrorCode}
     (downloads,) = [
         matchers
-        for name, matchers in selected()
+        for name, matchers in selected_metrics()
         if name == "wyoming_tts_downloads_total" and matchers.get("outcome")
     ]
     assert downloads["outcome"] == DownloadState.FAILED
 
 
-def test_it_is_asked_where_it_listens_and_known_by_the_name_that_alerts_use() -> None:
+def test_the_scrape_target_has_the_servers_port_and_the_job_name_of_the_alerts() -> None:
     config = yaml.safe_load(PROMETHEUS.read_text())
     (job,) = config["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
     assert int(target.rpartition(":")[2]) == Settings.model_fields["http_port"].default
     assert config["rule_files"] == [RULES.name]
-    jobs = {matchers["job"] for _, matchers in selected() if "job" in matchers}
+    jobs = {matchers["job"] for _, matchers in selected_metrics() if "job" in matchers}
     assert jobs == {job["job_name"]}
     service = yaml.safe_load((DEPLOY / "kubernetes" / "service.yaml").read_text())
     assert jobs == {service["metadata"]["name"]}, "the operator names jobs after services"
 
 
-def test_every_alert_says_what_is_wrong_and_is_tried() -> None:
-    tried = ALERT_TESTS.read_text()
+def test_every_alert_has_annotations_and_a_rule_test() -> None:
+    rule_tests = ALERT_TESTS.read_text()
     names = [rule["alert"] for rule in alerts()]
     assert len(names) == len(set(names))
     for rule in alerts():
-        assert rule["alert"] in tried
+        assert rule["alert"] in rule_tests
         assert {"summary", "description"} == set(rule["annotations"])
         assert "$labels.instance" in rule["annotations"]["summary"]
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
@@ -128,11 +130,11 @@ def test_every_alert_says_what_is_wrong_and_is_tried() -> None:
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool, of Debian's package prometheus, is not installed")
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [("check", "config", PROMETHEUS), ("check", "rules", RULES), ("test", "rules", ALERT_TESTS)],
     ids=["configuration", "rules", "alerts"],
 )
-def test_promtool_agrees(words: tuple[str, str, Path]) -> None:
+def test_promtool_accepts_the_configuration_rules_and_rule_tests(arguments: tuple[str, str, Path]) -> None:
     assert PROMTOOL is not None
-    done = subprocess.run([PROMTOOL, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr

@@ -1,4 +1,4 @@
-"""nginx and Traefik before the HTTP side: their files are checked, and nginx's is used for real."""
+"""nginx and Traefik as reverse proxies: both configurations are checked, and nginx is run with its own."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for the name in the files, and its key."""
+    """A self-signed certificate for the configurations' host name, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     now = dt.datetime.now(dt.UTC)
     names = [x509.DNSName(NAME), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
@@ -73,15 +73,15 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return paths
 
 
-def replaced(text: str, changes: Mapping[str, str]) -> str:
-    """The deployed text with this machine's addresses; what is to be replaced has to be there."""
+def replace_all(text: str, changes: Mapping[str, str]) -> str:
+    """The deployed configuration with test addresses; every text to be replaced must occur."""
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
     return text
 
 
-def site(directory: Path, *, plain_port: int, port: int, server_port: int) -> str:
+def nginx_site(directory: Path, *, plain_port: int, port: int, server_port: int) -> str:
     certificate, key = make_certificate(directory)
     changes = {
         "listen 80;": f"listen 127.0.0.1:{plain_port};",
@@ -90,11 +90,11 @@ def site(directory: Path, *, plain_port: int, port: int, server_port: int) -> st
         "/etc/ssl/wyoming-tts/privkey.pem": str(key),
         "server 127.0.0.1:8880;": f"server 127.0.0.1:{server_port};",
     }
-    return replaced(HTTP_FILE.read_text("utf-8"), changes)
+    return replace_all(HTTP_FILE.read_text("utf-8"), changes)
 
 
 def nginx_file(directory: Path, contents: str, *, modules: str = "") -> Path:
-    """A whole configuration around what is deployed; everything that is written stays in the directory."""
+    """Write a complete nginx configuration around the deployed part; it writes only below the directory."""
     paths = " ".join(
         f"{kind}_temp_path {directory}/{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -109,36 +109,38 @@ def nginx_file(directory: Path, contents: str, *, modules: str = "") -> Path:
     return path
 
 
-def nginx_says(path: Path) -> str:
+def check_nginx_config(path: Path) -> str:
     assert NGINX is not None
-    done = subprocess.run([NGINX, "-t", "-c", path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    completed = subprocess.run([NGINX, "-t", "-c", path], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stderr
 
 
 @needs_nginx
-def test_nginx_takes_the_site_without_a_warning(tmp_path: Path) -> None:
-    says = nginx_says(nginx_file(tmp_path, site(tmp_path, plain_port=18080, port=18443, server_port=8880)))
-    assert "syntax is ok" in says
-    assert "[warn]" not in says
+def test_nginx_accepts_the_site_without_warnings(tmp_path: Path) -> None:
+    output = check_nginx_config(
+        nginx_file(tmp_path, nginx_site(tmp_path, plain_port=18080, port=18443, server_port=8880))
+    )
+    assert "syntax is ok" in output
+    assert "[warn]" not in output
 
 
 @needs_nginx
 @pytest.mark.skipif(not STREAM_MODULE.exists(), reason="libnginx-mod-stream is not installed")
-def test_nginx_takes_the_stream_without_a_warning(tmp_path: Path) -> None:
+def test_nginx_accepts_the_stream_configuration_without_warnings(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     changes = {
         "/etc/ssl/wyoming-tts/fullchain.pem": str(certificate),
         "/etc/ssl/wyoming-tts/privkey.pem": str(key),
     }
-    contents = replaced(STREAM_FILE.read_text("utf-8"), changes)
-    says = nginx_says(nginx_file(tmp_path, contents, modules=f"load_module {STREAM_MODULE};"))
-    assert "[warn]" not in says
+    contents = replace_all(STREAM_FILE.read_text("utf-8"), changes)
+    output = check_nginx_config(nginx_file(tmp_path, contents, modules=f"load_module {STREAM_MODULE};"))
+    assert "[warn]" not in output
 
 
 @dataclass
-class Proxied:
-    """nginx before a server."""
+class ProxiedServer:
+    """A server behind nginx."""
 
     service: FakeSpeechService
     port: int
@@ -148,10 +150,10 @@ class Proxied:
 
 
 @asynccontextmanager
-async def proxied(directory: Path, **guarding: Any) -> AsyncIterator[Proxied]:
-    """The server with its guard, and nginx before it with the deployed file."""
+async def run_behind_nginx(directory: Path, **guard_options: Any) -> AsyncIterator[ProxiedServer]:
+    """Run the server with its guard behind nginx with the deployed configuration."""
     service = FakeSpeechService()
-    guard = Guard(None, GuardOptions(**guarding))
+    guard = Guard(None, GuardOptions(**guard_options))
     app = create_app(
         service,
         HttpOptions(),
@@ -164,7 +166,7 @@ async def proxied(directory: Path, **guarding: Any) -> AsyncIterator[Proxied]:
         await server.start()
         tasks.create_task(server.serve())
         port, plain_port = free_port(), free_port()
-        contents = site(directory, plain_port=plain_port, port=port, server_port=server.bound[0][1])
+        contents = nginx_site(directory, plain_port=plain_port, port=port, server_port=server.bound[0][1])
         trust = ssl.create_default_context(cafile=directory / "fullchain.pem")
         async with (
             running_nginx(nginx_file(directory, contents), port),
@@ -172,7 +174,7 @@ async def proxied(directory: Path, **guarding: Any) -> AsyncIterator[Proxied]:
                 base_url=f"https://127.0.0.1:{port}", headers={"Host": NAME}, verify=trust, trust_env=False
             ) as client,
         ):
-            yield Proxied(service, port, plain_port, trust, client)
+            yield ProxiedServer(service, port, plain_port, trust, client)
         await server.stop()
 
 
@@ -197,31 +199,31 @@ async def running_nginx(path: Path, port: int) -> AsyncIterator[None]:
     finally:
         if process.returncode is None:
             process.kill()
-        said = await process.stderr.read()
+        log = await process.stderr.read()
         await process.wait()
-        assert b"[emerg]" not in said, said
+        assert b"[emerg]" not in log, log
 
 
 @needs_nginx
-async def test_sound_passes_nginx_while_it_is_made(tmp_path: Path) -> None:
-    async with proxied(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
+async def test_nginx_streams_audio_without_buffering(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
         go_on = asyncio.Event()
 
-        async def in_two_pieces(utterance: Utterance) -> None:
+        async def speak_two_pieces(utterance: Utterance) -> None:
             object.__setattr__(utterance, "text", _pieces("one", "two"))
 
         async def hold(_: Utterance, number: int) -> None:
             if number > 0:
                 await go_on.wait()
 
-        proxy.service.on_enter, proxy.service.on_chunk = in_two_pieces, hold
+        proxy.service.on_enter, proxy.service.on_chunk = speak_two_pieces, hold
         async with (
             asyncio.timeout(10),
             proxy.client.stream("POST", "/v1/audio/speech", json=SPEECH) as answer,
         ):
             assert answer.status_code == 200
             pieces = answer.aiter_raw()
-            pcm = await anext(pieces)  # comes although the rest cannot be made yet
+            pcm = await anext(pieces)  # arrives before the rest can be synthesized
             assert proxy.service.left == 0
             go_on.set()
             pcm += b"".join([piece async for piece in pieces])
@@ -234,8 +236,8 @@ async def _pieces(*texts: str) -> AsyncIterator[str]:
 
 
 @needs_nginx
-async def test_the_websocket_passes_nginx(tmp_path: Path) -> None:
-    async with proxied(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
+async def test_nginx_proxies_the_websocket(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
         url = f"wss://127.0.0.1:{proxy.port}{PATH}"
         async with (
             asyncio.timeout(10),
@@ -251,38 +253,38 @@ async def test_the_websocket_passes_nginx(tmp_path: Path) -> None:
 
 
 @needs_nginx
-async def test_nginx_tells_who_asks_too_often_and_nobody_else(tmp_path: Path) -> None:
-    async with proxied(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
+async def test_nginx_rate_limits_speech_requests_only(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
         statuses = Counter(
             [(await proxy.client.post("/v1/audio/speech", json=SPEECH)).status_code for _ in range(25)]
         )
         assert set(statuses) == {200, 429}
-        assert statuses[200] >= 11  # one and its burst
+        assert statuses[200] >= 11  # one request and the burst
         assert (await proxy.client.get("/readyz")).status_code == 200
         assert (await proxy.client.get("/v1/audio/voices")).status_code == 200
 
 
 @needs_nginx
-async def test_a_name_has_to_be_listed_or_a_key_set(tmp_path: Path) -> None:
-    async with proxied(tmp_path) as proxy:
+async def test_behind_nginx_the_host_name_must_be_listed_or_a_key_set(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path) as proxy:
         refused = await proxy.client.get("/v1/audio/voices")
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "host_not_allowed")
         assert (await proxy.client.get("/readyz")).status_code == 200
-    async with proxied(tmp_path, api_keys=("sk-mine",)) as proxy:
+    async with run_behind_nginx(tmp_path, api_keys=("sk-mine",)) as proxy:
         assert (await proxy.client.get("/v1/audio/voices")).status_code == 401
         allowed = {"Authorization": "Bearer sk-mine"}
         assert (await proxy.client.get("/v1/audio/voices", headers=allowed)).status_code == 200
 
 
 @needs_nginx
-async def test_plain_http_is_sent_to_https(tmp_path: Path) -> None:
-    async with proxied(tmp_path) as proxy, httpx.AsyncClient(trust_env=False) as client:
+async def test_nginx_redirects_http_to_https(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path) as proxy, httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"http://127.0.0.1:{proxy.plain_port}/v1/models", headers={"Host": NAME})
         assert (answer.status_code, answer.headers["Location"]) == (301, f"https://{NAME}/v1/models")
 
 
-# No published schema of Traefik's dynamic configuration can be had offline: names and references are held
-# against these, which are those of its reference.
+# There is no published schema of Traefik's dynamic configuration for offline use: keys and references are
+# checked against these names from its reference documentation.
 ROUTER_KEYS = {"rule", "entryPoints", "middlewares", "service", "tls", "priority"}
 MIDDLEWARES = {
     "http": {"redirectScheme", "rateLimit", "inFlightReq", "ipAllowList", "basicAuth", "forwardAuth"},
@@ -297,7 +299,9 @@ def traefik() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
-def test_every_router_of_traefik_leads_to_what_is_there(traefik: dict[str, Any], kind: str) -> None:
+def test_every_traefik_router_references_existing_services_and_middlewares(
+    traefik: dict[str, Any], kind: str
+) -> None:
     part = traefik[kind]
     used = set()
     for name, router in part["routers"].items():
@@ -312,12 +316,12 @@ def test_every_router_of_traefik_leads_to_what_is_there(traefik: dict[str, Any],
         assert set(middleware) <= MIDDLEWARES[kind], name
 
 
-def test_traefik_holds_no_sound_back(traefik: dict[str, Any]) -> None:
+def test_traefik_does_not_buffer_or_compress_audio(traefik: dict[str, Any]) -> None:
     middlewares = traefik["http"]["middlewares"].values()
     assert not any({"buffering", "compress"} & set(middleware) for middleware in middlewares)
 
 
-def test_the_entry_points_of_traefik_are_those_that_its_head_names(traefik: dict[str, Any]) -> None:
+def test_traefiks_entry_points_are_those_in_its_header_comment(traefik: dict[str, Any]) -> None:
     head = TRAEFIK_FILE.read_text("utf-8").partition("\nhttp:")[0]
     named = set(re.findall(r"^#       (\w+): \{address", head, re.MULTILINE))
     routers = [*traefik["http"]["routers"].values(), *traefik["tcp"]["routers"].values()]
