@@ -1,4 +1,4 @@
-"""What can be said of a command without running it: a program takes such words, their files are there."""
+"""Static checks of documented commands: the program accepts the arguments, and the files exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 
 import yaml
 
-from tests.docs.pages import ROOT, Command, called
+from tests.docs.pages import ROOT, Command, program_name
 from tests.docs.test_links import REPOSITORY
 from wyoming_tts.commands import cli
 from wyoming_tts.settings import SettingsError, load_settings
@@ -24,45 +24,45 @@ _INNER = re.compile(r"\$\((.*)\)")
 _DOCKER_RUN = frozenset({"--detach", "--name", "--publish", "--volume", "--restart", "--network", "--env"})
 
 
-class Wrong(AssertionError):
-    """The command would not do what the reader is told."""
+class WrongCommand(AssertionError):
+    """The command would not work as documented."""
 
 
 def check(command: Command) -> None:
-    """Look at all programs of a command.
+    """Check all programs of a command.
 
     Raises:
-        Wrong: one would refuse its words, or names what is not there.
+        WrongCommand: one would reject its arguments, or refers to something that does not exist.
     """
     for words in command.programs:
         check_words(words)
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Look at one program's words; the same error."""
-    name = called(tuple(words))
+    """Check one program's arguments; raises like `check`."""
+    name = program_name(tuple(words))
     for word in words:
         _check_path(word)
     if words[0].startswith(("script/", "deploy/")):
-        _require(os.access(ROOT / words[0], os.X_OK), f"{words[0]} is no program")
+        _require(os.access(ROOT / words[0], os.X_OK), f"{words[0]} is not an executable program")
     elif name in CHECKS:
         CHECKS[name](words[1:])
     else:
-        raise Wrong(f"Nothing here knows what {name} takes: add a check to {__name__}.")
+        raise WrongCommand(f"There is no check of {name}: add one to {__name__}.")
 
 
 def _check_path(word: str) -> None:
-    """What begins like a path of the repository is one."""
+    """Require that a word which starts like a path in the repository exists."""
     top = word.removeprefix("./").split("/")[0]
     if "/" in word and top and (ROOT / top).is_dir() and top[0] != ".":
-        _require((ROOT / word).exists(), f"{word} is not there")
+        _require((ROOT / word).exists(), f"{word} does not exist")
 
 
-def ours(words: Sequence[str]) -> argparse.Namespace:
-    """Parse words as `wyoming-tts` does, and read its settings from them alone.
+def parse_our_command(words: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments as `wyoming-tts` does, and load its settings from them alone.
 
     Raises:
-        Wrong: it would refuse them.
+        WrongCommand: it would reject them.
     """
     words = list(words)
     if not words or (words[0] not in cli._COMMANDS and words[0] != "--version"):
@@ -73,14 +73,14 @@ def ours(words: Sequence[str]) -> argparse.Namespace:
         parsed = cli._parser(words[0]).parse_args(words)
         load_settings({**vars(parsed), "config": None}, environ={})
     except SystemExit as end:
-        raise Wrong(f"{OURS} {' '.join(words)} is refused with {end.code}") from end
+        raise WrongCommand(f"{OURS} {' '.join(words)} is refused with {end.code}") from end
     except SettingsError as error:
-        raise Wrong(str(error)) from error
+        raise WrongCommand(str(error)) from error
     return parsed
 
 
-def _ours(words: Sequence[str]) -> None:
-    ours(words)
+def _check_our_command(words: Sequence[str]) -> None:
+    parse_our_command(words)
 
 
 def _sudo(words: Sequence[str]) -> None:
@@ -95,32 +95,34 @@ def _eval(words: Sequence[str]) -> None:
 
 
 def _export(words: Sequence[str]) -> None:
-    given = dict(_assigned(word) for word in words)
+    variables = dict(_parse_assignment(word) for word in words)
     try:
-        loaded = load_settings({}, environ=given)
+        loaded = load_settings({}, environ=variables)
     except SettingsError as error:
-        raise Wrong(str(error)) from error
+        raise WrongCommand(str(error)) from error
     _require(not loaded.warnings, "; ".join(loaded.warnings))
 
 
-def _assigned(word: str) -> tuple[str, str]:
+def _parse_assignment(word: str) -> tuple[str, str]:
     match = _VARIABLE.fullmatch(word)
     if match is None:
-        raise Wrong(f"{word} sets no setting")
+        raise WrongCommand(f"{word} does not set a setting")
     return match[1], match[2]
 
 
 def _curl(words: Sequence[str]) -> None:
     address = next((word for word in words if word.startswith("http")), "")
-    _require(address.startswith("http://localhost:8880/"), f"{address!r} is not where the server is")
+    _require(address.startswith("http://localhost:8880/"), f"{address!r} is not the server's address")
 
 
 def _git(words: Sequence[str]) -> None:
-    _require(list(words) in (["clone", REPOSITORY], ["pull"]), "only clones the repository, and pulls")
+    _require(
+        list(words) in (["clone", REPOSITORY], ["pull"]), "expected a clone of the repository, or a pull"
+    )
 
 
 def _cd(words: Sequence[str]) -> None:
-    _require(list(words) == [REPOSITORY.rsplit("/", 1)[-1]], "only goes where the clone is")
+    _require(list(words) == [REPOSITORY.rsplit("/", 1)[-1]], "expected a change into the clone")
 
 
 def _docker(words: Sequence[str]) -> None:
@@ -128,28 +130,28 @@ def _docker(words: Sequence[str]) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     if verb == "build":
         stages = re.findall(r"^FROM .* AS (\w+)", dockerfile, re.MULTILINE)
-        _require(_after("--target", rest) in stages, f"there are the stages {stages}")
-        _require(rest[-1] == ".", "the checkout is what it is built from")
+        _require(_value_after("--target", rest) in stages, f"expected one of the stages {stages}")
+        _require(rest[-1] == ".", "expected the checkout as the build context")
     elif verb == "compose":
-        services = yaml.safe_load((ROOT / _after("--file", rest)).read_text("utf-8"))["services"]
-        _require(rest[2:5] == ["up", "--detach", "--build"], "builds and starts services")
-        _require(set(rest[5:]) <= services.keys(), f"there are the services {list(services)}")
+        services = yaml.safe_load((ROOT / _value_after("--file", rest)).read_text("utf-8"))["services"]
+        _require(rest[2:5] == ["up", "--detach", "--build"], "expected that services are built and started")
+        _require(set(rest[5:]) <= services.keys(), f"expected some of the services {list(services)}")
     elif verb == "run":
         _check_container(rest, dockerfile)
     else:
         known = (["rm", "--force"], ["volume", "rm"], ["image", "rm"])
-        _require(list(words[:2]) in known and words[-1] == OURS, "removes what `run` made")
+        _require(list(words[:2]) in known and words[-1] == OURS, "expected the removal of what `run` created")
 
 
 def _check_container(words: Sequence[str], dockerfile: str) -> None:
     flags = {word for word in words if word.startswith("--")}
-    _require(flags <= _DOCKER_RUN, f"{flags - _DOCKER_RUN} is not known here")
-    for published in _all_after("--publish", words):
+    _require(flags <= _DOCKER_RUN, f"{flags - _DOCKER_RUN} has no check")
+    for published in _values_after("--publish", words):
         _require(published.rsplit(":", 1)[-1] in CONTAINER_PORTS, f"nothing listens on {published}")
-    for volume in _all_after("--volume", words):
+    for volume in _values_after("--volume", words):
         directory = volume.rsplit(":", 1)[-1]
-        _require(f"VOLUME {directory}\n" in dockerfile, f"{directory} is no volume of the image")
-    for variable in _all_after("--env", words):
+        _require(f"VOLUME {directory}\n" in dockerfile, f"{directory} is not a volume of the image")
+    for variable in _values_after("--env", words):
         _export([variable])
     _require(words[-1] == OURS, "the image's name comes last")
 
@@ -157,20 +159,22 @@ def _check_container(words: Sequence[str], dockerfile: str) -> None:
 def _systemctl(words: Sequence[str]) -> None:
     *verb, unit = words if words[-1] != "daemon-reload" else (*words, "")
     known = (["daemon-reload"], ["enable", "--now"], ["disable", "--now"], ["reload"], ["restart"])
-    _require(verb in known, f"{verb} is not known here")
+    _require(verb in known, f"{verb} has no check")
     if unit:
         text = (ROOT / "deploy" / "systemd" / f"{unit}.service").read_text("utf-8")
         _require(verb != ["reload"] or "ExecReload=" in text, f"{unit} cannot be reloaded")
 
 
 def _journalctl(words: Sequence[str]) -> None:
-    _require(list(words) == ["--unit", OURS, "--follow"], "shows the unit's log")
+    _require(list(words) == ["--unit", OURS, "--follow"], "expected a command that shows the unit's log")
     _require((ROOT / "deploy" / "systemd" / f"{OURS}.service").exists(), "there is no such unit")
 
 
 def _kubectl(words: Sequence[str]) -> None:
     if words[0] == "apply":
-        _require((ROOT / _after("--kustomize", words) / "kustomization.yaml").exists(), "nothing to apply")
+        _require(
+            (ROOT / _value_after("--kustomize", words) / "kustomization.yaml").exists(), "nothing to apply"
+        )
         return
     kinds = [
         (document["kind"].lower(), document["metadata"].get("namespace", document["metadata"]["name"]))
@@ -178,25 +182,28 @@ def _kubectl(words: Sequence[str]) -> None:
         for document in yaml.safe_load_all(path.read_text("utf-8"))
         if document and "metadata" in document
     ]
-    _require(("namespace", _after("--namespace", words)) in kinds, "there is no such namespace")
+    _require(("namespace", _value_after("--namespace", words)) in kinds, "there is no such namespace")
     _require(tuple(words[-1].split("/")) in kinds, f"there is no {words[-1]}")
 
 
 def _pip(words: Sequence[str]) -> None:
     _check_extras(words)
-    _require(words[0] in {"install", "wheel"}, f"{words[0]} is not known here")
-    _require(words[-1] == "." or words[-1].startswith(OURS), "installs this product")
+    _require(words[0] in {"install", "wheel"}, f"{words[0]} has no check")
+    _require(words[-1] == "." or words[-1].startswith(OURS), "expected an installation of this product")
     _check_constraint("--constraint", words)
 
 
 def _uv(words: Sequence[str]) -> None:
-    _require(list(words[:2]) == ["tool", "install"] and words[-1] == ".", "installs this product")
+    _require(
+        list(words[:2]) == ["tool", "install"] and words[-1] == ".",
+        "expected an installation of this product",
+    )
     _check_constraint("--constraints", words)
 
 
 def _check_constraint(flag: str, words: Sequence[str]) -> None:
-    for file in _all_after(flag, words):
-        _require((ROOT / file).exists(), f"{file} is not there")
+    for file in _values_after(flag, words):
+        _require((ROOT / file).exists(), f"{file} does not exist")
 
 
 def _check_extras(words: Sequence[str]) -> None:
@@ -207,48 +214,48 @@ def _check_extras(words: Sequence[str]) -> None:
 
 
 def _python(words: Sequence[str]) -> None:
-    _require(list(words[:2]) == ["-m", "venv"], "makes a virtual environment")
+    _require(list(words[:2]) == ["-m", "venv"], "expected the creation of a virtual environment")
 
 
-def _anything(words: Sequence[str]) -> None:
-    """There is nothing to look at but paths, which all programs' words are looked at for."""
+def _check_nothing(words: Sequence[str]) -> None:
+    """Accept any arguments; paths are checked for all programs."""
     del words
 
 
-def _after(flag: str, words: Sequence[str]) -> str:
-    return next(_all_after(flag, words), "")
+def _value_after(flag: str, words: Sequence[str]) -> str:
+    return next(_values_after(flag, words), "")
 
 
-def _all_after(flag: str, words: Sequence[str]) -> Iterator[str]:
+def _values_after(flag: str, words: Sequence[str]) -> Iterator[str]:
     return (words[at + 1] for at, word in enumerate(words[:-1]) if word == flag)
 
 
 def _require(is_right: object, problem: str) -> None:
     if not is_right:
-        raise Wrong(problem)
+        raise WrongCommand(problem)
 
 
 CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
-    OURS: _ours,
+    OURS: _check_our_command,
     "cd": _cd,
-    "cp": _anything,
+    "cp": _check_nothing,
     "curl": _curl,
     "docker": _docker,
-    "echo": _anything,
+    "echo": _check_nothing,
     "eval": _eval,
     "export": _export,
     "git": _git,
     "journalctl": _journalctl,
     "kubectl": _kubectl,
-    "mkdir": _anything,
+    "mkdir": _check_nothing,
     "pip": _pip,
     "python3": _python,
-    "rm": _anything,
-    "some-chat-program": _anything,
-    "ss": _anything,
+    "rm": _check_nothing,
+    "some-chat-program": _check_nothing,
+    "ss": _check_nothing,
     "sudo": _sudo,
     "systemctl": _systemctl,
-    "tar": _anything,
+    "tar": _check_nothing,
     "uv": _uv,
 }
 
@@ -256,12 +263,12 @@ CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
 @cache
 def flags() -> frozenset[str]:
     """Return the flags of all commands, and of the commands within them."""
-    waiting = [cli._parser(name) for name in cli._COMMANDS]
+    remaining = [cli._parser(name) for name in cli._COMMANDS]
     found: set[str] = set()
-    while waiting:
-        parser = waiting.pop()
+    while remaining:
+        parser = remaining.pop()
         found |= parser._option_string_actions.keys()
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
-                waiting.extend(action.choices.values())
+                remaining.extend(action.choices.values())
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""What holds for the tests of the documents."""
+"""Fixtures for the tests of the documents."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def blockbuster() -> None:
-    """Nothing here has a loop that serves anybody: commands run in this process may block their own."""
+    """Disabled: commands run in this process have an event loop of their own and may block it."""

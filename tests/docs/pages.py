@@ -1,4 +1,4 @@
-"""The documents as a reader sees them: their headings, links and blocks of code."""
+"""Markdown documents: headings, links, code spans, code blocks and the shell commands in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Block:
 
     page: str
     line: int
-    """Of the page, of the block's first line."""
+    """Line number of the block's first line in the page."""
     language: str
     text: str
 
@@ -39,7 +39,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a shell would do with a line: programs, each fed by the one before, and a file for the last."""
+    """A parsed shell command: a pipeline of programs, and the file its output is redirected to."""
 
     block: Block
     text: str
@@ -51,8 +51,8 @@ class Command:
 
     @property
     def program(self) -> str:
-        """What is called first, without where it lies."""
-        return called(self.programs[0])
+        """The name of the pipeline's first program, without its directory."""
+        return program_name(self.programs[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,60 +66,60 @@ class Page:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return self.path.read_text("utf-8")
 
     @property
     def prose(self) -> str:
-        """What is no block of code, and no comment."""
+        """The text without code blocks and comments."""
         return _prose(self.text)
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks of code, in their order."""
+        """All code blocks in order."""
         text = self.text
         for match in _FENCE.finditer(text):
             line = text.count("\n", 0, match.start("text")) + 1
             yield Block(str(self), line, match["language"], match["text"])
 
     def commands(self) -> Iterator[Command]:
-        """All commands for a shell, in their order."""
+        """All shell commands in order."""
         for block in self.blocks():
             if block.language in SHELL:
                 yield from commands(block)
 
     def code_spans(self) -> list[str]:
-        """What stands in backticks within the prose."""
+        """Code spans in the prose."""
         return _CODE.findall(self.prose)
 
     def links(self) -> list[str]:
-        """Where links and pictures lead to."""
+        """Targets of links and images."""
         return _LINK.findall(_CODE.sub("", self.prose))
 
     def anchors(self) -> set[str]:
-        """What a link may name behind its `#`, as GitHub makes it of the headings."""
+        """Anchors that GitHub derives from the headings."""
         return {_slug(heading) for heading in _HEADING.findall(self.prose)}
 
 
 def pages() -> list[Page]:
-    """Every document that people read, whether or not it is there on its own account."""
+    """Every user-facing document."""
     named = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "DOCS.md", "SECURITY.md")
     found = [ROOT / name for name in named if (ROOT / name).exists()]
     return [Page(path) for path in (*found, *sorted((ROOT / "docs").glob("*.md")))]
 
 
 def commands(block: Block) -> Iterator[Command]:
-    """The commands of a block; line ends behind a backslash are none."""
+    """The commands of a block; a backslash continues a line."""
     for line in block.text.replace("\\\n", " ").splitlines():
-        for words in _divided(_words(line), {"&&", ";"}):
+        for words in _split_at(_words(line), {"&&", ";"}):
             out = words[words.index(">") + 1] if ">" in words else None
             rest = words[: words.index(">")] if out else words
-            programs = tuple(tuple(program) for program in _divided(rest, {"|"}))
+            programs = tuple(tuple(program) for program in _split_at(rest, {"|"}))
             if programs:
                 yield Command(block, " ".join(line.split("  #")[0].split()), programs, out)
 
 
-def called(words: tuple[str, ...]) -> str:
-    """The program's own name."""
+def program_name(words: tuple[str, ...]) -> str:
+    """The program's name without its directory."""
     return words[0].rsplit("/", 1)[-1]
 
 
@@ -135,7 +135,7 @@ def _words(line: str) -> list[str]:
     return list(lexer)
 
 
-def _divided(words: list[str], marks: set[str]) -> Iterator[list[str]]:
+def _split_at(words: list[str], marks: set[str]) -> Iterator[list[str]]:
     part: list[str] = []
     for word in [*words, *list(marks)[:1]]:
         if word not in marks:

@@ -1,4 +1,4 @@
-"""docs/architecture.md is true to the code: its floors, its paths, its names."""
+"""docs/architecture.md matches the code: layers, paths and names."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ _ROW = re.compile(r"^\| (?!---)(.+) \|$", re.MULTILINE)
 _CODE = re.compile(r"`([^`]+)`")
 
 
-def test_the_picture_of_the_floors_is_that_of_the_import_contract() -> None:
-    """`script/format` draws it anew."""
+def test_the_layer_diagram_is_generated_from_the_import_contract() -> None:
+    """`script/format` regenerates it."""
     assert PAGE.text == runpy.run_path(str(ROOT / "script" / "readme.py"))["written"]()[PAGE.path]
     assert "floor0" in PAGE.text
 
 
-def test_every_package_and_module_is_described_once_and_on_its_floor() -> None:
+def test_every_package_and_module_is_described_once_in_its_layer() -> None:
     described = [_CODE.findall(first) for first, *_ in _table("package or module")]
-    here = {
+    packages = {
         path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert sorted(described) == sorted([name] for name in here - {"__init__"})
-    floors = [sorted(name.strip() for name in layer.split("|")) for layer in _layers()]
-    assert [name for (name,) in described] == [name for floor in floors for name in floor]
+    assert sorted(described) == sorted([name] for name in packages - {"__init__"})
+    layers = [sorted(name.strip() for name in layer.split("|")) for layer in _layers()]
+    assert [name for (name,) in described] == [name for layer in layers for name in layer]
 
 
-def test_every_dotted_name_is_defined_where_the_page_says() -> None:
+def test_every_dotted_name_is_defined_in_its_module() -> None:
     names = [span for span in PAGE.code_spans() if _is_dotted_name(span)]
     assert len(names) > 50
     missing = [name for name in names if not _is_defined(name)]
     assert not missing, missing
 
 
-def test_a_class_is_named_with_its_module() -> None:
-    """Else nothing could say whether it is there."""
+def test_classes_are_named_with_their_module() -> None:
+    """Otherwise nothing could tell whether it exists."""
     bare = [span for span in PAGE.code_spans() if _CLASS.fullmatch(span)]
     assert [span for span in bare if not (ROOT / span).exists()] == []
 
 
-def test_every_path_is_there() -> None:
+def test_every_path_exists() -> None:
     paths = [span for span in PAGE.code_spans() if "/" in span]
     assert len(paths) > 40
     missing = [path for path in paths if not (ROOT / path).exists()]
     assert not missing, missing
 
 
-def test_a_question_leads_to_places_that_are_named_in_full() -> None:
+def test_every_question_is_answered_with_full_paths() -> None:
     rows = list(_table("question"))
     assert len(rows) >= 25
     for question, places in rows:
@@ -68,7 +68,7 @@ def test_a_question_leads_to_places_that_are_named_in_full() -> None:
         assert [span for span in _CODE.findall(places) if not (ROOT / span).exists()] == [], question
 
 
-def test_each_term_of_the_glossary_is_one_thing_with_a_place_in_the_code() -> None:
+def test_every_glossary_term_is_unique_and_defined_in_the_code() -> None:
     rows = list(_table("term"))
     terms = [term for term, *_ in rows]
     assert terms == sorted(terms, key=str.lower)
@@ -80,7 +80,7 @@ def test_each_term_of_the_glossary_is_one_thing_with_a_place_in_the_code() -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "is_there"),
+    ("name", "exists"),
     [
         ("speech", True),
         ("synthesis.synthesizer", True),
@@ -92,9 +92,9 @@ def test_each_term_of_the_glossary_is_one_thing_with_a_place_in_the_code() -> No
         ("nothing.at_all", False),
     ],
 )
-def test_a_name_that_is_not_there_is_found(name: str, *, is_there: bool) -> None:
-    """One that is only imported there is not there either."""
-    assert _is_defined(name) is is_there
+def test_a_missing_name_is_detected(name: str, *, exists: bool) -> None:
+    """A name that a module only imports counts as missing."""
+    assert _is_defined(name) is exists
 
 
 def _is_dotted_name(span: str) -> bool:

@@ -1,4 +1,4 @@
-"""Blocks of code are what they say they are."""
+"""Code blocks in the documents are valid in their language."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.docs.pages import ROOT, SHELL, Block, Page, pages
 from wyoming_tts.settings import load_settings
 
 
-def _compiled(text: str) -> None:
+def _compile_python(text: str) -> None:
     compile(text, "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
-def _read_as_yaml(text: str) -> None:
+def _parse_yaml(text: str) -> None:
     assert yaml.safe_load(text)
 
 
 PARSERS: Mapping[str, Callable[[str], object]] = {
     "json": json.loads,
-    "yaml": _read_as_yaml,
+    "yaml": _parse_yaml,
     "toml": tomllib.loads,
-    "python": _compiled,
+    "python": _compile_python,
     "mermaid": lambda text: text,
     "text": lambda text: text,
 }
@@ -36,20 +36,20 @@ BLOCKS = [block for page in pages() for block in page.blocks()]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language not in SHELL], ids=str)
-def test_a_block_can_be_read_as_its_language(block: Block) -> None:
+def test_a_code_block_is_valid_in_its_language(block: Block) -> None:
     assert block.language in PARSERS, f"expected one of {', '.join([*SHELL, *PARSERS])}"
     PARSERS[block.language](block.text)
 
 
-def test_the_example_of_a_settings_file_can_be_used(tmp_path: Path) -> None:
+def test_the_example_settings_file_loads_without_warnings(tmp_path: Path) -> None:
     (block,) = (block for block in BLOCKS if block.text.startswith("# settings.yaml"))
     file = tmp_path / "settings.yaml"
     file.write_text(block.text, "utf-8")
     assert not load_settings({"config": str(file)}, environ={}).warnings
 
 
-def test_paths_in_the_prose_are_there() -> None:
-    """Within the repository, or within its package."""
+def test_paths_in_the_prose_exist() -> None:
+    """Relative to the repository or to its package."""
     roots = (ROOT, ROOT / "wyoming_tts")
     tops = {path.name for root in roots for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
     path = re.compile(rf"(?:{'|'.join(map(re.escape, tops))})/[\w./-]+")
@@ -62,7 +62,7 @@ def test_paths_in_the_prose_are_there() -> None:
     assert missing == []
 
 
-def test_a_page_with_a_heading_within_code_is_read_rightly(tmp_path: Path) -> None:
+def test_headings_and_links_within_code_are_not_parsed(tmp_path: Path) -> None:
     file = tmp_path / "page.md"
     file.write_text("# One `two`\n```sh\n# no heading\n```\n[a](b.md) `[c](d.md)`\n", "utf-8")
     page = Page(file)

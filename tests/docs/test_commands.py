@@ -1,4 +1,4 @@
-"""Every command in the documents is such that it would work: those that cannot be run here are looked at."""
+"""Every documented command would work: static checks of commands, flags, settings and variables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import wyoming_tts
-from tests.docs.checking import Wrong, check, check_words, flags, ours
+from tests.docs.checking import WrongCommand, check, check_words, flags, parse_our_command
 from tests.docs.excuses import COMMANDS, PROGRAMS, RUN, excuse
-from tests.docs.pages import Block, Command, Page, called, commands, pages
+from tests.docs.pages import Block, Command, Page, commands, pages, program_name
 from wyoming_tts.commands import cli
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.settings.descriptions import SETTINGS
@@ -30,7 +30,7 @@ FOREIGN_FLAGS = {
     "--web-server…": "wyoming-piper's",
     "--without-downloads": "that of deploy/backup",
 }
-"""Flags that the documents name and no command of ours has."""
+"""Flags in the documents that belong to other programs."""
 
 OTHER_NAMES = {
     "address_not_allowed": "the guard's",
@@ -47,73 +47,73 @@ OTHER_NAMES = {
     "text_format": "Wyoming's",
     "x_low": "a quality of Piper's",
 }
-"""Names that are written like those of settings."""
+"""Names in the documents that look like settings but are not."""
 _SETTING = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")
 _WORD = re.compile(r"\w+")
 
 PAGES = pages()
-ALL = [command for page in PAGES for command in page.commands()]
+ALL_COMMANDS = [command for page in PAGES for command in page.commands()]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if list(page.commands())], ids=str)
-def test_every_command_is_one_that_its_program_takes(page: Page) -> None:
+def test_every_command_in_a_block_passes_its_static_check(page: Page) -> None:
     problems = []
     for command in page.commands():
         try:
             check(command)
-        except Wrong as wrong:
+        except WrongCommand as wrong:
             problems.append(f"{command}: {wrong}")
     assert problems == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_commands_within_the_prose_are_taken_too(page: Page) -> None:
+def test_every_command_in_the_prose_passes_its_static_check(page: Page) -> None:
     for span in page.code_spans():
         if span.startswith("wyoming-tts "):
             _, first, *rest = span.split()
             assert first in cli._COMMANDS or first[0] == "-", span
-            if rest:  # else it is but the command's name
+            if rest:  # otherwise it is only the command's name
                 check(*commands(Block(str(page), 0, "sh", span)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_flag_that_is_named_is_there(page: Page) -> None:
+def test_every_flag_in_the_prose_exists(page: Page) -> None:
     named = {span.split()[0].split("=")[0] for span in page.code_spans() if span.startswith("--")}
     assert named - flags() - FOREIGN_FLAGS.keys() == set()
 
 
-def test_no_flag_of_others_is_excused_in_vain() -> None:
+def test_every_listed_foreign_flag_is_used_and_not_ours() -> None:
     spans = {span.split()[0] for page in PAGES for span in page.code_spans() if span.startswith("--")}
     assert FOREIGN_FLAGS.keys() - spans == set()
     assert FOREIGN_FLAGS.keys() & flags() == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_name_that_looks_like_a_settings_is_one(page: Page) -> None:
-    """Or that of something else that is known to be there."""
+def test_every_name_that_looks_like_a_setting_is_one(page: Page) -> None:
+    """Or a known name of something else."""
     in_json = {
         name for block in page.blocks() if block.language == "json" for name in _WORD.findall(block.text)
     }
     named = {span.partition(":")[0] for span in page.code_spans()}
-    looks = {name for name in named if _SETTING.fullmatch(name)}
-    assert looks - _known_names() - in_json == set()
+    setting_like = {name for name in named if _SETTING.fullmatch(name)}
+    assert setting_like - _known_names() - in_json == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_variable_that_is_named_is_a_settings(page: Page) -> None:
+def test_every_environment_variable_is_a_setting(page: Page) -> None:
     known = {variable for info in SETTINGS for variable in info.variables} | {"WYOMING_TTS_CONFIG"}
     named = {name for name in re.findall(r"\bWYOMING_TTS_[A-Z0-9_]+", page.text) if not name.endswith("_")}
     assert named - known == set()
 
 
 def test_every_command_runs_or_has_an_excuse() -> None:
-    """`test_running` runs what has none."""
-    left = [command for command in ALL if excuse(command) is None]
-    assert [str(one) for one in left if not {called(words) for words in one.programs} <= RUN] == []
+    """`test_running` runs those without an excuse."""
+    runnable = [command for command in ALL_COMMANDS if excuse(command) is None]
+    assert [str(one) for one in runnable if not {program_name(words) for words in one.programs} <= RUN] == []
 
 
-def test_no_excuse_is_left_of_a_command_that_is_gone() -> None:
-    used = {excuse(command) for command in ALL}
+def test_every_excuse_is_used() -> None:
+    used = {excuse(command) for command in ALL_COMMANDS}
     assert [beginning for beginning, reason in COMMANDS.items() if reason not in used] == []
     assert [program for program, reason in PROGRAMS.items() if reason not in used] == []
 
@@ -132,18 +132,18 @@ def test_no_excuse_is_left_of_a_command_that_is_gone() -> None:
         "unheard-of",
     ],
 )
-def test_a_command_that_would_not_work_is_found(line: str) -> None:
+def test_a_command_that_would_not_work_is_detected(line: str) -> None:
     (command,) = _commands(line)
-    with pytest.raises(Wrong):
+    with pytest.raises(WrongCommand):
         check(command)
 
 
-def test_a_line_is_taken_apart_as_a_shell_does() -> None:
+def test_a_line_is_parsed_like_a_shell() -> None:
     (piped, written) = _commands("echo 'a | b' | wyoming-tts say  # spoken\ncurl \\\n  http://x > door.wav")
     assert piped.programs == (("echo", "a | b"), ("wyoming-tts", "say"))
     assert (written.programs, written.out) == ((("curl", "http://x"),), "door.wav")
-    assert ours(["say", "x"]).text == "x"
-    with pytest.raises(Wrong):
+    assert parse_our_command(["say", "x"]).text == "x"
+    with pytest.raises(WrongCommand):
         check_words(["wyoming-tts", "say", "--port", "x"])
 
 

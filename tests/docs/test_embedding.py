@@ -1,4 +1,4 @@
-"""The examples of docs/embedding.md do what the page says."""
+"""The examples in docs/embedding.md work as described."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHOLE, STREAMED = (block.text for block in PAGE.blocks() if block.language == "p
 
 
 @pytest.mark.slow
-def test_the_example_writes_a_file_that_can_be_played(tmp_path: Path) -> None:
+def test_the_example_writes_a_playable_wav_file(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", WHOLE],
         cwd=tmp_path,
@@ -40,28 +40,28 @@ def test_the_example_writes_a_file_that_can_be_played(tmp_path: Path) -> None:
     assert np.abs(samples).max() > 1000
 
 
-async def test_the_example_with_pieces_speaks_before_the_last_one_is_there() -> None:
-    """With the embedded voice, as no other one speaks German here."""
+async def test_the_streaming_example_speaks_before_all_text_has_arrived() -> None:
+    """Uses eSpeak NG, the only German voice available in tests."""
     example: dict[str, Any] = {}
     exec(STREAMED, example)
-    was_heard = asyncio.Event()
-    heard: list[bytes] = []
+    first_audio = asyncio.Event()
+    received: list[bytes] = []
 
     async def tokens() -> AsyncIterator[str]:
         yield "Die Tür ist offen. "
         yield "Das Licht "
-        await was_heard.wait()
+        await first_audio.wait()
         yield "ist an."
 
     def play(pcm: bytes) -> None:
-        was_heard.set()
-        heard.append(pcm)
+        first_audio.set()
+        received.append(pcm)
 
     async with wyoming_tts.open_synthesizer(
         settings_for_tests(engine="espeak", data_dir=["/"])
     ) as synthesizer:
         await example["speak"](synthesizer, tokens(), play)
-    assert len(b"".join(heard)) > 2 * 22_050
+    assert len(b"".join(received)) > 2 * 22_050
 
 
 def test_every_name_in_the_page_is_public() -> None:

@@ -1,4 +1,4 @@
-"""Log lines and errors that docs/troubleshooting.md quotes are those of the code."""
+"""Log lines and errors quoted in docs/troubleshooting.md exist in the code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ PAGE = Page(ROOT / "docs" / "troubleshooting.md")
 _COMMANDS = ("-", "Authorization: ", "docker ", "journalctl ", "pip ", "wyoming-tts ")
 
 
-def test_every_quoted_message_begins_as_one_in_the_code() -> None:
-    """Up to the first `…`, which stands for what changes."""
+def test_every_quoted_message_is_a_prefix_of_one_in_the_code() -> None:
+    """Compared up to the first `…`, which stands for a variable part."""
     quoted = [
         span for span in PAGE.code_spans() if " " in span and not span.startswith((*_COMMANDS, "Retry-After"))
     ]
@@ -22,7 +22,7 @@ def test_every_quoted_message_begins_as_one_in_the_code() -> None:
 
 
 def _literals() -> str:
-    """All texts in the code, with what f-strings insert left out."""
+    """All string literals in the code; of f-strings only the constant parts."""
     files = [file for top in ("wyoming_tts", "ui") for file in (ROOT / top).rglob("*.py")]
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))))
     return "\n".join(

@@ -1,4 +1,4 @@
-"""The README and the reference of settings say what the product does."""
+"""The README and the settings reference match the product."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from wyoming_tts.text.first_segment import DEFAULT_BOUNDARIES
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "settings.md"
-MOST_LINES = 150
-"""What is longer belongs into docs/."""
+MAX_LINES = 150
+"""Longer content belongs in docs/."""
 
 
 @pytest.mark.parametrize("page", [README, REFERENCE], ids=lambda page: page.name)
-def test_the_settings_tables_are_the_models(page: Path) -> None:
-    """`script/format` writes them anew."""
+def test_the_settings_tables_are_generated_from_the_settings_model(page: Path) -> None:
+    """`script/format` regenerates them."""
     assert page.read_text("utf-8") == runpy.run_path(str(ROOT / "script" / "readme.py"))["written"]()[page]
 
 
-def test_the_reference_has_every_setting() -> None:
+def test_the_settings_reference_has_every_setting() -> None:
     text = REFERENCE.read_text("utf-8")
     assert settings_table() in text
     assert [info.name for info in SETTINGS if f"| `{info.name}` | `{info.flags[0]}`" not in text] == []
 
 
-def test_the_readme_is_short_and_leads_to_every_page() -> None:
+def test_the_readme_is_short_and_links_to_every_page() -> None:
     text = README.read_text("utf-8")
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name}" not in text] == []
 
 
-def test_the_readmes_figures_are_the_benchmarks() -> None:
+def test_the_readmes_figures_match_the_benchmark_page() -> None:
     measured = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
     text = README.read_text("utf-8")
     rows = {
@@ -45,20 +45,20 @@ def test_the_readmes_figures_are_the_benchmarks() -> None:
         "TTFA p95, 8 listeners, paragraph": "first audio for 8 listeners, a paragraph each (p95)",
         "`describe` p95 under that load": "`describe` under that load (p95)",
     }
-    for there, here in rows.items():
-        assert _figures(text, here) == _figures(measured, there)
+    for benchmark_row, readme_row in rows.items():
+        assert _figures(text, readme_row) == _figures(measured, benchmark_row)
 
 
-def test_every_error_code_is_named() -> None:
+def test_every_error_code_is_documented() -> None:
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
     assert [code for code in ErrorCode if f"`{code}`" not in text] == []
 
 
-def test_the_default_marks_of_a_first_segment_are_those_of_the_text_rules() -> None:
+def test_the_default_first_segment_boundaries_are_those_of_the_text_rules() -> None:
     assert Settings().first_segment_boundaries == DEFAULT_BOUNDARIES
 
 
 def _figures(text: str, row: str) -> list[str]:
-    """What wyoming-piper and this server needed, of a row of a table."""
+    """The cells for wyoming-piper and this server in a table row."""
     (line,) = (line for line in text.splitlines() if line.startswith(f"| {row} |"))
     return [cell.strip() for cell in line.split("|")[2:4]]

@@ -1,4 +1,4 @@
-"""Commands of the documents do what they say, one after the other, with a server that speaks in tones."""
+"""The documents' commands are run one after the other, against a server with tone voices."""
 
 from __future__ import annotations
 
@@ -17,58 +17,60 @@ import numpy as np
 import pytest
 
 from tests.docs.excuses import RUN, excuse
-from tests.docs.pages import Command, called, pages
+from tests.docs.pages import Command, pages, program_name
 from tests.support.tones import VOICES
 from wyoming_tts.commands import cli
 
 KOKORO = {"af_bella": "af_test", "af_heart": "bf_test", "af_sky": "am_test"}
-"""Voices that the documents mix, and those that stand for them here."""
-_PATIENCE = 30.0
+"""Voices that the documents blend, and the test voices that replace them."""
+_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server, and where its clients work."""
+class RunningServer:
+    """A running server, and the working directory of its clients."""
 
     directory: Path
     ports: dict[str, str]
-    """Those of the documents, and those that stand for them."""
+    """Documented ports, and the actual ones that replace them."""
 
-    def here(self, word: str) -> str:
-        """A word of a command, with the ports that the server really has."""
-        for shown, real in self.ports.items():
-            word = word.replace(f":{shown}", f":{real}")
+    def with_actual_ports(self, word: str) -> str:
+        """A command's argument with documented ports replaced by the actual ones."""
+        for documented, actual in self.ports.items():
+            word = word.replace(f":{documented}", f":{actual}")
         return word
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     directory = tmp_path_factory.mktemp("reader")
-    _lay_out_voices(directory / "voices")
+    _copy_voices(directory / "voices")
     with pytest.MonkeyPatch.context() as patch, _server(directory) as ports:
         for name, value in _environment(directory).items():
             patch.setenv(name, value)
         patch.chdir(directory)
-        yield Running(directory, ports)
+        yield RunningServer(directory, ports)
 
 
-@pytest.mark.timeout(150)  # about two seconds where nothing else runs
+@pytest.mark.timeout(150)  # about two seconds on an idle machine
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the documents use curl")
-def test_the_documents_commands_work(running: Running, capfd: pytest.CaptureFixture[str]) -> None:
-    done: list[str] = []
+def test_every_runnable_documented_command_succeeds(
+    running: RunningServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    completed: list[str] = []
     for page in pages():
         for command in page.commands():
-            if excuse(command) is None and command.text not in done:
+            if excuse(command) is None and command.text not in completed:
                 _run(running, command)
-                told = capfd.readouterr()
-                assert "Traceback" not in told.err, command
-                done.append(command.text)
-    assert len(done) > 15
+                output = capfd.readouterr()
+                assert "Traceback" not in output.err, command
+                completed.append(command.text)
+    assert len(completed) > 15
     _check_files(running.directory)
 
 
 def _check_files(directory: Path) -> None:
-    """What the commands wrote is what the reader expects."""
+    """Check the files that the commands wrote."""
     for sound in ("door.wav", "evening.wav"):
         assert (directory / sound).read_bytes()[:4] == b"RIFF", sound
     assert (directory / "morning.mp3").stat().st_size > 500
@@ -76,43 +78,43 @@ def _check_files(directory: Path) -> None:
     assert np.load(directory / "dawn.npy").shape[1:] == (1, 256)
 
 
-def _run(running: Running, command: Command) -> None:
+def _run(running: RunningServer, command: Command) -> None:
     output = b""
     for words in command.programs:
-        output = _run_program(running, [running.here(word) for word in words], output, command)
+        output = _run_program(running, [running.with_actual_ports(word) for word in words], output, command)
     if command.out is not None:
         (running.directory / command.out).write_bytes(output)
 
 
-def _run_program(running: Running, words: Sequence[str], given: bytes, command: Command) -> bytes:
-    program = called(tuple(words))
+def _run_program(running: RunningServer, words: Sequence[str], stdin: bytes, command: Command) -> bytes:
+    program = program_name(tuple(words))
     assert program in RUN, command
     if program == "wyoming-tts":
         if words[1] == "stats":
             _wait_for(running.directory / "voices" / "metrics.jsonl")
-        with _standard_input(given):
+        with _standard_input(stdin):
             assert cli.main(words[1:]) == 0, command
         return b""
-    done = subprocess.run(
-        words, input=given, capture_output=True, cwd=running.directory, timeout=_PATIENCE, check=False
+    completed = subprocess.run(
+        words, input=stdin, capture_output=True, cwd=running.directory, timeout=_TIMEOUT, check=False
     )
-    assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
-    return done.stdout
+    assert completed.returncode == 0, f"{command}: {completed.stderr.decode()}"
+    return completed.stdout
 
 
 def _wait_for(file: Path) -> None:
-    """What was spoken before is written down within a second or so."""
-    given_up = time.monotonic() + _PATIENCE
+    """Wait for a file: metrics are written within a second or so."""
+    deadline = time.monotonic() + _TIMEOUT
     while not file.exists():
-        assert time.monotonic() < given_up, file
+        assert time.monotonic() < deadline, file
         time.sleep(0.02)
 
 
 @contextmanager
-def _standard_input(given: bytes) -> Iterator[None]:
-    """Give bytes to what reads the process's own input, whichever way it reads."""
+def _standard_input(stdin: bytes) -> Iterator[None]:
+    """Replace the process's standard input, both the file descriptor and `sys.stdin`."""
     reading, writing = os.pipe()
-    os.write(writing, given)
+    os.write(writing, stdin)
     os.close(writing)
     before = os.dup(0)
     os.dup2(reading, 0)
@@ -125,7 +127,7 @@ def _standard_input(given: bytes) -> Iterator[None]:
         sys.stdin = sys.__stdin__
 
 
-def _lay_out_voices(directory: Path) -> None:
+def _copy_voices(directory: Path) -> None:
     directory.mkdir()
     for name in ("en_US-tone-low.onnx", "en_US-tone-low.onnx.json"):
         shutil.copy(VOICES / name, directory)
@@ -169,20 +171,20 @@ def _server(directory: Path) -> Iterator[dict[str, str]]:
         yield _ports(process)
     finally:
         process.terminate()
-        process.communicate(timeout=_PATIENCE)
+        process.communicate(timeout=_TIMEOUT)
 
 
 def _ports(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Wait until both doors are open and the voice is warm."""
+    """Wait until both ports are open and the default voice is warm; returns the actual ports."""
     assert process.stderr is not None
-    told = ""
+    log = ""
     found: dict[str, str] = {}
     patterns = {"10200": r"listens on tcp://127\.0\.0\.1:(\d+)", "8880": r"http://127\.0\.0\.1:(\d+)"}
-    while len(found) < len(patterns) or "Ready:" not in told:
+    while len(found) < len(patterns) or "Ready:" not in log:
         line = process.stderr.readline()
-        assert line, f"The server ended:\n{told}"
-        told += line
-        for shown, pattern in patterns.items():
+        assert line, f"The server ended:\n{log}"
+        log += line
+        for documented, pattern in patterns.items():
             if match := re.search(pattern, line):
-                found[shown] = match[1]
+                found[documented] = match[1]
     return found
