@@ -1,4 +1,4 @@
-"""A release is made whole or not at all, and only of a checkout that is fit for it."""
+"""script/release.py: releases are atomic, and refused for an unfit checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import pytest
 
-pytestmark = pytest.mark.slow  # clones, each
+pytestmark = pytest.mark.slow  # each test clones a repository
 
 ROOT = Path(__file__).parents[2]
 _CHANGELOG = "CHANGELOG.md"
@@ -23,26 +23,31 @@ _NOTES = "## [Unreleased]\n\n### Added\n\n- A kettle that whistles.\n"
 _EMPTY = "## [Unreleased]\n\n### Added\n"
 _EXAMPLE = "deploy/example.yaml"
 
-Made: TypeAlias = "subprocess.CompletedProcess[str]"
+ReleaseRun: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
 class Checkout:
-    """A checkout of the product in which releases may be made."""
+    """A checkout of the product for test releases."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def git(self, *words: str) -> str:
         command = ["git", *_AUTHOR, *words]
-        done = subprocess.run(command, cwd=self.directory, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+        completed = subprocess.run(command, cwd=self.directory, check=True, capture_output=True, text=True)
+        return completed.stdout.strip()
 
-    def release(self, *words: str) -> Made:
+    def release(self, *words: str) -> ReleaseRun:
         command = [sys.executable, "script/release.py", *words, "--no-build"]
         names = ("AUTHOR_NAME", "COMMITTER_NAME", "AUTHOR_EMAIL", "COMMITTER_EMAIL")
-        who = {f"GIT_{name}": "maintainer@example.org" for name in names}
+        identity = {f"GIT_{name}": "maintainer@example.org" for name in names}
         return subprocess.run(
-            command, cwd=self.directory, env=os.environ | who, check=False, capture_output=True, text=True
+            command,
+            cwd=self.directory,
+            env=os.environ | identity,
+            check=False,
+            capture_output=True,
+            text=True,
         )
 
     def read(self, name: str) -> str:
@@ -62,7 +67,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a release is about as it is now, committed, with something to release as 0.1.0 or newer."""
+    """A repository with the current sources committed, and unreleased changes for version 0.1.0 or newer."""
     directory = tmp_path_factory.mktemp("origin")
     for name in ("wyoming_tts", "script", "deploy", "translations"):
         if (ROOT / name).exists():
@@ -98,24 +103,24 @@ def _clone(origin: Path, directory: Path) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def released(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Made]:
-    """A checkout in which 0.2.0 was released, and what was said of it."""
+def released(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, ReleaseRun]:
+    """A checkout after the release of 0.2.0, and the output of the script."""
     checkout = _clone(origin, tmp_path_factory.mktemp("released"))
     return checkout, checkout.release("0.2.0")
 
 
-def test_a_release_is_a_commit_and_an_annotated_tag(released: tuple[Checkout, Made]) -> None:
-    checkout, made = released
-    assert made.returncode == 0, made.stderr
+def test_a_release_is_a_commit_and_an_annotated_tag(released: tuple[Checkout, ReleaseRun]) -> None:
+    checkout, release_run = released
+    assert release_run.returncode == 0, release_run.stderr
     assert checkout.git("rev-parse", "v0.2.0^{commit}^") == checkout.git("rev-parse", "origin/main")
     assert checkout.git("cat-file", "-t", "v0.2.0") == "tag"
     assert "### Added\n\n- A kettle that whistles." in checkout.git("tag", "--list", "--format=%(contents)")
     assert checkout.git("status", "--porcelain") == ""
     assert checkout.git("ls-remote", "--tags", "origin") == ""
-    assert "git push --atomic origin main v0.2.0" in made.stdout
+    assert "git push --atomic origin main v0.2.0" in release_run.stdout
 
 
-def test_the_version_is_said_wherever_one_is(released: tuple[Checkout, Made]) -> None:
+def test_a_release_updates_the_version_everywhere(released: tuple[Checkout, ReleaseRun]) -> None:
     checkout, _ = released
     assert '__version__ = "0.2.0"' in checkout.read("wyoming_tts/__init__.py")
     assert 'version: "0.2.0"' in checkout.read("config.yaml")
@@ -127,50 +132,50 @@ def test_the_version_is_said_wherever_one_is(released: tuple[Checkout, Made]) ->
     assert checkout.read(_EXAMPLE) == _example("0.2.0")
 
 
-def test_what_the_deployments_name_is_this_version() -> None:
-    said = re.search(r'__version__ = "(.*)"', (ROOT / "wyoming_tts" / "__init__.py").read_text())
-    assert said is not None
+def test_image_tags_in_deployments_and_docs_are_this_version() -> None:
+    package_version = re.search(r'__version__ = "(.*)"', (ROOT / "wyoming_tts" / "__init__.py").read_text())
+    assert package_version is not None
     files = [ROOT / "README.md", *(ROOT / "deploy").rglob("*.y*ml"), *(ROOT / "docs").glob("*.md")]
     named = re.compile(r"(?:ghcr\.io/wyoming-tts/wyoming-tts:|newTag: [\"']?)(\d+\.\d+\.\d+)")
     found = {version for file in files for version in named.findall(file.read_text("utf-8"))}
-    assert found == {said[1]}
+    assert found == {package_version[1]}
 
 
-def _leave_something_behind(checkout: Checkout) -> None:
+def _add_untracked_file(checkout: Checkout) -> None:
     (checkout.directory / "forgotten.py").write_text("")
 
 
-def _change_something(checkout: Checkout) -> None:
+def _modify_file(checkout: Checkout) -> None:
     (checkout.directory / "README.md").write_text("Soon.")
 
 
-def _release_it_before(checkout: Checkout) -> None:
+def _tag_same_version(checkout: Checkout) -> None:
     checkout.git("tag", "v0.2.0")
 
 
-def _write_it_into_the_changelog(checkout: Checkout) -> None:
+def _add_newer_changelog_entry(checkout: Checkout) -> None:
     checkout.write(_CHANGELOG, f"{_NOTES}\n## [0.3.0] - 2020-01-01\n\n- Lost its tag.\n")
 
 
-def _say_nothing(checkout: Checkout) -> None:
+def _empty_unreleased_section(checkout: Checkout) -> None:
     checkout.write(_CHANGELOG, f"{_EMPTY}\n## [0.0.1] - 2020-01-01\n\n- An old entry.\n")
 
 
-def _nothing(_: Checkout) -> None:
-    """The checkout is fit for a release."""
+def _no_change(_: Checkout) -> None:
+    """Leave the checkout fit for a release."""
 
 
 @pytest.mark.parametrize(
     ("version", "prepare", "reason"),
     [
-        ("0.2.0", _leave_something_behind, "forgotten.py"),
-        ("0.2.0", _change_something, "README.md"),
-        ("0.2.0", _release_it_before, "0.2.0 is not newer than 0.2.0"),
-        ("0.2.0", _write_it_into_the_changelog, "0.2.0 is not newer than 0.3.0"),
-        ("0.0.9", _nothing, "0.0.9 is older than 0.1.0"),
-        ("0.2", _nothing, "expected three numbers"),
-        ("v0.2.0", _nothing, "expected three numbers"),
-        ("0.2.0", _say_nothing, "says nothing under ## [Unreleased]"),
+        ("0.2.0", _add_untracked_file, "forgotten.py"),
+        ("0.2.0", _modify_file, "README.md"),
+        ("0.2.0", _tag_same_version, "0.2.0 is not newer than 0.2.0"),
+        ("0.2.0", _add_newer_changelog_entry, "0.2.0 is not newer than 0.3.0"),
+        ("0.0.9", _no_change, "0.0.9 is older than 0.1.0"),
+        ("0.2", _no_change, "expected three numbers"),
+        ("v0.2.0", _no_change, "expected three numbers"),
+        ("0.2.0", _empty_unreleased_section, "says nothing under ## [Unreleased]"),
     ],
 )
 def test_a_release_is_refused_with_its_reason(
@@ -178,32 +183,32 @@ def test_a_release_is_refused_with_its_reason(
 ) -> None:
     prepare(checkout)
     before = checkout.state()
-    made = checkout.release(version)
-    assert made.returncode == 1
-    assert made.stderr.startswith("No release was made: ")
-    assert reason in made.stderr
+    release_run = checkout.release(version)
+    assert release_run.returncode == 1
+    assert release_run.stderr.startswith("No release was made: ")
+    assert reason in release_run.stderr
     assert checkout.state() == before
 
 
-def test_what_fails_halfway_leaves_no_trace(checkout: Checkout) -> None:
-    """Something refuses the tag, when the commit is made already."""
+def test_a_release_that_fails_halfway_is_rolled_back(checkout: Checkout) -> None:
+    """A git hook rejects the tag after the commit has been created."""
     refuse = '#!/bin/sh\ncase "$*" in prepared) grep -q refs/tags/ && exit 1 ;; esac\nexit 0\n'
     hook = checkout.directory / ".git" / "hooks" / "reference-transaction"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(refuse)
     hook.chmod(0o755)
     before = checkout.state()
-    made = checkout.release("0.2.0")
-    assert made.returncode == 1
-    assert "tag --annotate" in made.stderr
+    release_run = checkout.release("0.2.0")
+    assert release_run.returncode == 1
+    assert "tag --annotate" in release_run.stderr
     assert checkout.state() == before
 
 
-def test_a_rehearsal_shows_all_and_changes_nothing(checkout: Checkout) -> None:
-    """Of the first release, too: its version is the one that the package says already."""
+def test_a_dry_run_shows_the_release_and_changes_nothing(checkout: Checkout) -> None:
+    """Also of the first release, whose version the package has already."""
     before = checkout.state()
-    rehearsed = checkout.release("0.1.0", "--dry-run")
-    assert rehearsed.returncode == 0, rehearsed.stderr
-    assert "v0.1.0 is committed and tagged" in rehearsed.stdout
-    assert "CHANGELOG.md | " in rehearsed.stdout
+    dry_run = checkout.release("0.1.0", "--dry-run")
+    assert dry_run.returncode == 0, dry_run.stderr
+    assert "v0.1.0 is committed and tagged" in dry_run.stdout
+    assert "CHANGELOG.md | " in dry_run.stdout
     assert checkout.state() == before

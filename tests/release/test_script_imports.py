@@ -1,4 +1,4 @@
-"""What scripts and demonstrations import of the tests."""
+"""Imports from the tests in scripts and demonstrations."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_imports_only_scenarios_of_the_tests(path: Path) -> None:
+def test_scripts_import_nothing_but_scenarios_from_the_tests(path: Path) -> None:
     of_tests = [name for name in imported_modules(path) if name.partition(".")[0] == "tests"]
     assert [name for name in of_tests if not name.startswith("tests.scenarios.")] == []
 
 
-def test_the_scripts_that_share_scenarios_are_among_them() -> None:
+def test_the_checked_scripts_include_one_that_imports_scenarios() -> None:
     sharing = {path.name for path in SCRIPTS if any("scenarios" in name for name in imported_modules(path))}
     assert "show_packages.py" in sharing

@@ -1,4 +1,4 @@
-"""What GitHub runs and shows for the project is well-formed and names what is there."""
+"""GitHub workflows and forms: valid by schema, least privilege, and references that exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = sorted(set((GITHUB / "ISSUE_TEMPLATE").glob("*.yml")) - {GITHUB / "ISSUE_TEMPLATE" / "config.yml"})
 _REPOSITORY = "https://github.com/wyoming-tts/wyoming-tts"
-_MAY_WRITE = {
+_WRITE_PERMISSIONS = {
     ("image", "publish", "packages"),
     ("release", "pypi", "id-token"),
     ("release", "github", "contents"),
@@ -36,7 +36,7 @@ Yaml: TypeAlias = Mapping[str, Any]
 
 @cache
 def _read(path: Path) -> Yaml:
-    content: Yaml = YAML(typ="safe").load(path)  # YAML 1.2, in which `on` is a word
+    content: Yaml = YAML(typ="safe").load(path)  # YAML 1.2, in which `on` is a string
     return content
 
 
@@ -64,14 +64,14 @@ def _commands() -> list[str]:
         ("vendor.github-issue-config", [GITHUB / "ISSUE_TEMPLATE" / "config.yml"]),
     ],
 )
-def test_every_file_is_as_its_schema_says(schema: str, paths: list[Path]) -> None:
+def test_every_github_file_is_valid_by_its_schema(schema: str, paths: list[Path]) -> None:
     assert paths
     known = get_builtin_schema(schema)
     validator = validator_for(known)(known)
     assert [error.message for path in paths for error in validator.iter_errors(_read(path))] == []
 
 
-def test_every_script_that_is_run_is_there() -> None:
+def test_every_script_in_a_workflow_exists_and_is_executable() -> None:
     named = set(re.findall(r"\bscript/[\w.-]+", "\n".join(_commands())))
     assert {"script/test", "script/dist", "script/audit.py"} <= named
     started = {name for name in named if not name.endswith(".py")}
@@ -79,13 +79,13 @@ def test_every_script_that_is_run_is_there() -> None:
     assert [name for name in started if not os.access(ROOT / name, os.X_OK)] == []
 
 
-def test_every_command_is_one_that_a_shell_understands() -> None:
+def test_every_workflow_command_is_valid_bash() -> None:
     functions = "\n".join(f"f() {{\n{command}\n}}" for command in _commands())
     checked = subprocess.run(["bash", "-n"], input=functions, capture_output=True, text=True, check=False)
     assert checked.stderr == ""
 
 
-def test_every_image_is_of_a_stage_with_arguments_that_the_dockerfile_has() -> None:
+def test_image_builds_use_existing_stages_and_build_arguments() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     stages = set(re.findall(r"^FROM .* AS (\S+)$", dockerfile, re.MULTILINE))
     known = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
@@ -101,13 +101,13 @@ def test_every_image_is_of_a_stage_with_arguments_that_the_dockerfile_has() -> N
     assert {"PAGE"} < given <= known
 
 
-def test_every_action_is_pinned_to_a_version() -> None:
+def test_every_action_is_pinned_to_a_major_version() -> None:
     used = {step["uses"] for step in _steps() if "uses" in step}
     assert used
     assert [action for action in used if not re.search(r"@(?:release/)?v\d+$", action)] == []
 
 
-def test_nothing_may_write_but_what_publishes() -> None:
+def test_only_publishing_jobs_have_write_permissions() -> None:
     for path in WORKFLOWS:
         assert _read(path)["permissions"] in ({}, {"contents": "read"})
     writing = {
@@ -116,26 +116,26 @@ def test_nothing_may_write_but_what_publishes() -> None:
         for scope, right in job.get("permissions", {}).items()
         if right == "write"
     }
-    assert writing == _MAY_WRITE
+    assert writing == _WRITE_PERMISSIONS
     checkouts = [step for step in _steps() if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_every_run_ends_by_itself_and_does_not_meet_another() -> None:
+def test_every_job_has_a_timeout_and_every_workflow_a_concurrency_group() -> None:
     assert [(path.stem, name) for path, name, job in _jobs() if "timeout-minutes" not in job] == []
     assert [path.stem for path in WORKFLOWS if "group" not in _read(path)["concurrency"]] == []
 
 
-def test_what_is_tested_is_what_the_package_says_it_runs_on() -> None:
+def test_ci_tests_the_oldest_and_newest_supported_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    said = [version for each in project["classifiers"] for version in re.findall(r":: (3\.\d+)$", each)]
+    versions = [version for each in project["classifiers"] for version in re.findall(r":: (3\.\d+)$", each)]
     matrix = _read(GITHUB / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]
-    assert matrix["python"] == [said[0], said[-1]]
-    assert project["requires-python"] == f">={said[0]}"
+    assert matrix["python"] == [versions[0], versions[-1]]
+    assert project["requires-python"] == f">={versions[0]}"
 
 
 @pytest.mark.parametrize(("tag", "status"), [(f"v{__version__}", 0), ("v99.0.0", 1)])
-def test_a_tag_that_is_not_the_version_is_not_published(tag: str, status: int) -> None:
+def test_a_tag_that_differs_from_the_version_is_not_published(tag: str, status: int) -> None:
     steps = _read(GITHUB / "workflows" / "release.yml")["jobs"]["build"]["steps"]
     (command,) = (step["run"] for step in steps if "GITHUB_REF_NAME" in step.get("run", ""))
     compared = subprocess.run(
@@ -144,7 +144,7 @@ def test_a_tag_that_is_not_the_version_is_not_published(tag: str, status: int) -
     assert compared.returncode == status
 
 
-def test_every_link_into_the_repository_leads_somewhere() -> None:
+def test_every_link_into_the_repository_has_an_existing_target() -> None:
     pages = [*FORMS, GITHUB / "ISSUE_TEMPLATE" / "config.yml", ROOT / "SECURITY.md", ROOT / "pyproject.toml"]
     text = "\n".join(page.read_text("utf-8") for page in pages)
     named = re.findall(rf"{_REPOSITORY}/(?:blob|tree)/main/([\w./-]+)", text)
@@ -153,7 +153,7 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_settings_that_the_security_policy_names_are_there() -> None:
+def test_settings_named_in_the_security_policy_exist() -> None:
     table = (ROOT / "docs" / "settings.md").read_text("utf-8")
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", (ROOT / "SECURITY.md").read_text("utf-8")))
     assert len(named) > 5
@@ -166,17 +166,17 @@ _UNKNOWN = {"name": "samovar", "skip_reason": "not found"}
 
 
 @pytest.mark.parametrize(
-    ("found", "status", "told"),
+    ("found", "status", "message"),
     [
         ([_CLEAN, _UNKNOWN], 0, "WARNING: 1 of 2 packages are unknown: samovar."),
         ([_CLEAN, _LEAKY], 1, "teapot 2.0: PYSEC-1 (fixed in 2.1)"),
         (None, 0, "WARNING: Nothing was looked up: the service did not answer."),
     ],
 )
-def test_the_audit_fails_for_vulnerabilities_alone(
-    tmp_path: Path, found: list[Yaml] | None, status: int, told: str
+def test_the_audit_fails_only_for_vulnerabilities(
+    tmp_path: Path, found: list[Yaml] | None, status: int, message: str
 ) -> None:
-    """pip-audit itself ends with 1 both for a vulnerability and for a service that is away."""
+    """pip-audit itself exits with 1 both for a vulnerability and for an unreachable service."""
     report = (
         "raise SystemExit(1)" if found is None else f"out.write_text({json.dumps({'dependencies': found})!r})"
     )
@@ -189,5 +189,5 @@ def test_the_audit_fails_for_vulnerabilities_alone(
         text=True,
         check=False,
     )
-    assert told in audited.stdout
+    assert message in audited.stdout
     assert audited.returncode == status
