@@ -17,11 +17,11 @@ const TEXTS = {
   de: { hello: "Hallo {name}", none: "Nichts" },
 };
 const page = /** @type {any} */ (globalThis);
-const fetched = /** @type {import("node:test").Mock<(address: URL, options: any) => Promise<any>>} */ (
+const fetchMock = /** @type {import("node:test").Mock<(address: URL, options: any) => Promise<any>>} */ (
   mock.fn()
 );
 
-/** As much of an element as the scripts use. */
+/** The subset of a DOM element that the scripts use. */
 class FakeElement extends EventTarget {
   /** @type {Record<string, string>} */
   attributes = {};
@@ -50,11 +50,11 @@ beforeEach(() => {
     baseURI: "http://tts.local/api/hassio_ingress/abc/",
     createElement: (/** @type {string} */ tag) => new FakeElement(tag),
   };
-  page.fetch = fetched;
+  page.fetch = fetchMock;
 });
 
 afterEach(() => {
-  fetched.mock.resetCalls();
+  fetchMock.mock.resetCalls();
   mock.timers.reset();
   delete page.document;
 });
@@ -63,8 +63,8 @@ afterEach(() => {
  * @param {number} status
  * @param {unknown} body
  */
-const answers = (status, body) =>
-  fetched.mock.mockImplementation(async () => new Response(JSON.stringify(body), { status }));
+const respondWith = (status, body) =>
+  fetchMock.mock.mockImplementation(async () => new Response(JSON.stringify(body), { status }));
 
 /** @param {AbortSignal} signal */
 const abortedBy = (signal) =>
@@ -74,105 +74,105 @@ const abortedBy = (signal) =>
 
 // ---- Elements
 
-test("an element has its attributes and children, and text is no markup", () => {
-  const made = /** @type {any} */ (make("p", { class: "a", tabindex: 0 }, "<b>", null, make("i")));
-  assert.equal(made.tag, "p");
-  assert.deepEqual(made.attributes, { class: "a", tabindex: "0" });
-  assert.equal(made.children[0], "<b>");
-  assert.equal(made.children[1].tag, "i");
-  assert.equal(made.children.length, 2);
+test("make sets attributes and appends children, and text is not parsed as markup", () => {
+  const element = /** @type {any} */ (make("p", { class: "a", tabindex: 0 }, "<b>", null, make("i")));
+  assert.equal(element.tag, "p");
+  assert.deepEqual(element.attributes, { class: "a", tabindex: "0" });
+  assert.equal(element.children[0], "<b>");
+  assert.equal(element.children[1].tag, "i");
+  assert.equal(element.children.length, 2);
 });
 
-test("an attribute that is true has no value; one that is false, null or undefined is left out", () => {
-  const made = /** @type {any} */ (
+test("an attribute that is true has an empty value; false, null and undefined ones are omitted", () => {
+  const element = /** @type {any} */ (
     make("input", { multiple: true, disabled: false, id: null, name: undefined })
   );
-  assert.deepEqual(made.attributes, { multiple: "" });
+  assert.deepEqual(element.attributes, { multiple: "" });
 });
 
-test("a button does what it is for", () => {
-  const pressed = mock.fn();
-  const made = button("Go", pressed, { disabled: false });
-  made.dispatchEvent(new Event("click"));
-  assert.equal(pressed.mock.callCount(), 1);
-  assert.deepEqual(/** @type {any} */ (made).attributes, { type: "button" });
+test("a button calls its click handler", () => {
+  const onClick = mock.fn();
+  const element = button("Go", onClick, { disabled: false });
+  element.dispatchEvent(new Event("click"));
+  assert.equal(onClick.mock.callCount(), 1);
+  assert.deepEqual(/** @type {any} */ (element).attributes, { type: "button" });
 });
 
-// ---- Words
+// ---- Texts
 
-test("words are in the reader's language, or in English", () => {
+test("texts are in the reader's language, falling back to English", () => {
   assert.equal(wordsOf(TEXTS, "de-AT").say("none"), "Nichts");
   assert.equal(wordsOf(TEXTS, "fr-FR").say("none"), "Nothing");
 });
 
-test("numbers are written as the words are", () => {
+test("numbers are formatted in the language of the texts", () => {
   assert.equal(wordsOf(TEXTS, "de-DE").number(1234.5, 1), "1.234,5");
   assert.equal(wordsOf(TEXTS, "fr-FR").number(1234.5, 2), "1,234.50");
 });
 
-test("values are put into their places, whatever they contain", () => {
+test("placeholders are filled literally, whatever the values contain", () => {
   assert.equal(wordsOf(TEXTS, "en").say("hello", { name: "$& {name}" }), "Hello $& {name}");
   assert.equal(fill("{a} {b}", { a: 0 }), "0 {b}");
 });
 
-test("a text that is missing is told by its name", () => {
+test("a missing text is shown as its name", () => {
   assert.equal(wordsOf(TEXTS, "en").say("no_such_text"), "no_such_text");
 });
 
 // ---- Requests
 
-test("requests go below the page's own address, also behind a prefix", async () => {
-  answers(200, { a: 1 });
+test("requests are relative to the page's base URL, also behind a path prefix", async () => {
+  respondWith(200, { a: 1 });
   assert.deepEqual(await ask("page/voices"), { a: 1 });
-  const [address, options] = fetched.mock.calls[0].arguments;
+  const [address, options] = fetchMock.mock.calls[0].arguments;
   assert.equal(address.href, "http://tts.local/api/hassio_ingress/abc/page/voices");
   assert.equal(options.method, "GET");
 });
 
-test("what is sent goes as JSON, by POST", async () => {
-  answers(200, {});
+test("a request with a body is a POST with JSON", async () => {
+  respondWith(200, {});
   await request("x", { json: { a: null } });
-  const options = fetched.mock.calls[0].arguments[1];
+  const options = fetchMock.mock.calls[0].arguments[1];
   assert.deepEqual([options.method, options.body], ["POST", '{"a":null}']);
   assert.equal(options.headers["Content-Type"], "application/json");
 });
 
-test("a refusal brings the server's words", async () => {
-  answers(404, { error: { message: "There is no voice." } });
+test("an error response rejects with the server's message", async () => {
+  respondWith(404, { error: { message: "There is no voice." } });
   await assert.rejects(ask("x"), new RequestError("There is no voice.", 404));
 });
 
-test("a refusal without words, and a server that is not reached, bring none", async () => {
-  fetched.mock.mockImplementation(async () => new Response("<html>", { status: 502 }));
+test("an error response without JSON and an unreachable server reject with an empty message", async () => {
+  fetchMock.mock.mockImplementation(async () => new Response("<html>", { status: 502 }));
   await assert.rejects(ask("x"), { message: "", status: 502 });
-  fetched.mock.mockImplementation(() => Promise.reject(new TypeError("Failed to fetch")));
+  fetchMock.mock.mockImplementation(() => Promise.reject(new TypeError("Failed to fetch")));
   await assert.rejects(ask("x"), { message: "", status: 0 });
 });
 
-test("an answer that is no JSON is no answer", async () => {
-  fetched.mock.mockImplementation(async () => new Response("<html>"));
+test("a successful response that is not JSON rejects with a RequestError", async () => {
+  fetchMock.mock.mockImplementation(async () => new Response("<html>"));
   await assert.rejects(ask("x"), { name: "RequestError", status: 0 });
 });
 
-test("who gives a request up is told that, and not that it failed", async () => {
-  fetched.mock.mockImplementation((_, { signal }) => abortedBy(signal));
-  const giving = new AbortController();
-  const asked = ask("x", { signal: giving.signal });
-  giving.abort();
-  await assert.rejects(asked, { name: "AbortError" });
+test("an aborted request rejects with an AbortError, not a RequestError", async () => {
+  fetchMock.mock.mockImplementation((_, { signal }) => abortedBy(signal));
+  const controller = new AbortController();
+  const pending = ask("x", { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(pending, { name: "AbortError" });
 });
 
-test("timeout ends a request that is not answered", async () => {
+test("a request without a response is aborted after its timeout", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  fetched.mock.mockImplementation((_, { signal }) => abortedBy(signal));
-  const asked = ask("x", { timeout: 1000 });
+  fetchMock.mock.mockImplementation((_, { signal }) => abortedBy(signal));
+  const pending = ask("x", { timeout: 1000 });
   mock.timers.tick(1000);
-  await assert.rejects(asked, { name: "AbortError" });
+  await assert.rejects(pending, { name: "AbortError" });
 });
 
-// ---- Waiting
+// ---- Debouncing and outdated calls
 
-test("work waits for a pause, and is done once, as it was asked for last", () => {
+test("debounced work runs once after a pause, with the latest arguments", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const work = mock.fn();
   const later = debounced(work, 100);
@@ -190,7 +190,7 @@ test("work waits for a pause, and is done once, as it was asked for last", () =>
   assert.equal(later.isWaiting(), false);
 });
 
-test("work that waits can be done at once, or never", () => {
+test("debounced work can be flushed or cancelled", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const work = mock.fn();
   const later = debounced(work, 100);
@@ -206,25 +206,23 @@ test("work that waits can be done at once, or never", () => {
   );
 });
 
-test("only the newest answer counts", async () => {
+test("newest resolves outdated calls with null", async () => {
   /** @type {((answer: string) => void)[]} */
-  const answered = [];
-  const question = newest((/** @type {number} */ _) => new Promise((resolve) => answered.push(resolve)));
-  const [first, second] = [question(1), question(2)];
-  answered[1]("second");
-  answered[0]("first");
+  const resolvers = [];
+  const call = newest((/** @type {number} */ _) => new Promise((resolve) => resolvers.push(resolve)));
+  const [first, second] = [call(1), call(2)];
+  resolvers[1]("second");
+  resolvers[0]("first");
   assert.deepEqual([await first, await second], [null, "second"]);
 });
 
-test("a failure counts only if it is the newest", async () => {
+test("newest rejects only if the latest call fails", async () => {
   /** @type {((error: Error) => void)[]} */
-  const failed = [];
-  const question = newest(
-    (/** @type {number} */ _) => new Promise((_resolve, reject) => failed.push(reject)),
-  );
-  const [first, second] = [question(1), question(2)];
-  failed[0](new Error("old"));
-  failed[1](new Error("new"));
+  const rejecters = [];
+  const call = newest((/** @type {number} */ _) => new Promise((_resolve, reject) => rejecters.push(reject)));
+  const [first, second] = [call(1), call(2)];
+  rejecters[0](new Error("old"));
+  rejecters[1](new Error("new"));
   assert.equal(await first, null);
   await assert.rejects(second, { message: "new" });
 });

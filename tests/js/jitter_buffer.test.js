@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AHEAD, JitterBuffer, REFILL } from "../../ui/js/jitter_buffer.js";
 
-test("the first piece sounds a moment after it arrived", () => {
+test("the first chunk is scheduled with a short lead after its arrival", () => {
   const buffer = new JitterBuffer();
   assert.equal(buffer.add(0.5, 10), 10 + AHEAD);
   assert.equal(buffer.underruns, 0);
 });
 
-test("pieces that arrive in time follow each other without a gap", () => {
+test("chunks that arrive in time are scheduled without gaps", () => {
   const buffer = new JitterBuffer();
   const starts = [0, 0.2, 0.6, 0.9].map((now) => buffer.add(0.5, now));
   assert.deepEqual(starts, [AHEAD, AHEAD + 0.5, AHEAD + 1, AHEAD + 1.5]);
   assert.equal(buffer.underruns, 0);
 });
 
-test("a piece that comes too late is an underrun, and is held back until there is more", () => {
+test("a late chunk is an underrun and is delayed to refill the buffer", () => {
   const buffer = new JitterBuffer();
   buffer.add(0.1, 0);
   assert.equal(buffer.add(0.1, 5), 5 + REFILL);
@@ -23,20 +23,20 @@ test("a piece that comes too late is an underrun, and is held back until there i
   assert.equal(buffer.underruns, 1);
 });
 
-test("a piece that comes just as the last one ends is no underrun", () => {
+test("a chunk that arrives exactly when the last one ends is not an underrun", () => {
   const buffer = new JitterBuffer();
   buffer.add(0.5, 0);
   buffer.add(0.5, AHEAD + 0.5);
   assert.equal(buffer.underruns, 0);
 });
 
-test("each gap is counted once", () => {
+test("each underrun is counted once", () => {
   const buffer = new JitterBuffer();
   for (const now of [0, 10, 10.01, 20, 20.01]) buffer.add(0.1, now);
   assert.equal(buffer.underruns, 2);
 });
 
-test("the position stands still before the sound begins and while there is a gap", () => {
+test("the playback position stands still before the start and during a gap", () => {
   const buffer = new JitterBuffer();
   buffer.add(1, 0);
   assert.equal(buffer.position(0), 0);
@@ -47,14 +47,14 @@ test("the position stands still before the sound begins and while there is a gap
   assert.equal(buffer.position(200), 2);
 });
 
-test("a clip that is taken up in its middle counts from there", () => {
+test("the playback position of a clip resumed in the middle starts there", () => {
   const buffer = new JitterBuffer(3);
   buffer.add(2, 0);
   assert.equal(buffer.position(0), 3);
   assert.equal(buffer.position(10), 5);
 });
 
-test("no piece ever starts before it arrived or before the one before has ended", () => {
+test("no chunk starts before its arrival or before the end of the previous chunk", () => {
   const buffer = new JitterBuffer();
   let [now, end, seed] = [0, 0, 1];
   for (let i = 0; i < 1000; i++) {

@@ -22,13 +22,13 @@ const rows = (...given) =>
 /** @param {import("../../ui/js/mix.js").Row[]} mix */
 const weights = (mix) => mix.map(({ weight }) => weight);
 
-test("whole numbers add up to what they should, the largest remainders rounded up", () => {
+test("rounded weights keep their sum, by the largest remainder method", () => {
   assert.deepEqual(rounded([33.4, 33.3, 33.3], 100), [34, 33, 33]);
   assert.deepEqual(rounded([0.5, 0.5], 1), [1, 0]);
   assert.equal(sum(rounded([14.2, 14.9, 70.9], 100)), 100);
 });
 
-test("unlocked voices share what the locked ones leave", () => {
+test("unlocked voices share the weight that locked ones leave", () => {
   const mix = rows(["a", 60, true], ["b", 10], ["c", 30]);
   share(mix, [10, 30]);
   assert.deepEqual(weights(mix), [60, 10, 30]);
@@ -36,24 +36,24 @@ test("unlocked voices share what the locked ones leave", () => {
   assert.deepEqual(weights(mix), [60, 20, 20]);
 });
 
-test("a weight that leads away keeps its sign", () => {
+test("a negative weight keeps its sign", () => {
   const mix = rows(["a", 30], ["b", -10]);
   share(mix, [30, -10]);
   assert.deepEqual(weights(mix), [75, -25]);
 });
 
-test("where the locked voices leave nothing, nothing changes", () => {
+test("weights stay unchanged where locked voices leave nothing to share", () => {
   const mix = rows(["a", 100, true], ["b", 7]);
   share(mix, [1]);
   assert.deepEqual(weights(mix), [100, 7]);
 });
 
-test("shares are percentages of all weights, whatever their sum and sign", () => {
+test("shares are percentages of the absolute sum of weights", () => {
   assert.deepEqual(shares(rows(["a", 3], ["b", -1])), [75, -25]);
   assert.deepEqual(shares(rows(["a", 0])), [0]);
 });
 
-test("fractions become whole numbers of the same sum; whole numbers stay", () => {
+test("makeWhole rounds fractional weights and keeps whole ones", () => {
   const mix = rows(["a", 33.4], ["b", 66.6]);
   makeWhole(mix);
   assert.deepEqual(weights(mix), [33, 67]);
@@ -61,11 +61,11 @@ test("fractions become whole numbers of the same sum; whole numbers stay", () =>
   assert.deepEqual(weights(mix), [33, 67]);
 });
 
-test("a recipe names what is heard, with four decimals at most", () => {
+test("a recipe omits zero weights and has at most four decimals", () => {
   assert.equal(recipeOf(rows(["a", 60], ["b", 0], ["c", 100 / 3])), "a:60,c:33.3333");
 });
 
-test("rows of a recipe keep the lock and the colour of voices that were there", () => {
+test("rows made from a recipe keep lock and colour of the previous rows", () => {
   const mix = rowsOf(rows(["b", 50, true], ["c", 50]), [
     { voice: "b", weight: 1 },
     { voice: "a", weight: 3 },
@@ -76,11 +76,11 @@ test("rows of a recipe keep the lock and the colour of voices that were there", 
   ]);
 });
 
-test("a new row has a colour that no other has", () => {
+test("a new row gets an unused colour", () => {
   assert.equal(newRow(rows(["a", 1], ["b", 1]), "c", 1).colour, 3);
 });
 
-test("a copy's name is the first number that is free", () => {
+test("a copy is named with the first free number", () => {
   assert.equal(freeName("anna", []), "anna_2");
   assert.equal(freeName("anna_2", ["anna", "anna_2", "anna_3"]), "anna_4");
 });

@@ -9,12 +9,12 @@ const bytesOf = (samples) => {
   return new Uint8Array(view.buffer);
 };
 
-test("16-bit samples become numbers from -1 to 1", () => {
+test("16-bit samples are converted to floats from -1 to 1", () => {
   assert.deepEqual([...toFloats(Int16Array.of(-32768, -16384, 0, 16384))], [-1, -0.5, 0, 0.5]);
   assert.ok(toFloats(Int16Array.of(32767))[0] < 1);
 });
 
-test("bytes cut anywhere give the same samples", () => {
+test("bytes split at any position give the same samples", () => {
   const samples = [1, -2, 300, -32768, 32767, 0];
   const bytes = bytesOf(samples);
   for (let first = 0; first <= bytes.length; first++) {
@@ -29,16 +29,16 @@ test("bytes cut anywhere give the same samples", () => {
   }
 });
 
-test("bytes within a larger buffer are read from where they begin", () => {
+test("a view into a larger buffer is read from its offset", () => {
   assert.deepEqual([...new SampleReader().read(bytesOf([5, 6, 7]).subarray(2))], [6, 7]);
 });
 
-test("a square wave is as loud as its level", () => {
+test("the RMS of a square wave is its amplitude", () => {
   assert.equal(rms(Float32Array.of(0.5, -0.5, 0.5, -0.5)), 0.5);
   assert.equal(rms(new Float32Array(8)), 0);
 });
 
-test("a clip joins what came, in order", () => {
+test("a clip joins its chunks in order", () => {
   const clip = new Clip(8000);
   clip.add(Int16Array.of(8192, 16384));
   clip.add(Int16Array.of(-16384));
@@ -46,7 +46,7 @@ test("a clip joins what came, in order", () => {
   assert.equal(clip.seconds, 3 / 8000);
 });
 
-test("only a clip that is whole, not empty and not too long is kept", () => {
+test("only a complete, non-empty clip up to the maximum length is cached", () => {
   const clip = new Clip(1);
   clip.isWhole = true;
   assert.equal(clip.isKept, false);

@@ -14,23 +14,23 @@ const tone = (frequency, samples) =>
 /** @param {Float32Array} levels */
 const loudest = (levels) => levels.indexOf(Math.max(...levels));
 
-test("a tone is loudest at its own frequency", () => {
+test("the spectrum of a tone peaks at its frequency", () => {
   for (const bin of [8, 64, 200, 400]) {
     assert.equal(loudest(spectrum(tone((bin * RATE) / WINDOW, 4 * WINDOW), 2 * WINDOW)), bin);
   }
 });
 
-test("far from its frequency a tone is not seen", () => {
+test("a tone leaks at least 70 dB less into distant bins", () => {
   const levels = spectrum(tone((64 * RATE) / WINDOW, 4 * WINDOW), 2 * WINDOW);
   assert.ok(levels[64] - levels[200] > 70);
 });
 
-test("around the ends of a clip there is silence", () => {
+test("samples beyond the ends of a clip count as silence", () => {
   const levels = spectrum(tone(1000, WINDOW), -WINDOW);
   assert.ok(levels.every((level) => level === levels[0]));
 });
 
-test("a spectrogram goes up to 10 kHz, or to half the rate, and its loudest point is 1", () => {
+test("a spectrogram goes up to 10 kHz or half the sample rate, normalized to a maximum of 1", () => {
   const columns = spectrogram(tone(1000, RATE), RATE, 10);
   assert.equal(columns.length, 10);
   assert.ok(columns.every((column) => column.length === WINDOW / 2));
@@ -38,7 +38,7 @@ test("a spectrogram goes up to 10 kHz, or to half the rate, and its loudest poin
   assert.equal(spectrogram(tone(1000, RATE), 48000, 1)[0].length, Math.floor((10000 / 48000) * WINDOW));
 });
 
-test("an envelope has the extremes of each part, and zero between them", () => {
+test("an envelope has the minimum and maximum of each column, including zero", () => {
   const parts = envelope(Float32Array.of(0.5, 0.25, -0.5, -0.25), 2);
   assert.deepEqual(parts, [
     { low: 0, high: 0.5 },
@@ -46,7 +46,7 @@ test("an envelope has the extremes of each part, and zero between them", () => {
   ]);
 });
 
-test("an envelope of fewer samples than columns repeats them", () => {
+test("an envelope repeats samples where there are more columns", () => {
   assert.deepEqual(envelope(Float32Array.of(0.5), 2), [
     { low: 0, high: 0.5 },
     { low: 0, high: 0.5 },

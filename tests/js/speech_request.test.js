@@ -18,7 +18,7 @@ const FIELDS = {
   facts: FACTS,
 };
 
-test("what was not moved is not sent", () => {
+test("sliders at their defaults are not sent", () => {
   const fields = { ...FIELDS, noise_scale: 0.667, length_scale: 1 };
   assert.deepEqual(speechRequest(fields, "tones"), {
     input: "Ho",
@@ -29,23 +29,23 @@ test("what was not moved is not sent", () => {
   });
 });
 
-test("another speaker and what was moved are sent", () => {
+test("a changed speaker and moved sliders are sent", () => {
   const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4, length_scale: 1 }, "tones");
   assert.equal(body.speaker, "bert");
   assert.equal(body.noise_scale, 0.4);
   assert.equal("length_scale" in body, false);
 });
 
-test("speaker and sliders are not sent for a voice that they do not belong to", () => {
+test("speaker and sliders are not sent for another voice", () => {
   const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4 }, "espeak");
   assert.deepEqual(body, { input: "Ho", speed: 1, volume: 1, voice: "espeak" });
 });
 
-test("without a voice the server chooses", () => {
+test("without a voice the request names none", () => {
   assert.equal("voice" in speechRequest({ ...FIELDS, facts: null }, null), false);
 });
 
-test("a plain address names text, voice with speaker, and speed", () => {
+test("a GET query has the text, the voice with its speaker, and the speed", () => {
   assert.equal(
     String(plainQuery({ input: "a b", voice: "v", speaker: "s", speed: 2 })),
     "text=a+b&voice=v%23s&speed=2",

@@ -10,7 +10,7 @@ const at = (host, port) => ({ host, port, url: `tcp://${host}:${port}` });
 const HTTP = [at("10.0.0.5", 8880)];
 const WYOMING = [at("10.0.0.5", 10200), at("fd00::5", 10200)];
 
-test("a duration is told in its two largest units", () => {
+test("a duration is shown in its two largest units", () => {
   assert.deepEqual(durationOf(59), [[0, "minutes"]]);
   assert.deepEqual(durationOf(3 * 60), [[3, "minutes"]]);
   assert.deepEqual(durationOf(3600), [
@@ -23,23 +23,23 @@ test("a duration is told in its two largest units", () => {
   ]);
 });
 
-test("the name that the page was reached by is shown first if it leads to the server itself", () => {
+test("the page's own host name is preferred if it reaches the server directly", () => {
   const location = { hostname: "tts.local", port: "8880" };
   assert.deepEqual(bestEndpoint(WYOMING, HTTP, location), at("tts.local", 10200));
 });
 
-test("an address that is known is not made anew", () => {
+test("the page's host is not added again if it is a known address", () => {
   const location = { hostname: "[fd00::5]", port: "8880" };
   assert.equal(bestEndpoint(WYOMING, HTTP, location), WYOMING[1]);
 });
 
-test("behind a proxy, and on the machine itself, the server's own address is shown", () => {
+test("behind a proxy and on localhost the server's first address is shown", () => {
   assert.equal(bestEndpoint(WYOMING, HTTP, { hostname: "home.example", port: "443" }), WYOMING[0]);
   assert.equal(bestEndpoint(WYOMING, HTTP, { hostname: "localhost", port: "8880" }), WYOMING[0]);
   assert.equal(bestEndpoint([], HTTP, { hostname: "tts.local", port: "8880" }), undefined);
 });
 
-test("a line of latencies fills its box; a single one is level", () => {
+test("a sparkline fills its box; a single value is a level line", () => {
   assert.equal(pointsOf([1, 2, 0]), "0.00,20.00 50.00,2.00 100.00,38.00");
   assert.equal(pointsOf([3]), "0.00,2.00 100.00,2.00");
   assert.equal(pointsOf([0]), "0.00,38.00 100.00,38.00");

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { curve, leftIn } from "../../ui/js/stream_buffer.js";
 
-test("a buffer falls by a second each second, and stays empty", () => {
+test("the buffer level falls by a second per second down to zero", () => {
   assert.equal(leftIn([], 5), 0);
   assert.equal(leftIn([[1, 2]], 2.5), 0.5);
   assert.equal(leftIn([[1, 2]], 9), 0);
 });
 
-test("its curve rises with each chunk and falls until the next", () => {
+test("the level curve rises with each chunk and falls until the next", () => {
   assert.deepEqual(
     curve(
       [
@@ -28,7 +28,7 @@ test("its curve rises with each chunk and falls until the next", () => {
   );
 });
 
-test("its curve lies at zero between running dry and the next chunk", () => {
+test("the level curve stays at zero between an underrun and the next chunk", () => {
   assert.deepEqual(
     curve(
       [

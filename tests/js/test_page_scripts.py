@@ -1,4 +1,4 @@
-"""The page's scripts outside a browser: Node's own runner runs `tests/js/`, a test of this file each."""
+"""The page's JavaScript: runs each file of `tests/js/` in Node's test runner; checks imports and globals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GLOBAL = re.compile(r"\b(?:window|globalThis|self)\.\w+\s*=[^=]")
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """Where Node.js is."""
+    """The path of Node.js."""
     found = shutil.which(os.environ.get("NODE") or "node")
     if found is None:
         if os.environ.get("CI"):
@@ -28,8 +28,8 @@ def node() -> str:
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name.removesuffix(".test.js"))
-def test_what_it_computes_is_right(node: str, file: Path) -> None:
-    # Without the variable that a run of Node's own tests sets for those within.
+def test_the_node_tests_of_a_file_pass(node: str, file: Path) -> None:
+    # Node sets this variable for nested test runs, which would suppress the report.
     environment = {name: value for name, value in os.environ.items() if name != "NODE_TEST_CONTEXT"}
     run = subprocess.run(
         [node, "--test", "--test-reporter=tap", file],
@@ -43,7 +43,7 @@ def test_what_it_computes_is_right(node: str, file: Path) -> None:
     assert "# pass 0" not in run.stdout
 
 
-def test_no_script_makes_a_global_name() -> None:
+def test_no_script_defines_a_global() -> None:
     found = [(script.name, _GLOBAL.findall(script.read_text("utf-8"))) for script in SCRIPTS]
     assert [(name, names) for name, names in found if names] == []
 
@@ -54,6 +54,6 @@ def test_scripts_import_only_from_their_own_folder(script: Path) -> None:
     assert names <= {f"./{each.name}" for each in SCRIPTS}
 
 
-def test_the_lock_file_names_no_registry() -> None:
+def test_the_lock_file_contains_no_registry_urls() -> None:
     lock = (ROOT / "package-lock.json").read_text("utf-8")
     assert '"resolved"' not in lock
