@@ -29,41 +29,41 @@ while True:
 """
 
 
-def test_a_promise_is_kept_at_its_limit_and_missed_above() -> None:
+def test_a_ratio_target_is_met_at_its_limit_and_missed_above() -> None:
     theirs = [1.0, 5.0, 1.0]
     assert compare_medians("x", theirs, [0.2, 0.1, 9.0], at_most=1 / 5).met is True
     assert compare_medians("x", theirs, [0.21, 0.1, 9.0], at_most=1 / 5).met is False
 
 
-def test_an_absolute_limit_holds_besides_the_ratio() -> None:
+def test_an_absolute_limit_applies_in_addition_to_the_ratio() -> None:
     row = compare_medians("x", [10.0], [0.06], at_most=1 / 50, limit=0.05)
     assert (row.met, row.target) == (False, "at most 1/50, at most 50 ms")
     assert compare_medians("x", [10.0], [0.04], at_most=1 / 50, limit=0.05).met is True
     assert compare_medians("x", [1.0], [0.04], at_most=1 / 50, limit=0.05).met is False
 
 
-def test_a_promise_without_figures_is_missed() -> None:
+def test_a_target_without_measurements_is_missed() -> None:
     row = compare_medians("x", [], [], at_most=0.5)
     assert (row.theirs, row.ours, row.ratio, row.met) == ("-", "-", None, False)
 
 
-def test_where_nothing_is_promised_nothing_is_missed() -> None:
+def test_a_row_without_a_target_is_neither_met_nor_missed() -> None:
     row = compare_medians("x", [2.0], [4.0], at_most=None)
     assert (row.ratio, row.target, row.met) == (2.0, "", None)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(0.0042, "4.2 ms"), (0.0567, "57 ms"), (0.999, "999 ms"), (13.004, "13.00 s")]
+    ("value", "formatted"), [(0.0042, "4.2 ms"), (0.0567, "57 ms"), (0.999, "999 ms"), (13.004, "13.00 s")]
 )
-def test_durations_have_the_digits_that_tell_something(value: float, told: str) -> None:
-    assert format_seconds(value) == told
+def test_durations_are_formatted_with_significant_digits(value: float, formatted: str) -> None:
+    assert format_seconds(value) == formatted
 
 
-def test_sizes_are_in_millions_of_bytes() -> None:
+def test_sizes_are_formatted_in_decimal_megabytes() -> None:
     assert format_megabytes(414_600_000) == "415 MB"
 
 
-def test_the_page_has_the_table_the_machine_and_all_numbers() -> None:
+def test_the_report_has_results_machine_and_raw_numbers() -> None:
     rows = (
         compare_medians("first audio", [0.3], [0.03], at_most=1 / 5),
         ComparisonRow("underruns", "0", "3, worst 20 ms", None, "0", met=False),
@@ -86,7 +86,9 @@ def test_the_page_has_the_table_the_machine_and_all_numbers() -> None:
     assert '{"ours": [0.03]}' in lines
 
 
-async def test_a_server_is_measured_with_its_children_and_ended_with_the_block(tmp_path: Path) -> None:
+async def test_a_server_is_measured_with_its_child_processes_and_stopped_after_the_block(
+    tmp_path: Path,
+) -> None:
     command = ServerCommand("listens", (sys.executable, "-c", LISTENS))
     async with run_server(command, tmp_path) as server:
         await server.wait_until_idle()
@@ -99,14 +101,14 @@ async def test_a_server_is_measured_with_its_children_and_ended_with_the_block(t
     assert server.process.returncode is not None
 
 
-async def test_a_server_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_a_server_that_exits_at_startup_is_an_error_with_the_tail_of_its_log(tmp_path: Path) -> None:
     command = ServerCommand("broken", (sys.executable, "-c", "raise SystemExit('no such voice')"))
     with pytest.raises(ServerStartFailed, match="no such voice"):
         async with run_server(command, tmp_path):
             pass
 
 
-async def test_a_server_is_ended_when_what_is_measured_fails(tmp_path: Path) -> None:
+async def test_a_server_is_stopped_when_the_measurement_fails(tmp_path: Path) -> None:
     command = ServerCommand("listens", (sys.executable, "-c", LISTENS))
     processes: list[asyncio.subprocess.Process] = []
 
