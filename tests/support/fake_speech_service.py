@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.transports.ports import AvailableVoice
+from wyoming_tts.transports.interfaces import AvailableVoice
 
 HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
 LESSAC = AvailableVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)

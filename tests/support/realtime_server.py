@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
 from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
-from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
 
 

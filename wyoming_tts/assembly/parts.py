@@ -27,7 +27,7 @@ from wyoming_tts.assembly.options import (
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
-from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.engines.remote.engine import RemoteEngine
 from wyoming_tts.scheduler import Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
@@ -71,7 +71,7 @@ class Parts:
     engines: Mapping[str, Engine]
     catalogue: CurrentCatalogue
     library: VoiceLibrary
-    loaded: LoadedVoices
+    loaded: ModelCache
     admission: Admission
     cache: SegmentCache
     lexicon: LexiconFiles
@@ -137,7 +137,7 @@ async def assemble(
         settings: All settings.
         workers: Closed by the caller, after this block.
         on_record: Called with the record of each finished utterance.
-        on_loaded: Called with each loaded model, as by `LoadedVoices`.
+        on_loaded: Called with each loaded model, as by `ModelCache`.
 
     Raises:
         SettingsError: the chosen engine is not installed.
@@ -156,7 +156,7 @@ async def assemble(
     )
     engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
     library = _make_library(settings, catalogue, blends)
-    loaded = LoadedVoices(
+    loaded = ModelCache(
         engines,
         run_blocking=workers.run_blocking,
         capacity=settings.max_loaded_voices,

@@ -24,8 +24,8 @@ def always() -> bool:
     return True
 
 
-class MixedVoice(Protocol):
-    """A blend: a voice mixed from those of an engine's voice pack."""
+class StyleBlend(Protocol):
+    """A blend of style tables: a voice mixed from those of an engine's voice pack."""
 
     @property
     def name(self) -> str:
@@ -57,14 +57,14 @@ class MixedVoice(Protocol):
         ...
 
 
-class MixedVoices(Protocol):
+class BlendSource(Protocol):
     """Source of blends. Both methods read files."""
 
-    def list_voices(self) -> Sequence[MixedVoice]:
-        """The blends that are kept, and listed like any other voice."""
+    def list_voices(self) -> Sequence[StyleBlend]:
+        """The stored blends, which are listed like any other voice."""
         ...
 
-    def find(self, name: str) -> MixedVoice | None:
+    def find(self, name: str) -> StyleBlend | None:
         """The blend of that name, or the one that a recipe describes; None if it is neither."""
         ...
 
@@ -73,7 +73,7 @@ class StyleTables(Protocol):
     """Imported voices beside those of an engine's pack, each a style table in a file. All methods block."""
 
     def names(self) -> Sequence[str]:
-        """Names of the tables that are there."""
+        """Names of all tables."""
         ...
 
     def path(self, name: str) -> Path:
@@ -124,7 +124,7 @@ class EngineOptions:
     """Called within a step: False if it runs beside others and must use the calling thread alone."""
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
-    kokoro_blends: MixedVoices | None = None
+    kokoro_blends: BlendSource | None = None
     remote: RemoteOptions | None = None
     kokoro_styles: StyleTables | None = None
 

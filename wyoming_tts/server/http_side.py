@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.settings import Settings
+from wyoming_tts.transports.interfaces import SpeechService
 from wyoming_tts.transports.listening import host_in_uri
-from wyoming_tts.transports.ports import SpeechService
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI

@@ -1,4 +1,4 @@
-"""The running server as HTTP sees it: speech, voices, blends, status and metrics (`ports.SpeechService`)."""
+"""The speech service of the running server, as HTTP sees it: speech, voices, blends, status and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
-from wyoming_tts.transports.ports import AvailableVoice
+from wyoming_tts.transports.interfaces import AvailableVoice
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
@@ -36,7 +36,7 @@ async def no_metrics() -> bytes:
 
 
 class ServerSpeechService:
-    """Implements `ports.SpeechService` on the server's parts."""
+    """Implements `interfaces.SpeechService` on the server's parts."""
 
     def __init__(self, parts: Parts, metrics: Callable[[], Awaitable[bytes]] = no_metrics) -> None:
         self._parts = parts

@@ -6,9 +6,10 @@ Every transport says `async with synthesizer.speak(utterance) as stream:` and it
 ahead of its consumer (backpressure): asking for the next chunk is the credit that lets the next step run.
 Leaving the block cancels the rest, within one step.
 
-`synthesizer` drives the stages. `job` is the state of one utterance, `speakers` are its voices and `loudness`
-their gains. `rendering` makes a segment's PCM, with the speed of `prosody` and the rate of `resampling`.
-`options` are the defaults of every utterance; `explanation` is what each stage made of one.
+`synthesizer` drives the stages. `job` is the state of one utterance, `utterance_voices` are the voices that
+it leases and `loudness` their gains. `rendering` makes a segment's PCM, with the speed of `prosody` and the
+rate of `resampling`. `options` are the defaults of every utterance, `explanation` is what each stage
+made of one.
 """
 
 from wyoming_tts.synthesis.explanation import Explanation

@@ -20,7 +20,7 @@ from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.speakers import Speaker, Speakers
+from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease
 from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
 from wyoming_tts.workers import StepwiseRender, Workers
 
@@ -45,7 +45,7 @@ class RenderTask:
 
 
 class SegmentRenderer:
-    """Renders segments of any utterance, by its speakers and at the rate of its stream."""
+    """Renders segments of any utterance, by its voices and at the rate of its stream."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class SegmentRenderer:
         self._clock = clock
 
     async def render(
-        self, job: Job, speakers: Speakers, segment: Segment, resampler: StreamResampler
+        self, job: Job, voices: UtteranceVoices, segment: Segment, resampler: StreamResampler
     ) -> AsyncGenerator[bytes, None]:
         """Yield a segment's 16-bit mono PCM at the rate of the stream.
 
@@ -79,16 +79,16 @@ class SegmentRenderer:
         """
         if not segment.text:  # markup may end with a pause
             return
-        speaker = await speakers.find(segment.voice)
+        lease = await voices.find(segment.voice)
         try:
-            async with aclosing(self._resampled(job, speaker, segment, resampler)) as pieces:
+            async with aclosing(self._resampled(job, lease, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
         except RemoteVoiceFailed as error:
-            voice = speakers.substitute(speaker)
+            voice = voices.substitute(lease)
             _LOGGER.warning("%s %s speaks instead in utterance %s.", error, voice.name, job.utterance.id)
-            speaker = await speakers.find(segment.voice)
-            async with aclosing(self._resampled(job, speaker, segment, resampler)) as pieces:
+            lease = await voices.find(segment.voice)
+            async with aclosing(self._resampled(job, lease, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
 
@@ -101,33 +101,33 @@ class SegmentRenderer:
         return await self._workers.run_blocking(work)
 
     async def _resampled(
-        self, job: Job, speaker: Speaker, segment: Segment, resampler: StreamResampler
+        self, job: Job, lease: VoiceLease, segment: Segment, resampler: StreamResampler
     ) -> AsyncGenerator[bytes, None]:
-        voice = speaker.spec.voice
+        voice = lease.spec.voice
         result = await self.apply_lexicon(segment, voice)
         segment = replace(segment, text=result.text)
         async with (
-            aclosing(self._cached_or_rendered(job, speaker, segment)) as pieces,
+            aclosing(self._cached_or_rendered(job, lease, segment)) as pieces,
             aclosing(resampler.resample(pieces, voice.sample_rate)) as resampled,
         ):
             async for pcm in resampled:
                 yield pcm
 
     async def _cached_or_rendered(
-        self, job: Job, speaker: Speaker, segment: Segment
+        self, job: Job, lease: VoiceLease, segment: Segment
     ) -> AsyncGenerator[bytes, None]:
         """Yield a segment's PCM from the cache, else render it and cache it once it is complete."""
-        key = self._cache_key(job, speaker.spec, segment)
+        key = self._cache_key(job, lease.spec, segment)
         cached = await self._cache.get(key)
         if cached is not None:
             job.cached_segments += 1
             for start in range(0, len(cached.pcm), _CACHED_PIECE_BYTES):
                 yield cached.pcm[start : start + _CACHED_PIECE_BYTES]
             return
-        recording = self._cache.record(key, speaker.spec.voice.sample_rate)
+        recording = self._cache.record(key, lease.spec.voice.sample_rate)
         with job.timing_load():
-            loaded, gain = await speaker.load_with_gain()
-        task = RenderTask(job, speaker.spec, segment, key.prosody, self._hops(job.utterance))
+            loaded, gain = await lease.load_with_gain()
+        task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))

@@ -17,7 +17,7 @@ from wyoming_tts import audio
 from wyoming_tts.admission import Admission
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import RemoteVoice
-from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import (
     AudioChunk,
@@ -35,7 +35,7 @@ from wyoming_tts.synthesis.loudness import VoiceLoudness
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.rendering import SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.speakers import Speakers
+from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
@@ -101,7 +101,7 @@ class Synthesizer:
         self,
         *,
         library: VoiceLibrary,
-        loaded: LoadedVoices,
+        loaded: ModelCache,
         workers: Workers,
         admission: Admission,
         cache: SegmentCache,
@@ -226,19 +226,19 @@ class Synthesizer:
         job = Job(utterance, self._clock)
         job.on_voice_resolved(spec)
         async with (
-            Speakers(self._library, self._loaded, self._loudness, spec, clock) as speakers,
+            UtteranceVoices(self._library, self._loaded, self._loudness, spec, clock) as voices,
             aclosing(self._segments(job, trace)) as segments,
         ):
             async for segment in segments:
-                speaker = await speakers.find(segment.voice)
-                result = await self._renderer.apply_lexicon(segment, speaker.spec.voice)
+                lease = await voices.find(segment.voice)
+                result = await self._renderer.apply_lexicon(segment, lease.spec.voice)
                 hits += result.hits
                 texts.append(result.text)
-                loaded = await speaker.load()
+                loaded = await lease.load()
                 if isinstance(loaded, RemoteVoice):
                     phonemes.append(result.text)  # what its own server makes of it is not known here
                     continue
-                work = partial(loaded.phonemes, replace(segment, text=result.text), speaker.spec)
+                work = partial(loaded.phonemes, replace(segment, text=result.text), lease.spec)
                 phonemes.append(await self._workers.run_step(clock, work))
         return Explanation(
             voice=spec.voice.name,
@@ -253,14 +253,14 @@ class Synthesizer:
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
         with job.recording_failure():
             async with (
-                Speakers(self._library, self._loaded, self._loudness, spec, job.clock) as speakers,
+                UtteranceVoices(self._library, self._loaded, self._loudness, spec, job.clock) as voices,
                 aclosing(self._segments(job)) as segments,
             ):
                 async for segment in segments:
                     if segment.pause_before:
                         yield job.make_chunk(audio.silence(segment.pause_before, job.rate))
                         job.on_chunk_requested()
-                    rendered = self._renderer.render(job, speakers, segment, resampler)
+                    rendered = self._renderer.render(job, voices, segment, resampler)
                     async with aclosing(rendered) as pieces:
                         async for pcm in pieces:
                             chunk = job.make_chunk(pcm)

@@ -4,8 +4,8 @@
 * `http`: the OpenAI-compatible API, its access control, and the mount of the web page;
 * `realtime`: the WebSocket, a route of the HTTP app.
 
-They do not import each other. What they share lies beside them: `ports` (interfaces of the speech service),
-`backpressure` (waiting for slow clients), `request_queue` (what a connection has asked for), `framing` (audio
-into messages), `access` (rules of access control), `listening` (addresses and sockets) and `discovery`
-(zeroconf).
+They do not import each other. What they share lies beside them: `interfaces` (of the speech service),
+`backpressure` (waiting for slow clients), `request_queue` (the unanswered requests of a connection),
+`audio_frames` (audio into messages), `access` (rules of access control), `listening` (addresses and sockets)
+and `discovery` (zeroconf).
 """

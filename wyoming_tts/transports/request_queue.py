@@ -1,8 +1,8 @@
 """Request queue of a connection: bounded, of the requests that are not answered yet.
 
-A connection has a task that reads and one that speaks. The reader queues requests, the speaker answers them
-in order. A request can be stopped at any time until it is answered: it then stops playing at once, or never
-starts. When the queue is full, a protocol either stops reading (`put` waits) or refuses (`has_room_for`).
+A connection has two tasks: the reader queues requests, and the responder answers them in order. A request can
+be stopped at any time until it is answered: it then stops playing at once, or never starts. When the queue is
+full, a protocol either stops reading (`put` waits) or refuses (`has_room_for`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from tests.support.tones import LETTERS, TONES
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions
-from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.engines.remote.engine import RemoteEngine
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.scheduler import Lookahead
@@ -55,7 +55,7 @@ class RemoteSetup:
 
     parts: Parts
     engine: RemoteEngine
-    loaded: LoadedVoices
+    loaded: ModelCache
     synthesizer: Synthesizer
     records: list[UtteranceRecord] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ async def remote_setup(
         await engine.probe(run)
         library = VoiceLibrary(default=DefaultVoice(default))
         library.replace([*(parts.library.voices if local else ()), *engine.installed()])
-        loaded = LoadedVoices({**parts.engines, "remote": engine}, run_blocking=run, capacity=1)
+        loaded = ModelCache({**parts.engines, "remote": engine}, run_blocking=run, capacity=1)
         records: list[UtteranceRecord] = []
         synthesizer = Synthesizer(
             library=library,

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions, MixedVoice, MixedVoices, StyleTables
+from wyoming_tts.engines.base import BlendSource, EngineOptions, StyleBlend, StyleTables
 from wyoming_tts.engines.kokoro.batches import STOPS, cut_batches, last_mark
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
@@ -126,7 +126,7 @@ class LoadedKokoro:
         kokoro: Any,
         phonemizer: KokoroPhonemizer,
         *,
-        blends: MixedVoices | None = None,
+        blends: BlendSource | None = None,
         styles: StyleTables | None = None,
     ) -> None:
         self._model = model
@@ -283,7 +283,7 @@ def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice
     )
 
 
-def blended_voice(pack_voice: Voice, blend: MixedVoice) -> Voice:
+def blended_voice(pack_voice: Voice, blend: StyleBlend) -> Voice:
     """A voice with the pack's files that speaks as the blend; its version changes with the blend's sound."""
     named = replace(pack_voice, name=blend.name, language=blend.language)
     return replace(named, description=blend.description, version=blend.identity)

@@ -31,7 +31,7 @@ from wyoming_tts.transports.http.speech_request import HttpOptions
 from wyoming_tts.transports.http.speech_response import SpeechContext
 from wyoming_tts.transports.http.speech_routes import speech_routes
 from wyoming_tts.transports.http.voice_routes import voice_routes
-from wyoming_tts.transports.ports import SpeechService
+from wyoming_tts.transports.interfaces import SpeechService
 
 __all__ = ["HttpOptions", "HttpServer", "HttpServerOptions", "create_app"]
 

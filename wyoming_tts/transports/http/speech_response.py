@@ -25,7 +25,7 @@ from wyoming_tts.speech import AudioChunk, Utterance
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
-from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
+from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 
 EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"

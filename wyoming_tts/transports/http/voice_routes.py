@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.transports.http.errors import ApiError, InvalidField, error_responses, json_response
 from wyoming_tts.transports.http.speech_request import Name
-from wyoming_tts.transports.ports import AvailableVoice, SpeechService
+from wyoming_tts.transports.interfaces import AvailableVoice, SpeechService
 
 _MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "kokoro", "piper")
 """Model ids that clients request without listing models first; any other is accepted as well."""

@@ -1,7 +1,7 @@
 """One client's realtime WebSocket connection: reads its messages and plays its responses in order.
 
 Two tasks share a connection. The reader carries out messages and never waits for audio, so a `barge` takes
-effect while a response plays. The speaker plays one response after the other; it reports a cancelled one to
+effect while a response plays. The responder streams them one after another, and reports a cancelled one to
 the client only once the work for it has ended. The queue between them is bounded by the number of responses
 and by their text, and refuses what does not fit, so reading pauses only for a client that does not read.
 """
@@ -22,9 +22,9 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
-from wyoming_tts.transports.framing import split_into_frames
-from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
     BargeIn,
@@ -176,7 +176,7 @@ class RealtimeConnection:
                 helper.cancel()
 
     async def _close_queue_on_stop(self) -> None:
-        """Let the speaker end after the responses that are queued when the server begins to stop."""
+        """Let the responder end after the responses that are queued when the server begins to stop."""
         await self._stopping.wait()
         self._queue.close()
 

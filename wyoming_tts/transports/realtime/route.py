@@ -9,7 +9,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.connection import RealtimeConnection, RealtimeOptions
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 

@@ -1,7 +1,7 @@
 """One client's Wyoming connection: reads its events and answers its requests in order.
 
 Two tasks share a connection. The reader turns bytes into commands and never waits for audio, so `describe`
-and `ping` are answered, and text keeps coming in, while a stream plays. The speaker answers one utterance
+and `ping` are answered, and text keeps coming in, while a stream plays. The responder answers one utterance
 after the other. The queue between them is bounded: when it is full, or a stream holds more text than its feed
 has room for, reading pauses, and TCP's flow control then pauses the client (backpressure).
 """
@@ -20,8 +20,8 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.framing import split_into_frames
-from wyoming_tts.transports.ports import SpeechSynthesis
+from wyoming_tts.transports.audio_frames import split_into_frames
+from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,

@@ -22,8 +22,8 @@ from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError
+from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
-from wyoming_tts.transports.ports import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.wyoming.connection import (
     Describe,
     WyomingConnection,

@@ -1,4 +1,4 @@
-"""Ports: the interfaces through which transports reach the synthesizer and the server's state.
+"""Interfaces of the speech service: how transports reach the synthesizer and the server's state.
 
 They are typing protocols, so that no transport depends on how speech is made, and tests need no engine.
 """

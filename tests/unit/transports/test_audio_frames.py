@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.speech import AudioChunk, AudioFormat
-from wyoming_tts.transports.framing import split_into_frames
+from wyoming_tts.transports.audio_frames import split_into_frames
 
 formats = st.builds(AudioFormat, st.integers(8_000, 48_000), channels=st.integers(1, 2))
 chunks = st.builds(

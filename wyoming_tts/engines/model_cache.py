@@ -1,4 +1,4 @@
-"""LRU cache of models in memory: loaded once, leased to streams, the least recently used freed first.
+"""Model cache, LRU: models in memory are loaded once, leased to streams, the least recently used freed first.
 
 A stream holds a lease while it speaks, so a model in use is never freed. A model that several streams request
 at once is loaded once; a load whose stream was cancelled meanwhile is kept for the next.
@@ -37,7 +37,7 @@ class _Entry:
         return self.loaded is not None and not isinstance(self.loaded, RemoteVoice)
 
 
-class LoadedVoices:
+class ModelCache:
     """Models by `Voice.model`, within limits of number and size that only models in use may exceed."""
 
     def __init__(
@@ -67,7 +67,7 @@ class LoadedVoices:
         self._outdated: list[_Entry] = []  # still leased
 
     def __repr__(self) -> str:
-        return f"<LoadedVoices {', '.join(self.models) or 'empty'}>"
+        return f"<ModelCache {', '.join(self.models) or 'empty'}>"
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Audio framing: splits a stream's chunks into frames of the size that one protocol message carries."""
+"""Audio frames: splits a stream's chunks into frames of the size that one protocol message carries."""
 
 from __future__ import annotations
 

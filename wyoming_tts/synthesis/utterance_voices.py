@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from wyoming_tts.engines.base import ReadyVoice, RemoteVoice
-from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
@@ -17,14 +17,14 @@ from wyoming_tts.voices.library import VoiceLibrary
 _LOGGER = logging.getLogger(__name__)
 
 
-class Speaker:
+class VoiceLease:
     """A voice leased when it is first needed: segments that come from the cache need no model in memory.
 
     Leaving the `async with` ends the lease.
     """
 
     def __init__(
-        self, loaded: LoadedVoices, loudness: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
+        self, loaded: ModelCache, loudness: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
     ) -> None:
         self.spec = spec
         """The voice and the speaker of it."""
@@ -44,7 +44,7 @@ class Speaker:
         """Return the loaded voice, which renders the next steps of the stream.
 
         Raises:
-            SpeechError: as for `LoadedVoices.lease`.
+            SpeechError: as for `ModelCache.lease`.
         """
         if self._voice is None:
             self._voice = await self._lease.enter_async_context(self._loaded.lease(self.spec.voice))
@@ -64,13 +64,13 @@ class Speaker:
         return voice, await self._loudness.gain(self.spec, voice, self._stream)
 
 
-class Speakers:
-    """The speakers of one utterance: its own, and one other at a time where markup asks for it."""
+class UtteranceVoices:
+    """The voice leases of one utterance: its own, and one other at a time where markup requests it."""
 
     def __init__(
         self,
         library: VoiceLibrary,
-        loaded: LoadedVoices,
+        loaded: ModelCache,
         loudness: VoiceLoudness,
         spec: VoiceSpec,
         stream: StreamClock,
@@ -79,8 +79,8 @@ class Speakers:
         self._loaded = loaded
         self._loudness = loudness
         self._stream = stream
-        self._main = Speaker(loaded, loudness, spec, stream)
-        self._other: Speaker | None = None
+        self._main = VoiceLease(loaded, loudness, spec, stream)
+        self._other: VoiceLease | None = None
         self._warned: set[VoiceRequest] = set()
         self._substitutes: dict[SpeakerKey, VoiceSpec] = {}
 
@@ -91,8 +91,8 @@ class Speakers:
         await self._release_other()
         await self._main.__aexit__()
 
-    async def find(self, request: VoiceRequest | None) -> Speaker:
-        """Return the speaker for a segment's voice; the utterance's own for None or an unknown voice."""
+    async def find(self, request: VoiceRequest | None) -> VoiceLease:
+        """Return the lease for a segment's voice; the utterance's own for None or an unknown voice."""
         found = None if request is None else await self._resolve(request)
         spec = found or self._main.spec
         spec = self._substitutes.get(speaker_key(spec), spec)
@@ -100,17 +100,17 @@ class Speakers:
             return self._main
         if self._other is None or self._other.spec != spec:
             await self._release_other()
-            self._other = Speaker(self._loaded, self._loudness, spec, self._stream)
+            self._other = VoiceLease(self._loaded, self._loudness, spec, self._stream)
         return self._other
 
-    def substitute(self, speaker: Speaker) -> Voice:
-        """Replace a speaker, for the rest of the utterance, by the embedded voice of its language.
+    def substitute(self, lease: VoiceLease) -> Voice:
+        """Replace a voice, for the rest of the utterance, by the embedded voice of its language.
 
         Raises:
             VoiceUnavailable: there is none.
         """
-        voice = self._library.fallback_voice(speaker.spec.voice.language)
-        self._substitutes[speaker_key(speaker.spec)] = VoiceSpec(voice)
+        voice = self._library.fallback_voice(lease.spec.voice.language)
+        self._substitutes[speaker_key(lease.spec)] = VoiceSpec(voice)
         return voice
 
     async def _release_other(self) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from wyoming_tts.engines.loaded import LoadedVoices
+from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -81,28 +81,28 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def loaded(engine: FakeEngine) -> LoadedVoices:
-    return LoadedVoices({"fake": engine}, run_blocking=on_a_thread, capacity=2)
+def loaded(engine: FakeEngine) -> ModelCache:
+    return ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=2)
 
 
-async def lend(loaded: LoadedVoices, name: str) -> None:
+async def lend(loaded: ModelCache, name: str) -> None:
     async with loaded.lease(a_voice(name)):
         pass
 
 
-async def test_concurrent_requests_load_a_model_once(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_concurrent_requests_load_a_model_once(loaded: ModelCache, engine: FakeEngine) -> None:
     await asyncio.gather(*(lend(loaded, "a") for _ in range(20)))
     assert len(engine.made) == 1
 
 
-async def test_a_model_stays_loaded_after_its_lease_ends(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_model_stays_loaded_after_its_lease_ends(loaded: ModelCache, engine: FakeEngine) -> None:
     await lend(loaded, "a")
     await lend(loaded, "a")
     assert len(engine.made) == 1
     assert not engine.made[0].closed
 
 
-async def test_the_least_recently_used_model_is_evicted_first(loaded: LoadedVoices) -> None:
+async def test_the_least_recently_used_model_is_evicted_first(loaded: ModelCache) -> None:
     for name in ("a", "b", "a", "c"):
         await lend(loaded, name)
     assert loaded.models == ("a", "c")
@@ -111,7 +111,7 @@ async def test_the_least_recently_used_model_is_evicted_first(loaded: LoadedVoic
 async def test_models_over_the_memory_limit_are_evicted_even_below_the_count_limit(
     engine: FakeEngine, tmp_path: Path
 ) -> None:
-    loaded = LoadedVoices({"fake": engine}, run_blocking=on_a_thread, capacity=9, memory_bytes=250)
+    loaded = ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=9, memory_bytes=250)
     (tmp_path / "file").write_bytes(bytes(100))
     for name in ("a", "b", "c"):
         async with loaded.lease(a_voice(name, files=(tmp_path / "file",))):
@@ -119,7 +119,7 @@ async def test_models_over_the_memory_limit_are_evicted_even_below_the_count_lim
     assert loaded.models == ("b", "c")
 
 
-async def test_a_leased_model_is_never_evicted(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_leased_model_is_never_evicted(loaded: ModelCache, engine: FakeEngine) -> None:
     async with loaded.lease(a_voice("a")):
         for name in ("b", "c", "d"):
             await lend(loaded, name)
@@ -127,11 +127,11 @@ async def test_a_leased_model_is_never_evicted(loaded: LoadedVoices, engine: Fak
         assert "a" in loaded.models
 
 
-async def test_a_failed_load_raises_and_is_retried(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_failed_load_raises_and_is_retried(loaded: ModelCache, engine: FakeEngine) -> None:
     engine.failures = 1
     with pytest.raises(VoiceUnavailable, match="half"):
         await lend(loaded, "a")
-    assert repr(loaded) == "<LoadedVoices empty>"
+    assert repr(loaded) == "<ModelCache empty>"
     await lend(loaded, "a")
     assert loaded.models == ("a",)
 
@@ -147,7 +147,7 @@ async def test_cancelling_a_request_during_the_load_does_not_lose_the_model(engi
             result = work()  # as the workers do: the work runs to its end, then the cancellation goes on
         return result
 
-    loaded = LoadedVoices({"fake": engine}, run_blocking=slowly, capacity=2)
+    loaded = ModelCache({"fake": engine}, run_blocking=slowly, capacity=2)
     asker = asyncio.create_task(lend(loaded, "a"))
     await started.wait()
     asker.cancel()
@@ -157,20 +157,20 @@ async def test_cancelling_a_request_during_the_load_does_not_lose_the_model(engi
     assert len(engine.made) == 1
 
 
-async def test_the_error_names_an_engine_that_is_not_installed(loaded: LoadedVoices) -> None:
+async def test_the_error_names_an_engine_that_is_not_installed(loaded: ModelCache) -> None:
     with pytest.raises(VoiceUnavailable, match="needs the engine elsewhere"):
         async with loaded.lease(a_voice("x", engine="elsewhere")):
             pass
 
 
-async def test_closing_frees_every_model(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_closing_frees_every_model(loaded: ModelCache, engine: FakeEngine) -> None:
     for name in ("a", "b"):
         await lend(loaded, name)
     loaded.close()
     assert [voice.closed for voice in engine.made] == [True, True]
 
 
-async def test_a_model_whose_file_changed_is_reloaded(loaded: LoadedVoices, engine: FakeEngine) -> None:
+async def test_a_model_whose_file_changed_is_reloaded(loaded: ModelCache, engine: FakeEngine) -> None:
     old, new = a_voice("a", print_="1"), a_voice("a", print_="2")
     async with loaded.lease(old):
         pass
@@ -185,7 +185,7 @@ async def test_a_model_whose_file_changed_is_reloaded(loaded: LoadedVoices, engi
 
 
 async def test_a_voice_deleted_or_changed_while_speaking_is_freed_at_the_end(
-    loaded: LoadedVoices, engine: FakeEngine
+    loaded: ModelCache, engine: FakeEngine
 ) -> None:
     new = a_voice("b", print_="2")
     async with loaded.lease(a_voice("a")), loaded.lease(a_voice("b", print_="1")) as spoken_with:
@@ -199,7 +199,7 @@ async def test_a_voice_deleted_or_changed_while_speaking_is_freed_at_the_end(
 
 
 async def test_a_model_stays_loaded_while_any_of_its_voices_exists(
-    loaded: LoadedVoices, engine: FakeEngine
+    loaded: ModelCache, engine: FakeEngine
 ) -> None:
     one, other = a_voice("one", model="m", print_="1"), a_voice("other", model="m", print_="1")
     for voice in (one, other):
@@ -212,6 +212,6 @@ async def test_a_model_stays_loaded_while_any_of_its_voices_exists(
     assert engine.made[0].closed
 
 
-async def test_a_file_deleted_while_it_is_read_is_tolerated(loaded: LoadedVoices, tmp_path: Path) -> None:
+async def test_a_file_deleted_while_it_is_read_is_tolerated(loaded: ModelCache, tmp_path: Path) -> None:
     async with loaded.lease(a_voice("a", files=(tmp_path / "gone",))):
         assert loaded.models == ("a",)
