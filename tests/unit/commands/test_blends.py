@@ -1,4 +1,4 @@
-"""`wyoming-tts blend …` as it is typed."""
+"""`wyoming-tts blend …` with its arguments as users type them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from wyoming_tts.voices.style_files import read_style_file
 
 
 @pytest.fixture(autouse=True)
-def quiet_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the machine's own settings; the handler of the command line does not stay."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Remove the machine's own settings and undo the command line's logging setup."""
     for name in tuple(os.environ):
         if name.startswith(("WYOMING_TTS_", "HF_")):
             monkeypatch.delenv(name)
@@ -51,7 +51,7 @@ def blend(data: Path, *words: str) -> int:
     return main(["blend", *words, "--data-dir", str(data), "--offline"])
 
 
-def shown(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def blend_json(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     capsys.readouterr()
     assert blend(data, *words, "--json") == 0
     return json.loads(capsys.readouterr().out)
@@ -60,11 +60,11 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 # -- add, show, list, remove --------------------------------------------------------------------
 
 
-def test_a_blend_is_kept_with_all_that_was_said_of_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_blend_is_saved_with_all_its_options(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--description", "Warm.", "--spherical", "--no-normalize", "--language", "en-gb")
     assert blend(data, "add", "dawn", "60*af_bella + 40*bf_emma", *words) == 0
     assert capsys.readouterr().out == "Saved dawn: af_bella(60)+bf_emma(40), speaks en_GB.\n"
-    assert shown(data, capsys, "show", "dawn") == {
+    assert blend_json(data, capsys, "show", "dawn") == {
         "name": "dawn",
         "recipe": "af_bella(60)+bf_emma(40)",
         "language": "en_GB",
@@ -77,9 +77,9 @@ def test_a_blend_is_kept_with_all_that_was_said_of_it(data: Path, capsys: pytest
     }
 
 
-def test_list_has_the_presets_and_ones_own(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_contains_presets_and_custom_blends(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blend(data, "add", "dawn", "af_bella(2)+af_sky")
-    listed = shown(data, capsys, "list")["blends"]
+    listed = blend_json(data, capsys, "list")["blends"]
     assert {each["name"]: each["kind"] for each in listed} | {"companion": "preset", "dawn": "own"} == {
         each["name"]: each["kind"] for each in listed
     }
@@ -90,19 +90,17 @@ def test_list_has_the_presets_and_ones_own(data: Path, capsys: pytest.CaptureFix
     ]
 
 
-def test_a_name_that_is_taken_is_refused_until_it_is_to_be_replaced(
-    data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_name_is_refused_without_replace(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert blend(data, "add", "dawn", "af_bella+af_sky") == 0
     assert blend(data, "add", "dawn", "af_bella") == 1
     assert "taken" in capsys.readouterr().err
     assert blend(data, "add", "dawn", "af_bella(3)+af_sky", "--replace") == 0
-    assert shown(data, capsys, "show", "dawn")["recipe"] == "af_bella(3)+af_sky"
+    assert blend_json(data, capsys, "show", "dawn")["recipe"] == "af_bella(3)+af_sky"
     assert blend(data, "add", "dusk", "af_sky", "--replace") == 0
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "error"),
     [
         (("dawn", "af_bella++"), "column"),
         (("dawn", "af_nobody"), "af_nobody"),
@@ -111,18 +109,18 @@ def test_a_name_that_is_taken_is_refused_until_it_is_to_be_replaced(
         (("af_bella", "af_sky"), "taken"),
     ],
 )
-def test_what_cannot_be_a_blend_fails_with_a_reason(
-    words: tuple[str, ...], told: str, data: Path, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_blend_is_refused_with_a_reason(
+    words: tuple[str, ...], error: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert blend(data, "add", *words) == 1
-    assert told in capsys.readouterr().err
+    assert error in capsys.readouterr().err
     assert not (data / "blends.yaml").exists()
 
 
-def test_a_blend_is_removed_when_none_is_made_of_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_blend_is_removed_unless_another_uses_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blend(data, "add", "dawn", "af_bella+af_sky")
     blend(data, "add", "day", "dawn+af_sky")
-    assert shown(data, capsys, "show", "dawn")["used_by"] == ["day"]
+    assert blend_json(data, capsys, "show", "dawn")["used_by"] == ["day"]
     assert blend(data, "remove", "dawn") == 1
     assert "part of day" in capsys.readouterr().err
     assert blend(data, "remove", "day") == 0
@@ -132,7 +130,7 @@ def test_a_blend_is_removed_when_none_is_made_of_it(data: Path, capsys: pytest.C
 
 
 @pytest.mark.slow
-def test_a_new_blend_is_heard(data: Path, tmp_path: Path) -> None:
+def test_a_new_blend_can_be_spoken(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "said.wav"
     words = ("add", "dawn", "af_bella(3)+af_sky", "--say", "Good morning.", "--out", str(out))
     flags = ("--data-dir", str(data), "--offline")
@@ -148,20 +146,20 @@ def test_a_new_blend_is_heard(data: Path, tmp_path: Path) -> None:
         assert np.frombuffer(file.readframes(file.getnframes()), "<i2").any()
 
 
-def test_a_blend_that_cannot_be_heard_is_kept_and_that_is_told(
+def test_a_blend_that_cannot_be_played_is_still_saved_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # where nothing plays
+    monkeypatch.setenv("PATH", str(tmp_path))  # a directory without any player
     assert blend(tmp_path, "add", "dawn", "af_bella+af_sky", "--say", "Hello.") == 1
     assert "dawn is saved, but could not be played." in capsys.readouterr().err
-    assert shown(tmp_path, capsys, "show", "dawn")["recipe"] == "af_bella+af_sky"
+    assert blend_json(tmp_path, capsys, "show", "dawn")["recipe"] == "af_bella+af_sky"
 
 
 # -- import, export -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["dawn", "af_bella+af_sky"])
-def test_a_blend_is_exported_as_its_table(name: str, data: Path, tmp_path: Path) -> None:
+def test_a_blend_is_exported_as_its_style_table(name: str, data: Path, tmp_path: Path) -> None:
     blend(data, "add", "dawn", "af_bella+af_sky")
     file = tmp_path / "dawn.npy"
     assert blend(data, "export", name, str(file)) == 0
@@ -171,7 +169,7 @@ def test_a_blend_is_exported_as_its_table(name: str, data: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_table_that_was_exported_is_imported_and_blended(
+def test_an_exported_table_can_be_imported_and_blended(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "dawn.npy"
@@ -181,9 +179,9 @@ def test_a_table_that_was_exported_is_imported_and_blended(
     assert blend(data, "import", "bf_mine", str(file)) == 1
     assert blend(data, "import", "af_heart", str(file)) == 1
     assert blend(data, "add", "ours", "bf_mine+bf_emma") == 0
-    listed = shown(data, capsys, "list")
+    listed = blend_json(data, capsys, "list")
     assert [each["name"] for each in listed["imported"]] == ["bf_mine"]
-    assert shown(data, capsys, "show", "bf_mine")["used_by"] == ["ours"]
+    assert blend_json(data, capsys, "show", "bf_mine")["used_by"] == ["ours"]
     capsys.readouterr()
     main(["voices", "list", "--installed", "--engine", "kokoro", "--json", "--data-dir", str(data)])
     spoken = {each["name"] for each in json.loads(capsys.readouterr().out)["voices"]}
@@ -200,14 +198,16 @@ def test_a_table_that_was_exported_is_imported_and_blended(
     assert not (data / "styles" / "bf_mine.npy").exists()
 
 
-def test_an_export_without_kokoro_says_how_to_get_it(
+def test_an_export_without_kokoro_explains_how_to_get_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert blend(tmp_path, "export", "af_bella", str(tmp_path / "x.npy")) == 1
     assert "voices download af_heart" in capsys.readouterr().err
 
 
-def test_what_is_no_style_table_is_not_imported(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_style_table_is_not_imported(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = data / "x.npy.txt"
     file.write_text("hello")
     assert blend(data, "import", "mine", str(file)) == 1

@@ -1,4 +1,4 @@
-"""What holds for the command line as a whole."""
+"""The command line as a whole: lazy imports, exit codes, completion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
 
 
 @pytest.mark.slow
-def test_parsing_loads_nothing_that_only_one_command_needs() -> None:
+def test_building_the_parsers_imports_no_command_specific_package() -> None:
     script = (
         "import sys; from wyoming_tts.commands import cli; [cli._parser(name) for name in cli._COMMANDS];"
         "print(*sys.modules)"
@@ -34,23 +34,23 @@ def test_parsing_loads_nothing_that_only_one_command_needs() -> None:
     assert not heavy & set(run.stdout.split())
 
 
-def test_every_command_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_is_listed_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     assert end.value.code == 0
-    told = capsys.readouterr().out
-    assert [name for name in COMMANDS if f"\n    {name}" not in told] == []
+    output = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"\n    {name}" not in output] == []
 
 
 @pytest.mark.parametrize("words", [["voices", "--help"], ["blend", "add", "--help"], ["blend"]])
-def test_help_and_mistakes_have_their_exit_codes(words: list[str]) -> None:
+def test_help_exits_with_0_and_usage_errors_with_2(words: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(words)
     assert end.value.code == (0 if "--help" in words else 2)
 
 
-def test_no_argument_of_a_command_is_taken_for_a_setting() -> None:
-    """Settings are read from the same namespace, by their names."""
+def test_command_arguments_do_not_collide_with_settings() -> None:
+    """Settings are read by name from the same namespace."""
     settings = {info.name for info in SETTINGS}
     own = {
         "names",
@@ -71,27 +71,27 @@ def test_no_argument_of_a_command_is_taken_for_a_setting() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_knows_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_completion_script_contains_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    wanted = (*COMMANDS, "download", "import-piper", "verify", "export", "--data-dir", "--spherical")
-    assert [word for word in wanted if word.removeprefix("--") not in script] == []
+    expected = (*COMMANDS, "download", "import-piper", "verify", "export", "--data-dir", "--spherical")
+    assert [word for word in expected if word.removeprefix("--") not in script] == []
 
 
-def test_the_completion_script_is_one_that_bash_reads(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_completion_script_is_valid_bash(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["completion", "bash"])
     script = capsys.readouterr().out
     run = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_a_shell_without_completion_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsupported_shell_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", "command.com"]) == 2
     assert "expected one of: bash" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_reader_that_has_enough_is_no_reason_for_a_traceback(tmp_path: Path) -> None:
+def test_a_closed_output_pipe_causes_no_traceback(tmp_path: Path) -> None:
     command = f"{sys.executable} -m wyoming_tts voices list --data-dir {VOICES} --json | head -n 1"
     run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.stdout == "{\n"

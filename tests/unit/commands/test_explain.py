@@ -1,4 +1,4 @@
-"""What `say --explain` tells of a text, for people and for programs."""
+"""`say --explain`: every stage of text processing, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
-    """Gives this process a standard input."""
+    """Replace the standard input of this process."""
     # The command line reads its own pipe, in a process that does nothing else.
     blockbuster.functions["os.read"].can_block_in("client/text_input.py", "_read_bytes")
     kept = os.dup(0)
 
-    def put(*lines: str) -> None:
+    def feed(*lines: str) -> None:
         reading, writing = os.pipe()
         os.write(writing, "\n".join(lines).encode())
         os.close(writing)
         os.dup2(reading, 0)
         os.close(reading)
 
-    yield put
+    yield feed
     os.dup2(kept, 0)
     os.close(kept)
 
 
 @pytest.fixture
-def logging_kept() -> Iterator[None]:
-    """The command line puts its own handler into the place of pytest's."""
+def restored_logging() -> Iterator[None]:
+    """Undo the command line's logging setup, which replaces pytest's handler."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -63,18 +63,18 @@ def logging_kept() -> Iterator[None]:
     root.setLevel(level)
 
 
-def request(text: str, voice: str | None = None) -> str:
+def json_request(text: str, voice: str | None = None) -> str:
     return json.dumps({"text": text, "voice": voice} if voice else {"text": text}, ensure_ascii=False)
 
 
-def objects(out: str) -> list[dict[str, Any]]:
+def parse_objects(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
 # -- one text -----------------------------------------------------------------------------------
 
 
-def test_a_text_is_told_stage_by_stage(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_is_explained_stage_by_stage(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     text = "**It is 25 °C**, Siobhan. Everyone is here."
     assert explain_text(settings, text, ENGLISH, PLAIN) == 0
     out = capsys.readouterr().out
@@ -92,51 +92,53 @@ def test_a_text_without_anything_to_say_has_empty_stages(
     assert explain_text(settings, " ... ", ENGLISH, PLAIN) == 0
     assert "segments:  -\nphonemes:  -\n" in capsys.readouterr().out
     assert explain_text_as_json(settings, "", ENGLISH, PLAIN) == 0
-    (told,) = objects(capsys.readouterr().out)
-    assert (told["segments"], told["phonemes"], told["lexicon"]) == ([], [], [])
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert (output["segments"], output["phonemes"], output["lexicon"]) == ([], [], [])
 
 
 @pytest.mark.slow
-def test_an_object_has_exactly_its_keys(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_object_has_exactly_the_documented_keys(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = "It is 5 km to Siobhan. Everyone is here."
     assert explain_text_as_json(settings, text, ENGLISH, PLAIN) == 0
-    (told,) = objects(capsys.readouterr().out)
-    assert list(told) == KEYS
-    assert told["text"] == text
-    assert told["voice"] == "espeak-en-us"
-    assert told["cleaned"] == text
-    assert told["spoken"] == "It is five kilometers to Siobhan. Everyone is here."
-    assert told["segments"] == ["It is five kilometers to shivawn.", "Everyone is here."]
-    (hit,) = told["lexicon"]
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert list(output) == KEYS
+    assert output["text"] == text
+    assert output["voice"] == "espeak-en-us"
+    assert output["cleaned"] == text
+    assert output["spoken"] == "It is five kilometers to Siobhan. Everyone is here."
+    assert output["segments"] == ["It is five kilometers to shivawn.", "Everyone is here."]
+    (hit,) = output["lexicon"]
     assert (hit["written"], hit["said"], hit["file"], hit["line"]) == (
         "Siobhan",
         "shivawn",
         "lexicon.yaml",
         2,
     )
-    assert [type(phonemes) for phonemes in told["phonemes"]] == [str, str]
-    assert "kˈɪləmˌiɾɚz" in told["phonemes"][0] or "kɪlˈɑːmɪɾɚz" in told["phonemes"][0]
+    assert [type(phonemes) for phonemes in output["phonemes"]] == [str, str]
+    assert "kˈɪləmˌiɾɚz" in output["phonemes"][0] or "kɪlˈɑːmɪɾɚz" in output["phonemes"][0]
 
 
-def test_phonemes_of_the_lexicon_are_among_those_that_are_told(
+def test_lexicon_phonemes_appear_in_the_phonemes(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     explain_text_as_json(settings, "Say HA now.", ENGLISH, PLAIN)
-    (told,) = objects(capsys.readouterr().out)
-    assert told["segments"] == ["Say [[həˈloʊ]] now."]
-    assert "həlˈoʊ" in told["phonemes"][0]  # espeak-ng puts stress marks before vowels
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert output["segments"] == ["Say [[həˈloʊ]] now."]
+    assert "həlˈoʊ" in output["phonemes"][0]  # espeak-ng puts stress marks before vowels
 
 
-def test_ssml_is_explained_as_such(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ssml_is_interpreted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     digits = "<say-as interpret-as='digits'>42</say-as>"
     text = f"<speak>Take {digits}. <voice name='espeak-de'>Ja 5 km.</voice></speak>"
     explain_text_as_json(settings, text, ENGLISH, TextFormat.SSML)
-    (told,) = objects(capsys.readouterr().out)
-    assert told["segments"] == ["Take four two.", "Ja five kilometers."]
-    assert told["phonemes"][1].startswith("jˈɑː")  # as a German says it
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert output["segments"] == ["Take four two.", "Ja five kilometers."]
+    assert output["phonemes"][1].startswith("jˈɑː")  # German pronunciation
 
 
-def test_what_cannot_be_spoken_is_raised(settings: Settings) -> None:
+def test_text_that_cannot_be_spoken_raises_an_error(settings: Settings) -> None:
     with pytest.raises(UnknownVoice, match="nobody"):
         explain_text(settings, "Hello.", VoiceRequest("nobody"), PLAIN)
     with pytest.raises(MalformedMarkup, match="line 1, column 15"):
@@ -145,28 +147,37 @@ def test_what_cannot_be_spoken_is_raised(settings: Settings) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("voice", [LETTERS.name, TONES.name, "af_test", "espeak-en-us"])
-def test_every_engine_tells_its_phonemes(
+def test_every_engine_reports_its_phonemes(
     settings: Settings, voice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     explain_text_as_json(settings, "Hello there. Everyone is here.", VoiceRequest(voice), PLAIN)
-    (told,) = objects(capsys.readouterr().out)
-    assert told["voice"] == voice
-    assert len(told["phonemes"]) == len(told["segments"]) == 2
-    assert all(phonemes.strip() for phonemes in told["phonemes"])
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert output["voice"] == voice
+    assert len(output["phonemes"]) == len(output["segments"]) == 2
+    assert all(phonemes.strip() for phonemes in output["phonemes"])
 
 
 # -- lines of JSON ------------------------------------------------------------------------------
 
 
-def test_each_line_is_answered_in_its_order(
+def test_json_lines_are_answered_in_order(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stdin(request("It is 5 km.", "espeak-en-us"), "", request("Es sind 5 km.", "espeak-de"), request("Okay."))
+    stdin(
+        json_request("It is 5 km.", "espeak-en-us"),
+        "",
+        json_request("Es sind 5 km.", "espeak-de"),
+        json_request("Okay."),
+    )
     assert explain_json_lines(settings, VoiceRequest(), PLAIN) == 0
-    told = objects(capsys.readouterr().out)
-    assert [list(each) for each in told] == [KEYS] * 3
-    assert [each["voice"] for each in told] == ["espeak-en-us", "espeak-de", LETTERS.name]
-    assert [each["spoken"] for each in told] == ["It is five kilometers.", "Es sind fünf Kilometer.", "Okay."]
+    output = parse_objects(capsys.readouterr().out)
+    assert [list(each) for each in output] == [KEYS] * 3
+    assert [each["voice"] for each in output] == ["espeak-en-us", "espeak-de", LETTERS.name]
+    assert [each["spoken"] for each in output] == [
+        "It is five kilometers.",
+        "Es sind fünf Kilometer.",
+        "Okay.",
+    ]
 
 
 BAD_LINES = [
@@ -181,52 +192,54 @@ BAD_LINES = [
     '{"text": "a", "voice": 5}',
     '{"text": "a", "voice": ["x"]}',
     "[" * 2000,
-    request("Hello.", "nobody"),
+    json_request("Hello.", "nobody"),
 ]
 
 
-def test_a_bad_line_is_told_and_does_not_stop_the_rest(
+def test_an_invalid_line_is_reported_and_the_rest_answered(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = [line for bad in BAD_LINES for line in (bad, request("It is 5 km."))]
+    lines = [line for bad in BAD_LINES for line in (bad, json_request("It is 5 km."))]
     stdin(*lines)
     assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
-    told = objects(capsys.readouterr().out)
-    assert [list(each) for each in told] == [["text", "error"], KEYS] * len(BAD_LINES)
-    assert all(each["error"] for each in told[::2])
-    assert all(each["spoken"] == "It is five kilometers." for each in told[1::2])
+    output = parse_objects(capsys.readouterr().out)
+    assert [list(each) for each in output] == [["text", "error"], KEYS] * len(BAD_LINES)
+    assert all(each["error"] for each in output[::2])
+    assert all(each["spoken"] == "It is five kilometers." for each in output[1::2])
 
 
-def test_a_line_of_malformed_ssml_is_told_with_its_place(
+def test_malformed_ssml_in_a_line_is_reported_with_its_position(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stdin(request("<speak>Hello.</b></speak>"), request("<speak>Hello.</speak>"))
+    stdin(json_request("<speak>Hello.</b></speak>"), json_request("<speak>Hello.</speak>"))
     assert explain_json_lines(settings, ENGLISH, TextFormat.SSML) == 1
-    bad, good = objects(capsys.readouterr().out)
+    bad, good = parse_objects(capsys.readouterr().out)
     assert "line 1, column 14" in bad["error"]
     assert good["segments"] == ["Hello."]
 
 
-def test_characters_outside_of_ascii_are_written_as_they_are(
+def test_non_ascii_characters_are_written_unescaped(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stdin(request("Größe 你好"))
+    stdin(json_request("Größe 你好"))
     explain_json_lines(settings, ENGLISH, PLAIN)
     assert "Größe 你好" in capsys.readouterr().out
 
 
-def test_half_a_character_does_not_stop_the_rest(
+def test_a_lone_surrogate_does_not_stop_the_remaining_lines(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stdin('{"text": "\\ud800Hello."}', '{"text": "\\ud800", "voice": "nobody"}', request("Hello."))
+    stdin('{"text": "\\ud800Hello."}', '{"text": "\\ud800", "voice": "nobody"}', json_request("Hello."))
     assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
-    told = objects(capsys.readouterr().out)
-    assert [list(each) for each in told] == [KEYS, ["text", "error"], KEYS]
-    assert told[0]["text"] == "\ud800Hello."
-    assert told[0]["segments"] == ["Hello."]
+    output = parse_objects(capsys.readouterr().out)
+    assert [list(each) for each in output] == [KEYS, ["text", "error"], KEYS]
+    assert output[0]["text"] == "\ud800Hello."
+    assert output[0]["segments"] == ["Hello."]
 
 
-def test_no_lines_are_no_error(settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_input_is_not_an_error(
+    settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     stdin("")
     assert explain_json_lines(settings, ENGLISH, PLAIN) == 0
     assert capsys.readouterr().out == ""
@@ -237,30 +250,30 @@ def test_no_lines_are_no_error(settings: Settings, stdin: Any, capsys: pytest.Ca
 FLAGS = ("--offline", "--voice", "espeak-en-us", "--data-dir", str(VOICES))
 
 
-@pytest.mark.usefixtures("logging_kept")
-def test_the_flag_explains_its_text_and_speaks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("restored_logging")
+def test_the_explain_flag_prints_the_stages_instead_of_speaking(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--explain", "It is 5 km."]) == 0
     assert "spoken:    It is five kilometers.\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("logging_kept")
+@pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize("flags", [["--json"], ["--explain", "--json"]])
-def test_with_json_a_text_is_one_object(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_flag_prints_one_object(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, *flags, "It is 5 km."]) == 0
-    (told,) = objects(capsys.readouterr().out)
-    assert list(told) == KEYS
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert list(output) == KEYS
 
 
-@pytest.mark.usefixtures("logging_kept")
-def test_with_ssml_the_text_is_read_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("restored_logging")
+def test_the_ssml_flag_interprets_the_text_as_ssml(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--json", "--ssml", "<speak>Hello <b>you</b>.</speak>"]) == 0
-    (told,) = objects(capsys.readouterr().out)
-    assert told["segments"] == ["Hello you."]
+    (output,) = parse_objects(capsys.readouterr().out)
+    assert output["segments"] == ["Hello you."]
 
 
-@pytest.mark.usefixtures("logging_kept")
-def test_what_cannot_be_explained_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("restored_logging")
+def test_an_error_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--explain", "--ssml", "<speak>Hello.</b></speak>"]) == 1
     output = capsys.readouterr()
     assert output.out == ""
@@ -268,7 +281,7 @@ def test_what_cannot_be_explained_is_one_line_and_an_exit_code(capsys: pytest.Ca
     assert len(output.err.splitlines()) == 1
 
 
-def run(*arguments: str, given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_say(*arguments: str, given: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
     return subprocess.run(
         [sys.executable, "-m", "wyoming_tts", "say", *FLAGS, *arguments],
@@ -282,20 +295,20 @@ def run(*arguments: str, given: str, **variables: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.slow
-def test_the_process_reads_lines_of_json_and_exits_with_one_if_one_was_bad() -> None:
-    lines = [request("It is 25 °C."), "bad", request("Es sind 5 km.", "espeak-de")]
-    done = run("--explain", "--json", given="\n".join(lines) + "\n")
-    told = objects(done.stdout)
+def test_the_process_reads_json_lines_and_exits_with_1_after_an_invalid_one() -> None:
+    lines = [json_request("It is 25 °C."), "bad", json_request("Es sind 5 km.", "espeak-de")]
+    done = run_say("--explain", "--json", given="\n".join(lines) + "\n")
+    output = parse_objects(done.stdout)
     assert done.returncode == 1, done.stderr
-    assert [list(each) for each in told] == [KEYS, ["text", "error"], KEYS]
-    assert told[0]["segments"] == ["It is twenty-five degrees Celsius."]
-    assert told[2]["voice"] == "espeak-de"
+    assert [list(each) for each in output] == [KEYS, ["text", "error"], KEYS]
+    assert output[0]["segments"] == ["It is twenty-five degrees Celsius."]
+    assert output[2]["voice"] == "espeak-de"
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
-def test_a_terminal_without_ipa_gets_escapes() -> None:
-    done = run("--json", given=request("Hello 你好."), PYTHONIOENCODING="latin-1")
+def test_an_output_encoding_without_ipa_gets_escapes() -> None:
+    done = run_say("--json", given=json_request("Hello 你好."), PYTHONIOENCODING="latin-1")
     assert done.returncode == 0, done.stderr
-    (told,) = objects(done.stdout)
-    assert told["text"] == "Hello 你好."
+    (output,) = parse_objects(done.stdout)
+    assert output["text"] == "Hello 你好."

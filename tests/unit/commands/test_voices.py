@@ -1,4 +1,4 @@
-"""`wyoming-tts voices …` as it is typed: a data directory of test voices, and a hub on loopback."""
+"""`wyoming-tts voices …` with its arguments as users type them, on test voices and a hub on loopback."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ sys.exit(main())
 
 
 @pytest.fixture(autouse=True)
-def quiet_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the machine's own settings; the handler of the command line does not stay."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Remove the machine's own settings and undo the command line's logging setup."""
     for name in tuple(os.environ):
         if name.startswith(("WYOMING_TTS_", "HF_")) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
@@ -50,12 +50,12 @@ def quiet_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data directory with all test voices, of which the catalogue knows one of one speaker."""
+    """A data directory with all test voices, one of which is in the catalogue."""
     directory = tmp_path / "data"
     directory.mkdir()
     for path in [*VOICES.glob("*.onnx"), *VOICES.glob("*.json"), *VOICES.glob("*.bin")]:
         shutil.copy(path, directory)
-    index(directory, {LOW.name: installed_files(LOW.name)})
+    write_index(directory, {LOW.name: installed_files(LOW.name)})
     return directory
 
 
@@ -69,8 +69,8 @@ def installed_files(name: str) -> dict[str, bytes]:
     return {ending: (VOICES / f"{name}{ending}").read_bytes() for ending in (".onnx", ".onnx.json")}
 
 
-def index(directory: Path, voices: dict[str, dict[str, bytes]]) -> None:
-    """Make voices known, by an index as upstream has it."""
+def write_index(directory: Path, voices: dict[str, dict[str, bytes]]) -> None:
+    """Write an index as upstream does, which makes these voices known."""
     entries = {
         name: {
             "language": {"code": "en_US"},
@@ -90,10 +90,10 @@ def index(directory: Path, voices: dict[str, dict[str, bytes]]) -> None:
     (directory / INDEX_NAME).write_text(json.dumps(entries))
 
 
-def offered(hub: FakeHub, directory: Path, *names: str) -> None:
-    """Voices that the hub has and the catalogue knows."""
+def publish_voices(hub: FakeHub, directory: Path, *names: str) -> None:
+    """Add voices to the hub and to the catalogue."""
     voices = {name: {".onnx": MODEL + name.encode(), ".onnx.json": CONFIG} for name in names}
-    index(directory, voices)
+    write_index(directory, voices)
     for name, files in voices.items():
         for ending, content in files.items():
             hub.files[f"/rhasspy/piper-voices/resolve/main/x/{name}{ending}"] = content
@@ -108,16 +108,16 @@ async def download(hub: FakeHub, directory: Path, *words: str) -> int:
     return await asyncio.to_thread(main, ["voices", "download", *words, *flags])
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+def parse_output(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
 # -- list ---------------------------------------------------------------------------------------
 
 
-def test_list_tells_what_is_here_and_what_could_be(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_contains_installed_and_available_voices(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "list", "--json") == 0
-    listed = {voice["name"]: voice for voice in printed(capsys)["voices"]}
+    listed = {voice["name"]: voice for voice in parse_output(capsys)["voices"]}
     assert listed[TONES.name] | {"installed": True, "speakers": 3, "engine": "piper"} == listed[TONES.name]
     assert not listed["de_DE-thorsten-low"]["installed"]
     assert listed["de_DE-thorsten-low"]["size"] > 1_000_000
@@ -135,7 +135,7 @@ def test_list_tells_what_is_here_and_what_could_be(data: Path, capsys: pytest.Ca
         ("--installed", "--language", "de", "list", "--engine", "piper"),
     ],
 )
-def test_a_list_is_narrowed_with_and_without_the_word_list(
+def test_list_filters_work_with_and_without_the_list_word(
     words: tuple[str, ...], data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert voices(data, *words) == 0
@@ -143,23 +143,23 @@ def test_a_list_is_narrowed_with_and_without_the_word_list(
     assert names == ["Name", TONES.name]
 
 
-def test_a_language_that_nobody_speaks_is_an_error(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_listing_an_unavailable_language_is_an_error(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "--language", "xx") == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "'xx'" in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "'xx'" in output.err
 
 
 def test_a_broken_voice_is_listed_with_its_reason(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cut_short(data / f"{LOW.name}.onnx")
+    truncate(data / f"{LOW.name}.onnx")
     assert voices(data, "list", "--json") == 0
-    listed = printed(capsys)
+    listed = parse_output(capsys)
     assert [Path(each["path"]).name for each in listed["broken"]] == [f"{LOW.name}.onnx"]
     assert "not complete" in listed["broken"][0]["reason"]
 
 
 @pytest.mark.parametrize("words", [["voices", "download"], ["voices", "fetch"], ["voices", "list", "x"]])
-def test_what_is_wrongly_called_ends_with_2(words: list[str]) -> None:
+def test_usage_errors_exit_with_2(words: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 2
@@ -168,14 +168,14 @@ def test_what_is_wrongly_called_ends_with_2(words: list[str]) -> None:
 # -- download -----------------------------------------------------------------------------------
 
 
-async def test_voices_come_by_name_alias_and_beginning_and_the_unknown_does_no_harm(
+async def test_voices_are_downloaded_by_name_alias_and_prefix_despite_unknown_ones(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    offered(hub, tmp_path, "en_XX-one-low", "en_XX-two-low", "en_XX-three-low")
+    publish_voices(hub, tmp_path, "en_XX-one-low", "en_XX-two-low", "en_XX-three-low")
     names = ("en_XX-one-low", "en-xx-two-low", "en_XX-thr", "en_XX-t", "nobody")
     assert await download(hub, tmp_path, *names, "--json") == 1
-    told = capsys.readouterr()
-    outcomes = {each["name"]: each for each in json.loads(told.out)["voices"]}
+    output = capsys.readouterr()
+    outcomes = {each["name"]: each for each in json.loads(output.out)["voices"]}
     assert {name: each["state"] for name, each in outcomes.items()} == {
         "en_XX-one-low": "fetched",
         "en_XX-two-low": "fetched",
@@ -184,25 +184,25 @@ async def test_voices_come_by_name_alias_and_beginning_and_the_unknown_does_no_h
         "nobody": "failed",
     }
     assert "Choose one of en_XX-three-low, en_XX-two-low" in outcomes["en_XX-t"]["error"]
-    assert "'nobody'" in told.err
+    assert "'nobody'" in output.err
     for name in ("one", "two", "three"):
         assert (tmp_path / f"en_XX-{name}-low.onnx").read_bytes() == MODEL + f"en_XX-{name}-low".encode()
 
 
-async def test_a_voice_that_cannot_be_fetched_fails_alone(
+async def test_a_failed_download_does_not_affect_the_others(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    offered(hub, tmp_path, "en_XX-one-low", "en_XX-two-low")
+    publish_voices(hub, tmp_path, "en_XX-one-low", "en_XX-two-low")
     del hub.files["/rhasspy/piper-voices/resolve/main/x/en_XX-one-low.onnx"]
     assert await download(hub, tmp_path, "en_XX-one-low", "en_XX-two-low") == 1
-    told = capsys.readouterr()
-    assert "en_XX-one-low: " in told.err
-    assert "404" in told.err
-    assert told.out.startswith("Downloaded en_XX-two-low, 4.1 MB")
+    output = capsys.readouterr()
+    assert "en_XX-one-low: " in output.err
+    assert "404" in output.err
+    assert output.out.startswith("Downloaded en_XX-two-low, 4.1 MB")
     assert not (tmp_path / "en_XX-one-low.onnx").exists()
 
 
-async def test_what_is_here_in_another_directory_is_not_fetched(
+async def test_a_voice_installed_in_another_directory_is_not_downloaded(
     hub: FakeHub, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -214,7 +214,7 @@ async def test_what_is_here_in_another_directory_is_not_fetched(
     assert hub.connections == 0
 
 
-def test_any_of_kokoros_models_is_enough_unless_one_is_named(
+def test_any_kokoro_model_is_sufficient_unless_a_precision_is_requested(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     int8, pack = ("kokoro-v1.0.int8.onnx", 92361271), ("voices-v1.0.bin", 28214398)
@@ -226,26 +226,26 @@ def test_any_of_kokoros_models_is_enough_unless_one_is_named(
     assert voices(tmp_path, "download", "af_heart", "--offline", "--precision", "fp16") == 1
 
 
-async def test_offline_nothing_is_fetched(
+async def test_offline_mode_downloads_nothing(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    offered(hub, tmp_path, BIG)
+    publish_voices(hub, tmp_path, BIG)
     assert await download(hub, tmp_path, BIG, "--offline") == 1
     assert "--offline" in capsys.readouterr().err
     assert hub.connections == 0
 
 
 @pytest.mark.slow
-async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHub, tmp_path: Path) -> None:
-    offered(hub, tmp_path, BIG)
+async def test_an_interrupted_download_is_resumed_by_the_next_command(hub: FakeHub, tmp_path: Path) -> None:
+    publish_voices(hub, tmp_path, BIG)
     held = Behaviour(hold_after=3_000_000)
     hub.plan.extend([Behaviour(), held])
-    process = await downloading(hub, tmp_path)
+    process = await start_download(hub, tmp_path)
     assert process.stderr is not None
     part = tmp_path / f"{BIG}.onnx.part"
     async with asyncio.timeout(30):
         await held.held.wait()
-        while not (part.exists() and part.stat().st_size):  # noqa: ASYNC110 - nobody tells of a block
+        while not (part.exists() and part.stat().st_size):  # noqa: ASYNC110 - a written block has no event
             await asyncio.sleep(0.01)
     process.send_signal(signal.SIGINT)
     log = await process.stderr.read()
@@ -256,7 +256,7 @@ async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHu
     assert 1024 * 1024 <= kept <= 3_000_000
     assert not (tmp_path / f"{BIG}.onnx").exists()
 
-    process = await downloading(hub, tmp_path)
+    process = await start_download(hub, tmp_path)
     out, log = await process.communicate()
     assert process.returncode == 0, log.decode()
     assert out.startswith(b"Downloaded")
@@ -265,7 +265,7 @@ async def test_an_interrupted_download_goes_on_with_the_next_command(hub: FakeHu
     assert not part.exists()
 
 
-async def downloading(hub: FakeHub, directory: Path) -> Process:
+async def start_download(hub: FakeHub, directory: Path) -> Process:
     flags = ("--data-dir", str(directory), "--hub-endpoint", hub.url)
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", CTRL_C_WORKS, "voices", "download", BIG, *flags),
@@ -278,19 +278,19 @@ async def downloading(hub: FakeHub, directory: Path) -> Process:
 # -- verify -------------------------------------------------------------------------------------
 
 
-def cut_short(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def change_a_byte(path: Path, at: int) -> None:
+def flip_bit(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
 
 
-def test_verify_finds_all_well(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_accepts_intact_files(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "verify", "--json") == 0
-    files = {Path(each["path"]).name: each for each in printed(capsys)["files"]}
+    files = {Path(each["path"]).name: each for each in parse_output(capsys)["files"]}
     assert {each["state"] for each in files.values()} == {"whole"}
     assert files[f"{LOW.name}.onnx"]["is_known"]
     assert not files[f"{TONES.name}.onnx"]["is_known"]
@@ -299,27 +299,25 @@ def test_verify_finds_all_well(data: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_verify_finds_a_changed_byte(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = data / f"{LOW.name}.onnx"
-    change_a_byte(model, model.read_bytes().index(b"input_lengths"))
+    flip_bit(model, model.read_bytes().index(b"input_lengths"))
     assert voices(data, "verify", LOW.name, "--json") == 1
-    told = capsys.readouterr()
-    states = {Path(each["path"]).name: each for each in json.loads(told.out)["files"]}
+    output = capsys.readouterr()
+    states = {Path(each["path"]).name: each for each in json.loads(output.out)["files"]}
     assert states[f"{LOW.name}.onnx"]["state"] == "broken"
     assert "md5" in states[f"{LOW.name}.onnx"]["reason"]
     assert states[f"{LOW.name}.onnx.json"]["state"] == "whole"
-    assert "voices download" in told.err
+    assert "voices download" in output.err
 
 
 @pytest.mark.parametrize("name", [LOW.name, TONES.name, "kokoro-tones"])
-def test_verify_finds_a_model_that_is_cut_short(
-    name: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cut_short(data / f"{name}.onnx")
+def test_verify_finds_a_truncated_model(name: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truncate(data / f"{name}.onnx")
     assert voices(data, "verify") == 1
     line = next(line for line in capsys.readouterr().out.splitlines() if f"{name}.onnx " in line)
     assert "broken: the model is not complete" in line
 
 
-def test_a_configuration_that_was_edited_is_told_and_is_no_fault(
+def test_verify_reports_an_edited_configuration_without_failing(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = data / f"{LOW.name}.onnx.json"
@@ -328,83 +326,83 @@ def test_a_configuration_that_was_edited_is_told_and_is_no_fault(
     assert "changed: it has" in capsys.readouterr().out
 
 
-def test_verify_of_what_is_not_here_fails(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verifying_a_voice_that_is_not_installed_fails(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert voices(data, "verify", "af_heart", "nobody", LETTERS.name) == 1
-    told = capsys.readouterr()
-    assert "af_heart is not installed" in told.err
-    assert "'nobody'" in told.err
-    assert LETTERS.name in told.out
+    output = capsys.readouterr()
+    assert "af_heart is not installed" in output.err
+    assert "'nobody'" in output.err
+    assert LETTERS.name in output.out
 
 
 # -- remove -------------------------------------------------------------------------------------
 
 
-def names(directory: Path) -> set[str]:
+def file_names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
-def test_remove_deletes_the_files_of_a_voice_and_no_others(
-    data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_remove_deletes_only_the_files_of_the_voice(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     part = data / f"{LOW.name}.onnx.part"
     part.write_bytes(b"left over")
-    before = names(data)
+    before = file_names(data)
     assert voices(data, "remove", LOW.name.lower().replace("_", "-"), "--json") == 0
     gone = {f"{LOW.name}.onnx", f"{LOW.name}.onnx.json", part.name}
-    assert before - names(data) == gone
-    told = printed(capsys)
-    assert told["removed"] == [LOW.name]
-    assert {Path(path).name for path in told["deleted"]} == gone
+    assert before - file_names(data) == gone
+    output = parse_output(capsys)
+    assert output["removed"] == [LOW.name]
+    assert {Path(path).name for path in output["deleted"]} == gone
 
 
-def test_remove_keeps_what_other_voices_speak_with(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = names(data)
+def test_remove_keeps_files_that_other_voices_use(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = file_names(data)
     assert voices(data, "remove", "af_test", "am_test", "--json") == 1
-    told = capsys.readouterr()
-    assert names(data) == before
-    kept = json.loads(told.out)["kept"]
+    output = capsys.readouterr()
+    assert file_names(data) == before
+    kept = json.loads(output.out)["kept"]
     assert {Path(each["path"]).name for each in kept} == {"kokoro-tones.onnx", "voices-tones.bin"}
     assert "bf_test" in kept[0]["users"]
-    assert json.loads(told.out)["removed"] == []
-    assert "is kept: it is also used by bf_test, ef_test, ff_test and 1 more." in told.err
+    assert json.loads(output.out)["removed"] == []
+    assert "is kept: it is also used by bf_test, ef_test, ff_test and 1 more." in output.err
 
 
-def test_all_that_share_a_file_go_together(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = names(data)
+def test_voices_that_share_a_file_can_be_removed_together(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = file_names(data)
     assert voices(data, "remove", "kokoro", LOW.name) == 0
-    assert {"kokoro-tones.onnx", "voices-tones.bin"} < before - names(data)
+    assert {"kokoro-tones.onnx", "voices-tones.bin"} < before - file_names(data)
     assert "Removed zf_test.\n" in capsys.readouterr().out
 
 
-def test_remove_tells_of_each_name_that_it_cannot_remove(
+def test_remove_reports_every_name_that_cannot_be_removed(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(data, tmp_path / "models")
     for path in (data / "kokoro-tones.onnx", data / "voices-tones.bin"):
         path.unlink()
-    before = names(data)
+    before = file_names(data)
     wrong = ["espeak-de", "nobody", "en_US-lessac-medium", "kokoro"]
     elsewhere = ("--kokoro-model", str(tmp_path / "models" / "kokoro-tones.onnx"))
     pack = ("--kokoro-voices", str(tmp_path / "models" / "voices-tones.bin"))
     assert voices(data, "remove", *wrong, TONES.name, *elsewhere, *pack) == 1
-    told = capsys.readouterr().err
-    assert "espeak-de is built in" in told
-    assert "no voice 'nobody'" in told
-    assert "en_US-lessac-medium is not installed" in told
-    assert f"is in {tmp_path / 'models'}, which is not a data directory" in told
-    assert before - names(data) == {f"{TONES.name}.onnx", f"{TONES.name}.onnx.json"}
+    output = capsys.readouterr().err
+    assert "espeak-de is built in" in output
+    assert "no voice 'nobody'" in output
+    assert "en_US-lessac-medium is not installed" in output
+    assert f"is in {tmp_path / 'models'}, which is not a data directory" in output
+    assert before - file_names(data) == {f"{TONES.name}.onnx", f"{TONES.name}.onnx.json"}
     assert (tmp_path / "models" / "kokoro-tones.onnx").exists()
 
 
 def test_a_broken_voice_can_be_removed(data: Path) -> None:
-    cut_short(data / f"{LETTERS.name}.onnx")
+    truncate(data / f"{LETTERS.name}.onnx")
     assert voices(data, "remove", LETTERS.name) == 0
-    assert not {f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json"} & names(data)
+    assert not {f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json"} & file_names(data)
 
 
-def test_what_a_broken_off_download_left_can_be_removed(
-    data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_partial_download_can_be_removed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     part = data / "de_DE-thorsten-low.onnx.part"
     part.write_bytes(b"half")
     assert voices(data, "remove", "de_DE-thorsten-low") == 0
@@ -419,7 +417,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("answer", "flags", "code"), [("n", (), 1), ("y", (), 0), ("", ("--yes",), 0)])
-def test_on_a_terminal_it_is_asked_first(
+def test_remove_asks_for_confirmation_on_a_terminal(
     answer: str, flags: tuple[str, ...], code: int, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
@@ -430,9 +428,9 @@ def test_on_a_terminal_it_is_asked_first(
 # -- info ---------------------------------------------------------------------------------------
 
 
-def test_info_tells_all_of_an_installed_voice(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_describes_an_installed_voice(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "info", "en_US-tone", "--json") == 0
-    facts = printed(capsys)
+    facts = parse_output(capsys)
     assert facts["name"] == LOW.name
     assert facts["installed"]
     assert facts["sample_rate"] == LOW.rate
@@ -444,39 +442,41 @@ def test_info_tells_all_of_an_installed_voice(data: Path, capsys: pytest.Capture
     assert facts["downloads"][0]["digest"].startswith("md5:")
 
 
-def test_info_names_the_speakers(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_lists_the_speakers(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert voices(data, "info", TONES.name) == 0
     assert "speaker names: anna, bert, clara\n" in capsys.readouterr().out
 
 
-def test_info_tells_how_far_a_download_is(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shows_the_progress_of_a_download(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "de_DE-thorsten-low.onnx.part").write_bytes(bytes(1234))
     assert voices(data, "info", "de_DE-thorsten-low", "--json") == 0
-    facts = printed(capsys)
+    facts = parse_output(capsys)
     assert not facts["installed"]
     assert facts["downloads"][0]["bytes_so_far"] == 1234
 
 
-def test_info_tells_why_a_voice_is_broken(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_explains_why_a_voice_is_broken(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / f"{TONES.name}.onnx.json").write_text("{")
     assert voices(data, "info", TONES.name) == 0
-    told = capsys.readouterr().out
-    assert "installed:     no" in told
-    assert "json is broken" in told
+    output = capsys.readouterr().out
+    assert "installed:     no" in output
+    assert "json is broken" in output
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "resolved"),
     [("butler", TONES.name), ("female", "af_test"), (f"{TONES.name}#bert", TONES.name)],
 )
-def test_info_takes_a_name_for_what_clients_mean_by_it(
-    name: str, told: str, data: Path, capsys: pytest.CaptureFixture[str]
+def test_info_resolves_aliases_and_mapped_names(
+    name: str, resolved: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert voices(data, "info", name, "--json", "--voice-map", f"butler={TONES.name}") == 0
-    assert printed(capsys)["name"] == told
+    assert parse_output(capsys)["name"] == resolved
 
 
-def test_info_of_nobody_names_the_nearest(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_of_an_unknown_voice_suggests_the_closest_name(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert voices(data, "info", "en_US-tony-low") == 1
     assert LOW.name in capsys.readouterr().err
 
@@ -484,20 +484,20 @@ def test_info_of_nobody_names_the_nearest(data: Path, capsys: pytest.CaptureFixt
 # -- import-piper -------------------------------------------------------------------------------
 
 
-def test_a_piper_directory_is_written_into_the_settings(
+def test_import_piper_adds_the_directory_to_the_settings_file(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text(f"# mine\ndata_dir: [{tmp_path}]\n")
     assert main(["voices", "import-piper", str(data), "--config", str(config), "--json"]) == 0
-    told = printed(capsys)
-    assert told["voices"] == sorted([LOW.name, TONES.name, LETTERS.name])
-    assert told["written"] == str(config)
+    output = parse_output(capsys)
+    assert output["voices"] == sorted([LOW.name, TONES.name, LETTERS.name])
+    assert output["written"] == str(config)
     assert config.read_text().startswith("# mine\n")
     assert str(data) in config.read_text()
 
 
-def test_a_settings_file_that_is_not_there_is_made(
+def test_import_piper_creates_a_missing_settings_file(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "new.yaml"
@@ -507,14 +507,14 @@ def test_a_settings_file_that_is_not_there_is_made(
     assert str(config) in capsys.readouterr().out
 
 
-def test_without_a_settings_file_it_is_told_what_to_set(
+def test_import_piper_without_a_settings_file_prints_the_flags(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["voices", "import-piper", str(data), "--data-dir", str(tmp_path)]) == 0
     assert f"--data-dir {tmp_path} --data-dir {data}." in capsys.readouterr().out
 
 
-def test_a_directory_without_voices_is_no_piper_directory(
+def test_import_piper_refuses_a_directory_without_voices(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert voices(tmp_path, "import-piper", str(tmp_path / "nothing")) == 1
