@@ -29,7 +29,7 @@ MONO = AudioFormat(22050)
 PCM = bytes(range(256)) * 8
 
 
-def names(directory: Path) -> list[str]:
+def file_names(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
 
@@ -39,7 +39,7 @@ def names(directory: Path) -> list[str]:
 @given(
     st.builds(AudioFormat, rate=st.integers(1, 192000), channels=st.integers(1, 8)), st.integers(0, 1 << 31)
 )
-def test_a_header_says_the_format_and_the_lengths(audio_format: AudioFormat, data_bytes: int) -> None:
+def test_a_wav_header_contains_format_and_lengths(audio_format: AudioFormat, data_bytes: int) -> None:
     header = audio_output.wav_header(audio_format, data_bytes)
     assert len(header) == 44
     assert header[:4] + header[8:16] + header[36:40] == b"RIFFWAVEfmt data"
@@ -69,10 +69,10 @@ async def test_a_wav_file_reads_back_as_written(tmp_path: Path) -> None:
         assert read.getnframes() == len(PCM)
         assert read.readframes(len(PCM)) == PCM * 2
     assert path.stat().st_size == 44 + 2 * len(PCM)
-    assert names(tmp_path) == [path.name]
+    assert file_names(tmp_path) == [path.name]
 
 
-async def test_a_wav_without_sound_is_still_a_wav(tmp_path: Path) -> None:
+async def test_a_wav_without_audio_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "blank.wav"
     async with WavFile(path) as out:
         await out.write(MONO, b"")
@@ -80,7 +80,7 @@ async def test_a_wav_without_sound_is_still_a_wav(tmp_path: Path) -> None:
         assert read.getnframes() == 0
 
 
-async def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
+async def test_a_failure_keeps_the_existing_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = tmp_path / "door.wav"
     path.write_bytes(b"older")
 
@@ -92,16 +92,16 @@ async def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path: Path) 
     with pytest.raises(RuntimeError):
         await fail_midway()
     assert path.read_bytes() == b"older"
-    assert names(tmp_path) == [path.name]
+    assert file_names(tmp_path) == [path.name]
 
 
-async def test_a_file_for_which_no_audio_came_is_not_written(tmp_path: Path) -> None:
+async def test_no_file_is_written_without_audio(tmp_path: Path) -> None:
     async with WavFile(tmp_path / "door.wav"):
         pass
-    assert names(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
-async def test_a_directory_that_is_missing_or_in_the_way_is_told(tmp_path: Path) -> None:
+async def test_an_unusable_output_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="is a directory"):
         open_wav_output(str(tmp_path))
     with pytest.raises(ClientError, match="No such file or directory"):
@@ -109,7 +109,7 @@ async def test_a_directory_that_is_missing_or_in_the_way_is_told(tmp_path: Path)
             pass
 
 
-async def test_a_link_keeps_pointing_to_the_file_it_names(tmp_path: Path) -> None:
+async def test_a_symbolic_link_is_kept_and_its_target_written(tmp_path: Path) -> None:
     (tmp_path / "real.wav").write_bytes(b"older")
     link = tmp_path / "link.wav"
     link.symlink_to("real.wav")
@@ -119,9 +119,9 @@ async def test_a_link_keeps_pointing_to_the_file_it_names(tmp_path: Path) -> Non
     assert (tmp_path / "real.wav").stat().st_size == 44 + len(PCM)
 
 
-async def test_a_stream_into_a_pipe_begins_with_its_header_and_unknown_lengths() -> None:
+async def test_a_streamed_wav_begins_with_a_header_of_unknown_length() -> None:
     reading, writing = os.pipe()
-    with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 -- a pipe that holds it all
+    with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 -- the pipe buffers everything
         async with WavStream(writing, "pipe") as out:
             await out.write(MONO, b"")
             assert len(header := pipe.read(1000)) == 44
@@ -134,22 +134,22 @@ async def test_a_stream_into_a_pipe_begins_with_its_header_and_unknown_lengths()
 async def test_the_wave_module_reads_a_streamed_wav_to_its_end(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
-    def listen() -> None:
+    def read_fifo() -> None:
         with fifo.open("rb") as pipe, wave.open(pipe, "rb") as read:
-            heard.append(read.readframes(1 << 20))
+            received.append(read.readframes(1 << 20))
 
-    listener = threading.Thread(target=listen)
+    listener = threading.Thread(target=read_fifo)
     listener.start()
     async with open_wav_output(str(fifo)) as out:
         await out.write(MONO, PCM * 100)
     listener.join()
-    assert heard == [PCM * 100]
+    assert received == [PCM * 100]
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
-async def test_a_pipe_whose_reader_left_says_that_the_listener_is_gone() -> None:
+async def test_a_pipe_closed_by_its_reader_raises_output_closed() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     async with WavStream(writing, "pipe") as out:
@@ -157,7 +157,7 @@ async def test_a_pipe_whose_reader_left_says_that_the_listener_is_gone() -> None
             await out.write(MONO, PCM)
 
 
-async def test_dash_is_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_dash_writes_to_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[str]) -> None:
     async with open_wav_output("-") as out:
         await out.write(MONO, b"abcd")
     print("still open", file=sys.stdout)
@@ -166,7 +166,7 @@ async def test_dash_is_stdout_and_leaves_it_open(capfd: pytest.CaptureFixture[st
     assert read.endswith("abcdstill open\n")
 
 
-def test_a_terminal_gets_no_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_is_not_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     with pytest.raises(ClientError, match="terminal"):
         open_wav_output("-")
@@ -178,7 +178,7 @@ CAT = shutil.which("cat")
 SLEEP = shutil.which("sleep")
 
 
-def program(directory: Path, name: str, body: str) -> None:
+def write_program(directory: Path, name: str, body: str) -> None:
     path = directory / name
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
@@ -192,16 +192,16 @@ def bin_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-async def play_on(player: PlayerProcess) -> None:
+async def play_forever(player: PlayerProcess) -> None:
     async with player as out:
         while True:
             await out.write(MONO, PCM)
 
 
-async def test_a_player_gets_the_format_as_arguments_and_the_audio_at_stdin(
+async def test_a_player_gets_the_format_as_arguments_and_the_audio_on_stdin(
     bin_dir: Path, tmp_path: Path
 ) -> None:
-    program(bin_dir, "aplay", f'echo "$@" > {tmp_path}/arguments\nexec {CAT} > {tmp_path}/heard')
+    write_program(bin_dir, "aplay", f'echo "$@" > {tmp_path}/arguments\nexec {CAT} > {tmp_path}/heard')
     async with PlayerProcess() as out:
         assert out.name == "aplay"
         await out.write(MONO, b"")
@@ -212,21 +212,21 @@ async def test_a_player_gets_the_format_as_arguments_and_the_audio_at_stdin(
 
 
 async def test_ffplay_gets_a_wav(bin_dir: Path, tmp_path: Path) -> None:
-    program(bin_dir, "ffplay", f"exec {CAT} > {tmp_path}/heard")
+    write_program(bin_dir, "ffplay", f"exec {CAT} > {tmp_path}/heard")
     async with PlayerProcess() as out:
         await out.write(MONO, PCM)
         await out.write(MONO, PCM)
     assert (tmp_path / "heard").read_bytes() == audio_output.wav_header(MONO, None) + PCM * 2
 
 
-def test_the_first_of_the_installed_players_is_taken(bin_dir: Path) -> None:
+def test_the_preferred_installed_player_is_used(bin_dir: Path) -> None:
     for name in ("play", "aplay", "paplay", "afplay"):
-        program(bin_dir, name, "exit 0")
+        write_program(bin_dir, name, "exit 0")
     assert PlayerProcess().name == "paplay"
 
 
 def test_without_a_player_the_error_says_what_to_install(bin_dir: Path) -> None:
-    program(bin_dir, "afplay", "exit 0")
+    write_program(bin_dir, "afplay", "exit 0")
     with pytest.raises(ClientError) as error:
         PlayerProcess()
     assert "aplay" in str(error.value)
@@ -234,27 +234,27 @@ def test_without_a_player_the_error_says_what_to_install(bin_dir: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-async def test_a_player_that_fails_is_named_with_its_exit_code(bin_dir: Path) -> None:
-    program(bin_dir, "aplay", "exit 3")
+async def test_a_failing_player_is_reported_with_its_exit_code(bin_dir: Path) -> None:
+    write_program(bin_dir, "aplay", "exit 3")
     with pytest.raises(ClientError, match="aplay ended with exit code 3"):
-        await play_on(PlayerProcess())
+        await play_forever(PlayerProcess())
 
 
-async def test_a_player_that_fails_at_the_end_is_noticed(bin_dir: Path) -> None:
-    program(bin_dir, "aplay", f"{CAT} > /dev/null\nexit 4")
+async def test_a_player_that_fails_at_the_end_is_reported(bin_dir: Path) -> None:
+    write_program(bin_dir, "aplay", f"{CAT} > /dev/null\nexit 4")
     with pytest.raises(ClientError, match="exit code 4"):
         async with PlayerProcess() as out:
             await out.write(MONO, PCM)
 
 
-async def test_a_player_that_is_quit_is_a_listener_gone(bin_dir: Path) -> None:
-    program(bin_dir, "aplay", "exit 0")
+async def test_a_player_closed_by_the_user_raises_output_closed(bin_dir: Path) -> None:
+    write_program(bin_dir, "aplay", "exit 0")
     with pytest.raises(OutputClosed):
-        await play_on(PlayerProcess())
+        await play_forever(PlayerProcess())
 
 
-async def test_cancelling_stops_a_player_that_does_not_read(bin_dir: Path) -> None:
-    program(bin_dir, "aplay", f"exec {SLEEP} 50")
+async def test_cancellation_terminates_a_player_that_does_not_read(bin_dir: Path) -> None:
+    write_program(bin_dir, "aplay", f"exec {SLEEP} 50")
     full = asyncio.Event()
     player = PlayerProcess()
 
@@ -275,8 +275,8 @@ async def test_cancelling_stops_a_player_that_does_not_read(bin_dir: Path) -> No
     assert player._process.returncode == -15
 
 
-async def test_a_player_that_was_never_given_audio_is_never_started(bin_dir: Path, tmp_path: Path) -> None:
-    program(bin_dir, "aplay", f"echo > {tmp_path}/started")
+async def test_a_player_is_not_started_without_audio(bin_dir: Path, tmp_path: Path) -> None:
+    write_program(bin_dir, "aplay", f"echo > {tmp_path}/started")
     async with PlayerProcess():
         pass
     assert not (tmp_path / "started").exists()

@@ -25,44 +25,44 @@ async def announced(name: str, port: int) -> AsyncIterator[None]:
         SERVICE_TYPE, f"{name}.{SERVICE_TYPE}", addresses=[socket.inet_aton("127.0.0.1")], port=port
     )
     async with AsyncZeroconf(interfaces=LOOPBACK) as mdns:
-        # The name is unique already; asking the network whether it is takes most of a second.
+        # The name is unique; probing the network for it would take most of a second.
         await mdns.async_register_service(service, cooperating_responders=True)
         yield
 
 
-def unique(name: str) -> str:
+def unique_name(name: str) -> str:
     return f"{name} {secrets.token_hex(4)}"
 
 
 @pytest.mark.slow
-async def test_a_search_keeps_servers_that_speak_and_passes_over_others() -> None:
-    speaking, deaf, gone = unique("speaking"), unique("deaf"), unique("gone")
+async def test_a_search_returns_only_servers_that_can_speak() -> None:
+    speaking, mute, gone = unique_name("speaking"), unique_name("deaf"), unique_name("gone")
     async with (
         scripted_server(answer_describe(info())) as server,
         scripted_server(answer_describe(info(installed=False))) as other,
         announced(speaking, server.port),
-        announced(deaf, other.port),
+        announced(mute, other.port),
         announced(gone, 1),
     ):
         found = {each.name: each for each in await discover_servers(2.0, interfaces=LOOPBACK)}
         assert found[speaking] == DiscoveredServer(speaking, server.uri, ("127.0.0.1",))
-        assert deaf not in found
+        assert mute not in found
         assert gone not in found
         assert other.types == ["describe"]
 
 
 async def test_the_first_server_found_ends_the_search() -> None:
-    name = unique("first")
+    name = unique_name("first")
     async with scripted_server(answer_describe(info())) as server, announced(name, server.port):
         async with asyncio.timeout(20):
             found = await discover_tts_server(60.0, interfaces=LOOPBACK)
     assert found == DiscoveredServer(name, server.uri, ("127.0.0.1",))
 
 
-async def test_no_server_within_the_time_is_none() -> None:
+async def test_a_search_without_a_server_returns_none_after_the_timeout() -> None:
     async with (
         scripted_server(answer_describe(info(installed=False))) as server,
-        announced(unique("deaf"), server.port),
+        announced(unique_name("deaf"), server.port),
     ):
         assert await discover_tts_server(0.6, interfaces=LOOPBACK) is None
         assert server.types == ["describe"]
@@ -70,15 +70,15 @@ async def test_no_server_within_the_time_is_none() -> None:
 
 async def test_a_machine_without_a_network_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # Asking for a missing interface does the same, but zeroconf then leaves sockets behind.
-    def no_network(**options: object) -> AsyncZeroconf:
+    def fail_without_network(**options: object) -> AsyncZeroconf:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
-    monkeypatch.setattr(finding, "AsyncZeroconf", no_network)
+    monkeypatch.setattr(finding, "AsyncZeroconf", fail_without_network)
     assert await discover_tts_server(0.01) is None
     assert await discover_servers(0.01) == []
 
 
-def test_this_machines_own_server_comes_before_others_and_ipv4_before_ipv6() -> None:
+def test_the_local_server_is_ranked_first_and_ipv4_before_ipv6() -> None:
     search = _Search()
     far = DiscoveredServer("a", "tcp://192.0.2.7:10200", ("192.0.2.7",))
     far_v6 = DiscoveredServer("b", "tcp://[2001:db8::7%3]:10200", ("2001:db8::7%3",))

@@ -10,11 +10,11 @@ import pytest
 from wyoming_tts.client import ClientError, read_stdin_text
 
 
-async def collected(pieces: AsyncIterator[str]) -> list[str]:
+async def collect(pieces: AsyncIterator[str]) -> list[str]:
     return [piece async for piece in pieces]
 
 
-async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
+async def test_piped_text_is_yielded_as_it_is_written() -> None:
     reading, writing = os.pipe()
     pieces = read_stdin_text(reading)
     try:
@@ -23,13 +23,13 @@ async def test_text_comes_from_a_pipe_as_it_is_written() -> None:
         os.write(writing, b"Two.")
         assert await anext(pieces) == "Two."
         os.close(writing)
-        assert await collected(pieces) == []
+        assert await collect(pieces) == []
         assert os.get_blocking(reading)
     finally:
         os.close(reading)
 
 
-async def test_a_character_cut_by_two_writes_comes_out_whole() -> None:
+async def test_a_character_split_between_two_writes_is_decoded_whole() -> None:
     reading, writing = os.pipe()
     pieces = read_stdin_text(reading)
     try:
@@ -46,35 +46,35 @@ async def test_a_character_cut_by_two_writes_comes_out_whole() -> None:
 @pytest.mark.parametrize(
     ("written", "read"), [(b"a\xff\xfeb", "a\ufffd\ufffdb"), (b"ends\xe2\x82", "ends\ufffd"), (b"", "")]
 )
-async def test_a_file_is_read_to_its_end_and_what_is_not_utf8_is_replaced(
+async def test_a_file_is_read_to_its_end_and_invalid_utf8_is_replaced(
     tmp_path: Path, written: bytes, read: str
 ) -> None:
     path = tmp_path / "text"
     path.write_bytes(written)
     with path.open("rb") as file:
-        assert "".join(await collected(read_stdin_text(file.fileno()))) == read
+        assert "".join(await collect(read_stdin_text(file.fileno()))) == read
 
 
 async def test_dev_null_is_an_empty_text() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     try:
-        assert await collected(read_stdin_text(null)) == []
+        assert await collect(read_stdin_text(null)) == []
     finally:
         os.close(null)
 
 
-async def test_a_closed_stdin_is_told_in_one_line() -> None:
+async def test_a_closed_stdin_is_a_one_line_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
     with pytest.raises(ClientError, match="stdin"):
-        await collected(read_stdin_text(reading))
+        await collect(read_stdin_text(reading))
 
 
-async def test_waiting_for_text_can_be_cancelled_and_leaves_no_watch_on_stdin() -> None:
+async def test_cancelling_the_read_removes_the_reader_of_stdin() -> None:
     reading, writing = os.pipe()
     try:
-        waiting = asyncio.create_task(collected(read_stdin_text(reading)))
+        waiting = asyncio.create_task(collect(read_stdin_text(reading)))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

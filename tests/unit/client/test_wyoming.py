@@ -40,30 +40,30 @@ HALF_SECOND = bytes(22050)
 STOPPED = SynthesizeStopped()
 
 
-async def text(*pieces: str) -> AsyncIterator[str]:
+async def pieces_of_text(*pieces: str) -> AsyncIterator[str]:
     for piece in pieces:
         yield piece
 
 
-async def endless(first: str) -> AsyncIterator[str]:
+async def never_ending_text(first: str) -> AsyncIterator[str]:
     yield first
     await asyncio.Event().wait()
 
 
-class Listener:
+class RecordingSink:
     def __init__(self) -> None:
         self.format: AudioFormat | None = None
         self.pcm = b""
-        self.heard = asyncio.Event()
+        self.received_audio = asyncio.Event()
 
     async def __call__(self, audio_format: AudioFormat, pcm: bytes) -> None:
         self.format = audio_format
         self.pcm += pcm
         if pcm:
-            self.heard.set()
+            self.received_audio.set()
 
 
-async def nothing(audio_format: AudioFormat, pcm: bytes) -> None:
+async def discard(audio_format: AudioFormat, pcm: bytes) -> None:
     pass
 
 
@@ -85,9 +85,9 @@ def assert_one_line(error: pytest.ExceptionInfo[ClientError], *words: str) -> No
 
 
 async def test_a_plain_request_is_one_event_with_the_whole_text() -> None:
-    listener = Listener()
+    listener = RecordingSink()
     async with scripted_server(plain_reply) as server:
-        report = await speak(server.uri, text("The door ", "is open."), on_audio=listener)
+        report = await speak(server.uri, pieces_of_text("The door ", "is open."), on_audio=listener)
     assert [(event.type, event.data) for event in server.received] == [
         ("synthesize", {"text": "The door is open."})
     ]
@@ -99,11 +99,19 @@ async def test_a_plain_request_is_one_event_with_the_whole_text() -> None:
     assert 0 < report.ttfa <= report.total
 
 
-async def test_voice_speaker_and_ssml_are_asked_for_and_plain_text_is_not_named() -> None:
-    wanted = VoiceRequest(name="en_US-tone", speaker="3")
+async def test_voice_speaker_and_ssml_are_sent_only_when_given() -> None:
+    voice_request = VoiceRequest(name="en_US-tone", speaker="3")
     async with scripted_server(plain_reply) as server:
-        await speak(server.uri, text("<speak/>"), on_audio=nothing, voice=wanted, text_format=TextFormat.SSML)
-        await speak(server.uri, text("Hallo."), on_audio=nothing, voice=VoiceRequest(language="de_DE"))
+        await speak(
+            server.uri,
+            pieces_of_text("<speak/>"),
+            on_audio=discard,
+            voice=voice_request,
+            text_format=TextFormat.SSML,
+        )
+        await speak(
+            server.uri, pieces_of_text("Hallo."), on_audio=discard, voice=VoiceRequest(language="de_DE")
+        )
     ssml, plain = server.received
     assert ssml.data["voice"] == {"name": "en_US-tone", "speaker": "3"}
     assert ssml.data["text_format"] == "ssml"
@@ -112,15 +120,17 @@ async def test_voice_speaker_and_ssml_are_asked_for_and_plain_text_is_not_named(
 
 async def test_a_speaker_without_a_voice_is_refused_before_connecting() -> None:
     with pytest.raises(ClientError) as error:
-        await speak("tcp://127.0.0.1:1", text("Hi."), on_audio=nothing, voice=VoiceRequest(speaker="3"))
+        await speak(
+            "tcp://127.0.0.1:1", pieces_of_text("Hi."), on_audio=discard, voice=VoiceRequest(speaker="3")
+        )
     assert_one_line(error, "'3'", "Name the voice")
 
 
-async def test_a_stream_is_start_chunks_the_whole_text_and_stop() -> None:
-    wanted = VoiceRequest(name="en_US-tone")
+async def test_a_streaming_request_sends_start_chunks_the_whole_text_and_stop() -> None:
+    voice_request = VoiceRequest(name="en_US-tone")
     async with scripted_server(streamed_reply) as server:
         report = await speak(
-            server.uri, text("One. ", "Two."), on_audio=nothing, voice=wanted, streaming=True
+            server.uri, pieces_of_text("One. ", "Two."), on_audio=discard, voice=voice_request, streaming=True
         )
     voice = {"name": "en_US-tone"}
     assert [(event.type, event.data) for event in server.received] == [
@@ -133,12 +143,12 @@ async def test_a_stream_is_start_chunks_the_whole_text_and_stop() -> None:
     assert report.seconds == 0.5
 
 
-async def test_audio_is_heard_while_the_text_is_still_being_written() -> None:
-    listener = Listener()
+async def test_audio_is_received_while_the_text_is_still_being_written() -> None:
+    listener = RecordingSink()
 
-    async def waits_to_hear_the_first_sentence() -> AsyncIterator[str]:
+    async def text_waiting_for_audio() -> AsyncIterator[str]:
         yield "One. "
-        await listener.heard.wait()
+        await listener.received_audio.wait()
         yield "Two."
 
     async def reply(conversation: ScriptedConnection) -> None:
@@ -148,38 +158,36 @@ async def test_audio_is_heard_while_the_text_is_still_being_written() -> None:
         await conversation.send(audio(HALF_SECOND), STOP, STOPPED)
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
-        report = await speak(
-            server.uri, waits_to_hear_the_first_sentence(), on_audio=listener, streaming=True
-        )
+        report = await speak(server.uri, text_waiting_for_audio(), on_audio=listener, streaming=True)
     assert report.seconds == 1.0
     assert server.types.count("synthesize-chunk") == 2
 
 
-async def test_the_sink_learns_the_format_before_there_is_sound() -> None:
+async def test_the_sink_gets_the_format_before_any_audio() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, STOP)
 
-    listener = Listener()
+    listener = RecordingSink()
     async with scripted_server(reply) as server:
-        report = await speak(server.uri, text("..."), on_audio=listener)
+        report = await speak(server.uri, pieces_of_text("..."), on_audio=listener)
     assert listener.format == AudioFormat(22050)
     assert (report.samples, report.ttfa) == (0, None)
 
 
-async def test_a_server_that_starts_and_stops_audio_for_every_sentence_is_heard_to_the_end() -> None:
+async def test_audio_restarted_for_every_sentence_is_received_to_the_end() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-stop")
         sentence = (START, audio(HALF_SECOND), STOP)
         await conversation.send(*sentence, *sentence, STOPPED)
 
     async with scripted_server(reply) as server:
-        report = await speak(server.uri, text("One. Two."), on_audio=nothing, streaming=True)
+        report = await speak(server.uri, pieces_of_text("One. Two."), on_audio=discard, streaming=True)
     assert report.seconds == 1.0
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(streaming: bool) -> None:  # noqa: FBT001
+async def test_a_server_error_is_raised_with_its_code_after_the_closing_events(streaming: bool) -> None:  # noqa: FBT001
     closed_by_client = asyncio.Event()
 
     async def reply(conversation: ScriptedConnection) -> None:
@@ -189,27 +197,27 @@ async def test_an_error_is_raised_with_its_code_once_the_closing_events_came(str
         await conversation.closed()
         closed_by_client.set()
 
-    listener = Listener()
+    listener = RecordingSink()
     async with scripted_server(reply) as server:
         with pytest.raises(ServerError) as error:
-            await speak(server.uri, text("Hi."), on_audio=listener, streaming=streaming)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=listener, streaming=streaming)
         await closed_by_client.wait()
     assert_one_line(error, "(unknown_voice)", "No voice is called x.")
     assert listener.pcm == HALF_SECOND
 
 
-async def test_an_error_before_a_close_is_told_instead_of_the_lost_connection() -> None:
+async def test_an_error_before_a_close_takes_precedence_over_the_lost_connection() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(Error("out of memory"))
 
     async with scripted_server(reply) as server:
         with pytest.raises(ServerError, match="out of memory") as error:
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
     assert_one_line(error, "refused: out of memory")
 
 
-async def test_an_error_that_nothing_follows_is_told_after_a_short_grace(
+async def test_an_error_without_closing_events_is_raised_after_a_short_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(remote, "_ERROR_GRACE_SECONDS", 0.05)
@@ -221,59 +229,59 @@ async def test_an_error_that_nothing_follows_is_told_after_a_short_grace(
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
         with pytest.raises(ServerError, match="busy"):
-            await speak(server.uri, endless("One. "), on_audio=nothing, streaming=True)
+            await speak(server.uri, never_ending_text("One. "), on_audio=discard, streaming=True)
 
 
 async def test_a_refused_connection_names_the_address_and_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(ClientError) as error:
-        await speak(uri, text("Hi."), on_audio=nothing)
+        await speak(uri, pieces_of_text("Hi."), on_audio=discard)
     assert_one_line(error, uri, "Connection refused", "wyoming-tts serve")
 
 
 @pytest.mark.parametrize(
     "uri", ["127.0.0.1:10200", "http://127.0.0.1:80", "tcp://pi", "stdio://", "tcp://a:b"]
 )
-async def test_a_wrong_address_says_how_one_looks(uri: str) -> None:
+async def test_an_invalid_address_is_refused_with_the_expected_form(uri: str) -> None:
     with pytest.raises(ClientError) as error:
         await describe(uri)
     assert_one_line(error, uri, "tcp://HOST:10200")
 
 
-async def test_a_connection_lost_in_the_middle_says_how_much_was_heard() -> None:
+async def test_a_lost_connection_reports_how_much_audio_was_received() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND))
 
     async with scripted_server(reply) as server:
         with pytest.raises(ConnectionLost) as error:
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
     assert_one_line(error, server.uri, "after 0.5 s of audio")
 
 
-async def test_a_connection_lost_within_an_event_is_lost_too() -> None:
+async def test_a_connection_closed_within_an_event_is_lost() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send_bytes(b'{"type": "audio-chunk", "payload_length": 1000}\nabc')
 
     async with scripted_server(reply) as server:
         with pytest.raises(ConnectionLost, match="before any audio"):
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
 
 
-async def test_a_server_that_leaves_while_text_is_written_does_not_keep_the_writer_waiting() -> None:
+async def test_a_server_that_disconnects_does_not_block_the_text_writer() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         conversation.writer.transport.abort()
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
         with pytest.raises(ConnectionLost):
-            await speak(server.uri, endless("One. "), on_audio=nothing, streaming=True)
+            await speak(server.uri, never_ending_text("One. "), on_audio=discard, streaming=True)
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[1]\n", b"{}\n"])
-async def test_another_protocol_is_not_taken_for_wyoming(answer: bytes) -> None:
+async def test_another_protocol_is_refused(answer: bytes) -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(answer)
@@ -284,27 +292,27 @@ async def test_another_protocol_is_not_taken_for_wyoming(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
-async def test_a_hostile_server_is_refused_and_nothing_worse(what: str) -> None:
+async def test_a_hostile_server_is_refused_with_a_one_line_error(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
-        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+        for call in (describe(server.uri), speak(server.uri, pieces_of_text("Hi."), on_audio=discard)):
             with pytest.raises(ClientError) as error:
-                await ask
+                await call
             assert_one_line(error, server.uri, "not Wyoming: Got ")
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
-async def test_a_connection_that_is_cut_is_lost_wherever_that_is(what: str) -> None:
+async def test_a_truncated_reply_is_a_lost_connection(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
-        for ask in (describe(server.uri), speak(server.uri, text("Hi."), on_audio=nothing)):
+        for call in (describe(server.uri), speak(server.uri, pieces_of_text("Hi."), on_audio=discard)):
             with pytest.raises(ConnectionLost) as error:
-                await ask
+                await call
             assert_one_line(error, server.uri, "closed the connection")
 
 
 @pytest.mark.parametrize(
     "data", [{"tts": {"a": {}}}, {"tts": 7}, {"tts": [None]}, {"tts": "abc"}, {"tts": [{"voices": [1]}]}]
 )
-async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: object) -> None:
+async def test_a_malformed_info_event_is_refused(data: object) -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(json.dumps({"type": "info", "data": data}).encode() + b"\n")
@@ -317,7 +325,7 @@ async def test_a_description_of_another_shape_is_a_fault_of_the_server(data: obj
 @pytest.mark.parametrize(
     "fields", [{"rate": "x"}, {"rate": 10**12}, {"channels": 10**12}, {"channels": None}, {"width": [2]}]
 )
-async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, object]) -> None:
+async def test_an_invalid_audio_format_is_refused(fields: dict[str, object]) -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         data = {"rate": 22050, "width": 2, "channels": 1} | fields
@@ -325,45 +333,47 @@ async def test_audio_in_a_format_that_is_none_is_refused(fields: dict[str, objec
 
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError, match="expected"):
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
 
 
-async def test_a_silent_server_is_given_up_after_the_answer_timeout() -> None:
+async def test_a_silent_server_is_abandoned_after_the_answer_timeout() -> None:
     async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError) as error:
-            await speak(server.uri, text("Hi."), on_audio=nothing, timeouts=ClientTimeouts(answer=0.05))
+            await speak(
+                server.uri, pieces_of_text("Hi."), on_audio=discard, timeouts=ClientTimeouts(answer=0.05)
+            )
     assert_one_line(error, server.uri, "0.05 s", "before any audio")
 
 
-async def test_a_streamed_text_that_ends_later_starts_the_answer_timeout_then() -> None:
+async def test_the_answer_timeout_of_a_streaming_request_starts_at_the_end_of_its_text() -> None:
     async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError, match="sent nothing for"):
             await speak(
                 server.uri,
-                text("One. ", "Two."),
-                on_audio=nothing,
+                pieces_of_text("One. ", "Two."),
+                on_audio=discard,
                 streaming=True,
                 timeouts=ClientTimeouts(answer=0.05),
             )
     assert server.types[-1] == "synthesize-stop"
 
 
-async def test_someone_who_types_slowly_is_waited_for() -> None:
+async def test_slow_typing_does_not_time_out() -> None:
     limit = 0.4
 
-    async def typed() -> AsyncIterator[str]:
+    async def slow_text() -> AsyncIterator[str]:
         yield "One "
         await asyncio.sleep(2 * limit)
         yield "more."
 
     async with scripted_server(streamed_reply) as server:
         report = await speak(
-            server.uri, typed(), on_audio=nothing, streaming=True, timeouts=ClientTimeouts(answer=limit)
+            server.uri, slow_text(), on_audio=discard, streaming=True, timeouts=ClientTimeouts(answer=limit)
         )
     assert report.seconds == 0.5
 
 
-async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() -> None:
+async def test_a_server_without_streaming_support_is_recognized_by_the_missing_end() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await plain_reply(conversation)
         await conversation.closed()
@@ -372,21 +382,21 @@ async def test_a_server_that_cannot_stream_is_recognized_by_its_missing_end() ->
         with pytest.raises(ClientError, match="without --stream"):
             await speak(
                 server.uri,
-                text("Hi."),
-                on_audio=nothing,
+                pieces_of_text("Hi."),
+                on_audio=discard,
                 streaming=True,
                 timeouts=ClientTimeouts(answer=0.05),
             )
 
 
-async def test_a_format_that_changes_within_a_stream_is_a_fault() -> None:
+async def test_a_format_change_within_a_stream_is_refused() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND), audio(HALF_SECOND, rate=16000))
 
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError, match=r"16000 Hz.* in a stream of .*22050 Hz"):
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
 
 
 @pytest.mark.parametrize("chunk", [audio(b"\0\0\0"), audio(b"\0\0", width=1), audio(b"\0\0", rate=0)])
@@ -397,64 +407,64 @@ async def test_audio_that_is_not_whole_16_bit_samples_is_refused(chunk: AudioChu
 
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError):
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
 
 
-async def test_a_malformed_event_is_told_as_one() -> None:
+async def test_a_malformed_event_is_refused() -> None:
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send_bytes(b'{"type": "audio-start", "data": {"rate": 22050}}\n')
 
     async with scripted_server(reply) as server:
         with pytest.raises(ClientError, match="malformed 'audio-start'"):
-            await speak(server.uri, text("Hi."), on_audio=nothing)
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
 
 
-async def test_a_listener_that_leaves_ends_the_speech_without_an_error() -> None:
-    server_saw_the_end = asyncio.Event()
+async def test_a_closed_output_ends_the_speech_without_an_error() -> None:
+    connection_closed = asyncio.Event()
 
     async def reply(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
-        server_saw_the_end.set()
+        connection_closed.set()
 
-    async def leaves(audio_format: AudioFormat, pcm: bytes) -> None:
+    async def close_output(audio_format: AudioFormat, pcm: bytes) -> None:
         if pcm:
             raise OutputClosed
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
-        report = await speak(server.uri, text("Hi."), on_audio=leaves)
-        await server_saw_the_end.wait()
+        report = await speak(server.uri, pieces_of_text("Hi."), on_audio=close_output)
+        await connection_closed.wait()
     assert not report.complete
     assert report.seconds == 0.5
 
 
-async def test_a_failing_sink_or_text_raises_its_own_error() -> None:
-    class Broken(Exception):
+async def test_exceptions_of_the_sink_and_the_text_are_propagated() -> None:
+    class CustomError(Exception):
         pass
 
-    async def broken_sink(audio_format: AudioFormat, pcm: bytes) -> None:
-        raise Broken
+    async def failing_sink(audio_format: AudioFormat, pcm: bytes) -> None:
+        raise CustomError
 
-    async def broken_text() -> AsyncIterator[str]:
+    async def failing_text() -> AsyncIterator[str]:
         yield "One. "
-        raise Broken
+        raise CustomError
 
     async with scripted_server(ScriptedConnection.closed) as server:
-        with pytest.raises(Broken):
-            await speak(server.uri, broken_text(), on_audio=nothing, streaming=True)
+        with pytest.raises(CustomError):
+            await speak(server.uri, failing_text(), on_audio=discard, streaming=True)
     async with scripted_server(plain_reply) as server:
-        with pytest.raises(Broken):
-            await speak(server.uri, text("Hi."), on_audio=broken_sink)
+        with pytest.raises(CustomError):
+            await speak(server.uri, pieces_of_text("Hi."), on_audio=failing_sink)
 
 
-async def test_cancelling_closes_the_connection_and_the_text() -> None:
+async def test_cancellation_closes_the_connection_and_the_text() -> None:
     text_closed = asyncio.Event()
-    server_saw_the_end = asyncio.Event()
-    listener = Listener()
+    connection_closed = asyncio.Event()
+    listener = RecordingSink()
 
-    async def watched() -> AsyncIterator[str]:
+    async def text_closed_at_the_end() -> AsyncIterator[str]:
         try:
             yield "One. "
             await asyncio.Event().wait()
@@ -465,32 +475,34 @@ async def test_cancelling_closes_the_connection_and_the_text() -> None:
         await conversation.read_until("synthesize-chunk")
         await conversation.send(START, audio(HALF_SECOND))
         await conversation.closed()
-        server_saw_the_end.set()
+        connection_closed.set()
 
     async with asyncio.timeout(10), scripted_server(reply) as server:
-        speaking = asyncio.create_task(speak(server.uri, watched(), on_audio=listener, streaming=True))
-        await listener.heard.wait()
+        speaking = asyncio.create_task(
+            speak(server.uri, text_closed_at_the_end(), on_audio=listener, streaming=True)
+        )
+        await listener.received_audio.wait()
         speaking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await speaking
         assert speaking.cancelled()
-        await server_saw_the_end.wait()
+        await connection_closed.wait()
         assert text_closed.is_set()
 
 
-async def test_a_unix_socket_is_spoken_through_as_well(tmp_path: Path) -> None:
+async def test_speech_over_a_unix_socket(tmp_path: Path) -> None:
     async with scripted_server(plain_reply, unix_path=tmp_path / "tts.sock") as server:
-        report = await speak(server.uri, text("Hi."), on_audio=nothing)
+        report = await speak(server.uri, pieces_of_text("Hi."), on_audio=discard)
     assert report.seconds == 1.0
 
 
-async def test_describe_returns_the_servers_info() -> None:
+async def test_describe_returns_the_info_of_the_server() -> None:
     async with scripted_server(answer_describe(info())) as server:
         described = await describe(server.uri)
     assert described.tts[0].voices[0].name == "tone"
 
 
-async def test_a_server_that_does_not_answer_describe_is_given_up_in_time() -> None:
+async def test_describe_times_out_when_the_server_does_not_answer() -> None:
     async with asyncio.timeout(10), scripted_server(ScriptedConnection.closed) as server:
         with pytest.raises(ClientError) as error:
             await describe(server.uri, 0.05)
@@ -501,5 +513,5 @@ async def test_a_server_that_does_not_answer_describe_is_given_up_in_time() -> N
     ("described", "streams"),
     [(info(), True), (info(streaming=False), False), (info(installed=False), False), (Info(), False)],
 )
-def test_streaming_needs_an_installed_program_that_says_so(described: Info, streams: bool) -> None:  # noqa: FBT001
+def test_streaming_requires_an_installed_program_that_supports_it(described: Info, streams: bool) -> None:  # noqa: FBT001
     assert supports_streaming(described) is streams
