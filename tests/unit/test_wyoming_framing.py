@@ -1,4 +1,4 @@
-"""Wyoming framing, tried with bytes alone, with the wyoming package, and over asyncio's streams."""
+"""Wyoming framing: on plain bytes, against the wyoming package, and over asyncio streams."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def refusal(*pieces: bytes, limits: EventLimits | None = None) -> ProtocolError:
     return caught.value
 
 
-def line(**header: Any) -> bytes:
+def header_line(**header: Any) -> bytes:
     return json.dumps(header).encode() + b"\n"
 
 
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+def split_at(data: bytes, places: Sequence[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-class Collects:
-    """Stands where wyoming's writer expects a stream."""
+class CollectingStream:
+    """Collects what wyoming's writer writes to a stream."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -85,13 +85,13 @@ class Collects:
         return None
 
 
-def written_by_wyoming(event: Event) -> bytes:
-    collects = Collects()
+def write_with_wyoming(event: Event) -> bytes:
+    collects = CollectingStream()
     asyncio.run(async_write_event(event, collects))  # type: ignore[arg-type]
     return collects.written
 
 
-async def _read_by_wyoming(data: bytes) -> list[Event]:
+async def _read_with_wyoming(data: bytes) -> list[Event]:
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -101,39 +101,35 @@ async def _read_by_wyoming(data: bytes) -> list[Event]:
     return found
 
 
-def read_by_wyoming(data: bytes) -> list[Event]:
-    return asyncio.run(_read_by_wyoming(data))
+def read_with_wyoming(data: bytes) -> list[Event]:
+    return asyncio.run(_read_with_wyoming(data))
 
 
 @given(st.lists(events, max_size=4), st.lists(st.integers(0, 10_000), max_size=12))
-def test_any_cut_of_the_bytes_gives_the_events_that_were_encoded(
-    sent: list[Event], places: list[int]
-) -> None:
+def test_events_do_not_depend_on_how_their_bytes_are_split(sent: list[Event], places: list[int]) -> None:
     data = b"".join(map(encode_event, sent))
     reader = EventReader()
 
-    received = [event for piece in cut(data, places) for event in reader.feed(piece)]
+    received = [event for piece in split_at(data, places) for event in reader.feed(piece)]
 
     assert received == sent
     assert not reader.is_mid_event
 
 
 @given(st.lists(events, max_size=3))
-def test_reads_what_the_wyoming_package_reads(sent: list[Event]) -> None:
+def test_events_are_read_as_by_the_wyoming_package(sent: list[Event]) -> None:
     data = b"".join(map(encode_event, sent))
 
-    assert read(data) == read_by_wyoming(data)
+    assert read(data) == read_with_wyoming(data)
 
 
 @given(st.binary(max_size=80), st.lists(st.integers(0, 200), max_size=8))
-def test_any_cut_of_garbage_after_events_gives_the_same_events_and_the_same_error(
-    garbage: bytes, places: list[int]
-) -> None:
+def test_errors_do_not_depend_on_how_the_bytes_are_split(garbage: bytes, places: list[int]) -> None:
     data = encode_event(Describe().event()) + garbage + b"\n{}\n"
 
     whole, pieces = EventReader(), EventReader()
     outcomes = []
-    for reader, parts in ((whole, [data]), (pieces, cut(data, places))):
+    for reader, parts in ((whole, [data]), (pieces, split_at(data, places))):
         found: list[Any] = []
         try:
             for part in parts:
@@ -146,19 +142,19 @@ def test_any_cut_of_garbage_after_events_gives_the_same_events_and_the_same_erro
     assert outcomes[0][0] == Describe().event()
 
 
-def test_takes_the_bare_line_that_a_health_check_pipes_through_nc() -> None:
+def test_the_bare_describe_line_of_a_netcat_health_check_is_accepted() -> None:
     assert read(b'{ "type": "describe" }\n') == [Event("describe")]
 
 
-def test_a_last_line_needs_no_line_break() -> None:
+def test_the_last_line_needs_no_line_break() -> None:
     reader = EventReader()
 
     assert list(reader.feed(b'{"type":"describe"}')) == []
     assert list(reader.end()) == [Event("describe")]
 
 
-@pytest.mark.parametrize("data", [b'{"type":"desc', line(type="x", data_length=4) + b"{}"])
-def test_an_end_within_an_event_is_an_error(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b'{"type":"desc', header_line(type="x", data_length=4) + b"{}"])
+def test_the_end_of_input_within_an_event_is_an_error(data: bytes) -> None:
     reader = EventReader()
     assert list(reader.feed(data)) == []
 
@@ -167,36 +163,36 @@ def test_an_end_within_an_event_is_an_error(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b'{"type": "a"}\n', b'{"type": "a"}\n\r\n '])
-def test_an_end_between_events_is_none(data: bytes) -> None:
+def test_the_end_of_input_between_events_is_no_error(data: bytes) -> None:
     reader = EventReader()
     assert list(reader.feed(data)) == [Event("a")]
     assert list(reader.end()) == []
 
 
-def test_blank_lines_and_carriage_returns_between_events_mean_nothing() -> None:
+def test_blank_lines_and_carriage_returns_between_events_are_ignored() -> None:
     assert read(b'\r\n\n {"type": "a"}\r\n\r\n\n{"type": "b"}\n\n') == [Event("a"), Event("b")]
 
 
-def test_the_data_block_is_added_to_the_data_in_the_line() -> None:
-    data = line(type="x", data={"a": 1, "b": 1}, data_length=8) + b'{"b": 2}'
+def test_the_data_block_is_merged_into_the_data_of_the_header() -> None:
+    data = header_line(type="x", data={"a": 1, "b": 1}, data_length=8) + b'{"b": 2}'
 
-    assert read(data) == [Event("x", {"a": 1, "b": 2})] == read_by_wyoming(data)
+    assert read(data) == [Event("x", {"a": 1, "b": 2})] == read_with_wyoming(data)
 
 
-def test_a_payload_may_hold_anything() -> None:
+def test_a_payload_may_contain_any_bytes() -> None:
     payload = b'\n\x00{"type": "y"}\n\xff'
 
-    assert read(line(type="x", payload_length=len(payload)) + payload) == [Event("x", {}, payload)]
+    assert read(header_line(type="x", payload_length=len(payload)) + payload) == [Event("x", {}, payload)]
 
 
 def test_null_lengths_and_null_data_count_as_absent() -> None:
-    assert read(line(type="x", data=None, data_length=None, payload_length=None)) == [Event("x")]
+    assert read(header_line(type="x", data=None, data_length=None, payload_length=None)) == [Event("x")]
 
 
 @pytest.mark.parametrize("length", [-1, True, 1.0, "1", [1], {}])
 @pytest.mark.parametrize("key", ["data_length", "payload_length"])
-def test_a_length_that_is_no_whole_number_is_refused(key: str, length: object) -> None:
-    error = refusal(line(type="x", **{key: length}) + b"{}")
+def test_a_length_that_is_not_a_whole_number_is_refused(key: str, length: object) -> None:
+    error = refusal(header_line(type="x", **{key: length}) + b"{}")
 
     assert key in error.message
     assert error.code is ErrorCode.BAD_REQUEST
@@ -220,12 +216,12 @@ def test_a_length_that_is_no_whole_number_is_refused(key: str, length: object) -
         b'{"type": "\xff"}\n',
         b'{"type": "a", "data": {"x": NaN}}\n',
         b'{"type": "a", "data": {"x": ' + b"9" * 5000 + b"}}\n",
-        line(type="a", data_length=2) + b"[]",
-        line(type="a", data_length=2) + b"{{",
-        line(type="a", data_length=13) + b'{"a":1,"a":2}',
+        header_line(type="a", data_length=2) + b"[]",
+        header_line(type="a", data_length=2) + b"{{",
+        header_line(type="a", data_length=13) + b'{"a":1,"a":2}',
     ],
 )
-def test_what_is_no_event_is_refused(data: bytes) -> None:
+def test_malformed_events_are_refused(data: bytes) -> None:
     assert refusal(data).code is ErrorCode.BAD_REQUEST
 
 
@@ -233,7 +229,7 @@ def test_another_protocol_is_refused_at_its_first_byte() -> None:
     assert "b'G'" in refusal(b"G").message
 
 
-def test_the_events_before_garbage_still_arrive() -> None:
+def test_events_before_garbage_are_still_returned() -> None:
     received = EventReader().feed(b'{"type": "a"}\n{"type": "b"}\ngarbage')
 
     assert [next(received), next(received)] == [Event("a"), Event("b")]
@@ -246,8 +242,16 @@ def test_the_events_before_garbage_still_arrive() -> None:
     [
         (EventLimits(header=40), b'{"type": "' + b"a" * 28 + b'"}\n', b'{"type": "' + b"a" * 29 + b'"}\n'),
         (EventLimits(header=40), b"", b"{" * 41),
-        (EventLimits(data=8), line(type="x", data_length=8) + b'{"b": 2}', line(type="x", data_length=9)),
-        (EventLimits(payload=3), line(type="x", payload_length=3) + b"abc", line(type="x", payload_length=4)),
+        (
+            EventLimits(data=8),
+            header_line(type="x", data_length=8) + b'{"b": 2}',
+            header_line(type="x", data_length=9),
+        ),
+        (
+            EventLimits(payload=3),
+            header_line(type="x", payload_length=3) + b"abc",
+            header_line(type="x", payload_length=4),
+        ),
         (
             EventLimits(depth=3),
             b'{"type": "x", "data": {"a": [1, "[[["]}}\n',
@@ -255,9 +259,7 @@ def test_the_events_before_garbage_still_arrive() -> None:
         ),
     ],
 )
-def test_each_limit_can_be_reached_and_not_exceeded(
-    limits: EventLimits, fits: bytes, too_long: bytes
-) -> None:
+def test_limits_are_inclusive(limits: EventLimits, fits: bytes, too_long: bytes) -> None:
     assert len(read(fits, limits=limits)) == bool(fits)
     error = refusal(too_long, limits=limits)
     assert isinstance(error, MessageTooLong)
@@ -265,33 +267,33 @@ def test_each_limit_can_be_reached_and_not_exceeded(
 
 
 def test_an_announced_length_over_the_limit_is_refused_before_it_is_received() -> None:
-    error = refusal(line(type="x", data_length=10**12))
+    error = refusal(header_line(type="x", data_length=10**12))
 
     assert "1000000000000" in error.message
     assert "1048576" in error.message
 
 
-def test_nesting_that_would_exhaust_the_parser_is_refused() -> None:
+def test_nesting_too_deep_for_the_parser_is_refused() -> None:
     block = b'{"a":' + b"[" * 500_000
 
-    error = refusal(line(type="x", data_length=len(block)) + block)
+    error = refusal(header_line(type="x", data_length=len(block)) + block)
 
     assert error.code is ErrorCode.TOO_LONG
 
 
-class CountsBytes(bytearray):
+class CountingBytes(bytearray):
     """A reader's buffer that counts the bytes that are searched or copied."""
 
     handled = 0
 
     def find(self, sub: Any, start: SupportsIndex | None = 0, end: SupportsIndex | None = None, /) -> int:
         found = super().find(sub, start, end)
-        CountsBytes.handled += (len(self) if found < 0 else found) - int(start or 0)
+        CountingBytes.handled += (len(self) if found < 0 else found) - int(start or 0)
         return found
 
     def __getitem__(self, key: Any) -> Any:
         taken = super().__getitem__(key)
-        CountsBytes.handled += len(taken) if isinstance(key, slice) else 1
+        CountingBytes.handled += len(taken) if isinstance(key, slice) else 1
         return taken
 
 
@@ -299,23 +301,23 @@ class CountsBytes(bytearray):
     ("data", "piece", "count"),
     [
         (b'{"type": "a", "data": {"x": "' + b"y" * 100_000 + b'"}}\n', 1, 1),
-        (line(type="a", payload_length=100_000) + bytes(100_000), 1, 1),
+        (header_line(type="a", payload_length=100_000) + bytes(100_000), 1, 1),
         (b'{"type":"a"}\n' * 10_000, 1_000_000, 10_000),
         (b'\r\n{"type":"a"}\n' * 10_000, 1_000_000, 10_000),
     ],
     ids=["long line", "long payload", "many events", "blank lines"],
 )
-def test_work_grows_in_proportion_to_the_bytes(
+def test_work_is_linear_in_the_number_of_bytes(
     data: bytes, piece: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wyoming_framing, "bytearray", CountsBytes, raising=False)
-    monkeypatch.setattr(CountsBytes, "handled", 0)
+    monkeypatch.setattr(wyoming_framing, "bytearray", CountingBytes, raising=False)
+    monkeypatch.setattr(CountingBytes, "handled", 0)
     reader = EventReader(EventLimits(header=200_000, payload=200_000))
 
     pieces = (data[at : at + piece] for at in range(0, len(data), piece))
     assert sum(1 for received in pieces for _ in reader.feed(received)) == count
 
-    assert len(data) <= CountsBytes.handled <= 4 * len(data)
+    assert len(data) <= CountingBytes.handled <= 4 * len(data)
 
 
 SMALL = EventLimits(header=60, data=40, payload=50)
@@ -336,7 +338,7 @@ fragments = st.sampled_from(
 
 
 @given(st.lists(fragments | st.binary(max_size=20), max_size=60))
-def test_any_bytes_give_events_or_the_framing_error_and_are_not_held_for_ever(pieces: list[bytes]) -> None:
+def test_arbitrary_bytes_give_events_or_an_error_and_a_bounded_buffer(pieces: list[bytes]) -> None:
     reader = EventReader(SMALL)
     held = 0
     with contextlib.suppress(ProtocolError):
@@ -348,7 +350,7 @@ def test_any_bytes_give_events_or_the_framing_error_and_are_not_held_for_ever(pi
 
 
 @pytest.mark.parametrize("endless", [b"{" * 1000, b'{"a' * 300, b"\n" * 1000, b'{"type": "x"}\n' * 100])
-def test_endless_input_is_refused_or_let_go_of(endless: bytes) -> None:
+def test_endless_input_uses_bounded_memory(endless: bytes) -> None:
     tracemalloc.start()
     try:
         reader = EventReader()
@@ -362,49 +364,49 @@ def test_endless_input_is_refused_or_let_go_of(endless: bytes) -> None:
     assert peak < 500_000
 
 
-def test_first_lines_that_never_repeat_are_not_all_remembered() -> None:
+def test_the_cache_of_header_lines_is_bounded() -> None:
     tracemalloc.start()
     try:
         reader = EventReader()
         for number in range(5_000):
-            assert len(list(reader.feed(line(type="x", number=number, filling="f" * 100)))) == 1
+            assert len(list(reader.feed(header_line(type="x", number=number, filling="f" * 100)))) == 1
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 500_000
 
 
-def test_events_with_the_same_first_line_share_no_data() -> None:
+def test_events_with_the_same_header_line_share_no_data() -> None:
     first, second = read(b'{"type": "a"}\n' * 2)
     first.data["x"] = 1
     assert second.data == {}
 
 
 @given(events)
-def test_writes_the_bytes_that_the_wyoming_package_writes(event: Event) -> None:
-    assert encode_event(event) == written_by_wyoming(event)
+def test_events_are_written_as_by_the_wyoming_package(event: Event) -> None:
+    assert encode_event(event) == write_with_wyoming(event)
 
 
-def test_text_that_is_not_unicode_is_still_sent() -> None:
+def test_text_with_lone_surrogates_is_still_sent() -> None:
     (received,) = read(encode_event(Event("error", {"text": "No file \udcff."})))
 
     assert received.data == {"text": "No file ?."}
 
 
 @given(events)
-def test_what_the_wyoming_package_writes_is_read(event: Event) -> None:
-    assert read(written_by_wyoming(event)) == [event]
+def test_events_written_by_the_wyoming_package_are_read(event: Event) -> None:
+    assert read(write_with_wyoming(event)) == [event]
 
 
 @given(events)
-def test_data_in_the_first_line_is_read_as_by_the_wyoming_package(event: Event) -> None:
+def test_data_in_the_header_line_is_read_as_by_the_wyoming_package(event: Event) -> None:
     payload = event.payload or b""
-    data = line(type=event.type, data=event.data, payload_length=len(payload)) + payload
+    data = header_line(type=event.type, data=event.data, payload_length=len(payload)) + payload
 
-    assert read(data, limits=EventLimits(header=1_000_000)) == [event] == read_by_wyoming(data)
+    assert read(data, limits=EventLimits(header=1_000_000)) == [event] == read_with_wyoming(data)
 
 
-def test_a_block_of_data_can_be_left_to_the_caller_to_parse() -> None:
+def test_parsing_of_a_data_block_can_be_left_to_the_caller() -> None:
     reader = EventReader()
     reader.receive(encode_event(Event("x", {"a": 1}, b"pcm")))
 
@@ -416,7 +418,7 @@ def test_a_block_of_data_can_be_left_to_the_caller_to_parse() -> None:
     assert reader.next_raw_event() is None
 
 
-def received(data: bytes, *, ended: bool = True) -> asyncio.StreamReader:
+def make_stream(data: bytes, *, ended: bool = True) -> asyncio.StreamReader:
     stream = asyncio.StreamReader()
     stream.feed_data(data)
     if ended:
@@ -425,38 +427,39 @@ def received(data: bytes, *, ended: bool = True) -> asyncio.StreamReader:
 
 
 class TestEventStream:
-    async def test_gives_one_event_after_the_other_and_then_says_that_it_ended(self) -> None:
+    async def test_events_are_returned_in_order_and_then_the_end_is_signalled(self) -> None:
         sent = [Event("a", {"x": 1}, b"12"), Event("b")]
-        events = EventStream(received(b"".join(map(encode_event, sent))), EventLimits())
+        events = EventStream(make_stream(b"".join(map(encode_event, sent))), EventLimits())
 
         assert [await events.read_event(), await events.read_event()] == sent
         for _ in range(2):
             with pytest.raises(EOFError):
                 await events.read_event()
 
-    async def test_a_last_line_needs_no_line_break(self) -> None:
-        events = EventStream(received(b'{"type": "a"}'), EventLimits())
+    async def test_the_last_line_needs_no_line_break(self) -> None:
+        events = EventStream(make_stream(b'{"type": "a"}'), EventLimits())
 
         assert await events.read_event() == Event("a")
         with pytest.raises(EOFError):
             await events.read_event()
 
     @pytest.mark.parametrize(
-        "data", [b"{", b'{"type": "a', line(type="a", data_length=3), encode_event(Event("a", {"b": 1}))[:-1]]
+        "data",
+        [b"{", b'{"type": "a', header_line(type="a", data_length=3), encode_event(Event("a", {"b": 1}))[:-1]],
     )
-    async def test_an_end_within_an_event_is_told_from_one_between_events(self, data: bytes) -> None:
+    async def test_an_end_within_an_event_is_a_truncated_event(self, data: bytes) -> None:
         with pytest.raises(TruncatedEvent):
-            await EventStream(received(data), EventLimits()).read_event()
+            await EventStream(make_stream(data), EventLimits()).read_event()
 
     @pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n", b"[1]\n", b"{}\n", b"{]\n"])
-    async def test_garbage_is_never_the_end_of_the_stream(self, data: bytes) -> None:
+    async def test_garbage_is_not_mistaken_for_the_end_of_the_stream(self, data: bytes) -> None:
         with pytest.raises(ProtocolError) as caught:
-            await EventStream(received(data), EventLimits()).read_event()
+            await EventStream(make_stream(data), EventLimits()).read_event()
         assert not isinstance(caught.value, EOFError)
 
-    async def test_a_wait_that_is_cancelled_loses_no_bytes(self) -> None:
+    async def test_a_cancelled_read_loses_no_bytes(self) -> None:
         data = encode_event(Event("a", {"x": 1}, b"payload"))
-        stream = received(data[:-3], ended=False)
+        stream = make_stream(data[:-3], ended=False)
         events = EventStream(stream, EventLimits())
 
         waiting = asyncio.create_task(events.read_event())
@@ -467,15 +470,15 @@ class TestEventStream:
 
         assert await events.read_event() == Event("a", {"x": 1}, b"payload")
 
-    async def test_limits_are_those_it_was_given(self) -> None:
+    async def test_the_given_limits_are_enforced(self) -> None:
         data = encode_event(Event("a", {}, bytes(100)))
 
-        assert (await EventStream(received(data), EventLimits(payload=100)).read_event()).type == "a"
+        assert (await EventStream(make_stream(data), EventLimits(payload=100)).read_event()).type == "a"
         with pytest.raises(MessageTooLong, match="100 bytes, expected at most 99"):
-            await EventStream(received(data), EventLimits(payload=99)).read_event()
+            await EventStream(make_stream(data), EventLimits(payload=99)).read_event()
 
 
-async def test_an_event_is_written_as_one_piece_and_waited_for() -> None:
+async def test_an_event_is_written_in_one_call_and_drained() -> None:
     class Writer:
         def __init__(self) -> None:
             self.calls: list[bytes] = []

@@ -1,4 +1,4 @@
-"""An edit changes what it is meant to and keeps what the file's owner wrote: comments, order and quotes."""
+"""Editing YAML in place: an edit keeps comments, order and quotes of everything else."""
 
 from __future__ import annotations
 
@@ -42,22 +42,24 @@ list:
 """
 
 
-def edited(content: str, edit: Callable[[Any], object], *, scalars: ScalarMode = ScalarMode.TYPED) -> str:
+def apply_edit_to(
+    content: str, apply_edit: Callable[[Any], object], *, scalars: ScalarMode = ScalarMode.TYPED
+) -> str:
     document = read_yaml(content.encode(), "f.yaml", scalars=scalars)
     value = {} if document.value is None else copy.deepcopy(document.value)
-    edit(value)
+    apply_edit(value)
     return edit_yaml(document, value, scalars=scalars)
 
 
-def changes(content: str, edit: Callable[[Any], object]) -> tuple[list[str], list[str]]:
-    """Lines that are gone, and new ones."""
-    before, after = content.splitlines(), edited(content, edit).splitlines()
+def changed_lines(content: str, apply_edit: Callable[[Any], object]) -> tuple[list[str], list[str]]:
+    """Removed and added lines."""
+    before, after = content.splitlines(), apply_edit_to(content, apply_edit).splitlines()
     gone, new = Counter(before) - Counter(after), Counter(after) - Counter(before)
     return [*gone.elements()], [*new.elements()]
 
 
-def comments(content: str) -> Counter[str]:
-    """What stands between the tokens."""
+def find_comments(content: str) -> Counter[str]:
+    """Comments, found between the tokens."""
     at, found = 0, []
     tokens: Any = yaml.scan(content, Loader=yaml.SafeLoader)
     for token in tokens:
@@ -66,26 +68,26 @@ def comments(content: str) -> Counter[str]:
     return Counter(text.rstrip() for text in found)
 
 
-def test_without_a_change_nothing_changes() -> None:
-    assert edited(FILE, lambda value: None) == FILE
+def test_an_unchanged_value_keeps_the_file_identical() -> None:
+    assert apply_edit_to(FILE, lambda value: None) == FILE
 
 
-def test_a_key_that_is_deleted_takes_its_own_line_and_no_others_comment() -> None:
-    def without(name: str) -> tuple[list[str], list[str]]:
-        return changes(FILE, lambda value: value["lamps"].pop(name))
+def test_deleting_a_key_removes_its_lines_and_no_other_comments() -> None:
+    def delete(name: str) -> tuple[list[str], list[str]]:
+        return changed_lines(FILE, lambda value: value["lamps"].pop(name))
 
-    assert without("hall") == (["  hall: 1.10  # eol"], [])
-    assert without("attic") == (["  attic:", "    colour: no  # quiet", '    watts: "x"'], [])
-    assert without("shed") == (["  shed: {colour: 2001-01-01, bright: yes}  # eol"], [])
-    assert without("note") == (["  note: |", "    text"], [])
-    assert changes(FILE, lambda value: value.pop("name")) == (["name: 'q'  # tail"], [])
+    assert delete("hall") == (["  hall: 1.10  # eol"], [])
+    assert delete("attic") == (["  attic:", "    colour: no  # quiet", '    watts: "x"'], [])
+    assert delete("shed") == (["  shed: {colour: 2001-01-01, bright: yes}  # eol"], [])
+    assert delete("note") == (["  note: |", "    text"], [])
+    assert changed_lines(FILE, lambda value: value.pop("name")) == (["name: 'q'  # tail"], [])
 
 
-def test_a_key_that_is_new_comes_last_and_before_what_does_not_belong_to_its_mapping() -> None:
+def test_a_new_key_is_added_at_the_end_of_its_mapping() -> None:
     def add(value: Any) -> None:
         value["lamps"]["new"] = {"colour": "no", "bright": True, "watts": None}
 
-    assert edited("lamps:\n  a: x\n  # inside\n# outside\nname: y\n", add) == dedent("""\
+    assert apply_edit_to("lamps:\n  a: x\n  # inside\n# outside\nname: y\n", add) == dedent("""\
         lamps:
           a: x
           # inside
@@ -98,39 +100,39 @@ def test_a_key_that_is_new_comes_last_and_before_what_does_not_belong_to_its_map
         """)
 
 
-def test_a_list_grows_in_its_own_style() -> None:
+def test_a_list_item_is_added_in_the_style_of_the_list() -> None:
     def add(value: Any) -> None:
         value["list"].append("c")
 
-    assert changes(FILE, add) == ([], ["    - c"])
-    assert edited("list:\n- a\n# end\nname: x\n", add) == "list:\n- a\n- c\n# end\nname: x\n"
-    assert edited("list: [a, 'b'] # both\n", add) == "list: [a, 'b', c] # both\n"
+    assert changed_lines(FILE, add) == ([], ["    - c"])
+    assert apply_edit_to("list:\n- a\n# end\nname: x\n", add) == "list:\n- a\n- c\n# end\nname: x\n"
+    assert apply_edit_to("list: [a, 'b'] # both\n", add) == "list: [a, 'b', c] # both\n"
 
 
-def test_a_value_that_is_replaced_keeps_the_comments_behind_it() -> None:
+def test_replacing_a_value_keeps_the_comments_after_it() -> None:
     def put(value: Any) -> None:
         value["lamps"]["hall"] = {"colour": "red"}
         value["name"] = "none"
 
-    after = edited(FILE, put)
-    assert comments(after) == comments(FILE)
+    after = apply_edit_to(FILE, put)
+    assert find_comments(after) == find_comments(FILE)
     assert after.index("colour: red") < after.index("# about the attic") < after.index("attic:")
     assert "name: 'none'" in after
 
 
-def test_a_key_that_is_renamed_stays_where_it_is() -> None:
+def test_a_renamed_key_keeps_its_place() -> None:
     def rename(value: Any) -> None:
         value["lamps"] = {{"attic": "loft"}.get(name, name): lamp for name, lamp in value["lamps"].items()}
 
-    assert changes(FILE, rename) == (["  attic:"], ["  loft:"])
+    assert changed_lines(FILE, rename) == (["  attic:"], ["  loft:"])
 
 
-def test_a_mapping_that_is_emptied_and_filled_again_keeps_its_comments() -> None:
-    emptied = edited(FILE, lambda value: value["lamps"].clear())
+def test_emptying_and_refilling_a_mapping_keeps_its_comments() -> None:
+    emptied = apply_edit_to(FILE, lambda value: value["lamps"].clear())
     assert "lamps: {} # all of them\n  # about the hall\n" in emptied
-    filled = edited(emptied, lambda value: value["lamps"].update(a={"colour": "red"}))
+    filled = apply_edit_to(emptied, lambda value: value["lamps"].update(a={"colour": "red"}))
     assert "    colour: red\n" in filled
-    assert comments(FILE) - comments(filled) == Counter(["# eol", "# eol", "# quiet"])
+    assert find_comments(FILE) - find_comments(filled) == Counter(["# eol", "# eol", "# quiet"])
 
 
 @pytest.mark.parametrize(
@@ -148,12 +150,12 @@ def test_a_mapping_that_is_emptied_and_filled_again_keeps_its_comments() -> None
         ("name: # none\nother: 1\n", "name: x # none\nother: 1\n"),
     ],
 )
-def test_a_file_may_be_of_any_form(content: str, after: str) -> None:
-    assert edited(content, lambda value: value.update(name="x")) == after
+def test_files_of_any_layout_can_be_edited(content: str, after: str) -> None:
+    assert apply_edit_to(content, lambda value: value.update(name="x")) == after
 
 
 @pytest.mark.parametrize("content", ["- a\n", "text"])
-def test_a_file_that_is_no_mapping_is_not_changed(content: str) -> None:
+def test_a_file_without_a_mapping_is_not_edited(content: str) -> None:
     document = read_yaml(content.encode(), "f.yaml")
     with pytest.raises(NotEditable, match="holds no mapping"):
         edit_yaml(document, {"a": "b"}, scalars=ScalarMode.TYPED)
@@ -167,23 +169,23 @@ NOTES = st.lists(st.text("comnt #'\":{}[],-ü", max_size=8).map(lambda note: f"#
 
 
 @st.composite
-def scalars_(draw: st.DrawFn) -> str:
+def scalar_texts(draw: st.DrawFn) -> str:
     form = draw(st.sampled_from(["{}", "'{}'", '"{}"']))
     return form.format(draw(PLAIN))
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> list[str]:
-    """The lines of one entry, below its key; the first stands behind it."""
+def entry_lines(draw: st.DrawFn) -> list[str]:
+    """The lines of one entry below its key; the first one follows the key."""
     kind = draw(st.sampled_from(["scalar", "none", "flow", "block", "list", "literal"]))
     if kind == "none":
         return [""]
     if kind == "literal":
         return ["|", "  # text", "  more"]
     if kind == "scalar":
-        return [draw(scalars_())]
+        return [draw(scalar_texts())]
     values = draw(
-        st.lists(st.tuples(NAMES, scalars_()), min_size=1, max_size=3, unique_by=lambda pair: pair[0])
+        st.lists(st.tuples(NAMES, scalar_texts()), min_size=1, max_size=3, unique_by=lambda pair: pair[0])
     )
     if kind == "flow":
         return ["{" + ", ".join(f"{name}: {value}" for name, value in values) + "}"]
@@ -195,14 +197,14 @@ def entries(draw: st.DrawFn) -> list[str]:
 
 
 @st.composite
-def files(draw: st.DrawFn) -> str:
-    """A mapping, in which each line may have comments around it."""
+def file_texts(draw: st.DrawFn) -> str:
+    """A mapping in which every line may have comments around it."""
     lines = [*draw(NOTES)]
     indent = ""
     if draw(st.booleans()):
         lines, indent = [*lines, "blends:"], "  "
     for name in draw(st.lists(NAMES, min_size=1, max_size=5, unique=True)):
-        first, *rest = draw(entries())
+        first, *rest = draw(entry_lines())
         lines += [f"{indent}{note}" for note in draw(NOTES)]
         eol = draw(st.sampled_from(["", "  # eol"])) if first != "|" else ""
         lines += [f"{indent}{name}: {first}{eol}".rstrip(), *(f"{indent}{line}" for line in rest)]
@@ -210,14 +212,14 @@ def files(draw: st.DrawFn) -> str:
     return "\n".join([*lines, *draw(NOTES), ""])
 
 
-@given(files(), st.data(), BOTH)
-def test_an_edit_of_one_entry_changes_no_other_and_loses_no_comment(
+@given(file_texts(), st.data(), BOTH)
+def test_editing_one_entry_keeps_all_others_and_their_comments(
     content: str, data: st.DataObject, scalars: ScalarMode
 ) -> None:
     before = read_yaml(content.encode(), "f.yaml", scalars=scalars).value
     expected: dict[str, Any] = {}
 
-    def edit(value: dict[str, Any]) -> None:
+    def apply_edit(value: dict[str, Any]) -> None:
         nonlocal expected
         mapping = value["blends"] if [*value] == ["blends"] and isinstance(value["blends"], dict) else value
         name = data.draw(st.sampled_from([*mapping]))
@@ -233,14 +235,14 @@ def test_an_edit_of_one_entry_changes_no_other_and_loses_no_comment(
             mapping["new" if what == "add" else name] = new
         expected = copy.deepcopy(value)
 
-    after = edited(content, edit, scalars=scalars)
+    after = apply_edit_to(content, apply_edit, scalars=scalars)
     assert read_yaml(after.encode(), "f.yaml", scalars=scalars).value == expected
-    lost = comments(content) - comments(after)
-    assert set(lost) <= _comments_within_changed(content, before, expected)
+    lost = find_comments(content) - find_comments(after)
+    assert set(lost) <= _comments_in_changed_entries(content, before, expected)
 
 
-def _comments_within_changed(content: str, before: Any, after: Any) -> set[str]:
-    """The comments that stand within the entries that are other ones now."""
+def _comments_in_changed_entries(content: str, before: Any, after: Any) -> set[str]:
+    """Comments within entries that were changed."""
     document = read_yaml(content.encode(), "f.yaml", scalars=ScalarMode.TEXT)
     path: tuple[str, ...] = ()
     if [*before] == ["blends"] and isinstance(before["blends"], dict) and [*after] == ["blends"]:
@@ -252,5 +254,5 @@ def _comments_within_changed(content: str, before: Any, after: Any) -> set[str]:
         if key not in after or after[key] != before[key]:
             column = document.key_position((*path, str(key))).column
             inner = [line for line in lines[start:end] if not re.match(rf" {{0,{column - 1}}}#", line)]
-            found |= set(comments("\n".join(inner)))
+            found |= set(find_comments("\n".join(inner)))
     return found

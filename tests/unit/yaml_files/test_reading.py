@@ -1,4 +1,4 @@
-"""Files that people edit are read within limits, and each mistake is named with its line."""
+"""Reading of YAML files that users edit: limits, and errors with their line."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ class Lamp(YamlModel):
         return self
 
 
-class House(YamlModel):
+class LampSettings(YamlModel):
     lamps: Annotated[dict[str, Lamp], EMPTY_IF_NONE, Field(description="a mapping of names to lamps")]
     name: str | None = None
 
 
-def text(content: str | bytes, **limits: int) -> YamlDocument:
+def parse(content: str | bytes, **limits: int) -> YamlDocument:
     encoded = content if isinstance(content, bytes) else content.encode()
     return read_yaml(encoded, "f.yaml", scalars=ScalarMode.TEXT, limits=YamlLimits(**limits))
 
 
-def problems(content: str | bytes, **limits: int) -> list[str]:
+def problems_of(content: str | bytes, **limits: int) -> list[str]:
     try:
-        document = text(content, **limits)
-        document.validate(House)
+        document = parse(content, **limits)
+        document.validate(LampSettings)
         document.raise_problems()
     except InvalidYaml as error:
         return [str(problem).removeprefix("f.yaml line ") for problem in error.problems]
     return []
 
 
-def test_every_key_and_value_has_its_place() -> None:
-    document = text("a:\n  - x\n  - {b:  y}\nc: z\n")
+def test_every_key_and_value_has_a_position() -> None:
+    document = parse("a:\n  - x\n  - {b:  y}\nc: z\n")
     assert document.value == {"a": ["x", {"b": "y"}], "c": "z"}
     assert document.key_position(("a", 1, "b")) == Position(3, 6)
     assert document.value_position(("a", 1, "b")) == Position(3, 10)
@@ -68,12 +68,12 @@ def test_every_key_and_value_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "---\n", "\ufeff# marked\n"])
-def test_a_file_with_nothing_in_it_has_no_value(content: str) -> None:
-    assert text(content).value is None
+def test_an_empty_file_has_no_value(content: str) -> None:
+    assert parse(content).value is None
 
 
 @pytest.mark.parametrize(
-    ("written", "is_"),
+    ("written", "expected"),
     [
         ("yes", True),
         ("Off", False),
@@ -89,13 +89,13 @@ def test_a_file_with_nothing_in_it_has_no_value(content: str) -> None:
         ("<<", "<<"),
     ],
 )
-def test_scalars_are_typed_only_where_that_is_wanted(written: str, is_: object) -> None:
+def test_scalars_are_typed_only_on_request(written: str, expected: object) -> None:
     content = f"a: {written}\nb: '{written}'\nc: \"{written}\"\n".encode()
     typed = read_yaml(content, "f.yaml").value
-    assert typed == {"a": is_, "b": written, "c": written}
-    assert type(typed["a"]) is type(is_)
+    assert typed == {"a": expected, "b": written, "c": written}
+    assert type(typed["a"]) is type(expected)
     assert read_yaml(content, "f.yaml", scalars=ScalarMode.TEXT).value["a"] == (written or None)
-    assert resolve_scalar(written) == is_
+    assert resolve_scalar(written) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,20 @@ def test_scalars_are_typed_only_where_that_is_wanted(written: str, is_: object) 
         (b"a: b\nc: caf\xe9\n", "2: got the byte 0xe9, expected UTF-8; save the file as UTF-8"),
     ],
 )
-def test_what_is_not_read_is_told_with_its_line(content: str | bytes, problem: str) -> None:
-    (told,) = problems(content)
-    assert told.startswith(problem)
+def test_unsupported_yaml_is_refused_with_its_line(content: str | bytes, problem: str) -> None:
+    (message,) = problems_of(content)
+    assert message.startswith(problem)
 
 
 def test_size_and_depth_are_limited() -> None:
-    assert problems("a: bcd", size=5) == ["1: got more than 5 bytes, the most that are allowed"]
+    assert problems_of("a: bcd", size=5) == ["1: got more than 5 bytes, the most that are allowed"]
     depth = "got more than 2 levels of nesting, the most that are allowed"
-    assert problems("a:\n  b:\n    c: d\n", depth=2) == [f"3: {depth}"]
-    assert problems("[" * 900_000, depth=2) == [f"1: {depth}"]
+    assert problems_of("a:\n  b:\n    c: d\n", depth=2) == [f"3: {depth}"]
+    assert problems_of("[" * 900_000, depth=2) == [f"1: {depth}"]
 
 
-def test_the_mistakes_of_a_file_are_told_together_in_the_order_of_its_lines() -> None:
-    assert problems(
+def test_all_problems_are_reported_in_line_order() -> None:
+    assert problems_of(
         "name: [x]\n"
         "nane: x\n"
         "lamps:\n"
@@ -150,11 +150,11 @@ def test_the_mistakes_of_a_file_are_told_together_in_the_order_of_its_lines() ->
     ]
 
 
-def test_what_is_right_of_a_file_is_there_to_be_looked_at_further() -> None:
-    document = text("lamps:\n  a: {colour: red}\n  b: {colour: infrared}\n  c: [x]\nother: 1\n")
-    house = document.validate(House)
-    assert house is not None
-    assert list(house.lamps) == ["a"]
+def test_valid_parts_of_an_invalid_file_remain_available() -> None:
+    document = parse("lamps:\n  a: {colour: red}\n  b: {colour: infrared}\n  c: [x]\nother: 1\n")
+    settings = document.validate(LampSettings)
+    assert settings is not None
+    assert list(settings.lamps) == ["a"]
     document.add_problem(("lamps", "a"), "got red, expected none")
     with pytest.raises(InvalidYaml) as caught:
         document.raise_problems()
@@ -162,13 +162,13 @@ def test_what_is_right_of_a_file_is_there_to_be_looked_at_further() -> None:
 
 
 @pytest.mark.parametrize("content", ["- a", "text", "lamps: [x]"])
-def test_of_a_file_that_is_wrong_altogether_nothing_is_left(content: str) -> None:
-    document = text(content)
-    assert document.validate(House) is None
+def test_nothing_remains_of_a_file_with_the_wrong_structure(content: str) -> None:
+    document = parse(content)
+    assert document.validate(LampSettings) is None
     assert len(document.problems) == 1
 
 
-def test_only_the_first_of_many_problems_are_printed() -> None:
+def test_only_the_first_problems_are_printed() -> None:
     broken = InvalidYaml([Problem(Position(line), "wrong", "f.yaml") for line in range(50, 0, -1)])
     assert str(broken).splitlines()[0] == "f.yaml line 1: wrong"
     assert str(broken).splitlines()[-1] == "... and 30 more."
@@ -179,18 +179,20 @@ YAML_LIKE = st.text(alphabet="ab: {}[]&*!|>-\n\"'#,%@?~<0.\t\\u", max_size=80)
 
 
 @given(st.text(max_size=80) | YAML_LIKE | st.binary(max_size=60), st.sampled_from(ScalarMode))
-def test_any_content_is_read_or_is_told_by_line(content: str | bytes, scalars: ScalarMode) -> None:
+def test_arbitrary_content_is_parsed_or_refused_with_a_line(
+    content: str | bytes, scalars: ScalarMode
+) -> None:
     encoded = content if isinstance(content, bytes) else content.encode("utf-8", "ignore")
-    for problem in _found(encoded, scalars):
+    for problem in _find_problems(encoded, scalars):
         assert re.match(r"f\.yaml line [1-9]\d*: \S", str(problem))
 
 
-def _found(content: bytes, scalars: ScalarMode) -> tuple[Problem, ...]:
+def _find_problems(content: bytes, scalars: ScalarMode) -> tuple[Problem, ...]:
     try:
         document = read_yaml(content, "f.yaml", scalars=scalars)
     except InvalidYaml as error:
         return error.problems
-    document.validate(House)
+    document.validate(LampSettings)
     return document.problems
 
 
@@ -203,10 +205,10 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
-def test_whatever_a_model_finds_wrong_validation_ends_and_tells_it(value: dict[str, Any]) -> None:
-    document = text(yaml.safe_dump(value))
-    house = document.validate(House)
+def test_validation_reports_problems_for_any_value_without_failing(value: dict[str, Any]) -> None:
+    document = parse(yaml.safe_dump(value))
+    settings = document.validate(LampSettings)
     if not document.problems:
-        assert house == House.model_validate(document.value)
+        assert settings == LampSettings.model_validate(document.value)
     for problem in document.problems:
         assert problem.message.startswith("got ")
