@@ -35,26 +35,26 @@ NUMBERS = [info for info in SETTINGS if info.is_number]
 INFO = {info.name: info for info in SETTINGS}
 
 
-def parsed(line: str) -> dict[str, object]:
+def parse_flags(line: str) -> dict[str, object]:
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_flags(parser)
     return vars(parser.parse_args(shlex.split(line)))
 
 
 def load(line: str = "", environ: Mapping[str, str] | None = None) -> LoadedSettings:
-    return load_settings(parsed(line), environ=environ or {})
+    return load_settings(parse_flags(line), environ=environ or {})
 
 
 def refusal(line: str = "", environ: Mapping[str, str] | None = None) -> str:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as error:
         load(line, environ)
-    message = str(caught.value)
+    message = str(error.value)
     assert "\n" not in message
     return message
 
 
-def limits(info: SettingInfo) -> tuple[float, float]:
-    """The smallest and the largest value allowed."""
+def bounds(info: SettingInfo) -> tuple[float, float]:
+    """The smallest and the largest allowed value."""
     found = {type(limit): limit for limit in Settings.model_fields[info.name].metadata}
     lowest = found[Ge].ge if Ge in found else math.nextafter(found[Gt].gt, math.inf)
     return lowest, found[Le].le
@@ -71,29 +71,29 @@ def config(tmp_path: Path) -> Callable[..., str]:
 
 
 class TestPrecedence:
-    def test_a_setting_that_nobody_gives_has_its_default(self) -> None:
+    def test_an_unset_setting_has_its_default(self) -> None:
         loaded = load()
         assert loaded.settings.port == 10200
         assert loaded.sources["port"] == "default"
         assert loaded.warnings == ()
 
-    def test_the_file_is_stronger_than_the_default(self, config: Callable[..., str]) -> None:
+    def test_the_file_overrides_the_default(self, config: Callable[..., str]) -> None:
         file = config("port: 1")
         loaded = load(f"--config {file}")
         assert loaded.settings.port == 1
         assert loaded.sources["port"] == f"file {file} line 1, key port"
 
-    def test_the_environment_is_stronger_than_the_file(self, config: Callable[..., str]) -> None:
+    def test_the_environment_overrides_the_file(self, config: Callable[..., str]) -> None:
         loaded = load(f"--config {config('port: 1')}", {"WYOMING_TTS_PORT": "2"})
         assert loaded.settings.port == 2
         assert loaded.sources["port"] == "environment WYOMING_TTS_PORT"
 
-    def test_a_flag_is_stronger_than_the_environment(self, config: Callable[..., str]) -> None:
+    def test_a_flag_overrides_the_environment(self, config: Callable[..., str]) -> None:
         loaded = load(f"--config {config('port: 1')} --port 3", {"WYOMING_TTS_PORT": "2"})
         assert loaded.settings.port == 3
         assert loaded.sources["port"] == "flag --port"
 
-    def test_each_setting_is_taken_from_its_own_strongest_source(self, config: Callable[..., str]) -> None:
+    def test_precedence_applies_to_each_setting_separately(self, config: Callable[..., str]) -> None:
         file = config("voice: from-file\nspeaker: from-file\nengine: kokoro")
         environ = {"WYOMING_TTS_VOICE": "from-environment", "WYOMING_TTS_SPEAKER": "from-environment"}
         settings = load(f"--config {file} --voice from-flag", environ).settings
@@ -103,7 +103,7 @@ class TestPrecedence:
             "kokoro",
         )
 
-    def test_a_flag_can_switch_back_what_the_file_switched(self, config: Callable[..., str]) -> None:
+    def test_a_negative_flag_overrides_a_switch_in_the_file(self, config: Callable[..., str]) -> None:
         settings = load(f"--config {config('debug: true')} --no-debug").settings
         assert not settings.debug
 
@@ -113,14 +113,12 @@ class TestPrecedence:
     def test_every_setting_has_a_source(self) -> None:
         assert load("--debug").sources.keys() == Settings.model_fields.keys()
 
-    def test_the_process_environment_is_not_read_behind_the_callers_back(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_process_environment_is_not_read_implicitly(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WYOMING_TTS_PORT", "4")
         assert load().settings.port == 10200
         assert Settings().port == 10200
 
-    def test_settings_cannot_be_changed_once_loaded(self) -> None:
+    def test_loaded_settings_are_immutable(self) -> None:
         settings = load().settings
         with pytest.raises(ValidationError, match="frozen"):
             settings.port = 1
@@ -156,10 +154,10 @@ class TestWyomingPiperFlags:
             ("--log-format '%(levelname)s:%(message)s'", "log_format", "%(levelname)s:%(message)s"),
         ],
     )
-    def test_a_flag_of_wyoming_piper_means_the_same_here(self, line: str, name: str, value: object) -> None:
+    def test_flags_of_wyoming_piper_are_supported(self, line: str, name: str, value: object) -> None:
         assert getattr(load(line).settings, name) == value
 
-    def test_the_command_line_of_the_official_add_on_works(self) -> None:
+    def test_the_command_line_of_the_official_add_on_is_supported(self) -> None:
         line = (
             "--uri tcp://0.0.0.0:10200 --length-scale 1.0 --noise-scale 0.667 --noise-w 0.333 --speaker 0 "
             "--voice en_US-lessac-medium --sentence-silence 0.0 --data-dir /data --data-dir /share/piper "
@@ -169,7 +167,7 @@ class TestWyomingPiperFlags:
         assert settings.data_dir == (Path("/data"), Path("/share/piper"))
         assert (settings.speaker, settings.noise_w_scale) == ("0", 0.333)
 
-    def test_what_wyoming_piper_leaves_to_the_voice_is_left_to_it_here(self) -> None:
+    def test_defaults_match_wyoming_piper(self) -> None:
         settings = load().settings
         assert (settings.length_scale, settings.noise_scale, settings.noise_w_scale) == (None, None, None)
         assert settings.sentence_silence == 0
@@ -177,16 +175,16 @@ class TestWyomingPiperFlags:
         assert settings.samples_per_chunk == 1024
         assert settings.streaming
 
-    def test_the_flags_of_parts_that_are_not_there_yet_are_accepted(self) -> None:
+    def test_flags_that_disable_features_are_accepted(self) -> None:
         settings = load("--no-ui --no-http --no-zeroconf").settings
         assert (settings.ui, settings.http, settings.zeroconf) == (False, False, False)
 
 
 class TestZeroconf:
-    def test_it_is_on_under_a_name_of_the_servers_choice(self) -> None:
+    def test_zeroconf_is_enabled_by_default_without_a_name(self) -> None:
         assert (load().settings.zeroconf, load().settings.zeroconf_name) == (True, None)
 
-    def test_a_name_on_the_flag_replaces_the_one_in_the_file(self, config: Callable[..., str]) -> None:
+    def test_a_name_on_the_flag_overrides_the_one_in_the_file(self, config: Callable[..., str]) -> None:
         loaded = load(f"--config {config('zeroconf: hall')} --zeroconf kitchen")
         assert loaded.settings.zeroconf_name == "kitchen"
         assert loaded.sources["zeroconf_name"] == "flag --zeroconf"
@@ -195,7 +193,7 @@ class TestZeroconf:
         settings = load(f"--config {config('zeroconf: hall')} --zeroconf").settings
         assert (settings.zeroconf, settings.zeroconf_name) == (True, "hall")
 
-    def test_a_flag_switches_off_what_the_file_names(self, config: Callable[..., str]) -> None:
+    def test_the_negative_flag_overrides_a_name_in_the_file(self, config: Callable[..., str]) -> None:
         loaded = load(f"--config {config('zeroconf: hall')} --no-zeroconf")
         assert not loaded.settings.zeroconf
         assert loaded.sources["zeroconf"] == "flag --no-zeroconf"
@@ -210,14 +208,19 @@ class TestZeroconf:
             ("1", True, None),
         ],
     )
-    def test_a_variable_holds_a_switch_or_a_name(self, text: str, announced: bool, name: str | None) -> None:  # noqa: FBT001
+    def test_the_environment_variable_is_a_switch_or_a_name(
+        self,
+        text: str,
+        announced: bool,  # noqa: FBT001
+        name: str | None,
+    ) -> None:
         settings = load(environ={"WYOMING_TTS_ZEROCONF": text}).settings
         assert (settings.zeroconf, settings.zeroconf_name) == (announced, name)
 
     @pytest.mark.parametrize(
         ("text", "announced", "name"), [("true", True, None), ("false", False, None), ("hall", True, "hall")]
     )
-    def test_a_file_holds_a_switch_or_a_name(
+    def test_the_file_value_is_a_switch_or_a_name(
         self,
         config: Callable[..., str],
         text: str,
@@ -233,7 +236,7 @@ class TestZeroconf:
         assert "zeroconf_name: got" in message
         assert "from flag --zeroconf, expected a printable name of 1 to 63 bytes" in message
 
-    def test_announcing_what_is_not_tcp_is_warned_of_when_it_was_asked_for(self) -> None:
+    def test_zeroconf_without_tcp_is_warned_about_only_when_set_explicitly(self) -> None:
         assert load("--uri stdio:// --zeroconf").warnings == (
             "zeroconf from flag --zeroconf is ignored: stdio:// cannot be announced",
         )
@@ -250,12 +253,12 @@ class TestListening:
             ("--host ::1", "tcp://[::1]:10200"),
         ],
     )
-    def test_the_uri_is_made_from_host_and_port(self, line: str, uri: str) -> None:
+    def test_the_uri_is_derived_from_host_and_port(self, line: str, uri: str) -> None:
         loaded = load(line)
         assert loaded.settings.uri == uri
         assert loaded.sources["uri"] == "default"
 
-    def test_a_port_beside_a_uri_is_warned_of(self) -> None:
+    def test_a_port_ignored_because_of_a_uri_is_warned_about(self) -> None:
         loaded = load("--uri stdio://", {"WYOMING_TTS_PORT": "5"})
         assert loaded.settings.uri == "stdio://"
         assert loaded.warnings == (
@@ -279,66 +282,68 @@ class TestListening:
             "10200",
         ],
     )
-    def test_a_uri_nobody_can_listen_on_is_refused(self, uri: str) -> None:
+    def test_an_invalid_listen_uri_is_refused(self, uri: str) -> None:
         message = refusal(f"--uri {uri}")
         assert (
             message == f"uri: got {uri!r} from flag --uri, expected tcp://HOST:PORT, unix:///PATH or stdio://"
         )
 
-    def test_a_wrong_host_is_told_once_and_not_as_a_wrong_uri(self) -> None:
+    def test_an_invalid_host_is_reported_once_and_not_as_an_invalid_uri(self) -> None:
         assert (
             refusal("--host http://a")
             == "host: got 'http://a' from flag --host, expected an address or a host name"
         )
 
 
-class TestWrongValues:
-    def test_a_wrong_flag_is_told_with_its_value_and_the_range(self) -> None:
+class TestInvalidValues:
+    def test_an_invalid_flag_is_reported_with_its_value_and_the_range(self) -> None:
         assert (
             refusal("--port 99999")
             == "port: got '99999' from flag --port, expected a whole number from 0 to 65535"
         )
 
-    def test_a_wrong_variable_is_told_by_its_name(self) -> None:
+    def test_an_invalid_variable_is_reported_by_its_name(self) -> None:
         message = refusal(environ={"WYOMING_TTS_SENTENCE_SILENCE": "long"})
         assert message == (
             "sentence_silence: got 'long' from environment WYOMING_TTS_SENTENCE_SILENCE, "
             "expected a number from 0 to 10 seconds"
         )
 
-    def test_a_wrong_value_in_the_file_is_told_with_file_and_key(self, config: Callable[..., str]) -> None:
+    def test_an_invalid_value_in_the_file_is_reported_with_file_and_key(
+        self, config: Callable[..., str]
+    ) -> None:
         file = config("port: 1\n\nnoise_w: -1")
         assert refusal(f"--config {file}") == (
             f"noise_w_scale: got -1 from file {file} line 3, key noise_w, expected a number from 0 to 10"
         )
 
-    def test_a_wrong_value_that_a_stronger_source_replaces_does_not_matter(self) -> None:
+    def test_an_overridden_invalid_value_is_ignored(self) -> None:
         assert load("--port 5", {"WYOMING_TTS_PORT": "99999"}).settings.port == 5
 
-    def test_several_wrong_values_are_one_line_that_counts_the_others(self) -> None:
+    def test_several_invalid_values_are_one_line_with_a_count(self) -> None:
         message = refusal("--port x --speed 9 --volume -1")
         assert message.startswith("port: got 'x' from flag --port")
         assert message.endswith("(and 2 more)")
 
-    def test_a_list_with_two_wrong_items_counts_once(self, config: Callable[..., str]) -> None:
+    def test_a_list_with_two_invalid_items_counts_once(self, config: Callable[..., str]) -> None:
         message = refusal(f"--config {config('data_dir: [{}, {}]')}")
         assert message.endswith("expected one or more paths")
 
-    def test_a_value_with_line_breaks_is_told_in_one_line(self) -> None:
+    def test_a_value_with_line_breaks_is_reported_in_one_line(self) -> None:
         assert r"got 'a\nb'" in refusal(environ={"WYOMING_TTS_ENGINE": "a\nb"})
 
-    def test_a_long_value_is_cut(self) -> None:
+    def test_a_long_value_is_truncated_in_the_message(self) -> None:
         assert len(refusal(f"--port {'9' * 5000}")) < 200
 
     @pytest.mark.parametrize("value", ["yes", "true", "[1]", "{a: 1}", "1.5"])
-    def test_what_is_not_a_whole_number_in_yaml_is_refused(
+    def test_yaml_values_that_are_not_whole_numbers_are_refused(
         self, config: Callable[..., str], value: str
     ) -> None:
         assert "expected a whole number from 0 to 65535" in refusal(f"--config {config(f'port: {value}')}")
 
     @pytest.mark.parametrize("name", [info.name for info in NUMBERS])
     @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1,5", "0x10", "ten"])
-    def test_what_is_not_a_number_is_refused(self, name: str, value: str) -> None:
+    def test_values_that_are_not_numbers_are_refused(self, name: str, value: str) -> None:
         message = refusal(environ={INFO[name].variables[0]: value})
         assert message.startswith(f"{name}: got {value!r}")
         assert message.endswith(f"expected {INFO[name].expects}")
@@ -348,20 +353,20 @@ class TestWrongValues:
         assert "from flag --log-format, expected a %-style" in refusal(f"--log-format {shlex.quote(value)}")
 
     @pytest.mark.parametrize("value", ["Piper", "../x", "9", "a b"])
-    def test_an_engine_is_a_plain_name(self, value: str) -> None:
+    def test_an_engine_name_is_a_plain_identifier(self, value: str) -> None:
         assert "engine: got" in refusal(f"--engine {shlex.quote(value)}")
 
-    def test_an_engine_somebody_else_wrote_is_accepted(self) -> None:
+    def test_a_third_party_engine_is_accepted(self) -> None:
         assert load("--engine my_engine-2").settings.engine == "my_engine-2"
 
     @pytest.mark.parametrize("value", ["huggingface.co", "ftp://a", "https://", "http://[a"])
-    def test_a_hub_is_a_web_address(self, value: str) -> None:
+    def test_the_hub_endpoint_must_be_an_http_url(self, value: str) -> None:
         assert "expected an http:// or https:// address" in refusal(f"--hub-endpoint {value}")
 
-    def test_letters_are_not_punctuation(self) -> None:
+    def test_letters_are_not_accepted_as_punctuation(self) -> None:
         assert "expected punctuation characters, or none" in refusal("--auto-punctuation yes")
 
-    def test_a_switch_is_neither_a_word_nor_a_number(self) -> None:
+    def test_a_switch_must_be_true_or_false(self) -> None:
         expected = "debug: got 'maybe' from environment WYOMING_TTS_DEBUG, expected true or false"
         assert refusal(environ={"WYOMING_TTS_DEBUG": "maybe"}) == expected
 
@@ -370,8 +375,8 @@ class TestWrongValues:
 class TestRanges:
     @examples(deadline=None)
     @given(data=st.data())
-    def test_a_number_in_the_range_is_accepted(self, name: str, data: st.DataObject) -> None:
-        lowest, highest = limits(INFO[name])
+    def test_a_number_within_the_range_is_accepted(self, name: str, data: st.DataObject) -> None:
+        lowest, highest = bounds(INFO[name])
         numbers = (
             st.integers(int(lowest), highest) if isinstance(highest, int) else st.floats(lowest, highest)
         )
@@ -381,25 +386,25 @@ class TestRanges:
 
     @examples(deadline=None)
     @given(data=st.data())
-    def test_a_number_out_of_the_range_is_refused_with_the_range(
+    def test_a_number_outside_the_range_is_refused_with_the_range(
         self, name: str, data: st.DataObject
     ) -> None:
-        lowest, highest = limits(INFO[name])
+        lowest, highest = bounds(INFO[name])
         finite = st.floats(allow_nan=False, allow_infinity=False)
         numbers = st.integers() if isinstance(highest, int) else finite
         value = data.draw(numbers.filter(lambda number: not lowest <= number <= highest))
-        with pytest.raises(SettingsError) as caught:
+        with pytest.raises(SettingsError) as error:
             load_settings({name: str(value)}, environ={})
-        assert str(caught.value).endswith(f"from flag {INFO[name].flags[0]}, expected {INFO[name].expects}")
+        assert str(error.value).endswith(f"from flag {INFO[name].flags[0]}, expected {INFO[name].expects}")
 
-    def test_the_range_that_is_told_is_the_range_that_holds(self, name: str) -> None:
-        lowest, highest = limits(INFO[name])
+    def test_the_documented_range_is_the_enforced_range(self, name: str) -> None:
+        lowest, highest = bounds(INFO[name])
         assert f"{highest:g}" in INFO[name].expects or str(highest) in INFO[name].expects
         assert f"from {lowest:g} " in INFO[name].expects or "above 0," in INFO[name].expects
 
 
-class TestTheFile:
-    def test_home_assistants_options_are_read(self, config: Callable[..., str]) -> None:
+class TestSettingsFile:
+    def test_options_of_a_home_assistant_add_on_are_read(self, config: Callable[..., str]) -> None:
         options = {
             "voice": "en_US-lessac-medium",
             "speaker": 0,
@@ -423,7 +428,7 @@ class TestTheFile:
         assert loaded.sources["engine"] == "default"
         assert loaded.sources["noise_w_scale"] == f"file {file}, key noise_w"
 
-    def test_json_keeps_its_own_rules(self, config: Callable[..., str]) -> None:
+    def test_json_files_are_parsed_as_json(self, config: Callable[..., str]) -> None:
         yaml_in_json = config("port: 1", "options.json")
         assert "cannot be read, expected YAML or JSON" in refusal(f"--config {yaml_in_json}")
         json_with_tab = config('{"port":\t1}', "options.json")
@@ -439,19 +444,19 @@ class TestTheFile:
             ("qqqq", "--help lists all settings"),
         ],
     )
-    def test_an_unknown_key_is_an_error_that_names_the_nearest(
+    def test_an_unknown_key_is_an_error_with_a_suggestion(
         self, config: Callable[..., str], key: str, hint: str
     ) -> None:
         file = config(f"voice: x\n{key}: 1")
         expected = f"file {file} line 2: got the key {key!r}, expected a setting; {hint}"
         assert refusal(f"--config {file}") == expected
 
-    def test_an_unknown_key_of_json_is_an_error_too(self, config: Callable[..., str]) -> None:
+    def test_an_unknown_key_in_json_is_an_error(self, config: Callable[..., str]) -> None:
         file = config('{"prot": 1}', "options.json")
         expected = f"file {file}: got the key 'prot', expected a setting; did you mean 'port'?"
         assert refusal(f"--config {file}") == expected
 
-    def test_a_key_that_is_there_twice_is_an_error(self, config: Callable[..., str]) -> None:
+    def test_a_duplicate_key_is_an_error(self, config: Callable[..., str]) -> None:
         file = config("port: 1\nport: 2")
         assert refusal(f"--config {file}") == f"file {file} line 2: got 'port' twice, it is in line 1 already"
 
@@ -462,7 +467,7 @@ class TestTheFile:
             f"file {file} line 1: got the key {key}, expected a setting;"
         )
 
-    def test_keys_may_be_written_like_flags(self, config: Callable[..., str]) -> None:
+    def test_keys_may_be_spelled_like_flags(self, config: Callable[..., str]) -> None:
         assert load(f"--config {config('sentence-silence: 2')}").settings.sentence_silence == 2
 
     @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
@@ -479,7 +484,7 @@ class TestTheFile:
     @pytest.mark.parametrize(
         ("text", "shown"), [("- port", "['port']"), ("just text", "'just text'"), ("0", "0")]
     )
-    def test_a_file_that_is_no_mapping_is_an_error(
+    def test_a_file_without_a_mapping_is_an_error(
         self, config: Callable[..., str], text: str, shown: str
     ) -> None:
         file = config(text)
@@ -495,53 +500,53 @@ class TestTheFile:
         assert "No such file" in refusal(f"--config {tmp_path / 'none.yaml'}")
         assert "Is a directory" in refusal(f"--config {tmp_path}")
 
-    def test_a_file_that_an_editor_marked_as_unicode_is_read(self, tmp_path: Path) -> None:
+    def test_a_file_with_a_byte_order_mark_is_read(self, tmp_path: Path) -> None:
         for name in ("a.json", "a.yaml"):
             path = tmp_path / name
             path.write_bytes(b'\xef\xbb\xbf{"port": 6}')
             assert load(f"--config {path}").settings.port == 6
 
     @pytest.mark.parametrize("text", ["data_dir: /one", "data_dir: [/one]", "data_dir:\n- /one\n-"])
-    def test_one_directory_may_stand_alone(self, config: Callable[..., str], text: str) -> None:
+    def test_a_single_directory_needs_no_list(self, config: Callable[..., str], text: str) -> None:
         assert load(f"--config {config(text)}").settings.data_dir == (Path("/one"),)
 
 
 class TestEmptyValues:
     @pytest.mark.parametrize("name", [info.name for info in SETTINGS])
     @pytest.mark.parametrize("value", ["", "  ", None])
-    def test_an_empty_value_in_the_file_is_not_set(
+    def test_an_empty_value_in_the_file_counts_as_unset(
         self, config: Callable[..., str], name: str, value: str | None
     ) -> None:
         file = config(json.dumps({name: value}), "options.json")
         assert load(f"--config {file}").settings == Settings()
 
     @pytest.mark.parametrize("name", [info.name for info in SETTINGS])
-    def test_an_empty_variable_is_not_set(self, name: str) -> None:
+    def test_an_empty_variable_counts_as_unset(self, name: str) -> None:
         loaded = load(environ={INFO[name].variables[0]: ""})
         assert loaded.settings == Settings()
         assert set(loaded.sources.values()) == {"default"}
 
-    def test_an_empty_variable_leaves_the_file_alone(self, config: Callable[..., str]) -> None:
+    def test_an_empty_variable_does_not_override_the_file(self, config: Callable[..., str]) -> None:
         assert load(f"--config {config('port: 5')}", {"WYOMING_TTS_PORT": ""}).settings.port == 5
 
-    def test_an_empty_flag_of_a_script_is_not_set(self) -> None:
+    def test_an_empty_flag_counts_as_unset(self) -> None:
         loaded = load("--speaker '' --data-dir '' --zeroconf ''", {"WYOMING_TTS_SPEAKER": "3"})
         assert loaded.settings == Settings(speaker="3")
 
-    def test_automatic_punctuation_is_switched_off_by_an_empty_flag(self) -> None:
+    def test_an_empty_flag_disables_automatic_punctuation(self) -> None:
         loaded = load("--auto-punctuation ''", {"WYOMING_TTS_AUTO_PUNCTUATION": "."})
         assert loaded.settings.auto_punctuation == ""
         assert loaded.sources["auto_punctuation"] == "flag --auto-punctuation"
 
-    def test_automatic_punctuation_is_switched_off_by_none(self, config: Callable[..., str]) -> None:
+    def test_none_disables_automatic_punctuation(self, config: Callable[..., str]) -> None:
         assert load(environ={"WYOMING_TTS_AUTO_PUNCTUATION": "none"}).settings.auto_punctuation == ""
         assert load(f"--config {config('auto_punctuation: none')}").settings.auto_punctuation == ""
 
-    def test_spaces_between_punctuation_are_no_punctuation(self) -> None:
+    def test_spaces_in_automatic_punctuation_are_ignored(self) -> None:
         assert load("--auto-punctuation '. ! ?'").settings.auto_punctuation == ".!?"
 
 
-class TestTheEnvironment:
+class TestEnvironment:
     def test_directories_are_separated_as_in_path(self) -> None:
         environ = {"WYOMING_TTS_DATA_DIR": os.pathsep.join(["/a", "", "/b"])}
         assert load(environ=environ).settings.data_dir == (Path("/a"), Path("/b"))
@@ -553,15 +558,15 @@ class TestTheEnvironment:
             ("WYOMING_TTS_NO_STREAMING", "; did you mean WYOMING_TTS_STREAMING?"),
         ],
     )
-    def test_a_variable_that_is_no_setting_is_warned_of(self, variable: str, hint: str) -> None:
+    def test_an_unknown_variable_is_warned_about_with_a_suggestion(self, variable: str, hint: str) -> None:
         assert load(environ={variable: "1"}).warnings == (
             f"environment {variable}: no setting has that name, it is ignored{hint}",
         )
 
-    def test_variables_of_others_are_not_looked_at(self) -> None:
+    def test_variables_without_the_prefix_are_ignored(self) -> None:
         assert load(environ={"PORT": "1", "WYOMING_PIPER_PORT": "1"}).warnings == ()
 
-    def test_a_kubernetes_service_of_our_name_does_no_harm(self) -> None:
+    def test_variables_of_a_kubernetes_service_of_this_name_are_ignored(self) -> None:
         environ = {
             "WYOMING_TTS_SERVICE_HOST": "10.43.0.9",
             "WYOMING_TTS_SERVICE_PORT": "10200",
@@ -574,7 +579,7 @@ class TestTheEnvironment:
         assert loaded.settings == Settings()
         assert loaded.warnings == ()
 
-    def test_a_uri_as_port_is_wrong_where_there_is_no_such_service(self) -> None:
+    def test_a_uri_as_port_is_refused_without_such_a_service(self) -> None:
         assert refusal(environ={"WYOMING_TTS_PORT": "tcp://a:1"}).startswith("port: got 'tcp://a:1'")
 
     @pytest.mark.parametrize(
@@ -584,7 +589,7 @@ class TestTheEnvironment:
             ("hub_endpoint", "HF_ENDPOINT", "https://mirror.example", "https://ours.example"),
         ],
     )
-    def test_the_hubs_own_variables_are_honoured_below_ours(
+    def test_hugging_face_variables_apply_below_the_products_own(
         self, name: str, variable: str, value: str, ours: str
     ) -> None:
         theirs = load(environ={variable: value})
@@ -595,7 +600,7 @@ class TestTheEnvironment:
         unset = load(environ={variable: value, f"WYOMING_TTS_{name.upper()}": ""})
         assert unset.sources[name] == f"environment {variable}"
 
-    def test_a_slash_at_the_end_of_the_hub_makes_no_difference(self) -> None:
+    def test_a_trailing_slash_of_the_hub_endpoint_is_removed(self) -> None:
         assert (
             load("--hub-endpoint https://mirror.example/").settings.hub_endpoint == "https://mirror.example"
         )
@@ -605,28 +610,28 @@ class TestPaths:
     def test_downloads_go_to_the_first_data_directory(self) -> None:
         assert load("--data-dir /a --data-dir /b").settings.download_dir == Path("/a")
 
-    def test_the_data_directory_is_the_users_own(
+    def test_the_default_data_directory_follows_xdg_data_home(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
         assert load().settings.data_dir == (tmp_path / "wyoming-tts",)
 
-    def test_the_home_directory_may_be_written_short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_tilde_expands_to_the_home_directory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/me")
         environ = {"WYOMING_TTS_KOKORO_MODEL": "~/kokoro.onnx", "WYOMING_TTS_DATA_DIR": "~/voices"}
         settings = load(environ=environ).settings
         assert settings.kokoro_model == Path("/home/me/kokoro.onnx")
         assert settings.data_dir == (Path("/home/me/voices"),)
 
-    def test_a_home_that_does_not_exist_is_a_wrong_value(self) -> None:
+    def test_an_unknown_home_directory_is_an_invalid_value(self) -> None:
         assert "kokoro_model: got '~nobody-of-that-name/x'" in refusal(
             "--kokoro-model ~nobody-of-that-name/x"
         )
 
 
-class TestWhatPeopleRead:
+class TestDocumentation:
     @pytest.mark.parametrize("info", SETTINGS, ids=lambda info: info.name)
-    def test_every_setting_says_what_it_means(self, info: SettingInfo) -> None:
+    def test_every_setting_is_described(self, info: SettingInfo) -> None:
         assert info.text.endswith(".")
         assert info.default
         assert info.expects
@@ -635,18 +640,18 @@ class TestWhatPeopleRead:
     def test_every_number_has_a_range(self) -> None:
         assert len(NUMBERS) == 40
         for info in NUMBERS:
-            lowest, highest = limits(info)
+            lowest, highest = bounds(info)
             assert lowest < highest
 
-    def test_settings_of_a_group_stand_together(self) -> None:
+    def test_settings_are_ordered_by_group(self) -> None:
         order = [info.group for info in SETTINGS]
         assert sorted(order, key=list(Group).index) == order
 
-    def test_every_default_is_allowed(self) -> None:
+    def test_every_default_is_valid(self) -> None:
         defaults = {info.name: getattr(Settings(), info.name) for info in SETTINGS}
         assert Settings(**defaults) == Settings()
 
-    def test_the_help_tells_default_range_unit_and_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_help_shows_default_range_unit_and_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "500")
         parser = argparse.ArgumentParser()
         add_flags(parser)
@@ -657,10 +662,10 @@ class TestWhatPeopleRead:
         for info in SETTINGS:
             assert all(flag in text for flag in info.flags)
 
-    def test_a_flag_that_is_not_given_leaves_nothing_behind(self) -> None:
-        assert parsed("") == {}
+    def test_unset_flags_leave_no_attributes(self) -> None:
+        assert parse_flags("") == {}
 
-    def test_a_negative_number_is_a_value_and_not_a_flag(self) -> None:
+    def test_a_negative_number_is_parsed_as_a_value(self) -> None:
         assert load("--loudness -23").settings.loudness == -23
 
     def test_the_table_has_a_row_for_every_setting(self) -> None:
@@ -681,7 +686,7 @@ class TestWhatPeopleRead:
         assert line.endswith("INFO wyoming_tts: ready")
 
 
-def test_importing_the_settings_loads_nothing_that_makes_sound() -> None:
+def test_importing_the_settings_loads_no_audio_or_network_package() -> None:
     code = "import sys, wyoming_tts.settings; print(*sys.modules)"
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
