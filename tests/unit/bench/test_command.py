@@ -23,18 +23,18 @@ RUN = (
 )
 
 
-def parsed(*words: str) -> BenchOptions:
+def parse(*words: str) -> BenchOptions:
     parser = argparse.ArgumentParser()
     add_bench_flags(parser)
     return parse_bench_options(parser.parse_args(words))
 
 
-def test_without_flags_the_defaults_hold() -> None:
-    assert parsed("tcp://a:1") == BenchOptions("tcp://a:1")
+def test_without_flags_the_defaults_apply() -> None:
+    assert parse("tcp://a:1") == BenchOptions("tcp://a:1")
 
 
-def test_flags_are_taken() -> None:
-    given = parsed(
+def test_all_flags_are_parsed() -> None:
+    given = parse(
         *("tcp://a:1", "--compare", "tcp://b:2", "--text", "all", "--input", "stream", "--clients", "1,16"),
         *("--rounds", "7", "--words-per-second", "5.5", "--with-voice", "x", "--timeout", "9"),
         *("--describe-every", "0", "--repeat", "--mode", "sentences", "--rate", "90", "--api-key", "k"),
@@ -67,14 +67,14 @@ def test_flags_are_taken() -> None:
         (("ws://a:1",), tuple(Input)),
     ],
 )
-def test_text_is_streamed_by_default_where_it_can_be(
+def test_text_is_streamed_by_default_where_supported(
     words: tuple[str, ...], inputs: tuple[Input, ...]
 ) -> None:
-    assert parsed(*words).inputs == inputs
+    assert parse(*words).inputs == inputs
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "told"),
+    ("flag", "value", "message"),
     [
         ("--text", "poem", "'poem' is not one of short, sentence, paragraph, llm"),
         ("--clients", "1,0", "'0' is not a whole number above 0"),
@@ -88,12 +88,12 @@ def test_text_is_streamed_by_default_where_it_can_be(
         ("--describe-every", "x", "'x' is not a number of 0 or more"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(
-    flag: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+def test_invalid_flags_are_refused(
+    flag: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        parsed("tcp://a:1", flag, value)
-    assert told in capsys.readouterr().err
+        parse("tcp://a:1", flag, value)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -107,14 +107,14 @@ async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) ->
             stderr=PIPE,
         )
         stdout, stderr = await bench.communicate()
-    assert (bench.returncode, stderr) == (0, b"")  # no bar where there is no terminal
+    assert (bench.returncode, stderr) == (0, b"")  # no progress bar without a terminal
     assert "short, stream, 2 clients" in stdout.decode()
     loads = json.loads(kept.read_text())["loads"]
     assert [load["outcomes"] for load in loads] == [{"spoken": 1}, {"spoken": 2}] * 2
     assert all(load["ttfa"]["p50"] > 0 for load in loads)
 
 
-def test_the_flags_cost_the_start_of_a_server_next_to_nothing() -> None:
+def test_adding_the_flags_imports_no_heavy_package() -> None:
     code = (
         "import sys, wyoming_tts.bench.command\n"
         "heavy = {'rich', 'wyoming', 'h11', 'websockets', 'wyoming_tts.client'}\n"

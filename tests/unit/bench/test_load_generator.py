@@ -33,8 +33,8 @@ TENTH = bytes(4410)
 CASE = LoadCase("sentence", Input.PLAIN, 1)
 
 
-def speaking(after: float = 0.0, *, streaming: bool = True) -> Script:
-    """A server that answers everything, `after` seconds later."""
+def speak_after(after: float = 0.0, *, streaming: bool = True) -> Script:
+    """A server that answers every request after a delay in seconds."""
 
     async def script(conversation: ScriptedConnection) -> None:
         streamed = False
@@ -51,11 +51,11 @@ def speaking(after: float = 0.0, *, streaming: bool = True) -> Script:
     return script
 
 
-async def quick(options: BenchOptions) -> BenchResult:
+async def run_quietly(options: BenchOptions) -> BenchResult:
     return await run_bench(options, progress=lambda _: None)
 
 
-def options(uri: str, **changes: object) -> BenchOptions:
+def make_options(uri: str, **changes: object) -> BenchOptions:
     given: dict[str, object] = {
         "texts": ("short",),
         "inputs": (Input.PLAIN,),
@@ -68,13 +68,13 @@ def options(uri: str, **changes: object) -> BenchOptions:
     return BenchOptions(uri, **given | changes)  # type: ignore[arg-type]
 
 
-async def test_every_load_is_measured_as_often_as_asked() -> None:
-    told: list[BenchProgress] = []
-    async with scripted_server(speaking()) as server:
-        wanted = options(
+async def test_every_load_is_measured_the_requested_number_of_times() -> None:
+    progress: list[BenchProgress] = []
+    async with scripted_server(speak_after()) as server:
+        bench_options = make_options(
             server.uri, texts=("short", "sentence"), inputs=tuple(Input), clients=(1, 3), warm_up=2
         )
-        result = await run_bench(wanted, progress=told.append)
+        result = await run_bench(bench_options, progress=progress.append)
     assert [str(figures.case) for figures in result.figures] == [
         f"{text}, {how}, {clients}"
         for text in ("short", "sentence")
@@ -83,19 +83,20 @@ async def test_every_load_is_measured_as_often_as_asked() -> None:
     ]
     assert all(len(figures.heard) == 2 * figures.case.clients for figures in result.figures)
     assert all(figures.outcomes == {RequestOutcome.SPOKEN: len(figures.heard)} for figures in result.figures)
-    assert [each.done for each in told] == list(range(1, 17))
-    assert {each.total for each in told} == {16}
-    # A stream has a `synthesize` as well. Two more were the warm-up.
+    assert [each.done for each in progress] == list(range(1, 17))
+    assert {each.total for each in progress} == {16}
+    # Streaming requests send `synthesize` too; the warm-up accounts for two more.
     counted = Counter(server.types)
     assert counted["synthesize"] == 2 + 2 * 2 * (1 + 3) * 2
     assert counted["synthesize-stop"] == 2 * 2 * (1 + 3)
 
 
-async def test_two_servers_are_asked_in_turn_each_first_in_every_other_round() -> None:
+async def test_two_servers_alternate_and_take_turns_going_first() -> None:
     order: list[str] = []
-    async with scripted_server(speaking()) as first, scripted_server(speaking()) as second:
+    async with scripted_server(speak_after()) as first, scripted_server(speak_after()) as second:
         result = await run_bench(
-            options(first.uri, compare=second.uri, rounds=4), progress=lambda each: order.append(each.now)
+            make_options(first.uri, compare=second.uri, rounds=4),
+            progress=lambda each: order.append(each.now),
         )
     assert result.servers == (f"scripted 1 at {first.uri}", f"scripted 1 at {second.uri}")
     assert [now.startswith(result.servers[0]) for now in order] == [
@@ -105,17 +106,17 @@ async def test_two_servers_are_asked_in_turn_each_first_in_every_other_round() -
     assert [len(pair) for pair in result.by_case()] == [2]
 
 
-async def test_one_table_compares_protocols() -> None:
-    async def answer(asked: ReceivedHttpRequest) -> None:
+async def test_different_protocols_are_compared_in_one_table() -> None:
+    async def answer(request: ReceivedHttpRequest) -> None:
         await asyncio.sleep(0.2)
-        await asked.begin(PCM_TYPE)
-        await asked.chunk(TENTH)
-        await asked.end()
+        await request.begin(PCM_TYPE)
+        await request.chunk(TENTH)
+        await request.end()
 
-    async with scripted_server(speaking()) as first, http_server(answer) as second:
-        result = await quick(options(first.uri, compare=second.uri))
+    async with scripted_server(speak_after()) as first, http_server(answer) as second:
+        result = await run_quietly(make_options(first.uri, compare=second.uri))
         spoken = [event.data["text"] for event in first.received if Synthesize.is_type(event.type)]
-        assert [asked.body["input"] for asked in second.speeches] == spoken
+        assert [request.body["input"] for request in second.speeches] == spoken
     assert result.servers == ("scripted 1", "HTTP")
     [(ours, theirs)] = result.by_case()
     assert ours.outcomes == theirs.outcomes == {RequestOutcome.SPOKEN: 2}
@@ -125,10 +126,10 @@ async def test_one_table_compares_protocols() -> None:
     assert theirs.described is not None
 
 
-async def test_sentences_make_streamed_text_possible_where_no_server_takes_it() -> None:
-    async with scripted_server(speaking(streaming=False)) as server:
-        result = await quick(
-            options(
+async def test_sentence_mode_allows_streamed_text_with_any_server() -> None:
+    async with scripted_server(speak_after(streaming=False)) as server:
+        result = await run_quietly(
+            make_options(
                 server.uri, inputs=tuple(Input), mode=RequestMode.SENTENCES, texts=("paragraph",), rounds=1
             )
         )
@@ -136,59 +137,59 @@ async def test_sentences_make_streamed_text_possible_where_no_server_takes_it() 
         "paragraph, plain, 1 client, sentences",
         "paragraph, stream, 1 client, sentences",
     ]
-    # Besides the warm-up.
+    # One is the warm-up.
     assert Counter(server.types)["synthesize"] == 1 + 2 * 5
 
 
-async def test_at_a_rate_listeners_start_one_after_another_whatever_becomes_of_those_before() -> None:
-    all_there = asyncio.Barrier(4)
+async def test_at_a_fixed_rate_listeners_start_independently_of_earlier_ones() -> None:
+    all_connected = asyncio.Barrier(4)
 
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
-        await all_there.wait()
+        await all_connected.wait()
         await conversation.send(START, audio(TENTH), STOP)
 
     async with scripted_server(script) as server:
         case = LoadCase("short", Input.PLAIN, 4, rate=1200.0)
-        each = await run_round(server.uri, case, options(server.uri, describe_every=0))
-    assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 4
+        each = await run_round(server.uri, case, make_options(server.uri, describe_every=0))
+    assert [report.outcome for report in each.heard] == [RequestOutcome.SPOKEN] * 4
     assert str(case) == "short, plain, 4 clients, 1200 a minute"
-    ttfas = [heard.ttfa for heard in each.heard if heard.ttfa is not None]
+    ttfas = [report.ttfa for report in each.heard if report.ttfa is not None]
     assert ttfas == sorted(ttfas, reverse=True)
 
 
-async def test_a_key_is_not_written_down() -> None:
+async def test_the_api_key_is_not_written_to_the_results() -> None:
     result = BenchResult(BenchOptions("http://a:1", api_key="secret"), ("ours",), (OURS,))
     assert "secret" not in json.dumps(result_to_json(result))
 
 
-async def texts_asked_for(**changes: object) -> tuple[list[str], list[str]]:
-    async with scripted_server(speaking()) as first, scripted_server(speaking()) as second:
-        await quick(options(first.uri, compare=second.uri, clients=(1, 2), **changes))
-        asked = [
+async def requested_texts(**changes: object) -> tuple[list[str], list[str]]:
+    async with scripted_server(speak_after()) as first, scripted_server(speak_after()) as second:
+        await run_quietly(make_options(first.uri, compare=second.uri, clients=(1, 2), **changes))
+        texts = [
             [event.data["text"] for event in server.received if Synthesize.is_type(event.type)]
             for server in (first, second)
         ]
-    return asked[0], asked[1]
+    return texts[0], texts[1]
 
 
-async def test_no_text_comes_twice_and_both_servers_get_the_same() -> None:
-    ours, theirs = await texts_asked_for()
-    again, _ = await texts_asked_for()
+async def test_texts_never_repeat_and_both_servers_get_the_same() -> None:
+    ours, theirs = await requested_texts()
+    again, _ = await requested_texts()
     assert len(ours) == 1 + 2 * (1 + 2)
     assert len({*ours, *again}) == 2 * len(ours)
-    # Listeners of one round may connect in any order.
+    # Listeners of a round may connect in any order.
     assert sorted(ours) == sorted(theirs)
 
 
-async def test_one_text_can_be_repeated_instead() -> None:
-    ours, theirs = await texts_asked_for(vary=False, warm_up=0)
+async def test_text_variation_can_be_disabled() -> None:
+    ours, theirs = await requested_texts(vary=False, warm_up=0)
     assert {*ours, *theirs} == {"The front door is open."}
 
 
-async def test_a_servers_delay_is_in_its_figures_and_in_the_ratios() -> None:
-    async with scripted_server(speaking()) as quick_one, scripted_server(speaking(0.2)) as slow_one:
-        result = await quick(options(quick_one.uri, compare=slow_one.uri, rounds=1))
+async def test_the_delay_of_a_server_shows_in_its_figures_and_ratios() -> None:
+    async with scripted_server(speak_after()) as quick_one, scripted_server(speak_after(0.2)) as slow_one:
+        result = await run_quietly(make_options(quick_one.uri, compare=slow_one.uri, rounds=1))
         [(ours, theirs)] = result.by_case()
     assert ours.ttfa is not None
     assert ours.wall is not None
@@ -200,61 +201,61 @@ async def test_a_servers_delay_is_in_its_figures_and_in_the_ratios() -> None:
     assert ratios.wall == pytest.approx(ours.wall / theirs.wall)
 
 
-async def test_all_listeners_of_a_round_ask_in_the_same_moment() -> None:
+async def test_all_listeners_of_a_round_send_their_requests_simultaneously() -> None:
     waiting = 0
-    all_there = asyncio.Event()
+    all_connected = asyncio.Event()
 
     async def script(conversation: ScriptedConnection) -> None:
         nonlocal waiting
         await conversation.read_until("synthesize")
         waiting += 1
         if waiting == 8:
-            all_there.set()
-        await all_there.wait()
+            all_connected.set()
+        await all_connected.wait()
         await conversation.send(START, audio(TENTH), STOP)
 
     async with scripted_server(script) as server:
         each = await run_round(
-            server.uri, LoadCase("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
+            server.uri, LoadCase("short", Input.PLAIN, 8), make_options(server.uri, describe_every=0)
         )
-    assert [heard.outcome for heard in each.heard] == [RequestOutcome.SPOKEN] * 8
+    assert [report.outcome for report in each.heard] == [RequestOutcome.SPOKEN] * 8
 
 
-async def test_describe_is_asked_at_its_pace_even_when_it_is_not_answered() -> None:
-    asked = 0
+async def test_describe_is_sent_at_its_interval_even_while_unanswered() -> None:
+    describe_count = 0
     enough = asyncio.Event()
 
     async def script(conversation: ScriptedConnection) -> None:
-        nonlocal asked
+        nonlocal describe_count
         event = await conversation.read()
         assert event is not None
         if Synthesize.is_type(event.type):
             await enough.wait()
             await conversation.send(START, audio(TENTH), STOP)
             return
-        asked += 1
-        if asked == 5:
+        describe_count += 1
+        if describe_count == 5:
             enough.set()
-        await enough.wait()  # as a server that is stuck until then
+        await enough.wait()  # simulates a server that is stuck until then
         await conversation.send(info())
 
     async with scripted_server(script) as server:
-        each = await run_round(server.uri, CASE, options(server.uri, describe_every=0.02))
+        each = await run_round(server.uri, CASE, make_options(server.uri, describe_every=0.02))
     answered = [latency for latency in each.described if latency is not None]
     assert len(answered) >= 5
     assert max(answered) >= 0.07
 
 
-async def test_a_round_without_a_server_is_cut_off_and_does_not_fail() -> None:
-    async with scripted_server(speaking()) as server:
+async def test_an_unreachable_server_is_recorded_as_cut_off() -> None:
+    async with scripted_server(speak_after()) as server:
         uri = server.uri
-    each = await run_round(uri, LoadCase("short", Input.PLAIN, 3), options(uri))
-    assert [(heard.outcome, heard.error) for heard in each.heard] == [
+    each = await run_round(uri, LoadCase("short", Input.PLAIN, 3), make_options(uri))
+    assert [(report.outcome, report.error) for report in each.heard] == [
         (RequestOutcome.CUT_OFF, "unreachable")
     ] * 3
 
 
-async def test_what_is_refused_is_counted_by_its_code() -> None:
+async def test_refused_requests_are_counted_by_error_code() -> None:
     served = 0
 
     async def script(conversation: ScriptedConnection) -> None:
@@ -269,32 +270,32 @@ async def test_what_is_refused_is_counted_by_its_code() -> None:
                 )
 
     async with scripted_server(script) as server:
-        result = await quick(options(server.uri, clients=(4,), rounds=1, warm_up=1))
+        result = await run_quietly(make_options(server.uri, clients=(4,), rounds=1, warm_up=1))
     [figures] = result.figures
     assert figures.errors == {"busy": 2}
     assert figures.outcomes == {RequestOutcome.SPOKEN: 2, RequestOutcome.REFUSED: 2}
     assert format_failures(figures) == "2 busy"
 
 
-async def test_a_server_that_does_not_speak_is_told_at_once() -> None:
+async def test_a_server_that_cannot_speak_is_an_immediate_error() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         while (event := await conversation.read()) is not None:
             await conversation.send(info() if Describe.is_type(event.type) else Error("no", "internal"))
 
     async with scripted_server(script) as server:
         with pytest.raises(ClientError, match="did not speak: the request was refused internal"):
-            await quick(options(server.uri))
+            await run_quietly(make_options(server.uri))
 
 
-async def test_streamed_text_is_not_sent_to_a_server_that_takes_none() -> None:
+async def test_streamed_text_is_refused_for_a_server_without_streaming() -> None:
     async with scripted_server(answer_describe(info(streaming=False))) as server:
         with pytest.raises(ClientError, match="--input plain"):
-            await quick(options(server.uri, inputs=tuple(Input)))
+            await run_quietly(make_options(server.uri, inputs=tuple(Input)))
         assert SynthesizeStop().event().type not in server.types
 
 
-async def test_eight_listeners_each_hear_a_minute_that_comes_all_at_once() -> None:
-    minute = b"".join(wire_bytes(TENTH) for _ in range(600))
+async def test_eight_listeners_each_receive_a_minute_of_audio_sent_at_once() -> None:
+    minute = b"".join(encode_chunk(TENTH) for _ in range(600))
 
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
@@ -304,18 +305,18 @@ async def test_eight_listeners_each_hear_a_minute_that_comes_all_at_once() -> No
 
     async with scripted_server(script) as server:
         each = await run_round(
-            server.uri, LoadCase("short", Input.PLAIN, 8), options(server.uri, describe_every=0)
+            server.uri, LoadCase("short", Input.PLAIN, 8), make_options(server.uri, describe_every=0)
         )
-    assert [round(heard.audio, 3) for heard in each.heard] == [60.0] * 8
+    assert [round(report.audio, 3) for report in each.heard] == [60.0] * 8
 
 
-def wire_bytes(pcm: bytes) -> bytes:
+def encode_chunk(pcm: bytes) -> bytes:
     data = json.dumps({"rate": 22050, "width": 2, "channels": 1}).encode()
     header = {"type": "audio-chunk", "data_length": len(data), "payload_length": len(pcm)}
     return json.dumps(header).encode() + b"\n" + data + pcm
 
 
-def heard(
+def make_report(
     ttfa: float, *, gaps: tuple[float, ...] = (), audio: float = 2.0, total: float = 1.0
 ) -> ListenerReport:
     playback = Playback(0.0, 1.0, gaps)
@@ -328,15 +329,15 @@ OURS = LoadFigures(
     CASE,
     "ours",
     (
-        LoadRound((heard(0.1), heard(0.3, gaps=(0.2, 0.5))), 1.0, (0.01, 0.02)),
-        LoadRound((heard(0.2), heard(0.2)), 3.0, (0.03, None)),
-        LoadRound((heard(0.5), heard(0.7)), 2.0, ()),
+        LoadRound((make_report(0.1), make_report(0.3, gaps=(0.2, 0.5))), 1.0, (0.01, 0.02)),
+        LoadRound((make_report(0.2), make_report(0.2)), 3.0, (0.03, None)),
+        LoadRound((make_report(0.5), make_report(0.7)), 2.0, ()),
     ),
 )
-THEIRS = LoadFigures(CASE, "theirs", (LoadRound((heard(0.8), heard(0.8)), 4.0, (0.3,)),))
+THEIRS = LoadFigures(CASE, "theirs", (LoadRound((make_report(0.8), make_report(0.8)), 4.0, (0.3,)),))
 
 
-def test_figures_are_of_all_rounds_together() -> None:
+def test_figures_aggregate_all_rounds() -> None:
     assert OURS.ttfa is not None
     assert OURS.ttfa.p50 == pytest.approx(0.25)
     assert OURS.wall == 2.0
@@ -348,8 +349,8 @@ def test_figures_are_of_all_rounds_together() -> None:
     assert format_failures(OURS) == "1 describe"
 
 
-def test_ratios_are_of_the_medians_over_the_rounds() -> None:
-    # The medians of the rounds' middles are 0.2 and 0.8.
+def test_ratios_compare_medians_over_the_rounds() -> None:
+    # The medians of the rounds' medians are 0.2 and 0.8.
     ratios = compare_figures(OURS, THEIRS)
     assert ratios.ttfa_p50 == pytest.approx(0.25)
     assert ratios.ttfa_p95 == pytest.approx(0.29 / 0.8)
@@ -359,7 +360,7 @@ def test_ratios_are_of_the_medians_over_the_rounds() -> None:
     assert compare_figures(OURS, nothing) == LoadRatios(None, None, None, None)
 
 
-def test_the_table_names_loads_servers_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_loads_servers_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(BenchResult(BenchOptions("tcp://a:1", "tcp://b:2"), ("ours", "theirs"), (OURS, THEIRS)))
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines()]
@@ -368,9 +369,9 @@ def test_the_table_names_loads_servers_and_ratios(capsys: pytest.CaptureFixture[
     assert rows[3][:4] == ["ratio", "0.25/0.36", "0.50", "0.097"]
 
 
-async def test_json_holds_every_round_and_the_ratios(tmp_path: Path) -> None:
-    async with scripted_server(speaking()) as first, scripted_server(speaking()) as second:
-        result = await quick(options(first.uri, compare=second.uri, clients=(2,)))
+async def test_json_contains_every_round_and_the_ratios(tmp_path: Path) -> None:
+    async with scripted_server(speak_after()) as first, scripted_server(speak_after()) as second:
+        result = await run_quietly(make_options(first.uri, compare=second.uri, clients=(2,)))
     kept = json.loads(json.dumps(result_to_json(result)))
     assert kept["options"]["compare"] == second.uri
     assert [load["server"] for load in kept["loads"]] == kept["servers"] == list(result.servers)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wyoming_tts.bench.playback import simulate_playback
 
-# Thousandths of a second, so that sums are not blurred by rounding.
+# Whole milliseconds, which keeps rounding errors of sums small.
 MILLISECONDS = st.integers(0, 5000).map(lambda value: value / 1000)
 ARRIVALS = st.lists(st.tuples(MILLISECONDS, MILLISECONDS), min_size=1, max_size=20).map(
     lambda steps: list(
@@ -21,14 +21,14 @@ ARRIVALS = st.lists(st.tuples(MILLISECONDS, MILLISECONDS), min_size=1, max_size=
 )
 
 
-def test_audio_that_comes_in_time_is_played_without_a_gap() -> None:
+def test_audio_that_arrives_in_time_plays_without_a_gap() -> None:
     playback = simulate_playback([(10.0, 1.0), (10.9, 1.0), (11.5, 0.5)])
     assert playback is not None
     assert (playback.started_at, playback.ended_at) == (10.0, 12.5)
     assert (playback.underruns, playback.worst_gap, playback.silence) == (0, 0.0, 0.0)
 
 
-def test_audio_that_comes_late_leaves_a_gap_of_exactly_that_length() -> None:
+def test_late_audio_leaves_a_gap_of_exactly_its_delay() -> None:
     playback = simulate_playback([(0.0, 1.0), (1.25, 1.0), (2.0, 1.0), (4.0, 1.0)])
     assert playback is not None
     assert playback.gaps == pytest.approx((0.25, 0.75))
@@ -37,7 +37,7 @@ def test_audio_that_comes_late_leaves_a_gap_of_exactly_that_length() -> None:
     assert playback.ended_at == pytest.approx(5.0)
 
 
-def test_a_player_that_holds_some_audio_first_bridges_the_gap() -> None:
+def test_prebuffering_bridges_a_gap() -> None:
     arrivals = [(0.0, 0.05), (0.06, 0.05), (0.14, 0.05)]
     at_once, later = simulate_playback(arrivals), simulate_playback(arrivals, prebuffer=0.1)
     assert at_once is not None
@@ -46,19 +46,19 @@ def test_a_player_that_holds_some_audio_first_bridges_the_gap() -> None:
     assert (later.started_at, later.underruns) == (0.06, 0)
 
 
-def test_a_player_does_not_wait_for_more_than_there_is() -> None:
+def test_prebuffering_does_not_wait_for_more_audio_than_there_is() -> None:
     playback = simulate_playback([(1.0, 0.02), (2.0, 0.02)], prebuffer=0.1)
     assert playback is not None
     assert (playback.started_at, playback.underruns) == (2.0, 0)
 
 
-def test_nothing_is_played_of_no_audio() -> None:
+def test_without_audio_there_is_no_playback() -> None:
     assert simulate_playback([]) is None
     assert simulate_playback([(1.0, 0.0)]) is None
 
 
 @given(ARRIVALS, MILLISECONDS)
-def test_playing_takes_as_long_as_the_audio_and_the_gaps(
+def test_playback_lasts_as_long_as_the_audio_and_the_gaps(
     arrivals: list[tuple[float, float]], prebuffer: float
 ) -> None:
     playback = simulate_playback(arrivals, prebuffer=prebuffer)
@@ -68,14 +68,12 @@ def test_playing_takes_as_long_as_the_audio_and_the_gaps(
         return
     assert playback.ended_at - playback.started_at == pytest.approx(audio + playback.silence, abs=1e-3)
     assert all(gap > 0.0 for gap in playback.gaps)
-    # No sample is played before it is there.
+    # No sample is played before it arrives.
     assert playback.ended_at >= max(at + seconds for at, seconds in arrivals if seconds) - 1e-9
 
 
 @given(ARRIVALS, MILLISECONDS)
-def test_holding_audio_first_never_adds_silence(
-    arrivals: list[tuple[float, float]], prebuffer: float
-) -> None:
+def test_prebuffering_never_adds_silence(arrivals: list[tuple[float, float]], prebuffer: float) -> None:
     at_once, later = simulate_playback(arrivals), simulate_playback(arrivals, prebuffer=prebuffer)
     if at_once is None or later is None:
         assert at_once is later
@@ -87,7 +85,7 @@ def test_holding_audio_first_never_adds_silence(
 
 
 @given(ARRIVALS)
-def test_cutting_an_arrival_in_two_changes_nothing(arrivals: list[tuple[float, float]]) -> None:
+def test_splitting_an_arrival_changes_nothing(arrivals: list[tuple[float, float]]) -> None:
     halves = [(at, seconds / 2) for at, seconds in arrivals for _ in range(2)]
     whole, cut = simulate_playback(arrivals), simulate_playback(halves)
     assert (whole is None) == (cut is None)

@@ -14,7 +14,7 @@ from wyoming_tts.bench.targets.target import make_target
 TEXT = "One two. Three four five! Six?"
 
 
-async def heard_at(
+async def listen_to(
     uri: str, input_: Input = Input.PLAIN, *, words_per_second: float = 1000.0
 ) -> ListenerReport:
     server = make_target(uri, BenchOptions(uri))
@@ -24,7 +24,7 @@ async def heard_at(
     return await speech.listen(5.0, asyncio.Barrier(1))
 
 
-def answering(after: float = 0.0) -> Script:
+def answer_after(after: float = 0.0) -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await asyncio.sleep(after)
@@ -33,44 +33,44 @@ def answering(after: float = 0.0) -> Script:
     return script
 
 
-async def test_each_sentence_is_a_request_after_the_reply_to_the_one_before() -> None:
-    async with scripted_server(answering(0.15)) as server:
-        heard = await heard_at(server.uri)
+async def test_each_sentence_is_requested_after_the_reply_to_the_previous_one() -> None:
+    async with scripted_server(answer_after(0.15)) as server:
+        report = await listen_to(server.uri)
     assert [event.data["text"] for event in server.received] == ["One two.", "Three four five!", "Six?"]
-    assert (heard.outcome, round(heard.audio, 6)) == (RequestOutcome.SPOKEN, 0.3)
-    assert heard.ttfa is not None
-    assert heard.ttfa >= 0.15
-    assert heard.total >= 0.45
+    assert (report.outcome, round(report.audio, 6)) == (RequestOutcome.SPOKEN, 0.3)
+    assert report.ttfa is not None
+    assert report.ttfa >= 0.15
+    assert report.total >= 0.45
     # 0.1 s of audio every 0.15 s: the listener hears the gaps between the sentences.
-    assert heard.played is not None
-    assert heard.played.underruns == 2
-    assert heard.after_sentence is None
+    assert report.played is not None
+    assert report.played.underruns == 2
+    assert report.after_sentence is None
 
 
-async def test_over_http_it_is_the_same() -> None:
-    async def answer(asked: ReceivedHttpRequest) -> None:
-        await asked.begin(PCM_TYPE)
-        await asked.chunk(TENTH)
-        await asked.end()
+async def test_sentences_are_requested_one_by_one_over_http() -> None:
+    async def answer(request: ReceivedHttpRequest) -> None:
+        await request.begin(PCM_TYPE)
+        await request.chunk(TENTH)
+        await request.end()
 
     async with http_server(answer) as server:
-        heard = await heard_at(server.uri, Input.STREAM)
-    assert [asked.body["input"] for asked in server.asked] == ["One two.", "Three four five!", "Six?"]
-    assert heard.audio == pytest.approx(0.3)
+        report = await listen_to(server.uri, Input.STREAM)
+    assert [request.body["input"] for request in server.requests] == ["One two.", "Three four five!", "Six?"]
+    assert report.audio == pytest.approx(0.3)
 
 
-async def test_streamed_text_is_asked_for_when_a_sentence_is_complete() -> None:
-    async with scripted_server(answering()) as server:
-        heard = await heard_at(server.uri, Input.STREAM, words_per_second=20.0)
-    assert heard.ttfa is not None
-    assert heard.after_sentence is not None
+async def test_streamed_text_is_requested_once_a_sentence_is_complete() -> None:
+    async with scripted_server(answer_after()) as server:
+        report = await listen_to(server.uri, Input.STREAM, words_per_second=20.0)
+    assert report.ttfa is not None
+    assert report.after_sentence is not None
     # "Three" comes after 100 ms; the last sentence is complete with its own word, after 250 ms.
-    assert heard.ttfa - heard.after_sentence == pytest.approx(0.1)
-    assert heard.after_sentence > 0.0
-    assert heard.total >= 0.25
+    assert report.ttfa - report.after_sentence == pytest.approx(0.1)
+    assert report.after_sentence > 0.0
+    assert report.total >= 0.25
 
 
-async def test_a_sentence_that_is_not_spoken_ends_the_speech() -> None:
+async def test_a_sentence_that_fails_ends_the_speech() -> None:
     spoken = 0
 
     async def script(conversation: ScriptedConnection) -> None:
@@ -81,13 +81,13 @@ async def test_a_sentence_that_is_not_spoken_ends_the_speech() -> None:
         await conversation.send(*events)
 
     async with scripted_server(script) as server:
-        heard = await heard_at(server.uri)
+        report = await listen_to(server.uri)
     assert spoken == 2
-    assert (heard.outcome, heard.error, round(heard.audio, 6)) == (RequestOutcome.CUT_OFF, "no audio", 0.1)
+    assert (report.outcome, report.error, round(report.audio, 6)) == (RequestOutcome.CUT_OFF, "no audio", 0.1)
 
 
-async def test_nobody_there_is_unreachable_and_frees_the_barrier() -> None:
-    async with scripted_server(answering()) as server:
+async def test_an_unreachable_server_releases_the_barrier() -> None:
+    async with scripted_server(answer_after()) as server:
         uri = server.uri
-    heard = await heard_at(uri)
-    assert (heard.outcome, heard.error, heard.total) == (RequestOutcome.CUT_OFF, "unreachable", 0.0)
+    report = await listen_to(uri)
+    assert (report.outcome, report.error, report.total) == (RequestOutcome.CUT_OFF, "unreachable", 0.0)

@@ -16,22 +16,22 @@ def clauses(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("name", "words"), [("short", 5), ("sentence", 29), ("paragraph", 79), ("llm", 400)])
-def test_texts_are_as_long_as_they_are_said_to_be(name: str, words: int) -> None:
+def test_texts_have_the_documented_number_of_words(name: str, words: int) -> None:
     assert len(TEXTS[name].split()) == words
 
 
-def test_the_paragraph_has_five_sentences_and_the_sentence_is_one() -> None:
+def test_short_and_sentence_are_one_sentence_and_paragraph_is_five() -> None:
     assert [TEXTS[name].count(".") for name in ("short", "sentence", "paragraph")] == [1, 1, 5]
 
 
 @given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9), st.integers(1, VARIANTS - 1))
-def test_no_clause_comes_twice_in_two_variants(name: str, number: int, distance: int) -> None:
+def test_two_variants_share_no_clause(name: str, number: int, distance: int) -> None:
     one, other = vary_text(TEXTS[name], number), vary_text(TEXTS[name], number + distance)
     assert not clauses(one) & clauses(other)
 
 
 @given(st.sampled_from(sorted(TEXTS)), st.integers(0, 10**9))
-def test_a_variant_has_as_many_words_and_the_same_punctuation(name: str, number: int) -> None:
+def test_a_variant_keeps_word_count_and_punctuation(name: str, number: int) -> None:
     text = TEXTS[name]
     variant = vary_text(text, number)
     assert len(variant.split()) == len(text.split())

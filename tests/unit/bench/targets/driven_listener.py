@@ -10,7 +10,7 @@ from wyoming_tts.bench.targets.listener import Listener, ListenerReport
 
 @dataclass
 class ManualClock:
-    """Takes the place of the module `time` in the listener."""
+    """Replaces the module `time` in the listener."""
 
     now: float = 100.0
 

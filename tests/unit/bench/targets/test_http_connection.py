@@ -1,4 +1,4 @@
-"""The product's own servers, measured in both of their protocols."""
+"""The product's own HTTP and WebSocket servers, measured by the benchmark."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ async def outcomes(**changes: object) -> list[dict[RequestOutcome, int]]:
     return [dict(figures.outcomes) for figures in result.figures]
 
 
-async def test_http_and_websocket_stand_in_one_table() -> None:
+async def test_http_and_websocket_are_compared_in_one_table() -> None:
     assert await outcomes(inputs=(Input.PLAIN,)) == [{RequestOutcome.SPOKEN: 3}] * 2
 
 
-async def test_by_sentences_streamed_text_is_compared_too() -> None:
+async def test_sentence_mode_also_compares_streamed_text() -> None:
     assert await outcomes(mode=RequestMode.SENTENCES) == [{RequestOutcome.SPOKEN: 3}] * 4

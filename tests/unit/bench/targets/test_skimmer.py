@@ -28,7 +28,7 @@ EVENTS = st.lists(
 
 
 class Sink:
-    """What async_write_event needs of a StreamWriter."""
+    """The part of StreamWriter that async_write_event uses."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -43,8 +43,8 @@ class Sink:
         pass
 
 
-def written(*events: Event) -> bytes:
-    """As the wyoming package writes it."""
+def encode_with_wyoming(*events: Event) -> bytes:
+    """Encode events with the wyoming package."""
 
     async def write() -> bytes:
         sink = Sink()
@@ -55,28 +55,28 @@ def written(*events: Event) -> bytes:
     return asyncio.run(write())
 
 
-def skimmed(data: bytes, *cuts: int) -> list[SkimmedEvent]:
+def skim(data: bytes, *cuts: int) -> list[SkimmedEvent]:
     skimmer = EventSkimmer()
     borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     return [event for a, b in itertools.pairwise(borders) for event in skimmer.feed(data[a:b])]
 
 
 @given(EVENTS, st.lists(st.integers(0, 10_000), max_size=8))
-def test_events_are_recognized_however_their_bytes_were_cut(events: list[Event], cuts: list[int]) -> None:
-    found = skimmed(written(*events), *cuts)
+def test_events_do_not_depend_on_how_their_bytes_are_split(events: list[Event], cuts: list[int]) -> None:
+    found = skim(encode_with_wyoming(*events), *cuts)
     assert [(event.type, event.data(), event.payload) for event in found] == [
         (event.type, event.data, len(event.payload or b"")) for event in events
     ]
 
 
-def test_data_may_stand_in_the_first_line() -> None:
-    [event] = skimmed(b'{"type": "audio-stop", "data": {"timestamp": 3}}\n')
+def test_data_in_the_header_line_is_read() -> None:
+    [event] = skim(b'{"type": "audio-stop", "data": {"timestamp": 3}}\n')
     assert (event.type, event.data()) == ("audio-stop", {"timestamp": 3})
 
 
-def test_an_event_is_told_only_once_its_payload_is_complete() -> None:
+def test_an_event_is_returned_only_once_its_payload_is_complete() -> None:
     skimmer = EventSkimmer()
-    data = written(AudioChunk(22050, 2, 1, bytes(100)).event())
+    data = encode_with_wyoming(AudioChunk(22050, 2, 1, bytes(100)).event())
     assert list(skimmer.feed(data[:-1])) == []
     assert [event.payload for event in skimmer.feed(data[-1:])] == [100]
 
@@ -96,37 +96,41 @@ def test_an_event_is_told_only_once_its_payload_is_complete() -> None:
         b'{"type": "x", "data": ' + b"[" * 500_000 + b"\n",
     ],
 )
-def test_anything_else_is_not_wyoming(data: bytes) -> None:
+def test_malformed_input_is_not_wyoming(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        skimmed(data)
+        skim(data)
 
 
-def test_a_long_block_of_data_is_put_together_once() -> None:
-    class Counts(EventSkimmer):
-        looks = 0
+def test_a_long_data_block_is_joined_only_once() -> None:
+    class CountingSkimmer(EventSkimmer):
+        calls = 0
 
         def _events(self, data: bytes, position: int) -> Generator[SkimmedEvent, None, int]:
-            self.looks += 1
+            self.calls += 1
             return super()._events(data, position)
 
-    data = written(Event("info", {"x": "y" * 100_000}))
-    skimmer = Counts()
+    data = encode_with_wyoming(Event("info", {"x": "y" * 100_000}))
+    skimmer = CountingSkimmer()
     pieces = (data[at : at + 100] for at in range(0, len(data), 100))
     [event] = [event for piece in pieces for event in skimmer.feed(piece)]
     assert event.data() == {"x": "y" * 100_000}
-    assert skimmer.looks == 2
+    assert skimmer.calls == 2
 
 
 LINES = 30
-"""Twice what an event takes."""
+"""Bound of executed lines per event: twice what an event takes."""
 
 
-def test_reading_costs_few_lines_an_event() -> None:
-    """Eight listeners at 200 times real time each would else keep a processor busy."""
+def test_the_cost_per_event_is_bounded() -> None:
+    """At 200 times real time each, eight listeners would otherwise saturate a core."""
     start = AudioStart(22050, 2, 1).event()
     chunk = AudioChunk(22050, 2, 1, bytes(2048)).event()
     chunks = 2_000
-    data = written(start) + written(chunk) * chunks + written(AudioStop().event())
+    data = (
+        encode_with_wyoming(start)
+        + encode_with_wyoming(chunk) * chunks
+        + encode_with_wyoming(AudioStop().event())
+    )
     pieces = [data[at : at + 20_000] for at in range(0, len(data), 20_000)]
     skimmer, payloads = EventSkimmer(), list[int]()
     lines = count_lines(
@@ -137,6 +141,6 @@ def test_reading_costs_few_lines_an_event() -> None:
 
 
 @pytest.mark.parametrize("uri", ["host:10200", "http://host:1", "tcp://host", "tcp://h:port", "unix://", ""])
-async def test_an_address_that_is_none_is_said_to_be_none(uri: str) -> None:
+async def test_an_invalid_address_is_refused(uri: str) -> None:
     with pytest.raises(ClientError, match="not an address"):
         await open_wyoming_connection(uri, asyncio.Protocol)

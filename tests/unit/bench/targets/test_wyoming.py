@@ -28,15 +28,15 @@ TENTH = bytes(4410)
 TEXT = "One two. Three four five."
 
 
-def plain(text: str = TEXT) -> ListenerRequest:
+def plain_request(text: str = TEXT) -> ListenerRequest:
     return make_request(text, Input.PLAIN, words_per_second=1000.0)
 
 
-async def heard_from(
-    script: Script, wanted: ListenerRequest | None = None, *, idle_timeout: float = 5.0
+async def listen_to(
+    script: Script, request: ListenerRequest | None = None, *, idle_timeout: float = 5.0
 ) -> ListenerReport:
     async with scripted_server(script) as server:
-        listener = await WyomingListener.connect(server.uri, wanted or plain())
+        listener = await WyomingListener.connect(server.uri, request or plain_request())
         return (await listener.listen(idle_timeout)).report()
 
 
@@ -48,19 +48,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
 
 
 async def test_a_reply_is_timed_and_counted(clock: ManualClock) -> None:
-    heard = await report_of(
-        WyomingListener(plain()),
+    report = await report_of(
+        WyomingListener(plain_request()),
         clock,
         (0.05, encode_event(START.event()) + encode_event(audio(TENTH).event())),
         (0.2, encode_event(audio(TENTH).event()) * 2 + encode_event(STOP.event())),
     )
-    assert (heard.outcome, heard.error) == (RequestOutcome.SPOKEN, "")
-    assert heard.audio == pytest.approx(0.3)
-    assert (heard.ttfa, heard.total) == pytest.approx((0.05, 0.2))
-    assert heard.after_sentence is None
-    assert heard.played is not None
-    assert heard.played.gaps == pytest.approx((0.05,))
-    assert heard.real_time_factor == pytest.approx(heard.total / 0.3)
+    assert (report.outcome, report.error) == (RequestOutcome.SPOKEN, "")
+    assert report.audio == pytest.approx(0.3)
+    assert (report.ttfa, report.total) == pytest.approx((0.05, 0.2))
+    assert report.after_sentence is None
+    assert report.played is not None
+    assert report.played.gaps == pytest.approx((0.05,))
+    assert report.real_time_factor == pytest.approx(report.total / 0.3)
 
 
 async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
@@ -68,43 +68,43 @@ async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(TENTH), STOP)
 
-    wanted = make_request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
+    request = make_request(TEXT, Input.PLAIN, words_per_second=1.0, voice="tone")
     async with scripted_server(script) as server:
-        await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)
+        await (await WyomingListener.connect(server.uri, request)).listen(5.0)
         [event] = server.received
     assert (event.data["text"], event.data["voice"]) == (TEXT, {"name": "tone"})
 
 
-async def test_streamed_text_goes_out_word_by_word_at_its_pace() -> None:
+async def test_streamed_text_is_sent_word_by_word_at_its_pace() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         while (event := await conversation.read()) is not None:
             if event.type == "synthesize-stop":
                 await conversation.send(START, audio(TENTH), STOP, SynthesizeStopped())
 
-    wanted = make_request(TEXT, Input.STREAM, words_per_second=50.0)
+    request = make_request(TEXT, Input.STREAM, words_per_second=50.0)
     async with scripted_server(script) as server:
-        heard = (await (await WyomingListener.connect(server.uri, wanted)).listen(5.0)).report()
+        report = (await (await WyomingListener.connect(server.uri, request)).listen(5.0)).report()
         events = server.received
     assert server.types == ["synthesize-start", *["synthesize-chunk"] * 5, "synthesize", "synthesize-stop"]
     assert "".join(event.data["text"] for event in events[1:6]) == TEXT == events[6].data["text"]
-    assert heard.outcome is RequestOutcome.SPOKEN
-    assert heard.ttfa is not None
-    assert heard.ttfa >= 0.08
+    assert report.outcome is RequestOutcome.SPOKEN
+    assert report.ttfa is not None
+    assert report.ttfa >= 0.08
 
 
-async def test_streamed_text_that_is_spoken_early_counts_below_zero_from_the_sentence() -> None:
+async def test_speech_before_the_end_of_the_sentence_has_a_negative_latency() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize-chunk")
         await conversation.send(START, audio(TENTH))
         await conversation.read_until("synthesize-stop")
         await conversation.send(STOP, SynthesizeStopped())
 
-    heard = await heard_from(script, make_request(TEXT, Input.STREAM, words_per_second=10.0))
-    assert heard.ttfa is not None
-    assert heard.after_sentence is not None
+    report = await listen_to(script, make_request(TEXT, Input.STREAM, words_per_second=10.0))
+    assert report.ttfa is not None
+    assert report.after_sentence is not None
     # "Three" is the third word: it comes after 200 ms.
-    assert heard.ttfa - heard.after_sentence == pytest.approx(0.2, abs=0.05)
-    assert heard.after_sentence < 0.0
+    assert report.ttfa - report.after_sentence == pytest.approx(0.2, abs=0.05)
+    assert report.after_sentence < 0.0
 
 
 async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> None:
@@ -112,11 +112,11 @@ async def test_audio_stops_between_sentences_do_not_end_a_streamed_reply() -> No
         await conversation.read_until("synthesize-stop")
         await conversation.send(START, audio(TENTH), STOP, START, audio(TENTH), STOP, SynthesizeStopped())
 
-    heard = await heard_from(script, make_request(TEXT, Input.STREAM, words_per_second=1000.0))
-    assert heard.audio == pytest.approx(0.2)
+    report = await listen_to(script, make_request(TEXT, Input.STREAM, words_per_second=1000.0))
+    assert report.audio == pytest.approx(0.2)
 
 
-def busy(code: str | None) -> Script:
+def refuse_with(code: str | None) -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(Error("full", code))
@@ -125,14 +125,16 @@ def busy(code: str | None) -> Script:
     return script
 
 
-@pytest.mark.parametrize(("code", "told"), [("busy", "busy"), (None, "error")])
-async def test_a_refusal_is_told_by_its_code_and_ends_at_once(code: str | None, told: str) -> None:
-    heard = await heard_from(busy(code))
-    assert (heard.outcome, heard.error) == (RequestOutcome.REFUSED, told)
-    assert (heard.ttfa, heard.audio, heard.played) == (None, 0.0, None)
+@pytest.mark.parametrize(("code", "error"), [("busy", "busy"), (None, "error")])
+async def test_a_refusal_is_reported_by_its_error_code_and_ends_the_request(
+    code: str | None, error: str
+) -> None:
+    report = await listen_to(refuse_with(code))
+    assert (report.outcome, report.error) == (RequestOutcome.REFUSED, error)
+    assert (report.ttfa, report.audio, report.played) == (None, 0.0, None)
 
 
-def sends(*events: object, raw: bytes = b"") -> Script:
+def reply_with(*events: object, raw: bytes = b"") -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(*events)  # type: ignore[arg-type]
@@ -145,43 +147,43 @@ def sends(*events: object, raw: bytes = b"") -> Script:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (sends(START, audio(TENTH)), "closed"),
-        (sends(START, STOP), "no audio"),
-        (sends(raw=b"SSH-2.0\n"), "not Wyoming"),
-        (sends(raw=b'{"type": "audio-chunk", "payload_length": 2}\n\0\0'), "not Wyoming"),
+        (reply_with(START, audio(TENTH)), "closed"),
+        (reply_with(START, STOP), "no audio"),
+        (reply_with(raw=b"SSH-2.0\n"), "not Wyoming"),
+        (reply_with(raw=b'{"type": "audio-chunk", "payload_length": 2}\n\0\0'), "not Wyoming"),
     ],
 )
 async def test_a_reply_without_a_proper_end_is_cut_off(script: Script, why: str) -> None:
-    heard = await heard_from(script)
-    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, why)
+    report = await listen_to(script)
+    assert (report.outcome, report.error) == (RequestOutcome.CUT_OFF, why)
 
 
 @pytest.mark.parametrize("what", [what for what in hostile.NOT_WYOMING if not what.startswith("data ")])
-async def test_a_hostile_server_ends_its_listener_and_nothing_more(what: str) -> None:
+async def test_a_hostile_server_ends_only_its_listener(what: str) -> None:
     async with asyncio.timeout(10):
-        heard = await heard_from(hostile.NOT_WYOMING[what])
-    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, "not Wyoming")
+        report = await listen_to(hostile.NOT_WYOMING[what])
+    assert (report.outcome, report.error) == (RequestOutcome.CUT_OFF, "not Wyoming")
 
 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
-async def test_a_connection_that_is_cut_ends_its_listener(what: str) -> None:
-    heard = await heard_from(hostile.CUT_OFF[what])
-    assert (heard.outcome, heard.error) == (RequestOutcome.CUT_OFF, "closed")
+async def test_a_truncated_reply_ends_its_listener(what: str) -> None:
+    report = await listen_to(hostile.CUT_OFF[what])
+    assert (report.outcome, report.error) == (RequestOutcome.CUT_OFF, "closed")
 
 
-async def test_silence_for_too_long_is_a_hang() -> None:
+async def test_a_stalled_reply_is_hung_after_the_idle_timeout() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START, audio(TENTH))
         await conversation.closed()
 
-    heard = await heard_from(script, idle_timeout=0.1)
-    assert heard.outcome is RequestOutcome.HUNG
-    assert heard.audio == pytest.approx(0.1)
-    assert heard.total >= 0.1
+    report = await listen_to(script, idle_timeout=0.1)
+    assert report.outcome is RequestOutcome.HUNG
+    assert report.audio == pytest.approx(0.1)
+    assert report.total >= 0.1
 
 
-async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
+async def test_a_slow_reply_is_not_hung_while_audio_arrives() -> None:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
         await conversation.send(START)
@@ -190,30 +192,30 @@ async def test_a_slow_reply_is_no_hang_while_something_comes() -> None:
             await conversation.send(audio(TENTH))
         await conversation.send(STOP)
 
-    assert (await heard_from(script, idle_timeout=0.5)).outcome is RequestOutcome.SPOKEN
+    assert (await listen_to(script, idle_timeout=0.5)).outcome is RequestOutcome.SPOKEN
 
 
 async def test_a_cancelled_listener_closes_its_connection() -> None:
     closed = asyncio.Event()
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read_until("synthesize")
-        asked.set()
+        requested.set()
         await conversation.closed()
         closed.set()
 
     async with scripted_server(script) as server:
-        listener = await WyomingListener.connect(server.uri, plain())
+        listener = await WyomingListener.connect(server.uri, plain_request())
         listening = asyncio.create_task(listener.listen(60.0))
-        await asked.wait()
+        await requested.wait()
         listening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await listening
         await closed.wait()
 
 
-async def test_describe_is_timed_from_the_connection_to_the_whole_answer() -> None:
+async def test_describe_is_timed_from_the_connection_to_the_complete_answer() -> None:
     async with scripted_server(answer_describe(info())) as server:
         latency = await measure_describe_latency(server.uri, 5.0)
     assert latency is not None
@@ -228,9 +230,9 @@ async def test_describe_without_an_answer_has_no_latency(raw: bytes) -> None:
 
     async with scripted_server(script) as server:
         assert await measure_describe_latency(server.uri, 5.0) is None
-    assert await measure_describe_latency(server.uri, 5.0) is None  # nobody is there any more
+    assert await measure_describe_latency(server.uri, 5.0) is None  # the server is gone
 
 
-async def test_describe_is_not_waited_for_without_end() -> None:
+async def test_describe_times_out() -> None:
     async with scripted_server(lambda conversation: conversation.closed()) as server:
         assert await measure_describe_latency(server.uri, 0.05) is None

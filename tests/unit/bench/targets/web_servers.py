@@ -1,4 +1,4 @@
-"""HTTP and WebSocket servers on loopback that do what a test's script says, right or wrong."""
+"""Scripted HTTP and WebSocket servers on loopback, which follow or break the protocol as a test needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOICES = "/v1/audio/voices"
 
 @dataclass
 class ReceivedHttpRequest:
-    """A request that came over HTTP."""
+    """A received HTTP request and the connection for its answer."""
 
     method: str
     path: str
@@ -60,34 +60,36 @@ Answer: TypeAlias = Callable[[ReceivedHttpRequest], Awaitable[None]]
 @dataclass
 class WebServer:
     uri: str
-    asked: list[ReceivedHttpRequest] = field(default_factory=list)
+    requests: list[ReceivedHttpRequest] = field(default_factory=list)
 
     @property
     def speeches(self) -> list[ReceivedHttpRequest]:
-        return [each for each in self.asked if each.path != VOICES]
+        return [each for each in self.requests if each.path != VOICES]
 
 
 @contextlib.asynccontextmanager
 async def http_server(answer: Answer, *, voices: str = "200 OK") -> AsyncIterator[WebServer]:
-    """Answers the list of voices itself; leaving waits for the answers and raises what they raised."""
+    """Answers requests for the voice list itself; leaving waits for the answers and raises their errors."""
     tasks: list[asyncio.Task[None]] = []
 
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                asked = await _read(reader, writer)
-                served.asked.append(asked)
-                if asked.path == VOICES:
-                    await asked.reply(voices, b'{"voices": []}')
+                request = await _read_request(reader, writer)
+                served.requests.append(request)
+                if request.path == VOICES:
+                    await request.reply(voices, b'{"voices": []}')
                 else:
-                    await answer(asked)
+                    await answer(request)
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
     server = await asyncio.start_server(
-        lambda reader, writer: tasks.append(asyncio.create_task(one(reader, writer))), "127.0.0.1", 0
+        lambda reader, writer: tasks.append(asyncio.create_task(serve_connection(reader, writer))),
+        "127.0.0.1",
+        0,
     )
     served = WebServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
@@ -100,7 +102,7 @@ async def http_server(answer: Answer, *, voices: str = "200 OK") -> AsyncIterato
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedHttpRequest:
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedHttpRequest:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, path, _ = lines[0].split(" ")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:] if line)}
@@ -110,7 +112,7 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> R
 
 @dataclass
 class ScriptedSession:
-    """One WebSocket as a script sees it."""
+    """One WebSocket session, as its script sees it."""
 
     connection: ServerConnection
     received: list[dict[str, Any]] = field(default_factory=list)
@@ -130,7 +132,7 @@ class ScriptedSession:
             await self.connection.send(event if isinstance(event, bytes) else json.dumps(event))
 
     async def open(self, *, rate: int | None = None) -> None:
-        """The beginning of any session."""
+        """Open a session as every server does."""
         audio = {} if rate is None else {"sample_rate": rate}
         await self.send({"type": "session.created", "session": {"audio": audio}})
         await self.read_until("session.update")
@@ -155,12 +157,12 @@ class SessionServer:
 async def session_server(
     script: SessionScript, *, refuses: int | None = None
 ) -> AsyncIterator[SessionServer]:
-    """A WebSocket server that also lists its voices over HTTP; it refuses handshakes with a status."""
+    """A WebSocket server that lists voices over HTTP, too; `refuses` is a status for all handshakes."""
 
-    async def one(connection: ServerConnection) -> None:
+    async def run_session(connection: ServerConnection) -> None:
         session = ScriptedSession(connection)
         served.sessions.append(session)
-        with contextlib.suppress(Exception):  # the client may be gone; the test looks at what it heard
+        with contextlib.suppress(Exception):  # the client may be gone; tests check what it received
             await script(session)
 
     def handshake(_: ServerConnection, request: Handshake) -> Response | None:
@@ -169,6 +171,6 @@ async def session_server(
             return Response(200, "OK", Headers({"Content-Length": "2"}), b"{}")
         return None if refuses is None else Response(refuses, "No", Headers({"Content-Length": "0"}), b"")
 
-    async with serve(one, "127.0.0.1", 0, process_request=handshake) as server:
+    async with serve(run_session, "127.0.0.1", 0, process_request=handshake) as server:
         served = SessionServer(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}")
         yield served
