@@ -1,7 +1,7 @@
 """Voice scenarios with real servers and files: interrupted downloads, full disks, kills, copies, deletions.
 
 Each scenario prints its steps, the server's log and its checks, and fails if a check does not hold. Tests run
-them, and `script/show-voices` in a terminal. A hub on loopback stands in for the one voices are fetched from.
+them, and `script/show-voices` in a terminal. A hub on loopback replaces the real one.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from tests.support.fake_hub import Behaviour, FakeHub, Request
 from tests.support.tones import LETTERS
 from tests.support.wyoming_client import WyomingTestClient
 
-WITHIN = 2.0
+MAX_SECONDS = 2.0
 """Seconds within which a copied voice has to speak."""
 _NAME = LETTERS.name
 _MODEL = f"{_NAME}.onnx"
 _FORGED, _BEHIND_PORTAL, _WANTED = "en_US-forged-low", "en_US-portal-low", "en_US-wanted-low"
 _COPIED, _DELETED = "en_US-copied-low", "en_US-deleted-low"
 SHARED = (_FORGED, _BEHIND_PORTAL, _WANTED)
-"""Voices that have to be published before a server that several scenarios share is started."""
+"""Voices to publish before starting a server that several scenarios share."""
 _HUGE = 10**15
 _BLOCK = 1024 * 1024
 """Bytes of one write to the disk."""
@@ -51,7 +51,7 @@ Scenario = Callable[[ScenarioEnvironment], Awaitable[None]]
 
 
 async def interrupted(env: ScenarioEnvironment) -> None:
-    """A download that is cut at 40 % goes on from there."""
+    """A download interrupted at 40 % is resumed from there."""
     model = env.publish_voice(_NAME)
     cut = len(model) * 2 // 5
     env.hub.plan.extend([Behaviour(), Behaviour(cut_after=cut)])
@@ -59,7 +59,7 @@ async def interrupted(env: ScenarioEnvironment) -> None:
     async with env.server() as server:
         await server.wait_for_log("is installed and speaks")
         _, first, second = env.log_requests()
-        env.check("the first request asks for all of it", holds="range" not in first.headers)
+        env.check("the first request asks for the whole file", holds="range" not in first.headers)
         _check_resumes(env, second, cut)
         sent = env.hub.body_bytes_sent
         env.check("no byte was sent twice", holds=sent == sum(env.files().values()), got=sent)
@@ -72,7 +72,9 @@ async def wrong_digest(env: ScenarioEnvironment) -> None:
     model, old = env.publish_voice(_FORGED), b"an older model, whose configuration was lost"
     (env.directory / f"{_FORGED}.onnx").write_bytes(old)
     env.hub.plan.extend([Behaviour(), Behaviour(body=model[:-1] + b"!")])
-    env.log_step("an older model is there; the hub will send one of the right size with another last byte")
+    env.log_step(
+        "an older model is there; the hub will send one of the right size with a different last byte"
+    )
     async with env.shared_server() as server:
         await _check_another_speaks(env, server, _FORGED)
         line = await server.wait_for_log(f"{_FORGED} could not be downloaded")
@@ -80,12 +82,12 @@ async def wrong_digest(env: ScenarioEnvironment) -> None:
         env.check("the log says what was expected", holds="expected" in line and "discarded" in line)
     env.log_files()
     kept = (env.directory / f"{_FORGED}.onnx").read_bytes()
-    env.check("the older model is as it was", holds=kept == old, got=kept)
-    env.check("nothing is left of the wrong one", holds=f"{_FORGED}.onnx.part" not in env.files())
+    env.check("the older model is unchanged", holds=kept == old, got=kept)
+    env.check("nothing of the wrong model is left", holds=f"{_FORGED}.onnx.part" not in env.files())
 
 
 async def web_page(env: ScenarioEnvironment) -> None:
-    """The web page of a captive portal is refused in a model's place."""
+    """The web page of a captive portal is not accepted as a model."""
     env.publish_voice(_BEHIND_PORTAL)
     page = b"<!DOCTYPE html><html><body>Please accept our terms.</body></html>"
     env.hub.plan.extend([Behaviour(), Behaviour(body=page, headers={"Content-Type": "text/html"})])
@@ -101,33 +103,35 @@ async def web_page(env: ScenarioEnvironment) -> None:
 
 
 async def too_large(env: ScenarioEnvironment) -> None:
-    """A voice for which there is no room is refused before anything of it is fetched."""
+    """A voice without enough free space is refused before anything is downloaded."""
     env.publish_voice(_NAME, size=_HUGE)
-    env.log_step(f"the index says that the model has {_HUGE} bytes; the disk is asked what is free (statvfs)")
+    env.log_step(f"the index says that the model has {_HUGE} bytes; free space is read by statvfs")
     async with env.server() as server:
         line = await server.wait_for_log("could not be downloaded")
         env.check("the log says how much is missing", holds="are free" in line and "Free some space" in line)
         await _check_another_speaks(env, server)
         asked = env.log_requests()
-        env.check("the hub was asked for nothing", holds=not asked)
+        env.check("the hub received no request", holds=not asked)
     env.check("nothing is on the disk", holds=not env.files())
 
 
 async def write_fails(env: ScenarioEnvironment) -> None:
-    """A write that fails half-way is told, and once there is room it goes on from there.
+    """A write that fails half-way is reported, and the download is resumed once there is space.
 
-    The kernel refuses what lies beyond a limit that is set on the running server (RLIMIT_FSIZE).
+    The kernel refuses writes beyond a limit that is set on the running server (RLIMIT_FSIZE).
     """
     model = env.publish_voice(_NAME)
     room = len(model) // 2
-    held = Behaviour(hold_after=1000)
-    env.hub.plan.extend([Behaviour(), held])
+    blocked = Behaviour(hold_after=1000)
+    env.hub.plan.extend([Behaviour(), blocked])
     async with env.server() as server:
-        await held.held.wait()
-        env.log_step(f"while the model is coming, no file may become larger than {room} bytes (RLIMIT_FSIZE)")
+        await blocked.held.wait()
+        env.log_step(
+            f"during the model's download no file may become larger than {room} bytes (RLIMIT_FSIZE)"
+        )
         _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (room, hard))
-        held.released.set()
+        blocked.released.set()
         line = await server.wait_for_log("could not be downloaded")
         env.log_requests()
         env.check("the log names the directory", holds=str(env.directory) in line)
@@ -136,16 +140,16 @@ async def write_fails(env: ScenarioEnvironment) -> None:
 
 
 async def disk_full(env: ScenarioEnvironment) -> None:
-    """A file system that fills up half-way is told, and once there is room the download goes on."""
+    """A file system that fills up half-way is reported, and the download is resumed once there is space."""
     model = env.publish_voice(_NAME)
-    held = Behaviour(hold_after=len(model) // 2)
-    env.hub.plan.extend([Behaviour(), held])
+    blocked = Behaviour(hold_after=len(model) // 2)
+    env.hub.plan.extend([Behaviour(), blocked])
     filler = env.directory / "filler"
     async with env.server() as server:
         await env.wait_for_part(_MODEL, _BLOCK)
-        env.log_step("somebody fills the file system up to its last byte")
+        env.log_step("another program fills the file system to its last byte")
         fill_file_system(filler)
-        held.released.set()
+        blocked.released.set()
         line = await server.wait_for_log("could not be downloaded")
         env.check("the log says that the disk is full", holds="is full. Free some space" in line)
         env.log_requests()
@@ -156,7 +160,7 @@ async def disk_full(env: ScenarioEnvironment) -> None:
 
 
 async def killed(env: ScenarioEnvironment) -> None:
-    """A server that is killed half-way goes on at its next start, and the voice speaks."""
+    """A server killed half-way resumes the download at its next start, and the voice speaks."""
     model = env.publish_voice(_NAME)
     env.hub.plan.extend([Behaviour(), Behaviour(hold_after=len(model) * 17 // 20)])
     async with env.server() as server:
@@ -168,10 +172,10 @@ async def killed(env: ScenarioEnvironment) -> None:
 
 
 async def two_clients(env: ScenarioEnvironment) -> None:
-    """Two clients that ask for one missing voice cause one download, and both hear that voice."""
+    """Two clients that request one missing voice cause one download, and both get that voice."""
     env.publish_voice(_WANTED)
-    held = Behaviour(hold_after=1_000_000)
-    env.hub.plan.extend([Behaviour(), held])
+    blocked = Behaviour(hold_after=1_000_000)
+    env.hub.plan.extend([Behaviour(), blocked])
     async with (
         env.shared_server() as server,
         WyomingTestClient.connect("127.0.0.1", server.port) as first,
@@ -182,21 +186,21 @@ async def two_clients(env: ScenarioEnvironment) -> None:
             asyncio.create_task(request_speech(client, text, voice=_WANTED))
             for client, text in ((first, "I am the first."), (second, "I am the second."))
         ]
-        await held.held.wait()
+        await blocked.held.wait()
         both_asked = await asyncio.wait(answers, timeout=0.2)
-        env.check("neither is answered while it comes", holds=not both_asked[0])
-        held.released.set()
+        env.check("neither is answered during the download", holds=not both_asked[0])
+        blocked.released.set()
         words = await asyncio.gather(*answers)
         await server.wait_for_log(f"{_WANTED} is installed and speaks")
         asked = [request.path.removeprefix(REPOSITORY) for request in env.log_requests()]
     env.check(
-        "each file was asked for once", holds=sorted(asked) == [f"{_WANTED}.onnx", f"{_WANTED}.onnx.json"]
+        "each file was requested once", holds=sorted(asked) == [f"{_WANTED}.onnx", f"{_WANTED}.onnx.json"]
     )
-    env.check("both hear that voice", holds=words == ["I am the first.", "I am the second."], got=words)
+    env.check("both get that voice", holds=words == ["I am the first.", "I am the second."], got=words)
 
 
 async def copied(env: ScenarioEnvironment) -> None:
-    """A voice that is copied into the data directory while a client is connected soon speaks by its name."""
+    """A voice copied into the data directory is soon usable by name on an open connection."""
     async with (
         env.shared_server() as server,
         WyomingTestClient.connect("127.0.0.1", server.port) as client,
@@ -206,43 +210,43 @@ async def copied(env: ScenarioEnvironment) -> None:
         env.copy_voice(_COPIED)
         copied_at = time.monotonic()
         env.log_step("its two files are copied into the data directory")
-        known_after = await wait_until(lambda: _is_advertised(client, _COPIED))
+        advertised_after = await wait_until(lambda: _is_advertised(client, _COPIED))
         words = await request_speech(client, voice=_COPIED)
         spoken_after = time.monotonic() - copied_at
     env.check("it speaks on the same connection", holds=words == TEXT, got=words)
-    env.log_step(f"it was advertised after {known_after:.2f} s")
-    env.check_duration("it has spoken to the end", spoken_after, at_most=WITHIN)
+    env.log_step(f"it was advertised after {advertised_after:.2f} s")
+    env.check_duration("it has finished speaking", spoken_after, at_most=MAX_SECONDS)
 
 
 async def deleted(env: ScenarioEnvironment) -> None:
-    """A voice that is deleted while it speaks speaks to the end and is not advertised any more."""
+    """A voice deleted while it speaks finishes its utterance and is no longer advertised."""
     env.copy_voice(_DELETED)
     sentences = ["The voice is here.", "Its files are deleted now.", "It speaks on to the end."]
     async with (
         env.shared_server() as server,
         WyomingTestClient.connect("127.0.0.1", server.port) as speaking,
-        WyomingTestClient.connect("127.0.0.1", server.port) as asking,
+        WyomingTestClient.connect("127.0.0.1", server.port) as other,
     ):
-        await wait_until(lambda: _is_advertised(asking, _DELETED))
-        env.log_step("it is there and advertised")
+        await wait_until(lambda: _is_advertised(other, _DELETED))
+        env.log_step("it is installed and advertised")
         start = SynthesizeStart(voice=SynthesizeVoice(name=_DELETED)).event()
         await speaking.send(start, SynthesizeChunk(f"{sentences[0]} Its files ").event())
         events: list[Event] = await speaking.until("audio-chunk")
         for path in env.directory.glob(f"{_DELETED}*"):
             path.unlink()
-        env.log_step("the first sound is heard, and both files are deleted")
-        gone_after = await wait_until(lambda: _is_gone(asking, _DELETED))
-        env.log_step(f"it is not advertised any more after {gone_after:.2f} s")
+        env.log_step("the first audio has arrived, and both files are deleted")
+        gone_after = await wait_until(lambda: _is_gone(other, _DELETED))
+        env.log_step(f"it is no longer advertised after {gone_after:.2f} s")
         await speaking.send(SynthesizeChunk("are deleted now. It speaks on to the end.").event())
         await speaking.send(SynthesizeStop().event())
         words = decode_speech(events + await speaking.until("synthesize-stopped"))
-        env.check("every word was said by that voice", holds=words == " ".join(sentences), got=words)
-        refused = await request_speech(asking, voice=_DELETED)
-        env.check("who asks for it now is told so", holds=refused.startswith("error"), got=refused)
+        env.check("every word was spoken by that voice", holds=words == " ".join(sentences), got=words)
+        refused = await request_speech(other, voice=_DELETED)
+        env.check("a new request for it is an error", holds=refused.startswith("error"), got=refused)
 
 
 def blends(seconds: float) -> Scenario:
-    """Nothing acknowledged is lost while 20 threads and 4 processes edit, of which one is killed."""
+    """Nothing acknowledged is lost while 20 threads and 4 processes edit, one of which is killed."""
 
     async def scenario(env: ScenarioEnvironment) -> None:
         env.copy_kokoro_voices(*MIXED)
@@ -254,8 +258,8 @@ def blends(seconds: float) -> Scenario:
             result = await asyncio.to_thread(run_concurrent_edits, env.directory, seconds)
             least, most = min(result.edits_each), max(result.edits_each)
             env.log_step(
-                f"{result.edits} edits were acknowledged, {least} to {most} an editor, "
-                f"{result.edits_each[0]} of them to the one that was killed; "
+                f"{result.edits} edits were acknowledged, {least} to {most} by editor, "
+                f"{result.edits_each[0]} of them of the killed one; "
                 f"{len(result.blends)} blends remain"
             )
             env.check("no editor failed", holds=not result.errors, got=result.errors)
@@ -265,7 +269,9 @@ def blends(seconds: float) -> Scenario:
             )
             env.check("no acknowledged edit is lost", holds=not result.lost, got=f"{len(result.lost)} lost")
             took = await wait_until(lambda: _advertises_exactly(server, result.blends))
-            env.check_duration("the server that ran beside advertises all of them", took, at_most=WITHIN)
+            env.check_duration(
+                "the server running at the same time advertises all of them", took, at_most=MAX_SECONDS
+            )
 
     scenario.__doc__ = blends.__doc__
     return scenario
@@ -298,7 +304,9 @@ async def _check_another_speaks(
     env: ScenarioEnvironment, server: LoggedServer, voice: str | None = None
 ) -> None:
     words = await server.request_speech(voice=voice)
-    env.check("who asks for it hears a stand-in", holds=words.startswith("another voice"), got=words)
+    env.check(
+        "a client that requests it gets another voice", holds=words.startswith("another voice"), got=words
+    )
 
 
 async def _check_repaired(env: ScenarioEnvironment, model: bytes) -> None:
@@ -306,7 +314,9 @@ async def _check_repaired(env: ScenarioEnvironment, model: bytes) -> None:
     env.log_files()
     part = env.directory / f"{_MODEL}.part"
     kept = part.read_bytes() if part.exists() else b""
-    env.check("a part was kept", holds=bool(kept) and model.startswith(kept), got=f"{len(kept)} bytes")
+    env.check(
+        "a partial file was kept", holds=bool(kept) and model.startswith(kept), got=f"{len(kept)} bytes"
+    )
     env.check("no model was put in place", holds=_MODEL not in env.files())
     env.log_step("the server is started again")
     async with env.server() as server:
@@ -319,8 +329,8 @@ async def _check_repaired(env: ScenarioEnvironment, model: bytes) -> None:
 
 def _check_installed(env: ScenarioEnvironment, model: bytes) -> None:
     env.log_files()
-    env.check("the model is whole", holds=(env.directory / _MODEL).read_bytes() == model)
-    env.check("no part is left", holds=not [name for name in env.files() if name.endswith(".part")])
+    env.check("the model is complete", holds=(env.directory / _MODEL).read_bytes() == model)
+    env.check("no partial file is left", holds=not [name for name in env.files() if name.endswith(".part")])
 
 
 SCENARIOS: Mapping[str, Scenario] = {
