@@ -54,17 +54,17 @@ def main() -> int:
     voice = next(voice for voice in engine.installed() if voice.name == arguments.model.stem)
     loaded = engine.load(voice)
     rows = [
-        _measured("default settings", SegmentOptions(), loaded, voice, arguments.rounds),
-        _measured("no text cut", WHOLE, loaded, voice, arguments.rounds),
+        _measure("default settings", SegmentOptions(), loaded, voice, arguments.rounds),
+        _measure("no text cut", WHOLE, loaded, voice, arguments.rounds),
     ]
     for row in rows:
         _print(row)
     if arguments.picture:
-        arguments.picture.write_text(_drawn(rows), "utf-8")
+        arguments.picture.write_text(_draw(rows), "utf-8")
     return 0
 
 
-def _measured(
+def _measure(
     name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice, rounds: int
 ) -> LatencyRow:
     runs = [_run(options, loaded, voice) for _ in range(rounds + 2)][2:]
@@ -86,12 +86,12 @@ def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[flo
     audio.to_pcm(samples, 1.0)
     times.append(next(lap))
     for segment in [None, *segments[1:]]:
-        for rest in steps if segment is None else _rendered(loaded, segment, spec):
+        for rest in steps if segment is None else _render(loaded, segment, spec):
             audio.to_pcm(rest, 1.0)
     return [*times, next(lap), len(samples) / voice.sample_rate]
 
 
-def _rendered(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[np.ndarray]:
+def _render(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[np.ndarray]:
     yield from loaded.render(replace(segment, is_first=False), spec, Prosody())
 
 
@@ -113,7 +113,7 @@ def _print(row: LatencyRow) -> None:
     print(f"  {'the rest':14s} {row.rest:7.1f} ms, while it plays")
 
 
-def _drawn(rows: list[LatencyRow]) -> str:
+def _draw(rows: list[LatencyRow]) -> str:
     width, left, bar, gap = 760, 130, 34, 26
     scale = (width - left - 20) / max(sum(row.stages) + row.rest for row in rows)
     parts = []
@@ -121,13 +121,15 @@ def _drawn(rows: list[LatencyRow]) -> str:
         x, y = float(left), 20 + number * (bar + gap)
         parts.append(f'<text x="0" y="{y + 22}">{escape(row.name)}</text>')
         for colour, milliseconds in zip(_COLOURS, (*row.stages, row.rest), strict=True):
-            drawn = milliseconds * scale
-            parts.append(f'<rect x="{x:.1f}" y="{y}" width="{drawn:.1f}" height="{bar}" fill="{colour}"/>')
-            x += drawn
+            bar_width = milliseconds * scale
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y}" width="{bar_width:.1f}" height="{bar}" fill="{colour}"/>'
+            )
+            x += bar_width
         first = left + sum(row.stages) * scale
         parts.append(f'<path d="M{first:.1f} {y - 5}v{bar + 10}" stroke="#d64545" stroke-width="2"/>')
-        said = f"{sum(row.stages):.0f} ms: first audio"
-        parts.append(f'<text x="{first + 6:.1f}" y="{y + 22}" class="mark">{said}</text>')
+        label = f"{sum(row.stages):.0f} ms: first audio"
+        parts.append(f'<text x="{first + 6:.1f}" y="{y + 22}" class="mark">{label}</text>')
     y = 20 + len(rows) * (bar + gap)
     for number, (name, colour) in enumerate(
         zip((*STAGES, "the rest, while it plays"), _COLOURS, strict=True)

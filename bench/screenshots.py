@@ -30,7 +30,7 @@ MAX_BYTES = 150_000
 """Maximum bytes of a picture: one page of the documentation loads all of them."""
 _WIDE = 1280
 _COLOURS = (256, 128, 64, 32)
-_PATIENCE = 30_000
+_TIMEOUT = 30_000
 """Milliseconds; the first visit waits until the page is built."""
 _SPOKEN = ("The kettle is on.", "Good night.", "It is twenty past eight, and the sun is about to rise.")
 
@@ -96,7 +96,7 @@ def _pictures(
         reduced_motion="reduce",
     ) as context:
         page = context.new_page()
-        page.set_default_timeout(_PATIENCE)
+        page.set_default_timeout(_TIMEOUT)
         page.goto(site.url)
         for name in arguments.tab or TABS:
             _open(page, name, viewport)
@@ -115,14 +115,14 @@ def _open(page: Page, name: str, viewport: ViewportOptions) -> None:
 def reduce_size(png: bytes) -> bytes:
     """Reduce the colors of a picture until it fits into `MAX_BYTES`."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    squeezed = png
+    reduced = png
     for colours in _COLOURS:
         written = io.BytesIO()
         picture.quantize(colours, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
-        squeezed = written.getvalue()
-        if len(squeezed) <= MAX_BYTES:
+        reduced = written.getvalue()
+        if len(reduced) <= MAX_BYTES:
             break
-    return squeezed
+    return reduced
 
 
 def _preview(page: Page, _: Site) -> None:

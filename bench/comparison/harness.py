@@ -23,7 +23,7 @@ TIMEOUT = 120.0
 
 
 class SpeechFailed(MeasurementFailed):
-    """A server did not speak although the comparison depends on it."""
+    """A server did not speak although the comparison requires it."""
 
 
 class TextVariants:
@@ -83,14 +83,14 @@ async def run_load(
 
 
 def require_spoken(server: MeasuredServer, result: LoadRound) -> LoadRound:
-    """Return the round if every listener heard its text.
+    """Return the round if every listener received its speech.
 
     Raises:
         SpeechFailed: a listener was not served.
     """
-    for heard in result.heard:
-        if heard.outcome is not RequestOutcome.SPOKEN:
-            raise SpeechFailed(f"{server.name}: a request was {heard.outcome} {heard.error}".strip())
+    for report in result.heard:
+        if report.outcome is not RequestOutcome.SPOKEN:
+            raise SpeechFailed(f"{server.name}: a request was {report.outcome} {report.error}".strip())
     return result
 
 
@@ -118,8 +118,8 @@ async def run_interleaved(
 
 
 def collect_ttfas(rounds: list[LoadRound]) -> list[float]:
-    """Seconds to first audio of all listeners that heard any."""
-    return [heard.ttfa for each in rounds for heard in each.heard if heard.ttfa is not None]
+    """Seconds to first audio of all listeners that received audio."""
+    return [report.ttfa for each in rounds for report in each.heard if report.ttfa is not None]
 
 
 def rounds_to_json(rounds: dict[str, list[LoadRound]]) -> dict[str, object]:
@@ -130,17 +130,17 @@ def rounds_to_json(rounds: dict[str, list[LoadRound]]) -> dict[str, object]:
 def _round_to_json(result: LoadRound) -> dict[str, object]:
     return {
         "wall": round(result.wall, 4),
-        "listeners": [report_to_json(heard) for heard in result.heard],
+        "listeners": [report_to_json(report) for report in result.heard],
         "describe": [None if latency is None else round(latency, 4) for latency in result.described],
     }
 
 
-def report_to_json(heard: ListenerReport) -> dict[str, object]:
+def report_to_json(report: ListenerReport) -> dict[str, object]:
     """Convert one listener's figures to JSON values."""
     return {
-        "outcome": heard.outcome,
-        "ttfa": heard.ttfa and round(heard.ttfa, 4),
-        "total": round(heard.total, 4),
-        "audio": round(heard.audio, 3),
-        "gaps": [round(gap, 4) for gap in heard.played.gaps] if heard.played else [],
+        "outcome": report.outcome,
+        "ttfa": report.ttfa and round(report.ttfa, 4),
+        "total": round(report.total, 4),
+        "audio": round(report.audio, 3),
+        "gaps": [round(gap, 4) for gap in report.played.gaps] if report.played else [],
     }

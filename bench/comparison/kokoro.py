@@ -47,14 +47,14 @@ async def measure_kokoro(setup: BenchSetup, python: Path, model: Path, voices: P
     theirs: list[dict[str, Any]] = []
     ours: list[LoadRound] = []
     async with run_servers(setup, own) as (server,), _library(python, model, voices, setup.voice) as library:
-        await _created(library, TEXTS["sentence"])
+        await _create_speech(library, TEXTS["sentence"])
         for number in range(setup.rounds):
             setup.report_progress(f"kokoro: round {number + 1} of {setup.rounds}")
             first = setup.texts.take(1)
             turns = ["library", "server"]
             for turn in turns if number % 2 == 0 else reversed(turns):
                 if turn == "library":
-                    theirs.append(await _created(library, vary_text(TEXTS["paragraph"], first)))
+                    theirs.append(await _create_speech(library, vary_text(TEXTS["paragraph"], first)))
                 else:
                     ours.append(
                         require_spoken(server, await run_load(setup, server, _PARAGRAPH, first=first))
@@ -96,7 +96,7 @@ async def _library(python: Path, model: Path, voices: Path, voice: str) -> Async
         await process.wait()
 
 
-async def _created(process: Process, text: str) -> dict[str, Any]:
+async def _create_speech(process: Process, text: str) -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(text.encode() + b"\n")

@@ -56,7 +56,9 @@ async def measure_listeners(setup: BenchSetup) -> SectionResult:
     """Eight concurrent listeners: first audio, underruns, `describe` latency, total time and memory."""
     async with run_servers(setup, setup.peer, setup.own) as running:
         quiet = await run_interleaved(setup, "listeners", running, _PARAGRAPHS)
-        asked = await run_interleaved(setup, "listeners, describe", running, _PARAGRAPHS, describe_every=0.1)
+        with_describe = await run_interleaved(
+            setup, "listeners, describe", running, _PARAGRAPHS, describe_every=0.1
+        )
         memory = [server.memory() for server in running]
     peer, own = (server.name for server in running)
     sizes = {server.name: asdict(size) for server, size in zip(running, memory, strict=True)}
@@ -70,8 +72,8 @@ async def measure_listeners(setup: BenchSetup) -> SectionResult:
             *_listening_rows(quiet[peer], quiet[own]),
             compare_medians(
                 "`describe` p95 under that load",
-                _described_p95(asked[peer]),
-                _described_p95(asked[own]),
+                _describe_p95(with_describe[peer]),
+                _describe_p95(with_describe[own]),
                 at_most=1 / 50,
                 limit=0.05,
             ),
@@ -90,7 +92,7 @@ async def measure_listeners(setup: BenchSetup) -> SectionResult:
                 form=format_megabytes,
             ),
         ),
-        {"quiet": rounds_to_json(quiet), "with describe": rounds_to_json(asked), "memory": sizes},
+        {"quiet": rounds_to_json(quiet), "with describe": rounds_to_json(with_describe), "memory": sizes},
     )
 
 
@@ -144,7 +146,7 @@ def _ttfa_p95(rounds: list[LoadRound]) -> list[float]:
     return [percentile(collect_ttfas([each]), 95.0) for each in rounds]
 
 
-def _described_p95(rounds: list[LoadRound]) -> list[float]:
+def _describe_p95(rounds: list[LoadRound]) -> list[float]:
     # One without an answer counts as the longest wait.
     return [
         percentile([latency if latency is not None else TIMEOUT for latency in each.described], 95.0)

@@ -38,9 +38,9 @@ from wyoming_tts.bench.texts import TEXTS, vary_text
 from wyoming_tts.wyoming_framing import encode_event
 
 _UNREAD_SECONDS = 600.0
-_GROWTH = 30e6
-_SLOWED = 1.2
-_WATCHED = 0.1
+_MAX_MEMORY_GROWTH = 30e6
+_MAX_SLOWDOWN = 1.2
+_SAMPLE_SECONDS = 0.1
 _LONGEST_STEP = 2.0
 """Seconds of audio in the largest piece that is computed in one go."""
 _TEARDOWN = 0.05
@@ -59,15 +59,15 @@ async def measure_slow_reader(setup: BenchSetup) -> SectionResult:
         held = server.memory().resident
         text = _text_of(_UNREAD_SECONDS, before)
         async with _never_reading(server.uri, text):
-            watching = asyncio.create_task(_most_memory(server))
+            watching = asyncio.create_task(_max_memory(server))
             during = await _sentences(setup, server, "unread, beside it")
             watching.cancel()
-            most = await watching
-    growth = most - held
+            max_memory = await watching
+    growth = max_memory - held
     return SectionResult(
         "unread",
         f"A client sends {len(text.split())} words, which make about ten minutes of audio, and never reads. "
-        f"Memory is watched while {setup.rounds} sentences are spoken to somebody else; before, the server "
+        f"Memory is watched while {setup.rounds} sentences are spoken to another client; before, the server "
         "has spoken such a text to two at a time.",
         (
             ComparisonRow(
@@ -76,35 +76,36 @@ async def measure_slow_reader(setup: BenchSetup) -> SectionResult:
                 format_megabytes(growth),
                 None,
                 "under 30 MB",
-                growth < _GROWTH,
+                growth < _MAX_MEMORY_GROWTH,
             ),
             compare_medians(
                 "TTFA of another listener beside it (left: without it)",
                 collect_ttfas(before),
                 collect_ttfas(during),
-                at_most=_SLOWED,
+                at_most=_MAX_SLOWDOWN,
             ),
         ),
-        rounds_to_json({"without": before, "beside": during}) | {"fresh": fresh, "held": held, "most": most},
+        rounds_to_json({"without": before, "beside": during})
+        | {"fresh": fresh, "held": held, "most": max_memory},
     )
 
 
 async def _sentences(setup: BenchSetup, server: MeasuredServer, what: str) -> list[LoadRound]:
-    given: list[LoadRound] = []
+    results: list[LoadRound] = []
     options = BenchOptions(server.uri, voice=setup.voice, describe_every=0.0)
     for number in range(setup.rounds):
         setup.report_progress(f"{what}: {number + 1} of {setup.rounds}")
         # Not `run_load`, which waits until the server is idle: it may be computing for the other client.
-        given.append(
+        results.append(
             require_spoken(server, await run_round(server.uri, SENTENCE, options, setup.texts.take(1)))
         )
         await asyncio.sleep(0.2)
-    return given
+    return results
 
 
 def _text_of(duration: float, spoken_before: list[LoadRound]) -> str:
     """Make a text whose audio lasts about `duration` seconds, judged by what was spoken before."""
-    audio = median(heard.audio for each in spoken_before for heard in each.heard) or 1.0
+    audio = median(report.audio for each in spoken_before for report in each.heard) or 1.0
     words = math.ceil(duration / audio * len(TEXTS["sentence"].split()))
     times = math.ceil(words / len(TEXTS["llm"].split()))
     return " ".join(vary_text(TEXTS["llm"], number) for number in range(times))
@@ -128,15 +129,15 @@ async def _never_reading(uri: str, text: str) -> AsyncIterator[None]:
         transport.abort()
 
 
-async def _most_memory(server: MeasuredServer) -> int:
+async def _max_memory(server: MeasuredServer) -> int:
     """Sample the resident memory until cancelled; returns the maximum."""
-    most = 0
+    max_memory = 0
     try:
         while True:
-            most = max(most, server.memory().resident)
-            await asyncio.sleep(_WATCHED)
+            max_memory = max(max_memory, server.memory().resident)
+            await asyncio.sleep(_SAMPLE_SECONDS)
     except asyncio.CancelledError:
-        return max(most, server.memory().resident)
+        return max(max_memory, server.memory().resident)
 
 
 class _DisconnectingClient(asyncio.Protocol):
@@ -186,9 +187,9 @@ async def measure_disconnect(setup: BenchSetup) -> SectionResult:
 
 
 async def _computed_after_leaving(server: MeasuredServer, text: str) -> float:
-    _, leaver = await open_wyoming_connection(server.uri, lambda: _DisconnectingClient(text))
+    _, client = await open_wyoming_connection(server.uri, lambda: _DisconnectingClient(text))
     async with asyncio.timeout(60.0):
-        await leaver.gone.wait()
+        await client.gone.wait()
     before = server.processor_time()
     await server.wait_until_idle(0.5)
     return server.processor_time() - before
@@ -197,8 +198,8 @@ async def _computed_after_leaving(server: MeasuredServer, text: str) -> float:
 async def _cost_of_audio(setup: BenchSetup, server: MeasuredServer) -> float:
     """Processor time per second of audio."""
     before = server.processor_time()
-    given = require_spoken(server, await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, 1)))
-    return (server.processor_time() - before) / given.heard[0].audio
+    results = require_spoken(server, await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, 1)))
+    return (server.processor_time() - before) / results.heard[0].audio
 
 
 async def measure_overload(setup: BenchSetup) -> SectionResult:
@@ -206,8 +207,8 @@ async def measure_overload(setup: BenchSetup) -> SectionResult:
     flags = ("--max-streams", str(_STREAMS))
     async with run_servers(setup, add_flags(setup.own, "limited", flags)) as (server,):
         setup.report_progress("crowd")
-        given = await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, _CLIENTS))
-    ended = Counter(f"{heard.outcome} {heard.error}".strip() for heard in given.heard)
+        results = await run_load(setup, server, LoadCase("paragraph", Input.PLAIN, _CLIENTS))
+    ended = Counter(f"{report.outcome} {report.error}".strip() for report in results.heard)
     proper = ended[str(RequestOutcome.SPOKEN)] + ended[f"{RequestOutcome.REFUSED} busy"]
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.most_common())
     return SectionResult(
@@ -223,5 +224,5 @@ async def measure_overload(setup: BenchSetup) -> SectionResult:
                 proper == _CLIENTS,
             ),
         ),
-        {"wall": given.wall, "listeners": [report_to_json(heard) for heard in given.heard]},
+        {"wall": results.wall, "listeners": [report_to_json(report) for report in results.heard]},
     )

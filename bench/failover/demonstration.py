@@ -2,8 +2,8 @@
 
 Under load one server is killed and restarted, and another one is stopped gracefully, first with listeners
 over Wyoming and then over HTTP. `wyoming-tts bench` adds load, and the demonstration's own listeners are
-checked: HAProxy's log says which server each of their requests went to, so every lost request is held
-against the promise.
+checked: HAProxy's log says which server each of their requests went to, so every lost request is
+checked against the promise.
 """
 
 from __future__ import annotations
@@ -97,21 +97,21 @@ class FailoverDemonstration:
         async with run_listeners(self._protocol.listener, self._port) as load:
             bench = await self._start_bench()
             try:
-                await self._killed(load, first, bench)
+                await self._kill_server(load, first, bench)
             finally:
                 if bench.returncode is None:
                     bench.kill()
                     await bench.wait()
-            await self._back(load, first)
-            await self._stopped(load, second)
+            await self._restart_server(load, first)
+            await self._stop_server(load, second)
 
-    async def _killed(self, load: ListenerLoad, killed: Replica, bench: Process) -> None:
-        has_open, says = await self._until_speaking(load, killed)
+    async def _kill_server(self, load: ListenerLoad, killed: Replica, bench: Process) -> None:
+        connections, streams = await self._until_speaking(load, killed)
         killed_at = time.monotonic()
         await killed.end(signal.SIGKILL)
         kill = ServerKill(killed.name, killed_at, time.monotonic())
         print(
-            f"   {killed.name} spoke {says}, HAProxy had {has_open} connections open to it: SIGKILL, "
+            f"   {killed.name} spoke {streams}, HAProxy had {connections} connections open to it: SIGKILL, "
             f"gone {kill.gone_at - killed_at:.3f} s later"
         )
         if bench.returncode is not None:
@@ -130,20 +130,20 @@ class FailoverDemonstration:
     def _check_lost(self, load: ListenerLoad, kill: ServerKill) -> None:
         before = [each for each in load.finished if each.began <= kill.gone_at]
         open_then = [each for each in before if each.ended is not None and each.ended > kill.at]
-        there = [each for each in open_then if self._server(each) == kill.server]
+        on_killed = [each for each in open_then if self._server(each) == kill.server]
         lost = [each for each in before if each.failure]
-        redone = [each for each in open_then if self._is_redispatched(each) and not each.failure]
+        redispatched_ok = [each for each in open_then if self._is_redispatched(each) and not each.failure]
         dying = sum(each.began > kill.at for each in lost)
         print(
             f"   spoken {len(before) - len(lost)}; in flight {len(open_then)}, "
-            f"on {kill.server} {len(there)}; lost {len(lost)} ({dying} of them taken while it died); "
-            f"said by another server instead {len(redone)}"
+            f"on {kill.server} {len(on_killed)}; lost {len(lost)} ({dying} of them taken while it died); "
+            f"spoken by another server instead {len(redispatched_ok)}"
         )
-        elsewhere = [each for each in lost if each not in there]
+        elsewhere = [each for each in lost if each not in on_killed]
         self._check(
             not elsewhere, f"lost are only utterances in flight on {kill.server}", _failures(elsewhere)
         )
-        self._check(there or redone, "there were some to lose", "none was in flight there")
+        self._check(on_killed or redispatched_ok, "there were some to lose", "none was in flight there")
 
     def _check_new(self, load: ListenerLoad, kill: ServerKill) -> None:
         new = load.since(kill.gone_at)
@@ -178,7 +178,7 @@ class FailoverDemonstration:
             lost <= cut and outcomes["spoken"], "the benchmark lost no others either", f"{lost} > {cut}"
         )
 
-    async def _back(self, load: ListenerLoad, killed: Replica) -> None:
+    async def _restart_server(self, load: ListenerLoad, killed: Replica) -> None:
         started_at = time.monotonic()
         await killed.start()
         await wait_until_up(self._cluster.balancer, self._protocol.backend, killed.name)
@@ -194,8 +194,8 @@ class FailoverDemonstration:
         )
         self._check(not failed, promise, _failures(failed))
 
-    async def _stopped(self, load: ListenerLoad, leaving: Replica) -> None:
-        _, says = await self._until_speaking(load, leaving)
+    async def _stop_server(self, load: ListenerLoad, leaving: Replica) -> None:
+        _, streams = await self._until_speaking(load, leaving)
         stopped_at = time.monotonic()
         code = await leaving.end(signal.SIGTERM)
         took = time.monotonic() - stopped_at
@@ -204,7 +204,7 @@ class FailoverDemonstration:
         failed = [each for each in load.finished if each.failure and (each.ended or 0) > stopped_at]
         self._check(
             not failed and code == 0,
-            f"{leaving.name}, stopped by SIGTERM while it spoke {says}, took {took:.1f} s; nothing was lost",
+            f"{leaving.name}, stopped by SIGTERM while it spoke {streams}, took {took:.1f} s; nothing lost",
             f"exit code {code}, {_failures(failed)}",
         )
         await leaving.start()
@@ -213,16 +213,16 @@ class FailoverDemonstration:
     async def _until_speaking(self, load: ListenerLoad, replica: Replica) -> tuple[int, int]:
         """Wait until a server is busy; returns HAProxy's open connections to it, and its utterances."""
         await load.wait_until(lambda: len(load.finished) >= _IN_FLIGHT, "utterances")
-        has_open = says = 0
+        connections = streams = 0
 
         async def is_speaking() -> bool:
-            nonlocal has_open, says
-            has_open = await self._cluster.balancer.open_sessions(self._protocol.backend, replica.name)
-            says = await replica.streams()
-            return min(has_open, says) >= _IN_FLIGHT
+            nonlocal connections, streams
+            connections = await self._cluster.balancer.open_sessions(self._protocol.backend, replica.name)
+            streams = await replica.streams()
+            return min(connections, streams) >= _IN_FLIGHT
 
         await wait_until(is_speaking, f"{replica.name} never spoke {_IN_FLIGHT} utterances at a time.")
-        return has_open, says
+        return connections, streams
 
     async def _start_bench(self) -> Process:
         return await asyncio.create_subprocess_exec(
