@@ -53,7 +53,7 @@ class FakeHub:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,11 +68,11 @@ class FakeHub:
         host, port = self._server.sockets[0].getsockname()
         return f"http://{host}:{port}"
 
-    def asked_for(self, path: str) -> list[Request]:
+    def requests_for(self, path: str) -> list[Request]:
         """Requests for one file, in order."""
         return [request for request in self.requests if request.path.endswith(path)]
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
@@ -80,7 +80,7 @@ class FakeHub:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            request = _parsed(await reader.readuntil(b"\r\n\r\n"))
+            request = _parse_request(await reader.readuntil(b"\r\n\r\n"))
             self.requests.append(request)
             behaviour = self.plan.popleft() if self.plan else Behaviour()
             await self._answer(request, behaviour, writer)
@@ -125,7 +125,7 @@ def _part(content: bytes, offset: int, headers: dict[str, str]) -> tuple[int, di
     return 206, headers | {"Content-Range": extent}, content[offset:]
 
 
-def _parsed(head: bytes) -> Request:
+def _parse_request(head: bytes) -> Request:
     request_line, *lines = head.decode().split("\r\n")
     pairs = (line.split(": ", 1) for line in lines if line)
     return Request(request_line.split(" ")[1], {name.lower(): value for name, value in pairs})

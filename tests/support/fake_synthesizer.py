@@ -47,7 +47,7 @@ def _speech_pcm_at(rate: int, text: str) -> bytes:
     return resampler.feed(speech_pcm(text)) + resampler.finish()
 
 
-async def _nothing(*_: object) -> None:
+async def _do_nothing(*_: object) -> None:
     return None
 
 
@@ -56,23 +56,23 @@ class FakeSynthesizer:
 
     def __init__(self) -> None:
         self.format = AudioFormat(RATE)
-        """Used where the utterance asks for no sample rate."""
-        self.on_enter: Callable[[Utterance], Awaitable[None]] = _nothing
+        """Used when the utterance requests no sample rate."""
+        self.on_enter: Callable[[Utterance], Awaitable[None]] = _do_nothing
         """Awaited on entering, where a real synthesizer resolves the voice."""
-        self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _nothing
+        self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _do_nothing
         """Awaited before each chunk, with its number."""
         self.utterances: list[Utterance] = []
         self.pulled = 0
         """Chunks pulled so far."""
         self.entered = 0
         self.left = 0
-        """Streams that were left, whether they ended, failed or were cancelled."""
+        """Streams that were exited, whether they ended, failed or were cancelled."""
         self.changed = asyncio.Condition()
 
-    async def until(self, happened: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that only this synthesizer changes."""
         async with self.changed:
-            await self.changed.wait_for(happened)
+            await self.changed.wait_for(condition)
 
     @asynccontextmanager
     async def speak(self, utterance: Utterance) -> AsyncIterator[FakeStream]:

@@ -12,13 +12,13 @@ def _line(**header: object) -> bytes:
     return json.dumps({"type": "audio-chunk"} | header).encode() + b"\n"
 
 
-def _sending(first: bytes, *, then_for_ever: bytes = b"") -> Script:
+def _send_then_wait(first: bytes, *, repeat_forever: bytes = b"") -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         try:
             await conversation.send_bytes(first)
-            while then_for_ever:
-                await conversation.send_bytes(then_for_ever)
+            while repeat_forever:
+                await conversation.send_bytes(repeat_forever)
         except ConnectionError:
             return
         await conversation.closed()
@@ -30,24 +30,28 @@ _ENDLESS = b"a" * 65_536
 
 NOT_WYOMING = MappingProxyType(
     {
-        "an endless first line": _sending(b'{"type": "', then_for_ever=_ENDLESS),
-        "a huge length of data": _sending(_line(data_length=10**12), then_for_ever=_ENDLESS),
-        "a huge length of payload": _sending(_line(payload_length=10**12), then_for_ever=_ENDLESS),
-        "a length without end": _sending(b'{"type": "info", "data_length": 1' + b"0" * 50_000 + b"}\n"),
-        "a negative length": _sending(_line(payload_length=-1)),
-        "JSON nested without end": _sending(b'{"type": "info", "data": {"tts":' + b"[" * 60_000 + b"\n"),
-        "data nested without end": _sending(
+        "an endless first line": _send_then_wait(b'{"type": "', repeat_forever=_ENDLESS),
+        "a huge length of data": _send_then_wait(_line(data_length=10**12), repeat_forever=_ENDLESS),
+        "a huge length of payload": _send_then_wait(_line(payload_length=10**12), repeat_forever=_ENDLESS),
+        "a length without end": _send_then_wait(
+            b'{"type": "info", "data_length": 1' + b"0" * 50_000 + b"}\n"
+        ),
+        "a negative length": _send_then_wait(_line(payload_length=-1)),
+        "JSON nested without end": _send_then_wait(
+            b'{"type": "info", "data": {"tts":' + b"[" * 60_000 + b"\n"
+        ),
+        "data nested without end": _send_then_wait(
             b'{"type": "info", "data_length": 60000}\n' + b'{"tts":' + b"[" * 59_993
         ),
-        "data that is no JSON": _sending(b'{"type": "info", "data_length": 4}\n\xff\xff\xff\xff'),
-        "another protocol": _sending(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        "binary garbage": _sending(bytes(range(255, 0, -1)), then_for_ever=bytes(range(256)) * 256),
+        "data that is no JSON": _send_then_wait(b'{"type": "info", "data_length": 4}\n\xff\xff\xff\xff'),
+        "another protocol": _send_then_wait(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "binary garbage": _send_then_wait(bytes(range(255, 0, -1)), repeat_forever=bytes(range(256)) * 256),
     }
 )
 """Data that is not Wyoming and has to be refused, by name."""
 
 
-def _cutting(data: bytes) -> Script:
+def _send_then_close(data: bytes) -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send_bytes(data)
@@ -57,11 +61,11 @@ def _cutting(data: bytes) -> Script:
 
 CUT_OFF = MappingProxyType(
     {
-        "nothing": _cutting(b""),
-        "half a first line": _cutting(b'{"type": "aud'),
-        "a first line without its data": _cutting(_line(data_length=20)),
-        "half of the data": _cutting(_line(data_length=20) + b'{"rate":'),
-        "half of a payload": _cutting(_line(payload_length=1000) + bytes(500)),
+        "nothing": _send_then_close(b""),
+        "half a first line": _send_then_close(b'{"type": "aud'),
+        "a first line without its data": _send_then_close(_line(data_length=20)),
+        "half of the data": _send_then_close(_line(data_length=20) + b'{"rate":'),
+        "half of a payload": _send_then_close(_line(payload_length=1000) + bytes(500)),
     }
 )
 """Data after which the connection ends, within an event or before the first, by name."""

@@ -58,14 +58,16 @@ def _app(target: str, peer: str) -> Starlette:
         }
         path = request.url.path.removeprefix(PREFIX)
         url = httpx.URL(path=path, query=request.url.query.encode())
-        asked = client.build_request(request.method, url, headers=headers, content=await request.body())
-        answer = await client.send(asked, stream=True)
+        upstream_request = client.build_request(
+            request.method, url, headers=headers, content=await request.body()
+        )
+        answer = await client.send(upstream_request, stream=True)
         kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
         return StreamingResponse(
-            _raw(answer), answer.status_code, kept, background=BackgroundTask(answer.aclose)
+            _raw_body(answer), answer.status_code, kept, background=BackgroundTask(answer.aclose)
         )
 
-    async def nowhere(_: Request) -> Response:
+    async def not_found(_: Request) -> Response:
         return PlainTextResponse("Home Assistant has nothing at this path.", 404)
 
     @asynccontextmanager
@@ -77,12 +79,12 @@ def _app(target: str, peer: str) -> Starlette:
     return Starlette(
         routes=[
             Route(PREFIX + "/{path:path}", forward, methods=methods),
-            Route("/{path:path}", nowhere, methods=methods),
+            Route("/{path:path}", not_found, methods=methods),
         ],
         lifespan=lifespan,
     )
 
 
-async def _raw(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _raw_body(answer: httpx.Response) -> AsyncIterator[bytes]:
     async for piece in answer.aiter_raw():
         yield piece

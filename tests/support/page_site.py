@@ -36,9 +36,9 @@ class Site:
     """A running server with its page."""
 
     url: str
-    """Of the page, with a slash at its end."""
+    """URL of the page, with a trailing slash."""
     port: int
-    """Of Wyoming."""
+    """Port of the Wyoming server."""
     parts: Parts
     http: HttpSide
     recent: RecentUtterances
@@ -121,7 +121,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
 
 @contextmanager
 def site_in_a_thread(directory: Path, **changes: Any) -> Iterator[Site]:
-    """Run the server in a thread, for tests with Playwright, which occupies the event loop of theirs."""
+    """Run the server in a thread, for tests with Playwright, which occupies their event loop."""
     found: list[Site] = []
     failures: list[BaseException] = []
     is_up, over = threading.Event(), asyncio.Event()
@@ -150,6 +150,6 @@ def site_in_a_thread(directory: Path, **changes: Any) -> Iterator[Site]:
 def _run(live: Callable[[], Any], failures: list[BaseException], is_up: threading.Event) -> None:
     try:
         asyncio.run(live())
-    except BaseException as failure:  # noqa: BLE001 - the thread that waits raises it
+    except BaseException as failure:  # noqa: BLE001 - raised in the waiting thread
         failures.append(failure)
         is_up.set()

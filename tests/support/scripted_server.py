@@ -58,7 +58,7 @@ Script: TypeAlias = Callable[[ScriptedConnection], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """A running server, with everything it received."""
+    """A running server and everything it received."""
 
     uri: str
     connections: list[ScriptedConnection] = field(default_factory=list)

@@ -91,7 +91,7 @@ class StdioClient:
     async def send(self, *events: Event) -> None:
         assert self._process.stdin is not None
         for event in events:
-            # A process's stdin is all that async_write_event needs of a StreamWriter.
+            # A process's stdin has every method of StreamWriter that async_write_event uses.
             await async_write_event(event, self._process.stdin)
 
     async def read_until(self, event_type: str) -> list[Event]:

@@ -20,7 +20,7 @@ VOICES = Path(__file__).parent.parent / "voices"
 """The directory of the test voices: a data directory for engines."""
 
 NOISE = 0.05
-"""Standard deviation of the hiss at a noise scale of 1."""
+"""Standard deviation of the noise at a noise scale of 1."""
 WIDTH_NOISE = 0.5
 """How much longer slots become at a noise width scale of 1, times a drawn number."""
 ROW_LEVEL = 0.0002
@@ -28,7 +28,7 @@ ROW_LEVEL = 0.0002
 KOKORO_ROWS = 510
 
 _SPECTRUM = 16384
-# A tone of 400 Hz or more is below this for no more than a few samples on end.
+# A tone of 400 Hz or more is near zero for fewer consecutive samples than this.
 _GAP = 48
 
 
@@ -88,7 +88,7 @@ class ToneVoice:
 
     def _tones(self, stretch: npt.NDArray[np.float64], slot: int) -> list[Tone]:
         count = round(len(stretch) / slot)
-        # The silence found around a stretch may take a last sample that was near zero.
+        # A last sample near zero may have been counted as silence.
         lost = count * slot - len(stretch)
         assert 0 <= lost < _GAP, f"{len(stretch)} samples are no whole number of slots of {slot}"
         slots = np.pad(stretch, (0, lost)).reshape(count, slot)
@@ -105,7 +105,7 @@ class ToneVoice:
 
 
 def stretches(audio: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
-    """The stretches of sound between silences, as float samples at the level they came in."""
+    """Stretches of sound between silences, as float samples at their original level."""
     samples = np.asarray(audio, dtype=np.float64)
     return [samples[start:end] for start, end in _edges(samples)]
 
@@ -190,7 +190,7 @@ LETTERS = ToneVoice(
     shift=0,
     symbols=_letter_symbols(),
 )
-"""A Piper voice whose phonemes are the letters of the text: `said` gives the text back."""
+"""A Piper voice whose phonemes are the letters of the text: `said` returns the text."""
 
 KOKORO = ToneVoice(
     "kokoro-tones",
@@ -202,4 +202,4 @@ KOKORO = ToneVoice(
     speakers=("af_test", "am_test", "bf_test", "ef_test", "ff_test", "zf_test"),
     silent_pad=True,
 )
-"""A Kokoro model with a pack of voices, one a language or gender."""
+"""A Kokoro model with a pack of voices, one for each language or gender."""

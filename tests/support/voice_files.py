@@ -1,4 +1,4 @@
-"""The files of a voice as they are uploaded or downloaded: a Piper model that is large enough to be cut."""
+"""Files of a voice as they are uploaded or downloaded: a Piper model large enough to be truncated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.tones import LETTERS, VOICES
 
 _NOTE = bytes(200_000)
-# A doc_string of ONNX, field 6: nobody reads it, and the file is as long as is needed here.
+# The doc_string of an ONNX model (field 6), which is ignored: it makes the file long enough.
 MODEL = (
     (VOICES / f"{LETTERS.name}.onnx").read_bytes()
     + b"\x32"

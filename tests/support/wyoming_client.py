@@ -58,7 +58,7 @@ class WyomingTestClient:
 
 
 def reset_connection(client: WyomingTestClient) -> None:
-    """Reset the connection, as a process that is killed with unread data: the server sees no end."""
+    """Reset the connection like a process killed with unread data: the server sees no end of stream."""
     sock = client.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.writer.transport.abort()

@@ -260,7 +260,7 @@ async def test_an_interrupted_download_is_resumed_by_the_next_command(hub: FakeH
     out, log = await process.communicate()
     assert process.returncode == 0, log.decode()
     assert out.startswith(b"Downloaded")
-    assert hub.asked_for(".onnx")[-1].offset == kept
+    assert hub.requests_for(".onnx")[-1].offset == kept
     assert (tmp_path / f"{BIG}.onnx").read_bytes() == MODEL + BIG.encode()
     assert not part.exists()
 

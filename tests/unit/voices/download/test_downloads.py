@@ -231,7 +231,7 @@ async def test_a_file_interrupted_at_40_percent_resumes_from_there(
     cut = len(MODEL) * 2 // 5
     hub.plan.extend([Behaviour(), Behaviour(cut_after=cut)])
     await done(downloads.start(voice_of(hub)))
-    first, second = hub.asked_for("tone.onnx")
+    first, second = hub.requests_for("tone.onnx")
     assert "range" not in first.headers
     assert second.headers["range"] == f"bytes={cut}-"
     assert second.headers["if-range"] == '"v1"'
@@ -255,7 +255,7 @@ async def test_a_file_changed_on_the_server_is_downloaded_from_the_beginning(
         [Behaviour(), Behaviour(cut_after=100_000, body=other, etag='"old"'), Behaviour(etag='"new"')]
     )
     await done(downloads.start(voice_of(hub)))
-    assert len(hub.asked_for("tone.onnx")) == 2
+    assert len(hub.requests_for("tone.onnx")) == 2
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -266,7 +266,7 @@ async def test_a_restarted_download_keeps_no_bytes_of_an_older_version(
     old = Behaviour(cut_after=100_000, body=other, etag='"old"')
     hub.plan.extend([Behaviour(), old, Behaviour(cut_after=60_000)])
     await done(downloads.start(voice_of(hub)))
-    assert [request.offset for request in hub.asked_for("tone.onnx")] == [0, 100_000, 60_000]
+    assert [request.offset for request in hub.requests_for("tone.onnx")] == [0, 100_000, 60_000]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -275,7 +275,7 @@ async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=70_000, says_length=False)])
     await done(downloads.start(voice_of(hub)))
-    assert hub.asked_for("tone.onnx")[1].offset == 70_000
+    assert hub.requests_for("tone.onnx")[1].offset == 70_000
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -427,7 +427,7 @@ async def test_a_partial_file_with_wrong_content_is_recovered(
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(80_000))
     await done(downloads.start(voice_of(hub)))
-    assert [request.offset for request in hub.asked_for("tone.onnx")] == [80_000, 0]
+    assert [request.offset for request in hub.requests_for("tone.onnx")] == [80_000, 0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -437,7 +437,7 @@ async def test_a_partial_file_of_full_length_with_wrong_content_is_recovered(
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(len(MODEL) + surplus))
     await done(downloads.start(voice_of(hub)))
-    assert [request.offset for request in hub.asked_for("tone.onnx")] == [0]
+    assert [request.offset for request in hub.requests_for("tone.onnx")] == [0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -446,7 +446,7 @@ async def test_a_complete_partial_file_is_renamed_without_a_download(
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL)
     await done(downloads.start(voice_of(hub)))
-    assert hub.asked_for("tone.onnx") == []
+    assert hub.requests_for("tone.onnx") == []
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -456,7 +456,7 @@ async def test_a_partial_file_that_the_server_cannot_resume_is_discarded(
     (tmp_path / "tone.onnx.part").write_bytes(MODEL[:50_000])
     hub.plan.extend([Behaviour(), Behaviour(status=416)])
     await done(downloads.start(voice_of(hub)))
-    assert [request.offset for request in hub.asked_for("tone.onnx")] == [50_000, 0]
+    assert [request.offset for request in hub.requests_for("tone.onnx")] == [50_000, 0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -476,7 +476,7 @@ async def test_a_wrong_digest_is_rejected_and_the_old_file_kept(
     assert "--update-voices" in error
     assert (tmp_path / "tone.onnx").read_bytes() == b"old model"
     assert not (tmp_path / "tone.onnx.part").exists()
-    assert len(hub.asked_for("tone.onnx")) == 1
+    assert len(hub.requests_for("tone.onnx")) == 1
 
 
 @pytest.mark.parametrize(
@@ -612,7 +612,7 @@ async def test_an_unexpected_error_ends_only_one_download(
     hub: FakeHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def breaking(work: Callable[[], T]) -> T:
-        if hub.asked_for("broken.onnx"):
+        if hub.requests_for("broken.onnx"):
             raise RuntimeError("secret detail")
         return await in_executor(work)
 

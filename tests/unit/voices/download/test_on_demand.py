@@ -120,7 +120,7 @@ async def test_concurrent_requests_for_one_missing_voice_share_one_download(
         names = [ASKED.name, "DE_de-FAR-high", "de_DE-far-high-alias", "de_DE-f", "de_DE-far-high#0"] * 4
         spoken = await asyncio.gather(*(setup.speaker(VoiceRequest(name)) for name in names))
         assert set(spoken) == {ASKED.name}
-        assert len(setup.hub.asked_for(".onnx")) == 1
+        assert len(setup.hub.requests_for(".onnx")) == 1
         assert len(setup.looks) == 1
 
 
@@ -134,7 +134,7 @@ async def test_a_request_during_the_download_joins_it(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             held.released.set()
         assert first.result() == second.result() == ASKED.name
-        assert len(setup.hub.asked_for(".onnx")) == 1
+        assert len(setup.hub.requests_for(".onnx")) == 1
 
 
 async def test_when_the_wait_times_out_the_embedded_voice_speaks_and_the_download_continues(
@@ -145,7 +145,7 @@ async def test_when_the_wait_times_out_the_embedded_voice_speaks_and_the_downloa
         assert "de_DE-far-high was requested but is not installed: espeak-de speaks instead" in caplog.text
         assert await setup.missing.fetch("de_DE-far-high")
         assert await setup.speaker() == "de_DE-far-high"
-        assert len(setup.hub.asked_for(".onnx")) == 1
+        assert len(setup.hub.requests_for(".onnx")) == 1
 
 
 async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: P
         held.released.set()
         assert await setup.missing.fetch("de_DE-far-high-alias")
         assert await setup.speaker() == "de_DE-far-high"
-        assert len(setup.hub.asked_for(".onnx")) == 1
+        assert len(setup.hub.requests_for(".onnx")) == 1
 
 
 async def test_the_error_for_a_missing_voice_states_the_download_progress(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_a_deleted_voice_is_downloaded_again(tmp_path: Path) -> None:
         await in_executor(model.unlink)
         setup.library.replace(EMBEDDED)
         assert await setup.speaker() == ASKED.name
-        assert len(setup.hub.asked_for(".onnx")) == 2
+        assert len(setup.hub.requests_for(".onnx")) == 2
 
 
 async def test_cancelling_one_request_does_not_end_the_shared_download(tmp_path: Path) -> None:

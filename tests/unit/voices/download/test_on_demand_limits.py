@@ -26,7 +26,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def fetched(hub: FakeHub) -> int:
-    return len(hub.asked_for(".onnx"))
+    return len(hub.requests_for(".onnx"))
 
 
 async def test_over_the_byte_quota_the_embedded_voice_speaks_with_one_warning(
