@@ -145,26 +145,26 @@ async def send_first_audio_then_stall(request: ReceivedRequest) -> None:
 
 @pytest.mark.parametrize("reason", ["leaves", "is cancelled"])
 async def test_a_leaving_listener_closes_the_upstream_connection_within_a_second(reason: str) -> None:
-    gone, heard = asyncio.Event(), asyncio.Event()
+    disconnected, first_audio = asyncio.Event(), asyncio.Event()
 
     async def speak(request: ReceivedRequest) -> None:
         await send_first_audio_then_stall(request)
-        gone.set()
+        disconnected.set()
 
     async with scripted_http_server(upstream(speak=speak)) as server, remote_setup(server.address) as setup:
 
         async def listen() -> None:
             async with setup.synthesizer.speak(Utterance.of("Hello.", voice=REMOTE_VOICE)) as stream:
                 await anext(stream)
-                heard.set()
+                first_audio.set()
                 if reason == "is cancelled":
                     await anext(stream)
 
         listening = asyncio.create_task(listen())
-        await heard.wait()
+        await first_audio.wait()
         if reason == "is cancelled":
             listening.cancel()
-        await gone.wait()
+        await disconnected.wait()
         await asyncio.wait([listening])
         assert [record.outcome for record in setup.records] == [Outcome.CANCELLED]
         assert setup.parts.cache.statistics().memory_entries == 0
@@ -220,9 +220,9 @@ async def test_an_interrupted_server_response_fails_the_utterance() -> None:
         remote_setup(server.address, fallback=True) as setup,
         setup.synthesizer.speak(Utterance.of("Hello.", voice=REMOTE_VOICE)) as stream,
     ):
-        heard: list[AudioChunk] = []
+        received: list[AudioChunk] = []
         with pytest.raises(EngineFailed, match="broke off"):
-            heard.extend([chunk async for chunk in stream])
+            received.extend([chunk async for chunk in stream])
         assert setup.parts.cache.statistics().memory_entries == 0
     assert [record.outcome for record in setup.records] == [Outcome.FAILED]
 
@@ -299,11 +299,11 @@ async def test_a_server_is_read_no_further_ahead_than_the_lookahead(monkeypatch:
         remote_setup(server.address, lookahead=Lookahead(alone=2.0), clock=clock) as setup,
         setup.synthesizer.speak(Utterance.of("Hello.", voice=REMOTE_VOICE)) as stream,
     ):
-        heard = 0.0
+        received_seconds = 0.0
         async for chunk in stream:
-            assert heard <= clock.now + 2.0 + 1e-6
-            heard += chunk.seconds
-        assert heard > 5.0
+            assert received_seconds <= clock.now + 2.0 + 1e-6
+            received_seconds += chunk.seconds
+        assert received_seconds > 5.0
 
 
 async def test_warm_up_sends_no_request_and_prepare_fills_the_cache() -> None:

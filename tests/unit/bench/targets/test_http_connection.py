@@ -35,7 +35,7 @@ async def outcomes(**changes: object) -> list[dict[RequestOutcome, int]]:
         result = await run_bench(options, progress=lambda _: None)
         await server.stop()
     assert result.servers == ("HTTP", "realtime")
-    durations = {round(heard.audio, 2) for figures in result.figures for heard in figures.heard}
+    durations = {round(report.audio, 2) for figures in result.figures for report in figures.heard}
     assert min(durations) > 1.0
     return [dict(figures.outcomes) for figures in result.figures]
 
