@@ -49,7 +49,7 @@ class Words:
     def section(self, tab: str) -> dict[str, dict[str, str]]:
         """Return the texts of one tab by language and short name, for its script.
 
-        `wordsOf` of `ui/js/common.js` picks the language.
+        `localize` of `ui/js/common.js` picks the language.
         """
         start = f"{tab}."
         return {

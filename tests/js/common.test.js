@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import {
-  ask,
   button,
-  debounced,
+  createElement,
+  debounce,
   fill,
-  make,
-  newest,
+  latestOnly,
+  localize,
   RequestError,
   request,
-  wordsOf,
+  requestJson,
 } from "../../ui/js/common.js";
 
 const TEXTS = {
@@ -75,7 +75,9 @@ const abortedBy = (signal) =>
 // ---- Elements
 
 test("make sets attributes and appends children, and text is not parsed as markup", () => {
-  const element = /** @type {any} */ (make("p", { class: "a", tabindex: 0 }, "<b>", null, make("i")));
+  const element = /** @type {any} */ (
+    createElement("p", { class: "a", tabindex: 0 }, "<b>", null, createElement("i"))
+  );
   assert.equal(element.tag, "p");
   assert.deepEqual(element.attributes, { class: "a", tabindex: "0" });
   assert.equal(element.children[0], "<b>");
@@ -85,7 +87,7 @@ test("make sets attributes and appends children, and text is not parsed as marku
 
 test("an attribute that is true has an empty value; false, null and undefined ones are omitted", () => {
   const element = /** @type {any} */ (
-    make("input", { multiple: true, disabled: false, id: null, name: undefined })
+    createElement("input", { multiple: true, disabled: false, id: null, name: undefined })
   );
   assert.deepEqual(element.attributes, { multiple: "" });
 });
@@ -101,29 +103,29 @@ test("a button calls its click handler", () => {
 // ---- Texts
 
 test("texts are in the reader's language, falling back to English", () => {
-  assert.equal(wordsOf(TEXTS, "de-AT").say("none"), "Nichts");
-  assert.equal(wordsOf(TEXTS, "fr-FR").say("none"), "Nothing");
+  assert.equal(localize(TEXTS, "de-AT").translate("none"), "Nichts");
+  assert.equal(localize(TEXTS, "fr-FR").translate("none"), "Nothing");
 });
 
 test("numbers are formatted in the language of the texts", () => {
-  assert.equal(wordsOf(TEXTS, "de-DE").number(1234.5, 1), "1.234,5");
-  assert.equal(wordsOf(TEXTS, "fr-FR").number(1234.5, 2), "1,234.50");
+  assert.equal(localize(TEXTS, "de-DE").number(1234.5, 1), "1.234,5");
+  assert.equal(localize(TEXTS, "fr-FR").number(1234.5, 2), "1,234.50");
 });
 
 test("placeholders are filled literally, whatever the values contain", () => {
-  assert.equal(wordsOf(TEXTS, "en").say("hello", { name: "$& {name}" }), "Hello $& {name}");
+  assert.equal(localize(TEXTS, "en").translate("hello", { name: "$& {name}" }), "Hello $& {name}");
   assert.equal(fill("{a} {b}", { a: 0 }), "0 {b}");
 });
 
 test("a missing text is shown as its name", () => {
-  assert.equal(wordsOf(TEXTS, "en").say("no_such_text"), "no_such_text");
+  assert.equal(localize(TEXTS, "en").translate("no_such_text"), "no_such_text");
 });
 
 // ---- Requests
 
 test("requests are relative to the page's base URL, also behind a path prefix", async () => {
   respondWith(200, { a: 1 });
-  assert.deepEqual(await ask("page/voices"), { a: 1 });
+  assert.deepEqual(await requestJson("page/voices"), { a: 1 });
   const [address, options] = fetchMock.mock.calls[0].arguments;
   assert.equal(address.href, "http://tts.local/api/hassio_ingress/abc/page/voices");
   assert.equal(options.method, "GET");
@@ -139,25 +141,25 @@ test("a request with a body is a POST with JSON", async () => {
 
 test("an error response rejects with the server's message", async () => {
   respondWith(404, { error: { message: "There is no voice." } });
-  await assert.rejects(ask("x"), new RequestError("There is no voice.", 404));
+  await assert.rejects(requestJson("x"), new RequestError("There is no voice.", 404));
 });
 
 test("an error response without JSON and an unreachable server reject with an empty message", async () => {
   fetchMock.mock.mockImplementation(async () => new Response("<html>", { status: 502 }));
-  await assert.rejects(ask("x"), { message: "", status: 502 });
+  await assert.rejects(requestJson("x"), { message: "", status: 502 });
   fetchMock.mock.mockImplementation(() => Promise.reject(new TypeError("Failed to fetch")));
-  await assert.rejects(ask("x"), { message: "", status: 0 });
+  await assert.rejects(requestJson("x"), { message: "", status: 0 });
 });
 
 test("a successful response that is not JSON rejects with a RequestError", async () => {
   fetchMock.mock.mockImplementation(async () => new Response("<html>"));
-  await assert.rejects(ask("x"), { name: "RequestError", status: 0 });
+  await assert.rejects(requestJson("x"), { name: "RequestError", status: 0 });
 });
 
 test("an aborted request rejects with an AbortError, not a RequestError", async () => {
   fetchMock.mock.mockImplementation((_, { signal }) => abortedBy(signal));
   const controller = new AbortController();
-  const pending = ask("x", { signal: controller.signal });
+  const pending = requestJson("x", { signal: controller.signal });
   controller.abort();
   await assert.rejects(pending, { name: "AbortError" });
 });
@@ -165,7 +167,7 @@ test("an aborted request rejects with an AbortError, not a RequestError", async 
 test("a request without a response is aborted after its timeout", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   fetchMock.mock.mockImplementation((_, { signal }) => abortedBy(signal));
-  const pending = ask("x", { timeout: 1000 });
+  const pending = requestJson("x", { timeout: 1000 });
   mock.timers.tick(1000);
   await assert.rejects(pending, { name: "AbortError" });
 });
@@ -175,25 +177,25 @@ test("a request without a response is aborted after its timeout", async () => {
 test("debounced work runs once after a pause, with the latest arguments", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const work = mock.fn();
-  const later = debounced(work, 100);
+  const later = debounce(work, 100);
   later(1);
   mock.timers.tick(99);
   later(2);
   mock.timers.tick(99);
   assert.equal(work.mock.callCount(), 0);
-  assert.equal(later.isWaiting(), true);
+  assert.equal(later.isPending(), true);
   mock.timers.tick(1);
   assert.deepEqual(
     work.mock.calls.map((call) => call.arguments),
     [[2]],
   );
-  assert.equal(later.isWaiting(), false);
+  assert.equal(later.isPending(), false);
 });
 
 test("debounced work can be flushed or cancelled", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const work = mock.fn();
-  const later = debounced(work, 100);
+  const later = debounce(work, 100);
   later.flush();
   later("now");
   later.flush();
@@ -209,7 +211,7 @@ test("debounced work can be flushed or cancelled", () => {
 test("newest resolves outdated calls with null", async () => {
   /** @type {((answer: string) => void)[]} */
   const resolvers = [];
-  const call = newest((/** @type {number} */ _) => new Promise((resolve) => resolvers.push(resolve)));
+  const call = latestOnly((/** @type {number} */ _) => new Promise((resolve) => resolvers.push(resolve)));
   const [first, second] = [call(1), call(2)];
   resolvers[1]("second");
   resolvers[0]("first");
@@ -219,7 +221,9 @@ test("newest resolves outdated calls with null", async () => {
 test("newest rejects only if the latest call fails", async () => {
   /** @type {((error: Error) => void)[]} */
   const rejecters = [];
-  const call = newest((/** @type {number} */ _) => new Promise((_resolve, reject) => rejecters.push(reject)));
+  const call = latestOnly(
+    (/** @type {number} */ _) => new Promise((_resolve, reject) => rejecters.push(reject)),
+  );
   const [first, second] = [call(1), call(2)];
   rejecters[0](new Error("old"));
   rejecters[1](new Error("new"));

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  freeName,
-  makeWhole,
+  distribute,
+  formatRecipe,
   newRow,
-  recipeOf,
-  rounded,
-  rowsOf,
-  share,
-  shares,
+  percentages,
+  roundToSum,
+  roundWeights,
+  rowsFromRecipe,
   sum,
+  unusedName,
 } from "../../ui/js/mix.js";
 
 /**
@@ -23,50 +23,50 @@ const rows = (...given) =>
 const weights = (mix) => mix.map(({ weight }) => weight);
 
 test("rounded weights keep their sum, by the largest remainder method", () => {
-  assert.deepEqual(rounded([33.4, 33.3, 33.3], 100), [34, 33, 33]);
-  assert.deepEqual(rounded([0.5, 0.5], 1), [1, 0]);
-  assert.equal(sum(rounded([14.2, 14.9, 70.9], 100)), 100);
+  assert.deepEqual(roundToSum([33.4, 33.3, 33.3], 100), [34, 33, 33]);
+  assert.deepEqual(roundToSum([0.5, 0.5], 1), [1, 0]);
+  assert.equal(sum(roundToSum([14.2, 14.9, 70.9], 100)), 100);
 });
 
 test("unlocked voices share the weight that locked ones leave", () => {
   const mix = rows(["a", 60, true], ["b", 10], ["c", 30]);
-  share(mix, [10, 30]);
+  distribute(mix, [10, 30]);
   assert.deepEqual(weights(mix), [60, 10, 30]);
-  share(mix, [1, 1]);
+  distribute(mix, [1, 1]);
   assert.deepEqual(weights(mix), [60, 20, 20]);
 });
 
 test("a negative weight keeps its sign", () => {
   const mix = rows(["a", 30], ["b", -10]);
-  share(mix, [30, -10]);
+  distribute(mix, [30, -10]);
   assert.deepEqual(weights(mix), [75, -25]);
 });
 
 test("weights stay unchanged where locked voices leave nothing to share", () => {
   const mix = rows(["a", 100, true], ["b", 7]);
-  share(mix, [1]);
+  distribute(mix, [1]);
   assert.deepEqual(weights(mix), [100, 7]);
 });
 
 test("shares are percentages of the absolute sum of weights", () => {
-  assert.deepEqual(shares(rows(["a", 3], ["b", -1])), [75, -25]);
-  assert.deepEqual(shares(rows(["a", 0])), [0]);
+  assert.deepEqual(percentages(rows(["a", 3], ["b", -1])), [75, -25]);
+  assert.deepEqual(percentages(rows(["a", 0])), [0]);
 });
 
 test("makeWhole rounds fractional weights and keeps whole ones", () => {
   const mix = rows(["a", 33.4], ["b", 66.6]);
-  makeWhole(mix);
+  roundWeights(mix);
   assert.deepEqual(weights(mix), [33, 67]);
-  makeWhole(mix);
+  roundWeights(mix);
   assert.deepEqual(weights(mix), [33, 67]);
 });
 
 test("a recipe omits zero weights and has at most four decimals", () => {
-  assert.equal(recipeOf(rows(["a", 60], ["b", 0], ["c", 100 / 3])), "a:60,c:33.3333");
+  assert.equal(formatRecipe(rows(["a", 60], ["b", 0], ["c", 100 / 3])), "a:60,c:33.3333");
 });
 
 test("rows made from a recipe keep lock and colour of the previous rows", () => {
-  const mix = rowsOf(rows(["b", 50, true], ["c", 50]), [
+  const mix = rowsFromRecipe(rows(["b", 50, true], ["c", 50]), [
     { voice: "b", weight: 1 },
     { voice: "a", weight: 3 },
   ]);
@@ -81,6 +81,6 @@ test("a new row gets an unused colour", () => {
 });
 
 test("a copy is named with the first free number", () => {
-  assert.equal(freeName("anna", []), "anna_2");
-  assert.equal(freeName("anna_2", ["anna", "anna_2", "anna_3"]), "anna_4");
+  assert.equal(unusedName("anna", []), "anna_2");
+  assert.equal(unusedName("anna_2", ["anna", "anna_2", "anna_3"]), "anna_4");
 });

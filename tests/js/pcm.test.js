@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Clip, MOST_KEPT, rms, SampleReader, toFloats } from "../../ui/js/pcm.js";
+import { Clip, MAX_CLIP_SECONDS, rms, SampleReader, toFloats } from "../../ui/js/pcm.js";
 
 /** @param {number[]} samples */
 const bytesOf = (samples) => {
@@ -48,11 +48,11 @@ test("a clip joins its chunks in order", () => {
 
 test("only a complete, non-empty clip up to the maximum length is cached", () => {
   const clip = new Clip(1);
-  clip.isWhole = true;
-  assert.equal(clip.isKept, false);
-  clip.add(new Int16Array(MOST_KEPT));
-  assert.equal(clip.isKept, true);
+  clip.isComplete = true;
+  assert.equal(clip.isReplayable, false);
+  clip.add(new Int16Array(MAX_CLIP_SECONDS));
+  assert.equal(clip.isReplayable, true);
   clip.add(new Int16Array(1));
-  assert.equal(clip.isKept, false);
-  assert.equal(clip.seconds, MOST_KEPT + 1);
+  assert.equal(clip.isReplayable, false);
+  assert.equal(clip.seconds, MAX_CLIP_SECONDS + 1);
 });

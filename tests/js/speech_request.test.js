@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { plainQuery, speechRequest } from "../../ui/js/speech_request.js";
+import { mediaElementQuery, speechRequest } from "../../ui/js/speech_request.js";
 
 const FACTS = {
   name: "tones",
@@ -47,8 +47,8 @@ test("without a voice the request names none", () => {
 
 test("a GET query has the text, the voice with its speaker, and the speed", () => {
   assert.equal(
-    String(plainQuery({ input: "a b", voice: "v", speaker: "s", speed: 2 })),
+    String(mediaElementQuery({ input: "a b", voice: "v", speaker: "s", speed: 2 })),
     "text=a+b&voice=v%23s&speed=2",
   );
-  assert.equal(String(plainQuery({ input: "a" })), "text=a");
+  assert.equal(String(mediaElementQuery({ input: "a" })), "text=a");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bestEndpoint, durationOf, pointsOf } from "../../ui/js/status.js";
+import { bestEndpoint, polylinePoints, splitDuration } from "../../ui/js/status.js";
 
 /**
  * @param {string} host
@@ -11,13 +11,13 @@ const HTTP = [at("10.0.0.5", 8880)];
 const WYOMING = [at("10.0.0.5", 10200), at("fd00::5", 10200)];
 
 test("a duration is shown in its two largest units", () => {
-  assert.deepEqual(durationOf(59), [[0, "minutes"]]);
-  assert.deepEqual(durationOf(3 * 60), [[3, "minutes"]]);
-  assert.deepEqual(durationOf(3600), [
+  assert.deepEqual(splitDuration(59), [[0, "minutes"]]);
+  assert.deepEqual(splitDuration(3 * 60), [[3, "minutes"]]);
+  assert.deepEqual(splitDuration(3600), [
     [1, "hours"],
     [0, "minutes"],
   ]);
-  assert.deepEqual(durationOf(2 * 86400 + 3 * 3600 + 60), [
+  assert.deepEqual(splitDuration(2 * 86400 + 3 * 3600 + 60), [
     [2, "days"],
     [3, "hours"],
   ]);
@@ -40,7 +40,7 @@ test("behind a proxy and on localhost the server's first address is shown", () =
 });
 
 test("a sparkline fills its box; a single value is a level line", () => {
-  assert.equal(pointsOf([1, 2, 0]), "0.00,20.00 50.00,2.00 100.00,38.00");
-  assert.equal(pointsOf([3]), "0.00,2.00 100.00,2.00");
-  assert.equal(pointsOf([0]), "0.00,38.00 100.00,38.00");
+  assert.equal(polylinePoints([1, 2, 0]), "0.00,20.00 50.00,2.00 100.00,38.00");
+  assert.equal(polylinePoints([3]), "0.00,2.00 100.00,2.00");
+  assert.equal(polylinePoints([0]), "0.00,38.00 100.00,38.00");
 });

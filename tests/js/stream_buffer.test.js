@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { curve, leftIn } from "../../ui/js/stream_buffer.js";
+import { bufferCurve, bufferedSeconds } from "../../ui/js/stream_buffer.js";
 
 test("the buffer level falls by a second per second down to zero", () => {
-  assert.equal(leftIn([], 5), 0);
-  assert.equal(leftIn([[1, 2]], 2.5), 0.5);
-  assert.equal(leftIn([[1, 2]], 9), 0);
+  assert.equal(bufferedSeconds([], 5), 0);
+  assert.equal(bufferedSeconds([[1, 2]], 2.5), 0.5);
+  assert.equal(bufferedSeconds([[1, 2]], 9), 0);
 });
 
 test("the level curve rises with each chunk and falls until the next", () => {
   assert.deepEqual(
-    curve(
+    bufferCurve(
       [
         [0, 1],
         [0.5, 2],
@@ -30,7 +30,7 @@ test("the level curve rises with each chunk and falls until the next", () => {
 
 test("the level curve stays at zero between an underrun and the next chunk", () => {
   assert.deepEqual(
-    curve(
+    bufferCurve(
       [
         [0, 1],
         [3, 1],

@@ -1,6 +1,6 @@
 /** The Blend tab's requests to the server, and its error messages. */
 
-import { ask, messageOf, RequestError } from "./common.js";
+import { errorMessage, RequestError, requestJson } from "./common.js";
 
 /** @typedef {{ name: string, language: string, description: string, kind: string }} MixableVoice */
 
@@ -62,14 +62,14 @@ export const isSame = (one, other) => FACTS.every((fact) => (one[fact] ?? "") ==
 export const shownTag = (language) => language.replace("_", "-");
 
 export class BlendApi {
-  /** @param {import("./common.js").Say} say */
-  constructor(say) {
-    this.say = say;
+  /** @param {import("./common.js").Translate} translate */
+  constructor(translate) {
+    this.translate = translate;
   }
 
   /** @returns {Promise<BlendingView>} */
   view() {
-    return ask(PATH);
+    return requestJson(PATH);
   }
 
   /**
@@ -77,7 +77,7 @@ export class BlendApi {
    * @returns {Promise<ParsedRecipe>}
    */
   parse(recipe) {
-    return ask(`${PATH}/read`, { json: { recipe } });
+    return requestJson(`${PATH}/read`, { json: { recipe } });
   }
 
   /**
@@ -86,7 +86,7 @@ export class BlendApi {
    * @returns {Promise<BlendingView>} the state after the change
    */
   change(what, json = {}) {
-    return ask(`${PATH}/${what}`, { json });
+    return requestJson(`${PATH}/${what}`, { json });
   }
 
   /**
@@ -96,7 +96,7 @@ export class BlendApi {
    */
   importVoice(name, file) {
     const query = new URLSearchParams({ name, file: file.name });
-    return ask(`${PATH}/import?${query}`, {
+    return requestJson(`${PATH}/import?${query}`, {
       body: file,
       headers: { "Content-Type": "application/octet-stream" },
     });
@@ -104,8 +104,8 @@ export class BlendApi {
 
   /** @param {unknown} error */
   problemOf(error) {
-    if (!(error instanceof RequestError) || error.message) return messageOf(error);
-    return error.status ? this.say("failed", { status: error.status }) : this.say("unreachable");
+    if (!(error instanceof RequestError) || error.message) return errorMessage(error);
+    return error.status ? this.translate("failed", { status: error.status }) : this.translate("unreachable");
   }
 
   /**

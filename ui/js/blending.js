@@ -1,23 +1,23 @@
 /**
- * The Blend tab: a mixer of voices, the blends that are kept, and voices that are brought as files.
+ * The Blend tab: a mixer of voices, the saved blends, and the import of voice files.
  *
- * The mix lives here until it is kept. The server is asked for whatever it knows better: what a recipe means, and what
- * is kept.
+ * The mix exists only here until it is saved. The server parses recipes and lists what is
+ * saved.
  */
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
-import { debounced, fillWords, find, make, pause, setText, wordsOf } from "./common.js";
-import { KeptBlends, namesOn } from "./kept_blends.js";
-import { freeName, WHOLE } from "./mix.js";
+import { createElement, debounce, find, localize, localizeElements, pause, setText } from "./common.js";
+import { FULL_WEIGHT, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { player } from "./player.js";
+import { SavedBlends, takenNames } from "./saved_blends.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 const HEAR_AFTER = 250; // ms without a movement
-const ASK_AGAIN_AFTER = 1000; // ms between questions whether the model has come
+const ASK_AGAIN_AFTER = 1000; // ms between two polls of the model's download
 
 class BlendTab {
   #view = EMPTY_VIEW;
@@ -27,30 +27,30 @@ class BlendTab {
   #isSampleOurs = true;
   #isFetching = false;
 
-  /** @param {import("./common.js").Place} place */
+  /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
     this.element = element;
-    this.say = wordsOf(props.texts).say;
-    this.api = new BlendApi(this.say);
+    this.translate = localize(props.texts).translate;
+    this.api = new BlendApi(this.translate);
     this.parts = partsOf(element);
-    fillWords(element, this.say);
-    const around = { element, say: this.say, api: this.api };
+    localizeElements(element, this.translate);
+    const context = { element, translate: this.translate, api: this.api };
     this.mixer = new Mixer({
-      ...around,
+      ...context,
       voices: () => this.#view.voices,
       onRead: () => this.#recipeWasRead(),
       onMoved: () => this.parts.whileMoving.checked && this.hearSoon(),
       onHearParent: this.api.trying(this.parts.problem, (voice) => this.#hear(voice)),
     });
-    this.kept = new KeptBlends({
-      ...around,
+    this.kept = new SavedBlends({
+      ...context,
       view: () => this.#view,
       onChanged: (view) => this.#update(view),
       onEdit: (kept) => this.#startEdit(kept),
       hear: (name) => this.#hear(name),
     });
     this.hearMix = this.api.trying(this.parts.problem, () => this.#hearMix());
-    this.hearSoon = debounced(this.hearMix, HEAR_AFTER);
+    this.hearSoon = debounce(this.hearMix, HEAR_AFTER);
     this.keep = this.api.trying(this.parts.keepProblem, () => this.#keep());
     this.refresh = this.api.trying(this.parts.listProblem, () => this.#refresh());
     this.#listen();
@@ -83,7 +83,7 @@ class BlendTab {
   async #hear(voice) {
     this.hearSoon.cancel();
     const input = this.parts.text.value.trim();
-    if (!input) throw new Error(this.say("no_text"));
+    if (!input) throw new Error(this.translate("no_text"));
     await player.play({ input, voice });
     if (player.state === "failed") throw new Error(player.problem);
   }
@@ -92,7 +92,7 @@ class BlendTab {
   async #hearMix() {
     await this.mixer.settled();
     const { read } = this.mixer;
-    if (read === null) throw new Error(this.say("no_mix"));
+    if (read === null) throw new Error(this.translate("no_mix"));
     const expected = this.#expected;
     await this.#hear(expected !== null && isSame(this.#draft(), expected) ? expected.name : read.recipe);
   }
@@ -135,9 +135,9 @@ class BlendTab {
     const spoken = this.mixer.read?.languages ?? [];
     const differ = spoken.length > 1 || (chosen !== "" && !spoken.includes(chosen));
     const offered = differ ? [...new Set([...spoken, ...(chosen ? [chosen] : [])])] : [];
-    const none = make("option", { value: "" }, this.say(differ ? "choose" : "of_the_voices"));
+    const none = createElement("option", { value: "" }, this.translate(differ ? "choose" : "of_the_voices"));
     const options = offered.map((tag) =>
-      make("option", { value: tag, selected: tag === chosen }, shownTag(tag)),
+      createElement("option", { value: tag, selected: tag === chosen }, shownTag(tag)),
     );
     this.parts.language.replaceChildren(none, ...options);
     this.parts.languageRow.hidden = !differ;
@@ -157,7 +157,7 @@ class BlendTab {
       return;
     }
     this.#expect(this.#keptNow(draft.name));
-    setText(parts.kept, this.say("kept_as", { name: draft.name }));
+    setText(parts.kept, this.translate("kept_as", { name: draft.name }));
   }
 
   /** @param {Draft} expected */
@@ -167,7 +167,10 @@ class BlendTab {
     const now = this.#keptNow(expected.name);
     if (now !== null && isSame(now, expected)) return false;
     const { name, recipe } = now ?? expected;
-    setText(parts.staleWords, this.say(now === null ? "stale_gone" : "stale_changed", { name, recipe }));
+    setText(
+      parts.staleWords,
+      this.translate(now === null ? "stale_gone" : "stale_changed", { name, recipe }),
+    );
     parts.takeTheirs.hidden = now === null;
     parts.stale.hidden = false;
     parts.keepMine.focus();
@@ -194,8 +197,8 @@ class BlendTab {
     this.#expected = blend;
     parts.stale.hidden = true;
     parts.editing.hidden = blend === null;
-    setText(parts.editingWords, blend === null ? "" : this.say("editing", { name: blend.name }));
-    setText(parts.keep, this.say(blend === null ? "keep" : "keep_changes"));
+    setText(parts.editingWords, blend === null ? "" : this.translate("editing", { name: blend.name }));
+    setText(parts.keep, this.translate(blend === null ? "keep" : "keep_changes"));
   }
 
   #leaveEdit() {
@@ -212,7 +215,7 @@ class BlendTab {
     const isOwn = kind === "own";
     setText(this.parts.kept, "");
     this.#expect(isOwn ? draft : null);
-    this.#open(isOwn ? draft : { ...draft, name: freeName(draft.name, namesOn(this.#view)) });
+    this.#open(isOwn ? draft : { ...draft, name: unusedName(draft.name, takenNames(this.#view)) });
   }
 
   /**
@@ -235,7 +238,7 @@ class BlendTab {
   // ---- What is there
 
   async #refresh() {
-    if (!this.kept.isAsking) this.#update(await this.api.view());
+    if (!this.kept.hasOpenQuestion) this.#update(await this.api.view());
   }
 
   /**
@@ -263,8 +266,8 @@ class BlendTab {
     absent.hidden = isReady;
     fetch.hidden = kokoro !== "absent";
     const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
-    setText(fetch, this.say("fetch") + size);
-    setText(absentWords, isReady ? "" : this.say(`kokoro_${kokoro}`));
+    setText(fetch, this.translate("fetch") + size);
+    setText(absentWords, isReady ? "" : this.translate(`kokoro_${kokoro}`));
   }
 
   /** Mix two voices of one language, so that there is something to hear. */
@@ -292,10 +295,10 @@ class BlendTab {
   async #importVoice() {
     const { file, importName, imported, importForm } = this.parts;
     const chosen = file.files?.[0];
-    if (!chosen) throw new Error(this.say("no_file"));
+    if (!chosen) throw new Error(this.translate("no_file"));
     const name = importName.value.trim();
     this.#update(await this.api.importVoice(name, chosen));
-    setText(imported, this.say("imported_as", { name }));
+    setText(imported, this.translate("imported_as", { name }));
     importForm.reset();
   }
 
@@ -311,8 +314,8 @@ class BlendTab {
   async #waitForModel() {
     do {
       const { fetched_bytes, model_bytes } = this.#view;
-      const share = Math.floor((WHOLE * (fetched_bytes ?? 0)) / (model_bytes || 1));
-      setText(this.parts.fetching, this.say("fetching", { share }));
+      const share = Math.floor((FULL_WEIGHT * (fetched_bytes ?? 0)) / (model_bytes || 1));
+      setText(this.parts.fetching, this.translate("fetching", { share }));
       this.#update(await this.api.change("fetch"));
       if (this.#view.kokoro === "absent") await pause(ASK_AGAIN_AFTER);
     } while (this.#view.kokoro === "absent" && this.element.isConnected);
@@ -375,5 +378,5 @@ function onSubmit(form, work) {
   });
 }
 
-/** @param {import("./common.js").Place} place */
-export const mount = (place) => void new BlendTab(place);
+/** @param {import("./common.js").MountContext} context */
+export const mount = (context) => void new BlendTab(context);

@@ -12,7 +12,7 @@
 /**
  * What a script's `mount` gets from its `gr.HTML` component.
  * @template [Props={ texts: Texts }]
- * @typedef {{ element: HTMLElement, props: Props, watch: (name: string, onChange: () => void) => void }} Place
+ * @typedef {{ element: HTMLElement, props: Props, watch: (name: string, onChange: () => void) => void }} MountContext
  */
 
 // ---- Elements
@@ -28,7 +28,7 @@
  * @param {...Child} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
-export function make(tag, attributes = {}, ...children) {
+export function createElement(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name.slice(2), value);
@@ -45,7 +45,7 @@ export function make(tag, attributes = {}, ...children) {
  * @param {Record<string, Attribute>} [attributes]
  */
 export function button(text, onclick, attributes = {}) {
-  return make("button", { type: "button", onclick, ...attributes }, text);
+  return createElement("button", { type: "button", onclick, ...attributes }, text);
 }
 
 /**
@@ -74,13 +74,13 @@ export function setText(element, text) {
 /**
  * Fill texts into markup: `data-text` names an element's text, `data-label` its label for screen readers.
  * @param {Element} root
- * @param {Say} say
+ * @param {Translate} translate
  */
-export function fillWords(root, say) {
+export function localizeElements(root, translate) {
   for (const each of root.querySelectorAll("[data-text]"))
-    each.textContent = say(each.getAttribute("data-text") ?? "");
+    each.textContent = translate(each.getAttribute("data-text") ?? "");
   for (const each of root.querySelectorAll("[data-label]")) {
-    each.setAttribute("aria-label", say(each.getAttribute("data-label") ?? ""));
+    each.setAttribute("aria-label", translate(each.getAttribute("data-label") ?? ""));
   }
 }
 
@@ -93,11 +93,11 @@ export const isVisible = (element) => element.offsetParent !== null;
 const SCROLL_MARGIN = 32; // pixels
 
 /**
- * Change the content of a scrolled element, which follows its end if that was in view.
+ * Auto-scroll: change the content of an element, and scroll to its end if that was in view before.
  * @param {Element} element
  * @param {() => void} change
  */
-export function followEnd(element, change) {
+export function keepScrolledToEnd(element, change) {
   const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < SCROLL_MARGIN;
   change();
   if (isAtEnd) element.scrollTop = element.scrollHeight;
@@ -105,21 +105,21 @@ export function followEnd(element, change) {
 
 // ---- Texts and numbers
 
-/** @typedef {(name: string, values?: Values) => string} Say A text by its name, with the values it has room for. */
+/** @typedef {(name: string, values?: Values) => string} Translate Looks up a text by name and fills in its placeholders. */
 
 /**
- * The texts in the browser's language if there are any, else in English.
+ * Localization: the texts in the browser's language if there are any, else in English.
  * @param {Texts} texts
- * @param {string} [wanted] a language tag
- * @returns {{ say: Say, locale: string, number: (value: number, digits?: number) => string }}
- *   `say` returns the name itself where there is no such text; `number` writes with that many decimals.
+ * @param {string} [tag] of the language
+ * @returns {{ translate: Translate, locale: string, number: (value: number, digits?: number) => string }}
+ *   `translate` returns the name itself where there is no such text; `number` formats with that many decimals.
  */
-export function wordsOf(texts, wanted = navigator.language) {
-  const own = texts[wanted.split("-")[0]];
+export function localize(texts, tag = navigator.language) {
+  const own = texts[tag.split("-")[0]];
   const words = own ?? texts.en;
-  const locale = own ? wanted : "en";
+  const locale = own ? tag : "en";
   return {
-    say: (name, values = {}) => fill(words[name] ?? name, values),
+    translate: (name, values = {}) => fill(words[name] ?? name, values),
     locale,
     number: (value, digits = 0) =>
       value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
@@ -155,7 +155,7 @@ export class RequestError extends Error {
  * The URL of a path of the server, also behind a proxy that adds a prefix.
  * @param {string} path without a slash at its beginning
  */
-export const addressOf = (path) => new URL(path, document.baseURI);
+export const urlOf = (path) => new URL(path, document.baseURI);
 
 /**
  * @typedef {object} Request
@@ -177,30 +177,30 @@ export async function request(path, { json, body, headers = {}, signal } = {}) {
   /** @type {Record<string, string>} */
   const kind = json === undefined ? {} : { "Content-Type": "application/json" };
   const method = sent === undefined ? "GET" : "POST";
-  const answer = await unlessUnreachable(
-    fetch(addressOf(path), { method, signal, body: sent, headers: { ...kind, ...headers } }),
+  const answer = await mapNetworkErrors(
+    fetch(urlOf(path), { method, signal, body: sent, headers: { ...kind, ...headers } }),
   );
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => null);
-  throw new RequestError(told?.error?.message ?? "", answer.status);
+  const failure = await answer.json().catch(() => null);
+  throw new RequestError(failure?.error?.message ?? "", answer.status);
 }
 
 /**
  * Send a request and return the JSON of the response.
  * @param {string} path
- * @param {Request & { timeout?: number }} [asked] cancels the request after so many milliseconds
+ * @param {Request & { timeout?: number }} [options] `timeout` cancels the request after this many milliseconds
  * @returns {Promise<any>}
- * @throws {RequestError} as `request`, and where the answer is no JSON.
+ * @throws {RequestError} as `request`, also if the response is not JSON.
  */
-export async function ask(path, { timeout, signal, ...asked } = {}) {
+export async function requestJson(path, { timeout, signal, ...options } = {}) {
   const ending = new AbortController();
   const end = () => ending.abort();
   const timer = timeout === undefined ? undefined : setTimeout(end, timeout);
   signal?.addEventListener("abort", end);
   if (signal?.aborted) end();
   try {
-    const answer = await request(path, { ...asked, signal: ending.signal });
-    return await unlessUnreachable(answer.json());
+    const answer = await request(path, { ...options, signal: ending.signal });
+    return await mapNetworkErrors(answer.json());
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", end);
@@ -211,7 +211,7 @@ export async function ask(path, { timeout, signal, ...asked } = {}) {
  * @template Outcome
  * @param {Promise<Outcome>} work
  */
-async function unlessUnreachable(work) {
+async function mapNetworkErrors(work) {
   try {
     return await work;
   } catch (error) {
@@ -230,15 +230,15 @@ export const isAbort = (error) => error instanceof Error && error.name === "Abor
  * The message of an error for readers, or "" if it has none.
  * @param {unknown} error
  */
-export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+export const errorMessage = (error) => (error instanceof Error ? error.message : String(error));
 
 // ---- Timing
 
 /**
- * @typedef {object} Waits
+ * @typedef {object} DebounceControls
  * @property {() => void} cancel
  * @property {() => void} flush runs pending work now
- * @property {() => boolean} isWaiting
+ * @property {() => boolean} isPending
  */
 
 /**
@@ -246,9 +246,9 @@ export const messageOf = (error) => (error instanceof Error ? error.message : St
  * @template {any[]} Given
  * @param {(...given: Given) => unknown} work
  * @param {number} pause
- * @returns {((...given: Given) => void) & Waits}
+ * @returns {((...given: Given) => void) & DebounceControls}
  */
-export function debounced(work, pause) {
+export function debounce(work, pause) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {(() => void) | null} */
@@ -268,7 +268,7 @@ export function debounced(work, pause) {
     waiting = () => void work(...given);
     timer = setTimeout(flush, pause);
   };
-  return Object.assign(later, { cancel, flush, isWaiting: () => waiting !== null });
+  return Object.assign(later, { cancel, flush, isPending: () => waiting !== null });
 }
 
 /**
@@ -278,7 +278,7 @@ export function debounced(work, pause) {
  * @param {(...given: Given) => Promise<Answer>} question
  * @returns {(...given: Given) => Promise<Answer | null>} null for an outdated response or failure
  */
-export function newest(question) {
+export function latestOnly(question) {
   let asked = 0;
   return async (...given) => {
     const number = ++asked;

@@ -1,13 +1,21 @@
-/** The lexicon as a text: checked by the server whenever typing pauses, saved only over what was loaded. */
+/** Lexicon editor: validated by the server whenever typing pauses, saved only over the version that was loaded. */
 
-import { ask, button, debounced, make, messageOf, newest, wordsOf } from "./common.js";
+import {
+  button,
+  createElement,
+  debounce,
+  errorMessage,
+  latestOnly,
+  localize,
+  requestJson,
+} from "./common.js";
 import { player } from "./player.js";
 
 /** @typedef {{ line: number, column: number, message: string }} Problem */
 /** @typedef {{ entries: number, problems: Problem[], warnings: Problem[] }} Checked */
 /** @typedef {{ version: string, text: string, path: string, checked: Checked }} Lexicon */
 /** @typedef {{ spoken: string, phonemes: string[], hits: string[] }} Said */
-/** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, path: string }>} Place */
+/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} MountContext */
 
 const PAUSE = 400; // milliseconds without a key
 
@@ -15,13 +23,13 @@ class LexiconEditor {
   #version = "";
   #saved = "";
 
-  /** @param {Place} place */
+  /** @param {MountContext} context */
   constructor({ element, props }) {
     this.path = props.path;
-    this.say = wordsOf(props.texts).say;
-    const { say } = this;
-    this.label = make("label", { for: "voices-lexicon-text" }, say("lexicon"));
-    this.text = make("textarea", {
+    this.translate = localize(props.texts).translate;
+    const { translate } = this;
+    this.label = createElement("label", { for: "voices-lexicon-text" }, translate("lexicon"));
+    this.text = createElement("textarea", {
       id: "voices-lexicon-text",
       rows: 12,
       spellcheck: "false",
@@ -29,38 +37,38 @@ class LexiconEditor {
       wrap: "off",
       oninput: () => this.checkSoon(),
     });
-    this.state = make("p", { class: "voices-message", role: "status", "aria-live": "polite" });
-    this.problems = make("ul", { class: "voices-problems" });
-    this.saving = button(say("save"), () => this.#save(), { class: "voices-primary" });
-    this.sentence = make("input", {
+    this.state = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
+    this.problems = createElement("ul", { class: "voices-problems" });
+    this.saving = button(translate("save"), () => this.#save(), { class: "voices-primary" });
+    this.sentence = createElement("input", {
       type: "text",
       id: "voices-sentence",
       maxlength: 500,
-      value: say("example"),
+      value: translate("example"),
     });
-    this.said = make("dl", { class: "voices-said", "aria-live": "polite" });
-    this.checked = newest(() => this.#ask("check", { text: this.text.value }));
-    this.checkSoon = debounced(() => this.#check(), PAUSE);
+    this.said = createElement("dl", { class: "voices-said", "aria-live": "polite" });
+    this.checked = latestOnly(() => this.#request("check", { text: this.text.value }));
+    this.checkSoon = debounce(() => this.#check(), PAUSE);
     element.replaceChildren(this.#section());
     this.#load();
   }
 
   #section() {
-    const { say } = this;
-    const reload = button(say("reload"), () => this.#load());
-    const hear = button(say("hear"), () => this.#hear());
-    const label = make("label", { for: "voices-sentence" }, say("sentence"));
-    return make(
+    const { translate } = this;
+    const reload = button(translate("reload"), () => this.#load());
+    const hear = button(translate("hear"), () => this.#hear());
+    const label = createElement("label", { for: "voices-sentence" }, translate("sentence"));
+    return createElement(
       "section",
       { class: "voices-lexicon" },
-      make("h2", {}, say("lexicon")),
-      make("p", { class: "voices-quiet" }, say("lexicon_hint")),
+      createElement("h2", {}, translate("lexicon")),
+      createElement("p", { class: "voices-quiet" }, translate("lexicon_hint")),
       this.label,
       this.text,
       this.problems,
       this.state,
-      make("div", { class: "voices-line" }, this.saving, reload),
-      make("div", { class: "voices-line voices-try" }, label, this.sentence, hear),
+      createElement("div", { class: "voices-line" }, this.saving, reload),
+      createElement("div", { class: "voices-line voices-try" }, label, this.sentence, hear),
       this.said,
     );
   }
@@ -69,8 +77,8 @@ class LexiconEditor {
    * @param {string} what
    * @param {object} [json]
    */
-  #ask(what, json) {
-    return this.#trying(() => ask(what ? `${this.path}/${what}` : this.path, { json }));
+  #request(what, json) {
+    return this.#trying(() => requestJson(what ? `${this.path}/${what}` : this.path, { json }));
   }
 
   /**
@@ -81,13 +89,13 @@ class LexiconEditor {
     try {
       return await work();
     } catch (error) {
-      this.#tell(messageOf(error) || this.say("failed"), true);
+      this.#showState(errorMessage(error) || this.translate("failed"), true);
       return null;
     }
   }
 
   /** @param {string} what */
-  #tell(what, isProblem = false) {
+  #showState(what, isProblem = false) {
     this.state.textContent = what;
     this.state.classList.toggle("voices-problem", isProblem);
   }
@@ -96,9 +104,9 @@ class LexiconEditor {
 
   async #load() {
     /** @type {Lexicon | null} */
-    const lexicon = await this.#ask("");
+    const lexicon = await this.#request("");
     if (!lexicon) return;
-    this.label.textContent = this.say("lexicon_text", { path: lexicon.path });
+    this.label.textContent = this.translate("lexicon_text", { path: lexicon.path });
     if (this.text.value !== lexicon.text) this.text.value = lexicon.text;
     this.#take(lexicon);
   }
@@ -112,10 +120,10 @@ class LexiconEditor {
   async #save() {
     this.checkSoon.cancel();
     /** @type {Lexicon | null} */
-    const lexicon = await this.#ask("save", { text: this.text.value, version: this.#version });
+    const lexicon = await this.#request("save", { text: this.text.value, version: this.#version });
     if (!lexicon) return;
     this.#take(lexicon);
-    this.#tell(this.say("saved"));
+    this.#showState(this.translate("saved"));
   }
 
   /** @param {Lexicon} lexicon */
@@ -131,17 +139,19 @@ class LexiconEditor {
     this.problems.replaceChildren(...[...problems, ...warnings].map((problem) => this.#problem(problem)));
     this.saving.disabled = hasProblems;
     this.text.setAttribute("aria-invalid", String(hasProblems));
-    if (hasProblems) this.#tell("");
+    if (hasProblems) this.#showState("");
     else
-      this.#tell(
-        this.text.value === this.#saved ? this.say("entries", { count: entries }) : this.say("unsaved"),
+      this.#showState(
+        this.text.value === this.#saved
+          ? this.translate("entries", { count: entries })
+          : this.translate("unsaved"),
       );
   }
 
   /** @param {Problem} problem */
   #problem({ line, column, message }) {
-    const place = button(this.say("place", { line, column }), () => this.#goTo(line, column));
-    return make("li", {}, place, ` ${message}`);
+    const place = button(this.translate("place", { line, column }), () => this.#goTo(line, column));
+    return createElement("li", {}, place, ` ${message}`);
   }
 
   /**
@@ -160,18 +170,18 @@ class LexiconEditor {
   async #hear() {
     player.play({ input: this.sentence.value });
     /** @type {Said | null} */
-    const said = await this.#ask("said", { sentence: this.sentence.value });
+    const said = await this.#request("said", { sentence: this.sentence.value });
     if (!said) return;
     const facts = [
-      [this.say("lexicon"), said.hits.join(", ") || "–"],
-      [this.say("spoken"), said.spoken],
-      [this.say("phonemes"), said.phonemes.join(" ")],
+      [this.translate("lexicon"), said.hits.join(", ") || "–"],
+      [this.translate("spoken"), said.spoken],
+      [this.translate("phonemes"), said.phonemes.join(" ")],
     ];
     this.said.replaceChildren(
-      ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]),
+      ...facts.flatMap(([name, value]) => [createElement("dt", {}, name), createElement("dd", {}, value)]),
     );
   }
 }
 
-/** @param {Place} place */
-export const mount = (place) => void new LexiconEditor(place);
+/** @param {MountContext} context */
+export const mount = (context) => void new LexiconEditor(context);

@@ -1,12 +1,12 @@
 /**
- * The arithmetic of a mix of voices: weights, shares of a hundred, and the recipe that says them.
+ * Arithmetic of a mix of voices: weights, percentages, and the recipe that contains them.
  *
  * Weights are whole numbers wherever a slider made them, and add up to what they added up to before.
  */
 
-export const WHOLE = 100;
-export const MOST = 6;
-export const FEWEST = 2;
+export const FULL_WEIGHT = 100;
+export const MAX_VOICES = 6;
+export const MIN_VOICES = 2;
 
 /**
  * A voice in the mix. A weight below 0 leads away from it.
@@ -25,9 +25,9 @@ const magnitude = (weights) => sum(weights.map(Math.abs));
  * Each row's percentage of the mix.
  * @param {readonly Row[]} rows
  */
-export function shares(rows) {
+export function percentages(rows) {
   const whole = magnitude(rows.map(({ weight }) => weight)) || 1;
-  return rows.map(({ weight }) => (weight / whole) * WHOLE);
+  return rows.map(({ weight }) => (weight / whole) * FULL_WEIGHT);
 }
 
 /**
@@ -35,7 +35,7 @@ export function shares(rows) {
  * @param {readonly number[]} weights
  * @param {number} whole
  */
-export function rounded(weights, whole) {
+export function roundToSum(weights, whole) {
   const floors = weights.map(Math.floor);
   const order = weights
     .map((_, index) => index)
@@ -46,19 +46,19 @@ export function rounded(weights, whole) {
 }
 
 /** @param {readonly Row[]} rows */
-export const unlocked = (rows) => rows.filter(({ locked }) => !locked);
+export const unlockedRows = (rows) => rows.filter(({ locked }) => !locked);
 
 /**
- * Have the rows that are not locked share what the locked ones leave of the whole.
+ * Distribute the weight that locked rows leave among the unlocked ones.
  * @param {readonly Row[]} rows
- * @param {readonly number[]} proportions of those that are not locked, in their order
+ * @param {readonly number[]} proportions of the unlocked rows, in their order
  */
-export function share(rows, proportions) {
-  const free = unlocked(rows);
-  const left = WHOLE - magnitude(rows.filter(({ locked }) => locked).map(({ weight }) => weight));
+export function distribute(rows, proportions) {
+  const free = unlockedRows(rows);
+  const left = FULL_WEIGHT - magnitude(rows.filter(({ locked }) => locked).map(({ weight }) => weight));
   const whole = magnitude(proportions) || 1;
   if (!free.length || left <= 0) return;
-  const parts = rounded(
+  const parts = roundToSum(
     proportions.map((proportion) => (Math.abs(proportion) / whole) * left),
     left,
   );
@@ -66,13 +66,13 @@ export function share(rows, proportions) {
 }
 
 /**
- * Give rows whole numbers for weights, without changing what they add up to.
+ * Round the weights of rows to whole numbers, without changing their sum.
  * @param {readonly Row[]} rows
  */
-export function makeWhole(rows) {
+export function roundWeights(rows) {
   const weights = rows.map(({ weight }) => weight);
   if (weights.every(Number.isInteger)) return;
-  const whole = rounded(weights, Math.round(sum(weights)));
+  const whole = roundToSum(weights, Math.round(sum(weights)));
   for (const [index, row] of rows.entries()) row.weight = whole[index];
 }
 
@@ -80,45 +80,45 @@ export function makeWhole(rows) {
  * The recipe of a mix, as the server reads it.
  * @param {readonly Row[]} rows
  */
-export function recipeOf(rows) {
+export function formatRecipe(rows) {
   const heard = rows.filter(({ weight }) => weight);
   return heard.map(({ voice, weight }) => `${voice}:${Number(weight.toFixed(4))}`).join(",");
 }
 
 /**
  * A row for a voice, of a colour that no other has.
- * @param {readonly Row[]} rows those that are there
+ * @param {readonly Row[]} rows the existing rows
  * @param {string} voice
  * @param {number} weight
  * @returns {Row}
  */
 export function newRow(rows, voice, weight) {
   const taken = new Set(rows.map(({ colour }) => colour));
-  const colours = Array.from({ length: MOST }, (_, index) => index + 1);
+  const colours = Array.from({ length: MAX_VOICES }, (_, index) => index + 1);
   return { voice, weight, locked: false, colour: colours.find((colour) => !taken.has(colour)) ?? 1 };
 }
 
 /**
  * The rows of a recipe as it was read, by name as in the recipe; what stays keeps its lock and its colour.
- * @param {readonly Row[]} rows those that are there
+ * @param {readonly Row[]} rows the existing rows
  * @param {readonly Part[]} parts
  */
-export function rowsOf(rows, parts) {
+export function rowsFromRecipe(rows, parts) {
   const whole = magnitude(parts.map(({ weight }) => weight)) || 1;
   const known = new Map(rows.map((row) => [row.voice, row]));
   const kept = parts.flatMap(({ voice }) => known.get(voice) ?? []);
   for (const { voice } of parts) if (!known.has(voice)) kept.push(newRow(kept, voice, 0));
   kept.sort((one, other) => (one.voice < other.voice ? -1 : 1));
-  const weights = new Map(parts.map(({ voice, weight }) => [voice, (weight / whole) * WHOLE]));
+  const weights = new Map(parts.map(({ voice, weight }) => [voice, (weight / whole) * FULL_WEIGHT]));
   return kept.map((row) => ({ ...row, weight: weights.get(row.voice) ?? 0 }));
 }
 
 /**
- * A name with the first number that makes it a new one.
+ * A name that is not taken yet, made unique by a number.
  * @param {string} name
  * @param {Iterable<string>} taken
  */
-export function freeName(name, taken) {
+export function unusedName(name, taken) {
   const all = new Set(taken);
   const base = name.replace(/_\d+$/, "");
   let number = 2;

@@ -1,19 +1,19 @@
-/** The mixer: a slider for each voice, which the recipe follows, and which follow the recipe. */
+/** Mixer: a slider for each voice, kept in sync with the recipe in both directions. */
 
 import { shownTag } from "./blend_api.js";
-import { button, debounced, find, make, newest, setText } from "./common.js";
+import { button, createElement, debounce, find, latestOnly, setText } from "./common.js";
 import {
-  FEWEST,
-  MOST,
-  makeWhole,
+  distribute,
+  FULL_WEIGHT,
+  formatRecipe,
+  MAX_VOICES,
+  MIN_VOICES,
   newRow,
-  recipeOf,
-  rowsOf,
-  share,
-  shares,
+  percentages,
+  roundWeights,
+  rowsFromRecipe,
   sum,
-  unlocked,
-  WHOLE,
+  unlockedRows,
 } from "./mix.js";
 
 /** @typedef {import("./mix.js").Row} Row */
@@ -23,29 +23,29 @@ import {
 const READ_AFTER = 150; // ms without a key
 
 /**
- * What the mixer asks of the tab that it is in.
- * @typedef {object} Surroundings
+ * What the mixer needs of its tab.
+ * @typedef {object} TabContext
  * @property {HTMLElement} element
- * @property {import("./common.js").Say} say
+ * @property {import("./common.js").Translate} translate
  * @property {import("./blend_api.js").BlendApi} api
  * @property {() => MixableVoice[]} voices
- * @property {() => void} onRead the recipe was understood
- * @property {() => void} onMoved the mix is another, and its recipe was understood
+ * @property {() => void} onRead the recipe was parsed
+ * @property {() => void} onMoved the mix has changed, and its recipe was parsed
  * @property {(voice: string) => unknown} onHearParent
  */
 
 export class Mixer {
   /** @type {Row[]} */
   rows = [];
-  /** What the server understood of the recipe last. @type {ParsedRecipe | null} */
+  /** The recipe as last parsed by the server. @type {ParsedRecipe | null} */
   read = null;
-  /** Until it has understood the newest. @type {Promise<void>} */
+  /** Resolves once the newest recipe is parsed. @type {Promise<void>} */
   #reading = Promise.resolve();
 
-  /** @param {Surroundings} surroundings */
-  constructor(surroundings) {
-    this.around = surroundings;
-    const { element, api } = surroundings;
+  /** @param {TabContext} context */
+  constructor(context) {
+    this.context = context;
+    const { element, api } = context;
     this.parts = {
       rows: find(element, "#blend-rows", HTMLElement),
       add: find(element, "#blend-add", HTMLButtonElement),
@@ -61,8 +61,8 @@ export class Mixer {
       legend: find(element, "#blend-legend", HTMLElement),
       parents: find(element, "#blend-parents", HTMLElement),
     };
-    this.readNewest = newest((/** @type {string} */ recipe) => api.parse(recipe));
-    this.readTyped = debounced(() => this.#readTyped(), READ_AFTER);
+    this.readNewest = latestOnly((/** @type {string} */ recipe) => api.parse(recipe));
+    this.readTyped = debounce(() => this.#readTyped(), READ_AFTER);
     this.#listen();
   }
 
@@ -70,13 +70,13 @@ export class Mixer {
     const { add, normalize, randomize, fade, recipe } = this.parts;
     add.addEventListener("click", () => this.#addUnused());
     normalize.addEventListener("click", () => this.#share(({ weight }) => weight));
-    randomize.addEventListener("click", () => this.#share(() => -Math.log(1 - Math.random()))); // each mix is as likely
+    randomize.addEventListener("click", () => this.#share(() => -Math.log(1 - Math.random()))); // uniform over all mixes
     fade.addEventListener("input", () => this.#fade(Number(fade.value)));
     recipe.addEventListener("input", () => this.readTyped());
     recipe.addEventListener("change", () => this.#tidy());
   }
 
-  /** Nothing is heard or kept that is behind what is seen. */
+  /** Wait until the parsed recipe matches what is shown, before it is played or saved. */
   async settled() {
     this.readTyped.flush();
     await this.#reading;
@@ -85,26 +85,26 @@ export class Mixer {
   // ---- The recipe
 
   /**
-   * Have the mix be what a recipe says.
+   * Set the mix to a recipe.
    * @param {string} recipe
    * @param {() => void} [then] once it is
    */
   take(recipe, then = () => {}) {
     this.#understand(recipe, (read) => {
-      this.rows = rowsOf(this.rows, read.parts);
+      this.rows = rowsFromRecipe(this.rows, read.parts);
       this.draw();
       then();
     });
   }
 
   #readTyped() {
-    this.take(this.parts.recipe.value, this.around.onMoved);
+    this.take(this.parts.recipe.value, this.context.onMoved);
   }
 
   /** Write the recipe as the server writes it. */
   async #tidy() {
     await this.settled();
-    if (this.readTyped.isWaiting()) return; // what was typed meanwhile is newer
+    if (this.readTyped.isPending()) return; // what was typed meanwhile is newer
     if (this.read !== null && !this.parts.problem.textContent) this.parts.recipe.value = this.read.recipe;
   }
 
@@ -130,28 +130,28 @@ export class Mixer {
       problem.textContent = "";
       field.removeAttribute("aria-invalid");
       then(read);
-      this.around.onRead();
+      this.context.onRead();
     } catch (error) {
       this.read = null;
       problem.textContent = recipe.trim()
-        ? this.around.api.problemOf(error)
-        : this.around.say("nothing_left");
+        ? this.context.api.problemOf(error)
+        : this.context.translate("nothing_left");
       field.setAttribute("aria-invalid", "true");
     }
   }
 
   /**
-   * Something of the mix was moved by hand: the recipe follows.
+   * Update the recipe after a change of the mix by hand.
    * @param {Row | null} [by] what was moved itself
    */
   moved(by = null) {
-    makeWhole(this.rows.filter((row) => row !== by));
+    roundWeights(this.rows.filter((row) => row !== by));
     this.#drawNumbers();
     this.readTyped.cancel();
-    this.#understand(recipeOf(this.rows), (read) => {
-      if (this.readTyped.isWaiting()) return; // what is typed meanwhile is newer
+    this.#understand(formatRecipe(this.rows), (read) => {
+      if (this.readTyped.isPending()) return; // what is typed meanwhile is newer
       this.parts.recipe.value = read.recipe;
-      this.around.onMoved();
+      this.context.onMoved();
     });
   }
 
@@ -166,7 +166,7 @@ export class Mixer {
   }
 
   #addUnused() {
-    const voices = this.around.voices();
+    const voices = this.context.voices();
     const used = new Set(this.rows.map(({ voice }) => voice));
     const language = voices.find(({ name }) => name === this.rows[0]?.voice)?.language;
     const unused = voices.filter((voice) => !used.has(voice.name) && voice.kind !== "preset");
@@ -191,20 +191,20 @@ export class Mixer {
 
   /** @param {(row: Row) => number} proportion */
   #share(proportion) {
-    share(this.rows, unlocked(this.rows).map(proportion));
+    distribute(this.rows, unlockedRows(this.rows).map(proportion));
     this.moved();
   }
 
   /** @param {number} at how much of the second voice */
   #fade(at) {
-    [this.rows[0].weight, this.rows[1].weight] = [WHOLE - at, at];
+    [this.rows[0].weight, this.rows[1].weight] = [FULL_WEIGHT - at, at];
     this.moved();
   }
 
   draw() {
-    const lowest = this.rows.some(({ weight }) => weight < 0) ? -WHOLE : 0;
+    const lowest = this.rows.some(({ weight }) => weight < 0) ? -FULL_WEIGHT : 0;
     this.parts.rows.replaceChildren(...this.rows.map((row, index) => this.#rowOf(row, index, lowest)));
-    this.parts.add.disabled = this.rows.length >= MOST;
+    this.parts.add.disabled = this.rows.length >= MAX_VOICES;
     this.#drawNumbers();
   }
 
@@ -214,23 +214,23 @@ export class Mixer {
    * @param {number} lowest
    */
   #rowOf(row, index, lowest) {
-    const { say } = this.around;
+    const { translate } = this.context;
     const lock = () => {
       row.locked = !row.locked;
       this.#drawNumbers();
     };
-    return make(
+    return createElement(
       "div",
       { class: "blend-row" },
-      make("span", { class: `blend-swatch blend-colour-${row.colour}`, "aria-hidden": "true" }),
+      createElement("span", { class: `blend-swatch blend-colour-${row.colour}`, "aria-hidden": "true" }),
       this.#picker(row, index),
       this.#slider(row, lowest),
-      make("output"),
-      button(say("lock"), lock, { class: "blend-lock" }),
+      createElement("output"),
+      button(translate("lock"), lock, { class: "blend-lock" }),
       button("×", () => this.#remove(index), {
         class: "blend-remove",
-        disabled: this.rows.length <= FEWEST,
-        "aria-label": say("remove_row", { row: index + 1 }),
+        disabled: this.rows.length <= MIN_VOICES,
+        "aria-label": translate("remove_row", { row: index + 1 }),
       }),
     );
   }
@@ -240,8 +240,8 @@ export class Mixer {
    * @param {number} index
    */
   #picker(row, index) {
-    const label = this.around.say("voice_of_row", { row: index + 1 });
-    const picker = make("select", { "aria-label": label }, ...this.#options(row.voice));
+    const label = this.context.translate("voice_of_row", { row: index + 1 });
+    const picker = createElement("select", { "aria-label": label }, ...this.#options(row.voice));
     picker.addEventListener("change", () => {
       row.voice = picker.value;
       this.moved();
@@ -253,15 +253,15 @@ export class Mixer {
   #options(chosen) {
     /** @type {Map<string, MixableVoice[]>} */
     const groups = new Map();
-    for (const voice of this.around.voices()) {
+    for (const voice of this.context.voices()) {
       const isBlend = voice.kind === "own" || voice.kind === "preset";
-      const label = isBlend ? this.around.say("blends") : shownTag(voice.language);
+      const label = isBlend ? this.context.translate("blends") : shownTag(voice.language);
       groups.set(label, [...(groups.get(label) ?? []), voice]);
     }
     /** @param {MixableVoice} voice */
     const option = ({ name, description }) =>
-      make("option", { value: name, title: description, selected: name === chosen }, name);
-    return [...groups].map(([label, voices]) => make("optgroup", { label }, ...voices.map(option)));
+      createElement("option", { value: name, title: description, selected: name === chosen }, name);
+    return [...groups].map(([label, voices]) => createElement("optgroup", { label }, ...voices.map(option)));
   }
 
   /**
@@ -269,7 +269,7 @@ export class Mixer {
    * @param {number} lowest
    */
   #slider(row, lowest) {
-    const slider = make("input", { type: "range", min: lowest, max: WHOLE, step: 1 });
+    const slider = createElement("input", { type: "range", min: lowest, max: FULL_WEIGHT, step: 1 });
     slider.value = String(row.weight);
     slider.addEventListener("input", () => {
       row.weight = Number(slider.value);
@@ -278,10 +278,10 @@ export class Mixer {
     return slider;
   }
 
-  // ---- All that shows numbers, drawn without touching what has the focus
+  // ---- Numbers, updated in place so that the focus stays where it is
 
   #drawNumbers() {
-    const percent = shares(this.rows).map((value) => `${Math.round(value)} %`);
+    const percent = percentages(this.rows).map((value) => `${Math.round(value)} %`);
     for (const [index, node] of this.parts.rows.querySelectorAll(".blend-row").entries()) {
       this.#drawRow(node, this.rows[index], percent[index]);
     }
@@ -296,25 +296,25 @@ export class Mixer {
    * @param {string} percent
    */
   #drawRow(node, row, percent) {
-    const { say } = this.around;
+    const { translate } = this.context;
     const slider = find(node, "input", HTMLInputElement);
     if (Number(slider.value) !== Math.round(row.weight)) slider.value = String(row.weight);
-    slider.setAttribute("aria-label", say("weight_of", { voice: row.voice }));
+    slider.setAttribute("aria-label", translate("weight_of", { voice: row.voice }));
     slider.setAttribute("aria-valuetext", percent);
     slider.disabled = row.locked;
     find(node, "output", HTMLElement).textContent = percent;
     const lock = find(node, ".blend-lock", HTMLElement);
     lock.setAttribute("aria-pressed", String(row.locked));
-    lock.setAttribute("aria-label", say("lock_of", { voice: row.voice }));
+    lock.setAttribute("aria-label", translate("lock_of", { voice: row.voice }));
   }
 
   /** @param {string[]} percent of each row */
   #drawPicture(percent) {
     const { bar, legend } = this.parts;
-    const wide = shares(this.rows).map((value) => `width: ${Math.abs(value).toFixed(2)}%`);
+    const wide = percentages(this.rows).map((value) => `width: ${Math.abs(value).toFixed(2)}%`);
     const pieces = this.rows.map(({ voice, weight, colour }, index) => {
       const look = `blend-piece blend-colour-${colour}${weight < 0 ? " blend-away" : ""}`;
-      return make("span", { class: look, style: wide[index], "data-voice": voice });
+      return createElement("span", { class: look, style: wide[index], "data-voice": voice });
     });
     bar.replaceChildren(...pieces);
     bar.setAttribute(
@@ -322,13 +322,13 @@ export class Mixer {
       this.rows.map(({ voice }, index) => `${voice} ${percent[index]}`).join(", "),
     );
     const labels = this.rows.map(({ voice, colour }, index) => {
-      const swatch = make("span", { class: `blend-swatch blend-colour-${colour}` });
-      return make(
+      const swatch = createElement("span", { class: `blend-swatch blend-colour-${colour}` });
+      return createElement(
         "li",
         {},
         swatch,
-        make("span", { class: "blend-name" }, voice),
-        make("b", {}, percent[index]),
+        createElement("span", { class: "blend-name" }, voice),
+        createElement("b", {}, percent[index]),
       );
     });
     legend.replaceChildren(...labels);
@@ -340,10 +340,13 @@ export class Mixer {
     fader.hidden = !isOfTwo;
     if (!isOfTwo) return;
     const [first, second] = this.rows;
-    const at = Math.round((second.weight / (sum([first.weight, second.weight]) || 1)) * WHOLE);
+    const at = Math.round((second.weight / (sum([first.weight, second.weight]) || 1)) * FULL_WEIGHT);
     if (Number(fade.value) !== at) fade.value = String(at);
     fade.disabled = first.locked || second.locked;
-    fade.setAttribute("aria-valuetext", this.around.say("fader_at", { share: at, voice: second.voice }));
+    fade.setAttribute(
+      "aria-valuetext",
+      this.context.translate("fader_at", { share: at, voice: second.voice }),
+    );
     setText(fadeA, first.voice);
     setText(fadeB, second.voice);
   }
@@ -353,8 +356,8 @@ export class Mixer {
     const shown = [...this.parts.parents.children].map((node) => node.textContent);
     if (names.join() === shown.join()) return;
     const parents = names.map((voice) => {
-      const label = this.around.say("hear_parent", { voice });
-      return button(voice, () => this.around.onHearParent(voice), {
+      const label = this.context.translate("hear_parent", { voice });
+      return button(voice, () => this.context.onHearParent(voice), {
         "data-voice": voice,
         "aria-label": label,
       });

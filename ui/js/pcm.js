@@ -1,6 +1,6 @@
 /** PCM: bytes as the server sends them to 16-bit samples, and those to the floats that browsers play. */
 
-export const MOST_KEPT = 600; // seconds of a clip kept for pictures and replays
+export const MAX_CLIP_SECONDS = 600; // seconds of a clip kept for pictures and replays
 const FULL_SCALE = 32768;
 
 /**
@@ -34,7 +34,7 @@ export class SampleReader {
   }
 }
 
-/** Audio as it came, in 16 bit. What is longer than `MOST_KEPT` is counted, not kept. */
+/** Audio as it came, in 16 bit. What is longer than `MAX_CLIP_SECONDS` is counted, not kept. */
 export class Clip {
   /** @type {Int16Array[]} */
   #pieces = [];
@@ -43,7 +43,7 @@ export class Clip {
   constructor(rate) {
     this.rate = rate;
     this.samples = 0;
-    this.isWhole = false;
+    this.isComplete = false;
   }
 
   get seconds() {
@@ -51,14 +51,14 @@ export class Clip {
   }
 
   /** Whether it can be drawn and heard again. */
-  get isKept() {
-    return this.isWhole && this.samples > 0 && this.seconds <= MOST_KEPT;
+  get isReplayable() {
+    return this.isComplete && this.samples > 0 && this.seconds <= MAX_CLIP_SECONDS;
   }
 
   /** @param {Int16Array} piece */
   add(piece) {
     this.samples += piece.length;
-    if (this.seconds <= MOST_KEPT) this.#pieces.push(piece);
+    if (this.seconds <= MAX_CLIP_SECONDS) this.#pieces.push(piece);
     else this.#pieces.length = 0;
   }
 

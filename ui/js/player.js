@@ -1,16 +1,16 @@
 /**
- * The player: plays speech while it is being made, and tells how soon it was heard.
+ * Streaming player: plays speech while it is being synthesized, and measures the time to first audio.
  *
- * It asks the HTTP API of the same origin for PCM and schedules it in buffers that follow each other to the sample: an
+ * It requests PCM from the HTTP API of the same origin and schedules it in gapless buffers, accurate to the sample: an
  * AudioWorklet does not exist on plain http pages of a home network, and media elements wait for a second of audio
- * before they start. All tabs share the one `player`: whatever speaks next silences what spoke before.
+ * before they start. All tabs share the one `player`: a new playback stops the one before.
  */
 
-import { accentOf, cleared } from "./canvas.js";
-import { addressOf, isAbort, isVisible, messageOf, RequestError, request } from "./common.js";
+import { accentColour, prepareCanvas } from "./canvas.js";
+import { errorMessage, isAbort, isVisible, RequestError, request, urlOf } from "./common.js";
 import { JitterBuffer } from "./jitter_buffer.js";
 import { Clip, rms, SampleReader, toFloats } from "./pcm.js";
-import { plainQuery } from "./speech_request.js";
+import { mediaElementQuery } from "./speech_request.js";
 
 /** @typedef {"idle" | "waiting" | "playing" | "done" | "stopped" | "failed"} State */
 
@@ -28,15 +28,15 @@ import { plainQuery } from "./speech_request.js";
 /** @typedef {AudioContext & { tap: AnalyserNode }} TappedContext */
 
 const USUAL_RATE = 24000;
-const MOST_CONTEXTS = 3; // phones allow few
-const REST_AFTER = 30000; // milliseconds of silence until the sound device is let go
-const GESTURE_AGE = 1000; // milliseconds: an older click did not ask for this
+const MAX_CONTEXTS = 3; // phones allow few
+const SUSPEND_AFTER = 30000; // milliseconds of silence until the audio device is released
+const GESTURE_AGE = 1000; // milliseconds: an older click did not cause this playback
 const BARS = 64;
 
-/** One utterance on its way to the ear. */
-class Run {
+/** The playback of one utterance. */
+class Playback {
   /**
-   * @param {number} startedAt when it was asked for
+   * @param {number} startedAt when it was requested
    * @param {number} [begin] seconds into the clip where it starts
    */
   constructor(startedAt, begin = 0) {
@@ -47,12 +47,12 @@ class Run {
     /** @type {Clip | null} */
     this.clip = null;
     this.buffer = new JitterBuffer(begin);
-    this.isFed = false;
+    this.isReceived = false;
     /** @type {Stats} */
     this.stats = { ttfa: null, heard: null, rtf: null, seconds: 0, underruns: 0 };
     /** @type {Set<AudioBufferSourceNode>} */
     this.sources = new Set();
-    this.whenQuiet = () => {};
+    this.onFinished = () => {};
   }
 
   /**
@@ -67,7 +67,7 @@ class Run {
     const start = this.buffer.add(floats.length / rate, now);
     this.stats.underruns = this.buffer.underruns;
     this.#source(context, floats, rate).start(start);
-    if (isFirst) this.#begins(context, start - now);
+    if (isFirst) this.#recordStart(context, start - now);
   }
 
   /**
@@ -81,7 +81,7 @@ class Run {
     const source = context.createBufferSource();
     source.buffer = buffer;
     source.connect(context.tap);
-    source.onended = () => this.#ended(source);
+    source.onended = () => this.#onSourceEnded(source);
     this.sources.add(source);
     return source;
   }
@@ -90,23 +90,23 @@ class Run {
    * @param {TappedContext} context
    * @param {number} ahead seconds until the first sound
    */
-  #begins(context, ahead) {
+  #recordStart(context, ahead) {
     const latency = context.outputLatency || context.baseLatency || 0;
     this.stats.ttfa = performance.now() - this.startedAt + ahead * 1000;
     this.stats.heard = this.stats.ttfa + latency * 1000;
   }
 
   /** @param {AudioBufferSourceNode} source */
-  #ended(source) {
+  #onSourceEnded(source) {
     this.sources.delete(source);
-    if (this.isFed && this.sources.size === 0) this.whenQuiet();
+    if (this.isReceived && this.sources.size === 0) this.onFinished();
   }
 
   /** @returns {Promise<void>} resolves once all of it was heard */
-  quiet() {
+  finished() {
     if (this.sources.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.whenQuiet = resolve;
+      this.onFinished = resolve;
     });
   }
 
@@ -122,16 +122,16 @@ class Run {
   cancel() {
     this.abort.abort();
     for (const source of this.sources) source.stop();
-    this.whenQuiet();
+    this.onFinished();
   }
 }
 
-/** The contexts that sound comes out of: one for each rate, so that no buffer is resampled and joins stay exact. */
-class Contexts {
+/** Audio contexts, one for each sample rate, so that no buffer is resampled and joins stay exact. */
+class AudioContexts {
   /** @type {Map<number, TappedContext>} */
   #made = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #resting;
+  #suspendTimer;
 
   get isEmpty() {
     return this.#made.size === 0;
@@ -145,7 +145,7 @@ class Contexts {
     let context = this.#made.get(rate);
     if (!context) {
       this.#closeOldest(inUse);
-      context = madeContext(rate);
+      context = createTappedContext(rate);
       this.#made.set(rate, context);
     }
     if (context.state !== "running") context.resume(); // suspended, or interrupted by a call
@@ -154,7 +154,7 @@ class Contexts {
 
   /** @param {TappedContext | null} inUse */
   #closeOldest(inUse) {
-    if (this.#made.size < MOST_CONTEXTS) return;
+    if (this.#made.size < MAX_CONTEXTS) return;
     const oldest = [...this.#made].find(([, context]) => context !== inUse);
     if (!oldest) return;
     this.#made.delete(oldest[0]);
@@ -165,23 +165,23 @@ class Contexts {
     for (const context of this.#made.values()) if (context.state !== "running") context.resume();
   }
 
-  restSoon() {
-    clearTimeout(this.#resting);
-    this.#resting = setTimeout(() => {
+  suspendSoon() {
+    clearTimeout(this.#suspendTimer);
+    this.#suspendTimer = setTimeout(() => {
       for (const context of this.#made.values()) context.suspend();
-    }, REST_AFTER);
+    }, SUSPEND_AFTER);
   }
 
-  stayAwake() {
-    clearTimeout(this.#resting);
+  keepRunning() {
+    clearTimeout(this.#suspendTimer);
   }
 }
 
-/** Plays one utterance at a time; an event "change" says that `state`, `stats`, `clip` or `problem` is another. */
+/** Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `problem` changes. */
 export class Player extends EventTarget {
-  #contexts = new Contexts();
-  /** @type {Run | null} */
-  #run = null;
+  #contexts = new AudioContexts();
+  /** @type {Playback | null} */
+  #playback = null;
   /** @type {Set<HTMLCanvasElement>} */
   #canvases = new Set();
   #frame = 0;
@@ -189,7 +189,7 @@ export class Player extends EventTarget {
   /** @type {HTMLAudioElement | null} */
   #audio = null;
   /** @type {TappedContext | null} */
-  #heardWith = null;
+  #activeContext = null;
 
   constructor() {
     super();
@@ -201,7 +201,7 @@ export class Player extends EventTarget {
     this.clip = null;
     this.problem = "";
     /** Whether this browser cannot play audio while it arrives. */
-    this.isPlain = !canStream();
+    this.lacksStreaming = !supportsStreaming();
     preventMuting();
     for (const kind of ["pointerup", "touchend", "click", "keydown"]) {
       document.addEventListener(kind, (event) => this.#unlock(event), { capture: true, passive: true });
@@ -210,7 +210,7 @@ export class Player extends EventTarget {
 
   /** Root mean square of what sounds now. */
   get rms() {
-    return this.#heardWith ? rms(waveOf(this.#heardWith.tap)) : 0;
+    return this.#activeContext ? rms(readWaveform(this.#activeContext.tap)) : 0;
   }
 
   get isBusy() {
@@ -219,8 +219,10 @@ export class Player extends EventTarget {
 
   /** How much of the clip was heard, from 0 to 1; 0 as long as its length is not known. */
   get fraction() {
-    const run = this.#run;
-    return this.isBusy && run?.clip?.isWhole ? Math.min(1, run.position / run.clip.seconds) : 0;
+    const playback = this.#playback;
+    return this.isBusy && playback?.clip?.isComplete
+      ? Math.min(1, playback.position / playback.clip.seconds)
+      : 0;
   }
 
   /**
@@ -236,7 +238,7 @@ export class Player extends EventTarget {
    * @param {number} rate
    */
   expect(rate) {
-    if (!this.isPlain && !this.#contexts.isEmpty) this.#context(rate);
+    if (!this.lacksStreaming && !this.#contexts.isEmpty) this.#context(rate);
   }
 
   /**
@@ -245,148 +247,148 @@ export class Player extends EventTarget {
    * @returns {Promise<Clip | null>} once all was heard; null if it was stopped or failed
    */
   async play(body) {
-    const run = this.#next(new Run(this.#asked()));
+    const playback = this.#next(new Playback(this.#requestedAt()));
     this.clip = null;
-    this.#become(run, "waiting");
-    if (this.isPlain) return this.#playPlainly(run, body);
+    this.#setState(playback, "waiting");
+    if (this.lacksStreaming) return this.#playWithMediaElement(playback, body);
     try {
-      await this.#stream(run, body);
-      await run.quiet();
-      this.#become(run, "done");
-      return this.#run === run && this.state === "done" ? run.clip : null;
+      await this.#stream(playback, body);
+      await playback.finished();
+      this.#setState(playback, "done");
+      return this.#playback === playback && this.state === "done" ? playback.clip : null;
     } catch (error) {
-      this.#fail(run, error);
+      this.#fail(playback, error);
       return null;
     }
   }
 
   /**
-   * Play what was heard, again.
+   * Replay a clip.
    * @param {Clip} clip
-   * @param {number} [fraction] of it that is left out
+   * @param {number} [fraction] of its beginning to skip
    */
   async replay(clip, fraction = 0) {
-    const run = this.#next(new Run(this.#asked(), Math.min(fraction, 0.999) * clip.seconds));
-    run.clip = this.clip = clip;
-    run.stats.seconds = clip.seconds;
-    this.#sound(run, clip.rate);
-    run.schedule(clip.joined().subarray(Math.floor(run.buffer.begin * clip.rate)), clip.rate);
-    run.isFed = true;
-    this.#become(run, "playing");
-    await run.quiet();
-    this.#become(run, "done");
+    const playback = this.#next(new Playback(this.#requestedAt(), Math.min(fraction, 0.999) * clip.seconds));
+    playback.clip = this.clip = clip;
+    playback.stats.seconds = clip.seconds;
+    this.#startSound(playback, clip.rate);
+    playback.schedule(clip.joined().subarray(Math.floor(playback.buffer.begin * clip.rate)), clip.rate);
+    playback.isReceived = true;
+    this.#setState(playback, "playing");
+    await playback.finished();
+    this.#setState(playback, "done");
   }
 
   stop() {
-    const run = this.#run;
-    if (run === null || !this.isBusy) return;
+    const playback = this.#playback;
+    if (playback === null || !this.isBusy) return;
     this.#cancel();
-    this.#become(run, "stopped");
+    this.#setState(playback, "stopped");
   }
 
-  /** @param {Run} run */
-  #next(run) {
+  /** @param {Playback} playback */
+  #next(playback) {
     this.#cancel();
-    this.#run = run;
-    return run;
+    this.#playback = playback;
+    return playback;
   }
 
   #cancel() {
-    this.#run?.cancel();
+    this.#playback?.cancel();
     this.#audio?.pause();
     this.#audio?.removeAttribute("src");
-    this.#audio?.load(); // which gives up the request
+    this.#audio?.load(); // which aborts the request
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {State} state
    */
-  #become(run, state) {
-    if (this.#run !== run || (run.isCancelled && state !== "stopped")) return;
+  #setState(playback, state) {
+    if (this.#playback !== playback || (playback.isCancelled && state !== "stopped")) return;
     this.state = state;
-    this.stats = run.stats;
+    this.stats = playback.stats;
     this.problem = "";
-    this.#tell();
-    if (!this.isBusy) this.#contexts.restSoon();
+    this.#notify();
+    if (!this.isBusy) this.#contexts.suspendSoon();
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {unknown} error
    */
-  #fail(run, error) {
-    if (isAbort(error) || this.#run !== run || run.isCancelled) return;
-    run.cancel();
+  #fail(playback, error) {
+    if (isAbort(error) || this.#playback !== playback || playback.isCancelled) return;
+    playback.cancel();
     this.state = "failed";
-    this.problem = problemOf(error);
-    this.#tell();
-    this.#contexts.restSoon();
+    this.problem = errorText(error);
+    this.#notify();
+    this.#contexts.suspendSoon();
   }
 
-  #tell() {
+  #notify() {
     this.dispatchEvent(new Event("change"));
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {SpeechRequest} body
    */
-  async #stream(run, body) {
+  async #stream(playback, body) {
     const sentAt = performance.now();
     const json = { ...body, response_format: "pcm" };
-    const answer = await request("v1/audio/speech", { json, signal: run.abort.signal });
+    const answer = await request("v1/audio/speech", { json, signal: playback.abort.signal });
     const rate = Number(answer.headers.get("X-Sample-Rate")) || USUAL_RATE;
     const clip = new Clip(rate);
-    run.clip = this.clip = clip;
-    this.#sound(run, rate);
-    await this.#receive(run, clip, answer);
-    clip.isWhole = run.isFed = true;
-    run.stats.rtf = clip.samples ? (performance.now() - sentAt) / 1000 / clip.seconds : null;
-    this.#tell();
+    playback.clip = this.clip = clip;
+    this.#startSound(playback, rate);
+    await this.#receive(playback, clip, answer);
+    clip.isComplete = playback.isReceived = true;
+    playback.stats.rtf = clip.samples ? (performance.now() - sentAt) / 1000 / clip.seconds : null;
+    this.#notify();
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {Clip} clip
    * @param {Response} answer
    */
-  async #receive(run, clip, answer) {
+  async #receive(playback, clip, answer) {
     const samples = new SampleReader();
     const reader = answer.body?.getReader();
     for (;;) {
       const { value, done } = (await reader?.read()) ?? { done: true, value: undefined };
       if (done || !value) return;
       const piece = samples.read(value);
-      if (piece.length) this.#hear(run, clip, piece);
+      if (piece.length) this.#receivePiece(playback, clip, piece);
     }
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {Clip} clip
    * @param {Int16Array} piece
    */
-  #hear(run, clip, piece) {
+  #receivePiece(playback, clip, piece) {
     clip.add(piece);
-    run.stats.seconds = clip.seconds;
-    run.schedule(toFloats(piece), clip.rate);
-    if (this.state === "waiting") this.#become(run, "playing");
+    playback.stats.seconds = clip.seconds;
+    playback.schedule(toFloats(piece), clip.rate);
+    if (this.state === "waiting") this.#setState(playback, "playing");
   }
 
   /**
-   * @param {Run} run
+   * @param {Playback} playback
    * @param {number} rate
    */
-  #sound(run, rate) {
-    run.context = this.#heardWith = this.#context(rate);
-    this.#contexts.stayAwake();
+  #startSound(playback, rate) {
+    playback.context = this.#activeContext = this.#context(rate);
+    this.#contexts.keepRunning();
     if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
   /** @param {number} rate */
   #context(rate) {
-    return this.#contexts.of(rate, this.#run?.context);
+    return this.#contexts.of(rate, this.#playback?.context);
   }
 
   /**
@@ -396,42 +398,42 @@ export class Player extends EventTarget {
   #unlock(event) {
     if (!event.isTrusted) return;
     this.#gesture = event.timeStamp;
-    if (this.isPlain) return;
+    if (this.lacksStreaming) return;
     if (this.#contexts.isEmpty) this.#context(USUAL_RATE);
     this.#contexts.resume();
   }
 
-  #asked() {
+  #requestedAt() {
     const now = performance.now();
     return now - this.#gesture < GESTURE_AGE ? this.#gesture : now;
   }
 
   /**
-   * Have the browser's own player do it, which starts later and knows fewer wishes.
-   * @param {Run} run
+   * Fall back to a media element, which starts later and supports fewer parameters.
+   * @param {Playback} playback
    * @param {SpeechRequest} body
    */
-  async #playPlainly(run, body) {
+  async #playWithMediaElement(playback, body) {
     this.#audio ??= new Audio();
     const audio = this.#audio;
     audio.onplaying = () => {
-      run.stats.ttfa ??= performance.now() - run.startedAt;
-      this.#become(run, "playing");
+      playback.stats.ttfa ??= performance.now() - playback.startedAt;
+      this.#setState(playback, "playing");
     };
-    audio.onended = () => this.#become(run, "done");
-    audio.onerror = () => this.#fail(run, new Error(audio.error?.message || ""));
-    audio.src = addressOf(`synthesize-stream?${plainQuery(body)}`).href;
+    audio.onended = () => this.#setState(playback, "done");
+    audio.onerror = () => this.#fail(playback, new Error(audio.error?.message || ""));
+    audio.src = urlOf(`synthesize-stream?${mediaElementQuery(body)}`).href;
     try {
       await audio.play();
     } catch (error) {
-      this.#fail(run, error);
+      this.#fail(playback, error);
     }
     return null;
   }
 
   #draw() {
     this.#frame = 0;
-    const tap = this.#heardWith?.tap;
+    const tap = this.#activeContext?.tap;
     if (!tap) return;
     for (const canvas of this.#canvases) {
       if (!canvas.isConnected) this.#canvases.delete(canvas);
@@ -441,7 +443,7 @@ export class Player extends EventTarget {
   }
 }
 
-function canStream() {
+function supportsStreaming() {
   const canRead =
     typeof ReadableStream === "function" && typeof Response === "function" && "body" in Response.prototype;
   return Boolean(contextType()) && canRead;
@@ -452,7 +454,7 @@ function contextType() {
   return window.AudioContext || /** @type {any} */ (window).webkitAudioContext;
 }
 
-/** The mute switch of phones holds for pages that do not say they play something. */
+/** Keep the mute switch of phones from silencing the page: it applies unless the page declares playback. */
 function preventMuting() {
   const { audioSession } = /** @type {{ audioSession?: { type: string } }} */ (navigator);
   if (audioSession) audioSession.type = "playback";
@@ -462,8 +464,8 @@ function preventMuting() {
  * @param {number} rate
  * @returns {TappedContext}
  */
-function madeContext(rate) {
-  const context = untappedContext(rate);
+function createTappedContext(rate) {
+  const context = createContext(rate);
   const tap = context.createAnalyser();
   tap.fftSize = 1024;
   tap.smoothingTimeConstant = 0.6;
@@ -472,7 +474,7 @@ function madeContext(rate) {
 }
 
 /** @param {number} rate */
-function untappedContext(rate) {
+function createContext(rate) {
   const Context = contextType() ?? AudioContext;
   try {
     return new Context({ sampleRate: rate, latencyHint: "interactive" });
@@ -482,13 +484,13 @@ function untappedContext(rate) {
 }
 
 /** @param {unknown} error */
-function problemOf(error) {
-  if (!(error instanceof RequestError) || error.message) return messageOf(error);
-  return error.status ? `HTTP ${error.status}` : messageOf(error.cause);
+function errorText(error) {
+  if (!(error instanceof RequestError) || error.message) return errorMessage(error);
+  return error.status ? `HTTP ${error.status}` : errorMessage(error.cause);
 }
 
 /** @param {AnalyserNode} tap */
-function waveOf(tap) {
+function readWaveform(tap) {
   const wave = new Float32Array(tap.fftSize);
   tap.getFloatTimeDomainData(wave);
   return wave;
@@ -500,9 +502,9 @@ function waveOf(tap) {
  * @param {boolean} isBusy
  */
 function drawLive(canvas, tap, isBusy) {
-  const { pen, width, height, scale } = cleared(canvas);
+  const { pen, width, height, scale } = prepareCanvas(canvas);
   if (!isBusy) return;
-  pen.fillStyle = pen.strokeStyle = accentOf(canvas);
+  pen.fillStyle = pen.strokeStyle = accentColour(canvas);
   const levels = new Uint8Array(tap.frequencyBinCount);
   tap.getByteFrequencyData(levels);
   pen.globalAlpha = 0.35;
@@ -513,7 +515,7 @@ function drawLive(canvas, tap, isBusy) {
   pen.globalAlpha = 1;
   pen.lineWidth = 1.5 * scale;
   pen.beginPath();
-  const wave = waveOf(tap);
+  const wave = readWaveform(tap);
   for (const [i, x] of wave.entries()) pen.lineTo((i / wave.length) * width, (height * (1 - x)) / 2);
   pen.stroke();
 }

@@ -1,23 +1,23 @@
-/** The Preview tab beside its fields: what is said while it speaks, its pictures, downloads, keys, two voices. */
+/** The Preview tab: playback state and measurements, waveform and spectrogram, downloads, shortcut keys, A/B comparison. */
 
-import { accentOf, cleared, penOf } from "./canvas.js";
-import { fillWords, find, isVisible, RequestError, request, wordsOf } from "./common.js";
+import { accentColour, drawingContext, prepareCanvas } from "./canvas.js";
+import { find, isVisible, localize, localizeElements, RequestError, request } from "./common.js";
 import { player } from "./player.js";
 import { envelope, spectrogram } from "./spectrum.js";
 import { speechRequest } from "./speech_request.js";
 
-/** @typedef {import("./common.js").Say} Say */
+/** @typedef {import("./common.js").Translate} Translate */
 /** @typedef {import("./pcm.js").Clip} Clip */
 /** @typedef {import("./player.js").Stats} Stats */
 /** @typedef {import("./speech_request.js").Fields & Record<string, unknown>} Fields */
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 
 /**
- * What was asked for, and what came.
+ * A request, and the clip that answered it.
  * @typedef {{ asked: string, clip: Clip | null }} Heard
  */
 
-const MOST_COLUMNS = 900; // of the spectrogram
+const MAX_COLUMNS = 900; // of the spectrogram
 const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
 
 class PreviewTab {
@@ -28,15 +28,15 @@ class PreviewTab {
   /** @type {Clip | null} */
   #pictured = null;
 
-  /** @param {import("./common.js").Place} place */
+  /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
     this.element = element;
-    this.say = wordsOf(props.texts).say;
+    this.translate = localize(props.texts).translate;
     /** @param {string} name */
     const text = (name) => find(element, `[data-part="${name}"]`, HTMLElement);
     /** @param {string} name */
     const canvas = (name) => find(element, `canvas[data-part="${name}"]`, HTMLCanvasElement);
-    this.told = {
+    this.outputs = {
       side: text("side"),
       state: text("state"),
       measured: text("measured"),
@@ -44,7 +44,7 @@ class PreviewTab {
     };
     this.wave = canvas("wave");
     this.spectrogram = canvas("spectrogram");
-    fillWords(element, this.say);
+    localizeElements(element, this.translate);
     player.show(canvas("live"));
     this.#follow();
   }
@@ -57,7 +57,7 @@ class PreviewTab {
     const { signal } = whileHere;
     player.addEventListener(
       "change",
-      here(() => this.#tell()),
+      here(() => this.#update()),
       { signal },
     );
     document.addEventListener(
@@ -66,18 +66,18 @@ class PreviewTab {
       { signal, capture: true },
     );
     new ResizeObserver(() => this.#drawAgain()).observe(this.wave);
-    this.#tell();
+    this.#update();
   }
 
-  #tell() {
+  #update() {
     const { state, stats, clip } = player;
-    this.told.state.textContent =
-      state === "failed" ? `${this.say("failed")} ${player.problem}` : this.say(`is_${state}`);
-    this.told.side.textContent = this.#heard.b ? this.#side.toUpperCase() : "";
-    this.told.measured.textContent = stats ? measured(stats, this.say) : "";
-    this.told.plain.hidden = !player.isPlain;
+    this.outputs.state.textContent =
+      state === "failed" ? `${this.translate("failed")} ${player.problem}` : this.translate(`is_${state}`);
+    this.outputs.side.textContent = this.#heard.b ? this.#side.toUpperCase() : "";
+    this.outputs.measured.textContent = stats ? measured(stats, this.translate) : "";
+    this.outputs.plain.hidden = !player.lacksStreaming;
     this.element.dataset.state = state;
-    if (!clip?.isKept) return;
+    if (!clip?.isReplayable) return;
     const heard = this.#heard[this.#side];
     if (heard) heard.clip = clip;
     if (!player.isBusy) this.#draw(clip);
@@ -112,7 +112,7 @@ class PreviewTab {
   async #hear(fields, side, fraction = 0) {
     if (!fields.text?.trim()) {
       player.stop();
-      this.told.state.textContent = this.say("nothing");
+      this.outputs.state.textContent = this.translate("nothing");
       return;
     }
     this.#side = side;
@@ -131,20 +131,20 @@ class PreviewTab {
    */
   async download(fields, format) {
     if (!fields.text?.trim()) {
-      this.told.state.textContent = this.say("nothing");
+      this.outputs.state.textContent = this.translate("nothing");
       return;
     }
     const body = speechRequest(fields, this.#side === "b" && fields.other ? fields.other : fields.voice);
-    this.told.state.textContent = this.say("making");
+    this.outputs.state.textContent = this.translate("making");
     try {
       const answer = await request("v1/audio/speech", {
         json: { ...body, response_format: format, stream: false },
       });
       saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
-      this.#tell();
+      this.#update();
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      this.told.state.textContent = `${this.say("failed")} ${error.message || error.status || ""}`;
+      this.outputs.state.textContent = `${this.translate("failed")} ${error.message || error.status || ""}`;
     }
   }
 
@@ -182,15 +182,15 @@ class PreviewTab {
 
 /**
  * @param {Stats} stats
- * @param {Say} say
+ * @param {Translate} translate
  */
-function measured({ ttfa, rtf, seconds, underruns }, say) {
-  const told = [];
-  if (ttfa !== null) told.push(`${say("first_sound")} ${Math.round(ttfa)} ms`);
-  if (rtf !== null) told.push(`${say("real_time_factor")} ${rtf.toFixed(2)}`);
-  if (seconds) told.push(`${seconds.toFixed(1)} s`);
-  if (underruns) told.push(`${say("underruns")} ${underruns}`);
-  return told.join(" · ");
+function measured({ ttfa, rtf, seconds, underruns }, translate) {
+  const parts = [];
+  if (ttfa !== null) parts.push(`${translate("first_sound")} ${Math.round(ttfa)} ms`);
+  if (rtf !== null) parts.push(`${translate("real_time_factor")} ${rtf.toFixed(2)}`);
+  if (seconds) parts.push(`${seconds.toFixed(1)} s`);
+  if (underruns) parts.push(`${translate("underruns")} ${underruns}`);
+  return parts.join(" · ");
 }
 
 /**
@@ -208,8 +208,8 @@ function saveAs(content, name) {
  * @param {Float32Array} samples
  */
 function drawWave(canvas, samples) {
-  const { pen, width, height } = cleared(canvas);
-  pen.fillStyle = accentOf(canvas);
+  const { pen, width, height } = prepareCanvas(canvas);
+  pen.fillStyle = accentColour(canvas);
   for (const [x, { low, high }] of envelope(samples, width).entries()) {
     pen.fillRect(x, ((1 - high) * height) / 2, 1, Math.max(1, ((high - low) * height) / 2));
   }
@@ -221,10 +221,10 @@ function drawWave(canvas, samples) {
  * @param {number} rate
  */
 function drawSpectrogram(canvas, samples, rate) {
-  const { pen, width, height } = cleared(canvas);
-  const columns = spectrogram(samples, rate, Math.min(width, MOST_COLUMNS));
+  const { pen, width, height } = prepareCanvas(canvas);
+  const columns = spectrogram(samples, rate, Math.min(width, MAX_COLUMNS));
   const bins = columns[0].length;
-  const colour = pixelOf(pen, accentOf(canvas));
+  const colour = pixelOf(pen, accentColour(canvas));
   const image = new ImageData(columns.length, bins);
   for (const [x, column] of columns.entries()) {
     for (const [bin, strength] of column.entries()) {
@@ -232,7 +232,7 @@ function drawSpectrogram(canvas, samples, rate) {
     }
   }
   const small = Object.assign(document.createElement("canvas"), { width: columns.length, height: bins });
-  penOf(small).putImageData(image, 0, 0);
+  drawingContext(small).putImageData(image, 0, 0);
   pen.clearRect(0, 0, width, height);
   pen.drawImage(small, 0, 0, width, height);
 }
@@ -257,8 +257,8 @@ const tab = new Promise((resolve) => {
   made = resolve;
 });
 
-/** @param {import("./common.js").Place} place */
-export const mount = (place) => made(new PreviewTab(place));
+/** @param {import("./common.js").MountContext} context */
+export const mount = (context) => made(new PreviewTab(context));
 
 /**
  * What a button of the tab does when it is pressed.

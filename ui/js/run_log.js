@@ -1,9 +1,9 @@
 /** The log of a stream test: events of all clients, of which each frame brings the newest. */
 
-import { followEnd, make } from "./common.js";
+import { createElement, keepScrolledToEnd } from "./common.js";
 
 /** @typedef {{ at: number, client: number, what: string, detail: string }} Line */
-/** @typedef {ReturnType<typeof import("./common.js").wordsOf>} Words */
+/** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
 
 const MAX_LINES = 4000;
 const MAX_SHOWN = 1000;
@@ -17,21 +17,29 @@ export class RunLog {
   run = "";
 
   /** @param {Words} words */
-  constructor({ say, number }) {
-    this.say = say;
+  constructor({ translate, number }) {
+    this.translate = translate;
     this.number = number;
     const redraw = () => this.#draw();
-    const kinds = KINDS.map((kind) => new Option(say(`what.${kind}`), kind));
-    this.client = make("select", {}, new Option(say("log_all"), ""));
-    this.kind = make("select", {}, new Option(say("log_all"), ""), ...kinds);
-    this.search = make("input", { type: "search" });
-    this.count = make("span", { class: "st-count" });
-    this.lines = make("pre", { tabindex: 0, "aria-label": say("log") });
+    const kinds = KINDS.map((kind) => new Option(translate(`what.${kind}`), kind));
+    this.client = createElement("select", {}, new Option(translate("log_all"), ""));
+    this.kind = createElement("select", {}, new Option(translate("log_all"), ""), ...kinds);
+    this.search = createElement("input", { type: "search" });
+    this.count = createElement("span", { class: "st-count" });
+    this.lines = createElement("pre", { tabindex: 0, "aria-label": translate("log") });
     const fields = { log_client: this.client, log_what: this.kind, log_find: this.search };
-    const labels = Object.entries(fields).map(([name, field]) => make("label", {}, say(name), field));
-    const filter = make("div", { class: "st-filter", oninput: redraw }, ...labels, this.count);
+    const labels = Object.entries(fields).map(([name, field]) =>
+      createElement("label", {}, translate(name), field),
+    );
+    const filter = createElement("div", { class: "st-filter", oninput: redraw }, ...labels, this.count);
     const attributes = { class: "st-log", hidden: true, ontoggle: redraw };
-    this.element = make("details", attributes, make("summary", {}, say("log")), filter, this.lines);
+    this.element = createElement(
+      "details",
+      attributes,
+      createElement("summary", {}, translate("log")),
+      filter,
+      this.lines,
+    );
   }
 
   /**
@@ -56,7 +64,7 @@ export class RunLog {
     this.#all = [];
     this.#seen = 0;
     const clients = lanes.map(({ client }) => new Option(String(client), String(client)));
-    this.client.replaceChildren(new Option(this.say("log_all"), ""), ...clients);
+    this.client.replaceChildren(new Option(this.translate("log_all"), ""), ...clients);
   }
 
   /**
@@ -73,11 +81,11 @@ export class RunLog {
   #draw() {
     if (!this.element.open) return;
     const matching = this.#matching();
-    followEnd(this.lines, () => {
+    keepScrolledToEnd(this.lines, () => {
       this.lines.textContent = matching.slice(-MAX_SHOWN).join("\n");
     });
     const [shown, count] = [this.number(matching.length), this.number(this.#all.length)];
-    this.count.textContent = this.say("log_lines", { shown, count });
+    this.count.textContent = this.translate("log_lines", { shown, count });
   }
 
   #matching() {
@@ -92,6 +100,6 @@ export class RunLog {
   /** @param {Line} line */
   #format({ at, client, what, detail }) {
     const [time, number] = [at.toFixed(3).padStart(8), String(client).padStart(2)];
-    return `${time}  ${number}  ${this.say(`what.${what}`)}  ${detail}`;
+    return `${time}  ${number}  ${this.translate(`what.${what}`)}  ${detail}`;
   }
 }

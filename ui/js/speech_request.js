@@ -1,4 +1,4 @@
-/** What the server is asked to speak: the fields of a request, from those of the Preview tab. */
+/** Body of a speech request, from the fields of the Preview tab. */
 
 /**
  * A body of `v1/audio/speech`.
@@ -23,7 +23,7 @@
  */
 
 /**
- * Ask for a voice. Speaker and sliders belong to the voice of the facts; what was not moved is not sent.
+ * Build the request for a voice. Speaker and sliders belong to the voice of the facts; defaults are not sent.
  * @param {Fields & Record<string, unknown>} fields
  * @param {string | null} voice
  * @returns {SpeechRequest}
@@ -43,10 +43,10 @@ export function speechRequest(fields, voice) {
 }
 
 /**
- * As much of a request as fits into an address that a media element plays.
+ * Query string of a media element's URL, with the part of a request that it supports.
  * @param {SpeechRequest} body
  */
-export function plainQuery({ input, voice, speaker, speed }) {
+export function mediaElementQuery({ input, voice, speaker, speed }) {
   const query = new URLSearchParams({ text: input });
   if (voice) query.set("voice", speaker ? `${voice}#${speaker}` : voice);
   if (speed) query.set("speed", String(speed));

@@ -5,7 +5,7 @@
  * may come from clients.
  */
 
-import { addressOf, ask, button, followEnd, make, setText, wordsOf } from "./common.js";
+import { button, createElement, keepScrolledToEnd, localize, requestJson, setText, urlOf } from "./common.js";
 
 /** @typedef {{ host: string, port: number, url: string }} Endpoint */
 /** @typedef {{ wyoming: Endpoint[], http: Endpoint[], uri: string, announced_as: string | null }} Addresses */
@@ -65,7 +65,7 @@ import { addressOf, ask, button, followEnd, make, setText, wordsOf } from "./com
  * @property {boolean} is_secret
  */
 
-/** @typedef {ReturnType<typeof wordsOf>} Words */
+/** @typedef {ReturnType<typeof localize>} Words */
 /** @typedef {{ texts: import("./common.js").Texts, paths: { status: string, settings: string } }} Props */
 
 const POLL_INTERVAL = 2000; // milliseconds
@@ -108,8 +108,8 @@ class Figures {
 
   /** @param {number} seconds */
   duration(seconds) {
-    return durationOf(seconds)
-      .map(([count, unit]) => `${count} ${this.words.say(unit)}`)
+    return splitDuration(seconds)
+      .map(([count, unit]) => `${count} ${this.words.translate(unit)}`)
       .join(" ");
   }
 }
@@ -119,7 +119,7 @@ class Figures {
  * @param {number} seconds
  * @returns {[count: number, unit: "days" | "hours" | "minutes"][]}
  */
-export function durationOf(seconds) {
+export function splitDuration(seconds) {
   const minutes = Math.floor(seconds / 60);
   /** @type {[number, "days" | "hours" | "minutes"][]} */
   const parts = [
@@ -156,10 +156,10 @@ export function bestEndpoint(endpoints, http, location) {
  * @param {string} name
  * @param {...import("./common.js").Child} content
  */
-function section({ say }, name, ...content) {
+function section({ translate }, name, ...content) {
   const id = `status-${name}`;
   const attributes = { class: `status-card status-${name}-card`, "aria-labelledby": id };
-  return make("section", attributes, make("h2", { id }, say(name)), ...content);
+  return createElement("section", attributes, createElement("h2", { id }, translate(name)), ...content);
 }
 
 /**
@@ -167,13 +167,19 @@ function section({ say }, name, ...content) {
  * @param {string} name
  * @param {readonly string[]} columns
  */
-function table({ say }, name, columns) {
-  const head = columns.map((column) => make("th", { scope: "col", class: `status-${column}` }, say(column)));
-  const body = make("tbody");
-  const region = { class: "status-scroll", tabindex: 0, role: "region", "aria-label": say(name) };
+function table({ translate }, name, columns) {
+  const head = columns.map((column) =>
+    createElement("th", { scope: "col", class: `status-${column}` }, translate(column)),
+  );
+  const body = createElement("tbody");
+  const region = { class: "status-scroll", tabindex: 0, role: "region", "aria-label": translate(name) };
   return {
     body,
-    region: make("div", region, make("table", {}, make("thead", {}, make("tr", {}, ...head)), body)),
+    region: createElement(
+      "div",
+      region,
+      createElement("table", {}, createElement("thead", {}, createElement("tr", {}, ...head)), body),
+    ),
   };
 }
 
@@ -182,7 +188,11 @@ function table({ say }, name, columns) {
  * @param {(string | Node)[]} cells
  */
 function row(columns, cells) {
-  return make("tr", {}, ...cells.map((cell, i) => make("td", { class: `status-${columns[i]}` }, cell)));
+  return createElement(
+    "tr",
+    {},
+    ...cells.map((cell, i) => createElement("td", { class: `status-${columns[i]}` }, cell)),
+  );
 }
 
 /**
@@ -191,7 +201,12 @@ function row(columns, cells) {
  * @param {...(string | Node)} values
  */
 function fact(name, ...values) {
-  return make("div", { class: "status-fact" }, make("dt", {}, name), make("dd", {}, ...values));
+  return createElement(
+    "div",
+    { class: "status-fact" },
+    createElement("dt", {}, name),
+    createElement("dd", {}, ...values),
+  );
 }
 
 /**
@@ -213,9 +228,9 @@ async function copyText(source) {
 /** Makes buttons that copy text and announce it to screen readers. */
 class CopyButtons {
   /** @param {Words} words */
-  constructor({ say }) {
-    this.say = say;
-    this.announcer = make("span", { class: "status-unseen", role: "status" });
+  constructor({ translate }) {
+    this.translate = translate;
+    this.announcer = createElement("span", { class: "status-unseen", role: "status" });
   }
 
   /**
@@ -223,8 +238,8 @@ class CopyButtons {
    * @param {string} what
    */
   button(source, what) {
-    const label = this.say("copy_what", { what });
-    const made = button(this.say("copy"), () => this.#copy(source, made, label), {
+    const label = this.translate("copy_what", { what });
+    const made = button(this.translate("copy"), () => this.#copy(source, made, label), {
       class: "status-copy",
       "aria-label": label,
     });
@@ -237,15 +252,15 @@ class CopyButtons {
    * @param {string} label
    */
   async #copy(source, pressed, label) {
-    const told = this.say((await copyText(source)) ? "copied" : "selected");
+    const message = this.translate((await copyText(source)) ? "copied" : "selected");
     /** @type {(text: string, label: string, announced: string) => void} */
     const show = (text, label, announced) => {
       pressed.textContent = text;
       pressed.setAttribute("aria-label", label);
       this.announcer.textContent = announced;
     };
-    show(told, told, told);
-    setTimeout(() => show(this.say("copy"), label, ""), COPIED_MILLISECONDS);
+    show(message, message, message);
+    setTimeout(() => show(this.translate("copy"), label, ""), COPIED_MILLISECONDS);
   }
 
   /**
@@ -254,8 +269,8 @@ class CopyButtons {
    * @param {string} what
    */
   code(text, what) {
-    const code = make("code", {}, text);
-    return make("span", { class: "status-address" }, code, this.button(code, what));
+    const code = createElement("code", {}, text);
+    return createElement("span", { class: "status-address" }, code, this.button(code, what));
   }
 }
 
@@ -266,11 +281,11 @@ class Headline {
   constructor(words) {
     this.words = words;
     this.figures = new Figures(words);
-    this.state = make("strong", {}, "–");
-    this.uptime = make("span");
-    const dot = make("span", { class: "status-dot", "aria-hidden": "true" });
-    this.line = make("p", { class: "status-headline", role: "status" }, dot, this.state);
-    this.element = make("div", { class: "status-top" }, this.line, this.uptime);
+    this.state = createElement("strong", {}, "–");
+    this.uptime = createElement("span");
+    const dot = createElement("span", { class: "status-dot", "aria-hidden": "true" });
+    this.line = createElement("p", { class: "status-headline", role: "status" }, dot, this.state);
+    this.element = createElement("div", { class: "status-top" }, this.line, this.uptime);
   }
 
   /**
@@ -278,36 +293,38 @@ class Headline {
    * @param {Summary} [summary]
    */
   show(state, summary) {
-    setText(this.state, this.words.say(state));
+    setText(this.state, this.words.translate(state));
     this.line.dataset.state = state;
     if (!summary) return;
-    const uptime = this.words.say("uptime", { time: this.figures.duration(summary.uptime_seconds) });
+    const uptime = this.words.translate("uptime", { time: this.figures.duration(summary.uptime_seconds) });
     setText(this.uptime, `${summary.version} · ${uptime}`);
   }
 }
 
 /** @type {Record<string, (status: Status, words: Words, figures: Figures) => string>} */
 const FACTS = {
-  streams: ({ server: { load } }, { say }) => say("of", { count: load.streams, most: load.max_streams }),
-  queue: ({ server: { load } }, { say }) => say("of", { count: load.queue, most: load.max_queue }),
+  streams: ({ server: { load } }, { translate }) =>
+    translate("of", { count: load.streams, most: load.max_streams }),
+  queue: ({ server: { load } }, { translate }) =>
+    translate("of", { count: load.queue, most: load.max_queue }),
   wait: ({ server: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
   memory: ({ server }, _, figures) => figures.megabytes(server.memory_bytes),
-  cache: ({ server: { cache } }, { say, number }, figures) => {
+  cache: ({ server: { cache } }, { translate, number }, figures) => {
     const hits = cache.memory_hits + cache.disk_hits;
     const count = hits + cache.misses;
     const share = `${number(count ? (100 * hits) / count : 0)}\u00a0%`;
-    return say("cache_detail", {
+    return translate("cache_detail", {
       share,
       count,
       size: figures.megabytes(cache.memory_bytes + cache.disk_bytes),
     });
   },
-  voices: ({ server: { voices } }, { say }) =>
-    say("voices_detail", { installed: voices.installed, more: voices.downloadable }),
+  voices: ({ server: { voices } }, { translate }) =>
+    translate("voices_detail", { installed: voices.installed, more: voices.downloadable }),
   default_voice: ({ server }) => server.default_voice,
-  models: ({ server, model_bytes: bytes }, { say }, figures) => {
+  models: ({ server, model_bytes: bytes }, { translate }, figures) => {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
-    return server.models.length ? server.models.join(", ") + size : say("none");
+    return server.models.length ? server.models.join(", ") + size : translate("none");
   },
   engines: ({ server }) => server.engines.join(", "),
   versions: ({ server }) => {
@@ -321,11 +338,16 @@ class Facts {
   constructor(words) {
     this.words = words;
     this.figures = new Figures(words);
-    this.values = Object.keys(FACTS).map((name) => ({ name, value: make("dd", {}, "–") }));
+    this.values = Object.keys(FACTS).map((name) => ({ name, value: createElement("dd", {}, "–") }));
     const facts = this.values.map(({ name, value }) =>
-      make("div", { class: `status-fact status-fact-${name}` }, make("dt", {}, words.say(name)), value),
+      createElement(
+        "div",
+        { class: `status-fact status-fact-${name}` },
+        createElement("dt", {}, words.translate(name)),
+        value,
+      ),
     );
-    this.element = section(words, "load", make("dl", { class: "status-facts" }, ...facts));
+    this.element = section(words, "load", createElement("dl", { class: "status-facts" }, ...facts));
   }
 
   /** @param {Status} status */
@@ -344,7 +366,7 @@ class Connect {
   constructor(words, copying) {
     this.words = words;
     this.copying = copying;
-    this.content = make("div", { class: "status-connect" });
+    this.content = createElement("div", { class: "status-connect" });
     this.element = section(words, "connect", this.content);
   }
 
@@ -353,18 +375,18 @@ class Connect {
     const now = JSON.stringify(addresses);
     if (now === this.#shown) return;
     this.#shown = now;
-    const { say } = this.words;
+    const { translate } = this.words;
     const { wyoming, http, uri, announced_as: name } = addresses;
     const best = bestEndpoint(wyoming, http, location);
     const all = best ? [...new Set([best, ...wyoming])].slice(0, MAX_ADDRESSES) : [];
     const api = bestEndpoint(http, http, location);
-    const announced = name ? this.copying.code(name, say("network_name")) : say("not_announced");
+    const announced = name ? this.copying.code(name, translate("network_name")) : translate("not_announced");
     const facts = [
-      this.#addresses("wyoming", all, uri || say("no_wyoming")),
-      this.#addresses("http", api ? [api] : [], say("no_http")),
-      fact(say("network_name"), announced),
+      this.#addresses("wyoming", all, uri || translate("no_wyoming")),
+      this.#addresses("http", api ? [api] : [], translate("no_http")),
+      fact(translate("network_name"), announced),
     ];
-    const list = make("dl", { class: "status-addresses" }, ...facts);
+    const list = createElement("dl", { class: "status-addresses" }, ...facts);
     this.content.replaceChildren(list, ...(best ? [this.#steps(best, name)] : []));
   }
 
@@ -374,7 +396,7 @@ class Connect {
    * @param {string} otherwise
    */
   #addresses(name, endpoints, otherwise) {
-    const what = this.words.say(name);
+    const what = this.words.translate(name);
     const shown = endpoints.map(({ url }) => this.copying.code(url, what));
     return fact(what, ...(shown.length ? shown : [otherwise]));
   }
@@ -385,14 +407,23 @@ class Connect {
    * @param {string | null} name in the network
    */
   #steps({ host, port }, name) {
-    const { say } = this.words;
-    const found = name ? [say("step_found", { name })] : [];
-    const details = [say("step_host", { host }), say("step_port", { port }), say("step_voice")];
-    const steps = [say("step_open"), ...found, say("step_add"), ...details];
-    const list = make("ol", {}, ...steps.map((step) => make("li", {}, step)));
-    const copy = this.copying.button(list, say("steps"));
-    const heading = make("div", { class: "status-row" }, make("h3", {}, say("home_assistant")), copy);
-    return make("div", { class: "status-steps" }, heading, list);
+    const { translate } = this.words;
+    const found = name ? [translate("step_found", { name })] : [];
+    const details = [
+      translate("step_host", { host }),
+      translate("step_port", { port }),
+      translate("step_voice"),
+    ];
+    const steps = [translate("step_open"), ...found, translate("step_add"), ...details];
+    const list = createElement("ol", {}, ...steps.map((step) => createElement("li", {}, step)));
+    const copy = this.copying.button(list, translate("steps"));
+    const heading = createElement(
+      "div",
+      { class: "status-row" },
+      createElement("h3", {}, translate("home_assistant")),
+      copy,
+    );
+    return createElement("div", { class: "status-steps" }, heading, list);
   }
 }
 
@@ -403,23 +434,23 @@ class Sparkline {
     this.figures = new Figures(words);
     this.line = document.createElementNS(SVG, "polyline");
     const picture = document.createElementNS(SVG, "svg");
-    const attributes = { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" }; // told below
+    const attributes = { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" }; // described below
     for (const [name, value] of Object.entries(attributes)) picture.setAttribute(name, value);
     picture.append(this.line);
-    this.highest = make("span", { class: "status-highest", "aria-hidden": "true" });
-    this.told = make("p", {}, words.say("latency_none"));
-    const sparkline = make("div", { class: "status-sparkline" }, picture, this.highest);
-    this.element = section(words, "latency", sparkline, this.told);
+    this.highest = createElement("span", { class: "status-highest", "aria-hidden": "true" });
+    this.summary = createElement("p", {}, words.translate("latency_none"));
+    const sparkline = createElement("div", { class: "status-sparkline" }, picture, this.highest);
+    this.element = section(words, "latency", sparkline, this.summary);
   }
 
   /** @param {Status} status */
   show({ latency: { values, p50, p95 } }) {
     if (!values.length) return;
-    this.line.setAttribute("points", pointsOf(values));
+    this.line.setAttribute("points", polylinePoints(values));
     setText(this.highest, this.figures.milliseconds(Math.max(...values)));
-    const told = { p50: this.figures.milliseconds(p50), p95: this.figures.milliseconds(p95) };
+    const percentiles = { p50: this.figures.milliseconds(p50), p95: this.figures.milliseconds(p95) };
     const name = values.length > 1 ? "latency_words" : "latency_one";
-    setText(this.told, this.words.say(name, { count: values.length, ...told }));
+    setText(this.summary, this.words.translate(name, { count: values.length, ...percentiles }));
   }
 }
 
@@ -427,7 +458,7 @@ class Sparkline {
  * The points of a line through these, in a box of 100 by 40; a single value is a level line.
  * @param {readonly number[]} values
  */
-export function pointsOf(values) {
+export function polylinePoints(values) {
   const most = Math.max(...values) || 1;
   const step = 100 / Math.max(values.length - 1, 1);
   const all = values.length === 1 ? [values[0], values[0]] : values;
@@ -443,15 +474,15 @@ class Utterances {
     this.figures = new Figures(words);
     const { body, region } = table(words, "recent", UTTERANCE);
     this.body = body;
-    this.none = make("p", { class: "status-none" }, words.say("recent_none"));
-    this.count = make("span", { class: "status-count" });
+    this.none = createElement("p", { class: "status-none" }, words.translate("recent_none"));
+    this.count = createElement("span", { class: "status-count" });
     this.element = section(words, "recent", this.count, region, this.none);
   }
 
   /** @param {Status} status */
   show({ spoken, spoken_count: now }) {
     this.none.hidden = spoken.length > 0;
-    setText(this.count, this.words.say("recent_count", { count: this.words.number(now) }));
+    setText(this.count, this.words.translate("recent_count", { count: this.words.number(now) }));
     if (now === this.#shown) return;
     this.#shown = now;
     this.body.replaceChildren(...spoken.map((one) => row(UTTERANCE, this.#cells(one))));
@@ -459,8 +490,8 @@ class Utterances {
 
   /** @param {Spoken} one */
   #cells({ time, transport, voice, ttfa, audio_seconds, rtf, outcome, error }) {
-    const { say, number } = this.words;
-    const told = say(outcome) + (error ? ` (${error})` : "");
+    const { translate, number } = this.words;
+    const message = translate(outcome) + (error ? ` (${error})` : "");
     return [
       this.figures.clock(time),
       transport,
@@ -468,7 +499,7 @@ class Utterances {
       this.figures.milliseconds(ttfa),
       `${number(audio_seconds, 1)} s`,
       rtf === null ? "–" : number(rtf, 3),
-      make("span", { class: `status-outcome status-is-${outcome}` }, told),
+      createElement("span", { class: `status-outcome status-is-${outcome}` }, message),
     ];
   }
 }
@@ -476,15 +507,17 @@ class Utterances {
 class Log {
   /** @param {Words} words */
   constructor(words) {
-    const { say } = words;
+    const { translate } = words;
     this.figures = new Figures(words);
-    const region = { tabindex: 0, role: "log", "aria-live": "off", "aria-label": say("log") };
-    this.lines = make("div", { class: "status-lines", ...region });
-    this.none = make("p", { class: "status-none" }, say("log_none"));
-    const options = Object.keys(LEVELS).map((name) => make("option", { value: name }, say(`level_${name}`)));
-    this.level = make("select", { id: "status-level", onchange: () => this.#filter() }, ...options);
-    const label = make("label", { for: "status-level" }, say("level"));
-    const choice = make("div", { class: "status-row" }, label, this.level);
+    const region = { tabindex: 0, role: "log", "aria-live": "off", "aria-label": translate("log") };
+    this.lines = createElement("div", { class: "status-lines", ...region });
+    this.none = createElement("p", { class: "status-none" }, translate("log_none"));
+    const options = Object.keys(LEVELS).map((name) =>
+      createElement("option", { value: name }, translate(`level_${name}`)),
+    );
+    this.level = createElement("select", { id: "status-level", onchange: () => this.#filter() }, ...options);
+    const label = createElement("label", { for: "status-level" }, translate("level"));
+    const choice = createElement("div", { class: "status-row" }, label, this.level);
     this.element = section(words, "log", choice, this.lines, this.none);
   }
 
@@ -507,7 +540,7 @@ class Log {
     if (!added.length) return;
     const { lines } = this;
     this.none.hidden = true;
-    followEnd(lines, () => {
+    keepScrolledToEnd(lines, () => {
       lines.append(...added.map((line) => this.#line(line)));
       while (lines.children.length > MAX_LINES) lines.firstChild?.remove();
     });
@@ -520,7 +553,12 @@ class Log {
       "data-rank": RANKS[level] ?? RANKS.INFO,
     };
     const head = `${this.figures.clock(time)} ${level} ${logger}: `;
-    const made = make("div", attributes, make("span", { class: "status-line-head" }, head), text);
+    const made = createElement(
+      "div",
+      attributes,
+      createElement("span", { class: "status-line-head" }, head),
+      text,
+    );
     this.#hideIfBelow(made);
     return made;
   }
@@ -533,13 +571,13 @@ class Settings {
   /** @param {Words} words */
   constructor(words) {
     this.words = words;
-    const { say } = words;
+    const { translate } = words;
     const { body, region } = table(words, "settings", SETTING);
     this.body = body;
-    this.none = make("p", { class: "status-none" }, say("settings_none"));
-    this.all = make("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
-    const label = make("label", { for: "status-all" }, say("all_settings"));
-    const choice = make("div", { class: "status-row" }, this.all, label);
+    this.none = createElement("p", { class: "status-none" }, translate("settings_none"));
+    this.all = createElement("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
+    const label = createElement("label", { for: "status-all" }, translate("all_settings"));
+    const choice = createElement("div", { class: "status-row" }, this.all, label);
     this.element = section(words, "settings", choice, region, this.none);
   }
 
@@ -557,12 +595,14 @@ class Settings {
 
   /** @param {Setting} setting */
   #cells({ name, meaning, value, unit, source, is_secret }) {
-    const shown = is_secret ? make("em", {}, this.words.say("secret")) : `${value} ${unit}`.trim();
+    const shown = is_secret
+      ? createElement("em", {}, this.words.translate("secret"))
+      : `${value} ${unit}`.trim();
     const [kind, ...rest] = source.split(" ");
     return [
-      make("code", { title: meaning }, name),
+      createElement("code", { title: meaning }, name),
       shown,
-      [this.words.say(`source_${kind}`), ...rest].join(" "),
+      [this.words.translate(`source_${kind}`), ...rest].join(" "),
     ];
   }
 }
@@ -571,10 +611,14 @@ class Settings {
 function links(words) {
   const paths = { metrics: "metrics", openapi: "openapi.json", json: "status" };
   const anchors = Object.entries(paths).map(([name, path]) => {
-    const { href } = addressOf(path);
-    return make("li", {}, make("a", { href, target: "_blank", rel: "noopener" }, words.say(name)));
+    const { href } = urlOf(path);
+    return createElement(
+      "li",
+      {},
+      createElement("a", { href, target: "_blank", rel: "noopener" }, words.translate(name)),
+    );
   });
-  return section(words, "links", make("ul", {}, ...anchors));
+  return section(words, "links", createElement("ul", {}, ...anchors));
 }
 
 // ---- Polling
@@ -588,10 +632,10 @@ class StatusTab {
   #polling = null;
   #isShown = false;
 
-  /** @param {import("./common.js").Place<Props>} place */
+  /** @param {import("./common.js").MountContext<Props>} context */
   constructor({ element, props }) {
     this.paths = props.paths;
-    const words = wordsOf(props.texts);
+    const words = localize(props.texts);
     const copying = new CopyButtons(words);
     this.headline = new Headline(words);
     this.log = new Log(words);
@@ -600,7 +644,7 @@ class StatusTab {
     const [sparkline, utterances] = [new Sparkline(words), new Utterances(words)];
     this.parts = [facts, connect, sparkline, utterances, this.log];
     const cards = [facts, connect, sparkline, { element: links(words) }, utterances, this.log, this.settings];
-    const grid = make("div", { class: "status-grid" }, ...cards.map((card) => card.element));
+    const grid = createElement("div", { class: "status-grid" }, ...cards.map((card) => card.element));
     element.append(copying.announcer, this.headline.element, grid);
     document.addEventListener("visibilitychange", () => this.#updatePolling());
     new IntersectionObserver(([entry]) => {
@@ -641,13 +685,13 @@ class StatusTab {
   /** @param {AbortSignal} signal */
   async #showStatus(signal) {
     /** @type {Status} */
-    let status = await ask(`${this.paths.status}?after=${this.#lastLine}`, {
+    let status = await requestJson(`${this.paths.status}?after=${this.#lastLine}`, {
       signal,
       timeout: REQUEST_TIMEOUT,
     });
     if (status.server.uptime_seconds < this.#uptime) {
       this.log.clear(); // the server was restarted and numbers its lines from 1
-      status = await ask(this.paths.status, { signal, timeout: REQUEST_TIMEOUT });
+      status = await requestJson(this.paths.status, { signal, timeout: REQUEST_TIMEOUT });
       await this.#showSettings(signal);
     }
     this.#uptime = status.server.uptime_seconds;
@@ -658,9 +702,9 @@ class StatusTab {
 
   /** @param {AbortSignal} signal */
   async #showSettings(signal) {
-    this.settings.show(await ask(this.paths.settings, { signal, timeout: REQUEST_TIMEOUT }));
+    this.settings.show(await requestJson(this.paths.settings, { signal, timeout: REQUEST_TIMEOUT }));
   }
 }
 
-/** @param {import("./common.js").Place<Props>} place */
-export const mount = (place) => void new StatusTab(place);
+/** @param {import("./common.js").MountContext<Props>} context */
+export const mount = (context) => void new StatusTab(context);

@@ -1,16 +1,16 @@
 /** A listener's buffer over time, from the moments at which something was added to it. */
 
 /**
- * When a chunk came, and how many seconds of audio were left to be heard then; both in seconds.
+ * When a chunk arrived, and the seconds of audio that were buffered then; both in seconds.
  * @typedef {[at: number, left: number]} Level
  */
 
 /**
- * Seconds of audio that are left now.
+ * Seconds of audio that are buffered now.
  * @param {readonly Level[]} levels
  * @param {number} now
  */
-export function leftIn(levels, now) {
+export function bufferedSeconds(levels, now) {
   const last = levels.at(-1);
   return last ? Math.max(0, last[1] - (now - last[0])) : 0;
 }
@@ -21,7 +21,7 @@ export function leftIn(levels, now) {
  * @param {number} now
  * @returns {Level[]}
  */
-export function curve(levels, now) {
+export function bufferCurve(levels, now) {
   return levels.flatMap(([at, left], index) => {
     const next = Math.min(levels[index + 1]?.[0] ?? now, Math.max(now, at));
     const dry = Math.min(at + left, next);

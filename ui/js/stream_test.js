@@ -5,13 +5,13 @@
  * a whole at the end.
  */
 
-import { cleared } from "./canvas.js";
-import { addressOf, ask, make, wordsOf } from "./common.js";
+import { prepareCanvas } from "./canvas.js";
+import { createElement, localize, requestJson, urlOf } from "./common.js";
 import { RunLog } from "./run_log.js";
-import { curve, leftIn } from "./stream_buffer.js";
+import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
 
 /** @typedef {import("./stream_buffer.js").Level} Level */
-/** @typedef {ReturnType<typeof wordsOf>} Words */
+/** @typedef {ReturnType<typeof localize>} Words */
 
 /**
  * One client; times are seconds since the start.
@@ -47,7 +47,7 @@ import { curve, leftIn } from "./stream_buffer.js";
  * @property {Line[]} lines
  */
 
-/** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, value: string | null }>} Place */
+/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, value: string | null }>} MountContext */
 
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
 const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
@@ -95,20 +95,20 @@ class Board {
   /** @type {Frame | null} */
   #frame = null;
 
-  /** @param {Place} place */
+  /** @param {MountContext} context */
   constructor({ element, props, watch }) {
     this.element = element;
     this.props = props;
-    const words = wordsOf(props.texts);
-    this.say = words.say;
+    const words = localize(props.texts);
+    this.translate = words.translate;
     this.number = words.number;
     this.figures = new Figures(words);
-    this.note = make("p", { class: "st-note", role: "status" }, this.say("idle"));
-    this.lanes = make("ol", { class: "st-lanes" });
-    this.axis = make("div", { class: "st-axis", hidden: true });
-    this.legend = make("ul", { class: "st-legend", hidden: true }, ...this.#legendItems());
-    this.result = make("div", { class: "st-scroll" });
-    this.after = make("div", { class: "st-after", hidden: true });
+    this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
+    this.lanes = createElement("ol", { class: "st-lanes" });
+    this.axis = createElement("div", { class: "st-axis", hidden: true });
+    this.legend = createElement("ul", { class: "st-legend", hidden: true }, ...this.#legendItems());
+    this.result = createElement("div", { class: "st-scroll" });
+    this.after = createElement("div", { class: "st-after", hidden: true });
     this.log = new RunLog(words);
     const chart = [this.lanes, this.axis, this.legend];
     element.replaceChildren(this.note, ...chart, this.result, this.after, this.log.element);
@@ -119,16 +119,16 @@ class Board {
 
   #legendItems() {
     return Object.entries(LEGEND).map(([colour, name]) =>
-      make("li", { style: `--st-key: var(--stream-${colour})` }, this.say(name)),
+      createElement("li", { style: `--st-key: var(--stream-${colour})` }, this.translate(name)),
     );
   }
 
   #show() {
     if (!this.props.value) return;
-    const told = JSON.parse(this.props.value);
-    this.note.classList.toggle("st-error", Boolean(told.error));
-    if (told.error) this.note.textContent = told.error;
-    else this.#showFrame(told);
+    const message = JSON.parse(this.props.value);
+    this.note.classList.toggle("st-error", Boolean(message.error));
+    if (message.error) this.note.textContent = message.error;
+    else this.#showFrame(message);
   }
 
   /** @param {Frame} frame */
@@ -148,9 +148,9 @@ class Board {
 
   /** @param {Frame} frame */
   #noteOf({ summary, seconds }) {
-    if (!summary) return this.say("running");
+    if (!summary) return this.translate("running");
     const { spoken, clients } = summary;
-    return this.say("done", {
+    return this.translate("done", {
       spoken: spoken ?? 0,
       clients: clients ?? 0,
       seconds: this.figures.seconds(seconds),
@@ -171,15 +171,17 @@ class Board {
       drawLane(canvas, lane, { span, most, now: frame.seconds });
     }
     while (this.lanes.children.length > frame.lanes.length) this.lanes.lastChild?.remove();
-    const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => make("span", {}, this.figures.seconds(span * part)));
+    const marks = [0, 0.25, 0.5, 0.75, 1].map((part) =>
+      createElement("span", {}, this.figures.seconds(span * part)),
+    );
     this.axis.replaceChildren(...marks);
   }
 
   /** @param {number} index */
   #laneAt(index) {
     if (!this.lanes.children[index]) {
-      const canvas = make("canvas", { "aria-hidden": "true" }); // the line above says the same in words
-      this.lanes.append(make("li", {}, make("div", { class: "st-head" }), canvas));
+      const canvas = createElement("canvas", { "aria-hidden": "true" }); // the line above says the same in words
+      this.lanes.append(createElement("li", {}, createElement("div", { class: "st-head" }), canvas));
     }
     const item = /** @type {HTMLElement} */ (this.lanes.children[index]);
     const [head, canvas] = item.children;
@@ -192,9 +194,9 @@ class Board {
    */
   #headOf(lane, now) {
     return [
-      make("span", {}, `${this.say("client")} ${lane.client}`),
-      make("span", { class: "st-state" }, this.say(`state.${lane.state}`)),
-      ...this.#factsOf(lane, now).map((fact) => make("span", {}, fact)),
+      createElement("span", {}, `${this.translate("client")} ${lane.client}`),
+      createElement("span", { class: "st-state" }, this.translate(`state.${lane.state}`)),
+      ...this.#factsOf(lane, now).map((fact) => createElement("span", {}, fact)),
     ];
   }
 
@@ -203,17 +205,17 @@ class Board {
    * @param {number} now
    */
   #factsOf(lane, now) {
-    const { say, number } = this;
+    const { translate, number } = this;
     const { seconds, time } = this.figures;
-    const told = [];
-    if (lane.ttfa !== null) told.push(say("lane_ttfa", { time: time(lane.ttfa) }));
-    if (lane.chunks) told.push(say("lane_audio", { seconds: seconds(lane.audio) }));
-    if (lane.chunks) told.push(say("lane_chunks", { count: number(lane.chunks) }));
+    const facts = [];
+    if (lane.ttfa !== null) facts.push(translate("lane_ttfa", { time: time(lane.ttfa) }));
+    if (lane.chunks) facts.push(translate("lane_audio", { seconds: seconds(lane.audio) }));
+    if (lane.chunks) facts.push(translate("lane_chunks", { count: number(lane.chunks) }));
     if (lane.state === "speaking")
-      told.push(say("lane_buffer", { seconds: seconds(leftIn(lane.buffer, now)) }));
-    if (lane.gaps) told.push(say("lane_gaps", { count: number(lane.gaps) }));
-    if (lane.error) told.push(lane.error);
-    return told;
+      facts.push(translate("lane_buffer", { seconds: seconds(bufferedSeconds(lane.buffer, now)) }));
+    if (lane.gaps) facts.push(translate("lane_gaps", { count: number(lane.gaps) }));
+    if (lane.error) facts.push(lane.error);
+    return facts;
   }
 
   // ---- Figures, and what can be kept
@@ -225,10 +227,15 @@ class Board {
       return;
     }
     const names = before ? ["figure", "this_run", "last_run", "change"] : ["figure", "this_run"];
-    const heads = names.map((name) => make("th", { scope: "col" }, this.say(name)));
+    const heads = names.map((name) => createElement("th", { scope: "col" }, this.translate(name)));
     const rows = ROWS.map((name) => this.#row(name, summary, before));
     this.result.replaceChildren(
-      make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)),
+      createElement(
+        "table",
+        {},
+        createElement("thead", {}, createElement("tr", {}, ...heads)),
+        createElement("tbody", {}, ...rows),
+      ),
     );
   }
 
@@ -241,17 +248,22 @@ class Board {
     const cells = [this.figures.figure(name, now[name])];
     if (before)
       cells.push(this.figures.figure(name, before[name]), this.figures.change(name, now[name], before[name]));
-    const head = make("th", { scope: "row" }, this.say(`row.${name}`));
-    return make("tr", { "data-figure": name }, head, ...cells.map((cell) => make("td", {}, cell)));
+    const head = createElement("th", { scope: "row" }, this.translate(`row.${name}`));
+    return createElement(
+      "tr",
+      { "data-figure": name },
+      head,
+      ...cells.map((cell) => createElement("td", {}, cell)),
+    );
   }
 
   /** @param {Frame} frame */
   #showAfter({ run, lanes }) {
     const recorded = lanes.find((lane) => lane.recorded > 0);
-    const save = { href: addressOf(pathOf(run, "run.json")).href, download: "stream-test.json" };
+    const save = { href: urlOf(pathOf(run, "run.json")).href, download: "stream-test.json" };
     this.after.replaceChildren(
       ...(recorded ? this.#recording(run, recorded.client) : []),
-      make("a", save, this.say("save")),
+      createElement("a", save, this.translate("save")),
     );
   }
 
@@ -260,11 +272,11 @@ class Board {
    * @param {number} client
    */
   #recording(run, client) {
-    const label = this.say("hear", { client });
-    const src = addressOf(pathOf(run, `${client}.wav`)).href;
+    const label = this.translate("hear", { client });
+    const src = urlOf(pathOf(run, `${client}.wav`)).href;
     return [
-      make("span", {}, label),
-      make("audio", { controls: true, preload: "none", src, "aria-label": label }),
+      createElement("span", {}, label),
+      createElement("audio", { controls: true, preload: "none", src, "aria-label": label }),
     ];
   }
 
@@ -274,10 +286,10 @@ class Board {
    */
   async #fetchLog(run) {
     try {
-      const told = await ask(pathOf(run, "run.json"));
-      this.log.replace(run, told.log);
+      const report = await requestJson(pathOf(run, "run.json"));
+      this.log.replace(run, report.log);
     } catch {
-      if (this.log.run === run) this.note.textContent += ` ${this.say("lost")}`;
+      if (this.log.run === run) this.note.textContent += ` ${this.translate("lost")}`;
     }
   }
 }
@@ -296,7 +308,7 @@ const pathOf = (run, name) => `page/stream-test/${run}/${name}`;
 function drawLane(canvas, lane, { span, most, now }) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (!width) return;
-  const { pen, scale } = cleared(canvas);
+  const { pen, scale } = prepareCanvas(canvas);
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   const style = getComputedStyle(canvas);
   /** @param {string} name */
@@ -334,11 +346,11 @@ function fillCurve(pen, levels, now, { x, y, bottom }) {
   pen.globalAlpha = 0.45;
   pen.beginPath();
   pen.moveTo(x(levels[0][0]), bottom);
-  for (const [at, left] of curve(levels, now)) pen.lineTo(x(at), y(left));
+  for (const [at, left] of bufferCurve(levels, now)) pen.lineTo(x(at), y(left));
   pen.lineTo(x(now), bottom);
   pen.fill();
   pen.globalAlpha = 1;
 }
 
-/** @param {Place} place */
-export const mount = (place) => void new Board(place);
+/** @param {MountContext} context */
+export const mount = (context) => void new Board(context);

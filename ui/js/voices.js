@@ -5,7 +5,7 @@
  * of voices come from files that anybody may have written.
  */
 
-import { ask, button, isVisible, make, messageOf, wordsOf } from "./common.js";
+import { button, createElement, errorMessage, isVisible, localize, requestJson } from "./common.js";
 import { player } from "./player.js";
 
 /**
@@ -63,7 +63,7 @@ import { player } from "./player.js";
  * @property {string[]} silenced voices that would no longer work
  */
 
-/** @typedef {import("./common.js").Place<{ texts: import("./common.js").Texts, path: string }>} Place */
+/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} MountContext */
 
 const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
 const IDLE_INTERVAL = 2000;
@@ -82,25 +82,33 @@ class VoiceList {
   /** Made once for each view: filters only show and hide them. @type {Map<string, HTMLElement>} */
   #rows = new Map();
 
-  /** @param {Place} place */
+  /** @param {MountContext} context */
   constructor({ element, props }) {
     this.element = element;
     this.path = props.path;
-    const { say, locale, number } = wordsOf(props.texts);
-    this.say = say;
+    const { translate, locale, number } = localize(props.texts);
+    this.translate = translate;
     this.locale = locale;
     this.number = number;
     this.languageNames = new Intl.DisplayNames([locale], { type: "language" });
     this.filters = this.#makeFilters();
-    this.message = make("p", { class: "voices-message", role: "status", "aria-live": "polite" });
-    this.count = make("p", { class: "voices-count", "aria-live": "polite" });
-    this.room = make("p", { class: "voices-room" });
-    this.list = make("ul", { class: "voices-list", "aria-label": say("title") });
-    this.downloads = make("ul", { class: "voices-downloads", "aria-label": say("downloads") });
-    this.broken = make("div", { class: "voices-broken" });
-    this.dialog = make("dialog", { class: "voices-dialog", "aria-labelledby": "voices-dialog-title" });
-    this.files = make("input", { type: "file", id: "voices-files", multiple: true, accept: ".onnx,.json" });
-    this.sending = button(say("upload"), () => this.#upload(), { class: "voices-primary" });
+    this.message = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
+    this.count = createElement("p", { class: "voices-count", "aria-live": "polite" });
+    this.room = createElement("p", { class: "voices-room" });
+    this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
+    this.downloads = createElement("ul", { class: "voices-downloads", "aria-label": translate("downloads") });
+    this.broken = createElement("div", { class: "voices-broken" });
+    this.dialog = createElement("dialog", {
+      class: "voices-dialog",
+      "aria-labelledby": "voices-dialog-title",
+    });
+    this.files = createElement("input", {
+      type: "file",
+      id: "voices-files",
+      multiple: true,
+      accept: ".onnx,.json",
+    });
+    this.sending = button(translate("upload"), () => this.#upload(), { class: "voices-primary" });
     element.replaceChildren(this.#layout());
     player.addEventListener("change", () => this.#showSampled());
     this.#keepPolling();
@@ -108,40 +116,40 @@ class VoiceList {
   }
 
   #makeFilters() {
-    const [language, quality, size, engine, state] = Array.from({ length: 5 }, () => make("select"));
+    const [language, quality, size, engine, state] = Array.from({ length: 5 }, () => createElement("select"));
     this.#setOptions(
       size,
-      SIZES.map((each) => [String(each), this.say("up_to", { size: this.#size(each) })]),
+      SIZES.map((each) => [String(each), this.translate("up_to", { size: this.#size(each) })]),
     );
     this.#setOptions(
       state,
-      ["installed", "to_fetch", "own"].map((each) => [each, this.say(each)]),
+      ["installed", "to_fetch", "own"].map((each) => [each, this.translate(each)]),
     );
-    const search = make("input", { type: "search", autocomplete: "off", spellcheck: "false" });
+    const search = createElement("input", { type: "search", autocomplete: "off", spellcheck: "false" });
     return { search, language, quality, size, engine, state };
   }
 
   #layout() {
-    const { say } = this;
+    const { translate } = this;
     const fields = Object.entries(this.filters).map(([name, control]) => this.#field(name, control));
-    return make(
+    return createElement(
       "div",
       { class: "voices-shelf" },
-      make("div", { class: "voices-filters", role: "search" }, ...fields),
-      make("div", { class: "voices-line" }, this.count, this.room),
+      createElement("div", { class: "voices-filters", role: "search" }, ...fields),
+      createElement("div", { class: "voices-line" }, this.count, this.room),
       this.message,
       this.downloads,
       this.list,
       this.broken,
-      make(
+      createElement(
         "section",
         { class: "voices-add", "aria-labelledby": "voices-add-title" },
-        make("h2", { id: "voices-add-title" }, say("add")),
-        make("p", {}, say("add_hint")),
-        make(
+        createElement("h2", { id: "voices-add-title" }, translate("add")),
+        createElement("p", {}, translate("add_hint")),
+        createElement(
           "div",
           { class: "voices-line" },
-          make("label", { for: "voices-files" }, say("files")),
+          createElement("label", { for: "voices-files" }, translate("files")),
           this.files,
           this.sending,
         ),
@@ -157,10 +165,10 @@ class VoiceList {
   #field(name, control) {
     control.id = `voices-${name}`;
     control.addEventListener("input", () => this.#filter());
-    return make(
+    return createElement(
       "div",
       { class: "voices-field" },
-      make("label", { for: control.id }, this.say(name)),
+      createElement("label", { for: control.id }, this.translate(name)),
       control,
     );
   }
@@ -172,7 +180,7 @@ class VoiceList {
    */
   #setOptions(control, options) {
     const chosen = control.value;
-    const all = [["", this.say("any")], ...options];
+    const all = [["", this.translate("any")], ...options];
     control.replaceChildren(...all.map(([value, text]) => new Option(text, value)));
     control.value = options.some(([value]) => value === chosen) ? chosen : "";
   }
@@ -185,8 +193,8 @@ class VoiceList {
    * @param {Record<string, string | boolean>} [attributes]
    */
   #button(name, what, onclick, attributes = {}) {
-    const label = this.say(`${name}_what`, { name: what });
-    return button(this.say(name), onclick, { "aria-label": label, ...attributes });
+    const label = this.translate(`${name}_what`, { name: what });
+    return button(this.translate(name), onclick, { "aria-label": label, ...attributes });
   }
 
   // ---- Words and numbers
@@ -218,8 +226,8 @@ class VoiceList {
    * @param {string} what
    * @param {object} [json]
    */
-  #ask(what, json) {
-    return ask(what ? `${this.path}/${what}` : this.path, { json });
+  #request(what, json) {
+    return requestJson(what ? `${this.path}/${what}` : this.path, { json });
   }
 
   /**
@@ -233,13 +241,13 @@ class VoiceList {
     try {
       return await work();
     } catch (error) {
-      this.#showMessage(messageOf(error) || this.say("failed"), true);
+      this.#showMessage(errorMessage(error) || this.translate("failed"), true);
       return null;
     }
   }
 
   async #load() {
-    this.#view = await this.#ask("");
+    this.#view = await this.#request("");
     this.#show();
   }
 
@@ -263,11 +271,11 @@ class VoiceList {
 
   async #fetchUpdate() {
     /** @type {VoicesUpdate | null} */
-    const told = await this.#ask("news").catch(() => null);
-    if (!told) return;
-    const isOther = told.revision !== this.#view.revision;
-    this.#showDownloads(told);
-    if (isOther) await this.#load().catch(() => null);
+    const update = await this.#request("news").catch(() => null);
+    if (!update) return;
+    const hasChanged = update.revision !== this.#view.revision;
+    this.#showDownloads(update);
+    if (hasChanged) await this.#load().catch(() => null);
   }
 
   // ---- The list
@@ -281,35 +289,37 @@ class VoiceList {
     if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
     this.#fillFilters();
     const bytes = { used: this.#size(used), free: this.#size(free) };
-    this.room.textContent = this.say("room", { ...bytes, directory });
+    this.room.textContent = this.translate("room", { ...bytes, directory });
     this.#showBroken();
     this.#filter();
   }
 
   /** @param {Voice} voice */
   #row(voice) {
-    const mark = voice.is_default ? make("span", { class: "voices-mark" }, this.say("default")) : null;
-    return make(
+    const mark = voice.is_default
+      ? createElement("span", { class: "voices-mark" }, this.translate("default"))
+      : null;
+    return createElement(
       "li",
       { "data-voice": voice.name, class: voice.is_installed ? "voices-here" : "voices-away" },
-      make(
+      createElement(
         "div",
         { class: "voices-facts" },
-        make("div", { class: "voices-name" }, make("strong", {}, voice.name), mark),
-        make("span", { class: "voices-quiet" }, this.#factsOf(voice)),
+        createElement("div", { class: "voices-name" }, createElement("strong", {}, voice.name), mark),
+        createElement("span", { class: "voices-quiet" }, this.#factsOf(voice)),
       ),
-      make("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
+      createElement("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
     );
   }
 
   /** @param {Voice} voice */
   #factsOf(voice) {
     const size = voice.size ? this.#size(voice.size) : "";
-    const told = [this.#languageName(voice.language), voice.engine, voice.quality, size];
-    if (voice.speakers > 1) told.push(this.say("speakers", { count: voice.speakers }));
-    if (voice.shared_with) told.push(this.say("shared", { count: voice.shared_with }));
-    if (voice.licence) told.push(voice.licence);
-    return told.filter(Boolean).join(" · ");
+    const facts = [this.#languageName(voice.language), voice.engine, voice.quality, size];
+    if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
+    if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
+    if (voice.licence) facts.push(voice.licence);
+    return facts.filter(Boolean).join(" · ");
   }
 
   /** @param {Voice} voice */
@@ -321,9 +331,9 @@ class VoiceList {
         this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
       ];
     }
-    const label = { class: "voices-primary", "aria-label": this.say("listen_to", { name }) };
+    const label = { class: "voices-primary", "aria-label": this.translate("listen_to", { name }) };
     return [
-      button(this.say("listen"), () => this.#sample(voice), label),
+      button(this.translate("listen"), () => this.#sample(voice), label),
       voice.is_default ? null : this.#button("make_default", name, () => this.#makeDefault(name)),
       voice.is_removable ? this.#button("delete", name, () => this.#remove(name)) : null,
     ];
@@ -360,7 +370,8 @@ class VoiceList {
       count += Number(isMatch);
     }
     const all = voices.length;
-    this.count.textContent = count || !all ? this.say("count", { count, all }) : this.say("none_found");
+    this.count.textContent =
+      count || !all ? this.translate("count", { count, all }) : this.translate("none_found");
   }
 
   /** @param {Voice} voice */
@@ -381,18 +392,21 @@ class VoiceList {
 
   #showBroken() {
     const lines = this.#view.broken.map((file) => this.#brokenLine(file));
-    const shown = [make("h2", {}, this.say("broken")), make("ul", { class: "voices-list" }, ...lines)];
+    const shown = [
+      createElement("h2", {}, this.translate("broken")),
+      createElement("ul", { class: "voices-list" }, ...lines),
+    ];
     this.broken.replaceChildren(...(lines.length ? shown : []));
   }
 
   /** @param {BrokenFile} file */
   #brokenLine({ name, path, reason, size }) {
-    const facts = make("span", { class: "voices-quiet" }, `${reason} · ${this.#size(size)}`);
-    return make(
+    const facts = createElement("span", { class: "voices-quiet" }, `${reason} · ${this.#size(size)}`);
+    return createElement(
       "li",
       {},
-      make("div", { class: "voices-facts" }, make("strong", {}, path), facts),
-      make(
+      createElement("div", { class: "voices-facts" }, createElement("strong", {}, path), facts),
+      createElement(
         "div",
         { class: "voices-actions" },
         this.#button("delete", name, () => this.#remove(name)),
@@ -415,7 +429,8 @@ class VoiceList {
   #showSampled() {
     for (const [name, row] of this.#rows) {
       const listen = row.querySelector(".voices-primary");
-      if (listen) listen.textContent = this.say(player.isBusy && name === this.#sampled ? "stop" : "listen");
+      if (listen)
+        listen.textContent = this.translate(player.isBusy && name === this.#sampled ? "stop" : "listen");
     }
     if (player.state === "failed" && this.#sampled && player.problem) this.#showMessage(player.problem, true);
   }
@@ -428,29 +443,29 @@ class VoiceList {
    */
   async #act(what, name) {
     /** @type {VoicesUpdate | null} */
-    const told = await this.#attempt(() => this.#ask(what, { name }));
-    if (told) this.#showDownloads(told);
+    const update = await this.#attempt(() => this.#request(what, { name }));
+    if (update) this.#showDownloads(update);
     this.#poll();
   }
 
   /** @param {string} name */
   async #makeDefault(name) {
     /** @type {{ name: string, line: string } | null} */
-    const told = await this.#attempt(() => this.#ask("default", { name }));
-    if (!told) return;
+    const changed = await this.#attempt(() => this.#request("default", { name }));
+    if (!changed) return;
     await this.#load();
-    this.#showMessage(`${this.say("defaulted", { name: told.name })} `);
-    this.message.append(make("code", {}, told.line));
+    this.#showMessage(`${this.translate("defaulted", { name: changed.name })} `);
+    this.message.append(createElement("code", {}, changed.line));
   }
 
   /** @param {string} name */
   async #remove(name) {
     /** @type {Removal | null} */
-    const planned = await this.#attempt(() => this.#ask("plan-removal", { name }));
+    const planned = await this.#attempt(() => this.#request("plan-removal", { name }));
     if (!planned || !(await this.#confirm(planned))) return;
-    const gone = await this.#attempt(() => this.#ask("remove", { name, files: planned.files }));
+    const gone = await this.#attempt(() => this.#request("remove", { name, files: planned.files }));
     await this.#load();
-    if (gone) this.#showMessage(this.say("deleted", { name }));
+    if (gone) this.#showMessage(this.translate("deleted", { name }));
   }
 
   /**
@@ -459,17 +474,17 @@ class VoiceList {
    */
   #confirm(planned) {
     const { dialog } = this;
-    const keep = button(this.say("keep"), () => dialog.close());
+    const keep = button(this.translate("keep"), () => dialog.close());
     const disabled = !planned.files.length;
-    const go = button(this.say("delete"), () => dialog.close("confirmed"), {
+    const go = button(this.translate("delete"), () => dialog.close("confirmed"), {
       class: "voices-danger",
       disabled,
     });
     dialog.replaceChildren(
-      make("h2", { id: "voices-dialog-title" }, this.say("removal", { name: planned.name })),
-      ...this.#consequencesOf(planned).map((line) => make("p", {}, line)),
-      make("ul", {}, ...planned.files.map((file) => make("li", {}, file))),
-      make("div", { class: "voices-actions" }, keep, go),
+      createElement("h2", { id: "voices-dialog-title" }, this.translate("removal", { name: planned.name })),
+      ...this.#consequencesOf(planned).map((line) => createElement("p", {}, line)),
+      createElement("ul", {}, ...planned.files.map((file) => createElement("li", {}, file))),
+      createElement("div", { class: "voices-actions" }, keep, go),
     );
     return new Promise((settle) => {
       dialog.addEventListener("close", () => settle(dialog.returnValue === "confirmed"), { once: true });
@@ -482,9 +497,9 @@ class VoiceList {
   /** @param {Removal} planned */
   #consequencesOf({ problems, kept, files, size, is_default, silenced }) {
     const lines = [...problems, ...kept];
-    if (files.length) lines.push(this.say("removal_frees", { size: this.#size(size) }));
-    if (is_default) lines.push(this.say("removal_default"));
-    if (silenced.length) lines.push(this.say("removal_silences", { names: silenced.join(", ") }));
+    if (files.length) lines.push(this.translate("removal_frees", { size: this.#size(size) }));
+    if (is_default) lines.push(this.translate("removal_default"));
+    if (silenced.length) lines.push(this.translate("removal_silences", { names: silenced.join(", ") }));
     return lines;
   }
 
@@ -493,7 +508,7 @@ class VoiceList {
   async #upload() {
     const chosen = modelAndConfig([...(this.files.files ?? [])]);
     if (!chosen) {
-      this.#showMessage(this.say("both_needed"), true);
+      this.#showMessage(this.translate("both_needed"), true);
       return;
     }
     this.sending.disabled = true;
@@ -502,17 +517,17 @@ class VoiceList {
     if (name === null) return;
     this.files.value = "";
     await this.#load();
-    this.#showMessage(this.say("uploaded", { name }));
+    this.#showMessage(this.translate("uploaded", { name }));
   }
 
   /**
    * @param {[name: string, file: File][]} chosen
-   * @returns {Promise<string>} the voice that they are
+   * @returns {Promise<string>} the name of the voice
    */
   async #sendAll(chosen) {
-    let told = null;
-    for (const [name, file] of chosen) told = await this.#send(name, file);
-    return told.voice;
+    let answer = null;
+    for (const [name, file] of chosen) answer = await this.#send(name, file);
+    return answer.voice;
   }
 
   /**
@@ -527,13 +542,15 @@ class VoiceList {
       const end = Math.min(start + this.#view.piece_bytes, file.size);
       const share = file.size ? Math.floor((100 * start) / file.size) : 0;
       this.#showMessage(
-        end < file.size ? this.say("uploading", { file: name, share }) : this.say("checking", { file: name }),
+        end < file.size
+          ? this.translate("uploading", { file: name, share })
+          : this.translate("checking", { file: name }),
       );
       /** @type {Record<string, string>} */
       const headers = file.size ? { "Content-Range": `bytes ${start}-${end - 1}/${file.size}` } : {};
-      const told = await ask(path, { headers, body: file.slice(start, end) });
+      const answer = await requestJson(path, { headers, body: file.slice(start, end) });
       start = end;
-      if (start >= file.size) return told;
+      if (start >= file.size) return answer;
     }
   }
 
@@ -555,39 +572,41 @@ class VoiceList {
 
   /**
    * Update the item of a download if there is one, so that the focus stays on its button.
-   * @param {Download} told
+   * @param {Download} download
    * @param {HTMLElement | undefined} shown
    */
-  #download(told, shown) {
-    const isSame = shown?.dataset.failed === String(told.state === "failed");
-    const item = shown && isSame ? shown : this.#newDownload(told);
+  #download(download, shown) {
+    const isSame = shown?.dataset.failed === String(download.state === "failed");
+    const item = shown && isSame ? shown : this.#newDownload(download);
     const bar = item.querySelector("progress");
-    if (bar && told.total) [bar.max, bar.value] = [told.total, told.received];
+    if (bar && download.total) [bar.max, bar.value] = [download.total, download.received];
     const how = item.querySelector(".voices-quiet");
-    if (how) how.textContent = told.error || this.#progressOf(told);
+    if (how) how.textContent = download.error || this.#progressOf(download);
     return item;
   }
 
-  /** @param {Download} told */
+  /** @param {Download} download */
   #newDownload({ voice, state }) {
     const isFailed = state === "failed";
-    const bar = isFailed ? null : make("progress", { "aria-label": this.say("progress", { name: voice }) });
+    const bar = isFailed
+      ? null
+      : createElement("progress", { "aria-label": this.translate("progress", { name: voice }) });
     const again = isFailed ? this.#button("fetch", voice, () => this.#act("download", voice)) : null;
     const stop = this.#button(isFailed ? "dismiss" : "cancel", voice, () => this.#act("cancel", voice));
-    const facts = [make("strong", {}, voice), bar, make("span", { class: "voices-quiet" })];
-    return make(
+    const facts = [createElement("strong", {}, voice), bar, createElement("span", { class: "voices-quiet" })];
+    return createElement(
       "li",
       { "data-voice": voice, "data-failed": String(isFailed) },
-      make("div", { class: "voices-facts" }, ...facts),
-      make("div", { class: "voices-actions" }, again, stop),
+      createElement("div", { class: "voices-facts" }, ...facts),
+      createElement("div", { class: "voices-actions" }, again, stop),
     );
   }
 
-  /** @param {Download} told */
+  /** @param {Download} download */
   #progressOf({ state, received, total, bytes_per_second: speed }) {
-    if (state === "waiting") return this.say("waiting");
+    if (state === "waiting") return this.translate("waiting");
     const share = total ? `${this.#size(received)} / ${this.#size(total)}` : this.#size(received);
-    return `${share} · ${this.say("per_second", { size: this.#size(speed) })}`;
+    return `${share} · ${this.translate("per_second", { size: this.#size(speed) })}`;
   }
 }
 
@@ -632,5 +651,5 @@ function modelAndConfig(chosen) {
   ];
 }
 
-/** @param {Place} place */
-export const mount = (place) => void new VoiceList(place);
+/** @param {MountContext} context */
+export const mount = (context) => void new VoiceList(context);

@@ -1,17 +1,17 @@
-/** The blends that are kept, and the presets: each a card with what can be done with it. */
+/** List of saved blends and presets: a card for each, with its actions. */
 
 import { PATH, shownTag } from "./blend_api.js";
-import { addressOf, button, find, make } from "./common.js";
-import { freeName } from "./mix.js";
+import { button, createElement, find, urlOf } from "./common.js";
+import { unusedName } from "./mix.js";
 
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 /**
- * What the list asks of the tab that it is in.
- * @typedef {object} Surroundings
+ * What the list needs of its tab.
+ * @typedef {object} TabContext
  * @property {HTMLElement} element
- * @property {import("./common.js").Say} say
+ * @property {import("./common.js").Translate} translate
  * @property {import("./blend_api.js").BlendApi} api
  * @property {() => BlendingView} view
  * @property {(view: BlendingView) => void} onChanged
@@ -21,46 +21,50 @@ import { freeName } from "./mix.js";
 
 /** @typedef {{ title: string, value?: string, confirm?: string }} Question */
 
-export class KeptBlends {
-  /** @param {Surroundings} surroundings */
-  constructor(surroundings) {
-    this.around = surroundings;
-    this.list = find(surroundings.element, "#blend-list", HTMLElement);
-    this.title = find(surroundings.element, "#blend-kept-title", HTMLElement);
-    this.nothing = find(surroundings.element, "#blend-nothing-kept", HTMLElement);
+export class SavedBlends {
+  /** @param {TabContext} context */
+  constructor(context) {
+    this.context = context;
+    this.list = find(context.element, "#blend-list", HTMLElement);
+    this.title = find(context.element, "#blend-kept-title", HTMLElement);
+    this.nothing = find(context.element, "#blend-nothing-kept", HTMLElement);
   }
 
-  /** Whether somebody is asked something, which a new list would take away. */
-  get isAsking() {
+  /** Whether a question is open, which redrawing the list would remove. */
+  get hasOpenQuestion() {
     return this.list.querySelector(".blend-question") !== null;
   }
 
   draw() {
-    const { kept } = this.around.view();
+    const { kept } = this.context.view();
     this.list.replaceChildren(...kept.map((each) => this.#card(each)));
     this.nothing.hidden = kept.length > 0;
   }
 
   /** @param {SavedVoice} kept */
   #card(kept) {
-    const { say, view } = this.around;
+    const { translate, view } = this.context;
     const { name, recipe, description } = kept.draft;
-    const facts = [say(`kind_${kept.kind}`), shownTag(kept.language), kept.kind === "imported" ? "" : recipe];
+    const facts = [
+      translate(`kind_${kept.kind}`),
+      shownTag(kept.language),
+      kept.kind === "imported" ? "" : recipe,
+    ];
     const isMute = !kept.can_speak && view().kokoro === "ready";
-    const problem = make("p", { class: "blend-problem", role: "alert" });
-    const question = make("div", { class: "blend-asked" });
-    return make(
+    const problem = createElement("p", { class: "blend-problem", role: "alert" });
+    const question = createElement("div", { class: "blend-asked" });
+    return createElement(
       "li",
       { class: "blend-card", "data-name": name },
-      make(
+      createElement(
         "div",
         { class: "blend-head" },
-        make("b", {}, name),
-        make("span", {}, facts.filter(Boolean).join(" · ")),
+        createElement("b", {}, name),
+        createElement("span", {}, facts.filter(Boolean).join(" · ")),
       ),
-      description ? make("p", {}, description) : null,
-      isMute ? make("p", { class: "blend-hint" }, say("cannot_speak")) : null,
-      make("div", { class: "blend-actions" }, ...this.#actions(kept, problem, question)),
+      description ? createElement("p", {}, description) : null,
+      isMute ? createElement("p", { class: "blend-hint" }, translate("cannot_speak")) : null,
+      createElement("div", { class: "blend-actions" }, ...this.#actions(kept, problem, question)),
       question,
       problem,
     );
@@ -68,18 +72,18 @@ export class KeptBlends {
 
   /**
    * @param {SavedVoice} kept
-   * @param {Element} problem tells what went wrong
+   * @param {Element} problem shows what went wrong
    * @param {Element} place of questions
    */
   #actions(kept, problem, place) {
-    const { say, view, hear, api, onEdit } = this.around;
+    const { translate, view, hear, api, onEdit } = this.context;
     const { name } = kept.draft;
     const [isOwn, isImported] = [kept.kind === "own", kept.kind === "imported"];
     /** @param {"rename" | "duplicate" | "remove"} what @param {Question} question */
     const changing = (what, question) => () =>
-      ask(place, question, say, (answer) => this.#change(what, name, answer, problem));
-    const newName = say("new_name");
-    const other = () => ({ title: newName, value: freeName(name, namesOn(view())) });
+      askUser(place, question, translate, (answer) => this.#change(what, name, answer, problem));
+    const newName = translate("new_name");
+    const other = () => ({ title: newName, value: unusedName(name, takenNames(view())) });
     return [
       this.#button(
         "hear",
@@ -99,7 +103,10 @@ export class KeptBlends {
 
   /** @param {string} name */
   #sure(name) {
-    return { title: this.around.say("remove_sure", { name }), confirm: this.around.say("remove") };
+    return {
+      title: this.context.translate("remove_sure", { name }),
+      confirm: this.context.translate("remove"),
+    };
   }
 
   /**
@@ -107,7 +114,7 @@ export class KeptBlends {
    * @param {string} name
    */
   #label(action, name) {
-    return this.around.say("of_card", { action: this.around.say(action), name });
+    return this.context.translate("of_card", { action: this.context.translate(action), name });
   }
 
   /**
@@ -116,7 +123,7 @@ export class KeptBlends {
    * @param {() => unknown} onclick
    */
   #button(action, name, onclick, disabled = false) {
-    return button(this.around.say(action), () => onclick(), {
+    return button(this.context.translate(action), () => onclick(), {
       "aria-label": this.#label(action, name),
       disabled,
     });
@@ -124,9 +131,9 @@ export class KeptBlends {
 
   /** @param {string} name */
   #export(name) {
-    const { href } = addressOf(`${PATH}/export?name=${encodeURIComponent(name)}`);
+    const { href } = urlOf(`${PATH}/export?name=${encodeURIComponent(name)}`);
     const attributes = { href, download: `${name}.npy`, "aria-label": this.#label("export", name) };
-    return make("a", attributes, this.around.say("export"));
+    return createElement("a", attributes, this.context.translate("export"));
   }
 
   /**
@@ -136,7 +143,7 @@ export class KeptBlends {
    * @param {Element} problem
    */
   #change(what, name, renamed, problem) {
-    const { api, onChanged } = this.around;
+    const { api, onChanged } = this.context;
     const change = async () => {
       onChanged(await api.change(what, what === "remove" ? { name } : { name, new: renamed }));
       this.#focus(renamed);
@@ -159,30 +166,30 @@ export class KeptBlends {
  * All names that are taken.
  * @param {BlendingView} view
  */
-export const namesOn = ({ voices, kept }) => [
+export const takenNames = ({ voices, kept }) => [
   ...voices.map(({ name }) => name),
   ...kept.map(({ draft }) => draft.name),
 ];
 
 /**
- * Ask whether something is to be done, and if a value is proposed, with which one.
+ * Confirmation form: ask whether to proceed and, if a value is proposed, with which one.
  * @param {Element} place
  * @param {Question} question
- * @param {import("./common.js").Say} say
+ * @param {import("./common.js").Translate} translate
  * @param {(answer: string) => unknown} onYes
  */
-function ask(place, { title, value, confirm }, say, onYes) {
+function askUser(place, { title, value, confirm }, translate, onYes) {
   const opener = /** @type {HTMLElement | null} */ (document.activeElement);
   const close = () => {
     place.replaceChildren();
     opener?.focus();
   };
   const text = { type: "text", value, maxlength: 64, autocapitalize: "off" };
-  const input = value === undefined ? null : make("input", text);
-  const yes = make(
+  const input = value === undefined ? null : createElement("input", text);
+  const yes = createElement(
     "button",
     { type: "submit", class: input ? "blend-primary" : "blend-danger" },
-    confirm ?? say("ok"),
+    confirm ?? translate("ok"),
   );
   const onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -190,10 +197,16 @@ function ask(place, { title, value, confirm }, say, onYes) {
   };
   const onkeydown = (/** @type {Event} */ event) =>
     event instanceof KeyboardEvent && event.key === "Escape" && close();
-  const label = make("span", {}, title);
-  const asked = input ? make("label", {}, label, input) : label;
+  const label = createElement("span", {}, title);
+  const asked = input ? createElement("label", {}, label, input) : label;
   place.replaceChildren(
-    make("form", { class: "blend-question", onsubmit, onkeydown }, asked, yes, button(say("cancel"), close)),
+    createElement(
+      "form",
+      { class: "blend-question", onsubmit, onkeydown },
+      asked,
+      yes,
+      button(translate("cancel"), close),
+    ),
   );
   (input ?? yes).focus();
   input?.select();
