@@ -105,7 +105,9 @@ export function keepScrolledToEnd(element, change) {
 
 // ---- Texts and numbers
 
-/** @typedef {(name: string, values?: Values) => string} Translate Looks up a text by name and fills in its placeholders. */
+/**
+ * @typedef {(name: string, values?: Values) => string} Translate Looks up a text by name and fills in its placeholders.
+ */
 
 /**
  * Localization: the texts in the browser's language if there are any, else in English.

@@ -1,4 +1,6 @@
-/** The Preview tab: playback state and measurements, waveform and spectrogram, downloads, shortcut keys, A/B comparison. */
+/**
+ * The Preview tab: playback state and measurements, waveform and spectrogram, downloads, shortcut keys, A/B comparison.
+ */
 
 import { accentColour, drawingContext, prepareCanvas } from "./canvas.js";
 import { find, isVisible, localize, localizeElements, RequestError, request } from "./common.js";

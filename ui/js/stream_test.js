@@ -47,7 +47,10 @@ import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
  * @property {Line[]} lines
  */
 
-/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, value: string | null }>} MountContext */
+/**
+ * @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, value: string | null }>}
+ * MountContext
+ */
 
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
 const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
