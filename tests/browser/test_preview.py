@@ -145,7 +145,7 @@ def test_speaking_again_cancels_the_previous_request(tab: PreviewTab) -> None:
     tab.press("speak")
     tab.wait_for("ttsPlayer.state === 'done'")
     tab.wait_until_idle()
-    assert not first.evaluate("(clip) => clip.isWhole && clip === ttsPlayer.clip")
+    assert not first.evaluate("(clip) => clip.isComplete && clip === ttsPlayer.clip")
     assert page.evaluate("ttsPlayer.clip.seconds") < 2
 
 
@@ -210,10 +210,10 @@ def test_f2_switches_between_two_compared_voices(tab: PreviewTab) -> None:
         lambda request: requested.append(request.post_data_json) if "speech" in request.url else None,
     )
     tab.press("speak")
-    tab.wait_for("ttsPlayer.state === 'playing' && ttsPlayer.clip?.isWhole")
+    tab.wait_for("ttsPlayer.state === 'playing' && ttsPlayer.clip?.isComplete")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("B")
-    tab.wait_for("ttsPlayer.rms > 0.02 && ttsPlayer.clip?.isWhole")
+    tab.wait_for("ttsPlayer.rms > 0.02 && ttsPlayer.clip?.isComplete")
     page.wait_for_function("ttsPlayer.fraction > 0.005")
     page.keyboard.press("F2")
     expect(page.locator("#preview-player [data-part=side]")).to_have_text("A")
