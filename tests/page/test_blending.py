@@ -236,7 +236,7 @@ async def test_an_exported_blend_can_be_imported_and_blended_again(service: Blen
         ("1st", "a.npy", b"x", "not a valid name"),
         ("af_mine", "a.exe", b"x", "suffix"),
         ("af_mine", "a.npy", b"", "empty"),
-        ("af_mine", "a.npy", b"x" * 100, "no style table"),
+        ("af_mine", "a.npy", b"x" * 100, "not a style table"),
         ("af_mine", "../../a.pt", b"\x80\x04cos\nsystem\n", "not in the form"),
         ("af_mine", "a.bin", bytes(16_000_001), "more than"),
     ],
