@@ -1,4 +1,4 @@
-"""What every engine keeps to, whatever it makes its sound with: one suite over all of them."""
+"""The contract that every engine fulfils, however it synthesizes: one suite over all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SPEAKS_WITH = {
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A voice that is loaded."""
+    """A loaded voice with its engine and spec."""
 
     engine: Engine
     loaded: LoadedVoice
@@ -86,7 +86,7 @@ class TestInstalled:
     def test_every_installed_voice_has_the_metadata_that_clients_need(self, engine: Engine) -> None:
         for voice in engine.installed():
             assert re.fullmatch(r"[a-z]{2,3}(_[A-Za-z0-9]+)*", voice.language), voice
-            # Clients sort by it and take the first: the embedded voices come after all others.
+            # Clients sort by description and take the first, so the embedded voices must sort last.
             assert voice.description[:1].isupper() == (engine.name != "espeak"), voice
             assert voice.description == voice.description.strip() != "", voice
             assert voice.attribution.name, voice
@@ -150,9 +150,9 @@ class TestRender:
 
     def test_closing_a_render_early_does_not_change_later_renders(self, speaker: Speaker) -> None:
         before = speaker.speak(TEXT)
-        for taken in range(3):
+        for steps_taken in range(3):
             render = speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody())
-            for _ in range(taken):
+            for _ in range(steps_taken):
                 next(render, None)
             render.close()
         np.testing.assert_array_equal(speaker.speak(TEXT), before)
@@ -175,39 +175,39 @@ class TestRender:
     def test_concurrent_renders_in_two_threads_do_not_mix(self, speaker: Speaker) -> None:
         texts = [TEXT, "Good morning. It is seven o'clock. The bus leaves soon."]
         alone = [speaker.speak(text) for text in texts]
-        heard: dict[int, list[Samples]] = {0: [], 1: []}
+        rendered: dict[int, list[Samples]] = {0: [], 1: []}
         start = threading.Barrier(2)
 
         def work(which: int) -> None:
             start.wait()
-            heard[which].extend(speaker.speak(texts[which]) for _ in range(5))
+            rendered[which].extend(speaker.speak(texts[which]) for _ in range(5))
 
-        threads = [threading.Thread(target=work, args=(which,)) for which in heard]
+        threads = [threading.Thread(target=work, args=(which,)) for which in rendered]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for which, renders in heard.items():
+        for which, renders in rendered.items():
             assert len(renders) == 5
             for samples in renders:
                 np.testing.assert_array_equal(samples, alone[which])
 
     def test_phonemes_of_a_word_are_deterministic(self, speaker: Speaker) -> None:
-        told = speaker.phonemes("Hello")
-        assert told == told.strip() != ""
-        assert "\n" not in told
-        assert speaker.phonemes("Hello") == told
+        expected_phonemes = speaker.phonemes("Hello")
+        assert expected_phonemes == expected_phonemes.strip() != ""
+        assert "\n" not in expected_phonemes
+        assert speaker.phonemes("Hello") == expected_phonemes
 
     def test_text_without_anything_to_pronounce_has_no_phonemes(self, speaker: Speaker) -> None:
         assert [speaker.phonemes(text) for text in ("", " ", "...", "\0")] == [""] * 4
 
     def test_phonemizing_during_a_render_does_not_change_its_samples(self, speaker: Speaker) -> None:
-        alone, told = speaker.speak(TEXT), speaker.phonemes("Good night. It is eleven o'clock.")
-        heard: list[Samples] = []
+        alone, expected_phonemes = speaker.speak(TEXT), speaker.phonemes("Good night. It is eleven o'clock.")
+        rendered: list[Samples] = []
         for chunk in speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody()):
-            assert speaker.phonemes("Good night. It is eleven o'clock.") == told
-            heard.append(chunk)
-        np.testing.assert_array_equal(np.concatenate(heard), alone)
+            assert speaker.phonemes("Good night. It is eleven o'clock.") == expected_phonemes
+            rendered.append(chunk)
+        np.testing.assert_array_equal(np.concatenate(rendered), alone)
 
     def test_the_calibration_segment_renders_enough_sound_to_measure_loudness(self, speaker: Speaker) -> None:
         segment = speaker.loaded.calibration_segment(speaker.spec)
@@ -240,19 +240,19 @@ def _loaded(engine: Engine, voice: Voice) -> LoadedVoice:
 
 
 def test_all_engines_render_concurrently_without_interference(engines: dict[str, Engine]) -> None:
-    """Each phonemizes with an espeak-ng of its own; the process-wide state of one is not another's."""
+    """Each engine has its own espeak-ng, whose process-wide state must not leak into another engine."""
     speakers = [
         (_loaded(engine, voice), VoiceSpec(voice, voice.default_speaker))
         for name, engine in engines.items()
         for voice in engine.installed()
         if voice.name in (*SPEAKS_WITH[name], "ff_test")
     ]
-    alone = [_said(loaded, spec) for loaded, spec in speakers]
+    alone = [_render(loaded, spec) for loaded, spec in speakers]
     right: list[str] = []
 
     def work(which: int) -> None:
         loaded, spec = speakers[which]
-        said = (_said(loaded, spec) for _ in range(5))
+        said = (_render(loaded, spec) for _ in range(5))
         right.extend(spec.voice.name for samples in said if np.array_equal(samples, alone[which]))
 
     threads = [threading.Thread(target=work, args=(which,)) for which in range(len(speakers))]
@@ -265,5 +265,5 @@ def test_all_engines_render_concurrently_without_interference(engines: dict[str,
     assert sorted(right) == sorted(spec.voice.name for _, spec in speakers for _ in range(5))
 
 
-def _said(loaded: LoadedVoice, spec: VoiceSpec) -> Samples:
+def _render(loaded: LoadedVoice, spec: VoiceSpec) -> Samples:
     return np.concatenate(list(loaded.render(Segment(TEXT), spec, Prosody())))

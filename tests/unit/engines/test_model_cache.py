@@ -1,4 +1,4 @@
-"""Voices in memory: loaded once, leased, freed in the right order."""
+"""Cache of loaded models: loaded once, leased, evicted in least-recently-used order."""
 
 from __future__ import annotations
 
@@ -85,26 +85,26 @@ def loaded(engine: FakeEngine) -> ModelCache:
     return ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=2)
 
 
-async def lend(loaded: ModelCache, name: str) -> None:
+async def lease_once(loaded: ModelCache, name: str) -> None:
     async with loaded.lease(a_voice(name)):
         pass
 
 
 async def test_concurrent_requests_load_a_model_once(loaded: ModelCache, engine: FakeEngine) -> None:
-    await asyncio.gather(*(lend(loaded, "a") for _ in range(20)))
+    await asyncio.gather(*(lease_once(loaded, "a") for _ in range(20)))
     assert len(engine.made) == 1
 
 
 async def test_a_model_stays_loaded_after_its_lease_ends(loaded: ModelCache, engine: FakeEngine) -> None:
-    await lend(loaded, "a")
-    await lend(loaded, "a")
+    await lease_once(loaded, "a")
+    await lease_once(loaded, "a")
     assert len(engine.made) == 1
     assert not engine.made[0].closed
 
 
 async def test_the_least_recently_used_model_is_evicted_first(loaded: ModelCache) -> None:
     for name in ("a", "b", "a", "c"):
-        await lend(loaded, name)
+        await lease_once(loaded, name)
     assert loaded.models == ("a", "c")
 
 
@@ -122,7 +122,7 @@ async def test_models_over_the_memory_limit_are_evicted_even_below_the_count_lim
 async def test_a_leased_model_is_never_evicted(loaded: ModelCache, engine: FakeEngine) -> None:
     async with loaded.lease(a_voice("a")):
         for name in ("b", "c", "d"):
-            await lend(loaded, name)
+            await lease_once(loaded, name)
         assert not engine.made[0].closed
         assert "a" in loaded.models
 
@@ -130,9 +130,9 @@ async def test_a_leased_model_is_never_evicted(loaded: ModelCache, engine: FakeE
 async def test_a_failed_load_raises_and_is_retried(loaded: ModelCache, engine: FakeEngine) -> None:
     engine.failures = 1
     with pytest.raises(VoiceUnavailable, match="half"):
-        await lend(loaded, "a")
+        await lease_once(loaded, "a")
     assert repr(loaded) == "<ModelCache empty>"
-    await lend(loaded, "a")
+    await lease_once(loaded, "a")
     assert loaded.models == ("a",)
 
 
@@ -144,16 +144,16 @@ async def test_cancelling_a_request_during_the_load_does_not_lose_the_model(engi
         try:
             await go_on.wait()
         finally:
-            result = work()  # as the workers do: the work runs to its end, then the cancellation goes on
+            result = work()  # like the workers: the work completes before the cancellation propagates
         return result
 
     loaded = ModelCache({"fake": engine}, run_blocking=slowly, capacity=2)
-    asker = asyncio.create_task(lend(loaded, "a"))
+    request_task = asyncio.create_task(lease_once(loaded, "a"))
     await started.wait()
-    asker.cancel()
-    await asyncio.wait([asker])
-    assert asker.cancelled()
-    await lend(loaded, "a")
+    request_task.cancel()
+    await asyncio.wait([request_task])
+    assert request_task.cancelled()
+    await lease_once(loaded, "a")
     assert len(engine.made) == 1
 
 
@@ -165,7 +165,7 @@ async def test_the_error_names_an_engine_that_is_not_installed(loaded: ModelCach
 
 async def test_closing_frees_every_model(loaded: ModelCache, engine: FakeEngine) -> None:
     for name in ("a", "b"):
-        await lend(loaded, name)
+        await lease_once(loaded, name)
     loaded.close()
     assert [voice.closed for voice in engine.made] == [True, True]
 
@@ -180,8 +180,8 @@ async def test_a_model_whose_file_changed_is_reloaded(loaded: ModelCache, engine
     assert len(engine.made) == 1
     loaded.evict_outdated([new])
     assert engine.made[0].closed
-    async with loaded.lease(new) as lent:
-        assert lent is engine.made[1]
+    async with loaded.lease(new) as leased:
+        assert leased is engine.made[1]
 
 
 async def test_a_voice_deleted_or_changed_while_speaking_is_freed_at_the_end(
@@ -191,8 +191,8 @@ async def test_a_voice_deleted_or_changed_while_speaking_is_freed_at_the_end(
     async with loaded.lease(a_voice("a")), loaded.lease(a_voice("b", print_="1")) as spoken_with:
         loaded.evict_outdated([new])
         assert [each.closed for each in engine.made] == [False, False]
-        async with loaded.lease(new) as lent:
-            assert lent is not spoken_with
+        async with loaded.lease(new) as leased:
+            assert leased is not spoken_with
         assert [each.closed for each in engine.made] == [False, False, False]
     assert [each.closed for each in engine.made] == [True, True, False]
     assert loaded.models == ("b",)
@@ -205,7 +205,7 @@ async def test_a_model_stays_loaded_while_any_of_its_voices_exists(
     for voice in (one, other):
         async with loaded.lease(voice):
             pass
-    # Another voice of the model may have files of its own.
+    # Another voice of the model may have other files.
     loaded.evict_outdated([other, a_voice("third", model="m", print_="3")])
     assert loaded.models == ("m",)
     loaded.evict_outdated([])

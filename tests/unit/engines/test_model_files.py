@@ -41,7 +41,7 @@ def test_a_preallocated_file_is_incomplete(tmp_path: Path) -> None:
 
 
 def test_checking_a_model_does_not_read_its_weights(tmp_path: Path) -> None:
-    """A gigabyte of weights that takes no space, and would take seconds."""
+    """The file has a sparse gigabyte of weights, which would take seconds to read."""
     path = tmp_path / "large.onnx"
     with path.open("wb") as file:
         file.write(b"\x08\x08\x3a\x80\x80\x80\x80\x04")  # ir_version 8, and a graph of 2**30 bytes

@@ -184,7 +184,7 @@ onnxruntime.InferenceSession(sys.argv[1])
 
 
 def test_loading_a_model_writes_no_onnxruntime_telemetry(tmp_path: Path) -> None:
-    """ONNX Runtime keeps an id and a queue of events in the user's home, and sends them off later."""
+    """ONNX Runtime keeps a device id and an event queue in the home directory and sends them later."""
     surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     model = VOICES / "en_US-tone-low.onnx"
     subprocess.run(

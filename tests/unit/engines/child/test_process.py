@@ -35,7 +35,7 @@ def main(*arguments):
 
 @pytest.fixture
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that can be run as a child, installed in a directory with a space in its name."""
+    """A module that can run as a child process, installed in a directory with a space in its name."""
     directory = tmp_path / "some packages"
     directory.mkdir()
     (directory / "probe_child.py").write_text(PROBE, encoding="utf-8")
@@ -45,7 +45,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A directory with modules by the names of standard ones, and of our package."""
+    """A directory with modules that shadow standard modules and our package."""
     directory = tmp_path / "hostile"
     directory.mkdir()
     for name in ("json", "struct", "signal", "http", "types", "ctypes", "wyoming_tts"):
@@ -132,7 +132,7 @@ def test_every_child_starts_from_a_checkout_and_from_an_unpacked_wheel(
     if layout == "a checkout":
         for name in ("ui", "tests", "script"):
             (root / name).mkdir()
-    # Each module notes the processes that run it: a child that took it from elsewhere would go unnoticed.
+    # Each module records the processes that import it, to detect a child that imported it from elsewhere.
     notes = tmp_path / "notes"
     notes.mkdir()
     note = f"__import__('pathlib').Path({str(notes)!r}, str(__import__('os').getpid())).touch()"
@@ -140,7 +140,7 @@ def test_every_child_starts_from_a_checkout_and_from_an_unpacked_wheel(
         with (root / f"{module.replace('.', '/')}.py").open("a", encoding="utf-8") as file:
             file.write(f"\n{note}\n")
     code = f"import sys; sys.path.insert(0, {str(root)!r})\n{LAYOUT_PROBE}"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=hostile,
         capture_output=True,
@@ -148,10 +148,10 @@ def test_every_child_starts_from_a_checkout_and_from_an_unpacked_wheel(
         check=False,
         timeout=50,
     )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["package"] == str(root / "wyoming_tts")
-    assert {str(pid) for pid in told["pids"]} <= {file.name for file in notes.iterdir()}
+    assert completed.returncode == 0, completed.stderr
+    report = json.loads(completed.stdout)
+    assert report["package"] == str(root / "wyoming_tts")
+    assert {str(pid) for pid in report["pids"]} <= {file.name for file in notes.iterdir()}
 
 
 # Faults

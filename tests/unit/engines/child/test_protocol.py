@@ -13,7 +13,7 @@ from wyoming_tts.engines.child.protocol import read_answer, read_greeting, write
 
 
 def frames_of(module_source: str, requests: list[bytes]) -> io.BytesIO:
-    """What a child sends that runs this source, given these requests and then the end of its input."""
+    """Output of a child that runs this source and receives these requests, then the end of its input."""
     sent = io.BytesIO()
     for request in requests:
         write_request(sent, request)
@@ -23,8 +23,8 @@ def frames_of(module_source: str, requests: list[bytes]) -> io.BytesIO:
         f"import json, sys; sys.path += json.loads(sys.argv[2]); {module_source}",
         *command[5:],
     )
-    done = subprocess.run(run, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
-    return io.BytesIO(done.stdout)
+    completed = subprocess.run(run, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
+    return io.BytesIO(completed.stdout)
 
 
 ECHO = (

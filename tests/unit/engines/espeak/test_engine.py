@@ -64,13 +64,13 @@ def loudness(samples: Samples) -> float:
 
 
 def voiced_seconds(samples: Samples) -> float:
-    """Seconds of the 20 ms frames that are not silent."""
+    """Total duration of the 20 ms frames that are not silent, in seconds."""
     frames = samples[: len(samples) // 441 * 441].reshape(-1, 441)
     return float(np.sum(np.abs(frames).max(axis=1) > 0.01)) * 441 / RATE
 
 
 def fundamental(samples: Samples) -> float:
-    """The strongest period between 60 and 400 Hz of the loudest stretch, in Hz."""
+    """Fundamental frequency in Hz: the strongest period between 60 and 400 Hz in the loudest part."""
     width = RATE // 10
     start = max(range(0, len(samples) - width, width // 2), key=lambda at: loudness(samples[at : at + width]))
     frame = samples[start : start + width].astype(np.float64)
@@ -79,7 +79,7 @@ def fundamental(samples: Samples) -> float:
     return RATE / (shortest + int(np.argmax(correlation[shortest:longest])))
 
 
-# What is installed
+# Installed voices
 
 
 def test_every_espeak_language_is_a_voice(installed: dict[str, Voice]) -> None:
@@ -143,9 +143,9 @@ def test_descriptions_are_unique_and_sort_after_language_names(installed: dict[s
 
 
 def test_a_voice_without_its_dictionary_is_not_listed(installed: dict[str, Voice], say: Say) -> None:
-    # The wheel brings these voices' files, but nothing for them to read by.
+    # The wheel has the files of these voices, but not their dictionaries.
     assert not {"espeak-fo", "espeak-kaa", "espeak-xex"} & set(installed)
-    # And these read by another language's.
+    # And these use the dictionary of another language.
     assert loudness(say("1, 2, 3", "espeak-nb")) > 0.03
     assert loudness(say("1, 2, 3", "espeak-ltg")) > 0.03
 
@@ -270,7 +270,7 @@ def test_a_lone_symbol_is_spoken_by_name(say: Say) -> None:
 
 
 def test_control_characters_are_not_interpreted_as_commands(say: Say) -> None:
-    # Control-A, 0, A sets the library's amplitude to nothing.
+    # Control-A, 0, A sets the amplitude of the library to zero.
     assert loudness(say("\x010A hello")) > 0.03
     assert seconds(say("one\x00two")) > 1.3 * seconds(say("one"))
 
@@ -289,7 +289,7 @@ def test_very_long_text_is_spoken_in_bounded_steps(
 def test_long_text_loses_nothing_between_pieces(say: Say) -> None:
     apart = sum(seconds(say(f"This is sentence {number}. ")) for number in range(100, 140))
     together = seconds(say(" ".join(f"This is sentence {number}." for number in range(100, 140))))
-    # In one piece it has pauses between its sentences besides, of up to half a second.
+    # In one piece there are additional pauses between the sentences, of up to half a second.
     assert apart < together < apart + 40 * 0.5
 
 
@@ -299,7 +299,7 @@ def test_a_text_that_crashes_the_library_fails_only_its_own_render(
 ) -> None:
     before = say(SENTENCE)
     with monkeypatch.context() as patched:
-        # Uncut: in pieces the library survives these.
+        # Not split: in pieces the library survives these.
         patched.setattr(espeak, "_pieces", lambda *_: (iter([EspeakPiece(deadly)]), espeak_process.PHONEMES))
         with pytest.raises(EngineFailed, match="crashed on the text"):
             say(deadly)
@@ -328,7 +328,7 @@ def test_no_text_ends_the_process(
     assert np.isfinite(samples).all()
 
 
-# Renders beside each other
+# Concurrent renders
 
 
 def test_interleaved_renders_do_not_mix(installed: dict[str, Voice], loaded: EspeakVoices, say: Say) -> None:
@@ -338,12 +338,12 @@ def test_interleaved_renders_do_not_mix(installed: dict[str, Voice], loaded: Esp
         name: loaded.render(Segment(text), VoiceSpec(installed[name]), Prosody(**manners[name]))
         for name, text in texts.items()
     }
-    heard: dict[str, list[Samples]] = {name: [] for name in texts}
+    rendered: dict[str, list[Samples]] = {name: [] for name in texts}
     steps = zip(*renders.values(), strict=False)
     for english, german in steps:
-        heard["espeak-en-us"].append(english)
-        heard["espeak-de"].append(german)
-    for name, chunks in heard.items():
+        rendered["espeak-en-us"].append(english)
+        rendered["espeak-de"].append(german)
+    for name, chunks in rendered.items():
         assert len(chunks) > 2
         alone = say(texts[name], name, **manners[name])
         together = np.concatenate(chunks)
@@ -424,7 +424,7 @@ def test_several_engines_render_concurrently(installed: dict[str, Voice], say: S
         second.close()
 
 
-# Faults
+# Failures
 
 
 def test_the_error_names_an_unknown_espeak_voice(installed: dict[str, Voice], loaded: EspeakVoices) -> None:
@@ -455,7 +455,7 @@ def test_closing_the_engine_ends_its_process(installed: dict[str, Voice]) -> Non
 
 @pytest.fixture
 def wheel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
-    """Put another library and data in place of the wheel's."""
+    """Replace the library and data of the wheel."""
 
     def replaced(library: Path, data: Path) -> None:
         fake = SimpleNamespace(get_library_path=lambda: str(library), get_data_path=lambda: str(data))
@@ -520,21 +520,21 @@ def test_an_engine_that_does_not_start_has_no_voices_and_warns(
 
 
 @pytest.mark.parametrize(
-    ("voice", "text", "told"),
+    ("voice", "text", "expected_phonemes"),
     [
         ("en-us", "Hello world. How are you?", "həlˈoʊ wˈɜːld hˈaʊ ɑːɹ juː"),
         ("de", "Die Tür ist offen.", "diː tˈyːɾ ɪst ˈɔfən"),
-        ("cmn", "hello 好", "hə5lˈəʊəʊ χˈɑu2"),  # said in English, but without the mark for that
+        ("cmn", "hello 好", "hə5lˈəʊəʊ χˈɑu2"),  # spoken in English, but without the language switch mark
     ],
 )
 def test_phonemes_match_those_that_the_library_speaks(
-    installed: dict[str, Voice], loaded: EspeakVoices, *, voice: str, text: str, told: str
+    installed: dict[str, Voice], loaded: EspeakVoices, *, voice: str, text: str, expected_phonemes: str
 ) -> None:
-    assert loaded.phonemes(Segment(text), VoiceSpec(installed[f"espeak-{voice}"])) == told
+    assert loaded.phonemes(Segment(text), VoiceSpec(installed[f"espeak-{voice}"])) == expected_phonemes
 
 
 def test_phonemes_of_a_text_in_many_pieces_are_complete(
     installed: dict[str, Voice], loaded: EspeakVoices
 ) -> None:
-    told = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))
-    assert told.split().count("dˈoːɹ") + told.split().count("dˈɔːɹ") == 40
+    expected_phonemes = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))
+    assert expected_phonemes.split().count("dˈoːɹ") + expected_phonemes.split().count("dˈɔːɹ") == 40

@@ -62,14 +62,14 @@ def test_library_commands_and_lone_surrogates_are_removed() -> None:
 def test_no_plain_text_is_lost_or_duplicated(text: str) -> None:
     readable = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
     whole = "".join(texts(text))
-    whole.encode()  # would fail on half characters
+    whole.encode()  # fails on lone surrogates
     if text.isascii():
         assert readable.sub("", whole) == readable.sub("", text)
 
 
 @pytest.mark.parametrize("unit", ["x", "word ", "Yes. ", "中", "*"])
 def test_the_first_piece_is_split_off_without_reading_the_rest_of_the_text(unit: str) -> None:
-    next(cut_text(unit * 1_000))  # what is cached per character is not counted
+    next(cut_text(unit * 1_000))  # fills the per-character caches, whose work is not counted
     short, long = (
         count_lines(lambda text=unit * times: next(cut_text(text)))  # type: ignore[misc]
         for times in (1_000, 100_000)

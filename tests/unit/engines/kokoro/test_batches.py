@@ -133,7 +133,7 @@ class TestForAnyText:
 
     @pytest.mark.slow
     def test_a_very_long_text_is_split_in_linear_time(self) -> None:
-        # Each place is compared with those one batch back alone; with all before, it would take minutes.
+        # Each split point is compared only with those one batch back; comparing with all would take minutes.
         assert sum(_lengths(_clauses(*[6] * 2500))) > 2500 * 6 * len(WORD)
 
 

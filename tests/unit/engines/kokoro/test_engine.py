@@ -26,7 +26,7 @@ TWO_CLAUSES = (
     "and the window above the stairs has been standing open since the morning."
 )
 EDGE = 240
-"""Samples of silence that are kept around the sound of a batch."""
+"""Samples of silence kept around the sound of a batch."""
 _ALWAYS_LOUD = """
 <ir_version: 8, opset_import: ["": 17]> loud
 (int64[1, n] tokens, float[1, 256] style, float[1] speed) => (float[samples] audio)
@@ -63,12 +63,12 @@ def _speak(loaded: LoadedKokoro, voice: Voice, text: str, prosody: Prosody | Non
 
 
 def _sound(loaded: LoadedKokoro, voice: Voice, segment: Segment) -> list[Samples]:
-    """What each step that speaks yields."""
+    """Samples of each audible render step."""
     return list(loaded.render(segment, VoiceSpec(voice), Prosody()))[1:]
 
 
 def _row(audio: Samples) -> int:
-    """For how many tokens the style was that it is spoken in."""
+    """Number of tokens for which the style row of this audio was selected."""
     return round((float(np.abs(audio).max()) - KOKORO.level) / ROW_LEVEL) + 1
 
 
@@ -209,7 +209,7 @@ class TestLoad:
 
 class TestRender:
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "phonemes"),
         [
             ("af_test", FRONT_DOOR),
             ("am_test", FRONT_DOOR),
@@ -218,18 +218,18 @@ class TestRender:
         ],
     )
     def test_each_voice_speaks_its_language_with_its_own_style(
-        self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, said: str
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, phonemes: str
     ) -> None:
         audio = _speak(loaded, voices[name], "The front door is open.")
-        assert KOKORO.said(audio) == [said]
+        assert KOKORO.said(audio) == [phonemes]
         assert KOKORO.speakers_of(audio) == {name}
 
     def test_the_returned_phonemes_are_those_given_to_the_model(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
         text = 'The front "door" is open, 你 said.'
-        told = loaded.phonemes(Segment(text), VoiceSpec(voices["af_test"]))
-        assert KOKORO.said(_speak(loaded, voices["af_test"], text)) == [told]
+        returned_phonemes = loaded.phonemes(Segment(text), VoiceSpec(voices["af_test"]))
+        assert KOKORO.said(_speak(loaded, voices["af_test"], text)) == [returned_phonemes]
 
     def test_phoneme_blocks_in_the_text_are_spoken_unchanged(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
@@ -298,8 +298,10 @@ class TestRender:
     ) -> None:
         steps = _sound(loaded, voices["af_test"], Segment("The front door is open. " * 40))
         assert len(steps) == 10
-        assert " ".join(said for step in steps for said in KOKORO.said(step)) == " ".join([FRONT_DOOR] * 40)
-        # A quarter of a second after a full stop, behind the rest of the model's own silence.
+        assert " ".join(phonemes for step in steps for phonemes in KOKORO.said(step)) == " ".join(
+            [FRONT_DOOR] * 40
+        )
+        # A quarter of a second after a full stop, following the remaining silence of the model.
         assert [silences(step)[-1] for step in steps] == pytest.approx([6000 + EDGE] * 10, abs=48)
 
     @pytest.mark.parametrize(
@@ -335,16 +337,16 @@ class TestRender:
             assert np.abs(np.diff(step, prepend=0.0, append=0.0)).max() < 0.02
 
     @pytest.mark.parametrize(
-        ("name", "text", "said"),
+        ("name", "text", "phonemes"),
         [
             ("zf_test", "你好，我们走吧！", "niχˈɑu, wˈo mˈən tsˈou pˈɑ!"),
             ("af_test", "The door - open.", "ðə dˈɔːɹ — ˈoʊpən."),
         ],
     )
     def test_punctuation_unknown_to_the_model_is_replaced_by_known_punctuation(
-        self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, text: str, said: str
+        self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str, text: str, phonemes: str
     ) -> None:
-        assert KOKORO.said(_speak(loaded, voices[name], text)) == [said]
+        assert KOKORO.said(_speak(loaded, voices[name], text)) == [phonemes]
 
     def test_language_switch_marks_are_removed(self, loaded: LoadedKokoro, voices: dict[str, Voice]) -> None:
         audio = _speak(loaded, voices["ff_test"], "Bon weekend (really).")
@@ -378,9 +380,9 @@ class TestRender:
         self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str
     ) -> None:
         segment = loaded.calibration_segment(VoiceSpec(voices[name]))
-        (said,) = KOKORO.said(_speak(loaded, voices[name], segment.text))
-        assert said.count(",") == 4
-        assert said.endswith(".")
+        (phonemes,) = KOKORO.said(_speak(loaded, voices[name], segment.text))
+        assert phonemes.count(",") == 4
+        assert phonemes.endswith(".")
 
 
 class TestDialects:
@@ -399,12 +401,12 @@ class TestDialects:
         assert audio.dtype == np.float32
         assert KOKORO.said(audio, speed=1.5) == [FRONT_DOOR]
 
-    @pytest.mark.parametrize(("asked", "spoken"), [(1.4, 1), (1.6, 2), (0.5, 1)])
+    @pytest.mark.parametrize(("requested", "spoken"), [(1.4, 1), (1.6, 2), (0.5, 1)])
     def test_a_model_with_integer_speed_gets_the_nearest_integer(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: float, spoken: int
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, requested: float, spoken: int
     ) -> None:
         loaded, voice = _load(_write(tmp_path / "kokoro.onnx", kokoro_model(speed_type="int32")))
-        audio = _speak(loaded, voice, "The front door is open.", Prosody(speed=asked))
+        audio = _speak(loaded, voice, "The front door is open.", Prosody(speed=requested))
         assert KOKORO.said(audio, speed=spoken) == [FRONT_DOOR]
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

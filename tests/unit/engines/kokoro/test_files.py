@@ -1,4 +1,4 @@
-"""Models and packs that are not whole are left out, told once, and taken up when they are."""
+"""Incomplete models and voice packs are skipped, logged once, and used as soon as they are complete."""
 
 from __future__ import annotations
 

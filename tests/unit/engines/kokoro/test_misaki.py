@@ -1,4 +1,4 @@
-"""misaki in place of espeak-ng, with a package of that name that says what it was asked."""
+"""misaki as phonemizer in place of espeak-ng, with a fake package that records its input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANDARIN, JAPANESE, ENGLISH = BY_TAG["zh_CN"], BY_TAG["ja_JP"], BY_TAG["en_US"]
 
 
 class Spells:
-    """A phonemizer that knows a few characters, and fails at one of them."""
+    """A phonemizer that knows a few characters and fails on one of them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -41,7 +41,7 @@ _SOUNDS = {"你": "ni↓", "好": "xau↓", "一": "i→"}
 
 @pytest.fixture
 def misaki(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that is importable, whether or not the real one is."""
+    """A fake package that is importable whether or not the real one is installed."""
     for module, name in {"": "", ".zh": "ZHG2P", ".cutlet": "Cutlet"}.items():
         made = ModuleType(f"misaki{module}")
         setattr(made, name or "__path__", Spells if name else [])
@@ -112,7 +112,7 @@ class TestWithMisaki:
         assert found == ["ni↓xau↓" * 200] * 8
 
     def test_a_mandarin_voice_speaks_the_phonemes_of_misaki(self) -> None:
-        assert _said("zf_test", "你好，Hello！") == ["ni↓xau↓, həlˈoʊ!"]
+        assert _spoken_phonemes("zf_test", "你好，Hello！") == ["ni↓xau↓, həlˈoʊ!"]
 
 
 @pytest.mark.usefixtures("no_misaki")
@@ -129,18 +129,18 @@ class TestWithoutMisaki:
     def test_without_misaki_a_voice_uses_espeak_and_loading_logs_it(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert _said("zf_test", "你好！") == ["niχˈɑu!"]
+        assert _spoken_phonemes("zf_test", "你好！") == ["niχˈɑu!"]
         (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
         assert "zh_CN is poor" in record.getMessage()
 
 
 @pytest.mark.usefixtures("no_misaki")
 def test_english_voices_load_without_a_log_line_about_misaki(caplog: pytest.LogCaptureFixture) -> None:
-    assert _said("af_test", "One.") == ["wˌʌn."]
+    assert _spoken_phonemes("af_test", "One.") == ["wˌʌn."]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def _said(name: str, text: str) -> list[str]:
+def _spoken_phonemes(name: str, text: str) -> list[str]:
     engine = KokoroEngine(
         EngineOptions(
             kokoro_model=VOICES / "kokoro-tones.onnx",

@@ -1,4 +1,4 @@
-"""Imported style tables are voices like those of the pack."""
+"""Imported style tables become voices like those of the voice pack."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def put(styles: ImportedStyles, name: str, of: str) -> Path:
     return styles.path(name)
 
 
-def heard(loaded: LoadedKokoro, voice: Voice) -> tuple[set[str], list[str]]:
+def speak(loaded: LoadedKokoro, voice: Voice) -> tuple[set[str], list[str]]:
     steps = loaded.render(Segment("The front door is open."), VoiceSpec(voice), Prosody())
     audio = np.concatenate(list(steps))
     return KOKORO.speakers_of(audio), KOKORO.said(audio)
@@ -94,7 +94,7 @@ def test_an_imported_style_speaks_its_language_with_its_table(
     voice = listed(engine)["bf_mine"]
     loaded = engine.load(voice)
     try:
-        assert heard(loaded, voice) == ({"am_test"}, ["ðə fɹˈʌnt dˈɔːɹ ɪz ˈəʊpən."])
+        assert speak(loaded, voice) == ({"am_test"}, ["ðə fɹˈʌnt dˈɔːɹ ɪz ˈəʊpən."])
     finally:
         loaded.close()
 
@@ -106,13 +106,13 @@ def test_a_changed_style_file_takes_effect_without_reloading_the_model(
     voice = replace(listed(engine)["bf_mine"], fingerprint="first")
     loaded = engine.load(voice)
     try:
-        assert heard(loaded, voice)[0] == {"am_test"}
+        assert speak(loaded, voice)[0] == {"am_test"}
         put(styles, "bf_mine", "ef_test")
-        assert heard(loaded, voice)[0] == {"am_test"}
-        assert heard(loaded, replace(voice, fingerprint="second"))[0] == {"ef_test"}
+        assert speak(loaded, voice)[0] == {"am_test"}
+        assert speak(loaded, replace(voice, fingerprint="second"))[0] == {"ef_test"}
         styles.path("bf_mine").unlink()
         with pytest.raises(UnknownVoice, match="has no voice bf_mine"):
-            heard(loaded, replace(voice, fingerprint="third"))
+            speak(loaded, replace(voice, fingerprint="third"))
     finally:
         loaded.close()
 
@@ -126,7 +126,7 @@ def test_a_style_file_corrupted_after_it_was_listed_is_reported(
     path.write_bytes(b"no table")
     try:
         with pytest.raises(VoiceUnavailable, match="The style of bf_mine cannot be read"):
-            heard(loaded, voice)
+            speak(loaded, voice)
     finally:
         loaded.close()
 
@@ -159,7 +159,7 @@ def test_a_voice_of_the_pack_takes_precedence_over_an_imported_style(
     assert "the voice pack has a voice af_test" in caplog.text
     loaded = engine.load(voices["af_test"])
     try:
-        assert heard(loaded, voices["af_test"])[0] == {"af_test"}
+        assert speak(loaded, voices["af_test"])[0] == {"af_test"}
     finally:
         loaded.close()
 
@@ -196,8 +196,8 @@ def test_imported_styles_can_be_parts_of_blends(tmp_path: Path, styles: Imported
     assert voice.files == (MODEL, PACK, styles.path("bf_mine"))
     loaded = engine.load(voice)
     try:
-        # The test voices' pitch grows from one to the next: between the first and third is the second.
-        assert heard(loaded, voice)[0] == {"am_test"}
+        # Each test voice has a higher pitch than the one before: mixing the first and third gives the second.
+        assert speak(loaded, voice)[0] == {"am_test"}
     finally:
         loaded.close()
     styles.path("bf_mine").unlink()

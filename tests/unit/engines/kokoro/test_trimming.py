@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SENTENCE_PAUSE, pause_after, trim
 
 MS = 24
-"""Samples of a millisecond."""
+"""Samples per millisecond."""
 
 
 def _silence(milliseconds: int, level: float = 0.0) -> np.ndarray:

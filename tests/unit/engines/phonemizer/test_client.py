@@ -23,7 +23,7 @@ from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
 
 DEADLY = "s'" * 200
-"""What version 1.52.0 of the library dies of."""
+"""Input that crashes version 1.52.0 of the library."""
 
 _WORDS = """
     the front door is open kitchen lights 21 3.5 1,000,000 7:05 Dr. e.g. C++ it's O'Neill NASA naïve
@@ -52,11 +52,11 @@ def pid_of(process: PiperPhonemizerProcess | KokoroPhonemizerProcess) -> int:
     return process._child._running.pid
 
 
-def said(process: PiperPhonemizerProcess, text: str) -> list[list[str]]:
+def phonemize(process: PiperPhonemizerProcess, text: str) -> list[list[str]]:
     return process.phonemize("en-us", text)
 
 
-# The phonemes
+# Phonemes
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_phonemes_for_kokoro_equal_those_of_the_package_itself(language: str) ->
     from kokoro_onnx.tokenizer import Tokenizer  # noqa: PLC0415  # heavy
     from phonemizer.backend import EspeakBackend  # noqa: PLC0415
 
-    Tokenizer()  # names the library
+    Tokenizer()  # sets the path of the library
     logger = logging.getLogger("a test's phonemizer")
     logger.setLevel(logging.ERROR)
     own = EspeakBackend(
@@ -114,21 +114,21 @@ def test_the_server_process_never_loads_the_library_of_piper() -> None:
 
 def test_many_threads_get_the_phonemes_of_their_own_text(piper: PiperPhonemizerProcess) -> None:
     texts = ["Good morning.", "The lights are on.", "It is seven.", "Open the door."]
-    alone = {text: said(piper, text) for text in texts}
-    told: dict[str, list[object]] = {text: [] for text in texts}
+    alone = {text: phonemize(piper, text) for text in texts}
+    results: dict[str, list[object]] = {text: [] for text in texts}
 
     def ask(text: str) -> None:
-        told[text].extend(said(piper, text) for _ in range(20))
+        results[text].extend(phonemize(piper, text) for _ in range(20))
 
     threads = [threading.Thread(target=ask, args=(text,)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=20)
-    assert told == {text: [alone[text]] * 20 for text in texts}
+    assert results == {text: [alone[text]] * 20 for text in texts}
 
 
-# Faults
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_error_names_a_voice_unknown_to_espeak(
 def test_any_voice_name_is_known_or_raises_voice_unavailable(voice: str) -> None:
     process = PiperPhonemizerProcess(voice, None)
     try:
-        assert said(process, "5")
+        assert phonemize(process, "5")
     except VoiceUnavailable:
         return
     finally:
@@ -161,7 +161,7 @@ def test_a_text_that_crashes_the_library_fails_only_its_own_sentence() -> None:
     loaded = engine.load(voice)
     spec = VoiceSpec(voice)
     before = loaded.phonemes(Segment("Hello"), spec)
-    # As the engine gives words gaps, it takes the library's own input to kill it.
+    # The engine inserts gaps into long words, so only direct input can crash the library.
     with pytest.raises(EngineFailed, match=r"espeak-ng for 'en-us' \(piper\) ended \(status -\d+\)"):
         loaded._phonemizer.phonemize(DEADLY)
     assert loaded.phonemes(Segment("Hello"), spec) == before
@@ -170,22 +170,22 @@ def test_a_text_that_crashes_the_library_fails_only_its_own_sentence() -> None:
 
 
 def test_a_process_killed_between_two_texts_is_restarted_unnoticed(piper: PiperPhonemizerProcess) -> None:
-    before = said(piper, "Hello")
+    before = phonemize(piper, "Hello")
     os.kill(pid_of(piper), signal.SIGKILL)
     piper._child._running.wait()
-    assert said(piper, "Hello") == before
+    assert phonemize(piper, "Hello") == before
 
 
 def test_a_process_killed_while_phonemizing_fails_only_one_text(piper: PiperPhonemizerProcess) -> None:
-    before = said(piper, "Hello")
+    before = phonemize(piper, "Hello")
     pid = pid_of(piper)
     os.kill(pid, signal.SIGSTOP)
     stdin = piper._child._running.stdin
     assert stdin is not None
     given = threading.Event()
 
-    class Telling:
-        """The pipe, telling when the text is in it."""
+    class NotifyingPipe:
+        """The pipe to the process, signalling when the text has been written."""
 
         def __init__(self, pipe: IO[bytes]) -> None:
             self._pipe = pipe
@@ -200,12 +200,12 @@ def test_a_process_killed_while_phonemizing_fails_only_one_text(piper: PiperPhon
         def close(self) -> None:
             self._pipe.close()
 
-    piper._child._running.stdin = Telling(stdin)  # type: ignore[assignment]
+    piper._child._running.stdin = NotifyingPipe(stdin)  # type: ignore[assignment]
     failures: list[EngineFailed] = []
 
     def ask() -> None:
         with pytest.raises(EngineFailed, match="status -9") as raised:
-            said(piper, "Good morning")
+            phonemize(piper, "Good morning")
         failures.append(raised.value)
 
     asking = threading.Thread(target=ask)
@@ -214,7 +214,7 @@ def test_a_process_killed_while_phonemizing_fails_only_one_text(piper: PiperPhon
     os.kill(pid, signal.SIGKILL)
     asking.join(timeout=20)
     assert len(failures) == 1
-    assert said(piper, "Hello") == before
+    assert phonemize(piper, "Hello") == before
     assert pid_of(piper) != pid
 
 
@@ -225,7 +225,7 @@ def test_an_exception_of_the_package_is_reported_and_the_process_survives() -> N
     assert phonemizer_process._answer(broken, "dictionary") == {"error": "no dictionary"}
 
 
-# The process
+# Process
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_the_process_maps_no_executable_from_a_temporary_directory(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Containers and hardened services mount /tmp without that right."""
+    """Containers and hardened services mount /tmp with noexec."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     process = make()
     maps = Path(f"/proc/{pid_of(process)}/maps").read_text(encoding="utf-8")
@@ -271,7 +271,7 @@ def test_a_closed_phonemizer_refuses_further_texts() -> None:
     process = PiperPhonemizerProcess("en-us", None)
     process.close()
     with pytest.raises(EngineFailed, match="closed"):
-        said(process, "Hello")
+        phonemize(process, "Hello")
     with pytest.raises(EngineFailed, match="closed"):
         process.wait_ready()
 

@@ -42,7 +42,7 @@ def _found(engine: PiperEngine) -> dict[str, Voice]:
 
 
 def _copy(directory: Path, name: str, *, of: str = LOW.name, edit: Edit | None = None) -> Path:
-    """A test voice under another name, with another json."""
+    """Copy a test voice under another name, with an edited json."""
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copy(VOICES / f"{of}.onnx", directory / f"{name}.onnx")
     document = json.loads((VOICES / f"{of}.onnx.json").read_text(encoding="utf-8"))
@@ -331,7 +331,7 @@ class TestRender:
         engine = PiperEngine(EngineOptions(data_dirs=(VITS,), intra_op_threads=1))
         voice = _found(engine)[SPEAKERS.name]
         text = "A sentence that is long enough for more than one chunk of sound."
-        # Its phonemes, what the model makes of the whole text, then one chunk of sound after the other.
+        # Phonemes, then the text part of the model, then one chunk of audio after the other.
         chunk = 22 * SPEAKERS.hop
         loaded = engine.load(voice)
         spoken = []
@@ -372,7 +372,7 @@ class TestRender:
             (Prosody(), 1.0),
             (Prosody(speed=2.0), 2.0),
             (Prosody(speed=0.5), 0.5),
-            (Prosody(length_scale=2.5), 0.5),  # the voice's own is 1.25
+            (Prosody(length_scale=2.5), 0.5),  # the voice has 1.25
             (Prosody(length_scale=2.5, speed=2.0), 1.0),
         ],
     )
@@ -445,7 +445,7 @@ class TestRender:
         loaded = engine.load(voice)
         with caplog.at_level(logging.DEBUG):
             said = [LETTERS.said(_speak(loaded, voice, text)) for text in ("naïve ß", "ßa ß", "ß")]
-        # The diaeresis comes apart from its letter, as piper's training did it.
+        # The diaeresis is separated from its letter, as in the training of piper.
         assert said == [["naive "], ["a "], []]
         warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
         assert warnings == [
@@ -473,10 +473,10 @@ class TestRender:
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         spec = VoiceSpec(_found(engine)[LOW.name])
-        told = loaded[LOW.name].phonemes(
+        returned_phonemes = loaded[LOW.name].phonemes(
             Segment("The front door is open. Hello [[ ˈaɪ ]] open, [[ open"), spec
         )
-        assert told == f"{FRONT_DOOR} həlˈoʊ ˈaɪ ˈoʊpən, ˈoʊpən"
+        assert returned_phonemes == f"{FRONT_DOOR} həlˈoʊ ˈaɪ ˈoʊpən, ˈoʊpən"
 
     def test_a_model_error_during_rendering_is_an_engine_failure(self, tmp_path: Path) -> None:
         broken = (

@@ -41,14 +41,14 @@ def _decoder_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def _turn(nodes: list[onnx.NodeProto], before: str, after: str, domain: str = "") -> None:
-    """Make the first node of a kind one of another."""
+    """Change the operator of the first node of a kind."""
     node = next(node for node in nodes if node.op_type == before)
     node.op_type, node.domain = after, domain
     del node.attribute[:]
 
 
 def _mask(model: onnx.ModelProto) -> str:
-    """The tensor by which the flow's result is multiplied at last."""
+    """Name of the tensor by which the result of the flow is finally multiplied."""
     return str(_all(model, "Mul")[-1].input[1])
 
 
@@ -74,7 +74,7 @@ def test_standard_voices_are_split_in_four_with_the_receptive_field_of_their_lay
     assert [part.hop for part in cut.parts] == [1, 8, 32]
     assert cut.hop == voice.hop
     assert [part.source for part in cut.parts[1:]] == [part.result for part in cut.parts[:-1]]
-    # The mask is all that has a time axis besides; the speaker has none.
+    # The mask is the only other input with a time axis; the speaker embedding has none.
     assert [len(part.time_inputs) for part in cut.parts] == [1, 0, 0]
     assert [bool(part.static_inputs) for part in cut.parts] == [bool(voice.speakers)] * 2 + [False]
 
@@ -112,7 +112,7 @@ def _foreign(model: onnx.ModelProto) -> None:
 
 
 def _chooses(model: onnx.ModelProto) -> None:
-    """A branch in the decoder."""
+    """Insert a conditional branch into the decoder."""
     node = next(node for node in _decoder_nodes(model) if node.op_type == "LeakyRelu")
     output = [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)]
     inner = helper.make_graph([helper.make_node("Relu", [node.input[0]], ["inner"])], "i", [], output)
@@ -128,7 +128,7 @@ def _half_precision(model: onnx.ModelProto) -> None:
 
 
 def _two_before_the_decoder(model: onnx.ModelProto) -> None:
-    """The decoder's first convolution is followed by a sum with what it was made from."""
+    """Follow the first convolution of the decoder by a sum with its own input."""
     node = _all(model, "ConvTranspose")[0]
     first = next(each for each in model.graph.node if node.input[0] in each.output)
     _insert(model, helper.make_node("Add", [first.input[0], first.output[0]], ["both"]), before=node)
@@ -208,7 +208,7 @@ def _noise_used_twice(model: onnx.ModelProto) -> None:
 
 
 def _join_before_upsampling(model: onnx.ModelProto, name: str) -> None:
-    """Give the decoder a second branch, of its first layer's sum with a tensor from before it."""
+    """Give the decoder a second branch: the sum of its first layer with a tensor from before it."""
     upsampling = _all(model, "ConvTranspose")[0]
     second = onnx.NodeProto()
     second.CopyFrom(upsampling)
@@ -256,7 +256,7 @@ def test_the_mask_may_feed_the_decoder_too(tmp_path: Path) -> None:
         _join_before_upsampling(model, _mask(model))
 
     cut = _cut_edited(tmp_path, edit)
-    # Two branches go past the second ConvTranspose: the decoder stays in one piece.
+    # Two branches bypass the second ConvTranspose: the decoder stays in one piece.
     flow, decoder = cut.parts
     assert decoder.time_inputs == flow.time_inputs
     assert (decoder.left, decoder.right, decoder.hop) == (12, 11, 256)

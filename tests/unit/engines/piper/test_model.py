@@ -42,7 +42,7 @@ from wyoming_tts.speech import Samples
 
 OPTIONS = EngineOptions(intra_op_threads=1)
 SEAM = 1e-3
-"""What a seam may differ by, of full scale: rounding, where convolutions add in another order."""
+"""Tolerance at a seam, relative to full scale: rounding when convolutions sum in another order."""
 
 each_voice = pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
 
@@ -94,7 +94,7 @@ def _concatenate(steps: Iterator[Samples]) -> Samples:
 
 
 def _sentences(model: CutModel, feeds: dict[str, Any]) -> Callable[[], Sentence]:
-    """A sentence with the noise that was drawn for it, as often as wanted from its beginning."""
+    """Factory of sentences that start over with the noise drawn once."""
     values = dict(zip(model._outputs, model._text.run(model._outputs, feeds), strict=True))
     return lambda: Sentence(model._stages, {**feeds, **values})
 
@@ -137,8 +137,8 @@ class TestSeams:
         frames = sentence().frames
         whole = sentence().samples(frames)
         places = sorted({0, *(round(cut * frames) for cut in cuts), frames})
-        spoken = sentence()
-        parts = [spoken.samples(end) for end in places[1:]]
+        rendered = sentence()
+        parts = [rendered.samples(end) for end in places[1:]]
         assert [len(part) for part in parts] == [(end - start) * voice.hop for start, end in pairwise(places)]
         np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=SEAM)
 
@@ -154,13 +154,13 @@ class TestSeams:
         assert np.abs(_concatenate(model.speak(feeds)) - whole).max() > SEAM
 
     def test_each_speaker_sounds_different(self) -> None:
-        spoken = [
+        rendered = [
             _concatenate(_cut(SPEAKERS).speak(_feeds(_ids(20), voice=SPEAKERS, speaker=number)))
             for number in range(3)
         ]
         for one, other in ((0, 1), (0, 2), (1, 2)):
-            length = min(len(spoken[one]), len(spoken[other]))
-            assert np.abs(spoken[one][:length] - spoken[other][:length]).max() > 0.01
+            length = min(len(rendered[one]), len(rendered[other]))
+            assert np.abs(rendered[one][:length] - rendered[other][:length]).max() > 0.01
 
     def test_without_noise_a_sentence_renders_bit_identically(self) -> None:
         first, second = (
@@ -173,10 +173,10 @@ class TestSeams:
         both = [_feeds(_ids(80, seed=seed)) for seed in (1, 2)]
         alone = [_concatenate(model.speak(feeds)) for feeds in both]
         steps = list(zip(*(model.speak(feeds) for feeds in both), strict=False))
-        for spoken, parts in zip(alone, zip(*steps, strict=True), strict=True):
+        for rendered, parts in zip(alone, zip(*steps, strict=True), strict=True):
             beginning = np.concatenate(parts)
             assert len(beginning) > 22050
-            np.testing.assert_allclose(beginning, spoken[: len(beginning)], rtol=0, atol=SEAM)
+            np.testing.assert_allclose(beginning, rendered[: len(beginning)], rtol=0, atol=SEAM)
 
 
 class TestSteps:
@@ -201,11 +201,11 @@ class TestSteps:
         monkeypatch.setattr(ModelStage, "run", counted)
         chunks = [len(step) // MEDIUM.hop for step in model.speak(_feeds(_ids(150)))][1:]
         flow, first_half, second_half = (lengths[id(stage)] for stage in model._stages)
-        # For the first sound no frame more than it needs.
+        # The first chunk computes no more frames than it needs.
         assert second_half[0] == 8 * chunks[0] + 8
         assert first_half[0] == chunks[0] + 1 + 10
         assert flow[0] == chunks[0] + 1 + 10 + 32
-        # At every place where two pieces meet, both sides are computed once more, at most.
+        # At every seam, both sides are computed at most once more.
         assert len(flow) < len(chunks) == len(first_half) == len(second_half)
         for pieces, total, edges in (
             (flow, sum(chunks), 32 + 32),
@@ -267,7 +267,7 @@ class TestSteps:
 
 
 class _SlowClock:
-    """Time that goes by with the frames that are computed."""
+    """A clock that advances with the number of frames computed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_per_frame: float) -> None:
         self.seconds_per_frame = seconds_per_frame
@@ -276,7 +276,7 @@ class _SlowClock:
 
         def slow(model: OnnxModel, outputs: Any, feeds: dict[str, Any]) -> list[Any]:
             results = run(model, outputs, feeds)
-            # The second half of the decoder: the one part that makes samples.
+            # The second half of the decoder is the only part that outputs samples.
             if results[0].ndim == 4:
                 self._now += self.seconds_per_frame * results[0].shape[-1] / MEDIUM.hop
             return results
@@ -295,7 +295,7 @@ class TestPace:
         return model
 
     def _largest(self, model: CutModel) -> int:
-        """Frames of the largest chunk but the last, which takes a small rest along."""
+        """Frames of the largest chunk, except the last, which may include a small remainder."""
         *sizes, _ = (len(step) for step in model.speak(_feeds(_ids(250))))
         return max(sizes) // MEDIUM.hop
 
@@ -361,7 +361,7 @@ class TestOpening:
             gc.enable()
         assert [type(content) for content in contents] == [bytes] * 4
         assert sum(map(len, contents)) < 1.1 * _path(MEDIUM).stat().st_size
-        # onnxruntime itself would keep what a session was made from.
+        # onnxruntime itself would keep the bytes that a session was created from.
         for opened in (model._text, *(stage._model for stage in model._stages)):
             assert opened._open()._model_bytes is None
 
@@ -497,7 +497,7 @@ def test_tensors_crossing_a_split_are_sliced_along_their_time_axis_if_they_have_
         np.array(2, np.float32),
     ]
     for mask in masks:
-        # As many channels as there are frames: still no frames.
+        # As many channels as frames: still not a time axis.
         sentence = Sentence([stage], {"x": x, "mask": mask, "still": np.full((1, 9, 1), 0.5, np.float32)})
         pieces = [sentence.samples(end).reshape(9, -1)[0] for end in (2, 3, 9)]
         np.testing.assert_array_equal(np.concatenate(pieces), (x * mask * 0.5).reshape(-1))
@@ -521,7 +521,7 @@ def test_while_others_wait_no_chunk_is_longer_than_a_second() -> None:
     model = open_piper_model(
         _path(MEDIUM), EngineOptions(intra_op_threads=2, has_cores=lambda: False), sample_rate=22_050
     )
-    for _ in range(2):  # the second time its speed is known
+    for _ in range(2):  # its speed is known in the second pass
         lengths = [len(chunk) for chunk in model.speak(_feeds(_ids(400)))]
     assert sum(lengths) > 4 * 22_050
     assert max(lengths) < 1.5 * 22_050

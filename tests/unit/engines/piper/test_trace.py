@@ -18,7 +18,7 @@ from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, TimeTrac
 
 
 def _follow(model: onnx.ModelProto, source: str) -> tuple[TimeTrace, dict[str, int]]:
-    """Trace all that follows from the source; with it, the pace of each tensor."""
+    """Trace everything computed from the source; returns it with the time scale of each tensor."""
     nodes = [Node.of(each) for each in model.graph.node]
     producers = {output: node for node in nodes for output in node.outputs}
     trace = TimeTrace(source, Constants({each.name: each for each in model.graph.initializer}, producers))
@@ -55,7 +55,7 @@ def _parsed(body: str, *, opset: int = 17) -> onnx.ModelProto:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A convolution, or with a stride an upsampling one."""
+    """A convolution; with a stride, an upsampling one."""
 
     taps: int
     dilation: int
@@ -77,7 +77,7 @@ def _layers(draw: st.DrawFn) -> Layer:
 
 
 def _stack(layers: Sequence[Layer]) -> onnx.ModelProto:
-    """Layers of positive weights: what can be felt is felt."""
+    """Build layers with positive weights, so that no effect of a change cancels out."""
     nodes, weights, name = [], [], "x"
     for number, layer in enumerate(layers):
         weights.append(numpy_helper.from_array(np.ones((1, 1, layer.taps), np.float32), f"w{number}"))
@@ -110,10 +110,10 @@ def test_the_traced_receptive_field_equals_the_effect_of_changing_one_frame(laye
     assert hop == np.prod([layer.stride for layer in layers])
     assert y.shape[-1] == frames * hop
     felt = np.flatnonzero(y[0, 0]) // hop
-    # A frame is felt as far ahead of it as others look back to it, and the other way round.
+    # A change affects as many later frames as later frames look back, and vice versa.
     assert middle - right <= felt.min()
     assert felt.max() <= middle + left
-    # Strides are counted to the full frame at each upsampling: a frame too many each, no more.
+    # Each upsampling rounds up to a full frame: at most one frame too many per layer.
     slack = sum(layer.stride > 1 for layer in layers)
     assert felt.min() - (middle - right) <= slack
     assert middle + left - felt.max() <= slack

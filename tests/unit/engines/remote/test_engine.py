@@ -1,4 +1,4 @@
-"""Other servers as an engine: what they have, when it is known, and how far a request may go."""
+"""Remote servers as an engine: voice discovery, probing and the hop limit."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ async def remote(
         await engine.aclose()
 
 
-async def until(happened: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    while not happened():  # noqa: ASYNC110
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll until a condition holds that no event signals."""
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 
@@ -54,7 +54,7 @@ def named(engine: RemoteEngine) -> dict[str, Voice]:
     return {voice.name: voice for voice in engine.installed()}
 
 
-async def said(
+async def speak(
     engine: RemoteEngine, name: str, segment: Segment, *, speaker: int | None = None, hops: int = 0
 ) -> str:
     voice = await run_in_thread(lambda: engine.load(named(engine)[name]))
@@ -89,14 +89,14 @@ async def test_every_voice_that_a_server_lists_can_be_used() -> None:
             ATTRIBUTION_PREFIX + one.address.removeprefix("http://"), one.address
         )
         assert (tone.language, tone.sample_rate) == ("en_US", 22_050)
-        assert await said(engine, "far", Segment("Hallo"), speaker=1, hops=1) == "Hallo"
-    asked = one.spoken[0]
-    assert (asked.json["speaker"], asked.json["speed"], asked.headers["x-hops"]) == ("b", 1.5, "2")
+        assert await speak(engine, "far", Segment("Hallo"), speaker=1, hops=1) == "Hallo"
+    request = one.spoken[0]
+    assert (request.json["speaker"], request.json["speed"], request.headers["x-hops"]) == ("b", 1.5, "2")
 
 
 async def test_a_server_without_a_voice_list_has_the_configured_voices() -> None:
-    async def no_list(asked: ReceivedRequest) -> None:
-        await asked.answer(404)
+    async def no_list(request: ReceivedRequest) -> None:
+        await request.answer(404)
 
     async with (
         scripted_http_server(no_list) as bare,
@@ -120,9 +120,9 @@ async def test_a_server_without_a_voice_list_has_the_configured_voices() -> None
 
 
 async def test_a_voice_keeps_its_identity_until_its_servers_or_their_listings_change() -> None:
-    said_of: dict[str, object] = {"name": "far", "engine": "piper", "version": "1"}
+    listing: dict[str, object] = {"name": "far", "engine": "piper", "version": "1"}
     async with (
-        scripted_http_server(upstream([said_of])) as one,
+        scripted_http_server(upstream([listing])) as one,
         scripted_http_server(upstream(["far"])) as two,
     ):
         models = []
@@ -143,7 +143,7 @@ async def test_a_request_in_a_ring_of_servers_ends_at_the_hop_limit() -> None:
     async with scripted_http_server(upstream()) as server, remote(server.address) as engine:
         await engine.probe(run_in_thread)
         with pytest.raises(VoiceUnavailable, match="through 3 servers"):
-            await said(engine, "af_far", Segment("Hi"), hops=MAX_HOPS)
+            await speak(engine, "af_far", Segment("Hi"), hops=MAX_HOPS)
         assert not server.spoken
 
 
@@ -156,11 +156,11 @@ async def test_voices_are_discovered_in_the_background_and_stay_when_their_serve
     has, changed = ["af_far"], asyncio.Queue[list[str]]()
     is_up = True
 
-    async def script(asked: ReceivedRequest) -> None:
+    async def script(request: ReceivedRequest) -> None:
         if is_up:
-            await upstream(has)(asked)
+            await upstream(has)(request)
         else:
-            asked.writer.close()
+            request.writer.close()
 
     async with scripted_http_server(script) as server, remote(server.address) as engine:
 
@@ -174,8 +174,8 @@ async def test_voices_are_discovered_in_the_background_and_stay_when_their_serve
             has.append("bf_far")
             assert await changed.get() == ["af_far", "bf_far"]
             is_up = False
-            asked = len(server.asked)
-            await until(lambda: len(server.asked) >= asked + 4)
+            requests_before = len(server.asked)
+            await wait_until(lambda: len(server.asked) >= requests_before + 4)
             assert sorted(named(engine)) == ["af_far", "bf_far"]
             assert changed.empty()
             assert sum("is down" in message for message in caplog.messages) == 1
@@ -198,7 +198,7 @@ async def test_a_request_that_finds_a_server_down_triggers_a_probe() -> None:
         fault = remote_upstreams.UpstreamFault(remote_upstreams.UpstreamFaultKind.DOWN, "gone")
         health.request_failed(fault, now=asyncio.get_running_loop().time())
         assert health.down_until > 0
-        await until(lambda: not health.down_until)
+        await wait_until(lambda: not health.down_until)
         assert len(server.asked) > looks
         watching.cancel()
 
@@ -231,8 +231,8 @@ async def test_waiting_for_the_first_probe_does_not_wait_for_an_unreachable_serv
 async def test_api_keys_do_not_appear_in_any_repr() -> None:
     options = RemoteOptions((NOBODY,), key="hidden")
     engine = await run_in_thread(lambda: RemoteEngine(EngineOptions(remote=options)))
-    shown = json.dumps(
+    representation = json.dumps(
         [repr(options), repr(replace(options, model="x")), repr(engine), repr(engine._pool.upstreams)]
     )
-    assert "hidden" not in shown
+    assert "hidden" not in representation
     await engine.aclose()

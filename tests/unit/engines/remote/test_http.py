@@ -1,4 +1,4 @@
-"""A server with OpenAI's speech API, behaving and misbehaving."""
+"""Upstream servers with the OpenAI speech API, well-behaved and misbehaving."""
 
 from __future__ import annotations
 
@@ -34,37 +34,37 @@ OPTIONS = RemoteOptions((), key="secret", connect_timeout=0.5, first_byte_timeou
 
 
 @asynccontextmanager
-async def asking(
+async def http_upstream(
     script: Script, options: RemoteOptions = OPTIONS
 ) -> AsyncIterator[tuple[HttpUpstream, ScriptedHttpServer]]:
     async with scripted_http_server(script) as server:
-        one = HttpUpstream(server.address, options)
+        client = HttpUpstream(server.address, options)
         try:
-            yield one, server
+            yield client, server
         finally:
-            await one.aclose()
+            await client.aclose()
 
 
-async def spoken(
-    one: HttpUpstream, request: UpstreamRequest = REQUEST, listed: ListedVoice = LISTED
+async def synthesize(
+    client: HttpUpstream, request: UpstreamRequest = REQUEST, listed: ListedVoice = LISTED
 ) -> bytes:
-    async with aclosing(one.speak(request, listed)) as pieces:
+    async with aclosing(client.speak(request, listed)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
 
 async def fault_of(script: Script) -> UpstreamFault:
-    async with asking(upstream(speak=script)) as (one, _):
+    async with http_upstream(upstream(speak=script)) as (client, _):
         with pytest.raises(UpstreamFault) as caught:
-            await spoken(one)
+            await synthesize(client)
     return caught.value
 
 
 async def test_text_is_synthesized_by_a_server_that_sends_chunked_pcm() -> None:
-    async with asking(upstream()) as (one, server):
-        assert text_of(await spoken(one, replace(REQUEST, speed=9.0))) == "Hello there"
-    [asked] = server.spoken
-    assert asked.path == "/v1/audio/speech"
-    assert asked.json == {
+    async with http_upstream(upstream()) as (client, server):
+        assert text_of(await synthesize(client, replace(REQUEST, speed=9.0))) == "Hello there"
+    [request] = server.spoken
+    assert request.path == "/v1/audio/speech"
+    assert request.json == {
         "model": "tts-1",
         "input": "Hello there",
         "voice": "af_far",
@@ -72,53 +72,58 @@ async def test_text_is_synthesized_by_a_server_that_sends_chunked_pcm() -> None:
         "speed": 4.0,
         "stream": True,
     }
-    assert (asked.headers["x-hops"], asked.headers["authorization"]) == ("1", "Bearer secret")
+    assert (request.headers["x-hops"], request.headers["authorization"]) == ("1", "Bearer secret")
 
 
 async def test_speaker_and_sample_rate_are_sent_to_a_server_that_lists_them() -> None:
-    async with asking(upstream()) as (one, server):
+    async with http_upstream(upstream()) as (client, server):
         request = replace(REQUEST, speaker="ann", rate=16_000)
-        await spoken(one, request, replace(LISTED, rate=16_000, speakers=("ann",)))
+        await synthesize(client, request, replace(LISTED, rate=16_000, speakers=("ann",)))
     assert (server.spoken[0].json["speaker"], server.spoken[0].json["sample_rate"]) == ("ann", 16_000)
 
 
-@pytest.mark.parametrize(("reads", "said"), [(True, "Hi [[həˈləʊ]]!"), (False, "Hi !")])
-async def test_phonemes_are_sent_to_servers_that_support_them(reads: bool, said: str) -> None:  # noqa: FBT001
-    async with asking(upstream()) as (one, server):
-        await spoken(one, replace(REQUEST, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads))
-    assert server.spoken[0].json["input"] == said
+@pytest.mark.parametrize(("reads", "expected_text"), [(True, "Hi [[həˈləʊ]]!"), (False, "Hi !")])
+async def test_phonemes_are_sent_to_servers_that_support_them(reads: bool, expected_text: str) -> None:  # noqa: FBT001
+    async with http_upstream(upstream()) as (client, server):
+        await synthesize(
+            client, replace(REQUEST, text="Hi [[həˈləʊ]]!"), replace(LISTED, reads_phonemes=reads)
+        )
+    assert server.spoken[0].json["input"] == expected_text
 
 
 async def test_wav_of_any_rate_is_resampled_to_the_requested_rate() -> None:
-    async def answer(asked: ReceivedRequest) -> None:
-        await asked.answer(body=wav(pcm_of("abc"), rate=12_000), kind="audio/wav")
+    async def answer(request: ReceivedRequest) -> None:
+        await request.answer(body=wav(pcm_of("abc"), rate=12_000), kind="audio/wav")
 
-    async with asking(upstream(speak=answer)) as (one, _):
-        assert len(await spoken(one)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
+    async with http_upstream(upstream(speak=answer)) as (client, _):
+        assert len(await synthesize(client)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
 
 
 @pytest.mark.parametrize(
     ("kind", "headers"), [("audio/pcm;rate=12000", {}), ("audio/pcm", {"X_Sample_Rate": "12000"})]
 )
 async def test_raw_pcm_has_the_rate_given_in_its_headers(kind: str, headers: dict[str, str]) -> None:
-    async def answer(asked: ReceivedRequest) -> None:
-        await asked.answer(200, pcm_of("abc"), kind, **headers)
+    async def answer(request: ReceivedRequest) -> None:
+        await request.answer(200, pcm_of("abc"), kind, **headers)
 
-    async with asking(upstream(speak=answer)) as (one, _):
-        assert len(await spoken(one)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
+    async with http_upstream(upstream(speak=answer)) as (client, _):
+        assert len(await synthesize(client)) == pytest.approx(2 * len(pcm_of("abc")), abs=200)
 
 
 async def test_the_first_audio_arrives_before_the_rest_is_synthesized() -> None:
     go_on = asyncio.Event()
 
-    async def answer(asked: ReceivedRequest) -> None:
-        await asked.head(Transfer_Encoding="chunked")
-        await asked.chunk(pcm_of("a"))
+    async def answer(request: ReceivedRequest) -> None:
+        await request.head(Transfer_Encoding="chunked")
+        await request.chunk(pcm_of("a"))
         await go_on.wait()
-        await asked.chunk(pcm_of("b"))
-        await asked.send(b"0\r\n\r\n")
+        await request.chunk(pcm_of("b"))
+        await request.send(b"0\r\n\r\n")
 
-    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(REQUEST, LISTED)) as pieces:
+    async with (
+        http_upstream(upstream(speak=answer)) as (client, _),
+        aclosing(client.speak(REQUEST, LISTED)) as pieces,
+    ):
         assert text_of(as_pcm([await anext(pieces)])) == "a"
         go_on.set()
         assert text_of(as_pcm([samples async for samples in pieces])) == "b"
@@ -127,15 +132,15 @@ async def test_the_first_audio_arrives_before_the_rest_is_synthesized() -> None:
 async def test_cancelling_closes_the_connection_at_once() -> None:
     gone = asyncio.Event()
 
-    async def answer(asked: ReceivedRequest) -> None:
-        await asked.head(Transfer_Encoding="chunked")
-        await asked.chunk(pcm_of("a"))
-        await asked.closed()
+    async def answer(request: ReceivedRequest) -> None:
+        await request.head(Transfer_Encoding="chunked")
+        await request.chunk(pcm_of("a"))
+        await request.closed()
         gone.set()
-        asked.writer.close()
+        request.writer.close()
 
-    async with asking(upstream(speak=answer)) as (one, _):
-        async with aclosing(one.speak(REQUEST, LISTED)) as pieces:
+    async with http_upstream(upstream(speak=answer)) as (client, _):
+        async with aclosing(client.speak(REQUEST, LISTED)) as pieces:
             await anext(pieces)
         await gone.wait()
 
@@ -143,58 +148,61 @@ async def test_cancelling_closes_the_connection_at_once() -> None:
 async def test_backpressure_reaches_a_server_whose_audio_is_not_read() -> None:
     sent = 0
 
-    async def answer(asked: ReceivedRequest) -> None:
+    async def answer(request: ReceivedRequest) -> None:
         nonlocal sent
-        await asked.head(Transfer_Encoding="chunked")
+        await request.head(Transfer_Encoding="chunked")
         for _ in range(2000):
-            await asked.chunk(bytes(32_768))
+            await request.chunk(bytes(32_768))
             sent += 32_768
 
-    async with asking(upstream(speak=answer)) as (one, _), aclosing(one.speak(REQUEST, LISTED)) as pieces:
+    async with (
+        http_upstream(upstream(speak=answer)) as (client, _),
+        aclosing(client.speak(REQUEST, LISTED)) as pieces,
+    ):
         await anext(pieces)
         before = -1
         while before != sent:
             before = sent
             await asyncio.sleep(0.1)
-        assert sent < 16_000_000  # what the two sockets hold, of 64 MB
+        assert sent < 16_000_000  # the capacity of the two socket buffers, of 64 MB in total
 
 
 async def test_connections_are_reused() -> None:
-    async with asking(upstream()) as (one, server):
+    async with http_upstream(upstream()) as (client, server):
         for _ in range(3):
-            await spoken(one)
-        assert len({id(asked.writer) for asked in server.asked}) == 1
+            await synthesize(client)
+        assert len({id(request.writer) for request in server.asked}) == 1
 
 
-async def cut_in_the_middle(asked: ReceivedRequest) -> None:
-    await asked.head(Transfer_Encoding="chunked")
-    await asked.chunk(pcm_of("abc"))
-    asked.writer.close()
+async def cut_in_the_middle(request: ReceivedRequest) -> None:
+    await request.head(Transfer_Encoding="chunked")
+    await request.chunk(pcm_of("abc"))
+    request.writer.close()
 
 
-async def cut_before_its_length(asked: ReceivedRequest) -> None:
-    await asked.head(Content_Length="9999")
-    await asked.send(pcm_of("a"))
-    asked.writer.close()
+async def cut_before_its_length(request: ReceivedRequest) -> None:
+    await request.head(Content_Length="9999")
+    await request.send(pcm_of("a"))
+    request.writer.close()
 
 
-async def hang_up(asked: ReceivedRequest) -> None:
-    asked.writer.close()
+async def hang_up(request: ReceivedRequest) -> None:
+    request.writer.close()
 
 
-async def send_huge_headers(asked: ReceivedRequest) -> None:
-    await asked.send(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000)
-    await asked.closed()
+async def send_huge_headers(request: ReceivedRequest) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000)
+    await request.closed()
 
 
-async def send_no_http(asked: ReceivedRequest) -> None:
-    await asked.send(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
-    asked.writer.close()
+async def send_no_http(request: ReceivedRequest) -> None:
+    await request.send(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    request.writer.close()
 
 
 def answering(status: int, body: bytes = b"", kind: str = "application/json", **headers: str) -> Script:
-    async def answer(asked: ReceivedRequest) -> None:
-        await asked.answer(status, body, kind, **headers)
+    async def answer(request: ReceivedRequest) -> None:
+        await request.answer(status, body, kind, **headers)
 
     return answer
 
@@ -203,7 +211,7 @@ OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}
 
 
 @pytest.mark.parametrize(
-    ("script", "kind", "told"),
+    ("script", "kind", "expected_message"),
     [
         (cut_in_the_middle, UpstreamFaultKind.DOWN, "broke"),
         (cut_before_its_length, UpstreamFaultKind.DOWN, "broke"),
@@ -227,11 +235,11 @@ OPENAI_ERROR = b'{"error":{"message":"No voice af_far.","code":"unknown_voice"}}
     ],
 )
 async def test_each_failure_maps_to_its_fault_kind(
-    script: Script, kind: UpstreamFaultKind, told: str
+    script: Script, kind: UpstreamFaultKind, expected_message: str
 ) -> None:
     fault = await fault_of(script)
     assert fault.kind is kind, str(fault)
-    assert told in str(fault)
+    assert expected_message in str(fault)
     assert len(str(fault)) < 300
     assert "secret" not in str(fault)
 
@@ -246,40 +254,40 @@ async def test_the_fault_of_a_busy_server_carries_its_retry_after() -> None:
 async def test_a_refused_connection_is_reported_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        one = HttpUpstream(f"http://127.0.0.1:{free.getsockname()[1]}", OPTIONS)
+        client = HttpUpstream(f"http://127.0.0.1:{free.getsockname()[1]}", OPTIONS)
         with pytest.raises(UpstreamFault, match="no connection") as caught:
-            await spoken(one)
-        await one.aclose()
+            await synthesize(client)
+        await client.aclose()
     assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
 async def test_the_base_path_and_password_are_sent_to_the_server_and_never_shown() -> None:
     async with scripted_http_server(upstream(path="/tts/v1/voices")) as server:
         address = server.address.replace("//", "//me:hidden@")
-        one = HttpUpstream(f"{address}/tts/v1", OPTIONS)
-        assert one.address == f"{server.address}/tts/v1"
-        assert await one.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
-        await spoken(one)
-        await one.aclose()
+        client = HttpUpstream(f"{address}/tts/v1", OPTIONS)
+        assert client.address == f"{server.address}/tts/v1"
+        assert await client.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+        await synthesize(client)
+        await client.aclose()
     assert server.spoken[0].path == "/tts/v1/audio/speech"
 
 
 @pytest.mark.parametrize("path", ["/v1/voices", "/v1/audio/voices"])
 async def test_the_voice_list_is_found_at_any_of_its_known_paths(path: str) -> None:
-    async with asking(upstream(path=path)) as (one, _):
-        assert await one.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
+    async with http_upstream(upstream(path=path)) as (client, _):
+        assert await client.list_voices(run_in_thread) == (ListedVoice("af_far", "en_US", "af_far"),)
 
 
 @pytest.mark.parametrize(
     "script", [answering(404), answering(200, b"<html>", "text/html"), answering(200, b'{"a":1}')]
 )
 async def test_a_server_without_a_voice_list_has_none(script: Script) -> None:
-    async with asking(script) as (one, _):
-        assert await one.list_voices(run_in_thread) is None
+    async with http_upstream(script) as (client, _):
+        assert await client.list_voices(run_in_thread) is None
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected_message"),
     [
         (answering(401), "401"),
         (answering(200, b"x" * 2_000_001), "over"),
@@ -287,20 +295,20 @@ async def test_a_server_without_a_voice_list_has_none(script: Script) -> None:
         (answering(500), "500"),
     ],
 )
-async def test_an_unavailable_voice_list_is_a_fault(script: Script, told: str) -> None:
-    async with asking(script) as (one, _):
-        with pytest.raises(UpstreamFault, match=told):
-            await one.list_voices(run_in_thread)
+async def test_an_unavailable_voice_list_is_a_fault(script: Script, expected_message: str) -> None:
+    async with http_upstream(script) as (client, _):
+        with pytest.raises(UpstreamFault, match=expected_message):
+            await client.list_voices(run_in_thread)
 
 
 async def test_fifty_streams_run_concurrently() -> None:
     together = asyncio.Barrier(50)
 
-    async def answer(asked: ReceivedRequest) -> None:
+    async def answer(request: ReceivedRequest) -> None:
         await together.wait()
-        await say(asked)
+        await say(request)
 
-    async with asking(upstream(speak=answer)) as (one, _):
+    async with http_upstream(upstream(speak=answer)) as (client, _):
         requests = [replace(REQUEST, text=f"{number} there") for number in range(50)]
-        said = await asyncio.gather(*(spoken(one, request) for request in requests))
-    assert [text_of(pcm) for pcm in said] == [request.text for request in requests]
+        audio = await asyncio.gather(*(synthesize(client, request) for request in requests))
+    assert [text_of(pcm) for pcm in audio] == [request.text for request in requests]

@@ -1,4 +1,4 @@
-"""Lists of voices in the shapes that servers give them."""
+"""Parsing of voice lists in the formats that servers use."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_uninstalled_embedded_and_remote_voices_and_malformed_entries_are_skippe
 
 
 def test_metadata_listed_by_another_wyoming_tts_server_is_kept() -> None:
-    said = {
+    listing = {
         "name": "v",
         "engine": "piper",
         "sample_rate": 16000,
         "speakers": ["ann", "bob"],
         "language": "nl_NL",
     }
-    [voice] = parse_http_list(json.dumps({"voices": [said]}).encode())
+    [voice] = parse_http_list(json.dumps({"voices": [listing]}).encode())
     assert (voice.rate, voice.speakers, voice.reads_phonemes) == (16000, ("ann", "bob"), True)
 
 

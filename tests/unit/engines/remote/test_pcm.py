@@ -1,4 +1,4 @@
-"""PCM and WAV from elsewhere, cut anywhere."""
+"""Streaming decoders for PCM and WAV from remote servers, whatever the chunk boundaries."""
 
 from __future__ import annotations
 

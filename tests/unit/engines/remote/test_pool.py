@@ -1,4 +1,4 @@
-"""Which of several servers is asked, with invented times and servers that do as they are told."""
+"""Load balancing and failover between upstreams, with a fake clock and scripted upstreams."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def busy(retry_after: float = 60.0) -> UpstreamFault:
     return UpstreamFault(UpstreamFaultKind.BUSY, "busy", retry_after=retry_after)
 
 
-class Scripted:
-    """Speaks 100 samples of its number for each `True`, and raises the faults it meets; then starts anew."""
+class ScriptedUpstream:
+    """Yields 100 samples of its number per `True`, hangs at `False`, raises faults; anew for each request."""
 
     def __init__(self, number: int, *acts: UpstreamFault | bool) -> None:
         self.address = f"http://{number}"
         self.number = number
         self.acts = acts or (True,)
-        self.asked = 0
+        self.requests_received = 0
         self.closed = 0
-        self.was_asked = asyncio.Event()
+        self.was_requested = asyncio.Event()
 
     async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         return None
 
     async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
-        self.asked += 1
-        self.was_asked.set()
+        self.requests_received += 1
+        self.was_requested.set()
         try:
             for act in self.acts:
                 await asyncio.sleep(0)
@@ -64,98 +64,101 @@ class Scripted:
         pass
 
 
-class PoolOfScripted:
-    def __init__(self, *servers: Scripted, fallback: bool = False, timeout: float = 5.0) -> None:
+class ScriptedPool:
+    def __init__(self, *servers: ScriptedUpstream, fallback: bool = False, timeout: float = 5.0) -> None:
         self.now = 100.0
         self.servers = servers
         self.upstreams = [UpstreamHealth(server, {"v": ListedVoice("v", "en_US", "v")}) for server in servers]
         self.pool = UpstreamPool(self.upstreams, timeout=timeout, fallback=fallback, clock=lambda: self.now)
 
-    async def heard(self, request: UpstreamRequest = REQUEST) -> list[int]:
+    async def synthesize(self, request: UpstreamRequest = REQUEST) -> list[int]:
         async with aclosing(self.pool.speak(request)) as pieces:
             return [int(samples[0]) async for samples in pieces]
 
     @property
-    def asked(self) -> list[int]:
-        return [server.asked for server in self.servers]
+    def requests_received(self) -> list[int]:
+        return [server.requests_received for server in self.servers]
 
 
 async def test_an_upstream_that_fails_before_the_first_audio_is_failed_over() -> None:
-    scripted = PoolOfScripted(
-        Scripted(1, DOWN), Scripted(2, FAILED), Scripted(3, busy()), Scripted(4, True, True)
+    scripted = ScriptedPool(
+        ScriptedUpstream(1, DOWN),
+        ScriptedUpstream(2, FAILED),
+        ScriptedUpstream(3, busy()),
+        ScriptedUpstream(4, True, True),
     )
-    assert await scripted.heard() == [4, 4]
+    assert await scripted.synthesize() == [4, 4]
     assert [server.closed for server in scripted.servers] == [1, 1, 1, 1]
     assert [health.in_flight for health in scripted.upstreams] == [0, 0, 0, 0]
 
 
 async def test_an_upstream_that_fails_after_the_first_audio_is_not_failed_over() -> None:
-    scripted = PoolOfScripted(Scripted(1, True, DOWN), Scripted(2), fallback=True)
+    scripted = ScriptedPool(ScriptedUpstream(1, True, DOWN), ScriptedUpstream(2), fallback=True)
     with pytest.raises(EngineFailed, match="http://1 broke off"):
-        await scripted.heard()
-    assert scripted.asked == [1, 0]
+        await scripted.synthesize()
+    assert scripted.requests_received == [1, 0]
 
 
 async def test_an_upstream_that_sends_nothing_times_out() -> None:
-    scripted = PoolOfScripted(Scripted(1, False), Scripted(2), timeout=0.05)
-    assert await scripted.heard() == [2]
+    scripted = ScriptedPool(ScriptedUpstream(1, False), ScriptedUpstream(2), timeout=0.05)
+    assert await scripted.synthesize() == [2]
     assert scripted.servers[0].closed == 1
 
 
 async def test_an_upstream_that_stalls_midway_times_out() -> None:
-    scripted = PoolOfScripted(Scripted(1, True, False), timeout=0.05)
+    scripted = ScriptedPool(ScriptedUpstream(1, True, False), timeout=0.05)
     with pytest.raises(EngineFailed, match="sent nothing"):
-        await scripted.heard()
+        await scripted.synthesize()
 
 
 async def test_an_upstream_that_never_stops_sending_is_cut_off() -> None:
-    scripted = PoolOfScripted(Scripted(1, *[True] * 100))
+    scripted = ScriptedPool(ScriptedUpstream(1, *[True] * 100))
     with pytest.raises(EngineFailed, match="more audio than the text can take"):
-        await scripted.heard(UpstreamRequest("v", "Hi", rate=100))
+        await scripted.synthesize(UpstreamRequest("v", "Hi", rate=100))
 
 
 async def test_an_empty_response_is_no_fault() -> None:
-    class Silent(Scripted):
+    class Silent(ScriptedUpstream):
         async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
             return
             yield
 
-    assert await PoolOfScripted(Silent(1)).heard() == []
+    assert await ScriptedPool(Silent(1)).synthesize() == []
 
 
 async def test_the_least_busy_upstream_is_chosen_and_equally_busy_ones_take_turns() -> None:
-    scripted = PoolOfScripted(Scripted(1), Scripted(2))
-    assert [await scripted.heard() for _ in range(4)] == [[1], [2], [1], [2]]
+    scripted = ScriptedPool(ScriptedUpstream(1), ScriptedUpstream(2))
+    assert [await scripted.synthesize() for _ in range(4)] == [[1], [2], [1], [2]]
     async with aclosing(scripted.pool.speak(REQUEST)) as pieces:
         await anext(pieces)
-        assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
+        assert [await scripted.synthesize() for _ in range(3)] == [[2], [2], [2]]
 
 
 async def test_only_upstreams_that_have_the_voice_are_used() -> None:
-    scripted = PoolOfScripted(Scripted(1), Scripted(2))
+    scripted = ScriptedPool(ScriptedUpstream(1), ScriptedUpstream(2))
     scripted.upstreams[0].voices = {}
-    assert [await scripted.heard() for _ in range(2)] == [[2], [2]]
+    assert [await scripted.synthesize() for _ in range(2)] == [[2], [2]]
     scripted.upstreams[1].voices = {}
     with pytest.raises(VoiceUnavailable, match="none can be reached"):
-        await scripted.heard()
+        await scripted.synthesize()
 
 
 async def test_an_upstream_that_is_down_is_retried_with_exponential_backoff() -> None:
-    scripted = PoolOfScripted(Scripted(1, DOWN), Scripted(2))
+    scripted = ScriptedPool(ScriptedUpstream(1, DOWN), ScriptedUpstream(2))
     scripted.servers[1].acts = (True,)
     for pause in (1, 2, 4, 8, 16, 30, 30):
-        scripted.upstreams[0].served = -1  # it would be the first to be asked
-        before = scripted.servers[0].asked
-        assert await scripted.heard() == [2]
-        assert scripted.servers[0].asked == before + 1
+        scripted.upstreams[0].served = -1  # it would be chosen first
+        before = scripted.servers[0].requests_received
+        assert await scripted.synthesize() == [2]
+        assert scripted.servers[0].requests_received == before + 1
         scripted.now += pause - 0.1
-        assert await scripted.heard() == [2]
-        assert scripted.servers[0].asked == before + 1
+        assert await scripted.synthesize() == [2]
+        assert scripted.servers[0].requests_received == before + 1
         scripted.now += 0.2
 
 
 async def test_a_successful_probe_restores_an_upstream_unless_only_its_probes_succeed() -> None:
-    health = UpstreamHealth(Scripted(1))
+    health = UpstreamHealth(ScriptedUpstream(1))
     health.request_failed(DOWN, now=0)
     assert health.probe_requested.is_set()
     health.probe_succeeded()
@@ -169,33 +172,33 @@ async def test_a_successful_probe_restores_an_upstream_unless_only_its_probes_su
 
 
 async def test_one_failing_text_does_not_mark_an_upstream_as_down() -> None:
-    scripted = PoolOfScripted(Scripted(1, FAILED))
+    scripted = ScriptedPool(ScriptedUpstream(1, FAILED))
     for _ in range(2):
         with pytest.raises(VoiceUnavailable, match="broken"):
-            await scripted.heard()
+            await scripted.synthesize()
         assert scripted.upstreams[0].down_until == 0
     with pytest.raises(VoiceUnavailable):
-        await scripted.heard()
+        await scripted.synthesize()
     assert scripted.upstreams[0].down_until > scripted.now
 
 
 async def test_a_busy_upstream_is_tried_last_and_soon_used_again() -> None:
-    scripted = PoolOfScripted(Scripted(1, busy(5)), Scripted(2))
-    assert [await scripted.heard() for _ in range(3)] == [[2], [2], [2]]
-    assert scripted.asked == [1, 3]
+    scripted = ScriptedPool(ScriptedUpstream(1, busy(5)), ScriptedUpstream(2))
+    assert [await scripted.synthesize() for _ in range(3)] == [[2], [2], [2]]
+    assert scripted.requests_received == [1, 3]
     scripted.servers[0].acts = (True,)
     scripted.now += 5
-    assert await scripted.heard() == [1]
+    assert await scripted.synthesize() == [1]
 
 
 async def test_an_upstream_with_a_short_retry_after_is_retried_once() -> None:
-    tried = PoolOfScripted(
-        Scripted(1, UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)),
-        Scripted(2, REFUSED),
+    tried = ScriptedPool(
+        ScriptedUpstream(1, UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)),
+        ScriptedUpstream(2, REFUSED),
     )
     with pytest.raises(VoiceUnavailable):
-        await tried.heard()
-    assert tried.asked == [2, 1]
+        await tried.synthesize()
+    assert tried.requests_received == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -212,27 +215,27 @@ async def test_when_all_upstreams_fail_the_error_gives_the_reasons(
     fallback: bool,  # noqa: FBT001
     raised: type[Exception],
 ) -> None:
-    scripted = PoolOfScripted(
-        *(Scripted(number, fault) for number, fault in enumerate(faults)), fallback=fallback
+    scripted = ScriptedPool(
+        *(ScriptedUpstream(number, fault) for number, fault in enumerate(faults)), fallback=fallback
     )
     with pytest.raises(raised, match=r"http://0: .*http://1: ") as caught:
-        await scripted.heard()
+        await scripted.synthesize()
     assert type(caught.value) is raised
 
 
 async def test_upstreams_that_are_down_are_tried_only_without_a_fallback_voice() -> None:
     for fallback, asked in ((True, 1), (False, 2)):
-        scripted = PoolOfScripted(Scripted(1, DOWN), fallback=fallback)
+        scripted = ScriptedPool(ScriptedUpstream(1, DOWN), fallback=fallback)
         for _ in range(2):
             with pytest.raises(VoiceUnavailable):
-                await scripted.heard()
-        assert scripted.asked == [asked]
+                await scripted.synthesize()
+        assert scripted.requests_received == [asked]
 
 
 async def test_cancelling_before_the_first_audio_closes_the_upstream_stream() -> None:
-    scripted = PoolOfScripted(Scripted(1, False))
-    listening = asyncio.create_task(scripted.heard())
-    await scripted.servers[0].was_asked.wait()
+    scripted = ScriptedPool(ScriptedUpstream(1, False))
+    listening = asyncio.create_task(scripted.synthesize())
+    await scripted.servers[0].was_requested.wait()
     listening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await listening

@@ -1,4 +1,4 @@
-"""Another Wyoming server, scripted and real."""
+"""Upstream Wyoming servers, scripted and real."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ LISTED = ListedVoice("tone", "en_US", "Tone", rate=22_050)
 REQUEST = UpstreamRequest("tone", "Hello", rate=22_050)
 
 
-async def said(uri: str, request: UpstreamRequest = REQUEST) -> bytes:
+async def synthesize(uri: str, request: UpstreamRequest = REQUEST) -> bytes:
     async with aclosing(WyomingUpstream(uri, OPTIONS).speak(request, LISTED)) as pieces:
         return as_pcm([samples async for samples in pieces])
 
 
-def sending(*events: Eventable, then: bytes = b"") -> Script:
+def replying(*events: Eventable, then: bytes = b"") -> Script:
     async def script(conversation: ScriptedConnection) -> None:
         await conversation.read()
         await conversation.send(*events)
@@ -48,8 +48,8 @@ def sending(*events: Eventable, then: bytes = b"") -> Script:
 
 async def test_each_segment_uses_its_own_connection() -> None:
     audio = [scripted.audio(pcm_of("He")), Pong(), scripted.audio(pcm_of("llo"))]
-    async with scripted_server(sending(scripted.START, *audio, scripted.STOP)) as server:
-        assert text_of(await said(server.uri, replace(REQUEST, speaker="ann"))) == "Hello"
+    async with scripted_server(replying(scripted.START, *audio, scripted.STOP)) as server:
+        assert text_of(await synthesize(server.uri, replace(REQUEST, speaker="ann"))) == "Hello"
     [event] = server.received
     assert event.type == "synthesize"
     assert event.data["text"] == "Hello"
@@ -64,8 +64,8 @@ async def test_another_wyoming_tts_server_can_be_used_as_upstream() -> None:
         await server.start("tcp://127.0.0.1:0")
         uri = f"tcp://127.0.0.1:{server.bound[0][1]}"
         assert await WyomingUpstream(uri, OPTIONS).list_voices(run_in_thread) == ()
-        assert await said(uri, replace(REQUEST, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
-        resampled = await said(uri, replace(REQUEST, text="Hi there.", rate=2 * RATE))
+        assert await synthesize(uri, replace(REQUEST, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
+        resampled = await synthesize(uri, replace(REQUEST, text="Hi there.", rate=2 * RATE))
         assert len(resampled) == pytest.approx(2 * len(speech_pcm("Hi there.")), abs=200)
 
 
@@ -115,46 +115,46 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
 
 
 @pytest.mark.parametrize(
-    ("script", "kind", "told"),
+    ("script", "kind", "expected_message"),
     [
-        (sending(), UpstreamFaultKind.DOWN, "too early"),
-        (sending(scripted.START, scripted.audio(b"ab")), UpstreamFaultKind.DOWN, "too early"),
-        (sending(then=b"HTTP/1.1 400 Bad Request\r\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
-        (sending(then=b"[1]\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
-        (sending(then=b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
-        (sending(then=b'{"a":' + b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "nested"),
-        (sending(then=b"{" * 200_000), UpstreamFaultKind.FAILED, "at most 65536"),
-        (sending(then=header(payload_length=10**12)), UpstreamFaultKind.FAILED, "payload_length"),
-        (sending(then=header(data_length=-1)), UpstreamFaultKind.FAILED, "data_length"),
-        (sending(then=header(data_length="x")), UpstreamFaultKind.FAILED, "data_length"),
-        (sending(then=header(data={"rate": "x"})), UpstreamFaultKind.FAILED, "audio of"),
-        (sending(STEREO), UpstreamFaultKind.FAILED, "2 channels"),
+        (replying(), UpstreamFaultKind.DOWN, "too early"),
+        (replying(scripted.START, scripted.audio(b"ab")), UpstreamFaultKind.DOWN, "too early"),
+        (replying(then=b"HTTP/1.1 400 Bad Request\r\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (replying(then=b"[1]\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (replying(then=b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
+        (replying(then=b'{"a":' + b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "nested"),
+        (replying(then=b"{" * 200_000), UpstreamFaultKind.FAILED, "at most 65536"),
+        (replying(then=header(payload_length=10**12)), UpstreamFaultKind.FAILED, "payload_length"),
+        (replying(then=header(data_length=-1)), UpstreamFaultKind.FAILED, "data_length"),
+        (replying(then=header(data_length="x")), UpstreamFaultKind.FAILED, "data_length"),
+        (replying(then=header(data={"rate": "x"})), UpstreamFaultKind.FAILED, "audio of"),
+        (replying(STEREO), UpstreamFaultKind.FAILED, "2 channels"),
         (
-            sending(scripted.audio(b"ab"), scripted.audio(b"ab", rate=16_000)),
+            replying(scripted.audio(b"ab"), scripted.audio(b"ab", rate=16_000)),
             UpstreamFaultKind.FAILED,
             "went from",
         ),
-        (sending(Error("Full.", "busy")), UpstreamFaultKind.BUSY, "Full"),
-        (sending(Error("What?", "unknown_voice")), UpstreamFaultKind.REFUSED, "What?"),
-        (sending(Error("Bye.", "shutting_down")), UpstreamFaultKind.DOWN, "Bye"),
-        (sending(Error("Oh\nno.")), UpstreamFaultKind.FAILED, "Oh no"),
+        (replying(Error("Full.", "busy")), UpstreamFaultKind.BUSY, "Full"),
+        (replying(Error("What?", "unknown_voice")), UpstreamFaultKind.REFUSED, "What?"),
+        (replying(Error("Bye.", "shutting_down")), UpstreamFaultKind.DOWN, "Bye"),
+        (replying(Error("Oh\nno.")), UpstreamFaultKind.FAILED, "Oh no"),
     ],
 )
 async def test_each_failure_maps_to_its_fault_kind(
-    script: Script, kind: UpstreamFaultKind, told: str
+    script: Script, kind: UpstreamFaultKind, expected_message: str
 ) -> None:
     async with scripted_server(script) as server:
         with pytest.raises(UpstreamFault) as caught:
-            await said(server.uri)
+            await synthesize(server.uri)
     assert caught.value.kind is kind, str(caught.value)
-    assert told in str(caught.value)
+    assert expected_message in str(caught.value)
 
 
 @pytest.mark.parametrize("what", hostile.NOT_WYOMING)
 async def test_a_hostile_server_causes_only_a_fault(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.NOT_WYOMING[what]) as server:
         with pytest.raises(UpstreamFault, match="not Wyoming") as caught:
-            await said(server.uri)
+            await synthesize(server.uri)
         assert caught.value.kind is UpstreamFaultKind.FAILED
 
 
@@ -169,7 +169,7 @@ async def test_listing_the_voices_of_a_hostile_server_causes_only_a_fault(what: 
 @pytest.mark.parametrize("what", hostile.CUT_OFF)
 async def test_a_server_that_closes_the_connection_counts_as_down(what: str) -> None:
     async with asyncio.timeout(10), scripted_server(hostile.CUT_OFF[what]) as server:
-        for ask in (said(server.uri), WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)):
+        for ask in (synthesize(server.uri), WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)):
             with pytest.raises(UpstreamFault, match="too early") as caught:
                 await ask
             assert caught.value.kind is UpstreamFaultKind.DOWN
@@ -177,16 +177,16 @@ async def test_a_server_that_closes_the_connection_counts_as_down(what: str) -> 
 
 @pytest.mark.parametrize("answer", [b"", b"{}\n", b'{"type":"info","data":{"tts":7}}\n', b"\xff\n"])
 async def test_an_unreadable_voice_list_is_a_fault(answer: bytes) -> None:
-    async with scripted_server(sending(then=answer)) as server:
+    async with scripted_server(replying(then=answer)) as server:
         with pytest.raises(UpstreamFault):
             await WyomingUpstream(server.uri, OPTIONS).list_voices(run_in_thread)
 
 
 async def test_a_refused_connection_is_reported_at_once() -> None:
-    async with scripted_server(sending()) as server:
+    async with scripted_server(replying()) as server:
         pass
     with pytest.raises(UpstreamFault, match="no connection") as caught:
-        await said(server.uri)
+        await synthesize(server.uri)
     assert caught.value.kind is UpstreamFaultKind.DOWN
 
 
