@@ -21,7 +21,7 @@ def clean(*pieces: str, max_block_chars: int = 500) -> str:
 
 
 def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
-    """The cleaned text, neighbouring plain pieces joined."""
+    """Cleaned text, with adjacent plain pieces joined."""
     cleaner = TextCleaner(max_block_chars=max_block_chars)
     found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()
     joined: list[TextPiece] = []
@@ -34,7 +34,7 @@ def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         ("", ""),
         (" \t\r\n\u00a0\u3000", ""),
@@ -50,12 +50,12 @@ def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
         ("un\ufffdread\uffffable \ue000", "unreadable"),
     ],
 )
-def test_white_space_is_collapsed_and_invisible_characters_dropped(written: str, expected: str) -> None:
-    assert clean(written) == expected
+def test_white_space_is_collapsed_and_invisible_characters_dropped(text: str, expected: str) -> None:
+    assert clean(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         ("wow!!! what?!?! really???", "wow! what?! really?"),
         ("hm..... so... 1..5", "hm... so... 1..5"),
@@ -65,13 +65,13 @@ def test_white_space_is_collapsed_and_invisible_characters_dropped(written: str,
         ("https://x.com/a--b/??q!!r End!!", "https://x.com/a--b/??q!!r End!"),
     ],
 )
-def test_repeated_punctuation_is_collapsed(written: str, expected: str) -> None:
-    assert clean(written) == expected
-    assert clean(*written) == expected
+def test_repeated_punctuation_is_collapsed(text: str, expected: str) -> None:
+    assert clean(text) == expected
+    assert clean(*text) == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         ("Good 😀 morning", "Good morning"),
         ("Done✅Next", "Done Next"),
@@ -93,12 +93,12 @@ def test_repeated_punctuation_is_collapsed(written: str, expected: str) -> None:
         ("☀ 20 degrees ⚡", "20 degrees"),
     ],
 )
-def test_emoji_are_dropped_and_text_symbols_stay(written: str, expected: str) -> None:
-    assert clean(written) == expected
+def test_emoji_are_dropped_and_text_symbols_stay(text: str, expected: str) -> None:
+    assert clean(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         (f"می{ZWNJ}خواهم", f"می{ZWNJ}خواهم"),
         (f"क्{ZWJ}ष", f"क्{ZWJ}ष"),
@@ -107,9 +107,9 @@ def test_emoji_are_dropped_and_text_symbols_stay(written: str, expected: str) ->
         (f"क्\u200b{ZWJ}ष", "क्ष"),
     ],
 )
-def test_joiners_are_kept_where_they_affect_spelling(written: str, expected: str) -> None:
-    assert clean(written) == expected
-    assert clean(*written) == expected
+def test_joiners_are_kept_where_they_affect_spelling(text: str, expected: str) -> None:
+    assert clean(text) == expected
+    assert clean(*text) == expected
 
 
 def test_a_phoneme_block_is_unchanged() -> None:
@@ -127,7 +127,7 @@ def test_a_phoneme_block_is_found_in_single_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         ("an [[ unclosed *one*", "an [[ unclosed one"),
         ("broken [[ by\na *line* ]]", "broken [[ by a line ]]"),
@@ -137,8 +137,8 @@ def test_a_phoneme_block_is_found_in_single_characters() -> None:
         ("a[0][1]", "a[0][1]"),
     ],
 )
-def test_brackets_that_form_no_phoneme_block_are_plain_text(written: str, expected: str) -> None:
-    assert cleaned(written, max_block_chars=20) == [TextPiece(expected)]
+def test_brackets_that_form_no_phoneme_block_are_plain_text(text: str, expected: str) -> None:
+    assert cleaned(text, max_block_chars=20) == [TextPiece(expected)]
 
 
 def test_text_after_an_overlong_unclosed_block_is_not_buffered() -> None:
@@ -182,9 +182,9 @@ def test_the_buffered_text_is_bounded(flood: str) -> None:
     ["plain words come ", "- an item ", "# a heading ", "**strong words ", "> a quote ", "1. one two "],
 )
 def test_words_are_emitted_before_their_line_ends(words: str) -> None:
-    given_out = "".join(piece.text for piece in TextCleaner().feed(words))
+    emitted = "".join(piece.text for piece in TextCleaner().feed(words))
 
-    assert given_out.endswith(words.rsplit(maxsplit=1)[-1])
+    assert emitted.endswith(words.rsplit(maxsplit=1)[-1])
 
 
 @pytest.mark.parametrize(

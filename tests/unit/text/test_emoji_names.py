@@ -24,7 +24,7 @@ def test_an_emoji_has_a_name_in_the_language(sequence: str, language: str, name:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    ("text", "expected"),
     [
         ("Good 👍🏽 morning", "Good thumbs up morning"),
         ("Done✅.", "Done check mark button."),
@@ -33,8 +33,8 @@ def test_an_emoji_has_a_name_in_the_language(sequence: str, language: str, name:
         ("press 1️⃣ or 2", "press keycap 1 or 2"),
     ],
 )
-def test_emoji_are_replaced_by_their_names_when_configured(written: str, expected: str) -> None:
-    for pieces in ([written], list(written)):
+def test_emoji_are_replaced_by_their_names_when_configured(text: str, expected: str) -> None:
+    for pieces in ([text], list(text)):
         cleaner = TextCleaner(CleanupOptions(emoji="name"))
         found = [piece for text in pieces for piece in cleaner.feed(text)] + cleaner.finish()
         assert "".join(piece.text for piece in found) == expected

@@ -11,7 +11,7 @@ from wyoming_tts.text.feed import TextFeed
 
 
 async def settle() -> None:
-    """Let every task run until it waits for another one."""
+    """Let every task run until it blocks on another one."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -22,13 +22,13 @@ def options(first: FirstSegmentOptions = FirstSegmentOptions()) -> SegmentOption
     return SegmentOptions(auto_punctuation="", first_segment=first)
 
 
-def segmented(pieces: Iterable[str], chosen: SegmentOptions) -> list[Segment]:
+def segment_text(pieces: Iterable[str], chosen: SegmentOptions) -> list[Segment]:
     segmenter = Segmenter(chosen)
     return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
 
 
 def texts(pieces: Iterable[str], first: FirstSegmentOptions = FirstSegmentOptions()) -> list[str]:  # noqa: B008
-    return [segment.text for segment in segmented(pieces, options(first))]
+    return [segment.text for segment in segment_text(pieces, options(first))]
 
 
 CUT = {
@@ -125,7 +125,7 @@ def test_the_remainder_of_the_first_sentence_is_not_split_again() -> None:
 def test_a_split_adds_neither_silence_nor_punctuation() -> None:
     chosen = SegmentOptions(sentence_silence=0.5, first_segment=FirstSegmentOptions(max_words=3))
 
-    assert segmented(["One two three four five\n\nSix"], chosen) == [
+    assert segment_text(["One two three four five\n\nSix"], chosen) == [
         Segment("One two three"),
         Segment("four five."),
         Segment("Six.", pause_before=0.5),
@@ -136,9 +136,9 @@ def test_the_split_is_made_at_the_second_word_after_the_boundary() -> None:
     segmenter = Segmenter(options())
     words = ["I ", "think ", "that ", "is ", "so, ", "but ", "I"]
 
-    given_out = [segmenter.feed(word) for word in words]
+    emitted = [segmenter.feed(word) for word in words]
 
-    assert given_out == [*[[]] * 6, [Segment("I think that is so,")]]
+    assert emitted == [*[[]] * 6, [Segment("I think that is so,")]]
 
 
 def test_a_sentence_that_ends_before_the_split_is_kept_whole() -> None:
@@ -230,7 +230,7 @@ def test_options_out_of_range_are_rejected(wrong: dict[str, int], message: str) 
 def test_a_sentence_longer_than_a_segment_is_still_split() -> None:
     chosen = SegmentOptions(auto_punctuation="", max_segment_chars=12)
 
-    assert [segment.text for segment in segmented(["Five words of four each, and more."], chosen)] == [
+    assert [segment.text for segment in segment_text(["Five words of four each, and more."], chosen)] == [
         "Five words",
         "of four",
         "each, and",
@@ -290,7 +290,7 @@ OPTIONS = st.builds(
 )
 
 
-def parts_of(text: str, cuts: Iterable[int]) -> list[str]:
+def split_at(text: str, cuts: Iterable[int]) -> list[str]:
     edges = [0, *sorted(cut for cut in cuts if cut <= len(text)), len(text)]
     return [text[start:end] for start, end in pairwise(edges)]
 
@@ -300,10 +300,10 @@ def parts_of(text: str, cuts: Iterable[int]) -> list[str]:
 def test_the_segments_do_not_depend_on_chunk_boundaries(
     text: str, chosen: SegmentOptions, cuts: list[int]
 ) -> None:
-    whole = segmented([text], chosen)
+    whole = segment_text([text], chosen)
 
-    assert segmented(text, chosen) == whole
-    assert segmented(parts_of(text, cuts), chosen) == whole
+    assert segment_text(text, chosen) == whole
+    assert segment_text(split_at(text, cuts), chosen) == whole
 
 
 @given(text=TEXTS, chosen=OPTIONS)
@@ -311,19 +311,19 @@ def test_splitting_moves_text_between_segments_without_changing_it(text: str, ch
     uncut = SegmentOptions("", 0.5, chosen.max_segment_chars, first_segment=OFF)
     cut = SegmentOptions("", 0.5, chosen.max_segment_chars, first_segment=chosen.first_segment)
 
-    assert without_spaces(segmented([text], cut)) == without_spaces(segmented([text], uncut))
+    assert speakable_text(segment_text([text], cut)) == speakable_text(segment_text([text], uncut))
 
 
 @given(text=TEXTS, chosen=OPTIONS)
 def test_segments_are_speakable_and_within_their_limit(text: str, chosen: SegmentOptions) -> None:
-    for segment in segmented([text], chosen):
+    for segment in segment_text([text], chosen):
         assert 0 < len(segment.text) <= chosen.max_segment_chars + len(".")
         assert segment.text == segment.text.strip()
         assert is_speakable(segment.text) or "[[" in segment.text
 
 
-def without_spaces(segments: list[Segment]) -> str:
-    """What is said: signs that nobody says may be in a segment or be left out between two."""
+def speakable_text(segments: list[Segment]) -> str:
+    """Speakable text only: unspeakable characters may be in a segment or be dropped between two."""
     return "".join(filter(str.isalnum, "".join(segment.text for segment in segments)))
 
 
@@ -358,15 +358,15 @@ def test_the_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
         assert len(segmenter._run._splitter._pending) + len(segmenter._run._cleaner.held) <= 220
 
 
-def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str]]:
-    """The segments of each piece, with a flush after it, and those of the end."""
+def segments_with_flushes(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str]]:
+    """Segments emitted for each piece followed by a flush, and those emitted at the end."""
     segmenter = Segmenter(chosen or options())
-    given_out = [[*segmenter.feed(piece), *segmenter.flush()] for piece in pieces]
-    return [[segment.text for segment in each] for each in [*given_out, segmenter.finish()]]
+    emitted = [[*segmenter.feed(piece), *segmenter.flush()] for piece in pieces]
+    return [[segment.text for segment in each] for each in [*emitted, segmenter.finish()]]
 
 
 @pytest.mark.parametrize(
-    ("begun", "goes_on", "expected"),
+    ("first_piece", "second_piece", "expected"),
     [
         ("I will look ", "it up.", [["I will look"], ["it up."], []]),
         ("I will loo", "k it up.", [["I will"], ["look it up."], []]),
@@ -390,9 +390,9 @@ def flushed(*pieces: str, chosen: SegmentOptions | None = None) -> list[list[str
     ],
 )
 def test_a_flush_emits_everything_but_an_unfinished_word(
-    begun: str, goes_on: str, expected: list[list[str]]
+    first_piece: str, second_piece: str, expected: list[list[str]]
 ) -> None:
-    assert flushed(begun, goes_on, chosen=options(OFF)) == expected
+    assert segments_with_flushes(first_piece, second_piece, chosen=options(OFF)) == expected
 
 
 def test_a_flush_adds_no_punctuation_and_silence_only_after_a_sentence() -> None:
@@ -420,7 +420,7 @@ def test_a_flush_without_new_text_emits_nothing() -> None:
 def test_a_flushed_text_is_the_first_segment() -> None:
     text = "I think that is so, but I am not sure at all"
 
-    assert flushed("Well ", text) == [["Well"], [text.removesuffix(" all")], ["all"]]
+    assert segments_with_flushes("Well ", text) == [["Well"], [text.removesuffix(" all")], ["all"]]
 
 
 @pytest.mark.parametrize("pieces", [["abcd efgh ij"], ["abcd", " efgh ", "ij"]])
@@ -439,16 +439,18 @@ def test_an_ssml_document_is_flushed_like_text() -> None:
     assert [segment.text for segment in segmenter.feed("</speak>") + segmenter.finish()] == []
 
 
-def with_flushes(text: str, chosen: SegmentOptions, flushes: set[int], cuts: Iterable[int]) -> list[Segment]:
+def segment_with_flushes(
+    text: str, chosen: SegmentOptions, flushes: set[int], cuts: Iterable[int]
+) -> list[Segment]:
     segmenter = Segmenter(chosen)
-    said = segmenter.flush() if 0 in flushes else []
+    segments = segmenter.flush() if 0 in flushes else []
     at = 0
-    for part in parts_of(text, {*flushes, *cuts}):
-        said += segmenter.feed(part)
+    for part in split_at(text, {*flushes, *cuts}):
+        segments += segmenter.feed(part)
         at += len(part)
         if part and at in flushes:
-            said += segmenter.flush()
-    return said + segmenter.finish()
+            segments += segmenter.flush()
+    return segments + segmenter.finish()
 
 
 PLACES = st.sets(st.integers(0, 150), max_size=12)
@@ -459,10 +461,10 @@ PLACES = st.sets(st.integers(0, 150), max_size=12)
 def test_flushes_neither_lose_nor_duplicate_text_whatever_the_chunks(
     text: str, chosen: SegmentOptions, flushes: set[int], cuts: set[int]
 ) -> None:
-    said = with_flushes(text, chosen, flushes, cuts)
+    segments = segment_with_flushes(text, chosen, flushes, cuts)
 
-    assert said == with_flushes(text, chosen, flushes, range(len(text)))
-    assert without_spaces(said) == without_spaces(segmented([text], chosen))
+    assert segments == segment_with_flushes(text, chosen, flushes, range(len(text)))
+    assert speakable_text(segments) == speakable_text(segment_text([text], chosen))
 
 
 PLAIN_WORDS = st.text(string.ascii_letters, min_size=1, max_size=8)
@@ -473,7 +475,7 @@ PLAIN_TEXTS = st.lists(st.builds(str.__add__, PLAIN_WORDS, st.sampled_from(["", 
 
 @given(text=PLAIN_TEXTS, chosen=st.builds(options, FIRSTS), flushes=PLACES)
 def test_flushes_split_no_word(text: str, chosen: SegmentOptions, flushes: set[int]) -> None:
-    said = with_flushes(text, chosen, flushes, ())
+    segments = segment_with_flushes(text, chosen, flushes, ())
 
-    words = [word.strip(",.?!") for segment in said for word in segment.text.split()]
+    words = [word.strip(",.?!") for segment in segments for word in segment.text.split()]
     assert [word for word in words if word] == [word.strip(",.?!") for word in text.split()]

@@ -1,4 +1,4 @@
-"""The whole way from text to segments: clean-up, spoken forms and the cutting into sentences together."""
+"""The whole text front end: clean-up, normalization and segmentation together."""
 
 from __future__ import annotations
 
@@ -30,67 +30,67 @@ SPOKEN = NormalizerRegistry()
 
 
 @cache
-def table(language: str) -> list[tuple[str, str]]:
+def load_table(language: str) -> list[tuple[str, str]]:
     rows = yaml.safe_load(
         (Path(__file__).parent / "normalization" / f"spoken_{language}.yaml").read_text(encoding="utf-8")
     )
-    return [(written, spoken) for written, spoken in rows]
+    return [(text, spoken_form) for text, spoken_form in rows]
 
 
-ROWS = [(language, *row) for language in LANGUAGES for row in table(language)]
-IDS = [f"{language}: {written}" for language, written, _ in ROWS]
+ROWS = [(language, *row) for language in LANGUAGES for row in load_table(language)]
+IDS = [f"{language}: {text}" for language, text, _ in ROWS]
 
 
-def segmented(pieces: Iterable[str], language: str, options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
+def segment_text(pieces: Iterable[str], language: str, options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
     segmenter = Segmenter(options, language=language, normalizers=SPOKEN.normalizer)
     return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
 
 
-def cut(text: str, places: Iterable[int]) -> list[str]:
-    ends = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
+def split_at(text: str, positions: Iterable[int]) -> list[str]:
+    ends = [0, *sorted({position % (len(text) + 1) for position in positions}), len(text)]
     return [text[start:end] for start, end in pairwise(ends)]
 
 
-def said(segments: Iterable[Segment]) -> str:
+def joined_text(segments: Iterable[Segment]) -> str:
     return " ".join(segment.text for segment in segments)
 
 
-@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
+@pytest.mark.parametrize(("language", "text", "spoken_form"), ROWS, ids=IDS)
 def test_every_sentence_is_segmented_and_normalized_to_its_spoken_form(
-    language: str, written: str, spoken: str
+    language: str, text: str, spoken_form: str
 ) -> None:
-    assert said(segmented([written], language)) == spoken
+    assert joined_text(segment_text([text], language)) == spoken_form
 
 
-@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
-def test_the_default_settings_add_only_a_full_stop(language: str, written: str, spoken: str) -> None:
-    ending = "" if spoken.rstrip('"')[-1] in ".!?" else "."
-    assert said(segmented([written], language, IN_USE)) == spoken + ending
+@pytest.mark.parametrize(("language", "text", "spoken_form"), ROWS, ids=IDS)
+def test_the_default_settings_add_only_a_full_stop(language: str, text: str, spoken_form: str) -> None:
+    ending = "" if spoken_form.rstrip('"')[-1] in ".!?" else "."
+    assert joined_text(segment_text([text], language, IN_USE)) == spoken_form + ending
 
 
-@pytest.mark.slow  # a thousand of them
+@pytest.mark.slow  # a thousand cases
 @pytest.mark.parametrize("options", [AS_WRITTEN, IN_USE], ids=["as written", "in use"])
-@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=IDS)
+@pytest.mark.parametrize(("language", "text", "spoken_form"), ROWS, ids=IDS)
 def test_the_segments_of_a_sentence_do_not_depend_on_its_chunks(
-    language: str, written: str, spoken: str, options: SegmentOptions
+    language: str, text: str, spoken_form: str, options: SegmentOptions
 ) -> None:
-    whole = segmented([written], language, options)
-    chance = random.Random(written)
+    whole = segment_text([text], language, options)
+    chance = random.Random(text)
 
-    assert segmented(written, language, options) == whole
+    assert segment_text(text, language, options) == whole
     for _ in range(4):
-        places = [chance.randrange(len(written)) for _ in range(chance.randrange(1, 6))]
-        assert segmented(cut(written, places), language, options) == whole
+        positions = [chance.randrange(len(text)) for _ in range(chance.randrange(1, 6))]
+        assert segment_text(split_at(text, positions), language, options) == whole
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_consecutive_sentences_are_processed_like_each_alone(language: str) -> None:
-    # Some rows go on in the same sentence, or end in an abbreviation that would: they are no texts.
-    rows = [row for row in table(language) if row[0][0].isupper() and row[0].endswith((".", "!", "?"))]
-    rows = [(written, spoken) for written, spoken in rows if not written.endswith(("etc.", "usw.", "ecc."))]
+    # Rows that continue a sentence, or end in an abbreviation that may, are not complete texts.
+    rows = [row for row in load_table(language) if row[0][0].isupper() and row[0].endswith((".", "!", "?"))]
+    rows = [(text, spoken_form) for text, spoken_form in rows if not text.endswith(("etc.", "usw.", "ecc."))]
     assert len(rows) >= 12
-    text = "\n\n".join(written for written, _ in rows)
-    assert said(segmented([text], language)) == " ".join(spoken for _, spoken in rows)
+    text = "\n\n".join(text for text, _ in rows)
+    assert joined_text(segment_text([text], language)) == " ".join(spoken_form for _, spoken_form in rows)
 
 
 MARKUP = [
@@ -201,14 +201,14 @@ CHOSEN = st.builds(
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
 @settings(max_examples=scaled_examples(150), deadline=None)
-@given(text=TEXTS, options=CHOSEN, places=st.lists(st.integers(0, 400), max_size=10))
+@given(text=TEXTS, options=CHOSEN, positions=st.lists(st.integers(0, 400), max_size=10))
 def test_the_segments_of_any_text_do_not_depend_on_its_chunks(
-    language: str, text: str, options: SegmentOptions, places: list[int]
+    language: str, text: str, options: SegmentOptions, positions: list[int]
 ) -> None:
-    whole = segmented([text], language, options)
+    whole = segment_text([text], language, options)
 
-    assert segmented(cut(text, places), language, options) == whole
-    assert segmented(text, language, options) == whole
+    assert segment_text(split_at(text, positions), language, options) == whole
+    assert segment_text(text, language, options) == whole
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_the_segments_of_any_text_do_not_depend_on_its_chunks(
 def test_a_partial_word_after_a_blank_line_splits_no_more_than_the_whole_text(
     language: str, text: str
 ) -> None:
-    assert segmented(text, language, IN_USE) == segmented([text], language, IN_USE)
+    assert segment_text(text, language, IN_USE) == segment_text([text], language, IN_USE)
 
 
 @pytest.mark.parametrize(
@@ -234,17 +234,17 @@ def test_a_partial_word_after_a_blank_line_splits_no_more_than_the_whole_text(
     ],
 )
 def test_literal_asterisks_are_kept(language: str, text: str) -> None:
-    assert said(segmented([text], language)).count("*") == 2
+    assert joined_text(segment_text([text], language)).count("*") == 2
 
 
 def test_asterisks_are_text_when_markdown_is_off() -> None:
     options = replace(AS_WRITTEN, cleanup=CleanupOptions(markdown=False))
-    assert said(segmented(["It is *here*. Then go."], "en", options)) == "It is *here*. Then go."
+    assert joined_text(segment_text(["It is *here*. Then go."], "en", options)) == "It is *here*. Then go."
 
 
 @pytest.mark.parametrize("address", ["http://a.b/c²", "http://a.b/①x", "http://a.b/c٣"])
 def test_unicode_digits_in_an_address_are_handled(address: str) -> None:
-    assert said(segmented([f"See {address} now."], "en")).startswith("See a dot b slash")
+    assert joined_text(segment_text([f"See {address} now."], "en")).startswith("See a dot b slash")
 
 
 PLAIN_WORDS = st.lists(
@@ -264,15 +264,15 @@ def test_no_word_is_lost_or_duplicated(
 ) -> None:
     text = " ".join(words)
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    segments = segmented(pieces, language, options)
+    segments = segment_text(pieces, language, options)
 
-    given_words = [word.strip(",.;?!") for word in words]
-    assert [word.strip(",.;?!") for word in said(segments).split()] == given_words
+    expected_words = [word.strip(",.;?!") for word in words]
+    assert [word.strip(",.;?!") for word in joined_text(segments).split()] == expected_words
 
 
 def test_a_code_fence_starting_mid_line_does_not_swallow_the_following_text() -> None:
     text = "Here you are: ```py\nprint(1)\n```\nThat was all."
-    assert said(segmented([text], "en")).endswith("That was all.")
+    assert joined_text(segment_text([text], "en")).endswith("That was all.")
 
 
 SENTENCES = {
@@ -293,15 +293,15 @@ SENTENCES = {
 }
 
 
-def waits(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
-    """The segments that came, and the piece that brought each."""
+def emission_times(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
+    """Emitted segments, and for each the index of the piece after which it was emitted."""
     segmenter = Segmenter(AS_WRITTEN, language=language, normalizers=SPOKEN.normalizer)
-    came, brought_by = [], []
+    emitted, brought_by = [], []
     for piece in pieces:
         for segment in segmenter.feed(piece):
-            came.append(segment.text)
+            emitted.append(segment.text)
             brought_by.append(piece.strip())
-    return came, brought_by
+    return emitted, brought_by
 
 
 @pytest.mark.parametrize("lead", [True, False], ids=["space before", "space behind"])
@@ -309,27 +309,27 @@ def waits(pieces: Iterable[str], language: str) -> tuple[list[str], list[str]]:
 def test_a_sentence_is_emitted_at_the_start_of_the_next_word(language: str, lead: bool) -> None:  # noqa: FBT001
     sentences = SENTENCES["de" if language == "de" else "en"]
     words = " ".join(sentences).split()
-    came, brought_by = waits((f" {word}" if lead else f"{word} " for word in words), language)
+    emitted, brought_by = emission_times((f" {word}" if lead else f"{word} " for word in words), language)
 
-    assert came == sentences[:-1]
+    assert emitted == sentences[:-1]
     assert brought_by == [sentence.split()[0] for sentence in sentences[1:]]
 
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
 def test_a_sentence_is_emitted_at_the_first_letter_of_the_next_one(language: str) -> None:
     sentences = SENTENCES["de" if language == "de" else "en"]
-    came, brought_by = waits(" ".join(sentences), language)
+    emitted, brought_by = emission_times(" ".join(sentences), language)
 
-    assert came == sentences[:-1]
+    assert emitted == sentences[:-1]
     assert brought_by == [sentence[0] for sentence in sentences[1:]]
 
 
 def test_a_sentence_ending_in_a_number_is_emitted_after_the_next_complete_word() -> None:
     sentences = ["It is 25 °C outside.", "The battery is at 80 %.", "Dinner is at 7:30."]
     words = " ".join([*sentences, "Enjoy your evening everyone."]).split()
-    came, brought_by = waits((f"{word} " for word in words), "en")
+    emitted, brought_by = emission_times((f"{word} " for word in words), "en")
 
-    assert came == [
+    assert emitted == [
         "It is twenty-five degrees Celsius outside.",
         "The battery is at eighty percent.",
         "Dinner is at seven thirty.",

@@ -1,4 +1,4 @@
-"""Text that was written to hurt: it ends, costs little and leaves nothing behind."""
+"""Hostile text through the whole front end: bounded time, bounded buffers and no leftovers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_tts.text.voice_tags import VoiceTagParser
 CHARS = 2_000
 PIECE = 256
 LINES = 500
-"""Of Python for each character: twice what the costliest takes."""
+"""Limit of Python lines executed per character: twice the most expensive text."""
 
 SPOKEN = NormalizerRegistry()
 OPTIONS = SegmentOptions(voice_tags=True)
@@ -45,8 +45,8 @@ def pieces(text: str) -> Iterator[str]:
     return (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
-def attacked(text: str, language: str, text_format: TextFormat) -> list[Segment]:
-    """The segments of a hostile text up to its first mistake."""
+def segment_hostile_text(text: str, language: str, text_format: TextFormat) -> list[Segment]:
+    """Segments of a hostile text up to its first error."""
     segmenter = Segmenter(OPTIONS, text_format=text_format, language=language, normalizers=SPOKEN.normalizer)
     segments: list[Segment] = []
     try:
@@ -61,7 +61,7 @@ def attacked(text: str, language: str, text_format: TextFormat) -> list[Segment]
 @pytest.fixture(scope="module", autouse=True)
 def languages_read() -> None:
     for language in ("en", "de", "fr"):
-        SPOKEN.load(language)  # is done on a worker before, and takes a while
+        SPOKEN.load(language)  # slow; the server does it on a worker beforehand
 
 
 ATTACKS = [
@@ -70,13 +70,16 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.slow  # five hundred of them
+@pytest.mark.slow  # five hundred cases
 @pytest.mark.parametrize(("language", "text_format", "text"), ATTACKS, ids=range(len(ATTACKS)))
 def test_hostile_text_is_processed_in_bounded_time(language: str, text_format: TextFormat, text: str) -> None:
     segments: list[Segment] = []
 
-    assert count_lines(lambda: segments.extend(attacked(text, language, text_format))) < LINES * CHARS
-    # Words for signs make a text longer, but not without limit; a segment stays a segment.
+    assert (
+        count_lines(lambda: segments.extend(segment_hostile_text(text, language, text_format)))
+        < LINES * CHARS
+    )
+    # Spelling out symbols lengthens a text, but only within limits, and segments keep their limit.
     assert sum(len(segment.text) for segment in segments) < 40 * CHARS
     assert all(len(segment.text) <= OPTIONS.max_segment_chars + 1 for segment in segments)
 
@@ -89,19 +92,19 @@ PROSE = (
     "\n```py\nprint('hello')\n```\n今天天气很好。 Das sind ca. 5 km/h, z. B. morgens.\n\n"
 )
 HELD_CHARS = 12_000
-"""What the stages may hold together: some thousand characters, however long the text."""
+"""Limit of characters buffered in all stages together, however long the text."""
 
 
-def held(segmenter: Segmenter) -> int:
-    """Characters that the stages hold."""
+def buffered_characters(segmenter: Segmenter) -> int:
+    """Number of characters buffered in all stages."""
     run = segmenter._run
     tags = len(segmenter._parser._held) if isinstance(segmenter._parser, VoiceTagParser) else 0
     splitter = run._splitter
     blocks = sum(map(len, splitter._blocks))
     detector = splitter._detector
     known = len(detector.remaining_text) + len(detector.current_sentence)
-    spoken = len(run._normalizer._held) + len(run._normalizer._before)
-    return tags + len(run._cleaner.held) + spoken + len(splitter._pending) + blocks + known
+    normalizer_characters = len(run._normalizer._held) + len(run._normalizer._before)
+    return tags + len(run._cleaner.held) + normalizer_characters + len(splitter._pending) + blocks + known
 
 
 FLOODS = {
@@ -128,7 +131,7 @@ def test_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
     most = 0
     for piece in pieces((flood * 40_000)[:40_000]):
         segmenter.feed(piece)
-        most = max(most, held(segmenter))
+        most = max(most, buffered_characters(segmenter))
 
     assert most < HELD_CHARS
 
@@ -140,7 +143,7 @@ def test_a_megabyte_of_prose_is_processed_with_small_buffers() -> None:
     most = segments = 0
     for start in range(0, len(text), 4096):
         segments += len(segmenter.feed(text[start : start + 4096]))
-        most = max(most, held(segmenter))
+        most = max(most, buffered_characters(segmenter))
     segments += len(segmenter.finish())
 
     assert most < HELD_CHARS

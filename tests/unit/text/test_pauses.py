@@ -3,7 +3,7 @@ from __future__ import annotations
 from wyoming_tts.text.pauses import Pauses
 
 
-def begun() -> Pauses:
+def pauses_after_start() -> Pauses:
     pauses = Pauses(sentence=0.2, paragraph=0.5)
     pauses.take()
     return pauses
@@ -23,14 +23,14 @@ def test_a_break_precedes_even_the_first_segment() -> None:
 
 
 def test_the_end_of_a_sentence_adds_one_pause() -> None:
-    pauses = begun()
+    pauses = pauses_after_start()
     pauses.end_sentence()
     pauses.end_sentence()
     assert (pauses.take(), pauses.take()) == (0.2, 0.0)
 
 
 def test_the_longer_of_sentence_and_paragraph_silence_applies() -> None:
-    pauses = begun()
+    pauses = pauses_after_start()
     pauses.end_sentence()
     pauses.end_paragraph()
     assert pauses.take() == 0.5
@@ -45,7 +45,7 @@ def test_a_paragraph_never_shortens_the_silence_of_a_sentence() -> None:
 
 
 def test_breaks_add_up_and_are_added_to_the_silence_of_a_sentence() -> None:
-    pauses = begun()
+    pauses = pauses_after_start()
     pauses.end_sentence()
     pauses.add_break(1.0)
     pauses.add_break(0.25)

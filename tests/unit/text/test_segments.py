@@ -22,16 +22,16 @@ WHOLE = FirstSegmentOptions(boundaries="")
 AS_WRITTEN = SegmentOptions(auto_punctuation="", first_segment=WHOLE)
 
 
-def segmented(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
+def segment_text(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[Segment]:
     segmenter = Segmenter(options)
     return [segment for piece in pieces for segment in segmenter.feed(piece)] + segmenter.finish()
 
 
 def texts(pieces: Iterable[str], options: SegmentOptions = AS_WRITTEN) -> list[str]:
-    return [segment.text for segment in segmented(pieces, options)]
+    return [segment.text for segment in segment_text(pieces, options)]
 
 
-def cut_at(text: str, size: int) -> list[str]:
+def split_every(text: str, size: int) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
@@ -74,14 +74,14 @@ TABLE = {
 @pytest.mark.parametrize(("text", "expected"), TABLE.values(), ids=TABLE)
 @pytest.mark.parametrize("size", [1, 4, 1000])
 def test_sentences_are_segments(text: str, expected: list[str], size: int) -> None:
-    assert texts(cut_at(text, size)) == expected
+    assert texts(split_every(text, size)) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", " \n\u00a0", "...", "?! … 。", "😀👍🏽 ❤️", "***\n---\n===", "@#$%^&*()", "[[ ]]"]
 )
 def test_unspeakable_text_gives_no_segment(text: str) -> None:
-    assert segmented([text], SegmentOptions()) == []
+    assert segment_text([text], SegmentOptions()) == []
 
 
 def test_unspeakable_sentences_are_skipped() -> None:
@@ -100,14 +100,14 @@ def test_text_arriving_word_by_word_emits_each_sentence_at_the_first_word_of_the
     segmenter = Segmenter(AS_WRITTEN)
     words = ["It", "is", "late.", "Everyone", "is", "asleep.", "Good", "night."]
 
-    given_out = [[s.text for s in segmenter.feed(f"{lead}{word}{'' if lead else ' '}")] for word in words]
+    emitted = [[s.text for s in segmenter.feed(f"{lead}{word}{'' if lead else ' '}")] for word in words]
 
-    assert given_out == [[], [], [], ["It is late."], [], [], ["Everyone is asleep."], []]
+    assert emitted == [[], [], [], ["It is late."], [], [], ["Everyone is asleep."], []]
     assert segmenter.finish() == [Segment("Good night.")]
 
 
 @pytest.mark.parametrize(
-    ("begun", "decider", "expected"),
+    ("partial_text", "decider", "expected"),
     [
         ("你好。", "我", "你好。"),
         ("A title\n", "\nT", "A title"),
@@ -116,10 +116,12 @@ def test_text_arriving_word_by_word_emits_each_sentence_at_the_first_word_of_the
         ("शुभ। ", "न", "शुभ।"),
     ],
 )
-def test_a_sentence_boundary_is_decided_as_early_as_possible(begun: str, decider: str, expected: str) -> None:
+def test_a_sentence_boundary_is_decided_as_early_as_possible(
+    partial_text: str, decider: str, expected: str
+) -> None:
     segmenter = Segmenter(AS_WRITTEN)
 
-    assert segmenter.feed(begun) == []
+    assert segmenter.feed(partial_text) == []
     assert [segment.text for segment in segmenter.feed(decider)] == [expected]
 
 
@@ -151,7 +153,7 @@ def test_the_first_configured_mark_is_the_one_added() -> None:
 def test_silence_is_added_only_between_sentences() -> None:
     silent = SegmentOptions(sentence_silence=0.5)
 
-    pauses = [segment.pause_before for segment in segmented(["... First. Second. !!! Third."], silent)]
+    pauses = [segment.pause_before for segment in segment_text(["... First. Second. !!! Third."], silent)]
 
     assert pauses == [0.0, 0.5, 0.5]
 
@@ -159,7 +161,7 @@ def test_silence_is_added_only_between_sentences() -> None:
 def test_a_long_sentence_is_split_at_a_space_without_silence_or_punctuation() -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=12)
 
-    assert segmented(["First. Five words of four each. Then"], options) == [
+    assert segment_text(["First. Five words of four each. Then"], options) == [
         Segment("First."),
         Segment("Five words", pause_before=0.5),
         Segment("of four"),
@@ -171,7 +173,7 @@ def test_a_long_sentence_is_split_at_a_space_without_silence_or_punctuation() ->
 def test_a_sentence_that_just_fits_keeps_its_silence() -> None:
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=10)
 
-    assert segmented(["Ten chars. Next"], options) == [
+    assert segment_text(["Ten chars. Next"], options) == [
         Segment("Ten chars."),
         Segment("Next.", pause_before=0.5),
     ]
@@ -185,7 +187,7 @@ def test_boundaries_without_a_following_letter_are_found_in_linear_time() -> Non
 def test_a_sentence_with_an_unspeakable_middle_keeps_the_silence_before_it() -> None:
     options = SegmentOptions(auto_punctuation="", sentence_silence=0.5, max_segment_chars=10)
 
-    pauses = [(s.text, s.pause_before) for s in segmented(["Hello.\n\n" + "-" * 30 + " World"], options)]
+    pauses = [(s.text, s.pause_before) for s in segment_text(["Hello.\n\n" + "-" * 30 + " World"], options)]
 
     assert pauses[0] == ("Hello.", 0.0)
     assert pauses[-1][0].endswith("World")
@@ -253,7 +255,7 @@ def test_an_ssml_document_is_segmented_like_text_and_at_style_changes(size: int)
         "<p>Three</p><break time='1s'/>Four</speak>"
     )
 
-    assert ssml(*cut_at(document, size), chosen=SegmentOptions(paragraph_silence=0.4)) == [
+    assert ssml(*split_every(document, size), chosen=SegmentOptions(paragraph_silence=0.4)) == [
         Segment("One is here."),
         Segment("Two"),
         Segment("runs fast", rate=2.0),
@@ -291,7 +293,7 @@ def test_a_date_in_ssml_is_inflected_in_the_case_that_the_preceding_word_require
         'am <say-as interpret-as="date" format="md">5/12</say-as> nicht.</speak>'
     )
     segmenter = Segmenter(AS_WRITTEN, text_format=TextFormat.SSML, language="de_DE")
-    fed = [segment for piece in cut_at(document, size) for segment in segmenter.feed(piece)]
+    fed = [segment for piece in split_every(document, size) for segment in segmenter.feed(piece)]
 
     assert " ".join(segment.text for segment in [*fed, *segmenter.finish()]) == (
         "Er kommt am dritten Mai zweitausendvierundzwanzig an, am zwölften Mai nicht."
@@ -354,8 +356,8 @@ def test_voice_tags_change_the_voice_when_enabled() -> None:
     text = "One. [voice:af_bella] Two. [pause:0.5s] [voice:] Three. [lang:de] Vier."
     tagged = SegmentOptions(voice_tags=True)
 
-    assert segmented([text], tagged) == segmented(text, tagged)
-    assert [(s.text, s.pause_before, s.voice) for s in segmented([text], tagged)] == [
+    assert segment_text([text], tagged) == segment_text(text, tagged)
+    assert [(s.text, s.pause_before, s.voice) for s in segment_text([text], tagged)] == [
         ("One.", 0.0, None),
         ("Two.", 0.0, VoiceRequest(name="af_bella")),
         ("Three.", 0.5, None),
@@ -368,10 +370,10 @@ def test_paragraphs_are_further_apart_than_sentences() -> None:
     apart = SegmentOptions(sentence_silence=0.2, paragraph_silence=0.5)
     text = "One is here. Two too.\n\nThree is here.\n\n- Four\n- Five"
 
-    pauses = [segment.pause_before for segment in segmented([text], apart)]
+    pauses = [segment.pause_before for segment in segment_text([text], apart)]
 
     assert pauses == [0.0, 0.2, 0.5, 0.5, 0.2]
-    assert segmented(text, apart) == segmented([text], apart)
+    assert segment_text(text, apart) == segment_text([text], apart)
 
 
 WORDS = st.sampled_from(
@@ -394,17 +396,17 @@ def test_the_segments_do_not_depend_on_chunk_boundaries(text: str, size: int, cu
     options = SegmentOptions(sentence_silence=0.5, max_segment_chars=size)
     edges = [0, *sorted(cuts), len(text)]
     pieces = [text[start:end] for start, end in pairwise(edges)]
-    whole = segmented([text], options)
+    whole = segment_text([text], options)
 
-    assert segmented(text, options) == whole
-    assert segmented(pieces if max(cuts, default=0) <= len(text) else [text], options) == whole
+    assert segment_text(text, options) == whole
+    assert segment_text(pieces if max(cuts, default=0) <= len(text) else [text], options) == whole
 
 
 @given(text=TEXTS, size=SIZES)
 def test_no_text_is_lost_or_duplicated(text: str, size: int) -> None:
-    said = "".join(texts(cut_at(text, 3), SegmentOptions(max_segment_chars=size)))
+    emitted_text = "".join(texts(split_every(text, 3), SegmentOptions(max_segment_chars=size)))
 
-    assert letters_and_digits(said) == letters_and_digits(without_pictures(text))
+    assert letters_and_digits(emitted_text) == letters_and_digits(without_emoji_presentation(text))
 
 
 @given(text=TEXTS, size=SIZES)
@@ -420,8 +422,8 @@ def letters_and_digits(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-def without_pictures(text: str) -> str:
-    """Keycaps, and a letter that the selector after it makes a picture."""
+def without_emoji_presentation(text: str) -> str:
+    """Remove keycaps and letters that a variation selector turns into emoji."""
     return re.sub(r"[0-9]\ufe0f?\u20e3|ℹ\ufe0f", "", text)
 
 
@@ -460,7 +462,7 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
     def work(length: int) -> int:
         nonlocal searched
         searched = 0
-        segmented(cut_at((flood * length)[:length], 5))
+        segment_text(split_every((flood * length)[:length], 5))
         return searched
 
     once, twice = work(10_000), work(20_000)
@@ -473,7 +475,7 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
 def test_the_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
     segmenter = Segmenter(SegmentOptions(max_segment_chars=100))
 
-    for piece in cut_at((flood * 5_000)[:5_000], 7):
+    for piece in split_every((flood * 5_000)[:5_000], 7):
         segmenter.feed(piece)
         splitter = segmenter._run._splitter
         detector = splitter._detector
@@ -484,7 +486,7 @@ def test_the_buffered_text_does_not_grow_with_the_input(flood: str) -> None:
 def test_200_kilobytes_without_a_boundary_are_emitted_completely() -> None:
     text = "lorem ipsum dolor " * 11_200
 
-    result = texts(cut_at(text, 4_096))
+    result = texts(split_every(text, 4_096))
 
     assert " ".join(result) == text.strip()
     assert max(map(len, result)) <= 500

@@ -13,7 +13,7 @@ from wyoming_tts.text.voice_tags import MAX_TAG_CHARS, TagPart, VoiceTagParser
 
 
 def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart]:
-    """The parts, neighbouring texts of one style joined."""
+    """Parts, with adjacent texts of the same style joined."""
     reader = VoiceTagParser(voices=voices, pauses=pauses)
     found: list[TagPart] = []
     for part in [part for piece in pieces for part in reader.feed(piece)] + reader.finish():
@@ -25,7 +25,7 @@ def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart
     return found
 
 
-def named(voice: str) -> SpeakingStyle:
+def voice_style(voice: str) -> SpeakingStyle:
     return SpeakingStyle(voice=VoiceRequest(name=voice))
 
 
@@ -34,8 +34,8 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
 
     assert read(text) == [
         StyledText("a "),
-        StyledText("b ", named("af_bella")),
-        StyledText(" c", named("en_US-lessac-medium")),
+        StyledText("b ", voice_style("af_bella")),
+        StyledText(" c", voice_style("en_US-lessac-medium")),
         StyledText(" d"),
     ]
 
@@ -43,8 +43,8 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
 @pytest.mark.parametrize(
     ("tag", "style"),
     [
-        ("[voice:af_bella(2)+bf_emma(1)]", named("af_bella(2)+bf_emma(1)")),
-        ("[voice:libritts#p3922]", named("libritts#p3922")),
+        ("[voice:af_bella(2)+bf_emma(1)]", voice_style("af_bella(2)+bf_emma(1)")),
+        ("[voice:libritts#p3922]", voice_style("libritts#p3922")),
         ("[voice:DEFAULT]", NEUTRAL),
         ("[voice:x][voice:default]", NEUTRAL),
         ("[lang:de]", SpeakingStyle(language="de")),
@@ -52,7 +52,7 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
         ("[lang:de][lang:]", NEUTRAL),
         ("[lang:de][lang:default]", NEUTRAL),
         ("[voice:x][lang:de]", SpeakingStyle(voice=VoiceRequest(name="x"), language="de")),
-        ("[lang:de][voice:x]", named("x")),
+        ("[lang:de][voice:x]", voice_style("x")),
     ],
 )
 def test_tags_set_the_style(tag: str, style: SpeakingStyle) -> None:
@@ -100,7 +100,7 @@ def test_brackets_that_are_no_tag_are_text(text: str) -> None:
 def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
     name = "x" * (MAX_TAG_CHARS - len("[voice:]"))
 
-    assert read(f"[voice:{name}]a") == [StyledText("a", named(name))]
+    assert read(f"[voice:{name}]a") == [StyledText("a", voice_style(name))]
     assert read(f"[voice:{name}x]a") == [StyledText(f"[voice:{name}x]a")]
 
 
@@ -119,7 +119,7 @@ def test_only_a_possible_tag_is_buffered() -> None:
 
     assert reader.feed("text [pau") == [StyledText("text ")]
     assert reader.feed("l] and [voice") == [StyledText("[paul] and ")]
-    assert reader.feed(":x]on") == [StyledText("on", named("x"))]
+    assert reader.feed(":x]on") == [StyledText("on", voice_style("x"))]
 
 
 FRAGMENTS = st.sampled_from(
@@ -158,10 +158,10 @@ def test_the_result_does_not_depend_on_chunk_boundaries(fragments: list[str], cu
     ["[", "]", "[voice:", "[voice:a]", "[pause:1s]", "[[", "[voice:a[", "[v", "[pause:1", "x", "[lang:a-a-"],
 )
 def test_tag_floods_are_parsed_in_linear_time(flood: str) -> None:
-    def flooded(length: int) -> int:
+    def process_flood(length: int) -> int:
         text = (flood * length)[:length]
         parts = read(*(text[at : at + 1024] for at in range(0, length, 1024)))
         return sum(len(part.text) for part in parts if isinstance(part, StyledText))
 
-    assert flooded(20_000) <= 20_000
-    assert measure_growth(flooded, size=5_000) < 2.1
+    assert process_flood(20_000) <= 20_000
+    assert measure_growth(process_flood, size=5_000) < 2.1

@@ -22,21 +22,21 @@ CHOICES = re.findall(
     "af ar bg bn bs ca cs cy da de el en en-GB eo es es-419 et eu fa fi fr ga he hi hr hu hy id is it ja ka "
     "ko lb lt lv mk ml nb nl pl pt pt-BR ro ru sk sl sq sr sv ta te th tr uk ur vi zh-Hans zh-Hant",
 )
-"""Home Assistant's own languages, less those that no engine here speaks."""
+"""Languages of Home Assistant, except those that no engine supports."""
 WITHOUT_TWO_LETTERS = re.compile(
     "bpy|chr|grc|hak|haw|hyw|jbo|kok|lfn|ltg|mto|nci|nog|pap|qdb|quc|qya|shn|sjn|smj|tlh"
 )
-"""ISO 639-3 has given these no other code: add one only after looking there."""
+"""Languages without a two-letter code: add one only after checking ISO 639-3."""
 
 
-def parsed(tag: str) -> tuple[str, str | None]:
+def parse_tag(tag: str) -> tuple[str, str | None]:
     language, *rest = re.split("[-_]", tag)
     return language.casefold(), rest[0].upper() if rest else None
 
 
 def matches(chosen: str, advertised: str) -> bool:
-    """Whether a voice of the advertised tag is given text in the chosen language; regions only rank."""
-    one, other = parsed(chosen)[0], parsed(advertised)[0]
+    """Whether Home Assistant uses a voice of this tag for the chosen language; regions only rank."""
+    one, other = parse_tag(chosen)[0], parse_tag(advertised)[0]
     return SAME.get(one, one) == SAME.get(other, other)
 
 
@@ -56,13 +56,13 @@ def test_every_advertised_tag_has_a_language_and_a_region(tags: set[str]) -> Non
 
 
 def test_every_advertised_language_uses_the_code_that_home_assistant_matches(tags: set[str]) -> None:
-    long = {parsed(tag)[0] for tag in tags if len(parsed(tag)[0]) > 2}
+    long = {parse_tag(tag)[0] for tag in tags if len(parse_tag(tag)[0]) > 2}
     assert [code for code in sorted(long) if not WITHOUT_TWO_LETTERS.fullmatch(code)] == []
-    assert not {"iw", "in", "ji", "mo", "sh", "nb"} & {parsed(tag)[0] for tag in tags}
+    assert not {"iw", "in", "ji", "mo", "sh", "nb"} & {parse_tag(tag)[0] for tag in tags}
 
 
 def test_every_advertised_tag_is_matched_when_its_language_is_chosen(tags: set[str]) -> None:
-    assert [tag for tag in sorted(tags) if not matches(parsed(tag)[0], tag)] == []
+    assert [tag for tag in sorted(tags) if not matches(parse_tag(tag)[0], tag)] == []
 
 
 @pytest.mark.parametrize("chosen", CHOICES)

@@ -41,12 +41,12 @@ def voices_of(catalogue: Catalogue, engine: str) -> list[CatalogueVoice]:
     return [voice for voice in catalogue.voices if voice.engine == engine]
 
 
-def named(catalogue: Catalogue, name: str) -> CatalogueVoice | None:
+def find_voice(catalogue: Catalogue, name: str) -> CatalogueVoice | None:
     return NameResolver(catalogue=catalogue.voices).find_in_catalogue(name)
 
 
 def as_index(voices: tuple[CatalogueVoice, ...]) -> dict[str, Any]:
-    """Upstream's index, as far as it is read, of these voices."""
+    """The part of the upstream index that is read, for these voices."""
     return {voice.name: _index_entry(voice) for voice in voices}
 
 
@@ -65,13 +65,13 @@ def _index_entry(voice: CatalogueVoice) -> dict[str, Any]:
     }
 
 
-def written(directory: Path, content: object, name: str = "voices.json") -> Path:
+def write_catalogue(directory: Path, content: object, name: str = "voices.json") -> Path:
     path = directory / name
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 
-# The facts
+# Metadata
 
 
 def test_every_piper_voice_lists_its_model_before_its_configuration(catalogue: Catalogue) -> None:
@@ -88,7 +88,7 @@ def test_every_piper_voice_lists_its_model_before_its_configuration(catalogue: C
 
 
 def test_the_catalogue_entry_of_the_default_voice_is_complete(catalogue: Catalogue) -> None:
-    voice = named(catalogue, "en_US-lessac-medium")
+    voice = find_voice(catalogue, "en_US-lessac-medium")
     assert voice is not None
     folder = "en/en_US/lessac/medium"
     assert voice.files[0] == CatalogueFile(
@@ -102,7 +102,7 @@ def test_the_catalogue_entry_of_the_default_voice_is_complete(catalogue: Catalog
 
 
 def test_a_non_ascii_name_is_quoted_only_in_its_url(catalogue: Catalogue) -> None:
-    voice = named(catalogue, "pt_PT-tugão-medium")
+    voice = find_voice(catalogue, "pt_PT-tugão-medium")
     assert voice is not None
     assert voice.files[0].name == "pt_PT-tugão-medium.onnx"
     assert voice.files[0].url.endswith("/pt_PT-tug%C3%A3o-medium.onnx")
@@ -160,7 +160,7 @@ def test_all_kokoro_voices_share_one_model_and_one_pack(catalogue: Catalogue) ->
     [("fp16", "kokoro-v1.0.fp16.onnx", 177464787), ("int8", "kokoro-v1.0.int8.onnx", 92361271)],
 )
 def test_another_export_of_the_kokoro_model_can_be_chosen(export: str, name: str, size: int) -> None:
-    voice = named(load_catalogue(kokoro_model=export), "af_heart")
+    voice = find_voice(load_catalogue(kokoro_model=export), "af_heart")
     assert voice is not None
     assert (voice.files[0].name, voice.files[0].size, voice.quality) == (name, size, export)
 
@@ -182,13 +182,13 @@ def test_voices_come_sorted_by_name(catalogue: Catalogue) -> None:
         assert names == sorted(names)
 
 
-# The index that a user fetched
+# Downloaded index
 
 
 def test_a_downloaded_index_adds_voices_and_updates_their_metadata(
     tmp_path: Path, catalogue: Catalogue
 ) -> None:
-    known = named(catalogue, "en_US-lessac-medium")
+    known = find_voice(catalogue, "en_US-lessac-medium")
     assert known is not None
     index = as_index((known,))
     index["en_US-lessac-medium"]["num_speakers"] = 7
@@ -199,8 +199,8 @@ def test_a_downloaded_index_adds_voices_and_updates_their_metadata(
         },
         "aliases": [],
     }
-    merged = load_catalogue(written(tmp_path, index))
-    changed, new = named(merged, "en-us-lessac-medium"), named(merged, "xx_XX-new-low")
+    merged = load_catalogue(write_catalogue(tmp_path, index))
+    changed, new = find_voice(merged, "en-us-lessac-medium"), find_voice(merged, "xx_XX-new-low")
     assert changed is not None
     assert changed.speakers == 7
     assert new is not None
@@ -216,17 +216,17 @@ def test_a_downloaded_index_keeps_the_metadata_it_does_not_contain(
 ) -> None:
     entry = "language: en_US, quality: low, speakers: 1, sample_rate: 8000, licence: CC0"
     files = "files: {a/x.onnx: [5, null], a/x.onnx.json: [5, null]}"
-    written(tmp_path, f"{{voices: {{x: {{{entry}, {files}}}}}}}", "piper.yaml")
-    written(tmp_path, UPDATE.with_name("kokoro.yaml").read_text(encoding="utf-8"), "kokoro.yaml")
+    write_catalogue(tmp_path, f"{{voices: {{x: {{{entry}, {files}}}}}}}", "piper.yaml")
+    write_catalogue(tmp_path, UPDATE.with_name("kokoro.yaml").read_text(encoding="utf-8"), "kokoro.yaml")
     monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
     for changes, rate in ({"num_speakers": 3}, 8000), ({"quality": "high"}, 22050):
-        voice = named(load_catalogue(written(tmp_path, entry_with(**changes))), "x")
+        voice = find_voice(load_catalogue(write_catalogue(tmp_path, entry_with(**changes))), "x")
         assert voice is not None
         assert (voice.sample_rate, voice.licence) == (rate, "CC0")
 
 
 def test_an_unknown_quality_gives_no_sample_rate(tmp_path: Path) -> None:
-    (voice,) = read_piper_index(written(tmp_path, entry_with(quality="lossless")))
+    (voice,) = read_piper_index(write_catalogue(tmp_path, entry_with(quality="lossless")))
     assert voice.sample_rate is None
 
 
@@ -241,7 +241,7 @@ def test_an_index_that_was_never_downloaded_changes_nothing(
 def test_a_corrupt_index_logs_one_warning_that_names_it(
     tmp_path: Path, catalogue: Catalogue, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
-    path = written(tmp_path, broken)
+    path = write_catalogue(tmp_path, broken)
     assert load_catalogue(path) == catalogue
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -261,7 +261,7 @@ def entry_with(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_valid_index_entry_is_read(tmp_path: Path) -> None:
-    (voice,) = read_piper_index(written(tmp_path, entry_with()))
+    (voice,) = read_piper_index(write_catalogue(tmp_path, entry_with()))
     assert voice.name == "x"
 
 
@@ -280,7 +280,7 @@ def test_a_valid_index_entry_is_read(tmp_path: Path) -> None:
 def test_the_error_for_a_malformed_entry_names_the_entry_and_its_file(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    path = written(tmp_path, entry_with(**changes))
+    path = write_catalogue(tmp_path, entry_with(**changes))
     with pytest.raises(CatalogueError, match="the voice x is malformed") as caught:
         read_piper_index(path)
     assert str(path) in str(caught.value)
@@ -297,12 +297,12 @@ def test_files_are_stored_flat_whatever_their_path(path: str) -> None:
     assert CatalogueFile(path, "https://example.com/").name == "passwd"
 
 
-# The YAML
+# YAML files
 
 
 @pytest.mark.parametrize("text", ["voices: [", "- a", "just text", "voices: 5", "\x00"])
 def test_the_error_names_yaml_that_is_no_catalogue(tmp_path: Path, text: str) -> None:
-    path = written(tmp_path, text, "piper.yaml")
+    path = write_catalogue(tmp_path, text, "piper.yaml")
     with pytest.raises(CatalogueError) as caught:
         read_piper_catalogue(path)
     assert str(path) in str(caught.value)
@@ -319,7 +319,7 @@ def test_the_error_names_yaml_that_is_no_catalogue(tmp_path: Path, text: str) ->
     ],
 )
 def test_the_error_names_a_malformed_kokoro_catalogue(tmp_path: Path, text: str) -> None:
-    path = written(tmp_path, text, "kokoro.yaml")
+    path = write_catalogue(tmp_path, text, "kokoro.yaml")
     with pytest.raises(CatalogueError) as caught:
         read_kokoro_catalogue(path)
     assert str(path) in str(caught.value)
@@ -337,7 +337,7 @@ def test_the_packaged_catalogue_takes_precedence(tmp_path: Path, monkeypatch: py
         data_directory()
     for place in (tmp_path / "voices", package / "data"):
         place.mkdir(parents=True)
-        written(place, "", "piper.yaml")
+        write_catalogue(place, "", "piper.yaml")
         assert data_directory() == place
 
 
@@ -346,7 +346,7 @@ def test_importing_the_module_does_not_load_yaml() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# Writing it anew
+# Updating
 
 
 def updated(arguments: list[str]) -> None:
@@ -357,7 +357,7 @@ def test_updating_from_the_same_index_writes_identical_bytes(tmp_path: Path) -> 
     present = UPDATE.with_name("piper.yaml")
     index = as_index(read_piper_catalogue(present))
     for order in (1, -1):
-        shuffled = written(tmp_path, dict(list(index.items())[::order]))
+        shuffled = write_catalogue(tmp_path, dict(list(index.items())[::order]))
         updated([str(shuffled), "--output", str(tmp_path / "piper.yaml")])
         assert (tmp_path / "piper.yaml").read_bytes() == present.read_bytes()
 
@@ -367,11 +367,11 @@ def test_the_update_reports_what_changed(tmp_path: Path, capsys: pytest.CaptureF
     arguments = [str(tmp_path / "voices.json"), "--output", str(output)]
     index = as_index(read_piper_catalogue(UPDATE.with_name("piper.yaml"))[:3])
     names = sorted(index)
-    written(tmp_path, {name: index[name] for name in names[:2]})
+    write_catalogue(tmp_path, {name: index[name] for name in names[:2]})
     updated(arguments)
     assert capsys.readouterr().out == "2 voices\n"
     index[names[1]]["num_speakers"] = 9
-    written(tmp_path, {name: index[name] for name in names[1:]})
+    write_catalogue(tmp_path, {name: index[name] for name in names[1:]})
     updated(arguments)
     assert capsys.readouterr().out.splitlines() == [
         "2 voices",
@@ -382,7 +382,7 @@ def test_the_update_reports_what_changed(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_corrupt_index_leaves_the_catalogue_unchanged(tmp_path: Path) -> None:
-    output = written(tmp_path, "as it was", "piper.yaml")
+    output = write_catalogue(tmp_path, "as it was", "piper.yaml")
     with pytest.raises(CatalogueError):
-        updated([str(written(tmp_path, "{")), "--output", str(output)])
+        updated([str(write_catalogue(tmp_path, "{")), "--output", str(output)])
     assert output.read_text() == "as it was"

@@ -1,4 +1,4 @@
-"""What upstream's model cards tell beyond the index, as voices/update.py writes it down."""
+"""Metadata from upstream model cards that voices/update.py adds to the index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from tests.support.fake_hub import FakeHub
-from tests.unit.voices.test_catalogue import UPDATE, as_index, updated, written
+from tests.unit.voices.test_catalogue import UPDATE, as_index, updated, write_catalogue
 from wyoming_tts.voices.catalogue import CatalogueVoice, read_piper_catalogue
 
 CARD = """\
@@ -32,11 +32,11 @@ Trained from scratch.
 
 def three_voices(directory: Path) -> list[CatalogueVoice]:
     voices = read_piper_catalogue(UPDATE.with_name("piper.yaml"))[:3]
-    written(directory, as_index(voices))
+    write_catalogue(directory, as_index(voices))
     return list(voices)
 
 
-def with_card(directory: Path, voice: CatalogueVoice, card: str) -> None:
+def write_card(directory: Path, voice: CatalogueVoice, card: str) -> None:
     path = (directory / "cards" / voice.files[0].path).with_name("MODEL_CARD")
     path.parent.mkdir(parents=True)
     path.write_text(card, encoding="utf-8")
@@ -52,8 +52,8 @@ def test_model_cards_provide_licences_and_sample_rates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     voices = three_voices(tmp_path)
-    with_card(tmp_path, voices[0], CARD.format(rate="44,100", licence=" CC BY 4.0: see there "))
-    with_card(tmp_path, voices[1], CARD.format(rate="22,050", licence="  See URL"))
+    write_card(tmp_path, voices[0], CARD.format(rate="44,100", licence=" CC BY 4.0: see there "))
+    write_card(tmp_path, voices[1], CARD.format(rate="22,050", licence="  See URL"))
     first, second, third = updated_voices(tmp_path, "--cards", str(tmp_path / "cards"))
     assert (first.licence, first.sample_rate) == ("CC BY 4.0: see there", 44_100)
     assert (second.licence, second.sample_rate) == ("see https://example.org/data", 22_050)
@@ -64,14 +64,14 @@ def test_model_cards_provide_licences_and_sample_rates(
 @pytest.mark.parametrize("card", ["", "License of ours", CARD.format(rate="", licence=" "), "License:\nCC0"])
 def test_a_model_card_without_a_licence_gives_none(tmp_path: Path, card: str) -> None:
     voices = three_voices(tmp_path)
-    with_card(tmp_path, voices[0], card)
+    write_card(tmp_path, voices[0], card)
     first, *_ = updated_voices(tmp_path, "--cards", str(tmp_path / "cards"))
     assert (first.licence, first.sample_rate) == (None, voices[0].sample_rate)
 
 
 def test_licences_are_kept_when_only_the_index_is_updated(tmp_path: Path) -> None:
     voices = three_voices(tmp_path)
-    with_card(tmp_path, voices[0], CARD.format(rate="8,000", licence=" CC0"))
+    write_card(tmp_path, voices[0], CARD.format(rate="8,000", licence=" CC0"))
     before = updated_voices(tmp_path, "--cards", str(tmp_path / "cards"))
     assert updated_voices(tmp_path) == before
     assert before[0].licence == "CC0"

@@ -1,4 +1,4 @@
-"""Which voice a request means."""
+"""Voice library: resolving a request to a voice and speaker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAR = CatalogueVoice("de_DE-far-high", "piper", "de_DE", "high", 1, ())
 KNOWN = (CatalogueVoice(LESSAC, "piper", "en_US", "medium", 1, (), aliases=("en-us-lessac-medium",)), FAR)
 
 
-def a_voice(name: str, language: str, engine: str = "piper", *, speakers: tuple[str, ...] = ()) -> Voice:
+def make_voice(name: str, language: str, engine: str = "piper", *, speakers: tuple[str, ...] = ()) -> Voice:
     return Voice(
         name=name,
         engine=engine,
@@ -31,32 +31,34 @@ def a_voice(name: str, language: str, engine: str = "piper", *, speakers: tuple[
     )
 
 
-EMBEDDED = [a_voice(f"espeak-{tag}", tag, "espeak") for tag in ("de_DE", "en_GB", "en_US", "fi")]
+EMBEDDED = [make_voice(f"espeak-{tag}", tag, "espeak") for tag in ("de_DE", "en_GB", "en_US", "fi")]
 NEURAL = [
-    a_voice(LESSAC, "en_US"),
-    a_voice("de_DE-thorsten-low", "de_DE"),
-    a_voice("de_AT-wien-low", "de_AT"),
-    a_voice("en_GB-vctk-medium", "en_GB", speakers=("p225", "p226", "7")),
+    make_voice(LESSAC, "en_US"),
+    make_voice("de_DE-thorsten-low", "de_DE"),
+    make_voice("de_AT-wien-low", "de_AT"),
+    make_voice("en_GB-vctk-medium", "en_GB", speakers=("p225", "p226", "7")),
 ]
 
 
-def a_library(*voices: Voice, default: str = LESSAC, speaker: str | None = None) -> VoiceLibrary:
+def make_library(*voices: Voice, default: str = LESSAC, speaker: str | None = None) -> VoiceLibrary:
     library = VoiceLibrary(default=DefaultVoice(default, speaker), catalogue=lambda: KNOWN)
     library.replace([*EMBEDDED, *voices])
     return library
 
 
-async def name_of(library: VoiceLibrary, request: VoiceRequest) -> str:
+async def resolved_name(library: VoiceLibrary, request: VoiceRequest) -> str:
     return (await library.resolve(request)).voice.name
 
 
 async def test_a_request_without_a_voice_uses_the_default_voice() -> None:
-    assert await name_of(a_library(*NEURAL), VoiceRequest()) == LESSAC
+    assert await resolved_name(make_library(*NEURAL), VoiceRequest()) == LESSAC
 
 
 @pytest.mark.parametrize("name", [LESSAC, "EN_us-LESSAC-medium", "en-us-lessac-medium"])
 async def test_a_voice_is_found_by_alias_or_case_insensitive_name(name: str) -> None:
-    assert await name_of(a_library(*NEURAL, default="de_DE-thorsten-low"), VoiceRequest(name)) == LESSAC
+    assert (
+        await resolved_name(make_library(*NEURAL, default="de_DE-thorsten-low"), VoiceRequest(name)) == LESSAC
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,34 +80,34 @@ async def test_a_voice_is_found_by_alias_or_case_insensitive_name(name: str) -> 
 async def test_a_language_is_matched_exactly_then_by_family_with_the_usual_region_first(
     language: str, expected: str
 ) -> None:
-    assert await name_of(a_library(*NEURAL), VoiceRequest(language=language)) == expected
+    assert await resolved_name(make_library(*NEURAL), VoiceRequest(language=language)) == expected
 
 
 async def test_the_error_for_an_unsupported_language_lists_the_supported_ones() -> None:
     with pytest.raises(UnknownVoice, match=r"'tlh'.*de_DE, en_GB, en_US, fi"):
-        await a_library().resolve(VoiceRequest(language="tlh"))
+        await make_library().resolve(VoiceRequest(language="tlh"))
 
 
 @pytest.mark.parametrize(
     "request_", [VoiceRequest("en_GB-vctk-medium", speaker="p226"), VoiceRequest("en_GB-vctk-medium#p226")]
 )
 async def test_a_speaker_is_found_by_name(request_: VoiceRequest) -> None:
-    assert (await a_library(*NEURAL).resolve(request_)).speaker == 1
+    assert (await make_library(*NEURAL).resolve(request_)).speaker == 1
 
 
 @pytest.mark.parametrize(("speaker", "number"), [("0", 0), ("2", 2), ("7", 2)])
 async def test_a_speaker_is_found_by_name_before_number(speaker: str, number: int) -> None:
-    spec = await a_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))
+    spec = await make_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))
     assert spec.speaker == number
 
 
 async def test_a_request_without_a_speaker_uses_the_default_speaker_of_the_voice() -> None:
-    spec = await a_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium"))
+    spec = await make_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium"))
     assert spec == VoiceSpec(NEURAL[3], 1)
 
 
 async def test_the_configured_speaker_applies_only_to_the_default_voice() -> None:
-    library = a_library(*NEURAL, default="en_GB-vctk-medium", speaker="7")
+    library = make_library(*NEURAL, default="en_GB-vctk-medium", speaker="7")
     assert (await library.resolve(VoiceRequest())).speaker == 2
     assert (await library.resolve(VoiceRequest("en_GB-vctk-medium"))).speaker == 2
     assert (await library.resolve(VoiceRequest(LESSAC))).speaker is None
@@ -114,11 +116,11 @@ async def test_the_configured_speaker_applies_only_to_the_default_voice() -> Non
 @pytest.mark.parametrize("speaker", ["p999", "3", "-1", "²"])
 async def test_the_error_for_an_unknown_speaker_lists_the_known_ones(speaker: str) -> None:
     with pytest.raises(UnknownVoice, match=r"no speaker.*p225, p226, 7"):
-        await a_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))
+        await make_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))
 
 
 async def test_a_single_speaker_voice_accepts_only_speaker_zero() -> None:
-    library = a_library(*NEURAL)
+    library = make_library(*NEURAL)
     assert (await library.resolve(VoiceRequest(LESSAC, speaker="0"))).speaker is None
     with pytest.raises(UnknownVoice, match="one speaker only"):
         await library.resolve(VoiceRequest(LESSAC, speaker="1"))
@@ -126,27 +128,27 @@ async def test_a_single_speaker_voice_accepts_only_speaker_zero() -> None:
 
 async def test_the_error_for_an_unknown_voice_suggests_the_nearest_names() -> None:
     with pytest.raises(UnknownVoice, match=f"Did you mean {LESSAC}"):
-        await a_library(*NEURAL).resolve(VoiceRequest("en_US-lesac-medium"))
+        await make_library(*NEURAL).resolve(VoiceRequest("en_US-lesac-medium"))
 
 
 async def test_a_catalogue_voice_that_is_not_installed_is_never_substituted() -> None:
     with pytest.raises(VoiceUnavailable, match="not installed"):
-        await a_library(*NEURAL).resolve(VoiceRequest("de_DE-far-high"))
+        await make_library(*NEURAL).resolve(VoiceRequest("de_DE-far-high"))
 
 
 @pytest.mark.parametrize("request_", [VoiceRequest(), VoiceRequest(LESSAC)])
 async def test_the_embedded_voice_replaces_a_missing_default_voice(request_: VoiceRequest) -> None:
-    assert await name_of(a_library(), request_) == "espeak-en_US"
+    assert await resolved_name(make_library(), request_) == "espeak-en_US"
 
 
 async def test_the_fallback_voice_speaks_the_language_of_the_default_voice() -> None:
     library = VoiceLibrary(default=DefaultVoice("de_DE-far-high"))
     library.replace(EMBEDDED)
-    assert await name_of(library, VoiceRequest()) == "espeak-de_DE"
+    assert await resolved_name(library, VoiceRequest()) == "espeak-de_DE"
 
 
 async def test_the_configured_speaker_does_not_apply_to_the_fallback_voice() -> None:
-    assert (await a_library(speaker="p225").resolve(VoiceRequest())).speaker is None
+    assert (await make_library(speaker="p225").resolve(VoiceRequest())).speaker is None
 
 
 async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
@@ -156,7 +158,7 @@ async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
     library.set_missing_voice_hook(arrive)
     library.replace(EMBEDDED)
-    assert await name_of(library, VoiceRequest()) == LESSAC
+    assert await resolved_name(library, VoiceRequest()) == LESSAC
 
 
 async def test_requests_do_not_wait_for_an_installed_default_voice() -> None:
@@ -166,7 +168,7 @@ async def test_requests_do_not_wait_for_an_installed_default_voice() -> None:
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
     library.set_missing_voice_hook(arrive)
     library.replace(NEURAL)
-    assert await name_of(library, VoiceRequest()) == LESSAC
+    assert await resolved_name(library, VoiceRequest()) == LESSAC
 
 
 async def test_without_any_voice_the_error_gives_a_remedy() -> None:
@@ -175,20 +177,20 @@ async def test_without_any_voice_the_error_gives_a_remedy() -> None:
 
 
 def test_of_two_voices_with_one_name_the_first_is_kept() -> None:
-    library = a_library(a_voice("twin", "de_DE"), a_voice("twin", "fr_FR"))
+    library = make_library(make_voice("twin", "de_DE"), make_voice("twin", "fr_FR"))
     assert [voice.language for voice in library.voices if voice.name == "twin"] == ["de_DE"]
 
 
 CATALOGUE = Catalogue((FAR, CatalogueVoice("jf_alpha", "kokoro", "ja_JP", "fp32", 1, ())))
 KOKORO = [
-    a_voice("af_alloy", "en_US", "kokoro"),
-    a_voice("am_onyx", "en_US", "kokoro"),
-    a_voice("bm_lewis", "en_GB", "kokoro"),
-    a_voice("ff_siwis", "fr_FR", "kokoro"),
+    make_voice("af_alloy", "en_US", "kokoro"),
+    make_voice("am_onyx", "en_US", "kokoro"),
+    make_voice("bm_lewis", "en_GB", "kokoro"),
+    make_voice("ff_siwis", "fr_FR", "kokoro"),
 ]
 
 
-def with_names(
+def make_library_with_voices(
     *voices: Voice, default: DefaultVoice | None = None, catalogue: Catalogue = CATALOGUE, **names: object
 ) -> VoiceLibrary:
     library = VoiceLibrary(
@@ -202,15 +204,15 @@ def with_names(
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 async def test_the_default_voice_is_preferred_for_its_language_in_every_region(language: str) -> None:
-    french = a_voice("fr_CA-jean-low", "fr_CA")
-    library = with_names(*NEURAL, *KOKORO, french, default=DefaultVoice("fr_CA-jean-low"))
+    french = make_voice("fr_CA-jean-low", "fr_CA")
+    library = make_library_with_voices(*NEURAL, *KOKORO, french, default=DefaultVoice("fr_CA-jean-low"))
     expected = {"fr": "fr_CA-jean-low", "en": "af_alloy"}[language]
-    assert await name_of(library, VoiceRequest(language=language)) == expected
+    assert await resolved_name(library, VoiceRequest(language=language)) == expected
 
 
 async def test_a_neural_voice_of_another_region_precedes_the_embedded_voice_of_the_exact_region() -> None:
-    library = a_library(NEURAL[0])
-    assert await name_of(library, VoiceRequest(language="en_GB")) == LESSAC
+    library = make_library(NEURAL[0])
+    assert await resolved_name(library, VoiceRequest(language="en_GB")) == LESSAC
 
 
 @pytest.mark.parametrize(
@@ -218,40 +220,40 @@ async def test_a_neural_voice_of_another_region_precedes_the_embedded_voice_of_t
     [("de_DE-th", "de_DE-thorsten-low"), ("DE_at", "de_AT-wien-low"), ("espeak-fi", "espeak-fi")],
 )
 async def test_a_unique_prefix_of_a_voice_name_is_enough(beginning: str, expected: str) -> None:
-    assert await name_of(with_names(*NEURAL), VoiceRequest(beginning)) == expected
+    assert await resolved_name(make_library_with_voices(*NEURAL), VoiceRequest(beginning)) == expected
 
 
 async def test_a_name_prefix_can_be_combined_with_a_speaker() -> None:
-    assert (await with_names(*NEURAL).resolve(VoiceRequest("en_GB-v#p225"))).speaker == 0
+    assert (await make_library_with_voices(*NEURAL).resolve(VoiceRequest("en_GB-v#p225"))).speaker == 0
 
 
 async def test_an_ambiguous_prefix_lists_the_candidates() -> None:
     with pytest.raises(
         UnknownVoice, match=r"2 voices begin with 'de_'.*de_AT-wien-low, de_DE-thorsten-low\."
     ):
-        await with_names(*NEURAL).resolve(VoiceRequest("de_"))
+        await make_library_with_voices(*NEURAL).resolve(VoiceRequest("de_"))
 
 
 async def test_a_long_list_of_candidates_is_truncated() -> None:
-    many = [a_voice(f"xx-{number:02}", "en_US") for number in range(15)]
+    many = [make_voice(f"xx-{number:02}", "en_US") for number in range(15)]
     with pytest.raises(UnknownVoice, match=r"xx-09 and 5 more"):
-        await with_names(*many).resolve(VoiceRequest("xx"))
+        await make_library_with_voices(*many).resolve(VoiceRequest("xx"))
 
 
 async def test_a_full_name_is_not_treated_as_a_prefix_of_longer_ones() -> None:
-    twins = [a_voice("ann", "en_US"), a_voice("ann-marie", "en_US")]
-    assert await name_of(with_names(*twins), VoiceRequest("ann")) == "ann"
+    twins = [make_voice("ann", "en_US"), make_voice("ann-marie", "en_US")]
+    assert await resolved_name(make_library_with_voices(*twins), VoiceRequest("ann")) == "ann"
 
 
 async def test_a_unique_prefix_finds_a_catalogue_voice() -> None:
     with pytest.raises(VoiceUnavailable, match="'de_DE-far-high' is not installed"):
-        await with_names(a_voice("de_AT-wien-low", "de_AT")).resolve(VoiceRequest("de_DE-f"))
+        await make_library_with_voices(make_voice("de_AT-wien-low", "de_AT")).resolve(VoiceRequest("de_DE-f"))
 
 
 @pytest.mark.parametrize("name", ["", "#", "#3"])
 async def test_a_name_without_letters_is_not_a_prefix_of_every_voice(name: str) -> None:
     with pytest.raises(UnknownVoice):
-        await with_names().resolve(VoiceRequest(name))
+        await make_library_with_voices().resolve(VoiceRequest(name))
 
 
 @pytest.mark.parametrize(
@@ -266,12 +268,12 @@ async def test_a_name_without_letters_is_not_a_prefix_of_every_voice(name: str) 
     ],
 )
 async def test_an_openai_voice_name_maps_to_the_most_similar_kokoro_voice(name: str, expected: str) -> None:
-    assert await name_of(with_names(*NEURAL, *KOKORO), VoiceRequest(name)) == expected
+    assert await resolved_name(make_library_with_voices(*NEURAL, *KOKORO), VoiceRequest(name)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(WELL_KNOWN))
 async def test_without_kokoro_every_openai_voice_name_maps_to_the_default_voice(name: str) -> None:
-    library = with_names(*NEURAL, default=DefaultVoice("en_GB-vctk-medium", "p226"))
+    library = make_library_with_voices(*NEURAL, default=DefaultVoice("en_GB-vctk-medium", "p226"))
     spec = await library.resolve(VoiceRequest(name))
     assert (spec.voice.name, spec.speaker) == ("en_GB-vctk-medium", 1)
 
@@ -281,25 +283,32 @@ async def test_without_kokoro_every_openai_voice_name_maps_to_the_default_voice(
 )
 async def test_an_openai_voice_name_uses_the_language_of_the_default_voice(name: str, expected: str) -> None:
     default = DefaultVoice("fr_FR-tom-medium")
-    library = with_names(*KOKORO, a_voice(default.name, "fr_FR"), default=default)
-    assert await name_of(library, VoiceRequest(name)) == expected
+    library = make_library_with_voices(*KOKORO, make_voice(default.name, "fr_FR"), default=default)
+    assert await resolved_name(library, VoiceRequest(name)) == expected
 
 
 async def test_a_voice_with_an_openai_voice_name_keeps_it() -> None:
-    assert await name_of(with_names(*KOKORO, a_voice("echo", "en_US")), VoiceRequest("echo")) == "echo"
+    assert (
+        await resolved_name(
+            make_library_with_voices(*KOKORO, make_voice("echo", "en_US")), VoiceRequest("echo")
+        )
+        == "echo"
+    )
 
 
 @pytest.mark.parametrize("name", ["alloy", "male"])
 async def test_the_default_voice_may_be_an_openai_voice_name(name: str) -> None:
-    library = with_names(*KOKORO, default=DefaultVoice(name))
+    library = make_library_with_voices(*KOKORO, default=DefaultVoice(name))
     assert library.default_is_installed
-    assert await name_of(library, VoiceRequest()) == {"alloy": "af_alloy", "male": "bm_lewis"}[name]
+    assert await resolved_name(library, VoiceRequest()) == {"alloy": "af_alloy", "male": "bm_lewis"}[name]
 
 
 async def test_without_kokoro_an_openai_voice_name_as_default_falls_back() -> None:
-    library = with_names(*NEURAL, default=DefaultVoice("alloy"), voice_map={"x": "alloy", "alloy": "nova"})
+    library = make_library_with_voices(
+        *NEURAL, default=DefaultVoice("alloy"), voice_map={"x": "alloy", "alloy": "nova"}
+    )
     assert not library.default_is_installed
-    assert await name_of(library, VoiceRequest("x")) == "espeak-en_US"
+    assert await resolved_name(library, VoiceRequest("x")) == "espeak-en_US"
 
 
 @pytest.mark.parametrize("name", sorted({name for names in WELL_KNOWN.values() for name in names}))
@@ -321,15 +330,15 @@ def test_each_openai_voice_name_maps_to_an_existing_voice_of_its_gender(name: st
     ],
 )
 async def test_names_of_the_users_voice_map_take_precedence(target: str, expected: str) -> None:
-    library = with_names(*NEURAL, *KOKORO, voice_map={"Alloy": target, LESSAC: "af_alloy"})
-    assert await name_of(library, VoiceRequest("alloy")) == expected
-    assert await name_of(library, VoiceRequest(LESSAC)) == "af_alloy"
+    library = make_library_with_voices(*NEURAL, *KOKORO, voice_map={"Alloy": target, LESSAC: "af_alloy"})
+    assert await resolved_name(library, VoiceRequest("alloy")) == expected
+    assert await resolved_name(library, VoiceRequest(LESSAC)) == "af_alloy"
 
 
 async def test_a_recipe_resolves_to_the_voice_of_the_blend_factory() -> None:
     recipe = "af_bella(2)+af_sky(1)"
-    blend = a_voice(recipe, "en_US", "kokoro")
-    library = with_names(*KOKORO, blend={recipe: blend}.get, default=DefaultVoice(recipe))
+    blend = make_voice(recipe, "en_US", "kokoro")
+    library = make_library_with_voices(*KOKORO, blend={recipe: blend}.get, default=DefaultVoice(recipe))
     assert library.default_is_installed
     assert (await library.resolve(VoiceRequest(recipe))).voice is blend
     assert library.installed(recipe) is blend
@@ -339,29 +348,31 @@ async def test_a_recipe_resolves_to_the_voice_of_the_blend_factory() -> None:
 
 async def test_an_overlong_name_is_abbreviated_in_the_error() -> None:
     with pytest.raises(UnknownVoice) as caught:
-        await with_names().resolve(VoiceRequest("x" * 1_000_000))
+        await make_library_with_voices().resolve(VoiceRequest("x" * 1_000_000))
     assert len(str(caught.value)) < 300
 
 
 async def test_suggestions_include_downloadable_voices_and_the_users_own_names() -> None:
-    library = with_names(*NEURAL, voice_map={"butler": LESSAC})
-    for typed, meant in [("de_DE-fra-hihg", FAR.name), ("buttler", "butler"), ("allloy", "alloy")]:
-        with pytest.raises(UnknownVoice, match=f"Did you mean {meant}"):
+    library = make_library_with_voices(*NEURAL, voice_map={"butler": LESSAC})
+    for typed, suggested in [("de_DE-fra-hihg", FAR.name), ("buttler", "butler"), ("allloy", "alloy")]:
+        with pytest.raises(UnknownVoice, match=f"Did you mean {suggested}"):
             await library.resolve(VoiceRequest(typed))
 
 
 async def test_the_fallback_voice_speaks_the_language_given_by_the_catalogue() -> None:
-    library = with_names(a_voice("espeak-ja", "ja_JP", "espeak"), default=DefaultVoice("jf_alpha"))
-    assert await name_of(library, VoiceRequest()) == "espeak-ja"
+    library = make_library_with_voices(
+        make_voice("espeak-ja", "ja_JP", "espeak"), default=DefaultVoice("jf_alpha")
+    )
+    assert await resolved_name(library, VoiceRequest()) == "espeak-ja"
 
 
 async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by_the_fallback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    library, asked = with_names(), list[str]()
+    library, requested_names = make_library_with_voices(), list[str]()
 
     async def hook(name: str) -> None:
-        asked.append(name)
+        requested_names.append(name)
 
     library.set_missing_voice_hook(hook)
     with caplog.at_level(logging.WARNING):
@@ -371,12 +382,14 @@ async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by
     assert caplog.messages == [
         "The voice de_DE-far-high was requested but is not installed: espeak-de_DE speaks instead."
     ]
-    assert asked == [FAR.name] * 3
-    library.replace([*EMBEDDED, a_voice(FAR.name, "de_DE")])
-    assert await name_of(library, VoiceRequest(FAR.name)) == FAR.name
-    assert len(asked) == 3
+    assert requested_names == [FAR.name] * 3
+    library.replace([*EMBEDDED, make_voice(FAR.name, "de_DE")])
+    assert await resolved_name(library, VoiceRequest(FAR.name)) == FAR.name
+    assert len(requested_names) == 3
 
 
 def test_the_downloadable_voices_are_those_not_installed() -> None:
-    assert [voice.name for voice in with_names().downloadable] == ["de_DE-far-high", "jf_alpha"]
-    assert [voice.name for voice in with_names(a_voice(FAR.name, "de_DE")).downloadable] == ["jf_alpha"]
+    assert [voice.name for voice in make_library_with_voices().downloadable] == ["de_DE-far-high", "jf_alpha"]
+    assert [voice.name for voice in make_library_with_voices(make_voice(FAR.name, "de_DE")).downloadable] == [
+        "jf_alpha"
+    ]

@@ -1,4 +1,4 @@
-"""What a voice name means, whoever asks."""
+"""Voice name resolution, which is the same for every caller."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from wyoming_tts.voices.names import (
 CATALOGUE = load_catalogue().voices
 SHIPPED = NameResolver(catalogue=CATALOGUE)
 
-# Letters whose case, or whose way to be composed, is not that of ASCII's are among them.
+# Includes letters whose case mapping or composition differs from ASCII.
 NAMES = st.text("abAB12_-éÉßñİ", min_size=1, max_size=6)
 ENGINES = st.sampled_from(["piper", "kokoro", "espeak"])
 
 
-def a_voice(name: str, engine: str = "piper", language: str = "en_US") -> Voice:
+def make_voice(name: str, engine: str = "piper", language: str = "en_US") -> Voice:
     return Voice(
         name=name,
         engine=engine,
@@ -49,32 +49,32 @@ def a_voice(name: str, engine: str = "piper", language: str = "en_US") -> Voice:
     )
 
 
-def a_catalogue_voice(name: str, *aliases: str) -> CatalogueVoice:
+def make_catalogue_voice(name: str, *aliases: str) -> CatalogueVoice:
     return CatalogueVoice(name, "piper", "en_US", "low", 1, (), aliases=aliases)
 
 
 def sorted_voices(names: Sequence[str]) -> tuple[Voice, ...]:
-    return tuple(a_voice(name) for name in sorted(names))
+    return tuple(make_voice(name) for name in sorted(names))
 
 
 @st.composite
 def states(draw: st.DrawFn) -> tuple[NameResolver, VoiceLibrary]:
-    """A resolver and the library that it is of: voices installed and known, a voice map, a default."""
+    """A resolver and its library, with installed and catalogue voices, a voice map and a default."""
     installed = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     known = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     default = draw(st.sampled_from([*installed, *known, "alloy", "nobody"]))
     mapped = draw(st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]), max_size=2))
-    could_be = tuple(map(a_catalogue_voice, known))
+    could_be = tuple(map(make_catalogue_voice, known))
     library = VoiceLibrary(
         default=DefaultVoice(default), catalogue=lambda: could_be, rules=NameRules(voice_map=mapped)
     )
     engines = draw(st.lists(ENGINES, min_size=len(installed), max_size=len(installed)))
-    library.replace([a_voice("espeak-en-us", "espeak"), *map(a_voice, installed, engines)])
+    library.replace([make_voice("espeak-en-us", "espeak"), *map(make_voice, installed, engines)])
     return library.names, library
 
 
-def meant_by(find: Callable[[], Voice | None]) -> Voice | str | None:
-    """The voice that was found, None for one that is not installed; else why there is none."""
+def resolution_of(find: Callable[[], Voice | None]) -> Voice | str | None:
+    """The voice found, None if it is not installed, or the error message if there is none."""
     try:
         return find()
     except VoiceUnavailable:
@@ -103,14 +103,16 @@ def test_an_unknown_name_finds_nothing(name: str) -> None:
 
 
 def test_a_voice_name_takes_precedence_over_an_alias() -> None:
-    named, aliased = a_catalogue_voice("a"), a_catalogue_voice("b", "A")
+    named, aliased = make_catalogue_voice("a"), make_catalogue_voice("b", "A")
     for known in [(named, aliased), (aliased, named)]:
         assert NameResolver(catalogue=known).find_in_catalogue("a") is named
 
 
 def test_an_installed_voice_name_takes_precedence_over_a_catalogue_alias() -> None:
-    here = a_voice("a")
-    assert NameResolver((here,), (a_catalogue_voice("b", "A"),)).resolve("A") == ResolvedName("a", here)
+    installed = make_voice("a")
+    assert NameResolver((installed,), (make_catalogue_voice("b", "A"),)).resolve("A") == ResolvedName(
+        "a", installed
+    )
 
 
 def test_among_voices_differing_only_in_case_the_exact_name_wins() -> None:
@@ -132,14 +134,14 @@ def test_every_voice_is_found_by_its_own_name(state: tuple[NameResolver, VoiceLi
 @given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
 def test_case_and_unicode_composition_do_not_change_a_name(names: list[str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(names))
-    assume("İ" not in name)  # in small letters it is two characters, which no capital leads back to
+    assume("İ" not in name)  # its lower case is two characters, which have no single upper case
     resolver = NameResolver(sorted_voices(names))
     for written in (name.upper(), name.lower(), unicodedata.normalize("NFD", name)):
         assert resolver.resolve(written).name == name
         assert find_name(written, names) is not None
 
 
-# By the beginning
+# By prefix
 
 
 @given(st.lists(NAMES, unique_by=fold_name, min_size=1, max_size=6), st.data())
@@ -147,7 +149,7 @@ def test_every_unique_prefix_resolves_to_its_voice(names: list[str], data: st.Da
     name = data.draw(st.sampled_from(names))
     beginning = name[: data.draw(st.integers(1, len(name)))]
     installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
-    resolver = NameResolver(installed, tuple(map(a_catalogue_voice, names)))
+    resolver = NameResolver(installed, tuple(map(make_catalogue_voice, names)))
     same = [other for other in names if fold_name(other) == fold_name(beginning)]
     found = same or [other for other in names if fold_name(other).startswith(fold_name(beginning))]
     if len(found) == 1:
@@ -169,12 +171,12 @@ def test_each_catalogue_voice_resolves_from_its_shortest_unique_prefix(voice: Ca
 
 def test_a_prefix_prefers_an_installed_voice_over_catalogue_voices() -> None:
     resolver = NameResolver(
-        (a_voice("ann-low"),), (a_catalogue_voice("ann-high"), a_catalogue_voice("ann-medium"))
+        (make_voice("ann-low"),), (make_catalogue_voice("ann-high"), make_catalogue_voice("ann-medium"))
     )
     assert resolver.resolve("ann").name == "ann-low"
 
 
-# With all rules together
+# All rules combined
 
 
 @given(states(), NAMES | st.sampled_from([*WELL_KNOWN, "nobody", "espeak-en-us#two"]))
@@ -182,10 +184,10 @@ def test_a_name_resolves_alike_on_the_server_and_on_the_command_line(
     state: tuple[NameResolver, VoiceLibrary], name: str
 ) -> None:
     resolver, library = state
-    told = meant_by(lambda: Inventory(resolver, (), ()).find(name).voice)
-    assert told == meant_by(lambda: library.installed(name))
-    if isinstance(told, Voice):
-        assert library.resolve_now(VoiceRequest(name)).voice is told
+    resolved = resolution_of(lambda: Inventory(resolver, (), ()).find(name).voice)
+    assert resolved == resolution_of(lambda: library.installed(name))
+    if isinstance(resolved, Voice):
+        assert library.resolve_now(VoiceRequest(name)).voice is resolved
 
 
 @given(states(), st.sampled_from([*WELL_KNOWN]))
@@ -207,7 +209,7 @@ def test_a_speaker_can_be_appended_to_every_voice_name(
 
 
 def test_a_default_voice_given_by_map_alias_or_prefix_is_known_by_its_own_name() -> None:
-    known = (a_catalogue_voice("en_GB-alan-low", "butler"),)
+    known = (make_catalogue_voice("en_GB-alan-low", "butler"),)
     for name in ("mapped", "butler", "en_GB-al"):
         rules = NameRules(voice_map={"mapped": "en_GB-alan-low"}, default=name)
         assert NameResolver(catalogue=known, rules=rules).default().name == "en_GB-alan-low"
@@ -220,16 +222,16 @@ def test_an_unresolvable_default_voice_counts_as_not_installed() -> None:
 
 def test_a_speaker_given_with_the_default_voice_is_used() -> None:
     library = VoiceLibrary(default=DefaultVoice("ann#two"))
-    library.replace([a_voice("ann")])
+    library.replace([make_voice("ann")])
     assert library.resolve_now(VoiceRequest()).speaker == 1
     assert library.resolve_now(VoiceRequest(speaker="one")).speaker == 0
 
 
-# To fetch
+# Names to download
 
 
 def test_names_to_download_resolve_in_the_catalogue_only() -> None:
-    known = (a_catalogue_voice("ann-high"), a_catalogue_voice("bob-low"))
+    known = (make_catalogue_voice("ann-high"), make_catalogue_voice("bob-low"))
     assert find_catalogue_voice(known, "ann").name == "ann-high"
     assert find_catalogue_voice(known, "bob-low#3").name == "bob-low"
     for name in ("alloy", "carl", ""):
@@ -237,7 +239,7 @@ def test_names_to_download_resolve_in_the_catalogue_only() -> None:
             find_catalogue_voice(known, name)
 
 
-# What helps
+# Suggestions
 
 
 def test_a_name_that_differs_from_another_only_in_case_is_rejected() -> None:

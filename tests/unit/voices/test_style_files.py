@@ -1,4 +1,4 @@
-"""Style tables from elsewhere: read as values, never run."""
+"""Import of foreign style tables: read as values, never executed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from wyoming_tts.voices.style_files import read_style_file, write_style_file
 TABLE: StyleTable = np.random.default_rng(7).normal(size=(510, 1, 256)).astype(np.float32)
 
 
-def a_pickle(
+def make_pickle(
     shape: tuple[int, ...] = (510, 1, 256),
     *,
     storage: bytes = b"FloatStorage",
     strides: tuple[int, ...] = (256, 256, 1),
     offset: int = 0,
 ) -> bytes:
-    """What torch.save writes for a tensor, opcode by opcode."""
+    """Pickle that torch.save writes for a tensor, opcode by opcode."""
 
     def text(value: bytes) -> bytes:
         return b"X" + struct.pack("<I", len(value)) + value
@@ -48,7 +48,7 @@ def a_pickle(
     )
 
 
-def a_zip(members: dict[str, bytes]) -> bytes:
+def make_zip(members: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
@@ -56,13 +56,13 @@ def a_zip(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-def a_torch_file(
-    described: bytes | None = None, values: bytes = TABLE.tobytes(), byteorder: bytes = b"little"
+def make_torch_file(
+    pickle_bytes: bytes | None = None, values: bytes = TABLE.tobytes(), byteorder: bytes = b"little"
 ) -> bytes:
-    described = a_pickle() if described is None else described
-    return a_zip(
+    pickle_bytes = make_pickle() if pickle_bytes is None else pickle_bytes
+    return make_zip(
         {
-            "af_mine/data.pkl": described,
+            "af_mine/data.pkl": pickle_bytes,
             "af_mine/byteorder": byteorder,
             "af_mine/data/0": values,
             "af_mine/version": b"3\n",
@@ -97,20 +97,22 @@ def test_an_exported_style_table_imports_bit_for_bit(tmp_path: Path, suffix: str
 def test_a_kokoro_fastapi_voice_is_read_without_torch(
     tmp_path: Path, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
-    table = read(tmp_path, "af_mine.pt", a_torch_file(a_pickle(shape, strides=strides)))
+    table = read(tmp_path, "af_mine.pt", make_torch_file(make_pickle(shape, strides=strides)))
     assert table.tobytes() == TABLE.tobytes()
     assert table.shape == (510, 1, 256)
 
 
 def test_half_precision_tensors_and_views_of_larger_tensors_are_read(tmp_path: Path) -> None:
-    half = TABLE.astype(np.float16)
-    described = a_pickle(storage=b"HalfStorage")
-    assert (read(tmp_path, "a.pt", a_torch_file(described, half.tobytes())) == half).all()
-    within = a_pickle((509, 1, 256), offset=256)
-    assert (read(tmp_path, "b.pt", a_torch_file(within)) == TABLE[1:]).all()
+    half_precision = TABLE.astype(np.float16)
+    pickle_bytes = make_pickle(storage=b"HalfStorage")
+    assert (
+        read(tmp_path, "a.pt", make_torch_file(pickle_bytes, half_precision.tobytes())) == half_precision
+    ).all()
+    within = make_pickle((509, 1, 256), offset=256)
+    assert (read(tmp_path, "b.pt", make_torch_file(within)) == TABLE[1:]).all()
 
 
-class _Harm:
+class _RunsCode:
     def __init__(self, path: Path) -> None:
         self._path = path
 
@@ -121,52 +123,54 @@ class _Harm:
 def test_a_pickle_that_would_execute_code_is_rejected_unexecuted(tmp_path: Path) -> None:
     harm = tmp_path / "harm"
     with pytest.raises(BadRequest, match=r"no tensor needs|refers to"):
-        read(tmp_path, "x.pt", a_torch_file(pickle.dumps(_Harm(harm), protocol=2)))
+        read(tmp_path, "x.pt", make_torch_file(pickle.dumps(_RunsCode(harm), protocol=2)))
     system = b"\x80\x02cos\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02R."
     with pytest.raises(BadRequest, match=r"refers to os\.system"):
-        read(tmp_path, "x.pt", a_torch_file(system))
+        read(tmp_path, "x.pt", make_torch_file(system))
     assert not harm.exists()
 
 
 @pytest.mark.parametrize(
-    ("described", "said"),
+    ("pickle_bytes", "expected_message"),
     [
         (b"\x80\x02Nr\xff\xff\xff\x7f.", "no tensor needs"),  # a memo of 2 billion cells
-        (a_pickle(strides=(1, 1, 510)), "not in order"),
-        (a_pickle((511, 1, 256)), "do not hold"),
-        (a_pickle(offset=1), "do not hold"),
-        (a_pickle(offset=-1), "do not hold"),
-        (a_pickle((510, -1, 256)), "has the shape"),
-        (a_pickle((510, 1, 255), strides=(255, 255, 1)), "has shape"),
-        (a_pickle(storage=b"IntStorage"), "refers to torch.IntStorage"),
-        (a_pickle()[:-5], "is not a style table"),
+        (make_pickle(strides=(1, 1, 510)), "not in order"),
+        (make_pickle((511, 1, 256)), "do not hold"),
+        (make_pickle(offset=1), "do not hold"),
+        (make_pickle(offset=-1), "do not hold"),
+        (make_pickle((510, -1, 256)), "has the shape"),
+        (make_pickle((510, 1, 255), strides=(255, 255, 1)), "has shape"),
+        (make_pickle(storage=b"IntStorage"), "refers to torch.IntStorage"),
+        (make_pickle()[:-5], "is not a style table"),
         (b"\x80\x02).", "expected one tensor"),
         (b"", "is not a style table"),
         (b"\x80\x02" + b"0" * 20_000, "more than 10000 bytes"),
     ],
     ids=range(12),
 )
-def test_a_torch_file_of_other_content_is_rejected(tmp_path: Path, described: bytes, said: str) -> None:
-    with pytest.raises(BadRequest, match=said):
-        read(tmp_path, "x.pt", a_torch_file(described))
+def test_a_torch_file_of_other_content_is_rejected(
+    tmp_path: Path, pickle_bytes: bytes, expected_message: str
+) -> None:
+    with pytest.raises(BadRequest, match=expected_message):
+        read(tmp_path, "x.pt", make_torch_file(pickle_bytes))
 
 
 def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x/data.pkl", a_pickle())
+        archive.writestr("x/data.pkl", make_pickle())
         archive.writestr("x/data/0", bytes(40_000_000))
     with pytest.raises(BadRequest, match="more than 16000000 bytes"):
         read(tmp_path, "x.pt", file.getvalue())
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected_message"),
     [
-        ("x.pt", a_torch_file(byteorder=b"big"), "big-endian"),
-        ("x.pt", a_zip({"x": b""}), "no data.pkl"),
+        ("x.pt", make_torch_file(byteorder=b"big"), "big-endian"),
+        ("x.pt", make_zip({"x": b""}), "no data.pkl"),
         ("x.pt", b"\x80\x02l\n.", "since 1.6"),
-        ("x.bin", a_zip({"af_bella.npy": b""}), "a pack of voices"),
+        ("x.bin", make_zip({"af_bella.npy": b""}), "a pack of voices"),
         ("x.bin", b"", "0 bytes, expected rows of 1024"),
         ("x.bin", bytes(1023), "1023 bytes"),
         ("x.bin", b"\xff" * 1024, "no finite"),
@@ -180,8 +184,10 @@ def test_a_zip_bomb_is_rejected(tmp_path: Path) -> None:
     ],
     ids=range(14),
 )
-def test_a_file_in_another_format_is_rejected(tmp_path: Path, name: str, content: bytes, said: str) -> None:
-    with pytest.raises(BadRequest, match=said):
+def test_a_file_in_another_format_is_rejected(
+    tmp_path: Path, name: str, content: bytes, expected_message: str
+) -> None:
+    with pytest.raises(BadRequest, match=expected_message):
         read(tmp_path, name, content)
 
 
@@ -189,11 +195,11 @@ def test_a_file_in_another_format_is_rejected(tmp_path: Path, name: str, content
 def test_a_damaged_torch_file_is_read_or_rejected_as_a_bad_request(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    described = bytearray(a_pickle((2, 1, 256)))
+    pickle_bytes = bytearray(make_pickle((2, 1, 256)))
     for _ in range(data.draw(st.integers(1, 3))):
-        described[data.draw(st.integers(0, len(described) - 1))] = data.draw(st.integers(0, 255))
+        pickle_bytes[data.draw(st.integers(0, len(pickle_bytes) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("damaged") / "x.pt"
-    path.write_bytes(a_torch_file(bytes(described), TABLE[:2].tobytes()))
+    path.write_bytes(make_torch_file(bytes(pickle_bytes), TABLE[:2].tobytes()))
     with suppress(BadRequest):
         assert read_style_file(path).shape[1:] == (1, 256)
 

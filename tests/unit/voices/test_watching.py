@@ -1,4 +1,4 @@
-"""Voices that come and go are told of: with real files, real notices, and the moment of the call awaited."""
+"""Watching voice directories with real files and notifications; tests await the callback."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wyoming_tts.voices.watching import (
 T = TypeVar("T")
 
 QUICK = PollIntervals(settle=0.1, poll=0.1, recheck=30)
-"""Only notifications can reveal a change within the patience of a test."""
+"""Only notifications can reveal a change within the timeout of a test."""
 PATIENCE = 5.0
 
 
@@ -82,8 +82,8 @@ async def watched(*directories: Path, intervals: PollIntervals = QUICK) -> Async
     assert task.cancelled()
 
 
-def put(directory: Path, name: str = "mine", *, then: str = ".json") -> Path:
-    """Copy a voice, the json last or first."""
+def add_voice(directory: Path, name: str = "mine", *, then: str = ".json") -> Path:
+    """Copy a voice, with the json last or first."""
     directory.mkdir(parents=True, exist_ok=True)
     model = directory / f"{name}.onnx"
     for ending in ("", ".json") if then == ".json" else (".json", ""):
@@ -91,19 +91,19 @@ def put(directory: Path, name: str = "mine", *, then: str = ".json") -> Path:
     return model
 
 
-def lists(voices: ServerVoices, *names: str) -> Callable[[], bool]:
+def has_voices(voices: ServerVoices, *names: str) -> Callable[[], bool]:
     return lambda: set(voices.voices) == set(names)
 
 
 @pytest.mark.parametrize("then", [".json", ".onnx"])
 async def test_copying_and_deleting_a_voice_is_reported(tmp_path: Path, then: str) -> None:
     async with watched(tmp_path) as voices:
-        put(tmp_path, "first")
-        await voices.wait_until(lists(voices, "first"))
-        model = put(tmp_path, "second", then=then)
-        await voices.wait_until(lists(voices, "first", "second"))
+        add_voice(tmp_path, "first")
+        await voices.wait_until(has_voices(voices, "first"))
+        model = add_voice(tmp_path, "second", then=then)
+        await voices.wait_until(has_voices(voices, "first", "second"))
         model.unlink()
-        await voices.wait_until(lists(voices, "first"))
+        await voices.wait_until(has_voices(voices, "first"))
 
 
 def test_the_default_intervals_report_a_voice_within_two_seconds() -> None:
@@ -115,10 +115,10 @@ def test_the_default_intervals_report_a_voice_within_two_seconds() -> None:
 
 async def test_a_voice_is_reported_at_the_default_intervals(tmp_path: Path) -> None:
     async with watched(tmp_path, intervals=PollIntervals()) as voices:
-        put(tmp_path, "first")
-        await voices.wait_until(lists(voices, "first"))
-        put(tmp_path, "second")
-        await voices.wait_until(lists(voices, "first", "second"))
+        add_voice(tmp_path, "first")
+        await voices.wait_until(has_voices(voices, "first"))
+        add_voice(tmp_path, "second")
+        await voices.wait_until(has_voices(voices, "first", "second"))
 
 
 async def test_a_voice_is_reported_at_the_default_intervals_without_notifications(
@@ -127,55 +127,55 @@ async def test_a_voice_is_reported_at_the_default_intervals_without_notification
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
     monkeypatch.setattr(watchfiles, "awatch", None)
     async with watched(tmp_path, intervals=PollIntervals()) as voices:
-        put(tmp_path, "first")
-        await voices.wait_until(lists(voices, "first"))
-        put(tmp_path, "second")
-        await voices.wait_until(lists(voices, "first", "second"))
+        add_voice(tmp_path, "first")
+        await voices.wait_until(has_voices(voices, "first"))
+        add_voice(tmp_path, "second")
+        await voices.wait_until(has_voices(voices, "first", "second"))
 
 
 async def test_a_watched_directory_may_be_created_later_with_its_parents(tmp_path: Path) -> None:
     directory = tmp_path / "share" / "piper"
     async with watched(directory, tmp_path / "other") as voices:
-        put(tmp_path / "other", "there")
-        await voices.wait_until(lists(voices, "there"))
-        put(directory)
-        await voices.wait_until(lists(voices, "there", "mine"))
+        add_voice(tmp_path / "other", "there")
+        await voices.wait_until(has_voices(voices, "there"))
+        add_voice(directory)
+        await voices.wait_until(has_voices(voices, "there", "mine"))
 
 
 async def test_a_watched_directory_may_be_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "data"
-    put(directory, "old")
-    put(tmp_path / "next", "new")
+    add_voice(directory, "old")
+    add_voice(tmp_path / "next", "new")
     async with watched(directory) as voices:
-        await voices.wait_until(lists(voices, "old"))
+        await voices.wait_until(has_voices(voices, "old"))
         directory.rename(tmp_path / "away")
-        await voices.wait_until(lists(voices))
+        await voices.wait_until(has_voices(voices))
         (tmp_path / "next").rename(directory)
-        await voices.wait_until(lists(voices, "new"))
-        put(directory, "newer")
-        await voices.wait_until(lists(voices, "new", "newer"))
+        await voices.wait_until(has_voices(voices, "new"))
+        add_voice(directory, "newer")
+        await voices.wait_until(has_voices(voices, "new", "newer"))
 
 
 async def test_a_link_to_another_directory_is_followed(tmp_path: Path) -> None:
-    put(tmp_path / "one", "a")
-    put(tmp_path / "two", "b")
+    add_voice(tmp_path / "one", "a")
+    add_voice(tmp_path / "two", "b")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "one")
     async with watched(link) as voices:
-        await voices.wait_until(lists(voices, "a"))
+        await voices.wait_until(has_voices(voices, "a"))
         (tmp_path / "link.new").symlink_to(tmp_path / "two")
         (tmp_path / "link.new").replace(link)
-        await voices.wait_until(lists(voices, "b"))
-        put(tmp_path / "two", "c")
-        await voices.wait_until(lists(voices, "b", "c"))
+        await voices.wait_until(has_voices(voices, "b"))
+        add_voice(tmp_path / "two", "c")
+        await voices.wait_until(has_voices(voices, "b", "c"))
 
 
 async def test_a_file_with_new_content_is_reported(tmp_path: Path) -> None:
-    put(tmp_path)
+    add_voice(tmp_path)
     async with watched(tmp_path) as voices:
-        await voices.wait_until(lists(voices, "mine"))
+        await voices.wait_until(has_voices(voices, "mine"))
         before = voices.voices
-        put(tmp_path / "made").replace(tmp_path / "mine.onnx")
+        add_voice(tmp_path / "made").replace(tmp_path / "mine.onnx")
         await voices.wait_until(lambda: voices.voices != before)
         assert set(voices.voices) == {"mine"}
 
@@ -204,14 +204,14 @@ async def test_logs_beside_the_voices_are_ignored(tmp_path: Path, monkeypatch: p
 
 
 async def test_a_failed_callback_is_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(tmp_path)
+    add_voice(tmp_path)
     intervals = PollIntervals(settle=0.05, poll=0.1, recheck=0.1)
     voices = ServerVoices(tmp_path)
     voices.failures = 2
     task = asyncio.create_task(
         watch_directories([tmp_path], voices.refresh, run_blocking=run_in_thread, intervals=intervals)
     )
-    await voices.wait_until(lists(voices, "mine"))
+    await voices.wait_until(has_voices(voices, "mine"))
     task.cancel()
     await asyncio.wait([task])
     assert voices.calls == 3
@@ -228,7 +228,7 @@ async def test_exhausted_inotify_watches_fall_back_to_polling_with_one_warning(
     with caplog.at_level(logging.WARNING):
         async with watched(tmp_path) as voices:
             for name in ("a", "b"):
-                put(tmp_path, name)
+                add_voice(tmp_path, name)
                 await voices.wait_until(lambda name=name: name in voices.voices)  # type: ignore[misc]
     (record,) = caplog.records
     assert "limit reached" in record.message
@@ -241,23 +241,23 @@ async def test_a_network_share_is_polled(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(watching, "_MOUNTS", mounts)
     monkeypatch.setattr(watchfiles, "awatch", None)
     async with watched(tmp_path / "share" / "piper") as voices:
-        put(tmp_path / "share" / "piper")
-        await voices.wait_until(lists(voices, "mine"))
+        add_voice(tmp_path / "share" / "piper")
+        await voices.wait_until(has_voices(voices, "mine"))
 
 
 async def test_cancelling_during_a_call_ends_the_watching(tmp_path: Path) -> None:
-    put(tmp_path)
-    reached, never = asyncio.Event(), asyncio.Event()
+    add_voice(tmp_path)
+    entered, never = asyncio.Event(), asyncio.Event()
 
     async def on_change() -> None:
-        reached.set()
+        entered.set()
         await never.wait()
 
     task = asyncio.create_task(
         watch_directories([tmp_path], on_change, run_blocking=run_in_thread, intervals=QUICK)
     )
     async with asyncio.timeout(PATIENCE):
-        await reached.wait()
+        await entered.wait()
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
@@ -304,14 +304,14 @@ class TestSettling:
 
     @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), max_size=20))
     def test_the_last_report_is_the_final_state(self, looks: list[dict[str, int]]) -> None:
-        files, told = SettledFiles(1.0), {}
+        files, reported = SettledFiles(1.0), {}
         final = looks[-1] if looks else {}
         for number, look in enumerate([*looks, final, final]):
             files.update({Path(name): (0, size, 0) for name, size in look.items()}, float(number))
             if files.has_changes:
                 files.mark_reported()
-                told = dict(look)
-        assert set(told) == set(final) or not files.has_changes
+                reported = dict(look)
+        assert set(reported) == set(final) or not files.has_changes
         assert not files.is_waiting
 
 
@@ -322,7 +322,7 @@ def test_a_missing_directory_is_empty_and_its_nearest_parent_is_watched(tmp_path
 
 
 def test_files_of_other_kinds_and_broken_links_are_ignored(tmp_path: Path) -> None:
-    put(tmp_path)
+    add_voice(tmp_path)
     for name in ("mine.onnx.part", "voices.json", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "nowhere.onnx").symlink_to(tmp_path / "gone")
@@ -332,7 +332,7 @@ def test_files_of_other_kinds_and_broken_links_are_ignored(tmp_path: Path) -> No
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_directory_is_empty(tmp_path: Path) -> None:
-    put(tmp_path / "secret")
+    add_voice(tmp_path / "secret")
     (tmp_path / "secret").chmod(0)
     try:
         assert take_snapshot([tmp_path / "secret"], (".onnx",)).files == {}

@@ -19,15 +19,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lexicon.yaml"
 
 
-def put(path: Path, content: str) -> None:
-    """Replace the file as editors do: a new one is renamed to it."""
+def write_atomically(path: Path, content: str) -> None:
+    """Replace the file atomically, as editors do: write a new file and rename it."""
     path.parent.mkdir(exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(content, encoding="utf-8")
     fresh.replace(path)
 
 
-def said(file: LexiconFiles, text: str) -> str:
+def apply_lexicon(file: LexiconFiles, text: str) -> str:
     return file.current().apply(text, language="en_US", voice="").text
 
 
@@ -39,15 +39,15 @@ def test_without_a_file_there_are_no_entries(path: Path) -> None:
 
 
 def test_the_file_is_not_read_before_the_first_refresh(path: Path) -> None:
-    put(path, "en: {kWh: kilowatt hours}")
+    write_atomically(path, "en: {kWh: kilowatt hours}")
     file = LexiconFiles([path])
-    assert said(file, "kWh") == "kWh"
+    assert apply_lexicon(file, "kWh") == "kWh"
     assert file.refresh()
-    assert said(file, "kWh") == "kilowatt hours"
+    assert apply_lexicon(file, "kWh") == "kilowatt hours"
 
 
 def test_an_unchanged_file_is_not_reread(path: Path) -> None:
-    put(path, "en: {a: b}")
+    write_atomically(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
     before = file.current()
@@ -56,32 +56,32 @@ def test_an_unchanged_file_is_not_reread(path: Path) -> None:
 
 
 def test_a_change_that_keeps_size_and_mtime_is_detected(path: Path) -> None:
-    put(path, "en: {a: b}")
+    write_atomically(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
     status = path.stat()
-    put(path, "en: {a: c}")
+    write_atomically(path, "en: {a: c}")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert file.refresh()
-    assert said(file, "a") == "c"
+    assert apply_lexicon(file, "a") == "c"
 
 
 def test_a_malformed_file_keeps_the_old_lexicon_until_it_is_fixed(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    put(path, "en: {a: old}")
+    write_atomically(path, "en: {a: old}")
     file = LexiconFiles([path])
     file.refresh()
     caplog.clear()
-    put(path, "en:\n  a: new\n  b: {}\n")
+    write_atomically(path, "en:\n  a: new\n  b: {}\n")
     assert not file.refresh()
     assert not file.refresh()
-    assert said(file, "a") == "old"
+    assert apply_lexicon(file, "a") == "old"
     assert file.problems == ("lexicon.yaml line 3: got neither `say` nor `ipa`, expected one of them",)
-    put(path, "en:\n  a: new\n")
+    write_atomically(path, "en:\n  a: new\n")
     assert file.refresh()
-    assert said(file, "a") == "new"
+    assert apply_lexicon(file, "a") == "new"
     assert not file.problems
     broken, right = (record.getMessage() for record in caplog.records)
     assert "still using 1 entry from before:\nlexicon.yaml line 3: got neither" in broken
@@ -89,21 +89,21 @@ def test_a_malformed_file_keeps_the_old_lexicon_until_it_is_fixed(
 
 
 def test_a_deleted_file_removes_its_entries(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(path, "en: {a: b}")
+    write_atomically(path, "en: {a: b}")
     file = LexiconFiles([path])
     file.refresh()
     path.unlink()
     with caplog.at_level(logging.INFO):
         assert file.refresh()
         assert not file.refresh()
-    assert said(file, "a") == "a"
+    assert apply_lexicon(file, "a") == "a"
     assert [record.getMessage() for record in caplog.records] == [
         f"Lexicon {path} was removed; its entries no longer apply"
     ]
 
 
 def test_deleting_a_malformed_file_clears_its_problems(path: Path) -> None:
-    put(path, "en: [")
+    write_atomically(path, "en: [")
     file = LexiconFiles([path])
     file.refresh()
     assert file.problems
@@ -114,15 +114,15 @@ def test_deleting_a_malformed_file_clears_its_problems(path: Path) -> None:
 
 def test_of_several_files_the_first_wins_and_a_malformed_one_does_not_affect_others(tmp_path: Path) -> None:
     mine, ours = tmp_path / "mine" / "lexicon.yaml", tmp_path / "ours" / "lexicon.yaml"
-    put(mine, "en: {a: mine}")
-    put(ours, "en: {a: ours, b: ours}")
+    write_atomically(mine, "en: {a: mine}")
+    write_atomically(ours, "en: {a: ours, b: ours}")
     file = LexiconFiles([mine, ours])
     file.refresh()
-    assert said(file, "a b") == "mine ours"
-    put(mine, "en: [")
-    put(ours, "en: {a: ours, b: new}")
+    assert apply_lexicon(file, "a b") == "mine ours"
+    write_atomically(mine, "en: [")
+    write_atomically(ours, "en: {a: ours, b: new}")
     assert file.refresh()
-    assert said(file, "a b") == "mine new"
+    assert apply_lexicon(file, "a b") == "mine new"
 
 
 def test_a_special_file_is_a_problem_and_does_not_block(path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_directory_with_the_name_of_the_file_is_a_problem(path: Path) -> None:
 
 
 def test_unknown_phonemes_are_warned_about_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(path, "en: {Siobhan: {ipa: SHIVON}}")
+    write_atomically(path, "en: {Siobhan: {ipa: SHIVON}}")
     file = LexiconFiles([path])
     file.refresh()
     file.refresh()
@@ -159,10 +159,10 @@ async def test_watching_refreshes_off_the_event_loop_until_cancelled(path: Path)
 
     async def sleep(seconds: float) -> None:
         assert seconds == 0.5
-        seen.append(said(file, "a"))
+        seen.append(apply_lexicon(file, "a"))
         if len(seen) == 3:
             raise asyncio.CancelledError
-        await asyncio.to_thread(put, path, f"en: {{a: {'b' * len(seen)}}}")
+        await asyncio.to_thread(write_atomically, path, f"en: {{a: {'b' * len(seen)}}}")
 
     file = LexiconFiles([path])
     with pytest.raises(asyncio.CancelledError):

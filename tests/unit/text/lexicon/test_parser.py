@@ -24,7 +24,7 @@ def problems(text: str | bytes) -> tuple[str, ...]:
     return tuple(map(str, broken.value.problems))
 
 
-def said(content: str, text: str, *, language: str = "en_US", voice: str = "") -> str:
+def apply_lexicon(content: str, text: str, *, language: str = "en_US", voice: str = "") -> str:
     return Lexicon(parsed(content).rules).apply(text, language=language, voice=voice).text
 
 
@@ -32,11 +32,11 @@ def test_the_documented_example_works() -> None:
     example = re.search(r"```yaml\n(.*?)```", parser.__doc__ or "", re.DOTALL)
     assert example
     text = "Zigbee: 3 kWh, Siobhan, Polish polish, home assistant, v2.10, Yosemite"
-    assert said(example[1], text, voice="en_US-lessac-medium") == (
+    assert apply_lexicon(example[1], text, voice="en_US-lessac-medium") == (
         "zig bee: 3 kilowatt hours, [[ʃɪˈvɔːn]], poe lish polish, home assistant, version 2 point 10, "
         "yo semmity"
     )
-    assert said(example[1], "Zigbee kWh Yosemite", language="de_DE") == "zig bee kWh Yosemite"
+    assert apply_lexicon(example[1], "Zigbee kWh Yosemite", language="de_DE") == "zig bee kWh Yosemite"
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,14 @@ def test_a_file_without_entries_is_valid(content: str) -> None:
 
 def test_words_that_yaml_reads_as_other_types_are_words() -> None:
     content = "no: {yes: ja, 2024: twenty-four, null: nix, 1.5: x}\n"
-    assert said(content, "yes 2024 null 1.5", language="no") == "ja twenty-four nix x"
+    assert apply_lexicon(content, "yes 2024 null 1.5", language="no") == "ja twenty-four nix x"
 
 
 def test_a_replacement_becomes_one_line_however_it_is_written() -> None:
-    assert said("en:\n  a: |\n    one\n\n    two\n  b: 'three\n\n    four'\n", "a b") == "one two three four"
+    assert (
+        apply_lexicon("en:\n  a: |\n    one\n\n    two\n  b: 'three\n\n    four'\n", "a b")
+        == "one two three four"
+    )
 
 
 def test_every_mistake_is_reported_with_its_line() -> None:
@@ -180,7 +183,7 @@ def test_a_file_with_the_maximum_number_of_entries_is_accepted() -> None:
 )
 def test_phonemes_are_accepted_in_dictionary_notation(ipa: str, block: str) -> None:
     found = parsed(f'en: {{x: {{ipa: "{ipa}"}}}}')
-    assert said(f'en: {{x: {{ipa: "{ipa}"}}}}', "x") == block
+    assert apply_lexicon(f'en: {{x: {{ipa: "{ipa}"}}}}', "x") == block
     assert not found.warnings
 
 
@@ -196,7 +199,10 @@ def test_non_ipa_symbols_are_kept_with_a_warning() -> None:
 
 
 def test_a_regular_expression_may_be_replaced_by_phonemes() -> None:
-    assert said(r"en: {'gifs?\b': {ipa: dʒɪf, regex: true, case: any}}", "GIF gifs") == "[[dʒɪf]] [[dʒɪf]]"
+    assert (
+        apply_lexicon(r"en: {'gifs?\b': {ipa: dʒɪf, regex: true, case: any}}", "GIF gifs")
+        == "[[dʒɪf]] [[dʒɪf]]"
+    )
 
 
 @given(

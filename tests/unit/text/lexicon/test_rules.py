@@ -25,21 +25,25 @@ ANY_VOICE = "en_US-lessac-medium"
 
 
 def word(
-    written: str, said: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
+    written: str, replacement: str, *, exact: bool | None = None, scope: Scope = ENGLISH, line: int = 1
 ) -> WordRule:
     is_exact = is_case_sensitive(written) if exact is None else exact
-    return WordRule(written, said, exact=is_exact, scope=scope, position=RulePosition("lexicon.yaml", line))
+    return WordRule(
+        written, replacement, exact=is_exact, scope=scope, position=RulePosition("lexicon.yaml", line)
+    )
 
 
-def pattern(written: str, said: str, *, exact: bool = True) -> PatternRule:
-    return PatternRule(written, said, exact=exact, scope=ENGLISH, position=RulePosition("lexicon.yaml", 7))
+def pattern(written: str, replacement: str, *, exact: bool = True) -> PatternRule:
+    return PatternRule(
+        written, replacement, exact=exact, scope=ENGLISH, position=RulePosition("lexicon.yaml", 7)
+    )
 
 
-def words(**said: str) -> Lexicon:
-    return Lexicon(word(written, to) for written, to in said.items())
+def words(**replacements: str) -> Lexicon:
+    return Lexicon(word(written, to) for written, to in replacements.items())
 
 
-def said(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = ANY_VOICE) -> str:
+def apply_lexicon(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = ANY_VOICE) -> str:
     return lexicon.apply(text, language=language, voice=voice).text
 
 
@@ -57,15 +61,15 @@ def said(lexicon: Lexicon, text: str, *, language: str = "en_US", voice: str = A
     ],
 )
 def test_a_word_matches_only_as_a_whole_word(text: str, expected: str) -> None:
-    assert said(words(Siobhan=phoneme_block("ʃɪˈvɔːn")), text) == expected
+    assert apply_lexicon(words(Siobhan=phoneme_block("ʃɪˈvɔːn")), text) == expected
 
 
 @pytest.mark.parametrize(("ipa", "expected"), [("vɔːn", "vɔːnz"), ("pæt", "pæts"), ("mæks", "mæksɪz")])
 def test_an_english_possessive_becomes_part_of_the_phonemes(ipa: str, expected: str) -> None:
     lexicon = Lexicon([word("X", phoneme_block(ipa), scope=Scope())])
-    assert said(lexicon, "X’s X'S [[a]]'s") == f"[[{expected}]] [[{expected}]] [[a]]'s"
-    assert said(lexicon, "X's", language="de") == f"[[{ipa}]]'s"
-    assert said(words(router="root"), "router's") == "root's"
+    assert apply_lexicon(lexicon, "X’s X'S [[a]]'s") == f"[[{expected}]] [[{expected}]] [[a]]'s"
+    assert apply_lexicon(lexicon, "X's", language="de") == f"[[{ipa}]]'s"
+    assert apply_lexicon(words(router="root"), "router's") == "root's"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_an_english_possessive_becomes_part_of_the_phonemes(ipa: str, expected: 
     ],
 )
 def test_words_of_any_script_and_with_symbols_are_matched(written: str, text: str, expected: str) -> None:
-    assert said(Lexicon([word(written, "X")]), text) == expected
+    assert apply_lexicon(Lexicon([word(written, "X")]), text) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,23 +107,23 @@ def test_words_of_any_script_and_with_symbols_are_matched(written: str, text: st
 )
 def test_case_matters_where_it_distinguishes_words(written: str, found: list[str], missed: list[str]) -> None:
     lexicon = Lexicon([word(written, "X")])
-    assert [said(lexicon, text) for text in found] == ["X"] * len(found)
-    assert [said(lexicon, text) for text in missed] == missed
+    assert [apply_lexicon(lexicon, text) for text in found] == ["X"] * len(found)
+    assert [apply_lexicon(lexicon, text) for text in missed] == missed
 
 
 def test_a_case_sensitive_entry_wins_over_a_case_insensitive_one() -> None:
     lexicon = Lexicon([word("polish", "shine", exact=False), word("Polish", "poe lish", exact=True)])
-    assert said(lexicon, "polish Polish POLISH") == "shine poe lish shine"
+    assert apply_lexicon(lexicon, "polish Polish POLISH") == "shine poe lish shine"
 
 
 def test_the_longest_phrase_wins_and_all_white_space_is_equivalent() -> None:
     lexicon = Lexicon([word("home", "H"), word("home assistant", "HA"), word("home assistant green", "HAG")])
-    assert said(lexicon, "home\nassistant  green, Home assistant, home") == "HAG, HA, H"
+    assert apply_lexicon(lexicon, "home\nassistant  green, Home assistant, home") == "HAG, HA, H"
 
 
 def test_the_longest_phrase_wins_over_a_narrower_scope() -> None:
     lexicon = Lexicon([word("new york", "NY"), word("new", "N", scope=Scope("en-us"))])
-    assert said(lexicon, "new york, new") == "NY, N"
+    assert apply_lexicon(lexicon, "new york, new") == "NY, N"
 
 
 @pytest.mark.parametrize(
@@ -144,21 +148,21 @@ def test_the_narrowest_scope_wins(language: str, voice: str, expected: str) -> N
         "voice": Scope(voice="lessac"),
     }
     lexicon = Lexicon(word("router", name, scope=scope) for name, scope in scopes.items())
-    assert said(lexicon, "router", language=language, voice=voice) == expected
+    assert apply_lexicon(lexicon, "router", language=language, voice=voice) == expected
 
 
 def test_of_two_entries_of_a_scope_the_first_wins() -> None:
-    assert said(Lexicon([word("router", "first"), word("Router", "second")]), "router") == "first"
+    assert apply_lexicon(Lexicon([word("router", "first"), word("Router", "second")]), "router") == "first"
 
 
 def test_no_rule_rewrites_the_output_of_another() -> None:
     lexicon = Lexicon([word("a", "b"), word("b", "a"), pattern("[ab]", "c")])
-    assert said(lexicon, "a b ab") == "b a cc"
+    assert apply_lexicon(lexicon, "a b ab") == "b a cc"
 
 
 def test_phoneme_blocks_in_the_text_are_unchanged() -> None:
     lexicon = Lexicon([word("a", "X"), pattern(r"a|\[|\]", "Y")])
-    assert said(lexicon, "a [[a b]] a [[a") == "X [[a b]] X YYX"
+    assert apply_lexicon(lexicon, "a [[a b]] a [[a") == "X [[a b]] X YYX"
 
 
 def test_applied_rules_are_reported_in_order_with_their_lines() -> None:
@@ -184,12 +188,12 @@ def test_applied_rules_are_reported_in_order_with_their_lines() -> None:
 def test_a_regular_expression_sees_the_surrounding_text(
     written: str, to: str, text: str, expected: str
 ) -> None:
-    assert said(Lexicon([pattern(written, to)]), text) == expected
+    assert apply_lexicon(Lexicon([pattern(written, to)]), text) == expected
 
 
 def test_regular_expressions_are_case_sensitive_unless_flagged() -> None:
-    assert said(Lexicon([pattern("abc", "x")]), "abc ABC") == "x ABC"
-    assert said(Lexicon([pattern("abc", "x", exact=False)]), "abc ABC") == "x x"
+    assert apply_lexicon(Lexicon([pattern("abc", "x")]), "abc ABC") == "x ABC"
+    assert apply_lexicon(Lexicon([pattern("abc", "x", exact=False)]), "abc ABC") == "x x"
 
 
 @pytest.mark.parametrize(
@@ -210,10 +214,10 @@ def test_a_catastrophic_pattern_is_disabled_and_the_others_still_apply(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     lexicon = Lexicon([pattern("(a|aa)+$", "X"), pattern("b", "B"), word("cat", "C")])
-    text = "a" * 400 + "! b cat"  # would take longer than there is time
+    text = "a" * 400 + "! b cat"  # exceeds the time limit of a pattern
     with caplog.at_level(logging.WARNING):
-        assert said(lexicon, text) == "a" * 400 + "! B C"
-        assert said(lexicon, "aaa") == "aaa"
+        assert apply_lexicon(lexicon, text) == "a" * 400 + "! B C"
+        assert apply_lexicon(lexicon, "aaa") == "aaa"
     assert [record.getMessage().partition(" took")[0] for record in caplog.records] == [
         "lexicon.yaml:7: the regular expression '(a|aa)+$'"
     ]
@@ -231,14 +235,14 @@ def test_the_lexicon_knows_which_tokens_it_contains(token: str, *, expected: boo
 
 def test_an_empty_lexicon_changes_nothing() -> None:
     assert EMPTY_LEXICON.apply("US [[x]]", language="en", voice="").hits == ()
-    assert said(EMPTY_LEXICON, "US [[x]]") == "US [[x]]"
+    assert apply_lexicon(EMPTY_LEXICON, "US [[x]]") == "US [[x]]"
     assert not EMPTY_LEXICON.contains("US", "en", "")
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("[]ab '’\n"), max_size=60))
 def test_text_matched_by_no_rule_is_unchanged(text: str) -> None:
     lexicon = Lexicon([word("zzzqq", "X"), pattern("zzzqqz", "Y")])
-    assert said(lexicon, text) == text
+    assert apply_lexicon(lexicon, text) == text
 
 
 @given(st.lists(st.sampled_from(["a", "b", "a b", "[[a]]", "[[", "]]", ",", "ab"]), max_size=12))
@@ -254,11 +258,13 @@ def test_restoring_the_matched_words_gives_the_original_text(parts: list[str]) -
 def test_ten_thousand_entries_cost_little_more_than_ten() -> None:
     entries = [word(f"the word{number}", "X") for number in range(10_000)]
     text = "the cat sat on the mat with word7 and the word9999. " * 200
-    few, many = (count_lines(partial(said, Lexicon(rules), text)) for rules in (entries[:10], entries))
+    few, many = (
+        count_lines(partial(apply_lexicon, Lexicon(rules), text)) for rules in (entries[:10], entries)
+    )
     assert many < 1.1 * few
 
 
 @pytest.mark.parametrize("unit", ["[[", "]]", "[[a", "a", "a ", "'", "\u0301", "東", "[[ ]]", "a b "])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     lexicon = Lexicon([word("a b", "X"), word("a", "Y"), pattern("q+", "Z")])
-    assert measure_growth(lambda length: said(lexicon, (unit * length)[:length]), size=5_000) < 2.1
+    assert measure_growth(lambda length: apply_lexicon(lexicon, (unit * length)[:length]), size=5_000) < 2.1

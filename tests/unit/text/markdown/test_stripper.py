@@ -80,10 +80,10 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("written", "expected"), TABLE)
-def test_markup_is_cleaned_the_same_whole_and_in_single_characters(written: str, expected: str) -> None:
-    assert clean(written) == expected
-    assert clean(*written) == expected
+@pytest.mark.parametrize(("markdown", "expected"), TABLE)
+def test_markup_is_cleaned_the_same_whole_and_in_single_characters(markdown: str, expected: str) -> None:
+    assert clean(markdown) == expected
+    assert clean(*markdown) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_markup_is_cleaned_the_same_whole_and_in_single_characters(written: str,
     ids=["skipped", "announced", "read"],
 )
 def test_code_blocks_are_handled_as_configured(options: CleanupOptions, expected: str) -> None:
-    said = clean("See\n```\nx = *1*\ny\n```\nend", options=options)
+    cleaned = clean("See\n```\nx = *1*\ny\n```\nend", options=options)
 
-    assert said.replace("See.", "See") == expected.replace("See.", "See")
+    assert cleaned.replace("See.", "See") == expected.replace("See.", "See")
 
 
 def test_markdown_syntax_is_kept_when_markdown_is_off() -> None:
-    written = "# *a* _b_ `c` [d](e)\n- f <b>g</b> &amp; [[ h ]]"
+    markdown = "# *a* _b_ `c` [d](e)\n- f <b>g</b> &amp; [[ h ]]"
 
-    assert clean(written, options=CleanupOptions(markdown=False)) == "# *a* _b_ `c` [d](e) - f g & [[ h ]]"
+    assert clean(markdown, options=CleanupOptions(markdown=False)) == "# *a* _b_ `c` [d](e) - f g & [[ h ]]"
 
 
 MARKUP = st.sampled_from(
@@ -223,7 +223,7 @@ ATOMS = expand_texts(load_data_beside(__file__)["floods"])
 @pytest.mark.parametrize("atom", ATOMS)
 def test_a_flood_of_markup_takes_linear_time(atom: str) -> None:
     text = (atom * 5_000)[:5_000]
-    assert count_lines(lambda: clean(text)) < 200 * len(text)  # twice what the costliest takes
+    assert count_lines(lambda: clean(text)) < 200 * len(text)  # twice the cost of the most expensive flood
 
 
 def test_the_corpus_has_more_than_a_hundred_markup_floods() -> None:

@@ -1,4 +1,4 @@
-"""Real sentences in five languages, and how they are spoken; `spoken_<language>.yaml` hold them."""
+"""Normalization of real sentences in five languages; `spoken_<language>.yaml` has the expected forms."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from wyoming_tts.text.plain_text import TextPiece
 LANGUAGES = ["de", "fr", "es", "it", "nl"]
 
 
-def table(language: str) -> list[tuple[str, str]]:
+def load_table(language: str) -> list[tuple[str, str]]:
     rows = yaml.safe_load((Path(__file__).parent / f"spoken_{language}.yaml").read_text(encoding="utf-8"))
-    return [(written, spoken) for written, spoken in rows]
+    return [(text, spoken_form) for text, spoken_form in rows]
 
 
-ROWS = [(language, *row) for language in LANGUAGES for row in table(language)]
+ROWS = [(language, *row) for language in LANGUAGES for row in load_table(language)]
 
-# The same sentences as someone writes them who has never seen ours, and without digits or signs.
+# The same sentences written out independently, without digits or symbols.
 BY_HAND = {
     "de": {
         "Draußen sind es 25 °C.": "Draußen sind es fünfundzwanzig Grad Celsius.",
@@ -74,49 +74,55 @@ def normalizer(language: str) -> TextNormalizer:
     return TextNormalizer(language)
 
 
-def streamed(language: str, pieces: Iterable[str]) -> str:
+def normalize_stream(language: str, pieces: Iterable[str]) -> str:
     stream = StreamingNormalizer(normalizer(language))
-    said = [each for piece in pieces if piece for each in stream.feed(TextPiece(piece))] + stream.finish()
-    return "".join(each.text for each in said)
+    spoken_pieces = [
+        each for piece in pieces if piece for each in stream.feed(TextPiece(piece))
+    ] + stream.finish()
+    return "".join(each.text for each in spoken_pieces)
 
 
-def cut(text: str, places: Iterable[int]) -> list[str]:
-    ends = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
+def split_at(text: str, positions: Iterable[int]) -> list[str]:
+    ends = [0, *sorted({position % (len(text) + 1) for position in positions}), len(text)]
     return [text[start:end] for start, end in pairwise(ends)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_its_share_of_sentences(language: str) -> None:
-    assert len({written for written, _ in table(language)}) >= 12
+    assert len({text for text, _ in load_table(language)}) >= 12
 
 
-@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
+@pytest.mark.parametrize(
+    ("language", "text", "spoken_form"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS]
+)
 def test_every_sentence_normalizes_to_its_expected_spoken_form(
-    language: str, written: str, spoken: str
+    language: str, text: str, spoken_form: str
 ) -> None:
-    assert streamed(language, [written]) == spoken
+    assert normalize_stream(language, [text]) == spoken_form
 
 
-@pytest.mark.parametrize(("language", "written", "spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
-def test_text_already_written_out_is_unchanged(language: str, written: str, spoken: str) -> None:
-    assert streamed(language, [spoken]) == spoken
+@pytest.mark.parametrize(
+    ("language", "text", "spoken_form"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS]
+)
+def test_text_already_written_out_is_unchanged(language: str, text: str, spoken_form: str) -> None:
+    assert normalize_stream(language, [spoken_form]) == spoken_form
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_text_may_arrive_one_character_at_a_time(language: str) -> None:
-    for written, spoken in table(language):
-        assert streamed(language, written) == spoken
+    for text, spoken_form in load_table(language):
+        assert normalize_stream(language, text) == spoken_form
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@given(places=st.lists(st.integers(0, 10_000), max_size=30), seed=st.integers(0, 1000))
+@given(positions=st.lists(st.integers(0, 10_000), max_size=30), seed=st.integers(0, 1000))
 def test_the_result_for_a_longer_text_does_not_depend_on_chunk_boundaries(
-    language: str, places: list[int], seed: int
+    language: str, positions: list[int], seed: int
 ) -> None:
-    rows = table(language)
+    rows = load_table(language)
     random.Random(seed).shuffle(rows)
-    text = " ".join(written for written, _ in rows[:6])
-    assert streamed(language, cut(text, places)) == streamed(language, [text])
+    text = " ".join(text for text, _ in rows[:6])
+    assert normalize_stream(language, split_at(text, positions)) == normalize_stream(language, [text])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -124,7 +130,7 @@ def test_an_engine_speaks_a_sentence_like_its_written_out_form(language: str) ->
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415 heavy, and foreign
 
     phonemizer = EspeakPhonemizer()
-    for written, by_hand in BY_HAND[language].items():
-        said = phonemizer.phonemize(language, streamed(language, [written]))
-        assert said == phonemizer.phonemize(language, by_hand)
-        assert said != phonemizer.phonemize(language, written)
+    for text, by_hand in BY_HAND[language].items():
+        phonemes = phonemizer.phonemize(language, normalize_stream(language, [text]))
+        assert phonemes == phonemizer.phonemize(language, by_hand)
+        assert phonemes != phonemizer.phonemize(language, text)

@@ -60,19 +60,19 @@ WRITTEN_OUT = [
 ]
 
 
-def _spoken(pieces: list[str], normalizer: TextNormalizer = ENGLISH) -> str:
+def _normalize(pieces: list[str], normalizer: TextNormalizer = ENGLISH) -> str:
     stream = StreamingNormalizer(normalizer)
-    said = [piece for text in pieces for piece in stream.feed(TextPiece(text))]
-    return "".join(piece.text for piece in [*said, *stream.finish()])
+    emitted = [piece for text in pieces for piece in stream.feed(TextPiece(text))]
+    return "".join(piece.text for piece in [*emitted, *stream.finish()])
 
 
-def _cut(text: str, cuts: list[int]) -> list[str]:
-    places = sorted({cut % (len(text) + 1) for cut in cuts})
-    return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+def _split_at(text: str, cuts: list[int]) -> list[str]:
+    positions = sorted({cut % (len(text) + 1) for cut in cuts})
+    return [text[start:end] for start, end in zip([0, *positions], [*positions, len(text)], strict=True)]
 
 
 def _phonemes(text: str) -> str:
-    """Without stress and pauses, on which writers of the same words differ."""
+    """Phonemes without stress and pauses, which differ between spellings of the same words."""
     sounds = "".join("".join(sentence) for sentence in EspeakPhonemizer().phonemize("en-us", text)).replace(
         "ʲ", ""
     )
@@ -81,24 +81,24 @@ def _phonemes(text: str) -> str:
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)
 def test_typical_input_normalizes_to_its_expected_spoken_form(text: str, expected: str) -> None:
-    assert _spoken([text]) == expected
+    assert _normalize([text]) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)
 def test_chunk_boundaries_do_not_change_the_normalized_text(text: str, expected: str) -> None:
     chance = random.Random(text)
-    assert _spoken(list(text)) == expected
+    assert _normalize(list(text)) == expected
     for _ in range(5):
-        assert _spoken(_cut(text, [chance.randrange(1000) for _ in range(4)])) == expected
+        assert _normalize(_split_at(text, [chance.randrange(1000) for _ in range(4)])) == expected
 
 
 def test_the_example_table_is_large_enough() -> None:
     assert len(ROWS) >= 90
 
 
-@pytest.mark.parametrize(("text", "written"), WRITTEN_OUT)
-def test_normalized_text_sounds_like_the_words_written_out(text: str, written: str) -> None:
-    assert _phonemes(_spoken([text])) == _phonemes(written)
+@pytest.mark.parametrize(("text", "written_out"), WRITTEN_OUT)
+def test_normalized_text_sounds_like_the_words_written_out(text: str, written_out: str) -> None:
+    assert _phonemes(_normalize([text])) == _phonemes(written_out)
 
 
 _TOKENS = (
@@ -112,13 +112,13 @@ _LIKELY = st.lists(st.sampled_from([*_TOKENS.split(), " ", "\n\n"]), max_size=20
 @settings(max_examples=scaled_examples(150), deadline=None)
 def test_any_text_normalizes_alike_whatever_its_chunks(words: list[str], glue: str, cuts: list[int]) -> None:
     text = glue.join(words)
-    assert _spoken(_cut(text, cuts)) == _spoken([text])
+    assert _normalize(_split_at(text, cuts)) == _normalize([text])
 
 
 @given(text=st.text(max_size=700), cuts=st.lists(st.integers(0, 700), max_size=6))
 @settings(max_examples=scaled_examples(80), deadline=None)
 def test_random_text_normalizes_alike_whatever_its_chunks(text: str, cuts: list[int]) -> None:
-    assert _spoken(_cut(text, cuts)) == _spoken([text])
+    assert _normalize(_split_at(text, cuts)) == _normalize([text])
 
 
 @given(
@@ -128,7 +128,7 @@ def test_random_text_normalizes_alike_whatever_its_chunks(text: str, cuts: list[
 )
 def test_plain_words_are_not_normalized(words: list[str]) -> None:
     text = " ".join(words)
-    assert _spoken([text]) == text
+    assert _normalize([text]) == text
 
 
 def test_a_plain_word_is_emitted_at_once() -> None:
@@ -153,14 +153,14 @@ def test_a_flush_emits_the_buffered_text() -> None:
 def test_a_raw_block_passes_between_normalized_text() -> None:
     stream = StreamingNormalizer(ENGLISH)
     block = TextPiece("[[ 5 km ]]", raw=True)
-    said = [
+    emitted = [
         *stream.feed(TextPiece("5 km ")),
         *stream.feed(block),
         *stream.feed(TextPiece(" 1 km")),
         *stream.finish(),
     ]
-    assert "".join(piece.text for piece in said) == "Five kilometers [[ 5 km ]] One kilometer"
-    assert [piece for piece in said if piece.raw] == [block]
+    assert "".join(piece.text for piece in emitted) == "Five kilometers [[ 5 km ]] One kilometer"
+    assert [piece for piece in emitted if piece.raw] == [block]
 
 
 def test_a_protected_token_is_not_normalized() -> None:
@@ -171,7 +171,7 @@ def test_a_protected_token_is_not_normalized() -> None:
 
 
 def test_text_in_an_unknown_language_is_not_normalized() -> None:
-    assert _spoken(["5 °C", " Mr. X"], TextNormalizer("tlh")) == "5 °C Mr. X"
+    assert _normalize(["5 °C", " Mr. X"], TextNormalizer("tlh")) == "5 °C Mr. X"
     assert StreamingNormalizer(TextNormalizer("zh-cn")).feed(TextPiece("在 5 °C")) == [TextPiece("在 5 °C")]
 
 
@@ -186,7 +186,7 @@ def test_the_region_of_a_language_does_not_matter() -> None:
 def test_user_data_extends_the_shipped_data() -> None:
     extra = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}, "phrases": {"HA": "Home Assistant"}}
     normalizer = TextNormalizer("en", extra=extra)
-    assert _spoken(["The HA bridge is 364 smoot or 5 km long."], normalizer) == (
+    assert _normalize(["The HA bridge is 364 smoot or 5 km long."], normalizer) == (
         "The Home Assistant bridge is three hundred sixty-four smoots or five kilometers long."
     )
 
@@ -214,13 +214,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_normalized_cheaply(text: str) -> None:
-    assert count_lines(lambda: _spoken([text])) < 100 * len(text)
+    assert count_lines(lambda: _normalize([text])) < 100 * len(text)
 
 
 def test_a_long_token_is_neither_lost_nor_buffered() -> None:
     stream = StreamingNormalizer(ENGLISH)
-    said = "".join(piece.text for _ in range(50) for piece in stream.feed(TextPiece("x" * 100)))
-    assert len(said) >= 4_700
+    emitted = "".join(piece.text for _ in range(50) for piece in stream.feed(TextPiece("x" * 100)))
+    assert len(emitted) >= 4_700
     assert "".join(piece.text for piece in [*stream.feed(TextPiece(" 5 km")), *stream.finish()]).endswith(
         " five kilometers"
     )
@@ -228,12 +228,12 @@ def test_a_long_token_is_neither_lost_nor_buffered() -> None:
 
 def test_a_megabyte_of_plain_words_is_unchanged() -> None:
     text = "The weather is going to be nice today, and we will walk along the river. " * 14_000
-    assert _spoken([text[start : start + 4096] for start in range(0, len(text), 4096)]) == text
+    assert _normalize([text[start : start + 4096] for start in range(0, len(text), 4096)]) == text
 
 
 def test_words_are_normalized_in_linear_time() -> None:
     words = "The weather is going to be nice today, and we will walk along the river. "
-    assert measure_growth(lambda times: _spoken([words] * times), size=50) < 2.1
+    assert measure_growth(lambda times: _normalize([words] * times), size=50) < 2.1
 
 
 @pytest.mark.parametrize(("text", "expected"), ROWS)

@@ -1,4 +1,4 @@
-"""When the data of a language are read, and what a user's own data do to them."""
+"""Lazy loading of language data, and merging of user data into it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wyoming_tts.yaml_files.reading import read_yaml
 SMOOT = {"units": {"smoot": {"one": "smoot", "many": "smoots"}}}
 
 
-def put(directory: Path, content: str | bytes) -> Path:
+def write_data(directory: Path, content: str | bytes) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / FILE_NAME).write_bytes(content if isinstance(content, bytes) else content.encode())
     return directory
@@ -83,7 +83,7 @@ def test_malformed_user_entries_are_skipped_with_one_error(
 
 
 def test_a_file_in_a_data_directory_is_read(tmp_path: Path) -> None:
-    put(
+    write_data(
         tmp_path,
         "en_US:\n  units:\n    smoot: {one: smoot, many: smoots}\nde:\n  phrases: {HA: Home Assistant}\n",
     )
@@ -95,8 +95,8 @@ def test_a_file_in_a_data_directory_is_read(tmp_path: Path) -> None:
 
 
 def test_of_two_data_directories_the_first_wins_per_language(tmp_path: Path) -> None:
-    first = put(tmp_path / "first", "en: {phrases: {HA: first}}")
-    second = put(tmp_path / "second", "en: {phrases: {HA: second}}\nde: {phrases: {HA: zweite}}")
+    first = write_data(tmp_path / "first", "en: {phrases: {HA: first}}")
+    second = write_data(tmp_path / "second", "en: {phrases: {HA: second}}\nde: {phrases: {HA: zweite}}")
     extra = load_user_entries([first, tmp_path / "missing", second])
     assert extra == {"en": {"phrases": {"HA": "first"}}, "de": {"phrases": {"HA": "zweite"}}}
 
@@ -105,7 +105,7 @@ def test_without_a_user_file_nothing_is_added_and_nothing_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert load_user_entries([tmp_path]) == {}
-    assert load_user_entries([put(tmp_path, "")]) == {}
+    assert load_user_entries([write_data(tmp_path, "")]) == {}
     assert not caplog.records
 
 
@@ -124,8 +124,8 @@ def test_without_a_user_file_nothing_is_added_and_nothing_logged(
 def test_an_unreadable_user_file_is_skipped_with_an_error(
     tmp_path: Path, content: str | bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = put(tmp_path / "broken", content)
-    fine = put(tmp_path / "fine", "en: {phrases: {HA: fine}}")
+    broken = write_data(tmp_path / "broken", content)
+    fine = write_data(tmp_path / "fine", "en: {phrases: {HA: fine}}")
     assert load_user_entries([broken, fine]) == {"en": {"phrases": {"HA": "fine"}}}
     (error,) = caplog.records
     assert str(broken / FILE_NAME) in error.message
@@ -146,7 +146,7 @@ def test_every_mistake_is_reported_with_its_line_and_does_not_affect_other_langu
         no: {}
         de: {phrases: {HA: Home Assistant}, times: {hours: {1: ein}}}
         """)
-    put(tmp_path, content)
+    write_data(tmp_path, content)
     assert load_user_entries([tmp_path]) == {
         "de": {"phrases": {"HA": "Home Assistant"}, "times": {"hours": {1: "ein"}}}
     }

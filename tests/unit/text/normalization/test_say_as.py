@@ -8,12 +8,12 @@ from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization import TextNormalizer, say_as
 
 
-def said_as(text: str, how: SayAs, language: str, before: str = "") -> str:
+def speak_as(text: str, how: SayAs, language: str, before: str = "") -> str:
     return say_as.normalize_say_as(text, how, TextNormalizer(language), before)
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "language", "said"),
+    ("text", "kind", "language", "expected_words"),
     [
         ("12", "cardinal", "en", "twelve"),
         ("1,234", "cardinal", "en-GB", "one thousand two hundred thirty-four"),
@@ -66,12 +66,12 @@ def said_as(text: str, how: SayAs, language: str, before: str = "") -> str:
         (" two \n words ", "unit", "en", "two words"),
     ],
 )
-def test_say_as_content_becomes_words(text: str, kind: str, language: str, said: str) -> None:
-    assert said_as(text, SayAs(InterpretAs(kind)), language) == said
+def test_say_as_content_becomes_words(text: str, kind: str, language: str, expected_words: str) -> None:
+    assert speak_as(text, SayAs(InterpretAs(kind)), language) == expected_words
 
 
 @pytest.mark.parametrize(
-    ("text", "written_format", "language", "said"),
+    ("text", "format_", "language", "expected_words"),
     [
         ("2024-05-03", "", "en", "May third, twenty twenty-four"),
         ("2024/05/03", "ymd", "en", "May third, twenty twenty-four"),
@@ -100,16 +100,16 @@ def test_say_as_content_becomes_words(text: str, kind: str, language: str, said:
     ],
 )
 def test_dates_are_read_according_to_their_format(
-    text: str, written_format: str, language: str, said: str
+    text: str, format_: str, language: str, expected_words: str
 ) -> None:
-    assert said_as(text, SayAs(InterpretAs.DATE, written_format), language) == said
+    assert speak_as(text, SayAs(InterpretAs.DATE, format_), language) == expected_words
 
 
 def test_a_day_is_inflected_in_the_case_that_the_preceding_word_requires() -> None:
     date = SayAs(InterpretAs.DATE, "dmy")
 
-    assert said_as("3.5.2024", date, "de", before="Er kommt am ").startswith("dritten Mai ")
-    assert said_as("3.5.2024", date, "de", before="Das ist der ").startswith("dritte Mai ")
+    assert speak_as("3.5.2024", date, "de", before="Er kommt am ").startswith("dritten Mai ")
+    assert speak_as("3.5.2024", date, "de", before="Das ist der ").startswith("dritte Mai ")
 
 
 def test_words_of_user_data_are_used_too() -> None:
@@ -120,19 +120,17 @@ def test_words_of_user_data_are_used_too() -> None:
 
 
 def test_an_amount_without_a_currency_symbol_gets_the_currency_of_its_format() -> None:
-    assert said_as("42.01", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "42.01 USD"
-    assert said_as("€42", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "€42"
+    assert speak_as("42.01", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "42.01 USD"
+    assert speak_as("€42", SayAs(InterpretAs.CURRENCY, "usd"), "en") == "€42"
 
 
 @given(
     text=st.text(st.sampled_from("0123456789 ./:-+'\"apm,٣²½é[]") | st.characters(), max_size=40),
     kind=st.sampled_from(InterpretAs),
-    written_format=st.sampled_from(["", "ymd", "dmy", "my", "d", "hms12", "usd", "zzz"]),
+    format_=st.sampled_from(["", "ymd", "dmy", "my", "d", "hms12", "usd", "zzz"]),
     language=st.sampled_from(["en", "de", "fr", "es", "it", "nl", "pl", "", "x-y"]),
 )
-def test_any_say_as_content_becomes_words(
-    text: str, kind: InterpretAs, written_format: str, language: str
-) -> None:
-    said = said_as(text, SayAs(kind, written_format), language)
+def test_any_say_as_content_becomes_words(text: str, kind: InterpretAs, format_: str, language: str) -> None:
+    words = speak_as(text, SayAs(kind, format_), language)
 
-    assert bool(said) == bool(text.split()) or kind in {InterpretAs.DIGITS, InterpretAs.CHARACTERS}
+    assert bool(words) == bool(text.split()) or kind in {InterpretAs.DIGITS, InterpretAs.CHARACTERS}

@@ -1,4 +1,4 @@
-"""Hostile markup ends in plain parts or in an error, at once."""
+"""Hostile SSML gives bounded output or an error, in bounded time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wyoming_tts.text.markup import Break, PhonemeBlock, StyledText
 from wyoming_tts.text.ssml.parser import SsmlParser, SsmlPart
 
 LINES = 60
-"""Of Python for each character: three times what the costliest takes."""
+"""Limit of Python lines executed per character: three times the most expensive document."""
 
 BOMB = f"<!DOCTYPE l [<!ENTITY a '{'ha' * 100}'><!ENTITY b '&a;&a;&a;'>]><speak>&b;</speak>"
 EXTERNAL = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><speak>&e;</speak>'
@@ -46,15 +46,15 @@ def read(document: str, size: int) -> tuple[list[SsmlPart], MalformedMarkup | No
 
 
 def cost(document: str, size: int) -> float:
-    """Lines for each character."""
+    """Python lines executed per character."""
     return count_lines(lambda: read(document, size)) / (len(document) + 100)
 
 
-def named(document: str) -> str:
+def attack_id(document: str) -> str:
     return ascii(document[:24])
 
 
-def sane(parts: list[SsmlPart], document: str) -> bool:
+def is_bounded(parts: list[SsmlPart], document: str) -> bool:
     spoken = "".join(part.text for part in parts if isinstance(part, StyledText))
     blocks = all(len(part.block) <= 500 for part in parts if isinstance(part, PhonemeBlock))
     pauses = all(0 < part.seconds <= 10 for part in parts if isinstance(part, Break))
@@ -68,23 +68,23 @@ def test_the_attack_corpus_is_large_enough() -> None:
 
 
 @pytest.mark.parametrize("size", [1024, 2_000_000])
-@pytest.mark.parametrize("document", REFUSED, ids=named)
+@pytest.mark.parametrize("document", REFUSED, ids=attack_id)
 def test_hostile_markup_is_rejected_in_bounded_time(document: str, size: int) -> None:
     parts, error = read(document, size)
 
     assert error is not None
     assert len(str(error)) < 400
-    assert sane(parts, document)
+    assert is_bounded(parts, document)
     assert cost(document, size) < LINES
 
 
 @pytest.mark.parametrize("size", [1024, 2_000_000])
-@pytest.mark.parametrize("document", HARMLESS, ids=named)
+@pytest.mark.parametrize("document", HARMLESS, ids=attack_id)
 def test_harmless_markup_that_looks_hostile_is_parsed_in_bounded_time(document: str, size: int) -> None:
     parts, error = read(document, size)
 
     assert error is None
-    assert sane(parts, document)
+    assert is_bounded(parts, document)
     assert cost(document, size) < LINES
 
 

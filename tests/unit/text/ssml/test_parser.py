@@ -26,7 +26,7 @@ from wyoming_tts.text.ssml.parser import MAX_DEPTH, MAX_SAY_AS_CHARS, SsmlParser
 
 
 def read(*pieces: str) -> tuple[list[SsmlPart], MalformedMarkup | None]:
-    """The parts, neighbouring texts of one style joined, and the error, if there was one."""
+    """Parts, with adjacent texts of the same style joined, and the error if there was one."""
     reader = SsmlParser()
     parts: list[SsmlPart] = []
     try:
@@ -321,7 +321,7 @@ def test_a_raw_block_has_the_surrounding_style() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "line", "column", "said"),
+    ("document", "line", "column", "expected_message"),
     [
         ("<speak>\n  <b>x</c>\n</speak>", 2, 7, "expected </b>, for the element opened at line 2, column 3"),
         ("<speak>one\n<p>two", 2, 1, "<p> is not closed; expected </p>"),
@@ -344,12 +344,12 @@ def test_a_raw_block_has_the_surrounding_style() -> None:
     ],
 )
 def test_malformed_markup_is_reported_with_its_position(
-    document: str, line: int, column: int, said: str
+    document: str, line: int, column: int, expected_message: str
 ) -> None:
     error = error_of(document)
 
     assert f"line {line}, column {column}: " in str(error)
-    assert said in str(error)
+    assert expected_message in str(error)
 
 
 def test_malformed_markup_is_a_bad_request_with_its_own_code() -> None:
@@ -428,11 +428,11 @@ def outcome(*pieces: str) -> tuple[list[SsmlPart], str]:
 
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 120), max_size=6))
 def test_the_result_does_not_depend_on_chunk_boundaries(text: str, cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(text)]
+    positions = [0, *sorted(cuts), len(text)]
     whole = outcome(text)
 
     assert outcome(*text) == whole
-    assert outcome(*(text[start:end] for start, end in pairwise(places))) == whole
+    assert outcome(*(text[start:end] for start, end in pairwise(positions))) == whole
 
 
 @given(words=st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cn"]), max_size=60))

@@ -1,4 +1,4 @@
-"""Recipes: many ways to write one, one way to print it."""
+"""Blend recipes: parsing of every notation into one canonical form."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_order_of_voices_in_a_recipe_does_not_matter(recipe: Recipe, random:
 
 
 @pytest.mark.parametrize(
-    ("written", "canonical"),
+    ("recipe_text", "canonical"),
     [
         ("af_bella(2)+af_sky(1)", "af_bella(2)+af_sky"),
         ("af_sky(1)+af_bella(2)", "af_bella(2)+af_sky"),
@@ -64,12 +64,12 @@ def test_the_order_of_voices_in_a_recipe_does_not_matter(recipe: Recipe, random:
         ("zf_001(2)+Evening_2", "Evening_2+zf_001(2)"),
     ],
 )
-def test_every_notation_has_one_canonical_form(written: str, canonical: str) -> None:
-    assert str(parse_recipe(written)) == canonical
+def test_every_notation_has_one_canonical_form(recipe_text: str, canonical: str) -> None:
+    assert str(parse_recipe(recipe_text)) == canonical
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("recipe_text", "expected_message"),
     [
         ("", "the end at column 1, expected the name of a voice"),
         ("af_bella+", "the end at column 10, expected the name of a voice"),
@@ -91,16 +91,16 @@ def test_every_notation_has_one_canonical_form(written: str, canonical: str) -> 
     ],
 )
 def test_the_error_for_a_malformed_recipe_gives_the_position_and_what_was_expected(
-    written: str, said: str
+    recipe_text: str, expected_message: str
 ) -> None:
-    with pytest.raises(BadRequest, match=said):
-        parse_recipe(written)
+    with pytest.raises(BadRequest, match=expected_message):
+        parse_recipe(recipe_text)
 
 
-@pytest.mark.parametrize("written", ["+".join(["af_sky"] * (MAX_PARTS + 1)), "a" * 1001])
-def test_a_recipe_that_exceeds_a_limit_is_rejected(written: str) -> None:
+@pytest.mark.parametrize("recipe_text", ["+".join(["af_sky"] * (MAX_PARTS + 1)), "a" * 1001])
+def test_a_recipe_that_exceeds_a_limit_is_rejected(recipe_text: str) -> None:
     with pytest.raises(TooLong, match=r"more than|at most"):
-        parse_recipe(written)
+        parse_recipe(recipe_text)
 
 
 @given(st.text(alphabet="af_bella(2)+-*:,. 01é", max_size=60) | st.text(max_size=60))

@@ -1,4 +1,4 @@
-"""Blends on disk: nothing acknowledged is lost, whoever writes, and whatever a file holds is kept."""
+"""Blend store: concurrent writers lose no acknowledged write, and file contents are preserved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB"}
 PRESET = Blend("calm", parse_recipe("af_bella+af_sky"), description="A preset.")
 
 
-def a_blend(name: str, recipe: str = "af_bella(2)+af_sky") -> Blend:
+def make_blend(name: str, recipe: str = "af_bella(2)+af_sky") -> Blend:
     return Blend(name, parse_recipe(recipe))
 
 
@@ -60,10 +60,10 @@ def test_an_acknowledged_blend_is_visible_to_every_other_reader(store: BlendStor
 
 
 def test_blends_can_be_replaced_renamed_duplicated_and_removed(store: BlendStore) -> None:
-    old, new = a_blend("one"), a_blend("one", "af_sky")
+    old, new = make_blend("one"), make_blend("one", "af_sky")
     store.add(old)
     store.replace(new, expected=old)
-    store.add(a_blend("user", "one+af_bella"))
+    store.add(make_blend("user", "one+af_bella"))
     store.rename("one", "two")
     assert store.find("user").recipe == parse_recipe("two+af_bella")
     store.duplicate("two", "three")
@@ -74,10 +74,10 @@ def test_blends_can_be_replaced_renamed_duplicated_and_removed(store: BlendStore
 
 
 def test_a_conflicting_concurrent_edit_is_rejected(store: BlendStore) -> None:
-    seen = store.add(a_blend("one"))
-    store.replace(a_blend("one", "af_sky"), expected=seen)
+    seen = store.add(make_blend("one"))
+    store.replace(make_blend("one", "af_sky"), expected=seen)
     with pytest.raises(BadRequest, match="changed meanwhile: it is af_sky now"):
-        store.replace(a_blend("one", "bf_emma"), expected=seen)
+        store.replace(make_blend("one", "bf_emma"), expected=seen)
     assert store.find("one").recipe == parse_recipe("af_sky")
 
 
@@ -86,7 +86,7 @@ def test_presets_are_read_only_but_can_be_copied_and_overridden(store: BlendStor
         with pytest.raises(BadRequest, match="is a preset"):
             change()
     assert store.duplicate("calm", "my_calm").recipe == PRESET.recipe
-    store.replace(a_blend("calm", "af_sky"), expected=PRESET)
+    store.replace(make_blend("calm", "af_sky"), expected=PRESET)
     assert not store.is_preset("calm")
     store.remove("calm")
     assert store.find("calm") == PRESET
@@ -94,35 +94,35 @@ def test_presets_are_read_only_but_can_be_copied_and_overridden(store: BlendStor
 
 @pytest.mark.parametrize("name", ["af_bella", "AF_Bella", "taken", "TAKEN"])
 def test_a_blend_name_already_in_use_is_rejected(store: BlendStore, name: str) -> None:
-    store.add(a_blend("taken"))
+    store.add(make_blend("taken"))
     with pytest.raises(BadRequest, match="is taken by the voice"):
-        store.add(a_blend(name))
+        store.add(make_blend(name))
 
 
 def test_an_edit_that_would_orphan_or_make_a_blend_cyclic_is_rejected(store: BlendStore) -> None:
-    one = store.add(a_blend("one"))
-    store.add(a_blend("two", "one+af_sky"))
+    one = store.add(make_blend("one"))
+    store.add(make_blend("two", "one+af_sky"))
     before = store._path.read_bytes()
     with pytest.raises(BadRequest, match="part of two"):
         store.remove("one")
     with pytest.raises(BadRequest, match="contain itself: one → two → one"):
-        store.replace(a_blend("one", "two+af_sky"), expected=one)
+        store.replace(make_blend("one", "two+af_sky"), expected=one)
     with pytest.raises(UnknownVoice, match="Did you mean af_bella"):
-        store.add(a_blend("three", "af_bela"))
+        store.add(make_blend("three", "af_bela"))
     with pytest.raises(UnknownVoice, match="no blend 'nobody'"):
         store.remove("nobody")
     assert store._path.read_bytes() == before
 
 
 def test_a_blend_across_languages_must_name_its_language(store: BlendStore) -> None:
-    across = a_blend("across", "af_bella+bf_emma")
+    across = make_blend("across", "af_bella+bf_emma")
     with pytest.raises(BadRequest, match="several languages"):
         store.add(across)
     store.add(replace(across, language="en_US"))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected_message"),
     [
         ("blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n", "line 3: this is no YAML"),
         ("blends:\n  a:\n    recipe: af_sky+\n", "line 3: The recipe has the end"),
@@ -148,18 +148,18 @@ def test_a_blend_across_languages_must_name_its_language(store: BlendStore) -> N
     ids=lambda value: repr(value[:30]),
 )
 def test_a_corrupt_file_is_preserved_and_the_backup_is_used(
-    store: BlendStore, caplog: pytest.LogCaptureFixture, content: str, said: str
+    store: BlendStore, caplog: pytest.LogCaptureFixture, content: str, expected_message: str
 ) -> None:
-    store.add(a_blend("first"))
-    store.add(a_blend("second"))
+    store.add(make_blend("first"))
+    store.add(make_blend("second"))
     store._path.write_text(content)
     with caplog.at_level(logging.ERROR):
         assert names(store) == names(store) == ["calm", "first", "second"]
     (complaint,) = caplog.messages
     assert str(store._path) in complaint
-    assert re.search(said, complaint), complaint
+    assert re.search(expected_message, complaint), complaint
     assert store._path.read_text() == content
-    store.add(a_blend("third"))
+    store.add(make_blend("third"))
     (kept,) = store._path.parent.glob("blends.yaml.broken-*")
     assert kept.read_text() == content
     assert names(store) == ["calm", "first", "second", "third"]
@@ -169,7 +169,7 @@ def test_two_corrupt_files_of_the_same_second_are_both_preserved(tmp_path: Path)
     store = BlendStore(tmp_path, clock=lambda: 0.0)
     for number in range(3):
         store._path.write_text(f"[{number}")
-        store.add(a_blend(f"b{number}"))
+        store.add(make_blend(f"b{number}"))
     kept = sorted(tmp_path.glob("*.broken-19700101T000000Z*"))
     assert [path.read_text() for path in kept] == ["[0", "[1", "[2"]
     assert names(store) == ["b0", "b1", "b2"]
@@ -224,7 +224,7 @@ def test_renaming_a_blend_keeps_its_position_and_the_comments(store: BlendStore)
 
 def test_a_file_never_edited_by_hand_is_sorted(store: BlendStore) -> None:
     for name in ("b", "c", "a"):
-        store.add(a_blend(name))
+        store.add(make_blend(name))
     assert [*parse_blends(store._path.read_bytes())] == ["a", "b", "c"]
 
 
@@ -238,13 +238,13 @@ def test_a_file_that_cannot_be_edited_in_place_is_rewritten(
     store._path.parent.mkdir()
     store._path.write_text(BY_HAND)
     before = store.load().blends
-    store.add(a_blend("new"))
-    assert store.load().blends == {**before, "new": a_blend("new")}
+    store.add(make_blend("new"))
+    assert store.load().blends == {**before, "new": make_blend("new")}
     assert "so it is: it is rewritten without its comments." in caplog.text
 
 
 def test_a_full_disk_leaves_the_file_unchanged(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.add(a_blend("one"))
+    store.add(make_blend("one"))
     before = {path.name: path.read_bytes() for path in store._path.parent.iterdir()}
 
     def full(descriptor: int) -> None:
@@ -252,14 +252,14 @@ def test_a_full_disk_leaves_the_file_unchanged(store: BlendStore, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(VoiceUnavailable, match="No space left on device"):
-        store.add(a_blend("two"))
+        store.add(make_blend("two"))
     assert {path.name: path.read_bytes() for path in store._path.parent.iterdir()} == before
 
 
 def test_a_write_by_a_program_that_ignores_the_lock_is_not_lost(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add(a_blend("one"))
+    store.add(make_blend("one"))
     by_hand = "blends: {by_hand: {recipe: af_sky}}\n"
     synced = blend_store._write_synced
 
@@ -269,37 +269,37 @@ def test_a_write_by_a_program_that_ignores_the_lock_is_not_lost(
 
     monkeypatch.setattr(blend_store, "_write_synced", meanwhile)
     with pytest.raises(BadRequest, match="changed by another program"):
-        store.add(a_blend("two"))
+        store.add(make_blend("two"))
     assert store._path.read_text() == by_hand
 
 
 def test_waiting_for_a_lock_that_is_never_released_times_out(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add(a_blend("one"))
+    store.add(make_blend("one"))
     monkeypatch.setattr(blend_store, "_LOCK_PATIENCE", 0.02)
     lock = store._path.with_suffix(".yaml.lock")
     with blend_store._locked(lock), pytest.raises(Busy, match="Another program holds"):
-        store.add(a_blend("two"))
-    store.add(a_blend("two"))
+        store.add(make_blend("two"))
+    store.add(make_blend("two"))
 
 
 def test_a_write_is_fsynced_before_the_rename(store: BlendStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
+    operations: list[str] = []
     fsync, rename = os.fsync, Path.replace
 
-    def noted_sync(descriptor: int) -> None:
-        done.append("sync")
+    def recording_fsync(descriptor: int) -> None:
+        operations.append("sync")
         fsync(descriptor)
 
-    def noted_rename(path: Path, target: Path) -> Path:
-        done.append(f"rename {target.name}")
+    def recording_rename(path: Path, target: Path) -> Path:
+        operations.append(f"rename {target.name}")
         return rename(path, target)
 
-    monkeypatch.setattr(os, "fsync", noted_sync)
-    monkeypatch.setattr(Path, "replace", noted_rename)
-    store.add(a_blend("one"))
-    assert done == ["sync", "sync", "rename blends.yaml", "rename blends.yaml.bak", "sync"]
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    monkeypatch.setattr(Path, "replace", recording_rename)
+    store.add(make_blend("one"))
+    assert operations == ["sync", "sync", "rename blends.yaml", "rename blends.yaml.bak", "sync"]
 
 
 @given(st.lists(st.tuples(recipes(), st.booleans(), st.text(max_size=200)), max_size=5))
@@ -351,7 +351,7 @@ for number in range(150):
 
 
 class _Writer(threading.Thread):
-    """Adds and removes blends of its own; `kept` are those acknowledged and not removed."""
+    """Adds and removes its own blends; `kept` are those acknowledged and not removed."""
 
     def __init__(self, directory: Path, name: str, stop: threading.Event) -> None:
         super().__init__(name=name)
@@ -365,16 +365,16 @@ class _Writer(threading.Thread):
             for number in range(10_000):
                 if self._stop_wanted.is_set():
                     return
-                self.kept.append(self._store.add(a_blend(f"{self.name}_{number}")).name)
+                self.kept.append(self._store.add(make_blend(f"{self.name}_{number}")).name)
                 if number % 3 == 2:
                     self._store.remove(self.kept[-2])
                     del self.kept[-2]
-        except BaseException as error:  # noqa: BLE001  # told by the test
+        except BaseException as error:  # noqa: BLE001  # reported by the test
             self.error = error
 
 
-def _counts(path: Path, reads: int) -> list[int]:
-    """How many blends each of so many reads found, one after the other."""
+def _read_repeatedly(path: Path, reads: int) -> list[int]:
+    """Number of blends found by each of `reads` consecutive reads."""
     return [len(parse_blends(path.read_bytes())) for _ in range(reads)]
 
 
@@ -392,9 +392,9 @@ def test_concurrent_writers_lose_no_acknowledged_blend_even_when_one_process_is_
     threads = [_Writer(tmp_path, f"t{number}", stop) for number in range(20)]
     for thread in threads:
         thread.start()
-    assert all(count > 0 for count in _counts(tmp_path / "blends.yaml", 25))
+    assert all(count > 0 for count in _read_repeatedly(tmp_path / "blends.yaml", 25))
     processes[0].kill()
-    assert all(count > 0 for count in _counts(tmp_path / "blends.yaml", 25))
+    assert all(count > 0 for count in _read_repeatedly(tmp_path / "blends.yaml", 25))
     stop.set()
     for thread in threads:
         thread.join()
@@ -407,6 +407,6 @@ def test_concurrent_writers_lose_no_acknowledged_blend_even_when_one_process_is_
     acknowledged |= {name for thread in threads for name in thread.kept}
     there = set(parse_blends((tmp_path / "blends.yaml").read_bytes()))
     assert acknowledged <= there
-    # Beyond those, at most what each killed process had on its way.
+    # Beyond those, at most the write in progress of each killed process.
     assert len(there - acknowledged) <= len(processes)
     assert len(acknowledged) > 20

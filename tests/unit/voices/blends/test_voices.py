@@ -32,15 +32,15 @@ def voices(store: BlendStore) -> BlendResolver:
     return BlendResolver(store.load, lambda: PACK)
 
 
-def a_blend(name: str, recipe: str, language: str | None = None) -> Blend:
+def make_blend(name: str, recipe: str, language: str | None = None) -> Blend:
     return Blend(name, parse_recipe(recipe), language)
 
 
 def test_a_stored_blend_is_found_by_name_and_one_with_unknown_voices_is_not_listed(
     store: BlendStore, voices: BlendResolver
 ) -> None:
-    store.add(a_blend("mine", "af_test+am_test"))
-    BlendStore(store._path.parent).add(a_blend("lost", "af_gone"))
+    store.add(make_blend("mine", "af_test+am_test"))
+    BlendStore(store._path.parent).add(make_blend("lost", "af_gone"))
     assert [voice.name for voice in voices.list_voices()] == ["mine"]
     found = voices.find("mine")
     assert found
@@ -57,7 +57,7 @@ def test_an_unreadable_blend_file_does_not_hide_other_voices(
 
 
 def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices: BlendResolver) -> None:
-    store.add(a_blend("mine", "af_test+am_test"))
+    store.add(make_blend("mine", "af_test+am_test"))
     found = voices.find("20*mine + 80*af_test")
     assert found
     assert found.name == "af_test(80)+mine(20)"
@@ -94,12 +94,12 @@ def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
         steps = loaded.render(Segment("One two."), VoiceSpec(voice), Prosody())
         return KOKORO.speakers_of(np.concatenate(list(steps)))
 
-    mine = store.add(a_blend("mine", "af_test+bf_test", "en_GB"))
+    mine = store.add(make_blend("mine", "af_test+bf_test", "en_GB"))
     listed = {voice.name: voice for voice in engine.installed()}
     assert listed["mine"].language == "en_GB"
     loaded = engine.load(listed["mine"])
     try:
-        # The test voices' pitch grows from one to the next: between the first and third is the second.
+        # Each test voice has a higher pitch than the one before: mixing the first and third gives the second.
         assert speakers("mine") == {"am_test"}
         store.replace(replace(mine, recipe=parse_recipe("am_test+ef_test")), expected=mine)
         assert speakers("mine") == {"bf_test"}

@@ -47,7 +47,7 @@ async def in_executor(work: Callable[[], T]) -> T:
 
 
 class Sleeps(list[float]):
-    """Stands in for waiting: returns at once and remembers how long it should have been."""
+    """A fake sleep: returns at once and records the requested durations."""
 
     async def __call__(self, seconds: float) -> None:
         self.append(seconds)
@@ -62,10 +62,10 @@ def catalogue_file(path: str, content: bytes) -> CatalogueFile:
     return CatalogueFile(path, f"{HUB}/{path}", len(content), f"md5:{hashlib.md5(content).hexdigest()}")
 
 
-def voice_of(
+def publish_voice(
     hub: FakeHub, name: str = "tone", *, model: bytes = MODEL, config: bytes = CONFIG
 ) -> CatalogueVoice:
-    """A voice that the hub has."""
+    """Publish a voice on the hub and return its catalogue entry."""
     files = {f"voices/{name}.onnx": model, f"voices/{name}.onnx.json": config}
     hub.files |= {f"/{path}": content for path, content in files.items()}
     described = tuple(catalogue_file(path, content) for path, content in files.items())
@@ -118,28 +118,28 @@ async def downloading(
         yield downloads
 
 
-async def done(download: Download) -> None:
+async def wait_completed(download: Download) -> None:
     assert await download.wait(PATIENCE) is DownloadState.DONE, download.error
 
 
-async def failed(download: Download) -> str:
+async def wait_failed(download: Download) -> str:
     assert await download.wait(PATIENCE) is DownloadState.FAILED
     return download.error
 
 
-def names(directory: Path) -> set[str]:
+def file_names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
-# What arrives
+# Successful downloads
 
 
 async def test_a_downloaded_voice_is_complete_and_leaves_no_other_files(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
-    download = downloads.start(voice_of(hub))
-    await done(download)
-    assert names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
+    download = downloads.start(publish_voice(hub))
+    await wait_completed(download)
+    assert file_names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
     assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
     assert download.received == download.total == len(MODEL) + len(CONFIG)
@@ -149,7 +149,7 @@ async def test_a_downloaded_voice_is_complete_and_leaves_no_other_files(
 async def test_the_configuration_is_fetched_before_the_model(
     downloads: DownloadManager, hub: FakeHub
 ) -> None:
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx.json", "/voices/tone.onnx"]
 
 
@@ -160,12 +160,12 @@ async def test_old_files_stay_until_all_new_ones_are_there(
     (tmp_path / "tone.onnx.json").write_bytes(b"old config")
     config, model = Behaviour(), Behaviour(hold_after=len(MODEL) // 2)
     hub.plan.extend([config, model])
-    download = downloads.start(voice_of(hub))
+    download = downloads.start(publish_voice(hub))
     await model.held.wait()
     assert (tmp_path / "tone.onnx").read_bytes() == b"old model"
     assert (tmp_path / "tone.onnx.json").read_bytes() == b"old config"
     model.released.set()
-    await done(download)
+    await wait_completed(download)
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
     assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
 
@@ -176,13 +176,13 @@ async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tm
     async def looking_after_each_step(work: Callable[[], T]) -> T:
         def work_and_look() -> T:
             result = work()
-            seen.append(names(tmp_path))
+            seen.append(file_names(tmp_path))
             return result
 
         return await in_executor(work_and_look)
 
     async with DownloadManager(tmp_path, run_blocking=looking_after_each_step, mirror=hub.url) as downloads:
-        await done(downloads.start(voice_of(hub)))
+        await wait_completed(downloads.start(publish_voice(hub)))
     assert {"tone.onnx.json"} <= seen[-1]
     assert all("tone.onnx.json" in there for there in seen if "tone.onnx" in there)
     assert any("tone.onnx.json" in there and "tone.onnx" not in there for there in seen)
@@ -191,12 +191,12 @@ async def test_the_model_never_appears_before_its_configuration(hub: FakeHub, tm
 async def test_an_installed_voice_is_not_downloaded_again(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
-    voice = voice_of(hub)
-    await done(downloads.start(voice))
-    asked = len(hub.requests)
+    voice = publish_voice(hub)
+    await wait_completed(downloads.start(voice))
+    requests_before = len(hub.requests)
     again = downloads.start(voice)
-    await done(again)
-    assert len(hub.requests) == asked
+    await wait_completed(again)
+    assert len(hub.requests) == requests_before
     assert again.received == again.total
 
 
@@ -204,20 +204,20 @@ async def test_only_missing_files_are_downloaded(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx"]
 
 
 async def test_the_download_directory_is_created(hub: FakeHub, tmp_path: Path) -> None:
     async with downloading(tmp_path / "data" / "voices", hub) as downloads:
-        await done(downloads.start(voice_of(hub)))
+        await wait_completed(downloads.start(publish_voice(hub)))
     assert (tmp_path / "data" / "voices" / "tone.onnx").read_bytes() == MODEL
 
 
 async def test_the_error_names_a_directory_that_cannot_be_created(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     async with downloading(tmp_path / "file" / "voices", hub) as downloads:
-        error = await failed(downloads.start(voice_of(hub)))
+        error = await wait_failed(downloads.start(publish_voice(hub)))
     assert str(tmp_path / "file" / "voices") in error
     assert "--download-dir" in error
 
@@ -230,7 +230,7 @@ async def test_a_file_interrupted_at_40_percent_resumes_from_there(
 ) -> None:
     cut = len(MODEL) * 2 // 5
     hub.plan.extend([Behaviour(), Behaviour(cut_after=cut)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     first, second = hub.requests_for("tone.onnx")
     assert "range" not in first.headers
     assert second.headers["range"] == f"bytes={cut}-"
@@ -243,7 +243,7 @@ async def test_a_server_that_ignores_range_requests_causes_a_full_download(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=100_000), Behaviour(ignores_range=True)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
@@ -254,7 +254,7 @@ async def test_a_file_changed_on_the_server_is_downloaded_from_the_beginning(
     hub.plan.extend(
         [Behaviour(), Behaviour(cut_after=100_000, body=other, etag='"old"'), Behaviour(etag='"new"')]
     )
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert len(hub.requests_for("tone.onnx")) == 2
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -265,7 +265,7 @@ async def test_a_restarted_download_keeps_no_bytes_of_an_older_version(
     other = b"\x08" + bytes(len(MODEL) - 1)
     old = Behaviour(cut_after=100_000, body=other, etag='"old"')
     hub.plan.extend([Behaviour(), old, Behaviour(cut_after=60_000)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.offset for request in hub.requests_for("tone.onnx")] == [0, 100_000, 60_000]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -274,7 +274,7 @@ async def test_a_body_that_ends_early_without_a_length_is_an_interruption(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), Behaviour(cut_after=70_000, says_length=False)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert hub.requests_for("tone.onnx")[1].offset == 70_000
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -283,7 +283,7 @@ async def test_requests_to_a_busy_server_are_retried_with_exponential_backoff(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps
 ) -> None:
     hub.plan.extend([Behaviour(status=503), Behaviour(status=500), Behaviour(status=429)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert sleeps == [1.0, 2.0, 4.0]
 
 
@@ -296,7 +296,7 @@ async def test_a_retry_after_header_is_honoured(
             Behaviour(status=503, headers={"Retry-After": "86400"}),
         ]
     )
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert sleeps == [7.0, DownloadOptions().backoff.max_delay]
 
 
@@ -304,7 +304,7 @@ async def test_attempts_that_make_progress_do_not_count_as_failures(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
     hub.plan.extend([Behaviour(), *(Behaviour(cut_after=20_000) for _ in range(9))])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert sleeps == [1.0] * 9
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -314,7 +314,7 @@ async def test_a_download_without_any_progress_is_abandoned(
 ) -> None:
     cut = Behaviour(cut_after=100_000, ignores_range=True)
     hub.plan.extend([Behaviour(), *(replace(cut) for _ in range(20))])
-    error = await failed(downloads.start(voice_of(hub)))
+    error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "5 tries" in error
     assert sleeps == [1.0, 2.0, 4.0, 8.0]
     assert not (tmp_path / "tone.onnx").exists()
@@ -323,7 +323,7 @@ async def test_a_download_without_any_progress_is_abandoned(
 
 async def test_the_error_names_an_unreachable_server(tmp_path: Path, sleeps: Sleeps) -> None:
     async with FakeHub() as gone:
-        voice = voice_of(gone)
+        voice = publish_voice(gone)
         address = gone.url
     async with DownloadManager(
         tmp_path,
@@ -331,7 +331,7 @@ async def test_the_error_names_an_unreachable_server(tmp_path: Path, sleeps: Sle
         mirror=address,
         environment=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
-        error = await failed(downloads.start(voice))
+        error = await wait_failed(downloads.start(voice))
     assert address in error
     assert sleeps == [1.0, 2.0, 4.0, 8.0]
 
@@ -344,7 +344,7 @@ async def test_a_download_interrupted_anywhere_gives_the_complete_file(cuts: lis
             hub.plan.extend([Behaviour(), *(Behaviour(cut_after=cut) for cut in cuts)])
             options = DownloadOptions(block_bytes=block)
             async with downloading(Path(name), hub, options=options) as downloads:
-                await done(downloads.start(voice_of(hub)))
+                await wait_completed(downloads.start(publish_voice(hub)))
             assert (Path(name) / "tone.onnx").read_bytes() == MODEL
             assert hub.body_bytes_sent == len(CONFIG) + len(MODEL)
 
@@ -354,7 +354,7 @@ async def test_cancelling_keeps_the_partial_file_and_the_next_start_resumes(
 ) -> None:
     behaviour = Behaviour(hold_after=150_000)
     hub.plan.extend([Behaviour(), behaviour])
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     part = tmp_path / "tone.onnx.part"
     async with downloading(tmp_path, hub) as downloads:
         download = downloads.start(voice)
@@ -368,8 +368,8 @@ async def test_cancelling_keeps_the_partial_file_and_the_next_start_resumes(
     assert kept > 0
     assert part.read_bytes() == MODEL[:kept]
     async with downloading(tmp_path, hub) as downloads:
-        await done(downloads.start(voice))
-    # A write that was under way when it was left may have ended since.
+        await wait_completed(downloads.start(voice))
+    # A write in progress at the cancellation may have completed since.
     assert kept <= hub.requests[-1].offset <= 150_000
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
     assert not part.exists()
@@ -384,7 +384,7 @@ async def main(directory, mirror):
     hub = type("Elsewhere", (FakeHub,), {"url": mirror})()
     report = lambda progress: print(progress.received, flush=True)
     async with downloading(directory, hub, on_progress=report) as downloads:
-        await downloads.start(voice_of(hub)).wait()
+        await downloads.start(publish_voice(hub)).wait()
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 """
@@ -394,7 +394,7 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 async def test_the_next_start_repairs_what_a_killed_process_left(hub: FakeHub, tmp_path: Path) -> None:
     held = Behaviour(hold_after=120_000)
     hub.plan.extend([Behaviour(), held])
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -410,23 +410,23 @@ async def test_the_next_start_repairs_what_a_killed_process_left(hub: FakeHub, t
             break
     child.send_signal(signal.SIGKILL)
     await child.communicate()
-    assert "tone.onnx" not in names(tmp_path)
-    assert "tone.onnx.part" in names(tmp_path)
+    assert "tone.onnx" not in file_names(tmp_path)
+    assert "tone.onnx.part" in file_names(tmp_path)
     async with downloading(tmp_path, hub) as downloads:
-        await done(downloads.start(voice))
-    assert names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
+        await wait_completed(downloads.start(voice))
+    assert file_names(tmp_path) == {"tone.onnx", "tone.onnx.json"}
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
     assert hub.requests[-1].offset > 0
 
 
-# What is left of earlier times
+# Leftover partial files
 
 
 async def test_a_partial_file_with_wrong_content_is_recovered(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(80_000))
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.offset for request in hub.requests_for("tone.onnx")] == [80_000, 0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -436,7 +436,7 @@ async def test_a_partial_file_of_full_length_with_wrong_content_is_recovered(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path, surplus: int
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(len(MODEL) + surplus))
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.offset for request in hub.requests_for("tone.onnx")] == [0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -445,7 +445,7 @@ async def test_a_complete_partial_file_is_renamed_without_a_download(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL)
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert hub.requests_for("tone.onnx") == []
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
@@ -455,22 +455,22 @@ async def test_a_partial_file_that_the_server_cannot_resume_is_discarded(
 ) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(MODEL[:50_000])
     hub.plan.extend([Behaviour(), Behaviour(status=416)])
-    await done(downloads.start(voice_of(hub)))
+    await wait_completed(downloads.start(publish_voice(hub)))
     assert [request.offset for request in hub.requests_for("tone.onnx")] == [50_000, 0]
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-# What must not arrive
+# Rejected content
 
 
 async def test_a_wrong_digest_is_rejected_and_the_old_file_kept(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "tone.onnx").write_bytes(b"old model")
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     wrong = b"\x08" + bytes(len(MODEL) - 1)
     hub.files["/voices/tone.onnx"] = wrong
-    error = await failed(downloads.start(voice))
+    error = await wait_failed(downloads.start(voice))
     assert hashlib.md5(wrong).hexdigest() in error
     assert hashlib.md5(MODEL).hexdigest() in error
     assert "--update-voices" in error
@@ -491,19 +491,19 @@ async def test_an_html_page_in_place_of_a_file_is_rejected(
     downloads: DownloadManager, hub: FakeHub, tmp_path: Path, sleeps: Sleeps, page: Behaviour
 ) -> None:
     hub.plan.extend([replace(page)])
-    error = await failed(downloads.start(voice_of(hub)))
+    error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "captive portal" in error
     assert hub.url in error
-    assert names(tmp_path) == set()
+    assert file_names(tmp_path) == set()
     assert sleeps == []
 
 
 async def test_a_missing_file_is_not_requested_twice(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, tmp_path: Path
 ) -> None:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     hub.files.clear()
-    error = await failed(downloads.start(voice))
+    error = await wait_failed(downloads.start(voice))
     assert "answered 404" in error
     assert "--update-voices" in error
     assert [request.path for request in hub.requests] == ["/voices/tone.onnx.json"]
@@ -515,7 +515,7 @@ async def test_an_http_refusal_is_final_and_the_error_has_a_hint(
     downloads: DownloadManager, hub: FakeHub, sleeps: Sleeps, status: int, hint: str
 ) -> None:
     hub.plan.append(Behaviour(status=status))
-    error = await failed(downloads.start(voice_of(hub)))
+    error = await wait_failed(downloads.start(publish_voice(hub)))
     assert f"answered {status}" in error
     assert hint in error
     assert sleeps == []
@@ -524,9 +524,9 @@ async def test_an_http_refusal_is_final_and_the_error_has_a_hint(
 async def test_a_file_of_the_wrong_length_is_rejected_before_the_download(
     downloads: DownloadManager, hub: FakeHub
 ) -> None:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     hub.files["/voices/tone.onnx"] = MODEL + b"more"
-    error = await failed(downloads.start(voice))
+    error = await wait_failed(downloads.start(voice))
     assert f"{len(MODEL) + 4} bytes" in error
     assert f"expected {len(MODEL)}" in error
 
@@ -534,30 +534,30 @@ async def test_a_file_of_the_wrong_length_is_rejected_before_the_download(
 async def test_an_endless_body_is_aborted(downloads: DownloadManager, hub: FakeHub, tmp_path: Path) -> None:
     endless = MODEL + bytes(2_000_000)
     hub.plan.extend([Behaviour(), Behaviour(says_length=False, body=endless)])
-    error = await failed(downloads.start(voice_of(hub)))
+    error = await wait_failed(downloads.start(publish_voice(hub)))
     assert f"more than the {len(MODEL)} bytes" in error
     assert (tmp_path / "tone.onnx.part").stat().st_size <= len(MODEL)
 
 
 async def test_a_failed_download_can_be_started_again(downloads: DownloadManager, hub: FakeHub) -> None:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     hub.plan.append(Behaviour(status=404))
-    await failed(downloads.start(voice))
-    await done(downloads.start(voice))
+    await wait_failed(downloads.start(voice))
+    await wait_completed(downloads.start(voice))
 
 
-# Several at once
+# Concurrent downloads
 
 
 async def test_two_requests_for_a_voice_share_one_download(downloads: DownloadManager, hub: FakeHub) -> None:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     first, second = downloads.start(voice), downloads.start(voice)
-    await asyncio.gather(done(first), done(second))
+    await asyncio.gather(wait_completed(first), wait_completed(second))
     assert len(hub.requests) == 2
 
 
 def two_of_one_model(hub: FakeHub) -> tuple[CatalogueVoice, CatalogueVoice]:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     return voice, replace(voice, name="other")
 
 
@@ -569,7 +569,7 @@ async def test_two_voices_of_one_model_download_it_once(downloads: DownloadManag
     await model.held.wait()
     late = downloads.start(second)
     model.released.set()
-    await asyncio.gather(done(early), done(late))
+    await asyncio.gather(wait_completed(early), wait_completed(late))
     assert len(hub.requests) == 2
     assert late.received == late.total == early.total
 
@@ -578,7 +578,7 @@ async def test_a_failed_file_fails_every_download_that_shares_it(
     downloads: DownloadManager, hub: FakeHub
 ) -> None:
     hub.plan.append(Behaviour(status=404))
-    errors = [await failed(download) for download in [downloads.start(v) for v in two_of_one_model(hub)]]
+    errors = [await wait_failed(download) for download in [downloads.start(v) for v in two_of_one_model(hub)]]
     assert errors[0] == errors[1]
     assert len(hub.requests) == 1
 
@@ -587,13 +587,13 @@ async def test_concurrent_file_downloads_stay_within_the_limit(hub: FakeHub, tmp
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
     async with downloading(tmp_path, hub, options=replace(SMALL_BLOCKS, max_concurrent=1)) as downloads:
-        first, second = downloads.start(voice_of(hub)), downloads.start(voice_of(hub, "second"))
+        first, second = downloads.start(publish_voice(hub)), downloads.start(publish_voice(hub, "second"))
         await holding.held.wait()
-        # Which of the two is first is the threads' business.
+        # Which of the two comes first depends on the scheduling of threads.
         assert {first.state, second.state} == {DownloadState.RUNNING, DownloadState.WAITING}
         assert len(hub.requests) == 1
         holding.released.set()
-        await asyncio.gather(done(first), done(second))
+        await asyncio.gather(wait_completed(first), wait_completed(second))
 
 
 async def test_a_wait_that_times_out_does_not_cancel_the_download(
@@ -601,11 +601,11 @@ async def test_a_wait_that_times_out_does_not_cancel_the_download(
 ) -> None:
     holding = Behaviour(hold_after=0)
     hub.plan.append(holding)
-    download = downloads.start(voice_of(hub))
+    download = downloads.start(publish_voice(hub))
     await holding.held.wait()
     assert await download.wait(0) is DownloadState.RUNNING
     holding.released.set()
-    await done(download)
+    await wait_completed(download)
 
 
 async def test_an_unexpected_error_ends_only_one_download(
@@ -621,32 +621,32 @@ async def test_an_unexpected_error_ends_only_one_download(
         downloading(tmp_path, hub) as good,
         DownloadManager(tmp_path, run_blocking=breaking, mirror=hub.url) as downloads,
     ):
-        error = await failed(downloads.start(voice_of(hub, "broken")))
+        error = await wait_failed(downloads.start(publish_voice(hub, "broken")))
         hub.plan.append(holding)
         assert "RuntimeError" in error
         assert "secret" not in error
         assert "secret detail" in caplog.text
         holding.released.set()
-        await done(good.start(voice_of(hub)))
+        await wait_completed(good.start(publish_voice(hub)))
 
 
 async def test_starting_outside_the_block_is_an_error(hub: FakeHub, tmp_path: Path) -> None:
     downloads = DownloadManager(tmp_path, run_blocking=in_executor, mirror=hub.url)
     with pytest.raises(RuntimeError, match="async with"):
-        downloads.start(voice_of(hub))
+        downloads.start(publish_voice(hub))
     assert downloads.active == ()
 
 
 async def test_an_error_raised_in_the_block_propagates_unchanged(hub: FakeHub, tmp_path: Path) -> None:
     hub.plan.append(Behaviour(hold_after=0))
 
-    async def dividing_by_zero() -> None:
+    async def raise_zero_division() -> None:
         async with downloading(tmp_path, hub) as downloads:
-            downloads.start(voice_of(hub))
+            downloads.start(publish_voice(hub))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await dividing_by_zero()
+        await raise_zero_division()
 
 
 # Progress
@@ -657,7 +657,7 @@ async def test_progress_is_monotonic(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "tone.onnx.part").write_bytes(bytes(30_000))
     hub.plan.extend([Behaviour(), Behaviour(cut_after=90_000), Behaviour(), Behaviour(ignores_range=True)])
     async with downloading(tmp_path, hub, on_progress=reports.append) as downloads:
-        await done(downloads.start(voice_of(hub)))
+        await wait_completed(downloads.start(publish_voice(hub)))
     received = [report.received for report in reports]
     assert received == sorted(received)
     assert len(set(received)) > 5
@@ -676,7 +676,7 @@ async def test_progress_reports_respect_the_configured_interval(hub: FakeHub, tm
     async with downloading(
         tmp_path, hub, environment, options=options, on_progress=reports.append
     ) as downloads:
-        await done(downloads.start(voice_of(hub)))
+        await wait_completed(downloads.start(publish_voice(hub)))
     assert [report.state for report in reports] == [
         DownloadState.WAITING,
         DownloadState.RUNNING,
@@ -692,22 +692,22 @@ async def test_the_time_of_the_last_byte_is_recorded(hub: FakeHub, tmp_path: Pat
     async with downloading(
         tmp_path, hub, DownloadEnvironment(clock=lambda: now, sleep=Sleeps())
     ) as downloads:
-        download = downloads.start(voice_of(hub))
+        download = downloads.start(publish_voice(hub))
         await holding.held.wait()
         now = 9.0
         assert download.made_progress_at == 5.0
         holding.released.set()
-        await done(download)
+        await wait_completed(download)
         assert download.made_progress_at == 9.0
 
 
-# Room
+# Disk space
 
 
 async def test_insufficient_disk_space_is_reported_before_the_download(hub: FakeHub, tmp_path: Path) -> None:
     environment = DownloadEnvironment(free_space=lambda directory: 1_000_000)
     async with downloading(tmp_path, hub, environment) as downloads:
-        error = await failed(downloads.start(voice_of(hub)))
+        error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "200.0 kB" in error
     assert "1.0 MB are free" in error
     assert str(tmp_path) in error
@@ -718,12 +718,12 @@ async def test_an_installed_voice_needs_no_disk_space(hub: FakeHub, tmp_path: Pa
     (tmp_path / "tone.onnx").write_bytes(MODEL)
     (tmp_path / "tone.onnx.json").write_bytes(CONFIG)
     async with downloading(tmp_path, hub, DownloadEnvironment(free_space=lambda directory: 0)) as downloads:
-        await done(downloads.start(voice_of(hub)))
+        await wait_completed(downloads.start(publish_voice(hub)))
 
 
 async def test_a_disk_that_fills_up_keeps_the_partial_file(hub: FakeHub, tmp_path: Path) -> None:
     part = tmp_path / "tone.onnx.part"
-    voice, sleeps = voice_of(hub), Sleeps()
+    voice, sleeps = publish_voice(hub), Sleeps()
 
     async def filling_up(work: Callable[[], T]) -> T:
         def work_and_run_out() -> T:
@@ -741,17 +741,17 @@ async def test_a_disk_that_fills_up_keeps_the_partial_file(hub: FakeHub, tmp_pat
         options=SMALL_BLOCKS,
         environment=DownloadEnvironment(sleep=sleeps, chance=no_jitter),
     ) as downloads:
-        error = await failed(downloads.start(voice))
+        error = await wait_failed(downloads.start(voice))
     assert f"disk of {tmp_path} is full" in error
     assert sleeps == []
     kept = part.stat().st_size
     async with downloading(tmp_path, hub) as downloads:
-        await done(downloads.start(voice))
+        await wait_completed(downloads.start(voice))
     assert hub.requests[-1].offset == kept
     assert (tmp_path / "tone.onnx").read_bytes() == MODEL
 
 
-# Where it comes from
+# Sources: redirects, proxies and mirrors
 
 
 async def test_no_socket_is_opened_when_offline(
@@ -760,13 +760,13 @@ async def test_no_socket_is_opened_when_offline(
     def no_socket(*_: object, **__: object) -> None:
         raise AssertionError("a socket was opened")
 
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     async with downloading(
         tmp_path, hub, DownloadEnvironment(sleep=sleeps, chance=no_jitter), offline=True
     ) as downloads:
         monkeypatch.setattr(socket, "socket", no_socket)
         monkeypatch.setattr(socket, "getaddrinfo", no_socket)
-        error = await failed(downloads.start(voice))
+        error = await wait_failed(downloads.start(voice))
         with pytest.raises(DownloadFailed, match="offline"):
             await downloads.fetch_index()
         monkeypatch.undo()
@@ -777,10 +777,10 @@ async def test_no_socket_is_opened_when_offline(
 
 
 async def test_redirects_are_followed(downloads: DownloadManager, hub: FakeHub, tmp_path: Path) -> None:
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     hub.files["/elsewhere"] = CONFIG
     hub.plan.append(Behaviour(status=302, headers={"Location": "/elsewhere"}))
-    await done(downloads.start(voice))
+    await wait_completed(downloads.start(voice))
     assert (tmp_path / "tone.onnx.json").read_bytes() == CONFIG
 
 
@@ -791,14 +791,14 @@ async def test_a_redirect_from_https_to_http_is_rejected(hub: FakeHub, tmp_path:
 
     environment = DownloadEnvironment(transport=httpx.MockTransport(portal))
     async with DownloadManager(tmp_path, run_blocking=in_executor, environment=environment) as downloads:
-        error = await failed(downloads.start(voice_of(hub)))
+        error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "http://login.example/" in error
     assert "captive portal" in error
 
 
 async def test_endless_redirects_are_rejected(downloads: DownloadManager, hub: FakeHub) -> None:
     hub.plan.extend(Behaviour(status=302, headers={"Location": "/round"}) for _ in range(50))
-    error = await failed(downloads.start(voice_of(hub)))
+    error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "redirects" in error
 
 
@@ -808,12 +808,12 @@ async def test_a_proxy_from_the_environment_is_used(
     monkeypatch.setenv("HTTP_PROXY", hub.url)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    voice = voice_of(hub)
+    voice = publish_voice(hub)
     hub.files |= {f"http://mirror.invalid{path}": content for path, content in hub.files.items()}
     async with DownloadManager(
         tmp_path, run_blocking=in_executor, mirror="http://mirror.invalid"
     ) as downloads:
-        await done(downloads.start(voice))
+        await wait_completed(downloads.start(voice))
     assert hub.requests[0].path == "http://mirror.invalid/voices/tone.onnx.json"
 
 
@@ -822,7 +822,7 @@ async def test_the_error_names_unusable_proxy_settings(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:70")
     async with downloading(tmp_path, hub) as downloads:
-        error = await failed(downloads.start(voice_of(hub)))
+        error = await wait_failed(downloads.start(publish_voice(hub)))
     assert "proxy settings" in error
 
 
@@ -881,7 +881,7 @@ async def test_an_unreadable_index_replaces_nothing(
     hub.files[INDEX_PATH] = broken
     with pytest.raises(DownloadFailed, match="old one stays"):
         await downloads.fetch_index()
-    assert names(tmp_path) == {"voices.json"}
+    assert file_names(tmp_path) == {"voices.json"}
     assert (tmp_path / "voices.json").read_bytes() == b"old"
 
 

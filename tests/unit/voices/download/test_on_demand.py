@@ -24,7 +24,7 @@ from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 T = TypeVar("T")
 
 MODEL = b"\x08" + random.Random(1).randbytes(99_999)
-ASKED = VoiceRequest("de_DE-far-high")
+REQUESTED = VoiceRequest("de_DE-far-high")
 WAIT, FALLBACK, ERROR = MissingVoicePolicy
 
 
@@ -36,11 +36,11 @@ async def models(directory: Path) -> list[Path]:
     return await in_executor(lambda: list(directory.glob("*.onnx")))
 
 
-def a_voice(name: str, language: str, engine: str) -> Voice:
+def make_voice(name: str, language: str, engine: str) -> Voice:
     return Voice(name, engine, language, name, 22_050, name, Attribution("nobody", ""))
 
 
-EMBEDDED = [a_voice("espeak-de", "de_DE", "espeak"), a_voice("espeak-en", "en_US", "espeak")]
+EMBEDDED = [make_voice("espeak-de", "de_DE", "espeak"), make_voice("espeak-en", "en_US", "espeak")]
 
 
 @dataclass
@@ -54,17 +54,17 @@ class OnDemandSetup:
     directory: Path
     looks: list[int]
 
-    def hold(self) -> Behaviour:
-        """Let the next download stop in the middle."""
-        held = Behaviour(hold_after=50_000)
-        self.hub.plan.extend([Behaviour(), held])  # the configuration comes first
-        return held
+    def hold_next_download(self) -> Behaviour:
+        """Make the next download pause in the middle until it is released."""
+        paused = Behaviour(hold_after=50_000)
+        self.hub.plan.extend([Behaviour(), paused])  # the configuration comes first
+        return paused
 
-    async def speaker(self, request: VoiceRequest = ASKED) -> str:
+    async def speaker(self, request: VoiceRequest = REQUESTED) -> str:
         return (await self.library.resolve(request)).voice.name
 
 
-def offered_by(hub: FakeHub, name: str, language: str) -> CatalogueVoice:
+def publish_voice(hub: FakeHub, name: str, language: str) -> CatalogueVoice:
     contents = {f"voices/{name}.onnx": MODEL, f"voices/{name}.onnx.json": b"{}"}
     hub.files |= {f"/{path}": content for path, content in contents.items()}
     files = tuple(
@@ -80,15 +80,15 @@ async def on_demand_setup(
 ) -> AsyncIterator[OnDemandSetup]:
     async with FakeHub() as hub:
         catalogue = Catalogue(
-            (offered_by(hub, "de_DE-far-high", "de_DE"), offered_by(hub, "en_US-home-low", "en_US"))
+            (publish_voice(hub, "de_DE-far-high", "de_DE"), publish_voice(hub, "en_US-home-low", "en_US"))
         )
 
         looks = list[int]()
 
-        async def look() -> None:
+        async def refresh() -> None:
             looks.append(1)
             found = [path.stem for path in await models(directory)] if usable else []
-            library.replace([*EMBEDDED, *(a_voice(name, name[:5], "piper") for name in found)])
+            library.replace([*EMBEDDED, *(make_voice(name, name[:5], "piper") for name in found)])
 
         library = VoiceLibrary(default=DefaultVoice("en_US-home-low"), catalogue=lambda: catalogue.voices)
         library.replace(EMBEDDED)
@@ -99,7 +99,7 @@ async def on_demand_setup(
                 library,
                 find=library.names.find_in_catalogue,
                 downloads=downloads,
-                on_installed=look,
+                on_installed=refresh,
                 options=chosen,
             ) as missing,
         ):
@@ -117,23 +117,23 @@ async def test_concurrent_requests_for_one_missing_voice_share_one_download(
     tmp_path: Path,
 ) -> None:
     async with on_demand_setup(tmp_path) as setup:
-        names = [ASKED.name, "DE_de-FAR-high", "de_DE-far-high-alias", "de_DE-f", "de_DE-far-high#0"] * 4
-        spoken = await asyncio.gather(*(setup.speaker(VoiceRequest(name)) for name in names))
-        assert set(spoken) == {ASKED.name}
+        names = [REQUESTED.name, "DE_de-FAR-high", "de_DE-far-high-alias", "de_DE-f", "de_DE-far-high#0"] * 4
+        used_voices = await asyncio.gather(*(setup.speaker(VoiceRequest(name)) for name in names))
+        assert set(used_voices) == {REQUESTED.name}
         assert len(setup.hub.requests_for(".onnx")) == 1
         assert len(setup.looks) == 1
 
 
 async def test_a_request_during_the_download_joins_it(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(setup.speaker())
-            await held.held.wait()
+            await paused.held.wait()
             second = tasks.create_task(setup.speaker())
             await asyncio.sleep(0)
-            held.released.set()
-        assert first.result() == second.result() == ASKED.name
+            paused.released.set()
+        assert first.result() == second.result() == REQUESTED.name
         assert len(setup.hub.requests_for(".onnx")) == 1
 
 
@@ -150,11 +150,11 @@ async def test_when_the_wait_times_out_the_embedded_voice_speaks_and_the_downloa
 
 async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         assert await setup.speaker() == "espeak-de"
-        await held.held.wait()
+        await paused.held.wait()
         assert await setup.speaker() == "espeak-de"
-        held.released.set()
+        paused.released.set()
         assert await setup.missing.fetch("de_DE-far-high-alias")
         assert await setup.speaker() == "de_DE-far-high"
         assert len(setup.hub.requests_for(".onnx")) == 1
@@ -162,13 +162,13 @@ async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: P
 
 async def test_the_error_for_a_missing_voice_states_the_download_progress(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         with pytest.raises(VoiceUnavailable, match="being downloaded"):
             await setup.speaker()
-        await held.held.wait()
+        await paused.held.wait()
         with pytest.raises(VoiceUnavailable, match=r"\(\d+ %\)\. Try again"):
             await setup.speaker()
-        held.released.set()
+        paused.released.set()
         assert await setup.missing.fetch("de_DE-far-high")
         assert await setup.speaker() == "de_DE-far-high"
 
@@ -221,9 +221,9 @@ async def test_requests_do_not_wait_for_a_failed_download(tmp_path: Path) -> Non
     async with on_demand_setup(tmp_path) as setup:
         setup.hub.files.clear()
         assert await setup.speaker() == "espeak-de"
-        asked = len(setup.hub.requests)
+        requests_before = len(setup.hub.requests)
         assert await setup.speaker() == "espeak-de"
-        assert len(setup.hub.requests) == asked
+        assert len(setup.hub.requests) == requests_before
 
 
 async def test_after_a_failed_download_the_error_gives_the_cause(tmp_path: Path) -> None:
@@ -240,23 +240,23 @@ async def test_after_a_failed_download_the_error_gives_the_cause(tmp_path: Path)
 
 async def test_a_deleted_voice_is_downloaded_again(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
-        assert await setup.speaker() == ASKED.name
+        assert await setup.speaker() == REQUESTED.name
         (model,) = await models(tmp_path)
         await in_executor(model.unlink)
         setup.library.replace(EMBEDDED)
-        assert await setup.speaker() == ASKED.name
+        assert await setup.speaker() == REQUESTED.name
         assert len(setup.hub.requests_for(".onnx")) == 2
 
 
 async def test_cancelling_one_request_does_not_end_the_shared_download(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         leaving, staying = (asyncio.create_task(setup.speaker()) for _ in range(2))
-        await held.held.wait()
+        await paused.held.wait()
         leaving.cancel()
         await asyncio.wait([leaving])
-        held.released.set()
-        assert await staying == ASKED.name
+        paused.released.set()
+        assert await staying == REQUESTED.name
 
 
 async def test_an_unknown_voice_name_downloads_nothing(tmp_path: Path) -> None:
@@ -268,9 +268,9 @@ async def test_an_unknown_voice_name_downloads_nothing(tmp_path: Path) -> None:
 
 async def test_closing_abandons_the_active_downloads_and_starts_no_new_ones(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         assert await setup.speaker() == "espeak-de"
-        await held.held.wait()
+        await paused.held.wait()
     with pytest.raises(VoiceUnavailable, match="not installed"):
         await setup.speaker()
     assert await models(tmp_path) == []

@@ -1,4 +1,4 @@
-"""What clients can cause to be fetched is bounded."""
+"""Limits of the downloads that clients can trigger: total bytes and concurrency."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_hub import FakeHub
-from tests.unit.voices.download.test_on_demand import ASKED, ERROR, FALLBACK, MODEL, on_demand_setup
+from tests.unit.voices.download.test_on_demand import ERROR, FALLBACK, MODEL, REQUESTED, on_demand_setup
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import VoiceRequest
 
 OTHER = VoiceRequest("en_US-home-low")
 BOTH = 2 * (len(MODEL) + 2)
-"""Bytes of the two voices of the catalogue."""
+"""Total bytes of the two voices in the catalogue."""
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -25,7 +25,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-def fetched(hub: FakeHub) -> int:
+def downloaded_count(hub: FakeHub) -> int:
     return len(hub.requests_for(".onnx"))
 
 
@@ -33,10 +33,10 @@ async def test_over_the_byte_quota_the_embedded_voice_speaks_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH - 1) as setup:
-        assert await setup.speaker() == ASKED.name
+        assert await setup.speaker() == REQUESTED.name
         for _ in range(3):
             assert await setup.speaker(OTHER) == "espeak-en"
-        assert fetched(setup.hub) == 1
+        assert downloaded_count(setup.hub) == 1
     (warning,) = warnings(caplog)
     assert "the limit of bytes downloaded for clients" in warning
     assert "`wyoming-tts voices download NAME`" in warning
@@ -46,7 +46,7 @@ async def test_within_the_byte_quota_every_voice_is_downloaded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH) as setup:
-        assert [await setup.speaker(), await setup.speaker(OTHER)] == [ASKED.name, OTHER.name]
+        assert [await setup.speaker(), await setup.speaker(OTHER)] == [REQUESTED.name, OTHER.name]
     assert warnings(caplog) == []
 
 
@@ -62,27 +62,27 @@ async def test_the_error_over_the_byte_quota_names_the_download_command(tmp_path
 
 async def test_bytes_of_active_downloads_count_towards_the_quota(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, FALLBACK, max_bytes=BOTH - 1) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         assert await setup.speaker() == "espeak-de"
-        await held.held.wait()
+        await paused.held.wait()
         assert await setup.speaker(OTHER) == "espeak-en"
-        held.released.set()
-        assert await setup.missing.fetch(ASKED.name or "")
-        assert fetched(setup.hub) == 1
+        paused.released.set()
+        assert await setup.missing.fetch(REQUESTED.name or "")
+        assert downloaded_count(setup.hub) == 1
 
 
 async def test_a_download_over_the_concurrency_limit_starts_at_a_later_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on_demand_setup(tmp_path, FALLBACK, max_concurrent=1) as setup:
-        held = setup.hold()
+        paused = setup.hold_next_download()
         assert await setup.speaker() == "espeak-de"
-        await held.held.wait()
+        await paused.held.wait()
         assert await setup.speaker() == "espeak-de"
         assert await setup.speaker(OTHER) == "espeak-en"
-        assert fetched(setup.hub) == 1
-        held.released.set()
-        assert await setup.missing.fetch(ASKED.name or "")
+        assert downloaded_count(setup.hub) == 1
+        paused.released.set()
+        assert await setup.missing.fetch(REQUESTED.name or "")
         assert await setup.speaker(OTHER) == "espeak-en"
         assert await setup.missing.fetch(OTHER.name or "")
         assert await setup.speaker(OTHER) == OTHER.name
@@ -103,6 +103,6 @@ async def test_downloads_started_by_the_server_do_not_count_towards_the_client_q
 ) -> None:
     async with on_demand_setup(tmp_path, max_bytes=BOTH // 2) as setup:
         assert await setup.missing.fetch(OTHER.name or "")
-        assert await setup.speaker() == ASKED.name
-        assert fetched(setup.hub) == 2
+        assert await setup.speaker() == REQUESTED.name
+        assert downloaded_count(setup.hub) == 2
     assert warnings(caplog) == []

@@ -61,7 +61,7 @@ class Scene:
         return self.downloads.started[-1]
 
 
-async def a_scene(*, patience: float = FOREVER) -> Scene:
+async def make_scene(*, patience: float = FOREVER) -> Scene:
     downloads, installed, pauses = ScriptedDownloads(), list[str](), list[float]()
 
     async def on_installed() -> None:
@@ -87,7 +87,7 @@ async def a_scene(*, patience: float = FOREVER) -> Scene:
 
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
-    scene = await a_scene()
+    scene = await make_scene()
     yield scene
     scene.running.cancel()
     await asyncio.wait([scene.running])
@@ -111,7 +111,7 @@ async def test_requests_do_not_wait_for_a_stalled_download(scene: Scene) -> None
 
 
 async def test_the_wait_for_a_download_in_progress_times_out() -> None:
-    scene = await a_scene(patience=0.0)
+    scene = await make_scene(patience=0.0)
     scene.download.last_byte_at += FOREVER
     await scene.pending.wait()
     assert not scene.running.done()

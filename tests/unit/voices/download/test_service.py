@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.fake_synthesizer import run_in_thread
-from tests.unit.voices.download.test_downloads import two_of_one_model, voice_of
+from tests.unit.voices.download.test_downloads import publish_voice, two_of_one_model
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
 from wyoming_tts.voices.download.service import DownloadService
@@ -23,30 +23,30 @@ def failed(voice: str) -> DownloadProgress:
 
 def test_the_download_speed_is_measured_over_the_last_seconds() -> None:
     now = 0.0
-    fetching = DownloadService(clock=lambda: now)
+    service = DownloadService(clock=lambda: now)
     for now, received in ((0.0, 0), (1.0, 900), (10.0, 900), (12.0, 1000)):  # noqa: B007 - the clock reads it
-        fetching.record_progress(running("a", received))
-    assert fetching.status()[0].bytes_per_second == 50.0
+        service.record_progress(running("a", received))
+    assert service.status()[0].bytes_per_second == 50.0
     now = 20.0
-    assert fetching.status()[0].bytes_per_second == 0.0
+    assert service.status()[0].bytes_per_second == 0.0
 
 
 def test_failed_downloads_stay_listed_for_a_limited_time() -> None:
-    fetching = DownloadService()
-    fetching.record_progress(running("moving", 1))
+    service = DownloadService()
+    service.record_progress(running("moving", 1))
     for number in range(50):
-        fetching.record_progress(failed(f"voice{number}"))
-    names = [shown.voice for shown in fetching.status()]
+        service.record_progress(failed(f"voice{number}"))
+    names = [entry.voice for entry in service.status()]
     assert names == ["moving", *(f"voice{number}" for number in range(30, 50))]
 
 
 def test_a_retried_download_replaces_its_listed_failure() -> None:
-    fetching = DownloadService()
-    fetching.record_progress(failed("a"))
-    assert not fetching.is_downloading("a")
-    fetching.record_progress(running("a", 10))
-    (shown,) = fetching.status()
-    assert (shown.state, shown.error) == (DownloadState.RUNNING, "")
+    service = DownloadService()
+    service.record_progress(failed("a"))
+    assert not service.is_downloading("a")
+    service.record_progress(running("a", 10))
+    (entry,) = service.status()
+    assert (entry.state, entry.error) == (DownloadState.RUNNING, "")
 
 
 def test_cancelling_an_unknown_download_is_an_error() -> None:
@@ -57,27 +57,27 @@ def test_cancelling_an_unknown_download_is_an_error() -> None:
 async def test_each_completed_download_triggers_a_rescan_and_none_starts_after_closing(
     tmp_path: Path,
 ) -> None:
-    looked, fetching = asyncio.Event(), DownloadService()
+    rescanned, service = asyncio.Event(), DownloadService()
 
-    async def look() -> None:
-        looked.set()
+    async def rescan() -> None:
+        rescanned.set()
 
     async with FakeHub() as hub:
-        voice = voice_of(hub)
+        voice = publish_voice(hub)
         downloads = DownloadManager(
-            tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=fetching.record_progress
+            tmp_path, run_blocking=run_in_thread, mirror=hub.url, on_progress=service.record_progress
         )
         async with downloads, asyncio.TaskGroup() as tasks:
-            fetching.attach(downloads)
-            following = tasks.create_task(fetching.run(look))
-            fetching.start(voice)
-            assert fetching.is_downloading(voice.name)
-            await looked.wait()
+            service.attach(downloads)
+            following = tasks.create_task(service.run(rescan))
+            service.start(voice)
+            assert service.is_downloading(voice.name)
+            await rescanned.wait()
             assert (tmp_path / "tone.onnx").exists()
-            assert fetching.status() == ()
+            assert service.status() == ()
             following.cancel()
         with pytest.raises(VoiceUnavailable):
-            fetching.start(voice)
+            service.start(voice)
 
 
 async def test_a_cancelled_download_leaves_shared_files_to_the_other(tmp_path: Path) -> None:
