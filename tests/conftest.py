@@ -16,8 +16,9 @@ settings.register_profile("fast", settings.get_profile("whole"), max_examples=15
 settings.load_profile("whole")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
+    # For the session: replacing some sixty functions before each test takes longer than most tests do.
     # The client writes its own files and pipes in a process that does nothing else.
     with blockbuster_ctx("wyoming_tts", excluded_modules=["wyoming_tts.client"]) as detector:
         yield detector

@@ -36,12 +36,14 @@ KOKORO_NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture(autouse=True)
-def blockbuster(blockbuster: BlockBuster) -> BlockBuster:
+@pytest.fixture(scope="package", autouse=True)
+def blockbuster(blockbuster: BlockBuster) -> Iterator[BlockBuster]:
     """Allow blocking file access in Gradio's part of the event loop only."""
     for function in blockbuster.functions.values():
         function.can_block_in("wyoming_tts/transports/http/page_mount.py", {"handle", "_served"})
-    return blockbuster
+    yield blockbuster
+    for function in blockbuster.functions.values():
+        function.can_block_functions.pop()
 
 
 @pytest.fixture(scope="package")

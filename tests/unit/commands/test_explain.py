@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
     """Replace the standard input of this process."""
     # The command line reads its own pipe, in a process that does nothing else.
-    blockbuster.functions["os.read"].can_block_in("client/text_input.py", "_read_bytes")
+    os_read = blockbuster.functions["os.read"].can_block_in("client/text_input.py", "_read_bytes")
     kept = os.dup(0)
 
     def feed(*lines: str) -> None:
@@ -51,6 +51,7 @@ def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
     yield feed
     os.dup2(kept, 0)
     os.close(kept)
+    os_read.can_block_functions.pop()
 
 
 @pytest.fixture
