@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,15 @@ NUMBERS = [info for info in SETTINGS if info.is_number]
 INFO = {info.name: info for info in SETTINGS}
 
 
-def parse_flags(line: str) -> dict[str, object]:
+@cache
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_flags(parser)
-    return vars(parser.parse_args(shlex.split(line)))
+    return parser
+
+
+def parse_flags(line: str) -> dict[str, object]:
+    return vars(_parser().parse_args(shlex.split(line)))
 
 
 def load(line: str = "", environ: Mapping[str, str] | None = None) -> LoadedSettings:
