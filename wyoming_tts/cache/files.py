@@ -83,11 +83,9 @@ class EntryFiles:
 
     def write(self, name: str, segment: CachedSegment, used_at: float) -> None:
         """Write the entry completely and synced, or raise and leave everything as it was."""
-        part = self.directory / f"{name}.{secrets.token_hex(8)}.part"
+        file, part = self._create_locked_part(name)
         try:
-            with part.open("xb") as file:
-                with suppress(OSError):  # some network file systems have no locks
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with file:
                 digest = _digest(name, segment.rate, segment.pcm)
                 file.write(_HEADER.pack(_MAGIC, _VERSION, segment.rate, len(segment.pcm), digest))
                 file.write(segment.pcm)
@@ -111,6 +109,16 @@ class EntryFiles:
             with suppress(FileNotFoundError):
                 os.utime(self._path(name), ns=_nanoseconds(at))
 
+    def _create_locked_part(self, name: str) -> tuple[BinaryIO, Path]:
+        # Another process' scan may find the file before it is locked, and remove it.
+        while True:
+            part = self.directory / f"{name}.{secrets.token_hex(8)}.part"
+            file = part.open("xb")
+            if _lock(file) and os.fstat(file.fileno()).st_nlink > 0:
+                return file, part
+            file.close()
+            part.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}{_SUFFIX}"
 
@@ -122,13 +130,19 @@ def _entry_file(file: os.DirEntry[str]) -> EntryFile:
 
 def _remove_unless_locked(part: Path) -> None:
     with part.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # it is being written
-        except OSError:  # no locks here: a write whose partial file is removed fails, which does no harm
-            pass
-        part.unlink(missing_ok=True)
+        if _lock(file):
+            part.unlink(missing_ok=True)
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock the file for this process; false if another one holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks here: a write whose partial file is removed fails, which does no harm
+        pass
+    return True
 
 
 def _read_header(file: BinaryIO) -> tuple[int, int, bytes]:

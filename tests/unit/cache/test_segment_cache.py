@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, disk
-from wyoming_tts.cache.files import HEADER_BYTES
+from wyoming_tts.cache.files import HEADER_BYTES, EntryFiles
 from wyoming_tts.speech import Prosody
 
 T = TypeVar("T")
@@ -760,6 +760,29 @@ async def test_two_caches_in_one_directory_never_return_a_wrong_segment(
     assert other.statistics().disk_hits > 0
     assert logged_warnings(caplog) == []
     assert not [name for name in file_names(tmp_path) if not name.endswith(".segment")]
+
+
+@pytest.mark.parametrize("finds", ["and removes it", "and still holds its lock"])
+def test_a_partial_file_that_another_process_finds_before_it_is_locked_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finds: str
+) -> None:
+    lock = fcntl.flock
+    interruptions = iter([finds])
+
+    def be_interrupted_once(file: BinaryIO, operation: int) -> None:
+        interruption = next(interruptions, "")
+        if interruption == "and removes it":
+            EntryFiles(tmp_path).scan()
+        if interruption == "and still holds its lock":
+            raise BlockingIOError
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", be_interrupted_once)
+    files = EntryFiles(tmp_path)
+    segment = CachedSegment(RATE, audio(1))
+    files.write("0" * 64, segment, 1.0)
+    assert files.read("0" * 64) == segment
+    assert file_names(tmp_path) == ["0" * 64 + ".segment"]
 
 
 async def test_an_entry_removed_by_another_process_is_a_miss(
