@@ -30,16 +30,17 @@ RUN --mount=type=bind,source=script/debian-packages,target=/mnt/debian-packages 
 WORKDIR /build
 ARG INDEX=""
 ARG PAGE
-COPY pyproject.toml constraints.txt script/image_packages.py ./
+COPY pyproject.toml script/image_packages.py deploy/image/server.txt deploy/image/page.txt deploy/image/build.txt ./
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     set -eu; \
-    export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/build/constraints.txt; \
+    export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_REQUIRE_HASHES=1; \
     if [ -n "$INDEX" ]; then export PIP_INDEX_URL="$INDEX"; fi; \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/wyoming-tts; \
-    python3 image_packages.py wanted --page "$PAGE" pyproject.toml > wanted.txt; \
-    pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-compile --requirement wanted.txt; \
-    pip install --break-system-packages --no-compile --target /build/backend hatchling
+    [ "$PAGE" = true ] || : > page.txt; \
+    pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-deps --no-compile --requirement server.txt --requirement page.txt; \
+    pip install --break-system-packages --only-binary :all: --no-deps --no-compile --target /build/backend --requirement build.txt
+COPY docs/licences.md LICENSE /opt/wyoming-tts/
 COPY README.md LICENSE ./
 COPY voices voices
 COPY ui ui
@@ -49,7 +50,7 @@ COPY wyoming_tts wyoming_tts
 RUN set -eu; \
     PYTHONPATH=/build/backend pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir dist .; \
     pip --python /opt/wyoming-tts/bin/python install --no-cache-dir --no-deps --no-index --no-compile dist/*.whl; \
-    python3 image_packages.py strip /opt/wyoming-tts/lib/python3.*/site-packages; \
+    python3 image_packages.py /opt/wyoming-tts/lib/python3.*/site-packages; \
     find /opt/wyoming-tts/bin -type f ! -name wyoming-tts -delete; \
     find /opt/wyoming-tts/lib -name "*.so*" -type f -exec strip --strip-unneeded {} +; \
     python3 -W ignore -m compileall -q --invalidation-mode unchecked-hash /opt/wyoming-tts/lib

@@ -1,19 +1,14 @@
-"""Python packages of a container image: `wanted` lists those to install, `strip` deletes unused files."""
+"""Deletes what a container image never loads of its Python packages."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import os
-import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-
-PAGE_ALONE = frozenset(["gradio"])
-"""Dependencies that only the page imports; without them, their own dependencies are left out too."""
 
 TEST_FOLDERS = frozenset(["test", "tests"])
 UNREAD_SUFFIXES = frozenset([".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".a", ".map"])
@@ -44,16 +39,6 @@ NEVER_LOADED = (
 """Paths below `site-packages`, found by running the server, its page and its tests without them."""
 LEAST_SHARED = 8192
 """Bytes; links to smaller files would save nothing."""
-
-
-def wanted(pyproject: Path, *, page: bool) -> list[str]:
-    """Return the product's requirements, without those of the page if it is left out."""
-    requirements: list[str] = tomllib.loads(pyproject.read_text("utf-8"))["project"]["dependencies"]
-    return [each for each in requirements if page or _name(each) not in PAGE_ALONE]
-
-
-def _name(requirement: str) -> str:
-    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
 
 
 def strip(packages: Path) -> int:
@@ -102,20 +87,12 @@ def _size(path: Path) -> int:
 
 
 def main() -> int:
-    """Run one of the two commands."""
+    """Strip the folder `site-packages` named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    wanting = commands.add_parser("wanted", help="print the requirements")
-    wanting.add_argument("pyproject", type=Path)
-    wanting.add_argument("--page", choices=("true", "false"), default="true")
-    stripping = commands.add_parser("strip", help="delete what is never loaded")
-    stripping.add_argument("packages", type=Path, help="a folder site-packages")
-    arguments = parser.parse_args()
-    if arguments.command == "wanted":
-        print("\n".join(wanted(arguments.pyproject, page=arguments.page == "true")))
-    else:
-        deleted, shared = strip(arguments.packages), share(arguments.packages)
-        print(f"Deleted {deleted / 1e6:.0f} MB that is never loaded, and {shared / 1e6:.0f} MB of copies.")
+    parser.add_argument("packages", type=Path, help="a folder site-packages")
+    packages = parser.parse_args().packages
+    deleted, shared = strip(packages), share(packages)
+    print(f"Deleted {deleted / 1e6:.0f} MB that is never loaded, and {shared / 1e6:.0f} MB of copies.")
     return 0
 
 

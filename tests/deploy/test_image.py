@@ -6,7 +6,6 @@ import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 from fnmatch import fnmatch
 from importlib.metadata import distribution
 from pathlib import Path
@@ -157,14 +156,6 @@ def test_shipped_stages_contain_no_build_tools() -> None:
             assert not re.search(r"\b(pip|binutils|gcc|build-essential)\b", line)
 
 
-def test_without_the_page_all_requirements_but_gradio_are_installed(image_packages: ModuleType) -> None:
-    pyproject = ROOT / "pyproject.toml"
-    everything = image_packages.wanted(pyproject, page=True)
-    without = image_packages.wanted(pyproject, page=False)
-    assert {each.split(">")[0] for each in everything if each not in without} == {"gradio"}
-    assert set(without) < set(everything)
-
-
 def test_every_exclusion_pattern_matches_installed_files(image_packages: ModuleType) -> None:
     """A stale pattern would leave renamed files in the image unnoticed."""
     packages = Path(str(distribution("numpy").locate_file("")))
@@ -232,11 +223,3 @@ def test_an_unknown_flag_prints_the_usage() -> None:
     run = subprocess.run([ROOT / "script" / "image", "--wrong"], capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "Usage: script/image" in run.stderr
-
-
-def test_wanted_prints_requirements_for_pip() -> None:
-    script, pyproject = str(ROOT / "script" / "image_packages.py"), str(ROOT / "pyproject.toml")
-    command = [sys.executable, script, "wanted", "--page", "false", pyproject]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "numpy>=2.0" in run.stdout.splitlines()
-    assert "gradio" not in run.stdout

@@ -1,0 +1,100 @@
+"""Licence list of the packages in the image: written by `script/lock`.
+
+A licence is what the package's metadata declares as an SPDX expression. Where there is none, or it leaves out
+what the package brings along, the expression is given here, after its files and its repository.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata
+
+from script import lock
+
+DOCUMENT = lock.ROOT / "docs" / "licences.md"
+READ_FROM_FILES: Mapping[str, str] = {
+    "audioop-lts": "PSF-2.0",
+    "brotli": "MIT",
+    "certifi": "MPL-2.0",
+    "cloudpickle": "BSD-3-Clause",
+    "dlinfo": "MIT",
+    "emoji": "BSD-3-Clause",
+    "espeakng-loader": "MIT AND GPL-3.0-or-later",  # with espeak-ng itself
+    "flatbuffers": "Apache-2.0",
+    "groovy": "MIT",
+    "h11": "MIT",
+    "httpx": "BSD-3-Clause",
+    "huggingface-hub": "Apache-2.0",
+    "ifaddr": "MIT",
+    "jinja2": "BSD-3-Clause",
+    "kokoro-onnx": "MIT",
+    "markdown-it-py": "MIT",
+    "mdurl": "MIT",
+    "onnxruntime": "MIT",
+    "pathvalidate": "MIT",
+    "phonemizer": "GPL-3.0-or-later",
+    "piper-tts": "GPL-3.0-or-later",
+    "protobuf": "BSD-3-Clause",
+    "pydub": "MIT",
+    "pytz": "MIT",
+    "pyyaml": "MIT",
+    "rich": "MIT",
+    "ruamel-yaml": "MIT",
+    "safehttpx": "MIT",
+    "semantic-version": "BSD-2-Clause",
+    "sentence-stream": "Apache-2.0",
+    "shellingham": "ISC",
+    "shtab": "MPL-2.0",
+    "soundfile": "BSD-3-Clause AND LGPL-2.1-or-later",  # with libsndfile itself
+    "tomlkit": "MIT",
+    "tqdm": "MPL-2.0 AND MIT",
+    "tzdata": "Apache-2.0",
+    "unicode-rbnf": "MIT",
+    "watchfiles": "MIT",
+    "wyoming": "MIT",
+}
+"""SPDX expression by normalized package name."""
+
+_HEADING = """# Licences of what the image brings
+
+wyoming-tts is GPL-3.0-or-later. Its image contains these Python packages besides, at the versions and digests
+in [deploy/image](../deploy/image). Their licence texts are in their `dist-info` folders, those of Debian's
+packages in `/usr/share/doc/*/copyright`. No voice is in the image; each has a licence of its own, which its
+model card names.
+
+Written by `script/lock`.
+
+| package | licence | with |
+|---|---|---|
+"""
+
+
+def main() -> int:
+    """Write the document."""
+    rows = [
+        f"| {name} | {licence_of(name)} | {part} |"
+        for part, path in (("the server", lock.SERVER), ("the page", lock.PAGE))
+        for name in lock.locked_names(path)
+    ]
+    DOCUMENT.write_text(_HEADING + "\n".join(rows) + "\n", "utf-8")
+    return 0
+
+
+def licence_of(name: str) -> str:
+    """Return the SPDX expression of an installed or known package.
+
+    Raises:
+        LookupError: neither its metadata nor the table here has one.
+    """
+    if name in READ_FROM_FILES:
+        return READ_FROM_FILES[name]
+    with suppress(PackageNotFoundError):
+        if declared := metadata(name).get_all("License-Expression"):
+            return str(declared[0])
+    raise LookupError(f"{name} declares no SPDX licence: read its files and add it to READ_FROM_FILES.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
