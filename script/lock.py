@@ -27,7 +27,7 @@ PAGE_ALONE = frozenset(["gradio"])
 _IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 _PYTHONS = (
     {"python_version": "3.12", "python_full_version": "3.12.0"},
-    {"python_version": "3.14", "python_full_version": "3.14.0"},
+    {"python_version": "3.13", "python_full_version": "3.13.0"},
 )
 _HEADER = "# {what}. Written by script/lock.py.\n"
 

@@ -35,7 +35,7 @@ from playwright.sync_api import Page, TimeoutError, expect, sync_playwright  # n
 from script.dist import CONSTRAINTS, ROOT, build_packages, run, sdist_in, wheel_in
 from tests.scenarios.page_problems import PageProblems
 
-_NEWER = ("python3.12", "python3.13", "python3.14")
+_NEWER = ("python3.12", "python3.13")
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _TEXT = "The front door is open."

@@ -134,7 +134,8 @@ def test_ci_tests_the_oldest_and_newest_supported_python() -> None:
     versions = [version for each in project["classifiers"] for version in re.findall(r":: (3\.\d+)$", each)]
     matrix = _read(GITHUB / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["python"] == [versions[0], versions[-1]]
-    assert project["requires-python"] == f">={versions[0]}"
+    major, newest_minor = versions[-1].split(".")
+    assert project["requires-python"] == f">={versions[0]},<{major}.{int(newest_minor) + 1}"
 
 
 @pytest.mark.parametrize(("tag", "status"), [(f"v{__version__}", 0), ("v99.0.0", 1)])
