@@ -48,6 +48,8 @@ from tests.breaking.scene import TRANSPORTS, Scene
 from tests.breaking.server_under_attack import AttackedServer, Limits, run_attacked_server
 
 HERE = Path(__file__).parent
+CORPUS = HERE / "corpus"
+"""Valid inputs of each kind, which are sent and parsed with mutations."""
 _ROW = "breaking"
 _TIMEOUT = 300
 
@@ -74,6 +76,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="COMMAND",
         help="breaking suite: command that starts the server under attack, instead of this checkout's",
     )
+    parser.addoption(
+        "--mutations",
+        metavar="N",
+        type=int,
+        default=5_000,
+        help="breaking suite: mutated inputs for each parser; slow parsers and sockets get fewer",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,6 +91,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.breaking)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_TIMEOUT))
+
+
+@pytest.fixture
+def mutation_count(request: pytest.FixtureRequest) -> int:
+    """Number of mutated inputs of the fastest target."""
+    count: int = request.config.getoption("--mutations")
+    return count
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import struct
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,60 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.torch_files import TABLE, make_pickle, make_torch_file, make_zip
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.voices.blends.mixing import StyleTable
 from wyoming_tts.voices.style_files import read_style_file, write_style_file
-
-TABLE: StyleTable = np.random.default_rng(7).normal(size=(510, 1, 256)).astype(np.float32)
-
-
-def make_pickle(
-    shape: tuple[int, ...] = (510, 1, 256),
-    *,
-    storage: bytes = b"FloatStorage",
-    strides: tuple[int, ...] = (256, 256, 1),
-    offset: int = 0,
-) -> bytes:
-    """Pickle that torch.save writes for a tensor, opcode by opcode."""
-
-    def text(value: bytes) -> bytes:
-        return b"X" + struct.pack("<I", len(value)) + value
-
-    def numbers(values: tuple[int, ...]) -> bytes:
-        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"tq\x06"
-
-    size = b"J" + struct.pack("<i", 130_560)
-    return b"".join(
-        [
-            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00((",
-            text(b"storage") + b"q\x01ctorch\n" + storage + b"\nq\x02",
-            text(b"0") + b"q\x03" + text(b"cpu") + b"q\x04" + size + b"tq\x05Q",
-            b"J" + struct.pack("<i", offset) + numbers(shape) + numbers(strides),
-            b"\x89ccollections\nOrderedDict\nq\x08)Rq\ttq\nRq\x0b.",
-        ]
-    )
-
-
-def make_zip(members: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def make_torch_file(
-    pickle_bytes: bytes | None = None, values: bytes = TABLE.tobytes(), byteorder: bytes = b"little"
-) -> bytes:
-    pickle_bytes = make_pickle() if pickle_bytes is None else pickle_bytes
-    return make_zip(
-        {
-            "af_mine/data.pkl": pickle_bytes,
-            "af_mine/byteorder": byteorder,
-            "af_mine/data/0": values,
-            "af_mine/version": b"3\n",
-        }
-    )
 
 
 def npy(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
