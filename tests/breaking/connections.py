@@ -67,3 +67,31 @@ def received(sock: socket.socket) -> bytes:
         while chunk := sock.recv(65536):
             data += chunk
     return bytes(data)
+
+
+async def exchange(address: tuple[str, int], data: bytes, *, ends: bool, patience: float = 2.0) -> bytes:
+    """Send bytes from the attacker's address and return what comes back until the server closes.
+
+    Args:
+        address: of the server.
+        data: sent as far as the server takes it.
+        ends: send an end of stream afterwards; else the connection stays open for `patience`.
+        patience: seconds after which the connection is reset.
+    """
+    reply = bytearray()
+    loop = asyncio.get_running_loop()
+    sock = await open_socket(address)
+    if sock is None:
+        return b""
+    try:
+        async with asyncio.timeout(patience):
+            await loop.sock_sendall(sock, data)
+            if ends:
+                sock.shutdown(socket.SHUT_WR)
+            while chunk := await loop.sock_recv(sock, 65536):
+                reply += chunk
+    except OSError:  # a timeout as well
+        pass
+    finally:
+        reset(sock)
+    return bytes(reply)
