@@ -24,7 +24,14 @@ SPEED_RANGE: Final = (0.25, 4.0)
 VOLUME_RANGE: Final = (0.0, 4.0)
 PITCH_RANGE: Final = (0.5, 2.0)
 SAMPLE_RATE_RANGE: Final = (8_000, 48_000)
-"""Bounds of the sample rate that a client may request, in Hz."""
+"""Bounds of the sample rate that a client may request and that a voice file may declare, in Hz."""
+LENGTH_SCALE_RANGE: Final = (0.25, 4.0)
+"""Bounds of Piper's phoneme length, which `speed` divides: as wide as those of `speed`."""
+NOISE_SCALE_RANGE: Final = (0.0, 2.0)
+"""Bounds of Piper's two noise scales. Voices are trained for 0.3 to 1; beyond 2 single phonemes last minutes,
+because the noise of lengths is an exponent."""
+MAX_SPEAKERS: Final = 10_000
+"""Most speakers of a voice; the catalogue's have up to 904. Clients are sent the names of all."""
 
 
 class TextFormat(StrEnum):

@@ -91,9 +91,9 @@ async def test_an_interrupted_part_can_be_sent_again(uploads: VoiceUploads) -> N
     [
         (MODEL[:1200], CONFIG, "not complete"),
         (b"\x80\x04cos\nsystem\n(S'true'\ntR.", CONFIG, "not a voice"),
-        (MODEL, b"{", "not valid JSON"),
-        (MODEL, b"[]", "phoneme_id_map"),
-        (MODEL, b'{"phoneme_id_map": {}}', "not a voice"),
+        (MODEL, b"{", "its json is broken"),
+        (MODEL, b"[]", "its json has no fields"),
+        (MODEL, b'{"phoneme_id_map": {}}', "its json has no 'audio'"),
     ],
     ids=["torn", "pickle", "no json", "no mapping", "no config"],
 )
@@ -151,7 +151,7 @@ async def test_a_model_before_its_config_is_refused_without_reading_the_body(upl
 async def test_a_file_over_the_size_limit_is_refused(
     uploads: VoiceUploads, data_dir: Path, monkeypatch: pytest.MonkeyPatch, total: int | None
 ) -> None:
-    monkeypatch.setattr(voice_uploads, "CONFIG_BYTES", 2000)
+    monkeypatch.setattr(voice_uploads, "MAX_BYTES", 2000)
     with pytest.raises(TooLong, match="larger than"):
         await uploads.receive("large.onnx.json", pieces(bytes(2001), 500), UploadRange(total=total))
     assert names(data_dir, f"{STAGING}/**/*.part") == []

@@ -26,6 +26,7 @@ from wyoming_tts.commands.voice_reports import (
 )
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.model_files import check_complete
+from wyoming_tts.engines.piper.voice_json import read_voice_json
 from wyoming_tts.errors import SpeechError, UnknownVoice
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.settings import LoadedSettings, Settings
@@ -242,7 +243,9 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     inventory = _inventory(settings)
     voices, broken, unknown = _select_for_verification(inventory, arguments.names)
-    checked = [*broken, *verify_files(voices, expected_files(inventory.names.catalogue), check_complete)]
+    expected = expected_files(inventory.names.catalogue)
+    checks = {".onnx": check_complete, ".json": read_voice_json}
+    checked = [*broken, *verify_files(voices, expected, checks)]
     if arguments.json:
         print_json({"files": [_as_object(file) for file in checked], "problems": unknown})
     elif checked:

@@ -5,7 +5,6 @@ The audio itself comes from the HTTP API, which the browser calls directly.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from types import MappingProxyType
 import yaml
 
 from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
+from wyoming_tts.engines.piper.voice_json import read_voice_json, voice_json_path
 from wyoming_tts.errors import SpeechError, TooLong
 from wyoming_tts.languages import language_code, lookup, split_subtags
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
@@ -205,16 +205,15 @@ def _default_speaker(voice: Voice) -> str | None:
 def _read_piper_values(paths: tuple[Path, ...]) -> dict[str, float]:
     """Read the inference parameters of a voice from the configuration beside its model. Blocks."""
     try:
-        given = json.loads(paths[0].with_name(f"{paths[0].name}.json").read_text(encoding="utf-8"))
-        inference = given.get("inference", {})
-        return {
-            slider.name: float(inference[name])
-            for slider, name in zip(_PIPER, ("length_scale", "noise_scale", "noise_w"), strict=True)
-            if name in inference
-        }
-    except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
+        inference = read_voice_json(voice_json_path(paths[0])).inference
+    except (OSError, ValueError, IndexError) as error:
         _LOGGER.warning("The inference parameters of a voice cannot be read: %s.", error)
         return {}
+    return {
+        "length_scale": inference.length_scale,
+        "noise_scale": inference.noise_scale,
+        "noise_w_scale": inference.noise_w,
+    }
 
 
 @cache

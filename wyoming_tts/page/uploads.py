@@ -7,7 +7,6 @@ no file is held in memory.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -21,12 +20,12 @@ from pathlib import Path
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
+from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, read_voice_json
 from wyoming_tts.errors import BadRequest, TooLong
 from wyoming_tts.voices.download.transfer import format_size
 
 MODEL_BYTES = 512_000_000
 """Piper's largest model has 125 MB."""
-CONFIG_BYTES = 4_000_000
 STAGING = ".uploads"
 """The directory that holds files until their voice is complete."""
 
@@ -70,7 +69,7 @@ class _UploadTarget:
 
     @property
     def limit(self) -> int:
-        return MODEL_BYTES if self.is_model else CONFIG_BYTES
+        return MODEL_BYTES if self.is_model else MAX_BYTES
 
     @property
     def part_path(self) -> Path:
@@ -111,7 +110,7 @@ class VoiceUploads:
         Raises:
             BadRequest: the name is not that of a voice file or is taken, the part does not start where the
                 last one ended, the disk is full, or the files are not a voice.
-            TooLong: the file exceeds MODEL_BYTES or CONFIG_BYTES.
+            TooLong: the file exceeds MODEL_BYTES or voice_json.MAX_BYTES.
         """
         target = self._target(name)
         with self._exclusive(target.voice):
@@ -245,11 +244,9 @@ def _require_size(target: _UploadTarget, size: int) -> None:
 
 def _require_config(path: Path) -> None:
     try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The file is not valid JSON: {error}.") from error
-    if not isinstance(document, dict) or "phoneme_id_map" not in document:
-        raise BadRequest("The JSON is not that of a Piper voice: it has no phoneme_id_map.")
+        read_voice_json(path)
+    except InvalidVoiceJson as error:
+        raise BadRequest(f"The file does not describe a Piper voice: {error}.") from error
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -339,11 +339,11 @@ class Settings(BaseModel):
         None,
         "Length of Piper's phonemes, divided by `speed`.",
         shown="the voice's own",
-        gt=0.0,
-        le=10.0,
+        ge=0.25,
+        le=4.0,
     )
     noise_scale: Number | None = _setting(
-        Group.SPEECH, None, "Variation of Piper's sound.", shown="the voice's own", ge=0.0, le=10.0
+        Group.SPEECH, None, "Variation of Piper's sound.", shown="the voice's own", ge=0.0, le=2.0
     )
     noise_w_scale: Number | None = _setting(
         Group.SPEECH,
@@ -351,7 +351,7 @@ class Settings(BaseModel):
         "Variation of the length of Piper's phonemes.",
         shown="the voice's own",
         ge=0.0,
-        le=10.0,
+        le=2.0,
     )
     volume: Number = _setting(
         Group.SPEECH,

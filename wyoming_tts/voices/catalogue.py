@@ -19,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.speech import MAX_SPEAKERS
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ PIPER_SAMPLE_RATES: Final = MappingProxyType(
 
 _DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 _MODEL_CARD = "MODEL_CARD"
+_MAX_INDEX_BYTES = 20_000_000
+"""Upstream's index has 0.4 MB."""
 
 
 class CatalogueError(Exception):
@@ -239,10 +242,18 @@ def read_piper_index(path: Path) -> tuple[CatalogueVoice, ...]:
         CatalogueError: it cannot be read, or an entry is incomplete or malformed.
     """
     try:
-        entries = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        entries = json.loads(_read_bounded(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise CatalogueError(f"{path} cannot be read as JSON: {error}.") from error
     return _voices(path, entries, _from_index)
+
+
+def _read_bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_MAX_INDEX_BYTES + 1)
+    if len(content) > _MAX_INDEX_BYTES:
+        raise ValueError(f"it is larger than {_MAX_INDEX_BYTES} bytes")
+    return content
 
 
 def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
@@ -367,6 +378,8 @@ def _piper_voice(
     kept = {file.name: file for file in files if file.name != _MODEL_CARD}
     if not kept.keys() >= {model, config}:
         raise ValueError(f"its files are {', '.join(kept)}, expected {model} and {config}")
+    if speakers not in range(MAX_SPEAKERS + 1):
+        raise ValueError(f"it has {speakers!r:.40} speakers, expected at most {MAX_SPEAKERS}")
     ordered = sorted(kept.values(), key=lambda file: (file.name != model, file.path))
     rate = PIPER_SAMPLE_RATES.get(quality)
     return CatalogueVoice(

@@ -6,7 +6,6 @@ Files that are not in the catalogue, as of the user's own voices, are only check
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.style_files import read_style_file
 
-CheckComplete: TypeAlias = Callable[[Path], None]
-"""Raises `ValueError` or `OSError` for a model that is incomplete."""
+CheckForm: TypeAlias = Callable[[Path], object]
+"""Raises `ValueError` or `OSError` for a file that is incomplete or malformed."""
 
 
 class FileState(StrEnum):
@@ -46,14 +45,14 @@ class VerifiedFile:
 
 
 def verify_files(
-    voices: Iterable[Voice], known: Mapping[str, CatalogueFile], check_complete: CheckComplete
+    voices: Iterable[Voice], known: Mapping[str, CatalogueFile], checks: Mapping[str, CheckForm]
 ) -> Iterator[VerifiedFile]:
     """Verify each file of the voices, once however many voices share it. Blocks, a second per 300 MB.
 
     Args:
         voices: The voices to verify.
         known: Size and digest of each catalogue file by its name.
-        check_complete: Checks that a model is complete.
+        checks: By suffix, what checks the form of a model (`.onnx`) and of its configuration (`.json`).
     """
     users: dict[Path, list[str]] = {}
     for voice in voices:
@@ -61,15 +60,15 @@ def verify_files(
             users.setdefault(path, []).append(voice.name)
     for path, names in users.items():
         expected = known.get(path.name)
-        state, reason = _state_of(path, expected, check_complete)
+        state, reason = _state_of(path, expected, checks)
         yield VerifiedFile(path, tuple(sorted(names)), state, reason, is_known=expected is not None)
 
 
 def _state_of(
-    path: Path, expected: CatalogueFile | None, check_complete: CheckComplete
+    path: Path, expected: CatalogueFile | None, checks: Mapping[str, CheckForm]
 ) -> tuple[FileState, str]:
     try:
-        _check_form(path, check_complete)
+        _check_form(path, checks)
         difference = _difference(path, expected) if expected else ""
     except (OSError, ValueError, zipfile.BadZipFile, SpeechError) as error:
         return FileState.BROKEN, str(error)
@@ -79,11 +78,9 @@ def _state_of(
     return FileState.CHANGED if is_edited else FileState.BROKEN, difference
 
 
-def _check_form(path: Path, check_complete: CheckComplete) -> None:
-    if path.suffix == ".onnx":
-        check_complete(path)
-    elif path.suffix == ".json":
-        json.loads(path.read_bytes())
+def _check_form(path: Path, checks: Mapping[str, CheckForm]) -> None:
+    if check := checks.get(path.suffix):
+        check(path)
     elif path.suffix == ".npy":
         read_style_file(path)
     else:

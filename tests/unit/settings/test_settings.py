@@ -320,7 +320,7 @@ class TestInvalidValues:
     ) -> None:
         file = config("port: 1\n\nnoise_w: -1")
         assert refusal(f"--config {file}") == (
-            f"noise_w_scale: got -1 from file {file} line 3, key noise_w, expected a number from 0 to 10"
+            f"noise_w_scale: got -1 from file {file} line 3, key noise_w, expected a number from 0 to 2"
         )
 
     def test_an_overridden_invalid_value_is_ignored(self) -> None:

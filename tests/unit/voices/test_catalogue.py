@@ -275,6 +275,8 @@ def test_a_valid_index_entry_is_read(tmp_path: Path) -> None:
         {"files": {"x.onnx": {"size_bytes": "5", "md5_digest": "0" * 32}}},
         {"files": {"x.onnx": {"size_bytes": 5, "md5_digest": "no digest"}}},
         {"files": None},
+        {"num_speakers": 1_000_000_000},
+        {"num_speakers": "1"},
     ],
 )
 def test_the_error_for_a_malformed_entry_names_the_entry_and_its_file(
@@ -284,6 +286,14 @@ def test_the_error_for_a_malformed_entry_names_the_entry_and_its_file(
     with pytest.raises(CatalogueError, match="the voice x is malformed") as caught:
         read_piper_index(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_huge_index_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "voices.json"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(CatalogueError, match="larger than 20000000 bytes"):
+        read_piper_index(path)
 
 
 @pytest.mark.parametrize("path", ["", "..", "a/..", "a\\b", "a\0b"])

@@ -8,7 +8,6 @@ uneven in level, and a lone full stop a burst of noise.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -27,6 +26,7 @@ from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.model import PiperModel, open_piper_model
+from wyoming_tts.engines.piper.voice_json import Language, VoiceJson, read_voice_json, voice_json_path
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import published_tag
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -43,9 +43,6 @@ _CATALOGUE_NAME = re.compile(r"[a-z]{2,3}_[A-Z0-9]{2,3}-[^-]+-(x_low|low|medium|
 _MARKED_BLOCK = re.compile(r"[ ]?\]\]([,;:.!?]+)")
 _CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
 _CUSTOM = Attribution("Custom voice", "")
-
-# Begin, end and padding: the symbols that the package puts around and between phonemes.
-_FRAMING_SYMBOLS = ("^", "$", "_")
 
 # By phoneme type: the extra to install, and a calibration text that counts to five.
 _EXTRAS = {"pinyin": "piper-tts[zh]", "japanese": "piper-tts[ja]", "thai": "piper-tts[th]"}
@@ -102,9 +99,9 @@ class PiperEngine:
             VoiceUnavailable: a file is missing or broken, or a package is not installed.
         """
         try:
-            _, config = _read_config(Path(voice.model))
-        except _FILE_ERRORS as error:
-            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {_reason(error)}") from error
+            config = read_voice_json(voice_json_path(Path(voice.model))).piper_config()
+        except (OSError, ValueError) as error:
+            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {error}") from error
         with ExitStack() as on_failure:
             # The process starts while the model is read.
             process = _start_phonemizer(config)
@@ -140,13 +137,13 @@ class PiperEngine:
 
     def _inspect(self, path: Path) -> Voice | BrokenVoice | None:
         try:
-            if not _config_path(path).is_file():
+            if not voice_json_path(path).is_file():
                 # Not logged: the json may be about to be copied, or the model may be another program's.
                 return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
             check_complete(path)
-            return _voice(path, *_read_config(path))
-        except _FILE_ERRORS as error:
-            return self._complaints.report(path, _reason(error))
+            return _voice(path, read_voice_json(voice_json_path(path)))
+        except (OSError, ValueError) as error:
+            return self._complaints.report(path, str(error))
 
     def _is_kokoro(self, path: Path) -> bool:
         return path == self._options.kokoro_model or path.name.startswith("kokoro")
@@ -314,92 +311,40 @@ def _replace_espeak(phonemizer: Any, process: PiperPhonemizerProcess) -> None:
     phonemizer.phonemize = MethodType(function, phonemizer)
 
 
-# What reading broken voice files may raise.
-_FILE_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyError):
-        return f"its json has no {error.args[0]!r}"
-    if isinstance(error, json.JSONDecodeError):
-        return f"its json is broken: {error}"
-    return str(error) or type(error).__name__
-
-
-def _config_path(model: Path) -> Path:
-    return model.with_name(f"{model.name}.json")
-
-
-def _read_config(model: Path) -> tuple[dict[str, Any], Any]:
-    """Read the voice's json, and return the document and the validated piper.PiperConfig."""
-    from piper import PiperConfig  # noqa: PLC0415  # it imports onnxruntime
-
-    document = json.loads(_config_path(model).read_text(encoding="utf-8"))
-    config = PiperConfig.from_dict(document)
-    if not isinstance(config.sample_rate, int) or config.sample_rate <= 0:
-        raise ValueError(f"its JSON file has the sample rate {config.sample_rate!r}")
-    if not isinstance(config.num_speakers, int):
-        raise TypeError(f"its JSON file has {config.num_speakers!r} as the number of speakers")
-    for mark in _FRAMING_SYMBOLS:
-        if mark not in config.phoneme_id_map:
-            raise ValueError(f"its phoneme_id_map has no {mark!r}")
-    for scale in (config.noise_scale, config.length_scale, config.noise_w_scale):
-        float(scale)
-    return document, config
-
-
-def _voice(path: Path, document: dict[str, Any], config: Any) -> Voice:
-    quality = document["audio"].get("quality")
-    speakers = _speakers(config)
+def _voice(path: Path, config: VoiceJson) -> Voice:
+    speakers = config.speakers()
     return Voice(
         name=path.stem,
         engine=PiperEngine.name,
-        language=_language(path.stem, document, config),
-        description=_description(path.stem, quality if isinstance(quality, str) else ""),
-        sample_rate=config.sample_rate,
+        language=_language(path.stem, config),
+        description=_description(path.stem, config.audio.quality or ""),
+        sample_rate=config.audio.sample_rate,
         model=str(path),
         attribution=_CATALOGUE if _CATALOGUE_NAME.fullmatch(path.stem) else _CUSTOM,
         speakers=MappingProxyType(speakers),
         default_speaker=_default_speaker(config) if speakers else None,
-        version=str(config.piper_version) if config.piper_version else None,
-        files=(path, _config_path(path)),
+        version=config.piper_version or None,
+        files=(path, voice_json_path(path)),
     )
 
 
-def _speakers(config: Any) -> dict[str, int]:
-    if config.num_speakers <= 1:
-        return {}
-    named = {str(name): int(number) for name, number in config.speaker_id_map.items()}
-    if not named:
-        return {str(number): number for number in range(config.num_speakers)}
-    return {name: number for name, number in named.items() if 0 <= number < config.num_speakers}
-
-
-def _default_speaker(config: Any) -> int:
+def _default_speaker(config: VoiceJson) -> int:
     number = config.default_speaker_id
     return number if number in range(config.num_speakers) else 0
 
 
-def _language(name: str, document: dict[str, Any], config: Any) -> str:
+def _language(name: str, config: VoiceJson) -> str:
     """The published tag of the json's language, else of the name's, else of the phonemizer's."""
-    tags = (
-        *_declared_languages(document.get("language")),
-        *_NAMED_LANGUAGE.findall(name),
-        config.espeak_voice,
-    )
-    published = filter(None, map(published_tag, tags))
-    return next(published, str(config.espeak_voice))
+    espeak_voice = config.espeak.voice
+    tags = (*_declared_languages(config.language), *_NAMED_LANGUAGE.findall(name), espeak_voice)
+    return next(filter(None, map(published_tag, tags)), espeak_voice)
 
 
-def _declared_languages(language: object) -> Iterator[object]:
-    """Candidates for a tag in the json's `language`: a mapping like the catalogue's, or a bare tag."""
-    if not isinstance(language, dict):
-        yield language
-        return
-    yield language.get("code")
-    if language.get("family") and language.get("region"):
-        yield f"{language['family']}_{language['region']}"
-    yield language.get("family")
+def _declared_languages(language: Language) -> Iterator[str | None]:
+    yield language.code
+    if language.family and language.region:
+        yield f"{language.family}_{language.region}"
+    yield language.family
 
 
 def _description(name: str, quality: str) -> str:

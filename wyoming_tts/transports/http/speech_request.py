@@ -15,6 +15,8 @@ from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
+    LENGTH_SCALE_RANGE,
+    NOISE_SCALE_RANGE,
     PITCH_RANGE,
     SAMPLE_RATE_RANGE,
     SPEED_RANGE,
@@ -31,14 +33,16 @@ TRANSPORT = "http"
 PCM_RATE = 24_000
 """Hz of raw PCM, which does not carry its rate: what OpenAI's clients assume."""
 
-MAX_SCALE = 10.0
-
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 Speed: TypeAlias = Annotated[float, Field(ge=SPEED_RANGE[0], le=SPEED_RANGE[1], allow_inf_nan=False)]
 Volume: TypeAlias = Annotated[float, Field(ge=VOLUME_RANGE[0], le=VOLUME_RANGE[1], allow_inf_nan=False)]
 Pitch: TypeAlias = Annotated[float, Field(ge=PITCH_RANGE[0], le=PITCH_RANGE[1], allow_inf_nan=False)]
-LengthScale: TypeAlias = Annotated[float, Field(gt=0.0, le=MAX_SCALE, allow_inf_nan=False)]
-NoiseScale: TypeAlias = Annotated[float, Field(ge=0.0, le=MAX_SCALE, allow_inf_nan=False)]
+LengthScale: TypeAlias = Annotated[
+    float, Field(ge=LENGTH_SCALE_RANGE[0], le=LENGTH_SCALE_RANGE[1], allow_inf_nan=False)
+]
+NoiseScale: TypeAlias = Annotated[
+    float, Field(ge=NOISE_SCALE_RANGE[0], le=NOISE_SCALE_RANGE[1], allow_inf_nan=False)
+]
 SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATE_RANGE[0], le=SAMPLE_RATE_RANGE[1])]
 
 

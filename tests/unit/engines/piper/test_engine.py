@@ -205,10 +205,11 @@ class TestInstalled:
         [
             (b"", "its json is broken"),
             (b'{"audio": {', "its json is broken"),
-            (b"[]", "list"),
-            (b"\xff\xfe", "decode"),
-            (b"[" * 100_000, "recursion"),
-            (b"{}", "its json has no 'num_symbols'"),
+            (b"[]", "its json has no fields: it should be an object"),
+            (b"\xff\xfe", "its json is broken"),
+            (b"[" * 100_000, "its json is broken: recursion limit"),
+            (b"{}", "its json has no 'audio'"),
+            (b" " * 1_000_001, "its json is larger than 1000000 bytes"),
         ],
     )
     def test_a_voice_with_a_malformed_json_is_skipped_and_logged_once(
@@ -229,12 +230,17 @@ class TestInstalled:
         [
             (lambda json_: json_.pop("audio"), "its json has no 'audio'"),
             (lambda json_: json_.pop("espeak"), "its json has no 'espeak'"),
-            (lambda json_: json_.update(phoneme_type="runes"), "'runes' is not a valid PhonemeType"),
-            (lambda json_: json_["audio"].update(sample_rate="fast"), "the sample rate 'fast'"),
-            (lambda json_: json_["audio"].update(sample_rate=0), "the sample rate 0"),
-            (lambda json_: json_.update(num_speakers=None), "None as the number of speakers"),
-            (lambda json_: json_["phoneme_id_map"].pop("^"), "no '^'"),
-            (lambda json_: json_["inference"].update(noise_w="much"), "much"),
+            (lambda json_: json_.update(phoneme_type="runes"), "phoneme_type 'runes': it should be 'espeak'"),
+            (lambda json_: json_["audio"].update(sample_rate="fast"), "audio.sample_rate 'fast'"),
+            (lambda json_: json_["audio"].update(sample_rate=1), "audio.sample_rate 1: it should be greater"),
+            (lambda json_: json_.update(num_speakers=None), "num_speakers None"),
+            (lambda json_: json_["phoneme_id_map"].pop("^"), "phoneme_id_map: it should have '^'"),
+            (lambda json_: json_["inference"].update(noise_w="much"), "inference.noise_w 'much'"),
+            (lambda json_: json_["inference"].update(noise_w=10), "inference.noise_w 10: it should be less"),
+            (
+                lambda json_: json_["inference"].update(length_scale=float("nan")),
+                "inference.length_scale nan",
+            ),
         ],
     )
     def test_a_json_without_a_required_value_is_reported(
