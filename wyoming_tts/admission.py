@@ -1,19 +1,33 @@
-"""Admission control: a new stream is served at once, queued, or refused as `Busy`.
+"""Admission control: which streams may compute now, which wait for a place, and which are refused as `Busy`.
 
-Limits on the streams being spoken and on the queue bound what the server takes on; an estimate of the time to
-first audio refuses a stream early that could only be served late. As in `scheduler`, there is no clock and no
-event loop here: times are arguments, in seconds of any monotonic clock. `synthesis` waits for what is queued.
+A stream holds one of a limited number of places only while it has text to compute and a listener who reads.
+A place that its stream does not need now goes to whoever asks for one: a stream that waits for text, whose
+client does not read, or that is far ahead of its listener asks again when it has work. One that has held a
+place before goes ahead of the newcomers of its address and is never refused. Places are shared fairly between
+the addresses of clients: one address may hold all of them only while no other asks.
+
+Limits on the queue, and an estimate of the time to first audio, refuse newcomers that could only be served
+late. As in `scheduler`, there is no clock and no event loop here: times are arguments, in seconds of any
+monotonic clock. `synthesis` waits for what is queued.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
+from math import inf
 
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
 _SMOOTHING = 0.2
 """Weight of the newest value in the moving averages that waits are estimated from."""
+
+REST = 0.25
+"""Seconds without work after which a place may go to another stream: longer than the pauses of a client that
+reads everything at once, or of a text that is being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +37,64 @@ class AdmissionOptions:
     max_streams: int = 16
     """Streams spoken at the same time."""
     max_queue: int = 32
-    """Streams waiting for one of those to end."""
+    """New streams waiting for a place."""
     max_wait: float = 10.0
-    """Longest expected time to first audio, in seconds; a stream that would wait longer is refused at
-    once."""
+    """Longest wait of a new stream, in seconds. One whose first audio is expected later is refused at once,
+    one that still has no place by then is refused then."""
+
+
+class PlaceState(Enum):
+    """Whether a stream holds a place."""
+
+    OUTSIDE = auto()
+    WAITING = auto()
+    HELD = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """One stream's place among those that may compute, or its wait for one."""
+
+    stream: StreamClock
+    peer: str = ""
+    """Address that it counts for."""
+    state: PlaceState = PlaceState.OUTSIDE
+    is_newcomer: bool = True
+    """Whether it never held a place: only then it can be refused."""
+    waiting_since: float = 0.0
+    rests_since: float | None = None
+    """Since when its stream has had no work; None while it has some."""
+    refusal: Busy | None = None
+    """Why it was refused while it waited."""
+    working_since: float = 0.0
+    worked_seconds: float = 0.0
+    """Time for which it held a place and had work, up to `working_since`."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its stream may compute."""
+        return self.state is PlaceState.HELD
+
+    @property
+    def rested_at(self) -> float:
+        """When its stream will have rested long enough for it to go to another."""
+        return inf if self.rests_since is None else self.rests_since + REST
 
 
 class Admission:
-    """Decides which streams are served now, which are queued, and which are refused."""
+    """Decides which streams hold a place, which wait for one, and which are refused."""
 
     def __init__(self, options: AdmissionOptions, scheduler: Scheduler) -> None:
         self._options = options
         self._scheduler = scheduler
-        self._active: dict[StreamClock, float] = {}  # with the time each was admitted
-        self._queue: dict[StreamClock, None] = {}  # in order of arrival
+        self._held: dict[Place, None] = {}
+        self._held_by: Counter[str] = Counter()
+        self._waiting: dict[Place, None] = {}  # in order of asking
         self._stream_seconds = 0.0
         self._first_audio_seconds = 0.0
 
     def __repr__(self) -> str:
-        return f"<Admission active={len(self._active)} queued={len(self._queue)}>"
+        return f"<Admission held={len(self._held)} queued={self.queued}>"
 
     @property
     def options(self) -> AdmissionOptions:
@@ -49,71 +102,203 @@ class Admission:
         return self._options
 
     def set_options(self, options: AdmissionOptions) -> None:
-        """Replace the limits; streams that are already active or queued stay so."""
+        """Replace the limits; streams that hold a place or wait already go on."""
         self._options = options
 
-    @property
-    def active(self) -> int:
-        """Number of streams being spoken."""
-        return len(self._active)
+    def count_active(self, now: float) -> int:
+        """Count the streams being spoken: those with a place that have work, or whose audio still plays."""
+        return sum(place.rests_since is None or place.stream.deadline() > now for place in self._held)
 
     @property
     def queued(self) -> int:
-        """Number of streams in the queue."""
-        return len(self._queue)
+        """Number of streams that wait for a place."""
+        return len(self._waiting)
 
-    def admit(self, stream: StreamClock, now: float) -> bool:
-        """Admit the stream and return True, or queue it and return False.
+    def admit(self, place: Place, now: float) -> bool:
+        """Give the stream a place and return True, or queue it and return False.
 
         Raises:
-            Busy: the queue is full, or the first audio would take too long.
+            Busy: it is a newcomer, and the queue is full or its first audio would take too long.
         """
-        is_full = len(self._active) >= self._options.max_streams
-        if is_full and len(self._queue) >= self._options.max_queue:
-            raise Busy(
-                f"{len(self._active)} utterances are being spoken and {len(self._queue)} are queued.",
-                hint="Try again later, or raise max_streams or max_queue.",
-            )
-        wait = self.predict_wait(now)
+        if place.is_newcomer:
+            self._check_newcomer(place.peer, now)
+        place.state, place.waiting_since = PlaceState.WAITING, now
+        self._waiting[place] = None
+        self.settle(now)
+        return place.is_held
+
+    def keep(self, place: Place, now: float) -> bool:
+        """Note that the stream has work, and return whether it still holds its place."""
+        if place.rests_since is not None:
+            place.rests_since, place.working_since = None, now
+        if self._waiting:
+            self.settle(now)
+        return place.is_held
+
+    def rest(self, place: Place, now: float) -> None:
+        """Note that the stream has no work for now: after a while its place may go to another."""
+        if place.is_held and place.rests_since is None:
+            place.rests_since = now
+            place.worked_seconds += now - place.working_since
+
+    def release(self, place: Place, now: float) -> None:
+        """Free the place of a stream that ended, or end its wait for one."""
+        self._waiting.pop(place, None)
+        if place.is_held:
+            self._take(place, now)
+        place.state = PlaceState.OUTSIDE
+        if not place.is_newcomer:
+            self._stream_seconds = _smoothed(self._stream_seconds, place.worked_seconds)
+        self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Give places to the streams whose turn it is, and refuse newcomers that have waited too long.
+
+        What was decided is in each one's `state` and `refusal`.
+        """
+        while self._waiting and self._admit_next(now):
+            pass
+        for place in self._newcomers():
+            if place.waiting_since + self._options.max_wait <= now:
+                self._refuse(place, f"and none ended within {self._options.max_wait:g} s")
+
+    def wake_at(self, now: float) -> float | None:
+        """Return when to `settle` although nothing happened by then; None if nothing will have changed."""
+        if not self._waiting:
+            return None
+        overdue = [place.waiting_since + self._options.max_wait for place in self._newcomers()]
+        rested = [place.rested_at for place in self._held]
+        needed = [self._needs_audio_at(place) for place in self._waiting]
+        return min((at for at in (*overdue, *rested, *needed) if now < at < inf), default=None)
+
+    def record_first_audio(self, seconds: float) -> None:
+        """Learn from the compute time that a stream's first audio took."""
+        self._first_audio_seconds = _smoothed(self._first_audio_seconds, seconds)
+
+    def predict_wait(self, now: float, peer: str = "") -> float:
+        """Estimate the seconds until the first audio of a stream that arrives now from an address."""
+        rounds = (self._scheduler.count_due(now) + 1) / self._scheduler.multicore_steps
+        wait = max(self._scheduler.lateness(now), rounds * self._first_audio_seconds)
+        if self._has_place_for(peer, now):
+            return wait
+        # Addresses take turns, so of each other one at most as many go before it as of its own.
+        waiting = Counter(place.peer for place in self._waiting)
+        own = waiting.pop(peer, 0)
+        turns = own + 1 + sum(min(others, own + 1) for others in waiting.values())
+        return wait + self._stream_seconds * turns / self._options.max_streams
+
+    def _check_newcomer(self, peer: str, now: float) -> None:
+        if not self._has_place_for(peer, now) and len(self._newcomers()) >= self._options.max_queue:
+            self._make_room_in_queue(peer)
+        wait = self.predict_wait(now, peer)
         if wait > self._options.max_wait:
             raise Busy(
                 f"The first audio would take about {wait:.0f} s, over the limit of "
                 f"{self._options.max_wait:g} s.",
                 hint="Try again later, or raise max_wait.",
             )
-        if not is_full and not self._queue:
-            self._active[stream] = now
+
+    def _make_room_in_queue(self, peer: str) -> None:
+        """Refuse the last newcomer of the address with most of them, unless that is nearly `peer` itself."""
+        newcomers = self._newcomers()
+        waiting = Counter(place.peer for place in newcomers)
+        most = max(waiting.values(), default=0)
+        if waiting[peer] + 2 > most:
+            raise self._busy(f"and {len(newcomers)} are queued")
+        last = [place for place in newcomers if waiting[place.peer] == most][-1]
+        self._refuse(last, f"and {len(newcomers)} are queued")
+
+    def _newcomers(self) -> list[Place]:
+        return [place for place in self._waiting if place.is_newcomer]
+
+    def _refuse(self, place: Place, reason: str) -> None:
+        del self._waiting[place]
+        place.state = PlaceState.OUTSIDE
+        place.refusal = self._busy(reason)
+
+    def _busy(self, reason: str) -> Busy:
+        return Busy(
+            f"{len(self._held)} utterances are being spoken {reason}.",
+            hint="Try again later, or raise max_streams, max_queue or max_wait.",
+        )
+
+    def _admit_next(self, now: float) -> bool:
+        """Admit the waiting stream whose turn it is, if there is a place for it."""
+        candidates: Collection[Place] = self._waiting
+        if not self._has_room():
+            spare = self._find_rested(now)
+            if spare is None:
+                candidates = [place for place in self._waiting if self._needs_audio(place, now)]
+                spare = self._find_far_ahead(now) if candidates else None
+            if spare is None:
+                candidates = [place for place in candidates if self._is_entitled(place.peer)]
+                spare = self._find_above_share() if candidates else None
+            if spare is None:
+                return False
+            self._take(spare, now)
+        self._grant(min(candidates, key=self._turn), now)
+        return True
+
+    def _has_place_for(self, peer: str, now: float) -> bool:
+        """Whether a newcomer of an address would be admitted."""
+        if self._has_room() or self._is_entitled(peer):
             return True
-        self._queue[stream] = None
-        return False
+        return self._find_rested(now) is not None or self._find_far_ahead(now) is not None
 
-    def admit_next(self, now: float) -> StreamClock | None:
-        """Admit the head of the queue if there is room; return it, so that it can be woken."""
-        if not self._queue or len(self._active) >= self._options.max_streams:
-            return None
-        stream = next(iter(self._queue))
-        del self._queue[stream]
-        self._active[stream] = now
-        return stream
+    def _has_room(self) -> bool:
+        return len(self._held) < self._options.max_streams
 
-    def release(self, stream: StreamClock, now: float) -> None:
-        """Free the place of a stream that ended, whether it was active or queued."""
-        self._queue.pop(stream, None)
-        admitted_at = self._active.pop(stream, None)
-        if admitted_at is not None:
-            self._stream_seconds = _smoothed(self._stream_seconds, now - admitted_at)
+    def _needs_audio(self, place: Place, now: float) -> bool:
+        """Whether a stream's listener has so little left to play that it should compute now."""
+        return self._needs_audio_at(place) <= now
 
-    def record_first_audio(self, seconds: float) -> None:
-        """Learn from the compute time that a stream's first audio took."""
-        self._first_audio_seconds = _smoothed(self._first_audio_seconds, seconds)
+    def _needs_audio_at(self, place: Place) -> float:
+        return place.stream.deadline() - self._scheduler.lookahead.shared
 
-    def predict_wait(self, now: float) -> float:
-        """Estimate the seconds until the first audio of a stream that arrives now."""
-        rounds = (self._scheduler.count_due(now) + 1) / self._scheduler.multicore_steps
-        wait = max(self._scheduler.lateness(now), rounds * self._first_audio_seconds)
-        if len(self._active) < self._options.max_streams:
-            return wait
-        return wait + self._stream_seconds * (len(self._queue) + 1) / self._options.max_streams
+    def _find_rested(self, now: float) -> Place | None:
+        """Find a place whose stream has had no work for a while: the one that rests longest."""
+        longest = min(self._held, key=lambda place: place.rested_at, default=None)
+        return longest if longest is not None and longest.rested_at <= now else None
+
+    def _find_far_ahead(self, now: float) -> Place | None:
+        """Find a place whose stream is far ahead of its listener: the farthest."""
+        farthest = self._farthest_ahead(self._held)
+        return None if farthest is None or self._needs_audio(farthest, now) else farthest
+
+    def _is_entitled(self, peer: str) -> bool:
+        """Whether another address has to hand a place to this one, because it holds at least two more."""
+        return self._held_by[peer] + 2 <= max(self._held_by.values(), default=0)
+
+    def _find_above_share(self) -> Place | None:
+        """Find a place of the address that holds the most: the one needed last."""
+        most = max(self._held_by.values(), default=0)
+        return self._farthest_ahead(place for place in self._held if self._held_by[place.peer] == most)
+
+    @staticmethod
+    def _farthest_ahead(places: Iterable[Place]) -> Place | None:
+        return max(places, key=lambda place: place.stream.deadline(), default=None)
+
+    def _turn(self, place: Place) -> tuple[bool, int, bool, float]:
+        """Return what sorts waiting places: the address that holds the fewest first, its newcomers last."""
+        since = place.waiting_since if place.is_newcomer else place.stream.deadline()
+        return place.stream.in_background, self._held_by[place.peer], place.is_newcomer, since
+
+    def _grant(self, place: Place, now: float) -> None:
+        del self._waiting[place]
+        self._held[place] = None
+        self._held_by[place.peer] += 1
+        if not place.is_newcomer:
+            place.stream.work_arrived(now)  # the time without a place is no lateness of the machine
+        place.state, place.is_newcomer = PlaceState.HELD, False
+        place.rests_since, place.working_since = None, now
+
+    def _take(self, place: Place, now: float) -> None:
+        self.rest(place, now)
+        del self._held[place]
+        self._held_by[place.peer] -= 1
+        if not self._held_by[place.peer]:
+            del self._held_by[place.peer]
+        place.state = PlaceState.OUTSIDE
 
 
 def _smoothed(average: float, newest: float) -> float:

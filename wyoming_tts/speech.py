@@ -198,6 +198,9 @@ class Utterance:
     """Servers that it passed through before this one."""
     sample_rate: int | None = None
     """Sample rate of the audio in Hz, within SAMPLE_RATE_RANGE; None takes the voice's own."""
+    peer: str = ""
+    """Address of the client. Places among the streams are shared fairly between addresses; empty for this
+    process."""
 
     @classmethod
     def of(

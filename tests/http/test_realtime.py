@@ -266,7 +266,7 @@ class TestBargeIn:
                 await client.send("barge")
                 async with asyncio.timeout(5):
                     await client.until("response.canceled", response="long")
-                assert parts.admission.active == 0
+                assert repr(parts.admission) == "<Admission held=0 queued=0>"
                 await client.send("response.create", response_id="next", input="ghi.")
                 await client.until("response.completed", response="next")
             assert not [

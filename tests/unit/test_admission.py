@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wyoming_tts.admission import Admission, AdmissionOptions
+from wyoming_tts.admission import REST, Admission, AdmissionOptions, Place
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
@@ -14,63 +14,288 @@ def make_admission(**limits: float) -> tuple[Admission, Scheduler]:
     return Admission(AdmissionOptions(**limits), scheduler), scheduler  # type: ignore[arg-type]
 
 
+def make_places(count: int, peer: str = "", now: float = 0.0) -> list[Place]:
+    return [Place(StreamClock(work_since=now), peer) for _ in range(count)]
+
+
 def test_streams_are_admitted_up_to_the_limit_then_queued_then_refused() -> None:
     admission, _ = make_admission(max_streams=2, max_queue=2)
-    streams = [StreamClock(work_since=0.0) for _ in range(5)]
-    assert [admission.admit(stream, 0.0) for stream in streams[:4]] == [True, True, False, False]
+    places = make_places(5)
+    assert [admission.admit(place, 0.0) for place in places[:4]] == [True, True, False, False]
     with pytest.raises(Busy, match="2 utterances are being spoken and 2 are queued"):
-        admission.admit(streams[4], 0.0)
-    admission.release(streams[1], 1.0)
-    assert admission.admit_next(1.0) is streams[2]
-    assert admission.admit_next(1.0) is None
+        admission.admit(places[4], 0.0)
+    admission.release(places[1], 1.0)
+    assert [place.is_held for place in places] == [True, False, True, False, False]
 
 
 def test_a_stream_that_left_the_queue_is_not_admitted() -> None:
     admission, _ = make_admission(max_streams=1)
-    admitted, canceled, waiting = (StreamClock(work_since=0.0) for _ in range(3))
-    for stream in (admitted, canceled, waiting):
-        admission.admit(stream, 0.0)
+    admitted, canceled, waiting = make_places(3)
+    for place in (admitted, canceled, waiting):
+        admission.admit(place, 0.0)
     admission.release(canceled, 0.5)
     admission.release(admitted, 1.0)
-    assert admission.admit_next(1.0) is waiting
+    assert waiting.is_held
+    assert not canceled.is_held
 
 
 def test_a_newcomer_does_not_overtake_the_queue() -> None:
     admission, _ = make_admission(max_streams=1)
-    admitted, first, second = (StreamClock(work_since=0.0) for _ in range(3))
+    admitted, first, second = make_places(3)
     admission.admit(admitted, 0.0)
     admission.admit(first, 0.0)
     admission.release(admitted, 1.0)
+    assert first.is_held
     assert not admission.admit(second, 1.0)
+
+
+def test_a_newcomer_that_waited_as_long_as_it_may_is_refused() -> None:
+    admission, _ = make_admission(max_streams=1, max_wait=10.0)
+    admitted, early, late = make_places(3)
+    admission.admit(admitted, 0.0)
+    admission.admit(early, 1.0)
+    admission.admit(late, 5.0)
+    assert admission.wake_at(5.0) == 11.0
+    admission.settle(11.0)
+    assert isinstance(early.refusal, Busy)
+    assert "none ended within 10 s" in early.refusal.message
+    assert late.refusal is None
+    assert admission.queued == 1
+    assert admission.wake_at(11.0) == 15.0
+
+
+def test_nothing_is_to_be_decided_while_nobody_waits() -> None:
+    admission, _ = make_admission(max_streams=1)
+    (place,) = make_places(1)
+    admission.admit(place, 0.0)
+    admission.rest(place, 1.0)
+    assert admission.wake_at(1.0) is None
+
+
+def test_a_place_without_work_goes_to_whoever_asks_after_a_rest() -> None:
+    admission, _ = make_admission(max_streams=1)
+    idle, newcomer = make_places(2)
+    admission.admit(idle, 0.0)
+    admission.rest(idle, 1.0)
+    assert not admission.admit(newcomer, 1.0)
+    assert admission.wake_at(1.0) == 1.0 + REST
+    admission.settle(1.0 + REST)
+    assert newcomer.is_held
+    assert not admission.keep(idle, 2.0)
+
+
+def test_a_place_without_work_is_kept_while_nobody_asks() -> None:
+    admission, _ = make_admission(max_streams=1)
+    (place,) = make_places(1)
+    admission.admit(place, 0.0)
+    admission.rest(place, 1.0)
+    assert admission.keep(place, 1000.0)
+
+
+def test_work_within_the_rest_keeps_the_place() -> None:
+    admission, _ = make_admission(max_streams=1)
+    brief, newcomer = make_places(2)
+    admission.admit(brief, 0.0)
+    admission.rest(brief, 1.0)
+    admission.admit(newcomer, 1.0)
+    assert admission.keep(brief, 1.0 + REST / 2)
+    admission.settle(1.0 + REST)
+    assert not newcomer.is_held
+
+
+def test_the_place_that_rests_longest_is_given_away_first() -> None:
+    admission, _ = make_admission(max_streams=3)
+    places = make_places(4)
+    for place, since in zip(places[:3], (2.0, 1.0, 3.0), strict=True):
+        admission.admit(place, 0.0)
+        admission.rest(place, since)
+    assert admission.admit(places[3], 10.0)
+    assert [place.is_held for place in places] == [True, False, True, True]
+
+
+def test_a_stream_far_ahead_of_its_listener_lends_its_place() -> None:
+    admission, scheduler = make_admission(max_streams=2)
+    ahead, near, newcomer, another = make_places(4)
+    for place, seconds in ((ahead, scheduler.lookahead.shared + 1.0), (near, 2.0)):
+        admission.admit(place, 0.0)
+        place.stream.delivered(seconds, 0.0)
+    assert admission.admit(newcomer, 0.0)
+    assert [ahead.is_held, near.is_held] == [False, True]
+    assert not admission.admit(another, 0.0)
+
+
+def test_a_stream_far_ahead_of_its_listener_takes_no_place_from_another_before_it_needs_audio() -> None:
+    admission, scheduler = make_admission(max_streams=1)
+    shared = scheduler.lookahead.shared
+    first, second = make_places(2)
+    for place in (first, second):
+        admission.admit(place, 0.0)
+        place.stream.delivered(shared + 2.0, 0.0)
+    assert [first.is_held, second.is_held] == [False, True]
+    assert not admission.admit(first, 0.0)
+    assert admission.wake_at(0.0) == 2.0
+    second.stream.delivered(1.0, 1.0)
+    admission.settle(2.0)
+    assert [first.is_held, second.is_held] == [True, False]
+
+
+def test_background_work_lends_its_place_at_once_and_returns_after_all_others() -> None:
+    admission, _ = make_admission(max_streams=1)
+    background, newcomer, other = make_places(3)
+    background.stream.in_background = True
+    admission.admit(background, 0.0)
+    assert admission.admit(newcomer, 0.0)
+    assert not admission.admit(background, 0.1)
+    assert not admission.admit(other, 0.2)
+    admission.release(newcomer, 1.0)
+    assert other.is_held
+
+
+def test_a_stream_that_has_spoken_goes_before_newcomers_and_is_never_refused() -> None:
+    admission, _ = make_admission(max_streams=1, max_queue=1, max_wait=1.0)
+    speaking, resting, newcomer = make_places(3)
+    admission.admit(resting, 0.0)
+    resting.stream.delivered(1.0, 0.0)
+    admission.rest(resting, 0.1)
+    admission.admit(speaking, 0.5)
+    admission.admit(newcomer, 0.6)
+    assert not admission.admit(resting, 1.0)  # the queue is full
+    admission.settle(100.0)
+    assert newcomer.refusal is not None
+    assert resting.refusal is None
+    admission.admit(newcomer := make_places(1)[0], 100.0)
+    admission.release(speaking, 100.5)
+    assert resting.is_held
+    assert not newcomer.is_held
+
+
+def test_of_streams_that_have_spoken_the_one_that_runs_dry_first_is_admitted() -> None:
+    admission, _ = make_admission(max_streams=2)
+    late, soon = make_places(2)
+    for place, seconds in ((late, 5.0), (soon, 2.0)):
+        admission.admit(place, 0.0)
+        place.stream.delivered(seconds, 0.0)
+        admission.rest(place, 0.0)
+    newcomers = make_places(2)
+    for place in newcomers:
+        assert admission.admit(place, 1.0)
+    assert not admission.admit(late, 1.1)
+    assert not admission.admit(soon, 1.2)
+    admission.release(newcomers[0], 1.3)
+    assert [late.is_held, soon.is_held] == [False, True]
+
+
+def test_time_without_a_place_is_no_lateness_of_the_machine() -> None:
+    admission, scheduler = make_admission(max_streams=1)
+    resting, speaking = make_places(2)
+    admission.admit(resting, 0.0)
+    admission.rest(resting, 0.0)
+    admission.admit(speaking, 1.0)
+    admission.admit(resting, 2.0)
+    admission.release(speaking, 60.0)
+    scheduler.request_step(resting.stream)
+    assert scheduler.lateness(60.0) == 0.0
+
+
+def test_one_address_may_hold_every_place_while_no_other_asks() -> None:
+    admission, _ = make_admission(max_streams=4)
+    places = make_places(5, "one")
+    assert [admission.admit(place, 0.0) for place in places] == [True, True, True, True, False]
+
+
+def test_another_address_gets_its_share_of_the_places_at_once() -> None:
+    admission, _ = make_admission(max_streams=4)
+    crowd, others = make_places(8, "one"), make_places(3, "other")
+    for place in crowd:
+        admission.admit(place, 0.0)
+    assert [admission.admit(place, 0.0) for place in others] == [True, True, False]
+    assert sum(place.is_held for place in crowd) == 2
+
+
+def test_an_address_above_its_share_hands_over_the_place_that_is_needed_last() -> None:
+    admission, _ = make_admission(max_streams=3)
+    crowd, (other,) = make_places(3, "one"), make_places(1, "other")
+    for place, seconds in zip(crowd, (1.0, 3.0, 2.0), strict=True):
+        admission.admit(place, 0.0)
+        place.stream.delivered(seconds, 0.0)
+    assert admission.admit(other, 0.0)
+    assert [place.is_held for place in crowd] == [True, False, True]
+
+
+def test_a_freed_place_goes_to_the_address_that_holds_fewest() -> None:
+    admission, _ = make_admission(max_streams=3)
+    one, two = make_places(4, "one"), make_places(2, "two")
+    for place in (*one[:2], two[0], *one[2:], two[1]):
+        admission.admit(place, 0.0)
+    admission.release(one[0], 1.0)
+    assert [place.is_held for place in (*one, *two)] == [False, True, True, False, True, False]
+    admission.release(two[0], 2.0)
+    assert [place.is_held for place in (*one, *two)] == [False, True, True, False, False, True]
+
+
+def test_a_full_queue_refuses_the_last_newcomer_of_the_address_with_most_of_them() -> None:
+    admission, _ = make_admission(max_streams=2, max_queue=3)
+    speaking = [*make_places(1, "one"), *make_places(1, "other")]
+    crowd, other = make_places(3, "one"), make_places(2, "other")
+    for place in (*speaking, *crowd):
+        admission.admit(place, 0.0)
+    assert not admission.admit(other[0], 0.0)
+    assert [place.refusal is not None for place in crowd] == [False, False, True]
+    with pytest.raises(Busy):
+        admission.admit(other[1], 0.0)
+
+
+def test_the_queue_of_one_address_does_not_lengthen_the_wait_of_another() -> None:
+    admission, _ = make_admission(max_streams=2, max_wait=100.0)
+    (first,) = make_places(1)
+    admission.admit(first, 0.0)
+    admission.release(first, 30.0)
+    for place in (*make_places(1, "one"), *make_places(1, "other"), *make_places(5, "one")):
+        admission.admit(place, 30.0)
+    assert admission.predict_wait(30.0, "one") == pytest.approx(90.0)
+    assert admission.predict_wait(30.0, "other") == pytest.approx(30.0)
 
 
 def test_a_stream_with_too_long_a_predicted_wait_is_refused() -> None:
     admission, scheduler = make_admission(max_streams=100, max_wait=2.0)
     admission.record_first_audio(0.5)
-    for _ in range(3):
-        stream = StreamClock(work_since=0.0)
-        assert admission.admit(stream, 0.0)
-        scheduler.request_step(stream)
+    for place in make_places(3):
+        assert admission.admit(place, 0.0)
+        scheduler.request_step(place.stream)
     assert admission.predict_wait(0.0) == pytest.approx(2.0)
-    late = StreamClock(work_since=0.0)
+    (late,) = make_places(1)
     assert admission.admit(late, 0.0)
-    scheduler.request_step(late)
+    scheduler.request_step(late.stream)
     with pytest.raises(Busy, match="about 2 s"):
-        admission.admit(StreamClock(work_since=0.0), 0.0)
+        admission.admit(make_places(1)[0], 0.0)
 
 
 def test_new_work_is_refused_while_the_machine_cannot_keep_up() -> None:
     admission, scheduler = make_admission(max_wait=5.0)
     scheduler.request_step(StreamClock(work_since=0.0, playing_since=0.0, audio_seconds=1.0))
     with pytest.raises(Busy):
-        admission.admit(StreamClock(work_since=7.0), 7.0)
+        admission.admit(make_places(1, now=7.0)[0], 7.0)
 
 
-def test_the_predicted_wait_follows_the_duration_of_recent_streams() -> None:
+def test_the_predicted_wait_follows_the_time_for_which_recent_streams_needed_a_place() -> None:
     admission, _ = make_admission(max_streams=2, max_wait=100.0)
-    first = StreamClock(work_since=0.0)
+    (first,) = make_places(1)
     admission.admit(first, 0.0)
-    admission.release(first, 30.0)
-    for _ in range(2):
-        admission.admit(StreamClock(work_since=30.0), 30.0)
-    assert admission.predict_wait(30.0) == pytest.approx(15.0)
+    admission.rest(first, 20.0)  # for text that comes ten minutes later
+    admission.keep(first, 620.0)
+    admission.release(first, 630.0)
+    for place in make_places(2, now=630.0):
+        admission.admit(place, 630.0)
+    assert admission.predict_wait(630.0) == pytest.approx(15.0)
+
+
+def test_active_are_the_streams_with_work_or_audio_that_still_plays() -> None:
+    admission, _ = make_admission()
+    working, playing, idle = make_places(3)
+    for place in (working, playing, idle):
+        admission.admit(place, 0.0)
+    playing.stream.delivered(5.0, 0.0)
+    for place in (playing, idle):
+        admission.rest(place, 1.0)
+    assert [admission.count_active(now) for now in (1.0, 6.0)] == [2, 1]
+    assert repr(admission) == "<Admission held=3 queued=0>"

@@ -106,7 +106,7 @@ class ServerSpeechService:
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "models": [Path(model).name for model in parts.loaded.models],
             "load": {
-                "streams": parts.admission.active,
+                "streams": parts.admission.count_active(time.monotonic()),
                 "queue": parts.admission.queued,
                 "max_streams": parts.admission.options.max_streams,
                 "max_queue": parts.admission.options.max_queue,
@@ -126,7 +126,7 @@ def server_load(parts: Parts) -> ServerLoad:
 
     cache = parts.cache.statistics()
     return ServerLoad(
-        active_streams=parts.admission.active,
+        active_streams=parts.admission.count_active(time.monotonic()),
         queued_streams=parts.admission.queued,
         models=len(parts.loaded.models),
         model_bytes=parts.loaded.file_bytes,

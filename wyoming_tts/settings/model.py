@@ -481,14 +481,15 @@ class Settings(BaseModel):
     max_streams: Whole = _setting(
         Group.LIMITS,
         0,
-        "Utterances spoken at the same time; 0 takes 8 for each core, at least 16.",
+        "Utterances spoken at the same time; 0 takes 8 for each core, at least 16. Those that wait for text "
+        "or are not listened to do not count.",
         ge=0,
         le=1000,
     )
     max_queue: Whole | None = _setting(
         Group.LIMITS,
         None,
-        "Utterances that wait for one of those to end; further ones are refused as busy.",
+        "New utterances that wait for one of those to end; further ones are refused as busy.",
         shown="twice max_streams",
         ge=0,
         le=10_000,
@@ -496,7 +497,8 @@ class Settings(BaseModel):
     max_wait: Number = _setting(
         Group.LIMITS,
         10.0,
-        "An utterance whose first audio is expected to take longer is refused as busy at once.",
+        "Longest wait for the first audio: an utterance that is expected to wait longer is refused as busy "
+        "at once, and one that has waited so long for its turn is refused then.",
         unit="seconds",
         ge=0.1,
         le=600.0,

@@ -56,8 +56,7 @@ class Job:
         self._first_audio_at: float | None = None
         self._outcome = Outcome.CANCELLED
         self._error = ""
-        self._resolved_at: float | None = None
-        self._admitted_at: float | None = None
+        self._wait_seconds = 0.0
         self._requested_at = self._text_arrived_at = self.clock.work_since
         self._underruns = 0
         self._underrun_seconds = 0.0
@@ -84,11 +83,6 @@ class Job:
     def on_voice_resolved(self, spec: VoiceSpec) -> None:
         """Note which voice speaks."""
         self._spec = spec
-        self._resolved_at = self._now()
-
-    def on_admitted(self) -> None:
-        """Note that the wait in the admission queue is over."""
-        self._admitted_at = self._now()
 
     def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
@@ -97,6 +91,17 @@ class Job:
     def on_done(self) -> None:
         """Note that everything was spoken."""
         self._outcome = Outcome.DONE
+
+    @contextmanager
+    def timing_wait(self) -> Iterator[None]:
+        """Add the time of the block to that spent in the admission queue; it does not count as TTFA."""
+        started = self._now()
+        try:
+            yield
+        finally:
+            self._wait_seconds += self._now() - started
+            if self._first_audio_at is None:
+                self._first_segment_at = self._now()
 
     @contextmanager
     def timing_load(self) -> Iterator[None]:
@@ -173,17 +178,12 @@ class Job:
             compute_seconds=self.compute_seconds,
             outcome=self._outcome,
             error=self._error,
-            wait=self._wait(),
+            wait=self._wait_seconds,
             underruns=self._underruns,
             underrun_seconds=self._underrun_seconds,
             cached_segments=self.cached_segments,
             model_load_seconds=self._load_seconds,
         )
-
-    def _wait(self) -> float:
-        if self._resolved_at is None:
-            return 0.0
-        return (self._now() if self._admitted_at is None else self._admitted_at) - self._resolved_at
 
     def _count_underrun(self, now: float) -> None:
         """Count a gap during which the listener had room and there was text to speak."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from wyoming_tts import audio
-from wyoming_tts.admission import Admission
+from wyoming_tts.admission import Admission, Place
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import RemoteVoice
 from wyoming_tts.engines.model_cache import ModelCache
@@ -29,6 +29,7 @@ from wyoming_tts.speech import (
     VoiceRequest,
     VoiceSpec,
 )
+from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.loudness import VoiceLoudness
@@ -61,37 +62,6 @@ class SpeechStream:
 
     async def __anext__(self) -> AudioChunk:
         return await anext(self._chunks)
-
-
-class AdmissionQueue:
-    """Suspends streams until `Admission` lets them in, in the order that it decides."""
-
-    def __init__(self, admission: Admission, clock: Clock) -> None:
-        self._admission = admission
-        self._clock = clock
-        self._waiting: dict[StreamClock, asyncio.Future[None]] = {}
-
-    @asynccontextmanager
-    async def admitted(self, stream: StreamClock) -> AsyncIterator[None]:
-        """Hold a place among the active streams for the length of the block; wait for one to be free.
-
-        Raises:
-            Busy: there is none, and none soon.
-        """
-        try:
-            if not self._admission.admit(stream, self._clock()):
-                self._waiting[stream] = asyncio.get_running_loop().create_future()
-                await self._waiting[stream]
-            yield
-        finally:
-            self._waiting.pop(stream, None)
-            self._admission.release(stream, self._clock())
-            self._admit_waiting()
-
-    def _admit_waiting(self) -> None:
-        while (stream := self._admission.admit_next(self._clock())) is not None:
-            if not self._waiting[stream].done():
-                self._waiting[stream].set_result(None)
 
 
 class Synthesizer:
@@ -161,7 +131,8 @@ class Synthesizer:
         """Open the stream of an utterance; its audio is made as the stream is iterated.
 
         Raises:
-            Busy: the server is full; the client may try again later.
+            Busy: the server is full; the client may try again later. Raised on iterating, as nobody holds a
+                place before there is text to compute.
             UnknownVoice: no voice has the requested name, language or speaker.
             VoiceUnavailable: the voice's files are missing or broken.
             SpeechError: anything else that is reported to the client, also while iterating.
@@ -176,13 +147,10 @@ class Synthesizer:
         job = Job(utterance, self._clock)
         job.clock.in_background = in_background
         try:
-            async with AsyncExitStack() as stack:
-                with job.recording_failure():
-                    spec = await self._library.resolve(utterance.voice)
-                    job.on_voice_resolved(spec)
-                    await stack.enter_async_context(self._queue.admitted(job.clock))
-                    job.on_admitted()
-                chunks = await stack.enter_async_context(aclosing(self._chunks(job, spec)))
+            with job.recording_failure():
+                spec = await self._library.resolve(utterance.voice)
+                job.on_voice_resolved(spec)
+            async with aclosing(self._chunks(job, spec)) as chunks:
                 yield SpeechStream(job.rate, chunks)
         finally:
             self._on_record(job.record())
@@ -251,25 +219,38 @@ class Synthesizer:
 
     async def _chunks(self, job: Job, spec: VoiceSpec) -> AsyncGenerator[AudioChunk, None]:
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
-        with job.recording_failure():
+        with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
             async with (
                 UtteranceVoices(self._library, self._loaded, self._loudness, spec, job.clock) as voices,
                 aclosing(self._segments(job)) as segments,
             ):
                 async for segment in segments:
+                    await self._hold(place, job)
                     if segment.pause_before:
-                        yield job.make_chunk(audio.silence(segment.pause_before, job.rate))
+                        chunk = job.make_chunk(audio.silence(segment.pause_before, job.rate))
+                        self._queue.rest(place)
+                        yield chunk
                         job.on_chunk_requested()
+                        await self._hold(place, job)
                     rendered = self._renderer.render(job, voices, segment, resampler)
                     async with aclosing(rendered) as pieces:
                         async for pcm in pieces:
                             chunk = job.make_chunk(pcm)
                             self._record_first_audio(job, chunk)
+                            self._queue.rest(place)
                             yield chunk
                             job.on_chunk_requested()
+                            await self._hold(place, job)
+                    self._queue.rest(place)  # until there is text for another segment
             if self._options.trailing_silence and job.has_audio:
                 yield job.make_chunk(audio.silence(self._options.trailing_silence, job.rate))
             job.on_done()
+
+    async def _hold(self, place: Place, job: Job) -> None:
+        """Make sure that the stream holds a place before it computes more."""
+        if not self._queue.keep(place):
+            with job.timing_wait():
+                await self._queue.wait(place)
 
     def _record_first_audio(self, job: Job, chunk: AudioChunk) -> None:
         # A chunk from the cache took no computing, and says nothing about the machine.

@@ -128,7 +128,7 @@ class RateLimit:
         """Take a token at monotonic time `now`; return 0, or the whole seconds until there is one."""
         if not self.per_minute:
             return 0
-        name = _subscriber(address)
+        name = subscriber(address)
         tokens, since = self._buckets.pop(name, (float(self.per_minute), now))
         tokens = min(self.per_minute, tokens + (now - since) * self.per_minute / 60)
         lacking = 1 - tokens if tokens < 1 - _ROUNDING else 0.0
@@ -146,8 +146,8 @@ def _parse_ip(address: str) -> IPv4Address | IPv6Address | None:
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
 
-def _subscriber(address: str) -> str:
-    """The bucket's key: an IPv4 address or an IPv6 /64, of which a subscriber may use any address."""
+def subscriber(address: str) -> str:
+    """Return whom an address counts for: an IPv4 address or an IPv6 /64, of which one may use any address."""
     ip = _parse_ip(address)
     return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip or address)
 

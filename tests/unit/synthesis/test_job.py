@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.parts import running_parts
 from wyoming_tts.admission import Admission, AdmissionOptions
-from wyoming_tts.speech import Attribution, Utterance, UtteranceRecord, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Segment, Utterance, UtteranceRecord, Voice, VoiceSpec
 from wyoming_tts.synthesis import Synthesizer
 from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.options import SynthesisOptions
@@ -36,7 +36,6 @@ def clock() -> FakeClock:
 def job(clock: FakeClock) -> Job:
     job = Job(Utterance.of("Hello."), clock)
     job.on_voice_resolved(VoiceSpec(VOICE))
-    job.on_admitted()
     return job
 
 
@@ -49,11 +48,24 @@ def test_the_wait_is_the_time_in_the_admission_queue(clock: FakeClock) -> None:
     job = Job(Utterance.of("Hello."), clock)
     clock.seconds += 5  # downloading the voice
     job.on_voice_resolved(VoiceSpec(VOICE))
-    clock.seconds += 2
-    assert job.record().wait == pytest.approx(2.0)  # as if the client disconnected now
-    job.on_admitted()
-    clock.seconds += 9
-    assert job.record().wait == pytest.approx(2.0)
+    for _ in range(2):
+        with job.timing_wait():
+            clock.seconds += 2
+        clock.seconds += 9
+    assert job.record().wait == pytest.approx(4.0)
+
+
+def test_the_wait_in_the_admission_queue_does_not_count_as_time_to_first_audio(
+    job: Job, clock: FakeClock
+) -> None:
+    job.add_segment(Segment("Hello."))
+    with job.timing_wait():
+        clock.seconds += 8
+    clock.seconds += 0.5
+    play(job, 1.0)
+    with job.timing_wait():
+        clock.seconds += 8
+    assert job.record().ttfa == pytest.approx(0.5)
 
 
 def test_an_utterance_whose_voice_was_not_resolved_has_no_wait(clock: FakeClock) -> None:
@@ -176,7 +188,7 @@ async def test_records_include_cache_hits_model_loads_and_the_admission_wait() -
             cache=parts.cache,
             options=SynthesisOptions(),
             on_record=records.append,
-            clock=map(float, itertools.count()).__next__,  # advances by 1 s with every reading
+            clock=itertools.count(0.0, 0.001).__next__,  # advances by 1 ms with every reading
         )
 
         async def speak() -> None:

@@ -232,19 +232,6 @@ async def test_streams_beyond_the_admission_queue_are_refused_as_busy() -> None:
     assert [type(each) for each in results] == [list, list, Busy, Busy]
 
 
-async def test_cancelling_a_queued_stream_frees_its_place() -> None:
-    async with running_parts(max_streams=1, max_queue=1, max_wait=600) as parts:
-        feed = TextFeed()
-        async with parts.synthesizer.speak(Utterance(feed)):
-            waiting = asyncio.create_task(speak(parts.synthesizer, Utterance.of("Number one.")))
-            await asyncio.sleep(0)
-            assert "queued=1" in repr(parts.admission)
-            waiting.cancel()
-            await asyncio.wait([waiting])
-            assert "queued=0" in repr(parts.admission)
-        assert repr(parts.admission) == "<Admission active=0 queued=0>"
-
-
 async def test_a_long_first_sentence_is_spoken_from_its_first_clause(parts: Parts) -> None:
     feed = TextFeed()
     async with parts.synthesizer.speak(Utterance(feed)) as stream:

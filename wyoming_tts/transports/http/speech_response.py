@@ -11,7 +11,7 @@ import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type, wav_header
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
 from wyoming_tts.speech import AudioChunk, Utterance
+from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
@@ -58,12 +59,16 @@ class SpeechResponse(Response):
         self._context = context
         self._request = request
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; returns early when the client disconnects.
 
         Raises:
             SpeechError: before the response starts, or in the middle of its body.
         """
+        client = scope.get("client")
+        if client:
+            utterance = replace(self._request.utterance, peer=subscriber(client[0]))
+            self._request = replace(self._request, utterance=utterance)
         await run_while_connected(receive, self._answer(send))
 
     async def _answer(self, send: Send) -> None:

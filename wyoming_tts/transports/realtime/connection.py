@@ -22,6 +22,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.interfaces import SpeechSynthesis
@@ -116,6 +117,7 @@ class RealtimeConnection:
 
         Once `stopping` is set, new responses are refused and the connection closes when none is left.
         """
+        self._peer = subscriber(socket.client.host) if socket.client else ""
         self._socket = RealtimeSocket(socket, send_timeout=options.send_timeout)
         self._synthesizer = synthesizer
         self._options = options
@@ -215,7 +217,7 @@ class RealtimeConnection:
                 await self._socket.send(session_event("session.updated", session))
             case SpeakText():
                 messages = ResponseMessages(command.id or _new_id("resp"), command.session, command.short)
-                await self._enqueue(RealtimeResponse(messages, self._options, command.text))
+                await self._enqueue(self._response(messages, command.text))
             case AppendText():
                 await self._append(command)
             case CommitText():
@@ -226,6 +228,9 @@ class RealtimeConnection:
                 await self._cancel_all()
             case EndSession():
                 self._end_session()
+
+    def _response(self, messages: ResponseMessages, text: str | None = None) -> RealtimeResponse:
+        return RealtimeResponse(messages, self._options, text, peer=self._peer)
 
     async def _enqueue(self, response: RealtimeResponse) -> None:
         messages = response.messages
@@ -268,7 +273,7 @@ class RealtimeConnection:
         await response.add(more.text)
 
     async def _open_response(self, more: AppendText) -> RealtimeResponse:
-        response = RealtimeResponse(ResponseMessages(more.id or _new_id("resp"), more.session), self._options)
+        response = self._response(ResponseMessages(more.id or _new_id("resp"), more.session))
         try:
             await self._enqueue(response)
         except RefusedMessage:
@@ -369,15 +374,16 @@ def _now() -> float:
 class RealtimeResponse(PendingRequest):
     """A response of a realtime client, from its request to the end of its audio."""
 
-    def __init__(self, messages: ResponseMessages, options: RealtimeOptions, text: str | None = None) -> None:
+    def __init__(
+        self, messages: ResponseMessages, options: RealtimeOptions, text: str | None = None, *, peer: str = ""
+    ) -> None:
         """With `text` None the text arrives through the feed."""
         limit = options.limits.text_chars
         feed = TextFeed(
             high_mark=limit, low_mark=limit
         )  # never full, so `add` never blocks the reader: a barge may be next
-        super().__init__(
-            _make_utterance(messages.session, options, feed, text), feed, characters=len(text or "")
-        )
+        utterance = _make_utterance(messages.session, options, feed, text)
+        super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
         self.messages = messages
 
     def ending(self) -> list[Frame]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from wyoming.event import Event
@@ -20,6 +20,7 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
@@ -80,10 +81,10 @@ def _now() -> float:
 class _Request(PendingRequest):
     """A client's request, with the events that its reply has to end with."""
 
-    def __init__(self, speak: SpeakUtterance | None, ending: ReplyEnding) -> None:
+    def __init__(self, speak: SpeakUtterance | None, ending: ReplyEnding, *, peer: str = "") -> None:
         feed = TextFeed()
         text = speak.text if speak else None
-        super().__init__(_make_utterance(speak, feed), feed, characters=len(text or ""))
+        super().__init__(replace(_make_utterance(speak, feed), peer=peer), feed, characters=len(text or ""))
         self.ending = ending
 
     @classmethod
@@ -112,11 +113,14 @@ class WyomingConnection:
         synthesizer: SpeechSynthesis,
         describe: Describe,
         options: WyomingOptions,
+        address: str = "",
     ) -> None:
+        """Serve a client; places among the streams are shared fairly between the addresses of clients."""
         self._stream = stream
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options
+        self._peer = subscriber(address)
         self._events = EventReader(options.limits)
         self._protocol = WyomingProtocol(streaming=options.streaming)
         self._queue = RequestQueue[_Request](options.backlog)
@@ -258,7 +262,7 @@ class WyomingConnection:
         if self._draining:
             await self._queue.put(_Request.refused(_shutting_down(), speak.ending))
             return
-        request = _Request(speak, speak.ending)
+        request = _Request(speak, speak.ending, peer=self._peer)
         if speak.text is None:
             self._open = request
         await self._queue.put(request)

@@ -212,7 +212,11 @@ class WyomingServer:
         self, stream: WyomingStream, host: str | None, opened: contextlib.AsyncExitStack | None = None
     ) -> asyncio.Task[None]:
         connection = WyomingConnection(
-            stream, synthesizer=self._synthesizer, describe=self._describe, options=self._options
+            stream,
+            synthesizer=self._synthesizer,
+            describe=self._describe,
+            options=self._options,
+            address=host or "",
         )
         task = asyncio.create_task(_run(connection, opened), name=f"wyoming {stream.peer}")
         self._connections[task] = connection
