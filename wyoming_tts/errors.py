@@ -17,6 +17,7 @@ one of them, so that no transport words an error itself.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import ClassVar
 
@@ -104,6 +105,20 @@ class EngineFailed(SpeechError):
     """The engine failed while rendering; the utterance cannot continue."""
 
     code = ErrorCode.INTERNAL
+
+
+def describe_value(value: object) -> str:
+    """Describe a value that a client sent, for a message; never its text, as messages are logged."""
+    match value:
+        case str():
+            return f"a string of {len(value)} characters"
+        case list():
+            return f"an array of {len(value)}"
+        case dict():
+            return "an object"
+        case None | bool():
+            return str(json.dumps(value))
+    return str(value)
 
 
 def to_speech_error(error: BaseException) -> SpeechError:

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-import reprlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from wyoming.event import Event
 from wyoming.version import __version__ as wyoming_version
 
-from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
+from wyoming_tts.errors import BadRequest, TooLong, describe_value
 
 _BLANKS = re.compile(rb"[ \t\r\n]+")
 _READ_SIZE = 64 * 1024
@@ -52,11 +52,13 @@ class EventLimits:
     """Bytes of the JSON block after the header; it holds a text to speak."""
     payload: int = 64 * 1024
     """Bytes of binary payload; no request needs one."""
-    depth: int = 32
-    """Nesting of JSON objects and arrays; no event of the protocol reaches ten."""
+    json: JsonLimits = field(default_factory=JsonLimits)
+    """Of the header and of the block; no event of a client has thirty values."""
 
 
-REPLY_LIMITS = EventLimits(header=1024 * 1024, data=4 * 1024 * 1024, payload=16 * 1024 * 1024)
+REPLY_LIMITS = EventLimits(
+    header=1024 * 1024, data=4 * 1024 * 1024, payload=16 * 1024 * 1024, json=JsonLimits(values=100_000)
+)
 """The limits of a client towards a server: a description of thousands of voices, also in the header, as
 servers not written in Python may send it; and all audio of a request at once, up to five minutes of it."""
 
@@ -97,7 +99,7 @@ def merge_data(header: Header, block: bytes, limits: EventLimits) -> dict[str, A
     Raises:
         ProtocolError: the block is not a JSON object; MessageTooLong if it nests too deep.
     """
-    return header.inline | _parse_json_object(block, "data", limits.depth) if block else dict(header.inline)
+    return header.inline | _parse_json_object(block, "data", limits.json) if block else dict(header.inline)
 
 
 class EventReader:
@@ -231,13 +233,13 @@ def parse_header(line: bytes, limits: EventLimits) -> Header:
     Raises:
         ProtocolError: it is malformed; MessageTooLong if a length that it announces is over its limit.
     """
-    header = _parse_json_object(line, "header line", limits.depth)
+    header = _parse_json_object(line, "header line", limits.json)
     event_type = header.get("type")
     if not isinstance(event_type, str) or not event_type:
-        raise ProtocolError(f"Got {reprlib.repr(event_type)} as an event's type, expected a name.")
+        raise ProtocolError(f"Got {describe_value(event_type)} as an event's type, expected a name.")
     data = header.get("data")
     if data is not None and not isinstance(data, dict):
-        raise ProtocolError(f"Got {reprlib.repr(data)} as an event's data, expected an object.")
+        raise ProtocolError(f"Got {describe_value(data)} as an event's data, expected an object.")
     data_length = _read_length(header, "data_length", limits.data)
     payload_length = _read_length(header, "payload_length", limits.payload)
     return Header(event_type, data or {}, data_length, payload_length)
@@ -254,52 +256,21 @@ def _read_length(header: dict[str, Any], key: str, limit: int) -> int:
         return 0
     # bool is an int to Python, not to the protocol.
     if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-        raise ProtocolError(f"Got {reprlib.repr(length)} as {key}, expected a whole number of bytes.")
+        raise ProtocolError(f"Got {describe_value(length)} as {key}, expected a whole number of bytes.")
     _check_length(length, limit, key)
     return length
 
 
-def _parse_json_object(raw: bytes, what: str, depth: int) -> dict[str, Any]:
+def _parse_json_object(raw: bytes, what: str, limits: JsonLimits) -> dict[str, Any]:
     try:
-        value = _DECODER.decode(raw.decode())
-    except RecursionError:
-        raise MessageTooLong(f"Got JSON nested far too deep, expected at most {depth} levels.") from None
-    except ValueError as error:
+        value = parse_json(raw, limits)
+    except JsonOverLimit as error:
+        raise MessageTooLong(f"Got an event whose {what} is over a limit: {error}.") from None
+    except InvalidJson as error:
         raise ProtocolError(f"Got an event whose {what} is not JSON in UTF-8: {error}.") from None
     if not isinstance(value, dict):
-        raise ProtocolError(f"Got {reprlib.repr(value)} as an event's {what}, expected an object.")
-    if raw.count(b"{") + raw.count(b"[") > depth:
-        _check_depth(value, depth)
+        raise ProtocolError(f"Got {describe_value(value)} as an event's {what}, expected an object.")
     return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        raise ProtocolError("Got a JSON object with a duplicate key, expected each key once.")
-    return unique
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ProtocolError(f"Got {name}, expected a value that JSON allows.")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-"""Made once: json.loads with options makes one for each call, which takes longer than parsing."""
-
-
-def _check_depth(value: dict[str, Any], depth: int) -> None:
-    level: list[Any] = [value]
-    for _ in range(depth):
-        level = [inner for outer in level for inner in _containers(outer)]
-        if not level:
-            return
-    raise MessageTooLong(f"Got JSON nested in more than {depth} levels, expected at most {depth}.")
-
-
-def _containers(outer: dict[str, Any] | list[Any]) -> Iterator[Any]:
-    values = outer.values() if isinstance(outer, dict) else outer
-    return (value for value in values if isinstance(value, dict | list))
 
 
 def encode_event(event: Event) -> bytes:

@@ -401,6 +401,21 @@ async def test_a_body_at_the_size_limit_is_accepted() -> None:
         assert (await http.post(SPEECH, content=b"x" * 1001)).status_code == 413
 
 
+LISTS = b'{"input":[' + b"[]," * 10_000 + b"[]]}"
+
+
+@pytest.mark.parametrize("body", [LISTS, LISTS.decode().encode("utf-16"), b"\n " + LISTS])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+async def test_a_body_that_would_take_long_to_parse_is_refused(body: bytes, kind: str) -> None:
+    async with client(make_guard()) as http:
+        refused = await http.post(SPEECH, content=body, headers={"Content-Type": kind})
+        as_text = await http.post(SPEECH, json={"input": LISTS.decode()})
+        uploaded = await http.post(SPEECH, files={"file": LISTS + b"\0"})
+    assert refused.status_code in {400, 413}
+    assert code(refused) in {"bad_request", "body_too_large"}
+    assert (as_text.status_code, uploaded.status_code) == (200, 200)
+
+
 async def test_an_incomplete_request_body_times_out_with_408() -> None:
     async with serving(make_guard(body_timeout=0.05)) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"

@@ -17,6 +17,7 @@ from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Describe
 
 from wyoming_tts import wyoming_framing
+from wyoming_tts.bounded_json import JsonLimits
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.wyoming_framing import (
     EventLimits,
@@ -253,7 +254,7 @@ def test_events_before_garbage_are_still_returned() -> None:
             header_line(type="x", payload_length=4),
         ),
         (
-            EventLimits(depth=3),
+            EventLimits(json=JsonLimits(depth=3)),
             b'{"type": "x", "data": {"a": [1, "[[["]}}\n',
             b'{"type": "x", "data": {"a": [[]]}}\n',
         ),

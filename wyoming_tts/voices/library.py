@@ -21,6 +21,9 @@ from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold
 
 _LOGGER = logging.getLogger(__name__)
 
+_MAX_SPEAKER_DIGITS = 9
+"""Of a speaker's number; Python refuses to convert more than 4,300."""
+
 MissingVoiceHook = Callable[[str], Awaitable[None]]
 """Awaited with the name of a catalogue voice that is not installed. Returns when the wait for it is over,
 installed or not, and a fallback is allowed; raises `VoiceUnavailable` if none is."""
@@ -304,7 +307,7 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
         return VoiceSpec(voice, voice.default_speaker)
     if speaker in voice.speakers:
         return VoiceSpec(voice, voice.speakers[speaker])
-    number = int(speaker) if speaker.isascii() and speaker.isdigit() else -1
+    number = _speaker_number(speaker)
     if number in voice.speakers.values():
         return VoiceSpec(voice, number)
     if not voice.speakers and number == 0:
@@ -312,6 +315,11 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
     raise UnknownVoice(
         f"The voice {voice.name} has no speaker {shorten_name(speaker)!r}.", hint=_speakers_hint(voice)
     )
+
+
+def _speaker_number(speaker: str) -> int | None:
+    is_number = speaker.isascii() and speaker.isdigit() and len(speaker) <= _MAX_SPEAKER_DIGITS
+    return int(speaker) if is_number else None
 
 
 def _speakers_hint(voice: Voice) -> str:

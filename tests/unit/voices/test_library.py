@@ -113,7 +113,7 @@ async def test_the_configured_speaker_applies_only_to_the_default_voice() -> Non
     assert (await library.resolve(VoiceRequest(LESSAC))).speaker is None
 
 
-@pytest.mark.parametrize("speaker", ["p999", "3", "-1", "²"])
+@pytest.mark.parametrize("speaker", ["p999", "3", "-1", "²", "9" * 4301])
 async def test_the_error_for_an_unknown_speaker_lists_the_known_ones(speaker: str) -> None:
     with pytest.raises(UnknownVoice, match=r"no speaker.*p225, p226, 7"):
         await make_library(*NEURAL).resolve(VoiceRequest("en_GB-vctk-medium", speaker=speaker))

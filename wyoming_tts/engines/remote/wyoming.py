@@ -27,13 +27,20 @@ from wyoming_tts.engines.remote.pool import (
     quote,
 )
 from wyoming_tts.speech import Samples
-from wyoming_tts.wyoming_framing import EventLimits, EventStream, ProtocolError, RawEvent, write_event
+from wyoming_tts.wyoming_framing import (
+    REPLY_LIMITS,
+    EventLimits,
+    EventStream,
+    ProtocolError,
+    RawEvent,
+    write_event,
+)
 
 USUAL_RATE = 22_050
 """Hz of most voices of such servers, which state a voice's rate only when it speaks."""
 
 _PORT = 10_200
-_LIST_LIMITS = EventLimits(data=4 * 1024 * 1024)
+_LIST_LIMITS = EventLimits(data=4 * 1024 * 1024, json=REPLY_LIMITS.json)
 """Room for the descriptions of thousands of voices, which are parsed off the event loop."""
 _SPEECH_LIMITS = EventLimits(data=64 * 1024, payload=1024 * 1024)
 """JSON is parsed on the event loop, so it must be small; a payload may be all audio of a segment."""

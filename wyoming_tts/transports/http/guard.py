@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wyoming_tts.bounded_json import JsonOverLimit, check_values
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.guard_request import (
     OPEN_PATHS,
@@ -33,6 +34,8 @@ __all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Sc
 
 _EXPOSED = b"X-Request-ID, X-Sample-Rate, Retry-After"
 _PREFLIGHT_SECONDS = b"600"
+MAX_JSON_VALUES = 10_000
+"""Values in a body of JSON. Speech requests have twenty; the page's framework sends a few hundred."""
 _MAX_LOGGED_CHARS = 100
 _NO_KEY = "invalid_api_key"
 
@@ -240,6 +243,7 @@ class Guard:
                 body = await rules.read_body(receive)
                 if body is None:
                     return
+                _check_json(request, body)
                 if rules.keys and request.is_login:
                     await self._login.handle_form(request, body, rules.keys, send)
                     return
@@ -267,6 +271,22 @@ class Guard:
                     headers=((b"retry-after", str(wait).encode()),),
                 )
             )
+
+
+def _check_json(request: GuardedRequest, body: bytes) -> None:
+    """Check that a body does not hold up the event loop while it is parsed, which frameworks do there.
+
+    Raises:
+        _Refused: it does.
+    """
+    if request.first(b"content-type").strip().casefold().startswith("multipart/"):
+        return
+    if b"\0" in body:  # UTF-16 and UTF-32, in which marks cannot be counted and which JSON must not be in
+        raise _Refused(_Refusal(400, "bad_request", "The body has to be in UTF-8."))
+    try:
+        check_values(body, MAX_JSON_VALUES)
+    except JsonOverLimit as error:
+        raise _Refused(_Refusal(413, "body_too_large", f"The body is over a limit: {error}.")) from None
 
 
 async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:

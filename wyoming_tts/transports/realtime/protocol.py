@@ -13,9 +13,10 @@ import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported
+from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
+from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
 from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE
 
 Frame: TypeAlias = str | bytes
@@ -46,6 +47,8 @@ class RealtimeLimits:
     """UTF-8 bytes in one message."""
     text_chars: int = 100_000
     """Characters in the text of one response."""
+    json: JsonLimits = field(default_factory=JsonLimits)
+    """Of one message; none has twenty values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +167,18 @@ def _parse_json(received: Frame, limits: RealtimeLimits) -> Message:
     if _size(received) > limits.message_bytes:
         raise TooLong(f"Got a message of {_size(received)} bytes, expected at most {limits.message_bytes}.")
     try:
-        text = received if isinstance(received, str) else received.decode()
-        message = json.loads(text, parse_constant=_reject_constant)
-    except (ValueError, RecursionError) as error:  # both JSON's and Unicode's errors are ValueErrors
-        raise BadRequest(f"Got a message that is not JSON ({type(error).__name__}).") from error
+        message = parse_json(received, limits.json)
+    except JsonOverLimit as error:
+        raise TooLong(f"Got a message that is over a limit: {error}.") from None
+    except InvalidJson as error:
+        raise BadRequest(f"Got a message that is not JSON: {error}.") from None
     if not isinstance(message, dict):
-        raise BadRequest(f"Got {reprlib.repr(message)}, expected a JSON object.")
+        raise BadRequest(f"Got {describe_value(message)}, expected a JSON object.")
     return message
 
 
 def _size(received: Frame) -> int:
     return len(received) if isinstance(received, bytes) else len(received.encode(errors="surrogatepass"))
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 class RealtimeProtocol:
@@ -304,7 +304,7 @@ def _parse_rate(value: object) -> int:
     low, high = SAMPLE_RATE_RANGE
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadRequest(
-            f"Got {reprlib.repr(value)} as 'sample_rate', expected a whole number from {low} to {high}."
+            f"Got {describe_value(value)} as 'sample_rate', expected a whole number from {low} to {high}."
         )
     return value
 
@@ -312,21 +312,23 @@ def _parse_rate(value: object) -> int:
 def _parse_speed(value: object) -> float:
     low, high = SPEED_RANGE
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadRequest(f"Got {reprlib.repr(value)} as 'speed', expected a number from {low:g} to {high:g}.")
+        raise BadRequest(
+            f"Got {describe_value(value)} as 'speed', expected a number from {low:g} to {high:g}."
+        )
     return float(value)
 
 
 def _get_bool(fields: Mapping[str, Any], key: str) -> bool:
     value = fields[key]
     if not isinstance(value, bool):
-        raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected true or false.")
+        raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected true or false.")
     return value
 
 
 def _get_object(fields: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     value = fields.get(key)
     if value is not None and not isinstance(value, dict):
-        raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected an object.")
+        raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected an object.")
     return value
 
 
@@ -335,7 +337,7 @@ def _get_string(fields: Mapping[str, Any], key: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected a string.")
+        raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected a string.")
     # JSON can hold a lone surrogate, which cannot be spoken and cannot be encoded in a reply.
     return value.encode(errors="ignore").decode()
 

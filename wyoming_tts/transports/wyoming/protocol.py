@@ -6,7 +6,6 @@ bytes, and decoding them, is done by `wyoming_framing`.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,7 +17,7 @@ from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
-from wyoming_tts.errors import BadRequest, EngineFailed, SpeechError, Unsupported
+from wyoming_tts.errors import BadRequest, EngineFailed, SpeechError, Unsupported, describe_value
 from wyoming_tts.speech import (
     SPEAKER_MARK,
     Attribution,
@@ -231,7 +230,7 @@ def _parse_text_format(data: dict[str, Any]) -> TextFormat:
         return TextFormat(name)
     except ValueError:
         known = " or ".join(repr(known.value) for known in TextFormat)
-        raise Unsupported(f"Got text_format {reprlib.repr(name)}, expected {known}.") from None
+        raise Unsupported(f"Got an unknown text_format, expected {known}.") from None
 
 
 def _parse_voice(data: dict[str, Any]) -> VoiceRequest:
@@ -239,7 +238,7 @@ def _parse_voice(data: dict[str, Any]) -> VoiceRequest:
     if voice is None:
         return VoiceRequest()
     if not isinstance(voice, dict):
-        raise BadRequest(f"Got {reprlib.repr(voice)} as the voice, expected an object.")
+        raise BadRequest(f"Got {describe_value(voice)} as the voice, expected an object.")
     return VoiceRequest(
         # Empty strings come from forms left blank.
         name=_get_string(voice, "name") or None,
@@ -260,7 +259,7 @@ def _get_string(data: dict[str, Any], key: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadRequest(f"Got {reprlib.repr(value)} as {key!r}, expected a string.")
+        raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected a string.")
     # JSON can hold a lone surrogate, which cannot be spoken and cannot be encoded in a reply.
     return value.encode(errors="ignore").decode()
 

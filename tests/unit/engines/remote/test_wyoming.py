@@ -122,7 +122,7 @@ STEREO = AudioChunk(rate=22_050, width=2, channels=2, audio=bytes(4))
         (replying(then=b"HTTP/1.1 400 Bad Request\r\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
         (replying(then=b"[1]\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
         (replying(then=b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "not Wyoming"),
-        (replying(then=b'{"a":' + b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "nested"),
+        (replying(then=b'{"a":' + b"[" * 60_000 + b"\n"), UpstreamFaultKind.FAILED, "more than 1000 values"),
         (replying(then=b"{" * 200_000), UpstreamFaultKind.FAILED, "at most 65536"),
         (replying(then=header(payload_length=10**12)), UpstreamFaultKind.FAILED, "payload_length"),
         (replying(then=header(data_length=-1)), UpstreamFaultKind.FAILED, "data_length"),
