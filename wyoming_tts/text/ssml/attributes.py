@@ -18,7 +18,7 @@ from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import MAX_BREAK_SECONDS, InterpretAs, SayAs, SpeakingStyle
 
 Note: TypeAlias = Callable[[str], None]
-"""Reports something in the document that has no effect."""
+"""Reports something in the document that has no effect; never in the document's words, as it is logged."""
 
 RATES = (0.25, 4.0)
 """Limits of the product of all nested rates."""
@@ -48,8 +48,6 @@ _NUMBER_RE = re.compile(
 )
 _LANGUAGE_RE = re.compile(TAG_PATTERN)
 _MAX_NAME_CHARS = 200
-_SHOWN_CHARS = 40
-"""Characters of a value in a note."""
 _IGNORED_PROSODY = ("contour", "range", "duration")
 _INTERPRETATIONS = {
     "cardinal": InterpretAs.CARDINAL,
@@ -89,7 +87,7 @@ def style_inside(name: str, attributes: dict[str, str], outer: SpeakingStyle, no
     elif name == "say-as":
         style = replace(style, say_as=parse_say_as(attributes))
         if style.say_as is None:
-            note(f"a <say-as> is read as plain text: {_format_attributes(attributes)}")
+            note("a <say-as> is read as plain text because its interpret-as is unknown")
     if (language := attributes.get("xml:lang")) is not None:
         style = _with_language(style, language, note)
     return style
@@ -117,7 +115,7 @@ def _prosody_factor(
         return 1.0
     factor = read(attributes[name])
     if factor is None:
-        note(f"<prosody> is ignored: {_format_attributes({name: attributes[name]})}")
+        note(f"<prosody {name}> is ignored because its value is neither a number nor a label")
         return 1.0
     return factor
 
@@ -125,7 +123,7 @@ def _prosody_factor(
 def _with_voice(style: SpeakingStyle, attributes: dict[str, str], note: Note) -> SpeakingStyle:
     voice = parse_voice(attributes)
     if voice is None:
-        note(f"a <voice> without a name or language is ignored: {_format_attributes(attributes)}")
+        note("a <voice> without a name or language is ignored")
         return style
     # A named voice speaks its own language, whatever the language around it.
     return replace(style, voice=voice, language=voice.language)
@@ -134,15 +132,9 @@ def _with_voice(style: SpeakingStyle, attributes: dict[str, str], note: Note) ->
 def _with_language(style: SpeakingStyle, written: str, note: Note) -> SpeakingStyle:
     language = parse_language(written)
     if language is None and written.strip():
-        note(f"a language is ignored: {_format_attributes({'xml:lang': written})}")
+        note("an xml:lang is ignored because it is no language tag")
         return style
     return replace(style, language=language)
-
-
-def _format_attributes(attributes: dict[str, str]) -> str:
-    return ", ".join(
-        f"{name[:_SHOWN_CHARS]}={value[:_SHOWN_CHARS]!r}" for name, value in list(attributes.items())[:4]
-    )
 
 
 def clamp(value: float, limits: tuple[float, float]) -> float:

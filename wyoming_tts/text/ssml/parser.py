@@ -47,9 +47,6 @@ MAX_SAY_AS_CHARS = 1000
 """A longer `say-as` is neither a number nor a date, and is spoken as plain text."""
 _MAX_NOTES = 20
 
-_SHOWN = 40
-"""Characters of a name in a message."""
-
 _SPACE_RE = re.compile(r"[ \t\r\n]+")
 _ROOT = "all"
 
@@ -67,6 +64,7 @@ _STYLED = frozenset({"prosody", "voice", "say-as", "lang", "emphasis", "token", 
 """Elements that at most set a style; any element may set a language."""
 _IGNORED = frozenset({"audio", "mark", "meta", "lexicon", "lookup"})
 _UNSPOKEN = frozenset({"metadata", "desc", "script", "style"})
+_KNOWN = frozenset({"break", "sub", "phoneme"}) | _ENDS.keys() | _STYLED | _IGNORED | _UNSPOKEN
 
 
 @dataclass(slots=True)
@@ -147,7 +145,7 @@ class SsmlParser:
         if self._open:
             element = self._open[-1]
             raise element.position.error(
-                f"<{element.name}> is not closed; expected </{element.name}> before the text's end."
+                f"{_describe(element.name)} is not closed; expected its closing tag before the text's end."
             )
 
     def _take(self, token: SsmlToken) -> None:
@@ -169,7 +167,7 @@ class SsmlParser:
             return self._position.error("found a closing tag; expected none, for no element is open.")
         element = self._open[-1]
         return self._position.error(
-            f"found another closing tag; expected </{element.name}>, for the element opened at line "
+            f"found another closing tag; expected that of {_describe(element.name)}, opened at line "
             f"{element.position.line}, column {element.position.column}."
         )
 
@@ -199,7 +197,9 @@ class SsmlParser:
 
     def _on_end_element(self, name: str) -> None:
         if not self._open:
-            raise self._position.error(f"found </{name[:_SHOWN]}>; expected none, for no element is open.")
+            raise self._position.error(
+                f"found the closing tag of {_describe(name)}; expected none, for no element is open."
+            )
         self._flush_text()
         element = self._open.pop()
         end = _ENDS.get(element.name.rpartition(":")[2])
@@ -219,7 +219,7 @@ class SsmlParser:
         elif name in _IGNORED:
             self._note(f"<{name}> has no effect; its content is spoken")
         elif name not in _UNSPOKEN | _STYLED:
-            self._note(f"<{name[:_SHOWN]}> is unknown; its content is spoken")
+            self._note("an unknown element has no effect; its content is spoken")
         return name in _UNSPOKEN
 
     def _add_break(self, attributes: dict[str, str]) -> None:
@@ -290,6 +290,11 @@ class SsmlParser:
         if message not in self._noted and len(self._noted) < _MAX_NOTES:
             self._noted.add(message)
             _LOGGER.info("SSML, line %d: %s.", self._position.line, message)
+
+
+def _describe(name: str) -> str:
+    """An element in a message, which may be logged: any other name may be a part of the text."""
+    return f"<{name}>" if name in _KNOWN else "an element"
 
 
 def _strict_parser(

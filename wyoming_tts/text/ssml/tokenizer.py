@@ -164,11 +164,11 @@ class SsmlTokenizer:
     def _opening_error(self, opening: str) -> MalformedMarkup:
         if opening.startswith("<!"):
             return self._began.error(
-                f"found {opening!r}, as of a document type or an entity declaration, which are refused; "
+                "found '<!', as of a document type or an entity declaration, which are refused; "
                 "expected an element, text or a comment."
             )
         return self._began.error(
-            f"found {opening!r}; expected the name of an element behind '<'.",
+            "found '<'; expected the name of an element behind it.",
             hint="Write '&lt;' for a '<' that is text.",
         )
 
@@ -217,7 +217,7 @@ class SsmlTokenizer:
         written = "".join(self._held)
         reference = _REFERENCE_RE.fullmatch(written)
         if reference is None:
-            raise self._began.error(f"found {written!r}; expected an entity such as '&amp;'.")
+            raise self._began.error("found '&'; expected an entity such as '&amp;'.")
         return SsmlToken(self._resolve(reference), self._began), at + 1
 
     def _resolve(self, reference: re.Match[str]) -> str:
@@ -229,7 +229,7 @@ class SsmlTokenizer:
             characters = _NOT_XML_RE.sub("", chr(code)) if code <= _LAST_CHARACTER else ""
         if not characters:
             raise self._began.error(
-                f"found {reference[0]!r}, which stands for no character; expected an entity of XML or HTML.",
+                "found an entity that stands for no character; expected one of XML or HTML.",
             )
         return characters
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -323,11 +324,11 @@ def test_a_raw_block_has_the_surrounding_style() -> None:
 @pytest.mark.parametrize(
     ("document", "line", "column", "expected_message"),
     [
-        ("<speak>\n  <b>x</c>\n</speak>", 2, 7, "expected </b>, for the element opened at line 2, column 3"),
-        ("<speak>one\n<p>two", 2, 1, "<p> is not closed; expected </p>"),
+        ("<speak>\n  <b>x</c>\n</speak>", 2, 7, "expected that of an element, opened at line 2, column 3"),
+        ("<speak>one\n<p>two", 2, 1, "<p> is not closed; expected its closing tag"),
         ("ä\r\n5 < 6", 2, 3, "expected the name of an element"),
         ("Tom & Jerry", 1, 5, "Write '&amp;' for an '&' that is text"),
-        ("a &bogus; b", 1, 3, "'&bogus;', which stands for no character"),
+        ("a &bogus; b", 1, 3, "an entity that stands for no character"),
         ("a &#0; b", 1, 3, "stands for no character"),
         ("a &amp", 1, 3, "the text ends inside the markup"),
         ("</speak>", 1, 1, "no element is open"),
@@ -377,17 +378,58 @@ def test_each_ignored_element_or_attribute_is_logged_once(caplog: pytest.LogCapt
 
     assert [record.getMessage() for record in caplog.records] == [
         "SSML, line 1: <audio> has no effect; its content is spoken.",
-        "SSML, line 1: <b> is unknown; its content is spoken.",
+        "SSML, line 1: an unknown element has no effect; its content is spoken.",
         "SSML, line 2: <prosody contour> has no effect.",
-        "SSML, line 2: <prosody> is ignored: pitch='+5Hz'.",
+        "SSML, line 2: <prosody pitch> is ignored because its value is neither a number nor a label.",
     ]
 
 
 def test_a_hostile_text_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        read("".join(f"<x{number}/>" for number in range(400)))
+        read("".join(f'<x{number}/><say-as interpret-as="{number}"/>' for number in range(200)))
 
-    assert len(caplog.records) == 20
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<SECRET>a</SECRET>",
+        '<SECRET SECRET="SECRET">a</SECRET>',
+        '<say-as interpret-as="SECRET" SECRET="SECRET">a</say-as>',
+        '<prosody rate="SECRET" pitch="SECRET" volume="SECRET">a</prosody>',
+        '<voice SECRET="SECRET">a</voice>',
+        '<p xml:lang="SECRET SECRET">a</p>',
+        '<break time="SECRET"/>',
+        '<phoneme ph="SECRET" alphabet="SECRET">a</phoneme>',
+        "<p><SECRET></p>",
+        "<SECRET>",
+        "</SECRET>",
+        "<p>SECRET",
+        "<p></SECRET>",
+        "<1SECRET>",
+        "<!SECRET>",
+        "<![SECRET[",
+        "&SECRET;",
+        '<p SECRET="&SECRET;">',
+        '<p SECRET="1" SECRET="2">',
+        "<p SECRET>",
+        "<p SECRET<",
+    ],
+)
+def test_no_words_of_a_document_reach_the_log_or_an_error(
+    document: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, errors = SsmlParser(), []
+    steps: list[Callable[[], object]] = [lambda: reader.feed(document), reader.finish]
+    with caplog.at_level(logging.DEBUG):
+        for step in steps:
+            try:
+                step()
+            except MalformedMarkup as error:
+                errors.append(str(error))
+
+    assert "SECRET" not in caplog.text + "".join(errors)
 
 
 DOCUMENTS = [

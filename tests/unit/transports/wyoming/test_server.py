@@ -434,6 +434,36 @@ class TestErrors:
         assert "127.0.0.1" in record.getMessage()
         assert record.exc_info is None
 
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b'{"type": "synthesize", "data": {"text": ["SECRET"]}}\n',
+            b'{"type": "synthesize", "data": {"text": {"SECRET": "SECRET"}}}\n',
+            b'{"type": "synthesize", "data": {"text": "a", "voice": "SECRET"}}\n',
+            b'{"type": "synthesize", "data": {"text": "a", "voice": {"name": ["SECRET"]}}}\n',
+            b'{"type": "synthesize", "data": {"text": "a", "text_format": "SECRET"}}\n',
+            b'{"type": "ping", "data": {"text": ["SECRET"]}}\n',
+            b'{"type": ["SECRET"]}\n',
+            b'{"type": "synthesize", "data": "SECRET"}\n',
+            b'{"type": "synthesize", "data_length": "SECRET"}\n',
+            b'{"type": "synthesize", "data_length": 8}\n"SECRET"',
+            b'{"type": "synthesize", "data_length": 10}\n["SECRET"]',
+            b'{"SECRET": 1, "SECRET": 1}\n',
+            b"SECRET\n",
+            b"{SECRET}\n",
+        ],
+    )
+    async def test_no_text_of_a_client_reaches_the_log_however_malformed(
+        self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture, sent: bytes
+    ) -> None:
+        async with connected(fake) as (_, client):
+            await client.send_bytes(sent)
+            client.writer.write_eof()
+            events = await client.rest()
+
+        assert "error" in event_types(events)
+        assert "SECRET" not in caplog.text
+
     async def test_garbage_during_playback_still_gets_the_closing_events(self, fake: FakeSynthesizer) -> None:
         fake.on_chunk = Gate()
         async with connected(fake) as (_, client):
