@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -30,6 +30,20 @@ _TEXT_WAS_WAITING = 0.001
 
 _AUDIBLE_GAP = 0.02
 """Seconds without audio that no player has buffered; a shorter gap is no underrun."""
+
+
+LONG_WAIT = 30.0
+"""Seconds without text after which a stream keeps nothing in memory for what may follow: longer than an agent
+thinks between two sentences."""
+
+
+async def do_nothing() -> None:
+    """Do nothing: what happens on a long wait unless something is to be freed."""
+
+
+async def _arrives(coming: asyncio.Task[str | None], timeout: float) -> bool:  # noqa: ASYNC109 - not an error
+    """Wait for a piece of text; return whether it arrived in time."""
+    return coming.done() or bool((await asyncio.wait({coming}, timeout=timeout))[0])
 
 
 async def _next_or_none(pieces: AsyncIterator[str]) -> str | None:
@@ -122,17 +136,24 @@ class Job:
             self._error = to_speech_error(error).code
             raise
 
-    async def read_text(self, idle: float | None) -> AsyncGenerator[str, None]:
-        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds."""
+    async def read_text(
+        self, idle: float | None, on_long_wait: Callable[[], Awaitable[None]] = do_nothing
+    ) -> AsyncGenerator[str, None]:
+        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds.
+
+        `on_long_wait` is awaited each time that none arrives for much longer.
+        """
         pieces = aiter(self.utterance.text)
         while True:
             asked_at = self._now()
             # A task, because waiting with a timeout must not cancel an iterator in the middle.
             coming = asyncio.ensure_future(_next_or_none(pieces))
             try:
-                if not (await asyncio.wait({coming}, timeout=idle))[0]:
+                if idle is not None and not await _arrives(coming, idle):
                     self._text_arrived_at = self._now()  # until now there was nothing to speak
                     yield IDLE
+                if not await _arrives(coming, LONG_WAIT):
+                    await on_long_wait()
                 piece = await coming
             finally:
                 coming.cancel()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,7 +31,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.explanation import Explanation
-from wyoming_tts.synthesis.job import IDLE, Job
+from wyoming_tts.synthesis.job import IDLE, Job, do_nothing
 from wyoming_tts.synthesis.loudness import VoiceLoudness
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.rendering import SegmentRenderer
@@ -222,7 +222,7 @@ class Synthesizer:
         with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
             async with (
                 UtteranceVoices(self._library, self._loaded, self._loudness, spec, job.clock) as voices,
-                aclosing(self._segments(job)) as segments,
+                aclosing(self._segments(job, on_long_wait=voices.release)) as segments,
             ):
                 async for segment in segments:
                     await self._hold(place, job)
@@ -257,12 +257,18 @@ class Synthesizer:
         if chunk.first_sample == 0 and job.compute_seconds:
             self._admission.record_first_audio(job.compute_seconds)
 
-    async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
+    async def _segments(
+        self,
+        job: Job,
+        trace: TextTrace | None = None,
+        *,
+        on_long_wait: Callable[[], Awaitable[None]] = do_nothing,
+    ) -> AsyncGenerator[Segment, None]:
         await self._load_language(job.spec.voice.language)
         segmenter = self._segmenter(job, trace)
         idle = job.utterance.flush_idle
         idle = self._options.flush_idle if idle is None else idle or None
-        async with aclosing(job.read_text(idle)) as pieces:
+        async with aclosing(job.read_text(idle, on_long_wait)) as pieces:
             async for text in pieces:
                 if text == IDLE:
                     for segment in segmenter.flush():

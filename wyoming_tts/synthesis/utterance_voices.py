@@ -38,6 +38,11 @@ class VoiceLease:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self.release()
+
+    async def release(self) -> None:
+        """Give the model back to the cache, which may free it; it is leased again when it is needed."""
+        self._voice = None
         await self._lease.aclose()
 
     async def load(self) -> ReadyVoice:
@@ -88,8 +93,7 @@ class UtteranceVoices:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._release_other()
-        await self._main.__aexit__()
+        await self.release()
 
     async def find(self, request: VoiceRequest | None) -> VoiceLease:
         """Return the lease for a segment's voice; the utterance's own for None or an unknown voice."""
@@ -112,6 +116,11 @@ class UtteranceVoices:
         voice = self._library.fallback_voice(lease.spec.voice.language)
         self._substitutes[speaker_key(lease.spec)] = VoiceSpec(voice)
         return voice
+
+    async def release(self) -> None:
+        """End the leases until voices are needed again: an idle utterance keeps no model in memory."""
+        await self._release_other()
+        await self._main.release()
 
     async def _release_other(self) -> None:
         other, self._other = self._other, None

@@ -16,7 +16,9 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 from wyoming_tts.speech import Utterance
+from wyoming_tts.synthesis import job
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
+from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
 from wyoming_tts.text.feed import TextFeed
 
 
@@ -83,6 +85,32 @@ async def test_a_stream_that_reads_only_pauses_gives_its_place_away(parts: Parts
             if not any(chunk.pcm):
                 break
         assert await hear(parts, "Number one.") == ["Number one."]
+
+
+async def test_a_stream_that_waits_long_for_text_keeps_no_model_in_use(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = asyncio.Event()
+    release = UtteranceVoices.release
+
+    async def note_release(voices: UtteranceVoices) -> None:
+        await release(voices)
+        released.set()
+
+    monkeypatch.setattr(UtteranceVoices, "release", note_release)
+    monkeypatch.setattr(job, "LONG_WAIT", 0.01)
+    feed = TextFeed()
+    async with parts.synthesizer.speak(Utterance(feed)) as stream:
+        await feed.put("The first one. And")
+        chunks = [await anext(stream)]
+        coming = asyncio.ensure_future(anext(stream))
+        await released.wait()
+        parts.loaded.close()
+        assert parts.loaded.models == ()
+        await feed.put(" then.")
+        feed.close()
+        chunks += [await coming, *[chunk async for chunk in stream]]
+    assert LETTERS.said(join_chunks(chunks)) == ["The first one.", "And then."]
 
 
 async def test_a_listener_of_another_address_is_served_at_once_beside_a_crowd() -> None:
