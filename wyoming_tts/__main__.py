@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from wyoming_tts.commands.cli import main
+from wyoming_tts.commands.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -13,6 +13,7 @@ one of them, so that no transport words an error itself.
     +-- Busy                  the server has no room for another stream
     +-- ShuttingDown          the server is shutting down
     +-- EngineFailed          the engine failed while rendering
+        +-- StepTimedOut      a step of it did not end in time
 """
 
 from __future__ import annotations
@@ -119,6 +120,17 @@ def describe_value(value: object) -> str:
         case None | bool():
             return str(json.dumps(value))
     return str(value)
+
+
+class StepTimedOut(EngineFailed):
+    """A step did not end within its limit, and was stopped; or abandoned, if it could not be stopped."""
+
+    def __init__(self, seconds: float, *, is_abandoned: bool) -> None:
+        super().__init__(
+            f"A step of computing did not end within {seconds:g} s.",
+            hint="On a very slow machine raise step_timeout; otherwise the voice's model may be broken.",
+        )
+        self.is_abandoned = is_abandoned
 
 
 def to_speech_error(error: BaseException) -> SpeechError:

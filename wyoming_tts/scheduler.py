@@ -187,6 +187,10 @@ class Scheduler:
         stream.state = StepState.RUNNING
         return Decision(start=stream)
 
+    def step_overdue(self, stream: StreamClock) -> None:
+        """Free the slots of a step that takes unusually long, so that others run beside it; it goes on."""
+        self._running.pop(stream, None)
+
     def step_done(self, stream: StreamClock, now: float) -> None:
         """Free the slots of a step that ended, however it ended."""
         self._running.pop(stream, None)

@@ -4,110 +4,41 @@ These are the only threads of the server. Compute threads run one step of a stre
 scheduler decides. Background threads take what blocks without being urgent: files, loading models, digests.
 Results are handed back to the event loop; only queues are shared with it.
 
-A step cannot be interrupted. A task that is cancelled while its step runs waits for the end of the step, so
-that no model is freed and no generator closed under a running thread: cancellation takes effect within one
-step. The threads are daemons, because a step that outlasts the timeout at shutdown must not keep the process
-alive; `close` reports whether that happened.
+A task that is cancelled while its step runs waits for the end of the step, so that no model is freed and no
+generator closed under a running thread. A step should take a fraction of a second. One that does not end
+stops neither the others nor its task: `thread_pool` says in which stages it is dealt with.
+
+The threads are daemons, because a step that outlasts the timeout at shutdown must not keep the process alive;
+`close` reports whether that happened.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from wyoming_tts.errors import EngineFailed, StepTimedOut
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
+from wyoming_tts.thread_pool import AllThreadsStuck, ThreadPool, WorkTimedOut
+
+_LOGGER = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_WorkItem = tuple[Callable[[], Any] | None, "asyncio.Future[Any]", asyncio.AbstractEventLoop]
-"""What to run, and where its result goes; None in place of work ends the thread."""
-
-
-class _ThreadPool:
-    """A fixed number of named threads that take work from one queue."""
-
-    def __init__(self, name: str, count: int) -> None:
-        self._items: SimpleQueue[_WorkItem] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(count)
-        ]
-        self._closed = False
-        for thread in self._threads:
-            thread.start()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise RuntimeError("The workers are closed.")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._items.put((work, future, loop))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await _wait_until_done(future)
-            raise
-
-    async def close(self, timeout: float) -> bool:  # noqa: ASYNC109 - the work goes on after it
-        if self._closed:
-            return True
-        self._closed = True
-        loop = asyncio.get_running_loop()
-        ends = [loop.create_future() for _ in self._threads]
-        for end in ends:
-            self._items.put((None, end, loop))
-        _, still_running = await asyncio.wait(ends, timeout=timeout)
-        return not still_running
-
-    def _work(self) -> None:
-        while True:
-            work, future, loop = self._items.get()
-            try:
-                _run_and_hand_back(work or _nothing, future, loop)
-            except RuntimeError:
-                return  # the loop is closed: nothing waits for results any more
-            if work is None:
-                return
-            del work, future  # or the thread would keep the result alive until its next work
-
-
-def _nothing() -> None:
-    return
-
-
-def _run_and_hand_back(
-    work: Callable[[], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop
-) -> None:
-    result, failure = None, None
-    try:
-        result = work()
-    except BaseException as error:  # noqa: BLE001 - raised again where the work was handed in
-        failure = error
-    loop.call_soon_threadsafe(_settle, future, result, failure)
-
-
-def _settle(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
-    if future.done():
-        return
-    if failure is None:
-        future.set_result(result)
-    else:
-        future.set_exception(failure)
-
-
-async def _wait_until_done(future: asyncio.Future[Any]) -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue  # the caller is being cancelled already, and raises when the work is done
-    if not future.cancelled():
-        future.exception()  # retrieved, or asyncio would log it
+STEP_SECONDS: Final = 60.0
+"""Limit of a step: the slowest machine that speaks at all takes half of it for a long sentence of Kokoro."""
+_CANCELLED_STEP_SECONDS: Final = 1.0
+"""How long a step goes on after its listener left: most end by themselves, and interrupting one costs a
+message of the engine."""
+_CANCELLED_BLOCKING_SECONDS: Final = 60.0
+"""The same for blocking work, most of which is about to write a file or to hand over a model."""
 
 
 class Workers:
@@ -118,13 +49,25 @@ class Workers:
         scheduler: Scheduler,
         *,
         background_threads: int = 2,
+        step_seconds: float = STEP_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Start the threads.
+
+        Args:
+            scheduler: decides which step runs, and how many at a time.
+            background_threads: how many threads run blocking work.
+            step_seconds: how long a step may take before it is stopped.
+            clock: monotonic time in seconds.
+        """
         self._scheduler = scheduler
         self._clock = clock
         self._alarm: asyncio.TimerHandle | None = None
-        self._compute = _ThreadPool("compute", scheduler.slots)
-        self._background = _ThreadPool("background", background_threads)
+        self._step_seconds = step_seconds
+        self._compute = ThreadPool("compute", scheduler.slots, cancel_seconds=_CANCELLED_STEP_SECONDS)
+        self._background = ThreadPool(
+            "background", background_threads, cancel_seconds=_CANCELLED_BLOCKING_SECONDS
+        )
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
         self._thread_state = threading.local()
 
@@ -140,13 +83,32 @@ class Workers:
         """Run `work` on a compute thread when the scheduler chooses the stream; return its result.
 
         Cancelled while waiting, it returns at once; cancelled while `work` runs, when that has ended.
+
+        Raises:
+            StepTimedOut: `work` took longer than a step may, and was stopped or abandoned.
+            EngineFailed: every thread was lost that way.
         """
         await self._wait_for_turn(stream)
         try:
-            return await self._compute.run(partial(self._run_with_cores, stream, work))
+            return await self._compute.run(
+                partial(self._run_with_cores, stream, work),
+                limit=self._step_seconds,
+                on_overdue=partial(self._free_slots, stream),
+            )
+        except WorkTimedOut as error:
+            raise StepTimedOut(self._step_seconds, is_abandoned=error.is_abandoned) from None
+        except AllThreadsStuck:
+            raise EngineFailed(
+                "No thread is left to compute: all of them run steps that do not end.",
+                hint="Restart the server; its log names the voices.",
+            ) from None
         finally:
             self._scheduler.step_done(stream, self._clock())
             self._start_ready()
+
+    def interruptible(self, interrupt: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have another thread call `interrupt` if the calling thread's step is stopped during the block."""
+        return self._compute.interruptible(interrupt)
 
     def has_cores(self) -> bool:
         """Whether the step running on the calling thread may use all cores; engines ask for it."""
@@ -177,6 +139,11 @@ class Workers:
         except asyncio.CancelledError:
             self._withdraw(stream)
             raise
+
+    def _free_slots(self, stream: StreamClock) -> None:
+        _LOGGER.debug("A step takes unusually long: others run beside it.")
+        self._scheduler.step_overdue(stream)
+        self._start_ready()
 
     def _withdraw(self, stream: StreamClock) -> None:
         self._turns.pop(stream, None)
@@ -215,8 +182,9 @@ class StepwiseRender(Generic[T]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # No step runs at this point (see Workers.run_step), and closing a suspended generator is quick.
-        self._steps.close()
+        # A step that still runs was abandoned; otherwise closing a suspended generator is quick.
+        if inspect.getgeneratorstate(self._steps) != inspect.GEN_RUNNING:
+            self._steps.close()
 
     def __aiter__(self) -> StepwiseRender[T]:
         return self

@@ -9,7 +9,9 @@ from functools import partial
 
 import pytest
 
+from wyoming_tts.errors import EngineFailed, StepTimedOut
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
+from wyoming_tts.thread_pool import INTERRUPTED_SECONDS, MAX_SPARES, OVERDUE_SECONDS
 from wyoming_tts.workers import StepwiseRender, Workers
 
 
@@ -155,3 +157,57 @@ async def test_a_step_knows_whether_it_may_use_several_cores() -> None:
     assert not any(await asyncio.gather(*(workers.run_step(stream, workers.has_cores) for stream in streams)))
     assert workers.has_cores()
     assert await workers.close()
+
+
+async def test_a_step_that_does_not_end_lets_others_run_and_is_given_up() -> None:
+    workers = Workers(Scheduler(slots=2, multicore_slots=2), step_seconds=60)
+    gate, stream = Gate(), make_stream()
+    endless = asyncio.create_task(workers.run_step(stream, gate))
+    await gate.running.wait()
+    other = asyncio.create_task(workers.run_step(make_stream(), lambda: "heard"))
+    await asyncio.sleep(0)
+    assert not other.done(), "the step has all cores"
+    workers._compute.check(OVERDUE_SECONDS)
+    assert await other == "heard"
+    workers._compute.check(60)
+    workers._compute.check(INTERRUPTED_SECONDS)
+    with pytest.raises(StepTimedOut, match="60 s") as raised:
+        await endless
+    assert raised.value.is_abandoned
+    assert stream.state is StepState.IDLE
+    assert await workers.run_step(stream, lambda: "the stream may go on") == "the stream may go on"
+    gate.open()
+
+
+async def test_a_render_whose_step_was_abandoned_is_left_alone() -> None:
+    workers = Workers(Scheduler(slots=1), step_seconds=60)
+    gate = Gate()
+
+    def endless() -> Generator[str, None, None]:
+        yield gate()
+
+    async with StepwiseRender(workers, make_stream(), endless()) as steps:
+        step = asyncio.ensure_future(anext(steps))
+        await gate.running.wait()
+        workers._compute.check(60)
+        workers._compute.check(INTERRUPTED_SECONDS)
+        with pytest.raises(StepTimedOut):
+            await step
+    gate.open()
+    assert await workers.close(5.0)
+
+
+async def test_without_any_thread_left_a_step_fails_at_once() -> None:
+    workers = Workers(Scheduler(slots=1), step_seconds=1)
+    gates = [Gate() for _ in range(MAX_SPARES + 1)]
+    for gate in gates:
+        step = asyncio.create_task(workers.run_step(make_stream(), gate))
+        await gate.running.wait()
+        workers._compute.check(OVERDUE_SECONDS)
+        workers._compute.check(INTERRUPTED_SECONDS)
+        with pytest.raises(StepTimedOut):
+            await step
+    with pytest.raises(EngineFailed, match=r"Restart the server"):
+        await workers.run_step(make_stream(), lambda: None)
+    for gate in gates:
+        gate.open()

@@ -60,6 +60,7 @@ def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
         use_cuda=settings.use_cuda,
         intra_op_threads=intra_op_threads(settings),
         has_cores=workers.has_cores if workers.scheduler.slots > 1 else always,
+        interruptible=workers.interruptible,
         kokoro_model=settings.kokoro_model,
         kokoro_voices=settings.kokoro_voices,
         remote=remote_options(settings),

@@ -109,8 +109,10 @@ class Parts:
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
     """Start the worker threads; the caller closes them after everything that uses them."""
-    slots = compute_threads(settings)
-    return Workers(Scheduler(slots=slots, multicore_slots=intra_op_threads(settings), lookahead=lookahead))
+    scheduler = Scheduler(
+        slots=compute_threads(settings), multicore_slots=intra_op_threads(settings), lookahead=lookahead
+    )
+    return Workers(scheduler, step_seconds=settings.step_timeout)
 
 
 @asynccontextmanager

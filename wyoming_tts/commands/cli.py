@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from wyoming_tts import __version__
 from wyoming_tts.bench.command import add_bench_flags, run_bench_command
@@ -54,6 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def run() -> NoReturn:
+    """Run the command of the command line as this process, and end it with the command's exit code."""
+    code = main()
+    # A step may still compute. Waiting for it could take for ever, and a thread that returns into a
+    # finalizing interpreter may crash the process.
+    if "wyoming_tts.thread_pool" in sys.modules:
+        from wyoming_tts.server.forced_exit import end_process  # noqa: PLC0415 - only after speaking in here
+        from wyoming_tts.thread_pool import has_threads  # noqa: PLC0415 - as above
+
+        if has_threads():
+            end_process(code)
+    sys.exit(code)
 
 
 def _flags(arguments: argparse.Namespace) -> dict[str, object]:
@@ -260,16 +274,16 @@ def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
     sockets = _bind(settings.settings.uri)
     from wyoming_tts.server import app  # noqa: PLC0415 - takes half a second, in which clients may queue
+    from wyoming_tts.server.forced_exit import ForcedExit, end_process  # noqa: PLC0415 - as above
 
     try:
-        threads_ended = asyncio.run(app.serve(settings, sockets, reread=reload_settings))
+        threads_ended = asyncio.run(
+            app.serve(settings, sockets, reread=reload_settings, forced_exit=ForcedExit())
+        )
     except OSError as error:
         raise _cannot_listen(settings.settings.uri, error) from error
     if not threads_ended:
-        # A step is still computing. Waiting for it would take long, and a thread that returns into a
-        # finalizing interpreter may crash the process.
-        logging.shutdown()
-        os._exit(0)
+        end_process(0)
     return 0
 
 

@@ -9,6 +9,7 @@ imported in `load` or `installed`, which run on a worker.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -16,12 +17,20 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
+Interruptible: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
 ENTRY_POINT_GROUP = "wyoming_tts.engines"
 
 
 def always() -> bool:
     """Default of `EngineOptions.has_cores`, for where steps never run in parallel."""
     return True
+
+
+def uninterruptible(interrupt: Callable[[], None]) -> AbstractContextManager[None]:
+    """Default of `EngineOptions.interruptible`, for where nothing limits a step."""
+    del interrupt
+    return nullcontext()
 
 
 class StyleBlend(Protocol):
@@ -122,6 +131,8 @@ class EngineOptions:
     """Threads onnxruntime uses within one operator; 0 leaves the choice to the engine."""
     has_cores: Callable[[], bool] = always
     """Called within a step: False if it runs beside others and must use the calling thread alone."""
+    interruptible: Interruptible = uninterruptible
+    """Called within a step, around a call that may take long, with what makes that call return early."""
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
     kokoro_blends: BlendSource | None = None

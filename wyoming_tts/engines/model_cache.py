@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import Engine, ReadyVoice, RemoteVoice
-from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
 from wyoming_tts.speech import Voice
 
 _LOGGER = logging.getLogger(__name__)
+
+QUARANTINE_SECONDS: Final = 600.0
+"""How long a model is not used after a step of it did not end in time: others hardly notice a try that rare,
+and a voice comes back by itself after the machine was overloaded."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,12 @@ class _Entry:
         return self.loaded is not None and not isinstance(self.loaded, RemoteVoice)
 
 
+@dataclass(slots=True)
+class _Quarantine:
+    fingerprints: Mapping[str, str]
+    until: float
+
+
 class ModelCache:
     """Models by `Voice.model`, within limits of number and size that only models in use may exceed."""
 
@@ -48,6 +60,7 @@ class ModelCache:
         capacity: int,
         memory_bytes: int | None = None,
         on_loaded: Callable[[str, float], None] = lambda _engine, _seconds: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make it empty.
 
@@ -57,6 +70,7 @@ class ModelCache:
             capacity: Most models to keep.
             memory_bytes: Most memory that they may take, by the size of their files; None for no limit.
             on_loaded: Called after each load with its engine and seconds, on the thread that loaded.
+            clock: Monotonic time in seconds.
         """
         self._engines = engines
         self._run_blocking = run_blocking
@@ -65,6 +79,8 @@ class ModelCache:
         self._on_loaded = on_loaded
         self._entries: dict[str, _Entry] = {}  # the most recently used last
         self._outdated: list[_Entry] = []  # still leased
+        self._clock = clock
+        self._quarantined: dict[str, _Quarantine] = {}
 
     def __repr__(self) -> str:
         return f"<ModelCache {', '.join(self.models) or 'empty'}>"
@@ -89,8 +105,10 @@ class ModelCache:
         """Lease the voice's model, loading it first if necessary.
 
         Raises:
-            VoiceUnavailable: its engine is not installed, or its files cannot be loaded.
+            VoiceUnavailable: its engine is not installed, its files cannot be loaded, or a step of it did not
+                end in time lately.
         """
+        self._check_not_quarantined(voice)
         entry = self._entries.setdefault(voice.model, _Entry())
         self._entries[voice.model] = self._entries.pop(voice.model)
         entry.fingerprints.setdefault(voice.name, voice.fingerprint)
@@ -100,6 +118,28 @@ class ModelCache:
         finally:
             entry.leases -= 1
             self._free_beyond_capacity()
+
+    @contextmanager
+    def quarantining(self, voice: Voice) -> Iterator[None]:
+        """Run steps of a leased model; if one does not end in time, the model is not used for a while.
+
+        It is used again when its files change, or after QUARANTINE_SECONDS. The latter does not apply if the
+        step could not be stopped, because each such step costs a thread and a core for good.
+        """
+        try:
+            yield
+        except StepTimedOut as error:
+            until = math.inf if error.is_abandoned else self._clock() + QUARANTINE_SECONDS
+            self._quarantined[voice.model] = _Quarantine({voice.name: voice.fingerprint}, until)
+            _LOGGER.error(  # noqa: TRY400 - where our own code was waiting says nothing
+                "%s is not used %s: %s",
+                voice.name,
+                "until its files change or the server is restarted"
+                if error.is_abandoned
+                else f"for {QUARANTINE_SECONDS:.0f} s",
+                error,
+            )
+            raise
 
     def evict_outdated(self, voices: Iterable[Voice]) -> None:
         """Evict every model whose files have changed, or whose voices are all gone.
@@ -113,6 +153,9 @@ class ModelCache:
         installed: dict[str, dict[str, str]] = {}
         for voice in voices:
             installed.setdefault(voice.model, {})[voice.name] = voice.fingerprint
+        for model, quarantine in list(self._quarantined.items()):
+            if _is_outdated(quarantine, installed.get(model)):
+                del self._quarantined[model]
         for model, entry in list(self._entries.items()):
             if _is_outdated(entry, installed.get(model)):
                 self._outdated.append(self._entries.pop(model))
@@ -131,6 +174,18 @@ class ModelCache:
         if entry.loaded is None:
             raise AssertionError("Loading neither failed nor gave a voice.")
         return entry.loaded
+
+    def _check_not_quarantined(self, voice: Voice) -> None:
+        quarantine = self._quarantined.get(voice.model)
+        if quarantine is None:
+            return
+        if self._clock() >= quarantine.until:
+            del self._quarantined[voice.model]
+            return
+        raise VoiceUnavailable(
+            f"The voice {voice.name} is not used for now: it did not finish a step of computing in time.",
+            hint="Install its files again, or restart the server. On a very slow machine raise step_timeout.",
+        )
 
     def _load(self, voice: Voice, entry: _Entry) -> None:
         # Stored on the worker: if the stream is cancelled meanwhile, the model must not be lost.
@@ -156,7 +211,7 @@ class ModelCache:
             entry = self._entries[model]
             if entry.loaded is None:
                 del self._entries[model]  # its load failed
-            elif self._is_over():
+            elif self._is_over() or model in self._quarantined:
                 del self._entries[model]
                 entry.loaded.close()
 
@@ -167,7 +222,7 @@ class ModelCache:
         return self._memory_bytes is not None and held > self._memory_bytes
 
 
-def _is_outdated(entry: _Entry, installed: Mapping[str, str] | None) -> bool:
+def _is_outdated(entry: _Entry | _Quarantine, installed: Mapping[str, str] | None) -> bool:
     if installed is None:
         return True
     return any(installed.get(name, print_) != print_ for name, print_ in entry.fingerprints.items())

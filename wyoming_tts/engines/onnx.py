@@ -9,14 +9,14 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions, always
+from wyoming_tts.engines.base import EngineOptions, Interruptible, always, uninterruptible
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -39,7 +39,13 @@ class OnnxModel:
     """
 
     def __init__(
-        self, session: Any, path: Path, *, narrow: Any = None, has_cores: Callable[[], bool] = always
+        self,
+        session: Any,
+        path: Path,
+        *,
+        narrow: Any = None,
+        has_cores: Callable[[], bool] = always,
+        interruptible: Interruptible = uninterruptible,
     ) -> None:
         """Wrap the sessions of a model.
 
@@ -48,10 +54,12 @@ class OnnxModel:
             path: names it in messages.
             narrow: the same model, with the same weights, on the calling thread alone; None if there is none.
             has_cores: asked before each run: whether other threads may be used.
+            interruptible: as `EngineOptions.interruptible`, around each run.
         """
         self._session = session
         self._narrow = narrow
         self._has_cores = has_cores
+        self._interruptible = interruptible
         self._path = path
         self._model_path = str(path)  # kokoro_onnx reads it from a session
         self.inputs: Mapping[str, str] = {each.name: each.type for each in session.get_inputs()}
@@ -89,7 +97,7 @@ class OnnxModel:
         """
         session = self._open() if self.has_cores() else self._narrow
         try:
-            results = session.run(outputs, feeds)
+            results = self._run(session, outputs, feeds)
         except Exception as error:
             raise EngineFailed(f"The model {self._path.name} failed: {error}") from error
         return [self._check_finite(result) for result in results]
@@ -98,6 +106,14 @@ class OnnxModel:
         """Free the model, and return its memory to the system."""
         self._session = self._narrow = None
         return_freed_memory()
+
+    def _run(self, session: Any, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+        import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
+
+        options = onnxruntime.RunOptions()
+        # Looked at after each operator, also within loops.
+        with self._interruptible(partial(setattr, options, "terminate", True)):
+            return session.run(outputs, feeds, options)  # type: ignore[no-any-return]
 
     def _open(self) -> Any:
         if self._session is None:
@@ -172,7 +188,10 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
     used = sessions[0][0].get_providers()
     if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:
         _LOGGER.warning("%s runs on the CPU: onnxruntime could not start CUDA (see its message)", path.name)
-    return [OnnxModel(wide, path, narrow=narrow, has_cores=options.has_cores) for wide, narrow in sessions]
+    return [
+        OnnxModel(wide, path, narrow=narrow, has_cores=options.has_cores, interruptible=options.interruptible)
+        for wide, narrow in sessions
+    ]
 
 
 def _session_options(threads: int, weights: Mapping[str, Any] = MappingProxyType({})) -> Any:

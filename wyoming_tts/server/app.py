@@ -18,6 +18,7 @@ from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.server.access_policy import AccessPolicy
+from wyoming_tts.server.forced_exit import ForcedExit
 from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+_FORCED_EXIT_SECONDS = 2.0
+"""How much longer than the grace period stopping may take: streams are cancelled, models freed."""
+
 _LAST_STEP_SECONDS = 0.5
 """How long shutdown waits for a step that still computes; all of shutdown should take a second."""
 
@@ -50,6 +54,7 @@ async def serve(
     sockets: Sequence[socket.socket] = (),
     *,
     reread: Callable[[], LoadedSettings] | None = None,
+    forced_exit: ForcedExit | None = None,
 ) -> bool:
     """Run the server until SIGINT, SIGTERM or the end of stdin; return False if a thread still computes then.
 
@@ -57,6 +62,7 @@ async def serve(
         loaded: All settings and their sources.
         sockets: Listening sockets for the setting `uri`; if empty, it is opened here.
         reread: Reads the settings again on SIGHUP; None leaves that signal alone.
+        forced_exit: Ends the process when stopping takes longer than the grace period; None never does.
 
     Raises:
         OSError: the address cannot be opened.
@@ -108,7 +114,7 @@ async def serve(
                 await server.start(settings.uri)
             _LOGGER.info("wyoming-tts %s listens on %s.", __version__, _listening_uris(server, settings))
             await _run_with_background(
-                _until_stopped(server, http, stop, settings.shutdown_grace),
+                _until_stopped(server, http, stop, _StopWithin(settings.shutdown_grace, forced_exit)),
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
                 maintain_voices(parts, reporter.count_download),
@@ -196,15 +202,35 @@ class StopSignal:
         self.requested.set()
 
 
-async def _until_stopped(server: WyomingServer, http: HttpSide, stop: StopSignal, grace: float) -> None:
+@dataclass(frozen=True, slots=True)
+class _StopWithin:
+    """How long stopping may take, and what ends the process then."""
+
+    grace: float
+    forced_exit: ForcedExit | None
+
+    def enforce(self, seconds: float) -> None:
+        if self.forced_exit is not None:
+            self.forced_exit.arm(seconds)
+
+
+async def _until_stopped(
+    server: WyomingServer, http: HttpSide, stop: StopSignal, within: _StopWithin
+) -> None:
     await _until_first(stop.requested.wait(), server.wait_finished())
     stop.requested.set()  # also when stdin has ended: others wait for this event
     _LOGGER.info("Stopping.")
+    within.enforce(within.grace + _FORCED_EXIT_SECONDS)
 
     async def stop_gracefully() -> None:
-        await asyncio.gather(server.stop(grace), http.stop(grace))
+        await asyncio.gather(server.stop(within.grace), http.stop(within.grace))
 
-    await _until_first(stop_gracefully(), stop.immediate.wait())
+    async def stop_at_once() -> None:
+        await stop.immediate.wait()
+        within.enforce(_FORCED_EXIT_SECONDS)
+
+    await _until_first(stop_gracefully(), stop_at_once())
+    within.enforce(_FORCED_EXIT_SECONDS)
 
 
 async def _follow_remote_servers(parts: Parts) -> None:

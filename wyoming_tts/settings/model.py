@@ -523,6 +523,15 @@ class Settings(BaseModel):
         ge=1.0,
         le=3600.0,
     )
+    step_timeout: Number = _setting(
+        Group.LIMITS,
+        60.0,
+        "How long one step of computing, such as a chunk of audio, may take; then it is stopped, and its "
+        "voice not used for ten minutes. Raise it if an ordinary sentence takes that long.",
+        unit="seconds",
+        ge=1.0,
+        le=3600.0,
+    )
     shutdown_grace: Number = _setting(
         Group.LIMITS,
         10.0,

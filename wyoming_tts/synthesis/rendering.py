@@ -133,11 +133,12 @@ class SegmentRenderer:
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
             rendered = StepwiseRender(self._workers, job.clock, render_steps(task, loaded, gain))
-        async with rendered as pieces:
-            async for pcm in pieces:
-                recording.add(pcm)
-                if pcm:
-                    yield pcm
+        with lease.quarantining():
+            async with rendered as pieces:
+                async for pcm in pieces:
+                    recording.add(pcm)
+                    if pcm:
+                        yield pcm
         recording.commit()
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:

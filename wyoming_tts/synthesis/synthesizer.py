@@ -169,7 +169,8 @@ class Synthesizer:
             stream = StreamClock(
                 work_since=self._clock(), in_background=True, shares_cores=loaded.shares_cores
             )
-            await self._loudness.gain(spec, loaded, stream)
+            with self._loaded.quarantining(spec.voice):
+                await self._loudness.gain(spec, loaded, stream)
         return spec
 
     async def prepare(self, text: str) -> None:
@@ -207,7 +208,8 @@ class Synthesizer:
                     phonemes.append(result.text)  # what its own server makes of it is not known here
                     continue
                 work = partial(loaded.phonemes, replace(segment, text=result.text), lease.spec)
-                phonemes.append(await self._workers.run_step(clock, work))
+                with lease.quarantining():
+                    phonemes.append(await self._workers.run_step(clock, work))
         return Explanation(
             voice=spec.voice.name,
             cleaned="".join(trace.cleaned),

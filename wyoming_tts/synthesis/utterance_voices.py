@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Self
 
 from wyoming_tts.engines.base import ReadyVoice, RemoteVoice
@@ -66,7 +66,12 @@ class VoiceLease:
         voice = await self.load()
         if isinstance(voice, RemoteVoice):
             return voice, 1.0
-        return voice, await self._loudness.gain(self.spec, voice, self._stream)
+        with self.quarantining():
+            return voice, await self._loudness.gain(self.spec, voice, self._stream)
+
+    def quarantining(self) -> AbstractContextManager[None]:
+        """As `ModelCache.quarantining`, around steps of this voice."""
+        return self._loaded.quarantining(self.spec.voice)
 
 
 class UtteranceVoices:

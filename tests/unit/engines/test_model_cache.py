@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from wyoming_tts.engines.model_cache import ModelCache
-from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.engines.model_cache import QUARANTINE_SECONDS, ModelCache
+from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 T = TypeVar("T")
@@ -215,3 +215,49 @@ async def test_a_model_stays_loaded_while_any_of_its_voices_exists(
 async def test_a_file_deleted_while_it_is_read_is_tolerated(loaded: ModelCache, tmp_path: Path) -> None:
     async with loaded.lease(a_voice("a", files=(tmp_path / "gone",))):
         assert loaded.models == ("a",)
+
+
+async def time_out(loaded: ModelCache, voice: Voice, *, is_abandoned: bool = False) -> None:
+    async with loaded.lease(voice):
+        with pytest.raises(StepTimedOut), loaded.quarantining(voice):
+            raise StepTimedOut(60.0, is_abandoned=is_abandoned)
+
+
+async def test_a_model_whose_step_timed_out_is_freed_and_not_used_for_a_while(
+    engine: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    loaded = ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=2, clock=lambda: now[0])
+    await time_out(loaded, a_voice("a", model="m"))
+    assert engine.made[0].closed
+    assert len(caplog.records) == 1
+    with pytest.raises(VoiceUnavailable, match="did not finish"):
+        async with loaded.lease(a_voice("another voice of it", model="m")):
+            pass
+    await lease_once(loaded, "b")
+    now[0] = QUARANTINE_SECONDS
+    async with loaded.lease(a_voice("a", model="m")):
+        pass
+
+
+@pytest.mark.parametrize("is_abandoned", [False, True])
+async def test_a_model_whose_step_timed_out_is_used_again_when_its_files_change(
+    loaded: ModelCache, *, is_abandoned: bool
+) -> None:
+    await time_out(loaded, a_voice("a", print_="1"), is_abandoned=is_abandoned)
+    loaded.evict_outdated([a_voice("a", print_="1")])
+    with pytest.raises(VoiceUnavailable):
+        await lease_once(loaded, "a")
+    loaded.evict_outdated([a_voice("a", print_="2")])
+    await lease_once(loaded, "a")
+
+
+async def test_a_model_whose_step_could_not_be_stopped_does_not_come_back_by_itself(
+    engine: FakeEngine,
+) -> None:
+    now = [0.0]
+    loaded = ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=2, clock=lambda: now[0])
+    await time_out(loaded, a_voice("a"), is_abandoned=True)
+    now[0] = 1e9
+    with pytest.raises(VoiceUnavailable):
+        await lease_once(loaded, "a")

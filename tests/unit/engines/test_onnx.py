@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import onnx.parser
 import onnxruntime
 import pytest
 
+from tests.support.endless_models import endless_model
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx import open_model, open_models
@@ -194,3 +197,27 @@ def test_loading_a_model_writes_no_onnxruntime_telemetry(tmp_path: Path) -> None
         timeout=50,
     )
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_loop_without_end_is_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "endless.onnx"
+    path.write_bytes(endless_model())
+    interrupts = list[Callable[[], None]]()
+
+    @contextmanager
+    def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
+        interrupts.append(interrupt)
+        timer = threading.Timer(0.05, interrupt)
+        timer.start()
+        yield
+        timer.cancel()
+
+    model = open_model(path, EngineOptions(interruptible=interruptible))
+    feeds = {
+        "input": np.zeros((1, 3), np.int64),
+        "input_lengths": np.array([3], np.int64),
+        "scales": np.zeros(3, np.float32),
+    }
+    with pytest.raises(EngineFailed, match="terminate flag"):
+        model.run(None, feeds)
+    assert len(interrupts) == 1

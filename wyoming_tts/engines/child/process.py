@@ -93,9 +93,10 @@ class ChildProcess:
             return self._exchange(content)
 
     def close(self) -> None:
-        """End it, once the answer under way is complete."""
+        """End it, and with it the answer under way: an abandoned step may still wait for one."""
+        self._closed = True
+        self._running.kill()
         with self._lock:
-            self._closed = True
             self._stop()
 
     def _start(self) -> None:
@@ -142,8 +143,9 @@ class ChildProcess:
             ended = self._running
             self._stop()
             _LOGGER.warning("%s ended with status %s; starting it again", self._name, ended.returncode)
-            with suppress(VoiceUnavailable):
-                self._start()
+            if not self._closed:
+                with suppress(VoiceUnavailable):
+                    self._start()
             raise EngineFailed(
                 f"{self._name} ended (status {ended.returncode}) before it answered.",
                 hint="If the same text crashes it again, reword the text.",

@@ -1,0 +1,102 @@
+"""Forced exit: a process of its own ends whatever its threads and its event loop do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow  # each test starts a process
+
+_HEAD = """
+import asyncio, subprocess, sys, threading, time
+from wyoming_tts.server.forced_exit import ForcedExit, end_process
+threading.Thread(target=time.sleep, args=(600,)).start()  # no daemon: the interpreter would wait for it
+"""
+_CHILD = (
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True).pid"
+)
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _HEAD + code], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_a_thread_without_end_does_not_keep_the_process() -> None:
+    ended = run(
+        """
+async def main():
+    ForcedExit().arm(0.05)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+    )
+    assert ended.returncode == 0
+    assert "Stopping took too long" in ended.stderr
+
+
+def test_an_event_loop_that_hangs_does_not_keep_the_process() -> None:
+    ended = run(
+        """
+import wyoming_tts.server.forced_exit as forced_exit
+forced_exit._LOOP_SECONDS = 0.05
+
+async def main():
+    ForcedExit().arm(0.05)
+    time.sleep(600)
+
+asyncio.run(main())
+"""
+    )
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr
+
+
+def test_an_exit_that_was_disarmed_does_not_happen() -> None:
+    ended = run(
+        """
+async def main():
+    forced = ForcedExit()
+    forced.arm(0.05)
+    forced.disarm()
+    await asyncio.sleep(0.2)
+
+asyncio.run(main())
+end_process(7)
+"""
+    )
+    assert ended.returncode == 7
+
+
+def test_a_log_that_is_locked_does_not_keep_the_process() -> None:
+    ended = run(
+        """
+import logging
+logging.basicConfig()
+threading.Thread(target=lambda: (logging.getLogger().handlers[0].acquire(), time.sleep(600))).start()
+end_process(0)
+"""
+    )
+    assert ended.returncode == 1
+
+
+def test_child_processes_end_with_it() -> None:
+    ended = run(f"print({_CHILD}, flush=True); end_process(0)")
+    deadline = time.monotonic() + 10
+    while _is_running(int(ended.stdout)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
