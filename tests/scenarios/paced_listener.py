@@ -26,6 +26,7 @@ PATIENCE = 60.0
 """Seconds after which a listener gives a text up."""
 _PCM_RATE = 24_000  # what the HTTP API sends as raw PCM
 _SAMPLE_BYTES = 2
+_UNKNOWN_LENGTH = 0.1
 _SENTENCES = (
     "Number {0}: the kettle sings while rain walks over the roof.",
     "For the {0}. time somebody reads aloud from a letter about a harbour.",
@@ -69,6 +70,11 @@ class Recording:
         if seconds > 0:
             self._arrivals.append((time.monotonic(), seconds))
 
+    def mark_audio(self) -> None:
+        """Note the start of audio whose length is unknown, since it is compressed."""
+        if not self._arrivals:
+            self.add_audio(_UNKNOWN_LENGTH)
+
     @property
     def plays_until(self) -> float:
         """When a player that started with the first audio has played all of it; now, without audio."""
@@ -106,7 +112,7 @@ async def hear_over_wyoming(
             try:
                 async with asyncio.TaskGroup() as tasks:
                     writing = tasks.create_task(_write_words(writer, text, voice, word_pause))
-                    await _receive_speech(EventStream(reader, REPLY_LIMITS), recording)
+                    await receive_speech(EventStream(reader, REPLY_LIMITS), recording)
                     writing.cancel()
             finally:
                 writer.close()
@@ -126,7 +132,10 @@ async def _write_words(writer: asyncio.StreamWriter, text: str, voice: str | Non
         return  # the reader meets the error too, and records it
 
 
-async def _receive_speech(events: EventStream, recording: Recording) -> None:
+async def receive_speech(
+    events: EventStream, recording: Recording, *, end: str = "synthesize-stopped"
+) -> None:
+    """Receive events up to the one that ends the speech, or an error."""
     try:
         while True:
             event = await events.read_event()
@@ -137,7 +146,7 @@ async def _receive_speech(events: EventStream, recording: Recording) -> None:
                 case "error":
                     recording.error = f"{event.data.get('code')}: {event.data.get('text')}"
                     return
-                case "synthesize-stopped":
+                case other if other == end:
                     return
     except (OSError, EOFError, ProtocolError) as error:
         recording.error = f"{type(error).__name__}: {error}"
