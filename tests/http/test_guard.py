@@ -416,6 +416,15 @@ async def test_a_body_that_would_take_long_to_parse_is_refused(body: bytes, kind
     assert (as_text.status_code, uploaded.status_code) == (200, 200)
 
 
+@pytest.mark.parametrize(
+    "path", ["/page/voices/upload/en_US-a-low.onnx", "/page/blends/import?name=a&file=a.bin"]
+)
+async def test_files_of_any_bytes_pass_as_they_are_not_parsed_as_json(path: str) -> None:
+    async with client(make_guard()) as http:
+        response = await http.post(path, content=b"\0[" * 20_000)
+    assert response.json()["body"] == 40_000
+
+
 async def test_an_incomplete_request_body_times_out_with_408() -> None:
     async with serving(make_guard(body_timeout=0.05)) as port:
         request = f"POST {SPEECH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"

@@ -279,7 +279,7 @@ def _check_json(request: GuardedRequest, body: bytes) -> None:
     Raises:
         _Refused: it does.
     """
-    if request.first(b"content-type").strip().casefold().startswith("multipart/"):
+    if request.is_file or request.first(b"content-type").strip().casefold().startswith("multipart/"):
         return
     if b"\0" in body:  # UTF-16 and UTF-32, in which marks cannot be counted and which JSON must not be in
         raise _Refused(_Refusal(400, "bad_request", "The body has to be in UTF-8."))

@@ -18,6 +18,8 @@ OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
 """Open without a key and under any host name: health checks need them, and they reveal nothing."""
 SPEECH_PATHS = ("/v1/audio/speech", "/synthesize-stream")
 """Prefixes of the paths that the rate limit counts."""
+FILE_PATHS = ("/page/voices/upload/", "/page/blends/import")
+"""Prefixes of the paths whose body is a file, streamed to the disk and never parsed on the event loop."""
 LOGIN_PATH = "/login"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110)."""
@@ -80,6 +82,11 @@ class GuardedRequest:
         if self.is_socket:
             return True
         return self.method not in {"OPTIONS", "HEAD"} and self.path.startswith(SPEECH_PATHS)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its body is a file of any format, which browsers send without a Content-Type."""
+        return self.path.startswith(FILE_PATHS)
 
     @property
     def has_body(self) -> bool:
