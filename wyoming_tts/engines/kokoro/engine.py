@@ -25,7 +25,7 @@ from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SAMPLE_RATE, pause_after, trim
 from wyoming_tts.engines.model_files import BrokenVoice
-from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model
+from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -44,6 +44,9 @@ TYPICAL_SENTENCE = 70
 A style has a row for each number of phonemes, made from utterances of that length; those for very
 short ones are hasty and flat. The beginning of a sentence is not a short utterance, and should sound
 like the rest of it."""
+
+_LARGE_SECONDS = 30.0
+"""Audio of a batch after which memory is returned to the system; an ordinary one lasts at most 20 seconds."""
 
 _MAX_STYLES = 128  # of 522 kB each; clients may ask for any number of blend recipes
 
@@ -197,6 +200,8 @@ class LoadedKokoro:
         except Exception as error:
             raise EngineFailed(f"Kokoro failed on {len(batch)} phonemes: {error}") from error
         samples = np.asarray(audio, dtype=np.float32).reshape(-1)
+        if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
+            return_freed_memory()
         return trim(samples, pause_after(last_mark(batch), speed))
 
     def _phonemes(self, segment: Segment, voice: Voice) -> str:

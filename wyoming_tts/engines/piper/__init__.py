@@ -1,5 +1,6 @@
 """Piper engine: VITS voices, each an ONNX file with a JSON file beside it.
 
-`engine` finds, loads and speaks them, `model` runs a voice's graph in chunks, `graph` finds where it can be
-cut, and `trace` proves that a part is local in time.
+`engine` finds, loads and speaks them, `voice_json` validates the JSON file, `model` runs a voice's graph in
+chunks, `graph` finds where it can be cut, `trace` proves that a part is local in time, and `duration_guard`
+bounds how long a sentence may last.
 """

@@ -26,7 +26,13 @@ from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.model import PiperModel, open_piper_model
-from wyoming_tts.engines.piper.voice_json import Language, VoiceJson, read_voice_json, voice_json_path
+from wyoming_tts.engines.piper.voice_json import (
+    Language,
+    PhonemeKind,
+    VoiceJson,
+    read_voice_json,
+    voice_json_path,
+)
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import published_tag
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -57,6 +63,10 @@ _COUNTING = {
 # Phoneme types whose libraries keep global state. The others keep it in the voice and get a lock each:
 # fetching the dictionary of one (pinyin) must not hold up the rest.
 _GLOBAL_STATE = frozenset({"japanese", "thai"})
+
+MAX_PHONEMES = 600
+"""Phonemes of a sentence that are spoken in one go; a segment of 500 characters has about as many. But signs
+that a language does not know are spelled out: 480 of them made 3,300 phonemes, 35 s of work and 3 GB."""
 
 _NO_JSON = "{0}.json is missing: copy it too, and name it exactly so"
 
@@ -99,7 +109,7 @@ class PiperEngine:
             VoiceUnavailable: a file is missing or broken, or a package is not installed.
         """
         try:
-            config = read_voice_json(voice_json_path(Path(voice.model))).piper_config()
+            config = read_voice_json(voice_json_path(Path(voice.model)))
         except (OSError, ValueError) as error:
             raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {error}") from error
         with ExitStack() as on_failure:
@@ -111,14 +121,17 @@ class PiperEngine:
             on_failure.pop_all()
         return loaded
 
-    def _load(self, voice: Voice, config: Any, process: PiperPhonemizerProcess | None) -> LoadedPiper:
+    def _load(self, voice: Voice, config: VoiceJson, process: PiperPhonemizerProcess | None) -> LoadedPiper:
         from piper import PiperVoice  # noqa: PLC0415  # it imports onnxruntime
 
         path = Path(voice.model)
-        model = open_piper_model(path, self._options, config.sample_rate)
+        rate = config.audio.sample_rate
+        model = open_piper_model(path, self._options, rate, hop=config.hop_length)
         if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
             raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
-        phonemizer = PiperVoice(session=model, config=config, download_dir=self._download_dir())
+        phonemizer = PiperVoice(
+            session=model, config=config.piper_config(), download_dir=self._download_dir()
+        )
         shared = config.phoneme_type.value in _GLOBAL_STATE
         lock = self._global_lock if shared else threading.Lock()
         loaded = LoadedPiper(voice.name, model, phonemizer, lock, process)
@@ -274,7 +287,7 @@ class LoadedPiper:
         try:
             with self._phonemizer_lock:
                 sentences = self._phonemizer.phonemize(_move_marks_into_blocks(_drop_unclosed_block(text)))
-            known = [self._known(phonemes) for phonemes in sentences]
+            known = [self._known(part) for phonemes in sentences for part in cut_phonemes(phonemes)]
             return [convert(phonemes) for phonemes in known if phonemes]
         except SpeechError:
             raise
@@ -292,11 +305,22 @@ class LoadedPiper:
         return kept if any(not phoneme.isspace() for phoneme in kept) else []
 
 
-def _start_phonemizer(config: Any) -> PiperPhonemizerProcess | None:
+def cut_phonemes(phonemes: list[str]) -> Iterator[list[str]]:
+    """Cut the phonemes of a sentence into parts of at most MAX_PHONEMES, after a space where there is one."""
+    start = 0
+    while len(phonemes) - start > MAX_PHONEMES:
+        end = start + MAX_PHONEMES
+        space = next((at for at in range(end, start, -1) if phonemes[at - 1].isspace()), end)
+        yield phonemes[start:space]
+        start = space
+    yield phonemes[start:]
+
+
+def _start_phonemizer(config: VoiceJson) -> PiperPhonemizerProcess | None:
     """Start the phonemizer process, if the voice needs espeak-ng."""
-    if config.phoneme_type.value != "espeak":
+    if config.phoneme_type is not PhonemeKind.ESPEAK:
         return None
-    return PiperPhonemizerProcess(config.espeak_voice, config.vowel_clusters)
+    return PiperPhonemizerProcess(config.espeak.voice, config.vowel_clusters)
 
 
 def _replace_espeak(phonemizer: Any, process: PiperPhonemizerProcess) -> None:

@@ -21,6 +21,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from wyoming_tts.engines.piper.duration_guard import FRAMES, guard_durations, set_frame_limit
 from wyoming_tts.engines.piper.trace import POINTWISE, CannotCut, Constants, Node, TimeTrace
 
 __all__ = ["CannotCut", "GraphCut", "GraphPart", "PiperGraph"]
@@ -99,9 +100,18 @@ class PiperGraph:
             raise CannotCut("its weights lie in other files")
         if graph.sparse_initializer:
             raise CannotCut("it has sparse weights")
-        self._weights = {each.name: each for each in graph.initializer}
-        self._inputs = {each.name: each for each in graph.input if each.name not in self._weights}
         self._output = graph.output[0]
+        weights = {each.name for each in graph.initializer}
+        self._inputs = {each.name: each for each in graph.input if each.name not in weights}
+        self._read_nodes()
+        self.tells_frames = guard_durations(graph, self._text_dependent)
+        """Whether it never makes more than `limit_frames`, and tells how many the sentence would have."""
+        if self.tells_frames:
+            self._read_nodes()
+
+    def _read_nodes(self) -> None:
+        graph = self._model.graph
+        self._weights = {each.name: each for each in graph.initializer}
         self._nodes = [Node.of(each) for each in graph.node]
         self._producers = {output: node for node in self._nodes for output in node.outputs}
         random = [output for node in self._nodes if node.kind in _RANDOM for output in node.outputs]
@@ -122,19 +132,32 @@ class PiperGraph:
             return GraphCut(None, self._halves(decoder), str(error))
         return GraphCut(flow, self._halves(decoder))
 
+    def limit_frames(self, frames: int) -> None:
+        """Set how many frames it makes at most, if it `tells_frames`."""
+        if self.tells_frames:
+            set_frame_limit(self._model.graph, frames)
+
+    def extract_whole(self) -> bytes:
+        """Serialize all of it; its outputs are the samples, then FRAMES if it `tells_frames`."""
+        return self._extract(self._inputs, [self._output.name, *self._told()])
+
     def extract_text_encoder(self, cut: GraphCut) -> bytes:
         """Serialize what comes before the cuts as a model of its own, with all inputs of the whole.
 
         Its outputs are the inputs of the later parts that are neither inputs of the whole nor results of a
-        part.
+        part, and FRAMES if it `tells_frames`.
         """
         results = {part.result for part in cut.parts}
         inputs = {name for part in cut.parts for name in part.inputs}
-        return self._extract(self._inputs, sorted(inputs - results - self._inputs.keys()))
+        outputs = sorted(inputs - results - self._inputs.keys())
+        return self._extract(self._inputs, [*outputs, *self._told()])
 
     def extract_part(self, part: GraphPart) -> bytes:
         """Serialize a part after a cut as a model of its own."""
         return self._extract(part.inputs, [part.result])
+
+    def _told(self) -> list[str]:
+        return [FRAMES] if self.tells_frames else []
 
     def _flow(self, decoder: GraphPart) -> GraphPart:
         flow = self._part(self._flow_input(decoder.source), decoder.source)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
+from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, GraphPart, PiperGraph
-from wyoming_tts.errors import EngineFailed
+from wyoming_tts.errors import EngineFailed, TooLong
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,6 +60,21 @@ _FLOW_AHEAD = 2
 """The flow also runs ahead for the next chunk, which is at most this many times as long: its edges are
 wide (64 frames in a stock voice), its frames cheap."""
 
+MAX_SECONDS = 180.0
+"""Audio of a sentence: 500 characters, the longest segment, take 40 seconds, and four times that at a quarter
+of the speed. The text part's memory grows with seconds times phonemes, here to 0.4 GB."""
+
+MAX_WHOLE_SECONDS = 60.0
+"""The same for a model that runs whole: there all layers are in memory at once, 26 MB for each second."""
+
+_SECONDS_PER_ID = 1.0
+_SECONDS_BESIDES = 10.0
+"""A short sentence may last less. Voices speak 14 ids in a second: at a sixteenth of the speed, the least
+that settings allow, an id takes one."""
+
+_LARGE_PART = 1 / 6
+"""Share of the longest sentence from which on a sentence's memory is returned to the system when it ends."""
+
 Clock = Callable[[], float]
 
 Values = npt.NDArray[np.float32]
@@ -80,6 +97,7 @@ class PiperModel(Protocol):
         With `low_latency` the first audio comes as early as possible, at the price of more work for edges.
 
         Raises:
+            TooLong: the sentence would last longer than `DurationBound` allows.
             EngineFailed: the model failed, or its output is not finite.
         """
         ...
@@ -89,31 +107,74 @@ class PiperModel(Protocol):
         ...
 
 
-def open_piper_model(path: Path, options: EngineOptions, sample_rate: int) -> PiperModel:
+@dataclass(frozen=True, slots=True)
+class DurationBound:
+    """How long a sentence may last, by its phoneme ids."""
+
+    sample_rate: int
+    hop: int
+    """Samples of a frame."""
+    max_seconds: float = MAX_SECONDS
+
+    @property
+    def max_frames(self) -> int:
+        """Frames of the longest sentence."""
+        return int(self.max_seconds * self.sample_rate / self.hop)
+
+    def is_large(self, frames: float) -> bool:
+        """Whether a sentence of so many frames leaves much memory behind."""
+        return frames > self.max_frames * _LARGE_PART
+
+    def check(self, frames: float, ids: int) -> None:
+        """Check the frames of a sentence of so many ids.
+
+        Raises:
+            TooLong: they are too many.
+        """
+        seconds = frames * self.hop / self.sample_rate
+        most = min(self.max_seconds, _SECONDS_BESIDES + ids * _SECONDS_PER_ID)
+        if seconds > most:
+            raise TooLong(
+                f"A sentence would last {seconds:.0f} s, expected at most {most:.0f} s for its length.",
+                hint="Lower noise_w_scale or length_scale, raise the speed, or make the sentence shorter.",
+            )
+
+
+def open_piper_model(path: Path, options: EngineOptions, sample_rate: int, *, hop: int = 256) -> PiperModel:
     """Read a voice's model into memory: in parts if it can be cut; if not, a line in the log says why.
+
+    Args:
+        path: of the model.
+        options: threads, and whether to use a GPU.
+        sample_rate: Hz.
+        hop: samples of a frame, as the voice's json says; a model that can be cut tells by itself.
 
     Raises:
         VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
     """
+    bound = DurationBound(sample_rate, hop)
     try:
-        return _open_parts(path, options, sample_rate)
+        return _open_parts(path, options, bound)
     except Exception as error:  # noqa: BLE001  # whatever is odd about the graph, the model can still run whole
         reason = str(error) or type(error).__name__
     return_freed_memory()
-    whole = WholeModel(open_model(path, options))
+    bound = replace(bound, max_seconds=MAX_WHOLE_SECONDS)
+    whole = WholeModel(_open_whole(path, options, bound), bound)
     _LOGGER.info("%s runs whole, a sentence is heard only once all of it is computed: %s", path.name, reason)
     return whole
 
 
-def _open_parts(path: Path, options: EngineOptions, sample_rate: int) -> CutModel:
+def _open_parts(path: Path, options: EngineOptions, bound: DurationBound) -> CutModel:
     graph = PiperGraph(path)
     cut = graph.cut()
+    bound = replace(bound, hop=cut.hop)
+    graph.limit_frames(bound.max_frames)
     text, *parts = open_models(path, options, _contents(graph, cut))
     del graph
     return_freed_memory()
     if cut.flow is None:
         _LOGGER.info("%s speaks in chunks, but its flow runs whole: %s", path.name, cut.no_flow_reason)
-    return CutModel(text, parts, cut, sample_rate)
+    return CutModel(text, parts, cut, bound)
 
 
 def _contents(graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
@@ -122,11 +183,25 @@ def _contents(graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
         yield graph.extract_part(part)
 
 
+def _open_whole(path: Path, options: EngineOptions, bound: DurationBound) -> OnnxModel:
+    """With the duration guard if it can be added; if not, only what it has spoken can be measured."""
+    try:
+        graph = PiperGraph(path)
+        graph.limit_frames(bound.max_frames)
+        # On one core it would occupy that for long.
+        return open_models(path, replace(options, has_cores=always), [graph.extract_whole()])[0]
+    except Exception as error:  # noqa: BLE001  # as above
+        _LOGGER.debug("%s runs as it is: %s", path.name, error)
+    return open_model(path, options)
+
+
 class WholeModel:
     """A model that cannot be cut: one step a sentence."""
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: OnnxModel, bound: DurationBound) -> None:
         self._model = model
+        self._bound = bound
+        self._tells_frames = FRAMES in [output.name for output in model.get_outputs()]
         self.inputs = model.inputs
         self.shares_cores = False
         """A whole sentence on a single core would occupy it for long."""
@@ -137,7 +212,17 @@ class WholeModel:
     def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
         """As `PiperModel.speak`, in one step, whatever the latency."""
         del low_latency
-        yield self._model.run(None, feeds)[0].reshape(-1)
+        results = self._model.run(None, feeds)
+        samples: Samples = results[0].reshape(-1)
+        frames = float(results[1]) if self._tells_frames else len(samples) / self._bound.hop
+        self._bound.check(frames, feeds["input"].shape[-1])
+        del results
+        try:
+            yield samples
+        finally:
+            if self._bound.is_large(frames):
+                del samples
+                return_freed_memory()
 
     def close(self) -> None:
         """Free its memory."""
@@ -202,8 +287,11 @@ class ModelStage:
 class CutModel:
     """A model in parts: a step for the text, then one for each chunk of audio."""
 
-    def __init__(self, text: OnnxModel, parts: Sequence[OnnxModel], cut: GraphCut, sample_rate: int) -> None:
+    def __init__(
+        self, text: OnnxModel, parts: Sequence[OnnxModel], cut: GraphCut, bound: DurationBound
+    ) -> None:
         self.inputs = text.inputs
+        self._bound = bound
         self.shares_cores = text.shares_cores
         self._text = text
         self._outputs = [output.name for output in text.get_outputs()]
@@ -211,7 +299,7 @@ class CutModel:
             ModelStage(model, part, _FLOW_AHEAD if part is cut.flow else 0)
             for model, part in zip(parts, cut.parts, strict=True)
         ]
-        self._first_chunk = max(1, round(_FIRST_SECONDS * sample_rate / cut.hop))
+        self._first_chunk = max(1, round(_FIRST_SECONDS * bound.sample_rate / bound.hop))
 
     def __repr__(self) -> str:
         return f"{self._text!r} in {1 + len(self._stages)} parts"
@@ -222,12 +310,25 @@ class CutModel:
         is_crowded = not self._text.has_cores()
         doublings = min(self._doublings(), _CROWDED_MAX_DOUBLINGS if is_crowded else _MAX_DOUBLINGS)
         larger = min(self._first_doublings(low_latency=low_latency, is_crowded=is_crowded), doublings)
-        encoded = self._text.run(self._outputs, feeds)
-        sentence = Sentence(self._stages, {**feeds, **dict(zip(self._outputs, encoded, strict=True))})
+        sentence = self._encode(feeds)
         yield NO_SAMPLES
         first = self._first_chunk << larger
-        for end in chunk_ends(sentence.frames, first, doublings - larger, twice=low_latency and is_crowded):
-            yield sentence.samples(end)
+        try:
+            for end in chunk_ends(
+                sentence.frames, first, doublings - larger, twice=low_latency and is_crowded
+            ):
+                yield sentence.samples(end)
+        finally:
+            if self._bound.is_large(sentence.frames):
+                del sentence
+                return_freed_memory()
+
+    def _encode(self, feeds: Mapping[str, Any]) -> Sentence:
+        encoded = dict(zip(self._outputs, self._text.run(self._outputs, feeds), strict=True))
+        told = encoded.pop(FRAMES, None)
+        sentence = Sentence(self._stages, {**feeds, **encoded})
+        self._bound.check(sentence.frames if told is None else float(told), feeds["input"].shape[-1])
+        return sentence
 
     def close(self) -> None:
         """Free its memory."""

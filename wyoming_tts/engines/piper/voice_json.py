@@ -130,7 +130,7 @@ class VoiceJson(_Part):
     default_speaker_id: Speaker = 0
     language: Annotated[Language, BeforeValidator(_language_by_fields)] = Language()
     inference: Inference = Inference()
-    hop_length: Annotated[StrictInt, Field(ge=1, le=65_536)] = 256
+    hop_length: Annotated[StrictInt, Field(ge=64, le=4096)] = 256
     vowel_clusters: Annotated[
         list[Annotated[list[Name], Field(max_length=_MAX_IDS)]] | None, Field(max_length=_MAX_SYMBOLS)
     ] = None

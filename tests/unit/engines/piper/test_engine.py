@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.voices.make_vits import SPEAKERS, VITS
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx import OnnxModel
-from wyoming_tts.engines.piper.engine import LoadedPiper, PiperEngine
+from wyoming_tts.engines.piper.engine import MAX_PHONEMES, LoadedPiper, PiperEngine, cut_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -550,3 +550,39 @@ class TestCalibration:
         segment = loaded.calibration_segment(VoiceSpec(voice))
         assert segment.text == "аобв"
         assert len(_speak(loaded, voice, segment.text)) == (2 * 4 + 3) * LOW.slot
+
+
+@pytest.mark.parametrize(
+    ("phonemes", "lengths"),
+    [
+        ("", [0]),
+        ("a" * MAX_PHONEMES, [MAX_PHONEMES]),
+        ("a" * (MAX_PHONEMES + 1), [MAX_PHONEMES, 1]),
+        ("a" * 500 + " " + "b" * 500, [501, 500]),
+        (("a" * 9 + " ") * 200, [600, 600, 600, 200]),
+    ],
+)
+def test_a_sentence_of_too_many_phonemes_is_cut_at_a_space(phonemes: str, lengths: list[int]) -> None:
+    parts = list(cut_phonemes(list(phonemes)))
+    assert [len(part) for part in parts] == lengths
+    assert "".join(map("".join, parts)) == phonemes
+
+
+def test_signs_that_are_spelled_out_are_spoken_in_parts_and_nothing_is_lost(
+    engine: PiperEngine, loaded: dict[str, LoadedPiper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = VoiceSpec(_found(engine)[LOW.name])
+    voice, segment = loaded[LOW.name], Segment("漢" * 100)
+    expected = voice.phonemes(segment, spec).replace(" ", "")
+    sizes: list[int] = []
+
+    def speak(feeds: dict[str, Any], *, low_latency: bool) -> Iterator[Samples]:
+        del low_latency
+        sizes.append(feeds["input"].shape[-1])
+        yield np.zeros(1, np.float32)
+
+    monkeypatch.setattr(voice._model, "speak", speak)
+    list(voice.render(segment, spec, Prosody()))
+    assert len(sizes) > 1
+    assert max(sizes) <= 2 * MAX_PHONEMES + 3
+    assert sum(sizes) >= 2 * len(expected)

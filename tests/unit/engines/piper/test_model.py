@@ -4,7 +4,8 @@ import gc
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from itertools import pairwise
@@ -31,13 +32,14 @@ from wyoming_tts.engines.piper.graph import GraphPart, PiperGraph
 from wyoming_tts.engines.piper.model import (
     CutModel,
     ModelStage,
+    PiperModel,
     Sentence,
     WholeModel,
     chunk_ends,
     open_piper_model,
 )
 from wyoming_tts.engines.piper.trace import Constants
-from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.errors import EngineFailed, TooLong, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
 OPTIONS = EngineOptions(intra_op_threads=1)
@@ -442,6 +444,101 @@ class TestOpening:
         np.testing.assert_array_equal(
             _concatenate(model.speak(feeds)), _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
         )
+
+
+class TestDurations:
+    """The frames of a sentence are known, and bounded, before anything is allocated for them."""
+
+    LONG = 1e6
+    """A length scale by which a few phonemes have millions of frames: gigabytes, if they were made."""
+
+    @pytest.fixture(params=["cut", "whole"])
+    def model(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PiperModel:
+        if request.param == "whole":
+            monkeypatch.setattr(PiperGraph, "extract_part", lambda *_: b"no model")
+        return open_piper_model(_path(MEDIUM), OPTIONS, MEDIUM.rate)
+
+    def test_a_sentence_that_is_too_long_is_refused_before_it_is_made(self, model: PiperModel) -> None:
+        with _peak_memory_below(200_000_000), pytest.raises(TooLong) as caught:
+            list(model.speak(_feeds(_ids(200), length=self.LONG)))
+        most = 60 if isinstance(model, WholeModel) else 180
+        assert f"expected at most {most} s" in caught.value.message
+        assert "noise_w_scale" in caught.value.hint
+
+    def test_noise_of_lengths_without_end_is_refused(self, model: PiperModel) -> None:
+        feeds = _feeds(_ids(100)) | {"scales": np.array([0.0, 1.0, 1e4], np.float32)}
+        with _peak_memory_below(200_000_000), pytest.raises(TooLong, match="would last"):
+            list(model.speak(feeds))
+
+    def test_a_short_sentence_may_last_less(self, model: PiperModel) -> None:
+        with pytest.raises(TooLong, match="expected at most 12 s for its length"):
+            list(model.speak(_feeds([1, 2], length=1000)))
+
+    def test_after_a_refused_sentence_the_next_one_sounds_as_ever(self, model: PiperModel) -> None:
+        feeds = _feeds(_ids(10))
+        expected = _uncut(MEDIUM).run(None, feeds)[0].reshape(-1)
+        with pytest.raises(TooLong):
+            list(model.speak(_feeds(_ids(200), length=self.LONG)))
+        np.testing.assert_allclose(_concatenate(model.speak(feeds)), expected, rtol=0, atol=SEAM)
+
+    @each_voice
+    def test_up_to_the_bound_durations_are_what_they_were(self, voice: VitsVoice) -> None:
+        feeds = _feeds(_ids(200), voice=voice, length=2.5)
+        assert len(_uncut(voice).run(None, feeds)[0].reshape(-1)) == len(
+            _concatenate(_cut(voice).speak(feeds))
+        )
+
+    def test_a_model_without_durations_is_measured_by_what_it_spoke(self) -> None:
+        model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, LETTERS.rate)
+        with pytest.raises(TooLong, match="expected at most 11 s"):
+            list(model.speak(_feeds([40], length=12 * LETTERS.rate / LETTERS.slot)))
+
+    def test_a_model_that_rounds_twice_is_not_guarded_but_measured(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            place, ceil = next(item for item in enumerate(model.graph.node) if item[1].op_type == "Ceil")
+            model.graph.node.insert(place + 1, helper.make_node("Ceil", [ceil.output[0]], ["again"]))
+
+        assert not PiperGraph(_edited(tmp_path / "twice.onnx", edit)).tells_frames
+        model = _open(tmp_path / "twice.onnx")
+        with pytest.raises(TooLong, match="expected at most 12 s"):
+            list(model.speak(_feeds([1, 2], length=1000)))
+
+    @pytest.mark.parametrize("ends", ["in full", "early"])
+    def test_memory_is_returned_after_a_long_sentence_only(
+        self, model: PiperModel, monkeypatch: pytest.MonkeyPatch, ends: str
+    ) -> None:
+        returned: list[None] = []
+        monkeypatch.setattr(piper_model, "return_freed_memory", lambda: returned.append(None))
+        _speak_until(ends, model.speak(_feeds(_ids(60))))
+        assert not returned
+        _speak_until(ends, model.speak(_feeds(_ids(700), length=1.5)))
+        assert len(returned) == 1
+
+
+def _speak_until(ends: str, steps: Iterator[Samples]) -> None:
+    assert isinstance(steps, Generator)
+    if ends == "early":
+        while not len(next(steps)):
+            pass
+        steps.close()
+    else:
+        for _ in steps:
+            pass
+
+
+@contextmanager
+def _peak_memory_below(bound: int) -> Iterator[None]:
+    """Have an allocation of more than this fail: by the address space, on top of what is in use."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 class TestFailing:

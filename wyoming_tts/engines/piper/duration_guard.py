@@ -1,0 +1,65 @@
+"""Duration guard: a Piper model's graph is edited so that it never makes more frames than a limit.
+
+The lengths of phonemes are an exponential of noise times `noise_w_scale`, so a sentence can come out at any
+length, and the model allocates a matrix of its frames by its phonemes before anybody sees how many there are.
+VITS rounds the lengths up with the only Ceil of its graph. Behind it the guard adds them up: beyond the limit
+each phoneme gets one frame instead, which costs nothing, and the sum, an output of its own, tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import numpy as np
+
+FRAMES: Final = "wyoming_tts_frames"
+"""Name of the output: how many frames the sentence would have."""
+
+_LIMIT: Final = "wyoming_tts_frame_limit"
+_LARGEST: Final = "wyoming_tts_largest"
+_MOST_TOLD = 1e9
+"""The sum may be infinite, and a model's outputs have to be finite."""
+_FLOAT = 1
+
+
+def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
+    """Add the guard to an onnx.GraphProto; False, and nothing changed, if its durations cannot be told.
+
+    Args:
+        graph: The graph. `set_frame_limit` sets its limit, which is 0 until then.
+        text_dependent: Names of the tensors that depend on the text.
+    """
+    from onnx import helper, numpy_helper  # noqa: PLC0415  # heavy: only once there is a model to load
+
+    rounded = [
+        (place, node)
+        for place, node in enumerate(graph.node)
+        if node.op_type == "Ceil" and node.output[0] in text_dependent
+    ]
+    if len(rounded) != 1:
+        return False
+    place, ceil = rounded[0]
+    used, raw = ceil.output[0], "wyoming_tts_raw_durations"
+    ceil.output[0] = raw
+    steps = [
+        ("ReduceSum", [raw], "wyoming_tts_sum", {"keepdims": 0}),
+        ("Cast", ["wyoming_tts_sum"], "wyoming_tts_total", {"to": _FLOAT}),
+        ("Min", ["wyoming_tts_total", _LARGEST], FRAMES, {}),
+        ("Less", ["wyoming_tts_total", _LIMIT], "wyoming_tts_is_short", {}),
+        ("Sign", [raw], "wyoming_tts_one_each", {}),
+        ("Where", ["wyoming_tts_is_short", raw, "wyoming_tts_one_each"], used, {}),
+    ]
+    for offset, (kind, inputs, output, attributes) in enumerate(steps, start=1):
+        graph.node.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
+    for name, value in ((_LIMIT, 0.0), (_LARGEST, _MOST_TOLD)):
+        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
+    return True
+
+
+def set_frame_limit(graph: Any, frames: int) -> None:
+    """Set how many frames a guarded graph makes at most."""
+    from onnx import numpy_helper  # noqa: PLC0415  # as above
+
+    limit = next(each for each in graph.initializer if each.name == _LIMIT)
+    limit.CopyFrom(numpy_helper.from_array(np.array(frames + 1, dtype=np.float32), _LIMIT))
