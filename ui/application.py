@@ -8,7 +8,14 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui import scripts
-from ui.gradio_patches import keep_no_statistics, refuse_foreign_files, use_plain_locks
+from ui.gradio_patches import (
+    keep_no_statistics,
+    log_no_values,
+    refuse_foreign_files,
+    use_event_driven_queue,
+    use_lean_sessions,
+    use_plain_locks,
+)
 from ui.layout import build, style, theme
 from ui.words import Words
 from wyoming_tts.page import PageServices
@@ -23,9 +30,17 @@ def make_page(services: PageServices) -> FastAPI:
 
     It has no access control of its own: it has to be served behind `PageMount`.
     """
-    use_plain_locks()
+    patch()
     words = Words()
     return make_application(build(services, words), words)
+
+
+def patch() -> None:
+    """Apply the patches that have to precede the making of blocks."""
+    use_plain_locks()
+    use_event_driven_queue()
+    use_lean_sessions()
+    log_no_values()
 
 
 def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:

@@ -4,7 +4,9 @@ Each patch states its reason and the version of Gradio in which that was seen; i
 `tests/page/test_gradio_patches.py` fails when Gradio no longer has what is patched. Read this file before an
 update of Gradio: a patch whose reason is gone is to be removed.
 
-`ui` applies the first two before Gradio is imported; the others are applied when the page is made.
+`ui` applies the first two before Gradio is imported; the others are applied when the page is made. What takes
+the place of larger parts of Gradio has files of its own: `event_driven_queue`, `lean_session_state` and
+`failure_log`.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -103,6 +106,49 @@ def use_plain_locks() -> None:
     utils.safe_get_lock = asyncio.Lock
     vars(queueing)["safe_get_lock"] = asyncio.Lock
     utils.safe_get_stop_event = asyncio.Event
+
+
+def use_event_driven_queue() -> None:
+    """Have Gradio make queues that do not poll; has to precede the making of blocks.
+
+    6.31.0 (`queueing.Queue.start_processing`, `start_progress_updates`) polls every 1 and 10 ms for good.
+    """
+    from gradio import queueing  # noqa: PLC0415
+
+    from ui.event_driven_queue import EventDrivenQueue  # noqa: PLC0415
+
+    vars(queueing)["Queue"] = EventDrivenQueue
+
+
+def use_lean_sessions() -> None:
+    """Have Gradio keep only what differs from the page in a session, and not look at sessions periodically.
+
+    6.31.0 (`state_holder.SessionState`) describes every component of the page anew for each session, and looks
+    at all sessions every second (`route_utils._delete_state`); `EventGate` drops them when their time is over.
+    """
+    from gradio import route_utils, state_holder  # noqa: PLC0415
+
+    from ui.lean_session_state import LeanSessionState  # noqa: PLC0415
+
+    async def wait_for_the_end(_app: Any) -> None:
+        await asyncio.Event().wait()
+
+    for module in (route_utils, state_holder):
+        vars(module)["SessionState"] = LeanSessionState
+    vars(route_utils)["_delete_state"] = wait_for_the_end
+
+
+def log_no_values() -> None:
+    """Keep what users write out of the log when an event fails.
+
+    6.31.0 prints tracebacks (`queueing`) whose messages have the inputs in them, and so have its warnings.
+    """
+    from gradio import queueing  # noqa: PLC0415
+
+    from ui import failure_log  # noqa: PLC0415
+
+    vars(queueing)["traceback"] = failure_log
+    warnings.filterwarnings("ignore", module=r"gradio\b")
 
 
 def keep_no_statistics(blocks: gr.Blocks) -> None:
