@@ -123,8 +123,8 @@ def use_event_driven_queue() -> None:
 def use_lean_sessions() -> None:
     """Have Gradio keep only what differs from the page in a session, and not look at sessions periodically.
 
-    6.31.0 (`state_holder.SessionState`) describes every component of the page anew for each session, and looks
-    at all sessions every second (`route_utils._delete_state`); `EventGate` drops them when their time is over.
+    6.31.0 (`state_holder.SessionState`) describes every component of the page anew for each session, and
+    looks at all sessions every second (`route_utils._delete_state`); `EventGate` drops them in time.
     """
     from gradio import route_utils, state_holder  # noqa: PLC0415
 
