@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio import caching
 
 from ui import scripts
+from ui.event_driven_queue import EventDrivenQueue
+from ui.event_gate import EventGate
 from ui.gradio_patches import (
     keep_no_statistics,
     log_no_values,
@@ -66,7 +70,33 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
     )
     keep_no_statistics(blocks)
     refuse_foreign_files(blocks)
+    app.add_middleware(
+        EventGate, handlers=_handlers(blocks), queue=_queue(blocks), forget=partial(_forget, blocks)
+    )
     return app
+
+
+def _queue(blocks: gr.Blocks) -> EventDrivenQueue:
+    queue = blocks._queue  # noqa: SLF001
+    assert isinstance(queue, EventDrivenQueue), "`patch` was not called before the blocks were made."
+    return queue
+
+
+def _handlers(blocks: gr.Blocks) -> dict[int, int]:
+    """Return how many values each handler on the server takes; the others run in the browser alone."""
+    return {number: len(each.inputs) for number, each in blocks.fns.items() if each.fn is not None}
+
+
+def _forget(blocks: gr.Blocks, session: str) -> None:
+    """Drop everything that Gradio keeps of a session."""
+    _queue(blocks).forget(session)
+    holder = blocks.state_holder
+    holder.delete_state(session)
+    holder.session_data.pop(session, None)
+    holder.time_last_used.pop(session, None)
+    caching.clear_session_caches(session)
+    blocks.pending_streams.pop(session, None)
+    blocks.pending_diff_streams.pop(session, None)
 
 
 def head() -> str:

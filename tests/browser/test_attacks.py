@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounted_page, wait_until_ready
 from tests.support.page_site import Site
-from ui.application import make_application
+from ui.application import make_application, patch
 from ui.words import Words
 from wyoming_tts.transports.http.guard import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
@@ -46,6 +46,7 @@ def read_file(given: Any) -> str:
 
 def page_of(*factories: Callable[[], Any]) -> gr.Blocks:
     """A page with such a handler for each of these components."""
+    patch()
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
         output = gr.Textbox()
@@ -107,12 +108,15 @@ async def test_no_component_reads_a_server_file_that_was_not_uploaded() -> None:
     async with unguarded(page_of(*factories)) as client:
         for number, (name, (_, data)) in enumerate(FILE_COMPONENTS.items()):
             assert SECRET in await call_handler(client, [data], number), name
-    app = make_application(page_of(*factories), Words())
-    async with run_lifespan(app), _client(app) as client:
-        for number, (name, (_, data)) in enumerate(FILE_COMPONENTS.items()):
-            response = await call_handler(client, [data], number)
-            assert '"success":false' in response, name
-            assert SECRET not in response, name
+    for is_gated, expected in ((True, "Expected text"), (False, '"success":false')):
+        app = make_application(page_of(*factories), Words())
+        if not is_gated:
+            app.user_middleware.clear()
+        async with run_lifespan(app), _client(app) as client:
+            for number, (name, (_, data)) in enumerate(FILE_COMPONENTS.items()):
+                response = await call_handler(client, [data], number)
+                assert expected in response, name
+                assert SECRET not in response, name
 
 
 @in_a_thread

@@ -29,12 +29,15 @@ POLICY = "; ".join(  # noqa: FLY002 - each line has its reason
 )
 _ALLOWED = {
     "GET": re.compile(
-        r"/|/config|/theme\.css|/manifest\.json|/favicon\.ico|/robots\.txt|/pwa_icon(/\d+)?"
-        r"|/(assets|static)/(?!.*\.\.)[\w.@/-]+"
-        r"|/gradio_api/(queue/data|heartbeat/\w+|startup-events|theme\.css|app_id)"
+        r"/|/config|/theme\.css|/manifest\.json|/favicon\.ico|/robots\.txt|/pwa_icon(/\d{1,4})?"
+        r"|/(assets|static)/(?!.*\.\.)[\w.@/-]{1,200}"
+        r"|/gradio_api/(queue/data|heartbeat/\w{1,64}|theme\.css|app_id)",
+        re.ASCII,
     ),
     "POST": re.compile(r"/gradio_api/(queue/join|cancel|reset)/?"),
 }
+_STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.*)")
+"""Responses without an end; the first one is asked for by its query, which no other path needs."""
 _PATHS = re.compile(
     r"/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|pwa_icon.*)?|/(assets|static|gradio_api)/.*"
 )
@@ -55,6 +58,8 @@ def is_page_path(path: str) -> bool:
 
 def is_allowed(method: str, path: str) -> bool:
     """Whether the page's own scripts make such requests."""
+    if method == "HEAD" and _STREAMS.fullmatch(path):
+        return False
     pattern = _ALLOWED.get("GET" if method == "HEAD" else method)
     return pattern is not None and pattern.fullmatch(path) is not None
 
@@ -70,7 +75,8 @@ class GradioFilter:
         if scope["type"] == "http":
             path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
             headers = [header for header in scope["headers"] if header[0] not in _DROPPED_HEADERS]
-            scope = {**scope, "headers": headers}
+            query = scope["query_string"] if _STREAMS.fullmatch(path) else b""
+            scope = {**scope, "headers": headers, "query_string": query}
             send = _IndexRewriter(send) if path == "/" else _with_headers(send, path)
         await self._app(scope, receive, send)
 
