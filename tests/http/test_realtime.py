@@ -141,6 +141,7 @@ class TestFullDialect:
         await client.until("response.completed", response=created["response"])
         assert client.audio[created["response"]] == speech_pcm("one two")
         assert synthesizer.utterances[0].flush_idle == 0.16
+        assert synthesizer.utterances[0].peer == "127.0.0.1"
 
     async def test_text_after_a_commit_starts_the_next_response(self, client: RealtimeClient) -> None:
         await client.send("input.append", text="one", response_id="a")

@@ -84,6 +84,7 @@ async def test_synthesize_stream_by_get_returns_a_wav_of_unknown_length(served: 
     utterance = served.service.utterances[0]
     assert utterance.voice == VoiceRequest("af_heart")
     assert utterance.prosody == Prosody(speed=1.5)
+    assert utterance.peer == "127.0.0.1"
 
 
 async def test_head_of_synthesize_stream_synthesizes_nothing(served: Served) -> None:

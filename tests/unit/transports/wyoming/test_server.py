@@ -108,6 +108,7 @@ class TestResponses:
         assert event_types(events) == PLAIN_ANSWER
         assert pcm_of(events) == speech_pcm("hello there")
         assert AudioStart.from_event(events[0]).rate == RATE
+        assert fake.utterances[0].peer == "127.0.0.1"
 
     async def test_the_client_of_the_wyoming_package_is_served(self, fake: FakeSynthesizer) -> None:
         async with running_server(fake) as server, AsyncTcpClient(*server.bound[0]) as client:
