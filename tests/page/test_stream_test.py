@@ -32,9 +32,15 @@ from wyoming_tts.page.stream_test.client import (
     EvenSample,
     EventLog,
 )
-from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, resolve_target
+from wyoming_tts.page.stream_test.request import (
+    StreamTestLimits,
+    StreamTestRequest,
+    check_request,
+    parse_address,
+)
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
+from wyoming_tts.page.stream_test.targets import StreamTestTargets
 from wyoming_tts.speech import AudioFormat
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -220,26 +226,36 @@ async def test_concurrent_runs_are_limited_per_session_and_in_total() -> None:
         (StreamTestRequest("Hi.", words_per_second=0.0), BadRequest),
         (StreamTestRequest("Hi.", words_per_second=float("nan")), BadRequest),
         (StreamTestRequest("Hi.", voice="v" * 201), BadRequest),
-        (StreamTestRequest("Hi.", target="unix:///run/docker.sock"), BadRequest),
-        (StreamTestRequest("Hi.", target="http://localhost:1"), BadRequest),
-        (StreamTestRequest("Hi.", target="localhost:port"), BadRequest),
-        (StreamTestRequest("Hi.", target="localhost:99999"), BadRequest),
-        (StreamTestRequest("Hi.", target="user@localhost"), BadRequest),
-        (StreamTestRequest("Hi.", target="localhost/path"), BadRequest),
-        (StreamTestRequest("Hi.", target="local\nhost"), BadRequest),
     ],
 )
 def test_an_invalid_stream_test_request_is_refused(
     invalid: StreamTestRequest, error: type[SpeechError]
 ) -> None:
     with pytest.raises(error):
-        resolve_target(invalid, StreamTestLimits(), lambda: "tcp://127.0.0.1:10200")
+        check_request(invalid, StreamTestLimits())
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "unix:///run/docker.sock",
+        "http://localhost:1",
+        "localhost:port",
+        "localhost:99999",
+        "user@localhost",
+        "localhost/path",
+        "local\nhost",
+        "h" * 300,
+    ],
+)
+def test_a_malformed_target_is_refused(target: str) -> None:
+    with pytest.raises(BadRequest, match="as the address of a server"):
+        parse_address(target)
 
 
 @pytest.mark.parametrize(
     ("target", "uri"),
     [
-        ("", "unix:///run/own.sock"),
         ("nas.local", "tcp://nas.local:10200"),
         (" 10.0.0.5:1234 ", "tcp://10.0.0.5:1234"),
         ("tcp://[fe80::1]:10200", "tcp://[fe80::1]:10200"),
@@ -247,12 +263,91 @@ def test_an_invalid_stream_test_request_is_refused(
     ],
 )
 def test_a_target_address_defaults_to_tcp_and_port_10200(target: str, uri: str) -> None:
-    assert (
-        resolve_target(
-            StreamTestRequest("Hi.", target=target), StreamTestLimits(), lambda: "unix:///run/own.sock"
+    assert parse_address(target) == uri
+
+
+class Names:
+    """Resolves names to 10.0.0.7, and counts how often."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        monkeypatch.setattr("wyoming_tts.page.stream_test.targets.socket.getaddrinfo", self._resolve)
+
+    def _resolve(self, host: str, port: int, **_: object) -> list[Any]:
+        self.asked.append(host)
+        if host == "gone.lan":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port))]
+
+
+def targets(*allowed: str) -> StreamTestTargets:
+    return StreamTestTargets(lambda: "tcp://127.0.0.1:10200", allowed, run_blocking=run_in_thread)
+
+
+async def test_any_other_target_is_refused_by_one_message_and_never_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = Names(monkeypatch)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ports = (listening.getsockname()[1], closed_port(), 22)
+        hosts = (
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "router.lan",
+            "no-such-host.invalid",
+            "0x7f000001",
+            "127.1",
         )
-        == uri
-    )
+        messages: set[str] = set()
+        for target in [f"{host}:{port}" for host in hosts for port in ports]:
+            with pytest.raises(BadRequest) as refused:
+                await targets("nas.lan", "10.0.0.5:1234").resolve(target)
+            messages.add(str(refused.value))
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert len(messages) == 1
+    assert "stream_test_targets" in messages.pop()
+    assert names.asked == []
+
+
+async def test_this_server_is_a_target_and_so_are_those_of_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = Names(monkeypatch)
+    known = targets("NAS.lan", "10.0.0.5:1234", "gone.lan")
+    assert await known.resolve(" ") == "tcp://127.0.0.1:10200"
+    assert await known.resolve("127.0.0.1") == "tcp://127.0.0.1:10200"
+    assert await known.resolve("10.0.0.5:1234") == "tcp://10.0.0.5:1234"
+    assert names.asked == []
+    assert await known.resolve("nas.lan:10200") == "tcp://10.0.0.7:10200"
+    assert names.asked == ["nas.lan"]
+    for other_port in ("nas.lan:22", "10.0.0.5"):
+        with pytest.raises(BadRequest, match="stream_test_targets"):
+            await known.resolve(other_port)
+    with pytest.raises(BadRequest, match=r"gone\.lan has no address"):
+        await known.resolve("gone.lan")
+
+
+async def test_a_server_found_on_the_network_is_a_target_from_then_on() -> None:
+    async def search(_: float) -> list[DiscoveredServer]:
+        return [DiscoveredServer("kitchen", f"tcp://127.0.0.1:{port}", ("127.0.0.1",))]
+
+    port = closed_port()
+    request = StreamTestRequest("Hi.", target=f"127.0.0.1:{port}")
+    async with service_for("tcp://127.0.0.1:1", search=search) as service:
+        with pytest.raises(BadRequest, match="search for it"):
+            await last_frame(service, request)
+        await service.find()
+        assert (await last_frame(service, request)).lanes[0].state is ClientState.FAILED
+
+
+def test_a_limited_number_of_found_servers_is_remembered() -> None:
+    known = targets()
+    known.add(DiscoveredServer(str(number), f"tcp://10.0.0.5:{number}", ()) for number in range(1, 1000))
+    assert len(known._found) == 64
+    assert "tcp://10.0.0.5:999" in known._found
 
 
 async def run_against(

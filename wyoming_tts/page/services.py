@@ -48,7 +48,9 @@ def make_page_services(
     return PageServices(
         preview=PreviewService(parts),
         blending=BlendService(parts, partial(_download, parts)),
-        stream_test=StreamTestService(parts, lambda: own_uri(addresses())),
+        stream_test=StreamTestService(
+            parts, lambda: own_uri(addresses()), targets=parts.settings.stream_test_targets
+        ),
         voices=VoiceService(parts),
         lexicon=LexiconService(parts),
         status=StatusService(

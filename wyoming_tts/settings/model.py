@@ -72,6 +72,14 @@ def _upstreams(urls: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(url.rstrip("/") for url in urls)
 
 
+def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        parts = urlsplit(f"tcp://{host}")
+        if not parts.hostname or parts.netloc != host or "@" in host or parts.port == 0:
+            raise ValueError(host)
+    return hosts
+
+
 def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     for network in networks:
         ip_network(network, strict=False)  # a ValueError says what is wrong
@@ -256,6 +264,13 @@ class Settings(BaseModel):
         "Origins of web pages that may use the HTTP API from a browser.",
         shown="none",
         expects="origins such as https://example.org, or *",
+    )
+    stream_test_targets: Annotated[Phrases, AfterValidator(_hosts)] = _setting(
+        Group.ACCESS,
+        (),
+        "Servers that the page's stream test may reach, besides this one and those found on the network.",
+        shown="none",
+        expects="HOST or HOST:PORT",
     )
     ingress_peer: Address | None = _setting(
         Group.ACCESS,

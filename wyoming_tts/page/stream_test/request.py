@@ -1,8 +1,7 @@
-"""Stream test requests, validated against the limits, with the address of the server to test."""
+"""Stream test requests, validated against the limits, and the addresses of servers to test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from wyoming_tts.bench.texts import TEXTS
 from wyoming_tts.errors import BadRequest, TooLong
 from wyoming_tts.transports.listening import host_in_uri
 
-__all__ = ["TEXTS", "StreamTestLimits", "StreamTestRequest", "resolve_target"]
+__all__ = ["TEXTS", "StreamTestLimits", "StreamTestRequest", "check_request", "parse_address"]
 
 _DEFAULT_PORT = 10200
 _MAX_ADDRESS_CHARS = 260
@@ -54,8 +53,8 @@ class StreamTestRequest:
     """The client whose audio is recorded."""
 
 
-def resolve_target(request: StreamTestRequest, limits: StreamTestLimits, own_uri: Callable[[], str]) -> str:
-    """Validate a request and return the URI of the server to test.
+def check_request(request: StreamTestRequest, limits: StreamTestLimits) -> None:
+    """Check everything about a request but its target.
 
     Raises:
         BadRequest: a value is missing or out of range.
@@ -71,7 +70,6 @@ def resolve_target(request: StreamTestRequest, limits: StreamTestLimits, own_uri
         raise BadRequest(
             f"The name of the voice has {len(request.voice)} characters, expected at most {_MAX_VOICE_CHARS}."
         )
-    return _parse_address(request.target) if request.target.strip() else own_uri()
 
 
 def _require_range(what: str, value: float, least: float, most: float) -> None:
@@ -79,8 +77,12 @@ def _require_range(what: str, value: float, least: float, most: float) -> None:
         raise BadRequest(f"Got {value:g} for {what}, expected {least:g} to {most:g}.")
 
 
-def _parse_address(target: str) -> str:
-    """Parse HOST[:PORT]; TCP only: visitors must not reach Unix sockets of this machine."""
+def parse_address(target: str) -> str:
+    """Parse HOST[:PORT] to a URI; TCP only: visitors must not reach Unix sockets of this machine.
+
+    Raises:
+        BadRequest: it is not an address.
+    """
     written = target.strip().removeprefix("tcp://")
     try:
         address = urlsplit(f"tcp://{written}")

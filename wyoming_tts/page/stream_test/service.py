@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.client import DiscoveredServer, discover_servers
 from wyoming_tts.errors import Busy
-from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, resolve_target
+from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
+from wyoming_tts.page.stream_test.targets import StreamTestTargets
 
 _SEARCH_SECONDS = 2.0
 _MAX_SEARCH_SECONDS = 5.0
@@ -36,12 +37,14 @@ class StreamTestService:
         parts: Parts,
         own_uri: Callable[[], str],
         *,
+        targets: Iterable[str] = (),
         limits: StreamTestLimits | None = None,
         search: Callable[[float], Awaitable[list[DiscoveredServer]]] = discover_servers,
     ) -> None:
+        """`targets` may be tested besides this server and those found on the network."""
         self.limits = limits or StreamTestLimits()
         self._run_blocking = parts.workers.run_blocking
-        self._own_uri = own_uri
+        self._targets = StreamTestTargets(own_uri, targets, run_blocking=self._run_blocking)
         self._search = search
         self._searching = asyncio.Lock()
         self._running: dict[str, StreamTestRun] = {}
@@ -52,10 +55,11 @@ class StreamTestService:
         """Start a run and yield frames, the last one when it is over; closing the generator ends the run.
 
         Raises:
-            BadRequest: the request is out of range.
+            BadRequest: the request is out of range, or its target may not be tested.
             Busy: the session's last run is not over, or too many runs are active.
         """
-        uri = resolve_target(request, self.limits, self._own_uri)
+        check_request(request, self.limits)
+        uri = await self._targets.resolve(request.target)
         self._admit(session)
         run = self._running[session] = StreamTestRun(request, uri, self.limits)
         run.start(on_over=lambda: self._running.pop(session))
@@ -101,9 +105,11 @@ class StreamTestService:
         async with self._searching:
             try:
                 async with asyncio.timeout(_MAX_SEARCH_SECONDS):
-                    return tuple(await self._search(_SEARCH_SECONDS))
+                    found = tuple(await self._search(_SEARCH_SECONDS))
             except TimeoutError:
                 return ()
+        self._targets.add(found)
+        return found
 
     def wav(self, run: str, client: int) -> bytes | None:
         """Return the recorded audio of a client as WAV; None if the run or the audio was not kept."""
