@@ -33,7 +33,7 @@ INGRESS = {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": "ha.example:8123", "X-F
 async def _echo_headers(request: Request) -> Response:
     """Echoes the base URL and forwarding headers it received, as an index page would contain them."""
     headers = sorted(name for name in request.headers if name.startswith("x-") or name == "origin")
-    response = PlainTextResponse(f"{request.base_url} {','.join(headers)}")
+    response = PlainTextResponse(f"{request.base_url} {','.join(headers)}{request.url.query}")
     response.headers["access-control-allow-origin"] = "*"
     return response
 
@@ -176,6 +176,13 @@ async def test_a_wrong_method_on_an_api_path_gets_the_apis_405() -> None:
         ("GET", "/gradio_api/stream/a/b/1/playlist.m3u8"),
         ("GET", "/gradio_api/queue/../file=/etc/passwd"),
         ("GET", "/static/../../../../etc/passwd"),
+        ("GET", "/gradio_api/startup-events"),
+        ("HEAD", "/gradio_api/queue/data"),
+        ("HEAD", "/gradio_api/heartbeat/abc"),
+        ("GET", f"/gradio_api/heartbeat/{'x' * 65}"),
+        ("GET", f"/assets/{'a' * 201}"),
+        ("GET", "/assets/ü.js"),
+        ("GET", "/pwa_icon/99999"),
         ("GET", "/monitoring"),
         ("POST", "/login"),
         ("DELETE", "/"),
@@ -211,6 +218,14 @@ async def test_the_page_sends_no_cors_headers_to_other_origins() -> None:
     assert "origin" not in answer.text
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["content-security-policy"] == POLICY
+
+
+@pytest.mark.parametrize("query", ["?page=%00", "?deep_link=../../x"])
+async def test_queries_of_gradio_that_the_page_does_not_use_are_dropped(query: str) -> None:
+    async with mounted_page() as (client, mount):
+        mount.start()
+        await wait_until_ready(mount)
+        assert (await client.get(f"/{query}")).text == (await client.get("/")).text
 
 
 async def test_content_hashed_assets_are_cached_as_immutable() -> None:
