@@ -120,12 +120,28 @@ async def test_invalid_voice_files_are_refused_and_leave_nothing_behind(
         "x\0.onnx",
         "",
         ".onnx",
+        "漢" * 99 + ".onnx",
+        "漢" * 34 + ".onnx",
+        "😀.onnx",
+        "a" * 101 + ".onnx",
+        "a\u202eb.onnx",
+        "a\nb.onnx",
+        "a\\b.onnx",
+        "CON.onnx",
+        "nul.de.onnx",
+        "a..onnx",
     ],
 )
 async def test_invalid_file_names_are_refused(uploads: VoiceUploads, data_dir: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="name"):
         await uploads.receive(name, pieces(MODEL), UploadRange(total=len(MODEL)))
     assert not (data_dir / STAGING).exists()
+
+
+@pytest.mark.parametrize("name", ["漢" * 33, "a" * 100, "صوت", "conny", "console"])
+async def test_names_of_any_script_are_accepted_up_to_100_bytes(uploads: VoiceUploads, name: str) -> None:
+    with pytest.raises(BadRequest, match="uploaded first"):
+        await uploads.receive(f"{name}.onnx", pieces(MODEL), UploadRange(total=len(MODEL)))
 
 
 async def test_the_name_of_an_existing_voice_or_file_is_refused(

@@ -30,6 +30,10 @@ STAGING = ".uploads"
 """The directory that holds files until their voice is complete."""
 
 _FILE_NAME = re.compile(r"([^\W_][\w.-]{0,99}?)\.onnx(\.json)?")
+_MAX_NAME_BYTES = 100
+"""Of NAME in UTF-8; an encrypted home directory takes 143, with the `.onnx.json.part` of an upload."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
+"""Names that a network share on Windows cannot have, or changes: devices, and those that end with a dot."""
 _DISK_RESERVE = 16_000_000
 """Bytes path free on the disk: the rest of the system has to be able to write, too."""
 _BLOCK_BYTES = 1024 * 1024
@@ -129,6 +133,17 @@ class VoiceUploads:
             raise BadRequest(
                 f"Got {name[:120]!r} as the name of a voice file, expected NAME.onnx or NAME.onnx.json.",
                 hint="In NAME use letters, digits, `_`, `-` and `.` only.",
+            )
+        size = len(match[1].encode())
+        if size > _MAX_NAME_BYTES:
+            raise BadRequest(
+                f"The name of the voice has {size} bytes in UTF-8, expected at most {_MAX_NAME_BYTES}.",
+                hint="Rename both files of the voice.",
+            )
+        if _RESERVED.fullmatch(match[1]):
+            raise BadRequest(
+                f"{match[1]} is a name that not every file system takes.",
+                hint="Rename both files of the voice.",
             )
         return _UploadTarget(match[1], name, self._directory / STAGING / match[1])
 
