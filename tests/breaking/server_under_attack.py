@@ -165,7 +165,7 @@ def _limit(pid: int, limits: Limits) -> None:
 
 async def _wait_for_start(server: AttackedServer) -> None:
     def listens(scheme: str) -> re.Match[str] | None:
-        return re.search(rf"listens on {scheme}://([\d.]+):(\d+)", server.log)
+        return re.search(rf"listens on {scheme}s?://([\d.]+):(\d+)", server.log)
 
     def is_ready() -> bool:
         return bool(listens("tcp") and listens("http") and "Ready: " in server.log)

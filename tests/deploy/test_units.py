@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from wyoming_tts.server.descriptors import RESERVED
 from wyoming_tts.settings import Settings
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "wyoming-tts.service"
@@ -66,3 +67,10 @@ def test_the_data_directory_is_the_writable_state_directory() -> None:
     assert f"WYOMING_TTS_DATA_DIR=/var/lib/{name}" in options("Environment")
     assert options("ProtectSystem") == ["strict"]
     assert options("DynamicUser") == ["yes"]
+
+
+def test_the_hard_limit_of_files_covers_the_most_connections_that_can_be_set() -> None:
+    soft, hard = map(int, options("LimitNOFILE")[0].split(":"))
+    most = next(each.le for each in Settings.model_fields["max_connections"].metadata if hasattr(each, "le"))
+    assert soft <= 1024  # what programs expect; the server raises it itself
+    assert hard >= 2 * most + RESERVED

@@ -27,6 +27,7 @@ FOREIGN_FLAGS = {
     "--network": "Docker's",
     "--omnivoice-…": "wyoming-piper's",
     "--publish": "Docker's",
+    "--ulimit": "Docker's",
     "--web-server…": "wyoming-piper's",
     "--without-downloads": "that of deploy/backup",
 }

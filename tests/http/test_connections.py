@@ -9,13 +9,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from starlette.middleware import Middleware
 
 from tests.http.conftest import Served, serving
-from tests.support.fake_synthesizer import speech_pcm
+from tests.support.fake_synthesizer import FakeSynthesizer, speech_pcm
+from tests.support.realtime_server import realtime_client, realtime_server
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.server import SEND_BUFFER
+from wyoming_tts.transports.http.connection import SEND_BUFFER
+from wyoming_tts.transports.http.guard import Guard, GuardOptions
 
 
 async def endless_text(piece: str = "on and on ") -> AsyncIterator[str]:
@@ -226,3 +232,122 @@ async def test_connections_have_tcp_nodelay_and_a_small_send_buffer(served: Serv
         sock = connection.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER
+
+
+class TestLimits:
+    async def test_a_connection_over_the_limit_reads_503_and_when_to_try_again(self) -> None:
+        async with (
+            serving(connections=ConnectionLimits(1)) as served,
+            raw(served) as (_, first),
+            raw(served) as (reader, second),
+        ):
+            first.write(b"GET /health HTTP/1.1\r\n")  # too young to make room
+            second.write(request())
+            async with asyncio.timeout(5):
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert {b"Retry-After: 5", b"Connection: close", b"Content-Length: %d" % len(body)} <= set(
+            head.split(b"\r\n")
+        )
+        assert json.loads(body)["error"]["code"] == "busy"
+
+    async def test_a_silent_connection_makes_room_and_one_that_is_answered_does_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("wyoming_tts.transports.connection_limits.MIN_IDLE", 0.0)
+        async with serving(connections=ConnectionLimits(2)) as served:
+            served.service.on_enter = speak_without_end
+            async with raw(served) as (speech, speaking), raw(served) as (silence, _):
+                speaking.write(request())
+                await speech.readuntil(b"\r\n\r\n")
+                async with raw(served) as (reader, third), asyncio.timeout(5):
+                    assert await silence.read() == b""
+                    third.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+                    assert len(await speech.read(1000)) == 1000
+
+    async def test_an_idle_websocket_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("wyoming_tts.transports.connection_limits.MIN_IDLE", 0.0)
+        limits = ConnectionLimits(1)
+        async with (
+            realtime_server(FakeSynthesizer(), connections=limits) as server,
+            realtime_client(server.url) as client,
+            realtime_client(server.url),
+        ):
+            assert (await client.closed())[0] == 1006
+
+
+class TestEndOfARequest:
+    async def test_a_client_that_sends_all_of_a_body_reads_that_it_is_too_large(self) -> None:
+        guard = Middleware(Guard, options=GuardOptions(max_body_bytes=1000))
+        async with serving(middleware=[guard]) as served, raw(served) as (reader, writer):
+            writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
+            await _write_megabytes(writer, 10)
+            async with asyncio.timeout(5):
+                assert (await reader.read()).startswith(b"HTTP/1.1 413")
+
+    async def test_what_is_read_after_the_last_response_is_bounded(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("wyoming_tts.transports.http.connection.LINGER_BYTES", 1_000_000)
+        guard = Middleware(Guard, options=GuardOptions(max_body_bytes=1000))
+        async with serving(middleware=[guard]) as served, raw(served) as (_, writer):
+            writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n")
+            with pytest.raises(ConnectionError):
+                await _write_megabytes(writer, 100)
+
+    @pytest.mark.parametrize(
+        ("head", "status"),
+        [
+            (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+            (b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+            (b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 10_000 + b"\r\n", 431),
+            (b"GET /" + b"a" * 200_000, 431),
+            (b"GET /health\r\n\r\n", 400),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500 + b"\n", 400),
+            (b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        ],
+        ids=["line", "header", "headers", "endless line", "no version", "TLS", "chunk"],
+    )
+    async def test_what_is_no_request_or_too_long_is_answered_and_closed(
+        self, served: Served, head: bytes, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        async with raw(served) as (reader, writer):
+            writer.write(head)
+            async with asyncio.timeout(5):
+                received, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert received.startswith(b"HTTP/1.1 %d " % status)
+        assert json.loads(body)["error"]["code"] == "bad_request"
+        assert [record.levelname for record in caplog.records] == ["INFO"]
+
+    async def test_garbage_in_a_body_while_its_response_plays_ends_the_connection_alone(
+        self, served: Served, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = APIRouter()
+
+        @app.post("/early")
+        async def answer_early() -> StreamingResponse:
+            return StreamingResponse(_forever())
+
+        served.server._server.config.loaded_app.router.routes.extend(app.routes)
+        async with raw(served) as (reader, writer):
+            writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"zz\r\n")
+            async with asyncio.timeout(5):
+                await reader.read()
+        assert "Traceback" not in caplog.text
+
+
+async def _write_megabytes(writer: asyncio.StreamWriter, count: int) -> None:
+    async with asyncio.timeout(20):
+        for _ in range(10 * count):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+
+
+async def _forever() -> AsyncIterator[bytes]:
+    while True:
+        yield b"sound"
+        await asyncio.sleep(0.001)

@@ -25,6 +25,7 @@ from tests.support.realtime_server import (
 )
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 
 NATIVE = {"sample_rate": RATE}
@@ -605,7 +606,7 @@ class TestLimits:
         self, synthesizer: FakeSynthesizer
     ) -> None:
         async with (
-            realtime_server(synthesizer, connections_per_peer=1) as server,
+            realtime_server(synthesizer, connections=ConnectionLimits(per_peer=1)) as server,
             realtime_client(server.url),
         ):
             with pytest.raises(InvalidStatus) as refused:

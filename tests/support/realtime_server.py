@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
 from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
 from wyoming_tts.transports.interfaces import SpeechSynthesis
@@ -52,14 +53,15 @@ class RunningRealtimeServer:
 
 @asynccontextmanager
 async def realtime_server(
-    synthesizer: SpeechSynthesis, **options: Any
+    synthesizer: SpeechSynthesis, *, connections: ConnectionLimits | None = None, **options: Any
 ) -> AsyncIterator[RunningRealtimeServer]:
     requests = OpenRequests()
     layer = Middleware(RequestLifecycleMiddleware, requests=requests, send_timeout=10, request_timeout=10)
     app = FastAPI(middleware=[layer])
     app.state.requests = requests
     app.include_router(realtime_router(synthesizer, RealtimeOptions(**options), run_blocking=run_in_thread))
-    server = HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread)
+    listening = HttpServerOptions(port=0, connections=connections or ConnectionLimits())
+    server = HttpServer(app, listening, run_blocking=run_in_thread)
     async with asyncio.TaskGroup() as group, server:
         await server.start()
         group.create_task(server.serve())

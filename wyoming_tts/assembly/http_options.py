@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wyoming_tts.assembly.options import http_host
+from wyoming_tts.assembly.options import connection_limits, http_host
 from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http.app import HttpOptions, HttpServerOptions
@@ -21,12 +21,13 @@ def http_options(settings: Settings) -> HttpOptions:
 
 
 def server_options(settings: Settings) -> HttpServerOptions:
-    """Address and certificate of the HTTP server."""
+    """Address, certificate and limits of the HTTP server."""
     return HttpServerOptions(
         host=http_host(settings),
         port=settings.http_port,
         certificate=settings.http_certificate,
         key=settings.http_key,
+        connections=connection_limits(settings),
     )
 
 
@@ -37,6 +38,4 @@ def realtime_options(settings: Settings) -> RealtimeOptions:
         flush_idle=settings.realtime_flush_idle_ms / 1000,
         idle_timeout=settings.idle_timeout,
         send_timeout=settings.send_timeout,
-        connections=settings.max_connections,
-        connections_per_peer=settings.max_connections_per_peer,
     )

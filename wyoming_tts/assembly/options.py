@@ -14,6 +14,7 @@ from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.segments import SegmentOptions
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.guard import GuardOptions
 from wyoming_tts.transports.wyoming.server import WyomingOptions
 from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandOptions
@@ -109,9 +110,13 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
         streaming=settings.streaming,
         send_timeout=settings.send_timeout,
         idle_timeout=settings.idle_timeout,
-        connections=settings.max_connections,
-        connections_per_peer=settings.max_connections_per_peer,
+        connections=connection_limits(settings),
     )
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Limits of the connections to each port, of every transport the same."""
+    return ConnectionLimits(settings.max_connections, settings.max_connections_per_peer)
 
 
 def missing_voice_options(settings: Settings, engines: Iterable[str]) -> OnDemandOptions:

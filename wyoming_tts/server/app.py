@@ -18,6 +18,7 @@ from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.server.access_policy import AccessPolicy
+from wyoming_tts.server.descriptors import reserve_descriptors
 from wyoming_tts.server.forced_exit import ForcedExit
 from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
@@ -68,7 +69,7 @@ async def serve(
         OSError: the address cannot be opened.
         SettingsError: the chosen engine is not installed.
     """
-    settings = loaded.settings
+    settings = reserve_descriptors(loaded.settings)
     stop, announced, recent = StopSignal.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
     access = AccessPolicy(settings)

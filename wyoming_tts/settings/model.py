@@ -518,9 +518,20 @@ class Settings(BaseModel):
         ge=0.1,
         le=600.0,
     )
-    max_connections: Whole = _setting(Group.LIMITS, 128, "Limit of open connections.", ge=1, le=10_000)
+    max_connections: Whole = _setting(
+        Group.LIMITS,
+        512,
+        "Limit of open connections to each port; at the limit the connection idle for longest makes room for "
+        "a new one, and without an idle one the new one is refused.",
+        ge=1,
+        le=10_000,
+    )
     max_connections_per_peer: Whole = _setting(
-        Group.LIMITS, 32, "Limit of open connections from one address.", ge=1, le=10_000
+        Group.LIMITS,
+        128,
+        "The same for the connections from one address; behind a proxy all clients have its address.",
+        ge=1,
+        le=10_000,
     )
     idle_timeout: Number = _setting(
         Group.LIMITS,

@@ -11,37 +11,29 @@ import contextlib
 import logging
 import socket
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.transports.accepting import Acceptor
+from wyoming_tts.transports.connection_limits import ConnectionLimits, ConnectionSlot
+from wyoming_tts.transports.http.connection import HttpConnection, WebSocketConnection, encode_refusal
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 
-SEND_BUFFER = 128 * 1024
-"""Bytes in the kernel's send buffer of a client, so that speech is not computed minutes ahead."""
-MAX_HEADERS = 32 * 1024
-"""Maximum bytes of a request line and headers."""
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that a TLS handshake may take, and closing TLS."""
 CLOSING_TIME = 0.5
 """Seconds for the last bytes of responses to be sent once the server stops."""
 _POLL_INTERVAL = 0.02
-
-
-def _is_relevant(record: logging.LogRecord) -> bool:
-    # Truncated bodies are truncated on purpose, and logged by whoever does it.
-    return "returned without completing response" not in record.getMessage()
-
-
-_CONNECTIONS_LOGGER = logging.getLogger(f"{__name__}.connections")
-_CONNECTIONS_LOGGER.addFilter(_is_relevant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,64 +50,54 @@ class HttpServerOptions:
     """Seconds within which a request's line and headers must arrive."""
     max_message_bytes: int = 1024 * 1024
     """Bytes of one WebSocket message."""
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    """Concurrent connections, those of WebSockets included."""
 
 
-class _Connection(H11Protocol):
-    """A client connection with a small send buffer and a timeout for its next request."""
-
-    request_timeout: float
-    _request_timer: asyncio.TimerHandle | None = None
-
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self.logger = _CONNECTIONS_LOGGER
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self.app_state = {**self.app_state, "abort": transport.abort}
-        self._start_request_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_request_timer()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        self._start_request_timer()
-        super().on_response_complete()
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._stop_request_timer()
-        super().handle_websocket_upgrade(event)
-
-    def _start_request_timer(self) -> None:
-        self._stop_request_timer()
-        self._request_timer = self.loop.call_later(self.request_timeout, self._abort_if_idle, self.cycle)
-
-    def _stop_request_timer(self) -> None:
-        if self._request_timer is not None:
-            self._request_timer.cancel()
-            self._request_timer = None
-
-    def _abort_if_idle(self, cycle: object) -> None:
-        if self.cycle is cycle:
-            self.transport.abort()
+def _no_refusal(_: SpeechError) -> bytes:
+    return b""  # before the TLS handshake nothing can be told
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without signal handlers; `HttpServer.stop` closes its connections."""
+    """uvicorn's server on an `Acceptor`, without signal handlers; `HttpServer.stop` closes connections."""
+
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
+        super().__init__(config)
+        self.acceptor = Acceptor(
+            limits, serve=self._serve_socket, refusal=_no_refusal if config.is_ssl else encode_refusal
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        self.acceptor.listen(sockets or ())
+        self.started = True
+
+    async def _serve_socket(self, sock: socket.socket, slot: ConnectionSlot) -> None:
+        config = self.config
+
+        def make_protocol() -> asyncio.Protocol:
+            connection: HttpConnection = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            connection.slot = slot
+            return connection
+
+        timeout = HANDSHAKE_TIMEOUT if config.ssl else None
+        await asyncio.get_running_loop().connect_accepted_socket(
+            make_protocol,
+            sock,
+            ssl=config.ssl,
+            ssl_handshake_timeout=timeout,
+            ssl_shutdown_timeout=timeout,
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in self.servers:
-            listener.close()
-        for sock in sockets or ():
-            sock.close()
+        del sockets  # the acceptor's
+        await self.acceptor.close()
 
 
 class HttpServer:
@@ -127,7 +109,7 @@ class HttpServer:
         self._run_blocking = run_blocking
         self._requests: OpenRequests = app.state.requests
         self._sockets: list[socket.socket] = []
-        self._server = _Server(_uvicorn_config(app, options))
+        self._server = _Server(_uvicorn_config(app, options), options.connections)
         self._finished = asyncio.Event()
         self._is_serving = False
 
@@ -174,10 +156,8 @@ class HttpServer:
     async def stop(self, grace: float = 0.0) -> None:
         """Refuse new requests, give open ones `grace` seconds to finish, end the rest; nothing stays open."""
         self._requests.stopping.set()
-        listeners = getattr(self._server, "servers", [])
-        for listener in listeners:
-            listener.close()
-        self._drain(_Connection)
+        self._drain(HttpConnection)
+        await self._server.acceptor.close()
         await self._requests.drain(grace)
         await self._close_connections()
         self._server.should_exit = True
@@ -207,12 +187,12 @@ class HttpServer:
 
 
 def _uvicorn_config(app: FastAPI, options: HttpServerOptions) -> uvicorn.Config:
-    protocol = type("_TimedConnection", (_Connection,), {"request_timeout": options.request_timeout})
+    protocol = type("_TimedConnection", (HttpConnection,), {"request_timeout": options.request_timeout})
     return uvicorn.Config(
         app,
         loop="none",
         http=protocol,
-        ws="websockets-sansio",
+        ws=WebSocketConnection,
         ws_max_size=options.max_message_bytes,
         ws_per_message_deflate=False,  # audio does not compress, and latency matters
         lifespan="off",
@@ -224,5 +204,4 @@ def _uvicorn_config(app: FastAPI, options: HttpServerOptions) -> uvicorn.Config:
         backlog=BACKLOG,
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,
-        h11_max_incomplete_event_size=MAX_HEADERS,
     )

@@ -82,10 +82,6 @@ class RealtimeOptions:
     """A connection with neither messages nor audio for this long is closed."""
     send_timeout: float = 60.0
     """A client that reads nothing for this long is disconnected."""
-    connections: int = 128
-    """Concurrent connections."""
-    connections_per_peer: int = 32
-    """Concurrent connections from one address."""
 
 
 class RealtimeClientGone(Exception):
@@ -129,6 +125,10 @@ class RealtimeConnection:
         """The response that text is appended to. If it was refused or is over, its text is dropped."""
         self._last_activity = _now()
         """Loop time of the last message received or audio sent."""
+
+    def idle_since(self) -> float | None:
+        """Return the loop time since which nothing is asked and nothing is being answered, else None."""
+        return None if self._queue.unanswered() else self._last_activity
 
     async def run(self) -> None:
         """Serve until the client leaves or the connection has to be closed; it is closed on return.

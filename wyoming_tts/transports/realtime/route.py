@@ -1,9 +1,8 @@
-"""The realtime WebSocket's route, and its limits on concurrent connections."""
+"""The realtime WebSocket's route. Its connections count among those of the HTTP port."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
@@ -24,36 +23,31 @@ def realtime_router(
     """Make the router with the realtime WebSocket at `PATH`.
 
     Access control comes before it. The scope's state may hold `stopping`, an event after which connections
-    close as soon as they have nothing left to play, and `abort`, which drops a connection. When its task is
+    close as soon as they have nothing left to play, `abort`, which drops a connection, and `slot`, its place
+    among the connections of the port. When its task is
     cancelled, a connection tells its client that the server is shutting down, and closes.
 
     `run_blocking` parses large messages.
     """
     router = APIRouter()
-    peers: Counter[str] = Counter()
 
     @router.websocket(PATH)
     async def realtime(socket: WebSocket) -> None:
-        peer = socket.client.host if socket.client else ""
-        stopping = socket.scope.get("state", {}).get("stopping") or asyncio.Event()
-        is_full = peers.total() >= options.connections or peers[peer] >= options.connections_per_peer
-        if is_full or stopping.is_set():
+        state = socket.scope.get("state", {})
+        stopping = state.get("stopping") or asyncio.Event()
+        if stopping.is_set():
             await _reject(socket)
             return
         connection = RealtimeConnection(
             socket, synthesizer=synthesizer, options=options, run_blocking=run_blocking, stopping=stopping
         )
-        peers[peer] += 1
-        try:
-            await connection.run()
-        finally:
-            peers[peer] -= 1
-            if not peers[peer]:
-                del peers[peer]
+        if (slot := state.get("slot")) is not None:
+            slot.idle_since = connection.idle_since
+        await connection.run()
 
     return router
 
 
 async def _reject(socket: WebSocket) -> None:
-    reason = "The server accepts no more connections."
+    reason = "The server is shutting down."
     await socket.send_denial_response(PlainTextResponse(reason, 503, {"Retry-After": "5"}))

@@ -20,8 +20,10 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.transports.accepting import LINGER
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.wyoming.protocol import (
@@ -38,7 +40,7 @@ from wyoming_tts.transports.wyoming.protocol import (
     WyomingProtocol,
     error_event,
 )
-from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream
+from wyoming_tts.transports.wyoming.stream import WyomingClientGone, WyomingStream
 from wyoming_tts.wyoming_framing import EventLimits, EventReader, ProtocolError, encode_event
 
 Describe: TypeAlias = Callable[[], bytes]
@@ -68,10 +70,8 @@ class WyomingOptions:
     """A client that sends no event for this long, while nothing plays, is disconnected."""
     event_timeout: float = 30.0
     """An event has to be complete this long after its first byte."""
-    connections: int = 256
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     """Concurrent connections."""
-    connections_per_peer: int = 64
-    """Concurrent connections from one address."""
 
 
 def _now() -> float:
@@ -132,6 +132,13 @@ class WyomingConnection:
         self._final_error: SpeechError | None = None
         """Why the connection ends: it is sent to the client before closing."""
         self._linger = 0.0
+        self._active_at = _now()
+        """Loop time of the last event received or reply sent."""
+
+    def idle_since(self) -> float | None:
+        """Return the loop time since which nothing is asked and nothing is being answered, else None."""
+        is_idle = self._open is None and not self._queue.unanswered()
+        return self._active_at if is_idle else None
 
     async def run(self) -> None:
         """Serve until the client disconnects, or has sent its last byte and every request is answered.
@@ -227,6 +234,8 @@ class WyomingConnection:
         """Execute the complete events; return the deadline for the next bytes."""
         was_mid_event = self._events.is_mid_event
         complete = await self._execute_all(self._events.feed(received))
+        if complete:
+            self._active_at = _now()
         if not self._events.is_mid_event:
             return _now() + self._options.idle_timeout
         if was_mid_event and not complete:
@@ -292,6 +301,7 @@ class WyomingConnection:
         async for request in self._queue:
             failure = await self._answer(request)
             self._queue.finish_current()
+            self._active_at = _now()
             is_reported = is_reported or (failure is not None and failure is self._final_error)
         if self._final_error is not None and not is_reported:
             await self._send(error_event(self._final_error))

@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,9 @@ from types import TracebackType
 from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError
+from wyoming_tts.errors import ShuttingDown, SpeechError
+from wyoming_tts.transports.accepting import Acceptor
+from wyoming_tts.transports.connection_limits import ConnectionSlot
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 from wyoming_tts.transports.wyoming.connection import (
@@ -30,7 +31,7 @@ from wyoming_tts.transports.wyoming.connection import (
     WyomingOptions,
 )
 from wyoming_tts.transports.wyoming.protocol import error_event
-from wyoming_tts.transports.wyoming.stream import LINGER, WyomingClientGone, WyomingStream, open_stdio
+from wyoming_tts.transports.wyoming.stream import WyomingStream, open_stdio
 from wyoming_tts.wyoming_framing import encode_event
 
 __all__ = ["AudioStream", "ListenAddress", "SpeechSynthesis", "WyomingOptions", "WyomingServer"]
@@ -40,9 +41,6 @@ CLOSING_TIME = 0.8
 SEND_BUFFER = 128 * 1024
 """Bytes in the kernel's send buffer of a client. By default it grows to megabytes: minutes of speech that are
 wasted if the client disconnects."""
-MAX_REJECTING = 32
-"""Rejected clients that are sent an error at the same time; any more are aborted without one."""
-_LATER = "Try again later."
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -75,13 +73,12 @@ class WyomingServer:
         self._describe = describe
         self._options = options or WyomingOptions()
         self._run_blocking = run_blocking
-        self._allow = allow
-        self._listeners: list[asyncio.Server] = []
+        self._acceptor = Acceptor(
+            self._options.connections, serve=self._accept, refusal=_encode_refusal, allow=allow
+        )
         self._socket_files: dict[Path, int] = {}
         """Inodes by path: a file that another process has put in its place must not be removed."""
         self._connections: dict[asyncio.Task[None], WyomingConnection] = {}
-        self._rejecting: set[asyncio.Task[None]] = set()
-        self._peers: Counter[str] = Counter()
         self._is_stopping = False
         self._finished = asyncio.Event()
 
@@ -99,13 +96,13 @@ class WyomingServer:
     @property
     def bound(self) -> list[tuple[str, int]]:
         """The (host, port) of each listening TCP socket."""
-        names = [sock.getsockname() for listener in self._listeners for sock in listener.sockets]
+        names = [sock.getsockname() for sock in self._acceptor.sockets]
         return [(name[0], name[1]) for name in names if isinstance(name, tuple)]
 
     @property
     def connections(self) -> int:
         """The number of connected clients, including those being rejected."""
-        return len(self._connections) + len(self._rejecting)
+        return len(self._connections) + self._acceptor.refusing
 
     async def start(self, uri: str) -> None:
         """Listen on an address; `stdio://` starts to serve its one client.
@@ -129,44 +126,38 @@ class WyomingServer:
     async def stop(self, grace: float = 0.0) -> None:
         """Stop listening, give utterances `grace` seconds to finish, end the rest; nothing stays open."""
         self._is_stopping = True
-        for listener in self._listeners:
-            listener.close()
         for connection in self._connections.values():
             connection.drain()
+        await self._acceptor.close()
         await self._wait_for_connections(grace)
         for connection in self._connections.values():
             connection.end(
                 ShuttingDown("The server is shutting down.", hint="Try again once it is running again.")
             )
         await self._wait_for_connections(CLOSING_TIME)
-        tasks = [*self._connections, *self._rejecting]
-        for task in tasks:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._close_listeners()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._remove_socket_files()
         self._finished.set()
 
     async def _wait_for_connections(self, timeout: float) -> None:  # noqa: ASYNC109  # a timeout is not an error here
         if self._connections:
             await asyncio.wait(self._connections, timeout=timeout)
 
-    async def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            await listener.wait_closed()
-        self._listeners.clear()
+    async def _remove_socket_files(self) -> None:
         for path, inode in self._socket_files.items():
             await self._run_blocking(partial(_remove_socket_file, path, inode))
         self._socket_files.clear()
 
     async def serve_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Serve on TCP sockets that are listening already."""
-        for sock in sockets:
-            self._listeners.append(await asyncio.start_server(self._accept, sock=sock, backlog=BACKLOG))
+        self._acceptor.listen(sockets)
 
     async def _start_unix(self, path: Path) -> None:
         sock, inode = await self._run_blocking(partial(_bind_socket_file, path))
         self._socket_files[path] = inode
-        self._listeners.append(await asyncio.start_unix_server(self._accept, sock=sock))
+        self._acceptor.listen([sock])
 
     async def _start_stdio(self) -> None:
         opened = contextlib.AsyncExitStack()
@@ -177,67 +168,47 @@ class WyomingServer:
                 send_timeout=self._options.send_timeout,
             )
         )
-        self._serve(stream, None, opened).add_done_callback(lambda _: self._finished.set())
+        self._serve(stream, opened=opened)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, sock: socket.socket, slot: ConnectionSlot) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader, partial(self._on_connected, slot))
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
+
+    def _on_connected(
+        self, slot: ConnectionSlot, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if self._is_stopping:
             writer.transport.abort()
             return
         writer.transport.set_write_buffer_limits(high=self._options.write_buffer)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        host, name = _identify_peer(writer)
-        timeout = self._options.send_timeout
-        stream = WyomingStream(reader, writer, abort=writer.transport.abort, peer=name, send_timeout=timeout)
-        refusal = self._reason_to_reject(host)
-        if refusal is None:
-            self._serve(stream, host)
-        else:
-            _LOGGER.warning("%s: rejected: %s", name, refusal)
-            self._reject(stream, refusal)
-
-    def _reason_to_reject(self, host: str | None) -> SpeechError | None:
-        options = self._options
-        if host is not None and not self._allow(host):
-            return BadRequest(f"{host} is not allowed to connect.", hint="Add its network to allow_networks.")
-        if len(self._connections) >= options.connections:
-            return Busy(f"The server accepts at most {options.connections} connections.", hint=_LATER)
-        if host is not None and self._peers[host] >= options.connections_per_peer:
-            return Busy(
-                f"The server accepts at most {options.connections_per_peer} connections from {host}.",
-                hint=_LATER,
-            )
-        return None
+        stream = WyomingStream(
+            reader,
+            writer,
+            abort=writer.transport.abort,
+            peer=_name_of_peer(writer),
+            send_timeout=self._options.send_timeout,
+        )
+        connection = self._serve(stream, slot.peer or "")
+        slot.idle_since, slot.abort = connection.idle_since, writer.transport.abort
 
     def _serve(
-        self, stream: WyomingStream, host: str | None, opened: contextlib.AsyncExitStack | None = None
-    ) -> asyncio.Task[None]:
+        self, stream: WyomingStream, address: str = "", opened: contextlib.AsyncExitStack | None = None
+    ) -> WyomingConnection:
         connection = WyomingConnection(
             stream,
             synthesizer=self._synthesizer,
             describe=self._describe,
             options=self._options,
-            address=host or "",
+            address=address,
         )
         task = asyncio.create_task(_run(connection, opened), name=f"wyoming {stream.peer}")
         self._connections[task] = connection
-        if host is not None:
-            self._peers[host] += 1
-        task.add_done_callback(partial(self._forget, host))
-        return task
-
-    def _forget(self, host: str | None, task: asyncio.Task[None]) -> None:
-        del self._connections[task]
-        if host is None:
-            return
-        self._peers[host] -= 1
-        if not self._peers[host]:
-            del self._peers[host]
-
-    def _reject(self, stream: WyomingStream, refusal: SpeechError) -> None:
-        is_informed = len(self._rejecting) < MAX_REJECTING
-        task = asyncio.create_task(_send_refusal(stream, refusal) if is_informed else stream.abort())
-        self._rejecting.add(task)
-        task.add_done_callback(self._rejecting.discard)
+        task.add_done_callback(self._connections.pop)
+        if opened is not None:
+            task.add_done_callback(lambda _: self._finished.set())
+        return connection
 
 
 async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack | None) -> None:
@@ -245,22 +216,14 @@ async def _run(connection: WyomingConnection, opened: contextlib.AsyncExitStack 
         await connection.run()
 
 
-async def _send_refusal(stream: WyomingStream, refusal: SpeechError) -> None:
-    try:
-        with contextlib.suppress(WyomingClientGone):
-            await stream.send(encode_event(error_event(refusal)))
-        await stream.close(linger=LINGER)
-    finally:
-        await stream.abort()
+def _encode_refusal(reason: SpeechError) -> bytes:
+    return encode_event(error_event(reason))
 
 
-def _identify_peer(writer: asyncio.StreamWriter) -> tuple[str | None, str]:
-    """The client's address (None without one) and its name in logs."""
+def _name_of_peer(writer: asyncio.StreamWriter) -> str:
     name = writer.get_extra_info("peername")
     # A Unix socket has no address, and a client that disconnected at once has none any more.
-    if not isinstance(name, tuple):
-        return None, "unix"
-    return name[0], f"{name[0]}:{name[1]}"
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
 
 
 def _bind_socket_file(path: Path) -> tuple[socket.socket, int]:
@@ -270,6 +233,7 @@ def _bind_socket_file(path: Path) -> tuple[socket.socket, int]:
         sock.bind(str(path))
         # Connecting needs write permission: grant it to the group before the socket listens.
         path.chmod(0o660)
+        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise

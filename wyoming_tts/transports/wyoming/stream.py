@@ -20,9 +20,6 @@ from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpr
 from wyoming_tts.wyoming_framing import ByteReader, ByteWriter
 
 READ_SIZE = 64 * 1024
-LINGER = 1.0
-"""Seconds for which input of a refused client is discarded before closing. Closing over unread bytes would
-reset the connection, and the reset can overtake the error that the client should read."""
 
 
 class WyomingClientGone(Exception):

@@ -24,6 +24,7 @@ from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread,
 from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of, reset_connection
 from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
+from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import ListenAddress, WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_framing import EventLimits, encode_event
@@ -671,7 +672,8 @@ class TestConnectionLimits:
     async def test_connections_over_the_limit_per_peer_are_refused_as_busy(
         self, fake: FakeSynthesizer
     ) -> None:
-        async with connected(fake, WyomingOptions(connections_per_peer=1)) as (server, client):
+        options = WyomingOptions(connections=ConnectionLimits(per_peer=1))
+        async with connected(fake, options) as (server, client):
             await client.send(Ping().event())
             await client.receive()
             async with WyomingTestClient.connect(*server.bound[0]) as second:
@@ -682,7 +684,7 @@ class TestConnectionLimits:
             assert event_types(await client.until("audio-stop")) == PLAIN_ANSWER
 
     async def test_a_closed_connection_frees_its_slot(self, fake: FakeSynthesizer) -> None:
-        async with running_server(fake, WyomingOptions(connections=1)) as server:
+        async with running_server(fake, WyomingOptions(connections=ConnectionLimits(1))) as server:
             for _ in range(3):
                 async with WyomingTestClient.connect(*server.bound[0]) as client:
                     await client.send(Ping().event())
@@ -690,7 +692,7 @@ class TestConnectionLimits:
                 await wait_for_client_count(server, 0)
 
     async def test_connections_over_the_server_limit_are_refused_as_busy(self, fake: FakeSynthesizer) -> None:
-        async with connected(fake, WyomingOptions(connections=1)) as (server, client):
+        async with connected(fake, WyomingOptions(connections=ConnectionLimits(1))) as (server, client):
             await client.send(Ping().event())
             await client.receive()
             async with WyomingTestClient.connect(*server.bound[0]) as second:
