@@ -84,16 +84,24 @@ class EspeakEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         del options  # Everything it needs comes with the wheel.
+        self._listed: tuple[Voice, ...] = ()
 
     def installed(self) -> Sequence[Voice]:
-        """A voice for every language of espeak-ng; none, with a warning, if the library does not start."""
+        """A voice for every language of espeak-ng; none, with a warning, if the library never started.
+
+        They come with the wheel and do not change: listed once, they stay, even if no process can be started.
+        """
+        if self._listed:
+            return self._listed
         try:
             process = _EspeakProcess()
         except VoiceUnavailable as error:
             _LOGGER.warning("The embedded voices are unavailable: %s", error)
             return ()
         with process:
-            return tuple(_voice(name, listed, process.version) for name, listed in _named(process.voices))
+            voices = _named(process.voices)
+            self._listed = tuple(_voice(name, listed, process.version) for name, listed in voices)
+        return self._listed
 
     def load(self, voice: Voice) -> EspeakVoices:
         """Start the library's process, which takes about 50 ms and serves all voices.

@@ -538,3 +538,15 @@ def test_phonemes_of_a_text_in_many_pieces_are_complete(
 ) -> None:
     expected_phonemes = loaded.phonemes(Segment(f"{SENTENCE} " * 40), VoiceSpec(installed["espeak-en-us"]))
     assert expected_phonemes.split().count("dˈoːɹ") + expected_phonemes.split().count("dˈɔːɹ") == 40
+
+
+def test_voices_that_were_listed_stay_when_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = EspeakEngine(EngineOptions(data_dirs=()))
+    voices = engine.installed()
+
+    def fail(*_: object, **__: object) -> None:
+        raise VoiceUnavailable("Too many open files.")
+
+    monkeypatch.setattr("wyoming_tts.engines.espeak.engine._EspeakProcess", fail)
+    assert voices
+    assert engine.installed() == voices
