@@ -44,6 +44,9 @@ _SHARES = (
 )
 """Prefixes of the types of file systems on which other machines' changes cause no notification."""
 
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+"""Errors that say that there is no such file; any other says only that it cannot be reached now."""
+
 _DEBOUNCE = {"debounce": 400, "step": 50}
 """Milliseconds for which notifications are collected: at most, and without a further one."""
 
@@ -73,6 +76,8 @@ class DirectorySnapshot:
     files: Mapping[Path, _Stamp]
     places: frozenset[_Place] = frozenset()
     """What to watch: the directories, and the parents in which they or their replacements appear."""
+    unreadable: frozenset[Path] = frozenset()
+    """Directories that exist but cannot be read now: without descriptors, or on a share that is away."""
     is_shared: bool = False
     """A directory is on a file system that other machines change without notification."""
 
@@ -136,13 +141,14 @@ async def watch_directories(
     absolute = [each.absolute() for each in directories]
     scan = partial(take_snapshot, absolute, tuple(endings))
     parents = {str(place) for each in absolute for place in (each, *each.parents)}
-    files = SettledFiles(intervals.settle)
+    files, known = SettledFiles(intervals.settle), dict[Path, _Stamp]()
     async with asyncio.TaskGroup() as tasks:
         notifications = _Notifications(tasks, run_blocking, partial(_is_relevant, parents, tuple(endings)))
         while True:
             snapshot = await run_blocking(scan)
             notifications.watch(() if snapshot.is_shared else snapshot.places)
-            files.update(snapshot.files, time.monotonic())
+            known = _with_unreadable(snapshot, known)
+            files.update(known, time.monotonic())
             if files.has_changes and await _succeeds(on_change):
                 files.mark_reported()
             pause = intervals.recheck if notifications.are_reliable else intervals.poll
@@ -252,22 +258,35 @@ def _is_off(switch: str) -> bool:
 
 
 def take_snapshot(directories: Sequence[Path], endings: tuple[str, ...]) -> DirectorySnapshot:
-    """Scan the directories; one that cannot be read counts as empty. Blocks."""
-    files = {path: stamp for directory in directories for path, stamp in _files(directory, endings)}
+    """Scan the directories; one that does not exist counts as empty. Blocks."""
+    files, unreadable = dict[Path, _Stamp](), set[Path]()
+    for directory in directories:
+        try:
+            files.update(_files(directory, endings))
+        except OSError:
+            unreadable.add(directory)
     places = frozenset(place for directory in directories for place in _places(directory))
     shares = shared_mounts(_read_text(_MOUNTS))
-    return DirectorySnapshot(files, places, any(_is_on(directory, shares) for directory in directories))
+    return DirectorySnapshot(
+        files, places, frozenset(unreadable), any(_is_on(directory, shares) for directory in directories)
+    )
+
+
+def _with_unreadable(snapshot: DirectorySnapshot, known: Mapping[Path, _Stamp]) -> dict[Path, _Stamp]:
+    """The files of a scan, with those known before in directories that could not be read."""
+    kept = {path: stamp for path, stamp in known.items() if path.parent in snapshot.unreadable}
+    return {**kept, **snapshot.files}
 
 
 def _files(directory: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, _Stamp]]:
     try:
         with os.scandir(directory) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(endings)]
-    except OSError:
+    except _ABSENT:
         return
     for name in names:
         path = directory / name
-        with suppress(OSError):  # gone meanwhile, or a link to nowhere
+        with suppress(*_ABSENT):  # gone meanwhile, or a link to nowhere
             status = path.stat()
             yield path, (status.st_mtime_ns, status.st_size, status.st_ino)
 

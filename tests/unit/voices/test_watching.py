@@ -348,3 +348,19 @@ def test_network_mounts_are_distinguished_from_disks() -> None:
         "a line of another kind\n"
     )
     assert shared_mounts(text) == {Path("/"): False, Path("/media/my nas"): True, Path("/share"): True}
+
+
+def test_files_of_a_directory_that_cannot_be_read_now_stay_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "voice.onnx").write_bytes(b"x")
+    before = take_snapshot([tmp_path], (".onnx",))
+    known = watching._with_unreadable(before, {})
+
+    def exhausted(_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("os.scandir", exhausted)
+    during = take_snapshot([tmp_path], (".onnx",))
+    assert during.files == {}
+    assert watching._with_unreadable(during, known) == known == before.files
