@@ -351,3 +351,12 @@ async def _forever() -> AsyncIterator[bytes]:
     while True:
         yield b"sound"
         await asyncio.sleep(0.001)
+
+
+async def test_a_head_request_spends_no_rate_token() -> None:
+    guard = Middleware(Guard, options=GuardOptions(requests_per_minute=1))
+    async with serving(middleware=[guard]) as served:
+        for _ in range(3):
+            assert (await served.client.head("/synthesize-stream?text=hi")).status_code == 200
+        assert (await served.client.get("/synthesize-stream?text=hi")).status_code == 200
+        assert (await served.client.get("/synthesize-stream?text=hi")).status_code == 429

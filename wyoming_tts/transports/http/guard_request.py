@@ -33,7 +33,9 @@ class GuardedRequest:
 
     def __init__(self, scope: Scope) -> None:
         self.is_socket = scope["type"] == "websocket"
-        self.method = "GET" if self.is_socket else str(scope["method"])
+        # The layer around the guard turns HEAD into GET, for the routes.
+        is_head = scope.get("state", {}).get("is_head", False)
+        self.method = "GET" if self.is_socket else "HEAD" if is_head else str(scope["method"])
         self.path = str(scope["path"])
         self.is_encrypted = scope.get("scheme") in {"https", "wss"}
         client = scope.get("client")
