@@ -46,6 +46,23 @@ async def test_serving_leaves_the_processes_signal_handlers_alone() -> None:
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
+async def test_waiting_for_the_next_date_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wyoming_tts.transports.http.server._DATE_SECONDS", 1e6)
+    async with serving() as served:
+        assert "date" in (await served.client.get("/health")).headers
+        await served.server.stop()
+        await served.task
+
+
+async def test_the_date_of_responses_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+    dates = iter(range(0, 10**9, 86_400))
+    monkeypatch.setattr("uvicorn.server.time.time", lambda: next(dates))
+    monkeypatch.setattr("wyoming_tts.transports.http.server._DATE_SECONDS", 0.0)
+    async with serving() as served:
+        seen = {(await served.client.get("/health")).headers["date"] for _ in range(3)}
+    assert len(seen) == 3
+
+
 async def test_idle_and_incomplete_connections_do_not_delay_the_shutdown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -47,8 +47,10 @@ _SHARES = (
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 """Errors that say that there is no such file; any other says only that it cannot be reached now."""
 
-_DEBOUNCE = {"debounce": 400, "step": 50}
-"""Milliseconds for which notifications are collected: at most, and without a further one."""
+_DEBOUNCE = {"debounce": 400, "step": 200}
+"""Milliseconds for which notifications are collected: at most, and without a further one.
+
+The second is also how often watchfiles wakes up, even if there is none."""
 
 _Stamp: TypeAlias = tuple[int, int, int]
 """Identifies a file's content: modification time, size, inode."""

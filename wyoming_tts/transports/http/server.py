@@ -34,6 +34,8 @@ HANDSHAKE_TIMEOUT = 10.0
 CLOSING_TIME = 0.5
 """Seconds for the last bytes of responses to be sent once the server stops."""
 _POLL_INTERVAL = 0.02
+_DATE_SECONDS = 1.0
+"""Precision of the `Date` header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
         super().__init__(config)
+        self.ended = asyncio.Event()
+        """Set together with `should_exit`."""
         self.acceptor = Acceptor(
             limits, serve=self._serve_socket, refusal=_no_refusal if config.is_ssl else encode_refusal
         )
@@ -90,6 +94,13 @@ class _Server(uvicorn.Server):
             ssl_handshake_timeout=timeout,
             ssl_shutdown_timeout=timeout,
         )
+
+    async def main_loop(self) -> None:
+        """Refresh the `Date` of responses once a second; uvicorn wakes up ten times to look for its end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_SECONDS):
+                    await self.ended.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -161,6 +172,7 @@ class HttpServer:
         await self._requests.drain(grace)
         await self._close_connections()
         self._server.should_exit = True
+        self._server.ended.set()
         if self._is_serving:
             await self._finished.wait()
         for sock in self._sockets:
