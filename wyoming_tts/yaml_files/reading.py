@@ -4,8 +4,9 @@ One pass over the parser's events builds the values and an index of the position
 Pydantic models define what a file may hold; `YamlDocument.validate` turns their errors into problems of one
 form, "FILE line N: got X, expected Y", and collects all of them.
 
-Whatever the bytes, the only error is `InvalidYaml`. Size and depth are limited, and anchors, aliases and tags
-are refused: with aliases a few lines can grow to gigabytes.
+Whatever the bytes, the only error is `InvalidYaml`. Size, depth and the number of problems are limited, so
+that no file takes more than a second, and anchors, aliases and tags are refused: with aliases a few lines can
+grow to gigabytes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from pydantic.fields import FieldInfo
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 10
 
-_MAX_PROBLEMS: Final = 20
+MAX_PROBLEMS: Final = 100
+"""Problems found in a file before the rest of it is left unread: nobody corrects more in one go, and a file
+of a megabyte may have a hundred thousand."""
+
+_SHOWN_PROBLEMS: Final = 20
+_MAX_NUMBER_LENGTH: Final = 40
+"""A longer scalar is text. YAML reads `1:59:59` in base 60, in quadratic time."""
 _MAX_VALUE_LENGTH: Final = 80
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 _TAG: Final = "tag:yaml.org,2002:"
@@ -104,16 +111,16 @@ class Problem:
 
 
 class InvalidYaml(Exception):
-    """A file cannot be used; `problems` has everything that is wrong with it, in line order."""
+    """A file cannot be used; `problems` has what is wrong with it, in line order, up to MAX_PROBLEMS."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(tuple(problems))
         self.problems = tuple(sorted(problems))
 
     def __str__(self) -> str:
-        lines = [str(problem) for problem in self.problems[:_MAX_PROBLEMS]]
-        if len(self.problems) > _MAX_PROBLEMS:
-            lines.append(f"... and {len(self.problems) - _MAX_PROBLEMS} more.")
+        lines = [str(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if len(self.problems) > _SHOWN_PROBLEMS:
+            lines.append(f"... and {len(self.problems) - _SHOWN_PROBLEMS} more.")
         return "\n".join(lines)
 
 
@@ -181,7 +188,11 @@ class YamlDocument:
         return _position(_mark(self._find(path)[2]))
 
     def add_problem(self, path: KeyPath, message: str) -> None:
-        """Add a problem at the path's last key."""
+        """Add a problem at the path's last key.
+
+        Raises:
+            InvalidYaml: there are MAX_PROBLEMS.
+        """
         self._add_problem(self.key_position(path), message, path)
 
     @property
@@ -203,6 +214,9 @@ class YamlDocument:
 
         Returns:
             The valid part of the file, which can be checked further; None if nothing is valid.
+
+        Raises:
+            InvalidYaml: there are MAX_PROBLEMS.
         """
         value = {} if self.value is None else self.value
         reported: set[KeyPath] = set()
@@ -229,7 +243,7 @@ class YamlDocument:
         return path
 
     def _add_problem(self, at: Position, message: str, path: KeyPath) -> None:
-        self._problems.append(Problem(at, message, self.name, path))
+        _append_problem(self._problems, Problem(at, message, self.name, path))
 
     def _find(self, path: KeyPath) -> tuple[KeyPath, Any, _Node]:
         """Return the longest part of the path that exists, the mark of its last key, and the node there."""
@@ -366,7 +380,7 @@ class _Reader:
         return value, node
 
     def _add_problem(self, mark: Any, message: str) -> None:
-        self._problems.append(Problem(_position(mark), message, self._name, tuple(self._path)))
+        _append_problem(self._problems, Problem(_position(mark), message, self._name, tuple(self._path)))
 
     def _sequence(self, mark: Any, depth: int) -> tuple[Any, _Sequence]:
         value: list[Any] = []
@@ -390,7 +404,9 @@ class _Reader:
 
 
 def resolve_scalar(text: str) -> bool | int | float | str | None:
-    """Resolve a scalar without quotes; dates, and numbers that cannot be represented, are text."""
+    """Resolve a scalar without quotes; dates, and numbers too long or not representable, are text."""
+    if len(text) > _MAX_NUMBER_LENGTH:
+        return text
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
     if tag not in ("null", "bool", "int", "float"):
         return text
@@ -400,6 +416,17 @@ def resolve_scalar(text: str) -> bool | int | float | str | None:
     except ValueError:  # `0b_`, or too many digits
         return text
     return value
+
+
+def _append_problem(problems: list[Problem], problem: Problem) -> None:
+    """Append a problem.
+
+    Raises:
+        InvalidYaml: there are MAX_PROBLEMS.
+    """
+    problems.append(problem)
+    if len(problems) >= MAX_PROBLEMS:
+        raise InvalidYaml(problems)
 
 
 def _mark(node: _Node) -> Any:

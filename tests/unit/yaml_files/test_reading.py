@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from wyoming_tts.yaml_files.reading import (
     EMPTY_IF_NONE,
+    MAX_PROBLEMS,
     Flag,
     InvalidYaml,
     Position,
@@ -212,3 +213,17 @@ def test_validation_reports_problems_for_any_value_without_failing(value: dict[s
         assert settings == LampSettings.model_validate(document.value)
     for problem in document.problems:
         assert problem.message.startswith("got ")
+
+
+@pytest.mark.parametrize(
+    "text", ["1" + ":59" * 300_000, "0x" + "f" * 900_000, "9" * 5000, "1" + "_" * 900_000]
+)
+def test_a_number_too_long_is_text(text: str) -> None:
+    assert resolve_scalar(text) is text
+
+
+def test_reading_ends_after_a_hundred_problems() -> None:
+    with pytest.raises(InvalidYaml) as broken:
+        read_yaml(b"a: 1\n" * 100_000, "lamps.yaml")
+    assert len(broken.value.problems) == MAX_PROBLEMS
+    assert str(broken.value).endswith(f"... and {MAX_PROBLEMS - 20} more.")

@@ -19,7 +19,7 @@ expression (of the `regex` package) and matches anywhere. `case` is `exact` or `
 counts for a word that is all capitals (`US`) or has one inside (`mW`), and for regular expressions. A
 rule of the voice wins over one of `en_US`, that over one of `en`, that over one of `all`.
 
-All errors of a file are reported at once.
+All errors of a file are reported at once, up to a hundred.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from wyoming_tts.languages import fallbacks, is_tag
 from wyoming_tts.text.lexicon.rules import (
     EVERY_LANGUAGE,
+    MAX_PATTERN_SIZE,
     PatternRule,
     Rule,
     RulePosition,
     Scope,
     WordRule,
     is_case_sensitive,
+    pattern_size,
     phoneme_block,
 )
 from wyoming_tts.yaml_files.reading import (
@@ -59,6 +61,8 @@ from wyoming_tts.yaml_files.reading import (
 MAX_ENTRIES: Final = 20_000
 MAX_PATTERNS: Final = 500
 """Each regular expression costs time, unlike a word."""
+MAX_PATTERNS_SIZE: Final = 200_000
+"""Limit of `pattern_size` of all of them together: a second of compiling."""
 MAX_WRITTEN_CHARS: Final = 200
 MAX_SAID_CHARS: Final = 1_000
 MAX_IPA_CHARS: Final = 490
@@ -192,7 +196,7 @@ class _Rules:
     def __init__(self, document: YamlDocument) -> None:
         self._document = document
         self._first: dict[tuple[Scope, object], KeyPath] = {}
-        self._entries = self._patterns = 0
+        self._entries = self._patterns = self._patterns_size = 0
         self.warnings: list[Problem] = []
 
     def of(self, lexicon: _Lexicon) -> Iterator[Rule]:
@@ -237,6 +241,12 @@ class _Rules:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
             raise self._too_many(path, f"{MAX_PATTERNS} regular expressions")
+        size = pattern_size(str(path[-1]))
+        self._patterns_size += size if size <= MAX_PATTERN_SIZE else 0  # such a one is not compiled
+        if self._patterns_size > MAX_PATTERNS_SIZE:
+            raise self._refused(
+                path, "the regular expressions up to here repeat too much all together: use smaller counts"
+            )
         if entry.say is None:
             replacement = replacement.replace("\\", r"\\")
         exact, position = entry.case != "any", self._position(path)
@@ -259,5 +269,7 @@ class _Rules:
         return phoneme_block(ipa)
 
     def _too_many(self, path: KeyPath, most: str) -> InvalidYaml:
-        at = self._document.key_position(path)
-        return InvalidYaml([Problem(at, f"got more than {most}, the most there may be", self._document.name)])
+        return self._refused(path, f"got more than {most}, the most there may be")
+
+    def _refused(self, path: KeyPath, message: str) -> InvalidYaml:
+        return InvalidYaml([Problem(self._document.key_position(path), message, self._document.name)])

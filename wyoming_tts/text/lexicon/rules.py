@@ -5,16 +5,18 @@ as a `[[ phonemes ]]` block. All rules are applied to the original text, never t
 rule, and each part of it is left to the first rule that matches. Words and phrases come first, the
 longest first, then regular expressions in the order of their file.
 
-Words are found by one dictionary lookup for each word of the text, in each of the few scopes that apply
-(the voice, its language with and without region, all), so ten thousand of them cost no more than ten.
+Words are found in trees by their tokens, with a few dictionary lookups for each word of the text in each of
+the few scopes that apply (the voice, its language with and without region, all), so ten thousand of them cost
+no more than ten. Regular expressions are limited in what they compile to and in time.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, Final
@@ -28,6 +30,10 @@ _log = logging.getLogger(__name__)
 EVERY_LANGUAGE: Final = "all"
 PATTERN_SECONDS: Final = 0.02
 """Time limit of one regular expression on one text; ordinary ones take microseconds."""
+ALL_PATTERNS_SECONDS: Final = 0.2
+"""Time limit of all of them on one text, as their listener waits for it."""
+MAX_PATTERN_SIZE: Final = 5_000
+"""Limit of `pattern_size`, 20 ms of compiling; ordinary expressions have a hundred."""
 
 _OPENING, _CLOSING = "[[", "]]"
 
@@ -38,6 +44,10 @@ _TOKEN = regex.compile(
 )
 _APOSTROPHES = str.maketrans("’ʼ", "''")
 _HISSING, _VOICELESS = ("s", "z", "ʃ", "ʒ", "ʧ", "ʤ"), ("p", "t", "k", "f", "θ")
+_REPEATED_GROUP = regex.compile(r"\)(?:\s|#[^\n]*\n?)*+(?:(?<plus>\+)|\{\s*+(?<least>\d*+))")
+_LEAST = regex.compile(r"\{\s*+(\d++)")
+_MAX_DIGITS = 7
+_ENDLESS = 10**_MAX_DIGITS
 _GROUP = regex.compile(r"\\(?:(?P<number>\d{1,2})|g<(?P<name>\w+)>|(?P<other>.?))", regex.DOTALL)
 
 
@@ -81,7 +91,8 @@ class PatternRule:
     r"""A regular expression; its replacement may contain `\1` and `\g<name>`, the text of its groups.
 
     Raises:
-        ValueError: it cannot be compiled, or the replacement names a group that it does not have.
+        ValueError: it cannot be compiled, would compile to too much, or the replacement names a group that it
+            does not have.
     """
 
     def __init__(
@@ -96,9 +107,14 @@ class PatternRule:
         self.written = written
         self.scope = scope or Scope()
         self.position = position or RulePosition()
+        if pattern_size(written) > MAX_PATTERN_SIZE:
+            raise ValueError(
+                f"the regular expression {written!r} repeats too much: use smaller counts, or fewer groups "
+                "within one another that are repeated"
+            )
         try:
             self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
-        except regex.error as error:
+        except Exception as error:
             raise ValueError(f"the regular expression {written!r} is not valid: {error}") from error
         self._template = tuple(_parse_template(replacement, self._compiled))
         self._is_off = False
@@ -113,15 +129,19 @@ class PatternRule:
         try:
             found = list(self._compiled.finditer(text, timeout=PATTERN_SECONDS))
         except TimeoutError:
-            self._is_off = True
-            _log.warning(
-                "%s: the regular expression %r took longer than %.0f ms; disabled until the file changes",
-                self.position,
-                self.written,
-                PATTERN_SECONDS * 1000,
-            )
+            self.disable(f"took longer than {PATTERN_SECONDS * 1000:.0f} ms")
             return []
         return [_Hit(match.start(), match.end(), self._said(match), self) for match in found if match[0]]
+
+    def disable(self, reason: str) -> None:
+        """Have it match nothing any more."""
+        self._is_off = True
+        _log.warning(
+            "%s: the regular expression %r %s; disabled until the file changes",
+            self.position,
+            self.written,
+            reason,
+        )
 
     def _said(self, match: Any) -> str:
         return "".join(part if isinstance(part, str) else match[part.of] or "" for part in self._template)
@@ -163,46 +183,59 @@ class _Hit:
     rule: Rule
 
 
-@dataclass(slots=True)
-class _Words:
-    """The words and phrases of one scope."""
+class _Node:
+    """A place in a tree of words: the word that ends here, and what may follow."""
 
-    by_key: dict[tuple[bool, str], WordRule] = field(default_factory=dict)
-    lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """For a first token in lower case, the token counts of the words that begin with it, longest first."""
+    __slots__ = ("after", "word")
+
+    def __init__(self) -> None:
+        self.word: WordRule | None = None
+        self.after: dict[str, _Node] = {}
+
+
+class _Words:
+    """The words and phrases of one scope, in trees by the keys of their tokens.
+
+    A text is looked up in steps of one token, so that many phrases with the same beginning cost no more than
+    the longest of them.
+    """
+
+    def __init__(self) -> None:
+        self._exact = _Node()
+        self._folded = _Node()
 
     def add(self, word: WordRule) -> None:
-        self.by_key.setdefault(word.key, word)
-        tokens = _tokens(word.written)
-        first = _key(tokens[0], exact=False)
-        lengths = {*self.lengths.get(first, ()), len(tokens)}
-        self.lengths[first] = tuple(sorted(lengths, reverse=True))
+        node = self._exact if word.exact else self._folded
+        for token in _tokens(word.written):
+            node = node.after.setdefault(_key(token, exact=word.exact), _Node())
+        node.word = node.word or word
 
     def longest(self, tokens: _Tokens, at: int) -> tuple[int, WordRule | None]:
         """The token count of the longest word that begins with this token, and the word."""
-        for length in self.lengths.get(tokens.keys[at], ()):
-            end = at + length
-            if end > len(tokens.written) or tokens.is_contracted(end):
-                continue
-            word = self.by_key.get(tokens.key(at, end, exact=True))
-            word = word or self.by_key.get(tokens.key(at, end, exact=False))
-            if word:
-                return length, word
-        return 0, None
+        exact = _longest(self._exact, tokens.exact_keys, tokens, at)
+        folded = _longest(self._folded, tokens.keys, tokens, at)
+        return folded if folded[0] > exact[0] else exact
+
+
+def _longest(node: _Node, keys: list[str], tokens: _Tokens, at: int) -> tuple[int, WordRule | None]:
+    found: tuple[int, WordRule | None] = (0, None)
+    for end in range(at, len(keys)):
+        following = node.after.get(keys[end])
+        if following is None:
+            break
+        node = following
+        if node.word is not None and not tokens.is_contracted(end + 1):
+            found = end + 1 - at, node.word
+    return found
 
 
 class _Tokens:
-    """A text in tokens."""
+    """A text in tokens, with the keys by which words are looked up: with their case, and without."""
 
     def __init__(self, written: list[str]) -> None:
         self.written = written
+        self.exact_keys = [_key(token, exact=True) for token in written]
         self.keys = [_key(token, exact=False) for token in written]
-
-    def key(self, start: int, end: int, *, exact: bool) -> tuple[bool, str]:
-        """The lookup key of the word that these tokens make."""
-        if not exact:
-            return False, "".join(self.keys[start:end])
-        return True, "".join(_key(token, exact=True) for token in self.written[start:end])
 
     def is_contracted(self, at: int) -> bool:
         """Whether `'t` follows, which makes a different word: can, can't."""
@@ -212,7 +245,8 @@ class _Tokens:
 class Lexicon:
     """Set of rules; the narrower scope wins, and within a scope the first rule."""
 
-    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+    def __init__(self, rules: Iterable[Rule] = (), *, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
         self._words: dict[Scope, _Words] = {}
         self._patterns: dict[Scope, list[PatternRule]] = {}
         self._count = 0
@@ -247,7 +281,7 @@ class Lexicon:
         hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
-            hits = _add_pattern_hits(text, hits, patterns, plain)
+            hits = _add_pattern_hits(text, hits, patterns, plain, self._clock)
         return _replace(text, hits) if hits else LexiconResult(text)
 
     def contains(self, token: str, language: str, voice: str) -> bool:
@@ -269,6 +303,23 @@ class Lexicon:
 
 
 EMPTY_LEXICON: Final = Lexicon()
+
+
+def pattern_size(written: str) -> int:
+    """Upper bound of what a regular expression compiles to: every repetition is unrolled to its least count.
+
+    So `((a{9}){9}){9}` makes a thousand of one letter, and a few more levels exhaust the memory.
+    """
+    groups = [*_REPEATED_GROUP.finditer(written)]
+    atoms = sum(_least(match[1]) for match in _LEAST.finditer(written))
+    size = len(written) + atoms - sum(_least(group["least"]) for group in groups)
+    for group in groups:
+        size = min(size * (2 if group["plus"] else 1 + _least(group["least"])), _ENDLESS)
+    return size
+
+
+def _least(digits: str | None) -> int:
+    return int(digits or 0) if len(digits or "") <= _MAX_DIGITS else _ENDLESS
 
 
 def is_case_sensitive(written: str) -> bool:
@@ -344,7 +395,11 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _add_pattern_hits(
-    text: str, hits: list[_Hit], patterns: list[PatternRule], plain: list[tuple[int, int]]
+    text: str,
+    hits: list[_Hit],
+    patterns: list[PatternRule],
+    plain: list[tuple[int, int]],
+    clock: Callable[[], float],
 ) -> list[_Hit]:
     """The hits, and those of the patterns where they do not overlap earlier ones."""
     free = bytearray(len(text))
@@ -352,12 +407,30 @@ def _add_pattern_hits(
         free[start:end] = b"\1" * (end - start)
     for hit in hits:
         free[hit.start : hit.end] = bytes(hit.end - hit.start)
-    for pattern in patterns:
-        for hit in pattern.hits(text):
+    for found in _hits_within_time(text, patterns, clock):
+        for hit in found:
             if free.find(0, hit.start, hit.end) < 0:
                 free[hit.start : hit.end] = bytes(hit.end - hit.start)
                 hits.append(hit)
     return sorted(hits, key=lambda hit: hit.start)
+
+
+def _hits_within_time(
+    text: str, patterns: list[PatternRule], clock: Callable[[], float]
+) -> Iterator[list[_Hit]]:
+    """The hits of each pattern, until together they took too long; then the slowest of them is disabled."""
+    began = at = clock()
+    slowest, longest = None, 0.0
+    for pattern in patterns:
+        yield pattern.hits(text)
+        before, at = at, clock()
+        if at - before > longest:
+            slowest, longest = pattern, at - before
+        if slowest is not None and at - began > ALL_PATTERNS_SECONDS:
+            slowest.disable(
+                f"was the slowest of those that took over {ALL_PATTERNS_SECONDS * 1000:.0f} ms together"
+            )
+            return
 
 
 def _replace(text: str, hits: list[_Hit]) -> LexiconResult:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.line_counting import measure_growth
 from wyoming_tts.text.lexicon import parser
 from wyoming_tts.text.lexicon.parser import ParsedLexicon, parse_lexicon
 from wyoming_tts.text.lexicon.rules import Lexicon
-from wyoming_tts.yaml_files.reading import InvalidYaml
+from wyoming_tts.yaml_files.reading import MAX_PROBLEMS, InvalidYaml
 
 
 def parsed(text: str) -> ParsedLexicon:
@@ -220,3 +221,42 @@ def _found(content: bytes) -> tuple[str, ...]:
     except InvalidYaml as broken:
         return tuple(map(str, broken.problems))
     return ()
+
+
+def test_expressions_that_repeat_too_much_all_together_are_refused() -> None:
+    entries = "".join(f"  '(((a+{number})+)+)+': {{say: x, regex: true}}\n" for number in range(500))
+    parsed("en:\n" + entries)
+    much = "".join(f"  '(?:ab{number}){{200}}': {{say: x, regex: true}}\n" for number in range(400))
+    (problem,) = problems("en:\n" + much)
+    assert "the regular expressions up to here repeat too much all together" in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  w{0}: {{say: x, ipa: y}}",
+        "  w{0}: {{sayy: x}}",
+        "  w{0}: [x]",
+        "  w: x",
+        "  [w{0}]: x",
+        "  '(w{0}': {{say: x, regex: true}}",
+        "  '(((((((((w{0}){{2}}){{2}}){{2}}){{2}}){{2}}){{2}}){{2}}){{2}}){{2}}': {{say: x, regex: true}}",
+    ],
+)
+def test_a_file_with_any_number_of_mistakes_costs_no_more_than_reading_it(line: str) -> None:
+    def check(count: int) -> None:
+        content = "en:\n" + "\n".join(line.format(number) for number in range(count))
+        with pytest.raises(InvalidYaml) as broken:
+            parse_lexicon(content.encode(), "lexicon.yaml")
+        assert len(broken.value.problems) == MAX_PROBLEMS
+
+    assert measure_growth(check, size=300) < 2.1
+
+
+@pytest.mark.parametrize("unit", ["[", "{", "- ", "? ", "{a: ", "&a ", "*a ", "!!str ", "[\n", "'"])
+def test_nesting_without_end_costs_no_more_than_reading_it(unit: str) -> None:
+    def check(count: int) -> None:
+        with pytest.raises(InvalidYaml):
+            parse_lexicon(b"en: " + unit.encode() * count, "lexicon.yaml")
+
+    assert measure_growth(check, size=5_000) < 2.1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support.line_counting import count_lines, measure_growth
 from wyoming_tts.text.lexicon.rules import (
     EMPTY_LEXICON,
+    MAX_PATTERN_SIZE,
     Lexicon,
     LexiconHit,
     PatternRule,
@@ -17,6 +19,7 @@ from wyoming_tts.text.lexicon.rules import (
     Scope,
     WordRule,
     is_case_sensitive,
+    pattern_size,
     phoneme_block,
 )
 
@@ -268,3 +271,74 @@ def test_ten_thousand_entries_cost_little_more_than_ten() -> None:
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     lexicon = Lexicon([word("a b", "X"), word("a", "Y"), pattern("q+", "Z")])
     assert measure_growth(lambda length: apply_lexicon(lexicon, (unit * length)[:length]), size=5_000) < 2.1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "(" * 8 + "a" + "){2}" * 8,
+        "(?:" * 6 + "a" + "){9}" * 6,
+        "(" * 14 + "a" + ")+" * 14,
+        "(?=" * 9 + "a" + "){3,}" * 9,
+        "(?:a{1000}){1000}",
+        "(a){99999999}",
+        r"\X{100000}",
+        "(?x)" + "(" * 14 + "a" + ") # \n + " * 14,
+        "(?x)" + "(" * 9 + "a" + ") { 9 }" * 9,
+        "(" * 14 + "a" + ")(?#b)+" * 14,
+        "(a){" + "9" * 190 + "}",
+    ],
+)
+def test_an_expression_that_would_compile_to_gigabytes_is_refused(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_nothing(*_: object) -> None:
+        pytest.fail("it was compiled")
+
+    monkeypatch.setattr("wyoming_tts.text.lexicon.rules.regex.compile", compile_nothing)
+    with pytest.raises(ValueError, match="repeats too much"):
+        pattern(written, "x")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        r"\b(\d{1,3})(?:\.(\d{3}))+\b",
+        r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}",
+        r"[A-Z]{2}\d{2}\s?(?:\d{4}\s?){4}\d{2}",
+        r"((?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)",
+        r"(?:(?:(?:a|b)+\s*)+(?:c|d)*)+",
+        r"v(\d+)\.(\d+)(?:\.(\d+))?(?:-(rc|beta)(\d+)?)?",
+    ],
+)
+def test_ordinary_expressions_are_far_from_the_limit(written: str) -> None:
+    assert pattern_size(written) < MAX_PATTERN_SIZE / 10
+
+
+def test_many_slow_expressions_are_limited_together_and_the_slowest_is_disabled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now, asked = [0.0], list[str]()
+
+    class Slow(PatternRule):
+        def hits(self, text: str) -> list[Any]:
+            asked.append(self.written)
+            now[0] += 0.05 if self.written == "p2" else 0.019
+            return super().hits(text)
+
+    rules = [Slow(f"p{number}", "x", exact=True, scope=ENGLISH) for number in range(400)]
+    lexicon = Lexicon(rules, clock=lambda: now[0])
+    for _ in range(3):
+        asked.clear()
+        apply_lexicon(lexicon, "p0 p1")
+        assert len(asked) < 12
+    assert "off" in repr(rules[2])
+    assert 1 <= len(caplog.records) <= 3
+
+
+def test_many_phrases_with_the_same_beginning_cost_no_more_than_the_longest() -> None:
+    def cost(phrases: int) -> int:
+        rules = [word("a " * (99 - number) + "b", "x") for number in range(phrases)]
+        return count_lines(partial(apply_lexicon, Lexicon(rules), "a " * 200))
+
+    assert cost(90) < 1.2 * cost(1)
