@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -13,10 +14,13 @@ from tests.support.fake_synthesizer import run_in_thread
 from tests.support.tones import LETTERS
 from tests.support.voice_files import CONFIG, MODEL, names, pieces
 from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.engines.piper.trial import TrialFailed
 from wyoming_tts.errors import BadRequest, TooLong
 from wyoming_tts.page import uploads as voice_uploads
 from wyoming_tts.page.uploads import STAGING, UploadRange, VoiceUploads
 from wyoming_tts.page.voices import VoiceService
+
+TryVoice: TypeAlias = Callable[[Path, int], Awaitable[None]]
 
 
 @pytest.fixture
@@ -29,8 +33,8 @@ def uploads(data_dir: Path) -> VoiceUploads:
     return uploads_into(data_dir)
 
 
-def uploads_into(data_dir: Path, free: int = 10**12) -> VoiceUploads:
-    async def do_nothing() -> None:
+def uploads_into(data_dir: Path, free: int = 10**12, try_voice: TryVoice | None = None) -> VoiceUploads:
+    async def do_nothing(*_: object) -> None:
         pass
 
     return VoiceUploads(
@@ -38,6 +42,7 @@ def uploads_into(data_dir: Path, free: int = 10**12) -> VoiceUploads:
         run_blocking=run_in_thread,
         conflict=lambda _: "",
         on_installed=do_nothing,
+        try_voice=try_voice or do_nothing,
         free_space=lambda _: free,
     )
 
@@ -210,3 +215,53 @@ async def test_a_concurrent_upload_of_the_same_file_is_refused(uploads: VoiceUpl
             await uploads.receive("x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG)))
         release.set()
     assert first.result().received == len(CONFIG)
+
+
+async def test_a_voice_that_fails_its_trial_is_refused_with_the_reason(data_dir: Path) -> None:
+    async def fail(model: Path, size: int) -> None:
+        assert (model.name, size) == ("mute.onnx", len(MODEL))
+        raise TrialFailed("it makes no sound")
+
+    before = names(data_dir, "[!.]*")
+    with pytest.raises(BadRequest, match=r"mute is not a voice: it makes no sound\."):
+        await upload_voice(uploads_into(data_dir, try_voice=fail), "mute")
+    assert names(data_dir, "[!.]*") == before
+    assert names(data_dir / STAGING) == []
+
+
+async def test_voices_are_tried_one_at_a_time(data_dir: Path) -> None:
+    running: list[str] = []
+    most = 0
+
+    async def record(model: Path, _: int) -> None:
+        nonlocal most
+        running.append(model.stem)
+        most = max(most, len(running))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        running.remove(model.stem)
+
+    uploads = uploads_into(data_dir, try_voice=record)
+    uploaded = await asyncio.gather(*(upload_voice(uploads, name) for name in ("one", "two", "three")))
+    assert (uploaded, most) == (["one", "two", "three"], 1)
+
+
+async def test_a_name_that_was_taken_during_the_trial_is_refused(data_dir: Path) -> None:
+    conflicts: list[str] = []
+
+    async def take_the_name(*_: object) -> None:
+        conflicts.append("There is a voice late already.")
+
+    async def do_nothing() -> None:
+        pass
+
+    uploads = VoiceUploads(
+        data_dir,
+        run_blocking=run_in_thread,
+        conflict=lambda _: "".join(conflicts),
+        on_installed=do_nothing,
+        try_voice=take_the_name,
+    )
+    with pytest.raises(BadRequest, match="already"):
+        await upload_voice(uploads, "late")
+    assert names(data_dir / STAGING) == []

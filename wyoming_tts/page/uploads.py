@@ -1,12 +1,13 @@
 """Voice uploads: files are streamed to disk, in parts if need be, and validated before they are installed.
 
 A Piper voice is two files, of which `NAME.onnx.json` is sent first. Both wait in a directory which
-no engine scans, and are moved into place once Piper's engine accepts them. Nothing in them is executed, and
-no file is held in memory.
+no engine scans, and are moved into place once Piper's engine accepts them and the voice has spoken in a
+child process (`engines.piper.trial`). No file is held in memory.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
+from wyoming_tts.engines.piper.trial import TrialFailed, try_voice
 from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, read_voice_json
 from wyoming_tts.errors import BadRequest, TooLong
 from wyoming_tts.voices.download.transfer import format_size
@@ -90,6 +92,7 @@ class VoiceUploads:
         run_blocking: RunBlocking,
         conflict: Callable[[str], str],
         on_installed: Callable[[], Awaitable[None]],
+        try_voice: Callable[[Path, int], Awaitable[None]] = try_voice,
         free_space: Callable[[Path], int] = lambda directory: shutil.disk_usage(directory).free,
     ) -> None:
         """Store what is needed; no file is touched yet.
@@ -99,6 +102,7 @@ class VoiceUploads:
             run_blocking: Runs everything that touches files.
             conflict: Returns why no voice of a name can be uploaded, empty if one can. Blocks.
             on_installed: Called after a voice was installed.
+            try_voice: Loads a model of so many bytes outside of this process, or raises `TrialFailed`.
             free_space: Returns the free bytes in a directory.
         """
         self._directory = directory
@@ -106,7 +110,10 @@ class VoiceUploads:
         self._conflict = conflict
         self._on_installed = on_installed
         self._free_space = free_space
+        self._try_voice = try_voice
         self._open: set[str] = set()
+        self._trial = asyncio.Lock()
+        """Held during a trial: several at once could together take all memory."""
 
     async def receive(self, name: str, pieces: AsyncIterable[bytes], part: UploadRange) -> UploadProgress:
         """Write a file or a part of one, and install the voice once it is complete.
@@ -122,10 +129,12 @@ class VoiceUploads:
             end = await self._write(target, pieces, part)
             if part.total is not None and end < part.total:
                 return UploadProgress(end)
-            voice = await self._run(partial(self._finish_file, target))
-        if voice:
-            await self._on_installed()
-        return UploadProgress(end, voice)
+            await self._run(partial(self._finish_file, target))
+            if not target.is_model:
+                return UploadProgress(end)
+            await self._try_and_install(target)
+        await self._on_installed()
+        return UploadProgress(end, target.voice)
 
     def _target(self, name: str) -> _UploadTarget:
         match = _FILE_NAME.fullmatch(name)
@@ -213,36 +222,39 @@ class VoiceUploads:
                 hint="Free some space there.",
             )
 
-    def _finish_file(self, target: _UploadTarget) -> str | None:
-        """Validate a complete file; install and return the voice if it was the last. Blocks."""
+    def _finish_file(self, target: _UploadTarget) -> None:
+        """Validate a complete file. Blocks."""
         with target.part_path.open("r+b") as file:
             os.fsync(file.fileno())
-        try:
+        with _discarded_if_bad(target):
             if not target.is_model:
                 _require_config(target.part_path)
-                target.part_path.replace(target.directory / target.file)
-                return None
             target.part_path.replace(target.directory / target.file)
-            self._require_voice(target)
-            self._install(target)
-        except BadRequest:
-            shutil.rmtree(target.directory)
-            raise
+            if target.is_model:
+                _require_voice(target)
+
+    async def _try_and_install(self, target: _UploadTarget) -> None:
+        model = target.directory / target.file
+        problem = ""
+        async with self._trial:
+            try:
+                size = await self._run(lambda: model.stat().st_size)
+                await self._try_voice(model, size)
+            except TrialFailed as error:
+                problem = str(error)
+        await self._run(partial(self._install, target, problem))
+
+    def _install(self, target: _UploadTarget, problem: str) -> None:
+        """Install the voice unless its trial found a problem. Blocks."""
+        with _discarded_if_bad(target):
+            if problem:
+                raise BadRequest(f"{target.voice} is not a voice: {problem}.")
+            if reason := self._conflict(target.voice):
+                raise BadRequest(reason)
+            # The model last: a voice exists once its model does.
+            for file in (f"{target.file}.json", target.file):
+                (target.directory / file).replace(self._directory / file)
         shutil.rmtree(target.directory)
-        return target.voice
-
-    def _require_voice(self, target: _UploadTarget) -> None:
-        engine = PiperEngine(EngineOptions(data_dirs=(target.directory,)))
-        if not engine.installed():
-            reason = next((reason for _, reason in engine.broken), "it is not a Piper model")
-            raise BadRequest(f"{target.voice} is not a voice: {reason}.")
-
-    def _install(self, target: _UploadTarget) -> None:
-        if reason := self._conflict(target.voice):
-            raise BadRequest(reason)
-        # The model last: a voice exists once its model does.
-        for file in (f"{target.file}.json", target.file):
-            (target.directory / file).replace(self._directory / file)
 
     def _delete_stale(self) -> None:
         """Delete uploads that were never finished."""
@@ -255,6 +267,23 @@ class VoiceUploads:
 def _require_size(target: _UploadTarget, size: int) -> None:
     if size > target.limit:
         raise TooLong(f"{target.file} is larger than {format_size(target.limit)}, the most that is accepted.")
+
+
+@contextmanager
+def _discarded_if_bad(target: _UploadTarget) -> Iterator[None]:
+    """Delete what was received of a voice that is refused."""
+    try:
+        yield
+    except BadRequest:
+        shutil.rmtree(target.directory)
+        raise
+
+
+def _require_voice(target: _UploadTarget) -> None:
+    engine = PiperEngine(EngineOptions(data_dirs=(target.directory,)))
+    if not engine.installed():
+        reason = next((reason for _, reason in engine.broken), "it is not a Piper model")
+        raise BadRequest(f"{target.voice} is not a voice: {reason}.")
 
 
 def _require_config(path: Path) -> None:

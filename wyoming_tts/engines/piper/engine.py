@@ -18,14 +18,12 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType, MethodType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
 from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
-from wyoming_tts.engines.piper.model import PiperModel, open_piper_model
+from wyoming_tts.engines.piper.model import PiperModel, model_feeds, open_piper_model
 from wyoming_tts.engines.piper.voice_json import (
     Language,
     PhonemeKind,
@@ -127,8 +125,6 @@ class PiperEngine:
         path = Path(voice.model)
         rate = config.audio.sample_rate
         model = open_piper_model(path, self._options, rate, hop=config.hop_length)
-        if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
-            raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
         phonemizer = PiperVoice(
             session=model, config=config.piper_config(), download_dir=self._download_dir()
         )
@@ -223,11 +219,12 @@ class LoadedPiper:
             UnknownVoice: the voice has no such speaker.
             EngineFailed: the phonemizer or the model failed.
         """
-        controls = self._control_inputs(spec, prosody)
+        scales, speaker = self._scales(prosody), self._speaker(spec)
         sentences = self._phonemize(clean_text(segment), self._phonemizer.phonemes_to_ids)
         yield NO_SAMPLES
         for ids in sentences:
-            yield from self._speak(ids, controls, low_latency=segment.is_first)
+            feeds = model_feeds(self._model.inputs, ids, scales, speaker)
+            yield from self._model.speak(feeds, low_latency=segment.is_first)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:  # noqa: ARG002  # the same for all speakers
         """The segment's phonemes that the voice has a sound for, those of `[[ ]]` blocks included.
@@ -249,26 +246,11 @@ class LoadedPiper:
             self._process.close()
         self._model.close()
 
-    def _speak(self, ids: list[int], controls: Mapping[str, Any], *, low_latency: bool) -> Iterator[Samples]:
-        """Yield the audio of a sentence, given as phoneme ids, in chunks."""
-        feeds = {
-            "input": np.array([ids], dtype=np.int64),
-            "input_lengths": np.array([len(ids)], dtype=np.int64),
-            **controls,
-        }
-        yield from self._model.speak(feeds, low_latency=low_latency)
-
-    def _control_inputs(self, spec: VoiceSpec, prosody: Prosody) -> dict[str, Any]:
-        """The model's inputs besides the phonemes: scales and speaker."""
+    def _scales(self, prosody: Prosody) -> tuple[float, float, float]:
         config = self._config
         length = _or_default(prosody.length_scale, config.length_scale) / prosody.speed
         noise = _or_default(prosody.noise_scale, config.noise_scale)
-        noise_w = _or_default(prosody.noise_w_scale, config.noise_w_scale)
-        controls = {"scales": np.array([noise, length, noise_w], dtype=np.float32)}
-        speaker = self._speaker(spec)
-        if "sid" in self._model.inputs:
-            controls["sid"] = np.array([speaker], dtype=np.int64)
-        return controls
+        return noise, length, _or_default(prosody.noise_w_scale, config.noise_w_scale)
 
     def _speaker(self, spec: VoiceSpec) -> int:
         speaker = spec.speaker if spec.speaker is not None else spec.voice.default_speaker or 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -23,7 +23,7 @@ from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, GraphPart, PiperGraph
-from wyoming_tts.errors import EngineFailed, TooLong
+from wyoming_tts.errors import EngineFailed, TooLong, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -150,9 +150,34 @@ def open_piper_model(path: Path, options: EngineOptions, sample_rate: int, *, ho
         hop: samples of a frame, as the voice's json says; a model that can be cut tells by itself.
 
     Raises:
-        VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
+        VoiceUnavailable: the file is gone, damaged, no model that onnxruntime can run, or none of Piper's.
     """
-    bound = DurationBound(sample_rate, hop)
+    model = _open_cut_or_whole(path, options, DurationBound(sample_rate, hop))
+    if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
+        raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
+    return model
+
+
+def model_feeds(
+    inputs: Collection[str], ids: Sequence[int], scales: tuple[float, float, float], speaker: int
+) -> dict[str, Any]:
+    """What a model is fed with for a sentence.
+
+    Args:
+        inputs: names of the model's inputs.
+        ids: of the phonemes.
+        scales: noise, length, and noise of lengths.
+        speaker: number of the speaker, for a voice that has several.
+    """
+    feeds = {
+        "input": np.array([ids], dtype=np.int64),
+        "input_lengths": np.array([len(ids)], dtype=np.int64),
+        "scales": np.array(scales, dtype=np.float32),
+    }
+    return feeds | ({"sid": np.array([speaker], dtype=np.int64)} if "sid" in inputs else {})
+
+
+def _open_cut_or_whole(path: Path, options: EngineOptions, bound: DurationBound) -> PiperModel:
     try:
         return _open_parts(path, options, bound)
     except Exception as error:  # noqa: BLE001  # whatever is odd about the graph, the model can still run whole
