@@ -36,7 +36,7 @@ _RATE = 24_000
 _TEXTS_PER_CLIENT = 1_000_000
 _VISIT_SECONDS = 3.0
 _RELOAD_EVERY = 0.5
-_VISITED = ("/page/voices", "/page/status.json", "/config", "/gradio_api/startup-events")
+_VISITED = ("/page/voices", "/page/status.json", "/config")
 
 
 class ActivityFailed(Exception):

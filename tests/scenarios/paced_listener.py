@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import httpx
@@ -29,7 +29,7 @@ _SAMPLE_BYTES = 2
 _UNKNOWN_LENGTH = 0.1
 _SENTENCES = (
     "Number {0}: the kettle sings while rain walks over the roof.",
-    "For the {0}. time somebody reads aloud from a letter about a harbour.",
+    "In round {0} somebody reads aloud from a letter about a harbour.",
     "Boats wait for tide {0}, and gulls talk of nothing but fish.",
 )
 
@@ -60,15 +60,16 @@ class HeardText:
 class Recording:
     """Notes when audio of one text arrives."""
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.began = now()
         self.error = ""
         self._arrivals: list[tuple[float, float]] = []
 
     def add_audio(self, seconds: float) -> None:
         """Note audio of this length."""
         if seconds > 0:
-            self._arrivals.append((time.monotonic(), seconds))
+            self._arrivals.append((self._now(), seconds))
 
     def mark_audio(self) -> None:
         """Note the start of audio whose length is unknown, since it is compressed."""
@@ -79,14 +80,14 @@ class Recording:
     def plays_until(self) -> float:
         """When a player that started with the first audio has played all of it; now, without audio."""
         playback = simulate_playback(self._arrivals)
-        return playback.ended_at if playback else time.monotonic()
+        return playback.ended_at if playback else self._now()
 
     def heard(self) -> HeardText:
         """Report the text, which has ended."""
         playback = simulate_playback(self._arrivals)
         return HeardText(
             began=self.began,
-            took=time.monotonic() - self.began,
+            took=self._now() - self.began,
             first_audio=playback.started_at - self.began if playback else None,
             seconds=sum(seconds for _, seconds in self._arrivals),
             gaps=playback.underruns if playback else 0,
