@@ -6,13 +6,15 @@ import asyncio
 import os
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.comparison.results import MeasurementFailed
 from tests.scenarios.ports import free_port
+from tests.scenarios.process_end import end_process
+from tests.scenarios.process_footprint import process_tree
 
 _OPENS_WITHIN = 60.0
 _ENDS_WITHIN = 10.0
@@ -61,7 +63,7 @@ class MeasuredServer:
 
     def memory(self) -> ProcessMemory:
         """Its current memory."""
-        family = list(_process_tree(self.process.pid))
+        family = list(process_tree(self.process.pid))
         resident = sum(_memory_field(f"/proc/{pid}/status", "VmRSS") for pid in family)
         return ProcessMemory(
             resident, sum(_memory_field(f"/proc/{pid}/smaps_rollup", "Pss") for pid in family)
@@ -69,7 +71,7 @@ class MeasuredServer:
 
     def processor_time(self) -> float:
         """Seconds of processor time since its start, on all cores."""
-        return sum(_processor_time(pid) for pid in _process_tree(self.process.pid))
+        return sum(_processor_time(pid) for pid in process_tree(self.process.pid))
 
     async def wait_until_idle(self, quiet: float = 0.1) -> None:
         """Wait until it has used next to no processor time for `quiet` seconds.
@@ -115,7 +117,7 @@ async def run_server(command: ServerCommand, logs: Path) -> AsyncIterator[Measur
         await _until_open(process, port, command.name, log)
         yield MeasuredServer(command.name, uri, process, time.perf_counter() - started_at)
     finally:
-        await _end(process)
+        await end_process(process, patience=_ENDS_WITHIN)
 
 
 async def _until_open(process: Process, port: int, name: str, log: Path) -> None:
@@ -131,27 +133,6 @@ async def _until_open(process: Process, port: int, name: str, log: Path) -> None
 
 def _tail(log: Path) -> str:
     return "\n".join(log.read_text("utf-8", "replace").splitlines()[-5:])
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(_ENDS_WITHIN):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _process_tree(pid: int) -> Iterator[int]:
-    """Yield the process id and those of all descendants."""
-    yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # a thread that has just ended
-            for child in task.read_text().split():
-                yield from _process_tree(int(child))
 
 
 def _memory_field(path: str, name: str) -> int:

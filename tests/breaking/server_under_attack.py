@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.scenarios.process_end import end_process
 from tests.scenarios.process_footprint import Footprint, footprint_of
 from tests.support.tones import KOKORO, LETTERS, LOW, TONES, VOICES
 
@@ -140,7 +141,7 @@ async def run_attacked_server(
         await _wait_for_start(server)
         yield server
     finally:
-        await _end(process)
+        await end_process(process, patience=_ENDS_WITHIN)
 
 
 def _copy_voices(data: Path) -> None:
@@ -175,14 +176,3 @@ async def _wait_for_start(server: AttackedServer) -> None:
         match = listens(scheme)
         assert match is not None
         setattr(server, {"tcp": "wyoming"}.get(scheme, scheme), (match[1], int(match[2])))
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(_ENDS_WITHIN):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-    await process.wait()
