@@ -30,6 +30,13 @@ _ONNX_ERRORS_ONLY = 3
 _SHARED_BYTES = 4096
 """Smaller weights are folded when a graph is optimized, and sharing them would save nothing."""
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's mallopt(3)."""
+_MAPPED_BYTES = 256 * 1024
+"""Regions of onnxruntime's arena and the audio of most sentences are larger."""
+_TRIMMED_BYTES = 1024 * 1024
+"""Free memory at the heap's end that is kept, or it would be returned and requested again all the time."""
+
 _IDENTITY = bytes.fromhex(
     "080812003a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179120a0a"
     "08080112040a02080142040a00100f"
@@ -151,6 +158,19 @@ def return_freed_memory() -> None:
         trim(0)
 
 
+def _map_large_blocks() -> None:
+    """Have glibc map large blocks on their own, so that freeing them returns their memory.
+
+    By itself it raises the limit to 32 MB when such a block is freed. Regions of the arena and audio then lie
+    in the heap, between small objects that stay: after five minutes of 20 clients the heap had 425 MB instead
+    of 143, half of it free, and the process grew on.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _TRIMMED_BYTES)
+
+
 def open_model(path: Path, options: EngineOptions) -> OnnxModel:
     """Read an ONNX model into memory.
 
@@ -233,6 +253,7 @@ def _share_arena() -> Any:
     """
     import onnxruntime  # noqa: PLC0415  # as above
 
+    _map_large_blocks()
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     defaults = {
         "max_mem": 0,

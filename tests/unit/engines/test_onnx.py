@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -248,6 +249,19 @@ def test_the_memory_of_a_large_run_can_be_returned(tmp_path: Path) -> None:
     before, ran, after = map(int, result.split())
     assert ran - before > 150_000_000
     assert after - before < 50_000_000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such limit")
+def test_large_blocks_are_mapped_on_their_own_even_after_larger_ones_were_freed() -> None:
+    mapped = _in_a_process(
+        "import ctypes\n"
+        "class Info(ctypes.Structure):\n"
+        "    _fields_ = [(f'field{number}', ctypes.c_size_t) for number in range(10)]\n"
+        "mallinfo = ctypes.CDLL(None).mallinfo2; mallinfo.restype = Info\n"
+        "del [np.ones(4_000_000)][:]\n"  # 32 MB, up to which glibc raises its limit
+        "without = mallinfo().field4; audio = np.ones(100_000); print(mallinfo().field4 - without)"
+    )
+    assert int(mapped) >= 800_000
 
 
 def _in_a_process(script: str) -> str:
