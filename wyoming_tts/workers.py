@@ -51,6 +51,7 @@ class Workers:
         background_threads: int = 2,
         step_seconds: float = STEP_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        make_pool: Callable[..., ThreadPool] = ThreadPool,
     ) -> None:
         """Start the threads.
 
@@ -59,13 +60,14 @@ class Workers:
             background_threads: how many threads run blocking work.
             step_seconds: how long a step may take before it is stopped.
             clock: monotonic time in seconds.
+            make_pool: makes the pools of threads; a simulation has its own.
         """
         self._scheduler = scheduler
         self._clock = clock
         self._alarm: asyncio.TimerHandle | None = None
         self._step_seconds = step_seconds
-        self._compute = ThreadPool("compute", scheduler.slots, cancel_seconds=_CANCELLED_STEP_SECONDS)
-        self._background = ThreadPool(
+        self._compute = make_pool("compute", scheduler.slots, cancel_seconds=_CANCELLED_STEP_SECONDS)
+        self._background = make_pool(
             "background", background_threads, cancel_seconds=_CANCELLED_BLOCKING_SECONDS
         )
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}

@@ -57,6 +57,7 @@ class SegmentRenderer:
         lookahead: Lookahead,
         hops: Callable[[Utterance], int],
         clock: Clock,
+        step_clock: Clock,
     ) -> None:
         """Share these among all utterances; their meaning is that of `Synthesizer`."""
         self._workers = workers
@@ -66,6 +67,7 @@ class SegmentRenderer:
         self._lookahead = lookahead
         self._hops = hops
         self._clock = clock
+        self._step_clock = step_clock
 
     async def render(
         self, job: Job, voices: UtteranceVoices, segment: Segment, resampler: StreamResampler
@@ -132,7 +134,8 @@ class SegmentRenderer:
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
-            rendered = StepwiseRender(self._workers, job.clock, render_steps(task, loaded, gain))
+            steps = render_steps(task, loaded, gain, clock=self._step_clock)
+            rendered = StepwiseRender(self._workers, job.clock, steps)
         with lease.quarantining():
             async with rendered as pieces:
                 async for pcm in pieces:
@@ -153,20 +156,22 @@ class SegmentRenderer:
         )
 
 
-def render_steps(task: RenderTask, loaded: LoadedVoice, gain: float) -> Generator[bytes, None, None]:
+def render_steps(
+    task: RenderTask, loaded: LoadedVoice, gain: float, *, clock: Clock = time.perf_counter
+) -> Generator[bytes, None, None]:
     """Render a segment on a worker, each step up to finished PCM; its time is added to the job's.
 
     Raises:
         SpeechError: as for `LoadedVoice.render`; any other failure becomes an EngineFailed.
     """
-    started = time.perf_counter()
+    started = clock()
     try:
         with closing(loaded.render(task.segment, task.spec, task.prosody)) as render:
             for samples in render:
                 pcm = audio.to_pcm(samples, gain * task.prosody.volume)
-                task.job.compute_seconds += time.perf_counter() - started
+                task.job.compute_seconds += clock() - started
                 yield pcm
-                started = time.perf_counter()
+                started = clock()
     except SpeechError:
         raise
     except Exception as error:

@@ -82,6 +82,7 @@ class Synthesizer:
         lookahead: Lookahead | None = None,
         hops: Callable[[Utterance], int] = lambda _: 0,
         clock: Clock = time.monotonic,
+        step_clock: Clock = time.perf_counter,
     ) -> None:
         """Compose a synthesizer.
 
@@ -99,6 +100,7 @@ class Synthesizer:
                 decides.
             hops: Returns the servers that an utterance passed through before this one.
             clock: Monotonic time in seconds.
+            step_clock: The same on a worker, for the compute time of steps.
         """
         self._library = library
         self._loaded = loaded
@@ -119,6 +121,7 @@ class Synthesizer:
             lookahead=lookahead or Lookahead(),
             hops=hops,
             clock=clock,
+            step_clock=step_clock,
         )
 
     @property
