@@ -52,6 +52,8 @@ class VoiceRequest:
     name: str | None = None
     language: str | None = None
     speaker: str | None = None
+    may_download: bool = True
+    """Whether the voice may be downloaded for it if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--process-per-site",  # pages share compiled scripts
+    "--disable-popup-blocking",
+    "--host-resolver-rules=MAP nas.local 127.0.0.1, MAP stranger.test 127.0.0.1",
 )
 EMBEDDED = "espeak-en-us"
 KEY, REMOTE_KEY = "sk-of-this-house", "sk-of-another-house"

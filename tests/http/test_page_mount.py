@@ -104,6 +104,44 @@ async def test_the_page_is_not_built_before_the_first_visit() -> None:
         assert (await client.get("/")).headers["x-page"] == "ready"
 
 
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11)", "Accept-Language": "en", "Accept": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "state"),
+    [
+        ({**NAVIGATION, "Sec-Fetch-Site": "cross-site"}, "visit"),
+        ({**BROWSER, "Referer": "http://evil.example/"}, "visit"),
+        (BROWSER, "loading"),
+        ({**NAVIGATION, "Sec-Fetch-Site": "none", "Sec-Purpose": "prefetch;prerender"}, "loading"),
+        ({"Origin": "http://evil.example"}, None),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}, None),
+    ],
+)
+async def test_only_the_user_and_the_servers_own_pages_have_the_page_built(
+    headers: dict[str, str], state: str | None
+) -> None:
+    async with mounted_page(peer="192.168.1.7") as (client, mount):
+        answer = await client.get("/", headers=headers)
+        assert answer.headers.get("x-page") == state
+        assert not mount.is_requested
+        assert (await client.head("/", headers=BROWSER | {"X-Page-Visit": "1"})).headers[
+            "x-page"
+        ] == "loading"
+        assert mount.is_requested
+        assert (await client.get("/", headers=headers)).headers.get("x-page") in {state, "loading", "ready"}
+
+
+@pytest.mark.parametrize("headers", [{}, {**NAVIGATION, "Sec-Fetch-Site": "none"}, BROWSER | INGRESS])
+async def test_a_visit_by_address_by_a_program_or_by_the_ingress_has_the_page_built(
+    headers: dict[str, str],
+) -> None:
+    async with mounted_page() as (client, mount):
+        assert (await client.get("/", headers=headers)).headers["x-page"] == "loading"
+        assert mount.is_requested
+
+
 async def test_start_builds_the_page_before_the_first_visit() -> None:
     events: list[str] = []
     async with mounted_page(lambda: echo_app(events)) as (client, mount):
@@ -215,9 +253,12 @@ async def test_the_page_sends_no_cors_headers_to_other_origins() -> None:
         mount.start()
         await wait_until_ready(mount)
         answer = await client.get("/config", headers={"Origin": "http://evil.example"})
-    assert "origin" not in answer.text
-    assert "access-control-allow-origin" not in answer.headers
-    assert answer.headers["content-security-policy"] == POLICY
+        own = await client.get("/config", headers={"Origin": "http://localhost:8880"})
+    assert answer.status_code == 403
+    assert "origin" not in own.text
+    for each in (answer, own):
+        assert "access-control-allow-origin" not in each.headers
+    assert own.headers["content-security-policy"] == POLICY
 
 
 @pytest.mark.parametrize("query", ["?page=%00", "?deep_link=../../x"])

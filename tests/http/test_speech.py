@@ -82,9 +82,15 @@ async def test_synthesize_stream_by_get_returns_a_wav_of_unknown_length(served: 
     assert answer.content[:8] == b"RIFF\xff\xff\xff\xff"
     assert answer.content[44:] == speech_pcm("hello")
     utterance = served.service.utterances[0]
-    assert utterance.voice == VoiceRequest("af_heart")
+    assert utterance.voice == VoiceRequest("af_heart", may_download=False)
     assert utterance.prosody == Prosody(speed=1.5)
     assert utterance.peer == "127.0.0.1"
+
+
+async def test_a_get_downloads_no_voice(served: Served) -> None:
+    await served.client.get("/synthesize-stream", params={"text": "hello", "voice": "af_heart"})
+    await served.client.post(SPEECH, json=body(voice="af_heart"))
+    assert [utterance.voice.may_download for utterance in served.service.utterances] == [False, True]
 
 
 async def test_head_of_synthesize_stream_synthesizes_nothing(served: Served) -> None:

@@ -22,7 +22,7 @@ from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
-from wyoming_tts.settings import LoadedSettings
+from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.telemetry import open_telemetry
 from wyoming_tts.telemetry.log_tail import keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
@@ -42,6 +42,8 @@ class Site:
     parts: Parts
     http: HttpSide
     recent: RecentUtterances
+    settings: Settings
+    access: AccessPolicy
     loop: asyncio.AbstractEventLoop
 
     def __str__(self) -> str:
@@ -111,6 +113,8 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
                         parts,
                         http,
                         recent,
+                        settings,
+                        access,
                         asyncio.get_running_loop(),
                     )
                     await http.stop(0)

@@ -186,6 +186,16 @@ class Synthesizer:
             async for _ in stream:
                 pass
 
+    def _voices(self, utterance: Utterance, spec: VoiceSpec, stream: StreamClock) -> UtteranceVoices:
+        return UtteranceVoices(
+            self._library,
+            self._loaded,
+            self._loudness,
+            spec,
+            stream,
+            may_download=utterance.voice.may_download,
+        )
+
     async def explain(self, utterance: Utterance) -> Explanation:
         """Return what each stage makes of an utterance, down to the phonemes, without rendering audio.
 
@@ -198,7 +208,7 @@ class Synthesizer:
         job = Job(utterance, self._clock)
         job.on_voice_resolved(spec)
         async with (
-            UtteranceVoices(self._library, self._loaded, self._loudness, spec, clock) as voices,
+            self._voices(utterance, spec, clock) as voices,
             aclosing(self._segments(job, trace)) as segments,
         ):
             async for segment in segments:
@@ -226,7 +236,7 @@ class Synthesizer:
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
         with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
             async with (
-                UtteranceVoices(self._library, self._loaded, self._loudness, spec, job.clock) as voices,
+                self._voices(job.utterance, spec, job.clock) as voices,
                 aclosing(self._segments(job, on_long_wait=voices.release)) as segments,
             ):
                 async for segment in segments:

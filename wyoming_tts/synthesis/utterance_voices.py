@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import replace
 from typing import Self
 
 from wyoming_tts.engines.base import ReadyVoice, RemoteVoice
@@ -84,8 +85,12 @@ class UtteranceVoices:
         loudness: VoiceLoudness,
         spec: VoiceSpec,
         stream: StreamClock,
+        *,
+        may_download: bool = True,
     ) -> None:
+        """Lease `spec` when it is needed; `may_download` is that of the utterance's `VoiceRequest`."""
         self._library = library
+        self._may_download = may_download
         self._loaded = loaded
         self._loudness = loudness
         self._stream = stream
@@ -134,7 +139,7 @@ class UtteranceVoices:
 
     async def _resolve(self, request: VoiceRequest) -> VoiceSpec | None:
         try:
-            return await self._library.resolve(request)
+            return await self._library.resolve(replace(request, may_download=self._may_download))
         except SpeechError as error:
             # In the middle of a text a missing voice is no reason to fall silent.
             if request not in self._warned:

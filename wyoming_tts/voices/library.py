@@ -24,9 +24,18 @@ _LOGGER = logging.getLogger(__name__)
 _MAX_SPEAKER_DIGITS = 9
 """Of a speaker's number; Python refuses to convert more than 4,300."""
 
-MissingVoiceHook = Callable[[str], Awaitable[None]]
-"""Awaited with the name of a catalogue voice that is not installed. Returns when the wait for it is over,
-installed or not, and a fallback is allowed; raises `VoiceUnavailable` if none is."""
+
+class MissingVoiceHook(Protocol):
+    """What is awaited for a voice of the catalogue that is requested but not installed."""
+
+    def __call__(self, name: str, /, *, may_download: bool) -> Awaitable[None]:
+        """Return when the wait for the voice is over, installed or not, and a fallback is allowed.
+
+        Raises:
+            VoiceUnavailable: no fallback is allowed.
+        """
+        ...
+
 
 _MOST_NAMED = 10
 _FALLBACK_LANGUAGE = "en_US"
@@ -150,7 +159,7 @@ class VoiceLibrary:
         missing = self._find_missing(request)
         if missing is None:
             return self.resolve_now(request)
-        await self._missing_voice_hook(missing.name)
+        await self._missing_voice_hook(missing.name, may_download=request.may_download)
         if self.is_installed(missing.name):
             return self.resolve_now(request)
         return self._fallback_spec(missing)
@@ -206,7 +215,7 @@ class VoiceLibrary:
             hint="Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
         )
 
-    async def _refuse_missing(self, name: str) -> None:
+    async def _refuse_missing(self, name: str, *, may_download: bool) -> None:  # noqa: ARG002 - the hook's
         if not self._is_default(name):
             raise _unavailable(name)
 

@@ -160,6 +160,27 @@ async def test_an_unavailable_voice_is_replaced_by_the_main_voice_with_one_warni
     assert "keeps speaking" in warnings[0].message
 
 
+@pytest.mark.parametrize("may_download", [True, False])
+async def test_a_voice_in_markup_is_downloaded_only_if_its_utterance_may(
+    parts: Parts, *, may_download: bool
+) -> None:
+    hooked: list[bool] = []
+
+    async def hook(_: str, *, may_download: bool) -> None:
+        hooked.append(may_download)
+
+    parts.library.set_missing_voice_hook(hook)
+    utterance = Utterance.of(
+        "<speak>One. <voice name='de_DE-thorsten-medium'>Zwei.</voice></speak>",
+        voice=VoiceRequest(LETTERS.name, may_download=may_download),
+        text_format=TextFormat.SSML,
+    )
+    async with parts.synthesizer.speak(utterance) as stream:
+        async for _ in stream:
+            pass
+    assert set(hooked) == {may_download}
+
+
 async def test_voice_tags_in_plain_text_work_when_enabled() -> None:
     text = f"One. [voice:{TONES.name}] Ja. [pause:1s] [voice:] Two."
     async with running_parts(voice_tags=True) as parts:

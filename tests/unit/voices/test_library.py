@@ -152,7 +152,7 @@ async def test_the_configured_speaker_does_not_apply_to_the_fallback_voice() -> 
 
 
 async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
-    async def arrive(_: str) -> None:
+    async def arrive(_: str, *, may_download: bool) -> None:
         library.replace([*EMBEDDED, *NEURAL])
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
@@ -162,7 +162,7 @@ async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
 
 
 async def test_requests_do_not_wait_for_an_installed_default_voice() -> None:
-    async def arrive(_: str) -> None:
+    async def arrive(_: str, *, may_download: bool) -> None:
         pytest.fail("waited")
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
@@ -371,7 +371,8 @@ async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by
 ) -> None:
     library, requested_names = make_library_with_voices(), list[str]()
 
-    async def hook(name: str) -> None:
+    async def hook(name: str, *, may_download: bool) -> None:
+        assert may_download
         requested_names.append(name)
 
     library.set_missing_voice_hook(hook)

@@ -17,7 +17,8 @@ from wyoming_tts.bounded_json import JsonOverLimit, check_values
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.guard_request import (
     OPEN_PATHS,
-    SAFE_METHODS,
+    PAGE_PATH,
+    PLAYER_PATH,
     App,
     GuardedRequest,
     Headers,
@@ -28,7 +29,15 @@ from wyoming_tts.transports.http.guard_request import (
     encode_header,
 )
 from wyoming_tts.transports.http.ingress import HOST_HEADER, IngressPeer, first_value
-from wyoming_tts.transports.http.login import Login
+from wyoming_tts.transports.http.initiator import (
+    Initiator,
+    find_initiator,
+    is_navigation,
+    is_top_level,
+    origin_of,
+)
+from wyoming_tts.transports.http.login import Login, send_page
+from wyoming_tts.transports.http.plain_pages import player_page
 
 __all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Scope", "Send"]
 
@@ -38,6 +47,10 @@ MAX_JSON_VALUES = 10_000
 """Values in a body of JSON. Speech requests have twenty; the page's framework sends a few hundred."""
 _MAX_LOGGED_CHARS = 100
 _NO_KEY = "invalid_api_key"
+_UNKNOWN_ORIGIN = (
+    "The browser does not tell which page asks; over plain HTTP only the server's own pages may. Use HTTPS "
+    "or http://localhost, list the page's origin in cors_origins, or set api_keys and add one to the address."
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -102,17 +115,33 @@ class _Rules:
         Raises:
             _Refused: one of them forbids it.
         """
-        is_ingress = self.ingress.is_source(request.peer, request.headers)
+        is_ingress = self.is_ingress(request)
         is_open = request.path in OPEN_PATHS and not request.is_socket
         if not is_ingress:
             self._check_address(request)
         if not is_ingress and not is_open:
             self._check_host(request)
-        self._check_origin(request, is_ingress=is_ingress)
+        self._check_initiator(request)
         if self.keys and not (is_ingress or is_open or request.is_preflight or request.is_login):
             self._check_key(request, login)
         if request.announced_bytes > self.options.max_body_bytes:
             raise _Refused(self._too_large())
+
+    def is_ingress(self, request: GuardedRequest) -> bool:
+        """Whether a request comes through the trusted proxy."""
+        return self.ingress.is_source(request.peer, request.headers)
+
+    def initiator(self, request: GuardedRequest) -> Initiator:
+        """What initiated a request; no stranger's page can guess the addresses of the ingress."""
+        host, is_ingress = request.first(b"host"), self.is_ingress(request)
+        if is_ingress:
+            host = first_value(request.headers, HOST_HEADER) or host
+        initiator = find_initiator(request, self.origins, host)
+        return Initiator.SAME_ORIGIN if is_ingress and initiator is Initiator.UNKNOWN else initiator
+
+    def has_key(self, request: GuardedRequest) -> bool:
+        """Whether a request itself carries a key, which a stranger's page does not know."""
+        return any(self.keys.accepts(key) for key in request.keys)
 
     def _check_address(self, request: GuardedRequest) -> None:
         if request.peer is not None and not self.networks.allows(request.peer):
@@ -133,25 +162,17 @@ class _Rules:
                     )
                 )
 
-    def _check_origin(self, request: GuardedRequest, *, is_ingress: bool) -> None:
-        if not request.is_socket and not request.is_preflight and request.method in SAFE_METHODS:
+    def _check_initiator(self, request: GuardedRequest) -> None:
+        initiator = self.initiator(request)
+        if request.is_read and self.has_key(request):
             return
-        host = request.first(b"host")
-        if is_ingress:
-            host = first_value(request.headers, HOST_HEADER) or host
-        for origin in request.all(b"origin"):
-            if not self.origins.allows(origin, host):
-                raise _Refused(
-                    _Refusal(
-                        403,
-                        "origin_not_allowed",
-                        f"The origin {origin[:_MAX_LOGGED_CHARS]!r} may not use the server: it is not "
-                        "listed in cors_origins.",
-                    )
-                )
+        if initiator is Initiator.CROSS_ORIGIN and not _is_visit(request):
+            raise _Refused(_cross_origin_refusal(request))
+        if initiator is Initiator.UNKNOWN and request.has_effects and not _shows_player(request):
+            raise _Refused(_Refusal(403, "origin_not_allowed", _UNKNOWN_ORIGIN))
 
     def _check_key(self, request: GuardedRequest, login: Login) -> None:
-        if any(self.keys.accepts(key) for key in request.keys) or login.has_session(request):
+        if self.has_key(request) or login.has_session(request):
             return
         message = (
             "The API key is wrong."
@@ -232,12 +253,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request, rules = GuardedRequest(scope), self._rules
-        send = _with_cors(request, rules, send)
+        scope.setdefault("state", {})["initiator"] = rules.initiator(request)
+        send = _with_isolation(request, rules, _with_cors(request, rules, send))
         try:
             rules.check(request, self._login)
             self._check_rate(request)
-            if request.is_preflight and request.all(b"origin"):
-                await _allow_preflight(request, send)
+            if await self._answer_itself(request, rules, scope, send):
                 return
             if request.has_body:
                 body = await rules.read_body(receive)
@@ -255,6 +276,16 @@ class Guard:
                 await _refuse(scope, request, refused.refusal, send)
             return
         await self._app(scope, receive, send)
+
+    async def _answer_itself(self, request: GuardedRequest, rules: _Rules, scope: Scope, send: Send) -> bool:
+        """Answer a request that the app is not meant for; return whether it was one."""
+        if request.is_preflight and request.all(b"origin"):
+            await _allow_preflight(request, send)
+            return True
+        if _shows_player(request) and not rules.has_key(request):
+            await send_page(player_page(request.first(b"accept-language"), scope["query_string"]), send)
+            return True
+        return False
 
     def _check_rate(self, request: GuardedRequest) -> None:
         if not request.is_speech or request.peer is None:
@@ -287,6 +318,25 @@ def _check_json(request: GuardedRequest, body: bytes) -> None:
         check_values(body, MAX_JSON_VALUES)
     except JsonOverLimit as error:
         raise _Refused(_Refusal(413, "body_too_large", f"The body is over a limit: {error}.")) from None
+
+
+def _shows_player(request: GuardedRequest) -> bool:
+    """Whether a browser goes to the address of speech: it gets a player, and sound when its user starts it.
+
+    A navigation is no proof that somebody wants to hear it: any page can open a window at that address.
+    """
+    return request.path == PLAYER_PATH and is_navigation(request)
+
+
+def _is_visit(request: GuardedRequest) -> bool:
+    """Whether a window goes to the page, as by a link to it; nothing is built for that yet."""
+    return request.path == PAGE_PATH and is_navigation(request) and is_top_level(request)
+
+
+def _cross_origin_refusal(request: GuardedRequest) -> _Refusal:
+    named = request.first(b"origin") or origin_of(request.first(b"referer"))
+    text = f"The origin {named[:_MAX_LOGGED_CHARS]!r} may not" if named else "A page of another site may not"
+    return _Refusal(403, "origin_not_allowed", f"{text} use the server: it is not listed in cors_origins.")
 
 
 async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:
@@ -346,6 +396,21 @@ def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
         await send(message)
 
     return send_with_cors
+
+
+def _with_isolation(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
+    """Forbid other sites' pages to embed what a browser is answered (Cross-Origin-Resource-Policy)."""
+    is_shared = rules.initiator(request) in {Initiator.ALLOWED_ORIGIN, Initiator.NOT_A_BROWSER}
+    if request.is_socket or is_shared or rules.has_key(request):
+        return send
+
+    async def send_isolated(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            policy = (b"cross-origin-resource-policy", b"same-origin")
+            message = {**message, "headers": [*message.get("headers", ()), policy]}
+        await send(message)
+
+    return send_isolated
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

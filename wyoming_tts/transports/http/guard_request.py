@@ -16,10 +16,12 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
 """Open without a key and under any host name: health checks need them, and they reveal nothing."""
-SPEECH_PATHS = ("/v1/audio/speech", "/synthesize-stream")
+PLAYER_PATH = "/synthesize-stream"
+SPEECH_PATHS = ("/v1/audio/speech", PLAYER_PATH)
 """Prefixes of the paths that the rate limit counts."""
 FILE_PATHS = ("/page/voices/upload/", "/page/blends/import")
 """Prefixes of the paths whose body is a file, streamed to the disk and never parsed on the event loop."""
+PAGE_PATH = "/"
 LOGIN_PATH = "/login"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110)."""
@@ -73,10 +75,24 @@ class GuardedRequest:
         return self.method == "POST" and self.path == LOGIN_PATH
 
     @property
+    def is_read(self) -> bool:
+        """Whether it only asks for what is at its path."""
+        return not self.is_socket and self.method in {"GET", "HEAD"}
+
+    @property
     def wants_page(self) -> bool:
         """Whether it is a browser's navigation to the page."""
-        is_read = not self.is_socket and self.method in {"GET", "HEAD"}
-        return is_read and self.path in {"/", LOGIN_PATH} and "text/html" in self.first(b"accept")
+        return self.is_read and self.path in {PAGE_PATH, LOGIN_PATH} and self.accepts_html
+
+    @property
+    def accepts_html(self) -> bool:
+        """Whether the client asks for a page to show."""
+        return "text/html" in self.first(b"accept")
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether serving it does more than answer: it speaks, changes something or opens a WebSocket."""
+        return self.is_socket or self.method not in SAFE_METHODS or self.path.startswith(SPEECH_PATHS)
 
     @property
     def is_speech(self) -> bool:

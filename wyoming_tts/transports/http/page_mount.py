@@ -1,7 +1,8 @@
 """Mounts the web page in the HTTP app: built lazily on the first visit, and isolated when it fails.
 
-Building takes seconds, so it runs on a worker, and early visitors see a loading page. The page is any ASGI
-app that a callable builds; this module does not import it.
+Building takes seconds, so it runs on a worker, and early visitors see a loading page. A visit is one of the
+user: what another site's page requests, or what the browser only prefetches, builds nothing. The page is any
+ASGI app that a callable builds; this module does not import it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.errors import ApiError, error_response
 from wyoming_tts.transports.http.gradio_filter import GradioFilter, is_allowed, is_page_path
+from wyoming_tts.transports.http.initiator import Initiator
 from wyoming_tts.transports.http.login import send_page
-from wyoming_tts.transports.http.plain_pages import failed_page, loading_page
+from wyoming_tts.transports.http.plain_pages import failed_page, loading_page, visit_page
 from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
 SWITCH_INTERVAL = 0.0005
@@ -56,6 +58,11 @@ class PageMount(BaseRoute):
     def is_ready(self) -> bool:
         """Whether the page is built and served."""
         return self._app is not None
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether it is being built, or has been."""
+        return self._requested.is_set()
 
     def start(self) -> None:
         """Start building the page now; otherwise the first visit does."""
@@ -105,9 +112,17 @@ class PageMount(BaseRoute):
             await _refuse(503, "The web page is still loading.", "not_ready")(scope, receive, send)
 
     async def _send_plain_page(self, scope: Scope, send: Send) -> None:
-        self.start()
         accepted = Headers(scope=scope).get("accept-language", "")
-        await send_page(failed_page(accepted) if self._has_failed else loading_page(accepted), send)
+        initiator = scope.get("state", {}).get("initiator")
+        if initiator not in {Initiator.UNKNOWN, Initiator.CROSS_ORIGIN}:
+            self.start()
+        if self._has_failed:
+            page = failed_page(accepted)
+        elif initiator is Initiator.CROSS_ORIGIN and not self.is_requested:
+            page = visit_page(accepted)
+        else:
+            page = loading_page(accepted)  # its script visits as a page of this server
+        await send_page(page, send)
 
 
 def _path(scope: Scope) -> str:

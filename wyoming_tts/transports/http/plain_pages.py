@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: shown while the web page loads, when it failed, and for the login.
+"""Self-contained HTML pages: while the web page loads, when it failed, for the login and for a player.
 
 They follow the browser's language and colour scheme, and load no resources.
 """
@@ -32,10 +32,11 @@ button{border:0;background:#4f46e5;color:#fff;cursor:pointer}
 """
 _SCRIPT = """
 async function look(){
-try{const answer=await fetch("./",{method:"HEAD",cache:"no-store"});
+if(document.prerendering){document.addEventListener("prerenderingchange",look,{once:true});return}
+try{const answer=await fetch("./",{method:"HEAD",cache:"no-store",headers:{"X-Page-Visit":"1"}});
 if(answer.headers.get("X-Page")!=="loading"){location.reload();return}}catch{}
 setTimeout(look,500)}
-setTimeout(look,500);
+look();
 """
 
 
@@ -45,13 +46,19 @@ def _hash(source: str) -> str:
 
 _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_hash(_STYLE)}'; script-src 'sha256-{_hash(_SCRIPT)}'; "
-    "connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    "connect-src 'self'; media-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self'"
 )
 _TEXTS = MappingProxyType(
     {
         "en": {
             "loading": "Loading the page",
             "loading_more": "The first visit takes a few seconds.",
+            "visit": "Wyoming TTS",
+            "visit_more": "Another site has opened this address.",
+            "open": "Open the page",
+            "player": "Speech",
+            "player_more": "Press play to hear it.",
             "failed": "The page failed to load",
             "failed_more": "The server still speaks. Its log has the reason.",
             "login": "Sign in",
@@ -64,6 +71,11 @@ _TEXTS = MappingProxyType(
         "de": {
             "loading": "Die Seite wird geladen",
             "loading_more": "Beim ersten Besuch dauert das einige Sekunden.",
+            "visit": "Wyoming TTS",
+            "visit_more": "Eine andere Website hat diese Adresse geöffnet.",
+            "open": "Seite öffnen",
+            "player": "Sprache",
+            "player_more": "Mit der Wiedergabetaste wird vorgelesen.",
             "failed": "Die Seite konnte nicht geladen werden",
             "failed_more": "Der Server spricht trotzdem. Sein Protokoll nennt den Grund.",
             "login": "Anmelden",
@@ -84,7 +96,7 @@ class PlainPage:
     body: bytes
     status: int = 200
     state: str = ""
-    """The X-Page header, read by scripts: `loading`, `failed` or empty."""
+    """The X-Page header, read by scripts: `loading`, `visit`, `failed` or empty."""
 
     @property
     def headers(self) -> Headers:
@@ -107,6 +119,23 @@ def loading_page(accepted: str) -> PlainPage:
         accepted: The Accept-Language header.
     """
     return _page("loading", accepted, script=_SCRIPT, state="loading")
+
+
+def visit_page(accepted: str) -> PlainPage:
+    """Build the page for a visitor whom another site has sent; only its link loads the web page."""
+    link = f'<p><a href="./">{escape(_texts(accepted)["open"])}</a></p>'
+    return _page("visit", accepted, more=link, state="visit")
+
+
+def player_page(accepted: str, query: bytes) -> PlainPage:
+    """Build a player for speech at an address; it requests nothing until it is started.
+
+    Args:
+        accepted: The Accept-Language header.
+        query: The query string of the speech.
+    """
+    source = escape(f"?{query.decode(errors='replace')}")
+    return _page("player", accepted, more=f'<audio controls preload="none" src="{source}"></audio>')
 
 
 def failed_page(accepted: str) -> PlainPage:

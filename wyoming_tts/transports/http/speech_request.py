@@ -193,12 +193,16 @@ def make_player_request(
 ) -> SpeechRequest:
     """Make a speech request of a plain player's query; the encoding is always WAV.
 
+    It downloads no voice: a GET is to change nothing (RFC 9110), because anything may send one.
+
     Raises:
         TooLong, InvalidField: as in `make_speech_request`.
     """
     _check_text(text, options, "text")
     prosody = Prosody(speed=speed or 1.0)
-    utterance = Utterance.of(text, voice=VoiceRequest(voice), prosody=prosody, transport=TRANSPORT)
+    utterance = Utterance.of(
+        text, voice=VoiceRequest(voice, may_download=False), prosody=prosody, transport=TRANSPORT
+    )
     return SpeechRequest(replace(utterance, id=request_id), len(text), Encoding.WAV)
 
 

@@ -119,13 +119,15 @@ class OnDemandDownloads:
         if group is not None:
             await group.__aexit__(None, None, None)
 
-    async def answer(self, name: str) -> None:
+    async def answer(self, name: str, *, may_download: bool = True) -> None:
         """Trigger the download, and wait for it if that is the policy; return when the wait is over.
+
+        Without `may_download` only one that is running already is waited for.
 
         Raises:
             VoiceUnavailable: the policy allows no fallback voice.
         """
-        pending = self._pending_for_client(name)
+        pending = self._pending_for_client(name) if may_download else self._pending.get(self._key(name))
         if self._options.policy is MissingVoicePolicy.ERROR:
             raise self._error(name, pending)
         if self._options.policy is MissingVoicePolicy.WAIT and pending is not None:
@@ -249,10 +251,15 @@ class OnDemandDownloads:
                 f"The voice {name!r} is not installed and not downloaded: {limit}.",
                 hint=f"Download it with `wyoming-tts voices download {voice.name}`, or try again later.",
             )
+        if pending is None and (obstacle := self._obstacle(name)):
+            return VoiceUnavailable(
+                f"The voice {name!r} is not installed and {obstacle}.",
+                hint="Put its files into a data directory, or choose another voice.",
+            )
         if pending is None:
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed and {self._obstacle(name)}.",
-                hint="Put its files into a data directory, or choose another voice.",
+                f"The voice {name!r} is not installed, and a GET downloads none.",
+                hint=f"Request it by POST, or download it with `wyoming-tts voices download {name}`.",
             )
         download = pending.download
         if download is not None and download.state is DownloadState.FAILED:

@@ -160,6 +160,37 @@ async def test_the_fallback_voice_speaks_at_once_during_the_download(tmp_path: P
         assert len(setup.hub.requests_for(".onnx")) == 1
 
 
+GET = VoiceRequest(REQUESTED.name, may_download=False)
+
+
+@pytest.mark.parametrize("answer", [WAIT, FALLBACK])
+async def test_a_request_that_may_not_download_gets_the_embedded_voice_at_once(
+    tmp_path: Path, answer: MissingVoicePolicy
+) -> None:
+    async with on_demand_setup(tmp_path, answer) as setup:
+        assert await setup.speaker(GET) == "espeak-de"
+        assert setup.hub.connections == 0
+
+
+async def test_a_request_that_may_not_download_waits_for_a_running_download(tmp_path: Path) -> None:
+    async with on_demand_setup(tmp_path) as setup:
+        paused = setup.hold_next_download()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(setup.speaker())
+            await paused.held.wait()
+            waiting = tasks.create_task(setup.speaker(GET))
+            await asyncio.sleep(0)
+            paused.released.set()
+        assert waiting.result() == REQUESTED.name
+
+
+async def test_the_error_for_a_request_that_may_not_download_says_so(tmp_path: Path) -> None:
+    async with on_demand_setup(tmp_path, ERROR) as setup:
+        with pytest.raises(VoiceUnavailable, match="a GET downloads none"):
+            await setup.speaker(GET)
+        assert setup.hub.connections == 0
+
+
 async def test_the_error_for_a_missing_voice_states_the_download_progress(tmp_path: Path) -> None:
     async with on_demand_setup(tmp_path, ERROR) as setup:
         paused = setup.hold_next_download()
