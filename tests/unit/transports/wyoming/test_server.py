@@ -420,6 +420,15 @@ class TestErrors:
         ]
         assert answers[1][0].data["code"] == "unsupported"
 
+    @pytest.mark.parametrize("head", [b"POST / HTTP/1.1\r\nHost: nas.local:10200\r\n\r\n", b"\x16\x03\x01\n"])
+    async def test_an_event_in_what_a_web_page_sends_has_no_effect(
+        self, fake: FakeSynthesizer, head: bytes
+    ) -> None:
+        async with connected(fake) as (_, client):
+            await client.send_bytes(head + b'{"type": "synthesize", "data": {"text": "hello"}}\n')
+            assert event_types(await client.rest()) == ["error"]
+        assert fake.utterances == []
+
     async def test_garbage_closes_only_that_connection_with_an_error_and_one_log_line(
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
