@@ -100,6 +100,13 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
         "answer is slowed down by it (default: %(default)g)",
     )
     add(
+        "--read-ahead",
+        type=_positive_float,
+        metavar="SECONDS",
+        help="read audio at playing speed, no further ahead of it than this, as a player with a small buffer "
+        "does; otherwise it is read as soon as it comes",
+    )
+    add(
         "--repeat",
         action="store_true",
         help="send the same text every time, as announcements do; otherwise every request gets a text of "
@@ -129,6 +136,7 @@ def parse_bench_options(arguments: argparse.Namespace) -> BenchOptions:
         voice=arguments.with_voice,
         api_key=arguments.api_key,
         timeout=arguments.timeout,
+        read_ahead=arguments.read_ahead,
         describe_every=arguments.describe_every,
         vary=not arguments.repeat,
     )

@@ -131,6 +131,7 @@ def _speech(server: BenchTarget, case: LoadCase, options: BenchOptions, number: 
         case.input,
         mode=case.mode,
         words_per_second=options.words_per_second,
+        read_ahead=options.read_ahead,
     )
 
 

@@ -51,6 +51,8 @@ class BenchOptions:
     """For HTTP and WebSocket servers that require one."""
     timeout: float = 60.0
     """Seconds without a byte after which a request counts as hung."""
+    read_ahead: float | None = None
+    """Seconds of audio that a listener reads ahead of playing it, as a player does; None reads at once."""
     describe_every: float = 0.1
     """Seconds between two `describe` requests; 0 sends none."""
     vary: bool = True

@@ -39,16 +39,27 @@ class SpeechPlan:
 
     @classmethod
     def for_text(
-        cls, text: str, server: BenchTarget, input_: Input, *, mode: RequestMode, words_per_second: float
+        cls,
+        text: str,
+        server: BenchTarget,
+        input_: Input,
+        *,
+        mode: RequestMode,
+        words_per_second: float,
+        read_ahead: float | None = None,
     ) -> SpeechPlan:
         """Plan the requests for a text in a mode."""
         if mode is RequestMode.SINGLE:
-            return cls(server, (RequestPart(0.0, server.make_request(text, input_)),))
+            request = replace(server.make_request(text, input_), read_ahead=read_ahead)
+            return cls(server, (RequestPart(0.0, request),))
         sentences = _SENTENCE_END.split(text)
         dues = [0.0] * len(sentences)
         if input_ is Input.STREAM:
             dues = _sentence_due_times(sentences, words_per_second)
-        requests = [server.make_request(sentence, Input.PLAIN) for sentence in sentences]
+        requests = [
+            replace(server.make_request(sentence, Input.PLAIN), read_ahead=read_ahead)
+            for sentence in sentences
+        ]
         return cls(server, tuple(map(RequestPart, dues, requests)))
 
     async def listen(self, idle_timeout: float, barrier: asyncio.Barrier) -> ListenerReport:

@@ -38,6 +38,7 @@ def test_all_flags_are_parsed() -> None:
         *("tcp://a:1", "--compare", "tcp://b:2", "--text", "all", "--input", "stream", "--clients", "1,16"),
         *("--rounds", "7", "--words-per-second", "5.5", "--with-voice", "x", "--timeout", "9"),
         *("--describe-every", "0", "--repeat", "--mode", "sentences", "--rate", "90", "--api-key", "k"),
+        *("--read-ahead", "1.5"),
     )
     assert given == BenchOptions(
         "tcp://a:1",
@@ -54,6 +55,7 @@ def test_all_flags_are_parsed() -> None:
         mode=RequestMode.SENTENCES,
         rate=90.0,
         api_key="k",
+        read_ahead=1.5,
     )
 
 

@@ -6,6 +6,7 @@ A protocol's own listener parses what it receives and reports audio and the end 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from wyoming_tts.bench.playback import Playback, simulate_playback
 
 PREBUFFER = 0.1
 """Seconds of audio that the second of the two simulated players buffers before it starts."""
+_SMALL_BUFFER = 65_536
+"""Bytes that the kernel keeps for a listener that reads at playing speed; by itself it may take megabytes."""
 
 
 class RequestOutcome(StrEnum):
@@ -48,6 +51,8 @@ class ListenerRequest:
     """Index of the piece that shows that the first sentence has ended; 0 if all is one piece."""
     end_event: str = ""
     """Type of the event that ends the reply; empty where the protocol has only one."""
+    read_ahead: float | None = None
+    """Seconds of audio beyond what has been played, above which nothing is read; None reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,8 @@ class Listener(asyncio.Protocol):
         self._ended_at = 0.0
         self._outcome: tuple[RequestOutcome, str] | None = None
         self._ended = asyncio.Event()
+        self._plays_until = 0.0
+        self._resuming: asyncio.TimerHandle | None = None
 
     async def listen(self, idle_timeout: float) -> RequestTimeline:
         """Send the request and read the reply until it ends or nothing arrives for `idle_timeout` seconds."""
@@ -179,6 +186,9 @@ class Listener(asyncio.Protocol):
         """Keep the transport for writing."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        sock = transport.get_extra_info("socket")
+        if self._request.read_ahead is not None and sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the request as cut off, unless it has ended."""
@@ -190,6 +200,20 @@ class Listener(asyncio.Protocol):
     def _record_audio(self, seconds: float) -> None:
         if seconds and self._outcome is None:
             self._arrivals.append((self._active_at, seconds))
+            self._plays_until = max(self._plays_until, self._active_at) + seconds
+            self._pace()
+
+    def _pace(self) -> None:
+        """Stop reading until less than `read_ahead` is left to play, as a player with a buffer does."""
+        if self._request.read_ahead is None or self._transport is None:
+            return
+        surplus = self._plays_until - self._active_at - self._request.read_ahead
+        if surplus <= 0.0:
+            return
+        self._transport.pause_reading()
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._resuming = asyncio.get_running_loop().call_later(surplus, self._transport.resume_reading)
 
     def _finish_spoken(self) -> None:
         if self._arrivals:

@@ -1,4 +1,4 @@
-"""A listener driven by a test: with a manual clock, and a transport that only records writes."""
+"""A listener driven by a test: with a manual clock, and a transport that records writes and pauses."""
 
 from __future__ import annotations
 
@@ -23,10 +23,19 @@ class RecordingTransport(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.first_write = asyncio.Event()
+        self.is_paused = False
+        self.resumed = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
         self.first_write.set()
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+        self.resumed.set()
 
     def abort(self) -> None:
         pass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from wyoming.error import Error
@@ -17,7 +18,7 @@ from tests.support.scripted_server import (
     info,
     scripted_server,
 )
-from tests.unit.bench.targets.driven_listener import ManualClock, report_of
+from tests.unit.bench.targets.driven_listener import ManualClock, RecordingTransport, report_of
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.targets.listener import ListenerReport, ListenerRequest, RequestOutcome
 from wyoming_tts.bench.targets.wyoming import WyomingListener, make_request, measure_describe_latency
@@ -61,6 +62,22 @@ async def test_a_reply_is_timed_and_counted(clock: ManualClock) -> None:
     assert report.played is not None
     assert report.played.gaps == pytest.approx((0.05,))
     assert report.real_time_factor == pytest.approx(report.total / 0.3)
+
+
+async def test_a_listener_with_a_small_buffer_reads_no_further_ahead_of_its_player(
+    clock: ManualClock,
+) -> None:
+    listener = WyomingListener(replace(plain_request(), read_ahead=0.25))
+    transport = RecordingTransport()
+    listener.connection_made(transport)
+    listener.data_received(encode_event(START.event()) + encode_event(audio(TENTH).event()) * 2)
+    assert not transport.is_paused
+    listener.data_received(encode_event(audio(TENTH).event()))
+    assert transport.is_paused
+    await transport.resumed.wait()
+    clock.now += 0.2
+    listener.data_received(encode_event(audio(TENTH).event()))
+    assert not transport.is_paused
 
 
 async def test_the_whole_text_and_the_voice_are_sent_in_one_request() -> None:
