@@ -3,5 +3,6 @@
 `comparison` measures this server beside wyoming-piper and writes docs/benchmarks.md, `failover` kills servers
 behind HAProxy under load. `latency_breakdown` times the stages of the first audio, `voice_scenarios` runs the
 tests' scenarios of downloads, copies and deletions in a terminal, `screenshots` takes the documentation's
-pictures of the page. What they share with tests is in `tests.scenarios`.
+pictures of the page. `scheduling_simulator` runs the scheduler and admission on invented machines, in virtual
+time. What they share with tests is in `tests.scenarios`.
 """

@@ -1,0 +1,171 @@
+"""Runs a scenario with a policy: the real synthesizer, for listeners who note what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from bench.scheduling_simulator.listening import SPOKEN_FOR, Listening
+from bench.scheduling_simulator.machine import Machine, Phase, make_pools
+from bench.scheduling_simulator.texts import pieces_of, segments_known
+from bench.scheduling_simulator.virtual_time import run_in_virtual_time
+from bench.scheduling_simulator.voices import KOKORO, PIPER, RATE, SimulatedEngine
+from bench.scheduling_simulator.workload import Arrivals, Client, Habits, Request
+from wyoming_tts.admission import Admission, AdmissionOptions
+from wyoming_tts.cache import SegmentCache
+from wyoming_tts.engines.model_cache import ModelCache
+from wyoming_tts.errors import Busy
+from wyoming_tts.scheduler import Scheduler
+from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
+from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.workers import Workers
+
+Clock = Callable[[], float]
+
+_PLAYER_BUFFER = 0.5
+"""Seconds of audio from which a listener who reads at playing speed reads no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How starts and admission are decided."""
+
+    name: str
+    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+
+
+AT_ONCE = Policy("at once")
+POLICIES = (AT_ONCE,)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A machine, and who comes to it."""
+
+    name: str
+    cores: int
+    arrivals: Arrivals
+    habits: Habits
+    phases: Sequence[Phase] = (Phase(),)
+
+    @property
+    def is_steady_machine(self) -> bool:
+        """Whether the machine's speed never changes."""
+        return len(self.phases) == 1
+
+
+def simulate(scenario: Scenario, policy: Policy, *, seed: int = 1) -> list[Listening]:
+    """Return what each listener of a scenario heard, in the order of arrival; the same for the same seed."""
+    clients = list(scenario.arrivals(scenario.habits, Random(f"{scenario.name} {seed}")))  # noqa: S311
+    return run_in_virtual_time(_simulate(scenario, policy, clients, Random(seed)))  # noqa: S311
+
+
+async def _simulate(
+    scenario: Scenario, policy: Policy, clients: Sequence[Client], random: Random
+) -> list[Listening]:
+    machine = Machine(scenario.cores, scenario.phases)
+    server = SimulatedServer(machine, scenario.habits, policy, random)
+    await server.warm_up()
+    listenings: list[Listening] = []
+    async with asyncio.TaskGroup() as tasks:
+        for client in clients:
+            tasks.create_task(server.serve(client, listenings))
+    await server.close()
+    return sorted(listenings, key=lambda listening: listening.arrived_at)
+
+
+class SimulatedServer:
+    """The product's parts on an invented machine, with invented voices and in virtual time."""
+
+    def __init__(self, machine: Machine, habits: Habits, policy: Policy, random: Random) -> None:
+        self._clock = asyncio.get_running_loop().time
+        scheduler = Scheduler(slots=machine.cores, multicore_slots=machine.cores_per_step)
+        self._workers = Workers(scheduler, clock=self._clock, make_pool=make_pools(machine))
+        self._engines = {
+            name: SimulatedEngine(
+                name, habits.voices, machine=machine, has_cores=self._workers.has_cores, random=random
+            )
+            for name in (PIPER, KOKORO)
+        }
+        library = VoiceLibrary(default=DefaultVoice(habits.voices[0].name))
+        library.replace(voice for engine in self._engines.values() for voice in engine.installed())
+        streams = max(16, 8 * machine.cores)
+        self._synthesizer = Synthesizer(
+            library=library,
+            loaded=ModelCache(
+                self._engines,
+                run_blocking=self._workers.run_blocking,
+                capacity=len(library.voices),
+                clock=self._clock,
+            ),
+            workers=self._workers,
+            admission=Admission(
+                AdmissionOptions(max_streams=streams, max_queue=2 * streams), self._workers.scheduler
+            ),
+            cache=SegmentCache(
+                memory_bytes=0, directory=None, disk_bytes=0, run_blocking=self._workers.run_blocking
+            ),
+            options=policy.synthesis,
+            clock=self._clock,
+            step_clock=machine.clock,
+        )
+
+    async def warm_up(self) -> None:
+        """Speak with every voice once, as a server does before the first request."""
+        for voice in self._synthesizer.voices:
+            async with self._synthesizer.speak(
+                Utterance.of("A short text.", voice=VoiceRequest(voice.name))
+            ) as stream:
+                async for _ in stream:
+                    pass
+
+    async def close(self) -> None:
+        """Stop the workers."""
+        await self._workers.close()
+
+    async def serve(self, client: Client, listenings: list[Listening]) -> None:
+        """Speak a client's texts, one after the other."""
+        await asyncio.sleep(client.arrives_at)
+        for request in client.requests:
+            listening = self._listening(request)
+            listenings.append(listening)
+            SPOKEN_FOR.set(listening)
+            feed = TextFeed()
+            writing = asyncio.create_task(_write(request, feed))
+            try:
+                await self._listen(client.peer, request, feed, listening)
+            except Busy:
+                listening.is_refused = True
+            feed.close()
+            await writing
+            await asyncio.sleep(max(0.0, listening.playing_until - self._clock()) + client.pause)
+
+    def _listening(self, request: Request) -> Listening:
+        pieces = pieces_of(request.text, request.words_per_second)
+        max_words = self._engines[request.voice.engine].first_segment_max_words
+        now = self._clock()
+        known = tuple(now + after for after in segments_known(pieces, max_words))
+        return Listening(now, known, RATE)
+
+    async def _listen(self, peer: str, request: Request, feed: TextFeed, listening: Listening) -> None:
+        utterance = Utterance(feed, VoiceRequest(request.voice.name), peer=peer)
+        async with self._synthesizer.speak(utterance) as stream:
+            async for chunk in stream:
+                listening.deliver(chunk.samples, self._clock())
+                if request.is_paced:
+                    ahead = listening.playing_until - self._clock()
+                    await asyncio.sleep(max(0.0, ahead - _PLAYER_BUFFER))
+
+
+async def _write(request: Request, feed: TextFeed) -> None:
+    """Write a text into the feed as it arrives."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for after, piece in pieces_of(request.text, request.words_per_second):
+        await asyncio.sleep(max(0.0, begun + after - loop.time()))
+        await feed.put(piece)
+    feed.close()
