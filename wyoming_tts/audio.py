@@ -6,6 +6,8 @@ lookahead and does not depend on how the audio was cut into chunks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,10 @@ from wyoming_tts.speech import Samples
 
 LIMITER_KNEE = 0.8
 """Amplitude up to which samples pass unchanged (-1.9 dBFS): a voice at -20 LUFS rarely goes there."""
+
+PIECE_BYTES = 32_768
+"""Less than a second of PCM that takes no computing, as silence or from a cache, at a time: so little is
+buffered for a slow listener, and the event loop turns in between."""
 
 _INT16_FULL_SCALE = 32767.0
 
@@ -37,9 +43,13 @@ def limit_peaks(samples: Samples) -> Samples:
     return np.where(magnitude <= LIMITER_KNEE, samples, np.copysign(bent, samples)).astype(np.float32)
 
 
-def silence(seconds: float, rate: int) -> bytes:
-    """Return `seconds` of silence as 16-bit mono PCM, rounded to whole samples."""
-    return bytes(2 * round(seconds * rate))
+def silence(seconds: float, rate: int) -> Iterator[bytes]:
+    """Yield `seconds` of silence as 16-bit mono PCM, rounded to whole samples, in pieces of PIECE_BYTES."""
+    left = 2 * round(seconds * rate)
+    piece = bytes(min(left, PIECE_BYTES))
+    while left > 0:
+        yield piece[:left]
+        left -= len(piece)
 
 
 class Resampler:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from wyoming_tts.audio import LIMITER_KNEE, limit_peaks, silence, to_pcm
+from wyoming_tts.audio import LIMITER_KNEE, PIECE_BYTES, limit_peaks, silence, to_pcm
 from wyoming_tts.speech import Samples
 
 any_samples = arrays.arrays(np.float32, st.integers(0, 300), elements=st.floats(-50, 50, width=32))
@@ -48,5 +48,12 @@ def test_integer_conversion_clips_and_never_wraps(samples: Samples) -> None:
 
 
 def test_silence_has_the_requested_duration() -> None:
-    assert silence(1.0, 22_050) == bytes(44_100)
-    assert silence(0.0, 22_050) == b""
+    assert b"".join(silence(1.0, 22_050)) == bytes(44_100)
+    assert not list(silence(0.0, 22_050))
+
+
+def test_silence_is_made_in_pieces_as_small_as_those_of_a_cached_segment() -> None:
+    pieces = list(silence(10.0, 48_000))
+    assert {len(piece) for piece in pieces[:-1]} == {PIECE_BYTES}
+    assert 0 < len(pieces[-1]) <= PIECE_BYTES
+    assert sum(map(len, pieces)) == 960_000

@@ -28,9 +28,6 @@ _LOGGER = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-_CACHED_PIECE_BYTES = 32_768
-"""Less than a second of a cached segment at a time, so that little is buffered for a slow listener."""
-
 
 @dataclass(frozen=True, slots=True)
 class RenderTask:
@@ -123,8 +120,8 @@ class SegmentRenderer:
         cached = await self._cache.get(key)
         if cached is not None:
             job.cached_segments += 1
-            for start in range(0, len(cached.pcm), _CACHED_PIECE_BYTES):
-                yield cached.pcm[start : start + _CACHED_PIECE_BYTES]
+            for start in range(0, len(cached.pcm), audio.PIECE_BYTES):
+                yield cached.pcm[start : start + audio.PIECE_BYTES]
             return
         recording = self._cache.record(key, lease.spec.voice.sample_rate)
         with job.timing_load():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -242,10 +242,10 @@ class Synthesizer:
                 async for segment in segments:
                     await self._hold(place, job)
                     if segment.pause_before:
-                        chunk = job.make_chunk(audio.silence(segment.pause_before, job.rate))
-                        self._queue.rest(place)
-                        yield chunk
-                        job.on_chunk_requested()
+                        self._queue.rest(place)  # silence takes no computing
+                        for chunk in _silence(job, segment.pause_before):
+                            yield chunk
+                            job.on_chunk_requested()
                         await self._hold(place, job)
                     rendered = self._renderer.render(job, voices, segment, resampler)
                     async with aclosing(rendered) as pieces:
@@ -258,7 +258,9 @@ class Synthesizer:
                             await self._hold(place, job)
                     self._queue.rest(place)  # until there is text for another segment
             if self._options.trailing_silence and job.has_audio:
-                yield job.make_chunk(audio.silence(self._options.trailing_silence, job.rate))
+                for chunk in _silence(job, self._options.trailing_silence):
+                    yield chunk
+                    job.on_chunk_requested()
             job.on_done()
 
     async def _hold(self, place: Place, job: Job) -> None:
@@ -325,3 +327,8 @@ class Synthesizer:
             max_words = self._loaded.first_segment_max_words(voice)
         segments = self._options.segments
         return replace(segments, first_segment=replace(segments.first_segment, max_words=max_words))
+
+
+def _silence(job: Job, seconds: float) -> Iterator[AudioChunk]:
+    """Make chunks of silence one at a time, as they are pulled."""
+    return map(job.make_chunk, audio.silence(seconds, job.rate))

@@ -13,6 +13,9 @@ from wyoming_tts.speech import VoiceRequest
 
 MAX_BREAK_SECONDS = 10.0
 """Longer breaks are shortened: they are mistakes or attacks, and a listener takes them for the end."""
+MAX_BREAKS_SECONDS = 3_600.0
+"""Of all breaks of an utterance together: an hour is more than a guided meditation has, but a request of
+100,000 characters can hold breaks of 14 hours."""
 
 MAX_BLOCK_CHARS = 500
 """Characters of a `[[ phonemes ]]` block with its brackets; a longer one is plain text."""

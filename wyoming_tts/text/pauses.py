@@ -1,10 +1,17 @@
 """Pauses between segments: how long the silence before the next segment is, from settings and markup.
 
 The silences of sentences and paragraphs do not add up: the longest one counts. Breaks in the markup are added
-to what is there, and count even before the first segment.
+to what is there, and count even before the first segment. They alone cost a client no text that is spoken, so
+their sum is bounded; that of the silences grows with what is spoken.
 """
 
 from __future__ import annotations
+
+import logging
+
+from wyoming_tts.text.markup import MAX_BREAKS_SECONDS
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Pauses:
@@ -21,6 +28,7 @@ class Pauses:
         self._paragraph = paragraph
         self._seconds = 0.0
         self._is_begun = False
+        self._breaks_left = MAX_BREAKS_SECONDS
         self.has_break = False
         """Whether a break in the markup is part of the silence."""
 
@@ -33,9 +41,15 @@ class Pauses:
         self._require(self._paragraph)
 
     def add_break(self, seconds: float) -> None:
-        """Add a break of the markup."""
-        self._seconds += seconds
+        """Add a break of the markup, as far as the sum of all is within MAX_BREAKS_SECONDS."""
+        added = min(seconds, self._breaks_left)
+        if not added:
+            return
+        self._seconds += added
+        self._breaks_left -= added
         self.has_break = True
+        if not self._breaks_left:
+            _LOGGER.info("The breaks of a text last %g s in all; more have no effect.", MAX_BREAKS_SECONDS)
 
     def take(self) -> float:
         """Return the silence before the segment that begins now; the next one starts from none."""

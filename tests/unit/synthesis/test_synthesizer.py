@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Generator
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, LETTERS, TONES, silences
 from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.audio import PIECE_BYTES
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.engines.piper.engine import LoadedPiper
 from wyoming_tts.errors import Busy, EngineFailed, TooLong, UnknownVoice
@@ -21,6 +23,7 @@ from wyoming_tts.speech import (
     Prosody,
     Samples,
     Segment,
+    TextFormat,
     Utterance,
     UtteranceRecord,
     VoiceRequest,
@@ -88,6 +91,31 @@ async def test_sentence_silence_is_inserted_only_between_sentences() -> None:
         chunks = await speak(parts.synthesizer, Utterance.of("First. Second. Third."))
     rate = LETTERS.rate
     assert silences(join_chunks(chunks)) == pytest.approx([0, rate / 2, rate / 2, 0], abs=2)
+
+
+async def test_a_break_is_pulled_in_pieces_like_any_sound() -> None:
+    text = '<speak>One.<break time="10s"/>Two.<break time="10s"/></speak>'
+    ssml = Utterance.of(text, text_format=TextFormat.SSML, sample_rate=48_000)
+    async with running_parts(trailing_silence=10.0) as parts:
+        sizes, ends = [], []
+        async with parts.synthesizer.speak(ssml) as stream:
+            async for chunk in stream:
+                sizes.append(len(chunk.pcm))
+                ends.append(chunk.first_sample * 2 + len(chunk.pcm))
+    assert max(sizes) <= PIECE_BYTES
+    assert ends == list(itertools.accumulate(sizes))
+    assert sum(sizes) > 3 * 10 * 48_000 * 2
+
+
+async def test_a_listener_that_leaves_during_a_break_ends_it() -> None:
+    records: list[UtteranceRecord] = []
+    text = "<speak>" + '<break time="10s"/>' * 300 + "</speak>"
+    async with running_parts() as parts:
+        synthesizer = make_synthesizer(parts, records)
+        async with synthesizer.speak(Utterance.of(text, text_format=TextFormat.SSML)) as stream:
+            heard = [await anext(stream) for _ in range(3)]
+    assert records[0].outcome is Outcome.CANCELLED
+    assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in heard))
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "...", "🎉 *** 🎉"])

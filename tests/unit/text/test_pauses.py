@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import logging
+
+import pytest
+
+from wyoming_tts.text.markup import MAX_BREAKS_SECONDS
 from wyoming_tts.text.pauses import Pauses
 
 
@@ -51,3 +56,28 @@ def test_breaks_add_up_and_are_added_to_the_silence_of_a_sentence() -> None:
     pauses.add_break(0.25)
     assert pauses.take() == 1.45
     assert not pauses.has_break
+
+
+def test_all_breaks_of_a_text_together_are_bounded_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    pauses = pauses_after_start()
+    taken = []
+    for _ in range(1_000):
+        pauses.add_break(4.0)
+        pauses.add_break(6.0)
+        taken.append(pauses.take())
+    assert sum(taken) == MAX_BREAKS_SECONDS
+    assert taken[0] == 10.0
+    assert not pauses.has_break
+    assert len(caplog.messages) == 1
+
+
+def test_the_silence_of_sentences_is_left_when_no_more_breaks_are() -> None:
+    pauses = pauses_after_start()
+    pauses.add_break(MAX_BREAKS_SECONDS)
+    pauses.take()
+    pauses.end_sentence()
+    pauses.add_break(10.0)
+    assert pauses.take() == 0.2
