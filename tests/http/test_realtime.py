@@ -75,6 +75,17 @@ def after(client: RealtimeClient, kind: str, **fields: Any) -> list[dict[str, An
 
 
 class TestFullDialect:
+    async def test_a_text_of_which_nothing_is_spoken_is_completed_without_audio(
+        self, client: RealtimeClient
+    ) -> None:
+        await client.send("response.create", response_id="r1", input="")
+        await client.until("response.completed", response="r1")
+        assert client.kinds()[2:] == [
+            "response.created",
+            "response.output_audio.done",
+            "response.completed",
+        ]
+
     async def test_a_response_is_created_streamed_and_completed(self, client: RealtimeClient) -> None:
         await client.send("response.create", response_id="r1", input="hello")
         await client.until("response.completed", response="r1")

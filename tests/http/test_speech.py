@@ -260,6 +260,8 @@ async def test_a_failure_in_the_first_chunk_still_has_its_own_status(served: Ser
         ({"speed": "fast"}, "speed"),
         ({"input": ""}, "input"),
         ({"input": " \n"}, "input"),
+        ({"input": "\0\0"}, "input"),
+        ({"input": "\u200b\u2060\ufeff"}, "input"),
         ({"input": None}, "input"),
         ({"response_format": "midi"}, "response_format"),
         ({"voice": []}, "voice"),
@@ -288,6 +290,14 @@ async def test_a_malformed_json_body_is_refused_with_400(served: Served, content
     answer = await served.client.post(SPEECH, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize("text", [" ", "\0", "\u200b\ufeff"])
+async def test_a_player_is_told_that_its_text_has_no_visible_character(served: Served, text: str) -> None:
+    answer = await served.client.get("/synthesize-stream", params={"text": text})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["param"]) == (400, "invalid_request_error", "text")
+    assert not served.service.utterances
 
 
 async def test_a_text_over_the_limit_is_refused_with_413() -> None:

@@ -37,6 +37,11 @@ _SEQUENCE_RE = regex.compile(
 """A whole emoji sequence, as its name is looked up; after a joiner at its end more may follow."""
 _INVISIBLE = r"[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\ufe00-\ufe0f\ufffd\U000e0100-\U000e01ef]"
 
+_VISIBLE_RE = regex.compile(
+    r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}\N{BRAILLE PATTERN BLANK}]", regex.V1
+)
+"""Private and unassigned characters may be pictures of a font, and emoji newer than this library."""
+
 _SPACE_RE = regex.compile(r"\s")
 _PICTURE_RE = regex.compile(_PICTURE, regex.V1)
 _NOT_SAID = rf"(?:\s|{_PICTURE}|-|{_INVISIBLE})"
@@ -77,6 +82,14 @@ _WORD_END_RE = regex.compile(r'(?r)[\s<>"]')
 _ADDRESS_RE = regex.compile(
     r"[a-z][a-z0-9+.-]+://|\bwww\.|[\w.+-]@\w|^[(\[]?(?:[a-z0-9-]+\.)+[a-z]{2,}/", regex.IGNORECASE
 )
+
+
+def has_visible_character(text: str) -> bool:
+    """Whether there is more than white space, controls, zero-width characters and other invisible ones.
+
+    What is visible need not be spoken: nothing is said for `***`, or for an emoji that cleaning leaves out.
+    """
+    return _VISIBLE_RE.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

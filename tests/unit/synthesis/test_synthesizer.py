@@ -118,7 +118,7 @@ async def test_a_listener_that_leaves_during_a_break_ends_it() -> None:
     assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in heard))
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "...", "🎉 *** 🎉"])
+@pytest.mark.parametrize("text", ["", "   \n", "\0\x07", "\u200b\u2060\ufeff", "...", "🎉 *** 🎉"])
 async def test_text_without_anything_to_say_gives_a_format_and_no_audio(parts: Parts, text: str) -> None:
     async with parts.synthesizer.speak(Utterance.of(text)) as stream:
         assert stream.format.rate == LETTERS.rate

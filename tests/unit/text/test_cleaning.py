@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.markdown.scanner import MAX_HELD_CHARS
-from wyoming_tts.text.plain_text import TextPiece, is_speakable
+from wyoming_tts.text.plain_text import TextPiece, has_visible_character, is_speakable
 
 ZWJ = "\u200d"
 ZWNJ = "\u200c"
@@ -52,6 +52,30 @@ def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
 )
 def test_white_space_is_collapsed_and_invisible_characters_dropped(text: str, expected: str) -> None:
     assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\n\u00a0\u3000\u2028",
+        "\0\x1b\x9f",
+        "\u200b\u200d\u2060\ufeff\u00ad\u202e",
+        "\ufe0f\u034f",
+        "\u3164\u115f",
+        "\u2800",
+        "\ud83d",
+        "\U000e0041",
+    ],
+)
+def test_a_text_of_nothing_but_invisible_characters_has_no_visible_one(text: str) -> None:
+    assert not has_visible_character(text)
+    assert has_visible_character(f"{text}.{text}")
+
+
+@pytest.mark.parametrize("text", ["a", "***", "🎉", "\u0301", "漢", "\ue000", "€", "न", "…"])
+def test_a_visible_character_need_not_be_spoken(text: str) -> None:
+    assert has_visible_character(f"\0 {text}\u200b")
 
 
 @pytest.mark.parametrize(

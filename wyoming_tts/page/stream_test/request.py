@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts.bench.texts import TEXTS
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.text.plain_text import has_visible_character
 from wyoming_tts.transports.listening import host_in_uri
 
 __all__ = ["TEXTS", "StreamTestLimits", "StreamTestRequest", "check_request", "parse_address"]
@@ -59,7 +60,7 @@ def check_request(request: StreamTestRequest, limits: StreamTestLimits) -> None:
     Raises:
         BadRequest: a value is missing or out of range.
     """
-    if not request.text.strip():
+    if not has_visible_character(request.text):
         raise BadRequest("The text is empty.", hint="Write something to speak.")
     if len(request.text) > limits.characters:
         raise TooLong(f"The text has {len(request.text)} characters, expected at most {limits.characters}.")

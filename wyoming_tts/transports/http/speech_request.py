@@ -26,6 +26,7 @@ from wyoming_tts.speech import (
     Utterance,
     VoiceRequest,
 )
+from wyoming_tts.text.plain_text import has_visible_character
 from wyoming_tts.transports.http.errors import InvalidField
 
 TRANSPORT = "http"
@@ -165,7 +166,7 @@ def make_speech_request(
 
     Raises:
         TooLong: the text is over the limit.
-        InvalidField: the text is blank.
+        InvalidField: the text has no visible character.
     """
     _check_text(body.input, options, "input")
     encoding = body.encoding()
@@ -212,8 +213,12 @@ def _check_text(text: str, options: HttpOptions, param: str) -> None:
             f"Got a text of {len(text)} characters, expected at most {options.max_text_chars}.",
             hint="Send it in parts, or raise max_text_chars.",
         )
-    if not text.strip():
-        raise InvalidField("Got no text to speak.", param=param, hint=f"Put it into `{param}`.")
+    if not has_visible_character(text):
+        raise InvalidField(
+            "Got a text without a visible character, expected one to speak.",
+            param=param,
+            hint=f"Put it into `{param}`.",
+        )
 
 
 def _make_prosody(body: BaseSpeechBody) -> Prosody:
