@@ -153,6 +153,11 @@ def return_freed_memory() -> None:
     """
     if _share_arena.cache_info().currsize:
         _shrink_arena(_share_arena())
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Return freed memory of the C library's heap to the system, if that is glibc. Takes milliseconds."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

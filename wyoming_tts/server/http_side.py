@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.engines.onnx import trim_heap
 from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.interfaces import SpeechService
@@ -29,6 +30,9 @@ _PAGE_PACKAGE = "gradio"
 """Smaller installations leave it out."""
 _POLL_SECONDS = 0.5
 """Between checks whether the server is ready."""
+_TRIM_SECONDS = 15.0
+"""From the first body of a flood that is given up to returning its memory: most have ended by then, and the
+flood costs a few milliseconds of a worker now and then."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -97,9 +101,10 @@ class HttpSide:
             self._server = server
             _LOGGER.info("The HTTP API listens on %s.", _addresses(server))
             async with asyncio.TaskGroup() as tasks:
-                page = tasks.create_task(self._run_page())
+                beside = [tasks.create_task(work) for work in (self._run_page(), self._return_memory())]
                 await server.serve()
-                page.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def _run_page(self) -> None:
         if self._page is None:
@@ -109,6 +114,14 @@ class HttpSide:
                 await asyncio.sleep(_POLL_SECONDS)
             self._page.start()
         await self._page.run()
+
+    async def _return_memory(self) -> None:
+        """Return the memory of bodies that were given up to the system, some time after a flood of them."""
+        given_up = self._access.guard.bodies.given_up
+        while await given_up.wait():
+            await asyncio.sleep(_TRIM_SECONDS)
+            given_up.clear()
+            await self._run_blocking(trim_heap)
 
     async def stop(self, grace: float) -> None:
         """Accept no new clients and give running requests `grace` seconds to finish."""

@@ -103,16 +103,28 @@ class _LingeringTransport:
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         self._transport = transport
-        self._connection = connection
+        self._connection: HttpConnection | None = connection
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        return self._connection.is_lingering or self._transport.is_closing()
+        is_lingering = self._connection is not None and self._connection.is_lingering
+        return is_lingering or self._transport.is_closing()
 
     def close(self) -> None:
-        self._connection.close(self._transport)
+        if self._connection is None:
+            self._transport.close()
+        else:
+            self._connection.close(self._transport)
+
+    def release(self) -> None:
+        """Let go of the connection."""
+        self._connection = None
+
+
+def _never_idle() -> None:
+    return None
 
 
 class HttpConnection(H11Protocol):
@@ -138,7 +150,8 @@ class HttpConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Set timeouts and buffers of a new connection."""
         self._plain_transport = transport
-        super().connection_made(cast(asyncio.Transport, _LingeringTransport(transport, self)))
+        self._lingering = _LingeringTransport(transport, self)
+        super().connection_made(cast(asyncio.Transport, self._lingering))
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -150,6 +163,9 @@ class HttpConnection(H11Protocol):
         """End what is left of it."""
         self._stop_request_timer()
         super().connection_lost(exc)
+        # Reference cycles would keep what was received until they are collected, which may take minutes.
+        self._lingering.release()
+        self.slot.idle_since = _never_idle
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request, or discard them after the last response."""
@@ -169,6 +185,7 @@ class HttpConnection(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Leave the connection to uvicorn's WebSocket protocol."""
         self._stop_request_timer()
+        self._lingering.release()
         self.transport = self._plain_transport  # its closing handshake is its own
         super().handle_websocket_upgrade(event)
 

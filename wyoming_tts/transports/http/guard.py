@@ -1,12 +1,11 @@
 """The guard: ASGI middleware for access control, CORS, body limits and rate limits of everything HTTP.
 
-It also reads each request body in full, within limits of size and time, so that the app behind it neither
-waits for a slow client nor gets more than it can hold.
+It also has each request body read in full, within limits of size, time and memory, so that the app behind it
+neither waits for a slow client nor gets more than it can hold.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -15,6 +14,13 @@ from dataclasses import dataclass, field
 
 from wyoming_tts.bounded_json import JsonOverLimit, check_values
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
+from wyoming_tts.transports.http.body_reading import (
+    BodyDropped,
+    BodyLimits,
+    BodyReader,
+    BodyTooLarge,
+    BodyTooSlow,
+)
 from wyoming_tts.transports.http.guard_request import (
     OPEN_PATHS,
     PAGE_PATH,
@@ -51,6 +57,8 @@ _UNKNOWN_ORIGIN = (
     "The browser does not tell which page asks; over plain HTTP only the server's own pages may. Use HTTPS "
     "or http://localhost, list the page's origin in cors_origins, or set api_keys and add one to the address."
 )
+_TOO_LARGE = "body_too_large"
+_BUSY_SECONDS = 5
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,7 +80,9 @@ class GuardOptions:
     """Speech requests per minute from one address; 0 is no limit."""
     max_body_bytes: int = 1_048_576
     body_timeout: float = 30.0
-    """Seconds within which a request body must arrive."""
+    """Seconds within which a request body up to `SMALL_BODY` must arrive."""
+    body_stall_timeout: float = 10.0
+    """Seconds within which `PROGRESS` bytes of a larger one must arrive."""
     ingress_peer: str | None = None
     """Address of the trusted ingress proxy, whose users are authenticated already. None trusts no proxy."""
 
@@ -125,7 +135,8 @@ class _Rules:
         if self.keys and not (is_ingress or is_open or request.is_preflight or request.is_login):
             self._check_key(request, login)
         if request.announced_bytes > self.options.max_body_bytes:
-            raise _Refused(self._too_large())
+            text = f"The body exceeds the limit of {self.options.max_body_bytes} bytes."
+            raise _Refused(_Refusal(413, _TOO_LARGE, text))
 
     def is_ingress(self, request: GuardedRequest) -> bool:
         """Whether a request comes through the trusted proxy."""
@@ -182,29 +193,11 @@ class _Rules:
         challenge = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
         raise _Refused(_Refusal(401, _NO_KEY, message, headers=(challenge,)))
 
-    async def read_body(self, receive: Receive) -> bytes | None:
-        """Read a complete request body; None if the client has disconnected.
-
-        Raises:
-            _Refused: it is too large or too slow.
-        """
-        read = bytearray()
-        try:
-            async with asyncio.timeout(self.options.body_timeout):
-                while (message := await receive())["type"] == "http.request":
-                    read += message.get("body", b"")
-                    if len(read) > self.options.max_body_bytes:
-                        raise _Refused(self._too_large())
-                    if not message.get("more_body", False):
-                        return bytes(read)
-        except TimeoutError:
-            text = f"Got only a part of the body in {self.options.body_timeout:g} s."
-            raise _Refused(_Refusal(408, "body_timeout", text)) from None
-        return None
-
-    def _too_large(self) -> _Refusal:
-        text = f"The body exceeds the limit of {self.options.max_body_bytes} bytes."
-        return _Refusal(413, "body_too_large", text)
+    @property
+    def body_limits(self) -> BodyLimits:
+        """Limits of one request body."""
+        options = self.options
+        return BodyLimits(options.max_body_bytes, options.body_timeout, options.body_stall_timeout)
 
 
 class Guard:
@@ -223,6 +216,7 @@ class Guard:
         self._rules = _Rules(options)
         self._rate = RateLimit(options.requests_per_minute)
         self._login = Login(clock)
+        self.bodies = BodyReader()
 
     def ingress(self) -> IngressPeer:
         """The ingress proxy that is trusted now."""
@@ -261,7 +255,7 @@ class Guard:
             if await self._answer_itself(request, rules, scope, send):
                 return
             if request.has_body:
-                body = await rules.read_body(receive)
+                body = await self._read_body(scope, request, receive)
                 if body is None:
                     return
                 _check_json(request, body)
@@ -286,6 +280,24 @@ class Guard:
             await send_page(player_page(request.first(b"accept-language"), scope["query_string"]), send)
             return True
         return False
+
+    async def _read_body(self, scope: Scope, request: GuardedRequest, receive: Receive) -> bytes | None:
+        """Read a complete request body; None if the client has disconnected.
+
+        Raises:
+            _Refused: it is too large or too slow, or gave way to others.
+        """
+        slot = scope.get("state", {}).get("slot")
+        try:
+            return await self.bodies.read(receive, self._rules.body_limits, peer=request.peer, slot=slot)
+        except BodyTooLarge as error:
+            raise _Refused(_Refusal(413, _TOO_LARGE, str(error))) from None
+        except BodyTooSlow as error:
+            raise _Refused(_Refusal(408, "body_timeout", str(error))) from None
+        except BodyDropped as error:
+            text, wait = f"{error} Try again in {_BUSY_SECONDS} s.", str(_BUSY_SECONDS).encode()
+            refusal = _Refusal(503, "busy", text, kind="server_error", headers=((b"retry-after", wait),))
+            raise _Refused(refusal) from None
 
     def _check_rate(self, request: GuardedRequest) -> None:
         if not request.is_speech or request.peer is None:
@@ -317,7 +329,7 @@ def _check_json(request: GuardedRequest, body: bytes) -> None:
     try:
         check_values(body, MAX_JSON_VALUES)
     except JsonOverLimit as error:
-        raise _Refused(_Refusal(413, "body_too_large", f"The body is over a limit: {error}.")) from None
+        raise _Refused(_Refusal(413, _TOO_LARGE, f"The body is over a limit: {error}.")) from None
 
 
 def _shows_player(request: GuardedRequest) -> bool:

@@ -145,14 +145,13 @@ class RequestLifecycleMiddleware:
             if exchange.is_received:
                 return await receive()
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout(self._request_timeout):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(*_BODY_TIMEOUT) from None
             exchange.is_received = not message.get("more_body", False)
             return message
 
-        deadline = asyncio.get_running_loop().time() + self._request_timeout
         return receive_in_time
 
     def _wrap_send(self, exchange: _Exchange, send: Send) -> Send:

@@ -55,7 +55,7 @@ class HttpOptions:
     send_timeout: float = 60.0
     """A client that reads nothing for this long is disconnected."""
     request_timeout: float = 30.0
-    """A request body must arrive within this time."""
+    """A request whose body does not go on for this long is ended."""
     stream_prime_bytes: int = 0
     """Bytes of PCM silence before the speech, for proxies that buffer small bodies."""
     max_buffered_bytes: int = 128 * 1024 * 1024
