@@ -32,7 +32,7 @@ def test_what_is_committed_is_what_the_script_makes(name: str, remade: Path) -> 
 
 
 def test_all_the_voices_of_the_tests_together_are_small() -> None:
-    assert sum(path.stat().st_size for path in VOICES.rglob("*.onnx*")) < 300_000
+    assert sum(path.stat().st_size for path in VOICES.rglob("*.onnx*")) < 800_000
 
 
 @pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)

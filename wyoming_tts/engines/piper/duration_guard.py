@@ -42,7 +42,21 @@ def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
     place, ceil = rounded[0]
     used, raw = ceil.output[0], "wyoming_tts_raw_durations"
     ceil.output[0] = raw
-    steps = [
+    for offset, (kind, inputs, output, attributes) in enumerate(guard_steps(raw, used), start=1):
+        graph.node.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
+    for name, value in ((_LIMIT, 0.0), (_LARGEST, _MOST_TOLD)):
+        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
+    return True
+
+
+def guard_steps(raw: str, used: str) -> list[tuple[str, list[str], str, dict[str, Any]]]:
+    """The guard's operators: kind, inputs, output and attributes of each.
+
+    Args:
+        raw: Name of the lengths as the model wants them.
+        used: Name of those that it gets.
+    """
+    return [
         ("ReduceSum", [raw], "wyoming_tts_sum", {"keepdims": 0}),
         ("Cast", ["wyoming_tts_sum"], "wyoming_tts_total", {"to": _FLOAT}),
         ("Min", ["wyoming_tts_total", _LARGEST], FRAMES, {}),
@@ -50,11 +64,6 @@ def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
         ("Sign", [raw], "wyoming_tts_one_each", {}),
         ("Where", ["wyoming_tts_is_short", raw, "wyoming_tts_one_each"], used, {}),
     ]
-    for offset, (kind, inputs, output, attributes) in enumerate(steps, start=1):
-        graph.node.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
-    for name, value in ((_LIMIT, 0.0), (_LARGEST, _MOST_TOLD)):
-        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
-    return True
 
 
 def set_frame_limit(graph: Any, frames: int) -> None:

@@ -15,13 +15,16 @@ proved operator by operator (`trace`). A graph for which that cannot be proved i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from wyoming_tts.engines.piper.duration_guard import FRAMES, guard_durations, set_frame_limit
+from wyoming_tts.engines.piper.text_graph import OPSETS, GraphWriter, TextOutputs, write_text_graph
+from wyoming_tts.engines.piper.text_layers import UnknownLayers, read_text_layers
 from wyoming_tts.engines.piper.trace import POINTWISE, CannotCut, Constants, Node, TimeTrace
 
 __all__ = ["CannotCut", "GraphCut", "GraphPart", "PiperGraph"]
@@ -79,6 +82,16 @@ class GraphCut:
     def hop(self) -> int:
         """Samples for a frame."""
         return prod(part.hop for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RewrittenText:
+    """Text part that was written anew."""
+
+    content: bytes
+    """A serialized model."""
+    phonemes: int
+    """How many ids it knows."""
 
 
 class PiperGraph:
@@ -147,14 +160,57 @@ class PiperGraph:
         Its outputs are the inputs of the later parts that are neither inputs of the whole nor results of a
         part, and FRAMES if it `tells_frames`.
         """
-        results = {part.result for part in cut.parts}
-        inputs = {name for part in cut.parts for name in part.inputs}
-        outputs = sorted(inputs - results - self._inputs.keys())
-        return self._extract(self._inputs, [*outputs, *self._told()])
+        return self._extract(self._inputs, self._text_outputs(cut))
+
+    def rewrite_text_encoder(self, cut: GraphCut) -> RewrittenText:
+        """Serialize what `extract_text_encoder` would, written anew with few operators.
+
+        Raises:
+            UnknownLayers: it has not the layers of VITS.
+        """
+        if cut.flow is None or len(cut.flow.time_inputs) != 1 or not self.tells_frames:
+            raise UnknownLayers("its flow or its durations cannot be separated from the text")
+        outputs = self._text_outputs(cut)
+        nodes = self._ancestors(outputs, stop=self._inputs)
+        of_speaker = self._variable - self._text_dependent
+        nodes = [node for node in nodes if of_speaker.isdisjoint(node.outputs)]
+        layers = read_text_layers(nodes, Constants(self._weights, self._producers))
+        condition = self._condition(nodes, layers.before.result)
+        written = write_text_graph(layers, TextOutputs(cut.flow.source, *cut.flow.time_inputs), condition)
+        made = {name for node in written.nodes for name in node.output}
+        speaker = {name for name in (*outputs, condition) if name} - made
+        if not speaker <= of_speaker:
+            raise UnknownLayers("the text decides on more than the frames and their mask")
+        return RewrittenText(self._with_copied(written, speaker, outputs), len(layers.embedding))
 
     def extract_part(self, part: GraphPart) -> bytes:
         """Serialize a part after a cut as a model of its own."""
         return self._extract(part.inputs, [part.result])
+
+    def _with_copied(self, written: GraphWriter, copied: Collection[str], outputs: Collection[str]) -> bytes:
+        """Serialize what was written, and tensors of the original that it takes."""
+        nodes = self._ancestors(copied, stop=self._inputs)
+        needed = {name for node in nodes for name in node.inputs}
+        needed |= {name for node in written.nodes for name in node.input} - written.weights.keys()
+        weights = [each for name, each in self._weights.items() if name in needed]
+        return self._assemble(
+            [*(node.proto for node in nodes), *written.nodes],
+            [*weights, *written.weights.values()],
+            OPSETS,
+            self._inputs,
+            outputs,
+        )
+
+    def _condition(self, nodes: Iterable[Node], result: str) -> str:
+        """Name of what is added to the result without depending on the text; empty if it is not."""
+        users = [node for node in nodes if node.kind == "Add" and result in node.inputs]
+        others = [name for node in users for name in node.inputs if name in self._variable]
+        return next((name for name in others if name not in self._text_dependent), "")
+
+    def _text_outputs(self, cut: GraphCut) -> list[str]:
+        results = {part.result for part in cut.parts}
+        inputs = {name for part in cut.parts for name in part.inputs}
+        return [*sorted(inputs - results - self._inputs.keys()), *self._told()]
 
     def _told(self) -> list[str]:
         return [FRAMES] if self.tells_frames else []
@@ -255,13 +311,25 @@ class PiperGraph:
     def _extract(self, inputs: Collection[str], outputs: Collection[str]) -> bytes:
         nodes = self._ancestors(outputs, stop=inputs)
         needed = {name for node in nodes for name in node.inputs}
+        weights = [each for name, each in self._weights.items() if name in needed]
+        opsets = {each.domain: each.version for each in self._model.opset_import}
+        return self._assemble([node.proto for node in nodes], weights, opsets, inputs, outputs)
+
+    def _assemble(
+        self,
+        nodes: Iterable[Any],
+        weights: Iterable[Any],
+        opsets: Mapping[str, int],
+        inputs: Collection[str],
+        outputs: Collection[str],
+    ) -> bytes:
         # Before version 4 every weight had to be declared as an input too.
         model = self._onnx.ModelProto(ir_version=max(4, self._model.ir_version))
-        model.opset_import.extend(self._model.opset_import)
+        model.opset_import.extend(starmap(self._onnx.helper.make_opsetid, opsets.items()))
         model.functions.extend(self._model.functions)
         model.graph.name = self._model.graph.name or "part"
-        model.graph.node.extend(node.proto for node in nodes)
-        model.graph.initializer.extend(each for name, each in self._weights.items() if name in needed)
+        model.graph.node.extend(nodes)
+        model.graph.initializer.extend(weights)
         model.graph.input.extend(self._declaration(name) for name in sorted(inputs))
         model.graph.output.extend(self._declaration(name) for name in outputs)
         return model.SerializeToString()  # type: ignore[no-any-return]

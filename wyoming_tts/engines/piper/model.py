@@ -23,6 +23,7 @@ from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, GraphPart, PiperGraph
+from wyoming_tts.engines.piper.text_check import check_rewritten
 from wyoming_tts.errors import EngineFailed, TooLong, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -194,7 +195,7 @@ def _open_parts(path: Path, options: EngineOptions, bound: DurationBound) -> Cut
     cut = graph.cut()
     bound = replace(bound, hop=cut.hop)
     graph.limit_frames(bound.max_frames)
-    text, *parts = open_models(path, options, _contents(graph, cut))
+    text, *parts = open_models(path, options, _contents(path, options, graph, cut))
     del graph
     return_freed_memory()
     if cut.flow is None:
@@ -202,10 +203,24 @@ def _open_parts(path: Path, options: EngineOptions, bound: DurationBound) -> Cut
     return CutModel(text, parts, cut, bound)
 
 
-def _contents(graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
-    yield graph.extract_text_encoder(cut)
+def _contents(path: Path, options: EngineOptions, graph: PiperGraph, cut: GraphCut) -> Iterator[bytes]:
+    yield _text_encoder(path, options, graph, cut)
     for part in cut.parts:
         yield graph.extract_part(part)
+
+
+def _text_encoder(path: Path, options: EngineOptions, graph: PiperGraph, cut: GraphCut) -> bytes:
+    """The text part, rewritten if that computes the same; if not, a line in the log says why."""
+    original = graph.extract_text_encoder(cut)
+    if options.use_cuda or cut.flow is None:  # what is faster on a GPU was not measured
+        return original
+    try:
+        text = graph.rewrite_text_encoder(cut)
+        check_rewritten(path, options, original, text.content, text.phonemes)
+    except Exception as error:  # noqa: BLE001  # whatever is odd about the graph, it can still run as it is
+        _LOGGER.info("%s reads text by its graph as it is, which is slower: %s", path.name, error)
+        return original
+    return text.content
 
 
 def _open_whole(path: Path, options: EngineOptions, bound: DurationBound) -> OnnxModel:

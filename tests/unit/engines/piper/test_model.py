@@ -46,6 +46,8 @@ OPTIONS = EngineOptions(intra_op_threads=1)
 SEAM = 1e-3
 """Tolerance at a seam, relative to full scale: rounding when convolutions sum in another order."""
 
+EXPORTED = VOICES / "exported" / "one_speaker.onnx"
+
 each_voice = pytest.mark.parametrize("voice", VITS_VOICES, ids=lambda voice: voice.name)
 
 
@@ -89,6 +91,11 @@ def _feeds(
 
 def _ids(count: int, seed: int = 0) -> list[int]:
     return [int(each) for each in np.random.default_rng(seed).integers(1, 97, count)]
+
+
+def _few_ids(count: int) -> list[int]:
+    """Those that the exported voices know."""
+    return [number % 40 for number in _ids(count)]
 
 
 def _concatenate(steps: Iterator[Samples]) -> Samples:
@@ -358,7 +365,7 @@ class TestOpening:
         gc.disable()
         try:
             model = _open(_path(MEDIUM))
-            assert [each() for each in held] == [None] * 5
+            assert [each() for each in held] == [None] * 6
         finally:
             gc.enable()
         assert [type(content) for content in contents] == [bytes] * 4
@@ -383,11 +390,41 @@ class TestOpening:
         (step,) = model.speak(_feeds([1, 40, 2]))
         assert len(step) == 3 * LETTERS.slot
 
-    def test_splitting_a_voice_logs_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_splitting_a_voice_and_rewriting_its_text_part_logs_nothing(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.INFO):
-            model = _open(_path(MEDIUM))
+            model = _open(EXPORTED)
         assert not caplog.records
-        assert repr(model) == "<Model en_US-vits-medium.onnx> in 4 parts"
+        assert repr(model) == "<Model one_speaker.onnx> in 4 parts"
+
+    def test_a_rewritten_voice_speaks_like_the_whole_model(self) -> None:
+        feeds = _feeds(_few_ids(50))
+        whole = open_model(EXPORTED, OPTIONS).run(None, feeds)[0].reshape(-1)
+        np.testing.assert_allclose(
+            _concatenate(_open(EXPORTED).speak(feeds)), whole, rtol=0, atol=SEAM * abs(whole).max()
+        )
+
+    def test_a_text_part_that_would_compute_something_else_when_rewritten_stays_as_it_is(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def edit(model: onnx.ModelProto) -> None:
+            relu = next(node for node in model.graph.node if node.op_type == "Relu")
+            relu.op_type = "Elu"
+
+        path = tmp_path / "other.onnx"
+        model = onnx.load(EXPORTED)
+        edit(model)
+        onnx.save(model, path)
+        with caplog.at_level(logging.INFO):
+            opened = _open(path)
+        (line,) = [record.message for record in caplog.records]
+        assert line.startswith("other.onnx reads text by its graph as it is, which is slower: ")
+        feeds = _feeds(_few_ids(50))
+        whole = open_model(path, OPTIONS).run(None, feeds)[0].reshape(-1)
+        np.testing.assert_allclose(
+            _concatenate(opened.speak(feeds)), whole, rtol=0, atol=SEAM * abs(whole).max()
+        )
 
     def test_a_voice_whose_flow_stays_in_the_text_part_still_streams_in_chunks(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -417,7 +454,7 @@ class TestOpening:
         monkeypatch.setattr(PiperGraph, "extract_part", lambda *_: b"no model")
         with caplog.at_level(logging.INFO):
             model = open_piper_model(_path(MEDIUM), OPTIONS, 22050)
-        (line,) = [record.message for record in caplog.records]
+        line = caplog.records[-1].message
         assert "runs whole" in line
         feeds = _feeds(_ids(10))
         np.testing.assert_array_equal(
