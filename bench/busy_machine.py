@@ -18,6 +18,7 @@ import shlex
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -218,12 +219,18 @@ def _cells(figures: LoadFigures, against: LoadFigures | None) -> tuple[str, ...]
         f"{figures.underruns} / {len(figures.heard)}",
         *(_seconds(figures.silence), _seconds(figures.worst_gap), _seconds(_median_end(figures))),
         "" if times is None else f"{times:.2f}",
-        str(len(figures.heard) - len(spoken) or ""),
+        ", ".join(f"{count} {outcome}" for outcome, count in _failures(figures).items()),
     )
 
 
 def _median_end(figures: LoadFigures) -> float | None:
     return median(playing_ended_after(each) for each in _spoken(figures))
+
+
+def _failures(figures: LoadFigures) -> Counter[str]:
+    """Number of utterances that were not spoken, by the server's error or by how they ended."""
+    failed = (each for each in figures.heard if each.outcome is not RequestOutcome.SPOKEN)
+    return Counter(each.error or str(each.outcome) for each in failed)
 
 
 def _spoken(figures: LoadFigures) -> list[ListenerReport]:

@@ -21,11 +21,13 @@ from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 CASE = LoadCase("sentence", Input.PLAIN, 2)
 
 
-def heard(*arrivals: tuple[float, float], outcome: RequestOutcome = RequestOutcome.SPOKEN) -> ListenerReport:
+def heard(
+    *arrivals: tuple[float, float], outcome: RequestOutcome = RequestOutcome.SPOKEN, error: str = ""
+) -> ListenerReport:
     """A text was sent at 0; pairs of a time and the seconds of audio that arrived then."""
     return ListenerReport(
         outcome,
-        "",
+        error,
         ttfa=arrivals[0][0] if arrivals else None,
         after_sentence=None,
         total=arrivals[-1][0] if arrivals else 0.0,
@@ -53,13 +55,13 @@ def test_playing_ends_after_the_start_the_audio_and_the_gaps() -> None:
 
 def test_the_table_counts_gaps_of_all_and_times_of_what_was_spoken() -> None:
     ours = figures("ours", heard((0.5, 1.0), (2.0, 3.0)), heard((1.5, 8.5)))
-    theirs = figures("theirs", heard((2.0, 8.0)), heard(outcome=RequestOutcome.REFUSED))
+    theirs = figures("theirs", heard((2.0, 8.0)), heard(outcome=RequestOutcome.REFUSED, error="busy"))
     console = Console(width=200)
     with console.capture() as captured:
         console.print(busy_table([(ours, theirs)]))
     _, first, second = captured.get().splitlines()
     assert " ".join(first.split()) == "sentence 2 ours 1.00 1.50 1 / 2 0.50 0.50 7.50 0.75"
-    assert " ".join(second.split()) == "sentence 2 theirs 2.00 2.00 0 / 2 0.00 0.00 10.00 1"
+    assert " ".join(second.split()) == "sentence 2 theirs 2.00 2.00 0 / 2 0.00 0.00 10.00 1 busy"
 
 
 def test_another_build_gets_the_same_flags(tmp_path: Path) -> None:
