@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import resource
 import signal
+import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from tests.support.torch_files import make_pickle, make_torch_file
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.errors import BadRequest, SpeechError
+from wyoming_tts.style_tables import pack_names, read_packed_table
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.lexicon.parser import parse_lexicon
 from wyoming_tts.text.ssml.parser import SsmlParser
@@ -130,6 +132,27 @@ def _style_file(data: bytes, directory: Path) -> None:
             continue
 
 
+def _voice_pack(data: bytes, directory: Path) -> None:
+    pack = directory / "voices.npz"
+    pack.write_bytes(data)
+    names = pack_names(pack)
+    with zipfile.ZipFile(pack) as archive:
+        for name in sorted(names):
+            with suppress(ValueError, OSError):
+                read_packed_table(archive, name)
+
+
+def _pack_corpus() -> list[bytes]:
+    """Stored and deflated, as numpy writes them."""
+    table = np.linspace(-1, 1, 3 * 256, dtype=np.float32).reshape(3, 1, 256)
+    packs = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, af_one=table, af_two=-table)
+        packs.append(file.getvalue())
+    return packs
+
+
 def _style_corpus() -> list[bytes]:
     """Small tables; Kokoro's have half a megabyte."""
     table = np.zeros((3, 1, 256), dtype=np.float32)
@@ -148,6 +171,7 @@ TARGETS = {
     "blends": Target("blends", _blends, (InvalidYaml,), slowness=8),
     "voice json": Target("voice_json", _voice_json, (), slowness=4),
     "style files": Target("", _style_file, (), slowness=2),
+    "voice packs": Target("", _voice_pack, (ValueError, OSError, zipfile.BadZipFile), slowness=2),
 }
 
 
@@ -178,7 +202,8 @@ def _bounded_processor_time() -> Iterator[None]:
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_parser_returns_or_raises_what_it_declares(name: str, mutation_count: int, tmp_path: Path) -> None:
     target = TARGETS[name]
-    corpus = read_corpus(CORPUS / target.corpus) if target.corpus else _style_corpus()
+    made = {"style files": _style_corpus, "voice packs": _pack_corpus}
+    corpus = made[name]() if name in made else read_corpus(CORPUS / target.corpus)
     with _bounded_memory():
         for data in mutations(corpus, count=mutation_count // target.slowness, seed=name):
             try:

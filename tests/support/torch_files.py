@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from wyoming_tts.voices.blends.mixing import StyleTable
+from wyoming_tts.style_tables import StyleTable
 
 TABLE: StyleTable = np.random.default_rng(7).normal(size=(510, 1, 256)).astype(np.float32)
 """Values in the shape of a Kokoro voice."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
-from wyoming_tts.voices.blends.mixing import STYLE_VALUES, StyleTable, check_style_table
+from wyoming_tts.style_tables import STYLE_VALUES, StyleTable, check_style_table, parse_npy
 
 MAX_BYTES = 16_000_000
 """Most bytes of a file, and of the values in it; Kokoro's tables have 522,240."""
@@ -63,7 +63,7 @@ def read_style_file(path: Path) -> StyleTable:
         BadRequest: it holds something else; the message says what.
         VoiceUnavailable: it cannot be read from the disk.
     """
-    readers = {".npy": _from_npy, ".pt": _from_torch, ".bin": _from_values}
+    readers = {".npy": parse_npy, ".pt": _from_torch, ".bin": _from_values}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BadRequest(f"{path.name} has an unsupported suffix.", hint=_HINT)
@@ -110,18 +110,6 @@ def _as_npy(table: StyleTable) -> bytes:
     file = io.BytesIO()
     np.save(file, table, allow_pickle=False)
     return file.getvalue()
-
-
-def _from_npy(content: bytes) -> StyleTable:
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"its format is {version}, expected (1, 0)")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind != "f" or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-        raise ValueError(f"its {len(content)} bytes do not hold {shape} values of type {dtype}")
-    values = np.frombuffer(content, dtype, offset=file.tell())
-    return values.reshape(shape, order="F" if fortran_order else "C").astype(np.float32)
 
 
 def _from_values(content: bytes) -> StyleTable:

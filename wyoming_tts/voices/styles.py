@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
-from wyoming_tts.voices.blends.mixing import BlendSet, StyleTable, check_style_table
+from wyoming_tts.style_tables import StyleTable, pack_names, read_packed_table
+from wyoming_tts.voices.blends.mixing import BlendSet
 from wyoming_tts.voices.blends.recipes import check_name
 from wyoming_tts.voices.blends.voices import BlendResolver
 from wyoming_tts.voices.names import did_you_mean, find_name
@@ -114,10 +113,10 @@ def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path
         return imported.read(name)
     path = pack()
     try:
-        with np.load(path, allow_pickle=False) as tables:
-            return check_style_table(tables[name], name)
-    except KeyError as error:
-        raise UnknownVoice(f"The voice pack {path} has no voice {name!r}.") from error
+        if name not in pack_names(path):
+            raise UnknownVoice(f"The voice pack {path} has no voice {name!r}.")
+        with zipfile.ZipFile(path) as archive:
+            return read_packed_table(archive, name)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise VoiceUnavailable(f"The voice pack {path} cannot be read: {error}.") from error
 

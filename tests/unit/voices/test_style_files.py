@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.torch_files import TABLE, make_pickle, make_torch_file, make_zip
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
-from wyoming_tts.voices.blends.mixing import StyleTable
+from wyoming_tts.style_tables import StyleTable
 from wyoming_tts.voices.style_files import read_style_file, write_style_file
 
 

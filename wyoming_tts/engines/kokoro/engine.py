@@ -29,6 +29,7 @@ from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, return_f
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.style_tables import pack_names, read_packed_table
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class KokoroEngine:
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
             raise VoiceUnavailable(f"{model_path} is not a Kokoro model: its inputs are {[*model.inputs]}.")
         try:
+            pack_names(pack)  # it may have been replaced since it was listed
             kokoro = kokoro_onnx.Kokoro.from_session(model, str(pack))
             kokoro.voices.keys()
         except Exception as error:
@@ -254,16 +256,13 @@ class LoadedKokoro:
         if not self._has_table(name):
             raise UnknownVoice(f"The voice pack has no voice {name}.")
         try:
-            style = self._table(name)
+            return self._table(name)
         except Exception as error:
             raise VoiceUnavailable(f"The style of {name} cannot be read: {error}") from error
-        if style.ndim != 3 or not style.size:  # noqa: PLR2004  # rows, one, values
-            raise VoiceUnavailable(f"The style of {name} has shape {style.shape}, expected (510, 1, 256).")
-        return style
 
     def _table(self, name: str) -> Samples:
         if name in self._kokoro.voices or self._imported is None:
-            return np.asarray(self._kokoro.voices[name], dtype=np.float32)
+            return read_packed_table(self._kokoro.voices.zip, name)
         return self._imported.read(name)
 
 

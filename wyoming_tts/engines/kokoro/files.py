@@ -6,7 +6,6 @@ not by the first listener; what is wrong with one is logged once.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TypeVar
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.style_tables import pack_names
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class KokoroFiles:
         """Look for the files; None if there is no complete model or no complete pack."""
         self._broken = []
         model = self._first(self._options.kokoro_model, _MODEL_FILES, check_complete)
-        pack = self._first(self._options.kokoro_voices, _PACK_FILES, _read_pack_names)
+        pack = self._first(self._options.kokoro_voices, _PACK_FILES, pack_names)
         if model and pack:
             found = FoundFiles(model[0], pack[0], pack[1], self._find_imported(pack[1]))
         else:
@@ -125,21 +125,3 @@ class KokoroFiles:
             self._report(path, str(error))
             return None
         return stamp
-
-
-def _read_pack_names(pack: Path) -> frozenset[str]:
-    """Read the voices' names from the archive's directory, which lies at its end.
-
-    Raises:
-        ValueError: it has none: it is another kind of file, or copying it broke off.
-        OSError: it cannot be read.
-    """
-    try:
-        with zipfile.ZipFile(pack) as archive:
-            members = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"it is not a voice pack, or is incomplete: {error}") from error
-    names = frozenset(name.removesuffix(".npy") for name in members if name.endswith(".npy"))
-    if not names:
-        raise ValueError("it is not a voice pack: it contains no voice")
-    return names

@@ -21,13 +21,10 @@ import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
 from wyoming_tts.languages import is_tag, published_tag
+from wyoming_tts.style_tables import StyleTable, check_style_table
 from wyoming_tts.voices.blends.recipes import Recipe, check_name
 from wyoming_tts.voices.names import did_you_mean
 
-StyleTable: TypeAlias = npt.NDArray[np.float32]
-"""Style vectors, a row for each number of phonemes: shape (n, 1, 256), of Kokoro n = 510."""
-
-STYLE_VALUES = 256
 MAX_DESCRIPTION = 200
 MAX_DEPTH = 16
 """Most levels of nested blends."""
@@ -225,20 +222,6 @@ def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
     stacked = np.stack(tables).astype(np.float64)
     result = _spherical_mean(stacked, weights) if blend.spherical else _sum(stacked, weights)
     return result.astype(np.float32)
-
-
-def check_style_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
-    """Validate a style table and return it in its canonical shape, (n, 1, 256), float32.
-
-    Raises:
-        BadRequest: it has another shape, or values that are not finite.
-    """
-    flat = (values.ndim == 2 or (values.ndim == 3 and values.shape[1] == 1)) and len(values)  # noqa: PLR2004
-    if not flat or values.shape[-1] != STYLE_VALUES:
-        raise BadRequest(f"The style of {name} has shape {values.shape}, expected (510, 1, {STYLE_VALUES}).")
-    if values.dtype.kind != "f" or not np.isfinite(values).all():
-        raise BadRequest(f"The style of {name} holds values that are no finite floating-point numbers.")
-    return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
 
 
 def parse_blend_language(tag: str | None) -> str | None:

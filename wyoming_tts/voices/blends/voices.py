@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.blends.mixing import Blend, BlendSet, StyleTable
+from wyoming_tts.style_tables import StyleTable
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.recipes import looks_like_recipe, parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE

@@ -17,7 +17,8 @@ from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceRequest, VoiceSpec
-from wyoming_tts.voices.blends.mixing import Blend, StyleTable
+from wyoming_tts.style_tables import StyleTable
+from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.blends.voices import BlendResolver

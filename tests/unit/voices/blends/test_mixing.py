@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
-from wyoming_tts.voices.blends.mixing import Blend, BlendSet, SpokenLanguage, StyleTable, check_style_table
+from wyoming_tts.style_tables import StyleTable, check_style_table
+from wyoming_tts.voices.blends.mixing import Blend, BlendSet, SpokenLanguage
 from wyoming_tts.voices.blends.recipes import Recipe, parse_recipe
 
 VOICES = {"af_bella": "en_US", "af_sky": "en_US", "bf_emma": "en_GB", "ff_siwis": "fr_FR"}
