@@ -1,7 +1,8 @@
-"""What holds for every test: a blocked event loop fails it."""
+"""What holds for every test: a blocked event loop fails it, and its setup of logging ends with it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -22,3 +23,17 @@ def blockbuster() -> Iterator[BlockBuster]:
     # The client writes its own files and pipes in a process that does nothing else.
     with blockbuster_ctx("wyoming_tts", excluded_modules=["wyoming_tts.client"]) as detector:
         yield detector
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Undo what the command line configures when a test calls it.
+
+    Its handler writes to that test's standard error; left behind, it would report in later tests that this is
+    closed, and quote what they log.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

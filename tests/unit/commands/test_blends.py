@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,11 @@ from wyoming_tts.voices.style_files import read_style_file
 
 
 @pytest.fixture(autouse=True)
-def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Remove the machine's own settings and undo the command line's logging setup."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the machine's own settings."""
     for name in tuple(os.environ):
         if name.startswith(("WYOMING_TTS_", "HF_")):
             monkeypatch.delenv(name)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -52,16 +51,6 @@ def stdin(blockbuster: BlockBuster) -> Iterator[Any]:
     os.dup2(kept, 0)
     os.close(kept)
     os_read.can_block_functions.pop()
-
-
-@pytest.fixture
-def restored_logging() -> Iterator[None]:
-    """Undo the command line's logging setup, which replaces pytest's handler."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def json_request(text: str, voice: str | None = None) -> str:
@@ -251,14 +240,12 @@ def test_empty_input_is_not_an_error(
 FLAGS = ("--offline", "--voice", "espeak-en-us", "--data-dir", str(VOICES))
 
 
-@pytest.mark.usefixtures("restored_logging")
 def test_the_explain_flag_prints_the_stages_instead_of_speaking(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--explain", "It is 5 km."]) == 0
     assert "spoken:    It is five kilometers.\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize("flags", [["--json"], ["--explain", "--json"]])
 def test_the_json_flag_prints_one_object(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, *flags, "It is 5 km."]) == 0
@@ -266,14 +253,12 @@ def test_the_json_flag_prints_one_object(flags: list[str], capsys: pytest.Captur
     assert list(output) == KEYS
 
 
-@pytest.mark.usefixtures("restored_logging")
 def test_the_ssml_flag_interprets_the_text_as_ssml(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--json", "--ssml", "<speak>Hello <b>you</b>.</speak>"]) == 0
     (output,) = parse_objects(capsys.readouterr().out)
     assert output["segments"] == ["Hello you."]
 
 
-@pytest.mark.usefixtures("restored_logging")
 def test_an_error_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["say", *FLAGS, "--explain", "--ssml", "<speak>Hello.</b></speak>"]) == 1
     output = capsys.readouterr()

@@ -6,13 +6,12 @@ import asyncio
 import hashlib
 import io
 import json
-import logging
 import os
 import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +34,12 @@ sys.exit(main())
 
 
 @pytest.fixture(autouse=True)
-def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Remove the machine's own settings and undo the command line's logging setup."""
+def isolated_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the machine's own settings."""
     for name in tuple(os.environ):
         if name.startswith(("WYOMING_TTS_", "HF_")) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
