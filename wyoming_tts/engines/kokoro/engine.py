@@ -19,6 +19,7 @@ import numpy as np
 
 from wyoming_tts.engines.base import BlendSource, EngineOptions, StyleBlend, StyleTables
 from wyoming_tts.engines.kokoro.batches import STOPS, cut_batches, last_mark
+from wyoming_tts.engines.kokoro.duration_probe import check_duration
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
 from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
@@ -48,6 +49,11 @@ like the rest of it."""
 
 _LARGE_SECONDS = 30.0
 """Audio of a batch after which memory is returned to the system; an ordinary one lasts at most 20 seconds."""
+
+_FILES_OF_PACK_VOICES = 2
+"""The model and the pack. Those of imported voices, and of blends with one, come from anywhere."""
+
+_MAX_PROBED = 10_000
 
 _MAX_STYLES = 128  # of 522 kB each; clients may ask for any number of blend recipes
 
@@ -142,6 +148,7 @@ class LoadedKokoro:
         self._whole_speeds = model.inputs["speed"] in ("tensor(int32)", "tensor(int64)")
         self._styles: dict[tuple[str, str | None, str], Samples] = {}
         self._reading = threading.Lock()
+        self._probed: set[int] = set()
 
     def __repr__(self) -> str:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
@@ -155,6 +162,7 @@ class LoadedKokoro:
         Raises:
             UnknownVoice: the pack has no such voice, or a speaker was requested.
             VoiceUnavailable: the voice's style cannot be read.
+            TooLong: an imported style makes the phonemes far longer than speech.
             EngineFailed: the phonemizer or the model failed.
         """
         style = self._style(spec)
@@ -164,6 +172,7 @@ class LoadedKokoro:
         batches = cut_batches(phonemes)
         yield NO_SAMPLES
         for batch in batches:
+            self._probe(batch, spec.voice, style[row - 1 : row], speed)
             yield self._speak(batch, style[row - 1 : row], speed)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
@@ -205,6 +214,23 @@ class LoadedKokoro:
         if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
             return_freed_memory()
         return trim(samples, pause_after(last_mark(batch), speed))
+
+    def _probe(self, batch: str, voice: Voice, row: Samples, speed: float) -> None:
+        """Check how long the first batch in each row of a style lasts that is not the voice pack's own."""
+        if len(voice.files) <= _FILES_OF_PACK_VOICES:
+            return
+        probed = voice.name, voice.fingerprint, row.tobytes()
+        if hash(probed) in self._probed:
+            return
+        tokens: list[int] = self._kokoro.tokenizer.tokenize(batch)
+
+        def samples_at(faster: float) -> int:
+            return len(self._kokoro._infer(tokens, row[0], faster)[0])  # noqa: SLF001  # it takes any speed
+
+        check_duration(samples_at, len(tokens) + 2, speed, voice=voice.name)
+        if len(self._probed) >= _MAX_PROBED:
+            self._probed.clear()
+        self._probed.add(hash(probed))
 
     def _phonemes(self, segment: Segment, voice: Voice) -> str:
         """Phonemes that the model knows, one per token; empty if there is nothing to say."""

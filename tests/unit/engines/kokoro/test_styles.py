@@ -15,7 +15,7 @@ from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
-from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.errors import TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.style_tables import StyleTable
 from wyoming_tts.voices.blends.mixing import Blend
@@ -222,6 +222,51 @@ async def speakers(parts: Parts, name: str) -> set[str]:
     async with parts.synthesizer.speak(Utterance.of("One two.", voice=VoiceRequest(name))) as stream:
         chunks = [chunk async for chunk in stream]
     return KOKORO.speakers_of(join_chunks(chunks))
+
+
+def test_an_imported_style_is_probed_once_for_each_row_and_a_packs_never(
+    engine: KokoroEngine, styles: ImportedStyles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(styles, "af_own", "af_test")
+    voices = listed(engine)
+    loaded = engine.load(voices["af_own"])
+    try:
+        speeds: list[float] = []
+        infer = loaded._kokoro._infer
+
+        def counting(tokens: list[int], style: StyleTable, speed: float) -> object:
+            speeds.append(speed)
+            return infer(tokens, style, speed)
+
+        monkeypatch.setattr(loaded._kokoro, "_infer", counting)
+        for name in ("af_test", "af_own", "af_own"):
+            speak(loaded, voices[name])
+    finally:
+        loaded.close()
+    assert speeds == [1.0, 8.0, 1.0, 1.0]
+
+
+def test_an_imported_style_of_endless_phonemes_is_refused_before_it_is_spoken(
+    engine: KokoroEngine, styles: ImportedStyles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(styles, "af_own", "af_test")
+    voice = listed(engine)["af_own"]
+    loaded = engine.load(voice)
+    speeds: list[float] = []
+
+    def endless(tokens: list[int], style: StyleTable, speed: float) -> tuple[StyleTable, None]:
+        del style
+        speeds.append(speed)
+        return np.ones(600 * len(tokens) * round(50 / speed), dtype=np.float32), None
+
+    monkeypatch.setattr(loaded._kokoro, "_infer", endless)
+    try:
+        for _ in range(2):
+            with pytest.raises(TooLong):
+                speak(loaded, voice)
+    finally:
+        loaded.close()
+    assert speeds == [8.0, 8.0]
 
 
 async def test_clients_can_request_imported_styles_by_name_and_in_a_recipe(parts: Parts) -> None:
