@@ -6,28 +6,37 @@ client does not read, or that is far ahead of its listener asks again when it ha
 place before goes ahead of the newcomers of its address and is never refused. Places are shared fairly between
 the addresses of clients: one address may hold all of them only while no other asks.
 
-Limits on the queue, and an estimate of the time to first audio, refuse newcomers that could only be served
-late. As in `scheduler`, there is no clock and no event loop here: times are arguments, in seconds of any
-monotonic clock. `synthesis` waits for what is queued.
+A newcomer gets a place only if the machine can carry it: if, by the demand of all streams with it, it can
+start soon and nobody hears a gap. Otherwise it waits, and a limit on the queue and the predicted start refuse
+newcomers that could only be served late. While nobody else speaks, nobody is refused. The same demand tells
+when a stream that holds a place can start.
+
+As in `scheduler`, there is no clock and no event loop here: times are arguments, in seconds of any monotonic
+clock. `synthesis` waits for what is queued.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 
+from wyoming_tts.demand import Demand, Work, earliest_start, lateness, lead_needed, machine_seconds
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
-
-_SMOOTHING = 0.2
-"""Weight of the newest value in the moving averages that waits are estimated from."""
 
 REST = 0.25
 """Seconds without work after which a place may go to another stream: longer than the pauses of a client that
 reads everything at once, or of a text that is being written."""
+
+_RECHECK = 0.25
+"""Seconds after which it is judged again whether the machine can carry a newcomer that waits: playing alone
+changes that."""
+
+_LATENESS = 0.1
+"""Seconds by which work may be late when a stream starts, by a prediction that is on the safe side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,10 @@ class AdmissionOptions:
     max_queue: int = 32
     """New streams waiting for a place."""
     max_wait: float = 10.0
-    """Longest wait of a new stream, in seconds. One whose first audio is expected later is refused at once,
-    one that still has no place by then is refused then."""
+    """Longest wait of a new stream for others, in seconds. One that is expected to start later is refused at
+    once, one that still has no place by then is refused then."""
+    max_hold: float = 10.0
+    """Longest time for which a stream's start is held back so that it plays without a gap, in seconds."""
 
 
 class PlaceState(Enum):
@@ -64,11 +75,10 @@ class Place:
     waiting_since: float = 0.0
     rests_since: float | None = None
     """Since when its stream has had no work; None while it has some."""
+    predicted_start: float | None = None
+    """Seconds from its arrival to its first audio, as expected on its arrival."""
     refusal: Busy | None = None
     """Why it was refused while it waited."""
-    working_since: float = 0.0
-    worked_seconds: float = 0.0
-    """Time for which it held a place and had work, up to `working_since`."""
 
     @property
     def is_held(self) -> bool:
@@ -90,8 +100,6 @@ class Admission:
         self._held: dict[Place, None] = {}
         self._held_by: Counter[str] = Counter()
         self._waiting: dict[Place, None] = {}  # in order of asking
-        self._stream_seconds = 0.0
-        self._first_audio_seconds = 0.0
 
     def __repr__(self) -> str:
         return f"<Admission held={len(self._held)} queued={self.queued}>"
@@ -121,7 +129,7 @@ class Admission:
             Busy: it is a newcomer, and the queue is full or its first audio would take too long.
         """
         if place.is_newcomer:
-            self._check_newcomer(place.peer, now)
+            self._check_newcomer(place, now)
         place.state, place.waiting_since = PlaceState.WAITING, now
         self._waiting[place] = None
         self.settle(now)
@@ -130,7 +138,7 @@ class Admission:
     def keep(self, place: Place, now: float) -> bool:
         """Note that the stream has work, and return whether it still holds its place."""
         if place.rests_since is not None:
-            place.rests_since, place.working_since = None, now
+            place.rests_since = None
         if self._waiting:
             self.settle(now)
         return place.is_held
@@ -139,7 +147,6 @@ class Admission:
         """Note that the stream has no work for now: after a while its place may go to another."""
         if place.is_held and place.rests_since is None:
             place.rests_since = now
-            place.worked_seconds += now - place.working_since
 
     def release(self, place: Place, now: float) -> None:
         """Free the place of a stream that ended, or end its wait for one."""
@@ -147,8 +154,6 @@ class Admission:
         if place.is_held:
             self._take(place, now)
         place.state = PlaceState.OUTSIDE
-        if not place.is_newcomer:
-            self._stream_seconds = _smoothed(self._stream_seconds, place.worked_seconds)
         self.settle(now)
 
     def settle(self, now: float) -> None:
@@ -169,32 +174,84 @@ class Admission:
         overdue = [place.waiting_since + self._options.max_wait for place in self._newcomers()]
         rested = [place.rested_at for place in self._held]
         needed = [self._needs_audio_at(place) for place in self._waiting]
-        return min((at for at in (*overdue, *rested, *needed) if now < at < inf), default=None)
+        recheck = [now + _RECHECK] if self._has_room() else []  # then it is the machine that is full
+        return min((at for at in (*overdue, *rested, *needed, *recheck) if now < at < inf), default=None)
 
-    def record_first_audio(self, seconds: float) -> None:
-        """Learn from the compute time that a stream's first audio took."""
-        self._first_audio_seconds = _smoothed(self._first_audio_seconds, seconds)
+    def will_hold(self, place: Place, now: float) -> bool:
+        """Whether a stream that starts to play now will not run dry, nor make others, by what is known."""
+        stream = place.stream
+        works, ahead = stream.backlog.works(), stream.ahead(now)
+        if lead_needed(works) > ahead:
+            return False
+        playing = [other for other in self._others(place) if not other.stream.is_held]
+        demands = [Demand(works, ahead), *self._demands(playing, now)]
+        return len(demands) == 1 or lateness(demands, self._scheduler.capacity) <= _LATENESS
 
-    def predict_wait(self, now: float, peer: str = "") -> float:
-        """Estimate the seconds until the first audio of a stream that arrives now from an address."""
-        rounds = (self._scheduler.count_due(now) + 1) / self._scheduler.multicore_steps
-        wait = max(self._scheduler.lateness(now), rounds * self._first_audio_seconds)
+    def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] = ()) -> float:
+        """Estimate for how long others delay a stream that arrives now from an address.
+
+        Args:
+            now: The time.
+            peer: The address.
+            works: What it has to compute; without, it is the wait for the first moment that others leave.
+        """
+        others = self._demands(self._held, now)
+        delay = earliest_start(works, others, self._scheduler.capacity) - lead_needed(works)
         if self._has_place_for(peer, now):
-            return wait
-        # Addresses take turns, so of each other one at most as many go before it as of its own.
-        waiting = Counter(place.peer for place in self._waiting)
-        own = waiting.pop(peer, 0)
-        turns = own + 1 + sum(min(others, own + 1) for others in waiting.values())
-        return wait + self._stream_seconds * turns / self._options.max_streams
+            return delay + self._queued_seconds(peer)
+        place_free = min(map(self._machine_seconds, self._held), default=0.0)
+        return max(delay, place_free) + self._queued_seconds(peer)
 
-    def _check_newcomer(self, peer: str, now: float) -> None:
+    def _queued_seconds(self, peer: str) -> float:
+        """For how long the streams that wait before a newcomer of an address occupy the machine."""
+        # Addresses take turns, so of each other one at most as many go before it as of its own.
+        seconds, turns = 0.0, Counter[str]()
+        own = sum(place.peer == peer for place in self._waiting)
+        for place in self._waiting:
+            turns[place.peer] += 1
+            if place.peer == peer or turns[place.peer] <= own + 1:
+                seconds += self._machine_seconds(place)
+        return seconds
+
+    def _machine_seconds(self, place: Place) -> float:
+        works = place.stream.backlog.works()
+        return machine_seconds(works, capacity=self._scheduler.capacity, streams=len(self._held) + 1)
+
+    def _others(self, place: Place) -> list[Place]:
+        return [other for other in self._held if other is not place]
+
+    @staticmethod
+    def _demands(places: Iterable[Place], now: float) -> list[Demand]:
+        """The demand of streams that are served; one whose start is held is due as soon as it can be."""
+        demands = []
+        for place in places:
+            stream = place.stream
+            works = () if stream.in_background else stream.backlog.works()
+            if not works:
+                continue
+            ahead = stream.ahead(now)
+            demands.append(Demand(works, max(ahead, lead_needed(works)) if stream.is_held else ahead))
+        return demands
+
+    def _can_carry(self, place: Place, now: float) -> bool:
+        """Whether the machine can carry a newcomer beside all that are served."""
+        others = self._demands(self._others(place), now)
+        if not others:
+            return True
+        works = place.stream.backlog.works()
+        return earliest_start(works, others, self._scheduler.capacity) <= self._options.max_hold
+
+    def _check_newcomer(self, place: Place, now: float) -> None:
+        peer = place.peer
         if not self._has_place_for(peer, now) and len(self._newcomers()) >= self._options.max_queue:
             self._make_room_in_queue(peer)
-        wait = self.predict_wait(now, peer)
+        works = place.stream.backlog.works()
+        wait = self.predict_wait(now, peer, works)
+        place.predicted_start = wait + min(lead_needed(works), self._options.max_hold)
         if wait > self._options.max_wait:
             raise Busy(
-                f"The first audio would take about {wait:.0f} s, over the limit of "
-                f"{self._options.max_wait:g} s.",
+                f"{len(self._held)} utterances are being spoken and {self.queued} are queued: this one would "
+                f"wait for about {wait:.1f} s, over the limit of {self._options.max_wait:g} s.",
                 hint="Try again later, or raise max_wait.",
             )
 
@@ -223,8 +280,9 @@ class Admission:
         )
 
     def _admit_next(self, now: float) -> bool:
-        """Admit the waiting stream whose turn it is, if there is a place for it."""
+        """Admit the waiting stream whose turn it is, if there is a place and the machine can carry it."""
         candidates: Collection[Place] = self._waiting
+        spare: Place | None = None
         if not self._has_room():
             spare = self._find_rested(now)
             if spare is None:
@@ -235,8 +293,12 @@ class Admission:
                 spare = self._find_above_share() if candidates else None
             if spare is None:
                 return False
+        chosen = min(candidates, key=self._turn)
+        if chosen.is_newcomer and not self._can_carry(chosen, now):
+            return False
+        if spare is not None:
             self._take(spare, now)
-        self._grant(min(candidates, key=self._turn), now)
+        self._grant(chosen, now)
         return True
 
     def _has_place_for(self, peer: str, now: float) -> bool:
@@ -253,7 +315,7 @@ class Admission:
         return self._needs_audio_at(place) <= now
 
     def _needs_audio_at(self, place: Place) -> float:
-        return place.stream.deadline() - self._scheduler.lookahead.shared
+        return place.stream.deadline() - self._scheduler.lookahead.needed(place.stream)
 
     def _find_rested(self, now: float) -> Place | None:
         """Find a place whose stream has had no work for a while: the one that rests longest."""
@@ -290,7 +352,7 @@ class Admission:
         if not place.is_newcomer:
             place.stream.work_arrived(now)  # the time without a place is no lateness of the machine
         place.state, place.is_newcomer = PlaceState.HELD, False
-        place.rests_since, place.working_since = None, now
+        place.rests_since = None
 
     def _take(self, place: Place, now: float) -> None:
         self.rest(place, now)
@@ -299,7 +361,3 @@ class Admission:
         if not self._held_by[place.peer]:
             del self._held_by[place.peer]
         place.state = PlaceState.OUTSIDE
-
-
-def _smoothed(average: float, newest: float) -> float:
-    return newest if average == 0.0 else (1 - _SMOOTHING) * average + _SMOOTHING * newest

@@ -1,8 +1,8 @@
 """Earliest-deadline-first scheduling: which stream computes its next step.
 
-A stream's deadline is when its listener runs out of audio. Listeners about to run dry come first, then those
-that have heard nothing yet, then the rest by deadline; one bounded step at a time. So a newcomer starts while
-long answers are still being made, and no listener pays for it with a gap as long as the machine keeps up. A
+A stream's deadline is when its listener runs out of audio. Listeners who would run dry if their stream waited
+longer come first, then those that have heard nothing yet, then the rest by deadline; one bounded step at a
+time. So a newcomer starts while long answers are still being made, and no listener pays for it with a gap. A
 stream that is far ahead of its listener leaves the machine to those that are not, and one that is very far
 ahead pauses.
 
@@ -13,9 +13,11 @@ get this far.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
+
+from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, lead_needed
 
 
 class StepState(Enum):
@@ -36,6 +38,12 @@ class StreamClock:
     """When the listener got its first audio; None before that."""
     audio_seconds: float = 0.0
     """Audio delivered to the listener since `playing_since`."""
+    buffered_seconds: float = 0.0
+    """Audio made, but not delivered yet."""
+    is_held: bool = False
+    """Its audio is held back until it can be played without a gap: nobody hears it now."""
+    backlog: Backlog = NO_BACKLOG
+    """The work that is left, as far as it is known."""
     state: StepState = StepState.IDLE
     in_background: bool = False
     """Nobody listens (warm-up): scheduled after every stream that has a listener."""
@@ -50,7 +58,23 @@ class StreamClock:
             return float("inf")
         if self.playing_since is None:
             return self.work_since
-        return max(self.work_since, self.playing_since + self.audio_seconds)
+        buffered = 0.0 if self.is_held else self.buffered_seconds
+        return max(self.work_since, self.playing_since + self.audio_seconds + buffered)
+
+    def ahead(self, now: float) -> float:
+        """Return the seconds of audio that were made and not played yet."""
+        if self.playing_since is None:
+            return self.buffered_seconds
+        return max(0.0, self.playing_since + self.audio_seconds - now) + self.buffered_seconds
+
+    def lead_needed(self) -> float:
+        """Return by how many seconds it has to be ahead of its listener so that no known work is late."""
+        return lead_needed(self.backlog.works())
+
+    def next_step_seconds(self) -> float:
+        """Return how long its next step is expected to take."""
+        works = self.backlog.works()
+        return works[0].alone if works else 0.0
 
     def work_arrived(self, now: float) -> None:
         """Note that text arrived after there was nothing left to render."""
@@ -70,21 +94,28 @@ own next one. More makes newcomers wait for nothing: with 0.4, the last of eight
 audio a quarter later."""
 
 NEWCOMER_PATIENCE = 1.0
-"""Seconds after which a listener that has heard nothing yet counts like one about to run dry: where the
-machine cannot keep up, all share the shortage."""
+"""Seconds after which a listener that has heard nothing yet counts like one about to run dry, if its start is
+not held: where the machine cannot keep up, all of these share the shortage."""
 
 
-def most_urgent(waiting: Iterable[StreamClock], now: float) -> StreamClock | None:
+def most_urgent(waiting: Collection[StreamClock], now: float) -> StreamClock | None:
     """Choose the stream whose next step runs first; the one that asked earlier wins a tie."""
-    return min(waiting, key=lambda stream: _urgency(stream, now), default=None)
+    longest_step = max((stream.next_step_seconds() for stream in waiting), default=0.0)
+    return min(waiting, key=lambda stream: _urgency(stream, now, longest_step), default=None)
 
 
-def _urgency(stream: StreamClock, now: float) -> tuple[int, float]:
-    is_new = stream.playing_since is None and not stream.in_background
-    due = stream.deadline() + (NEWCOMER_PATIENCE if is_new else 0.0)
-    if due - DRY_SOON <= now:
-        return 0, due
-    return (1 if is_new else 2), due
+def _urgency(stream: StreamClock, now: float, longest_step: float) -> tuple[int, float]:
+    due = stream.deadline()
+    if stream.in_background:
+        return 2, due
+    if stream.is_held:
+        return 1, due  # who plays goes before who waits
+    if stream.playing_since is None:
+        due += NEWCOMER_PATIENCE
+        return (0 if due - DRY_SOON <= now else 1), due
+    # Another stream's step that is begun before it delays it by all of that step.
+    lead = max(DRY_SOON, stream.lead_needed() + longest_step)
+    return (0 if due - lead <= now else 2), due
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +126,10 @@ class Lookahead:
     """While another stream has less than this: two sentences, enough to ride out network jitter."""
     alone: float = 30.0
     """In any case: audio computed for a listener that leaves is wasted."""
+
+    def needed(self, stream: StreamClock) -> float:
+        """Return how far a stream is ahead when it can leave the machine to others."""
+        return max(self.shared, min(stream.lead_needed(), self.alone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +179,9 @@ class Scheduler:
         return self._lookahead
 
     @property
-    def multicore_steps(self) -> int:
+    def capacity(self) -> Capacity:
         """How many steps on several cores may run at the same time."""
-        return self._slots // self._multicore_slots
+        return Capacity(self._slots // self._multicore_slots)
 
     def request_step(self, stream: StreamClock) -> None:
         """Queue the stream's next step.
@@ -174,7 +209,7 @@ class Scheduler:
         stream = most_urgent(self._waiting, now)
         if stream is None:
             return Decision()
-        paused_until = stream.deadline() - self._lookahead_now(now)
+        paused_until = stream.deadline() - self._lookahead_now(stream, now)
         if paused_until > now and not stream.in_background:
             return Decision(wake_at=paused_until)
         is_crowded = self._is_contended(now) or self._multicore_slots > free
@@ -197,10 +232,6 @@ class Scheduler:
         self._between[stream] = now
         stream.state = StepState.IDLE
 
-    def lateness(self, now: float) -> float:
-        """Return by how many seconds the most overdue waiting stream is late; 0 or less if none is."""
-        return max((now - stream.deadline() for stream in self._waiting), default=0.0)
-
     def count_due(self, now: float) -> int:
         """Count the streams that are not far ahead of their listeners: they share the machine."""
         horizon = now + self._lookahead.shared
@@ -215,7 +246,9 @@ class Scheduler:
         between = sum(stream.deadline() < horizon for stream in self._between)
         return self.count_due(now) + between > max(1, self._slots // 2)
 
-    def _lookahead_now(self, now: float) -> float:
+    def _lookahead_now(self, stream: StreamClock, now: float) -> float:
         # Only running streams count: a waiting one is not due before the stream being judged.
-        is_shared = any(stream.deadline() < now + self._lookahead.shared for stream in self._running)
-        return self._lookahead.shared if is_shared else self._lookahead.alone
+        is_shared = any(other.deadline() < now + self._lookahead.shared for other in self._running)
+        if not is_shared:
+            return self._lookahead.alone
+        return self._lookahead.needed(stream)

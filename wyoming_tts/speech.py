@@ -181,6 +181,20 @@ async def _one_piece(text: str) -> AsyncIterator[str]:
     yield text
 
 
+class Start(StrEnum):
+    """When a stream's first audio is handed over, where the machine is slower than the speech."""
+
+    STEADY = "steady"
+    """Once the rest will arrive in time, so that it plays without a gap."""
+    AT_ONCE = "at_once"
+    """As soon as it is made: for a player that has a buffer of its own."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Start | None:
+        name = str(value).replace("-", "_").replace(" ", "_")
+        return next((start for start in cls if start == name), None)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
     """One request to speak. `text` is iterated only once, as it arrives."""
@@ -200,6 +214,8 @@ class Utterance:
     """Servers that it passed through before this one."""
     sample_rate: int | None = None
     """Sample rate of the audio in Hz, within SAMPLE_RATE_RANGE; None takes the voice's own."""
+    start: Start | None = None
+    """When its first audio is handed over; None takes the server's setting."""
     peer: str = ""
     """Address of the client. Places among the streams are shared fairly between addresses; empty for this
     process."""
@@ -259,5 +275,9 @@ class UtteranceRecord:
     underrun_seconds: float = 0.0
     cached_segments: int = 0
     """How many of the segments came from the cache."""
+    held_seconds: float = 0.0
+    """For how long audio was held back, so that it plays without a gap, while the listener heard nothing."""
+    predicted_start: float | None = None
+    """Seconds to the first audio as expected on arrival; None if it never asked for a place."""
     model_load_seconds: float = 0.0
     """Seconds spent on waiting for models to be loaded."""

@@ -20,6 +20,7 @@ from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler
 from wyoming_tts.speech import Utterance, VoiceRequest
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
+from wyoming_tts.synthesis.costs import StepClocks
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.workers import Workers
@@ -111,7 +112,7 @@ class SimulatedServer:
             ),
             options=policy.synthesis,
             clock=self._clock,
-            step_clock=machine.clock,
+            step_clocks=StepClocks(machine.clock, machine.clock),
         )
 
     async def warm_up(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from wyoming_tts.admission import REST, Admission, AdmissionOptions, Place
+from wyoming_tts.demand import Work
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
@@ -16,6 +19,28 @@ def make_admission(**limits: float) -> tuple[Admission, Scheduler]:
 
 def make_places(count: int, peer: str = "", now: float = 0.0) -> list[Place]:
     return [Place(StreamClock(work_since=now), peer) for _ in range(count)]
+
+
+class KnownWork:
+    """A backlog that does not change."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self._works = works
+
+    def works(self) -> Sequence[Work]:
+        return self._works
+
+
+def speech(seconds: float) -> list[Work]:
+    """Speech that is computed as fast as it is spoken, in steps of a second."""
+    return [Work(alone=1.0, crowded=1.0, audio=1.0)] * round(seconds)
+
+
+def make_busy_places(count: int, peer: str = "", *, seconds: float = 4.0) -> list[Place]:
+    places = make_places(count, peer)
+    for place in places:
+        place.stream.backlog = KnownWork(speech(seconds))
+    return places
 
 
 def test_streams_are_admitted_up_to_the_limit_then_queued_then_refused() -> None:
@@ -186,15 +211,14 @@ def test_of_streams_that_have_spoken_the_one_that_runs_dry_first_is_admitted() -
 
 
 def test_time_without_a_place_is_no_lateness_of_the_machine() -> None:
-    admission, scheduler = make_admission(max_streams=1)
+    admission, _ = make_admission(max_streams=1)
     resting, speaking = make_places(2)
     admission.admit(resting, 0.0)
     admission.rest(resting, 0.0)
     admission.admit(speaking, 1.0)
     admission.admit(resting, 2.0)
     admission.release(speaking, 60.0)
-    scheduler.request_step(resting.stream)
-    assert scheduler.lateness(60.0) == 0.0
+    assert resting.stream.deadline() == 60.0
 
 
 def test_one_address_may_hold_every_place_while_no_other_asks() -> None:
@@ -246,47 +270,69 @@ def test_a_full_queue_refuses_the_last_newcomer_of_the_address_with_most_of_them
 
 
 def test_the_queue_of_one_address_does_not_lengthen_the_wait_of_another() -> None:
-    admission, _ = make_admission(max_streams=2, max_wait=100.0)
-    (first,) = make_places(1)
+    admission, _ = make_admission(max_streams=2, max_wait=100.0, max_hold=100.0)
+    speaking = (*make_busy_places(1, "one"), *make_busy_places(1, "other"))
+    for place in (*speaking, *make_busy_places(5, "one")):
+        admission.admit(place, 0.0)
+    newcomer = speech(seconds=4.0)
+    other, one = (admission.predict_wait(0.0, peer, newcomer) for peer in ("other", "one"))
+    assert one == pytest.approx(other + 4 * 4.0)
+
+
+def test_while_nobody_speaks_nobody_is_refused_however_slow_the_machine() -> None:
+    admission, _ = make_admission(max_wait=0.1, max_hold=1.0)
+    (place,) = make_busy_places(1, seconds=600.0)
+    assert admission.admit(place, 0.0)
+    assert place.predicted_start == 1.0
+    admission.release(place, 600.0)
+    assert admission.admit(make_busy_places(1, seconds=600.0)[0], 600.0)
+
+
+def test_a_newcomer_waits_until_the_machine_can_carry_it() -> None:
+    admission, _ = make_admission(max_wait=60.0, max_hold=5.0)
+    first, second = make_busy_places(2, seconds=8.0)
+    assert admission.admit(first, 0.0)
+    assert not admission.admit(second, 0.0)
+    assert admission.wake_at(0.0) is not None
+    first.stream.backlog = KnownWork(speech(seconds=2.0))
+    admission.settle(6.0)
+    assert second.is_held
+
+
+def test_a_newcomer_that_would_wait_too_long_for_others_is_told_how_long() -> None:
+    admission, _ = make_admission(max_wait=5.0, max_hold=1.0)
+    first, second = make_busy_places(2, seconds=20.0)
     admission.admit(first, 0.0)
-    admission.release(first, 30.0)
-    for place in (*make_places(1, "one"), *make_places(1, "other"), *make_places(5, "one")):
-        admission.admit(place, 30.0)
-    assert admission.predict_wait(30.0, "one") == pytest.approx(90.0)
-    assert admission.predict_wait(30.0, "other") == pytest.approx(30.0)
+    with pytest.raises(
+        Busy, match=r"1 utterances are being spoken and 0 are queued: this one would wait for"
+    ):
+        admission.admit(second, 0.0)
 
 
-def test_a_stream_with_too_long_a_predicted_wait_is_refused() -> None:
-    admission, scheduler = make_admission(max_streams=100, max_wait=2.0)
-    admission.record_first_audio(0.5)
-    for place in make_places(3):
-        assert admission.admit(place, 0.0)
-        scheduler.request_step(place.stream)
-    assert admission.predict_wait(0.0) == pytest.approx(2.0)
-    (late,) = make_places(1)
-    assert admission.admit(late, 0.0)
-    scheduler.request_step(late.stream)
-    with pytest.raises(Busy, match="about 2 s"):
-        admission.admit(make_places(1)[0], 0.0)
+def test_a_start_will_hold_when_what_is_left_is_computed_before_it_is_needed() -> None:
+    admission, _ = make_admission()
+    (place,) = make_places(1)
+    admission.admit(place, 0.0)
+    place.stream.is_held = True
+    place.stream.backlog = KnownWork([Work(alone=2.0, crowded=2.0, audio=1.0)] * 3)
+    place.stream.buffered_seconds = 3.9
+    assert not admission.will_hold(place, 0.0)
+    place.stream.buffered_seconds = 4.0
+    assert admission.will_hold(place, 0.0)
 
 
-def test_new_work_is_refused_while_the_machine_cannot_keep_up() -> None:
-    admission, scheduler = make_admission(max_wait=5.0)
-    scheduler.request_step(StreamClock(work_since=0.0, playing_since=0.0, audio_seconds=1.0))
-    with pytest.raises(Busy):
-        admission.admit(make_places(1, now=7.0)[0], 7.0)
-
-
-def test_the_predicted_wait_follows_the_time_for_which_recent_streams_needed_a_place() -> None:
-    admission, _ = make_admission(max_streams=2, max_wait=100.0)
-    (first,) = make_places(1)
-    admission.admit(first, 0.0)
-    admission.rest(first, 20.0)  # for text that comes ten minutes later
-    admission.keep(first, 620.0)
-    admission.release(first, 630.0)
-    for place in make_places(2, now=630.0):
-        admission.admit(place, 630.0)
-    assert admission.predict_wait(630.0) == pytest.approx(15.0)
+def test_a_start_that_would_make_another_listener_run_dry_does_not_hold() -> None:
+    admission, _ = make_admission()
+    playing, held = make_places(2)
+    for place in (playing, held):
+        admission.admit(place, 0.0)
+        place.stream.backlog = KnownWork([Work(alone=0.9, crowded=0.9, audio=1.0)] * 10)
+    playing.stream.delivered(1.0, 0.0)
+    held.stream.is_held = True
+    held.stream.buffered_seconds = 1.0
+    assert not admission.will_hold(held, 0.0)
+    playing.stream.backlog = KnownWork([])
+    assert admission.will_hold(held, 0.0)
 
 
 def test_active_are_the_streams_with_work_or_audio_that_still_plays() -> None:

@@ -277,11 +277,3 @@ def test_background_work_runs_last() -> None:
     assert start_all(scheduler, warm_up, listener, now=0.0) == [listener]
     scheduler.step_done(listener, now=0)
     assert scheduler.start_next(0.0).start is warm_up
-
-
-def test_lateness_is_that_of_the_most_overdue_stream() -> None:
-    scheduler = Scheduler(slots=1)
-    for stream in (StreamClock(work_since=3.0), StreamClock(work_since=1.0)):
-        scheduler.request_step(stream)
-    assert scheduler.lateness(now=5.0) == 4.0
-    assert scheduler.lateness(now=0.0) <= 0.0

@@ -9,7 +9,7 @@ from wyoming_tts import __version__
 from wyoming_tts.admission import AdmissionOptions
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions, always
 from wyoming_tts.settings import Settings, SettingsError
-from wyoming_tts.speech import Prosody
+from wyoming_tts.speech import Prosody, Start
 from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
@@ -44,6 +44,7 @@ def admission_options(settings: Settings) -> AdmissionOptions:
         max_streams=streams,
         max_queue=2 * streams if settings.max_queue is None else settings.max_queue,
         max_wait=settings.max_wait,
+        max_hold=settings.max_hold,
     )
 
 
@@ -98,6 +99,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
         first_segment_max_words=settings.first_segment_max_words,
         flush_idle=settings.flush_idle_ms / 1000 or None,
         trailing_silence=settings.trailing_silence,
+        start=Start(settings.start),
         loudness=settings.loudness,
         renderer=__version__,
     )

@@ -32,7 +32,7 @@ from wyoming_tts.engines.remote.engine import RemoteEngine
 from wyoming_tts.scheduler import Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import UtteranceRecord, Voice
-from wyoming_tts.synthesis import Synthesizer
+from wyoming_tts.synthesis import CostModel, Synthesizer
 from wyoming_tts.telemetry import log_record
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON_NAME
 from wyoming_tts.text.lexicon.hot_reload import LexiconFiles
@@ -74,6 +74,7 @@ class Parts:
     loaded: ModelCache
     admission: Admission
     cache: SegmentCache
+    costs: CostModel
     lexicon: LexiconFiles
     blends: CachedBlends
     synthesizer: Synthesizer
@@ -167,6 +168,7 @@ async def assemble(
     )
     cache = _make_cache(settings, workers)
     admission = Admission(admission_options(settings), workers.scheduler)
+    costs = CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
     lexicon = LexiconFiles(directory / LEXICON_NAME for directory in settings.data_dir)
     await workers.run_blocking(lexicon.refresh)
     user_entries = await workers.run_blocking(partial(load_user_entries, settings.data_dir))
@@ -176,6 +178,7 @@ async def assemble(
         workers=workers,
         admission=admission,
         cache=cache,
+        costs=costs,
         options=synthesis_options(settings),
         languages=NormalizerRegistry(user_entries) if settings.spoken_forms else None,
         lexicon=lexicon.current,
@@ -192,6 +195,7 @@ async def assemble(
         loaded=loaded,
         admission=admission,
         cache=cache,
+        costs=costs,
         lexicon=lexicon,
         blends=blends,
         synthesizer=synthesizer,

@@ -433,6 +433,20 @@ class Settings(BaseModel):
         ge=0,
         le=60_000,
     )
+    start: Literal["steady", "at_once"] = _setting(
+        Group.SPEECH,
+        "steady",
+        "Where this machine computes slower than it speaks: `steady` holds the first audio back until the "
+        "rest will arrive in time, so that there is no gap; `at_once` sends it as soon as it is made.",
+    )
+    max_hold: Number = _setting(
+        Group.SPEECH,
+        10.0,
+        "Longest time for which `start: steady` holds audio back; then it is sent all the same.",
+        unit="seconds",
+        ge=0.0,
+        le=120.0,
+    )
     streaming: bool = _setting(
         Group.SPEECH, True, "Let clients send text in pieces and hear it while it is still arriving."
     )
@@ -512,8 +526,9 @@ class Settings(BaseModel):
     max_wait: Number = _setting(
         Group.LIMITS,
         10.0,
-        "Longest wait for the first audio: an utterance that is expected to wait longer is refused as busy "
-        "at once, and one that has waited so long for its turn is refused then.",
+        "Longest wait for other utterances: one that is expected to wait longer is refused as busy at once, "
+        "and one that has waited so long for its turn is refused then. While nothing is spoken, none is "
+        "refused.",
         unit="seconds",
         ge=0.1,
         le=600.0,

@@ -19,6 +19,9 @@ from wyoming_tts.speech import (
     UtteranceRecord,
     VoiceSpec,
 )
+from wyoming_tts.synthesis.backlog import StreamBacklog
+from wyoming_tts.synthesis.costs import CostModel
+from wyoming_tts.synthesis.prefetch import Prefetch
 
 Clock = Callable[[], float]
 
@@ -56,13 +59,19 @@ class Job:
     The `on_…` methods note what happened, with the time at which they are called.
     """
 
-    def __init__(self, utterance: Utterance, now: Clock) -> None:
+    def __init__(self, utterance: Utterance, now: Clock, costs: CostModel) -> None:
         self.utterance = utterance
         self.clock = StreamClock(work_since=now())
         self.characters = 0
         self.compute_seconds = 0.0
         self.cached_segments = 0
+        self.held_seconds = 0.0
+        """For how long audio was held back while its listener heard nothing."""
+        self.predicted_start: float | None = None
+        """Seconds to the first audio, as expected when it asked for a place."""
         self._now = now
+        self._costs = costs
+        self._backlog: StreamBacklog | None = None
         self._spec: VoiceSpec | None = None
         self._samples = 0
         self._segments = 0
@@ -84,6 +93,13 @@ class Job:
         return self._spec
 
     @property
+    def backlog(self) -> StreamBacklog:
+        """The work that is left of it; set by `on_voice_resolved`."""
+        if self._backlog is None:
+            raise AssertionError("The voice is resolved before anything is rendered.")
+        return self._backlog
+
+    @property
     def rate(self) -> int:
         """Sample rate of its audio in Hz: the one requested, else the voice's own."""
         requested = self.utterance.sample_rate
@@ -94,9 +110,12 @@ class Job:
         """Whether any audio was made."""
         return self._samples > 0
 
-    def on_voice_resolved(self, spec: VoiceSpec) -> None:
-        """Note which voice speaks."""
+    def on_voice_resolved(self, spec: VoiceSpec, *, speed: float = 1.0) -> None:
+        """Note which voice speaks, and how fast unless the utterance says more."""
         self._spec = spec
+        speed *= self.utterance.prosody.speed
+        self._backlog = StreamBacklog(self._costs, self._costs.voice(spec), speed=speed, clock=self._now)
+        self.clock.backlog = self._backlog
 
     def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
@@ -136,43 +155,54 @@ class Job:
             self._error = to_speech_error(error).code
             raise
 
-    async def read_text(
-        self, idle: float | None, on_long_wait: Callable[[], Awaitable[None]] = do_nothing
-    ) -> AsyncGenerator[str, None]:
-        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds.
-
-        `on_long_wait` is awaited each time that none arrives for much longer.
-        """
+    async def read_text(self, idle: float | None) -> AsyncGenerator[str, None]:
+        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds."""
         pieces = aiter(self.utterance.text)
         while True:
-            asked_at = self._now()
             # A task, because waiting with a timeout must not cancel an iterator in the middle.
             coming = asyncio.ensure_future(_next_or_none(pieces))
             try:
                 if idle is not None and not await _arrives(coming, idle):
-                    self._text_arrived_at = self._now()  # until now there was nothing to speak
                     yield IDLE
-                if not await _arrives(coming, LONG_WAIT):
-                    await on_long_wait()
                 piece = await coming
             finally:
                 coming.cancel()
-            has_waited = self._now() - asked_at > _TEXT_WAS_WAITING
-            if has_waited:
-                self._text_arrived_at = self._now()
             if piece is None:
                 return
-            if has_waited:
-                self.clock.work_arrived(self._now())
             if piece:  # an empty one would be taken for IDLE
                 self.characters += len(piece)
                 yield piece
 
+    async def next_segment(
+        self, segments: Prefetch[Segment], on_long_wait: Callable[[], Awaitable[None]] = do_nothing
+    ) -> Segment | None:
+        """Return the next segment once its text is known; None after the last one.
+
+        `on_long_wait` is awaited if none arrives for long.
+        """
+        asked_at = self._now()
+        while not segments and not segments.is_exhausted:
+            if not await segments.wait(LONG_WAIT):
+                await on_long_wait()
+        if self._now() - asked_at > _TEXT_WAS_WAITING:
+            self._text_arrived_at = self._now()  # until now there was nothing to speak
+            self.clock.work_arrived(self._now())
+        if segments:
+            return segments.take()
+        segments.raise_error()
+        return None
+
     def add_segment(self, segment: Segment) -> Segment:
-        """Count a segment; return it with `is_first` set."""
-        self._segments += 1
+        """Note that a segment is known; return it with `is_first` set."""
+        is_first = self._first_segment_at is None
+        self.backlog.add(len(segment.text))
         self._first_segment_at = self._first_segment_at or self._now()
-        return replace(segment, is_first=self._segments == 1)
+        return replace(segment, is_first=is_first)
+
+    def begin_segment(self) -> None:
+        """Count the next segment as one that is spoken."""
+        self._segments += 1
+        self.backlog.begin()
 
     def make_chunk(self, pcm: bytes) -> AudioChunk:
         """Make the next chunk of the stream and count it as delivered to the listener."""
@@ -204,6 +234,8 @@ class Job:
             underrun_seconds=self._underrun_seconds,
             cached_segments=self.cached_segments,
             model_load_seconds=self._load_seconds,
+            held_seconds=self.held_seconds,
+            predicted_start=self.predicted_start,
         )
 
     def _count_underrun(self, now: float) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Prosody, Samples, VoiceSpec
+from wyoming_tts.synthesis.costs import MeasuredSegment, StepClocks, StepTiming
 from wyoming_tts.workers import StepwiseRender, Workers
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,8 +53,16 @@ class _Measurement:
 class VoiceLoudness:
     """The gain of each voice as its files are now; the least recently used gains are dropped."""
 
-    def __init__(self, workers: Workers, target_lufs: float, *, max_gains: int = _MAX_GAINS) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        target_lufs: float,
+        *,
+        max_gains: int = _MAX_GAINS,
+        on_calibrated: Callable[[VoiceSpec, MeasuredSegment], None] = lambda _spec, _segment: None,
+    ) -> None:
         self._workers = workers
+        self._on_calibrated = on_calibrated
         self._target = target_lufs
         self._max_gains = max_gains
         self._measurements: dict[SpeakerKey, _Measurement] = {}  # the most recently used last
@@ -89,15 +100,33 @@ class VoiceLoudness:
                 del self._measurements[key]
 
     async def _measure(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
-        render = loaded.render(loaded.calibration_segment(spec), spec, _CALIBRATION_PROSODY)
+        segment = loaded.calibration_segment(spec)
+        measured = MeasuredSegment(len(segment.text))
+        render = _timed(loaded.render(segment, spec, _CALIBRATION_PROSODY), spec, stream)
+        parts = []
         async with StepwiseRender(self._workers, stream, render) as steps:
-            parts = [samples async for samples in steps]
+            async for samples, timing in steps:
+                parts.append(samples)
+                measured.add(timing)
+        self._on_calibrated(spec, measured)
         samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         gain = await self._workers.run_step(
             stream, lambda: gain_for(self._target, samples, spec.voice.sample_rate)
         )
         _LOGGER.debug("Gain of %s, speaker %s: %.2f.", spec.voice.name, spec.speaker, gain)
         return gain
+
+
+def _timed(
+    render: Generator[Samples, None, None], spec: VoiceSpec, stream: StreamClock
+) -> Generator[tuple[Samples, StepTiming], None, None]:
+    clocks = StepClocks()
+    with closing(render):
+        started = clocks.read()
+        for samples in render:
+            audio = len(samples) / spec.voice.sample_rate
+            yield samples, clocks.timing(started, audio, has_cores=stream.has_cores)
+            started = clocks.read()
 
 
 def speaker_key(spec: VoiceSpec) -> SpeakerKey:

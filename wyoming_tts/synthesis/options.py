@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wyoming_tts.speech import Prosody
+from wyoming_tts.speech import Prosody, Start
 from wyoming_tts.text.segments import SegmentOptions
 
 
@@ -22,6 +22,8 @@ class SynthesisOptions:
     sentence."""
     trailing_silence: float = 0.0
     """Seconds of silence after the last word, for players that cut off the end."""
+    start: Start = Start.STEADY
+    """When the first audio of an utterance is handed over, unless it says so itself."""
     loudness: float = -20.0
     """Target of all voices, in LUFS."""
     renderer: str = ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, aclosing, closing
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +15,7 @@ from wyoming_tts.engines.base import LoadedVoice, RemoteVoice, RemoteVoiceFailed
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
+from wyoming_tts.synthesis.costs import CostModel, StepClocks, StepTiming
 from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import merge_prosody
@@ -54,7 +54,8 @@ class SegmentRenderer:
         lookahead: Lookahead,
         hops: Callable[[Utterance], int],
         clock: Clock,
-        step_clock: Clock,
+        costs: CostModel,
+        step_clocks: StepClocks,
     ) -> None:
         """Share these among all utterances; their meaning is that of `Synthesizer`."""
         self._workers = workers
@@ -64,7 +65,8 @@ class SegmentRenderer:
         self._lookahead = lookahead
         self._hops = hops
         self._clock = clock
-        self._step_clock = step_clock
+        self._costs = costs
+        self._step_clocks = step_clocks
 
     async def render(
         self, job: Job, voices: UtteranceVoices, segment: Segment, resampler: StreamResampler
@@ -127,12 +129,11 @@ class SegmentRenderer:
         with job.timing_load():
             loaded, gain = await lease.load_with_gain()
         task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
-        rendered: AbstractAsyncContextManager[AsyncIterator[bytes]]
+        rendered: aclosing[AsyncGenerator[bytes, None]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
-            steps = render_steps(task, loaded, gain, clock=self._step_clock)
-            rendered = StepwiseRender(self._workers, job.clock, steps)
+            rendered = aclosing(self._rendered(task, loaded, gain))
         with lease.quarantining():
             async with rendered as pieces:
                 async for pcm in pieces:
@@ -140,6 +141,19 @@ class SegmentRenderer:
                     if pcm:
                         yield pcm
         recording.commit()
+
+    async def _rendered(
+        self, task: RenderTask, loaded: LoadedVoice, gain: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a voice renders on the workers, and learn from each step what it costs."""
+        backlog = task.job.backlog
+        backlog.render_with(self._costs.voice(task.spec), speed=task.prosody.speed)
+        steps = render_steps(task, loaded, gain, clocks=self._step_clocks)
+        async with StepwiseRender(self._workers, task.job.clock, steps) as rendered:
+            async for pcm, timing in rendered:
+                task.job.compute_seconds += timing.wall
+                backlog.step(timing)
+                yield pcm
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
         voice = spec.voice
@@ -154,21 +168,21 @@ class SegmentRenderer:
 
 
 def render_steps(
-    task: RenderTask, loaded: LoadedVoice, gain: float, *, clock: Clock = time.perf_counter
-) -> Generator[bytes, None, None]:
-    """Render a segment on a worker, each step up to finished PCM; its time is added to the job's.
+    task: RenderTask, loaded: LoadedVoice, gain: float, *, clocks: StepClocks
+) -> Generator[tuple[bytes, StepTiming], None, None]:
+    """Render a segment on a worker, each step up to finished PCM, with the time that it took.
 
     Raises:
         SpeechError: as for `LoadedVoice.render`; any other failure becomes an EngineFailed.
     """
-    started = clock()
+    rate, clock = task.spec.voice.sample_rate, task.job.clock
+    started = clocks.read()
     try:
         with closing(loaded.render(task.segment, task.spec, task.prosody)) as render:
             for samples in render:
                 pcm = audio.to_pcm(samples, gain * task.prosody.volume)
-                task.job.compute_seconds += clock() - started
-                yield pcm
-                started = clock()
+                yield pcm, clocks.timing(started, len(samples) / rate, has_cores=clock.has_cores)
+                started = clocks.read()
     except SpeechError:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,6 +23,7 @@ from wyoming_tts.speech import (
     AudioChunk,
     AudioFormat,
     Segment,
+    Start,
     Utterance,
     UtteranceRecord,
     Voice,
@@ -30,10 +31,13 @@ from wyoming_tts.speech import (
     VoiceSpec,
 )
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
+from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
-from wyoming_tts.synthesis.job import IDLE, Job, do_nothing
+from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.loudness import VoiceLoudness
 from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.playout import Piece, PlayoutBuffer, PlayoutPolicy
+from wyoming_tts.synthesis.prefetch import Prefetch
 from wyoming_tts.synthesis.rendering import SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
@@ -45,8 +49,16 @@ from wyoming_tts.workers import Workers
 
 Clock = Callable[[], float]
 
+_SAMPLE_BYTES = 2
+_KNOWN_SEGMENTS = 64
+"""Segments whose text is read ahead: some minutes of speech, by which it is judged when to start."""
+
 _PIECE_CHARS = 256
 """Text given to the segmenter in one go: mostly less than a millisecond of work on the event loop."""
+
+
+def _piece(pcm: bytes, rate: int, segment: int) -> Piece:
+    return Piece(pcm, len(pcm) / (_SAMPLE_BYTES * rate), segment)
 
 
 class SpeechStream:
@@ -76,13 +88,14 @@ class Synthesizer:
         admission: Admission,
         cache: SegmentCache,
         options: SynthesisOptions,
+        costs: CostModel | None = None,
         languages: NormalizerRegistry | None = None,
         lexicon: Callable[[], Lexicon] = lambda: EMPTY_LEXICON,
         on_record: Callable[[UtteranceRecord], None] = lambda _: None,
         lookahead: Lookahead | None = None,
         hops: Callable[[Utterance], int] = lambda _: 0,
         clock: Clock = time.monotonic,
-        step_clock: Clock = time.perf_counter,
+        step_clocks: StepClocks | None = None,
     ) -> None:
         """Compose a synthesizer.
 
@@ -93,6 +106,7 @@ class Synthesizer:
             admission: Decides who is served, who waits and who is refused.
             cache: Keeps finished segments.
             options: Defaults of every utterance.
+            costs: Learns what speech costs, and tells what is still to be computed; None starts with nothing.
             languages: Normalizes numbers and the like; None leaves them as written.
             lexicon: Returns the pronunciation lexicon in force.
             on_record: Called with the record of every utterance that is over.
@@ -100,7 +114,7 @@ class Synthesizer:
                 decides.
             hops: Returns the servers that an utterance passed through before this one.
             clock: Monotonic time in seconds.
-            step_clock: The same on a worker, for the compute time of steps.
+            step_clocks: The clocks of a worker, for the time of steps.
         """
         self._library = library
         self._loaded = loaded
@@ -112,7 +126,9 @@ class Synthesizer:
         self._lexicon = lexicon
         self._on_record = on_record
         self._clock = clock
-        self._loudness = VoiceLoudness(workers, options.loudness)
+        costs = costs or CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
+        self._costs = costs
+        self._loudness = VoiceLoudness(workers, options.loudness, on_calibrated=costs.learn_calibration)
         self._renderer = SegmentRenderer(
             workers=workers,
             cache=cache,
@@ -121,7 +137,8 @@ class Synthesizer:
             lookahead=lookahead or Lookahead(),
             hops=hops,
             clock=clock,
-            step_clock=step_clock,
+            costs=costs,
+            step_clocks=step_clocks or StepClocks(),
         )
 
     @property
@@ -147,13 +164,13 @@ class Synthesizer:
     async def _speak(
         self, utterance: Utterance, *, in_background: bool = False
     ) -> AsyncIterator[SpeechStream]:
-        job = Job(utterance, self._clock)
+        job = Job(utterance, self._clock, self._costs)
         job.clock.in_background = in_background
         try:
             with job.recording_failure():
                 spec = await self._library.resolve(utterance.voice)
-                job.on_voice_resolved(spec)
-            async with aclosing(self._chunks(job, spec)) as chunks:
+                job.on_voice_resolved(spec, speed=self._options.prosody.speed)
+            async with aclosing(self._chunks(job)) as chunks:
                 yield SpeechStream(job.rate, chunks)
         finally:
             self._on_record(job.record())
@@ -205,7 +222,7 @@ class Synthesizer:
         spec = await self._library.resolve(utterance.voice)
         clock = StreamClock(work_since=self._clock())
         trace, hits, texts, phonemes = TextTrace(), list[LexiconHit](), list[str](), list[str]()
-        job = Job(utterance, self._clock)
+        job = Job(utterance, self._clock, self._costs)
         job.on_voice_resolved(spec)
         async with (
             self._voices(utterance, spec, clock) as voices,
@@ -232,71 +249,84 @@ class Synthesizer:
             phonemes=tuple(phonemes),
         )
 
-    async def _chunks(self, job: Job, spec: VoiceSpec) -> AsyncGenerator[AudioChunk, None]:
-        resampler = StreamResampler(job.rate, self._workers.run_blocking)
+    async def _chunks(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
-            async with (
-                self._voices(job.utterance, spec, job.clock) as voices,
-                aclosing(self._segments(job, on_long_wait=voices.release)) as segments,
-            ):
-                async for segment in segments:
-                    await self._hold(place, job)
-                    if segment.pause_before:
-                        self._queue.rest(place)  # silence takes no computing
-                        for chunk in _silence(job, segment.pause_before):
-                            yield chunk
-                            job.on_chunk_requested()
-                        await self._hold(place, job)
-                    rendered = self._renderer.render(job, voices, segment, resampler)
-                    async with aclosing(rendered) as pieces:
-                        async for pcm in pieces:
-                            chunk = job.make_chunk(pcm)
-                            self._record_first_audio(job, chunk)
-                            self._queue.rest(place)
-                            yield chunk
-                            job.on_chunk_requested()
-                            await self._hold(place, job)
-                    self._queue.rest(place)  # until there is text for another segment
+            policy = self._playout_policy(job, place)
+            async with PlayoutBuffer(self._pieces(job, place), job.clock, policy, self._clock) as playout:
+                while (piece := await playout.take()) is not None:
+                    job.held_seconds = playout.held_seconds
+                    yield job.make_chunk(piece.pcm)
+                    job.on_chunk_requested()
             if self._options.trailing_silence and job.has_audio:
                 for chunk in _silence(job, self._options.trailing_silence):
                     yield chunk
                     job.on_chunk_requested()
             job.on_done()
 
+    def _playout_policy(self, job: Job, place: Place) -> PlayoutPolicy:
+        start = job.utterance.start or self._options.start
+        return PlayoutPolicy(
+            starts_at_once=start is Start.AT_ONCE or job.clock.in_background,
+            max_hold=self._admission.options.max_hold,
+            will_hold=lambda: self._admission.will_hold(place, self._clock()),
+            segment_works=job.backlog.current_works,
+        )
+
+    async def _pieces(self, job: Job, place: Place) -> AsyncGenerator[Piece, None]:
+        """Yield an utterance's audio; between two pieces the place may go to another stream."""
+        resampler = StreamResampler(job.rate, self._workers.run_blocking)
+        segments = Prefetch(self._known_segments(job), has_room=lambda: len(segments) < _KNOWN_SEGMENTS)
+        async with self._voices(job.utterance, job.spec, job.clock) as voices, segments:
+            number = 0
+            while (segment := await job.next_segment(segments, voices.release)) is not None:
+                await self._hold(place, job)
+                job.begin_segment()
+                if segment.pause_before:
+                    self._queue.rest(place)  # silence takes no computing
+                    for pcm in audio.silence(segment.pause_before, job.rate):
+                        yield _piece(pcm, job.rate, number)
+                    await self._hold(place, job)
+                rendered = self._renderer.render(job, voices, segment, resampler)
+                async with aclosing(rendered) as pieces:
+                    async for pcm in pieces:
+                        self._queue.rest(place)
+                        yield _piece(pcm, job.rate, number)
+                        await self._hold(place, job)
+                job.backlog.end()
+                number += 1
+                self._queue.rest(place)  # until there is text for another segment
+
     async def _hold(self, place: Place, job: Job) -> None:
         """Make sure that the stream holds a place before it computes more."""
         if not self._queue.keep(place):
             with job.timing_wait():
                 await self._queue.wait(place)
+            job.predicted_start = place.predicted_start
 
-    def _record_first_audio(self, job: Job, chunk: AudioChunk) -> None:
-        # A chunk from the cache took no computing, and says nothing about the machine.
-        if chunk.first_sample == 0 and job.compute_seconds:
-            self._admission.record_first_audio(job.compute_seconds)
+    async def _known_segments(self, job: Job) -> AsyncGenerator[Segment, None]:
+        """Yield the segments as soon as their text is known."""
+        async with aclosing(self._segments(job)) as segments:
+            async for segment in segments:
+                yield job.add_segment(segment)
+        job.backlog.complete()
 
-    async def _segments(
-        self,
-        job: Job,
-        trace: TextTrace | None = None,
-        *,
-        on_long_wait: Callable[[], Awaitable[None]] = do_nothing,
-    ) -> AsyncGenerator[Segment, None]:
+    async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
         await self._load_language(job.spec.voice.language)
         segmenter = self._segmenter(job, trace)
         idle = job.utterance.flush_idle
         idle = self._options.flush_idle if idle is None else idle or None
-        async with aclosing(job.read_text(idle, on_long_wait)) as pieces:
+        async with aclosing(job.read_text(idle)) as pieces:
             async for text in pieces:
                 if text == IDLE:
                     for segment in segmenter.flush():
-                        yield job.add_segment(segment)
+                        yield segment
                 for start in range(0, len(text), _PIECE_CHARS):
                     for segment in segmenter.feed(text[start : start + _PIECE_CHARS]):
-                        yield job.add_segment(segment)
+                        yield segment
                     await asyncio.sleep(0)  # a long text must not hold up the event loop
         while rest := segmenter.finish():  # what is left is spoken before an error is raised
             for segment in rest:
-                yield job.add_segment(segment)
+                yield segment
 
     async def _load_language(self, language: str) -> None:
         if self._languages and not self._languages.is_loaded(language):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from tests.support.parts import running_parts
 from wyoming_tts.admission import Admission, AdmissionOptions
+from wyoming_tts.demand import Capacity
 from wyoming_tts.speech import Attribution, Segment, Utterance, UtteranceRecord, Voice, VoiceSpec
 from wyoming_tts.synthesis import Synthesizer
-from wyoming_tts.synthesis.job import IDLE, Job
+from wyoming_tts.synthesis.costs import CostModel
+from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.prefetch import Prefetch
 
 RATE = 1000
 VOICE = Voice("tone", "piper", "en_US", "A tone.", RATE, "tone", Attribution("nobody", ""))
@@ -27,6 +30,10 @@ class FakeClock:
         return self.seconds
 
 
+def make_costs() -> CostModel:
+    return CostModel(slots=1, capacity=Capacity())
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -34,7 +41,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def job(clock: FakeClock) -> Job:
-    job = Job(Utterance.of("Hello."), clock)
+    job = Job(Utterance.of("Hello."), clock, make_costs())
     job.on_voice_resolved(VoiceSpec(VOICE))
     return job
 
@@ -45,7 +52,7 @@ def play(job: Job, seconds: float) -> None:
 
 
 def test_the_wait_is_the_time_in_the_admission_queue(clock: FakeClock) -> None:
-    job = Job(Utterance.of("Hello."), clock)
+    job = Job(Utterance.of("Hello."), clock, make_costs())
     clock.seconds += 5  # downloading the voice
     job.on_voice_resolved(VoiceSpec(VOICE))
     for _ in range(2):
@@ -69,7 +76,7 @@ def test_the_wait_in_the_admission_queue_does_not_count_as_time_to_first_audio(
 
 
 def test_an_utterance_whose_voice_was_not_resolved_has_no_wait(clock: FakeClock) -> None:
-    job = Job(Utterance.of("Hello."), clock)
+    job = Job(Utterance.of("Hello."), clock, make_costs())
     clock.seconds += 5
     assert job.record().wait == 0.0
 
@@ -105,24 +112,22 @@ def test_a_listener_that_pauses_is_not_an_underrun(job: Job, clock: FakeClock) -
     assert job.record().underruns == 0
 
 
-async def test_a_gap_while_waiting_for_text_is_not_an_underrun(clock: FakeClock) -> None:
+async def test_a_gap_while_waiting_for_text_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
     more = asyncio.Event()
 
-    async def text() -> AsyncIterator[str]:
-        yield "One."
+    async def segments() -> AsyncGenerator[Segment, None]:
+        yield Segment("One.")
         await more.wait()
-        yield "Two."
+        yield Segment("Two.")
 
-    job = Job(Utterance(text()), clock)
-    job.on_voice_resolved(VoiceSpec(VOICE))
-    pieces = job.read_text(None)
-    assert await anext(pieces) == "One."
-    play(job, 1.0)
-    coming = asyncio.ensure_future(anext(pieces))
-    await asyncio.sleep(0)
-    clock.seconds += 10
-    more.set()
-    assert await coming == "Two."
+    async with Prefetch(segments(), has_room=lambda: False) as known:
+        assert await job.next_segment(known) == Segment("One.")
+        play(job, 1.0)
+        coming = asyncio.ensure_future(job.next_segment(known))
+        await asyncio.sleep(0)
+        clock.seconds += 10
+        more.set()
+        assert await coming == Segment("Two.")
     play(job, 1.0)
     assert job.record().underruns == 0
     clock.seconds += 2
@@ -130,40 +135,21 @@ async def test_a_gap_while_waiting_for_text_is_not_an_underrun(clock: FakeClock)
     assert job.record().underruns == 1
 
 
-async def test_a_gap_before_flushed_text_is_not_an_underrun(clock: FakeClock) -> None:
-    async def text() -> AsyncIterator[str]:
-        yield "One. And"
-        await asyncio.Event().wait()
-
-    job = Job(Utterance(text()), clock)
-    job.on_voice_resolved(VoiceSpec(VOICE))
-    pieces = job.read_text(0.001)
-    await anext(pieces)
-    play(job, 1.0)
-    clock.seconds += 3
-    assert await anext(pieces) == IDLE
-    play(job, 1.0)
-    assert job.record().underruns == 0
-    await pieces.aclose()
-
-
-async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(clock: FakeClock) -> None:
+async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
     more = asyncio.Event()
 
-    async def text() -> AsyncIterator[str]:
-        yield "One. And"
+    async def segments() -> AsyncGenerator[Segment, None]:
+        yield Segment("One.")
         await more.wait()
 
-    job = Job(Utterance(text()), clock)
-    job.on_voice_resolved(VoiceSpec(VOICE))
-    pieces = job.read_text(None)
-    await anext(pieces)
-    play(job, 1.0)
-    ending = asyncio.ensure_future(anext(pieces, None))
-    await asyncio.sleep(0)
-    clock.seconds += 10
-    more.set()
-    assert await ending is None
+    async with Prefetch(segments(), has_room=lambda: False) as known:
+        await job.next_segment(known)
+        play(job, 1.0)
+        ending = asyncio.ensure_future(job.next_segment(known))
+        await asyncio.sleep(0)
+        clock.seconds += 10
+        more.set()
+        assert await ending is None
     play(job, 1.0)
     assert job.record().underruns == 0
 

@@ -353,8 +353,17 @@ async def test_an_empty_piece_of_text_adds_no_pause(parts: Parts) -> None:
     assert LETTERS.said(join_chunks(chunks)) == ["The door is open."]
 
 
-async def test_a_cache_hit_does_not_change_the_estimate_of_the_first_audio_latency(parts: Parts) -> None:
+async def test_a_voice_that_has_spoken_is_known_by_its_cost(parts: Parts) -> None:
     await speak(parts.synthesizer, Utterance.of("The door is open."))
-    before = parts.admission._first_audio_seconds
+    cost = parts.costs.voice(parts.library.resolve_now(VoiceRequest()))
+    seconds = cost.audio(len("The door is open."), speed=1.0)
+    computed = cost.cpu(len("The door is open."), seconds, has_cores=True)
+    assert computed is not None
+    assert 0 < sum(computed) < seconds
+
+
+async def test_a_cache_hit_does_not_change_what_a_voice_costs(parts: Parts) -> None:
     await speak(parts.synthesizer, Utterance.of("The door is open."))
-    assert parts.admission._first_audio_seconds == before > 0
+    before = parts.costs.to_json()
+    await speak(parts.synthesizer, Utterance.of("The door is open."))
+    assert parts.costs.to_json() == before != {}

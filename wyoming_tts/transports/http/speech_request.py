@@ -22,6 +22,7 @@ from wyoming_tts.speech import (
     SPEED_RANGE,
     VOLUME_RANGE,
     Prosody,
+    Start,
     TextFormat,
     Utterance,
     VoiceRequest,
@@ -91,6 +92,11 @@ class BaseSpeechBody(BaseModel):
     lang_code: Name | None = Field(None, description="Kokoro-FastAPI's word for `language`: `a`, `en-us`.")
     speaker: Name | int | None = Field(None, description="A speaker of the voice, by name or number.")
     sample_rate: SampleRate | None = Field(None, description="Hz; the voice's own where it is left out.")
+    start: Start | None = Field(
+        None,
+        description="`steady`, or `at_once` for a player with its own buffer; "
+        "the server's setting where it is left out.",
+    )
     input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
     volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
     volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
@@ -180,7 +186,7 @@ def make_speech_request(
         sample_rate=body.sample_rate or default_rate,
     )
     return SpeechRequest(
-        replace(utterance, id=request_id, hops=hops),
+        replace(utterance, id=request_id, hops=hops, start=body.start),
         characters=len(body.input),
         encoding=encoding,
         as_events=body.stream_format == "sse",

@@ -402,6 +402,7 @@ def _make_utterance(
         Prosody(speed=1.0 if session.speed is None else session.speed),
         transport=TRANSPORT,
         sample_rate=session.sample_rate,
+        start=session.start,
     )
     if text is None:
         return replace(utterance, flush_idle=options.flush_idle)

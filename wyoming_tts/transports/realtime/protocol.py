@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
-from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE
+from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE, Start
 
 Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
@@ -60,6 +60,8 @@ class RealtimeSession:
     language: str | None = None
     speed: float | None = None
     """Relative to the server's setting; None is 1."""
+    start: Start | None = None
+    """When the first audio is sent; None takes the server's setting."""
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio goes out as binary messages instead of base64 in events."""
@@ -71,6 +73,7 @@ class RealtimeSession:
             "voice": self.voice,
             "language": self.language,
             "speed": self.speed,
+            "start": self.start,
             "audio": self.audio,
         }
 
@@ -94,7 +97,7 @@ class SpeakText:
     id: str | None
     text: str
     session: RealtimeSession
-    """The session with the response's own voice, language and speed."""
+    """The session with the response's own voice, language, speed and start."""
     short: bool = False
     """The request came in the short dialect, so the reply uses it too."""
 
@@ -284,13 +287,15 @@ def _get_id_or_none(message: Message, key: str | None) -> str | None:
 
 
 def _with_overrides(session: RealtimeSession, fields: Mapping[str, Any]) -> RealtimeSession:
-    """Apply a message's voice, language and speed to a session; null resets to the server's default."""
+    """Apply a message's own voice, language, speed and start; null resets to the server's default."""
     if "voice" in fields:
         session = replace(session, voice=_get_string(fields, "voice") or None)
     if "language" in fields:
         session = replace(session, language=_get_string(fields, "language") or None)
     if "speed" in fields:
         session = replace(session, speed=None if fields["speed"] is None else _parse_speed(fields["speed"]))
+    if "start" in fields:
+        session = replace(session, start=None if fields["start"] is None else _parse_start(fields["start"]))
     return session
 
 
@@ -316,6 +321,14 @@ def _parse_speed(value: object) -> float:
             f"Got {describe_value(value)} as 'speed', expected a number from {low:g} to {high:g}."
         )
     return float(value)
+
+
+def _parse_start(value: object) -> Start:
+    try:
+        return Start(str(value))
+    except ValueError:
+        known = " or ".join(repr(start.value) for start in Start)
+        raise BadRequest(f"Got {describe_value(value)} as 'start', expected {known}.") from None
 
 
 def _get_bool(fields: Mapping[str, Any], key: str) -> bool:

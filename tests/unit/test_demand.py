@@ -1,0 +1,81 @@
+"""The processor demand criterion, against a machine that is simulated step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wyoming_tts.demand import Capacity, Demand, Work, earliest_start, lateness, lead_needed
+
+ONE = Capacity(1)
+
+seconds = st.floats(min_value=0.01, max_value=5.0)
+works = st.lists(
+    st.builds(
+        lambda alone, share, audio: Work(alone, share * alone, audio), seconds, st.floats(0.5, 1.0), seconds
+    ),
+    max_size=6,
+)
+demands = st.lists(st.builds(Demand, works, seconds), max_size=4)
+
+
+def gaps(works: Sequence[Work], start: float) -> float:
+    """Play work that is computed from now on, starting after a while; return the longest wait within it."""
+    done, needed, longest = 0.0, start, 0.0
+    for work in works:
+        done += work.alone
+        longest = max(longest, done - needed)
+        needed += work.audio
+    return longest
+
+
+@given(works)
+def test_the_lead_is_the_earliest_start_without_a_gap(works: list[Work]) -> None:
+    lead = lead_needed(works)
+    assert gaps(works, lead) == pytest.approx(0.0, abs=1e-9)
+    if lead > 0.02:
+        assert gaps(works, lead - 0.01) > 0.0
+
+
+def test_speech_that_takes_twice_its_length_needs_as_much_lead_as_it_is_long() -> None:
+    assert lead_needed([Work(alone=2.0, crowded=2.0, audio=1.0)] * 10) == pytest.approx(11.0)
+
+
+def test_speech_on_a_fast_machine_needs_the_lead_of_its_longest_step() -> None:
+    assert lead_needed([Work(alone=0.1, crowded=0.1, audio=1.0)] * 10) == pytest.approx(0.1)
+
+
+@given(demands)
+def test_nothing_is_late_if_and_only_if_the_work_due_by_each_time_fits_into_it(demands: list[Demand]) -> None:
+    due, streams = [], sum(bool(demand.works) for demand in demands)
+    for demand in demands:
+        time = demand.ahead
+        for work in demand.works:
+            due.append((time, work.crowded if streams > 1 else work.alone))
+            time += work.audio
+    fits = all(sum(cost for other, cost in due if other <= time) <= time + 1e-9 for time, _ in due)
+    assert (lateness(demands, ONE) <= 1e-9) is fits
+
+
+@given(works, demands)
+def test_a_start_at_the_predicted_time_makes_nobody_late_who_was_in_time(
+    newcomer: list[Work], others: list[Demand]
+) -> None:
+    start = earliest_start(newcomer, others, ONE)
+    assert start >= lead_needed(newcomer)
+    if lateness([Demand((), 0.0), *others], ONE) <= 0:
+        assert lateness([Demand(newcomer, start), *others], ONE) <= 1e-6
+
+
+def test_a_lone_stream_starts_as_soon_as_its_own_work_allows() -> None:
+    works = [Work(alone=2.0, crowded=1.0, audio=1.0)] * 5
+    assert earliest_start(works, [], ONE) == lead_needed(works)
+
+
+def test_more_steps_at_a_time_carry_more_streams() -> None:
+    busy = [Demand([Work(alone=0.9, crowded=0.9, audio=1.0)] * 10, ahead=1.0)] * 2
+    assert lateness(busy, ONE) > 0
+    assert lateness(busy, Capacity(2)) <= 0

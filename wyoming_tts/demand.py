@@ -1,0 +1,135 @@
+"""Processor demand: compute time that streams still need, against the audio that their listeners have left.
+
+A stream plays without a gap if each stretch of its speech is computed before its listener gets there. With
+the stretches of all streams ordered by when they are due, that holds if for each due time the work due by
+then fits into the time until then. This is the processor demand criterion of earliest-deadline-first
+scheduling (Baruah, Rosier and Howell, "Algorithms and complexity concerning the preemptive scheduling of
+periodic, real-time tasks on one processor", 1990).
+
+There is no clock here: times are seconds from now. `scheduler` orders the work, `admission` decides by it who
+may compute, and when a stream's start will hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Protocol
+
+_RESOLUTION = 0.05
+"""Seconds between starts that are not told apart: less than a listener notices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A stretch of speech that is still to be computed: none of it is heard before all of it is done."""
+
+    alone: float
+    """Seconds that it takes when nothing else computes."""
+    crowded: float
+    """Its share of the whole machine's time, in seconds, when others compute as well."""
+    audio: float
+    """Seconds of speech that it makes."""
+
+
+class Backlog(Protocol):
+    """The work of a stream that is known by now."""
+
+    def works(self) -> Sequence[Work]:
+        """The work that is left, in the order in which it is heard."""
+        ...
+
+
+class NoBacklog:
+    """Of a stream whose work is not known, or done."""
+
+    def works(self) -> Sequence[Work]:
+        """As `Backlog.works`."""
+        return ()
+
+
+NO_BACKLOG: Final = NoBacklog()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The work of one stream, and how much its listener has left to hear before it is needed."""
+
+    works: Sequence[Work]
+    ahead: float = 0.0
+    """Seconds of audio that were made and not played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much a machine computes at the same time."""
+
+    steps: int = 1
+    """Steps on several cores that run side by side; more streams than that get a core each."""
+
+    def is_crowded(self, streams: int) -> bool:
+        """Whether so many streams share cores."""
+        return streams > self.steps
+
+
+def lead_needed(works: Iterable[Work]) -> float:
+    """Return by how many seconds of audio a stream has to be ahead so that its work, alone, is never late."""
+    lead = cost = audio = 0.0
+    for work in works:
+        cost += work.alone
+        lead = max(lead, cost - audio)
+        audio += work.audio
+    return lead
+
+
+def machine_seconds(works: Iterable[Work], *, capacity: Capacity, streams: int) -> float:
+    """Return for how long the work occupies the whole machine, beside others if there are several streams."""
+    if capacity.is_crowded(streams):
+        return sum(work.crowded for work in works)
+    return sum(work.alone for work in works) / capacity.steps
+
+
+def lateness(demands: Sequence[Demand], capacity: Capacity) -> float:
+    """Return by how many seconds some work of some stream will be late; negative if all of it is in time.
+
+    That is by the demand of all streams together; what a stream needs by itself is `lead_needed`.
+    """
+    streams = sum(bool(demand.works) for demand in demands)
+    due = sorted(_due_times(demands, is_crowded=capacity.is_crowded(streams), steps=capacity.steps))
+    late, total = -inf, 0.0
+    for time, cost in due:
+        total += cost
+        late = max(late, total - time)
+    return late
+
+
+def earliest_start(newcomer: Sequence[Work], others: Sequence[Demand], capacity: Capacity) -> float:
+    """Return after how many seconds a stream without audio yet can start, so that nobody hears a gap.
+
+    At the latest that is when the work of all others is done; it is so if they are late already.
+    """
+    first = lead_needed(newcomer)
+    if not _is_late(newcomer, first, others, capacity):
+        return first
+    streams = len(others) + 1
+    last = first + sum(machine_seconds(other.works, capacity=capacity, streams=streams) for other in others)
+    while last - first > _RESOLUTION:
+        middle = (first + last) / 2
+        if _is_late(newcomer, middle, others, capacity):
+            first = middle
+        else:
+            last = middle
+    return last
+
+
+def _is_late(newcomer: Sequence[Work], start: float, others: Sequence[Demand], capacity: Capacity) -> bool:
+    return lateness([Demand(newcomer, start), *others], capacity) > 0
+
+
+def _due_times(demands: Sequence[Demand], *, is_crowded: bool, steps: int) -> Iterable[tuple[float, float]]:
+    for demand in demands:
+        due = demand.ahead
+        for work in demand.works:
+            yield due, work.crowded if is_crowded else work.alone / steps
+            due += work.audio
