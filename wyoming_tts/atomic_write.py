@@ -23,7 +23,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o777 if target.exists() else _NEW_MODE
+    mode = _mode(target)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     part = Path(name)
     try:
@@ -36,3 +36,11 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _mode(target: Path) -> int:
+    """The file's mode, or that of a new file; an error must not make a private file public."""
+    try:
+        return target.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return _NEW_MODE

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.http.conftest import Served
+from wyoming_tts.transports.interfaces import ServiceHealth
 
 
 async def names(served: Served, path: str) -> list[str]:
@@ -79,18 +80,26 @@ async def test_voices_combine_refuses_a_malformed_or_incomplete_body(served: Ser
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/livez"])
 async def test_liveness_probes_succeed_before_the_server_is_ready(served: Served, path: str) -> None:
-    served.service.ready = False
+    served.service.service_health = ServiceHealth(not_ready="The default voice is not ready yet.")
     answer = await served.client.get(path)
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
 
 
 async def test_the_readiness_probe_succeeds_once_the_default_voice_is_warm(served: Served) -> None:
-    served.service.ready = False
+    served.service.service_health = ServiceHealth(not_ready="No voice can speak.")
     early = await served.client.get("/readyz")
-    served.service.ready = True
+    served.service.service_health = ServiceHealth()
     assert (early.status_code, early.json()["error"]["code"]) == (503, "not_ready")
+    assert early.json()["error"]["message"] == "No voice can speak."
     assert early.headers["retry-after"] == "1"
     assert (await served.client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_the_readiness_probe_tells_of_files_that_cannot_be_read(served: Served) -> None:
+    served.service.service_health = ServiceHealth(degraded="Some files cannot be read now.")
+    answer = await served.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "degraded": "Some files cannot be read now."}
 
 
 @pytest.mark.parametrize("path", ["/status", "/api/status"])

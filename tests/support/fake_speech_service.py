@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.transports.interfaces import AvailableVoice
+from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
 
 HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
 LESSAC = AvailableVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
@@ -19,7 +19,7 @@ class FakeSpeechService(FakeSynthesizer):
     def __init__(self) -> None:
         super().__init__()
         self.available: Sequence[AvailableVoice] = (LESSAC, HEART, SPEAKERS)
-        self.ready = True
+        self.service_health = ServiceHealth()
         self.blends: list[tuple[str, str | None]] = []
         self.failing_status: Exception | None = None
 
@@ -32,8 +32,8 @@ class FakeSpeechService(FakeSynthesizer):
         self.blends.append((recipe, name))
         return AvailableVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
 
-    def is_ready(self) -> bool:
-        return self.ready
+    def health(self) -> ServiceHealth:
+        return self.service_health
 
     async def status(self) -> Mapping[str, object]:
         if self.failing_status:

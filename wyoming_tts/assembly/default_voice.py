@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import SpeechError
@@ -13,15 +16,33 @@ from wyoming_tts.voices.library import DefaultVoice
 _LOGGER = logging.getLogger(__name__)
 
 
+RETRY_SECONDS: Final = 30.0
+"""Between two tries to warm up a voice: what failed for want of memory or a share may work by then."""
+
+
+async def warm_up_until_ready(
+    parts: Parts, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Warm up the default voice or its stand-in, again and again until one is ready."""
+    await warm_up(parts)
+    while not parts.readiness.is_ready:
+        await sleep(RETRY_SECONDS)
+        await warm_up(parts)
+
+
 async def warm_up(parts: Parts) -> None:
-    """Warm up the default voice or its stand-in by a silent synthesis; a failure is logged."""
+    """Warm up the default voice or its stand-in by a silent synthesis; a failure is logged once."""
     started = time.perf_counter()
     try:
         spec = await parts.synthesizer.warm_up()
     except SpeechError as error:
-        _LOGGER.warning("No voice is ready. %s", error)
-    except Exception:  # an unforeseen failure of a voice must not end the server
-        _LOGGER.exception("No voice is ready.")
+        if parts.readiness.failure != str(error):
+            _LOGGER.warning("No voice is ready. %s", error)
+        parts.readiness.failure = str(error)
+    except Exception as error:  # an unforeseen failure of a voice must not end the server
+        if parts.readiness.failure != repr(error):
+            _LOGGER.exception("No voice is ready.")
+        parts.readiness.failure = repr(error)
     else:
         _note_ready(parts, spec.voice, started)
         await prepare_phrases(parts)

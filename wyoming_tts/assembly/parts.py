@@ -29,6 +29,7 @@ from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.engines.remote.engine import RemoteEngine
+from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.scheduler import Lookahead, Scheduler
 from wyoming_tts.settings import Settings, SettingsError
 from wyoming_tts.speech import UtteranceRecord, Voice
@@ -60,6 +61,8 @@ class Readiness:
     """Whether the default voice, or its stand-in, is warmed up."""
 
     is_ready: bool = False
+    failure: str = ""
+    """Why it could not be the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Parts:
     lexicon: LexiconFiles
     blends: CachedBlends
     synthesizer: Synthesizer
+    known: KnownFiles
     readiness: Readiness = field(default_factory=Readiness)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
     downloads: DownloadService = field(default_factory=DownloadService)
@@ -100,7 +104,8 @@ class Parts:
             await self.blends.read()
             # Of voices with the same name the first wins: local engines come before remote ones.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
-            voices = await self.workers.run_blocking(partial(list_installed_voices, engines))
+            look = partial(list_installed_voices, engines, known=self.known, before=self.library.voices)
+            voices = await self.workers.run_blocking(look)
             enabled = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
             self.library.replace(
                 voice for voice in voices if self.settings.engine == "auto" or voice.engine in enabled
@@ -148,14 +153,16 @@ async def assemble(
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     catalogue = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await catalogue.read()
-    styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY)
+    known = KnownFiles()
+    styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY, known)
     blendable = partial(_blendable_languages, catalogue, styles)
-    store = await workers.run_blocking(partial(_make_blend_store, settings, blendable))
+    store = await workers.run_blocking(partial(_make_blend_store, settings, blendable, known))
     blends = CachedBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
         kokoro_blends=BlendResolver(store.load, blendable),
         kokoro_styles=styles,
+        files=known,
     )
     engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
     library = _make_library(settings, catalogue, blends)
@@ -169,7 +176,7 @@ async def assemble(
     cache = _make_cache(settings, workers)
     admission = Admission(admission_options(settings), workers.scheduler)
     costs = CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
-    lexicon = LexiconFiles(directory / LEXICON_NAME for directory in settings.data_dir)
+    lexicon = LexiconFiles((directory / LEXICON_NAME for directory in settings.data_dir), known)
     await workers.run_blocking(lexicon.refresh)
     user_entries = await workers.run_blocking(partial(load_user_entries, settings.data_dir))
     synthesizer = Synthesizer(
@@ -199,6 +206,7 @@ async def assemble(
         lexicon=lexicon,
         blends=blends,
         synthesizer=synthesizer,
+        known=known,
     )
     await parts.refresh_voices()
     async with _closing(parts):
@@ -267,8 +275,11 @@ def _blendable_languages(catalogue: CurrentCatalogue, styles: ImportedStyles) ->
     return named_languages(styles.names()) | catalogue.blendable_languages()
 
 
-def _make_blend_store(settings: Settings, voices: Callable[[], Mapping[str, str]]) -> BlendStore:
-    return BlendStore(settings.data_dir[0], voices=voices, presets=load_presets(data_directory()))
+def _make_blend_store(
+    settings: Settings, voices: Callable[[], Mapping[str, str]], known: KnownFiles
+) -> BlendStore:
+    presets = load_presets(data_directory())
+    return BlendStore(settings.data_dir[0], voices=voices, presets=presets, known=known)
 
 
 def configured_default_voice(settings: Settings) -> DefaultVoice:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
 Interruptible: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -138,6 +139,8 @@ class EngineOptions:
     kokoro_blends: BlendSource | None = None
     remote: RemoteOptions | None = None
     kokoro_styles: StyleTables | None = None
+    files: KnownFiles = field(default_factory=KnownFiles)
+    """What is known of the files of voices, also while they cannot be read."""
 
 
 class LoadedVoice(Protocol):

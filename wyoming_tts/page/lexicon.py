@@ -16,6 +16,7 @@ from pydantic import Field
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
@@ -133,11 +134,14 @@ def _load(path: Path) -> LexiconText:
 
 
 def _read_content(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    if path.stat().st_size > MAX_BYTES:
-        raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is accepted.")
-    return path.read_bytes()
+    try:
+        if is_absent(path):
+            return b""
+        if path.stat().st_size > MAX_BYTES:
+            raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is accepted.")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _version(content: bytes) -> str:

@@ -24,6 +24,7 @@ from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.engines.piper.trial import TrialFailed, try_voice
 from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, read_voice_json
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.voices.download.transfer import format_size
 
 MODEL_BYTES = 512_000_000
@@ -178,7 +179,7 @@ class VoiceUploads:
             raise BadRequest(
                 f"{target.file}.json has to be uploaded first.", hint="Choose both files of the voice."
             )
-        received = target.part_path.stat().st_size if part.start and target.part_path.exists() else 0
+        received = _size(target.part_path) if part.start else 0
         if received != part.start:
             raise BadRequest(f"{target.file} continues at byte {received}, got byte {part.start}.")
         self._require_room((part.total or part.start) - part.start)
@@ -296,5 +297,9 @@ def _require_config(path: Path) -> None:
 def _truncate(path: Path, size: int) -> None:
     if not size:
         path.unlink(missing_ok=True)
-    elif path.exists():
+    elif _size(path):
         os.truncate(path, size)
+
+
+def _size(path: Path) -> int:
+    return 0 if is_absent(path) else path.stat().st_size

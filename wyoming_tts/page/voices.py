@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from wyoming_tts.assembly.default_voice import change_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.page.request_body import VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import UploadRange, VoiceUploads
@@ -254,7 +255,10 @@ class VoiceService:
             return f"There is already a voice {name}: delete it first, or rename the files."
         suffixes = (".onnx", ".onnx.json")
         files = [directory / f"{name}{suffix}" for directory in inventory.directories for suffix in suffixes]
-        existing = next((path for path in files if path.exists()), None)
+        try:
+            existing = next((path for path in files if not is_absent(path)), None)
+        except OSError as error:
+            return f"{error.filename} cannot be reached now: {error.strerror or error}."
         return f"There is already a file {existing}: delete it first." if existing else ""
 
 

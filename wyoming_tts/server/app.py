@@ -156,6 +156,7 @@ async def _watch_voices(parts: Parts, settings: Settings) -> None:
         (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
         parts.refresh_voices,
         run_blocking=parts.workers.run_blocking,
+        known=parts.known,
         endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
     )
 

@@ -110,7 +110,7 @@ class HttpSide:
         if self._page is None:
             return
         if self._settings.ui_start == "ready":
-            while not self._speech.is_ready():  # noqa: ASYNC110 - readiness has no event
+            while self._speech.health().not_ready:  # noqa: ASYNC110 - readiness has no event
                 await asyncio.sleep(_POLL_SECONDS)
             self._page.start()
         await self._page.run()

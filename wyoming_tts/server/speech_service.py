@@ -18,7 +18,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
-from wyoming_tts.transports.interfaces import AvailableVoice
+from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
@@ -83,9 +83,24 @@ class ServerSpeechService:
     def _can_blend(self) -> bool:
         return any(voice.engine == BLENDING_ENGINE for voice in self._parts.library.voices)
 
-    def is_ready(self) -> bool:
-        """As for `SpeechService.is_ready`."""
-        return self._parts.readiness.is_ready
+    def health(self) -> ServiceHealth:
+        """As for `SpeechService.health`."""
+        return ServiceHealth(
+            not_ready=self._why_not_ready(),
+            degraded="Some files cannot be read now: what was known of them is used."
+            if self._parts.known.troubles
+            else "",
+        )
+
+    def _why_not_ready(self) -> str:
+        readiness = self._parts.readiness
+        if not self._parts.library.voices:
+            return "No voice can speak: none is installed, and the embedded one is not available either."
+        if readiness.is_ready:
+            return ""
+        if readiness.failure:
+            return "No voice could be made ready to speak; the log says why. It is tried again."
+        return "The default voice is not ready yet."
 
     async def metrics(self) -> bytes:
         """As for `SpeechService.metrics`."""
@@ -96,7 +111,7 @@ class ServerSpeechService:
         parts = self._parts
         installed = parts.library.voices
         return {
-            "status": "ready" if self.is_ready() else "starting",
+            "status": "starting" if self.health().not_ready else "ready",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "engines": sorted(parts.engines),
@@ -104,6 +119,7 @@ class ServerSpeechService:
             "default_voice": parts.settings.voice,
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
+            "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},
             "models": [Path(model).name for model in parts.loaded.models],
             "load": {
                 "streams": parts.admission.count_active(time.monotonic()),

@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -152,7 +153,7 @@ class Journal:
             return
         names = [self.path, *rotated_files(self.path, self._kept)]
         for newer, older in reversed(list(pairwise(names))):
-            if newer.exists():
+            with suppress(FileNotFoundError):
                 newer.replace(older)
         if not self._kept:
             self.path.unlink()

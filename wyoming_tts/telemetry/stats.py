@@ -14,6 +14,7 @@ from math import ceil
 from pathlib import Path
 
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.telemetry.journal import JournalEntry, read_entries, rotated_files
 
 DEFAULT_PERIODS = "30m,1h,6h,24h,3d"
@@ -102,8 +103,9 @@ def journal_files(path: Path) -> list[Path]:
 
     Raises:
         JournalMissing: there are none.
+        OSError: that cannot be told now.
     """
-    found = [file for file in (path, *rotated_files(path, _MOST_OLD_FILES)) if file.is_file()]
+    found = [file for file in (path, *rotated_files(path, _MOST_OLD_FILES)) if not is_absent(file)]
     if not found:
         raise JournalMissing(
             f"There is no journal at {path} yet.",

@@ -53,6 +53,16 @@ class AvailableVoice:
     """False: it is downloaded when a client requests it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """Whether the server can speak, without names of voices or files: anyone may ask."""
+
+    not_ready: str = ""
+    """Why it cannot speak, as sentences; empty if it can: the default voice, or its fallback, is warm."""
+    degraded: str = ""
+    """What is wrong although it speaks, as a sentence; empty if nothing is."""
+
+
 class SpeechService(SpeechSynthesis, Protocol):
     """Speech synthesis with the voices and the state of the server: what the HTTP API serves."""
 
@@ -68,8 +78,8 @@ class SpeechService(SpeechSynthesis, Protocol):
         """
         ...
 
-    def is_ready(self) -> bool:
-        """Whether the default voice, or its fallback, is warm: it has spoken once."""
+    def health(self) -> ServiceHealth:
+        """Whether the server can speak now. Called on the event loop."""
         ...
 
     async def status(self) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.known_files import ABSENT
 from wyoming_tts.speech import MAX_SPEAKERS
 
 _LOGGER = logging.getLogger(__name__)
@@ -218,11 +219,13 @@ def _one_voice_per_export() -> Iterator[CatalogueVoice]:
 
 
 def _read_extra_index(extra_index: Path | None) -> tuple[CatalogueVoice, ...]:
-    if extra_index is None or not extra_index.exists():
+    if extra_index is None:
         return ()
     try:
         return read_piper_index(extra_index)
     except CatalogueError as error:
+        if isinstance(error.__cause__, ABSENT):
+            return ()
         _LOGGER.warning("%s It is ignored: download it again with --update-voices, or delete it.", error)
         return ()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import CatalogueVoice
@@ -275,26 +276,33 @@ class VoiceLibrary:
         return min(speaking, key=distance, default=None)
 
 
-def list_installed_voices(engines: Iterable[VoiceProvider]) -> list[Voice]:
+def list_installed_voices(
+    engines: Iterable[VoiceProvider], *, known: KnownFiles | None = None, before: Sequence[Voice] = ()
+) -> list[Voice]:
     """List the voices of all engines, in their order, with fingerprints of their files. Blocks.
 
-    An engine that fails is left out, with a line in the log.
+    Args:
+        engines: The engines; one that fails keeps the voices that it had, with a line in the log.
+        known: What is known of the files, also while they cannot be read.
+        before: The voices of the previous list.
     """
+    known = known or KnownFiles()
     voices: list[Voice] = []
     for engine in engines:
         try:
-            voices += filter(None, map(_with_fingerprint, engine.installed()))
+            voices += filter(None, [_with_fingerprint(voice, known) for voice in engine.installed()])
         except Exception:
             _LOGGER.exception("The voices of the engine %s cannot be listed.", engine.name)
+            voices += (voice for voice in before if voice.engine == engine.name)
     return voices
 
 
-def _with_fingerprint(voice: Voice) -> Voice | None:
-    try:
-        facts = [path.stat() for path in voice.files]
-    except OSError:
-        return None  # deleted meanwhile
-    files = [f"{fact.st_size}-{fact.st_mtime_ns}" for fact in facts]
+def _with_fingerprint(voice: Voice, known: KnownFiles) -> Voice | None:
+    """The voice with its fingerprint; None if a file was deleted meanwhile."""
+    stamps = [stamp for path in voice.files if (stamp := known.stamp(path)) is not None]
+    if len(stamps) < len(voice.files):
+        return None
+    files = [f"{stamp.size}-{stamp.mtime_ns}" for stamp in stamps]
     return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
 
 

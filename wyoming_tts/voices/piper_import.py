@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_piper_index
 from wyoming_tts.voices.names import NameResolver
@@ -158,7 +159,7 @@ def _named_voices(directory: Path) -> Iterator[str]:
 def _write(file: Path, dirs: Sequence[Path], directory: Path) -> None:
     """Add the directory to the file, if it is missing; everything else is preserved."""
     try:
-        content = file.read_bytes() if file.exists() else b""
+        content = b"" if is_absent(file) else file.read_bytes()
         edit = _edit_json if file.suffix == ".json" else _edit_yaml
         changed = edit(content, str(file), [str(each) for each in dirs], str(directory))
         if changed is not None:

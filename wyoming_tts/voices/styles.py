@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
+from wyoming_tts.known_files import KnownFiles, is_absent
 from wyoming_tts.style_tables import StyleTable, pack_names, read_packed_table
 from wyoming_tts.voices.blends.mixing import BlendSet
 from wyoming_tts.voices.blends.recipes import check_name
@@ -22,12 +23,14 @@ STYLES_DIRECTORY = "styles"
 class ImportedStyles:
     """Imported style tables, voices to speak with and to blend: `NAME.npy` in a directory. Blocks."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, known: KnownFiles | None = None) -> None:
         self._directory = directory
+        self._known = known or KnownFiles()
 
     def names(self) -> tuple[str, ...]:
         """Names of the imported voices, sorted; files whose names are invalid are ignored."""
-        found = sorted(path.stem for path in self._directory.glob("*.npy"))
+        files = self._known.names(self._directory)
+        found = sorted(file.removesuffix(".npy") for file in files if file.endswith(".npy"))
         return tuple(name for name in found if _is_name(name))
 
     def path(self, name: str) -> Path:
@@ -69,11 +72,18 @@ class ImportedStyles:
             BadRequest, VoiceUnavailable: as for `read_style_file` and `write_style_file`, or the name is
                 taken.
         """
-        if self.path(name).exists():
+        path = self.path(name)
+        if self._is_taken(path):
             raise BadRequest(f"There is an imported voice {name} already.", hint="Remove it first.")
         table = read_style_file(source)
-        write_style_file(self.path(name), table)
+        write_style_file(path, table)
         return table
+
+    def _is_taken(self, path: Path) -> bool:
+        try:
+            return not is_absent(path)
+        except OSError as error:
+            raise VoiceUnavailable(f"{path} cannot be reached: {error.strerror or error}.") from error
 
 
 def load_style_table(

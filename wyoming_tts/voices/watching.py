@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.known_files import KnownFiles
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,16 +45,13 @@ _SHARES = (
 )
 """Prefixes of the types of file systems on which other machines' changes cause no notification."""
 
-_ABSENT = (FileNotFoundError, NotADirectoryError)
-"""Errors that say that there is no such file; any other says only that it cannot be reached now."""
-
 _DEBOUNCE = {"debounce": 400, "step": 200}
 """Milliseconds for which notifications are collected: at most, and without a further one.
 
 The second is also how often watchfiles wakes up, even if there is none."""
 
 _Stamp: TypeAlias = tuple[int, int, int]
-"""Identifies a file's content: modification time, size, inode."""
+"""Identifies a file's content, as `known_files.FileStamp`."""
 
 _Place: TypeAlias = tuple[Path, int, int]
 """A directory with its device and inode, so that a replaced directory differs from the old one."""
@@ -78,8 +76,6 @@ class DirectorySnapshot:
     files: Mapping[Path, _Stamp]
     places: frozenset[_Place] = frozenset()
     """What to watch: the directories, and the parents in which they or their replacements appear."""
-    unreadable: frozenset[Path] = frozenset()
-    """Directories that exist but cannot be read now: without descriptors, or on a share that is away."""
     is_shared: bool = False
     """A directory is on a file system that other machines change without notification."""
 
@@ -124,37 +120,57 @@ async def watch_directories(
     on_change: Callable[[], Awaitable[None]],
     *,
     run_blocking: RunBlocking,
+    known: KnownFiles | None = None,
     endings: Collection[str] = VOICE_FILES,
     intervals: PollIntervals | None = None,
 ) -> None:
     """Call `on_change` whenever voice files were added, changed or removed; runs until cancelled.
 
-    It is called once at the start if there are any files, never concurrently, and again later if it fails.
+    It is called once at the start if there are any files, never concurrently, and again later if it fails or
+    could not read a file.
     Directories need not exist, and may be replaced.
 
     Args:
         directories: Scanned without their subdirectories.
         on_change: Lists the voices again.
         run_blocking: Reads directories away from the event loop.
+        known: What is known of the files, shared with those who read them.
         endings: Endings of the names of the files to watch.
         intervals: How often to scan.
     """
     intervals = intervals or PollIntervals()
     absolute = [each.absolute() for each in directories]
-    scan = partial(take_snapshot, absolute, tuple(endings))
+    known = known or KnownFiles()
+    scan = partial(take_snapshot, absolute, tuple(endings), known)
     parents = {str(place) for each in absolute for place in (each, *each.parents)}
-    files, known = SettledFiles(intervals.settle), dict[Path, _Stamp]()
+    files, retry = SettledFiles(intervals.settle), _Retry(known, intervals.recheck)
     async with asyncio.TaskGroup() as tasks:
         notifications = _Notifications(tasks, run_blocking, partial(_is_relevant, parents, tuple(endings)))
         while True:
             snapshot = await run_blocking(scan)
             notifications.watch(() if snapshot.is_shared else snapshot.places)
-            known = _with_unreadable(snapshot, known)
-            files.update(known, time.monotonic())
-            if files.has_changes and await _succeeds(on_change):
+            files.update(snapshot.files, time.monotonic())
+            if (files.has_changes or retry.is_due(time.monotonic())) and await _succeeds(on_change):
                 files.mark_reported()
+                retry.restart(time.monotonic())
             pause = intervals.recheck if notifications.are_reliable else intervals.poll
             await notifications.wait(min(pause, intervals.settle) if files.is_waiting else pause)
+
+
+class _Retry:
+    """When to list the voices again although no file has changed: one could not be read the last time."""
+
+    def __init__(self, known: KnownFiles, seconds: float) -> None:
+        self._known = known
+        self._seconds = seconds
+        self._since = 0.0
+
+    def restart(self, now: float) -> None:
+        self._since = now
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time; a directory that cannot be read is tried by every scan anyway."""
+        return self._known.has_unread and now - self._since >= self._seconds
 
 
 def _is_relevant(places: Collection[str], endings: tuple[str, ...], _: object, path: str) -> bool:
@@ -259,38 +275,15 @@ def _is_off(switch: str) -> bool:
     return switch.lower() in {"", "false", "disable", "disabled"}
 
 
-def take_snapshot(directories: Sequence[Path], endings: tuple[str, ...]) -> DirectorySnapshot:
+def take_snapshot(
+    directories: Sequence[Path], endings: tuple[str, ...], known: KnownFiles
+) -> DirectorySnapshot:
     """Scan the directories; one that does not exist counts as empty. Blocks."""
-    files, unreadable = dict[Path, _Stamp](), set[Path]()
-    for directory in directories:
-        try:
-            files.update(_files(directory, endings))
-        except OSError:
-            unreadable.add(directory)
+    paths = [each / name for each in directories for name in known.names(each) if name.endswith(endings)]
+    files = {path: stamp for path in paths if (stamp := known.stamp(path)) is not None}
     places = frozenset(place for directory in directories for place in _places(directory))
     shares = shared_mounts(_read_text(_MOUNTS))
-    return DirectorySnapshot(
-        files, places, frozenset(unreadable), any(_is_on(directory, shares) for directory in directories)
-    )
-
-
-def _with_unreadable(snapshot: DirectorySnapshot, known: Mapping[Path, _Stamp]) -> dict[Path, _Stamp]:
-    """The files of a scan, with those known before in directories that could not be read."""
-    kept = {path: stamp for path, stamp in known.items() if path.parent in snapshot.unreadable}
-    return {**kept, **snapshot.files}
-
-
-def _files(directory: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, _Stamp]]:
-    try:
-        with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(endings)]
-    except _ABSENT:
-        return
-    for name in names:
-        path = directory / name
-        with suppress(*_ABSENT):  # gone meanwhile, or a link to nowhere
-            status = path.stat()
-            yield path, (status.st_mtime_ns, status.st_size, status.st_ino)
+    return DirectorySnapshot(files, places, any(_is_on(directory, shares) for directory in directories))
 
 
 def _places(directory: Path) -> Iterator[_Place]:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
+from wyoming_tts.known_files import KEEP_SECONDS, KnownFiles
 from wyoming_tts.voices import watching
 from wyoming_tts.voices.watching import (
     PollIntervals,
@@ -43,8 +44,9 @@ async def run_in_thread(work: Callable[[], T]) -> T:
 class ServerVoices:
     """The voices as a server would list them."""
 
-    def __init__(self, *directories: Path) -> None:
-        self._engine = PiperEngine(EngineOptions(data_dirs=directories))
+    def __init__(self, *directories: Path, keep_seconds: float = KEEP_SECONDS) -> None:
+        self.known = KnownFiles(keep_seconds=keep_seconds)
+        self._engine = PiperEngine(EngineOptions(data_dirs=directories, files=self.known))
         self.voices: dict[str, int] = {}
         self.calls = 0
         self.failures = 0
@@ -60,7 +62,8 @@ class ServerVoices:
             self.voices = await run_in_thread(self._installed)
 
     def _installed(self) -> dict[str, int]:
-        return {voice.name: voice.files[0].stat().st_ino for voice in self._engine.installed()}
+        stamps = {voice.name: self.known.stamp(voice.files[0]) for voice in self._engine.installed()}
+        return {name: stamp.inode for name, stamp in stamps.items() if stamp}
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE), self._called:
@@ -68,10 +71,18 @@ class ServerVoices:
 
 
 @asynccontextmanager
-async def watched(*directories: Path, intervals: PollIntervals = QUICK) -> AsyncIterator[ServerVoices]:
-    voices = ServerVoices(*directories)
+async def watched(
+    *directories: Path, intervals: PollIntervals = QUICK, keep_seconds: float = KEEP_SECONDS
+) -> AsyncIterator[ServerVoices]:
+    voices = ServerVoices(*directories, keep_seconds=keep_seconds)
     task = asyncio.create_task(
-        watch_directories(directories, voices.refresh, run_blocking=run_in_thread, intervals=intervals)
+        watch_directories(
+            directories,
+            voices.refresh,
+            run_blocking=run_in_thread,
+            known=voices.known,
+            intervals=intervals,
+        )
     )
     try:
         yield voices
@@ -146,7 +157,7 @@ async def test_a_watched_directory_may_be_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     add_voice(directory, "old")
     add_voice(tmp_path / "next", "new")
-    async with watched(directory) as voices:
+    async with watched(directory, keep_seconds=0) as voices:
         await voices.wait_until(has_voices(voices, "old"))
         directory.rename(tmp_path / "away")
         await voices.wait_until(has_voices(voices))
@@ -316,7 +327,7 @@ class TestSettling:
 
 
 def test_a_missing_directory_is_empty_and_its_nearest_parent_is_watched(tmp_path: Path) -> None:
-    look = take_snapshot([tmp_path / "a" / "b"], (".onnx",))
+    look = take_snapshot([tmp_path / "a" / "b"], (".onnx",), KnownFiles())
     assert look.files == {}
     assert {path for path, _, _ in look.places} == {tmp_path}
 
@@ -326,7 +337,7 @@ def test_files_of_other_kinds_and_broken_links_are_ignored(tmp_path: Path) -> No
     for name in ("mine.onnx.part", "voices.json", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "nowhere.onnx").symlink_to(tmp_path / "gone")
-    look = take_snapshot([tmp_path], watching.VOICE_FILES)
+    look = take_snapshot([tmp_path], watching.VOICE_FILES, KnownFiles())
     assert {path.name for path in look.files} == {"mine.onnx", "mine.onnx.json"}
 
 
@@ -335,7 +346,7 @@ def test_an_unreadable_directory_is_empty(tmp_path: Path) -> None:
     add_voice(tmp_path / "secret")
     (tmp_path / "secret").chmod(0)
     try:
-        assert take_snapshot([tmp_path / "secret"], (".onnx",)).files == {}
+        assert take_snapshot([tmp_path / "secret"], (".onnx",), KnownFiles()).files == {}
     finally:
         (tmp_path / "secret").chmod(0o700)
 
@@ -354,13 +365,42 @@ def test_files_of_a_directory_that_cannot_be_read_now_stay_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "voice.onnx").write_bytes(b"x")
-    before = take_snapshot([tmp_path], (".onnx",))
-    known = watching._with_unreadable(before, {})
+    known = KnownFiles()
+    before = take_snapshot([tmp_path], (".onnx",), known)
 
     def exhausted(_: object) -> None:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr("os.scandir", exhausted)
-    during = take_snapshot([tmp_path], (".onnx",))
-    assert during.files == {}
-    assert watching._with_unreadable(during, known) == known == before.files
+    assert take_snapshot([tmp_path], (".onnx",), known).files == before.files != {}
+
+
+async def test_voices_of_a_directory_that_is_away_are_kept(tmp_path: Path) -> None:
+    directory, away = tmp_path / "share", tmp_path / "away"
+    add_voice(directory, "on-share")
+    intervals = PollIntervals(settle=0.05, poll=0.05, recheck=0.05)
+    async with watched(directory, tmp_path / "disk", intervals=intervals) as voices:
+        await voices.wait_until(has_voices(voices, "on-share"))
+        directory.rename(away)
+        add_voice(tmp_path / "disk", "on-disk")
+        await voices.wait_until(has_voices(voices, "on-share", "on-disk"))
+        away.rename(directory)
+        (directory / "on-share.onnx").unlink()
+        await voices.wait_until(has_voices(voices, "on-disk"))
+
+
+async def test_a_voice_that_could_not_be_read_is_listed_as_soon_as_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    add_voice(tmp_path)
+    intervals = PollIntervals(settle=0.05, poll=0.05, recheck=0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr("wyoming_tts.engines.piper.engine.read_voice_json", fail)
+        async with watched(tmp_path, intervals=intervals) as voices:
+            await voices.wait_until(lambda: voices.calls == 2)
+            assert voices.voices == {}
+            patch.undo()
+            await voices.wait_until(has_voices(voices, "mine"))

@@ -6,6 +6,7 @@ not by the first listener; what is wrong with one is logged once.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
-from wyoming_tts.errors import SpeechError
+from wyoming_tts.errors import SpeechError, VoiceUnavailable
 from wyoming_tts.style_tables import pack_names
 
 T = TypeVar("T")
@@ -42,7 +43,6 @@ class KokoroFiles:
         self._options = options
         self._complaints = FileComplaints()
         self._broken: list[BrokenVoice] = []
-        self._valid: dict[Path, tuple[int, int]] = {}
         self.broken: tuple[BrokenVoice, ...] = ()
         """What the last `find` left out, and why."""
 
@@ -76,7 +76,7 @@ class KokoroFiles:
         """The first valid file, with the result of its check."""
         for path in self._candidates(given, patterns):
             try:
-                return path, check(path)
+                return path, self._options.files.read(path, check)
             except FileNotFoundError:
                 self._report(path, "there is no such file")
             except OSError as error:
@@ -92,13 +92,14 @@ class KokoroFiles:
         return sorted(found, key=lambda path: path.name not in _EXACT_NAMES)
 
     def _search(self, directory: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
-        try:
-            for path in sorted(path for pattern in patterns for path in directory.glob(pattern)):
-                # With a json beside it, it is a Piper voice of that name.
-                if not path.with_name(f"{path.name}.json").exists() and path.stat().st_size:
-                    yield path
-        except OSError as error:
-            self._report(directory, f"it cannot be searched: {error.strerror}")
+        files = self._options.files
+        names = files.names(directory)
+        if reason := files.troubles.get(directory.absolute()):
+            self._broken.append(BrokenVoice(directory, f"it cannot be searched: {reason}"))
+        for name in sorted(name for pattern in patterns for name in fnmatch.filter(names, pattern)):
+            # With a json beside it, it is a Piper voice of that name.
+            if f"{name}.json" not in names and (stamp := files.stamp(directory / name)) and stamp.size:
+                yield directory / name
 
     def _find_imported(self, taken: Collection[str]) -> dict[str, Path]:
         styles = self._options.kokoro_styles
@@ -109,19 +110,22 @@ class KokoroFiles:
             path = styles.path(name)
             if name in taken:
                 self._report(path, f"the voice pack has a voice {name}, which goes first: rename the file")
-            elif stamp := self._stamp_if_valid(name, path):
-                valid[name] = path, stamp
-        self._valid = dict(valid.values())
-        return {name: path for name, (path, _) in valid.items()}
+            elif self._is_valid(path):
+                valid[name] = path
+        return valid
 
-    def _stamp_if_valid(self, name: str, path: Path) -> tuple[int, int] | None:
-        styles = self._options.kokoro_styles
+    def _is_valid(self, path: Path) -> bool:
         try:
-            status = path.stat()
-            stamp = status.st_mtime_ns, status.st_size
-            if styles is not None and self._valid.get(path) != stamp:
-                styles.read(name)
+            self._options.files.read(path, self._check_table)
         except (OSError, SpeechError) as error:
             self._report(path, str(error))
-            return None
-        return stamp
+            return False
+        return True
+
+    def _check_table(self, path: Path) -> None:
+        styles = self._options.kokoro_styles
+        assert styles is not None, "only its own tables are checked"
+        try:
+            styles.read(path.stem)
+        except VoiceUnavailable as error:
+            raise OSError(str(error)) from error

@@ -135,22 +135,22 @@ class PiperEngine:
         return loaded
 
     def _search(self, directory: Path) -> Iterator[Voice | BrokenVoice]:
-        try:
-            models = sorted(directory.glob("*.onnx"))
-        except OSError as error:
-            yield self._complaints.report(directory, f"it cannot be searched: {error.strerror}")
-            return
-        for path in models:
-            if found := self._inspect(path):
+        files = self._options.files
+        names = files.names(directory)
+        if reason := files.troubles.get(directory.absolute()):
+            yield BrokenVoice(directory, f"it cannot be searched: {reason}")
+        for name in sorted(name for name in names if name.endswith(".onnx")):
+            if found := self._inspect(directory / name, has_json=f"{name}.json" in names):
                 yield found
 
-    def _inspect(self, path: Path) -> Voice | BrokenVoice | None:
+    def _inspect(self, path: Path, *, has_json: bool) -> Voice | BrokenVoice | None:
+        if not has_json:
+            # Not logged: the json may be about to be copied, or the model may be another program's.
+            return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
+        files = self._options.files
         try:
-            if not voice_json_path(path).is_file():
-                # Not logged: the json may be about to be copied, or the model may be another program's.
-                return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
-            check_complete(path)
-            return _voice(path, read_voice_json(voice_json_path(path)))
+            files.read(path, check_complete)
+            return files.read(voice_json_path(path), _read_voice)
         except (OSError, ValueError) as error:
             return self._complaints.report(path, str(error))
 
@@ -317,7 +317,8 @@ def _replace_espeak(phonemizer: Any, process: PiperPhonemizerProcess) -> None:
     phonemizer.phonemize = MethodType(function, phonemizer)
 
 
-def _voice(path: Path, config: VoiceJson) -> Voice:
+def _read_voice(json: Path) -> Voice:
+    path, config = json.with_suffix(""), read_voice_json(json)
     speakers = config.speakers()
     return Voice(
         name=path.stem,
@@ -330,7 +331,7 @@ def _voice(path: Path, config: VoiceJson) -> Voice:
         speakers=MappingProxyType(speakers),
         default_speaker=_default_speaker(config) if speakers else None,
         version=config.piper_version or None,
-        files=(path, voice_json_path(path)),
+        files=(path, json),
     )
 
 

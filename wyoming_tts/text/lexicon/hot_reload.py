@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.known_files import ABSENT, KnownFiles
 from wyoming_tts.text.lexicon.parser import ParsedLexicon, parse_lexicon
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, Rule
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
@@ -43,8 +44,9 @@ class _File:
 class LexiconFiles:
     """The lexicon made of several files; of two entries for the same word that of the first file wins."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], known: KnownFiles | None = None) -> None:
         self._files = [_File(path) for path in paths]
+        self._known = known or KnownFiles()
         self._lexicon = EMPTY_LEXICON
 
     def __repr__(self) -> str:
@@ -61,7 +63,7 @@ class LexiconFiles:
 
     def refresh(self) -> bool:
         """Read changed files; return whether `current()` has changed. Blocks; not reentrant."""
-        changed = [_refresh(file) for file in self._files]
+        changed = [_refresh(file, self._known) for file in self._files]
         if any(changed):
             self._lexicon = Lexicon(rule for file in self._files for rule in file.rules)
         return any(changed)
@@ -79,10 +81,10 @@ class LexiconFiles:
             await sleep(interval)
 
 
-def _refresh(file: _File) -> bool:
+def _refresh(file: _File, known: KnownFiles) -> bool:
     """Read the file if it has changed; return whether its rules have."""
     stamp = _stamp(file.path)
-    if stamp == file.stamp:
+    if stamp == file.stamp or (stamp is None and known.is_away(file.path.parent)):
         return False
     file.stamp = stamp
     if stamp is None:
@@ -93,8 +95,10 @@ def _refresh(file: _File) -> bool:
     except InvalidYaml as error:
         _reject(file, error, tuple(map(str, error.problems)))
     except OSError as error:
+        file.stamp = None  # to try again: that it cannot be read says nothing about its content
         problem = f"{file.path.name} cannot be read: {error.strerror or error}"
-        _reject(file, problem, (problem,))
+        if file.problems != (problem,):
+            _reject(file, problem, (problem,))
     return False
 
 
@@ -125,7 +129,7 @@ def _count_entries(file: _File) -> str:
 def _stamp(path: Path) -> _Stamp:
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except ABSENT:
         return None
     except OSError as error:
         return str(error)

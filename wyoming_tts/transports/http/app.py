@@ -44,6 +44,8 @@ class Health(BaseModel):
     """Answer of a health endpoint."""
 
     status: str
+    degraded: str | None = None
+    """What is wrong although the server speaks."""
 
 
 class Status(BaseModel):
@@ -137,10 +139,10 @@ def _state_routes(service: SpeechService) -> APIRouter:
 
     async def ready() -> Response:
         """Report whether the default voice is warm; speech can be requested earlier."""
-        if service.is_ready():
-            return json_response({"status": "ready"})
-        not_yet = ApiError(503, "The default voice is not ready yet.", code=NOT_READY, kind="server_error")
-        return error_response(not_yet, "")
+        health = service.health()
+        if health.not_ready:
+            return error_response(ApiError(503, health.not_ready, code=NOT_READY, kind="server_error"), "")
+        return json_response({"status": "ready"} | ({"degraded": health.degraded} if health.degraded else {}))
 
     async def status() -> Response:
         """Return the server's status."""

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
 from wyoming_tts.voices.names import check_name_is_free, find_name
@@ -56,6 +57,7 @@ class BlendStore:
         voices: Callable[[], Mapping[str, str]] = _no_voices,
         presets: Iterable[Blend] = (),
         clock: Callable[[], float] = time.time,
+        known: KnownFiles | None = None,
     ) -> None:
         """Read nothing yet.
 
@@ -65,21 +67,34 @@ class BlendStore:
                 While there are none, edits are not checked against them.
             presets: The product's own blends.
             clock: Seconds since the epoch, for the name under which a malformed file is kept.
+            known: What is known of the files, which tells a directory that is away from one without the file.
         """
         self._path = directory / FILE_NAME
         self._voices = voices
         self._presets = BlendSet.of(presets).blends
         self._clock = clock
+        self._known = known or KnownFiles()
+        self._loaded: BlendSet | None = None
+        self._unread_because = ""
         self._reported = b""
         """The malformed content that was logged last."""
 
     def load(self) -> BlendSet:
-        """Load all blends, including presets.
+        """Load all blends, including presets; those loaded before, if the file cannot be read now.
 
         Raises:
-            VoiceUnavailable: the file exists but cannot be read.
+            VoiceUnavailable: the file exists but cannot be read, and never could.
         """
-        return self._book(self._read()[0])
+        try:
+            self._loaded = self._book(self._read()[0])
+            self._unread_because = ""
+        except VoiceUnavailable as error:
+            if self._loaded is None:
+                raise
+            if str(error) != self._unread_because:
+                self._unread_because = str(error)
+                _LOGGER.error("The previous blends stay in use. %s", error)  # noqa: TRY400 - it suffices
+        return self._loaded
 
     def blends(self) -> tuple[Blend, ...]:
         """Load all blends, sorted by name."""
@@ -196,6 +211,7 @@ class BlendStore:
         return blend
 
     def _edited(self, edit: _Edit) -> Blend | None:
+        self._require_directory()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self._path.with_suffix(".yaml.lock")):
@@ -245,12 +261,22 @@ class BlendStore:
             content = _content(self._path)
         except OSError as error:
             raise VoiceUnavailable(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if not content:
+            self._require_directory()
         try:
             return self._parsed(content, self._path), content, False
         except InvalidYaml as error:
             backup, problem = self._from_backup()
             self._log_once(content, f"{error}\n{problem}")
             return backup, content, True
+
+    def _require_directory(self) -> None:
+        """Refuse to read or write an empty set of blends where a share with others is about to come back."""
+        if self._known.is_away(self._path.parent):
+            raise VoiceUnavailable(
+                f"{self._path.parent} is gone or empty, as when a network share is unmounted.",
+                hint="Nothing was changed. Mount it again; if that is not meant, wait five minutes.",
+            )
 
     def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
         own = parse_blends(content, str(path))

@@ -119,7 +119,7 @@ class CachedBlends:
         try:
             self._book = await self._run_blocking(self.store.load)
         except SpeechError as error:
-            _LOGGER.error("The previous blends stay in use. %s", error)  # noqa: TRY400 - the message suffices
+            _LOGGER.error("The blends cannot be read. %s", error)  # noqa: TRY400 - the message suffices
 
     def voice(self, name: str, installed: Iterable[Voice]) -> Voice | None:
         """Return the voice of a blend's name or recipe. Does no I/O.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from wyoming_tts.text.lexicon import hot_reload
 from wyoming_tts.text.lexicon.hot_reload import LexiconFiles
 
 T = TypeVar("T")
@@ -169,3 +171,42 @@ async def test_watching_refreshes_off_the_event_loop_until_cancelled(path: Path)
         await file.watch(run_blocking, interval=0.5, sleep=sleep)
     assert seen == ["a", "b", "bb"]
     assert done == ["refresh"] * 3
+
+
+def test_entries_stay_while_the_directory_is_away(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    share = tmp_path / "share"
+    share.mkdir()
+    write_atomically(share / path.name, "en: {a: b}")
+    file = LexiconFiles([share / path.name])
+    file._known.names(share)
+    file.refresh()
+    caplog.clear()
+    share.rename(tmp_path / "unmounted")
+    assert not file.refresh()
+    assert apply_lexicon(file, "a") == "b"
+    assert "was removed" not in caplog.text
+    (tmp_path / "unmounted").rename(share)
+    (share / path.name).unlink()
+    assert file.refresh()
+    assert apply_lexicon(file, "a") == "a"
+
+
+def test_a_file_that_cannot_be_read_now_is_tried_again_and_told_of_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    write_atomically(path, "en: {a: b}")
+    file = LexiconFiles([path])
+    with monkeypatch.context() as patch:
+        patch.setattr(hot_reload, "_read_bytes", fail)
+        for _ in range(3):
+            assert not file.refresh()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert file.refresh()
+    assert apply_lexicon(file, "a") == "b"
+    assert not file.problems

@@ -410,3 +410,38 @@ def test_concurrent_writers_lose_no_acknowledged_blend_even_when_one_process_is_
     # Beyond those, at most the write in progress of each killed process.
     assert len(there - acknowledged) <= len(processes)
     assert len(acknowledged) > 20
+
+
+def test_blends_stay_and_are_not_overwritten_while_the_directory_is_away(
+    store: BlendStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.add(make_blend("mine"))
+    directory = store._path.parent
+    store._known.names(directory)
+    assert names(store) == ["calm", "mine"]
+    share = directory.rename(directory.with_name("unmounted"))
+    directory.mkdir()
+    for _ in range(3):
+        assert names(store) == ["calm", "mine"]
+    assert caplog.text.count("The previous blends stay in use.") == 1
+    with pytest.raises(VoiceUnavailable, match="gone or empty"):
+        store.add(make_blend("another"))
+    assert not list(directory.iterdir())
+    directory.rmdir()
+    share.rename(directory)
+    store.add(make_blend("another"))
+    assert names(store) == ["another", "calm", "mine"]
+
+
+def test_blends_stay_while_the_file_cannot_be_read(
+    store: BlendStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    store.add(make_blend("mine"))
+    assert names(store) == ["calm", "mine"]
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert names(store) == ["calm", "mine"]
+    with pytest.raises(VoiceUnavailable, match="cannot be read"):
+        store.add(make_blend("another"))
