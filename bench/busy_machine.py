@@ -241,7 +241,10 @@ def _to_json(figures: LoadFigures) -> dict[str, object]:
     return {
         "case": str(figures.case),
         "server": figures.server,
-        "rounds": [[report_to_json(heard) for heard in each.heard] for each in figures.rounds],
+        "rounds": [
+            [{**report_to_json(heard), "error": heard.error} for heard in each.heard]
+            for each in figures.rounds
+        ],
     }
 
 
