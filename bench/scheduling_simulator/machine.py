@@ -52,6 +52,8 @@ class Step:
 
     started: float
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of those, how long its own thread ran."""
     threads: int = 0
     on_done: list[Callable[[float], None]] = field(default_factory=list)
 
@@ -81,12 +83,18 @@ class Machine:
         now = asyncio.get_running_loop().time()
         return now if self._step is None else now + self._step.seconds
 
+    def cpu_clock(self) -> float:
+        """Return the CPU time of the running step's thread, in seconds."""
+        return self._running_step().cpu_seconds
+
     def spend(self, seconds: float, *, has_cores: bool) -> None:
         """Compute for so many seconds of one core at full speed, as part of the running step."""
         step = self._running_step()
         step.threads = self.cores_per_step if has_cores else 1
         work = seconds / speedup(step.threads)
-        step.seconds += self._wall_time(work, step.started + step.seconds, self._busy_threads + step.threads)
+        wall, cpu = self._times(work, step.started + step.seconds, self._busy_threads + step.threads)
+        step.seconds += wall
+        step.cpu_seconds += cpu
 
     def when_done(self, call: Callable[[float], None]) -> None:
         """Have something called with the time at which the running step ends."""
@@ -114,15 +122,17 @@ class Machine:
             raise RuntimeError("No step is running.")
         return self._step
 
-    def _wall_time(self, work: float, at: float, threads: int) -> float:
-        """Return the seconds that work takes which begins at a time, beside so many threads in all."""
-        passed = 0.0
+    def _times(self, work: float, at: float, threads: int) -> tuple[float, float]:
+        """Return how long work takes that begins at a time, with so many threads in all, and its CPU time."""
+        wall = cpu = 0.0
         for phase in self._phases_from(at):
-            rate = phase.speed * min(1.0, self.cores / (threads + phase.other_threads))
-            if rate * phase.seconds >= work:
-                return passed + work / rate
-            work -= rate * phase.seconds
-            passed += phase.seconds
+            share = min(1.0, self.cores / (threads + phase.other_threads))
+            seconds = min(phase.seconds, work / (phase.speed * share))
+            wall += seconds
+            cpu += seconds * share
+            if seconds < phase.seconds:
+                return wall, cpu
+            work -= phase.speed * share * seconds
         raise AssertionError("Phases repeat for ever.")
 
     def _phases_from(self, at: float) -> Iterator[Phase]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from bench.scheduling_simulator.listening import SPOKEN_FOR, Listening
@@ -18,7 +18,7 @@ from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler
-from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.speech import Start, Utterance, VoiceRequest
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.synthesis.costs import StepClocks
 from wyoming_tts.text.feed import TextFeed
@@ -36,11 +36,16 @@ class Policy:
     """How starts and admission are decided."""
 
     name: str
-    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+    start: Start
+    max_hold: float = 10.0
+    """As `AdmissionOptions.max_hold`."""
 
 
-AT_ONCE = Policy("at once")
-POLICIES = (AT_ONCE,)
+AT_ONCE = Policy("at once", Start.AT_ONCE)
+STEADY = Policy("steady", Start.STEADY)
+PATIENT = Policy("steady, no limit", Start.STEADY, 3_600.0)
+"""Held for as long as it takes: what the prediction is worth where `max_hold` would end the hold."""
+POLICIES = (AT_ONCE, STEADY, PATIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +110,15 @@ class SimulatedServer:
             ),
             workers=self._workers,
             admission=Admission(
-                AdmissionOptions(max_streams=streams, max_queue=2 * streams), self._workers.scheduler
+                AdmissionOptions(max_streams=streams, max_queue=2 * streams, max_hold=policy.max_hold),
+                self._workers.scheduler,
             ),
             cache=SegmentCache(
                 memory_bytes=0, directory=None, disk_bytes=0, run_blocking=self._workers.run_blocking
             ),
-            options=policy.synthesis,
+            options=SynthesisOptions(start=policy.start),
             clock=self._clock,
-            step_clocks=StepClocks(machine.clock, machine.clock),
+            step_clocks=StepClocks(machine.clock, machine.cpu_clock),
         )
 
     async def warm_up(self) -> None:

@@ -80,15 +80,23 @@ def test_a_step_whose_listener_left_goes_on_for_a_second() -> None:
     assert run_in_virtual_time(run()) == pytest.approx(4.0)
 
 
-def test_within_a_step_the_clock_moves_on_by_what_was_spent() -> None:
-    async def run() -> tuple[float, float]:
-        machine = Machine(1, [Phase(speed=0.5)])
+def clocks_after(machine: Machine, seconds: float) -> tuple[float, float]:
+    """Wall and CPU time within the first step, after it has spent so many seconds."""
 
+    async def run() -> tuple[float, float]:
         def work() -> tuple[float, float]:
-            began = machine.clock()
-            machine.spend(1.5, has_cores=True)
-            return began, machine.clock()
+            machine.spend(seconds, has_cores=True)
+            return machine.clock(), machine.cpu_clock()
 
         return machine.begin_step(work)[1]
 
-    assert run_in_virtual_time(run()) == pytest.approx((0.0, 3.0))
+    return run_in_virtual_time(run())
+
+
+def test_within_a_step_the_clocks_move_on_by_what_was_spent() -> None:
+    assert clocks_after(Machine(1), 1.5) == pytest.approx((1.5, 1.5))
+
+
+def test_heat_costs_cpu_time_and_another_program_only_time() -> None:
+    assert clocks_after(Machine(1, [Phase(speed=0.5)]), 1.5) == pytest.approx((3.0, 3.0))
+    assert clocks_after(Machine(1, [Phase(other_threads=2)]), 1.5) == pytest.approx((4.5, 1.5))
