@@ -20,7 +20,7 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.accepting import LINGER
+from wyoming_tts.transports.accepting import LINGER, DampedLog
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.connection_limits import ConnectionLimits
@@ -113,10 +113,15 @@ class WyomingConnection:
         synthesizer: SpeechSynthesis,
         describe: Describe,
         options: WyomingOptions,
+        malformed: DampedLog,
         address: str = "",
     ) -> None:
-        """Serve a client; places among the streams are shared fairly between the addresses of clients."""
+        """Serve a client; places among the streams are shared fairly between the addresses of clients.
+
+        `malformed` is the log, common to all clients, of connections that end because of what they sent.
+        """
         self._stream = stream
+        self._malformed = malformed
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options
@@ -179,7 +184,7 @@ class WyomingConnection:
         try:
             await self._read_events()
         except ProtocolError as error:
-            _LOGGER.warning("%s: disconnecting: %s", self._stream.peer, error)
+            self._malformed.log("%s: disconnecting: %s", self._stream.peer, error)
             self._abandon(error)
         except WyomingClientGone:
             raise

@@ -21,7 +21,7 @@ from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import ShuttingDown, SpeechError
-from wyoming_tts.transports.accepting import Acceptor
+from wyoming_tts.transports.accepting import Acceptor, DampedLog
 from wyoming_tts.transports.connection_limits import ConnectionSlot
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
@@ -72,6 +72,7 @@ class WyomingServer:
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options or WyomingOptions()
+        self._malformed = DampedLog(_LOGGER)
         self._run_blocking = run_blocking
         self._acceptor = Acceptor(
             self._options.connections, serve=self._accept, refusal=_encode_refusal, allow=allow
@@ -201,6 +202,7 @@ class WyomingServer:
             synthesizer=self._synthesizer,
             describe=self._describe,
             options=self._options,
+            malformed=self._malformed,
             address=address,
         )
         task = asyncio.create_task(_run(connection, opened), name=f"wyoming {stream.peer}")

@@ -445,6 +445,18 @@ class TestErrors:
         assert "127.0.0.1" in record.getMessage()
         assert record.exc_info is None
 
+    @pytest.mark.parametrize("sent", [b"garbage", b'{"type"'])
+    async def test_a_flood_of_garbage_or_of_halves_of_events_is_one_log_line(
+        self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture, sent: bytes
+    ) -> None:
+        async with connected(fake) as (server, _):
+            for _ in range(20):
+                async with WyomingTestClient.connect(*server.bound[0]) as client:
+                    await client.send_bytes(sent)
+                    client.writer.write_eof()
+                    assert event_types(await client.rest()) == ["error"]
+        assert len(caplog.records) == 1
+
     @pytest.mark.parametrize(
         "sent",
         [
