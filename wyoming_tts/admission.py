@@ -100,6 +100,7 @@ class Admission:
         self._held: dict[Place, None] = {}
         self._held_by: Counter[str] = Counter()
         self._waiting: dict[Place, None] = {}  # in order of asking
+        self._usual_works: Sequence[Work] = ()
 
     def __repr__(self) -> str:
         return f"<Admission held={len(self._held)} queued={self.queued}>"
@@ -187,14 +188,15 @@ class Admission:
         demands = [Demand(works, ahead), *self._demands(playing, now)]
         return len(demands) == 1 or lateness(demands, self._scheduler.capacity) <= _LATENESS
 
-    def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] = ()) -> float:
+    def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.
 
         Args:
             now: The time.
             peer: The address.
-            works: What it has to compute; without, it is the wait for the first moment that others leave.
+            works: What it has to compute; None takes what the last newcomer had.
         """
+        works = self._usual_works if works is None else works
         others = self._demands(self._held, now)
         delay = earliest_start(works, others, self._scheduler.capacity) - lead_needed(works)
         if self._has_place_for(peer, now):
@@ -246,6 +248,7 @@ class Admission:
         if not self._has_place_for(peer, now) and len(self._newcomers()) >= self._options.max_queue:
             self._make_room_in_queue(peer)
         works = place.stream.backlog.works()
+        self._usual_works = works or self._usual_works
         wait = self.predict_wait(now, peer, works)
         place.predicted_start = wait + min(lead_needed(works), self._options.max_hold)
         if wait > self._options.max_wait:

@@ -34,8 +34,10 @@ import { button, createElement, keepScrolledToEnd, localize, requestJson, setTex
  * @property {string} transport
  * @property {string} voice
  * @property {number | null} ttfa seconds
+ * @property {number} held seconds
  * @property {number} audio_seconds
  * @property {number | null} rtf
+ * @property {number} underruns
  * @property {string} outcome
  * @property {string} error
  */
@@ -79,7 +81,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = { all: 0, info: 20, warning: 30, error: 40 };
 /** @type {Record<string, number>} */
 const RANKS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
-const UTTERANCE = ["time", "transport", "voice", "ttfa", "audio", "rtf", "outcome"];
+const UTTERANCE = ["time", "transport", "voice", "ttfa", "held", "audio", "rtf", "gaps", "outcome"];
 const SETTING = ["setting", "value", "source"];
 
 // ---- Numbers
@@ -489,7 +491,7 @@ class Utterances {
   }
 
   /** @param {Spoken} one */
-  #cells({ time, transport, voice, ttfa, audio_seconds, rtf, outcome, error }) {
+  #cells({ time, transport, voice, ttfa, held, audio_seconds, rtf, underruns, outcome, error }) {
     const { translate, number } = this.words;
     const message = translate(outcome) + (error ? ` (${error})` : "");
     return [
@@ -497,8 +499,10 @@ class Utterances {
       transport,
       voice || "–",
       this.figures.milliseconds(ttfa),
+      held ? this.figures.milliseconds(held) : "–",
       `${number(audio_seconds, 1)} s`,
       rtf === null ? "–" : number(rtf, 3),
+      number(underruns),
       createElement("span", { class: `status-outcome status-is-${outcome}` }, message),
     ];
   }

@@ -90,8 +90,11 @@ class FinishedUtterance:
     transport: str
     voice: str
     ttfa: float | None
+    held: float
+    """How much of it was to hold the audio back until it plays without a gap, and later the same."""
     audio_seconds: float
     rtf: float | None
+    underruns: int
     outcome: str
     """`done`, `cancelled` or `failed`."""
     error: str
@@ -211,8 +214,10 @@ def _finished(ended: TimedRecord) -> FinishedUtterance:
         transport=record.transport[:MAX_NAME_LENGTH],
         voice=record.voice[:MAX_NAME_LENGTH],
         ttfa=record.ttfa,
+        held=record.held_seconds,
         audio_seconds=record.audio_seconds,
         rtf=record.compute_seconds / record.audio_seconds if record.audio_seconds else None,
+        underruns=record.underruns,
         outcome=str(record.outcome),
         error=record.error,
     )

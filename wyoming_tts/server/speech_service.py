@@ -144,6 +144,7 @@ def server_load(parts: Parts) -> ServerLoad:
     return ServerLoad(
         active_streams=parts.admission.count_active(time.monotonic()),
         queued_streams=parts.admission.queued,
+        predicted_wait_seconds=parts.admission.predict_wait(time.monotonic()),
         models=len(parts.loaded.models),
         model_bytes=parts.loaded.file_bytes,
         cache_memory_hits=cache.memory_hits,

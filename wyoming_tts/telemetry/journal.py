@@ -184,6 +184,9 @@ class JournalEntry:
     compute_seconds: float
     characters: int
     underruns: int
+    underrun_seconds: float
+    held: float
+    """Seconds for which audio was held back so that it plays without a gap."""
 
     @classmethod
     def parse(cls, line: bytes) -> JournalEntry | None:
@@ -206,6 +209,8 @@ class JournalEntry:
             compute_seconds=_number(values["compute_seconds"]),
             characters=int(_number(values["characters"])),
             underruns=int(_number(values["underruns"])),
+            underrun_seconds=_number(values.get("underrun_seconds", 0.0)),
+            held=_number(values.get("held", 0.0)),  # lines of older versions have none
         )
 
 

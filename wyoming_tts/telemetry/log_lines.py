@@ -36,12 +36,18 @@ def format_line(record: UtteranceRecord) -> str:
         "segments": record.segments,
         "cached": record.cached_segments,
         "wait_ms": round(record.wait * 1000),
-        "ttfa_ms": "-" if record.ttfa is None else round(record.ttfa * 1000),
+        "ttfa_ms": _milliseconds(record.ttfa),
+        "held_ms": _milliseconds(record.held_seconds),
+        "expected_ms": _milliseconds(record.predicted_start),
         "audio_s": f"{record.audio_seconds:.2f}",
         "rtf": f"{record.compute_seconds / record.audio_seconds:.3f}" if record.audio_seconds else "-",
         "underruns": record.underruns,
     }
     return " ".join(f"{name}={value}" for name, value in shown.items())
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else str(round(seconds * 1000))
 
 
 def record_fields(record: UtteranceRecord) -> Fields:
@@ -59,6 +65,8 @@ def record_fields(record: UtteranceRecord) -> Fields:
         "cached_segments": record.cached_segments,
         "wait": round(record.wait, 4),
         "ttfa": None if record.ttfa is None else round(record.ttfa, 4),
+        "held": round(record.held_seconds, 3),
+        "predicted_start": None if record.predicted_start is None else round(record.predicted_start, 3),
         "audio_seconds": round(spoken, 3),
         "compute_seconds": round(record.compute_seconds, 4),
         "rtf": round(record.compute_seconds / spoken, 4) if spoken else None,

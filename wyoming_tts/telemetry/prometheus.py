@@ -34,6 +34,8 @@ class ServerLoad:
 
     active_streams: int = 0
     queued_streams: int = 0
+    predicted_wait_seconds: float = 0.0
+    """For how long others would delay the first audio of another stream."""
     models: int = 0
     """Models in memory."""
     model_bytes: int = 0
@@ -148,6 +150,7 @@ _SUMS = {
     "cached_segments": "Segments that came from the cache.",
     "underruns": "Times a listener ran dry although there was text to speak.",
     "underrun_seconds": "Time that listeners were dry.",
+    "held_seconds": "Time for which audio was held back so that it plays without a gap.",
 }
 """Fields of a record that are summed, with their help texts."""
 
@@ -169,6 +172,11 @@ class _ServerLoadCollector(Collector):
         )
         yield GaugeMetricFamily(
             "wyoming_tts_queued_streams", "Streams in the admission queue.", value=load.queued_streams
+        )
+        yield GaugeMetricFamily(
+            "wyoming_tts_predicted_wait_seconds",
+            "For how long others would delay the first audio of another stream.",
+            value=load.predicted_wait_seconds,
         )
         yield GaugeMetricFamily("wyoming_tts_models", "Models in memory.", value=load.models)
         yield GaugeMetricFamily(

@@ -49,11 +49,13 @@ class PeriodSummary:
     ttfa_p50: float | None
     ttfa_p95: float | None
     wait_p95: float | None
+    held_p95: float | None
     rtf: float | None
     """Real-time factor: compute seconds per second of audio."""
     audio_seconds: float
     characters: int
     underruns: int
+    underrun_seconds: float
 
 
 def add_stats_flags(parser: argparse.ArgumentParser) -> None:
@@ -151,10 +153,12 @@ def _summary(period: str, entries: Sequence[JournalEntry]) -> PeriodSummary:
         ttfa_p50=_percentile(ttfa, 50),
         ttfa_p95=_percentile(ttfa, 95),
         wait_p95=_percentile([entry.wait for entry in entries], 95),
+        held_p95=_percentile([entry.held for entry in entries], 95),
         rtf=round(sum(entry.compute_seconds for entry in entries) / audio, 4) if audio else None,
         audio_seconds=round(audio, 3),
         characters=sum(entry.characters for entry in entries),
         underruns=sum(entry.underruns for entry in entries),
+        underrun_seconds=round(sum(entry.underrun_seconds for entry in entries), 3),
     )
 
 
@@ -170,7 +174,8 @@ def _print_table(found: Iterable[PeriodSummary]) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None)
-    for heading in ("Last", "Count", "TTFA p50", "p95", "Wait p95", "RTF", "Audio", "Underruns", "Cancelled"):
+    headings = ("Count", "TTFA p50", "p95", "Wait p95", "Held p95", "RTF", "Audio", "Underruns", "Cancelled")
+    for heading in ("Last", *headings):
         table.add_column(heading, justify="left" if heading == "Last" else "right")
     table.add_column("Errors")
     for summary in found:
@@ -186,9 +191,10 @@ def _cells(summary: PeriodSummary) -> list[str]:
         _milliseconds(summary.ttfa_p50),
         _milliseconds(summary.ttfa_p95),
         _milliseconds(summary.wait_p95),
+        _milliseconds(summary.held_p95),
         "-" if summary.rtf is None else f"{summary.rtf:.3f}",
         f"{summary.audio_seconds:.0f} s",
-        str(summary.underruns),
+        f"{summary.underruns} ({summary.underrun_seconds:.1f} s)" if summary.underruns else "0",
         str(summary.cancelled),
         ", ".join(f"{code} {count}" for code, count in summary.errors.items()) or "-",
     ]

@@ -122,10 +122,12 @@ def write_fresh_line(path: Path) -> None:
         "error": "busy",
         "ttfa": 0.0554,
         "wait": 0.25,
+        "held": 1.5,
         "audio_seconds": 2.0,
         "compute_seconds": 0.1,
         "characters": 42,
         "underruns": 1,
+        "underrun_seconds": 0.3,
     }
     path.write_text(f"{json.dumps(line)}\n")
 
@@ -145,10 +147,14 @@ def test_the_table_has_a_row_for_each_period(tmp_path: Path, capsys: pytest.Capt
         "ms",
         "250",
         "ms",
+        "1500",
+        "ms",
         "0.050",
         "2",
         "s",
         "1",
+        "(0.3",
+        "s)",
         "0",
         "busy",
         "1",
