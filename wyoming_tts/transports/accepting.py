@@ -162,22 +162,25 @@ class Acceptor:
         task = asyncio.create_task(self._serve(sock, slot))
         slot.abort = partial(_cancel, task)
         self._serving.add(task)
-        task.add_done_callback(partial(self._on_handed_over, sock))
+        task.add_done_callback(partial(self._on_handed_over, sock, slot))
 
     def _slot_for(self, peer: str | None, sock: socket.socket) -> ConnectionSlot:
         if peer is not None and not self._allow(peer):
             raise BadRequest(f"{peer} is not allowed to connect.", hint="Add its network to allow_networks.")
         return self._slots.take(peer, asyncio.get_running_loop().time(), sock.close)
 
-    def _on_handed_over(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+    def _on_handed_over(self, sock: socket.socket, slot: ConnectionSlot, task: asyncio.Task[None]) -> None:
         """Close a socket that no transport has taken, perhaps because the task never began."""
         self._serving.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is None and not task.cancelled():
             return
         sock.close()
+        # Or the buffers of its TLS would be in a reference cycle, and kept until that is collected.
+        slot.abort = sock.close
         if isinstance(error, OSError):  # the client has gone, or its TLS handshake failed
             _LOGGER.debug("A client is not served: %s", error)
+            error.__traceback__ = None  # its frames refer to the error: likewise
         elif error is not None:
             _LOGGER.error("A client cannot be served.", exc_info=error)
 

@@ -123,7 +123,7 @@ class _LingeringTransport:
         self._connection = None
 
 
-def _never_idle() -> None:
+def _do_nothing() -> None:
     return None
 
 
@@ -164,8 +164,9 @@ class HttpConnection(H11Protocol):
         self._stop_request_timer()
         super().connection_lost(exc)
         # Reference cycles would keep what was received until they are collected, which may take minutes.
+        self._unset_keepalive_if_required()
         self._lingering.release()
-        self.slot.idle_since = _never_idle
+        self.slot.idle_since = self.slot.abort = _do_nothing
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request, or discard them after the last response."""
