@@ -1,7 +1,8 @@
 """Server discovery: finds text-to-speech servers that announce themselves by mDNS.
 
 An announcement does not say what a Wyoming server does. So each is resolved and sent `describe`, on its
-nearest address first, and is kept only if it has an installed text-to-speech program.
+nearest address first, and is kept only if it has an installed text-to-speech program. Anyone on the network
+can announce anything, so that what is asked is bounded.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -32,6 +34,15 @@ _PROBE_SECONDS = 1.0
 _SETTLE_SECONDS = 0.2
 """Answers to an mDNS query are delayed by 20 to 120 ms (RFC 6762, section 6); those that arrive within this
 time count as simultaneous."""
+
+
+MAX_INSTANCES = 128
+"""Instances of one search that are asked; a home has ten, a flood of invented ones has thousands."""
+MAX_ADDRESSES = 8
+"""Addresses of one instance that are tried."""
+_UNSHOWABLE = frozenset({"Cc", "Cs"})
+"""Categories of characters that an instance's name must not have (RFC 6763, section 4.1.1); a terminal would
+obey them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,16 @@ class _Search:
         self.own_found = asyncio.Event()
         self._found: dict[str, DiscoveredServer] = {}
         self._own = _own_addresses()
+        self._asked = 0
+
+    def admits(self, name: str) -> bool:
+        """Count an announced instance; return whether it is asked."""
+        if any(unicodedata.category(char) in _UNSHOWABLE for char in name):
+            return False
+        self._asked += 1
+        if self._asked == MAX_INSTANCES + 1:
+            _LOG.warning("More than %d servers are announced; the others are ignored.", MAX_INSTANCES)
+        return self._asked <= MAX_INSTANCES
 
     def ranked(self) -> list[DiscoveredServer]:
         """The servers found, nearest first."""
@@ -96,7 +117,8 @@ class _Search:
         info = AsyncServiceInfo(service_type, name)
         if not await info.async_request(zeroconf, _RESOLVE_MS):
             return
-        addresses = tuple(sorted(info.parsed_scoped_addresses(), key=self._distance))
+        usable = [text for text in info.parsed_scoped_addresses() if _is_usable(text)]
+        addresses = tuple(sorted(usable, key=self._distance)[:MAX_ADDRESSES])
         for address in addresses:
             uri = _tcp_uri(address, info.port or 0)
             if await _has_tts(uri):
@@ -131,7 +153,7 @@ async def _searching(interfaces: Interfaces) -> AsyncIterator[_Search]:
         def on_change(
             zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
         ) -> None:
-            if state_change is ServiceStateChange.Added:
+            if state_change is ServiceStateChange.Added and search.admits(name):
                 probes.append(tasks.create_task(search.probe(zeroconf, service_type, name)))
 
         browser = AsyncServiceBrowser(mdns.zeroconf, SERVICE_TYPE, handlers=[on_change])
@@ -150,6 +172,11 @@ async def _has_tts(uri: str) -> bool:
         _LOG.debug("Skipped: %s", error)
         return False
     return any(program.installed for program in info.tts)
+
+
+def _is_usable(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return not (ip.is_unspecified or ip.is_multicast)
 
 
 def _own_addresses() -> frozenset[str]:

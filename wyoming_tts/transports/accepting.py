@@ -19,6 +19,7 @@ from typing import Any
 
 from wyoming_tts.errors import BadRequest, SpeechError
 from wyoming_tts.transports.connection_limits import ConnectionLimits, ConnectionSlot, ConnectionSlots
+from wyoming_tts.transports.damped_log import DampedLog
 
 LINGER = 1.0
 """Seconds for which input of a refused client is discarded before closing. Closing over unread bytes would
@@ -27,8 +28,6 @@ MAX_REFUSING = 32
 """Refused clients that are told why at the same time; any more are closed at once."""
 ACCEPT_PAUSE = 1.0
 """Seconds until the next try when the system cannot accept, as in asyncio."""
-LOG_INTERVAL = 60.0
-"""Seconds between two log lines about clients that were refused or could not be accepted."""
 _ACCEPTS_AT_ONCE = 16
 """Connections accepted before others have their turn on the event loop."""
 _READ_SIZE = 64 * 1024
@@ -54,26 +53,6 @@ class _SlottedSocket(socket.socket):
         super().close()
         if self.on_close is not None:
             self.on_close()
-
-
-class DampedLog:
-    """Log lines about what floods cause: at most one in `LOG_INTERVAL`, with the number that was left out."""
-
-    def __init__(self, logger: logging.Logger, level: int = logging.WARNING) -> None:
-        self._logger = logger
-        self._level = level
-        self._logged_at: float | None = None
-        self._left_out = 0
-
-    def log(self, message: str, *args: object) -> None:
-        """Log a line, unless one was logged a short while ago."""
-        now = asyncio.get_running_loop().time()
-        if self._logged_at is not None and now - self._logged_at < LOG_INTERVAL:
-            self._left_out += 1
-            return
-        more = f" ({self._left_out} more since the last such line.)" if self._left_out else ""
-        self._logged_at, self._left_out = now, 0
-        self._logger.log(self._level, "%s%s", message % args, more)
 
 
 class Acceptor:

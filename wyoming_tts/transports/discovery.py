@@ -28,6 +28,7 @@ from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.damped_log import DampedLog
 
 SERVICE_TYPE = "_wyoming._tcp.local."
 DEFAULT_PORT = 10200
@@ -181,6 +182,7 @@ class ZeroconfAnnouncer:
         self._zeroconf: AsyncZeroconf | None = None
         self._info: AsyncServiceInfo | None = None  # set while announced
         self._last_logged = ""
+        self._conflicts = DampedLog(_log)  # anyone can claim any number of names
 
     @property
     def name(self) -> str | None:
@@ -264,7 +266,8 @@ class ZeroconfAnnouncer:
                 self._number = number
                 return info
             taken = "The zeroconf name %r is taken by %s: adding a number. Use --zeroconf NAME for another."
-            _log.warning(taken, info.get_name(), _endpoints(holder))
+            self._conflicts.log(taken, info.get_name(), _endpoints(holder))
+        self._number = 1  # whoever claimed all of them may be gone by the next try
         raise RuntimeError(f"{_MAX_NUMBER} servers on the network already have this name")
 
     async def _make_info(self, number: int, addresses: Sequence[str]) -> AsyncServiceInfo:
@@ -312,7 +315,9 @@ class ZeroconfAnnouncer:
             if (ours.server_key or "") < rival.server_key:
                 await (await zc.async_update_service(ours))  # it may not have received our record
                 return
-            _log.warning("The zeroconf name %r is also taken by %s: yielding.", self.name, rival.server)
+            self._conflicts.log(
+                "The zeroconf name %r is also taken by %r: yielding.", self.name, rival.server
+            )
             # Without a goodbye, which would withdraw the rival's name as well.
             zc.zeroconf.registry.async_remove(ours)
             self._info = None
@@ -363,7 +368,7 @@ def _reason(error: Exception) -> str:
 
 def _endpoints(info: AsyncServiceInfo) -> str:
     shown = (f"[{text}]" if ":" in text else text for text in info.parsed_addresses())
-    return ", ".join(f"{address}:{info.port}" for address in shown) or f"{info.server}:{info.port}"
+    return ", ".join(f"{address}:{info.port}" for address in shown) or f"{info.server!r}:{info.port}"
 
 
 def _resolve(host: str) -> list[str]:

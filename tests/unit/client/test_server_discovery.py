@@ -14,7 +14,7 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 from tests.support.scripted_server import answer_describe, info, scripted_server
 from wyoming_tts.client import DiscoveredServer, discover_servers, discover_tts_server
 from wyoming_tts.client import server_discovery as finding
-from wyoming_tts.client.server_discovery import SERVICE_TYPE, _Search
+from wyoming_tts.client.server_discovery import MAX_ADDRESSES, MAX_INSTANCES, SERVICE_TYPE, _Search
 
 LOOPBACK = ["127.0.0.1"]
 
@@ -87,3 +87,41 @@ def test_the_local_server_is_ranked_first_and_ipv4_before_ipv6() -> None:
         search._keep(server)
     assert search.ranked() == [own, far, far_v6]
     assert search.own_found.is_set()
+
+
+def test_of_a_flood_of_announcements_a_bounded_number_is_asked_and_one_line_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    search = _Search()
+    admitted = [search.admits(f"invented {number}.{SERVICE_TYPE}") for number in range(5_000)]
+    assert admitted == [True] * MAX_INSTANCES + [False] * (5_000 - MAX_INSTANCES)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mred", "two\nlines", "nul\0", "\udcff"])
+def test_a_name_with_control_characters_is_ignored(name: str) -> None:
+    search = _Search()
+    assert not search.admits(f"{name}.{SERVICE_TYPE}")
+    assert search.admits(f"Küche 🎙.{SERVICE_TYPE}")
+
+
+async def test_of_the_addresses_of_one_instance_few_are_tried_and_only_those_of_single_machines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(uri: str) -> bool:
+        tried.append(uri)
+        return False
+
+    async def resolve(info: AsyncServiceInfo, *_: object) -> bool:
+        info.addresses = [socket.inet_aton(text) for text in ("0.0.0.0", "224.0.0.251", *far)]
+        info.port = 10200
+        return True
+
+    tried: list[str] = []
+    far = [f"192.0.2.{number}" for number in range(200)]
+    monkeypatch.setattr(finding, "_has_tts", refuse)
+    monkeypatch.setattr(AsyncServiceInfo, "async_request", resolve)
+    async with AsyncZeroconf(interfaces=LOOPBACK) as mdns:
+        await _Search().probe(mdns.zeroconf, SERVICE_TYPE, f"many.{SERVICE_TYPE}")
+    assert len(tried) == MAX_ADDRESSES
+    assert all(uri.startswith("tcp://192.0.2.") for uri in tried)

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.transports import accepting
-from wyoming_tts.transports.accepting import Acceptor, DampedLog
+from wyoming_tts.transports import accepting, damped_log
+from wyoming_tts.transports.accepting import Acceptor
 from wyoming_tts.transports.connection_limits import ConnectionLimits, ConnectionSlot
+from wyoming_tts.transports.damped_log import DampedLog
 
 
 class Echo(asyncio.Protocol):
@@ -197,7 +198,7 @@ async def test_a_flood_is_one_log_line_that_counts_what_was_left_out(
     log = DampedLog(logging.getLogger("flood"))
     for number in range(100):
         log.log("%s: refused", number)
-    monkeypatch.setattr(accepting, "LOG_INTERVAL", 0.0)
+    monkeypatch.setattr(damped_log, "LOG_INTERVAL", 0.0)
     log.log("%s: refused", "later")
     assert [record.message for record in caplog.records] == [
         "0: refused",

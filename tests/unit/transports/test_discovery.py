@@ -604,3 +604,23 @@ def test_every_name_fits_into_a_dns_label(host_name: str, given_name: str, port:
     assert set(names.host) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert number == 1 or names.instance.endswith(f"-{number}")
     AsyncServiceInfo(SERVICE_TYPE, f"{names.instance}.{SERVICE_TYPE}")
+
+
+async def test_a_server_whose_names_were_all_claimed_is_announced_once_one_is_free_again(
+    name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_holder(_: object, __: object, own: AsyncServiceInfo) -> AsyncServiceInfo | None:
+        asked.append(own.get_name())
+        claimed = AsyncServiceInfo(SERVICE_TYPE, own.name, port=1, server="another.local.")
+        return claimed if len(asked) <= 2 * 99 else None
+
+    asked: list[str] = []
+    monkeypatch.setattr(ZeroconfAnnouncer, "_find_holder", find_holder)
+    announcement = announce_on_loopback(10200, name=name)
+    async with announcing(announcement), asyncio.timeout(PATIENCE):
+        while announcement.name is None:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+        assert announcement.name == name
+    assert asked == 2 * [name, *(f"{name}-{number}" for number in range(2, 100))] + [name]
+    warnings = [message for level, message in log_lines(caplog) if level == "WARNING"]
+    assert len(warnings) == 2, "one of the names, one of all of them"

@@ -20,10 +20,11 @@ from wyoming.ping import Pong
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.transports.accepting import LINGER, DampedLog
+from wyoming_tts.transports.accepting import LINGER
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.connection_limits import ConnectionLimits
+from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.wyoming.protocol import (

@@ -21,8 +21,9 @@ from typing import Self
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import ShuttingDown, SpeechError
-from wyoming_tts.transports.accepting import Acceptor, DampedLog
+from wyoming_tts.transports.accepting import Acceptor
 from wyoming_tts.transports.connection_limits import ConnectionSlot
+from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 from wyoming_tts.transports.wyoming.connection import (
