@@ -38,6 +38,8 @@ class StreamBacklog:
         self._known: deque[int] = deque()
         """Characters of the segments after the one being rendered."""
         self._current: MeasuredSegment | None = None
+        self._begun = 0
+        """How many segments were rendered or are."""
         self._spoken = 0.0
         self._is_complete = False
         self._works: Sequence[Work] = ()
@@ -57,6 +59,7 @@ class StreamBacklog:
         """Note that the next segment is being rendered."""
         self._rendering_cost = self._cost
         self._current = MeasuredSegment(self._known.popleft(), self._speed)
+        self._begun += 1
         self._valid_until = -inf
 
     def render_with(self, cost: VoiceCost, *, speed: float) -> None:
@@ -80,8 +83,11 @@ class StreamBacklog:
         self._current = None
         self._valid_until = -inf
 
-    def current_works(self) -> Sequence[Work]:
-        """The work that is left of the segment being rendered."""
+    def works_of(self, segment: int) -> Sequence[Work]:
+        """The work that is left of a segment, by its number; none of one that was rendered."""
+        return self._current_works() if segment == self._begun - 1 else ()
+
+    def _current_works(self) -> Sequence[Work]:
         if self._current is None:
             return ()
         return tuple(self._costs.works(self._rendering_cost, self._current, self._clock()))
@@ -94,7 +100,7 @@ class StreamBacklog:
         return self._works
 
     def _list_works(self, now: float) -> Sequence[Work]:
-        works = list(self.current_works())
+        works = list(self._current_works())
         for characters in self._known:
             works.extend(self._costs.works(self._cost, MeasuredSegment(characters, self._speed), now))
         if not self._is_complete:

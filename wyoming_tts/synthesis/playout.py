@@ -21,10 +21,15 @@ from wyoming_tts.synthesis.prefetch import Prefetch
 Clock = Callable[[], float]
 
 MAX_BUFFERED: Final = 30.0
-"""Seconds of audio held at most, 1.5 MB: as far as a stream may run ahead in any case."""
+"""Seconds of audio held at most, 1.5 MB: as far as a stream may run ahead in any case. A hold that may be
+longer has room for what is made meanwhile: speech that is made faster than that need not be held."""
 
 _RECHECK: Final = 0.1
 """Seconds after which it is judged again whether held audio may play: other streams may have ended."""
+
+_RECHECK_LEAD: Final = 0.5
+"""Seconds after which it is judged again whether a stream has to run ahead of a listener who does not ask for
+more: text may have arrived, or the machine be slower."""
 
 _SURE_GAP: Final = 0.25
 """Seconds that are expected to be missing within a segment before it is held back: less is not certain, and a
@@ -51,8 +56,8 @@ class PlayoutPolicy:
     """Seconds after which held audio is played all the same."""
     will_hold: Callable[[], bool]
     """Whether a stream that starts to play now will not run dry, by what is known."""
-    segment_works: Callable[[], Sequence[Work]]
-    """The work left of the segment that is being rendered."""
+    segment_works: Callable[[int], Sequence[Work]]
+    """The work left of a segment that is being rendered; none of one that is complete."""
 
 
 class PlayoutBuffer:
@@ -68,9 +73,7 @@ class PlayoutBuffer:
         self._stream = stream
         self._policy = policy
         self._clock = clock
-        self._prefetch = Prefetch(self._counted(pieces), has_room=self._has_room)
-        self._rendering = -1
-        """Number of the segment that the newest piece belongs to."""
+        self._prefetch = Prefetch(self._counted(pieces), room_in=self._room_in)
         self._playing: int | None = None
         self._withheld_since: float | None = None
         self.held_seconds = 0.0
@@ -128,16 +131,14 @@ class PlayoutBuffer:
     def _may_play(self, piece: Piece, now: float) -> bool:
         if self._policy.starts_at_once or self._prefetch.is_exhausted:
             return True
-        if self._stream.buffered_seconds >= MAX_BUFFERED:
+        if self._is_full():
             return True
         is_dry = self._dry_at(now) <= now
         if piece.segment == self._playing and not is_dry:
             return True
         if self._playing is None or (is_dry and self._lacked_text()):
             return self._policy.will_hold()
-        if piece.segment != self._rendering:
-            return True  # all of it is there
-        missing = lead_needed(self._policy.segment_works()) - self._stream.ahead(now)
+        missing = lead_needed(self._policy.segment_works(piece.segment)) - self._stream.ahead(now)
         return missing <= _SURE_GAP
 
     def _dry_at(self, now: float) -> float:
@@ -152,19 +153,21 @@ class PlayoutBuffer:
             stream.playing_since is None or stream.work_since >= stream.playing_since + stream.audio_seconds
         )
 
-    def _has_room(self) -> bool:
+    def _is_full(self) -> bool:
+        return self._stream.buffered_seconds >= max(MAX_BUFFERED, self._policy.max_hold)
+
+    def _room_in(self) -> float:
         stream = self._stream
-        if stream.buffered_seconds >= MAX_BUFFERED:
-            return False
-        if self._policy.starts_at_once:
-            return False
+        if self._policy.starts_at_once or self._is_full():
+            return inf
         if stream.is_held:
-            return True
+            return 0.0
         lead = stream.lead_needed()
-        return lead > DRY_SOON and stream.ahead(self._clock()) < lead
+        if lead <= DRY_SOON:
+            return _RECHECK_LEAD  # until then each piece can be made when it is asked for
+        return min(_RECHECK_LEAD, stream.ahead(self._clock()) - lead - DRY_SOON)
 
     async def _counted(self, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
         async for piece in pieces:
             self._stream.buffered_seconds += piece.seconds
-            self._rendering = piece.segment
             yield piece

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from math import isfinite
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -18,16 +19,17 @@ class Prefetch(Generic[T]):
     the task that runs it, when the block ends.
     """
 
-    def __init__(self, source: AsyncGenerator[T, None], *, has_room: Callable[[], bool]) -> None:
+    def __init__(self, source: AsyncGenerator[T, None], *, room_in: Callable[[], float]) -> None:
         """Take the source.
 
         Args:
             source: Yields the items.
-            has_room: Whether another item may be made although nobody waits for it; asked again after each
-                item that is made or taken.
+            room_in: Returns after how many seconds another item may be made although nobody waits for it; 0
+                for now, infinite for not before something changes. Asked again by then, and after each item
+                that is made or taken.
         """
         self._source = source
-        self._has_room = has_room
+        self._room_in = room_in
         self._items: deque[T] = deque()
         self._is_wanted = False
         self._is_exhausted = False
@@ -109,6 +111,8 @@ class Prefetch(Generic[T]):
             self._changed.set()
 
     async def _wait_for_room(self) -> None:
-        while not (self._is_wanted or self._has_room()):
+        while not self._is_wanted and (seconds := self._room_in()) > 0:
             self._may_go_on.clear()
-            await self._may_go_on.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds if isfinite(seconds) else None):
+                    await self._may_go_on.wait()

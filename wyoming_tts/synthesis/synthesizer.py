@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 from wyoming_tts import audio
 from wyoming_tts.admission import Admission, Place
@@ -269,13 +270,15 @@ class Synthesizer:
             starts_at_once=start is Start.AT_ONCE or job.clock.in_background,
             max_hold=self._admission.options.max_hold,
             will_hold=lambda: self._admission.will_hold(place, self._clock()),
-            segment_works=job.backlog.current_works,
+            segment_works=job.backlog.works_of,
         )
 
     async def _pieces(self, job: Job, place: Place) -> AsyncGenerator[Piece, None]:
         """Yield an utterance's audio; between two pieces the place may go to another stream."""
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
-        segments = Prefetch(self._known_segments(job), has_room=lambda: len(segments) < _KNOWN_SEGMENTS)
+        segments = Prefetch(
+            self._known_segments(job), room_in=lambda: 0.0 if len(segments) < _KNOWN_SEGMENTS else inf
+        )
         async with self._voices(job.utterance, job.spec, job.clock) as voices, segments:
             number = 0
             while (segment := await job.next_segment(segments, voices.release)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator
+from math import inf
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_a_gap_while_waiting_for_text_is_not_an_underrun(job: Job, clock: 
         await more.wait()
         yield Segment("Two.")
 
-    async with Prefetch(segments(), has_room=lambda: False) as known:
+    async with Prefetch(segments(), room_in=lambda: inf) as known:
         assert await job.next_segment(known) == Segment("One.")
         play(job, 1.0)
         coming = asyncio.ensure_future(job.next_segment(known))
@@ -142,7 +143,7 @@ async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(job: Job, clo
         yield Segment("One.")
         await more.wait()
 
-    async with Prefetch(segments(), has_room=lambda: False) as known:
+    async with Prefetch(segments(), room_in=lambda: inf) as known:
         await job.next_segment(known)
         play(job, 1.0)
         ending = asyncio.ensure_future(job.next_segment(known))

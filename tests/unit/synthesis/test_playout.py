@@ -25,12 +25,15 @@ class Playing:
         self.asked = 0
         self.holds = True
         """What is answered to whether a start now would hold."""
-        self.segment_works: Sequence[Work] = ()
+        self.works: dict[int, Sequence[Work]] = {}
+        """The work that is left of segments."""
         self._taking: asyncio.Task[Piece | None] | None = None
 
     @asynccontextmanager
     async def open(self, *, starts_at_once: bool = False, max_hold: float = 10.0) -> AsyncIterator[None]:
-        policy = PlayoutPolicy(starts_at_once, max_hold, lambda: self.holds, lambda: self.segment_works)
+        policy = PlayoutPolicy(
+            starts_at_once, max_hold, lambda: self.holds, lambda segment: self.works.get(segment, ())
+        )
         async with PlayoutBuffer(self._made(), self.stream, policy, lambda: self.now) as self.buffer:
             try:
                 yield
@@ -140,30 +143,52 @@ async def test_no_more_is_held_than_fits(playing: Playing) -> None:
         assert await playing.heard() == [0, 0]
 
 
+async def test_a_hold_that_may_be_long_has_room_for_what_is_made_meanwhile(playing: Playing) -> None:
+    playing.holds = False
+    async with playing.open(max_hold=3 * MAX_BUFFERED):
+        playing.make(0, 0, seconds=MAX_BUFFERED)
+        assert await playing.heard() == []
+        playing.make(0, seconds=MAX_BUFFERED)
+        assert await playing.heard() == [0, 0, 0]
+
+
+async def test_a_listener_who_does_not_ask_has_the_next_step_made_in_time(playing: Playing) -> None:
+    class Slow:
+        def works(self) -> Sequence[Work]:
+            return [Work(alone=5.0, crowded=5.0, audio=6.0)]
+
+    async with playing.open():
+        playing.stream.backlog = Slow()
+        playing.make(0, 0, seconds=8.0)
+        assert await playing.buffer.take() is not None
+        playing.stream.delivered(8.0, playing.now)
+        while playing.pieces.qsize():
+            playing.now += 0.1  # the next step takes 5 s
+            await asyncio.sleep(0.01)
+
+
 async def test_a_segment_that_would_stop_in_its_middle_is_held_until_it_can_be_spoken_as_a_whole(
     playing: Playing,
 ) -> None:
     async with playing.open():
         playing.make(0)
         assert await playing.heard() == [0]
-        playing.segment_works = [Work(alone=5.0, crowded=5.0, audio=2.0)]
+        playing.works = {1: [Work(alone=5.0, crowded=5.0, audio=2.0)]}
         playing.make(1)
         assert await playing.heard() == []
         playing.now += 2.0  # the listener ran dry a second ago
         assert await playing.recheck() == []
-        playing.segment_works = []
+        playing.works = {}
         assert await playing.recheck() == [1]
         assert playing.buffer.held_seconds == 0.0  # it was seen to be dry only now
 
 
-async def test_a_segment_of_which_all_is_there_is_not_held(playing: Playing) -> None:
+async def test_a_segment_of_which_all_is_there_is_not_held_for_the_next_one(playing: Playing) -> None:
     async with playing.open():
         playing.make(0)
         assert await playing.heard() == [0]
-        playing.segment_works = [Work(alone=5.0, crowded=5.0, audio=2.0)]
+        playing.works = {2: [Work(alone=5.0, crowded=5.0, audio=2.0)]}
         playing.make(1)
-        assert await playing.heard() == []
-        playing.make(2)
         assert await playing.heard() == [1]
 
 
@@ -171,7 +196,7 @@ async def test_a_listener_within_a_segment_hears_what_is_made_until_it_runs_dry(
     async with playing.open():
         playing.make(0)
         assert await playing.heard() == [0]
-        playing.segment_works = [Work(alone=5.0, crowded=5.0, audio=2.0)]
+        playing.works = {0: [Work(alone=5.0, crowded=5.0, audio=2.0)]}
         playing.make(0)
         assert await playing.heard() == [0]
         playing.now += 3.0
@@ -199,7 +224,7 @@ async def test_what_rendering_raises_is_raised_after_the_audio_before_it() -> No
         raise ValueError("broken")
 
     policy = PlayoutPolicy(
-        starts_at_once=True, max_hold=0.0, will_hold=lambda: True, segment_works=lambda: ()
+        starts_at_once=True, max_hold=0.0, will_hold=lambda: True, segment_works=lambda _: ()
     )
     async with PlayoutBuffer(failing(), StreamClock(work_since=0.0), policy, lambda: 0.0) as buffer:
         assert await buffer.take() is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from math import inf
 
 import pytest
 
@@ -34,7 +35,7 @@ async def settle() -> None:
 
 async def test_without_room_nothing_is_made_before_it_is_wanted() -> None:
     source = Source()
-    async with Prefetch(source.items(), has_room=lambda: False) as prefetch:
+    async with Prefetch(source.items(), room_in=lambda: inf) as prefetch:
         await settle()
         assert source.made == 0
         await prefetch.wait()
@@ -45,7 +46,7 @@ async def test_without_room_nothing_is_made_before_it_is_wanted() -> None:
 
 async def test_with_room_it_runs_ahead_as_far_as_there_is() -> None:
     source = Source()
-    async with Prefetch(source.items(), has_room=lambda: len(prefetch) < 5) as prefetch:
+    async with Prefetch(source.items(), room_in=lambda: 0.0 if len(prefetch) < 5 else inf) as prefetch:
         await settle()
         assert source.made == 5
         assert [prefetch.take() for _ in range(2)] == [0, 1]
@@ -53,12 +54,22 @@ async def test_with_room_it_runs_ahead_as_far_as_there_is() -> None:
         assert source.made == 7
 
 
+async def test_room_that_comes_with_time_is_used_without_being_asked() -> None:
+    source = Source()
+    rooms = iter([0.001, 0.0, inf, inf])
+    async with Prefetch(source.items(), room_in=lambda: next(rooms)) as prefetch:
+        while not prefetch:  # noqa: ASYNC110 - nobody waits for it, which is the point
+            await asyncio.sleep(0)
+        await settle()
+        assert source.made == 1
+
+
 async def test_a_wait_returns_after_its_timeout_if_nothing_was_made() -> None:
     async def nothing() -> AsyncGenerator[int, None]:
         await asyncio.Event().wait()
         yield 0
 
-    async with Prefetch(nothing(), has_room=lambda: True) as prefetch:
+    async with Prefetch(nothing(), room_in=lambda: 0.0) as prefetch:
         assert not await prefetch.wait(0.0)
 
 
@@ -67,7 +78,7 @@ async def test_an_error_is_raised_after_the_items_before_it() -> None:
         yield 1
         raise ValueError("broken")
 
-    async with Prefetch(failing(), has_room=lambda: True) as prefetch:
+    async with Prefetch(failing(), room_in=lambda: 0.0) as prefetch:
         await settle()
         assert prefetch.is_exhausted
         assert prefetch.take() == 1
@@ -77,7 +88,7 @@ async def test_an_error_is_raised_after_the_items_before_it() -> None:
 
 async def test_leaving_closes_the_source() -> None:
     source = Source()
-    async with Prefetch(source.items(), has_room=lambda: False) as prefetch:
+    async with Prefetch(source.items(), room_in=lambda: inf) as prefetch:
         await prefetch.wait()
     assert source.is_closed
 
@@ -91,7 +102,7 @@ async def test_an_error_of_closing_the_source_is_raised() -> None:
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        async with Prefetch(failing(), has_room=lambda: True):
+        async with Prefetch(failing(), room_in=lambda: 0.0):
             await settle()
 
 
@@ -106,7 +117,7 @@ async def test_a_consumer_that_is_cancelled_leaves_only_when_the_source_is_close
             await may_close.wait()
 
     async def consume() -> None:
-        async with Prefetch(slow_to_close(), has_room=lambda: False) as prefetch:
+        async with Prefetch(slow_to_close(), room_in=lambda: inf) as prefetch:
             await prefetch.wait()
 
     consumer = asyncio.create_task(consume())
