@@ -90,6 +90,7 @@ RUN --mount=type=bind,source=script/debian-packages,target=/mnt/debian-packages 
     && install --directory --owner 10200 --group 10200 /data
 ENV HOME=/data \
     WYOMING_TTS_DATA_DIR=/data \
+    WYOMING_TTS_STATE_DIR=/data \
     WYOMING_TTS_HTTP_HOST=0.0.0.0
 USER 10200:10200
 VOLUME /data

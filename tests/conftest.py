@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -15,6 +16,15 @@ import wyoming_tts  # noqa: F401  # first of all: it keeps ONNX Runtime from rep
 settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("whole"), max_examples=15)
 settings.load_profile("whole")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have servers that tests start write their state into a directory of the tests'."""
+    # Not a fixture: settings are also made while tests are collected.
+    patch, directory = pytest.MonkeyPatch(), TemporaryDirectory(prefix="tests-state-")
+    patch.setenv("XDG_STATE_HOME", directory.name)
+    config.add_cleanup(directory.cleanup)
+    config.add_cleanup(patch.undo)
 
 
 @pytest.fixture(scope="session", autouse=True)

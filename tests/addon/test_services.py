@@ -89,7 +89,7 @@ def test_the_server_is_started_with_the_fixed_settings(tmp_path: Path) -> None:
     assert (settings.http_host, settings.http_port) == ("0.0.0.0", 8880)
     assert settings.ingress_peer == "172.30.32.2"
     assert [*map(str, settings.data_dir)] == ["/data", "/config", "/share/wyoming_tts", "/share/piper"]
-    assert settings.metrics_file.parent == settings.download_dir == Path("/data")
+    assert settings.metrics_file.parent == settings.state_dir == settings.download_dir == Path("/data")
     assert settings.shutdown_grace <= 1
     assert set(given) - {"config"} == set(FIXED) - FIXED_WITHOUT_FLAG
 

@@ -20,6 +20,7 @@ from tests.docs.excuses import RUN, excuse
 from tests.docs.pages import Command, pages, program_name
 from tests.support.tones import VOICES
 from wyoming_tts.commands import cli
+from wyoming_tts.settings import Settings
 
 KOKORO = {"af_bella": "af_test", "af_heart": "bf_test", "af_sky": "am_test"}
 """Voices that the documents blend, and the test voices that replace them."""
@@ -91,7 +92,7 @@ def _run_program(running: RunningServer, words: Sequence[str], stdin: bytes, com
     assert program in RUN, command
     if program == "wyoming-tts":
         if words[1] == "stats":
-            _wait_for(running.directory / "voices" / "metrics.jsonl")
+            _wait_for(Settings().metrics_file)
         with _standard_input(stdin):
             assert cli.main(words[1:]) == 0, command
         return b""

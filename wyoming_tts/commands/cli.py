@@ -345,7 +345,7 @@ def _stats(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     _configure_logging(settings, quiet=True)
     from wyoming_tts.telemetry.stats import run_stats  # noqa: PLC0415 - as above
 
-    return run_stats(arguments, settings.settings.metrics_file)
+    return run_stats(arguments, settings.settings.metrics_file, settings.settings.former_metrics_file)
 
 
 def _completion(arguments: argparse.Namespace, _: LoadedSettings) -> int:

@@ -83,6 +83,7 @@ async def serve(
         open_telemetry(
             run_blocking=workers.run_blocking,
             journal=settings.metrics_file if settings.metrics else None,
+            former_journal=settings.former_metrics_file,
             with_counters=settings.http,
         ) as reporter,
         assemble(settings, workers, on_record=on_record, on_loaded=reporter.count_model_load) as parts,

@@ -38,7 +38,8 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "kokoro_voices": "The same.",
         "use_cuda": "No graphics card is let into the container.",
         "shutdown_grace": "The Supervisor does not wait for long.",
-        "metrics_file": "Only /data stays.",
+        "state_dir": "Only /data stays.",
+        "metrics_file": "The same.",
     }
 )
 """Settings that a user of the add-on cannot change, and why."""

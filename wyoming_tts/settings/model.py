@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from platformdirs import user_data_path
+from platformdirs import user_data_path, user_state_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 PREFIX = "WYOMING_TTS_"
 """Prefix of every setting's environment variable."""
+
+JOURNAL_NAME = "metrics.jsonl"
 
 
 class Group(StrEnum):
@@ -42,6 +44,12 @@ def _in_home(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError as error:  # there is no home directory
         raise ValueError(str(error)) from error
+
+
+def _state_directory() -> Path:
+    """Systemd's directory for the state of the service (the first of several), else the user's."""
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else user_state_path("wyoming-tts", appauthor=False)
 
 
 def _listening_uri(uri: str) -> str:
@@ -670,14 +678,20 @@ class Settings(BaseModel):
     log_style: Literal["text", "json"] = _setting(
         Group.LOGGING, "text", "Log lines as text, or as JSON objects."
     )
+    state_dir: AnyPath = _setting(
+        Group.LOGGING,
+        _state_directory,
+        "Directory of what the server records for itself; a data directory may be shared, or a checkout.",
+        shown="systemd's StateDirectory, else the user's, ~/.local/state/wyoming-tts on Linux",
+    )
     metrics: bool = _setting(
         Group.LOGGING, True, "Record each utterance in `metrics_file`, without its text; `stats` reads it."
     )
     metrics_file: AnyPath = _setting(
         Group.LOGGING,
-        lambda values: values["download_dir"] / "metrics.jsonl",
+        lambda values: values["state_dir"] / JOURNAL_NAME,
         "Where utterances are recorded; rotated at 5 MB, with two old files kept.",
-        shown="metrics.jsonl in the download directory",
+        shown="metrics.jsonl in the state directory",
     )
     log_format: Annotated[str, AfterValidator(_log_format)] = _setting(
         Group.LOGGING,
@@ -685,6 +699,11 @@ class Settings(BaseModel):
         "Format of log lines, as in Python's logging.",
         expects="a %-style logging format such as '%(levelname)s %(message)s'",
     )
+
+    @property
+    def former_metrics_file(self) -> Path | None:
+        """Where earlier versions recorded utterances by default; None if `metrics_file` was chosen."""
+        return None if "metrics_file" in self.model_fields_set else self.download_dir / JOURNAL_NAME
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ truncated line, which readers skip and the next batch terminates.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -23,7 +24,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.known_files import is_absent
 from wyoming_tts.telemetry.log_lines import record_fields
 
 if TYPE_CHECKING:
@@ -162,6 +165,44 @@ class Journal:
 def rotated_files(path: Path, kept: int) -> list[Path]:
     """Return the paths of a journal's rotated files, the newest first; they need not exist."""
     return [path.with_name(f"{path.name}.{number}") for number in range(1, kept + 1)]
+
+
+def move_journal(old: Path, new: Path, *, kept: int = 2) -> None:
+    """Move a journal and its rotated files to another place, unless there is a journal. Blocks.
+
+    A move that is interrupted is completed by the next one, and nothing is overwritten.
+
+    Raises:
+        OSError: a file could not be moved; it is still at the old place.
+    """
+    if not is_absent(new) or is_absent(old) or old.resolve() == new.resolve():
+        return
+    new.parent.mkdir(parents=True, exist_ok=True)
+    # The journal itself comes last: while it is absent, there is something left to move.
+    sources, targets = [*rotated_files(old, kept), old], [*rotated_files(new, kept), new]
+    for source, target in zip(sources, targets, strict=True):
+        if is_absent(target) and not is_absent(source):
+            _move(source, target)
+    _LOGGER.info("Moved the journal %s to %s.", old, new)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _move_between_disks(source, target)
+
+
+def _move_between_disks(source: Path, target: Path) -> None:
+    replace_file(target, source.read_bytes())
+    try:
+        target.chmod(source.stat().st_mode & 0o777)
+        source.unlink()
+    except OSError:
+        target.unlink()  # two copies would count twice
+        raise
 
 
 def _line_end(file: int) -> bytes:

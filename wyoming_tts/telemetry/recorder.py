@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.telemetry.journal import Journal
+from wyoming_tts.telemetry.journal import Journal, move_journal
 from wyoming_tts.telemetry.log_lines import log_record
 
 if TYPE_CHECKING:
@@ -59,15 +60,37 @@ class Telemetry:
 
 @asynccontextmanager
 async def open_telemetry(
-    *, run_blocking: RunBlocking, journal: Path | None, with_counters: bool = True
+    *,
+    run_blocking: RunBlocking,
+    journal: Path | None,
+    former_journal: Path | None = None,
+    with_counters: bool = True,
 ) -> AsyncIterator[Telemetry]:
-    """Open telemetry for the length of a block; `journal` is the journal's file, None disables it."""
+    """Open telemetry for the length of a block.
+
+    Args:
+        run_blocking: Runs work off the event loop.
+        journal: The journal's file; None disables it.
+        former_journal: Where an earlier version may have left one, which is moved.
+        with_counters: Whether to count for the metrics.
+    """
+    if journal is not None and former_journal is not None:
+        await run_blocking(partial(_take_over, former_journal, journal))
     counters = await run_blocking(lambda: _make_counters(run_blocking)) if with_counters else None
     async with AsyncExitStack() as stack:
         opened = Journal(journal, run_blocking) if journal is not None else None
         if opened is not None:
             await stack.enter_async_context(opened)
         yield Telemetry(journal=opened, counters=counters)
+
+
+def _take_over(former: Path, journal: Path) -> None:
+    try:
+        move_journal(former, journal)
+    except OSError as error:
+        _LOGGER.warning(
+            "The journal %s cannot be moved to %s: %s. It stays where it is.", former, journal, error
+        )
 
 
 def _make_counters(run_blocking: RunBlocking) -> PrometheusCounters:

@@ -73,15 +73,21 @@ def add_stats_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_stats(arguments: argparse.Namespace, settings_path: Path) -> int:
+def run_stats(arguments: argparse.Namespace, settings_path: Path, former_path: Path | None = None) -> int:
     """Print summaries of a journal: `arguments.file`, or else the one of the settings.
+
+    Args:
+        arguments: The flags.
+        settings_path: The server's journal.
+        former_path: Where an earlier version wrote it, which is read too until the server has moved it.
 
     Raises:
         JournalMissing: there is none, or it cannot be read.
     """
     path: Path = arguments.file or settings_path
+    former = None if arguments.file else former_path
     try:
-        found = summarize(journal_files(path), arguments.periods, time.time())
+        found = summarize(journal_files(path, former), arguments.periods, time.time())
     except OSError as error:
         raise JournalMissing(f"The journal {path} cannot be read: {error.strerror or error}.") from error
     if arguments.json:
@@ -100,14 +106,16 @@ def parse_periods(text: str) -> tuple[Period, ...]:
     return tuple(map(_parse_period, text.split(",")))
 
 
-def journal_files(path: Path) -> list[Path]:
-    """Return the files of a journal, the oldest first.
+def journal_files(path: Path, former: Path | None = None) -> list[Path]:
+    """Return the files of a journal, the oldest first; those at its former place before the others.
 
     Raises:
         JournalMissing: there are none.
         OSError: that cannot be told now.
     """
-    found = [file for file in (path, *rotated_files(path, _MOST_OLD_FILES)) if not is_absent(file)]
+    places = (path,) if former is None else (path, former)
+    files = [file for place in places for file in (place, *rotated_files(place, _MOST_OLD_FILES))]
+    found = [file for file in dict.fromkeys(files) if not is_absent(file)]
     if not found:
         raise JournalMissing(
             f"There is no journal at {path} yet.",

@@ -622,6 +622,20 @@ class TestPaths:
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
         assert load().settings.data_dir == (tmp_path / "wyoming-tts",)
 
+    def test_state_goes_to_the_directory_of_the_service_else_of_the_user(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+        assert load("--data-dir /a").settings.metrics_file == tmp_path / "wyoming-tts" / "metrics.jsonl"
+        monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/wyoming-tts:/var/lib/other")
+        assert load("--data-dir /a").settings.state_dir == Path("/var/lib/wyoming-tts")
+        assert load("--state-dir /b").settings.metrics_file == Path("/b/metrics.jsonl")
+
+    def test_a_journal_of_an_earlier_version_is_looked_for_unless_its_place_was_chosen(self) -> None:
+        assert load("--data-dir /a").settings.former_metrics_file == Path("/a/metrics.jsonl")
+        assert load("--data-dir /a --metrics-file /c").settings.former_metrics_file is None
+
     def test_a_tilde_expands_to_the_home_directory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/me")
         environ = {"WYOMING_TTS_KOKORO_MODEL": "~/kokoro.onnx", "WYOMING_TTS_DATA_DIR": "~/voices"}

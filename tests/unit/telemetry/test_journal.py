@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import signal
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.telemetry import journal as journals
-from wyoming_tts.telemetry.journal import Journal, JournalEntry, read_entries
+from wyoming_tts.telemetry.journal import Journal, JournalEntry, move_journal, read_entries
 
 T = TypeVar("T")
 
@@ -281,3 +282,91 @@ def test_a_line_with_an_invalid_value_is_skipped(name: str, value: object) -> No
     }
     assert JournalEntry.parse(json.dumps(right).encode()) is not None
     assert JournalEntry.parse(json.dumps({**right, name: value}).encode()) is None
+
+
+def write_old_journal(directory: Path) -> Path:
+    directory.mkdir()
+    for name in ("metrics.jsonl", "metrics.jsonl.1", "metrics.jsonl.2"):
+        (directory / name).write_text(f"{name} of old", "utf-8")
+        (directory / name).chmod(0o640)
+    return directory / "metrics.jsonl"
+
+
+def contents(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in directory.iterdir()} if directory.exists() else {}
+
+
+@pytest.mark.parametrize("to", ["the same disk", "another disk"])
+def test_a_journal_is_moved_with_its_rotated_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    old, new = write_old_journal(tmp_path / "data"), tmp_path / "state" / "deep" / "metrics.jsonl"
+    before, replace = contents(old.parent), Path.replace
+
+    def between_disks(source: Path, target: Path) -> Path:
+        if source.parent == old.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(source, target)
+
+    if to == "another disk":
+        monkeypatch.setattr(Path, "replace", between_disks)
+    move_journal(old, new)
+    assert contents(new.parent) == before
+    assert contents(old.parent) == {}
+    assert new.stat().st_mode & 0o777 == 0o640
+    move_journal(old, new)
+    assert contents(new.parent) == before
+
+
+def test_a_journal_is_never_overwritten_by_an_older_one(tmp_path: Path) -> None:
+    old, new = write_old_journal(tmp_path / "data"), tmp_path / "metrics.jsonl"
+    before = contents(old.parent)
+    new.write_text("in use", "utf-8")
+    move_journal(old, new)
+    move_journal(old, old)
+    assert contents(old.parent) == before
+    assert new.read_text("utf-8") == "in use"
+
+
+def test_an_interrupted_move_is_completed_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = write_old_journal(tmp_path / "data"), tmp_path / "state" / "metrics.jsonl"
+    before, replace = contents(old.parent), Path.replace
+
+    def fail_for_the_last(source: Path, target: Path) -> Path:
+        if source == old:
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail_for_the_last)
+        with pytest.raises(OSError, match="Input/output error"):
+            move_journal(old, new)
+    assert contents(old.parent) | contents(new.parent) == before
+    move_journal(old, new)
+    assert contents(new.parent) == before
+
+
+def test_a_journal_that_cannot_be_removed_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = write_old_journal(tmp_path / "data"), tmp_path / "state" / "metrics.jsonl"
+    unlink, replace = Path.unlink, Path.replace
+
+    def between_disks(source: Path, target: Path) -> Path:
+        if source.parent == old.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(source, target)
+
+    def read_only(path: Path, *, missing_ok: bool = False) -> None:
+        if path.parent == old.parent:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "replace", between_disks)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(OSError, match="Read-only"):
+        move_journal(old, new)
+    assert contents(new.parent) == {}
+    assert len(contents(old.parent)) == 3

@@ -186,3 +186,18 @@ def test_an_unreadable_journal_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(JournalMissing, match="cannot be read: Permission denied"):
         run_stats(parse_flags(), path)
+
+
+def test_a_journal_that_was_not_moved_yet_is_read_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former, path = tmp_path / "data" / "metrics.jsonl", tmp_path / "state" / "metrics.jsonl"
+    former.parent.mkdir()
+    write_fresh_line(former)
+    arguments = parse_flags("--json", "--periods", "1h")
+    assert run_stats(arguments, path, former) == 0
+    path.parent.mkdir()
+    write_fresh_line(path)
+    assert run_stats(arguments, path, former) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["periods"][0]["count"] for each in printed] == [1, 2]
