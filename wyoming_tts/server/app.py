@@ -29,6 +29,7 @@ from wyoming_tts.speech import UtteranceRecord
 from wyoming_tts.telemetry import open_telemetry
 from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
+from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS_FILE
@@ -72,7 +73,7 @@ async def serve(
     settings = reserve_descriptors(loaded.settings)
     stop, announced, recent = StopSignal.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
-    access = AccessPolicy(settings)
+    access, input_budget = AccessPolicy(settings), LoopBudget()
 
     def on_record(record: UtteranceRecord) -> None:
         reporter.on_record(record)
@@ -90,7 +91,7 @@ async def serve(
     ):
         reporter.watch(partial(server_load, parts))
         current = CurrentSettings(loaded, log)
-        server = _make_wyoming_server(parts, settings, access)
+        server = _make_wyoming_server(parts, settings, access, input_budget)
         speech = ServerSpeechService(parts, reporter.exposition)
 
         def page_services() -> PageServices:
@@ -107,7 +108,12 @@ async def serve(
             )
 
         http = HttpSide(
-            settings, speech, access, run_blocking=workers.run_blocking, make_page_services=page_services
+            settings,
+            speech,
+            access,
+            run_blocking=workers.run_blocking,
+            input_budget=input_budget,
+            make_page_services=page_services,
         )
         async with server:
             if sockets:
@@ -128,13 +134,16 @@ async def serve(
     return await workers.close(_LAST_STEP_SECONDS)
 
 
-def _make_wyoming_server(parts: Parts, settings: Settings, access: AccessPolicy) -> WyomingServer:
+def _make_wyoming_server(
+    parts: Parts, settings: Settings, access: AccessPolicy, input_budget: LoopBudget
+) -> WyomingServer:
     return WyomingServer(
         parts.synthesizer,
         describe=DescribeResponse(parts),
         options=wyoming_options(settings),
         run_blocking=parts.workers.run_blocking,
         allow=access.allows,
+        input_budget=input_budget,
     )
 
 

@@ -16,6 +16,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.onnx import trim_heap
 from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.settings import Settings
+from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.interfaces import SpeechService
 from wyoming_tts.transports.listening import host_in_uri
 
@@ -47,6 +48,7 @@ class HttpSide:
         access: AccessPolicy,
         *,
         run_blocking: RunBlocking,
+        input_budget: LoopBudget | None = None,
         make_page_services: Callable[[], PageServices] | None = None,
     ) -> None:
         """Store what is needed; `serve` opens the port.
@@ -56,12 +58,14 @@ class HttpSide:
             speech: The server as HTTP sees it.
             access: Which clients are served.
             run_blocking: Runs what would block the event loop.
+            input_budget: What reading from all clients may cost; None for a budget of HTTP's own.
             make_page_services: Called on a worker if the settings enable the page.
         """
         self._settings = settings
         self._speech = speech
         self._access = access
         self._run_blocking = run_blocking
+        self._input_budget = input_budget
         self._make_page_services = make_page_services
         self._server: HttpServer | None = None
         self._page: PageMount | None = None
@@ -156,7 +160,12 @@ class HttpSide:
         if page_services is not None:
             self._page = PageMount(partial(_make_page, page_services), run_blocking=self._run_blocking)
             app.router.routes.append(self._page)
-        return HttpServer(app, http_options.server_options(settings), run_blocking=self._run_blocking)
+        return HttpServer(
+            app,
+            http_options.server_options(settings),
+            run_blocking=self._run_blocking,
+            input_budget=self._input_budget,
+        )
 
     def _page_services_if_enabled(self) -> PageServices | None:
         if not self._settings.ui or self._make_page_services is None:

@@ -24,6 +24,8 @@ from wyoming_tts.transports.damped_log import DampedLog
 LINGER = 1.0
 """Seconds for which input of a refused client is discarded before closing. Closing over unread bytes would
 reset the connection, and the reset can overtake the refusal that the client should read."""
+DISCARD_INTERVAL = 0.005
+"""Seconds between two reads of input that is discarded, as a client may go on sending: 13 MB/s."""
 MAX_REFUSING = 32
 """Refused clients that are told why at the same time; any more are closed at once."""
 ACCEPT_PAUSE = 1.0
@@ -51,8 +53,9 @@ class _SlottedSocket(socket.socket):
 
     def close(self) -> None:
         super().close()
-        if self.on_close is not None:
-            self.on_close()
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()
 
 
 class Acceptor:
@@ -137,7 +140,7 @@ class Acceptor:
             self._refused.log("%s: refused: %s", peer or "unix", reason)
             self._refuse(sock, reason)
             return
-        sock.on_close = partial(self._slots.release, slot)
+        sock.on_close = partial(self._on_closed, slot)
         task = asyncio.create_task(self._serve(sock, slot))
         slot.abort = partial(_cancel, task)
         self._serving.add(task)
@@ -147,6 +150,10 @@ class Acceptor:
         if peer is not None and not self._allow(peer):
             raise BadRequest(f"{peer} is not allowed to connect.", hint="Add its network to allow_networks.")
         return self._slots.take(peer, asyncio.get_running_loop().time(), sock.close)
+
+    def _on_closed(self, slot: ConnectionSlot) -> None:
+        self._slots.release(slot)
+        slot.forget_connection()
 
     def _on_handed_over(self, sock: socket.socket, slot: ConnectionSlot, task: asyncio.Task[None]) -> None:
         """Close a socket that no transport has taken, perhaps because the task never began."""
@@ -194,5 +201,5 @@ async def _send_last(sock: socket.socket, message: bytes) -> None:
         async with asyncio.timeout(LINGER):
             await loop.sock_sendall(sock, message)
             sock.shutdown(socket.SHUT_WR)
-            while await loop.sock_recv(sock, _READ_SIZE):
-                pass
+            while await loop.sock_recv(sock, _READ_SIZE):  # noqa: ASYNC110  # it paces, and waits for nothing
+                await asyncio.sleep(DISCARD_INTERVAL)

@@ -39,6 +39,14 @@ class ConnectionSlot:
         self.abort = abort
         """Closes it at once; replaced likewise."""
 
+    def forget_connection(self) -> None:
+        """Refer to the connection no longer: it would keep what it has received until the next collection."""
+        self.idle_since = self.abort = _do_nothing
+
+
+def _do_nothing() -> None:
+    pass
+
 
 class ConnectionSlots:
     """The open connections of one port."""

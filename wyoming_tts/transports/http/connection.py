@@ -16,10 +16,12 @@ from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.transports.connection_limits import ConnectionSlot
+from wyoming_tts.transports.http.bounded_websocket import BoundedWebSocket
+from wyoming_tts.transports.http.paced_transport import PacedTransport
+from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 
 SEND_BUFFER = 128 * 1024
 """Bytes in the kernel's send buffer of a client, so that speech is not computed minutes ahead."""
@@ -101,7 +103,7 @@ def _body_headers(body: bytes) -> list[tuple[bytes, bytes]]:
 class _LingeringTransport:
     """A transport that its connection closes, which may have to read on first."""
 
-    def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
+    def __init__(self, transport: PacedTransport, connection: HttpConnection) -> None:
         self._transport = transport
         self._connection: HttpConnection | None = connection
 
@@ -123,14 +125,11 @@ class _LingeringTransport:
         self._connection = None
 
 
-def _do_nothing() -> None:
-    return None
-
-
 class HttpConnection(H11Protocol):
-    """A client's connection with a small send buffer and a timeout for its next request."""
+    """A client's connection with a small send buffer, paced input and a timeout for its next request."""
 
     request_timeout: float
+    input_budget: LoopBudget
     slot: ConnectionSlot
     _request_timer: asyncio.TimerHandle | None = None
     _discarded: int | None = None
@@ -149,33 +148,43 @@ class HttpConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Set timeouts and buffers of a new connection."""
-        self._plain_transport = transport
-        self._lingering = _LingeringTransport(transport, self)
+        pace = InputPace(self.input_budget)
+        self._paced = PacedTransport(transport, self._handle, pace=pace)
+        self._lingering = _LingeringTransport(self._paced, self)
         super().connection_made(cast(asyncio.Transport, self._lingering))
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.slot.idle_since, self.slot.abort = self._idle_time, transport.abort
-        self.app_state = {**self.app_state, "abort": transport.abort, "slot": self.slot}
+        self.app_state = {**self.app_state, "abort": transport.abort, "slot": self.slot, "pace": pace}
         self._start_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is left of it."""
         self._stop_request_timer()
+        self._paced.discard_input()
         super().connection_lost(exc)
         # Reference cycles would keep what was received until they are collected, which may take minutes.
         self._unset_keepalive_if_required()
         self._lingering.release()
-        self.slot.idle_since = self.slot.abort = _do_nothing
+        self.slot.forget_connection()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request, or discard them after the last response."""
+        """Take what was received, at the connection's pace."""
+        self._paced.receive(data)
+
+    def _handle(self, data: bytes) -> None:
+        """Handle bytes of a request, or discard them after the last response."""
         if self._discarded is None:
             super().data_received(data)
+            self._paced.is_body = self.conn.their_state is h11.SEND_BODY and self._is_length_known()
             return
         self._discarded += len(data)
         if self._discarded > LINGER_BYTES:
             self.transport.abort()
+
+    def _is_length_known(self) -> bool:
+        return any(name == b"content-length" for name, _ in self.headers)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -187,7 +196,7 @@ class HttpConnection(H11Protocol):
         """Leave the connection to uvicorn's WebSocket protocol."""
         self._stop_request_timer()
         self._lingering.release()
-        self.transport = self._plain_transport  # its closing handshake is its own
+        self.transport = cast(asyncio.Transport, self._paced)  # its closing handshake is its own
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
@@ -205,7 +214,7 @@ class HttpConnection(H11Protocol):
             self.cycle.message_event.set()
         self.transport.close()
 
-    def close(self, transport: asyncio.Transport) -> None:
+    def close(self, transport: PacedTransport) -> None:
         """Close after the last response; a client that is still sending gets time to finish and to read."""
         is_sending = self.conn.their_state is h11.SEND_BODY or self.conn.refusal is not None
         if self._discarded is not None or transport.is_closing() or not is_sending:
@@ -239,8 +248,8 @@ class HttpConnection(H11Protocol):
             self.transport.abort()
 
 
-class WebSocketConnection(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, whose errors go to this server's log."""
+class WebSocketConnection(BoundedWebSocket):
+    """A WebSocket whose errors go to this server's log."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

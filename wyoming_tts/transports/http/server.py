@@ -27,6 +27,7 @@ from wyoming_tts.transports.accepting import Acceptor
 from wyoming_tts.transports.connection_limits import ConnectionLimits, ConnectionSlot
 from wyoming_tts.transports.http.connection import HttpConnection, WebSocketConnection, encode_refusal
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests
+from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 
 HANDSHAKE_TIMEOUT = 10.0
@@ -114,13 +115,29 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an app of `create_app` on one address. Leaving `async with` stops it at once."""
 
-    def __init__(self, app: FastAPI, options: HttpServerOptions, *, run_blocking: RunBlocking) -> None:
-        """`run_blocking` runs name resolution and reads certificates."""
+    def __init__(
+        self,
+        app: FastAPI,
+        options: HttpServerOptions,
+        *,
+        run_blocking: RunBlocking,
+        input_budget: LoopBudget | None = None,
+    ) -> None:
+        """Listen nowhere yet.
+
+        Args:
+            app: Made by `create_app`.
+            options: Where to listen, and limits.
+            run_blocking: Runs name resolution and reads certificates.
+            input_budget: What reading from all clients may cost; None for one of this server's own.
+        """
         self._options = options
         self._run_blocking = run_blocking
         self._requests: OpenRequests = app.state.requests
         self._sockets: list[socket.socket] = []
-        self._server = _Server(_uvicorn_config(app, options), options.connections)
+        self._server = _Server(
+            _uvicorn_config(app, options, input_budget or LoopBudget()), options.connections
+        )
         self._finished = asyncio.Event()
         self._is_serving = False
 
@@ -198,8 +215,9 @@ class HttpServer:
                 connection.transport.abort()
 
 
-def _uvicorn_config(app: FastAPI, options: HttpServerOptions) -> uvicorn.Config:
-    protocol = type("_TimedConnection", (HttpConnection,), {"request_timeout": options.request_timeout})
+def _uvicorn_config(app: FastAPI, options: HttpServerOptions, input_budget: LoopBudget) -> uvicorn.Config:
+    made_for_server = {"request_timeout": options.request_timeout, "input_budget": input_budget}
+    protocol = type("_TimedConnection", (HttpConnection,), made_for_server)
     return uvicorn.Config(
         app,
         loop="none",

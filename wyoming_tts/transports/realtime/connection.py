@@ -25,6 +25,7 @@ from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
+from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
@@ -108,6 +109,7 @@ class RealtimeConnection:
         options: RealtimeOptions,
         run_blocking: RunBlocking,
         stopping: asyncio.Event,
+        pace: InputPace | None = None,
     ) -> None:
         """Prepare to serve a socket that is not accepted yet.
 
@@ -119,6 +121,7 @@ class RealtimeConnection:
         self._options = options
         self._run_blocking = run_blocking
         self._stopping = stopping
+        self._pace = pace or InputPace(LoopBudget())
         self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
         self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
         self._open: RealtimeResponse | None = None
@@ -186,7 +189,9 @@ class RealtimeConnection:
         while True:
             received = await self._receive()
             self._last_activity = _now()
+            self._pace.begin()
             await self._handle(received)
+            await self._pace.rest()
 
     async def _receive(self) -> Frame:
         idle = self._options.idle_timeout

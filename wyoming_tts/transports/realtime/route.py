@@ -23,9 +23,9 @@ def realtime_router(
     """Make the router with the realtime WebSocket at `PATH`.
 
     Access control comes before it. The scope's state may hold `stopping`, an event after which connections
-    close as soon as they have nothing left to play, `abort`, which drops a connection, and `slot`, its place
-    among the connections of the port. When its task is
-    cancelled, a connection tells its client that the server is shutting down, and closes.
+    close as soon as they have nothing left to play, `abort`, which drops a connection, `slot`, its place
+    among the connections of the port, and `pace`, at which its input is read. When its task is cancelled, a
+    connection tells its client that the server is shutting down, and closes.
 
     `run_blocking` parses large messages.
     """
@@ -39,7 +39,12 @@ def realtime_router(
             await _reject(socket)
             return
         connection = RealtimeConnection(
-            socket, synthesizer=synthesizer, options=options, run_blocking=run_blocking, stopping=stopping
+            socket,
+            synthesizer=synthesizer,
+            options=options,
+            run_blocking=run_blocking,
+            stopping=stopping,
+            pace=pace.another_reader() if (pace := state.get("pace")) is not None else None,
         )
         if (slot := state.get("slot")) is not None:
             slot.idle_since = connection.idle_since

@@ -3,7 +3,8 @@
 Two tasks share a connection. The reader turns bytes into commands and never waits for audio, so `describe`
 and `ping` are answered, and text keeps coming in, while a stream plays. The responder answers one utterance
 after the other. The queue between them is bounded: when it is full, or a stream holds more text than its feed
-has room for, reading pauses, and TCP's flow control then pauses the client (backpressure).
+has room for, reading pauses, and TCP's flow control then pauses the client (backpressure). It pauses too for
+a client that sends so much that reading takes more than its share of the event loop.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.damped_log import DampedLog
+from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.request_queue import PendingRequest, RequestQueue, expire_timeout
 from wyoming_tts.transports.wyoming.protocol import (
@@ -116,6 +118,7 @@ class WyomingConnection:
         options: WyomingOptions,
         malformed: DampedLog,
         address: str = "",
+        pace: InputPace | None = None,
     ) -> None:
         """Serve a client; places among the streams are shared fairly between the addresses of clients.
 
@@ -128,6 +131,7 @@ class WyomingConnection:
         self._options = options
         self._peer = subscriber(address)
         self._events = EventReader(options.limits)
+        self._pace = pace or InputPace(LoopBudget())
         self._protocol = WyomingProtocol(streaming=options.streaming)
         self._queue = RequestQueue[_Request](options.backlog)
         self._open: _Request | None = None
@@ -205,7 +209,9 @@ class WyomingConnection:
                     return
                 deadline = _now() + self._options.idle_timeout
             elif received:
+                self._pace.begin(len(received))
                 deadline = await self._process(received, deadline)
+                await self._pace.rest()
             else:
                 await self._execute_all(self._events.end())
                 return
@@ -254,6 +260,8 @@ class WyomingConnection:
             count += 1
             for command in self._protocol.receive(event):
                 await self._execute(command)
+            if self._pace.is_slice_over:
+                await self._pace.rest()
         return count
 
     async def _execute(self, command: Command) -> None:
@@ -297,7 +305,9 @@ class WyomingConnection:
             self._end_text()
 
     def _abandon(self, error: SpeechError) -> None:
-        self._final_error = error
+        # Its frames hold what was received, and this connection too: a cycle that would live on for long.
+        error.__context__ = None
+        self._final_error = error.with_traceback(None)
         self._linger = LINGER
         if self._queue.current is not None:
             self._queue.current.stop(error)

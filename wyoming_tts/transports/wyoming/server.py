@@ -24,6 +24,7 @@ from wyoming_tts.errors import ShuttingDown, SpeechError
 from wyoming_tts.transports.accepting import Acceptor
 from wyoming_tts.transports.connection_limits import ConnectionSlot
 from wyoming_tts.transports.damped_log import DampedLog
+from wyoming_tts.transports.input_pace import RECEIVE_BUFFER, InputPace, LoopBudget
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.listening import BACKLOG, ListenAddress, bind_tcp
 from wyoming_tts.transports.wyoming.connection import (
@@ -60,6 +61,7 @@ class WyomingServer:
         run_blocking: RunBlocking,
         options: WyomingOptions | None = None,
         allow: Callable[[str], bool] = lambda _: True,
+        input_budget: LoopBudget | None = None,
     ) -> None:
         """Create a server that does not listen yet.
 
@@ -69,6 +71,7 @@ class WyomingServer:
             run_blocking: Runs blocking calls: stdio on files, name resolution, the socket file.
             options: Limits and timeouts.
             allow: Whether an IP address may connect, called for each connection.
+            input_budget: What reading from all clients may cost; None for one of this server's own.
         """
         self._synthesizer = synthesizer
         self._describe = describe
@@ -83,6 +86,7 @@ class WyomingServer:
         self._connections: dict[asyncio.Task[None], WyomingConnection] = {}
         self._is_stopping = False
         self._finished = asyncio.Event()
+        self._input_budget = input_budget or LoopBudget()
 
     def __repr__(self) -> str:
         return f"<WyomingServer bound={self.bound} connections={self.connections}>"
@@ -174,6 +178,7 @@ class WyomingServer:
 
     async def _accept(self, sock: socket.socket, slot: ConnectionSlot) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader, partial(self._on_connected, slot))
         await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
@@ -205,6 +210,7 @@ class WyomingServer:
             options=self._options,
             malformed=self._malformed,
             address=address,
+            pace=InputPace(self._input_budget),
         )
         task = asyncio.create_task(_run(connection, opened), name=f"wyoming {stream.peer}")
         self._connections[task] = connection

@@ -16,6 +16,7 @@ from functools import partial
 from typing import BinaryIO, NoReturn, Protocol, cast
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.accepting import DISCARD_INTERVAL
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.wyoming_framing import ByteReader, ByteWriter
 
@@ -128,8 +129,8 @@ class WyomingStream:
             async with asyncio.timeout(seconds):
                 if self._writer.can_write_eof():
                     self._writer.write_eof()
-                while await self._reader.read(READ_SIZE):
-                    pass
+                while await self._reader.read(READ_SIZE):  # noqa: ASYNC110  # it paces, and waits for nothing
+                    await asyncio.sleep(DISCARD_INTERVAL)
 
 
 class _FileReader:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import stat
 import subprocess
 import sys
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of,
 from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
 from wyoming_tts.transports.connection_limits import ConnectionLimits
+from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import ListenAddress, WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_framing import EventLimits, encode_event
@@ -486,6 +489,64 @@ class TestErrors:
 
         assert "error" in event_types(events)
         assert "SECRET" not in caplog.text
+
+    async def test_a_flood_of_events_lets_others_run_between_any_two(
+        self, fake: FakeSynthesizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rests = 0
+
+        async def rest(pace: InputPace) -> None:
+            nonlocal rests
+            rests += 1
+            await asyncio.sleep(0)
+            pace.begin()
+
+        monkeypatch.setattr("wyoming_tts.transports.input_pace.SLICE", -1.0)
+        monkeypatch.setattr(InputPace, "rest", rest)
+        async with connected(fake) as (_, client):
+            await client.send_bytes(b'{"type": "x"}\n' * 1_000)
+            await client.send(Ping().event())
+            await client.until("pong")
+
+        assert rests > 1_000
+
+    async def test_a_book_sent_letter_by_letter_is_slowed_down_and_spoken(
+        self, fake: FakeSynthesizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rests: list[float] = []
+
+        async def rest(pace: InputPace) -> None:
+            rests.append(pace.end())
+            await asyncio.sleep(0)
+            pace.begin()
+
+        monkeypatch.setattr(InputPace, "rest", rest)
+        monkeypatch.setattr(LoopBudget, "spend", lambda *_, **__: 1.0)
+        monkeypatch.setattr("wyoming_tts.transports.input_pace.SLICE", -1.0)
+        book = "a bc. " * 500
+        async with connected(fake) as (_, client):
+            await client.send(START, *map(text_chunk, book), STOP)
+            events = await client.until("synthesize-stopped")
+
+        assert pcm_of(events) == speech_pcm(book)
+        assert sum(rests) > len(book)
+
+    async def test_what_a_refused_client_sent_is_freed_with_its_connection(
+        self, fake: FakeSynthesizer
+    ) -> None:
+        async with connected(fake) as (server, client):
+            (connection,) = map(weakref.ref, server._connections.values())
+            gc.collect()
+            gc.disable()
+            try:
+                await client.send_bytes(b'{"type": "x", "data_length": 3000}\n' + b"[]," * 1_000)
+                await client.rest()
+                client.writer.close()
+                await wait_for_client_count(server, 0)
+                await asyncio.sleep(0)
+                assert connection() is None
+            finally:
+                gc.enable()
 
     async def test_garbage_during_playback_still_gets_the_closing_events(self, fake: FakeSynthesizer) -> None:
         fake.on_chunk = Gate()
