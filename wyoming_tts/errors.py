@@ -11,6 +11,7 @@ one of them, so that no transport words an error itself.
     +-- UnknownVoice          no voice, or no speaker of it, has that name
     +-- VoiceUnavailable      the voice is known, but its files cannot be used now
     +-- Busy                  the server has no room for another stream
+    +-- RateLimited           the client has made too many requests in the last minute
     +-- ShuttingDown          the server is shutting down
     +-- EngineFailed          the engine failed while rendering
         +-- StepTimedOut      a step of it did not end in time
@@ -33,6 +34,8 @@ class ErrorCode(StrEnum):
     UNKNOWN_VOICE = "unknown_voice"
     VOICE_UNAVAILABLE = "voice_unavailable"
     BUSY = "busy"
+    RATE_LIMITED = "rate_limit_exceeded"
+    """As in OpenAI's APIs."""
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
@@ -94,6 +97,18 @@ class Busy(SpeechError):
     """The server has no room for another stream."""
 
     code = ErrorCode.BUSY
+
+
+class RateLimited(SpeechError):
+    """The client has made too many requests in the last minute; `retry_after` is in seconds."""
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, per_minute: int, *, retry_after: int) -> None:
+        super().__init__(
+            f"Over the limit of {per_minute} speech requests a minute.", hint=f"Try again in {retry_after} s."
+        )
+        self.retry_after = retry_after
 
 
 class ShuttingDown(SpeechError):

@@ -564,20 +564,29 @@ async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
         now.seconds += int(refused.headers["Retry-After"])
         again = await http.post(SPEECH)
     assert statuses == [200, 200, 200]
-    assert (refused.status_code, code(refused), refused.headers["Retry-After"]) == (429, "rate_limited", "20")
+    assert (refused.status_code, code(refused), refused.headers["Retry-After"]) == (
+        429,
+        "rate_limit_exceeded",
+        "20",
+    )
     assert (lists.status_code, streamed.status_code, again.status_code) == (200, 429, 200)
 
 
-async def test_websockets_count_toward_the_rate_limit_of_their_own_peer_only() -> None:
+async def test_opening_a_websocket_is_no_speech_request() -> None:
     guard = make_guard(requests_per_minute=1)
     async with serving(guard) as port:
-        async with connect(f"ws://127.0.0.1:{port}/ws"):
-            pass
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(f"ws://127.0.0.1:{port}/ws")
-    assert refused.value.response.status_code == 429
-    async with client(guard, peer="192.168.1.21") as http:
-        assert (await http.post(SPEECH)).status_code == 200
+        for _ in range(3):
+            async with connect(f"ws://127.0.0.1:{port}/ws"):
+                pass
+    async with client(guard, peer="127.0.0.1") as http:
+        assert [(await http.post(SPEECH)).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_the_rate_limit_counts_each_client_by_itself() -> None:
+    guard = make_guard(requests_per_minute=1)
+    for peer in ("192.168.1.20", "192.168.1.21"):
+        async with client(guard, peer=peer) as http:
+            assert [(await http.post(SPEECH)).status_code for _ in range(2)] == [200, 429]
 
 
 async def test_requests_without_a_key_do_not_use_up_the_rate_limit() -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +27,8 @@ from tests.support.realtime_server import (
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.connection_limits import ConnectionLimits
+from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 
 NATIVE = {"sample_rate": RATE}
@@ -623,6 +626,106 @@ class TestLimits:
             with pytest.raises(InvalidStatus) as refused:
                 await connect(server.url)
             assert refused.value.response.status_code == 503
+
+
+def guarded(now: float = 0.0, *, per_minute: int) -> Guard:
+    """A guard with a rate limit, whose clock stands still."""
+    return Guard(None, GuardOptions(requests_per_minute=per_minute), clock=lambda: now)
+
+
+class TestRateLimit:
+    async def test_responses_over_the_limit_are_refused_and_the_connection_goes_on(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        async with (
+            realtime_server(synthesizer, guard=guarded(per_minute=2)) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            for number in range(12):
+                await client.send("response.create", response_id=f"r{number}", input="a")
+            await client.send("session.end")
+            await client.closed()
+        completed = [event for event in client.events if event["type"] == "response.completed"]
+        refused = [event for event in client.events if event["type"] == "response.error"]
+        assert [event["response"] for event in completed] == ["r0", "r1"]
+        assert [event["response"] for event in refused] == [f"r{number}" for number in range(2, 12)]
+        assert {event["code"] for event in refused} == {"rate_limit_exceeded"}
+        assert refused[0]["message"] == "Over the limit of 2 speech requests a minute. Try again in 30 s."
+
+    async def test_the_short_dialect_is_told_too(self, synthesizer: FakeSynthesizer) -> None:
+        async with (
+            realtime_server(synthesizer, guard=guarded(per_minute=1)) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.say(segment_id="s0", input="a")
+            await client.say(segment_id="s1", input="a")
+            assert (await client.until("error", segment_id="s1"))["code"] == "rate_limit_exceeded"
+            await client.until("end", segment_id="s0")
+
+    async def test_text_appended_to_a_refused_response_is_dropped_and_answered_once(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        guard = guarded(per_minute=1)
+        async with (
+            realtime_server(synthesizer, guard=guard) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            for text in ("a", "b"):
+                for letter in text * 3:
+                    await client.send("input.append", text=letter)
+                await client.send("input.commit")
+            await client.send("session.end")
+            await client.closed()
+        kinds = [event["type"] for event in client.events]
+        assert (kinds.count("response.completed"), kinds.count("response.error")) == (1, 1)
+
+    async def test_all_connections_and_http_requests_of_a_client_share_one_limit(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        guard = guarded(per_minute=3)
+        async with realtime_server(synthesizer, guard=guard) as server:
+            for _ in range(2):
+                async with realtime_client(server.url, audio=NATIVE) as client:
+                    await client.send("response.create", input="a")
+                    await client.until("response.completed")
+            speech = f"http://127.0.0.1:{server.port}/v1/audio/speech"
+            async with httpx.AsyncClient() as http:
+                statuses = [(await http.post(speech)).status_code for _ in range(2)]
+            assert statuses == [404, 429]  # there is no such route here, but a limit
+            async with realtime_client(server.url, audio=NATIVE) as client:
+                await client.send("response.create", input="a")
+                await client.until("response.error", code="rate_limit_exceeded")
+
+    async def test_a_limit_that_is_reloaded_holds_for_open_connections(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        guard = guarded(per_minute=1)
+        async with (
+            realtime_server(synthesizer, guard=guard) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", input="a")
+            await client.send("response.create", input="a")
+            await client.until("response.error")
+            guard.reconfigure(GuardOptions(requests_per_minute=0))
+            await client.send("response.create", response_id="again", input="a")
+            await client.until("response.completed", response="again")
+
+
+async def test_reading_from_a_websocket_is_paid_from_one_budget(
+    server: RunningRealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payers: set[LoopBudget] = set()
+
+    def spend(budget: LoopBudget, _: float, now: float) -> float:
+        payers.add(budget)
+        return 0.0 * now
+
+    monkeypatch.setattr(LoopBudget, "spend", spend)
+    async with realtime_client(server.url, audio=NATIVE) as client:
+        await client.send("response.create", input="a")
+        await client.until("response.completed")
+    assert len(payers) == 2  # the connection's, and that of all connections
 
 
 class TestDocumentedExample:

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.transports.connection_limits import ConnectionLimits
+from wyoming_tts.transports.http.guard import Guard
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
 from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
 from wyoming_tts.transports.interfaces import SpeechSynthesis
@@ -53,11 +54,15 @@ class RunningRealtimeServer:
 
 @asynccontextmanager
 async def realtime_server(
-    synthesizer: SpeechSynthesis, *, connections: ConnectionLimits | None = None, **options: Any
+    synthesizer: SpeechSynthesis,
+    *,
+    connections: ConnectionLimits | None = None,
+    guard: Guard | None = None,
+    **options: Any,
 ) -> AsyncIterator[RunningRealtimeServer]:
     requests = OpenRequests()
     layer = Middleware(RequestLifecycleMiddleware, requests=requests, send_timeout=10, request_timeout=10)
-    app = FastAPI(middleware=[layer])
+    app = FastAPI(middleware=[layer] if guard is None else [layer, Middleware(guard.wrap)])
     app.state.requests = requests
     app.include_router(realtime_router(synthesizer, RealtimeOptions(**options), run_blocking=run_in_thread))
     listening = HttpServerOptions(port=0, connections=connections or ConnectionLimits())

@@ -290,7 +290,8 @@ class Settings(BaseModel):
     requests_per_minute: Whole = _setting(
         Group.ACCESS,
         0,
-        "Limit of HTTP requests for speech from one address per minute; 0 is no limit.",
+        "Limit of speech requests over HTTP, and of responses over the WebSocket, from one address per "
+        "minute; 0 is no limit.",
         ge=0,
         le=100_000,
     )

@@ -32,6 +32,7 @@ _STATUS = MappingProxyType(
         ErrorCode.UNKNOWN_VOICE: (HTTPStatus.NOT_FOUND, _INVALID),
         ErrorCode.VOICE_UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE, "server_error"),
         ErrorCode.BUSY: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error"),
+        ErrorCode.RATE_LIMITED: (HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error"),
         ErrorCode.SHUTTING_DOWN: (HTTPStatus.SERVICE_UNAVAILABLE, "server_error"),
         ErrorCode.INTERNAL: (HTTPStatus.INTERNAL_SERVER_ERROR, "server_error"),
     }

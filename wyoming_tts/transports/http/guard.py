@@ -11,8 +11,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from wyoming_tts.bounded_json import JsonOverLimit, check_values
+from wyoming_tts.errors import RateLimited
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.body_reading import (
     BodyDropped,
@@ -77,7 +79,7 @@ class GuardOptions:
     host_names: tuple[str, ...] = ()
     """Further host names of this server; see `AllowedHosts`."""
     requests_per_minute: int = 0
-    """Speech requests per minute from one address; 0 is no limit."""
+    """Speech requests, and responses over WebSockets, per minute from one address; 0 is no limit."""
     max_body_bytes: int = 1_048_576
     body_timeout: float = 30.0
     """Seconds within which a request body up to `SMALL_BODY` must arrive."""
@@ -269,6 +271,8 @@ class Guard:
             else:
                 await _refuse(scope, request, refused.refusal, send)
             return
+        # A WebSocket is no speech request itself; each of its responses is.
+        scope.setdefault("state", {})["count_speech"] = partial(self._count_speech, request.peer)
         await self._app(scope, receive, send)
 
     async def _answer_itself(self, request: GuardedRequest, rules: _Rules, scope: Scope, send: Send) -> bool:
@@ -300,20 +304,18 @@ class Guard:
             raise _Refused(refusal) from None
 
     def _check_rate(self, request: GuardedRequest) -> None:
-        if not request.is_speech or request.peer is None:
+        if not request.is_speech or (limited := self._count_speech(request.peer)) is None:
             return
-        wait = self._rate.take(request.peer, self._clock())
-        if wait:
-            raise _Refused(
-                _Refusal(
-                    429,
-                    "rate_limited",
-                    f"Over the limit of {self._rate.per_minute} speech requests a minute. "
-                    f"Try again in {wait} s.",
-                    kind="rate_limit_error",
-                    headers=((b"retry-after", str(wait).encode()),),
-                )
-            )
+        wait = str(limited.retry_after).encode()
+        kind = "rate_limit_error"
+        raise _Refused(
+            _Refusal(429, limited.code, str(limited), kind=kind, headers=((b"retry-after", wait),))
+        )
+
+    def _count_speech(self, peer: str | None) -> RateLimited | None:
+        """Count a speech request of a client; return why it may not be made now, or None."""
+        wait = 0 if peer is None else self._rate.take(peer, self._clock())
+        return RateLimited(self._rate.per_minute, retry_after=wait) if wait else None
 
 
 def _check_json(request: GuardedRequest, body: bytes) -> None:

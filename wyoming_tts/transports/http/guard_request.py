@@ -96,10 +96,12 @@ class GuardedRequest:
 
     @property
     def is_speech(self) -> bool:
-        """Whether the rate limit counts it as a speech request."""
-        if self.is_socket:
-            return True
-        return self.method not in {"OPTIONS", "HEAD"} and self.path.startswith(SPEECH_PATHS)
+        """Whether the rate limit counts it as a speech request; of a WebSocket it counts each response."""
+        return (
+            not self.is_socket
+            and self.method not in {"OPTIONS", "HEAD"}
+            and self.path.startswith(SPEECH_PATHS)
+        )
 
     @property
     def is_file(self) -> bool:

@@ -12,9 +12,10 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -85,6 +86,14 @@ class RealtimeOptions:
     """A client that reads nothing for this long is disconnected."""
 
 
+CountSpeech: TypeAlias = Callable[[], SpeechError | None]
+"""Counts a response toward the client's rate limit; returns why it may not begin, or None."""
+
+
+def _count_nothing() -> None:
+    return None
+
+
 class RealtimeClientGone(Exception):
     """The realtime client has disconnected."""
 
@@ -110,10 +119,12 @@ class RealtimeConnection:
         run_blocking: RunBlocking,
         stopping: asyncio.Event,
         pace: InputPace | None = None,
+        count_speech: CountSpeech | None = None,
     ) -> None:
         """Prepare to serve a socket that is not accepted yet.
 
         Once `stopping` is set, new responses are refused and the connection closes when none is left.
+        `count_speech` is called for each response; without it, any number may begin.
         """
         self._peer = subscriber(socket.client.host) if socket.client else ""
         self._socket = RealtimeSocket(socket, send_timeout=options.send_timeout)
@@ -121,6 +132,7 @@ class RealtimeConnection:
         self._options = options
         self._run_blocking = run_blocking
         self._stopping = stopping
+        self._count_speech = count_speech or _count_nothing
         self._pace = pace or InputPace(LoopBudget())
         self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
         self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
@@ -256,7 +268,7 @@ class RealtimeConnection:
                 f"This connection already has {len(self._queue)} responses waiting.",
                 hint="Wait until one of them is complete.",
             )
-        return None
+        return self._count_speech()
 
     async def _append(self, more: AppendText) -> None:
         if self._open is None:

@@ -30,6 +30,7 @@ MAX_ID_CHARS = 128
 _ERROR_CODES = {
     ErrorCode.TOO_LONG: "too_long",
     ErrorCode.BUSY: "busy",
+    ErrorCode.RATE_LIMITED: "rate_limit_exceeded",
     ErrorCode.UNKNOWN_VOICE: "unknown_voice",
     ErrorCode.VOICE_UNAVAILABLE: "unknown_voice",
     ErrorCode.BAD_REQUEST: "bad_request",

@@ -24,8 +24,9 @@ def realtime_router(
 
     Access control comes before it. The scope's state may hold `stopping`, an event after which connections
     close as soon as they have nothing left to play, `abort`, which drops a connection, `slot`, its place
-    among the connections of the port, and `pace`, at which its input is read. When its task is cancelled, a
-    connection tells its client that the server is shutting down, and closes.
+    among the connections of the port, `pace`, at which its input is read, and `count_speech`, which counts a
+    response toward its client's rate limit. When its task is cancelled, a connection tells its client that
+    the server is shutting down, and closes.
 
     `run_blocking` parses large messages.
     """
@@ -45,6 +46,7 @@ def realtime_router(
             run_blocking=run_blocking,
             stopping=stopping,
             pace=pace.another_reader() if (pace := state.get("pace")) is not None else None,
+            count_speech=state.get("count_speech"),
         )
         if (slot := state.get("slot")) is not None:
             slot.idle_since = connection.idle_since
