@@ -18,6 +18,8 @@ from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.server.access_policy import AccessPolicy
+from wyoming_tts.server.cost_keeping import FILE_NAME as COSTS_FILE
+from wyoming_tts.server.cost_keeping import kept_costs
 from wyoming_tts.server.descriptors import reserve_descriptors
 from wyoming_tts.server.forced_exit import ForcedExit
 from wyoming_tts.server.http_side import HttpSide
@@ -88,6 +90,7 @@ async def serve(
             with_counters=settings.http,
         ) as reporter,
         assemble(settings, workers, on_record=on_record, on_loaded=reporter.count_model_load) as parts,
+        kept_costs(parts.costs, settings.state_dir / COSTS_FILE, workers.run_blocking),
     ):
         reporter.watch(partial(server_load, parts))
         current = CurrentSettings(loaded, log)
