@@ -97,10 +97,17 @@ class ServerSpeechService:
         if not self._parts.library.voices:
             return "No voice can speak: none is installed, and the embedded one is not available either."
         if readiness.is_ready:
-            return ""
+            return self._why_overloaded()
         if readiness.failure:
             return "No voice could be made ready to speak; the log says why. It is tried again."
         return "The default voice is not ready yet."
+
+    def _why_overloaded(self) -> str:
+        admission = self._parts.admission
+        wait, limit = admission.predict_wait(time.monotonic()), admission.options.max_wait
+        if wait <= limit:
+            return ""
+        return f"Another utterance would wait for about {wait:.0f} s, over the limit of {limit:g} s."
 
     async def metrics(self) -> bytes:
         """As for `SpeechService.metrics`."""

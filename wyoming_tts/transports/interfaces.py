@@ -58,7 +58,8 @@ class ServiceHealth:
     """Whether the server can speak, without names of voices or files: anyone may ask."""
 
     not_ready: str = ""
-    """Why it cannot speak, as sentences; empty if it can: the default voice, or its fallback, is warm."""
+    """Why it cannot speak, as sentences; empty if it can: the default voice, or its fallback, is warm, and
+    the next utterance would not be refused as busy."""
     degraded: str = ""
     """What is wrong although it speaks, as a sentence; empty if nothing is."""
 
