@@ -28,6 +28,8 @@ def to_pcm(samples: Samples, gain: float) -> bytes:
 
     Values beyond full scale are clipped, never wrapped; NaN becomes silence.
     """
+    if not samples.size:  # steps without audio come before the first: their time counts
+        return b""
     limited = limit_peaks(np.nan_to_num(samples * np.float32(gain), posinf=1.0, neginf=-1.0))
     integers: bytes = np.rint(np.clip(limited, -1.0, 1.0) * _INT16_FULL_SCALE).astype("<i2").tobytes()
     return integers

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, Interruptible, always, uninterruptible
+from wyoming_tts.engines.spare_cores import has_spare_core
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -59,6 +60,7 @@ class OnnxModel:
         *,
         narrow: Any = None,
         has_cores: Callable[[], bool] = always,
+        is_spare: Callable[[], bool] = has_spare_core,
         interruptible: Interruptible = uninterruptible,
     ) -> None:
         """Wrap the sessions of a model.
@@ -68,11 +70,13 @@ class OnnxModel:
             path: names it in messages.
             narrow: the same model, with the same weights, on the calling thread alone; None if there is none.
             has_cores: asked before each run: whether other threads may be used.
+            is_spare: then asked whether another core is idle, without which they are of no use.
             interruptible: as `EngineOptions.interruptible`, around each run.
         """
         self._session = session
         self._narrow = narrow
         self._has_cores = has_cores
+        self._is_spare = is_spare
         self._interruptible = interruptible
         self._path = path
         self._model_path = str(path)  # kokoro_onnx reads it from a session
@@ -88,8 +92,11 @@ class OnnxModel:
         return self._narrow is not None
 
     def has_cores(self) -> bool:
-        """Whether it would run on all its threads if this thread ran it now."""
+        """Whether this thread may run it on all its threads now."""
         return self._narrow is None or self._has_cores()
+
+    def _uses_cores(self) -> bool:
+        return self._narrow is None or (self._has_cores() and self._is_spare())
 
     def get_inputs(self) -> Sequence[Any]:
         """As onnxruntime's session."""
@@ -109,7 +116,7 @@ class OnnxModel:
         Raises:
             EngineFailed: onnxruntime failed, or a result is not finite.
         """
-        session = self._open() if self.has_cores() else self._narrow
+        session = self._open() if self._uses_cores() else self._narrow
         try:
             results = self._run(session, outputs, feeds)
         except Exception as error:

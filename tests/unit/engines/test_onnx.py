@@ -19,7 +19,7 @@ import pytest
 from tests.support.endless_models import endless_model
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import open_model, open_models
+from wyoming_tts.engines.onnx import OnnxModel, open_model, open_models
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 
 
@@ -157,6 +157,45 @@ def test_the_parts_of_a_model_are_opened_in_order_with_the_same_options(
 def test_the_error_for_an_invalid_part_names_the_model_file(logarithm: Path) -> None:
     with pytest.raises(VoiceUnavailable, match=r"logarithm\.onnx cannot be loaded"):
         open_models(logarithm, EngineOptions(), [logarithm.read_bytes(), b"no model"])
+
+
+class _RecordingSession:
+    """A session that says which of a model's two it is."""
+
+    def __init__(self, threads: str, used: list[str]) -> None:
+        self._threads = threads
+        self._used = used
+
+    def get_inputs(self) -> list[Any]:
+        return []
+
+    def run(self, outputs: object, feeds: object, options: object) -> list[Any]:
+        self._used.append(self._threads)
+        return []
+
+
+@pytest.mark.parametrize(
+    ("may_use", "is_spare", "expected"),
+    [(True, True, "all"), (True, False, "one"), (False, True, "one"), (False, False, "one")],
+)
+def test_all_threads_are_used_when_no_other_step_runs_and_a_core_is_spare(
+    *, may_use: bool, is_spare: bool, expected: str
+) -> None:
+    used: list[str] = []
+    wide, narrow = (_RecordingSession(threads, used) for threads in ("all", "one"))
+    model = OnnxModel(
+        wide, Path("x.onnx"), narrow=narrow, has_cores=lambda: may_use, is_spare=lambda: is_spare
+    )
+    model.run(None, {})
+    assert used == [expected]
+    assert model.has_cores() is may_use
+
+
+def test_a_model_with_one_session_does_not_look_for_spare_cores() -> None:
+    used: list[str] = []
+    model = OnnxModel(_RecordingSession("all", used), Path("x.onnx"), is_spare=lambda: pytest.fail("looked"))
+    model.run(None, {})
+    assert used == ["all"]
 
 
 def test_a_closed_model_reports_that_it_is_closed(logarithm: Path) -> None:
