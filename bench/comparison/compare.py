@@ -25,6 +25,7 @@ from bench.comparison.harness import BenchSetup
 from bench.comparison.kokoro import measure_kokoro
 from bench.comparison.machine import describe_machine, package_versions
 from bench.comparison.performance import (
+    measure_busy,
     measure_large_voice,
     measure_listeners,
     measure_sentence,
@@ -36,7 +37,7 @@ from bench.comparison.robustness import measure_disconnect, measure_overload, me
 from bench.comparison.server_process import server_commands
 
 _PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-_SECTIONS = ("sentence", "listeners", "start", "high", "kokoro", "unread", "disconnect", "crowd")
+_SECTIONS = ("sentence", "busy", "listeners", "start", "high", "kokoro", "unread", "disconnect", "crowd")
 _BUSY_MACHINE = 0.5
 _TERMINAL_WIDTH = 140
 
@@ -98,6 +99,7 @@ _Measure = Callable[[BenchSetup], Awaitable[SectionResult]]
 def _selected_sections(arguments: argparse.Namespace) -> Mapping[str, _Measure]:
     every: dict[str, _Measure] = {
         "sentence": measure_sentence,
+        "busy": measure_busy,
         "listeners": measure_listeners,
         "start": measure_start,
     }

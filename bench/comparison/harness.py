@@ -18,6 +18,7 @@ from wyoming_tts.bench.results import LoadCase, LoadRound
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 
 SENTENCE = LoadCase("sentence", Input.PLAIN, 1)
+CLAUSE = LoadCase("clause", Input.PLAIN, 1)
 TIMEOUT = 120.0
 """Seconds without a byte after which a request counts as hung."""
 

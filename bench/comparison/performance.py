@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from bench.comparison.harness import (
+    CLAUSE,
     SENTENCE,
     TIMEOUT,
     BenchSetup,
@@ -14,7 +15,7 @@ from bench.comparison.harness import (
     run_servers,
 )
 from bench.comparison.results import ComparisonRow, SectionResult, compare_medians, format_megabytes
-from bench.comparison.server_process import add_flags, run_server
+from bench.comparison.server_process import add_flags, run_burner, run_server
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
@@ -26,18 +27,39 @@ _UNCUT = ("--first-segment-max-words", "0", "--first-segment-boundaries", "")
 
 async def measure_sentence(setup: BenchSetup) -> SectionResult:
     """First audio of a sentence for a single listener, with default settings and with the sentence uncut."""
+    how = "One listener, plain input; the time from writing the request to the first audio event."
+    return await _measure_sentence(setup, "sentence", how, "")
+
+
+async def measure_busy(setup: BenchSetup) -> SectionResult:
+    """The same beside a program that takes one core."""
+    how = (
+        "As `sentence`, while another program of the same priority, a loop that does nothing else, takes one "
+        "of the cores."
+    )
+    async with run_burner():
+        return await _measure_sentence(setup, "busy", how, ", a core taken")
+
+
+async def _measure_sentence(setup: BenchSetup, section: str, how: str, circumstance: str) -> SectionResult:
     uncut = add_flags(setup.own, "uncut", _UNCUT)
     async with run_servers(setup, setup.peer, setup.own, uncut) as running:
-        rounds = await run_interleaved(setup, "sentence", running, SENTENCE)
+        rounds = await run_interleaved(setup, section, running, SENTENCE)
+        clause_rounds = await run_interleaved(setup, f"{section}, clause", running[:2], CLAUSE)
     theirs, ours, whole = (collect_ttfas(rounds[server.name]) for server in running)
+    their_clause, our_clause = (collect_ttfas(clause_rounds[server.name]) for server in running[:2])
+    name = f"TTFA{circumstance}, 29-word sentence"
     return SectionResult(
-        "sentence",
-        "One listener, plain input; the time from writing the request to the first audio event.",
+        section,
+        how,
         (
-            compare_medians("TTFA, 29-word sentence, default settings", theirs, ours, at_most=1 / 5),
-            compare_medians("the same with no text cut", theirs, whole, at_most=1 / 2.5),
+            compare_medians(f"{name}, default settings", theirs, ours, at_most=1 / 6),
+            compare_medians(
+                "the same with a first clause of 14 words", their_clause, our_clause, at_most=1 / 6
+            ),
+            compare_medians("the same with no text cut", theirs, whole, at_most=1 / 4),
         ),
-        rounds_to_json(rounds),
+        {"sentence": rounds_to_json(rounds), "clause": rounds_to_json(clause_rounds)},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Sequence
@@ -116,6 +117,16 @@ async def run_server(command: ServerCommand, logs: Path) -> AsyncIterator[Measur
     try:
         await _until_open(process, port, command.name, log)
         yield MeasuredServer(command.name, uri, process, time.perf_counter() - started_at)
+    finally:
+        await end_process(process, patience=_ENDS_WITHIN)
+
+
+@asynccontextmanager
+async def run_burner() -> AsyncIterator[Process]:
+    """Run a program that takes all of a core until the block ends."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass", stdin=DEVNULL)
+    try:
+        yield process
     finally:
         await end_process(process, patience=_ENDS_WITHIN)
 

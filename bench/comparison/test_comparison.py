@@ -16,7 +16,7 @@ from bench.comparison.results import (
     format_megabytes,
     format_seconds,
 )
-from bench.comparison.server_process import ServerCommand, ServerStartFailed, run_server
+from bench.comparison.server_process import ServerCommand, ServerStartFailed, run_burner, run_server
 
 LISTENS = """
 import socket, subprocess, sys
@@ -120,3 +120,9 @@ async def test_a_server_is_stopped_when_the_measurement_fails(tmp_path: Path) ->
     with pytest.raises(RuntimeError, match="while measuring"):
         await measure()
     assert processes[0].returncode is not None
+
+
+async def test_the_program_that_takes_a_core_ends_with_the_block() -> None:
+    async with run_burner() as process:
+        assert process.returncode is None
+    assert process.returncode is not None

@@ -22,7 +22,7 @@ from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
 from wyoming_tts.bench.speech_plan import SpeechPlan
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 from wyoming_tts.bench.targets.target import BenchTarget, make_target
-from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
+from wyoming_tts.bench.texts import LOAD_TEXTS, VARIANTS, vary_text
 from wyoming_tts.client import ClientError
 
 _MINUTE = 60.0
@@ -124,7 +124,7 @@ async def _warm_up(uri: str, options: BenchOptions, first: int) -> None:
 
 
 def _speech(server: BenchTarget, case: LoadCase, options: BenchOptions, number: int) -> SpeechPlan:
-    text = TEXTS[case.text]
+    text = LOAD_TEXTS[case.text]
     return SpeechPlan.for_text(
         vary_text(text, number) if options.vary else text,
         server,

@@ -17,6 +17,11 @@ _SENTENCE = (
     "to thirty percent, and the coffee machine will be waiting."
 )
 
+_CLAUSE = (
+    "When you come home from the office late this evening after the long meeting, the heating will be on, "
+    "and the lights in the hallway will be dimmed slightly."
+)
+
 _PARAGRAPH = (
     "Good morning, it is a quarter past seven and the sun has been up for half an hour. "
     "Today stays dry with a light wind from the west, and in the afternoon it gets as warm as twenty "
@@ -56,6 +61,9 @@ TEXTS: Mapping[str, str] = MappingProxyType(
     {"short": _SHORT, "sentence": _SENTENCE, "paragraph": _PARAGRAPH, "llm": _LLM}
 )
 """Texts by name: a reply of 5 words, a sentence of 29, 5 sentences, and an answer of 400 words."""
+
+LOAD_TEXTS: Mapping[str, str] = MappingProxyType({**TEXTS, "clause": _CLAUSE})
+"""Those, and one for measuring alone: a sentence of 29 words whose first clause has 14."""
 
 _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
