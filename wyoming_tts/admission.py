@@ -182,7 +182,7 @@ class Admission:
         """Whether a stream that starts to play now will not run dry, nor make others, by what is known."""
         stream = place.stream
         works, ahead = stream.backlog.works(), stream.ahead(now)
-        if lead_needed(works) > ahead:
+        if lead_needed(works) > ahead + stream.computed(now):
             return False
         playing = [other for other in self._others(place) if not other.stream.is_held]
         demands = [Demand(works, ahead), *self._demands(playing, now)]

@@ -45,6 +45,8 @@ class StreamClock:
     backlog: Backlog = NO_BACKLOG
     """The work that is left, as far as it is known."""
     state: StepState = StepState.IDLE
+    running_since: float | None = None
+    """When the step being run began; None while none is."""
     in_background: bool = False
     """Nobody listens (warm-up): scheduled after every stream that has a listener."""
     shares_cores: bool = False
@@ -66,6 +68,13 @@ class StreamClock:
         if self.playing_since is None:
             return self.buffered_seconds
         return max(0.0, self.playing_since + self.audio_seconds - now) + self.buffered_seconds
+
+    def computed(self, now: float) -> float:
+        """Return for how long the step being run has had all cores, at most as long as it was expected to."""
+        works = self.backlog.works()
+        if self.running_since is None or not self.has_cores or not works:
+            return 0.0
+        return min(now - self.running_since, works[0].alone)
 
     def lead_needed(self) -> float:
         """Return by how many seconds it has to be ahead of its listener so that no known work is late."""
@@ -220,6 +229,7 @@ class Scheduler:
         self._running[stream] = takes
         stream.has_cores = takes == self._multicore_slots
         stream.state = StepState.RUNNING
+        stream.running_since = now
         return Decision(start=stream)
 
     def step_overdue(self, stream: StreamClock) -> None:
@@ -231,6 +241,7 @@ class Scheduler:
         self._running.pop(stream, None)
         self._between[stream] = now
         stream.state = StepState.IDLE
+        stream.running_since = None
 
     def count_due(self, now: float) -> int:
         """Count the streams that are not far ahead of their listeners: they share the machine."""

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.demand import Capacity, Demand, Work, earliest_start, lateness, lead_needed
+from wyoming_tts.demand import (
+    Capacity,
+    Demand,
+    Work,
+    earliest_start,
+    expected_lead,
+    lateness,
+    lead_needed,
+)
 
 ONE = Capacity(1)
 
@@ -42,6 +50,20 @@ def test_the_lead_is_the_earliest_start_without_a_gap(works: list[Work]) -> None
 
 def test_speech_that_takes_twice_its_length_needs_as_much_lead_as_it_is_long() -> None:
     assert lead_needed([Work(alone=2.0, crowded=2.0, audio=1.0)] * 10) == pytest.approx(11.0)
+
+
+def test_the_margin_grows_with_the_root_of_the_number_of_segments() -> None:
+    def margin(segments: int) -> float:
+        works = [Work(1.5, 1.5, 1.0, cost_variance=0.04, deficit_variance=0.04)] * segments
+        return lead_needed(works) - expected_lead(works)
+
+    common = 0.015 * 1.5  # an error of the mean is the same in each
+    assert margin(100) - 100 * common == pytest.approx(10 * (margin(1) - common), rel=0.01)
+
+
+def test_a_text_that_takes_as_long_to_compute_as_to_play_needs_no_lead_for_its_length() -> None:
+    works = [Work(1.0, 1.0, 1.0, cost_variance=0.01)] * 100
+    assert lead_needed(works) - expected_lead(works) < 2.0
 
 
 def test_speech_on_a_fast_machine_needs_the_lead_of_its_longest_step() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wyoming_tts.demand import Work
 from wyoming_tts.scheduler import (
     DRY_SOON,
     NEWCOMER_PATIENCE,
@@ -138,6 +139,22 @@ def test_streams_run_in_deadline_order(arrivals: list[int], slots: int) -> None:
         served.append(stream.work_since)
         scheduler.step_done(stream, now=0)
     assert served == sorted(arrivals)
+
+
+class OneStep:
+    def works(self) -> list[Work]:
+        return [Work(alone=4.0, crowded=4.0, audio=1.0)]
+
+
+def test_a_step_on_all_cores_is_known_to_be_partly_done() -> None:
+    scheduler = Scheduler(slots=2, multicore_slots=2)
+    stream = StreamClock(work_since=0.0, backlog=OneStep())
+    assert stream.computed(5.0) == 0.0
+    assert start_all(scheduler, stream, now=10.0) == [stream]
+    assert stream.computed(11.5) == 1.5
+    assert stream.computed(30.0) == 4.0  # and when it will end is not known any more
+    scheduler.step_done(stream, 31.0)
+    assert stream.computed(31.0) == 0.0
 
 
 def test_repr_shows_the_load() -> None:

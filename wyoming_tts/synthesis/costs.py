@@ -26,6 +26,9 @@ MAX_VOICES: Final = 256
 
 _MEMORY_SEGMENTS: Final = 12.0
 """Segments after which what was learned of a voice has lost most of its weight."""
+_STEPS_MEMORY_SEGMENTS: Final = 120.0
+"""The same for the lengths of its steps, of which the longest counts: one after a dozen shorter ones must not
+be a surprise."""
 _CALIBRATION_WEIGHT: Final = 0.2
 """Of a segment that is rendered as a voice is loaded: a model's first runs take longer than later ones."""
 _SPEED_MEMORY: Final = 3.0
@@ -36,8 +39,6 @@ _SPEED_PRIOR: Final = 0.05
 """Seconds of computing at full speed that are assumed besides those measured."""
 _UNKNOWN_SPREAD: Final = 0.15
 _MIN_SPREAD: Final = 0.03
-_SPREADS: Final = 1.5
-"""Standard deviations of the margin: chosen with the scheduling simulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,14 @@ class VoiceCost:
     """Seconds of audio of the first step of a segment that makes any: the longest one lately."""
     longest_step: float = 0.0
     """The same of its longest step."""
+    is_cut: bool = False
+    """Whether any segment took more than one step: until then each is expected to be made in one."""
     alone: _ModeCost = field(default_factory=_ModeCost)
     on_one_core: _ModeCost = field(default_factory=_ModeCost)
-    variance: _Ratio = field(default_factory=_Ratio)
-    """Of the cost of a segment, relative to what was expected."""
+    cost_variance: _Ratio = field(default_factory=_Ratio)
+    """Of the cost of a segment, relative to what its audio was expected to cost."""
+    pace_variance: _Ratio = field(default_factory=_Ratio)
+    """Of the audio of a segment, relative to what its text was expected to last."""
 
     @property
     def is_known(self) -> bool:
@@ -116,10 +121,14 @@ class VoiceCost:
         return self.pace.value is not None
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of the cost of a segment, relative to what is expected."""
-        variance = self.variance.value
-        return _UNKNOWN_SPREAD if variance is None else max(_MIN_SPREAD, sqrt(variance))
+    def cost_spread(self) -> float:
+        """Standard deviation of the cost of a segment, relative to what its audio is expected to cost."""
+        return _spread(self.cost_variance)
+
+    @property
+    def pace_spread(self) -> float:
+        """Standard deviation of the audio of a segment, relative to what its text is expected to last."""
+        return _spread(self.pace_variance)
 
     def audio(self, characters: int, speed: float) -> float:
         """Return for how long a text is expected to be spoken, in seconds."""
@@ -143,8 +152,7 @@ class VoiceCost:
         keeping = exp(-weight / _MEMORY_SEGMENTS)
         self._learn_spread(segment, keeping)
         self.pace.add(weight * segment.audio * segment.speed, weight * segment.characters, keeping=keeping)
-        self.first_step = max(segment.first_step, self.first_step * keeping)
-        self.longest_step = max(segment.longest_step, self.longest_step * keeping)
+        self._learn_steps(segment, weight)
         for mode, cpu in ((self.alone, segment.alone), (self.on_one_core, segment.on_one_core)):
             if cpu.audio > 0:
                 share = cpu.audio / segment.audio
@@ -152,19 +160,37 @@ class VoiceCost:
             if cpu.setup > 0:
                 mode.per_character.add(weight * cpu.setup, weight * segment.characters, keeping=keeping)
 
+    def _learn_steps(self, segment: MeasuredSegment, weight: float) -> None:
+        keeping = 1.0  # a short text shows nothing of how a long one is cut
+        if segment.first_step < segment.audio:
+            self.is_cut = True
+            keeping = exp(-weight / _STEPS_MEMORY_SEGMENTS)
+        self.first_step = max(segment.first_step, self.first_step * keeping)
+        self.longest_step = max(segment.longest_step, self.longest_step * keeping)
+
     def _learn_spread(self, segment: MeasuredSegment, keeping: float) -> None:
         expected = self._expected_cpu(segment)
         if expected:
-            error = (segment.alone.total + segment.on_one_core.total) / expected - 1.0
-            self.variance.add(min(error**2, 1.0), 1.0, keeping=keeping)
+            cpu = segment.alone.total + segment.on_one_core.total
+            self.cost_variance.add(_squared_error(cpu, expected), 1.0, keeping=keeping)
+        audio = self.audio(segment.characters, segment.speed)
+        if audio:
+            self.pace_variance.add(_squared_error(segment.audio, audio), 1.0, keeping=keeping)
 
     def _expected_cpu(self, segment: MeasuredSegment) -> float | None:
         """What a segment should have cost; None if it ran partly in one way and partly in the other."""
         if segment.alone.total and segment.on_one_core.total:
             return None
-        audio = self.audio(segment.characters, segment.speed)
-        cpu = self.cpu(segment.characters, audio, has_cores=bool(segment.alone.total))
+        cpu = self.cpu(segment.characters, segment.audio, has_cores=bool(segment.alone.total))
         return sum(cpu) if cpu else None
+
+
+def _spread(variance: _Ratio) -> float:
+    return _UNKNOWN_SPREAD if variance.value is None else max(_MIN_SPREAD, sqrt(variance.value))
+
+
+def _squared_error(value: float, expected: float) -> float:
+    return min((value / expected - 1.0) ** 2, 1.0)
 
 
 @dataclass(slots=True)
@@ -269,19 +295,34 @@ class CostModel:
         self.voice(spec).learn(segment, weight=_CALIBRATION_WEIGHT)
 
     def works(self, cost: VoiceCost, segment: MeasuredSegment, now: float) -> Iterator[Work]:
-        """Yield the work that is left of a segment, with a margin for the voice's spread.
+        """Yield the work that is left of a segment, with what it may vary by.
 
         Nothing is yielded for a voice of which nothing is known.
         """
-        audio = cost.audio(segment.characters, segment.speed) - segment.audio
-        if audio <= 0:
+        whole = cost.audio(segment.characters, segment.speed)
+        if whole <= 0:
             return
+        deviation = whole * cost.pace_spread
+        audio = _mean_rest(whole - segment.audio, deviation) if segment.audio else whole
         setup, alone, setup_crowded, crowded = self._seconds(cost, segment.characters, audio, now)
         if segment.audio:
             setup = setup_crowded = 0.0
+        cost_variance, pace_variance = cost.cost_spread**2, (min(deviation, audio) / audio) ** 2
+        deficit = alone**2 * cost_variance + (alone - audio) ** 2 * pace_variance
+        done = 0.0
         for piece in _step_lengths(cost, audio, segment.last_step):
             share = piece / audio
-            yield Work(setup + alone * share, setup_crowded + crowded * share, piece)
+            seconds = setup + alone * share
+            yield Work(
+                seconds,
+                setup_crowded + crowded * share,
+                piece,
+                # Of several steps it is the last whose length depends on that of the text.
+                seconds**2 * (cost_variance + share**2 * pace_variance),
+                # Within a segment errors are the same for all steps, so they grow with the part that is done.
+                deficit * ((done + share) ** 2 - done**2),
+            )
+            done += share
             setup = setup_crowded = 0.0
 
     def _seconds(
@@ -290,9 +331,8 @@ class CostModel:
         """Wall seconds alone before the first audio and for all of it, and the same of the machine's time."""
         alone = cost.cpu(characters, audio, has_cores=True)
         on_one_core = cost.cpu(characters, audio, has_cores=False)
-        margin = 1.0 + _SPREADS * cost.spread
-        alone_factor = margin * self.slowdown(now)
-        one_core_factor = margin * self.slowdown(now, has_cores=False)
+        alone_factor = self.slowdown(now)
+        one_core_factor = self.slowdown(now, has_cores=False)
         if alone is None:
             alone, alone_factor = on_one_core or (0.0, 0.0), one_core_factor
         setup, stream = (alone_factor * seconds for seconds in alone)
@@ -313,8 +353,19 @@ class CostModel:
                 self._voices.setdefault(key, cost)
 
 
+def _mean_rest(rest: float, deviation: float) -> float:
+    """Return how much of a segment is left if it goes on, of which `rest` is left on average at its begin.
+
+    Nearly the mean residual of a normal distribution: a segment that is longer than expected is not over.
+    """
+    return (rest + sqrt(rest**2 + (1.6 * deviation) ** 2)) / 2
+
+
 def _step_lengths(cost: VoiceCost, audio: float, last_step: float) -> Iterator[float]:
     """Divide audio as an engine will: in steps that at most double, up to the voice's longest."""
+    if not cost.is_cut:
+        yield audio
+        return
     size = 2 * last_step or cost.first_step or audio
     while audio > 0:
         size = min(size, cost.longest_step or audio)
@@ -334,24 +385,26 @@ def _ratios(cost: VoiceCost) -> tuple[_Ratio, ...]:
     modes = (cost.alone, cost.on_one_core)
     return (
         cost.pace,
-        cost.variance,
+        cost.cost_variance,
+        cost.pace_variance,
         *(ratio for mode in modes for ratio in (mode.per_character, mode.per_audio)),
     )
 
 
 def _to_numbers(cost: VoiceCost) -> list[float]:
     numbers = [value for ratio in _ratios(cost) for value in (ratio.above, ratio.below)]
-    return [round(number, 6) for number in (cost.first_step, cost.longest_step, *numbers)]
+    return [round(number, 6) for number in (cost.is_cut, cost.first_step, cost.longest_step, *numbers)]
 
 
 def _from_numbers(numbers: object) -> VoiceCost | None:
     cost = VoiceCost()
     ratios = _ratios(cost)
-    if not isinstance(numbers, list) or len(numbers) != 2 + 2 * len(ratios):
+    if not isinstance(numbers, list) or len(numbers) != 3 + 2 * len(ratios):
         return None
     if not all(isinstance(number, int | float) and isfinite(number) and number >= 0 for number in numbers):
         return None
-    cost.first_step, cost.longest_step, *values = map(float, numbers)
+    is_cut, cost.first_step, cost.longest_step, *values = map(float, numbers)
+    cost.is_cut = bool(is_cut)
     for ratio, above, below in zip(ratios, values[::2], values[1::2], strict=True):
         ratio.above, ratio.below = above, below
     return cost

@@ -59,9 +59,11 @@ class VoiceLoudness:
         target_lufs: float,
         *,
         max_gains: int = _MAX_GAINS,
+        clocks: StepClocks | None = None,
         on_calibrated: Callable[[VoiceSpec, MeasuredSegment], None] = lambda _spec, _segment: None,
     ) -> None:
         self._workers = workers
+        self._clocks = clocks or StepClocks()
         self._on_calibrated = on_calibrated
         self._target = target_lufs
         self._max_gains = max_gains
@@ -102,7 +104,7 @@ class VoiceLoudness:
     async def _measure(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
         segment = loaded.calibration_segment(spec)
         measured = MeasuredSegment(len(segment.text))
-        render = _timed(loaded.render(segment, spec, _CALIBRATION_PROSODY), spec, stream)
+        render = _timed(loaded.render(segment, spec, _CALIBRATION_PROSODY), spec, stream, self._clocks)
         parts = []
         async with StepwiseRender(self._workers, stream, render) as steps:
             async for samples, timing in steps:
@@ -118,9 +120,8 @@ class VoiceLoudness:
 
 
 def _timed(
-    render: Generator[Samples, None, None], spec: VoiceSpec, stream: StreamClock
+    render: Generator[Samples, None, None], spec: VoiceSpec, stream: StreamClock, clocks: StepClocks
 ) -> Generator[tuple[Samples, StepTiming], None, None]:
-    clocks = StepClocks()
     with closing(render):
         started = clocks.read()
         for samples in render:

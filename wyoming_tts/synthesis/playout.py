@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, Self
 
-from wyoming_tts.demand import Work, lead_needed
+from wyoming_tts.demand import Work, expected_lead
 from wyoming_tts.scheduler import DRY_SOON, StreamClock
 from wyoming_tts.synthesis.prefetch import Prefetch
 
@@ -30,6 +30,9 @@ _RECHECK: Final = 0.1
 _RECHECK_LEAD: Final = 0.5
 """Seconds after which it is judged again whether a stream has to run ahead of a listener who does not ask for
 more: text may have arrived, or the machine be slower."""
+
+_RESOLUTION: Final = 0.01
+"""Seconds that are not waited for."""
 
 _SURE_GAP: Final = 0.25
 """Seconds that are expected to be missing within a segment before it is held back: less is not certain, and a
@@ -138,8 +141,8 @@ class PlayoutBuffer:
             return True
         if self._playing is None or (is_dry and self._lacked_text()):
             return self._policy.will_hold()
-        missing = lead_needed(self._policy.segment_works(piece.segment)) - self._stream.ahead(now)
-        return missing <= _SURE_GAP
+        lead = expected_lead(self._policy.segment_works(piece.segment))
+        return lead - self._stream.ahead(now) - self._stream.computed(now) <= _SURE_GAP
 
     def _dry_at(self, now: float) -> float:
         if self._stream.playing_since is None:
@@ -165,7 +168,8 @@ class PlayoutBuffer:
         lead = stream.lead_needed()
         if lead <= DRY_SOON:
             return _RECHECK_LEAD  # until then each piece can be made when it is asked for
-        return min(_RECHECK_LEAD, stream.ahead(self._clock()) - lead - DRY_SOON)
+        spare = stream.ahead(self._clock()) - lead - DRY_SOON
+        return min(spare, _RECHECK_LEAD) if spare > _RESOLUTION else 0.0
 
     async def _counted(self, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
         async for piece in pieces:

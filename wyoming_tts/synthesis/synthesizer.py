@@ -129,7 +129,10 @@ class Synthesizer:
         self._clock = clock
         costs = costs or CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
         self._costs = costs
-        self._loudness = VoiceLoudness(workers, options.loudness, on_calibrated=costs.learn_calibration)
+        step_clocks = step_clocks or StepClocks()
+        self._loudness = VoiceLoudness(
+            workers, options.loudness, clocks=step_clocks, on_calibrated=costs.learn_calibration
+        )
         self._renderer = SegmentRenderer(
             workers=workers,
             cache=cache,
@@ -139,7 +142,7 @@ class Synthesizer:
             hops=hops,
             clock=clock,
             costs=costs,
-            step_clocks=step_clocks or StepClocks(),
+            step_clocks=step_clocks,
         )
 
     @property
