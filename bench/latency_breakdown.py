@@ -1,4 +1,4 @@
-"""Latency breakdown: times the stages of the first audio of the benchmark's sentence, and draws them.
+"""Latency breakdown: times the stages of the first audio of the benchmark's sentences, and draws them.
 
 Usage: python -m bench.latency_breakdown VOICE.onnx [--rounds 15] [--picture docs/images/latency.svg]
 The stages run one after the other in this process, as a server with nothing else to do runs them.
@@ -10,15 +10,16 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
 
 from wyoming_tts import audio
-from wyoming_tts.bench.texts import TEXTS
+from wyoming_tts.bench.texts import LOAD_TEXTS
 from wyoming_tts.engines.base import EngineOptions, LoadedVoice
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
@@ -54,8 +55,12 @@ def main() -> int:
     voice = next(voice for voice in engine.installed() if voice.name == arguments.model.stem)
     loaded = engine.load(voice)
     rows = [
-        _measure("default settings", SegmentOptions(), loaded, voice, arguments.rounds),
-        _measure("no text cut", WHOLE, loaded, voice, arguments.rounds),
+        _measure(name, partial(_run, LOAD_TEXTS[text], options, loaded, voice), arguments.rounds)
+        for name, text, options in (
+            ("default settings", "sentence", SegmentOptions()),
+            ("14 words first", "clause", SegmentOptions()),
+            ("no text cut", "sentence", WHOLE),
+        )
     ]
     for row in rows:
         _print(row)
@@ -64,19 +69,17 @@ def main() -> int:
     return 0
 
 
-def _measure(
-    name: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice, rounds: int
-) -> LatencyRow:
-    runs = [_run(options, loaded, voice) for _ in range(rounds + 2)][2:]
+def _measure(name: str, run: Callable[[], list[float]], rounds: int) -> LatencyRow:
+    runs = [run() for _ in range(rounds + 2)][2:]
     medians = [1000 * statistics.median(each) for each in zip(*(run[:-1] for run in runs), strict=True)]
     return LatencyRow(name, tuple(medians[:-1]), medians[-1], statistics.median(run[-1] for run in runs))
 
 
-def _run(options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
+def _run(text: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice) -> list[float]:
     lap = _laps()
     next(lap)
     segmenter = Segmenter(options, language="en_US", normalizers=_LANGUAGES.normalizer)
-    segments = [*segmenter.feed(TEXTS["sentence"]), *segmenter.finish()]
+    segments = [*segmenter.feed(text), *segmenter.finish()]
     times = [next(lap)]
     spec = VoiceSpec(voice, voice.default_speaker)
     steps = loaded.render(segments[0], spec, Prosody())
@@ -142,7 +145,7 @@ def _draw(rows: list[LatencyRow]) -> str:
     style = "text{font:14px system-ui,sans-serif;fill:#323f4b}.mark{font-weight:600;fill:#a61b1b}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
-        f"<title>How the first audio of a 29-word sentence comes about</title><style>{style}</style>"
+        f"<title>How the first audio of sentences of 29 words comes about</title><style>{style}</style>"
         f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(parts)}</svg>\n'
     )
 
