@@ -9,6 +9,11 @@ work is under way:
 3. If it still has not ended INTERRUPTED_SECONDS later, it is abandoned: its caller gets WorkTimedOut, and its
    thread, a daemon, ends whenever it can.
 
+The first stage, and the time after a cancellation, are wall time. The limit and the time to end count what
+the work used of its thread's CPU time, so that honest work is not stopped on a machine whose cores are taken
+by others. Blocked work, which uses none, is counted by wall time. Either way the work has at most
+MAX_STRETCH times as much wall time. Where the system tells no thread's CPU time, all is wall time.
+
 The number of threads in place of others is bounded, and so is what can be lost that way.
 """
 
@@ -20,6 +25,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
@@ -32,6 +39,12 @@ OVERDUE_SECONDS: Final = 5.0
 step of a large model takes longer; nothing happens to it, others only run beside it."""
 INTERRUPTED_SECONDS: Final = 5.0
 """How long interrupted work may take to end: an operator of a model is not interrupted half way."""
+BLOCKED_SHARE: Final = 0.0001
+"""Work that uses less than this share of a core between two checks did not run, so it is blocked. More would
+take work that is short of CPU time for blocked: with eight busy programs on two cores it got 0.2 % in some
+seconds."""
+MAX_STRETCH: Final = 10.0
+"""How many times its limit work may last in wall time, however little CPU time it gets."""
 MAX_SPARES: Final = 4
 """Threads that may run in place of others. Each costs memory, and each overdue one a core."""
 
@@ -54,6 +67,35 @@ class AllThreadsStuck(Exception):
 
 def _nothing() -> None:
     return
+
+
+def cpu_clock_of_this_thread() -> Callable[[], float]:
+    """Return a clock of the calling thread's CPU seconds that other threads can read while this one lives.
+
+    It is a clock of wall time where the system has no other: macOS and Windows.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic
+    return partial(time.clock_gettime, time.pthread_getcpuclockid(threading.get_ident()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Duration:
+    """How long work has run, as counted by the checks."""
+
+    wall: float = 0.0
+    counted: float = 0.0
+    """Seconds that it computed or was blocked, but not those in which it waited for a core."""
+
+    def __add__(self, other: _Duration) -> _Duration:
+        return _Duration(self.wall + other.wall, self.counted + other.counted)
+
+    def __sub__(self, other: _Duration) -> _Duration:
+        return _Duration(self.wall - other.wall, self.counted - other.counted)
+
+    def reaches(self, limit: float) -> bool:
+        """Whether a limit is reached that stretches while cores are scarce."""
+        return self.counted >= limit or self.wall >= MAX_STRETCH * limit
 
 
 class _PoolThread(threading.Thread):
@@ -91,12 +133,30 @@ class _Work(Generic[T]):
         self.is_overdue = False
         self.is_interrupted = False
         self.has_ended = False
-        self.seconds = 0.0
-        self.cancelled_at: float | None = None
-        """All times are seconds of running, as counted by the checks."""
-        self.interrupted_at: float | None = None
+        self.duration = _Duration()
+        self.cancelled_at: _Duration | None = None
+        self.interrupted_at: _Duration | None = None
+        self._cpu_clock: Callable[[], float] = time.monotonic
+        self._cpu_seconds = 0.0
+        """What its thread's clock showed at the last check."""
         self._lock = threading.Lock()
         self._interrupts: list[Callable[[], None]] = []
+
+    def start(self, cpu_clock: Callable[[], float]) -> None:
+        """Note that it starts on the calling thread, whose clock this is."""
+        self._cpu_clock = cpu_clock
+        self._cpu_seconds = cpu_clock()
+        self.is_started = True
+
+    def count(self, seconds: float) -> None:
+        """Count more seconds of wall time, and what it made of them."""
+        with self._lock:
+            if self.has_ended:  # its thread may have ended too, and nothing can read its clock any more
+                return
+            cpu_seconds = self._cpu_clock()
+        used, self._cpu_seconds = cpu_seconds - self._cpu_seconds, cpu_seconds
+        is_blocked = used < BLOCKED_SHARE * seconds
+        self.duration += _Duration(seconds, seconds if is_blocked else min(used, seconds))
 
     def mark_overdue(self) -> bool:
         """Have its thread leave the pool after it; False if it has ended in the meantime."""
@@ -112,7 +172,7 @@ class _Work(Generic[T]):
 
     def interrupt(self) -> None:
         """Make it end as soon as it can."""
-        self.interrupted_at = self.seconds
+        self.interrupted_at = self.duration
         with self._lock:
             self.is_interrupted = True
             interrupts = [*self._interrupts]
@@ -137,7 +197,13 @@ class ThreadPool:
     """Named daemon threads that take work from one queue, in order."""
 
     def __init__(
-        self, name: str, count: int, *, cancel_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        count: int,
+        *,
+        cancel_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        make_cpu_clock: Callable[[], Callable[[], float]] = cpu_clock_of_this_thread,
     ) -> None:
         """Start the threads.
 
@@ -146,10 +212,12 @@ class ThreadPool:
             count: how many there are.
             cancel_seconds: how long work goes on after its caller was cancelled, before it is interrupted.
             clock: monotonic time in seconds.
+            make_cpu_clock: called on each thread; makes the clock of its CPU seconds.
         """
         self._name = name
         self._cancel_seconds = cancel_seconds
         self._clock = clock
+        self._make_cpu_clock = make_cpu_clock
         self._items: SimpleQueue[_Work[Any]] = SimpleQueue()
         self._under_way: set[_Work[Any]] = set()
         self._local = threading.local()
@@ -175,7 +243,7 @@ class ThreadPool:
 
         Args:
             work: what to run.
-            limit: seconds that it may take.
+            limit: seconds that it may compute or be blocked.
             on_overdue: called on the event loop when another thread has taken its thread's place.
 
         Raises:
@@ -193,7 +261,7 @@ class ThreadPool:
         try:
             return await asyncio.shield(item.future)
         except asyncio.CancelledError:
-            item.cancelled_at = item.seconds
+            item.cancelled_at = item.duration
             await _wait_until_done(item.future)
             raise
 
@@ -219,11 +287,11 @@ class ThreadPool:
         The seconds are counted rather than measured, so that a machine that slept is not taken for slow work.
         """
         for work in [work for work in self._under_way if work.is_started]:
-            work.seconds += seconds
-            if work.seconds >= OVERDUE_SECONDS and not work.is_overdue:
+            work.count(seconds)
+            if work.duration.wall >= OVERDUE_SECONDS and not work.is_overdue:
                 self._replace_thread(work)
             if work.interrupted_at is not None:
-                if work.seconds - work.interrupted_at >= INTERRUPTED_SECONDS:
+                if (work.duration - work.interrupted_at).reaches(INTERRUPTED_SECONDS):
                     self._abandon(work)
             elif self._is_over(work):
                 work.interrupt()
@@ -248,10 +316,11 @@ class ThreadPool:
         _PoolThread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
+        cpu_clock = self._make_cpu_clock()
         is_last = False
         while not is_last:
             work = self._local.work = self._items.get()
-            work.is_started = True
+            work.start(cpu_clock)
             result, failure = _result_of(work.run)
             is_last = work.mark_ended() or work.is_last
             try:
@@ -272,9 +341,10 @@ class ThreadPool:
         _settle(work.future, result, failure)
 
     def _is_over(self, work: _Work[Any]) -> bool:
-        if work.cancelled_at is not None and work.seconds - work.cancelled_at >= self._cancel_seconds:
+        cancelled_at = work.cancelled_at
+        if cancelled_at is not None and (work.duration - cancelled_at).wall >= self._cancel_seconds:
             return True
-        return work.seconds >= work.limit
+        return work.duration.reaches(work.limit)
 
     def _replace_thread(self, work: _Work[Any]) -> None:
         if not self._spares or self._closed or not work.mark_overdue():

@@ -33,7 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STEP_SECONDS: Final = 60.0
-"""Limit of a step: the slowest machine that speaks at all takes half of it for a long sentence of Kokoro."""
+"""Limit of a step: the slowest machine that speaks at all takes half of it for a long sentence of Kokoro.
+Time in which others have the cores does not count."""
 _CANCELLED_STEP_SECONDS: Final = 1.0
 """How long a step goes on after its listener left: most end by themselves, and interrupting one costs a
 message of the engine."""
@@ -58,7 +59,7 @@ class Workers:
         Args:
             scheduler: decides which step runs, and how many at a time.
             background_threads: how many threads run blocking work.
-            step_seconds: how long a step may take before it is stopped.
+            step_seconds: how long a step may compute or be blocked before it is stopped.
             clock: monotonic time in seconds.
             make_pool: makes the pools of threads; a simulation has its own.
         """
@@ -87,7 +88,7 @@ class Workers:
         Cancelled while waiting, it returns at once; cancelled while `work` runs, when that has ended.
 
         Raises:
-            StepTimedOut: `work` took longer than a step may, and was stopped or abandoned.
+            StepTimedOut: `work` computed longer than a step may, and was stopped or abandoned.
             EngineFailed: every thread was lost that way.
         """
         await self._wait_for_turn(stream)

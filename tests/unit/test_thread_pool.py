@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from wyoming_tts.thread_pool import (
+    BLOCKED_SHARE,
     INTERRUPTED_SECONDS,
     MAX_SPARES,
+    MAX_STRETCH,
     OVERDUE_SECONDS,
     AllThreadsStuck,
     ThreadPool,
     WorkTimedOut,
+    cpu_clock_of_this_thread,
 )
 
 CANCEL_SECONDS = 1.0
@@ -48,6 +52,29 @@ class Stuck:
         self.is_interrupted = True
         if self._ends_when_interrupted:
             self._end.set()
+
+
+class Machine:
+    """A pool on a machine that gives its threads a share of a core."""
+
+    def __init__(self) -> None:
+        self._cpu_seconds = 0.0
+        self.pool = ThreadPool(
+            "test", 1, cancel_seconds=CANCEL_SECONDS, make_cpu_clock=lambda: lambda: self._cpu_seconds
+        )
+
+    def run(self, seconds: float, *, share: float) -> None:
+        """Have that much time pass, with a check every second."""
+        for _ in range(int(seconds)):
+            self._cpu_seconds += share
+            self.pool.check(1)
+
+
+@pytest.fixture
+async def machine() -> AsyncIterator[Machine]:
+    machine = Machine()
+    yield machine
+    await machine.pool.close(5.0)
 
 
 @pytest.fixture
@@ -89,6 +116,135 @@ async def test_work_over_its_limit_is_interrupted(pool: ThreadPool) -> None:
         await running
     assert not raised.value.is_abandoned
     assert await pool.run(lambda: "works again") == "works again"
+
+
+@pytest.mark.parametrize(
+    ("share", "seconds"),
+    [
+        pytest.param(1, 60, id="it has a core"),
+        pytest.param(0.25, 240, id="others have the core three quarters of the time"),
+        pytest.param(1 / 512, MAX_STRETCH * 60, id="others have the core nearly all of the time"),
+        pytest.param(0, 60, id="it is blocked"),
+        pytest.param(BLOCKED_SHARE / 4, 60, id="it hardly ran"),
+    ],
+)
+async def test_the_limit_counts_what_work_computes(machine: Machine, share: float, seconds: float) -> None:
+    stuck = Stuck(machine.pool, ends_when_interrupted=True)
+    running = asyncio.create_task(machine.pool.run(stuck, limit=60))
+    await stuck.running.wait()
+    machine.run(seconds - 1, share=share)
+    assert not stuck.is_interrupted
+    machine.run(1, share=share)
+    assert stuck.is_interrupted
+    with pytest.raises(WorkTimedOut):
+        await running
+
+
+async def test_time_blocked_and_time_computed_add_up(machine: Machine) -> None:
+    stuck = Stuck(machine.pool, ends_when_interrupted=True)
+    running = asyncio.create_task(machine.pool.run(stuck, limit=60))
+    await stuck.running.wait()
+    machine.run(40, share=0)
+    machine.run(39, share=0.5)
+    assert not stuck.is_interrupted
+    machine.run(1, share=0.5)
+    assert stuck.is_interrupted
+    with pytest.raises(WorkTimedOut):
+        await running
+
+
+async def test_earlier_work_of_its_thread_does_not_count(machine: Machine) -> None:
+    for _ in range(2):
+        stuck = Stuck(machine.pool)
+        running = asyncio.create_task(machine.pool.run(stuck, limit=60))
+        await stuck.running.wait()
+        machine.run(59, share=1)
+        stuck.release()
+        assert await running == "done"
+    assert not stuck.is_interrupted
+
+
+async def test_others_run_beside_work_that_waits_for_a_core(machine: Machine) -> None:
+    stuck, replaced = Stuck(machine.pool), list[str]()
+    running = asyncio.create_task(machine.pool.run(stuck, on_overdue=lambda: replaced.append("replaced")))
+    await stuck.running.wait()
+    machine.run(OVERDUE_SECONDS, share=0.1)
+    assert replaced == ["replaced"]
+    stuck.release()
+    assert await running == "done"
+
+
+async def test_interrupted_work_that_waits_for_a_core_is_not_abandoned(machine: Machine) -> None:
+    stuck = Stuck(machine.pool)
+    running = asyncio.create_task(machine.pool.run(stuck, limit=60))
+    await stuck.running.wait()
+    machine.run(60, share=1)
+    assert stuck.is_interrupted
+    machine.run(2 * INTERRUPTED_SECONDS - 1, share=0.5)
+    await asyncio.sleep(0)
+    assert not running.done()
+    machine.run(1, share=0.5)
+    with pytest.raises(WorkTimedOut) as raised:
+        await running
+    assert raised.value.is_abandoned
+    stuck.release()
+
+
+async def test_a_thread_that_has_ended_is_not_asked_for_its_time() -> None:
+    """Between the end of work and the event loop's notice of it, a check may find its thread gone."""
+    threads = list[threading.Thread]()
+
+    def make_clock() -> Callable[[], float]:
+        thread = threading.current_thread()
+        threads.append(thread)
+
+        def clock() -> float:
+            if not thread.is_alive():
+                raise OSError("Invalid argument")
+            return 0.0
+
+        return clock
+
+    pool = ThreadPool("test", 1, cancel_seconds=CANCEL_SECONDS, make_cpu_clock=make_clock)
+    stuck = Stuck(pool)
+    running = asyncio.create_task(pool.run(stuck))
+    await stuck.running.wait()
+    pool.check(OVERDUE_SECONDS)
+    stuck.release()
+    threads[0].join(10)  # on the event loop, which so notices nothing
+    pool.check(1)
+    assert await running == "done"
+    assert await pool.close(5.0)
+
+
+def test_a_threads_cpu_clock_counts_its_own_work_on_any_other_thread() -> None:
+    clocks = list[Callable[[], float]]()
+    is_ready, is_measured = threading.Event(), threading.Event()
+
+    def work() -> None:
+        clocks.append(cpu_clock_of_this_thread())
+        while time.thread_time() < 0.02:
+            pass
+        is_ready.set()
+        is_measured.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert is_ready.wait(10)
+    own = clocks[0]()
+    end = time.thread_time() + 0.02
+    while time.thread_time() < end:
+        pass
+    later = clocks[0]()
+    is_measured.set()
+    thread.join()
+    assert own >= 0.02
+    assert later - own < 0.02, "what this thread computed is not in it"
+
+
+def test_without_such_a_clock_wall_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    assert cpu_clock_of_this_thread() is time.monotonic
 
 
 async def test_interrupted_work_begins_no_further_call(pool: ThreadPool) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from wyoming_tts.errors import EngineFailed, StepTimedOut
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
-from wyoming_tts.thread_pool import INTERRUPTED_SECONDS, MAX_SPARES, OVERDUE_SECONDS
+from wyoming_tts.thread_pool import INTERRUPTED_SECONDS, MAX_SPARES, OVERDUE_SECONDS, ThreadPool
 from wyoming_tts.workers import StepwiseRender, Workers
 
 
@@ -177,6 +177,21 @@ async def test_a_step_that_does_not_end_lets_others_run_and_is_given_up() -> Non
     assert stream.state is StepState.IDLE
     assert await workers.run_step(stream, lambda: "the stream may go on") == "the stream may go on"
     gate.open()
+
+
+async def test_a_step_that_waits_for_a_core_is_not_given_up() -> None:
+    cpu_seconds = 0.0
+    make_pool = partial(ThreadPool, make_cpu_clock=lambda: lambda: cpu_seconds)
+    workers = Workers(Scheduler(slots=1), step_seconds=60, make_pool=make_pool)
+    gate = Gate()
+    step = asyncio.create_task(workers.run_step(make_stream(), gate))
+    await gate.running.wait()
+    for _ in range(100):
+        cpu_seconds += 0.1
+        workers._compute.check(1)
+    gate.open()
+    assert await step == "done"
+    assert await workers.close(5.0)
 
 
 async def test_a_render_whose_step_was_abandoned_is_left_alone() -> None:

@@ -577,7 +577,8 @@ class Settings(BaseModel):
         Group.LIMITS,
         60.0,
         "How long one step of computing, such as a chunk of audio, may take; then it is stopped, and its "
-        "voice not used for ten minutes. Raise it if an ordinary sentence takes that long.",
+        "voice not used for ten minutes. Time in which other work has the cores does not count, up to ten "
+        "times as long in all. Raise it if an ordinary sentence takes that long.",
         unit="seconds",
         ge=1.0,
         le=3600.0,
