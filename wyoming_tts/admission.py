@@ -23,7 +23,15 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 
-from wyoming_tts.demand import Demand, Work, earliest_start, lateness, lead_needed, machine_seconds
+from wyoming_tts.demand import (
+    NEGLIGIBLE,
+    Demand,
+    Work,
+    earliest_start,
+    lateness,
+    lead_needed,
+    machine_seconds,
+)
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
@@ -185,8 +193,11 @@ class Admission:
         if lead_needed(works) > ahead + stream.computed(now):
             return False
         playing = [other for other in self._others(place) if not other.stream.is_held]
-        demands = [Demand(works, ahead), *self._demands(playing, now)]
-        return len(demands) == 1 or lateness(demands, self._scheduler.capacity) <= _LATENESS
+        others, capacity = self._demands(playing, now), self._scheduler.capacity
+        if not others:
+            return True
+        late_anyway = max(_LATENESS, min(lateness(others, capacity), NEGLIGIBLE))
+        return lateness([Demand(works, ahead), *others], capacity) <= late_anyway
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.
@@ -197,8 +208,7 @@ class Admission:
             works: What it has to compute; None takes what the last newcomer had.
         """
         works = self._usual_works if works is None else works
-        others = self._demands(self._held, now)
-        delay = earliest_start(works, others, self._scheduler.capacity) - lead_needed(works)
+        delay = self._earliest_start(works, self._held, now) - lead_needed(works)
         if self._has_place_for(peer, now):
             return delay + self._queued_seconds(peer)
         place_free = min(map(self._machine_seconds, self._held), default=0.0)
@@ -224,24 +234,22 @@ class Admission:
 
     @staticmethod
     def _demands(places: Iterable[Place], now: float) -> list[Demand]:
-        """The demand of streams that are served; one whose start is held is due as soon as it can be."""
-        demands = []
-        for place in places:
-            stream = place.stream
-            works = () if stream.in_background else stream.backlog.works()
-            if not works:
-                continue
-            ahead = stream.ahead(now)
-            demands.append(Demand(works, max(ahead, lead_needed(works)) if stream.is_held else ahead))
-        return demands
+        """The demand of streams that have work."""
+        streams = [place.stream for place in places if not place.stream.in_background]
+        demands = [Demand(stream.backlog.works(), stream.ahead(now)) for stream in streams]
+        return [demand for demand in demands if demand.works]
+
+    def _earliest_start(self, works: Sequence[Work], others: Collection[Place], now: float) -> float:
+        playing = self._demands((place for place in others if not place.stream.is_held), now)
+        held = self._demands((place for place in others if place.stream.is_held), now)
+        return earliest_start(works, playing, held, self._scheduler.capacity)
 
     def _can_carry(self, place: Place, now: float) -> bool:
         """Whether the machine can carry a newcomer beside all that are served."""
-        others = self._demands(self._others(place), now)
-        if not others:
+        others = self._others(place)
+        if not self._demands(others, now):
             return True
-        works = place.stream.backlog.works()
-        return earliest_start(works, others, self._scheduler.capacity) <= self._options.max_hold
+        return self._earliest_start(place.stream.backlog.works(), others, now) <= self._options.max_hold
 
     def _check_newcomer(self, place: Place, now: float) -> None:
         peer = place.peer

@@ -17,6 +17,10 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import Final, Protocol
 
+NEGLIGIBLE: Final = 0.25
+"""Seconds of predicted lateness that are none: just after a start, when little is ahead, a step that cannot
+be interrupted is predicted to be late by as much."""
+
 _RESOLUTION = 0.05
 """Seconds between starts that are not told apart: less than a listener notices."""
 
@@ -131,27 +135,45 @@ def lateness(demands: Sequence[Demand], capacity: Capacity) -> float:
     return late
 
 
-def earliest_start(newcomer: Sequence[Work], others: Sequence[Demand], capacity: Capacity) -> float:
-    """Return after how many seconds a stream without audio yet can start, so that nobody hears a gap.
+def earliest_start(
+    newcomer: Sequence[Work], playing: Sequence[Demand], held: Sequence[Demand], capacity: Capacity
+) -> float:
+    """Return after how many seconds a stream without audio yet can start, so that nobody is late for it.
 
-    At the latest that is when the work of all others is done; it is so if they are late already.
+    If those who play are late already, it is when all other work is done, unless they are late by so little
+    that it may as well be the prediction.
+
+    Args:
+        newcomer: Its work.
+        playing: The streams that are heard, which nothing may delay.
+        held: Those that have not started yet either: they start as late as it does, if they have to.
+        capacity: Of the machine.
     """
+    late = min(max(0.0, lateness(playing, capacity)), NEGLIGIBLE)
+    starting = [Demand(newcomer), *held]
+
+    def makes_late(start: float) -> bool:
+        return lateness([*playing, *(_starting_at(start, demand) for demand in starting)], capacity) > late
+
     first = lead_needed(newcomer)
-    if not _is_late(newcomer, first, others, capacity):
+    if not makes_late(first):
         return first
-    streams = len(others) + 1
-    last = first + sum(machine_seconds(other.works, capacity=capacity, streams=streams) for other in others)
+    others = [*playing, *held]
+    last = first + sum(
+        machine_seconds(other.works, capacity=capacity, streams=len(others) + 1) for other in others
+    )
     while last - first > _RESOLUTION:
         middle = (first + last) / 2
-        if _is_late(newcomer, middle, others, capacity):
+        if makes_late(middle):
             first = middle
         else:
             last = middle
     return last
 
 
-def _is_late(newcomer: Sequence[Work], start: float, others: Sequence[Demand], capacity: Capacity) -> bool:
-    return lateness([Demand(newcomer, start), *others], capacity) > 0
+def _starting_at(start: float, demand: Demand) -> Demand:
+    """The demand of a stream that starts to play after a while, or once its own work allows it."""
+    return Demand(demand.works, max(demand.ahead + start, lead_needed(demand.works)))
 
 
 def _due_times(

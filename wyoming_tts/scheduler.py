@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
-from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, lead_needed
+from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, Demand, lateness, lead_needed
 
 
 class StepState(Enum):
@@ -107,13 +108,26 @@ NEWCOMER_PATIENCE = 1.0
 not held: where the machine cannot keep up, all of these share the shortage."""
 
 
-def most_urgent(waiting: Collection[StreamClock], now: float) -> StreamClock | None:
-    """Choose the stream whose next step runs first; the one that asked earlier wins a tie."""
-    longest_step = max((stream.next_step_seconds() for stream in waiting), default=0.0)
-    return min(waiting, key=lambda stream: _urgency(stream, now, longest_step), default=None)
+def most_urgent(waiting: Collection[StreamClock], now: float, *, slack: float = inf) -> StreamClock | None:
+    """Choose the stream whose next step runs first; the one that asked earlier wins a tie.
+
+    Args:
+        waiting: Those that have asked.
+        now: The time.
+        slack: For how long the machine can do something else before some listener runs dry, by the demand of
+            all who play.
+    """
+    steps = {stream: stream.next_step_seconds() for stream in waiting}
+
+    def urgency(stream: StreamClock) -> tuple[int, float]:
+        others = max((seconds for other, seconds in steps.items() if other is not stream), default=0.0)
+        return _urgency(stream, now, others, slack)
+
+    return min(waiting, key=urgency, default=None)
 
 
-def _urgency(stream: StreamClock, now: float, longest_step: float) -> tuple[int, float]:
+def _urgency(stream: StreamClock, now: float, longest_step: float, slack: float) -> tuple[int, float]:
+    """Rank a stream; `longest_step` is how long a step of another may take."""
     due = stream.deadline()
     if stream.in_background:
         return 2, due
@@ -124,7 +138,7 @@ def _urgency(stream: StreamClock, now: float, longest_step: float) -> tuple[int,
         return (0 if due - DRY_SOON <= now else 1), due
     # Another stream's step that is begun before it delays it by all of that step.
     lead = max(DRY_SOON, stream.lead_needed() + longest_step)
-    return (0 if due - lead <= now else 2), due
+    return (0 if due - lead <= now or longest_step > slack else 2), due
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +229,7 @@ class Scheduler:
         free = self._slots - sum(self._running.values())
         if not free:
             return Decision()
-        stream = most_urgent(self._waiting, now)
+        stream = most_urgent(self._waiting, now, slack=self._slack(now))
         if stream is None:
             return Decision()
         paused_until = stream.deadline() - self._lookahead_now(stream, now)
@@ -242,6 +256,15 @@ class Scheduler:
         self._between[stream] = now
         stream.state = StepState.IDLE
         stream.running_since = None
+
+    def _slack(self, now: float) -> float:
+        """For how long the machine can work for who waits before somebody who plays runs dry."""
+        if not any(stream.is_held for stream in self._waiting):
+            return inf
+        active = (*self._waiting, *self._running, *self._between)
+        playing = [stream for stream in active if not stream.is_held and stream.playing_since is not None]
+        demands = [Demand(stream.backlog.works(), stream.ahead(now)) for stream in playing]
+        return -lateness(demands, self.capacity)
 
     def count_due(self, now: float) -> int:
         """Count the streams that are not far ahead of their listeners: they share the machine."""

@@ -45,7 +45,7 @@ async def test_a_server_writes_nothing_into_its_data_directory(tmp_path: Path) -
         await speak(server.port)
         await stop(server)
     assert sorted(data.iterdir()) == before
-    assert [path.name for path in state.iterdir()] == ["metrics.jsonl"]
+    assert {path.name for path in state.iterdir()} == {"metrics.jsonl", "voice_costs.json"}
 
 
 async def test_a_journal_in_the_data_directory_is_moved_and_continued(tmp_path: Path) -> None:

@@ -82,19 +82,32 @@ def test_nothing_is_late_if_and_only_if_the_work_due_by_each_time_fits_into_it(d
     assert (lateness(demands, ONE) <= 1e-9) is fits
 
 
-@given(works, demands)
+@given(works, demands, demands)
 def test_a_start_at_the_predicted_time_makes_nobody_late_who_was_in_time(
-    newcomer: list[Work], others: list[Demand]
+    newcomer: list[Work], playing: list[Demand], held: list[Demand]
 ) -> None:
-    start = earliest_start(newcomer, others, ONE)
+    start = earliest_start(newcomer, playing, held, ONE)
     assert start >= lead_needed(newcomer)
-    if lateness([Demand((), 0.0), *others], ONE) <= 0:
-        assert lateness([Demand(newcomer, start), *others], ONE) <= 1e-6
+    if lateness(playing, ONE) <= 0:
+        later = [
+            Demand(demand.works, max(demand.ahead + start, lead_needed(demand.works))) for demand in held
+        ]
+        assert lateness([Demand(newcomer, start), *playing, *later], ONE) <= 1e-6
 
 
 def test_a_lone_stream_starts_as_soon_as_its_own_work_allows() -> None:
     works = [Work(alone=2.0, crowded=1.0, audio=1.0)] * 5
-    assert earliest_start(works, [], ONE) == lead_needed(works)
+    assert earliest_start(works, [], [], ONE) == lead_needed(works)
+
+
+def test_streams_that_arrive_together_can_start_soon_after_each_other() -> None:
+    works = [Work(alone=0.1, crowded=0.1, audio=1.0)] * 20
+    assert earliest_start(works, [], [Demand(works)] * 7, ONE) <= 1.0
+
+
+def test_those_who_play_too_late_already_are_waited_for() -> None:
+    overload = [Demand([Work(alone=2.0, crowded=2.0, audio=1.0)] * 10, ahead=1.0)] * 2
+    assert earliest_start([Work(0.1, 0.1, 1.0)], overload, [], ONE) > 30.0
 
 
 def test_more_steps_at_a_time_carry_more_streams() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,16 @@ def playing(since: float, seconds: float, *, work_since: float = 0.0) -> StreamC
     return StreamClock(work_since=work_since, playing_since=since, audio_seconds=seconds)
 
 
+class KnownWork:
+    """A backlog that does not change."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self._works = works
+
+    def works(self) -> Sequence[Work]:
+        return self._works
+
+
 def test_a_newcomer_runs_before_a_listener_with_buffered_audio() -> None:
     ahead = playing(since=0.0, seconds=12.0)
     newcomer = StreamClock(work_since=10.0)
@@ -39,6 +51,40 @@ def test_a_newcomer_past_its_patience_runs_before_an_underrunning_listener() -> 
     dry = playing(since=0.0, seconds=10.0)
     newcomer = StreamClock(work_since=9.9 - NEWCOMER_PATIENCE)
     assert most_urgent([dry, newcomer], now=10.0) is newcomer
+
+
+def test_who_plays_goes_before_who_is_held_as_soon_as_its_work_needs_all_the_time_there_is() -> None:
+    slow = playing(since=0.0, seconds=13.0)
+    slow.backlog = KnownWork([Work(alone=2.5, crowded=2.5, audio=1.0)])
+    held = StreamClock(work_since=1.0, is_held=True)
+    assert most_urgent([held, slow], now=10.0) is held
+    assert most_urgent([held, slow], now=10.5) is slow
+
+
+def test_who_is_held_waits_while_those_who_play_have_no_time_to_spare_together() -> None:
+    ahead = playing(since=0.0, seconds=12.0)
+    held = StreamClock(work_since=1.0, is_held=True, backlog=KnownWork([Work(0.5, 0.5, 1.0)]))
+    assert most_urgent([held, ahead], now=10.0, slack=0.6) is held
+    assert most_urgent([held, ahead], now=10.0, slack=0.4) is ahead
+
+
+def test_of_two_who_are_held_the_earlier_one_runs_first_however_long_it_waits() -> None:
+    first, second = StreamClock(work_since=1.0, is_held=True), StreamClock(work_since=2.0, is_held=True)
+    dry = playing(since=0.0, seconds=10.0)
+    assert most_urgent([second, first], now=100.0) is first
+    assert most_urgent([second, first, dry], now=100.0) is dry
+
+
+def test_many_who_play_are_served_before_one_who_is_held() -> None:
+    """Each has time to spare by itself, but not for all of them one after the other."""
+    scheduler = Scheduler(slots=1)
+    players = [playing(since=0.0, seconds=11.0) for _ in range(10)]
+    for player in players:
+        player.backlog = KnownWork([Work(alone=0.1, crowded=0.1, audio=1.0)])
+    held = StreamClock(work_since=1.0, is_held=True, backlog=KnownWork([Work(0.1, 0.1, 1.0)]))
+    for stream in (held, *players):
+        scheduler.request_step(stream)
+    assert scheduler.start_next(10.0).start is not held
 
 
 def test_the_earlier_of_two_newcomers_runs_first() -> None:
