@@ -30,6 +30,7 @@ from wyoming_tts.demand import (
     earliest_start,
     lateness,
     lead_needed,
+    lead_needed_on_one_core,
     machine_seconds,
 )
 from wyoming_tts.errors import Busy
@@ -192,12 +193,18 @@ class Admission:
         works, ahead = stream.backlog.works(), stream.ahead(now)
         if lead_needed(works) > ahead + stream.computed(now):
             return False
-        playing = [other for other in self._others(place) if not other.stream.is_held]
-        others, capacity = self._demands(playing, now), self._scheduler.capacity
-        if not others:
+        others, capacity = self._others(place), self._scheduler.capacity
+        horizon = now + self._scheduler.lookahead.shared
+        near = sum(
+            bool(other.stream.backlog.works()) and other.stream.deadline() < horizon for other in others
+        )
+        if capacity.is_crowded(1 + near) and lead_needed_on_one_core(works, capacity) > ahead:
+            return False
+        playing = self._demands((other for other in others if not other.stream.is_held), now)
+        if not playing:
             return True
-        late_anyway = max(_LATENESS, min(lateness(others, capacity), NEGLIGIBLE))
-        return lateness([Demand(works, ahead), *others], capacity) <= late_anyway
+        late_anyway = max(_LATENESS, min(lateness(playing, capacity), NEGLIGIBLE))
+        return lateness([Demand(works, ahead), *playing], capacity) <= late_anyway
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.

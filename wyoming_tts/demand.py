@@ -84,6 +84,8 @@ class Capacity:
 
     steps: int = 1
     """Steps on several cores that run side by side; more streams than that get a core each."""
+    cores: int = 1
+    """Cores that they share then."""
 
     def is_crowded(self, streams: int) -> bool:
         """Whether so many streams share cores."""
@@ -102,6 +104,11 @@ def lead_needed(works: Iterable[Work]) -> float:
         audio += work.audio
         variance += work.deficit_variance
     return lead
+
+
+def lead_needed_on_one_core(works: Iterable[Work], capacity: Capacity) -> float:
+    """As `lead_needed`, of a stream that gets one core while others use the rest."""
+    return lead_needed(replace(work, alone=work.crowded * capacity.cores) for work in works)
 
 
 def expected_lead(works: Iterable[Work]) -> float:

@@ -204,7 +204,7 @@ class Scheduler:
     @property
     def capacity(self) -> Capacity:
         """How many steps on several cores may run at the same time."""
-        return Capacity(self._slots // self._multicore_slots)
+        return Capacity(self._slots // self._multicore_slots, self._slots)
 
     def request_step(self, stream: StreamClock) -> None:
         """Queue the stream's next step.
@@ -232,7 +232,7 @@ class Scheduler:
         stream = most_urgent(self._waiting, now, slack=self._slack(now))
         if stream is None:
             return Decision()
-        paused_until = stream.deadline() - self._lookahead_now(stream, now)
+        paused_until = self._paused_until(stream, now)
         if paused_until > now and not stream.in_background:
             return Decision(wake_at=paused_until)
         is_crowded = self._is_contended(now) or self._multicore_slots > free
@@ -280,9 +280,12 @@ class Scheduler:
         between = sum(stream.deadline() < horizon for stream in self._between)
         return self.count_due(now) + between > max(1, self._slots // 2)
 
-    def _lookahead_now(self, stream: StreamClock, now: float) -> float:
-        # Only running streams count: a waiting one is not due before the stream being judged.
-        is_shared = any(other.deadline() < now + self._lookahead.shared for other in self._running)
-        if not is_shared:
-            return self._lookahead.alone
-        return self._lookahead.needed(stream)
+    def _paused_until(self, stream: StreamClock, now: float) -> float:
+        """Return until when a stream that is ahead leaves the machine to others that are not."""
+        # Waiting streams do not count: they are not due before the stream being judged.
+        horizon, shared = now + self._lookahead.shared, stream.deadline() - self._lookahead.needed(stream)
+        if any(other.deadline() < horizon for other in self._running):
+            return shared
+        alone = stream.deadline() - self._lookahead.alone
+        ended = [since for other, since in self._between.items() if other.deadline() < horizon]
+        return max(alone, min(shared, max(ended) + _BETWEEN_STEPS)) if ended else alone

@@ -14,6 +14,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+_RESOLUTION = 1e-9
+"""Seconds, as of the system's clock."""
+
+
 class DeadlockError(Exception):
     """Every task waits, and no timer will wake one."""
 
@@ -44,7 +48,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _move_on(self, seconds: float) -> None:
-        self._now += seconds
+        # A timer that is nearer than rounding would otherwise be set again and again for the same moment.
+        self._now += max(seconds, _RESOLUTION) if seconds else 0.0
 
 
 def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:

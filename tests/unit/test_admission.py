@@ -31,6 +31,23 @@ class KnownWork:
         return self._works
 
 
+def test_a_start_beside_others_holds_if_one_core_is_enough_for_its_next_step() -> None:
+    scheduler = Scheduler(slots=2, multicore_slots=2)
+    admission = Admission(AdmissionOptions(), scheduler)
+    listener, newcomer = make_places(2)
+    listener.stream.delivered(5.0, 0.0)
+    listener.stream.backlog = KnownWork([Work(alone=0.1, crowded=0.1, audio=1.0)])
+    newcomer.stream.is_held = True
+    newcomer.stream.backlog = KnownWork([Work(alone=0.2, crowded=0.15, audio=1.0)])
+    assert admission.admit(newcomer, 0.0)
+    newcomer.stream.buffered_seconds = 0.25
+    assert admission.will_hold(newcomer, 0.0)
+    assert admission.admit(listener, 0.0)
+    assert not admission.will_hold(newcomer, 0.0)
+    newcomer.stream.buffered_seconds = 0.35
+    assert admission.will_hold(newcomer, 0.0)
+
+
 def speech(seconds: float) -> list[Work]:
     """Speech that is computed as fast as it is spoken, in steps of a second."""
     return [Work(alone=1.0, crowded=1.0, audio=1.0)] * round(seconds)

@@ -203,6 +203,18 @@ def test_a_step_on_all_cores_is_known_to_be_partly_done() -> None:
     assert stream.computed(31.0) == 0.0
 
 
+def test_a_stream_that_is_far_ahead_does_not_begin_a_step_between_two_of_one_that_is_not() -> None:
+    scheduler = Scheduler(slots=1)
+    near, far = playing(since=0.0, seconds=0.3), playing(since=0.0, seconds=20.0)
+    assert start_all(scheduler, near, now=0.0) == [near]
+    scheduler.request_step(far)
+    scheduler.step_done(near, 0.1)
+    decision = scheduler.start_next(0.1)
+    assert decision.start is None
+    assert decision.wake_at == pytest.approx(0.15)
+    assert scheduler.start_next(0.16).start is far
+
+
 def test_repr_shows_the_load() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(3):
@@ -236,7 +248,7 @@ def test_a_stream_that_is_ahead_yields_to_one_that_is_not() -> None:
     needy, ahead = playing(since=0.0, seconds=2.0), playing(since=0.0, seconds=20.0)
     assert start_all(scheduler, ahead, needy, now=0.0) == [needy]
     scheduler.step_done(needy, now=0)
-    assert scheduler.start_next(0.0).start is ahead
+    assert scheduler.start_next(0.1).start is ahead
 
 
 def test_streams_that_are_all_ahead_use_every_slot() -> None:
