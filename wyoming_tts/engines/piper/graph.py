@@ -174,6 +174,9 @@ class PiperGraph:
         nodes = self._ancestors(outputs, stop=self._inputs)
         of_speaker = self._variable - self._text_dependent
         nodes = [node for node in nodes if of_speaker.isdisjoint(node.outputs)]
+        # Comparing runs them where nothing stops what does not end.
+        if any(node.has_body for node in nodes):
+            raise UnknownLayers("it has loops, branches or functions")
         layers = read_text_layers(nodes, Constants(self._weights, self._producers))
         condition = self._condition(nodes, layers.before.result)
         written = write_text_graph(layers, TextOutputs(cut.flow.source, *cut.flow.time_inputs), condition)

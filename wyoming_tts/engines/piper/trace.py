@@ -50,6 +50,13 @@ class Node:
         kind = proto.op_type if proto.domain in _ONNX_DOMAINS else f"{proto.domain}.{proto.op_type}"
         return cls(kind, (*proto.input, *_outer_names(proto)), tuple(filter(None, proto.output)), proto)
 
+    @property
+    def has_body(self) -> bool:
+        """Whether it runs other nodes: a loop, a branch, a function."""
+        return self.proto.domain not in _ONNX_DOMAINS or any(
+            each.HasField("g") or each.graphs for each in self.proto.attribute
+        )
+
     def integers(self, name: str) -> list[int] | None:
         """A list attribute; None if it is not set."""
         return next((list(each.ints) for each in self.proto.attribute if each.name == name), None)

@@ -196,9 +196,24 @@ def _without_norm(model: onnx.ModelProto) -> None:
     scaled.op_type = "Add"
 
 
+def _in_a_loop(model: onnx.ModelProto) -> None:
+    """The logarithms of the durations pass through a loop without end."""
+    infos = (helper.make_tensor_value_info(name, kind, None) for name, kind in (("n", 7), ("c", 9), ("v", 1)))
+    outputs = (helper.make_tensor_value_info(name, kind, None) for name, kind in (("d", 9), ("w", 1)))
+    nodes = [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Identity", ["v"], ["w"])]
+    body = helper.make_graph(nodes, "body", [*infos], [*outputs])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
+    ceil = next(node for node in model.graph.node if node.op_type == "Ceil")
+    place = list(model.graph.node).index(ceil)
+    loop = helper.make_node("Loop", ["", "always", ceil.input[0]], ["looped"], body=body)
+    model.graph.node.insert(place, loop)
+    ceil.input[0] = "looped"
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
+        (_in_a_loop, "it has loops, branches or functions"),
         (_after_durations, "a Mul with weights after those of the durations"),
         (_without_bias, "a Conv has no bias"),
         (_without_norm, "it has a Add where VITS has the weights of a Mul"),
