@@ -24,7 +24,6 @@ from enum import Enum, auto
 from math import inf
 
 from wyoming_tts.demand import (
-    NEGLIGIBLE,
     Demand,
     Work,
     earliest_start,
@@ -44,8 +43,9 @@ _RECHECK = 0.25
 """Seconds after which it is judged again whether the machine can carry a newcomer that waits: playing alone
 changes that."""
 
-_LATENESS = 0.1
-"""Seconds by which work may be late when a stream starts, by a prediction that is on the safe side."""
+_EARLY = 0.1
+"""Seconds by which all work has to be early for another stream to start: about what a step that cannot be
+interrupted holds up the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,7 @@ class Admission:
         playing = self._demands((other for other in others if not other.stream.is_held), now)
         if not playing:
             return True
-        late_anyway = max(_LATENESS, min(lateness(playing, capacity), NEGLIGIBLE))
-        return lateness([Demand(works, ahead), *playing], capacity) <= late_anyway
+        return lateness([Demand(works, ahead), *playing], capacity) <= -_EARLY
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.

@@ -1,0 +1,65 @@
+"""The work of a stream while its text arrives."""
+
+from __future__ import annotations
+
+import pytest
+
+from wyoming_tts.demand import Capacity, expected_lead
+from wyoming_tts.synthesis.backlog import StreamBacklog
+from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepTiming, VoiceCost
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def backlog(clock: Clock) -> StreamBacklog:
+    """Of a voice that speaks 10 characters in a second, and computes that in a tenth of a second."""
+    cost = VoiceCost()
+    segment = MeasuredSegment(100)
+    for _ in range(10):
+        segment.add(StepTiming(1.0, 0.1, 0.1, has_cores=True))
+    cost.learn(segment)
+    costs = CostModel(slots=1, capacity=Capacity())
+    return StreamBacklog(costs, cost, speed=1.0, clock=clock)
+
+
+def test_text_that_arrives_at_once_is_expected_to_go_on_arriving_at_once(backlog: StreamBacklog) -> None:
+    backlog.add(50)
+    assert expected_lead(backlog.works()) < 0.2
+
+
+def test_text_that_arrives_slowly_is_expected_to_be_late(backlog: StreamBacklog, clock: Clock) -> None:
+    clock.now += 10.0
+    backlog.add(20)  # two seconds of speech in ten seconds: the next 60 characters take half a minute
+    assert expected_lead(backlog.works()) == pytest.approx(28.0, abs=0.5)
+    clock.now += 20.0
+    assert expected_lead(backlog.works()) == pytest.approx(8.0, abs=0.5)
+
+
+def test_when_the_text_is_complete_nothing_more_is_expected(backlog: StreamBacklog, clock: Clock) -> None:
+    clock.now += 10.0
+    backlog.add(20)
+    backlog.complete()
+    assert expected_lead(backlog.works()) < 0.2
+    assert sum(work.audio for work in backlog.works()) == pytest.approx(2.0)
+
+
+def test_only_the_segment_being_rendered_has_work_of_its_own(backlog: StreamBacklog) -> None:
+    backlog.add(50)
+    backlog.add(30)
+    backlog.begin()
+    assert sum(work.audio for work in backlog.works_of(0)) == pytest.approx(5.0)
+    assert backlog.works_of(1) == ()
+    backlog.end()
+    assert backlog.works_of(0) == ()
