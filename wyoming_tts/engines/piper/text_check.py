@@ -18,8 +18,8 @@ from wyoming_tts.engines.onnx import OnnxModel, open_models
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 
 LEAST_DECIBELS = 90.0
-"""Least power of an output over that of its difference from the original: 16-bit samples have 96 dB. Stock
-voices have 124 or more."""
+"""Least power of an output over that of its difference from the original: 16-bit samples have 96 dB. Voices
+of all layouts have 124 or more."""
 
 _PROBES = (
     (7, (0.667, 1.3, 0.8)),
