@@ -1,7 +1,8 @@
 """What a listener heard: gaps, and the start against the clairvoyant optimum.
 
 Positions are samples, times are seconds. A gap counts if the listener ran dry in mid-utterance although
-the text of what comes next was known by then: nobody can speak what is not written yet.
+the text of what comes next had been known for as long as the first audio took: nobody can speak what is not
+written yet, nor the moment that it is.
 """
 
 from __future__ import annotations
@@ -85,13 +86,18 @@ class Listening:
             position += piece.samples
         return earliest - self.arrived_at
 
+    @property
+    def _response(self) -> float:
+        """Seconds from a text to its audio, as for the first one."""
+        return self.pieces[0].completed_at - self.pieces[0].known_at
+
     def gaps(self) -> list[float]:
         """Return how long the listener was dry each time, in seconds."""
         gaps = []
         position, playing_until = 0, self.deliveries[0].at if self.deliveries else 0.0
         for delivery in self.deliveries:
             dry = delivery.at - playing_until
-            if dry >= AUDIBLE_GAP and self._known_at(position) <= playing_until:
+            if dry >= AUDIBLE_GAP and self._known_at(position) + self._response <= playing_until:
                 gaps.append(dry)
             playing_until = max(playing_until, delivery.at) + delivery.samples / self.rate
             position += delivery.samples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import inf
 from typing import Final
 
@@ -15,10 +14,6 @@ Clock = Callable[[], float]
 
 _EXPECTED_SECONDS: Final = 20.0
 """Expected length of an utterance whose text is still arriving: answers of assistants seldom are longer."""
-
-_USUAL_CHARACTERS: Final = 60
-"""Length of the next segment of a text that is still arriving, if none was longer. With 100, a usual
-sentence, a text of five words a second never paused, but was heard a second later (scheduling simulator)."""
 
 _VALID_SECONDS: Final = 0.25
 """For which a list of work is used: the machine's speed does not change sooner, and schedulers ask often."""
@@ -43,10 +38,6 @@ class StreamBacklog:
         self._known: deque[int] = deque()
         """Characters of the segments after the one being rendered."""
         self._current: MeasuredSegment | None = None
-        self._began_at = self._known_at = clock()
-        """When its text began, and when the newest segment was known."""
-        self._characters: list[int] = []
-        """Of each segment known."""
         self._begun = 0
         """How many segments were rendered or are."""
         self._spoken = 0.0
@@ -57,8 +48,6 @@ class StreamBacklog:
     def add(self, characters: int) -> None:
         """Note that a segment is known."""
         self._known.append(characters)
-        self._known_at = self._clock()
-        self._characters.append(characters)
         self._valid_until = -inf
 
     def complete(self) -> None:
@@ -125,15 +114,4 @@ class StreamBacklog:
         if not pace:
             return ()
         rest = MeasuredSegment(round(max(_EXPECTED_SECONDS - known, known) / pace), self._speed)
-        works = list(self._costs.works(self._cost, rest, now))
-        if works:
-            works[0] = replace(works[0], alone=works[0].alone + self._next_segment_in(now))
-        return works
-
-    def _next_segment_in(self, now: float) -> float:
-        """Seconds until another segment is known, if text goes on to arrive as it did."""
-        if not self._characters:
-            return 0.0
-        longest = max(_USUAL_CHARACTERS, *self._characters)
-        seconds = (self._known_at - self._began_at) * longest / sum(self._characters)
-        return max(0.0, self._known_at + seconds - now)
+        return tuple(self._costs.works(self._cost, rest, now))

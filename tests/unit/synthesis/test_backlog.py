@@ -39,12 +39,11 @@ def test_text_that_arrives_at_once_is_expected_to_go_on_arriving_at_once(backlog
     assert expected_lead(backlog.works()) < 0.2
 
 
-def test_text_that_arrives_slowly_is_expected_to_be_late(backlog: StreamBacklog, clock: Clock) -> None:
+def test_text_that_arrives_slowly_holds_up_no_start(backlog: StreamBacklog, clock: Clock) -> None:
+    """Nobody can speak what is not written yet; the beginning is worth hearing all the same."""
     clock.now += 10.0
-    backlog.add(20)  # two seconds of speech in ten seconds: the next 60 characters take half a minute
-    assert expected_lead(backlog.works()) == pytest.approx(28.0, abs=0.5)
-    clock.now += 20.0
-    assert expected_lead(backlog.works()) == pytest.approx(8.0, abs=0.5)
+    backlog.add(20)
+    assert expected_lead(backlog.works()) < 0.2
 
 
 def test_when_the_text_is_complete_nothing_more_is_expected(backlog: StreamBacklog, clock: Clock) -> None:
