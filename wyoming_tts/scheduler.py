@@ -13,12 +13,12 @@ get this far.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 
-from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, Demand, lateness, lead_needed
+from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, Demand, Work, lateness, lead_needed
 
 
 class StepState(Enum):
@@ -54,6 +54,9 @@ class StreamClock:
     """Its steps can also run on a single core beside those of others; otherwise each takes all cores."""
     has_cores: bool = True
     """Whether the step being run has all cores; constant while it runs."""
+    _lead: float = field(default=0.0, repr=False)
+    _lead_of: Sequence[Work] = field(default=(), repr=False)
+    """The work that needs that lead: it is asked for with each decision about any stream."""
 
     def deadline(self) -> float:
         """Return when the listener runs dry, or when work arrived if it is dry already."""
@@ -79,7 +82,10 @@ class StreamClock:
 
     def lead_needed(self) -> float:
         """Return by how many seconds it has to be ahead of its listener so that no known work is late."""
-        return lead_needed(self.backlog.works())
+        works = self.backlog.works()
+        if works is not self._lead_of:
+            self._lead_of, self._lead = works, lead_needed(works)
+        return self._lead
 
     def next_step_seconds(self) -> float:
         """Return how long its next step is expected to take."""
@@ -117,13 +123,16 @@ def most_urgent(waiting: Collection[StreamClock], now: float, *, slack: float = 
         slack: For how long the machine can do something else before some listener runs dry, by the demand of
             all who play.
     """
-    steps = {stream: stream.next_step_seconds() for stream in waiting}
+    if len(waiting) < 2:  # noqa: PLR2004 - there is nothing to choose
+        return next(iter(waiting), None)
+    longest = max(waiting, key=StreamClock.next_step_seconds)
+    second = max(stream.next_step_seconds() for stream in waiting if stream is not longest)
 
     def urgency(stream: StreamClock) -> tuple[int, float]:
-        others = max((seconds for other, seconds in steps.items() if other is not stream), default=0.0)
+        others = second if stream is longest else longest.next_step_seconds()
         return _urgency(stream, now, others, slack)
 
-    return min(waiting, key=urgency, default=None)
+    return min(waiting, key=urgency)
 
 
 def _urgency(stream: StreamClock, now: float, longest_step: float, slack: float) -> tuple[int, float]:
