@@ -191,7 +191,8 @@ class Admission:
         """Whether a stream that starts to play now will not run dry, nor make others, by what is known."""
         stream = place.stream
         works, ahead = stream.backlog.works(), stream.ahead(now)
-        if lead_needed(works) > ahead + stream.computed(now):
+        busy = self._scheduler.busy_for(stream, now)  # by a step that cannot be interrupted
+        if lead_needed(works) + busy > ahead + stream.computed(now):
             return False
         others, capacity = self._others(place), self._scheduler.capacity
         horizon = now + self._scheduler.lookahead.shared
@@ -203,7 +204,7 @@ class Admission:
         playing = self._demands((other for other in others if not other.stream.is_held), now)
         if not playing:
             return True
-        return lateness([Demand(works, ahead), *playing], capacity) <= -_EARLY
+        return lateness([Demand(works, ahead), *playing], capacity) <= -max(_EARLY, busy)
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.

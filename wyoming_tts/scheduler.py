@@ -80,6 +80,11 @@ class StreamClock:
             return 0.0
         return min(now - self.running_since, works[0].alone)
 
+    def step_left(self, now: float) -> float:
+        """Return how long the step being run is expected to go on."""
+        elapsed = 0.0 if self.running_since is None else now - self.running_since
+        return max(0.0, self.next_step_seconds() - elapsed)
+
     def lead_needed(self) -> float:
         """Return by how many seconds it has to be ahead of its listener so that no known work is late."""
         works = self.backlog.works()
@@ -274,6 +279,14 @@ class Scheduler:
         playing = [stream for stream in active if not stream.is_held and stream.playing_since is not None]
         demands = [Demand(stream.backlog.works(), stream.ahead(now)) for stream in playing]
         return -lateness(demands, self.capacity)
+
+    def busy_for(self, stream: StreamClock, now: float) -> float:
+        """Return for how long the running steps of others leave no core to a stream, as expected."""
+        others = [other for other in self._running if other is not stream]
+        takes = 1 if stream.shares_cores else self._multicore_slots
+        if sum(self._running[other] for other in others) + takes <= self._slots:
+            return 0.0
+        return min((other.step_left(now) for other in others), default=0.0)
 
     def count_due(self, now: float) -> int:
         """Count the streams that are not far ahead of their listeners: they share the machine."""

@@ -338,6 +338,22 @@ def test_a_start_will_hold_when_what_is_left_is_computed_before_it_is_needed() -
     assert admission.will_hold(place, 0.0)
 
 
+def test_a_start_does_not_hold_while_a_step_of_another_leaves_no_core() -> None:
+    admission, scheduler = make_admission()
+    place, other = make_places(2)
+    for each in (place, other):
+        admission.admit(each, 0.0)
+        each.stream.is_held = True
+    place.stream.backlog = KnownWork([Work(alone=0.5, crowded=0.5, audio=1.0)] * 3)
+    place.stream.buffered_seconds = 2.0
+    assert admission.will_hold(place, 0.0)
+    other.stream.backlog = KnownWork([Work(alone=3.0, crowded=3.0, audio=4.0)])
+    scheduler.request_step(other.stream)
+    scheduler.start_next(0.0)
+    assert not admission.will_hold(place, 0.0)
+    assert admission.will_hold(place, 2.0)
+
+
 def test_a_start_that_would_make_another_listener_run_dry_does_not_hold() -> None:
     admission, _ = make_admission()
     playing, held = make_places(2)
