@@ -243,12 +243,12 @@ class Admission:
     def _demands(places: Iterable[Place], now: float) -> list[Demand]:
         """The demand of streams that have work."""
         streams = [place.stream for place in places if not place.stream.in_background]
-        demands = [Demand(stream.backlog.works(), stream.ahead(now)) for stream in streams]
-        return [demand for demand in demands if demand.works]
+        return [demand for demand in (_demand(stream, now) for stream in streams) if demand.works]
 
     def _earliest_start(self, works: Sequence[Work], others: Collection[Place], now: float) -> float:
-        playing = self._demands((place for place in others if not place.stream.is_held), now)
-        held = self._demands((place for place in others if place.stream.is_held), now)
+        may_wait = {place for place in others if place.stream.is_held or place.stream.starts_at_once}
+        playing = self._demands((place for place in others if place not in may_wait), now)
+        held = self._demands((place for place in others if place in may_wait), now)
         return earliest_start(works, playing, held, self._scheduler.capacity)
 
     def _can_carry(self, place: Place, now: float) -> bool:
@@ -379,3 +379,8 @@ class Admission:
         if not self._held_by[place.peer]:
             del self._held_by[place.peer]
         place.state = PlaceState.OUTSIDE
+
+
+def _demand(stream: StreamClock, now: float) -> Demand:
+    works, ahead = stream.backlog.works(), stream.ahead(now)
+    return Demand(works, max(ahead, lead_needed(works)) if stream.starts_at_once else ahead)

@@ -41,6 +41,8 @@ class StreamClock:
     """Audio delivered to the listener since `playing_since`."""
     buffered_seconds: float = 0.0
     """Audio made, but not delivered yet."""
+    starts_at_once: bool = False
+    """Its audio is delivered as soon as it is made: if its listener runs dry, it was not for want of time."""
     is_held: bool = False
     """Its audio is held back until it can be played without a gap: nobody hears it now."""
     backlog: Backlog = NO_BACKLOG

@@ -338,6 +338,17 @@ def test_a_start_will_hold_when_what_is_left_is_computed_before_it_is_needed() -
     assert admission.will_hold(place, 0.0)
 
 
+def test_a_stream_that_started_at_once_and_runs_dry_keeps_nobody_out() -> None:
+    admission, _ = make_admission(max_hold=5.0)
+    at_once, newcomer = make_places(2)
+    at_once.stream.starts_at_once = True
+    at_once.stream.backlog = KnownWork([Work(alone=0.4, crowded=0.4, audio=1.0)] * 20)
+    newcomer.stream.backlog = at_once.stream.backlog
+    assert admission.admit(at_once, 0.0)
+    at_once.stream.delivered(0.1, 0.0)
+    assert admission.admit(newcomer, 0.5)
+
+
 def test_a_start_does_not_hold_while_a_step_of_another_leaves_no_core() -> None:
     admission, scheduler = make_admission()
     place, other = make_places(2)

@@ -81,6 +81,7 @@ class PlayoutBuffer:
         self._withheld_since: float | None = None
         self.held_seconds = 0.0
         """For how long audio was held back while its listener heard nothing."""
+        stream.starts_at_once = policy.starts_at_once
         stream.is_held = not policy.starts_at_once
 
     async def __aenter__(self) -> Self:
