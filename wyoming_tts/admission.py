@@ -43,10 +43,6 @@ _RECHECK = 0.25
 """Seconds after which it is judged again whether the machine can carry a newcomer that waits: playing alone
 changes that."""
 
-_EARLY = 0.1
-"""Seconds by which all work has to be early for another stream to start: about what a step that cannot be
-interrupted holds up the others."""
-
 
 @dataclass(frozen=True, slots=True)
 class AdmissionOptions:
@@ -204,7 +200,7 @@ class Admission:
         playing = self._demands((other for other in others if not other.stream.is_held), now)
         if not playing:
             return True
-        return lateness([Demand(works, ahead), *playing], capacity) <= -max(_EARLY, busy)
+        return lateness([Demand(works, ahead), *playing], capacity) <= -busy
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.

@@ -24,7 +24,7 @@ be interrupted is predicted to be late by as much."""
 _RESOLUTION = 0.05
 """Seconds between starts that are not told apart: less than a listener notices."""
 
-DEVIATIONS: Final = 3.0
+DEVIATIONS: Final = 2.5
 """Standard deviations of the margin. In the scheduling simulator a lone listener of a slow machine hears one
 gap in 1,000 texts; with 2.0 it was one in 100, and the start came a tenth earlier."""
 
