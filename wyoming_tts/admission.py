@@ -188,7 +188,7 @@ class Admission:
         stream = place.stream
         works, ahead = stream.backlog.works(), stream.ahead(now)
         busy = self._scheduler.busy_for(stream, now)  # by a step that cannot be interrupted
-        if lead_needed(works) + busy > ahead + stream.computed(now):
+        if stream.lead_needed() + busy > ahead + stream.computed(now):
             return False
         others, capacity = self._others(place), self._scheduler.capacity
         horizon = now + self._scheduler.lookahead.shared
@@ -261,7 +261,7 @@ class Admission:
         works = place.stream.backlog.works()
         self._usual_works = works or self._usual_works
         wait = self.predict_wait(now, peer, works)
-        place.predicted_start = wait + min(lead_needed(works), self._options.max_hold)
+        place.predicted_start = wait + min(place.stream.lead_needed(), self._options.max_hold)
         if wait > self._options.max_wait:
             raise Busy(
                 f"{len(self._held)} utterances are being spoken and {self.queued} are queued: this one would "
@@ -379,4 +379,4 @@ class Admission:
 
 def _demand(stream: StreamClock, now: float) -> Demand:
     works, ahead = stream.backlog.works(), stream.ahead(now)
-    return Demand(works, max(ahead, lead_needed(works)) if stream.starts_at_once else ahead)
+    return Demand(works, max(ahead, stream.lead_needed()) if stream.starts_at_once else ahead)
