@@ -19,8 +19,8 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -40,6 +40,44 @@ _CANCELLED_STEP_SECONDS: Final = 1.0
 message of the engine."""
 _CANCELLED_BLOCKING_SECONDS: Final = 60.0
 """The same for blocking work, most of which is about to write a file or to hand over a model."""
+
+
+class Preempted(Exception):
+    """A step that can wait was interrupted, because a listener's stream wants to compute."""
+
+
+class _Preemption:
+    """What interrupts a step that can wait; shared by the event loop and the step's thread."""
+
+    def __init__(self) -> None:
+        self.is_preempted = False
+        self._interrupts: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def preempt(self) -> None:
+        """Interrupt the step."""
+        with self._lock:
+            self.is_preempted = True
+            interrupts = [*self._interrupts]
+        for interrupt in interrupts:
+            interrupt()
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Have `preempt` call `interrupt` during the block.
+
+        Raises:
+            Preempted: it was called before.
+        """
+        with self._lock:
+            if self.is_preempted:
+                raise Preempted
+            self._interrupts.append(interrupt)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupts.remove(interrupt)
 
 
 class Workers:
@@ -73,6 +111,7 @@ class Workers:
         )
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
         self._thread_state = threading.local()
+        self._preemptions: set[_Preemption] = set()
 
     def __repr__(self) -> str:
         return f"<Workers {self._scheduler}>"
@@ -109,9 +148,39 @@ class Workers:
             self._scheduler.step_done(stream, self._clock())
             self._start_ready()
 
-    def interruptible(self, interrupt: Callable[[], None]) -> AbstractContextManager[None]:
+    async def run_preemptible_step(self, stream: StreamClock, work: Callable[[], T]) -> T:
+        """As `run_step`, for a stream in the background whose work can wait for all others.
+
+        Raises:
+            Preempted: another stream wanted to compute before it had ended; nothing came of it.
+        """
+        preemption = _Preemption()
+        self._preemptions.add(preemption)
+        try:
+            return await self.run_step(stream, partial(self._run_preemptible, preemption, work))
+        except Exception:
+            if preemption.is_preempted:
+                raise Preempted from None
+            raise
+        finally:
+            self._preemptions.discard(preemption)
+
+    def _run_preemptible(self, preemption: _Preemption, work: Callable[[], T]) -> T:
+        self._thread_state.preemption = preemption
+        try:
+            return work()
+        finally:
+            self._thread_state.preemption = None
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Have another thread call `interrupt` if the calling thread's step is stopped during the block."""
-        return self._compute.interruptible(interrupt)
+        preemption: _Preemption | None = getattr(self._thread_state, "preemption", None)
+        with ExitStack() as blocks:
+            blocks.enter_context(self._compute.interruptible(interrupt))
+            if preemption is not None:
+                blocks.enter_context(preemption.interruptible(interrupt))
+            yield
 
     def has_cores(self) -> bool:
         """Whether the step running on the calling thread may use all cores; engines ask for it."""
@@ -133,6 +202,9 @@ class Workers:
         return all(ended)
 
     async def _wait_for_turn(self, stream: StreamClock) -> None:
+        if not stream.in_background:
+            for preemption in self._preemptions:
+                preemption.preempt()
         turn = asyncio.get_running_loop().create_future()
         self._turns[stream] = turn
         self._scheduler.request_step(stream)

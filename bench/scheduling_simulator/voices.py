@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.scheduling_simulator.listening import SPOKEN_FOR
 from bench.scheduling_simulator.machine import Machine, speedup
+from wyoming_tts.engines.chunked_inference import chunk_ends
 from wyoming_tts.engines.kokoro.batches import cut_batches
-from wyoming_tts.engines.piper.model import chunk_ends
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 
 RATE = 1_000

@@ -137,6 +137,10 @@ class EngineOptions:
     kokoro_model: Path | None = None
     kokoro_voices: Path | None = None
     kokoro_blends: BlendSource | None = None
+    kokoro_chunked: bool = True
+    """Whether Kokoro may decode in chunks."""
+    statistics_dir: Path | None = None
+    """Where an engine keeps what it learned of its voices; None: in memory only."""
     remote: RemoteOptions | None = None
     kokoro_styles: StyleTables | None = None
     files: KnownFiles = field(default_factory=KnownFiles)
@@ -222,6 +226,26 @@ class RemoteVoice(Protocol):
 
     def close(self) -> None:
         """Release it. Called once, when no stream is open."""
+        ...
+
+
+@runtime_checkable
+class SelfCalibrating(Protocol):
+    """A loaded model that speaks better, or sooner, once it knows a voice: a LoadedVoice may be one."""
+
+    def is_calibrated(self, spec: VoiceSpec) -> bool:
+        """Whether there is nothing to learn of the voice. May read a file: called on a worker."""
+        ...
+
+    def calibrate(self, spec: VoiceSpec) -> Generator[None, None, None]:
+        """Learn in bounded steps, each of which `next()` runs on the calling thread.
+
+        A step may be interrupted by `EngineOptions.interruptible`; what was learned before stays, and a later
+        call goes on from there.
+
+        Raises:
+            SpeechError: the voice cannot speak.
+        """
         ...
 
 

@@ -129,6 +129,7 @@ async def serve(
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
                 maintain_voices(parts, reporter.count_download),
+                parts.synthesizer.calibration.run(),
                 _follow_remote_servers(parts),
                 _reload(parts, access, current, reread),
                 parts.lexicon.watch(workers.run_blocking),

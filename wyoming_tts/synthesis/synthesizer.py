@@ -32,7 +32,8 @@ from wyoming_tts.speech import (
     VoiceSpec,
 )
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
-from wyoming_tts.synthesis.costs import CostModel, StepClocks
+from wyoming_tts.synthesis.calibration import VoiceCalibration
+from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.loudness import VoiceLoudness
@@ -130,8 +131,10 @@ class Synthesizer:
         costs = costs or CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
         self._costs = costs
         step_clocks = step_clocks or StepClocks()
+        self.calibration = VoiceCalibration(loaded, workers, clock=clock)
+        """Learns what can be learned of voices while nobody else wants to compute, where it is run."""
         self._loudness = VoiceLoudness(
-            workers, options.loudness, clocks=step_clocks, on_calibrated=costs.learn_calibration
+            workers, options.loudness, clocks=step_clocks, on_calibrated=self._on_voice_measured
         )
         self._renderer = SegmentRenderer(
             workers=workers,
@@ -144,6 +147,10 @@ class Synthesizer:
             costs=costs,
             step_clocks=step_clocks,
         )
+
+    def _on_voice_measured(self, spec: VoiceSpec, measured: MeasuredSegment) -> None:
+        self._costs.learn_calibration(spec, measured)
+        self.calibration.request(spec)
 
     @property
     def voices(self) -> tuple[Voice, ...]:

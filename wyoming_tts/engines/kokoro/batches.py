@@ -25,6 +25,15 @@ FIRST_MAX_PHONEMES = 60
 """Phonemes of the first batch, if there is a mark to cut at. The listener waits for it, or has only a few
 words buffered from the text before. A cut elsewhere would be heard for longer than the wait is felt."""
 
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Phonemes of a batch."""
+
+    longest: int = MAX_PHONEMES
+    first: int = FIRST_MAX_PHONEMES
+
+
 CLAUSE_MARKS = ",;:—"
 STOPS = ".!?…"
 
@@ -63,10 +72,10 @@ class _Route:
     """Index of the place where its last batch begins."""
 
 
-def cut_batches(phonemes: str) -> list[str]:
-    """Cut phonemes into batches of at most MAX_PHONEMES, each of at least MIN_PHONEMES where there is a way.
+def cut_batches(phonemes: str, limits: BatchLimits = BatchLimits()) -> list[str]:
+    """Cut phonemes into batches within limits, each of at least MIN_PHONEMES where there is a way.
 
-    They are cut after marks, else between words; a first batch of at most FIRST_MAX_PHONEMES is cut off if
+    They are cut after marks, else between words; a first batch within its own limit is cut off if
     there is a mark to cut at. What is short enough for one batch stays whole. Nothing but spaces is lost.
     Time grows linearly with the text.
 
@@ -74,9 +83,9 @@ def cut_batches(phonemes: str) -> list[str]:
         The batches in order, without the spaces around them; none if the text holds no sound.
     """
     text = phonemes.strip()
-    if len(text) <= FIRST_MAX_PHONEMES + MIN_PHONEMES:
+    if len(text) <= limits.first + MIN_PHONEMES and len(text) <= limits.longest:
         return [text] if is_audible(text) else []
-    return [batch for batch in _cut(text, list(_places(text))) if is_audible(batch)]
+    return [batch for batch in _cut(text, list(_places(text, limits)), limits) if is_audible(batch)]
 
 
 def last_mark(phonemes: str) -> str:
@@ -90,17 +99,17 @@ def is_audible(phonemes: str) -> bool:
     return any(unicodedata.category(phoneme) in ("Ll", "Lu", "Lo") for phoneme in phonemes)
 
 
-def _places(text: str) -> Iterator[_Break]:
+def _places(text: str, limits: BatchLimits) -> Iterator[_Break]:
     for atom in _ATOM.finditer(text):
         start, end = atom.span()
-        if end - start > MAX_PHONEMES:
-            yield from _places_inside(start, end)
+        if end - start > limits.longest:
+            yield from _places_inside(start, end, limits.longest)
         yield _Break(end, _roughness(atom[0]))
 
 
-def _places_inside(start: int, end: int) -> Iterator[_Break]:
+def _places_inside(start: int, end: int, longest: int) -> Iterator[_Break]:
     """Evenly cut a word that is too long into half batches, so that its ends can join its neighbours."""
-    count = -(-(end - start) * 2 // MAX_PHONEMES)
+    count = -(-(end - start) * 2 // longest)
     for number in range(1, count):
         yield _Break(start + (end - start) * number // count, _INSIDE_WORD)
 
@@ -112,19 +121,19 @@ def _roughness(atom: str) -> int:
     return _AT_FULL_STOP if mark == "." else _AT_MARK
 
 
-def _cut(text: str, places: list[_Break]) -> list[str]:
+def _cut(text: str, places: list[_Break], limits: BatchLimits) -> list[str]:
     """Find the cheapest way to each place in turn, and return the batches of the last."""
     ends = [0, *(place.end for place in places)]
     ways = [_Route((0, 0, 0, 0, 0), 0)]
     reach = 0
     for number, place in enumerate(places, start=1):
-        while place.end - ends[reach] > MAX_PHONEMES:
+        while place.end - ends[reach] > limits.longest:
             reach += 1
         rough = place.roughness if place.end < len(text) else 0
         ways.append(
             min(
                 (
-                    _Route(_sum(ways[start].cost, _cost(ends[start], place.end, rough)), start)
+                    _Route(_sum(ways[start].cost, _cost(ends[start], place.end, rough, limits.first)), start)
                     for start in range(reach, number)
                 ),
                 key=lambda way: way.cost,
@@ -142,9 +151,9 @@ def _batch_bounds(ways: list[_Route]) -> list[tuple[int, int]]:
     return bounds[::-1]
 
 
-def _cost(start: int, end: int, roughness: int) -> _Cost:
+def _cost(start: int, end: int, roughness: int, first: int) -> _Cost:
     length = end - start
-    late = start == 0 and length > FIRST_MAX_PHONEMES
+    late = start == 0 and length > first
     return int(length < MIN_PHONEMES), roughness, int(late), 1, length * length
 
 

@@ -1,7 +1,8 @@
 """Kokoro engine: one model, and a pack of styles that are its voices.
 
-kokoro_onnx knows the variants of the model, its vocabulary and where the pauses within a batch are; this
-runs it a batch at a time. The phonemizer is not used through kokoro_onnx but directly, in a child process:
+kokoro_onnx knows the variants of the model, its vocabulary and where the pauses within a batch are. A model
+is run in parts if it can be cut (`opening`), else a batch at a time (`model`). The phonemizer is not used
+through kokoro_onnx but directly, in a child process:
 kokoro_onnx has it keep espeak-ng's marks for a change of language, which the model would read out ("(en)"
 as speech), and texts that crash it must not end the server (`engines/phonemizer/process.py`).
 """
@@ -10,23 +11,28 @@ from __future__ import annotations
 
 import logging
 import threading
+import zipfile
 from collections.abc import Collection, Generator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wyoming_tts.engines.base import BlendSource, EngineOptions, StyleBlend, StyleTables
-from wyoming_tts.engines.kokoro.batches import STOPS, cut_batches, last_mark
+from wyoming_tts.engines.kokoro.batches import STOPS, last_mark
+from wyoming_tts.engines.kokoro.calibration import calibration_sentences
 from wyoming_tts.engines.kokoro.duration_probe import check_duration
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
+from wyoming_tts.engines.kokoro.model import CutModel, KokoroModel, Speech, WholeModel
 from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
+from wyoming_tts.engines.kokoro.opening import open_decoder
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
-from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SAMPLE_RATE, pause_after, trim
+from wyoming_tts.engines.kokoro.statistics_store import StatisticsStore
+from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.engines.model_files import BrokenVoice
-from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, return_freed_memory
+from wyoming_tts.engines.onnx import NO_SAMPLES, open_model
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -47,8 +53,8 @@ A style has a row for each number of phonemes, made from utterances of that leng
 short ones are hasty and flat. The beginning of a sentence is not a short utterance, and should sound
 like the rest of it."""
 
-_LARGE_SECONDS = 30.0
-"""Audio of a batch after which memory is returned to the system; an ordinary one lasts at most 20 seconds."""
+_PROBED_ROW = 24
+"""Of a style table: the row for the number of tokens of the probe that a model in parts is checked with."""
 
 _FILES_OF_PACK_VOICES = 2
 """The model and the pack. Those of imported voices, and of blends with one, come from anywhere."""
@@ -111,7 +117,10 @@ class KokoroEngine:
         # It adds a handler of its own, which would bypass the server's log format and level.
         logging.getLogger("kokoro_onnx").handlers.clear()
         model_path, pack = voice.files[:2]
-        model = open_model(model_path, self._options)
+        opened = None
+        if self._options.kokoro_chunked:
+            opened = open_decoder(model_path, self._options, partial(_probed_style, pack))
+        model = opened.text if opened else open_model(model_path, self._options)
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
             raise VoiceUnavailable(f"{model_path} is not a Kokoro model: its inputs are {[*model.inputs]}.")
         try:
@@ -120,8 +129,19 @@ class KokoroEngine:
             kokoro.voices.keys()
         except Exception as error:
             raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
+        store = None
+        speaker: KokoroModel = WholeModel(model, kokoro)
+        if opened is not None:
+            store = StatisticsStore(self._options.statistics_dir, opened.digest, opened.decoder.channels)
+            speaker = CutModel(opened.decoder, kokoro.tokenizer.tokenize)
         return LoadedKokoro(
-            model, kokoro, phonemizer, blends=self._options.kokoro_blends, styles=self._options.kokoro_styles
+            speaker,
+            kokoro,
+            phonemizer,
+            whole_speeds=model.inputs["speed"] in ("tensor(int32)", "tensor(int64)"),
+            statistics=store,
+            blends=self._options.kokoro_blends,
+            styles=self._options.kokoro_styles,
         )
 
 
@@ -133,10 +153,12 @@ class LoadedKokoro:
 
     def __init__(
         self,
-        model: OnnxModel,
+        model: KokoroModel,
         kokoro: Any,
         phonemizer: KokoroPhonemizer,
         *,
+        whole_speeds: bool = False,
+        statistics: StatisticsStore | None = None,
         blends: BlendSource | None = None,
         styles: StyleTables | None = None,
     ) -> None:
@@ -145,16 +167,18 @@ class LoadedKokoro:
         self._phonemizer = phonemizer
         self._blends = blends
         self._imported = styles
-        self._whole_speeds = model.inputs["speed"] in ("tensor(int32)", "tensor(int64)")
+        self._whole_speeds = whole_speeds
+        self._statistics = statistics
         self._styles: dict[tuple[str, str | None, str], Samples] = {}
         self._reading = threading.Lock()
         self._probed: set[int] = set()
+        self._calibrated: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
 
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        """Phonemize in the first step, then speak a batch of at most 130 phonemes in each step.
+        """Phonemize in the first step, then speak in chunks or batches, as `KokoroModel.speak`.
 
         The speed is `prosody.speed / prosody.length_scale`, clamped to SLOWEST and FASTEST. A punctuation
         mark at a batch's end is followed by its pause.
@@ -165,15 +189,42 @@ class LoadedKokoro:
             TooLong: an imported style makes the phonemes far longer than speech.
             EngineFailed: the phonemizer or the model failed.
         """
-        style = self._style(spec)
+        table = self._style(spec)
         speed = self._speed(prosody)
         phonemes = self._phonemes(segment, spec.voice)
-        row = min(_sentence_phonemes(phonemes), len(style))
-        batches = cut_batches(phonemes)
         yield NO_SAMPLES
-        for batch in batches:
-            self._probe(batch, spec.voice, style[row - 1 : row], speed)
-            yield self._speak(batch, style[row - 1 : row], speed)
+        yield from self._model.speak(self._speech(phonemes, spec.voice, table, speed))
+
+    def calibrate(self, spec: VoiceSpec) -> Generator[None, None, None]:
+        """Learn the statistics of a voice from sentences of its language, in steps, for nobody to hear.
+
+        Nothing is done for a voice whose statistics are known, or if the model cannot be cut.
+
+        Raises:
+            SpeechError: as for `render`.
+        """
+        table, model = self._style(spec), self._model
+        if self._statistics is None or not isinstance(model, CutModel):
+            return
+        statistics = self._statistics.of(table)
+        for text in calibration_sentences(spec.voice.language)[statistics.count :]:
+            phonemes = self._phonemes(Segment(text), spec.voice)
+            yield
+            yield from model.learn(self._speech(phonemes, spec.voice, table, 1.0))
+        self._statistics.save(table)
+        self._calibrated.add((spec.voice.name, spec.voice.fingerprint))
+
+    def is_calibrated(self, spec: VoiceSpec) -> bool:
+        """Whether `calibrate` has nothing to do. May read a file."""
+        if self._statistics is None or (spec.voice.name, spec.voice.fingerprint) in self._calibrated:
+            return True
+        return self._statistics.of(self._style(spec)).is_calibrated
+
+    def _speech(self, phonemes: str, voice: Voice, table: Samples, speed: float) -> Speech:
+        row = min(_sentence_phonemes(phonemes), len(table))
+        style = table[row - 1 : row]
+        statistics = self._statistics.of(table) if self._statistics else None
+        return Speech(phonemes, style, speed, statistics, partial(self._probe, voice, style, speed))
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment's phonemes that the model knows, one per token, and its punctuation.
@@ -194,40 +245,15 @@ class LoadedKokoro:
         self._kokoro.voices.close()
         self._model.close()
 
-    def _speak(self, batch: str, row: Samples, speed: float) -> Samples:
-        try:
-            # No pause for full stops: within a batch they mostly end an abbreviation.
-            audio, _ = self._kokoro.create(
-                batch,
-                row,
-                speed,
-                is_phonemes=True,
-                trim=False,
-                sentence_pause=0.0,
-                clause_pause=CLAUSE_PAUSE / speed,
-            )
-        except SpeechError:
-            raise
-        except Exception as error:
-            raise EngineFailed(f"Kokoro failed on {len(batch)} phonemes: {error}") from error
-        samples = np.asarray(audio, dtype=np.float32).reshape(-1)
-        if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
-            return_freed_memory()
-        return trim(samples, pause_after(last_mark(batch), speed))
-
-    def _probe(self, batch: str, voice: Voice, row: Samples, speed: float) -> None:
+    def _probe(self, voice: Voice, row: Samples, speed: float, batch: str) -> None:
         """Check how long the first batch in each row of a style lasts that is not the voice pack's own."""
         if len(voice.files) <= _FILES_OF_PACK_VOICES:
             return
         probed = voice.name, voice.fingerprint, row.tobytes()
         if hash(probed) in self._probed:
             return
-        tokens: list[int] = self._kokoro.tokenizer.tokenize(batch)
-
-        def samples_at(faster: float) -> int:
-            return len(self._kokoro._infer(tokens, row[0], faster)[0])  # noqa: SLF001  # it takes any speed
-
-        check_duration(samples_at, len(tokens) + 2, speed, voice=voice.name)
+        tokens = len(self._kokoro.tokenizer.tokenize(batch)) + 2
+        check_duration(partial(self._model.count_samples, batch, row), tokens, speed, voice=voice.name)
         if len(self._probed) >= _MAX_PROBED:
             self._probed.clear()
         self._probed.add(hash(probed))
@@ -290,6 +316,13 @@ class LoadedKokoro:
         if name in self._kokoro.voices or self._imported is None:
             return read_packed_table(self._kokoro.voices.zip, name)
         return self._imported.read(name)
+
+
+def _probed_style(pack: Path) -> Samples:
+    """A row of some voice's style table, shape (1, 256), to check a model in parts with."""
+    with zipfile.ZipFile(pack) as archive:
+        row: Samples = read_packed_table(archive, min(pack_names(pack)))[_PROBED_ROW]
+        return row
 
 
 def _sentence_phonemes(phonemes: str) -> int:

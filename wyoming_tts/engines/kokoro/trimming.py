@@ -8,6 +8,7 @@ to the next is heard as a click.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from wyoming_tts.engines.kokoro.batches import CLAUSE_MARKS, STOPS
 from wyoming_tts.speech import Samples
@@ -55,16 +56,87 @@ def trim(samples: Samples, pause: float) -> Samples:
         return np.zeros(0, np.float32)
     padded: Samples = np.pad(samples[start:end], (0, round(pause * SAMPLE_RATE)))
     fade = min(_FADE, (end - start + 1) // 2)
-    ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
+    ramp = _ramp(fade)
     padded[:fade] *= ramp
     padded[end - start - fade : end - start] *= ramp[::-1]
     return padded
 
 
+class StreamTrimmer:
+    """Trims the silence around the sound of a batch that comes in chunks, as `trim` does for a whole one."""
+
+    def __init__(self, loudest: float) -> None:
+        """Begin before the sound.
+
+        Args:
+            loudest: power of the loudest frame of 5 ms that the voice usually has, since it is not yet known.
+        """
+        self._loudest = loudest
+        self._pending = np.zeros(0, np.float32)
+        self._has_begun = False
+
+    def add(self, samples: Samples, *, may_end: bool) -> Samples:
+        """Take the next samples; returns those that are certain to be no silence at an end.
+
+        Args:
+            samples: shape (n,).
+            may_end: whether silence from here on may be that at the end.
+        """
+        samples = np.concatenate([self._pending, samples])
+        loud = self._loud_frames(samples)
+        if not self._has_begun:
+            if not loud.size:
+                self._pending = samples[-_MARGIN - _FRAME :]
+                return samples[:0]
+            samples = samples[max(0, int(loud[0]) * _FRAME - _MARGIN) :].copy()
+            samples[:_FADE] *= _ramp(len(samples[:_FADE]))
+            self._has_begun = True
+            loud = self._loud_frames(samples)
+        end = len(samples)
+        if may_end:
+            end = _end_of(loud, len(samples)) if loud.size else 0
+        end = max(0, min(end, len(samples) - _FADE))  # what may be faded out is not yet given away
+        self._pending = samples[end:]
+        return samples[:end]
+
+    def finish(self, pause: float) -> Samples:
+        """The rest of the sound, faded out, and a pause of so many seconds; nothing if there was no sound."""
+        if not self._has_begun:
+            return np.zeros(0, np.float32)
+        rest = self._pending[: _end_of(self._loud_frames(self._pending), len(self._pending))].copy()
+        fade = min(_FADE, len(rest))
+        rest[len(rest) - fade :] *= _ramp(fade)[::-1]
+        return np.pad(rest, (0, round(pause * SAMPLE_RATE)))
+
+    def _loud_frames(self, samples: Samples) -> npt.NDArray[np.intp]:
+        power = _frame_power(samples)
+        self._loudest = max(self._loudest, float(power.max(initial=0.0)))
+        return np.flatnonzero(power > self._loudest * _SILENCE)
+
+
+def _end_of(loud: npt.NDArray[np.intp], length: int) -> int:
+    """Where the sound ends, with its margin."""
+    return min(length, (int(loud[-1]) + 1) * _FRAME + _MARGIN) if loud.size else min(length, _FADE)
+
+
+def _ramp(length: int) -> Samples:
+    return np.linspace(0.0, 1.0, length, endpoint=False, dtype=np.float32)
+
+
+def loudest_power(samples: Samples) -> float:
+    """Power of the loudest frame of 5 ms."""
+    return float(_frame_power(samples).max(initial=0.0))
+
+
+def _frame_power(samples: Samples) -> Samples:
+    whole = np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME)
+    power: Samples = np.square(whole).mean(axis=1)
+    return power
+
+
 def _find_sound(samples: Samples) -> tuple[int, int]:
     """Where the sound starts and ends, with its margin; both the same if there is none."""
-    whole = np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME)
-    power = np.square(whole).mean(axis=1)
+    power = _frame_power(samples)
     loud = np.flatnonzero(power > power.max(initial=0.0) * _SILENCE)
     if not loud.size:
         return 0, 0

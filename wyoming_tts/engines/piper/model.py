@@ -9,22 +9,20 @@ that no step takes long.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from wyoming_tts.engines.base import EngineOptions, always
+from wyoming_tts.engines.chunked_inference import ChunkedInference, ModelStage, chunk_ends
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
 from wyoming_tts.engines.piper.duration_guard import FRAMES
-from wyoming_tts.engines.piper.graph import GraphCut, GraphPart, PiperGraph
+from wyoming_tts.engines.piper.graph import GraphCut, PiperGraph
 from wyoming_tts.engines.piper.text_check import check_rewritten
-from wyoming_tts.errors import EngineFailed, TooLong, VoiceUnavailable
+from wyoming_tts.errors import TooLong, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,10 +73,6 @@ that settings allow, an id takes one."""
 
 _LARGE_PART = 1 / 6
 """Share of the longest sentence from which on a sentence's memory is returned to the system when it ends."""
-
-Clock = Callable[[], float]
-
-Values = npt.NDArray[np.float32]
 
 
 class PiperModel(Protocol):
@@ -269,61 +263,6 @@ class WholeModel:
         self._model.close()
 
 
-class ModelStage:
-    """A part of the model after a cut, with a measurement of its speed."""
-
-    def __init__(
-        self, model: OnnxModel, part: GraphPart, ahead: int = 0, clock: Clock = time.thread_time
-    ) -> None:
-        """Take the part and the model that runs it.
-
-        Args:
-            model: the part as a model of its own.
-            part: its place in the graph.
-            ahead: how many chunks it runs ahead of the one that needs it.
-            clock: CPU time of the thread, so that the speed measured does not depend on the load.
-        """
-        self.part = part
-        self.ahead = ahead
-        self._model = model
-        self._clock = clock
-        # Seconds and frames: on one core, and on all.
-        self._measured = [[0.0, 0], [0.0, 0]]
-
-    def run(self, feeds: Mapping[str, Values]) -> Values:
-        """Run it on a stretch of its source.
-
-        Raises:
-            EngineFailed: the model failed, or returned a wrong number of values.
-        """
-        length = feeds[self.part.source].shape[-1]
-        measured = self._measured[self._model.has_cores()]
-        started = self._clock()
-        result: Values = self._model.run(None, feeds)[0]
-        measured[0] += self._clock() - started
-        measured[1] += length
-        if result.shape[-1] != length * self.part.hop:
-            got = result.shape[-1]
-            raise EngineFailed(
-                f"The model produced {got} values for {length}, expected {self.part.hop} of each."
-            )
-        return result
-
-    def seconds(self, length: int) -> float:
-        """Estimated seconds for a stretch of its source, edges included.
-
-        By the mean of all runs on all cores, or on one if there were none; infinite before the first run.
-        """
-        seconds, measured = self._measured[True] if self._measured[True][1] else self._measured[False]
-        if not measured:
-            return float("inf")
-        return (self.part.left + length * (1 + self.ahead) + self.part.right) * seconds / measured
-
-    def close(self) -> None:
-        """Free its memory."""
-        self._model.close()
-
-
 class CutModel:
     """A model in parts: a step for the text, then one for each chunk of audio."""
 
@@ -357,16 +296,16 @@ class CutModel:
             for end in chunk_ends(
                 sentence.frames, first, doublings - larger, twice=low_latency and is_crowded
             ):
-                yield sentence.samples(end)
+                yield sentence.result(end).reshape(-1)
         finally:
             if self._bound.is_large(sentence.frames):
                 del sentence
                 return_freed_memory()
 
-    def _encode(self, feeds: Mapping[str, Any]) -> Sentence:
+    def _encode(self, feeds: Mapping[str, Any]) -> ChunkedInference:
         encoded = dict(zip(self._outputs, self._text.run(self._outputs, feeds), strict=True))
         told = encoded.pop(FRAMES, None)
-        sentence = Sentence(self._stages, {**feeds, **encoded})
+        sentence = ChunkedInference(self._stages, {**feeds, **encoded})
         self._bound.check(sentence.frames if told is None else float(told), feeds["input"].shape[-1])
         return sentence
 
@@ -403,108 +342,3 @@ class CutModel:
             seconds += stage.seconds(length)
             length *= stage.part.hop
         return seconds
-
-
-class Sentence:
-    """A sentence on its way through all parts, from frames to samples."""
-
-    def __init__(self, stages: Sequence[ModelStage], values: Mapping[str, Values]) -> None:
-        """Take the output of the text encoder.
-
-        Args:
-            stages: the parts, each working on the result of the one before.
-            values: the first part's source, and all other inputs of the parts, for the whole sentence.
-        """
-        self.frames: int = values[stages[0].part.source].shape[-1]
-        """Frames of the sentence."""
-        self._done = 0
-        first, *further = stages
-        self._last = _StageProgress(first, values, None)
-        for stage in further:
-            self._last = _StageProgress(stage, values, self._last)
-        # Values of the last part's source for a frame.
-        self._rate = prod(stage.part.hop for stage in stages[:-1])
-
-    def samples(self, end: int) -> Samples:
-        """Samples of the frames up to `end`, from where the last call ended."""
-        chunk = end - self._done if self._done else 0
-        self._done = end
-        return self._last.result(end * self._rate, chunk).reshape(-1)
-
-
-class _StageProgress:
-    """Progress of one part through a sentence; it pulls its source from the part before."""
-
-    def __init__(
-        self, stage: ModelStage, values: Mapping[str, Values], before: _StageProgress | None
-    ) -> None:
-        self.stage = stage
-        self._values = values
-        self._before = before
-        part = stage.part
-        if before is None:
-            self._source = values[part.source]
-            self.length: int = self._source.shape[-1]
-        else:
-            self._source = np.zeros((1, 0, 0), np.float32)
-            self.length = before.length * before.stage.part.hop
-        self._kept_from = 0
-        self._done = 0
-
-    def result(self, end: int, chunk: int) -> Values:
-        """The result for the source up to `end`, from where the last call ended.
-
-        Args:
-            end: at most `length`.
-            chunk: frames of the chunk; 0 for the first, before which nothing runs ahead.
-        """
-        part = self.stage.part
-        low, high = max(0, self._done - part.left), min(self.length, end + part.right)
-        self._fetch(high, chunk)
-        feeds = {name: self._values[name] for name in part.static_inputs}
-        feeds |= {name: self._along(name, low, high) for name in part.time_inputs}
-        feeds[part.source] = self._source[..., low - self._kept_from : high - self._kept_from]
-        result = self.stage.run(feeds)
-        piece = result[..., (self._done - low) * part.hop : (end - low) * part.hop]
-        self._done = end
-        return piece
-
-    def _along(self, name: str, low: int, high: int) -> Values:
-        value = self._values[name]
-        return value[..., low:high] if value.shape[-1:] == (self.length,) else value
-
-    def _fetch(self, needed: int, chunk: int) -> None:
-        """Run the part before until enough of the source is there."""
-        available = self._kept_from + self._source.shape[-1]
-        before = self._before
-        if before is None or needed <= available:
-            return
-        end = -(-needed // before.stage.part.hop) + before.stage.ahead * chunk
-        if before.length - end <= before.stage.ahead * before.stage.part.right:
-            end = before.length  # the rest costs less than the edges of another run
-        end = min(end, before.length)
-        new = before.result(end, chunk)
-        kept = self._source[..., max(0, self._done - self.stage.part.left) - self._kept_from :]
-        self._kept_from = available - kept.shape[-1]
-        self._source = np.concatenate([kept, new], axis=-1) if kept.shape[-1] else new
-
-
-def chunk_ends(frames: int, first: int, doublings: int, *, twice: bool = False) -> Iterator[int]:
-    """Cut a number of frames into chunks that double up to `first << doublings`.
-
-    Args:
-        frames: their number.
-        first: frames of the first chunk.
-        doublings: how often chunks double.
-        twice: whether the second chunk is as small as the first.
-
-    Yields:
-        The end of each chunk; a rest of less than half a first chunk is added to the chunk before it.
-    """
-    end, size = 0, first
-    while end < frames:
-        end += size
-        if (frames - end) * 2 < first:
-            end = frames
-        yield end
-        size = first if twice and end == first else min(2 * size, first << doublings)

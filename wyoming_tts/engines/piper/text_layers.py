@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from wyoming_tts.engines.piper.trace import Constants, Node
+from wyoming_tts.engines.onnx_graph.nodes import Constants, Node
 
 T = TypeVar("T")
 

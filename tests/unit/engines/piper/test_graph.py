@@ -60,10 +60,10 @@ def _insert(model: onnx.ModelProto, node: onnx.NodeProto, *, before: onnx.NodePr
 @pytest.mark.parametrize(
     ("voice", "first_half", "second_half"),
     [
-        (MEDIUM, (10, 10), (9, 8)),
-        (X_LOW, (10, 10), (9, 8)),
-        (HIGH, (12, 11), (15, 14)),
-        (SPEAKERS, (10, 10), (9, 8)),
+        (MEDIUM, (10, 10), (8, 8)),
+        (X_LOW, (10, 10), (8, 8)),
+        (HIGH, (11, 11), (14, 14)),
+        (SPEAKERS, (10, 10), (8, 8)),
     ],
     ids=lambda value: value.name if isinstance(value, VitsVoice) else None,
 )
@@ -262,13 +262,13 @@ def test_the_mask_may_feed_the_decoder_too(tmp_path: Path) -> None:
     # Two branches bypass the second ConvTranspose: the decoder stays in one piece.
     flow, decoder = cut.parts
     assert decoder.time_inputs == flow.time_inputs
-    assert (decoder.left, decoder.right, decoder.hop) == (12, 11, 256)
+    assert (decoder.left, decoder.right, decoder.hop) == (11, 11, 256)
 
 
 def test_a_decoder_with_one_upsampling_stays_in_one_piece(tmp_path: Path) -> None:
     voice = replace(MEDIUM, upsampling=((16, 32),))
     cut = _cut_edited(tmp_path, lambda _: None, voice)
-    assert [(part.left, part.right, part.hop) for part in cut.decoder] == [(8, 7, 16)]
+    assert [(part.left, part.right, part.hop) for part in cut.decoder] == [(7, 7, 16)]
 
 
 def test_a_branch_in_the_text_encoder_does_not_prevent_splitting(tmp_path: Path) -> None:

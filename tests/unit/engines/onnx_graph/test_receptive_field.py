@@ -14,18 +14,21 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.hypothesis_examples import scaled_examples
-from wyoming_tts.engines.piper.trace import CannotCut, Constants, Node, TimeTrace
+from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants, Node
+from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis, TimeTrace
 
 
 def _follow(model: onnx.ModelProto, source: str) -> tuple[TimeTrace, dict[str, int]]:
     """Trace everything computed from the source; returns it with the time scale of each tensor."""
     nodes = [Node.of(each) for each in model.graph.node]
     producers = {output: node for node in nodes for output in node.outputs}
-    trace = TimeTrace(source, Constants({each.name: each for each in model.graph.initializer}, producers))
+    trace = TimeTrace(
+        {source: TimeAxis(1)}, Constants({each.name: each for each in model.graph.initializer}, producers)
+    )
     paces = {source: 1}
     for node in nodes:
         if not paces.keys().isdisjoint(node.inputs):
-            paces.update(dict.fromkeys(node.outputs, trace.follow(node)))
+            paces.update(dict.fromkeys(node.outputs, trace.follow(node).rate))
     return trace, paces
 
 
@@ -38,6 +41,7 @@ _WEIGHTS = {
     "order": np.array([3, 2, 1, 0]),
     **{name: np.array([number]) for number, name in enumerate(("zero", "one", "two"))},
     "five": np.array([5]),
+    "one_before": np.array([0, 0, 1, 0, 0, 0]),
     "last": np.array([-1]),
     "start": np.array([-(2**63) + 1]),
     "end": np.array([2**63 - 1]),
@@ -111,12 +115,8 @@ def test_the_traced_receptive_field_equals_the_effect_of_changing_one_frame(laye
     assert y.shape[-1] == frames * hop
     felt = np.flatnonzero(y[0, 0]) // hop
     # A change affects as many later frames as later frames look back, and vice versa.
-    assert middle - right <= felt.min()
-    assert felt.max() <= middle + left
-    # Each upsampling rounds up to a full frame: at most one frame too many per layer.
-    slack = sum(layer.stride > 1 for layer in layers)
-    assert felt.min() - (middle - right) <= slack
-    assert middle + left - felt.max() <= slack
+    assert felt.min() == middle - right
+    assert felt.max() == middle + left
 
 
 @pytest.mark.parametrize(
@@ -165,12 +165,32 @@ def test_older_opsets_with_constants_in_attributes_are_supported(body: str) -> N
         ("y = Conv<pads = [3, 3], dilations = [3]>(x, w3)", (3, 3)),
         ("a = Conv<pads = [1, 1]>(x, w3) y = Conv<pads = [1, 1]>(a, w3)", (2, 2)),
         ("a = Conv<pads = [1, 1]>(x, w3) y = Add(a, x)", (1, 1)),
-        ("y = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8)", (2, 1)),
+        ("y = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8)", (1, 1)),
     ],
 )
 def test_receptive_fields_of_convolutions_add_up(body: str, reach: tuple[int, int]) -> None:
     trace, _ = _follow(_parsed(body), "x")
     assert trace.reach("y") == reach
+
+
+@pytest.mark.parametrize(
+    ("body", "axis"),
+    [
+        ("y = Conv(x, w3)", TimeAxis(1, -2)),
+        ("y = Conv<pads = [2, 1]>(x, w3)", TimeAxis(1, 1)),
+        ("y = ConvTranspose<strides = [4]>(x, w8)", TimeAxis(4, 4)),
+        (
+            "a = ConvTranspose<pads = [2, 2], strides = [4]>(x, w8) y = Conv<strides = [2]>(a, w1)",
+            TimeAxis(2),
+        ),
+        ('y = Pad<mode = "reflect">(x, one_before)', TimeAxis(1, 1)),
+    ],
+)
+def test_values_that_are_added_or_dropped_at_the_ends_are_counted(body: str, axis: TimeAxis) -> None:
+    nodes = [Node.of(each) for each in _parsed(body, opset=18).graph.node]
+    weights = {each.name: each for each in _parsed(body, opset=18).graph.initializer}
+    trace = TimeTrace({"x": TimeAxis(1)}, Constants(weights, {}))
+    assert [trace.follow(node) for node in nodes][-1] == axis
 
 
 @pytest.mark.parametrize(
@@ -181,7 +201,6 @@ def test_receptive_fields_of_convolutions_add_up(body: str, reach: tuple[int, in
         ("y = RandomNormalLike(x)", "RandomNormalLike is not known"),
         ("y = CumSum(x, two)", "CumSum is not known"),
         ("y = other.Relu(x)", r"other\.Relu is not known"),
-        ("y = Conv(x, w3)", "a Conv changes the rate"),
         ("y = Conv<strides = [2]>(x, w1)", "a Conv changes the rate"),
         ('y = Conv<auto_pad = "SAME_UPPER">(x, w3)', "a Conv chooses its own padding"),
         ("y = Conv(x, half)", "the weights of a Conv are not plain 32-bit floats"),
@@ -190,7 +209,7 @@ def test_receptive_fields_of_convolutions_add_up(body: str, reach: tuple[int, in
         ("y = Gather(w1, x)", "a Gather takes a parameter that is computed"),
         ("y = Conv(x, flat)", "a Conv has more than one dimension"),
         ("a = Unsqueeze(x, one) y = Conv(a, w1)", "a Conv has more than one dimension"),
-        ("y = ConvTranspose<strides = [4]>(x, w8)", "adds or drops samples"),
+        ("y = Pad(x, one)", "a Pad does not only add values along time"),
         ("y = ConvTranspose<strides = [4], output_shape = [8]>(x, w8)", "chooses its own padding"),
         ("y = Cast<to = 10>(x)", "other numbers than 32-bit floats"),
         ("a, b = Split<axis = 2, num_outputs = 2>(x) y = Add(a, b)", "a Split works along time"),

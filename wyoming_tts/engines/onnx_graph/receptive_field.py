@@ -7,11 +7,12 @@ to be local in time is assumed to depend on everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from fractions import Fraction
+from math import floor
 
-import numpy as np
+from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants, Node
 
 # Each value depends on one value of each input.
 POINTWISE = frozenset(
@@ -22,7 +23,6 @@ POINTWISE = frozenset(
         "Tanh",
     )
 )
-_ONNX_DOMAINS = ("", "ai.onnx")
 # "To the end" in a Slice: exporters write the largest int32 or int64.
 _ENDLESS = 2**31 - 1
 _FLOAT = 1
@@ -30,115 +30,56 @@ _RANK = 3
 """Batch, channels, time: what one-dimensional convolutions take."""
 
 
-class CannotCut(Exception):
-    """The graph cannot be cut; the message says why, and follows a colon."""
+@dataclass(frozen=True, slots=True)
+class TimeAxis:
+    """Length of a tensor along time: `rate * frames + extra`."""
 
+    rate: int
+    """Values for a frame."""
+    extra: int = 0
+    """Values beyond those of the frames."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """A node with all its inputs, including those that only its subgraphs name."""
-
-    kind: str
-    inputs: tuple[str, ...]
-    """Empty names stand for omitted inputs."""
-    outputs: tuple[str, ...]
-    proto: Any
-
-    @classmethod
-    def of(cls, proto: Any) -> Node:
-        """Wrap an onnx.NodeProto."""
-        kind = proto.op_type if proto.domain in _ONNX_DOMAINS else f"{proto.domain}.{proto.op_type}"
-        return cls(kind, (*proto.input, *_outer_names(proto)), tuple(filter(None, proto.output)), proto)
-
-    @property
-    def has_body(self) -> bool:
-        """Whether it runs other nodes: a loop, a branch, a function."""
-        return self.proto.domain not in _ONNX_DOMAINS or any(
-            each.HasField("g") or each.graphs for each in self.proto.attribute
-        )
-
-    def integers(self, name: str) -> list[int] | None:
-        """A list attribute; None if it is not set."""
-        return next((list(each.ints) for each in self.proto.attribute if each.name == name), None)
-
-    def integer(self, name: str) -> int:
-        """A number attribute; 0 if it is not set."""
-        return next((int(each.i) for each in self.proto.attribute if each.name == name), 0)
-
-    def text(self, name: str) -> str:
-        """A text attribute; empty if it is not set."""
-        return next((each.s.decode() for each in self.proto.attribute if each.name == name), "")
-
-
-def _outer_names(proto: Any) -> Iterator[str]:
-    for attribute in proto.attribute:
-        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            own = {output for node in graph.node for output in node.output}
-            own.update(each.name for each in (*graph.input, *graph.initializer))
-            used = {name for node in graph.node for name in (*node.input, *_outer_names(node))}
-            used.update(each.name for each in graph.output)
-            yield from sorted(used - own - {""})
-
-
-class Constants:
-    """Constant tensors of a graph, which are known without running it."""
-
-    def __init__(self, weights: Mapping[str, Any], producers: Mapping[str, Node]) -> None:
-        self._weights = weights
-        self._producers = producers
-
-    def weights(self, name: str) -> Any | None:
-        """The onnx.TensorProto of that name; None if it is computed."""
-        # Equal weights are stored once, and get further names through Identity.
-        while (node := self._producers.get(name)) and node.kind == "Identity":
-            name = node.inputs[0]
-        if name in self._weights:
-            return self._weights[name]
-        attributes = node.proto.attribute if node and node.kind == "Constant" else ()
-        return next((each.t for each in attributes if each.name == "value"), None)
-
-    def integers(self, name: str) -> Any | None:
-        """The tensor of that name as an array of integers; None if it is computed."""
-        from onnx import numpy_helper  # noqa: PLC0415  # heavy, and only needed while a voice is loaded
-
-        if (tensor := self.weights(name)) is not None:
-            return numpy_helper.to_array(tensor).astype(np.int64)
-        node = self._producers.get(name)
-        if node is None or node.kind != "Constant":
-            return None
-        attribute = node.proto.attribute[0]
-        return {"value_ints": np.array(attribute.ints), "value_int": np.array(attribute.i)}.get(
-            attribute.name
-        )
+    def length(self, frames: int) -> int:
+        """Values along time for so many frames."""
+        return self.rate * frames + self.extra
 
 
 @dataclass(frozen=True, slots=True)
 class _ReceptiveField:
-    """Receptive field of a tensor whose last axis is time: what of the source a value depends on."""
+    """Receptive field of a tensor whose last axis is time: what of the sources a value depends on.
+
+    Value number j depends on the frames from `j / rate + first` to `j / rate + last`.
+    """
 
     rank: int
-    rate: int
-    """Values along time for a frame of the source."""
-    left: int
-    """How far before itself it depends on others, counted in its own values."""
-    right: int
-    """How far after itself, likewise."""
+    axis: TimeAxis
+    first: Fraction
+    last: Fraction
     is_shape: bool = False
     """Whether this is the shape of such a tensor instead."""
 
 
 class TimeTrace:
-    """Receptive fields of all tensors computed from one, the source, of shape (batch, channels, frames)."""
+    """Receptive fields of all tensors computed from some, the sources, of shape (batch, channels, length)."""
 
-    def __init__(self, source: str, constants: Constants) -> None:
-        self._fields = {source: _ReceptiveField(_RANK, 1, 0, 0)}
+    def __init__(self, sources: Mapping[str, TimeAxis], constants: Constants) -> None:
+        """Begin at the sources.
+
+        Args:
+            sources: the time axis of each by its name.
+            constants: of the graph.
+        """
+        nothing = Fraction(0)
+        self._fields = {
+            name: _ReceptiveField(_RANK, axis, nothing, nothing) for name, axis in sources.items()
+        }
         self._constants = constants
 
-    def follow(self, node: Node) -> int:
+    def follow(self, node: Node) -> TimeAxis:
         """Trace through a node that has a traced tensor among its inputs.
 
         Returns:
-            Values for a frame in the node's output.
+            The time axis of the node's output.
 
         Raises:
             CannotCut: it is not known to be local in time.
@@ -152,45 +93,68 @@ class TimeTrace:
                 raise CannotCut(f"a {node.kind} takes a parameter that is computed")
             field = rule(node, field, self._constants)
         self._fields.update(dict.fromkeys(node.outputs, field))
-        return field.rate
+        return field.axis
+
+    def pass_on(self, source: str, result: str) -> None:
+        """Take it as known that a value of the result depends on the same value of the source alone."""
+        self._fields[result] = self._fields[source]
 
     def reach(self, name: str) -> tuple[int, int]:
         """Frames before and after a frame on which the tensor's values for that frame depend."""
         field = self._fields[name]
         # The first value for a frame looks furthest back, the last one furthest ahead.
-        return max(0, -(-field.left // field.rate)), max(0, -(-field.right // field.rate))
+        return max(0, floor(-field.first)), max(0, floor(1 - Fraction(1, field.axis.rate) + field.last))
 
     def _merge(self, node: Node) -> _ReceptiveField:
         """The union of its inputs' receptive fields; all must have the same rate."""
         fields = [self._fields[name] for name in node.inputs if name in self._fields]
-        if len({(field.rate, field.is_shape) for field in fields}) != 1:
+        if len({(field.axis, field.is_shape) for field in fields}) != 1:
             raise CannotCut(f"tensors of two rates meet in a {node.kind}")
         if fields[0].is_shape and node.kind != "ConstantOfShape":
             raise CannotCut(f"{node.kind} calculates with a length")
         return _ReceptiveField(
             rank=max(field.rank for field in fields),
-            rate=fields[0].rate,
-            left=max(field.left for field in fields),
-            right=max(field.right for field in fields),
+            axis=fields[0].axis,
+            first=min(field.first for field in fields),
+            last=max(field.last for field in fields),
             is_shape=fields[0].is_shape,
         )
 
 
 def _convolution(node: Node, field: _ReceptiveField, constants: Constants) -> _ReceptiveField:
     taps, before, after = _kernel(node, field, constants)
-    if _first_integer(node, "strides", 1) != 1 or before + after != taps - 1:
+    stride, axis = _first_integer(node, "strides", 1), field.axis
+    if axis.rate % stride:
         raise CannotCut("a Conv changes the rate")
-    return replace(field, left=field.left + before, right=field.right + after)
+    extra = (axis.extra + before + after - taps) // stride + 1
+    # Value j is a sum over the values i = stride * j - before + tap, 0 <= tap < taps.
+    first = field.first - Fraction(before, axis.rate)
+    last = field.last + Fraction(taps - 1 - before, axis.rate)
+    return replace(field, axis=TimeAxis(axis.rate // stride, extra), first=first, last=last)
 
 
 def _upsampling(node: Node, field: _ReceptiveField, constants: Constants) -> _ReceptiveField:
     taps, before, after = _kernel(node, field, constants)
     stride = _first_integer(node, "strides", 1)
-    if taps + _first_integer(node, "output_padding", 0) - before - after != stride:
-        raise CannotCut("a ConvTranspose adds or drops samples at its ends")
+    rate = field.axis.rate * stride
+    extra = (
+        (field.axis.extra - 1) * stride + taps + _first_integer(node, "output_padding", 0) - before - after
+    )
     # Value j is a sum over the values i for which stride * i = j + before - tap, 0 <= tap < taps.
-    left = field.left * stride + taps - 1 - before
-    return replace(field, rate=field.rate * stride, left=left, right=field.right * stride + before)
+    first = field.first - Fraction(taps - 1 - before, rate)
+    return replace(field, axis=TimeAxis(rate, extra), first=first, last=field.last + Fraction(before, rate))
+
+
+def _padding(node: Node, field: _ReceptiveField, constants: Constants) -> _ReceptiveField:
+    """A few values before the first: the others move by as many. At an end that is cut they are wrong."""
+    pads, rank, axis = _numbers(node, constants, 1, "pads"), field.rank, field.axis
+    if len(pads) != 2 * rank or any(pads[: rank - 1]) or any(pads[rank:-1]) or min(pads) < 0:
+        raise CannotCut("a Pad does not only add values along time")
+    before, after = pads[rank - 1], pads[-1]
+    # A value that is mirrored at an end comes from as far within.
+    first = field.first - Fraction(before + 2 * after, axis.rate)
+    last = field.last + Fraction(before, axis.rate)
+    return replace(field, axis=TimeAxis(axis.rate, axis.extra + before + after), first=first, last=last)
 
 
 def _kernel(node: Node, field: _ReceptiveField, constants: Constants) -> tuple[int, int, int]:
@@ -215,7 +179,7 @@ def _cast(node: Node, field: _ReceptiveField, _: Constants) -> _ReceptiveField:
 def _shape(node: Node, field: _ReceptiveField, _: Constants) -> _ReceptiveField:
     if node.integer("start") or node.integer("end"):
         raise CannotCut("Shape calculates with a length")
-    return replace(field, left=0, right=0, is_shape=True)
+    return replace(field, is_shape=True)
 
 
 def _constant(_node: Node, field: _ReceptiveField, _constants: Constants) -> _ReceptiveField:
@@ -293,6 +257,7 @@ _RULES: dict[str, Callable[[Node, _ReceptiveField, Constants], _ReceptiveField]]
     "Conv": _convolution,
     "ConvTranspose": _upsampling,
     "Gather": _gather,
+    "Pad": _padding,
     "Shape": _shape,
     "Slice": _slice,
     "Split": _on_another_axis,

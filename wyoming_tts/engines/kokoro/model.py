@@ -1,0 +1,224 @@
+"""Speaking phonemes with a Kokoro model: in chunks where a voice's statistics are known, else in batches.
+
+A model in parts speaks a whole sentence in one pass, and its beginning is heard while the rest is computed.
+It needs the statistics of the voice (`statistics`), which it learns from all that it decodes whole. Until
+they are enough, and for sentences unlike those that they were learned from, it speaks as a model does that
+cannot be cut: in batches that end where a speaker would pause (`batches`), each heard once it is complete.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from wyoming_tts.engines.kokoro.batches import BatchLimits, cut_batches, last_mark
+from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
+from wyoming_tts.engines.kokoro.statistics import Prediction, VoiceStatistics
+from wyoming_tts.engines.kokoro.trimming import (
+    CLAUSE_PAUSE,
+    SAMPLE_RATE,
+    StreamTrimmer,
+    loudest_power,
+    pause_after,
+    trim,
+)
+from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, return_freed_memory
+from wyoming_tts.errors import EngineFailed, SpeechError
+from wyoming_tts.speech import Samples
+
+SHORT_SECONDS: Final = 2.5
+"""Audio up to which a sentence is decoded whole: there is little to gain, and short ones vary most."""
+WHOLE_SECONDS: Final = 12.0
+"""Audio up to which a sentence may be decoded whole in one step, as a batch of MAX_PHONEMES is."""
+SLOWEST_PREDICTED: Final = 0.7
+FASTEST_PREDICTED: Final = 1.4
+"""Speeds outside of which statistics, learned at a usual speed, are not predicted."""
+MAX_PASS_PHONEMES: Final = 505
+"""Phonemes of one pass in chunks; the model takes 510."""
+
+_LARGE_SECONDS = 30.0
+"""Audio of a batch after which memory is returned to the system; an ordinary one lasts at most 20 seconds."""
+_ENDING_SECONDS = 1.0
+"""Before the end of a sentence from which on silence may be that at its end."""
+
+Check = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What to speak, and how."""
+
+    phonemes: str
+    row: Samples
+    """Of the voice's style table, shape (1, 1, 256)."""
+    speed: float
+    statistics: VoiceStatistics | None = None
+    """Of the voice; None if the model cannot be cut."""
+    check_batch: Check = lambda _: None
+    """Called before a batch is spoken; raises what is to stop it."""
+
+
+class KokoroModel(Protocol):
+    """A model, whole or in parts."""
+
+    def speak(self, speech: Speech) -> Iterator[Samples]:
+        """Speak in steps, each of which yields the next samples, shape (n,), or none.
+
+        Raises:
+            EngineFailed: the model failed.
+        """
+        ...
+
+    def count_samples(self, phonemes: str, row: Samples, speed: float) -> int:
+        """How many samples phonemes last at a speed, which may be beyond the usual.
+
+        Raises:
+            EngineFailed: the model failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free its memory."""
+        ...
+
+
+class WholeModel:
+    """A model that cannot be cut: a step for each batch."""
+
+    def __init__(self, model: OnnxModel, kokoro: Any) -> None:
+        """Take the model, and a kokoro_onnx.Kokoro that runs it."""
+        self._model = model
+        self._kokoro = kokoro
+
+    def speak(self, speech: Speech) -> Iterator[Samples]:
+        """As `KokoroModel.speak`."""
+        for batch in cut_batches(speech.phonemes):
+            speech.check_batch(batch)
+            yield self._speak(batch, speech)
+
+    def _speak(self, batch: str, speech: Speech) -> Samples:
+        try:
+            # No pause for full stops: within a batch they mostly end an abbreviation.
+            audio, _ = self._kokoro.create(
+                batch,
+                speech.row,
+                speech.speed,
+                is_phonemes=True,
+                trim=False,
+                sentence_pause=0.0,
+                clause_pause=CLAUSE_PAUSE / speech.speed,
+            )
+        except SpeechError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"Kokoro failed on {len(batch)} phonemes: {error}") from error
+        samples = np.asarray(audio, dtype=np.float32).reshape(-1)
+        if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
+            return_freed_memory()
+        return trim(samples, pause_after(last_mark(batch), speech.speed))
+
+    def count_samples(self, phonemes: str, row: Samples, speed: float) -> int:
+        """As `KokoroModel.count_samples`, by speaking them."""
+        tokens = self._kokoro.tokenizer.tokenize(phonemes)
+        return len(self._kokoro._infer(tokens, row[0], speed)[0])  # noqa: SLF001  # it takes any speed
+
+    def close(self) -> None:
+        """Free its memory."""
+        self._model.close()
+
+
+class CutModel:
+    """A model in parts: a step for the text, one for the decoder, then one for each chunk of audio."""
+
+    def __init__(self, decoder: KokoroDecoder, tokenize: Callable[[str], list[int]]) -> None:
+        """Take the decoder, and what turns phonemes into tokens."""
+        self._decoder = decoder
+        self._tokenize = tokenize
+        self._learning = threading.Lock()
+
+    def speak(self, speech: Speech) -> Iterator[Samples]:
+        """As `KokoroModel.speak`."""
+        assert speech.statistics is not None, "a model in parts needs the statistics of the voice"
+        if not is_predictable(speech):
+            yield from self._speak_in_batches(speech.phonemes, speech)
+            return
+        for phonemes in cut_batches(speech.phonemes, BatchLimits(MAX_PASS_PHONEMES, MAX_PASS_PHONEMES)):
+            yield from self._speak_in_one_pass(phonemes, speech)
+
+    def count_samples(self, phonemes: str, row: Samples, speed: float) -> int:
+        """As `KokoroModel.count_samples`, by the text part alone."""
+        request = Request(tuple(self._tokenize(phonemes)), row.reshape(1, -1), speed)
+        return self._decoder.count_samples(self._decoder.encode_text(request))
+
+    def learn(self, speech: Speech) -> Iterator[None]:
+        """Decode whole, for nobody to hear, in steps; the statistics learn from it."""
+        encoded = self._decoder.encode_text(self._request(speech.phonemes, speech))
+        yield
+        sentence = self._decoder.make_sentence(encoded)
+        yield
+        if sentence.seconds <= WHOLE_SECONDS:
+            self._decode_whole(sentence, speech)
+        yield
+
+    def _speak_in_one_pass(self, phonemes: str, speech: Speech) -> Iterator[Samples]:
+        speech.check_batch(phonemes)
+        encoded = self._decoder.encode_text(self._request(phonemes, speech))
+        yield NO_SAMPLES
+        sentence = self._decoder.make_sentence(encoded)
+        yield NO_SAMPLES
+        prediction = self._predict(sentence, speech)
+        pause = pause_after(last_mark(phonemes), speech.speed)
+        if prediction is not None:
+            yield from self._decode_in_chunks(sentence, prediction, pause)
+        elif sentence.seconds <= WHOLE_SECONDS:
+            yield trim(self._decode_whole(sentence, speech), pause)
+        else:
+            yield from self._speak_in_batches(phonemes, speech)
+
+    def _speak_in_batches(self, phonemes: str, speech: Speech) -> Iterator[Samples]:
+        for batch in cut_batches(phonemes):
+            speech.check_batch(batch)
+            encoded = self._decoder.encode_text(self._request(batch, speech))
+            yield NO_SAMPLES
+            samples = self._decode_whole(self._decoder.make_sentence(encoded), speech)
+            if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
+                return_freed_memory()
+            yield trim(samples, pause_after(last_mark(batch), speech.speed))
+
+    def _predict(self, sentence: Sentence, speech: Speech) -> Prediction | None:
+        if sentence.seconds < SHORT_SECONDS or speech.statistics is None:
+            return None
+        with self._learning:
+            return speech.statistics.predict(sentence.features)
+
+    def _decode_in_chunks(
+        self, sentence: Sentence, prediction: Prediction, pause: float
+    ) -> Iterator[Samples]:
+        trimmer = StreamTrimmer(prediction.loudest)
+        for samples, left in self._decoder.decode_in_chunks(sentence, prediction.statistics):
+            ready = trimmer.add(samples, may_end=left < _ENDING_SECONDS)
+            yield ready if left else np.concatenate([ready, trimmer.finish(pause)])
+
+    def _decode_whole(self, sentence: Sentence, speech: Speech) -> Samples:
+        samples, taken = self._decoder.decode_whole(sentence)
+        if speech.statistics is not None and SLOWEST_PREDICTED <= speech.speed <= FASTEST_PREDICTED:
+            with self._learning:
+                speech.statistics.learn(sentence.features, taken, loudest=loudest_power(samples))
+        return samples
+
+    def _request(self, phonemes: str, speech: Speech) -> Request:
+        return Request(tuple(self._tokenize(phonemes)), speech.row.reshape(1, -1), speech.speed)
+
+    def close(self) -> None:
+        """Free its memory."""
+        self._decoder.close()
+
+
+def is_predictable(speech: Speech) -> bool:
+    """Whether sentences of the voice can be predicted at this speed."""
+    is_usual = SLOWEST_PREDICTED <= speech.speed <= FASTEST_PREDICTED
+    return speech.statistics is not None and speech.statistics.is_enough and is_usual
