@@ -21,6 +21,7 @@ from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandOp
 from wyoming_tts.workers import Workers
 
 MEGABYTE = 1_000_000
+_STATISTICS_NAME = "kokoro_statistics"
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for other machines
 _MAX_CORES_PER_STEP = 4
@@ -65,6 +66,8 @@ def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
         interruptible=workers.interruptible,
         kokoro_model=settings.kokoro_model,
         kokoro_voices=settings.kokoro_voices,
+        kokoro_chunked=settings.kokoro_decode == "chunked",
+        statistics_dir=settings.state_dir / _STATISTICS_NAME,
         remote=remote_options(settings),
     )
 

@@ -641,6 +641,12 @@ class Settings(BaseModel):
     intra_op_threads: Whole = _setting(
         Group.COMPUTING, 0, "Threads of a step that has all cores; 0 takes up to 4.", ge=0, le=256
     )
+    kokoro_decode: Literal["chunked", "whole"] = _setting(
+        Group.COMPUTING,
+        "chunked",
+        "How Kokoro decodes a sentence: `chunked` in chunks, heard from the first one on, once the voice has "
+        "been calibrated in the background; `whole` always as a whole, so it is cut early to be heard early.",
+    )
 
     remote: Annotated[Phrases, AfterValidator(_upstreams)] = _setting(
         Group.REMOTE,
