@@ -219,6 +219,8 @@ class Utterance:
     peer: str = ""
     """Address of the client. Places among the streams are shared fairly between addresses; empty for this
     process."""
+    is_complete: bool = False
+    """Whether its whole text is known from the start, not written while it is spoken."""
 
     @classmethod
     def of(
@@ -239,6 +241,7 @@ class Utterance:
             text_format,
             transport,
             sample_rate=sample_rate,
+            is_complete=True,
         )
 
 

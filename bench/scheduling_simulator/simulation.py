@@ -21,6 +21,7 @@ from wyoming_tts.scheduler import Scheduler
 from wyoming_tts.speech import Start, Utterance, VoiceRequest
 from wyoming_tts.synthesis import SynthesisOptions, Synthesizer
 from wyoming_tts.synthesis.costs import StepClocks
+from wyoming_tts.synthesis.options import FIRST_CUT_WORDS
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.workers import Workers
@@ -153,7 +154,7 @@ class SimulatedServer:
 
     def _listening(self, request: Request) -> Listening:
         pieces = pieces_of(request.text, request.words_per_second)
-        max_words = self._engines[request.voice.engine].first_segment_max_words
+        max_words = FIRST_CUT_WORDS if request.voice.engine == KOKORO else 0
         now = self._clock()
         known = tuple(now + after for after in segments_known(pieces, max_words))
         return Listening(now, known, RATE)

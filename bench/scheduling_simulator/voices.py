@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.scheduling_simulator.listening import SPOKEN_FOR
 from bench.scheduling_simulator.machine import Machine, speedup
+from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.chunked_inference import chunk_ends
 from wyoming_tts.engines.kokoro.batches import cut_batches
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -85,11 +86,15 @@ class SimulatedEngine:
         random: Random,
     ) -> None:
         self.name = name
-        self.first_segment_max_words = 8 if name == KOKORO else 0
         self._voices = {voice.name: voice for voice in voices if voice.engine == name}
         self._machine = machine
         self._has_cores = has_cores
         self._random = random
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """As `Engine.first_cut`."""
+        del voice, prosody
+        return FirstCut.AFTER_WORDS if self.name == KOKORO else FirstCut.AFTER_CLAUSE
 
     def installed(self) -> list[Voice]:
         """Return its voices."""

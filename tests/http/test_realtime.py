@@ -124,6 +124,8 @@ class TestFullDialect:
         assert second.prosody is not None
         assert second.prosody.speed == 0.5
         assert {first.transport, second.transport} == {"realtime"}
+        assert first.is_complete
+        assert second.is_complete
 
     async def test_binary_audio_follows_its_announcement(self, client: RealtimeClient) -> None:
         await client.send("session.update", session={"audio": {"binary": True}})
@@ -157,6 +159,7 @@ class TestFullDialect:
         assert client.audio[created["response"]] == speech_pcm("one two")
         assert synthesizer.utterances[0].flush_idle == 0.16
         assert synthesizer.utterances[0].peer == "127.0.0.1"
+        assert not synthesizer.utterances[0].is_complete
 
     async def test_text_after_a_commit_starts_the_next_response(self, client: RealtimeClient) -> None:
         await client.send("input.append", text="one", response_id="a")

@@ -87,6 +87,12 @@ async def test_synthesize_stream_by_get_returns_a_wav_of_unknown_length(served: 
     assert utterance.peer == "127.0.0.1"
 
 
+async def test_the_text_of_a_request_is_known_from_the_start(served: Served) -> None:
+    await served.client.get("/synthesize-stream", params={"text": "hello"})
+    await served.client.post(SPEECH, json=body())
+    assert [utterance.is_complete for utterance in served.service.utterances] == [True, True]
+
+
 async def test_a_get_downloads_no_voice(served: Served) -> None:
     await served.client.get("/synthesize-stream", params={"text": "hello", "voice": "af_heart"})
     await served.client.post(SPEECH, json=body(voice="af_heart"))

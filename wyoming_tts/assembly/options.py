@@ -100,6 +100,8 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
             ),
         ),
         first_segment_max_words=settings.first_segment_max_words,
+        always_cuts_first="first_segment_boundaries" in settings.model_fields_set
+        or bool(settings.first_segment_max_words),
         flush_idle=settings.flush_idle_ms / 1000 or None,
         trailing_silence=settings.trailing_silence,
         start=Start(settings.start),

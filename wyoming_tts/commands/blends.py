@@ -115,6 +115,7 @@ async def _speak_locally(
             client.single_piece(arguments.say),
             on_audio=sink.write,
             voice=VoiceRequest(name=arguments.name),
+            is_complete=True,
         )
 
 

@@ -33,8 +33,9 @@ async def speak(
     on_audio: OnAudio,
     voice: VoiceRequest,
     text_format: TextFormat = TextFormat.PLAIN,
+    is_complete: bool = False,
 ) -> SpeechReport:
-    """Synthesize a text and hand its audio over as it is made.
+    """Synthesize a text and hand its audio over as it is made; `is_complete` as in `Utterance`.
 
     Needs no server and downloads nothing.
 
@@ -42,7 +43,9 @@ async def speak(
         SpeechError: the voice is not installed or cannot speak.
     """
     meter = SpeechMeter()
-    utterance = Utterance(pieces, voice, text_format=text_format, transport="command line")
+    utterance = Utterance(
+        pieces, voice, text_format=text_format, transport="command line", is_complete=is_complete
+    )
     async with open_parts(settings) as parts:
         _check_voice(parts, voice)
         try:

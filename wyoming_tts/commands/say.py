@@ -55,7 +55,12 @@ async def _speak(arguments: argparse.Namespace, settings: LoadedSettings) -> cli
         voice = _requested_voice(arguments, settings)
         if server is None:
             return await local_speech.speak(
-                settings.settings, pieces, on_audio=on_audio, voice=voice, text_format=text_format
+                settings.settings,
+                pieces,
+                on_audio=on_audio,
+                voice=voice,
+                text_format=text_format,
+                is_complete=text is not None,
             )
         return await client.speak(
             server,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -193,6 +194,17 @@ class LoadedVoice(Protocol):
         ...
 
 
+class FirstCut(Enum):
+    """Where a first sentence is cut, so that its beginning is heard early."""
+
+    AFTER_WORDS = auto()
+    """After its first clause, or after some words if that is longer: audio waits for a whole segment."""
+    AFTER_CLAUSE = auto()
+    """After its first clause: audio comes sooner for a shorter segment."""
+    WHILE_ARRIVING = auto()
+    """The same, but only while the rest of the text is not known: audio hardly depends on the length."""
+
+
 class RemoteVoiceFailed(VoiceUnavailable):
     """No server spoke before any audio came, and another voice may speak instead."""
 
@@ -261,11 +273,10 @@ class Engine(Protocol):
         """Short and stable: `piper`."""
         ...
 
-    @property
-    def first_segment_max_words(self) -> int:
-        """Words after which to cut a first sentence that has no boundary yet; 0 for never.
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """Where to cut a first sentence that will be spoken like this, as far as is known without loading it.
 
-        For an engine whose first audio has to wait for the whole segment.
+        Called on the event loop: it must not block.
         """
         ...
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import Engine, ReadyVoice, RemoteVoice
+from wyoming_tts.engines.base import Engine, FirstCut, ReadyVoice, RemoteVoice
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
-from wyoming_tts.speech import Voice
+from wyoming_tts.speech import Prosody, Voice
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -95,10 +95,10 @@ class ModelCache:
         """Total file size of the models in memory."""
         return sum(entry.file_bytes for entry in self._entries.values() if entry.loaded is not None)
 
-    def first_segment_max_words(self, voice: Voice) -> int:
-        """Return `Engine.first_segment_max_words` of the voice's engine."""
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """Return `Engine.first_cut` of the voice's engine."""
         engine = self._engines.get(voice.engine)
-        return engine.first_segment_max_words if engine else 0
+        return engine.first_cut(voice, prosody) if engine else FirstCut.AFTER_CLAUSE
 
     @asynccontextmanager
     async def lease(self, voice: Voice) -> AsyncIterator[ReadyVoice]:

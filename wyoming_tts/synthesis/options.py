@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from wyoming_tts.speech import Prosody, Start
 from wyoming_tts.text.segments import SegmentOptions
+
+FIRST_CUT_WORDS: Final = 8
+"""Words of a first segment without a boundary, of a voice whose audio waits for the whole segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,9 @@ class SynthesisOptions:
     """The server's own, which a client's request is relative to."""
     segments: SegmentOptions = field(default_factory=SegmentOptions)
     first_segment_max_words: int | None = None
-    """None takes the default of the voice's engine."""
+    """None leaves it to the voice: FIRST_CUT_WORDS or none."""
+    always_cuts_first: bool = False
+    """Whether a first sentence is cut at `segments.first_segment` even where its voice needs no cut."""
     flush_idle: float | None = None
     """Seconds without new text after which the text received so far is spoken; None waits for the end of the
     sentence."""

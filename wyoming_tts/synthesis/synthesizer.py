@@ -17,7 +17,7 @@ from math import inf
 from wyoming_tts import audio
 from wyoming_tts.admission import Admission, Place
 from wyoming_tts.cache import SegmentCache
-from wyoming_tts.engines.base import RemoteVoice
+from wyoming_tts.engines.base import FirstCut, RemoteVoice
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import (
@@ -37,12 +37,14 @@ from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.loudness import VoiceLoudness
-from wyoming_tts.synthesis.options import SynthesisOptions
+from wyoming_tts.synthesis.options import FIRST_CUT_WORDS, SynthesisOptions
 from wyoming_tts.synthesis.playout import Piece, PlayoutBuffer, PlayoutPolicy
 from wyoming_tts.synthesis.prefetch import Prefetch
+from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.rendering import SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
+from wyoming_tts.text.first_segment import NEVER_CUT
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
@@ -357,19 +359,24 @@ class Synthesizer:
             return languages.normalizer(language, is_in_lexicon if len(lexicon) else protect_nothing)
 
         return Segmenter(
-            self._segment_options(voice),
+            self._segment_options(job),
             text_format=job.utterance.text_format,
             language=voice.language,
             normalizers=normalizer,
             trace=trace,
         )
 
-    def _segment_options(self, voice: Voice) -> SegmentOptions:
+    def _segment_options(self, job: Job) -> SegmentOptions:
+        prosody = merge_prosody(self._options.prosody, job.utterance.prosody, Segment(""))
+        cut = self._loaded.first_cut(job.spec.voice, prosody)
         max_words = self._options.first_segment_max_words
         if max_words is None:
-            max_words = self._loaded.first_segment_max_words(voice)
+            max_words = FIRST_CUT_WORDS if cut is FirstCut.AFTER_WORDS else 0
+        is_arriving = not job.utterance.is_complete
+        is_cut = cut is not FirstCut.WHILE_ARRIVING or is_arriving or self._options.always_cuts_first
         segments = self._options.segments
-        return replace(segments, first_segment=replace(segments.first_segment, max_words=max_words))
+        first = replace(segments.first_segment, max_words=max_words) if is_cut else NEVER_CUT
+        return replace(segments, first_segment=first)
 
 
 def _silence(job: Job, seconds: float) -> Iterator[AudioChunk]:

@@ -75,6 +75,10 @@ class FirstSegmentOptions:
         return bool(self.boundaries) or self.max_words > 0
 
 
+NEVER_CUT = FirstSegmentOptions(boundaries="", max_words=0)
+"""The first sentence stays whole."""
+
+
 @dataclass(slots=True)
 class _Candidate:
     """A boundary that still needs enough words after it."""

@@ -17,7 +17,7 @@ from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
-from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.first_segment import NEVER_CUT, FirstSegmentOptions
 from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
@@ -40,7 +40,6 @@ _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 
 _BEFORE_CHARS = 48
 """Characters of context before a date, whose grammatical case may depend on the word before it."""
-_NO_FIRST = FirstSegmentOptions(boundaries="", max_words=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ class Segmenter:
         cleanup = replace(self._options.cleanup, language=language or "en")
         if not self._is_plain:
             cleanup = replace(cleanup, markdown=False)
-        first = _NO_FIRST if self._has_segment else self._options.first_segment
+        first = NEVER_CUT if self._has_segment else self._options.first_segment
         return _StyledRun(
             style,
             TextCleaner(cleanup, max_block_chars=self._options.max_segment_chars),

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.model_cache import QUARANTINE_SECONDS, ModelCache
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -54,11 +55,13 @@ class FakeLoaded:
 
 class FakeEngine:
     name = "fake"
-    first_segment_max_words = 0
 
     def __init__(self) -> None:
         self.made: list[FakeLoaded] = []
         self.failures = 0
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        return FirstCut.AFTER_WORDS
 
     def installed(self) -> Sequence[Voice]:
         return ()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, FirstCut
 from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.engines.espeak import process as espeak_process
 from wyoming_tts.engines.espeak.mnemonics import read_inventory
@@ -80,11 +80,15 @@ class EspeakEngine:
     """espeak-ng: a voice for each language that its library lists, all in one small process."""
 
     name = "espeak"
-    first_segment_max_words = 0
 
     def __init__(self, options: EngineOptions) -> None:
         del options  # Everything it needs comes with the wheel.
         self._listed: tuple[Voice, ...] = ()
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """As `Engine.first_cut`: the same for all."""
+        del voice, prosody
+        return FirstCut.AFTER_CLAUSE
 
     def installed(self) -> Sequence[Voice]:
         """A voice for every language of espeak-ng; none, with a warning, if the library never started.

@@ -14,21 +14,23 @@ import threading
 import zipfile
 from collections.abc import Collection, Generator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
-from wyoming_tts.engines.base import BlendSource, EngineOptions, StyleBlend, StyleTables
+from wyoming_tts.engines.base import BlendSource, EngineOptions, FirstCut, StyleBlend, StyleTables
 from wyoming_tts.engines.kokoro.batches import STOPS, last_mark
 from wyoming_tts.engines.kokoro.calibration import calibration_sentences
 from wyoming_tts.engines.kokoro.duration_probe import check_duration
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
-from wyoming_tts.engines.kokoro.model import CutModel, KokoroModel, Speech, WholeModel
+from wyoming_tts.engines.kokoro.model import CutModel, KokoroModel, Speech, WholeModel, is_predictable
 from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
 from wyoming_tts.engines.kokoro.opening import open_decoder
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
+from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
 from wyoming_tts.engines.kokoro.statistics_store import StatisticsStore
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.engines.model_files import BrokenVoice
@@ -68,10 +70,11 @@ class KokoroEngine:
     """Finds and loads a Kokoro model and its voice pack."""
 
     name = "kokoro"
-    first_segment_max_words = 8
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
+        self._loaded: WeakValueDictionary[str, LoadedKokoro] = WeakValueDictionary()
+        """The models in memory, by `Voice.model`."""
         self._files = KokoroFiles(options)
         self._misaki = MisakiPhonemizers()
 
@@ -79,6 +82,12 @@ class KokoroEngine:
     def broken(self) -> tuple[BrokenVoice, ...]:
         """What the last call of `installed` left out, and why."""
         return self._files.broken
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """As `Engine.first_cut`: a voice in chunks needs no cut, one that waits for batches an early one."""
+        loaded = self._loaded.get(voice.model)
+        in_chunks = loaded is not None and loaded.speaks_in_chunks(voice, prosody)
+        return FirstCut.WHILE_ARRIVING if in_chunks else FirstCut.AFTER_WORDS
 
     def installed(self) -> list[Voice]:
         """The voices of the pack, then imported ones, then blends; none without a model and a pack."""
@@ -109,6 +118,7 @@ class KokoroEngine:
             phonemizer.start(spoken_language(voice))
             loaded = self._load(voice, phonemizer)
             on_failure.pop_all()
+        self._loaded[voice.model] = loaded
         return loaded
 
     def _load(self, voice: Voice, phonemizer: KokoroPhonemizer) -> LoadedKokoro:
@@ -145,6 +155,19 @@ class KokoroEngine:
         )
 
 
+_StyleKey = tuple[str, str | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """A voice's style table, and what was learned of the voice."""
+
+    table: Samples
+    """A row per number of tokens, shape (n, 1, 256)."""
+    statistics: VoiceStatistics | None
+    """None if the model cannot be cut."""
+
+
 class LoadedKokoro:
     """A Kokoro model in memory, ready to speak with all voices of its pack."""
 
@@ -169,7 +192,7 @@ class LoadedKokoro:
         self._imported = styles
         self._whole_speeds = whole_speeds
         self._statistics = statistics
-        self._styles: dict[tuple[str, str | None, str], Samples] = {}
+        self._styles: dict[_StyleKey, _Style] = {}
         self._reading = threading.Lock()
         self._probed: set[int] = set()
         self._calibrated: set[tuple[str, str]] = set()
@@ -189,11 +212,16 @@ class LoadedKokoro:
             TooLong: an imported style makes the phonemes far longer than speech.
             EngineFailed: the phonemizer or the model failed.
         """
-        table = self._style(spec)
+        style = self._style(spec)
         speed = self._speed(prosody)
         phonemes = self._phonemes(segment, spec.voice)
         yield NO_SAMPLES
-        yield from self._model.speak(self._speech(phonemes, spec.voice, table, speed))
+        yield from self._model.speak(self._speech(phonemes, spec.voice, style, speed))
+
+    def speaks_in_chunks(self, voice: Voice, prosody: Prosody) -> bool:
+        """Whether the voice is heard while its sentences are decoded; False until it has been used."""
+        style = self._styles.get(_style_key(voice))
+        return style is not None and is_predictable(style.statistics, self._speed(prosody))
 
     def calibrate(self, spec: VoiceSpec) -> Generator[None, None, None]:
         """Learn the statistics of a voice from sentences of its language, in steps, for nobody to hear.
@@ -203,28 +231,27 @@ class LoadedKokoro:
         Raises:
             SpeechError: as for `render`.
         """
-        table, model = self._style(spec), self._model
-        if self._statistics is None or not isinstance(model, CutModel):
+        style, model = self._style(spec), self._model
+        if self._statistics is None or style.statistics is None or not isinstance(model, CutModel):
             return
-        statistics = self._statistics.of(table)
-        for text in calibration_sentences(spec.voice.language)[statistics.count :]:
+        for text in calibration_sentences(spec.voice.language)[style.statistics.count :]:
             phonemes = self._phonemes(Segment(text), spec.voice)
             yield
-            yield from model.learn(self._speech(phonemes, spec.voice, table, 1.0))
-        self._statistics.save(table)
+            yield from model.learn(self._speech(phonemes, spec.voice, style, 1.0))
+        self._statistics.save(style.table)
         self._calibrated.add((spec.voice.name, spec.voice.fingerprint))
 
     def is_calibrated(self, spec: VoiceSpec) -> bool:
         """Whether `calibrate` has nothing to do. May read a file."""
         if self._statistics is None or (spec.voice.name, spec.voice.fingerprint) in self._calibrated:
             return True
-        return self._statistics.of(self._style(spec)).is_calibrated
+        statistics = self._style(spec).statistics
+        return statistics is None or statistics.is_calibrated
 
-    def _speech(self, phonemes: str, voice: Voice, table: Samples, speed: float) -> Speech:
-        row = min(_sentence_phonemes(phonemes), len(table))
-        style = table[row - 1 : row]
-        statistics = self._statistics.of(table) if self._statistics else None
-        return Speech(phonemes, style, speed, statistics, partial(self._probe, voice, style, speed))
+    def _speech(self, phonemes: str, voice: Voice, style: _Style, speed: float) -> Speech:
+        number = min(_sentence_phonemes(phonemes), len(style.table))
+        row = style.table[number - 1 : number]
+        return Speech(phonemes, row, speed, style.statistics, partial(self._probe, voice, row, speed))
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment's phonemes that the model knows, one per token, and its punctuation.
@@ -281,19 +308,20 @@ class LoadedKokoro:
             _LOGGER.debug("Kokoro speaks at speed %.2f instead of %.2f", speed, requested)
         return speed
 
-    def _style(self, spec: VoiceSpec) -> Samples:
-        """The voice's style table, a row per number of tokens, shape (n, 1, 256)."""
+    def _style(self, spec: VoiceSpec) -> _Style:
         name = spec.voice.name
         if spec.speaker:
             raise UnknownVoice(
                 f"The voice {name} has no speaker {spec.speaker}.", hint="It has only one speaker."
             )
         with self._reading:
-            key = name, spec.voice.version, spec.voice.fingerprint
+            key = _style_key(spec.voice)
             if key not in self._styles:
                 while len(self._styles) >= _MAX_STYLES:
                     del self._styles[next(iter(self._styles))]
-                self._styles[key] = self._read_or_mix_style(name)
+                table = self._read_or_mix_style(name)
+                statistics = self._statistics.of(table) if self._statistics else None
+                self._styles[key] = _Style(table, statistics)
             return self._styles[key]
 
     def _read_or_mix_style(self, name: str) -> Samples:
@@ -316,6 +344,10 @@ class LoadedKokoro:
         if name in self._kokoro.voices or self._imported is None:
             return read_packed_table(self._kokoro.voices.zip, name)
         return self._imported.read(name)
+
+
+def _style_key(voice: Voice) -> _StyleKey:
+    return voice.name, voice.version, voice.fingerprint
 
 
 def _probed_style(pack: Path) -> Samples:

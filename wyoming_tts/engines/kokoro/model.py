@@ -143,7 +143,7 @@ class CutModel:
     def speak(self, speech: Speech) -> Iterator[Samples]:
         """As `KokoroModel.speak`."""
         assert speech.statistics is not None, "a model in parts needs the statistics of the voice"
-        if not is_predictable(speech):
+        if not is_predictable(speech.statistics, speech.speed):
             yield from self._speak_in_batches(speech.phonemes, speech)
             return
         for phonemes in cut_batches(speech.phonemes, BatchLimits(MAX_PASS_PHONEMES, MAX_PASS_PHONEMES)):
@@ -218,7 +218,7 @@ class CutModel:
         self._decoder.close()
 
 
-def is_predictable(speech: Speech) -> bool:
-    """Whether sentences of the voice can be predicted at this speed."""
-    is_usual = SLOWEST_PREDICTED <= speech.speed <= FASTEST_PREDICTED
-    return speech.statistics is not None and speech.statistics.is_enough and is_usual
+def is_predictable(statistics: VoiceStatistics | None, speed: float) -> bool:
+    """Whether sentences of a voice can be predicted at a speed, by what was learned of it."""
+    is_usual = SLOWEST_PREDICTED <= speed <= FASTEST_PREDICTED
+    return statistics is not None and statistics.is_enough and is_usual

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType, MethodType
 from typing import Any, TypeVar
 
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, FirstCut
 from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
 from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
@@ -73,8 +73,6 @@ class PiperEngine:
     """Finds Piper voices in `EngineOptions.data_dirs`, and loads them."""
 
     name = "piper"
-    first_segment_max_words = 0
-    """Its first audio does not wait for the whole segment."""
 
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
@@ -86,6 +84,11 @@ class PiperEngine:
     def broken(self) -> tuple[BrokenVoice, ...]:
         """What the last call of `installed` left out, and why."""
         return self._broken
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """As `Engine.first_cut`: the first audio waits for the text part, not for the whole segment."""
+        del voice, prosody
+        return FirstCut.AFTER_CLAUSE
 
     def installed(self) -> list[Voice]:
         """The voices, by directory, then by name; the first of a name wins."""

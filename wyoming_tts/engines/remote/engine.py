@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import EngineOptions, RemoteOptions
+from wyoming_tts.engines.base import EngineOptions, FirstCut, RemoteOptions
 from wyoming_tts.engines.remote.lists import (
     ATTRIBUTION_PREFIX,
     ListedVoice,
@@ -51,7 +51,6 @@ class RemoteEngine:
     """The voices of other servers, over HTTP or Wyoming; `aclose` closes the connections."""
 
     name = "remote"
-    first_segment_max_words = 0
 
     def __init__(self, options: EngineOptions) -> None:
         """Take the addresses; nothing is connected. It reads certificates: construct it on a worker."""
@@ -70,6 +69,11 @@ class RemoteEngine:
 
     def __repr__(self) -> str:
         return f"<RemoteEngine {len(self._voices)} voices, {len(self._pool.upstreams)} servers>"
+
+    def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
+        """As `Engine.first_cut`: what other servers wait for is not known."""
+        del voice, prosody
+        return FirstCut.AFTER_CLAUSE
 
     def installed(self) -> Sequence[Voice]:
         """Return the voices that the servers last listed, and those that the settings name."""

@@ -423,7 +423,7 @@ def _make_utterance(
     )
     if text is None:
         return replace(utterance, flush_idle=options.flush_idle)
-    return replace(utterance, text=Utterance.of(text).text)
+    return replace(utterance, text=Utterance.of(text).text, is_complete=True)
 
 
 class RealtimeSocket:

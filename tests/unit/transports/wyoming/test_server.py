@@ -227,6 +227,14 @@ class TestResponses:
             assert (await client.receive()).type == "pong"
             gate.opened.set()
 
+    async def test_only_the_text_of_a_plain_request_is_known_from_the_start(
+        self, fake: FakeSynthesizer
+    ) -> None:
+        async with connected(fake) as (_, client):
+            await client.send(synthesize("whole"), START, text_chunk("piece"), STOP)
+            await client.until("synthesize-stopped")
+        assert [utterance.is_complete for utterance in fake.utterances] == [True, False]
+
     async def test_voice_speaker_and_format_of_the_request_reach_the_synthesizer(
         self, fake: FakeSynthesizer
     ) -> None:
