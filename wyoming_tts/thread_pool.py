@@ -238,6 +238,7 @@ class ThreadPool:
         *,
         limit: float = math.inf,
         on_overdue: Callable[[], None] = _nothing,
+        on_cancelled: Callable[[], None] = _nothing,
     ) -> T:
         """Run work on a thread; return its result. Cancelled, it returns when the work has ended.
 
@@ -245,6 +246,7 @@ class ThreadPool:
             work: what to run.
             limit: seconds that it may compute or be blocked.
             on_overdue: called on the event loop when another thread has taken its thread's place.
+            on_cancelled: called on the event loop when the caller is cancelled while the work is under way.
 
         Raises:
             WorkTimedOut: it exceeded its limit.
@@ -262,6 +264,7 @@ class ThreadPool:
             return await asyncio.shield(item.future)
         except asyncio.CancelledError:
             item.cancelled_at = item.duration
+            on_cancelled()
             await _wait_until_done(item.future)
             raise
 

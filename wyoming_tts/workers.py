@@ -42,6 +42,10 @@ _CANCELLED_BLOCKING_SECONDS: Final = 60.0
 """The same for blocking work, most of which is about to write a file or to hand over a model."""
 
 
+def _nothing() -> None:
+    return
+
+
 class Preempted(Exception):
     """A step that can wait was interrupted, because a listener's stream wants to compute."""
 
@@ -112,6 +116,8 @@ class Workers:
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
         self._thread_state = threading.local()
         self._preemptions: set[_Preemption] = set()
+        self._listeners_steps = 0
+        self._listener_left_at = clock()
 
     def __repr__(self) -> str:
         return f"<Workers {self._scheduler}>"
@@ -130,12 +136,41 @@ class Workers:
             StepTimedOut: `work` computed longer than a step may, and was stopped or abandoned.
             EngineFailed: every thread was lost that way.
         """
+        if stream.in_background:
+            return await self._run_step(stream, work)
+        with self._counting_listener():
+            return await self._run_step(stream, work)
+
+    @contextmanager
+    def _counting_listener(self) -> Iterator[None]:
+        self.make_way()
+        self._listeners_steps += 1
+        try:
+            yield
+        finally:
+            self._listeners_steps -= 1
+            self._listener_left_at = self._clock()
+
+    def make_way(self) -> None:
+        """Interrupt the steps that can wait: there is a listener, for whom others will follow."""
+        self._listener_left_at = self._clock()
+        for preemption in self._preemptions:
+            preemption.preempt()
+
+    def quiet_seconds(self) -> float:
+        """Return for how long no listener's stream has had a step, or was about to; 0 while one has."""
+        return 0.0 if self._listeners_steps else self._clock() - self._listener_left_at
+
+    async def _run_step(
+        self, stream: StreamClock, work: Callable[[], T], on_cancelled: Callable[[], None] = _nothing
+    ) -> T:
         await self._wait_for_turn(stream)
         try:
             return await self._compute.run(
                 partial(self._run_with_cores, stream, work),
                 limit=self._step_seconds,
                 on_overdue=partial(self._free_slots, stream),
+                on_cancelled=on_cancelled,
             )
         except WorkTimedOut as error:
             raise StepTimedOut(self._step_seconds, is_abandoned=error.is_abandoned) from None
@@ -151,13 +186,18 @@ class Workers:
     async def run_preemptible_step(self, stream: StreamClock, work: Callable[[], T]) -> T:
         """As `run_step`, for a stream in the background whose work can wait for all others.
 
+        Cancelled while `work` runs, it interrupts that at once.
+
         Raises:
-            Preempted: another stream wanted to compute before it had ended; nothing came of it.
+            Preempted: a listener's stream wanted to compute before it had ended; nothing came of it.
         """
         preemption = _Preemption()
         self._preemptions.add(preemption)
         try:
-            return await self.run_step(stream, partial(self._run_preemptible, preemption, work))
+            work = partial(self._run_preemptible, preemption, work)
+            return await self._run_step(stream, work, preemption.preempt)
+        except StepTimedOut:
+            raise  # it did not end when it was interrupted: it must not be tried again and again
         except Exception:
             if preemption.is_preempted:
                 raise Preempted from None
@@ -166,6 +206,8 @@ class Workers:
             self._preemptions.discard(preemption)
 
     def _run_preemptible(self, preemption: _Preemption, work: Callable[[], T]) -> T:
+        if preemption.is_preempted:
+            raise Preempted
         self._thread_state.preemption = preemption
         try:
             return work()
@@ -202,9 +244,6 @@ class Workers:
         return all(ended)
 
     async def _wait_for_turn(self, stream: StreamClock) -> None:
-        if not stream.in_background:
-            for preemption in self._preemptions:
-                preemption.preempt()
         turn = asyncio.get_running_loop().create_future()
         self._turns[stream] = turn
         self._scheduler.request_step(stream)
@@ -248,8 +287,16 @@ _END = object()
 class StepwiseRender(Generic[T]):
     """Iterates asynchronously over a generator on compute threads, one `next()` a step; use `async with`."""
 
-    def __init__(self, workers: Workers, stream: StreamClock, steps: Generator[T, None, None]) -> None:
-        self._workers = workers
+    def __init__(
+        self,
+        workers: Workers,
+        stream: StreamClock,
+        steps: Generator[T, None, None],
+        *,
+        is_preemptible: bool = False,
+    ) -> None:
+        """Take the generator; `is_preemptible` runs its steps by `Workers.run_preemptible_step`."""
+        self._run_step = workers.run_preemptible_step if is_preemptible else workers.run_step
         self._stream = stream
         self._steps = steps
 
@@ -265,7 +312,7 @@ class StepwiseRender(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        result: Any = await self._workers.run_step(self._stream, lambda: next(self._steps, _END))
+        result: Any = await self._run_step(self._stream, lambda: next(self._steps, _END))
         if result is _END:
             raise StopAsyncIteration
         return result  # type: ignore[no-any-return]

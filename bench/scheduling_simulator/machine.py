@@ -155,7 +155,12 @@ class SimulatedPool(ThreadPool):
         self._machine = machine
 
     async def run(
-        self, work: Callable[[], T], *, limit: float = math.inf, on_overdue: Callable[[], None] = do_nothing
+        self,
+        work: Callable[[], T],
+        *,
+        limit: float = math.inf,
+        on_overdue: Callable[[], None] = do_nothing,
+        on_cancelled: Callable[[], None] = do_nothing,
     ) -> T:
         """As `ThreadPool.run`."""
         step, result = self._machine.begin_step(work)
@@ -165,6 +170,7 @@ class SimulatedPool(ThreadPool):
         try:
             await asyncio.sleep(ends_at - loop.time())
         except asyncio.CancelledError:
+            on_cancelled()
             await asyncio.sleep(min(self._cancel_seconds, ends_at - loop.time()))
             raise
         finally:

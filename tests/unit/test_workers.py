@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Generator
 from functools import partial
+from typing import Any
 
 import pytest
 
 from wyoming_tts.errors import EngineFailed, StepTimedOut
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
 from wyoming_tts.thread_pool import INTERRUPTED_SECONDS, MAX_SPARES, OVERDUE_SECONDS, ThreadPool
-from wyoming_tts.workers import StepwiseRender, Workers
+from wyoming_tts.workers import Preempted, StepwiseRender, Workers
 
 
 @pytest.fixture
@@ -226,3 +228,131 @@ async def test_without_any_thread_left_a_step_fails_at_once() -> None:
         await workers.run_step(make_stream(), lambda: None)
     for gate in gates:
         gate.open()
+
+
+class EndlessStep:
+    """Work that goes on until it is interrupted, and then fails, as a model's run does."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.running = asyncio.Event()
+        self.times = 0
+        self._workers = workers
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> str:
+        self.times += 1
+        ended = threading.Event()
+        with self._workers.interruptible(ended.set):
+            self._loop.call_soon_threadsafe(self.running.set)
+            assert ended.wait(10)
+        raise EngineFailed("The model failed: terminated.")
+
+
+class TestPreemptibleSteps:
+    @pytest.fixture
+    def background(self) -> StreamClock:
+        return StreamClock(work_since=0.0, in_background=True)
+
+    async def test_its_result_is_returned(self, workers: Workers, background: StreamClock) -> None:
+        assert await workers.run_preemptible_step(background, lambda: "learned") == "learned"
+
+    async def test_a_listeners_step_interrupts_it_at_once(
+        self, workers: Workers, background: StreamClock
+    ) -> None:
+        endless = EndlessStep(workers)
+        learning = asyncio.create_task(workers.run_preemptible_step(background, endless))
+        await endless.running.wait()
+        assert await workers.run_step(make_stream(), lambda: "heard") == "heard"
+        with pytest.raises(Preempted):
+            await learning
+
+    async def test_another_step_in_the_background_does_not(
+        self, workers: Workers, background: StreamClock
+    ) -> None:
+        gate = Gate()
+        learning = asyncio.create_task(workers.run_preemptible_step(background, gate))
+        await gate.running.wait()
+        warming_up = StreamClock(work_since=0.0, in_background=True)
+        other = asyncio.create_task(workers.run_step(warming_up, lambda: "warm"))
+        gate.open()
+        assert (await learning, await other) == ("done", "warm")
+
+    async def test_one_that_has_not_begun_yet_never_does(
+        self, workers: Workers, background: StreamClock
+    ) -> None:
+        gate, endless = Gate(), EndlessStep(workers)
+        before = asyncio.create_task(workers.run_step(StreamClock(0.0, in_background=True), gate))
+        await gate.running.wait()
+        learning = asyncio.create_task(workers.run_preemptible_step(background, endless))
+        await asyncio.sleep(0)
+        workers.make_way()
+        gate.open()
+        with pytest.raises(Preempted):
+            await learning
+        assert await before == "done"
+        assert endless.times == 0
+
+    async def test_one_that_ends_all_the_same_has_its_result(
+        self, workers: Workers, background: StreamClock
+    ) -> None:
+        gate = Gate()
+        learning = asyncio.create_task(workers.run_preemptible_step(background, gate))
+        await gate.running.wait()
+        workers.make_way()
+        gate.open()
+        assert await learning == "done"
+
+    async def test_its_own_failure_is_raised(self, workers: Workers, background: StreamClock) -> None:
+        def fail() -> None:
+            raise EngineFailed("The model failed.")
+
+        with pytest.raises(EngineFailed, match="The model failed"):
+            await workers.run_preemptible_step(background, fail)
+
+    async def test_it_is_interrupted_at_once_when_it_is_cancelled(self, background: StreamClock) -> None:
+        def make_pool(name: str, count: int, *, cancel_seconds: float) -> ThreadPool:
+            del cancel_seconds  # nothing else interrupts it
+            return ThreadPool(name, count, cancel_seconds=math.inf)
+
+        workers = Workers(Scheduler(slots=1), make_pool=make_pool)
+        endless = EndlessStep(workers)
+        learning = asyncio.create_task(workers.run_preemptible_step(background, endless))
+        await endless.running.wait()
+        learning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await learning
+        assert await workers.close()
+
+    async def test_one_that_does_not_end_is_no_interruption(self, background: StreamClock) -> None:
+        pools: list[ThreadPool] = []
+
+        def make_pool(*args: Any, **options: Any) -> ThreadPool:
+            pools.append(ThreadPool(*args, **options))
+            return pools[-1]
+
+        workers = Workers(Scheduler(slots=1), step_seconds=10.0, make_pool=make_pool)
+        gate = Gate()
+        learning = asyncio.create_task(workers.run_preemptible_step(background, gate))
+        await gate.running.wait()
+        workers.make_way()
+        for _ in range(3):
+            pools[0].check(100.0)
+        with pytest.raises(StepTimedOut):
+            await learning
+        gate.open()
+        await workers.close()
+
+    async def test_it_is_quiet_from_the_end_of_the_last_listeners_step(self, background: StreamClock) -> None:
+        now = [100.0]
+        workers = Workers(Scheduler(slots=1), clock=lambda: now[0])
+
+        def take_a_second() -> float:
+            now[0] += 1.0
+            return workers.quiet_seconds()
+
+        assert await workers.run_step(make_stream(), take_a_second) == 0.0
+        now[0] += 3.0
+        assert await workers.run_preemptible_step(background, take_a_second) == 4.0
+        workers.make_way()
+        assert workers.quiet_seconds() == 0.0
+        assert await workers.close()

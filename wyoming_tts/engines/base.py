@@ -249,11 +249,11 @@ class SelfCalibrating(Protocol):
         """Whether there is nothing to learn of the voice. May read a file: called on a worker."""
         ...
 
-    def calibrate(self, spec: VoiceSpec) -> Generator[None, None, None]:
+    def calibrate(self, spec: VoiceSpec) -> Generator[int, None, None]:
         """Learn in bounded steps, each of which `next()` runs on the calling thread.
 
-        A step may be interrupted by `EngineOptions.interruptible`; what was learned before stays, and a later
-        call goes on from there.
+        Each yields the number of sentences that the voice was learned from by now. A step may be interrupted
+        by `EngineOptions.interruptible`; what was learned before stays, and a later call goes on from there.
 
         Raises:
             SpeechError: the voice cannot speak.

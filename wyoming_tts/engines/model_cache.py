@@ -33,6 +33,8 @@ class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     loaded: ReadyVoice | None = None
     leases: int = 0
+    idle_leases: int = 0
+    """How many of them are by `lease_loaded`."""
     file_bytes: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of the voices it was leased for, by name, as of their first lease."""
@@ -78,7 +80,7 @@ class ModelCache:
         self._memory_bytes = memory_bytes
         self._on_loaded = on_loaded
         self._entries: dict[str, _Entry] = {}  # the most recently used last
-        self._outdated: list[_Entry] = []  # still leased
+        self._outdated: list[_Entry] = []  # freed after their last lease
         self._clock = clock
         self._quarantined: dict[str, _Quarantine] = {}
 
@@ -116,6 +118,26 @@ class ModelCache:
         try:
             yield await self._ensure_loaded(voice, entry)
         finally:
+            entry.leases -= 1
+            self._free_beyond_capacity()
+
+    @contextmanager
+    def lease_loaded(self, voice: Voice) -> Iterator[ReadyVoice | None]:
+        """Lease the voice's model if it is in memory and may be used, else None.
+
+        This counts as no use: it gives way to other models as if there were no lease, at the end of it.
+        """
+        entry = self._entries.get(voice.model)
+        is_current = entry is not None and entry.fingerprints.get(voice.name) == voice.fingerprint
+        if entry is None or not is_current or voice.model in self._quarantined:
+            yield None
+            return
+        entry.leases += 1
+        entry.idle_leases += 1
+        try:
+            yield entry.loaded
+        finally:
+            entry.idle_leases -= 1
             entry.leases -= 1
             self._free_beyond_capacity()
 
@@ -203,16 +225,15 @@ class ModelCache:
         _LOGGER.info("Loaded %s (%s) in %.2f s.", voice.name, voice.engine, seconds)
 
     def _free_beyond_capacity(self) -> None:
+        unused = [model for model, entry in self._entries.items() if entry.leases == entry.idle_leases]
+        for model in unused:
+            if self._entries[model].loaded is None:
+                del self._entries[model]  # its load failed
+            elif self._is_over() or model in self._quarantined:
+                self._outdated.append(self._entries.pop(model))
         for entry in [entry for entry in self._outdated if not entry.leases]:
             self._outdated.remove(entry)
             if entry.loaded is not None:
-                entry.loaded.close()
-        for model in [model for model, entry in self._entries.items() if not entry.leases]:
-            entry = self._entries[model]
-            if entry.loaded is None:
-                del self._entries[model]  # its load failed
-            elif self._is_over() or model in self._quarantined:
-                del self._entries[model]
                 entry.loaded.close()
 
     def _is_over(self) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import LoadedVoice, RemoteVoice, RemoteVoiceFailed
+from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice, RemoteVoiceFailed
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
@@ -56,8 +56,12 @@ class SegmentRenderer:
         clock: Clock,
         costs: CostModel,
         step_clocks: StepClocks,
+        on_voice_used: Callable[[VoiceSpec, ReadyVoice], None],
     ) -> None:
-        """Share these among all utterances; their meaning is that of `Synthesizer`."""
+        """Share these among all utterances; their meaning is that of `Synthesizer`.
+
+        `on_voice_used` is called for each segment that is rendered, with its voice and model.
+        """
         self._workers = workers
         self._cache = cache
         self._options = options
@@ -67,6 +71,7 @@ class SegmentRenderer:
         self._clock = clock
         self._costs = costs
         self._step_clocks = step_clocks
+        self._on_voice_used = on_voice_used
 
     async def render(
         self, job: Job, voices: UtteranceVoices, segment: Segment, resampler: StreamResampler
@@ -128,6 +133,7 @@ class SegmentRenderer:
         recording = self._cache.record(key, lease.spec.voice.sample_rate)
         with job.timing_load():
             loaded, gain = await lease.load_with_gain()
+        self._on_voice_used(lease.spec, loaded)
         task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: aclosing[AsyncGenerator[bytes, None]]
         if isinstance(loaded, RemoteVoice):

@@ -33,7 +33,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.calibration import VoiceCalibration
-from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepClocks
+from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
 from wyoming_tts.synthesis.job import IDLE, Job
 from wyoming_tts.synthesis.loudness import VoiceLoudness
@@ -136,7 +136,7 @@ class Synthesizer:
         self.calibration = VoiceCalibration(loaded, workers, clock=clock)
         """Learns what can be learned of voices while nobody else wants to compute, where it is run."""
         self._loudness = VoiceLoudness(
-            workers, options.loudness, clocks=step_clocks, on_calibrated=self._on_voice_measured
+            workers, options.loudness, clocks=step_clocks, on_calibrated=costs.learn_calibration
         )
         self._renderer = SegmentRenderer(
             workers=workers,
@@ -148,11 +148,8 @@ class Synthesizer:
             clock=clock,
             costs=costs,
             step_clocks=step_clocks,
+            on_voice_used=self.calibration.request,
         )
-
-    def _on_voice_measured(self, spec: VoiceSpec, measured: MeasuredSegment) -> None:
-        self._costs.learn_calibration(spec, measured)
-        self.calibration.request(spec)
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -179,6 +176,8 @@ class Synthesizer:
     ) -> AsyncIterator[SpeechStream]:
         job = Job(utterance, self._clock, self._costs)
         job.clock.in_background = in_background
+        if not in_background:
+            self._workers.make_way()  # also before its first step: a model may have to be loaded
         try:
             with job.recording_failure():
                 spec = await self._library.resolve(utterance.voice)
@@ -204,6 +203,7 @@ class Synthesizer:
             )
             with self._loaded.quarantining(spec.voice):
                 await self._loudness.gain(spec, loaded, stream)
+            self.calibration.request(spec, loaded)
         return spec
 
     async def prepare(self, text: str) -> None:

@@ -105,6 +105,38 @@ async def test_a_model_stays_loaded_after_its_lease_ends(loaded: ModelCache, eng
     assert not engine.made[0].closed
 
 
+async def test_a_lease_of_what_is_loaded_loads_nothing(loaded: ModelCache, engine: FakeEngine) -> None:
+    with loaded.lease_loaded(a_voice("a")) as model:
+        assert model is None
+    await lease_once(loaded, "a")
+    with loaded.lease_loaded(a_voice("a")) as model:
+        assert model is engine.made[0]
+    with loaded.lease_loaded(a_voice("a", print_="other files")) as model:
+        assert model is None
+    assert len(engine.made) == 1
+
+
+async def test_a_model_leased_because_it_is_loaded_gives_way_to_others(
+    loaded: ModelCache, engine: FakeEngine
+) -> None:
+    await lease_once(loaded, "a")
+    await lease_once(loaded, "b")
+    with loaded.lease_loaded(a_voice("a")):
+        assert loaded.models == ("a", "b")
+        await lease_once(loaded, "c")
+        assert loaded.models == ("b", "c")
+        assert not engine.made[0].closed
+    assert engine.made[0].closed
+
+
+async def test_a_model_in_quarantine_is_not_leased_though_loaded(loaded: ModelCache) -> None:
+    async with loaded.lease(a_voice("a")):
+        with pytest.raises(StepTimedOut), loaded.quarantining(a_voice("a")):
+            raise StepTimedOut(60.0, is_abandoned=False)
+        with loaded.lease_loaded(a_voice("a")) as model:
+            assert model is None
+
+
 async def test_the_least_recently_used_model_is_evicted_first(loaded: ModelCache) -> None:
     for name in ("a", "b", "a", "c"):
         await lease_once(loaded, name)

@@ -223,7 +223,7 @@ class LoadedKokoro:
         style = self._styles.get(_style_key(voice))
         return style is not None and is_predictable(style.statistics, self._speed(prosody))
 
-    def calibrate(self, spec: VoiceSpec) -> Generator[None, None, None]:
+    def calibrate(self, spec: VoiceSpec) -> Generator[int, None, None]:
         """Learn the statistics of a voice from sentences of its language, in steps, for nobody to hear.
 
         Nothing is done for a voice whose statistics are known, or if the model cannot be cut.
@@ -236,8 +236,9 @@ class LoadedKokoro:
             return
         for text in calibration_sentences(spec.voice.language)[style.statistics.count :]:
             phonemes = self._phonemes(Segment(text), spec.voice)
-            yield
-            yield from model.learn(self._speech(phonemes, spec.voice, style, 1.0))
+            yield style.statistics.count
+            for _ in model.learn(self._speech(phonemes, spec.voice, style, 1.0)):
+                yield style.statistics.count
         self._statistics.save(style.table)
         self._calibrated.add((spec.voice.name, spec.voice.fingerprint))
 
