@@ -17,7 +17,7 @@ from wyoming_tts.engines.chunked_inference import ChunkedInference, Clock, Model
 from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, IS_WHOLE, GeneratorNames
 from wyoming_tts.engines.kokoro.graph import STYLE, KokoroCut
 from wyoming_tts.engines.kokoro.spectrum import InverseTransform
-from wyoming_tts.engines.kokoro.statistics import Doubles, NormStatistics, sentence_features
+from wyoming_tts.engines.kokoro.statistics import NormStatistics, sentence_features
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.errors import EngineFailed
@@ -75,7 +75,7 @@ class Sentence:
     """What the generator makes a sentence of."""
 
     request: Request
-    features: Doubles
+    features: Values
     """As `sentence_features`."""
     inputs: Mapping[str, Values]
     """By the names of the generator's inputs."""
@@ -184,16 +184,18 @@ class KokoroDecoder:
                 f"expected {self._cut.rate} of each and one."
             )
         inputs = {GeneratorNames(0).source: frames, HARMONICS: harmonics, **self._affines(request.style)}
-        features = sentence_features(pitch.ravel(), energy.ravel())
+        features = sentence_features(pitch.ravel(), energy.ravel(), frames[0])
         return Sentence(request, features, inputs, self._first_frame(values, length))
 
-    def decode_whole(self, sentence: Sentence) -> tuple[Samples, NormStatistics]:
-        """All samples of a sentence, and the statistics that its norms took.
+    def decode_whole(
+        self, sentence: Sentence, statistics: NormStatistics | None = None
+    ) -> tuple[Samples, NormStatistics]:
+        """All samples of a sentence, and the statistics that its norms took, unless others are given.
 
         Raises:
             EngineFailed: the model failed.
         """
-        spectrum, taken = self.generate_whole(sentence)
+        spectrum, taken = self.generate_whole(sentence, statistics)
         transform = InverseTransform(self._cut.bins, self._scale)
         return np.concatenate([transform.add(spectrum), transform.finish()]), taken
 
@@ -215,13 +217,15 @@ class KokoroDecoder:
                 samples = np.concatenate([samples, transform.finish()])
             yield samples, left * FRAME_SAMPLES / SAMPLE_RATE
 
-    def generate_whole(self, sentence: Sentence) -> tuple[Values, NormStatistics]:
-        """The spectrum of a sentence, shape (bins + 2, columns), and the statistics that its norms took.
+    def generate_whole(
+        self, sentence: Sentence, statistics: NormStatistics | None = None
+    ) -> tuple[Values, NormStatistics]:
+        """The spectrum of a sentence, shape (bins + 2, columns), and the statistics, as `decode_whole`.
 
         Raises:
             EngineFailed: the model failed.
         """
-        inputs = self._inputs(sentence, None)
+        inputs = self._inputs(sentence, statistics)
         means, variances = [], []
         for (names, _), model in zip(self._layouts, self._models.generator, strict=True):
             outputs = [names.result, names.means_taken, names.variances_taken]

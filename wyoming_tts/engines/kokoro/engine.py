@@ -63,7 +63,7 @@ _FILES_OF_PACK_VOICES = 2
 
 _MAX_PROBED = 10_000
 
-_MAX_STYLES = 128  # of 522 kB each; clients may ask for any number of blend recipes
+_MAX_STYLES = 32  # of 0.5 MB each, 2 with statistics; clients may ask for any number of blend recipes
 
 
 class KokoroEngine:
@@ -234,11 +234,11 @@ class LoadedKokoro:
         style, model = self._style(spec), self._model
         if self._statistics is None or style.statistics is None or not isinstance(model, CutModel):
             return
-        for text in calibration_sentences(spec.voice.language)[style.statistics.count :]:
+        for text in calibration_sentences(spec.voice.language)[style.statistics.calibrated :]:
             phonemes = self._phonemes(Segment(text), spec.voice)
-            yield style.statistics.count
+            yield style.statistics.calibrated
             for _ in model.learn(self._speech(phonemes, spec.voice, style, 1.0)):
-                yield style.statistics.count
+                yield style.statistics.calibrated
         self._statistics.save(style.table)
         self._calibrated.add((spec.voice.name, spec.voice.fingerprint))
 

@@ -161,7 +161,7 @@ class CutModel:
         sentence = self._decoder.make_sentence(encoded)
         yield
         if sentence.seconds <= WHOLE_SECONDS:
-            self._decode_whole(sentence, speech)
+            self._decode_whole(sentence, speech, calibrating=True)
         yield
 
     def _speak_in_one_pass(self, phonemes: str, speech: Speech) -> Iterator[Samples]:
@@ -203,11 +203,15 @@ class CutModel:
             ready = trimmer.add(samples, may_end=left < _ENDING_SECONDS)
             yield ready if left else np.concatenate([ready, trimmer.finish(pause)])
 
-    def _decode_whole(self, sentence: Sentence, speech: Speech) -> Samples:
+    def _decode_whole(self, sentence: Sentence, speech: Speech, *, calibrating: bool = False) -> Samples:
         samples, taken = self._decoder.decode_whole(sentence)
-        if speech.statistics is not None and SLOWEST_PREDICTED <= speech.speed <= FASTEST_PREDICTED:
+        # Shorter ones are never predicted, and those of the calibration tell how much they differ.
+        is_usual = sentence.seconds >= SHORT_SECONDS and _is_usual(speech.speed)
+        if speech.statistics is not None and (calibrating or is_usual):
             with self._learning:
-                speech.statistics.learn(sentence.features, taken, loudest=loudest_power(samples))
+                speech.statistics.learn(
+                    sentence.features, taken, loudest=loudest_power(samples), calibrating=calibrating
+                )
         return samples
 
     def _request(self, phonemes: str, speech: Speech) -> Request:
@@ -220,5 +224,8 @@ class CutModel:
 
 def is_predictable(statistics: VoiceStatistics | None, speed: float) -> bool:
     """Whether sentences of a voice can be predicted at a speed, by what was learned of it."""
-    is_usual = SLOWEST_PREDICTED <= speed <= FASTEST_PREDICTED
-    return statistics is not None and statistics.is_enough and is_usual
+    return statistics is not None and statistics.is_enough and _is_usual(speed)
+
+
+def _is_usual(speed: float) -> bool:
+    return SLOWEST_PREDICTED <= speed <= FASTEST_PREDICTED

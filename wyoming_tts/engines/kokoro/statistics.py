@@ -1,15 +1,18 @@
-"""Statistics of a voice's generator, predicted for a sentence before it is decoded.
+"""Statistics of a voice's generator, predicted for a sentence before it is decoded, by Gaussian processes.
 
 The generator's instance norms take the mean and the variance of each channel over the whole sentence. They
-differ between voices by far more than between the sentences of a voice, and between these mostly with a few
-properties that are known before decoding: how long it is, how much of it is voiced or quiet, how loud and
-how lively. For each voice a linear regression (ridge) of all means and logarithms of variances on these is
-learned from sentences that were decoded whole. It is updated with each further one (Welford, 1962).
+differ between voices by far more than between the sentences of a voice, and between these mostly with what is
+known before they are decoded: how long a sentence is, how much of it is voiced or quiet, how loud and how
+lively, and the means and spreads of the channels that the decoder blocks make. For each voice the means and
+the logarithms of the variances are predicted from sentences that were decoded whole. There are few of them
+and many features, so it is regression with a kernel (a linear one), which also tells how far a sentence is
+from those: where it is unlike all of them, nothing is predicted.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,25 +23,31 @@ Values = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 ENOUGH: Final = 12
-"""Sentences from which on a voice can be predicted: with 8 the error is a fifth larger than with 16."""
+"""Sentences from which on a voice can be predicted: with 8 the error is a fifth larger than with 16, and
+with 12 by a tenth."""
 CALIBRATED: Final = 16
-"""Sentences that a voice is calibrated with; what it speaks meanwhile counts among them."""
+"""Sentences that a voice is calibrated with. Twice as many would make the error a seventh smaller."""
 
-_FEATURES = 5
+_SCALARS = 5
+"""Features that are no channels'; they weigh as much as all channels together."""
 _VOICED_HZ = 10.0
 _QUIET_BELOW = 4.0
 """How far below the loudest frames the energy, a logarithm, is in pauses."""
 _LOUD_PERCENTILE = 95
-_RIDGE = 1 / 48
-"""Of the number of sentences: little, since five numbers hardly overfit sixteen sentences."""
-_BEYOND = 0.5
-"""How far a sentence's features may lie outside of those that were seen, in widths of their range."""
+_NOISE = 0.1
+"""What sentences with the same features differ by, relative to the variance of the features, of which there
+are two kinds. From a third to three times of it are as good."""
+_MOST_DOUBT = 1.5
+"""Largest variance of a prediction, where that of an average sentence, knowing nothing, is two. The error
+grows with it (correlation 0.95): below 0.5 in sentences over five seconds, to 1.5 in some of 2.5 seconds,
+20 in single words."""
 _MOST_CHANGE = 1.5
 """Of the logarithm of a variance by the features: what is predicted beyond was never seen."""
 _LEAST_VARIANCE = 1e-12
-_MOST_SENTENCES = 512
-"""Sentences that count: later ones go on to refine it, as if it were of these."""
-_LEAST_SPREAD = 1e-9
+_MOST_HEARD = 8
+"""Sentences that are kept beside those of the calibration: few enough that they never outweigh these."""
+_LEAST_SPREAD = 1e-6
+"""Of a feature, relative to its size; others are constant and tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +67,35 @@ class Prediction:
     """Power of its loudest frame of 5 ms, of samples between -1 and 1."""
 
 
-def sentence_features(pitch: Values, energy: Values) -> Doubles:
-    """What is known of a sentence before it is decoded, shape (5,).
+def sentence_features(pitch: Values, energy: Values, frames: Values) -> Values:
+    """What is known of a sentence before the generator runs, shape (5 + 2 * channels,).
 
     Args:
         pitch: in Hz for each frame, 0 where it is unvoiced; shape (frames,).
         energy: as a logarithm for each frame, likewise.
+        frames: what the decoder blocks make of it, shape (channels, frames).
     """
     loud = np.percentile(energy, _LOUD_PERCENTILE)
-    features = [
+    scalars = [
         1 / len(pitch),
         np.mean(pitch > _VOICED_HZ),
         np.mean(energy),
         np.std(energy),
         np.mean(energy < loud - _QUIET_BELOW),
     ]
-    return np.array(features, dtype=np.float64)
+    spreads = np.log(np.maximum(frames.std(axis=1), _LEAST_SPREAD))
+    return np.concatenate([scalars, frames.mean(axis=1), spreads]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A sentence that was decoded whole."""
+
+    features: Values
+    values: Values
+    """The means, then the logarithms of the variances."""
+    loudest: float
+    is_of_calibration: bool
 
 
 class VoiceStatistics:
@@ -86,76 +108,70 @@ class VoiceStatistics:
             channels: of all norms.
         """
         self._channels = channels
-        self.count = 0
-        """Sentences that it was learned from."""
-        self._features: Doubles = np.zeros(_FEATURES)
-        self._values: Doubles = np.zeros(2 * channels)
-        self._square: Doubles = np.zeros((_FEATURES, _FEATURES))
-        self._product: Values = np.zeros((_FEATURES, 2 * channels), np.float32)
-        self._loudest: Doubles = np.zeros(1)
-        self._low: Doubles = np.full(_FEATURES, np.inf)
-        self._high: Doubles = np.full(_FEATURES, -np.inf)
+        self._seen: list[_Seen] = []
+        self.calibrated = 0
+        """Sentences of its calibration that it was learned from."""
 
     def __repr__(self) -> str:
-        return f"<VoiceStatistics of {self.count} sentences>"
+        return f"<VoiceStatistics of {len(self._seen)} sentences, {self.calibrated} of its calibration>"
 
     @property
     def is_enough(self) -> bool:
         """Whether it was learned from as many sentences as a prediction needs."""
-        return self.count >= ENOUGH
+        return len(self._seen) >= ENOUGH
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether it was learned from as many sentences as a calibration has."""
-        return self.count >= CALIBRATED
+        """Whether it was learned from all sentences of a calibration."""
+        return self.calibrated >= CALIBRATED
 
-    def learn(self, features: Doubles, statistics: NormStatistics, *, loudest: float) -> None:
-        """Add a sentence that was decoded whole; `loudest` as in `Prediction`."""
+    def learn(
+        self, features: Values, statistics: NormStatistics, *, loudest: float, calibrating: bool = False
+    ) -> None:
+        """Add a sentence that was decoded whole, unless it is nothing new, or not finite.
+
+        Args:
+            features: as `sentence_features`.
+            statistics: that its norms took.
+            loudest: as in `Prediction`.
+            calibrating: whether it is a sentence of the voice's calibration. Of others the last few count.
+        """
+        self.calibrated += calibrating
         logarithms = np.log(np.maximum(statistics.variances, _LEAST_VARIANCE))
-        values = np.concatenate([statistics.means, logarithms]).astype(np.float64)
-        if self.count >= _MOST_SENTENCES:
-            self._forget_one()
-        self.count += 1
-        self._loudest += (loudest - self._loudest) / self.count
-        off = features - self._features
-        self._features += off / self.count
-        off_values = values - self._values
-        self._values += off_values / self.count
-        self._square += np.outer(off, features - self._features)
-        self._product += np.outer(off, values - self._values).astype(np.float32)
-        self._low, self._high = np.minimum(self._low, features), np.maximum(self._high, features)
+        values = np.concatenate([statistics.means, logarithms]).astype(np.float32)
+        is_finite = all(np.isfinite(each).all() for each in (features, values, loudest))
+        if is_finite and not any(np.array_equal(features, seen.features) for seen in self._seen):
+            self._seen.append(_Seen(features, values, loudest, calibrating))
+            self._forget_heard()
 
-    def predict(self, features: Doubles) -> Prediction | None:
+    def _forget_heard(self) -> None:
+        heard = [number for number, seen in enumerate(self._seen) if not seen.is_of_calibration]
+        if len(heard) > _MOST_HEARD:
+            del self._seen[heard[0]]
+
+    def predict(self, features: Values) -> Prediction | None:
         """Predict a sentence; None if it is unlike those that were seen, or they are too few."""
-        if not self.is_enough or not self._has_seen(features):
+        if not self.is_enough:
             return None
-        spread = np.sqrt(np.diag(self._square) / self.count) + _LEAST_SPREAD
-        square = self._square / np.outer(spread, spread) + np.eye(_FEATURES) * _RIDGE * self.count
-        weights = np.linalg.solve(square, (features - self._features) / spread)
-        change = (weights / spread) @ self._product
-        means, logarithms = np.split(self._values, 2)
-        change_of_means, change_of_logarithms = np.split(change, 2)
+        weights, doubt = _weigh(features, np.stack([seen.features for seen in self._seen]))
+        if not doubt <= _MOST_DOUBT:
+            return None
+        values = np.stack([seen.values for seen in self._seen])
+        means, logarithms = np.split(values.mean(axis=0), 2)
+        change_of_means, change_of_logarithms = np.split(weights @ values, 2)
         variances = np.exp(logarithms + np.clip(change_of_logarithms, -_MOST_CHANGE, _MOST_CHANGE))
-        statistics = NormStatistics(
-            (means + change_of_means).astype(np.float32), variances.astype(np.float32)
-        )
-        return Prediction(statistics, float(self._loudest[0]))
-
-    def _has_seen(self, features: Doubles) -> bool:
-        slack = _BEYOND * (self._high - self._low)
-        return bool(np.all(features >= self._low - slack) and np.all(features <= self._high + slack))
-
-    def _forget_one(self) -> None:
-        kept = (self.count - 1) / self.count
-        self._square *= kept
-        self._product *= np.float32(kept)
-        self.count -= 1
+        loudest = float(np.mean([seen.loudest for seen in self._seen]))
+        return Prediction(NormStatistics(means + change_of_means, variances), loudest)
 
     def to_bytes(self) -> bytes:
         """Serialize it, as an npz archive."""
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {name: getattr(self, f"_{name}") for name in _ARRAYS}
-        np.savez(buffer, count=np.array(self.count), **arrays)
+        sentences = [*self._seen]  # another thread may add one
+        arrays: dict[str, Any] = {
+            name: np.array([getattr(seen, name) for seen in sentences], dtype)
+            for name, dtype in _TYPES.items()
+        }
+        np.savez(buffer, calibrated=np.array(self.calibrated), **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -168,16 +184,51 @@ class VoiceStatistics:
         made = cls(channels)
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in ("count", *_ARRAYS)}
+                columns = {name: archive[name] for name in _TYPES}
+                made.calibrated = int(archive["calibrated"])
         except Exception as error:
             raise ValueError(f"the archive cannot be read: {error}") from error
-        for name in _ARRAYS:
-            expected, got = getattr(made, f"_{name}"), arrays[name]
-            if got.shape != expected.shape or got.dtype != expected.dtype or np.isnan(got).any():
-                raise ValueError(f"its {name} have the shape {got.shape}, expected {expected.shape}")
-            setattr(made, f"_{name}", got)
-        made.count = int(arrays["count"])
+        _check_columns(columns, channels)
+        made._seen = [
+            _Seen(features, values, float(loudest), bool(is_of_calibration))
+            for features, values, loudest, is_of_calibration in zip(*columns.values(), strict=True)
+        ]
         return made
 
 
-_ARRAYS = ("features", "values", "square", "product", "loudest", "low", "high")
+_TYPES: Final[Mapping[str, type]] = {
+    "features": np.float32,
+    "values": np.float32,
+    "loudest": np.float64,
+    "is_of_calibration": np.bool_,
+}
+
+
+def _check_columns(columns: Mapping[str, npt.NDArray[Any]], channels: int) -> None:
+    counts = {len(column) if column.ndim else -1 for column in columns.values()}
+    expected = (*counts, 2 * channels)
+    if columns["features"].ndim != 2 or columns["values"].shape != expected:  # noqa: PLR2004  # a table
+        raise ValueError(f"its values have the shape {columns['values'].shape}, expected {expected}")
+    for name, column in columns.items():
+        if column.dtype != _TYPES[name] or not np.isfinite(column).all():
+            raise ValueError(f"its {name} are no finite numbers of the expected type")
+
+
+def _weigh(features: Values, seen: Values) -> tuple[Values, float]:
+    """How much of each sentence another one has beside their mean, and the variance of such a prediction.
+
+    Args:
+        features: of the other.
+        seen: of the sentences, shape (n, features).
+    """
+    known = seen.astype(np.float64)
+    mean, spread = known.mean(axis=0), known.std(axis=0)
+    tells = spread > _LEAST_SPREAD * (1 + np.abs(mean))
+    scale = tells / np.where(tells, spread, 1.0)
+    scale[:_SCALARS] /= np.sqrt(_SCALARS)
+    scale[_SCALARS:] /= np.sqrt(max(1, len(mean) - _SCALARS))
+    points, point = (known - mean) * scale, (features - mean) * scale
+    along = points @ point
+    weights = np.linalg.solve(points @ points.T + _NOISE * np.eye(len(points)), along)
+    doubt = float(point @ point - along @ weights)
+    return (weights - weights.mean()).astype(np.float32), doubt

@@ -19,12 +19,12 @@ from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of what the files hold; part of their names."""
-_MAX_FILES: Final = 128
-"""Files of 0.5 MB each; the oldest are removed."""
+_MAX_FILES: Final = 64
+"""Files of 1.2 to 1.8 MB each; the oldest are removed."""
 _MAX_BYTES: Final = 4_000_000
-_MAX_IN_MEMORY: Final = 64
+_MAX_IN_MEMORY: Final = 32
 
 
 class StatisticsStore:
