@@ -32,6 +32,7 @@ from wyoming_tts.engines.kokoro.generator_graph import (
     write_generator,
 )
 from wyoming_tts.engines.kokoro.norms import InstanceNorm, find_instance_norms
+from wyoming_tts.engines.kokoro.source_graph import stft_results, write_source
 from wyoming_tts.engines.onnx_graph.float_operators import FloatOperators
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
@@ -145,8 +146,16 @@ class KokoroGraph:
         return self._graph.extract(self._inputs, self.text_outputs(cut))
 
     def extract_source(self, cut: KokoroCut) -> bytes:
-        """What makes the harmonics from the pitch."""
-        return self._graph.extract([cut.pitch], [cut.harmonics])
+        """What makes the harmonics from the pitch, written anew where that is faster."""
+        return write_source(self._graph, cut.pitch, cut.harmonics)
+
+    def extract_transforms(self, cut: KokoroCut) -> Iterator[tuple[bytes, bytes]]:
+        """What of the source is written anew: each as it was, and as it is, from the pitch to its result."""
+        for result in stft_results(self._graph, cut.pitch, cut.harmonics):
+            yield (
+                self._graph.extract([cut.pitch], [result]),
+                write_source(self._graph, cut.pitch, result),
+            )
 
     def extract_blocks(self, cut: KokoroCut) -> bytes:
         """What makes the frames from what the text part makes."""
@@ -207,15 +216,15 @@ class KokoroGraph:
 
     def _dominator(self, names: Collection[str], nodes: Sequence[Node]) -> str:
         """The last tensor of some nodes through which all goes by which the text decides on these names."""
-        made = {output for node in nodes for output in node.outputs} & self._text
-        sources = self._inputs & self._text
+        made = {output for node in nodes for output in node.outputs}
+        # Of what was walked back so far, all that the text decides on depends on these alone.
+        needed = self._text.intersection(names)
         for node in reversed(self._graph.ancestors(names)):
-            candidate = node.outputs[0]
-            if candidate not in made or candidate in names or len(node.outputs) > 1:
+            if needed.isdisjoint(node.outputs):
                 continue
-            rest = self._graph.ancestors(names, stop={candidate})
-            if not any(sources & {*each.inputs} for each in rest):
-                return candidate
+            needed = (needed - {*node.outputs}) | self._text.intersection(node.inputs)
+            if len(needed) == 1 and needed <= made:
+                return needed.pop()
         raise CannotCut("its harmonics do not all come from one tensor")
 
     def _energy(self, frames: str, pitch: str) -> str:

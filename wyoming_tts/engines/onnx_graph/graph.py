@@ -70,12 +70,13 @@ class OnnxGraph:
 
     def ancestors(self, names: Iterable[str], stop: Collection[str] = ()) -> list[Node]:
         """The nodes that compute these tensors, in order, without those that compute `stop`."""
-        needed = set(names)
+        stop = frozenset(stop)
+        needed = {*names} - stop
         found = []
         for node in reversed(self.nodes):
-            if any(output in needed and output not in stop for output in node.outputs):
+            if not needed.isdisjoint(node.outputs):
                 found.append(node)
-                needed.update(node.inputs)
+                needed.update(name for name in node.inputs if name not in stop)
         return found[::-1]
 
     def extract(self, inputs: Collection[str], outputs: Collection[str]) -> bytes:
