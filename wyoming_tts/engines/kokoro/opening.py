@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.chunked_inference import Values
+from wyoming_tts.engines.kokoro.check_results import CheckResults
 from wyoming_tts.engines.kokoro.decoder import DecoderModels, GeneratorLayout, KokoroDecoder, Request
 from wyoming_tts.engines.kokoro.decoder_check import LEAST_DECIBELS_OF_CHUNKS, compare, transform_scale
 from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, WrittenGenerator
@@ -22,36 +24,9 @@ from wyoming_tts.engines.onnx import OnnxModel, open_models, return_freed_memory
 _LOGGER = logging.getLogger(__name__)
 
 _PROBE: Final = Request(
-    tokens=(
-        50,
-        83,
-        54,
-        156,
-        31,
-        16,
-        65,
-        156,
-        138,
-        64,
-        4,
-        16,
-        53,
-        156,
-        51,
-        158,
-        61,
-        3,
-        16,
-        46,
-        156,
-        76,
-        56,
-        4,
-    ),
-    style=np.zeros((1, 256), np.float32),
-    speed=1.0,
+    tokens=(50, 83, 54, 156, 31, 16, 65, 156, 138, 64, 4), style=np.zeros((1, 256), np.float32), speed=2.0
 )
-"""A few syllables; what they sound like does not matter."""
+"""Two syllables, spoken fast, which last longer than a chunk and its edges."""
 
 _DIGEST_BLOCK = 1 << 20
 
@@ -87,10 +62,13 @@ def open_decoder(path: Path, options: EngineOptions, style: Callable[[], Values]
 
 
 def _open(path: Path, options: EngineOptions, style: Callable[[], Values]) -> OpenedDecoder:
+    digest = _digest(path)
     graph = KokoroGraph(path)
     cut = graph.cut()
     written = graph.write_generator(cut)
-    text, source, blocks, styles, *generator = open_models(path, options, _contents(graph, cut, written))
+    # A second session of each for a single thread would be half as much memory again.
+    alone = replace(options, has_cores=always)
+    text, source, blocks, styles, *generator = open_models(path, alone, _contents(graph, cut, written))
     models = DecoderModels(text, source, blocks, styles, tuple(generator))
     layouts = [
         GeneratorLayout(
@@ -99,12 +77,15 @@ def _open(path: Path, options: EngineOptions, style: Callable[[], Values]) -> Op
         for part in written
     ]
     del written
-    unscaled = KokoroDecoder(models, cut, layouts)
-    probed = Probed(unscaled, cut, replace(_PROBE, style=style()))
-    scale = _check(path, options, graph, probed)
+    results = CheckResults(options.statistics_dir, digest)
+    scale = results.read()
+    if scale is None:
+        probed = Probed(KokoroDecoder(models, cut, layouts), cut, replace(_PROBE, style=style()))
+        scale = _check(path, alone, graph, probed)
+        results.save(scale)
     del graph
     return_freed_memory()
-    return OpenedDecoder(KokoroDecoder(models, cut, layouts, scale=scale), text, _digest(path))
+    return OpenedDecoder(KokoroDecoder(models, cut, layouts, scale=scale), text, digest)
 
 
 def _contents(graph: KokoroGraph, cut: KokoroCut, written: Sequence[WrittenGenerator]) -> Iterator[bytes]:
@@ -128,31 +109,35 @@ class Probed:
 def _check(path: Path, options: EngineOptions, graph: KokoroGraph, probed: Probed) -> float:
     """Compare a decoder with the graph; returns the scale of the samples of its inverse transform."""
     decoder, cut, probe = probed.decoder, probed.cut, probed.request
-    sentence = decoder.make_sentence(decoder.encode_text(probe))
+    encoded = decoder.encode_text(probe)
+    for contents in graph.extract_transforms(cut):
+        with _opened(path, options, contents) as transforms:
+            expected, got = (each.run(None, {cut.pitch: encoded.values[cut.pitch]})[0] for each in transforms)
+        compare("source's transform", got, expected)
+    sentence = decoder.make_sentence(encoded)
     spectrum, taken = decoder.generate_whole(sentence)
-    alone = replace(options, has_cores=always)
-    original, transform = open_models(
-        path, alone, [graph.extract_generator(cut), graph.extract_transform(cut)]
-    )
-    try:
+    with _opened(path, options, [graph.extract_generator(cut)]) as (original,):
         feeds = {
             cut.frames: sentence.frames,
             cut.harmonics: sentence.inputs[HARMONICS],
             STYLE: probe.style,
         }
-        expected = original.run(None, feeds)[0]
-        compare("generator", spectrum, expected[0])
-        compare(
-            "generator in chunks",
-            decoder.generate_in_chunks(sentence, taken),
-            spectrum,
-            LEAST_DECIBELS_OF_CHUNKS,
-        )
+        compare("generator", spectrum, original.run(None, feeds)[0][0])
+    in_chunks = decoder.generate_in_chunks(sentence, taken)
+    compare("generator in chunks", in_chunks, spectrum, LEAST_DECIBELS_OF_CHUNKS)
+    with _opened(path, options, [graph.extract_transform(cut)]) as (transform,):
         samples = transform.run(None, {cut.places[-1]: spectrum[None]})[0]
-        return transform_scale(spectrum, samples.reshape(-1), cut.bins)
+    return transform_scale(spectrum, samples.reshape(-1), cut.bins)
+
+
+@contextmanager
+def _opened(path: Path, options: EngineOptions, contents: Sequence[bytes]) -> Iterator[list[OnnxModel]]:
+    models = open_models(path, options, contents)
+    try:
+        yield models
     finally:
-        original.close()
-        transform.close()
+        for model in models:
+            model.close()
 
 
 def _digest(path: Path) -> str:

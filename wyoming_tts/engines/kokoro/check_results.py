@@ -1,0 +1,90 @@
+"""Results of the comparison of a model in parts with its graph, over a restart.
+
+The comparison takes longer than all else of a load, and comes out the same as long as the model's file, this
+code, onnxruntime and the processor are the same. These are what a result is found by; one that is damaged is
+none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import platform
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from wyoming_tts.atomic_write import replace_file
+
+_LOGGER = logging.getLogger(__name__)
+
+_VERSION: Final = 1
+"""Of the rewritten graphs and their comparison: raised when either changes between two releases."""
+_DISTRIBUTIONS: Final = ("wyoming-tts", "onnxruntime", "numpy")
+_SUFFIX: Final = ".checked"
+_MAX_FILES: Final = 32
+"""Each update makes new ones; the oldest are removed."""
+_MAX_BYTES: Final = 1000
+
+
+class CheckResults:
+    """The result of one model: that its parts are right, and what its inverse transform is scaled by."""
+
+    def __init__(self, directory: Path | None, model_digest: str) -> None:
+        """Read nothing yet.
+
+        Args:
+            directory: of the files, made when it is needed; None: nothing is kept.
+            model_digest: of the model's file.
+        """
+        known = (_VERSION, model_digest, *map(version, _DISTRIBUTIONS), _processor())
+        self._directory = directory
+        self._key = _sha256(*known)
+
+    def read(self) -> float | None:
+        """The scale of a model that was found right; None if it has to be checked."""
+        if self._directory is None:
+            return None
+        try:
+            with self._path(self._directory).open("rb") as file:
+                scale, digest = file.read(_MAX_BYTES).decode("ascii").split()
+            value = float(scale)
+        except (OSError, ValueError):
+            return None
+        return value if digest == _sha256(self._key, scale) and math.isfinite(value) else None
+
+    def save(self, scale: float) -> None:
+        """Write that the model was found right; where it cannot be written, it is checked at each load."""
+        if self._directory is None:
+            return
+        content = f"{scale!r} {_sha256(self._key, repr(scale))}\n"
+        try:
+            replace_file(self._path(self._directory), content.encode())
+            self._remove_oldest(self._directory)
+        except OSError as error:
+            _LOGGER.info("The check of a Kokoro model is repeated at its next load: %s", error)
+
+    def _path(self, directory: Path) -> Path:
+        return directory / f"{self._key[:32]}{_SUFFIX}"
+
+    @staticmethod
+    def _remove_oldest(directory: Path) -> None:
+        files = sorted(directory.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        for path in files[: max(0, len(files) - _MAX_FILES)]:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _processor() -> str:
+    """What onnxruntime chooses its kernels by: the architecture, and Linux's list of instruction sets."""
+    features = ""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {features}"
+
+
+def _sha256(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
