@@ -12,17 +12,18 @@ import logging
 import math
 import platform
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from wyoming_tts.atomic_write import replace_file
 
 _LOGGER = logging.getLogger(__name__)
 
-_VERSION: Final = 1
-"""Of the rewritten graphs and their comparison: raised when either changes between two releases."""
-_DISTRIBUTIONS: Final = ("wyoming-tts", "onnxruntime", "numpy")
+_CODE: Final = ("wyoming_tts.engines.kokoro", "wyoming_tts.engines.onnx_graph")
+"""The packages that rewrite a graph, run it and compare."""
 _SUFFIX: Final = ".checked"
 _MAX_FILES: Final = 32
 """Each update makes new ones; the oldest are removed."""
@@ -39,7 +40,9 @@ class CheckResults:
             directory: of the files, made when it is needed; None: nothing is kept.
             model_digest: of the model's file.
         """
-        known = (_VERSION, model_digest, *map(version, _DISTRIBUTIONS), _processor())
+        import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
+
+        known = (model_digest, _code(), onnxruntime.__version__, np.__version__, _processor())
         self._directory = directory
         self._key = _sha256(*known)
 
@@ -75,6 +78,14 @@ class CheckResults:
         for path in files[: max(0, len(files) - _MAX_FILES)]:
             with suppress(OSError):
                 path.unlink()
+
+
+def _code() -> str:
+    """Digest of the code that a result is of."""
+    modules = [
+        module for package in _CODE for module in files(package).iterdir() if module.name.endswith(".py")
+    ]
+    return _sha256(*(module.read_text("utf-8") for module in sorted(modules, key=lambda module: module.name)))
 
 
 def _processor() -> str:
