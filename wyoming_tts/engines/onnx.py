@@ -27,6 +27,7 @@ NO_SAMPLES: Samples = np.zeros(0, dtype=np.float32)
 """What a step yields that made no audio."""
 
 _ONNX_ERRORS_ONLY = 3
+_ONNX_FATAL_ONLY = 4
 
 _SHARED_BYTES = 4096
 """Smaller weights are folded when a graph is optimized, and sharing them would save nothing."""
@@ -132,6 +133,7 @@ class OnnxModel:
         import onnxruntime  # noqa: PLC0415  # heavy: only once there is a model to load
 
         options = onnxruntime.RunOptions()
+        options.log_severity_level = _ONNX_FATAL_ONLY  # an error is raised: some are interruptions
         # Looked at after each operator, also within loops.
         with self._interruptible(partial(setattr, options, "terminate", True)):
             return session.run(outputs, feeds, options)  # type: ignore[no-any-return]

@@ -29,6 +29,9 @@ _MEMORY_SEGMENTS: Final = 12.0
 _STEPS_MEMORY_SEGMENTS: Final = 120.0
 """The same for the lengths of its steps, of which the longest counts: one after a dozen shorter ones must not
 be a surprise."""
+_OTHER_CUT: Final = 1 / 6
+"""Of the first step of a voice's segments so far: a shorter one shows that they are cut otherwise from now
+on, as those of a Kokoro voice once it is calibrated. What is cut in one way varies by less."""
 _CALIBRATION_WEIGHT: Final = 0.2
 """Of a segment that is rendered as a voice is loaded: a model's first runs take longer than later ones."""
 _SPEED_MEMORY: Final = 3.0
@@ -103,9 +106,11 @@ class VoiceCost:
     pace: _Ratio = field(default_factory=_Ratio)
     """Seconds of audio at normal speed for each character."""
     first_step: float = 0.0
-    """Seconds of audio of the first step of a segment that makes any: the longest one lately."""
+    """Seconds of audio of the first step that makes any, of segments in several steps: the longest lately."""
     longest_step: float = 0.0
-    """The same of its longest step."""
+    """The same of their longest step."""
+    whole_step: float = 0.0
+    """The same of segments in one step."""
     is_cut: bool = False
     """Whether any segment took more than one step: until then each is expected to be made in one."""
     alone: _ModeCost = field(default_factory=_ModeCost)
@@ -161,12 +166,18 @@ class VoiceCost:
                 mode.per_character.add(weight * cpu.setup, weight * segment.characters, keeping=keeping)
 
     def _learn_steps(self, segment: MeasuredSegment, weight: float) -> None:
-        keeping = 1.0  # a short text shows nothing of how a long one is cut
-        if segment.first_step < segment.audio:
-            self.is_cut = True
-            keeping = exp(-weight / _STEPS_MEMORY_SEGMENTS)
+        if segment.first_step >= segment.audio:  # it shows nothing of how a longer one is cut
+            self.whole_step = max(segment.audio, self.whole_step)
+            return
+        keeping = exp(-weight / _STEPS_MEMORY_SEGMENTS)
+        whole_memory = _STEPS_MEMORY_SEGMENTS if segment.audio > self.whole_step else _MEMORY_SEGMENTS
+        keeping_whole = exp(-weight / whole_memory)
+        if self.is_cut and segment.first_step < self.first_step * _OTHER_CUT:
+            keeping = keeping_whole = 0.0
+        self.is_cut = True
         self.first_step = max(segment.first_step, self.first_step * keeping)
         self.longest_step = max(segment.longest_step, self.longest_step * keeping)
+        self.whole_step *= keeping_whole
 
     def _learn_spread(self, segment: MeasuredSegment, keeping: float) -> None:
         expected = self._expected_cpu(segment)
@@ -363,7 +374,7 @@ def _mean_rest(rest: float, deviation: float) -> float:
 
 def _step_lengths(cost: VoiceCost, audio: float, last_step: float) -> Iterator[float]:
     """Divide audio as an engine will: in steps that at most double, up to the voice's longest."""
-    if not cost.is_cut:
+    if not cost.is_cut or (not last_step and audio <= cost.whole_step):
         yield audio
         return
     size = 2 * last_step or cost.first_step or audio
@@ -393,17 +404,18 @@ def _ratios(cost: VoiceCost) -> tuple[_Ratio, ...]:
 
 def _to_numbers(cost: VoiceCost) -> list[float]:
     numbers = [value for ratio in _ratios(cost) for value in (ratio.above, ratio.below)]
-    return [round(number, 6) for number in (cost.is_cut, cost.first_step, cost.longest_step, *numbers)]
+    steps = (cost.is_cut, cost.first_step, cost.longest_step, cost.whole_step)
+    return [round(number, 6) for number in (*steps, *numbers)]
 
 
 def _from_numbers(numbers: object) -> VoiceCost | None:
     cost = VoiceCost()
     ratios = _ratios(cost)
-    if not isinstance(numbers, list) or len(numbers) != 3 + 2 * len(ratios):
+    if not isinstance(numbers, list) or len(numbers) != 4 + 2 * len(ratios):
         return None
     if not all(isinstance(number, int | float) and isfinite(number) and number >= 0 for number in numbers):
         return None
-    is_cut, cost.first_step, cost.longest_step, *values = map(float, numbers)
+    is_cut, cost.first_step, cost.longest_step, cost.whole_step, *values = map(float, numbers)
     cost.is_cut = bool(is_cut)
     for ratio, above, below in zip(ratios, values[::2], values[1::2], strict=True):
         ratio.above, ratio.below = above, below

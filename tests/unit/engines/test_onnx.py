@@ -239,7 +239,7 @@ def test_loading_a_model_writes_no_onnxruntime_telemetry(tmp_path: Path) -> None
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_loop_without_end_is_interrupted(tmp_path: Path) -> None:
+def test_a_loop_without_end_is_interrupted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "endless.onnx"
     path.write_bytes(endless_model())
     interrupts = list[Callable[[], None]]()
@@ -261,6 +261,7 @@ def test_a_loop_without_end_is_interrupted(tmp_path: Path) -> None:
     with pytest.raises(EngineFailed, match="terminate flag"):
         model.run(None, feeds)
     assert len(interrupts) == 1
+    assert capfd.readouterr().err == ""  # it was asked for, so it is no error for the log
 
 
 def test_the_memory_of_a_large_model_is_returned_when_it_is_closed(tmp_path: Path) -> None:

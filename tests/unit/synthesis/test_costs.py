@@ -150,6 +150,48 @@ def test_many_short_texts_do_not_hide_how_long_the_steps_of_a_long_one_are() -> 
     assert step_lengths(costs, cost, characters=90) == pytest.approx([4.0, 5.0])
 
 
+def test_a_voice_that_is_cut_in_a_finer_way_from_now_on_is_expected_to_be_at_once() -> None:
+    costs, cost = make_costs(), VoiceCost()
+    for _ in range(20):  # a Kokoro voice before it is calibrated
+        cost.learn(in_steps(6.0))
+        cost.learn(in_steps(4.0, 5.0))
+    assert step_lengths(costs, cost, characters=90) == pytest.approx([4.0, 5.0])
+    cost.learn(in_steps(0.3, 0.3, 0.6, 1.2, 1.2))
+    assert step_lengths(costs, cost, characters=60) == pytest.approx([0.3, 0.6, 1.2, 1.2, 1.2, 1.5])
+    cost.learn(in_steps(4.0, 5.0))  # and after its calibration was lost
+    assert step_lengths(costs, cost, characters=90) == pytest.approx([4.0, 5.0])
+
+
+def test_short_texts_in_one_step_do_not_make_the_steps_of_long_ones_longer() -> None:
+    costs, cost = make_costs(), VoiceCost()
+    cost.learn(in_steps(0.3, 0.3, 0.6, 1.2, 1.2))
+    cost.learn(in_steps(2.0))
+    assert step_lengths(costs, cost, characters=20) == pytest.approx([2.0])
+    assert step_lengths(costs, cost, characters=36) == pytest.approx([0.3, 0.6, 1.2, 1.5])
+
+
+def test_a_long_text_in_one_step_is_expected_again_for_a_while() -> None:
+    costs, cost = make_costs(), VoiceCost()
+    cost.learn(in_steps(0.3, 0.3, 0.6, 1.2, 1.2))
+    cost.learn(in_steps(7.0))  # a sentence unlike those that the voice was calibrated with
+    assert step_lengths(costs, cost, characters=60) == pytest.approx([6.0])
+    for _ in range(12):
+        cost.learn(in_steps(0.3, 0.3, 0.6, 1.2, 1.2))
+    assert len(step_lengths(costs, cost, characters=60)) > 1
+
+
+def test_the_steps_of_a_voice_survive_a_restart() -> None:
+    costs = make_costs()
+    for measured in (in_steps(2.0), in_steps(0.3, 0.3, 0.6, 1.2)):
+        costs.voice(spec()).learn(measured)
+    restarted = make_costs()
+    restarted.load_json(costs.to_json())
+    for characters in (10, 20, 60):
+        expected = step_lengths(costs, costs.voice(spec()), characters=characters)
+        cost = restarted.voice(spec())
+        assert step_lengths(restarted, cost, characters=characters) == pytest.approx(expected, rel=0.01)
+
+
 def in_steps(*audio: float) -> MeasuredSegment:
     """A segment of 0.1 s for each character that was made in steps of so much audio."""
     measured = MeasuredSegment(round(sum(audio) / 0.1))

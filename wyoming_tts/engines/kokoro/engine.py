@@ -195,7 +195,7 @@ class LoadedKokoro:
         self._styles: dict[_StyleKey, _Style] = {}
         self._reading = threading.Lock()
         self._probed: set[int] = set()
-        self._calibrated: set[tuple[str, str]] = set()
+        self._calibrated: set[_StyleKey] = set()
 
     def __repr__(self) -> str:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
@@ -240,11 +240,11 @@ class LoadedKokoro:
             for _ in model.learn(self._speech(phonemes, spec.voice, style, 1.0)):
                 yield style.statistics.calibrated
         self._statistics.save(style.table)
-        self._calibrated.add((spec.voice.name, spec.voice.fingerprint))
+        self._calibrated.add(_style_key(spec.voice))
 
     def is_calibrated(self, spec: VoiceSpec) -> bool:
         """Whether `calibrate` has nothing to do. May read a file."""
-        if self._statistics is None or (spec.voice.name, spec.voice.fingerprint) in self._calibrated:
+        if self._statistics is None or _style_key(spec.voice) in self._calibrated:
             return True
         statistics = self._style(spec).statistics
         return statistics is None or statistics.is_calibrated
