@@ -18,14 +18,12 @@ from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, IS_WHOLE, Gene
 from wyoming_tts.engines.kokoro.graph import STYLE, KokoroCut
 from wyoming_tts.engines.kokoro.spectrum import InverseTransform
 from wyoming_tts.engines.kokoro.statistics import NormStatistics, sentence_features
-from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
+from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE, sounding_frames
 from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Samples
 
 FRAME_SAMPLES: Final = 300
-_TOKEN_FRAMES = 2
-"""Frames in the unit of durations."""
 
 FIRST_SECONDS: Final = 0.3
 """Audio of the first two chunks; each further one is twice as long as the one before."""
@@ -35,8 +33,6 @@ LEAST_DOUBLINGS: Final = 1
 """To 0.6 s on slow machines too: with less, more than a third of the work goes into the edges."""
 STEP_SECONDS: Final = 0.2
 """Longest that a step should take, as far as the size of its chunk decides: what a new listener waits for."""
-LEADING_FRAMES: Final = 4
-"""Frames decoded before the first token: a plosive begins a little earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,9 @@ class Sentence:
     inputs: Mapping[str, Values]
     """By the names of the generator's inputs."""
     first_frame: int
-    """Where the first token begins, or a little earlier."""
+    """Where its sound begins, or a little earlier."""
+    end_frame: int
+    """Where its sound has ended."""
 
     @property
     def frames(self) -> Values:
@@ -185,7 +183,7 @@ class KokoroDecoder:
             )
         inputs = {GeneratorNames(0).source: frames, HARMONICS: harmonics, **self._affines(request.style)}
         features = sentence_features(pitch.ravel(), energy.ravel(), frames[0])
-        return Sentence(request, features, inputs, self._first_frame(values, length))
+        return Sentence(request, features, inputs, *sounding_frames(energy.ravel()))
 
     def decode_whole(
         self, sentence: Sentence, statistics: NormStatistics | None = None
@@ -202,7 +200,7 @@ class KokoroDecoder:
     def decode_in_chunks(
         self, sentence: Sentence, statistics: NormStatistics
     ) -> Iterator[tuple[Samples, float]]:
-        """The samples of a sentence from its first token on, and the seconds after them; a chunk a step.
+        """The samples of a sentence's sound, and the seconds that are left after them; a chunk a step.
 
         Raises:
             EngineFailed: the model failed.
@@ -210,9 +208,9 @@ class KokoroDecoder:
         inputs = self._inputs(sentence, statistics)
         inference = ChunkedInference(self._stages, inputs, start=sentence.first_frame)
         transform = InverseTransform(self._cut.bins, self._scale)
-        for end in self._chunk_ends(sentence.length - sentence.first_frame):
+        for end in self._chunk_ends(sentence.end_frame - sentence.first_frame):
             samples = transform.add(inference.result(sentence.first_frame + end)[0])
-            left = sentence.length - sentence.first_frame - end
+            left = sentence.end_frame - sentence.first_frame - end
             if not left:
                 samples = np.concatenate([samples, transform.finish()])
             yield samples, left * FRAME_SAMPLES / SAMPLE_RATE
@@ -256,15 +254,6 @@ class KokoroDecoder:
             "speed": np.array([request.speed], dtype=_SPEED_TYPES[model.inputs.get("speed", "")]),
         }
         return {name: every[name] for name in model.inputs if name in every}
-
-    def _first_frame(self, values: Mapping[str, Values], length: int) -> int:
-        """The frame at which the first token begins, which follows a silence; 0 if it cannot be told."""
-        if not self._cut.durations:
-            return 0
-        durations = np.maximum(values[self._cut.durations].ravel(), 1.0)
-        if _TOKEN_FRAMES * durations.sum() != length:
-            return 0
-        return max(0, _TOKEN_FRAMES * int(durations[0]) - LEADING_FRAMES)
 
     def _affines(self, style: Values) -> dict[str, Values]:
         results = self._models.style.run(self._style_outputs, {STYLE: style})

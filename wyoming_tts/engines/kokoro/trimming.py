@@ -31,6 +31,15 @@ _MARGIN = 240
 _FADE = 48
 """Samples (2 ms); shorter is still heard as a click, longer takes the attack off a plosive."""
 
+_SILENT_BELOW = 10.0
+"""How far below the loudest frames the predicted energy, a logarithm, is where there is no sound: in the
+speech of six voices never where the power was above -50 dB, and before and after it is 13 below."""
+_LOUD_PERCENTILE = 95
+_FRAMES_BEFORE = 3
+"""Frames of 12.5 ms kept before the first with sound: that began at most 8 ms earlier, and is faded in."""
+_FRAMES_AFTER = 4
+"""Frames kept after the last with sound: that ended at most 25 ms later."""
+
 
 def pause_after(mark: str, speed: float) -> float:
     """Seconds of silence after a punctuation mark (empty: none) at `speed`."""
@@ -60,6 +69,20 @@ def trim(samples: Samples, pause: float) -> Samples:
     padded[:fade] *= ramp
     padded[end - start - fade : end - start] *= ramp[::-1]
     return padded
+
+
+def sounding_frames(energy: Samples) -> tuple[int, int]:
+    """The first frame of a sentence's sound, and the one after the last, before it is decoded.
+
+    The model's durations do not tell: speech begins up to 0.1 s before its first token.
+
+    Args:
+        energy: as the model predicts it, shape (frames,).
+    """
+    sounding = np.flatnonzero(energy >= np.percentile(energy, _LOUD_PERCENTILE) - _SILENT_BELOW)
+    if not sounding.size:
+        return 0, len(energy)
+    return max(0, int(sounding[0]) - _FRAMES_BEFORE), min(len(energy), int(sounding[-1]) + 1 + _FRAMES_AFTER)
 
 
 class StreamTrimmer:

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.engines.kokoro.trimming import CLAUSE_PAUSE, SENTENCE_PAUSE, pause_after, trim
+from wyoming_tts.engines.kokoro.trimming import (
+    CLAUSE_PAUSE,
+    SENTENCE_PAUSE,
+    StreamTrimmer,
+    loudest_power,
+    pause_after,
+    sounding_frames,
+    trim,
+)
 
 MS = 24
 """Samples per millisecond."""
@@ -80,3 +88,62 @@ class TestTrim:
         assert samples.dtype == np.float32
         assert len(samples) <= len(values) + round(pause * 24000)
         assert not samples.size or (samples[0] == 0.0 and samples[-1] == 0.0)
+
+
+class TestSoundingFrames:
+    def test_silence_before_and_after_the_sound_is_not_decoded(self) -> None:
+        energy = np.array([-5.0] * 20 + [8.0] * 50 + [-5.0] * 40)
+        first, end = sounding_frames(energy)
+        assert 10 < first < 20
+        assert 70 < end < 80
+
+    def test_a_quiet_consonant_at_an_edge_is_sound(self) -> None:
+        energy = np.array([-5.0] * 20 + [0.0] * 6 + [8.0] * 50 + [0.0] * 6 + [-5.0] * 40)
+        first, end = sounding_frames(energy)
+        assert first < 20
+        assert end > 82
+
+    def test_a_long_pause_inside_ends_nothing(self) -> None:
+        energy = np.array([8.0] * 50 + [-5.0] * 100 + [8.0] * 5)
+        assert sounding_frames(energy) == (0, 155)
+
+    def test_sound_without_silence_around_it_is_decoded_from_end_to_end(self) -> None:
+        assert sounding_frames(np.full(10, -3.0, np.float32)) == (0, 10)
+
+    def test_energies_that_are_no_numbers_leave_nothing_out(self) -> None:
+        assert sounding_frames(np.full(10, np.nan, np.float32)) == (0, 10)
+
+
+def _stream(samples: np.ndarray, sizes: list[int], pause: float, *, loudest: float) -> np.ndarray:
+    trimmer, pieces, start = StreamTrimmer(loudest), [], 0
+    while start < len(samples):
+        size = sizes.pop(0) if sizes else len(samples)
+        pieces.append(trimmer.add(samples[start : start + size], may_end=True))
+        start += size
+    return np.concatenate([*pieces, trimmer.finish(pause)])
+
+
+class TestStreamTrimmer:
+    @given(
+        before=st.integers(0, 40),
+        after=st.integers(0, 40),
+        inside=st.integers(0, 300),
+        sizes=st.lists(st.integers(1, 3000), max_size=20),
+    )
+    def test_any_chunks_make_what_trimming_the_whole_makes(
+        self, before: int, after: int, inside: int, sizes: list[int]
+    ) -> None:
+        sound = [_sound(50), _silence(inside), _sound(30, 0.3)]
+        samples = np.concatenate([_silence(5 * before), *sound, _silence(5 * after)])
+        whole = trim(samples, 0.25)
+        got = _stream(samples, sizes, 0.25, loudest=loudest_power(samples))
+        assert abs(len(got) - len(whole)) <= 20 * MS  # frames of silence are counted from where sound began
+        assert got[0] == 0
+        assert np.flatnonzero(got > 0.2).size == pytest.approx(np.flatnonzero(whole > 0.2).size, abs=2 * MS)
+
+    def test_silence_is_nothing(self) -> None:
+        assert not _stream(_silence(500), [100, 1000], 0.25, loudest=0.1).size
+
+    def test_sound_ends_without_a_click(self) -> None:
+        got = _stream(_sound(200), [1000, 1000], 0.0, loudest=0.25)
+        assert np.abs(np.diff(got)).max() < 0.02
