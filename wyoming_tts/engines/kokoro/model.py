@@ -39,6 +39,9 @@ FASTEST_PREDICTED: Final = 1.4
 """Speeds outside of which statistics, learned at a usual speed, are not predicted."""
 MAX_PASS_PHONEMES: Final = 505
 """Phonemes of one pass in chunks; the model takes 510."""
+MAX_PASS_SECONDS: Final = 60.0
+"""Audio of one pass in chunks; 505 phonemes last 30 to 50. The text part and the decoder blocks compute all
+of it at once, and a style from anywhere may make phonemes longer."""
 
 _LARGE_SECONDS = 30.0
 """Audio of a batch after which memory is returned to the system; an ordinary one lasts at most 20 seconds."""
@@ -155,19 +158,28 @@ class CutModel:
         return self._decoder.count_samples(self._decoder.encode_text(request))
 
     def learn(self, speech: Speech) -> Iterator[None]:
-        """Decode whole, for nobody to hear, in steps; the statistics learn from it."""
+        """Decode whole, for nobody to hear, in steps; the statistics learn from it unless it is long.
+
+        Raises:
+            EngineFailed: the model failed.
+        """
+        speech.check_batch(speech.phonemes)
         encoded = self._decoder.encode_text(self._request(speech.phonemes, speech))
         yield
-        sentence = self._decoder.make_sentence(encoded)
-        yield
-        if sentence.seconds <= WHOLE_SECONDS:
+        if self._decoder.count_samples(encoded) <= WHOLE_SECONDS * SAMPLE_RATE:
+            sentence = self._decoder.make_sentence(encoded)
+            yield
             self._decode_whole(sentence, speech, calibrating=True)
         yield
 
     def _speak_in_one_pass(self, phonemes: str, speech: Speech) -> Iterator[Samples]:
-        speech.check_batch(phonemes)
+        # What may be too long is a phoneme, and the check knows how much memory a batch takes.
+        speech.check_batch(cut_batches(phonemes)[0])
         encoded = self._decoder.encode_text(self._request(phonemes, speech))
         yield NO_SAMPLES
+        if self._decoder.count_samples(encoded) > MAX_PASS_SECONDS * SAMPLE_RATE:
+            yield from self._speak_in_batches(phonemes, speech)
+            return
         sentence = self._decoder.make_sentence(encoded)
         yield NO_SAMPLES
         prediction = self._predict(sentence, speech)
