@@ -13,14 +13,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from tests.support.tones import LETTERS, VOICES, ToneVoice
 from tests.voices.make_voices import piper_config
+from tests.voices.net import Net
 
 VITS = VOICES / "vits"
 """The directory of these voices: a data directory for engines."""
@@ -70,67 +70,6 @@ SPEAKERS = VitsVoice("en_US-vits_speakers-medium", seed=9, speakers=("anna", "be
 VITS_VOICES = (MEDIUM, X_LOW, HIGH, SPEAKERS)
 
 
-class _Net:
-    """A graph that is written down operator by operator, in the way torch exports it."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-        self._constants: dict[bytes, str] = {}
-
-    def add(self, kind: str, *inputs: str, outputs: int = 0, **attributes: Any) -> Any:
-        """Add a node; the name of its output, or a list of names if told how many."""
-        names = [f"{len(self.nodes)}{part}" for part in "abc"[: outputs or 1]]
-        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
-        return names if outputs else names[0]
-
-    def integers(self, *values: int) -> str:
-        return self._constant(np.array(values, dtype=np.int64))
-
-    def number(self, value: float) -> str:
-        return self._constant(np.array(value, dtype=np.float32))
-
-    def whole(self, value: int) -> str:
-        return self._constant(np.array(value, dtype=np.int64))
-
-    def _constant(self, value: Any) -> str:
-        tensor = numpy_helper.from_array(value)
-        key = tensor.SerializeToString(deterministic=True)
-        if key not in self._constants:
-            self._constants[key] = self.add("Constant", value=tensor)
-        return self._constants[key]
-
-    def weight(self, *shape: int, spread: float, middle: float = 0.0) -> str:
-        values = self._random.normal(middle, spread, shape).astype(np.float32)
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(values, name))
-        return name
-
-    def conv(
-        self, data: str, sizes: tuple[int, int], taps: int = 1, dilation: int = 1, gain: float = 1.0
-    ) -> str:
-        """A convolution from the first to the second number of channels that keeps the length."""
-        before, after = sizes
-        weight = self.weight(after, before, taps, spread=gain / (before * taps) ** 0.5)
-        bias = self.weight(after, spread=0.05)
-        pad = dilation * (taps - 1) // 2
-        name: str = self.add(
-            "Conv", data, weight, bias, kernel_shape=[taps], dilations=[dilation], pads=[pad, pad]
-        )
-        return name
-
-    def slice(self, data: str, start: int, end: int, axis: int, step: int = 1) -> str:
-        bounds = (self.integers(each) for each in (start, end, axis, step))
-        name: str = self.add("Slice", data, *bounds)
-        return name
-
-    def zeros_like(self, data: str) -> str:
-        value = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.0])
-        name: str = self.add("ConstantOfShape", self.add("Shape", data), value=value)
-        return name
-
-
 @dataclass(frozen=True, slots=True)
 class _Text:
     frames: str
@@ -138,7 +77,7 @@ class _Text:
     speaker: str | None
 
 
-def _text_encoder(net: _Net, voice: VitsVoice) -> _Text:
+def _text_encoder(net: Net, voice: VitsVoice) -> _Text:
     """Frames with their noise: each phoneme id has a mean, a deviation and a length of its own."""
     channels = voice.channels
     scales = [net.add("Gather", "scales", net.whole(number)) for number in range(3)]
@@ -168,7 +107,7 @@ def _text_encoder(net: _Net, voice: VitsVoice) -> _Text:
     return _Text(frames, mask, _speaker(net, voice))
 
 
-def _speaker(net: _Net, voice: VitsVoice) -> str | None:
+def _speaker(net: Net, voice: VitsVoice) -> str | None:
     if not voice.speakers:
         return None
     table = net.weight(len(voice.speakers), 6, spread=1.0)
@@ -176,7 +115,7 @@ def _speaker(net: _Net, voice: VitsVoice) -> str | None:
     return name
 
 
-def _flow(net: _Net, voice: VitsVoice, text: _Text) -> str:
+def _flow(net: Net, voice: VitsVoice, text: _Text) -> str:
     """Coupling layers, backwards, with the channels turned around before each."""
     half = voice.channels // 2
     frames = text.frames
@@ -191,7 +130,7 @@ def _flow(net: _Net, voice: VitsVoice, text: _Text) -> str:
     return name
 
 
-def _wavenet(net: _Net, voice: VitsVoice, data: str, text: _Text) -> str:
+def _wavenet(net: Net, voice: VitsVoice, data: str, text: _Text) -> str:
     """What a coupling layer adds: gated convolutions with skip connections."""
     hidden = voice.channels
     data = net.add("Mul", net.conv(data, (hidden // 2, hidden)), text.mask)
@@ -219,7 +158,7 @@ def _wavenet(net: _Net, voice: VitsVoice, data: str, text: _Text) -> str:
     return name
 
 
-def _decoder(net: _Net, voice: VitsVoice, frames: str, speaker: str | None) -> str:
+def _decoder(net: Net, voice: VitsVoice, frames: str, speaker: str | None) -> str:
     channels = voice.initial
     data = net.conv(frames, (voice.channels, channels), taps=7)
     if speaker:
@@ -242,7 +181,7 @@ def _decoder(net: _Net, voice: VitsVoice, frames: str, speaker: str | None) -> s
     return name
 
 
-def _blocks(net: _Net, voice: VitsVoice, data: str, channels: int) -> str:
+def _blocks(net: Net, voice: VitsVoice, data: str, channels: int) -> str:
     """The mean of residual blocks of different widths."""
     results = []
     for taps, dilations in zip(voice.taps, voice.dilations, strict=True):
@@ -261,7 +200,7 @@ def _blocks(net: _Net, voice: VitsVoice, data: str, channels: int) -> str:
 
 def vits_model(voice: VitsVoice) -> onnx.ModelProto:
     """A graph with the inputs, the output and the architecture of a Piper export."""
-    net = _Net(voice.seed)
+    net = Net(voice.seed)
     text = _text_encoder(net, voice)
     output = _decoder(net, voice, _flow(net, voice, text), text.speaker)
     net.nodes[-1].output[0] = "output"
