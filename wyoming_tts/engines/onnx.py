@@ -50,8 +50,9 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({"x": np.zeros(1, dtype=np.float3
 class OnnxModel:
     """An ONNX model in memory, with those methods of onnxruntime's session that voices need.
 
-    It takes the session's place wherever piper and kokoro_onnx expect one: `run` raises our errors,
-    returns every floating output as float32, and never lets through a number that is not finite.
+    It takes the session's place wherever piper and kokoro_onnx expect one: `run` raises our errors, takes
+    and returns floats as float32 also where the model has half of that, and never lets through a number that
+    is not finite.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class OnnxModel:
         self._model_path = str(path)  # kokoro_onnx reads it from a session
         self.inputs: Mapping[str, str] = {each.name: each.type for each in session.get_inputs()}
         """The type of each input by name, such as `tensor(int64)`."""
+        self._halves = [name for name, kind in self.inputs.items() if kind == "tensor(float16)"]
 
     def __repr__(self) -> str:
         return f"<Model {self._path.name}{'' if self._session else ' closed'}>"
@@ -118,8 +120,9 @@ class OnnxModel:
             EngineFailed: onnxruntime failed, or a result is not finite.
         """
         session = self._open() if self._uses_cores() else self._narrow
+        halved = {name: np.asarray(feeds[name], np.float16) for name in self._halves if name in feeds}
         try:
-            results = self._run(session, outputs, feeds)
+            results = self._run(session, outputs, {**feeds, **halved})
         except Exception as error:
             raise EngineFailed(f"The model {self._path.name} failed: {error}") from error
         return [self._check_finite(result) for result in results]

@@ -18,6 +18,8 @@ LEAST_DECIBELS: Final = 90.0
 """Least power of values over that of their difference from the original: 16-bit samples have 96 dB. Known
 models have 110 or more."""
 LEAST_DECIBELS_OF_CHUNKS: Final = 80.0
+LEAST_DECIBELS_OF_TRANSFORM: Final = 60.0
+"""A window whose weights have 16 bits has 73, another window less than 30."""
 
 Values = npt.NDArray[np.float32]
 
@@ -57,5 +59,5 @@ def transform_scale(spectrum: Values, samples: Values, bins: int) -> float:
     # Exports divide the first samples, where columns are missing, in different ways.
     made, samples = made[bins:], samples[bins:]
     scale = float(np.dot(made, samples) / max(float(np.dot(made, made)), 1e-30))
-    compare("inverse transform", made * np.float32(scale), samples)
+    compare("inverse transform", made * np.float32(scale), samples, LEAST_DECIBELS_OF_TRANSFORM)
     return scale

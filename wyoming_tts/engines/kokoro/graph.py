@@ -33,10 +33,11 @@ from wyoming_tts.engines.kokoro.generator_graph import (
 )
 from wyoming_tts.engines.kokoro.norms import InstanceNorm, find_instance_norms
 from wyoming_tts.engines.kokoro.source_graph import stft_results, write_source
+from wyoming_tts.engines.onnx_graph.constant_folding import fold_constants
 from wyoming_tts.engines.onnx_graph.float_operators import FloatOperators
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
-from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Node
+from wyoming_tts.engines.onnx_graph.nodes import FLOAT, CannotCut, Node
 from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis, TimeTrace
 
 STYLE: Final = "style"
@@ -98,7 +99,7 @@ class KokoroGraph:
         harmonics = self._harmonics(spectrum, frames)
         pitch = self._dominator([harmonics], self._graph.ancestors([frames]))
         energy = self._energy(frames, pitch)
-        self._floats = self._generator_in_floats(spectrum, frames, harmonics)
+        self._floats = self._in_floats(spectrum, {frames, harmonics})
         self._norms = find_instance_norms(self._floats, self._floats.nodes)
         parts = tuple(self._parts(places, harmonics, rate))
         return KokoroCut(pitch, energy, self._durations(pitch), harmonics, frames, tuple(places), parts, bins)
@@ -126,8 +127,9 @@ class KokoroGraph:
         return self._floats.extract([cut.frames, cut.harmonics, STYLE], [cut.places[-1]])
 
     def extract_transform(self, cut: KokoroCut) -> bytes:
-        """What makes the samples from the spectrum."""
-        return self._graph.extract([cut.places[-1]], [self._graph.output.name])
+        """What makes the samples from the spectrum, in floats."""
+        spectrum, samples = cut.places[-1], self._graph.output.name
+        return self._in_floats(samples, {spectrum}).extract([spectrum], [samples])
 
     def text_outputs(self, cut: KokoroCut) -> list[str]:
         """What the text part has to make for the others: the pitch, the energy, then what the blocks take."""
@@ -247,13 +249,17 @@ class KokoroGraph:
         rounded = [node for node in self._graph.ancestors([pitch]) if node.kind == "Round"]
         return rounded[0].outputs[0] if len(rounded) == 1 else ""
 
-    def _generator_in_floats(self, spectrum: str, frames: str, harmonics: str) -> OnnxGraph:
-        nodes = self._graph.ancestors([spectrum], stop={frames, harmonics})
+    def _in_floats(self, result: str, sources: Collection[str]) -> OnnxGraph:
+        """The nodes between some tensors, with 32-bit floats."""
+        nodes = self._graph.ancestors([result], stop=sources)
         converted, weights = FloatOperators(self._graph).convert(nodes)
         opsets = self._graph.opsets()
-        content = self._graph.model_of(converted, weights.values(), opsets, self._inputs, [spectrum])
+        content = self._graph.model_of(converted, weights.values(), opsets, self._inputs, [result])
+        for each in content.graph.input:
+            each.type.tensor_type.elem_type = FLOAT
         floats = OnnxGraph(content)
-        return OnnxGraph(_pruned(floats, spectrum, {frames, harmonics}))
+        fold_constants(floats, [*sources, *self._inputs])
+        return OnnxGraph(_pruned(floats, result, sources))
 
     def _norms_of(self, source: str, harmonics: str, result: str) -> list[InstanceNorm]:
         nodes = self._floats.ancestors([result], stop={source, harmonics})

@@ -8,7 +8,7 @@ write it as one operator or as seven.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,12 +41,23 @@ class InstanceNorm:
 
 
 def find_instance_norms(graph: OnnxGraph, nodes: list[Node]) -> list[InstanceNorm]:
-    """Find all instance norms among some nodes of a graph.
+    """Find all instance norms among some nodes of a graph; those of the same tensor are one.
 
     Raises:
-        CannotCut: one is not followed by a scale and a shift.
+        CannotCut: one is not followed by a scale and a shift, or one tensor is normalized in two ways.
     """
-    return [*_found(graph, nodes)]
+    norms: dict[str, InstanceNorm] = {}
+    for norm in _found(graph, nodes):
+        other = norms.get(norm.source, norm)
+        if norm.epsilon != other.epsilon:
+            raise CannotCut("a tensor is normalized with two epsilons")
+        norms[norm.source] = norm if other is norm else _joined(other, norm)
+    return [*norms.values()]
+
+
+def _joined(norm: InstanceNorm, other: InstanceNorm) -> InstanceNorm:
+    """Blocks side by side normalize what all are given: once, or, as most exporters have it, each."""
+    return replace(norm, affines=norm.affines + other.affines, inner=norm.inner | other.inner)
 
 
 def _found(graph: OnnxGraph, nodes: list[Node]) -> Iterator[InstanceNorm]:

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
-from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Node
+from wyoming_tts.engines.onnx_graph.nodes import FLOAT, HALF, CannotCut, Node, makes_half
 
-_FLOAT, _HALF = 1, 10
 _INTEGER_KINDS: Final = {"ConvInteger": "Conv", "MatMulInteger": "MatMul"}
 
 Values = npt.NDArray[np.float32]
@@ -115,19 +114,19 @@ class FloatOperators:
         return values
 
     def _in_floats(self, tensor: Any) -> Any:
-        if tensor.data_type != _HALF:
+        if tensor.data_type != HALF:
             return tensor
         return self._from_array(self._to_array(tensor).astype(np.float32), tensor.name)
 
     def _without_half(self, proto: Any) -> Any:
         """A node that makes floats of 32 bits where it made some of 16."""
-        if proto.op_type not in ("Cast", "Constant") or not any(map(_makes_half, proto.attribute)):
+        if proto.op_type not in ("Cast", "Constant") or not any(map(makes_half, proto.attribute)):
             return proto
         converted = type(proto)()
         converted.CopyFrom(proto)
         for attribute in converted.attribute:
             if attribute.name == "to":
-                attribute.i = _FLOAT
+                attribute.i = FLOAT
             elif attribute.name == "value":
                 attribute.t.CopyFrom(self._in_floats(attribute.t))
         return converted
@@ -136,9 +135,3 @@ class FloatOperators:
 def _by_output(values: Values, rank: int) -> Values:
     """One value for each output channel, the first axis of weights; or one for all."""
     return values.reshape((-1, *[1] * (rank - 1))) if values.size > 1 else values
-
-
-def _makes_half(attribute: Any) -> bool:
-    if attribute.name == "to":
-        return bool(attribute.i == _HALF)
-    return attribute.name == "value" and bool(attribute.t.data_type == _HALF)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants, Node
-
-_FLOAT = 1
+from wyoming_tts.engines.onnx_graph.nodes import FLOAT, HALF, CannotCut, Constants, Node, makes_half
 
 
 class OnnxGraph:
@@ -52,7 +51,7 @@ class OnnxGraph:
     def read_nodes(self) -> None:
         """Read nodes and weights; again after they were edited."""
         self.weights: dict[str, Any] = {each.name: each for each in self.model.graph.initializer}
-        self.nodes = [Node.of(each) for each in self.model.graph.node]
+        self.nodes = _in_order([Node.of(each) for each in self.model.graph.node])
         self.producers = {output: node for node in self.nodes for output in node.outputs}
         self.users: dict[str, list[Node]] = {}
         for node in self.nodes:
@@ -109,7 +108,7 @@ class OnnxGraph:
         inputs: Collection[str],
         outputs: Collection[str],
     ) -> Any:
-        """Nodes as an onnx.ModelProto; inputs and outputs that the whole has not are floats."""
+        """Nodes as an onnx.ModelProto; its inputs and outputs have the types that they have in the whole."""
         # Before version 4 every weight had to be declared as an input too.
         model = self._onnx.ModelProto(ir_version=max(4, self.model.ir_version))
         model.opset_import.extend(starmap(self._onnx.helper.make_opsetid, opsets.items()))
@@ -117,10 +116,54 @@ class OnnxGraph:
         model.graph.name = self.model.graph.name or "part"
         model.graph.node.extend(nodes)
         model.graph.initializer.extend(weights)
-        model.graph.input.extend(self._declaration(name) for name in sorted(inputs))
-        model.graph.output.extend(self._declaration(name) for name in outputs)
+        model.graph.input.extend(self._declared_input(name) for name in sorted(inputs))
+        model.graph.output.extend(self._declared_output(name) for name in outputs)
         return model
 
-    def _declaration(self, name: str) -> Any:
-        known = {**self.inputs, self.output.name: self.output}
-        return known.get(name) or self._onnx.helper.make_tensor_value_info(name, _FLOAT, None)
+    def _declared_input(self, name: str) -> Any:
+        if name in self.inputs:
+            return self.inputs[name]
+        kind = HALF if name in self._halves else FLOAT
+        return self._onnx.helper.make_tensor_value_info(name, kind, None)
+
+    def _declared_output(self, name: str) -> Any:
+        # Without a type: whoever reads the model infers it.
+        return self.output if name == self.output.name else self._onnx.ValueInfoProto(name=name)
+
+    @cached_property
+    def _halves(self) -> frozenset[str]:
+        """Names of the tensors of 16 bits."""
+        attributes = (attribute for node in self.nodes for attribute in node.proto.attribute)
+        if not any(each.data_type == HALF for each in self.weights.values()) and not any(
+            map(makes_half, attributes)
+        ):
+            return frozenset()
+        # Their types are inferred without the weights' values, which would be copied.
+        typed = self._onnx.ModelProto(ir_version=self.model.ir_version)
+        typed.opset_import.extend(self.model.opset_import)
+        typed.graph.node.extend(node.proto for node in self.nodes)
+        typed.graph.input.extend(self.inputs.values())
+        declare = self._onnx.helper.make_tensor_value_info
+        typed.graph.input.extend(
+            declare(name, each.data_type, each.dims) for name, each in self.weights.items()
+        )
+        inferred = self._onnx.shape_inference.infer_shapes(typed).graph.value_info
+        return frozenset(each.name for each in inferred if each.type.tensor_type.elem_type == HALF)
+
+
+def _in_order(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes in an order in which they can run: their own, but some tools put what they add at the end."""
+    producers = {output: node for node in nodes for output in node.outputs}
+    ordered: dict[Node, None] = {}
+    for node in nodes:
+        waiting = [node]
+        while waiting:
+            missing = (producers.get(name) for name in waiting[-1].inputs)
+            first = next((each for each in missing if each is not None and each not in ordered), None)
+            if first is None:
+                ordered[waiting.pop()] = None
+            elif len(waiting) > len(nodes):
+                raise CannotCut("its nodes wait for each other")
+            else:
+                waiting.append(first)
+    return [*ordered]

@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+FLOAT, HALF = 1, 10
+"""ONNX's numbers of floats of 32 and 16 bits."""
+RANDOM = frozenset(
+    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+)
+"""Operators that compute something else each time."""
+
 _ONNX_DOMAINS = ("", "ai.onnx")
 
 
@@ -54,6 +61,13 @@ class Node:
     def text(self, name: str) -> str:
         """A text attribute; empty if it is not set."""
         return next((each.s.decode() for each in self.proto.attribute if each.name == name), "")
+
+
+def makes_half(attribute: Any) -> bool:
+    """Whether a node with this attribute makes floats of 16 bits, by a Cast or as a Constant."""
+    if attribute.name == "to":
+        return bool(attribute.i == HALF)
+    return attribute.name == "value" and bool(attribute.t.data_type == HALF)
 
 
 def _outer_names(proto: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 
-from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants, Node
+from wyoming_tts.engines.onnx_graph.nodes import FLOAT, CannotCut, Constants, Node
 
 # Each value depends on one value of each input.
 POINTWISE = frozenset(
@@ -25,7 +25,6 @@ POINTWISE = frozenset(
 )
 # "To the end" in a Slice: exporters write the largest int32 or int64.
 _ENDLESS = 2**31 - 1
-_FLOAT = 1
 _RANK = 3
 """Batch, channels, time: what one-dimensional convolutions take."""
 
@@ -160,7 +159,7 @@ def _padding(node: Node, field: _ReceptiveField, constants: Constants) -> _Recep
 def _kernel(node: Node, field: _ReceptiveField, constants: Constants) -> tuple[int, int, int]:
     """Span of the taps, with dilation, and the padding before and after."""
     weights = constants.weights(node.inputs[1])
-    if weights is None or weights.data_type != _FLOAT:
+    if weights is None or weights.data_type != FLOAT:
         raise CannotCut(f"the weights of a {node.kind} are not plain 32-bit floats")
     if field.rank != _RANK or len(weights.dims) != _RANK:
         raise CannotCut(f"a {node.kind} has more than one dimension")
@@ -171,7 +170,7 @@ def _kernel(node: Node, field: _ReceptiveField, constants: Constants) -> tuple[i
 
 
 def _cast(node: Node, field: _ReceptiveField, _: Constants) -> _ReceptiveField:
-    if node.integer("to") != _FLOAT:
+    if node.integer("to") != FLOAT:
         raise CannotCut("it computes with other numbers than 32-bit floats")
     return field
 

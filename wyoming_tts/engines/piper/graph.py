@@ -22,7 +22,7 @@ from pathlib import Path
 
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
-from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Node
+from wyoming_tts.engines.onnx_graph.nodes import RANDOM, CannotCut, Node
 from wyoming_tts.engines.onnx_graph.receptive_field import POINTWISE, TimeAxis, TimeTrace
 from wyoming_tts.engines.piper.duration_guard import FRAMES, guard_durations, set_frame_limit
 from wyoming_tts.engines.piper.text_graph import OPSETS, GraphWriter, TextOutputs, write_text_graph
@@ -32,9 +32,6 @@ __all__ = ["CannotCut", "GraphCut", "PiperGraph"]
 
 # The inputs of a Piper model that hold the text: only what depends on them has a time axis.
 _TEXT_INPUTS = frozenset({"input", "input_lengths"})
-_RANDOM = frozenset(
-    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-)
 _FLOAT = 1
 
 
@@ -90,7 +87,7 @@ class PiperGraph:
 
     def _find_variable(self) -> None:
         graph = self._graph
-        random = [output for node in graph.nodes if node.kind in _RANDOM for output in node.outputs]
+        random = [output for node in graph.nodes if node.kind in RANDOM for output in node.outputs]
         self._variable = graph.dependents([*graph.inputs, *random])
         self._text_dependent = graph.dependents([*(_TEXT_INPUTS & graph.inputs.keys()), *random])
 
@@ -219,7 +216,7 @@ class PiperGraph:
     def _flow_input(self, flow_output: str) -> str:
         """The sum to which the last random tensor, times its deviation, is added."""
         nodes = self._graph.ancestors([flow_output])
-        node = next((node for node in reversed(nodes) if node.kind in _RANDOM), None)
+        node = next((node for node in reversed(nodes) if node.kind in RANDOM), None)
         if node is None:
             raise CannotCut("it draws no random numbers")
         while node.kind != "Add":
