@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from wyoming_tts.engines.onnx_graph.nodes import FLOAT, CannotCut, Constants, Node
 
@@ -73,6 +73,7 @@ class TimeTrace:
             name: _ReceptiveField(_RANK, axis, nothing, nothing) for name, axis in sources.items()
         }
         self._constants = constants
+        self._finest = max(axis.rate for axis in sources.values())
 
     def follow(self, node: Node) -> TimeAxis:
         """Trace through a node that has a traced tensor among its inputs.
@@ -101,8 +102,10 @@ class TimeTrace:
     def reach(self, name: str) -> tuple[int, int]:
         """Frames before and after a frame on which the tensor's values for that frame depend."""
         field = self._fields[name]
-        # The first value for a frame looks furthest back, the last one furthest ahead.
-        return max(0, floor(-field.first)), max(0, floor(1 - Fraction(1, field.axis.rate) + field.last))
+        # The first value for a frame looks furthest back, the last one furthest ahead. Where a source has
+        # several values for a frame, all of a frame is needed for some of them.
+        before = ceil(Fraction(floor(-field.first * self._finest), self._finest))
+        return max(0, before), max(0, floor(1 - Fraction(1, field.axis.rate) + field.last))
 
     def _merge(self, node: Node) -> _ReceptiveField:
         """The union of its inputs' receptive fields; all must have the same rate."""

@@ -248,3 +248,27 @@ def test_the_inputs_of_a_node_include_outer_tensors_used_by_its_subgraphs() -> N
     outer = helper.make_graph([helper.make_node("Exp", ["near"], ["p"]), nested], "outer", **inner)
     node = Node.of(helper.make_node("If", ["condition"], ["y"], then_branch=outer, else_branch=deep))
     assert set(node.inputs) == {"condition", "near", "choice", "far"}
+
+
+@pytest.mark.parametrize(
+    ("taps", "before", "reach"),
+    [
+        (4, 0, (0, 0)),  # value j depends on the four of its own frame
+        (5, 1, (1, 0)),  # on one more, which is the last of the frame before
+        (8, 4, (1, 0)),
+        (9, 5, (2, 0)),
+        (6, 0, (0, 1)),
+    ],
+)
+def test_of_a_source_with_several_values_a_frame_all_of_a_frame_is_needed_for_one(
+    taps: int, before: int, reach: tuple[int, int]
+) -> None:
+    model = _parsed(f"c = Conv<strides = [4], pads = [{before}, {taps - 4 - before}]>(h, w) y = Add(x, c)")
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((4, 4, taps), np.float32), "w"))
+    nodes = [Node.of(each) for each in model.graph.node]
+    weights = {each.name: each for each in model.graph.initializer}
+    trace = TimeTrace({"x": TimeAxis(1), "h": TimeAxis(4)}, Constants(weights, {}))
+    for node in nodes:
+        axis = trace.follow(node)
+    assert axis == TimeAxis(1)
+    assert trace.reach("y") == reach
