@@ -1,6 +1,6 @@
 """The breaking suite: attacks by real processes over real sockets, beside listeners that want to be served.
 
-    script/test --breaking                                  all of it, a few minutes
+    script/test --breaking                                  all of it, 25 minutes on two quiet cores
     .venv/bin/pytest tests/breaking/test_floods.py          one attack
     .venv/bin/pytest tests/breaking --server COMMAND        the same attacks on another build
 
