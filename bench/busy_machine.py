@@ -46,10 +46,12 @@ while os.getppid() == int(sys.argv[1]):
 """
 """Ends with the process that measures, however that ends."""
 _BURNER_PATIENCE = 5.0
+_SETTLED_SECONDS = 5.0
+"""Without work after which nothing is left to do in the background: it begins after a while of quiet."""
 _WIDTH = 140
 _COLUMNS = (
     *("text", "listeners", "server", "first audio", "worst", "gaps", "gap seconds", "worst gap"),
-    *("end", "end ratio", "not spoken"),
+    *("total", "end", "end ratio", "not spoken"),
 )
 
 
@@ -110,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, help="of each load and server (default: %(default)s)")
     add("--burners", type=int, default=len(os.sched_getaffinity(0)), help="default: one for each core")
     add(
+        "--settle",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="longest wait, before it begins, for what servers compute in the background, such as what they "
+        "learn of a Kokoro voice",
+    )
+    add(
         "--read-ahead",
         type=float,
         default=1.0,
@@ -127,22 +137,29 @@ async def _measure(arguments: argparse.Namespace) -> list[tuple[LoadFigures, ...
                 await stack.enter_async_context(run_server(command, Path(scratch))) for command in commands
             ]
             for server in servers:
-                await _warm_up(server, arguments.voice)
+                await _warm_up(server, arguments.voice, arguments.settle)
             await stack.enter_async_context(burning_cores(arguments.burners))
             cases = [
                 LoadCase(text, Input.PLAIN, clients)
                 for text in arguments.texts
                 for clients in arguments.listeners
             ]
-            return [await _measure_case(case, servers, arguments) for case in cases]
+            measured = [await _measure_case(case, servers, arguments) for case in cases]
+            for server in servers:
+                print(
+                    f"{server.name}: {server.memory().proportional / 1e6:.0f} MB (PSS) after it", flush=True
+                )
+            return measured
 
 
-async def _warm_up(server: MeasuredServer, voice: str) -> None:
+async def _warm_up(server: MeasuredServer, voice: str, settle: float) -> None:
     case = LoadCase("sentence", Input.PLAIN, 1)
     options = BenchOptions(server.uri, voice=voice, timeout=TIMEOUT, describe_every=0.0)
     (heard,) = (await run_round(server.uri, case, options, secrets.randbelow(VARIANTS))).heard
     if heard.outcome is not RequestOutcome.SPOKEN:
         raise MeasurementFailed(f"{server.name} did not speak: {heard.outcome} {heard.error}".strip() + ".")
+    if settle:
+        await server.wait_until_idle(_SETTLED_SECONDS, within=settle)
     await server.wait_until_idle()
 
 
@@ -217,7 +234,8 @@ def _cells(figures: LoadFigures, against: LoadFigures | None) -> tuple[str, ...]
         *(figures.case.text, str(figures.case.clients), figures.server),
         *(_seconds(median(begins)), _seconds(max(begins, default=None))),
         f"{figures.underruns} / {len(figures.heard)}",
-        *(_seconds(figures.silence), _seconds(figures.worst_gap), _seconds(_median_end(figures))),
+        *(_seconds(figures.silence), _seconds(figures.worst_gap)),
+        *(_seconds(figures.total), _seconds(_median_end(figures))),
         "" if times is None else f"{times:.2f}",
         ", ".join(f"{count} {outcome}" for outcome, count in _failures(figures).items()),
     )

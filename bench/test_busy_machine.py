@@ -60,8 +60,8 @@ def test_the_table_counts_gaps_of_all_and_times_of_what_was_spoken() -> None:
     with console.capture() as captured:
         console.print(busy_table([(ours, theirs)]))
     _, first, second = captured.get().splitlines()
-    assert " ".join(first.split()) == "sentence 2 ours 1.00 1.50 1 / 2 0.50 0.50 7.50 0.75"
-    assert " ".join(second.split()) == "sentence 2 theirs 2.00 2.00 0 / 2 0.00 0.00 10.00 1 busy"
+    assert " ".join(first.split()) == "sentence 2 ours 1.00 1.50 1 / 2 0.50 0.50 1.75 7.50 0.75"
+    assert " ".join(second.split()) == "sentence 2 theirs 2.00 2.00 0 / 2 0.00 0.00 2.00 10.00 1 busy"
 
 
 def test_another_build_gets_the_same_flags(tmp_path: Path) -> None:

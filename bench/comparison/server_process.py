@@ -74,13 +74,13 @@ class MeasuredServer:
         """Seconds of processor time since its start, on all cores."""
         return sum(_processor_time(pid) for pid in process_tree(self.process.pid))
 
-    async def wait_until_idle(self, quiet: float = 0.1) -> None:
+    async def wait_until_idle(self, quiet: float = 0.1, *, within: float = _IDLE_WITHIN) -> None:
         """Wait until it has used next to no processor time for `quiet` seconds.
 
         Raises:
             ServerNeverIdle: it kept computing.
         """
-        deadline = time.perf_counter() + _IDLE_WITHIN
+        deadline = time.perf_counter() + within
         before = self.processor_time()
         while time.perf_counter() < deadline:
             await asyncio.sleep(quiet)
@@ -88,7 +88,7 @@ class MeasuredServer:
             if now - before < _RESTING * quiet:
                 return
             before = now
-        raise ServerNeverIdle(f"{self.name} still computes {_IDLE_WITHIN:g} s after the last request.")
+        raise ServerNeverIdle(f"{self.name} still computes {within:g} s after the last request.")
 
 
 def _processor_time(pid: int) -> float:
