@@ -58,6 +58,12 @@ def test_half_precision_output_is_converted_to_float32(tmp_path: Path) -> None:
     assert result.tolist() == [0.5]
 
 
+def test_floats_are_given_to_a_model_in_half_precision_as_it_takes_them(tmp_path: Path) -> None:
+    path = _model(tmp_path / "half.onnx", "y = Abs(x)", input_type="float16", output_type="float16")
+    (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-0.5], dtype=np.float32)})
+    assert result.tolist() == [0.5]
+
+
 def test_integer_output_is_unchanged(tmp_path: Path) -> None:
     path = _model(tmp_path / "whole.onnx", "y = Abs(x)", input_type="int64", output_type="int64")
     (result,) = open_model(path, EngineOptions()).run(None, {"x": np.array([-7], dtype=np.int64)})

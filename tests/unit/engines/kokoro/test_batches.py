@@ -8,6 +8,7 @@ from wyoming_tts.engines.kokoro.batches import (
     FIRST_MAX_PHONEMES,
     MAX_PHONEMES,
     MIN_PHONEMES,
+    BatchLimits,
     cut_batches,
     last_mark,
 )
@@ -130,6 +131,16 @@ class TestForAnyText:
         cut = cut_batches(_clauses(*clauses))
         assert len(cut) == 1 or len(cut[0]) <= FIRST_MAX_PHONEMES
         assert all(last_mark(batch) for batch in cut)
+
+    @given(_PHONEMES | _SPEECH, st.integers(MIN_PHONEMES, 600))
+    def test_within_other_limits_nothing_is_lost_and_what_fits_is_one_batch(
+        self, phonemes: str, longest: int
+    ) -> None:
+        cut = cut_batches(phonemes, BatchLimits(longest, longest))
+        assert all(0 < len(batch) <= longest for batch in cut)
+        assert len(cut) <= 1 or len(phonemes.strip()) > longest
+        sounds = [p for p in phonemes if p.isalpha()]
+        assert [p for p in "".join(cut) if p.isalpha()] == sounds or not any(p.islower() for p in phonemes)
 
     @pytest.mark.slow
     def test_a_very_long_text_is_split_in_linear_time(self) -> None:
