@@ -43,6 +43,7 @@ OTHER_NAMES = {
     "event_id": "the WebSocket's",
     "first_visit": "a setting's value",
     "held_ms": "the log line's",
+    "kokoro_statistics": "a directory of the state directory",
     "expected_ms": "the log line's",
     "host_not_allowed": "the guard's",
     "normalization_options": "Kokoro-FastAPI's",
