@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.voices.make_kokoro import KokoroVariant, kokoro_like_model
+from tests.voices.make_kokoro import KokoroVariant, kokoro_like_model, style_table
+from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_decoder
 
 KokoroFile = Callable[[KokoroVariant], Path]
+
+OPTIONS = EngineOptions(intra_op_threads=1)
+PLAIN = KokoroVariant()
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,11 @@ def kokoro_file(tmp_path_factory: pytest.TempPathFactory) -> KokoroFile:
         return path
 
     return written
+
+
+@pytest.fixture(scope="session")
+def opened(kokoro_file: KokoroFile) -> OpenedDecoder:
+    """The decoder of the variant in plain floats, which is the fastest."""
+    decoder = open_decoder(kokoro_file(PLAIN), OPTIONS, lambda: style_table(0)[24])
+    assert decoder is not None
+    return decoder

@@ -11,9 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.unit.engines.kokoro.conftest import KokoroFile
+from tests.unit.engines.kokoro.conftest import OPTIONS, PLAIN, KokoroFile
 from tests.voices.make_kokoro import KOKORO_VARIANTS, KokoroVariant, kokoro_like_model
-from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, IS_WHOLE, GeneratorNames
 from wyoming_tts.engines.kokoro.graph import KokoroCut, KokoroGraph
 from wyoming_tts.engines.onnx import OnnxModel, open_models
@@ -22,8 +21,6 @@ from wyoming_tts.engines.onnx_graph.nodes import CannotCut
 Edit = Callable[[onnx.ModelProto], None]
 Values = npt.NDArray[np.float32]
 
-OPTIONS = EngineOptions(intra_op_threads=1)
-PLAIN = KokoroVariant()
 REACHES = [(10, 10), (21, 21)]
 """Of the generator's parts, of what each is given: by the taps and dilations of its layers."""
 
