@@ -32,6 +32,9 @@ be a surprise."""
 _OTHER_CUT: Final = 1 / 6
 """Of the first step of a voice's segments so far: a shorter one shows that they are cut otherwise from now
 on, as those of a Kokoro voice once it is calibrated. What is cut in one way varies by less."""
+_FINE_CUT: Final = 4.0
+"""Length of a segment in one step, in first steps of others, from which on its length does not explain it:
+Kokoro's batches are up to three times as long as the shortest that is cut off, its chunks much shorter."""
 _CALIBRATION_WEIGHT: Final = 0.2
 """Of a segment that is rendered as a voice is loaded: a model's first runs take longer than later ones."""
 _SPEED_MEMORY: Final = 3.0
@@ -169,15 +172,42 @@ class VoiceCost:
         if segment.first_step >= segment.audio:  # it shows nothing of how a longer one is cut
             self.whole_step = max(segment.audio, self.whole_step)
             return
-        keeping = exp(-weight / _STEPS_MEMORY_SEGMENTS)
-        whole_memory = _STEPS_MEMORY_SEGMENTS if segment.audio > self.whole_step else _MEMORY_SEGMENTS
-        keeping_whole = exp(-weight / whole_memory)
+        keeping = keeping_whole = exp(-weight / _STEPS_MEMORY_SEGMENTS)
         if self.is_cut and segment.first_step < self.first_step * _OTHER_CUT:
             keeping = keeping_whole = 0.0
+        elif self.is_cut_finely and segment.audio < self.whole_step:
+            keeping_whole = exp(-weight / _MEMORY_SEGMENTS)
         self.is_cut = True
         self.first_step = max(segment.first_step, self.first_step * keeping)
         self.longest_step = max(segment.longest_step, self.longest_step * keeping)
         self.whole_step *= keeping_whole
+
+    @property
+    def is_cut_finely(self) -> bool:
+        """Whether steps are so short that what is made in one step was not too short for several."""
+        return self.whole_step > self.first_step * _FINE_CUT
+
+    def step_lengths(self, audio: float, last_step: float) -> Iterator[float]:
+        """Divide audio as an engine will: in steps that at most double, up to the longest.
+
+        Args:
+            audio: Seconds of a segment that are left.
+            last_step: Seconds of the step before; 0 before the first one.
+        """
+        is_fine = self.is_cut_finely
+        is_whole = is_fine and not last_step and audio <= self.whole_step * (1 + 2 * self.pace_spread)
+        if not self.is_cut or is_whole:
+            yield audio
+            return
+        least = 0.0 if is_fine else self.whole_step
+        size, longest = 2 * last_step or max(self.first_step, least), max(self.longest_step, least)
+        while audio > 0:
+            size = min(size, longest)
+            if audio < 1.5 * size:
+                size = audio
+            yield size
+            audio -= size
+            size *= 2
 
     def _learn_spread(self, segment: MeasuredSegment, keeping: float) -> None:
         expected = self._expected_cpu(segment)
@@ -321,7 +351,7 @@ class CostModel:
         cost_variance, pace_variance = cost.cost_spread**2, (min(deviation, audio) / audio) ** 2
         deficit = alone**2 * cost_variance + (alone - audio) ** 2 * pace_variance
         done = 0.0
-        for piece in _step_lengths(cost, audio, segment.last_step):
+        for piece in cost.step_lengths(audio, segment.last_step):
             share = piece / audio
             seconds = setup + alone * share
             yield Work(
@@ -370,21 +400,6 @@ def _mean_rest(rest: float, deviation: float) -> float:
     Nearly the mean residual of a normal distribution: a segment that is longer than expected is not over.
     """
     return (rest + sqrt(rest**2 + (1.6 * deviation) ** 2)) / 2
-
-
-def _step_lengths(cost: VoiceCost, audio: float, last_step: float) -> Iterator[float]:
-    """Divide audio as an engine will: in steps that at most double, up to the voice's longest."""
-    if not cost.is_cut or (not last_step and audio <= cost.whole_step):
-        yield audio
-        return
-    size = 2 * last_step or cost.first_step or audio
-    while audio > 0:
-        size = min(size, cost.longest_step or audio)
-        if audio < 1.5 * size:
-            size = audio
-        yield size
-        audio -= size
-        size *= 2
 
 
 def cost_key(spec: VoiceSpec) -> str:
