@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -105,6 +105,30 @@ def test_a_long_sentence_is_checked_by_as_much_as_a_batch() -> None:
     assert decoder.chunked == 1
     assert checked
     assert max(map(len, checked)) <= MAX_PHONEMES
+
+
+def test_a_sentence_unlike_all_that_were_heard_is_decoded_whole_and_learned() -> None:
+    class Strange(FakeDecoder):
+        def make_sentence(self, encoded: Encoded) -> Sentence:
+            sentence = super().make_sentence(encoded)
+            return replace(sentence, features=sentence.features + 1000)
+
+    decoder, statistics = Strange(), _calibrated()
+    known = repr(statistics)
+    assert [*_model(decoder).speak(_speech(_SENTENCE * 4, statistics))]
+    assert (decoder.chunked, decoder.whole, len(decoder.passes)) == (0, 1, 1)
+    assert repr(statistics) != known
+
+
+@pytest.mark.parametrize(("speed", "chunked"), [(0.69, 0), (0.7, 1), (1.4, 1), (1.41, 0)])
+def test_at_an_unusual_speed_it_is_spoken_in_batches_and_not_learned(speed: float, chunked: int) -> None:
+    decoder = FakeDecoder(frames_per_phoneme=6 / speed)
+    speech = replace(_speech(_SENTENCE * 6), speed=speed)
+    known = repr(speech.statistics)
+    assert [*_model(decoder).speak(speech)]
+    assert decoder.chunked == chunked
+    assert chunked or (decoder.whole == len(decoder.passes) > 1)
+    assert repr(speech.statistics) == known
 
 
 def test_a_sentence_that_would_last_minutes_is_spoken_in_batches() -> None:
