@@ -63,6 +63,19 @@ def test_the_convolution_makes_what_the_operator_makes(length: int) -> None:
     assert not any(node.op_type == "STFT" for node in onnx.load_from_string(written).graph.node)
 
 
+def test_phases_of_negative_values_are_those_of_the_operator() -> None:
+    graph = source(HANN)
+    random = np.random.default_rng(0)
+    tones = sum(np.sin(0.026 * number * np.arange(2000)) for number in range(1, 9))
+    samples = (-0.2 + 0.02 * tones + 0.001 * random.standard_normal(2000)).astype(np.float32)[None] / 2
+    expected = -run(graph.extract(["pitch"], ["harmonics"]), samples)
+    got = -run(write_source(graph, "pitch", "harmonics"), samples)
+    phases, others = (np.arctan2(each[..., 1], each[..., 0]) for each in (expected, got))
+    assert (expected[..., 0, 0] < 0).mean() > 0.9
+    assert (np.abs(phases - others)[..., :-1] < 0.01).mean() > 0.95
+    assert (np.abs(phases - others)[..., -1] < 0.01).mean() > 0.7  # its rounding has not always one sign
+
+
 def test_what_is_written_anew_is_told_so_that_it_can_be_compared() -> None:
     assert stft_results(source(), "pitch", "harmonics") == ["columns"]
     assert not stft_results(source(), "columns", "harmonics")
