@@ -34,7 +34,7 @@ from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
 from wyoming_tts.engines.kokoro.statistics_store import StatisticsStore
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.engines.model_files import BrokenVoice
-from wyoming_tts.engines.onnx import NO_SAMPLES, open_model
+from wyoming_tts.engines.onnx import NO_SAMPLES, open_model, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
@@ -240,6 +240,7 @@ class LoadedKokoro:
             for _ in model.learn(self._speech(phonemes, spec.voice, style, 1.0)):
                 yield style.statistics.calibrated
         self._statistics.save(style.table)
+        return_freed_memory()  # what is decoded whole takes 20 MB a second, and what follows next to nothing
         self._calibrated.add(_style_key(spec.voice))
 
     def is_calibrated(self, spec: VoiceSpec) -> bool:
