@@ -29,6 +29,8 @@ NO_SAMPLES: Samples = np.zeros(0, dtype=np.float32)
 _ONNX_ERRORS_ONLY = 3
 _ONNX_FATAL_ONLY = 4
 
+_PROBED = 64
+"""Rows and columns of a product that is large enough for a processor's kernels for large ones."""
 _SHARED_BYTES = 4096
 """Smaller weights are folded when a graph is optimized, and sharing them would save nothing."""
 
@@ -239,6 +241,24 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
         OnnxModel(wide, path, narrow=narrow, has_cores=options.has_cores, interruptible=options.interruptible)
         for wide, narrow in sessions
     ]
+
+
+@cache
+def has_exact_products() -> bool:
+    """Whether products of unsigned and signed bytes are exact here: in older processors sums overflow."""
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415  # heavy: only once there is a model
+
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [_PROBED, _PROBED])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, None)],
+        [numpy_helper.from_array(np.full((_PROBED, _PROBED), 127, np.int8), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = _session(model.SerializeToString(), _session_options(1), ["CPUExecutionProvider"])
+    (product,) = session.run(None, {"x": np.full((_PROBED, _PROBED), 255, np.uint8)})
+    return bool(np.all(product == _PROBED * 255 * 127))
 
 
 def _session_options(threads: int, weights: Mapping[str, Any] = MappingProxyType({})) -> Any:

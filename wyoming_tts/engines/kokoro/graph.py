@@ -33,9 +33,11 @@ from wyoming_tts.engines.kokoro.generator_graph import (
 )
 from wyoming_tts.engines.kokoro.norms import InstanceNorm, find_instance_norms
 from wyoming_tts.engines.kokoro.source_graph import stft_results, write_source
+from wyoming_tts.engines.onnx import has_exact_products
 from wyoming_tts.engines.onnx_graph.constant_folding import fold_constants
 from wyoming_tts.engines.onnx_graph.float_operators import FloatOperators
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
+from wyoming_tts.engines.onnx_graph.integer_operators import SignedWeights
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
 from wyoming_tts.engines.onnx_graph.nodes import FLOAT, CannotCut, Node
 from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis, TimeTrace
@@ -83,6 +85,7 @@ class KokoroGraph:
             Exception: of any kind that the onnx package raises for a file that is no model.
         """
         graph = self._graph = OnnxGraph.read(path)
+        self._quantized = SignedWeights(graph) if has_exact_products() else graph
         self._inputs = graph.inputs.keys()
         self._text = graph.dependents(self._inputs - {STYLE, "speed"})
         self._variable = graph.dependents(self._inputs)
@@ -145,7 +148,7 @@ class KokoroGraph:
 
     def extract_text(self, cut: KokoroCut) -> bytes:
         """What makes `text_outputs` from the model's inputs."""
-        return self._graph.extract(self._inputs, self.text_outputs(cut))
+        return self._quantized.extract(self._inputs, self.text_outputs(cut))
 
     def extract_source(self, cut: KokoroCut) -> bytes:
         """What makes the harmonics from the pitch, written anew where that is faster."""
@@ -161,11 +164,18 @@ class KokoroGraph:
 
     def extract_blocks(self, cut: KokoroCut) -> bytes:
         """What makes the frames from what the text part makes."""
+        return self._quantized.extract(self._blocks_inputs(cut), [cut.frames])
+
+    def extract_originals(self, cut: KokoroCut) -> tuple[bytes, bytes]:
+        """The text part and the blocks as they were."""
+        text = self._graph.extract(self._inputs, self.text_outputs(cut))
+        return text, self._graph.extract(self._blocks_inputs(cut), [cut.frames])
+
+    def _blocks_inputs(self, cut: KokoroCut) -> list[str]:
         outputs = self.text_outputs(cut)
         nodes = self._graph.ancestors([cut.frames], stop=outputs)
         needed = {name for node in nodes for name in node.inputs}
-        inputs = [name for name in (*outputs, *self._inputs) if name in needed]
-        return self._graph.extract(inputs, [cut.frames])
+        return [name for name in (*outputs, *self._inputs) if name in needed]
 
     def extract_style(self, generator: Iterable[WrittenGenerator]) -> bytes:
         """What makes the scales and the shifts of the generator's norms from the style."""

@@ -80,8 +80,7 @@ def _open(path: Path, options: EngineOptions, style: Callable[[], Values]) -> Op
     results = CheckResults(options.statistics_dir, digest)
     scale = results.read()
     if scale is None:
-        probed = Probed(KokoroDecoder(models, cut, layouts), cut, replace(_PROBE, style=style()))
-        scale = _check(path, alone, graph, probed)
+        scale = _check(path, alone, graph, Probed(models, cut, layouts, replace(_PROBE, style=style())))
         results.save(scale)
     del graph
     return_freed_memory()
@@ -101,28 +100,36 @@ def _contents(graph: KokoroGraph, cut: KokoroCut, written: Sequence[WrittenGener
 class Probed:
     """What is compared with the graph, and by which utterance."""
 
-    decoder: KokoroDecoder
+    models: DecoderModels
     cut: KokoroCut
+    layouts: Sequence[GeneratorLayout]
     request: Request
 
 
 def _check(path: Path, options: EngineOptions, graph: KokoroGraph, probed: Probed) -> float:
     """Compare a decoder with the graph; returns the scale of the samples of its inverse transform."""
-    decoder, cut, probe = probed.decoder, probed.cut, probed.request
+    cut, probe = probed.cut, probed.request
+    decoder = KokoroDecoder(probed.models, cut, probed.layouts)
     encoded = decoder.encode_text(probe)
     for contents in graph.extract_transforms(cut):
         with _opened(path, options, contents) as transforms:
             expected, got = (each.run(None, {cut.pitch: encoded.values[cut.pitch]})[0] for each in transforms)
         compare("source's transform", got, expected)
     sentence = decoder.make_sentence(encoded)
+    with _opened(path, options, graph.extract_originals(cut)) as (text, blocks):
+        original = KokoroDecoder(replace(probed.models, text=text, blocks=blocks), cut, probed.layouts)
+        expected = original.encode_text(probe)
+        for name, values in expected.values.items():
+            compare("text part", encoded.values[name], values)
+        compare("decoder blocks", sentence.frames, original.make_sentence(expected).frames)
     spectrum, taken = decoder.generate_whole(sentence)
-    with _opened(path, options, [graph.extract_generator(cut)]) as (original,):
+    with _opened(path, options, [graph.extract_generator(cut)]) as (generator,):
         feeds = {
             cut.frames: sentence.frames,
             cut.harmonics: sentence.inputs[HARMONICS],
             STYLE: probe.style,
         }
-        compare("generator", spectrum, original.run(None, feeds)[0][0])
+        compare("generator", spectrum, generator.run(None, feeds)[0][0])
     in_chunks = decoder.generate_in_chunks(sentence, taken)
     compare("generator in chunks", in_chunks, spectrum, LEAST_DECIBELS_OF_CHUNKS)
     with _opened(path, options, [graph.extract_transform(cut)]) as (transform,):
