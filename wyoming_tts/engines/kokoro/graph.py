@@ -269,7 +269,8 @@ class KokoroGraph:
             each.type.tensor_type.elem_type = FLOAT
         floats = OnnxGraph(content)
         fold_constants(floats, [*sources, *self._inputs])
-        return OnnxGraph(_pruned(floats, result, sources))
+        _prune(floats, result, sources)
+        return floats
 
     def _norms_of(self, source: str, harmonics: str, result: str) -> list[InstanceNorm]:
         nodes = self._floats.ancestors([result], stop={source, harmonics})
@@ -306,9 +307,14 @@ class KokoroGraph:
         return axis, trace.reach(result)
 
 
-def _pruned(graph: OnnxGraph, output: str, stop: Collection[str]) -> Any:
-    """The model without what nobody needs, such as what only quantizes."""
+def _prune(graph: OnnxGraph, output: str, stop: Collection[str]) -> None:
+    """Remove what nobody needs, such as what only quantizes; a copy would hold all weights once more."""
     nodes = graph.ancestors([output], stop=stop)
     needed = {name for node in nodes for name in node.inputs}
-    weights: Iterable[Any] = [each for name, each in graph.weights.items() if name in needed]
-    return graph.model_of([node.proto for node in nodes], weights, graph.opsets(), graph.inputs, [output])
+    protos, content = [node.proto for node in nodes], graph.model.graph
+    del content.node[:]
+    content.node.extend(protos)
+    for place, weight in reversed([*enumerate(content.initializer)]):
+        if weight.name not in needed:
+            del content.initializer[place]
+    graph.read_nodes()
