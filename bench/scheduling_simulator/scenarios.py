@@ -22,6 +22,7 @@ _PIPER = InventedVoice(0.2)
 _FAST_PIPER = InventedVoice(0.08)
 """The same on two cores of a server."""
 _KOKORO = InventedVoice(0.45, KOKORO)
+_CALIBRATED = InventedVoice(0.45, KOKORO, is_calibrated=True)
 _SLOW = InventedVoice(1.5)
 
 _OTHERS_NOW_AND_THEN = (Phase(20.0), Phase(20.0, other_threads=2))
@@ -38,6 +39,7 @@ def all_scenarios() -> tuple[Scenario, ...]:
         *_machines(),
         *_changing_machines(),
         *_paced(),
+        *_in_chunks(),
     )
 
 
@@ -124,3 +126,16 @@ def _paced() -> Iterator[Scenario]:
         yield Scenario(f"paced listener, {name}", 2, together(1, texts=60), habits)
     habits = Habits([_FAST_PIPER], ANSWER, is_paced=True)
     yield Scenario("8 paced listeners, Piper 0.08", 2, together(8, texts=10), habits)
+
+
+def _in_chunks() -> Iterator[Scenario]:
+    """Kokoro's voices once they are calibrated."""
+    for rtf in (0.45, 0.9, 1.5):
+        habits = Habits([InventedVoice(rtf, KOKORO, is_calibrated=True)])
+        yield Scenario(f"alone, Kokoro in chunks {rtf:g}", 2, together(1, texts=100), habits)
+    for listeners in (2, 4):
+        habits = Habits([_CALIBRATED], SENTENCE)
+        arrivals = together(listeners, texts=80 // listeners)
+        yield Scenario(f"{listeners} listeners, Kokoro in chunks 0.45", 2, arrivals, habits)
+    habits = Habits([_CALIBRATED], ANSWER, words_per_second=10)
+    yield Scenario("10 words/s, Kokoro in chunks 0.45", 2, together(1, texts=60), habits)

@@ -15,6 +15,7 @@ from bench.scheduling_simulator.voices import KOKORO, PIPER, RATE, SimulatedEngi
 from bench.scheduling_simulator.workload import Arrivals, Client, Habits, Request
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.cache import SegmentCache
+from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler
@@ -154,7 +155,7 @@ class SimulatedServer:
 
     def _listening(self, request: Request) -> Listening:
         pieces = pieces_of(request.text, request.words_per_second)
-        max_words = FIRST_CUT_WORDS if request.voice.engine == KOKORO else 0
+        max_words = FIRST_CUT_WORDS if request.voice.first_cut is FirstCut.AFTER_WORDS else 0
         now = self._clock()
         known = tuple(now + after for after in segments_known(pieces, max_words))
         return Listening(now, known, RATE)

@@ -38,6 +38,13 @@ _MAX_DOUBLINGS, _CROWDED_MAX_DOUBLINGS = 3, 2
 _LATER_DOUBLINGS, _CROWDED_DOUBLINGS = 2, 1
 _STEP_SECONDS = 0.2
 """These six as in `engines.piper.model`."""
+_KOKORO_ENCODING = 0.12
+"""Cost of text, source and decoder blocks of a Kokoro voice in chunks, as `_ENCODING`."""
+_KOKORO_EDGES = 0.1
+_KOKORO_FIRST_CHUNK = 300
+_KOKORO_DOUBLINGS = 2
+_KOKORO_WHOLE = 2_500
+"""Samples up to which a segment is made in one step. These three as in `engines.kokoro`."""
 _SECONDS_PER_CHARACTER = 0.065
 
 
@@ -50,6 +57,8 @@ class InventedVoice:
     largest chunks, text included."""
     engine: str = PIPER
     """Whose steps it has: PIPER's chunks that grow, or KOKORO's whole batches."""
+    is_calibrated: bool = False
+    """Whether a voice of KOKORO's has chunks too."""
     pace_spread: float = 0.1
     """How much its segments differ in length from what their text lets expect (sigma of the logarithm)."""
     cost_spread: float = 0.1
@@ -58,7 +67,14 @@ class InventedVoice:
     @property
     def name(self) -> str:
         """Its name, which tells what it is like."""
-        return f"en_US-{self.engine}{self.rtf:g}-medium"
+        return f"en_US-{self.engine}{'_in_chunks' * self.is_calibrated}{self.rtf:g}-medium"
+
+    @property
+    def first_cut(self) -> FirstCut:
+        """Where its first sentences are cut."""
+        if self.engine == PIPER:
+            return FirstCut.AFTER_CLAUSE
+        return FirstCut.WHILE_ARRIVING if self.is_calibrated else FirstCut.AFTER_WORDS
 
     def installed(self) -> Voice:
         """Return what the library knows of it."""
@@ -93,8 +109,8 @@ class SimulatedEngine:
 
     def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
         """As `Engine.first_cut`."""
-        del voice, prosody
-        return FirstCut.AFTER_WORDS if self.name == KOKORO else FirstCut.AFTER_CLAUSE
+        del prosody
+        return self._voices[voice.name].first_cut
 
     def installed(self) -> list[Voice]:
         """Return its voices."""
@@ -129,8 +145,7 @@ class SimulatedVoice:
             listening.begin_segment()
         self._machine.spend(_PHONEMIZING, has_cores=False)
         yield _NO_SAMPLES
-        chunks = self._batches(segment) if self._voice.engine == KOKORO else self._chunks(segment)
-        for samples, cost in chunks:
+        for samples, cost in self._steps(segment):
             self._machine.spend(cost * self._spread(self._voice.cost_spread), has_cores=self._has_cores())
             if samples and listening is not None:
                 self._machine.when_done(listening.add_piece(samples).complete)
@@ -148,6 +163,23 @@ class SimulatedVoice:
 
     def close(self) -> None:
         """Free nothing."""
+
+    def _steps(self, segment: Segment) -> Iterator[tuple[int, float]]:
+        if self._voice.engine == PIPER:
+            return self._chunks(segment)
+        return self._kokoro_chunks(segment) if self._voice.is_calibrated else self._batches(segment)
+
+    def _kokoro_chunks(self, segment: Segment) -> Iterator[tuple[int, float]]:
+        """Yield samples and cost of each step, as `engines.kokoro.model.CutModel` makes them."""
+        total = self._samples(segment.text)
+        yield 0, total / RATE * _KOKORO_ENCODING * self._cost
+        if total < _KOKORO_WHOLE:
+            yield total, total / RATE * self._cost
+            return
+        done = 0
+        for end in chunk_ends(total, _KOKORO_FIRST_CHUNK, _KOKORO_DOUBLINGS, twice=True):
+            yield end - done, ((end - done) / RATE + _KOKORO_EDGES) * self._cost
+            done = end
 
     def _chunks(self, segment: Segment) -> Iterator[tuple[int, float]]:
         """Yield samples and cost of each step, as `engines.piper.model.CutModel` makes them."""
@@ -188,6 +220,9 @@ def _doublings(voice: InventedVoice) -> int:
 
 
 def _bare_rtf(voice: InventedVoice) -> float:
+    if voice.engine == KOKORO and voice.is_calibrated:
+        largest = (_KOKORO_FIRST_CHUNK << _KOKORO_DOUBLINGS) / RATE
+        return voice.rtf / (1 + _KOKORO_EDGES / largest + _KOKORO_ENCODING)
     if voice.engine == KOKORO:
         return voice.rtf
     largest = (_FIRST_CHUNK << _doublings(voice)) / RATE
