@@ -170,6 +170,8 @@ class CutModel:
             sentence = self._decoder.make_sentence(encoded)
             yield
             self._decode_whole(sentence, speech, calibrating=True)
+        if speech.statistics is not None:
+            speech.statistics.calibrated += 1
         yield
 
     def _speak_in_one_pass(self, phonemes: str, speech: Speech) -> Iterator[Samples]:

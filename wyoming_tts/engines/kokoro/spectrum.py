@@ -16,6 +16,9 @@ Values = npt.NDArray[np.float32]
 HOPS = 4
 """Columns that overlap: a column comes every quarter of the transform's length, as iSTFTNet has it."""
 
+_MOST = 20.0
+"""Of the logarithms of magnitudes: speech has at most 3, and what comes out can still be squared."""
+
 
 class InverseTransform:
     """The transform of one utterance."""
@@ -37,7 +40,9 @@ class InverseTransform:
     def add(self, spectrum: Values) -> Samples:
         """Transform the next columns, shape (bins + 2, columns); returns the samples that are complete."""
         magnitudes, angles = np.split(spectrum, 2)
-        columns = np.fft.irfft(np.exp(magnitudes) * np.exp(1j * np.sin(angles)), n=self._bins, axis=0)
+        with np.errstate(invalid="ignore"):  # a style from anywhere may make them infinite
+            values = np.exp(np.minimum(magnitudes, _MOST)) * np.exp(1j * np.sin(angles))
+        columns = np.fft.irfft(values, n=self._bins, axis=0)
         weighted: Values = columns.astype(np.float32) * self._window[:, None]
         count, hop = weighted.shape[1], self._hop
         summed = np.zeros((count + HOPS - 1) * hop, np.float32)

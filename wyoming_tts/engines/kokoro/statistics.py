@@ -75,16 +75,17 @@ def sentence_features(pitch: Values, energy: Values, frames: Values) -> Values:
         energy: as a logarithm for each frame, likewise.
         frames: what the decoder blocks make of it, shape (channels, frames).
     """
-    loud = np.percentile(energy, _LOUD_PERCENTILE)
-    scalars = [
-        1 / len(pitch),
-        np.mean(pitch > _VOICED_HZ),
-        np.mean(energy),
-        np.std(energy),
-        np.mean(energy < loud - _QUIET_BELOW),
-    ]
-    spreads = np.log(np.maximum(frames.std(axis=1), _LEAST_SPREAD))
-    return np.concatenate([scalars, frames.mean(axis=1), spreads]).astype(np.float32)
+    with np.errstate(all="ignore"):  # a style from anywhere may make them infinite: then it is not predicted
+        loud = np.percentile(energy, _LOUD_PERCENTILE)
+        scalars = [
+            1 / len(pitch),
+            np.mean(pitch > _VOICED_HZ),
+            np.mean(energy),
+            np.std(energy),
+            np.mean(energy < loud - _QUIET_BELOW),
+        ]
+        spreads = np.log(np.maximum(frames.std(axis=1), _LEAST_SPREAD))
+        return np.concatenate([scalars, frames.mean(axis=1), spreads]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,10 @@ class VoiceStatistics:
         self._channels = channels
         self._seen: list[_Seen] = []
         self.calibrated = 0
-        """Sentences of its calibration that it was learned from."""
+        """Sentences of its calibration that are done, whether they could be learned from or not."""
 
     def __repr__(self) -> str:
-        return f"<VoiceStatistics of {len(self._seen)} sentences, {self.calibrated} of its calibration>"
+        return f"<VoiceStatistics of {len(self._seen)} sentences, calibrated with {self.calibrated}>"
 
     @property
     def is_enough(self) -> bool:
@@ -122,7 +123,7 @@ class VoiceStatistics:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether it was learned from all sentences of a calibration."""
+        """Whether all sentences of a calibration are done."""
         return self.calibrated >= CALIBRATED
 
     def learn(
@@ -136,8 +137,8 @@ class VoiceStatistics:
             loudest: as in `Prediction`.
             calibrating: whether it is a sentence of the voice's calibration. Of others the last few count.
         """
-        self.calibrated += calibrating
-        logarithms = np.log(np.maximum(statistics.variances, _LEAST_VARIANCE))
+        with np.errstate(invalid="ignore"):
+            logarithms = np.log(np.maximum(statistics.variances, _LEAST_VARIANCE))
         values = np.concatenate([statistics.means, logarithms]).astype(np.float32)
         is_finite = all(np.isfinite(each).all() for each in (features, values, loudest))
         if is_finite and not any(np.array_equal(features, seen.features) for seen in self._seen):

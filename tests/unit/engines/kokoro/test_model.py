@@ -149,7 +149,7 @@ def test_short_sentences_of_listeners_are_not_learned() -> None:
 def test_sentences_of_listeners_are_learned_before_the_calibration() -> None:
     decoder, statistics = FakeDecoder(), VoiceStatistics(_CHANNELS)
     assert [*_model(decoder).speak(_speech(_SENTENCE * 2, statistics))]
-    assert repr(statistics) == "<VoiceStatistics of 1 sentences, 0 of its calibration>"
+    assert repr(statistics) == "<VoiceStatistics of 1 sentences, calibrated with 0>"
 
 
 def test_calibration_checks_the_style_before_it_computes() -> None:
@@ -165,4 +165,4 @@ def test_calibration_checks_the_style_before_it_computes() -> None:
 def test_calibration_leaves_out_what_is_too_long_to_decode_whole() -> None:
     decoder, statistics = FakeDecoder(WHOLE_SECONDS * 80 / 10), VoiceStatistics(_CHANNELS)
     assert [*_model(decoder).learn(_speech(_SENTENCE, statistics))]
-    assert (decoder.passes, decoder.whole, statistics.calibrated) == ([], 0, 0)
+    assert (decoder.passes, decoder.whole, statistics.calibrated) == ([], 0, 1)

@@ -32,6 +32,7 @@ def _store(directory: Path | None, digest: str = "model") -> StatisticsStore:
 
 def _calibrate(store: StatisticsStore, table: Samples = TABLE) -> None:
     _teach(store.of(table))
+    store.of(table).calibrated = CALIBRATED
     store.save(table)
 
 
