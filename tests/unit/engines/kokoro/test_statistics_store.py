@@ -24,6 +24,7 @@ def _teach(statistics: VoiceStatistics, count: int = CALIBRATED) -> None:
         means, variances = random.uniform(0.5, 1.5, (2, CHANNELS)).astype(np.float32)
         features = random.normal(size=7).astype(np.float32)
         statistics.learn(features, NormStatistics(means, variances), loudest=0.2, calibrating=True)
+        statistics.calibrated += 1
 
 
 def _store(directory: Path | None, digest: str = "model") -> StatisticsStore:
@@ -32,7 +33,6 @@ def _store(directory: Path | None, digest: str = "model") -> StatisticsStore:
 
 def _calibrate(store: StatisticsStore, table: Samples = TABLE) -> None:
     _teach(store.of(table))
-    store.of(table).calibrated = CALIBRATED
     store.save(table)
 
 
