@@ -185,7 +185,7 @@ class VoiceCost:
     @property
     def is_cut_finely(self) -> bool:
         """Whether steps are so short that what is made in one step was not too short for several."""
-        return self.whole_step > self.first_step * _FINE_CUT
+        return self.is_cut and self.whole_step > self.first_step * _FINE_CUT
 
     def step_lengths(self, audio: float, last_step: float) -> Iterator[float]:
         """Divide audio as an engine will: in steps that at most double, up to the longest.
@@ -195,8 +195,8 @@ class VoiceCost:
             last_step: Seconds of the step before; 0 before the first one.
         """
         is_fine = self.is_cut_finely
-        is_whole = is_fine and not last_step and audio <= self.whole_step * (1 + 2 * self.pace_spread)
-        if not self.is_cut or is_whole:
+        is_whole = not self.is_cut or (is_fine and audio <= self.whole_step * (1 + 2 * self.pace_spread))
+        if is_whole and not last_step:
             yield audio
             return
         least = 0.0 if is_fine else self.whole_step

@@ -142,6 +142,15 @@ def test_a_voice_that_was_never_seen_to_cut_a_segment_is_expected_to_make_each_i
     assert step_lengths(costs, cost, characters=90) == pytest.approx([9.0])
 
 
+def test_a_segment_that_was_begun_in_a_short_step_is_expected_to_go_on_in_steps() -> None:
+    costs, cost = make_costs(), VoiceCost()
+    cost.learn(in_steps(4.0))  # no segment of it was ever cut
+    measured = MeasuredSegment(90)
+    measured.add(StepTiming(0.3, 0.1, 0.1, has_cores=True))
+    lengths = [work.audio for work in costs.works(cost, measured, now=0.0)]
+    assert lengths[:3] == pytest.approx([0.6, 1.2, 2.4])
+
+
 def test_many_short_texts_do_not_hide_how_long_the_steps_of_a_long_one_are() -> None:
     costs, cost = make_costs(), VoiceCost()
     cost.learn(in_steps(4.0, 8.0))
