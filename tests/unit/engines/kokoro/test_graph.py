@@ -191,6 +191,17 @@ def _norm_without_affine(model: onnx.ModelProto) -> None:
     user.op_type = "Sub"
 
 
+def _two_epsilons(model: onnx.ModelProto) -> None:
+    """Of the norms of the three blocks behind an upsampling, one has another."""
+    means = [node.input[0] for node in _all(model, "ReduceMean")]
+    source = next(name for name in means if means.count(name) == 3)
+    mean = next(node for node in _all(model, "ReduceMean") if node.input[0] == source)
+    nodes = list(model.graph.node)
+    added = next(node for node in nodes[nodes.index(mean) :] if node.op_type == "Add")
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "larger"))
+    added.input[1] = "larger"
+
+
 def _another_length(model: onnx.ModelProto) -> None:
     """The harmonics of the second part come in half as many columns."""
     node = next(node for node in _all(model, "Conv") if [*_weight(model, node.input[1]).dims[1:]] == [22, 1])
@@ -218,6 +229,7 @@ def _external(model: onnx.ModelProto) -> None:
         (_no_energy, "its decoder takes no energy"),
         (_text_beside_the_harmonics, "its harmonics do not all come from one tensor"),
         (_norm_without_affine, "a norm is not followed by a scale and a shift"),
+        (_two_epsilons, "a tensor is normalized with two epsilons"),
         (_another_length, "tensors of two rates meet in a"),
         (_computed_weights, "the weights of a ConvTranspose are"),
         (_external, "its weights lie in other files"),
@@ -233,6 +245,17 @@ def test_a_graph_that_cannot_be_cut_is_refused_with_the_reason(
     path = tmp_path / "edited.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(CannotCut, match=reason):
+        KokoroGraph(path).cut()
+
+
+def test_fused_norms_with_weights_of_their_own_are_refused(tmp_path: Path) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(kokoro_like_model(KokoroVariant(fused_norms=True)))
+    weight = _weight(model, _all(model, "InstanceNormalization")[-1].input[1])
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * 2, weight.name))
+    path = tmp_path / "edited.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CannotCut, match="an InstanceNormalization has weights of its own"):
         KokoroGraph(path).cut()
 
 

@@ -130,6 +130,33 @@ def test_another_inverse_transform_is_refused(tmp_path: Path, told: Callable[[],
     assert "its inverse transform is another by" in told()
 
 
+def _another_power(model: onnx.ModelProto) -> None:
+    power = [node for node in model.graph.node if node.op_type == "Pow"][-1]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(4, np.float32), "another"))
+    power.input[1] = "another"
+
+
+def _another_factor(model: onnx.ModelProto) -> None:
+    """Of the sine, but not of the sum behind it."""
+    sine = [node for node in model.graph.node if node.op_type == "Sin"][-3]  # the last two are the spectrum's
+    scaled = next(node for node in model.graph.node if node.output[0] == sine.input[0])
+    factor = next(each for each in model.graph.initializer if each.name in scaled.input)
+    factor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(factor) * 1.5, factor.name))
+
+
+@pytest.mark.parametrize("edit", [_another_power, _another_factor])
+def test_an_activation_that_is_nearly_snake_is_left_as_it_is(
+    tmp_path: Path, told: Callable[[], str], edit: Callable[[onnx.ModelProto], None]
+) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(kokoro_like_model(PLAIN))
+    edit(model)
+    path = tmp_path / "snake.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert _open(path) is not None
+    assert told() == ""
+
+
 def test_samples_are_scaled_as_the_export_scales_them(tmp_path: Path, opened: OpenedDecoder) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(kokoro_like_model(PLAIN))

@@ -114,8 +114,9 @@ _WITH_INTEGER_BIAS = """
 """
 
 
-def test_a_bias_that_is_added_in_integers_becomes_what_it_was() -> None:
-    """As older quantizers have it, and the model in the catalogue."""
+@pytest.mark.parametrize("scales", [(0.01,), (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)])
+def test_a_bias_that_is_added_in_integers_becomes_what_it_was(scales: tuple[float, ...]) -> None:
+    """As older quantizers have it, and the model in the catalogue; the weights have one scale, or several."""
     model = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["": 17]> '
         f"test (float[1, 4, n] x) => (float[1, 6, m] y) {{ {_WITH_INTEGER_BIAS} }}"
@@ -123,8 +124,8 @@ def test_a_bias_that_is_added_in_integers_becomes_what_it_was() -> None:
     random = np.random.default_rng(2)
     values: dict[str, Any] = {
         "kept": random.integers(0, 255, (6, 4, 3)).astype(np.uint8),
-        "zero": np.array(120, np.uint8),
-        "scale": np.array(0.01, np.float32),
+        "zero": np.array([120] * len(scales), np.uint8),
+        "scale": np.array(scales, np.float32),
         "bias": random.normal(size=6).astype(np.float32),
         "places": np.array([1, -1, 1]),
     }
@@ -132,7 +133,7 @@ def test_a_bias_that_is_added_in_integers_becomes_what_it_was() -> None:
     converted = _in_floats(model)
     (node,) = (node for node in converted.graph.node if node.output[0] == "y")
     assert (node.op_type, len(node.input)) == ("Conv", 3)
-    weight = (values["kept"].astype(np.float32) - 120) * np.float32(0.01)
+    weight = (values["kept"].astype(np.float32) - 120) * values["scale"][:, None, None]
     padded = np.pad(_X, ((0, 0), (0, 0), (1, 1)))
     expected = sum(
         np.einsum("oc,bcn->bon", weight[:, :, tap], padded[..., tap : tap + 50]) for tap in range(3)
