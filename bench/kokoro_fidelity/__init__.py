@@ -1,0 +1,1 @@
+"""Fidelity of Kokoro decoded in chunks, compared with whole decodes of the same sentences."""
