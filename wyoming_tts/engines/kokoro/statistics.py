@@ -40,7 +40,7 @@ are two kinds. From a third to three times of it are as good."""
 _MOST_DOUBT = 1.0
 """Largest variance of a prediction, where that of an average sentence, knowing nothing, is two. The error
 grows with it (correlation 0.95): below 0.6 in sentences over five seconds, up to 1.5 in some of 2.5 seconds,
-20 in single words. Spectra were 2.5 dB from the whole decode below 1.0, 3.1 between that and 1.5."""
+20 in single words. Spectra were 2.5 dB from the whole decode below 1.0, 3.0 between that and 1.5."""
 _MOST_CHANGE = 1.5
 """Of the logarithm of a variance by the features: what is predicted beyond was never seen."""
 _LEAST_VARIANCE = 1e-12
