@@ -202,6 +202,10 @@ def _two_epsilons(model: onnx.ModelProto) -> None:
     added.input[1] = "larger"
 
 
+def _one_column_more(model: onnx.ModelProto) -> None:
+    next(each for each in _all(model, "Conv")[-1].attribute if each.name == "pads").ints[:] = [3, 4]
+
+
 def _another_length(model: onnx.ModelProto) -> None:
     """The harmonics of the second part come in half as many columns."""
     node = next(node for node in _all(model, "Conv") if [*_weight(model, node.input[1]).dims[1:]] == [22, 1])
@@ -230,6 +234,7 @@ def _external(model: onnx.ModelProto) -> None:
         (_text_beside_the_harmonics, "its harmonics do not all come from one tensor"),
         (_norm_without_affine, "a norm is not followed by a scale and a shift"),
         (_two_epsilons, "a tensor is normalized with two epsilons"),
+        (_one_column_more, "its generator makes 2 values beyond those of frames, expected 1"),
         (_another_length, "tensors of two rates meet in a"),
         (_computed_weights, "the weights of a ConvTranspose are"),
         (_external, "its weights lie in other files"),
