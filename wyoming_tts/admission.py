@@ -29,7 +29,6 @@ from wyoming_tts.demand import (
     earliest_start,
     lateness,
     lead_needed,
-    lead_needed_on_one_core,
     machine_seconds,
 )
 from wyoming_tts.errors import Busy
@@ -190,17 +189,24 @@ class Admission:
         busy = self._scheduler.busy_for(stream, now)  # by a step that cannot be interrupted
         if stream.lead_needed() + busy > ahead + stream.computed(now):
             return False
-        others, capacity = self._others(place), self._scheduler.capacity
-        horizon = now + self._scheduler.lookahead.shared
-        near = sum(
-            bool(other.stream.backlog.works()) and other.stream.deadline() < horizon for other in others
-        )
-        if capacity.is_crowded(1 + near) and lead_needed_on_one_core(works, capacity) > ahead:
+        others = [other for other in self._others(place) if not other.stream.is_held]
+        late = self._late_on_one_core([stream, *(other.stream for other in others)], now)
+        if late > 1:
             return False
-        playing = self._demands((other for other in others if not other.stream.is_held), now)
+        playing = self._demands(others, now)
         if not playing:
             return True
-        return lateness([Demand(works, ahead), *playing], capacity) <= -busy
+        # If one core is not enough for one of them, it has all of them except when another is urgent.
+        demands = [Demand(works, ahead), *playing]
+        return lateness(demands, self._scheduler.capacity, in_turns=late > 0) <= -busy
+
+    def _late_on_one_core(self, heard: Sequence[StreamClock], now: float) -> int:
+        """Count those that will run dry with one core each, if there are too many to have more."""
+        capacity, horizon = self._scheduler.capacity, now + self._scheduler.lookahead.shared
+        near = [each for each in heard if each.backlog.works() and each.deadline() < horizon]
+        if not capacity.is_crowded(len(near)):
+            return 0
+        return sum(each.one_core_lead(capacity) > each.ahead(now) for each in near)
 
     def predict_wait(self, now: float, peer: str = "", works: Sequence[Work] | None = None) -> float:
         """Estimate for how long others delay a stream that arrives now from an address.

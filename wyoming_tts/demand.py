@@ -97,18 +97,23 @@ def lead_needed(works: Iterable[Work]) -> float:
 
     That is with a margin: errors of single segments partly cancel each other out, so their variances add up.
     """
-    lead = cost = audio = variance = 0.0
-    for work in works:
-        cost += work.alone
-        lead = max(lead, cost - audio + _margin(cost, variance + work.cost_variance))
-        audio += work.audio
-        variance += work.deficit_variance
-    return lead
+    return _lead((work, work.alone) for work in works)
 
 
 def lead_needed_on_one_core(works: Iterable[Work], capacity: Capacity) -> float:
     """As `lead_needed`, of a stream that gets one core while others use the rest."""
-    return lead_needed(replace(work, alone=work.crowded * capacity.cores) for work in works)
+    return _lead((work, work.crowded * capacity.cores) for work in works)
+
+
+def _lead(costs: Iterable[tuple[Work, float]]) -> float:
+    """Return the lead that work needs, each with the seconds that it takes."""
+    lead = total = audio = variance = 0.0
+    for work, cost in costs:
+        total += cost
+        lead = max(lead, total - audio + _margin(total, variance + work.cost_variance))
+        audio += work.audio
+        variance += work.deficit_variance
+    return lead
 
 
 def expected_lead(works: Iterable[Work]) -> float:
@@ -127,13 +132,19 @@ def machine_seconds(works: Iterable[Work], *, capacity: Capacity, streams: int) 
     return sum(work.alone for work in works) / capacity.steps
 
 
-def lateness(demands: Sequence[Demand], capacity: Capacity) -> float:
+def lateness(demands: Sequence[Demand], capacity: Capacity, *, in_turns: bool = False) -> float:
     """Return by how many seconds some work of some stream will be late; negative if all of it is in time.
 
     That is by the demand of all streams together; what a stream needs by itself is `lead_needed`.
+
+    Args:
+        demands: The streams.
+        capacity: Of the machine.
+        in_turns: Whether their steps get all cores one after the other, however many streams there are.
     """
     streams = sum(bool(demand.works) for demand in demands)
-    due = sorted(_due_times(demands, is_crowded=capacity.is_crowded(streams), steps=capacity.steps))
+    is_crowded = capacity.is_crowded(streams) and not in_turns
+    due = sorted(_due_times(demands, is_crowded=is_crowded, steps=capacity.steps))
     late, total, variance = -inf, 0.0, 0.0
     for time, cost, cost_variance in due:
         total += cost

@@ -18,7 +18,16 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 
-from wyoming_tts.demand import NO_BACKLOG, Backlog, Capacity, Demand, Work, lateness, lead_needed
+from wyoming_tts.demand import (
+    NO_BACKLOG,
+    Backlog,
+    Capacity,
+    Demand,
+    Work,
+    lateness,
+    lead_needed,
+    lead_needed_on_one_core,
+)
 
 
 class StepState(Enum):
@@ -59,6 +68,8 @@ class StreamClock:
     _lead: float = field(default=0.0, repr=False)
     _lead_of: Sequence[Work] = field(default=(), repr=False)
     """The work that needs that lead: it is asked for with each decision about any stream."""
+    _one_core_lead: float = field(default=0.0, repr=False)
+    _one_core_lead_of: Sequence[Work] = field(default=(), repr=False)
 
     def deadline(self) -> float:
         """Return when the listener runs dry, or when work arrived if it is dry already."""
@@ -94,6 +105,21 @@ class StreamClock:
             self._lead_of, self._lead = works, lead_needed(works)
         return self._lead
 
+    def one_core_lead(self, capacity: Capacity) -> float:
+        """As `lead_needed`, if each of its steps gets one core; of one that shares none it is the same."""
+        if not self.shares_cores:
+            return self.lead_needed()
+        works = self.backlog.works()
+        if works is not self._one_core_lead_of:
+            self._one_core_lead_of = works
+            self._one_core_lead = lead_needed_on_one_core(works, capacity)
+        return self._one_core_lead
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its listener has got audio, and is to get the rest of it in time."""
+        return self.playing_since is not None and not self.is_held
+
     def next_step_seconds(self) -> float:
         """Return how long its next step is expected to take."""
         works = self.backlog.works()
@@ -121,29 +147,34 @@ NEWCOMER_PATIENCE = 1.0
 not held: where the machine cannot keep up, all of these share the shortage."""
 
 
-def most_urgent(waiting: Collection[StreamClock], now: float, *, slack: float = inf) -> StreamClock | None:
+def most_urgent(
+    streams: Collection[StreamClock], now: float, *, slack: float = inf, shared: Capacity | None = None
+) -> StreamClock | None:
     """Choose the stream whose next step runs first; the one that asked earlier wins a tie.
 
     Args:
-        waiting: Those that have asked.
+        streams: Those that have asked, and after them those that are about to.
         now: The time.
         slack: For how long the machine can do something else before some listener runs dry, by the demand of
             all who play.
+        shared: The machine, if its cores are shared, so that each step gets one.
     """
-    if len(waiting) < 2:  # noqa: PLR2004 - there is nothing to choose
-        return next(iter(waiting), None)
-    longest = max(waiting, key=StreamClock.next_step_seconds)
-    second = max(stream.next_step_seconds() for stream in waiting if stream is not longest)
+    if len(streams) < 2:  # noqa: PLR2004 - there is nothing to choose
+        return next(iter(streams), None)
+    longest = max(streams, key=StreamClock.next_step_seconds)
+    second = max(stream.next_step_seconds() for stream in streams if stream is not longest)
 
     def urgency(stream: StreamClock) -> tuple[int, float]:
         others = second if stream is longest else longest.next_step_seconds()
-        return _urgency(stream, now, others, slack)
+        lead = stream.lead_needed() if shared is None else stream.one_core_lead(shared)
+        # Another stream's step that is begun before it delays it by all of that step.
+        return _urgency(stream, now, lead + others, is_short_of_time=others > slack)
 
-    return min(waiting, key=urgency)
+    return min(streams, key=urgency)
 
 
-def _urgency(stream: StreamClock, now: float, longest_step: float, slack: float) -> tuple[int, float]:
-    """Rank a stream; `longest_step` is how long a step of another may take."""
+def _urgency(stream: StreamClock, now: float, lead: float, *, is_short_of_time: bool) -> tuple[int, float]:
+    """Rank a stream that must have its next step when it is ahead of its listener by no more than `lead`."""
     due = stream.deadline()
     if stream.in_background:
         return 2, due
@@ -152,9 +183,9 @@ def _urgency(stream: StreamClock, now: float, longest_step: float, slack: float)
     if stream.playing_since is None:
         due += NEWCOMER_PATIENCE
         return (0 if due - DRY_SOON <= now else 1), due
-    # Another stream's step that is begun before it delays it by all of that step.
-    lead = max(DRY_SOON, stream.lead_needed() + longest_step)
-    return (0 if due - lead <= now or longest_step > slack else 2), due
+    if is_short_of_time or due - max(DRY_SOON, lead) <= now:
+        return 0, due
+    return (2 if stream.state is StepState.WAITING else 3), due
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +213,22 @@ class Decision:
 
 
 _BETWEEN_STEPS = 0.05
-"""Seconds within which a stream that has more to render asks again: meanwhile its audio is being written."""
+"""Seconds within which a stream that has more to render asks again: meanwhile its audio is being written. A
+step of a less urgent stream that begins in this moment delays it by all of that step: so did two of five
+texts of four listeners have a gap on a machine that could just carry them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What the machine has to do, as far as a decision depends on it."""
+
+    is_contended: bool
+    """Whether more streams want to compute than could have two cores each."""
+    slack: float
+    """For how long it can work for who waits before somebody who is heard runs dry."""
+    late: StreamClock | None
+    """The only stream that is heard and would run dry with one core: its steps get all. Of several each gets
+    one, because cores that are shared do a third more."""
 
 
 class Scheduler:
@@ -243,16 +289,31 @@ class Scheduler:
     def start_next(self, now: float) -> Decision:
         """Give free slots to the most urgent stream, if it may compute now."""
         free = self._slots - sum(self._running.values())
-        if not free:
+        if not free or not self._waiting:
             return Decision()
-        stream = most_urgent(self._waiting, now, slack=self._slack(now))
-        if stream is None:
-            return Decision()
+        load = self._load(now)
+        candidates = [*self._waiting, *self._asking_soon(now)]
+        while (stream := self._most_urgent(candidates, now, load)).state is not StepState.WAITING:
+            free -= self._slots_needed(stream, load, free)
+            if free <= 0:
+                return Decision(wake_at=self._between[stream] + _BETWEEN_STEPS)
+            candidates.remove(stream)
+        return self._start(stream, now, load, free)
+
+    def _most_urgent(self, streams: Collection[StreamClock], now: float, load: _Load) -> StreamClock:
+        shared = self.capacity if load.is_contended else None
+        stream = most_urgent(streams, now, slack=load.slack, shared=shared)
+        assert stream is not None, "somebody waits"
+        return stream
+
+    def _start(self, stream: StreamClock, now: float, load: _Load, free: int) -> Decision:
+        """Start a stream's step in one of the free slots or all of them, if it may compute now."""
         paused_until = self._paused_until(stream, now)
         if paused_until > now and not stream.in_background:
             return Decision(wake_at=paused_until)
-        is_crowded = self._is_contended(now) or self._multicore_slots > free
-        takes = 1 if stream.shares_cores and is_crowded else self._multicore_slots
+        if stream.is_held and load.late in self._running and stream.next_step_seconds() > load.slack:
+            return Decision()  # else that one, which is heard, would never have all cores again
+        takes = self._slots_needed(stream, load, free)
         if takes > free:
             return Decision()
         del self._waiting[stream]
@@ -261,6 +322,11 @@ class Scheduler:
         stream.state = StepState.RUNNING
         stream.running_since = now
         return Decision(start=stream)
+
+    def _slots_needed(self, stream: StreamClock, load: _Load, free: int) -> int:
+        """Return how many slots a stream's next step takes."""
+        is_crowded = self._multicore_slots > free or (load.is_contended and stream is not load.late)
+        return 1 if stream.shares_cores and is_crowded else self._multicore_slots
 
     def step_overdue(self, stream: StreamClock) -> None:
         """Free the slots of a step that takes unusually long, so that others run beside it; it goes on."""
@@ -273,14 +339,15 @@ class Scheduler:
         stream.state = StepState.IDLE
         stream.running_since = None
 
-    def _slack(self, now: float) -> float:
-        """For how long the machine can work for who waits before somebody who plays runs dry."""
-        if not any(stream.is_held for stream in self._waiting):
-            return inf
-        active = (*self._waiting, *self._running, *self._between)
-        playing = [stream for stream in active if not stream.is_held and stream.playing_since is not None]
-        demands = [Demand(stream.backlog.works(), stream.ahead(now)) for stream in playing]
-        return -lateness(demands, self.capacity)
+    def _load(self, now: float) -> _Load:
+        """Judge what the machine has to do."""
+        is_contended = self._is_contended(now)
+        heard = [s for s in (*self._waiting, *self._running, *self._between) if s.is_heard]
+        late = [stream for stream in heard if stream.one_core_lead(self.capacity) > stream.ahead(now)]
+        slack = inf
+        if any(stream.is_held for stream in self._waiting):
+            slack = -lateness([Demand(s.backlog.works(), s.ahead(now)) for s in heard], self.capacity)
+        return _Load(is_contended, slack, late[0] if len(late) == 1 else None)
 
     def busy_for(self, stream: StreamClock, now: float) -> float:
         """Return for how long the running steps of others leave no core to a stream, as expected."""
@@ -295,8 +362,16 @@ class Scheduler:
         horizon = now + self._lookahead.shared
         return sum(stream.deadline() < horizon for stream in (*self._waiting, *self._running))
 
+    def _asking_soon(self, now: float) -> list[StreamClock]:
+        """Return the streams between two steps: a step of another that is begun now may make them late."""
+        return [
+            stream
+            for stream, since in self._between.items()
+            if now < since + _BETWEEN_STEPS and stream.backlog.works()
+        ]
+
     def _is_contended(self, now: float) -> bool:
-        """Whether more streams want to compute than could have two cores each."""
+        """As `_Load.is_contended`."""
         expired = [stream for stream, since in self._between.items() if now - since > _BETWEEN_STEPS]
         for stream in expired:
             del self._between[stream]

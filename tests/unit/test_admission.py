@@ -31,20 +31,36 @@ class KnownWork:
         return self._works
 
 
-def test_a_start_beside_others_holds_if_one_core_is_enough_for_its_next_step() -> None:
-    scheduler = Scheduler(slots=2, multicore_slots=2)
-    admission = Admission(AdmissionOptions(), scheduler)
+def sharing(crowded: float) -> tuple[Admission, Place, Place]:
+    """Two who share two cores, of which one is heard: 0.1 s for each one's next step with both of them."""
+    admission = Admission(AdmissionOptions(), Scheduler(slots=2, multicore_slots=2))
     listener, newcomer = make_places(2)
-    listener.stream.delivered(5.0, 0.0)
-    listener.stream.backlog = KnownWork([Work(alone=0.1, crowded=0.1, audio=1.0)])
+    for place in (listener, newcomer):
+        place.stream.shares_cores = True
+        place.stream.backlog = KnownWork([Work(alone=0.1, crowded=crowded, audio=1.0)])
+        assert admission.admit(place, 0.0)
     newcomer.stream.is_held = True
-    newcomer.stream.backlog = KnownWork([Work(alone=0.2, crowded=0.15, audio=1.0)])
-    assert admission.admit(newcomer, 0.0)
-    newcomer.stream.buffered_seconds = 0.25
-    assert admission.will_hold(newcomer, 0.0)
-    assert admission.admit(listener, 0.0)
+    return admission, listener, newcomer
+
+
+def test_a_start_beside_others_does_not_hold_if_one_core_is_too_little_for_two_of_them() -> None:
+    admission, listener, newcomer = sharing(crowded=0.075)
+    listener.stream.delivered(0.12, 0.0)
+    newcomer.stream.buffered_seconds = 0.12
     assert not admission.will_hold(newcomer, 0.0)
-    newcomer.stream.buffered_seconds = 0.35
+
+
+def test_a_start_beside_others_holds_if_only_one_of_them_needs_more_than_a_core() -> None:
+    admission, listener, newcomer = sharing(crowded=0.075)
+    listener.stream.delivered(0.3, 0.0)
+    newcomer.stream.buffered_seconds = 0.12
+    assert admission.will_hold(newcomer, 0.0)
+
+
+def test_who_waits_beside_a_start_takes_no_core_from_it() -> None:
+    admission, waiting, newcomer = sharing(crowded=0.075)
+    waiting.stream.is_held = True
+    newcomer.stream.buffered_seconds = 0.12
     assert admission.will_hold(newcomer, 0.0)
 
 

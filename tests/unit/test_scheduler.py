@@ -215,6 +215,103 @@ def test_a_stream_that_is_far_ahead_does_not_begin_a_step_between_two_of_one_tha
     assert scheduler.start_next(0.16).start is far
 
 
+def heard(seconds: float, work: Work) -> StreamClock:
+    """A stream that shares cores, whose listener has so much to play from 0 s on."""
+    stream = playing(since=0.0, seconds=seconds)
+    stream.shares_cores, stream.backlog = True, KnownWork([work])
+    return stream
+
+
+def waiting_to_start(scheduler: Scheduler, step: float = 0.1) -> StreamClock:
+    """A stream that is held, has a step queued and shares cores."""
+    stream = StreamClock(work_since=0.0, is_held=True, shares_cores=True)
+    stream.backlog = KnownWork([Work(step, step, 1.0)])
+    scheduler.request_step(stream)
+    return stream
+
+
+def run_step(scheduler: Scheduler, stream: StreamClock, *, now: float, seconds: float = 0.1) -> None:
+    scheduler.request_step(stream)
+    assert scheduler.start_next(now).start is stream
+    scheduler.step_done(stream, now + seconds)
+
+
+def test_who_waits_does_not_begin_a_step_between_two_of_one_that_runs_dry_soon() -> None:
+    scheduler = Scheduler(slots=1)
+    near = heard(0.3, Work(0.1, 0.1, 1.0))
+    run_step(scheduler, near, now=0.0)
+    waiting_to_start(scheduler)
+    decision = scheduler.start_next(0.1)
+    assert decision.start is None
+    assert decision.wake_at == pytest.approx(0.15)
+    scheduler.request_step(near)
+    assert scheduler.start_next(0.101).start is near
+
+
+def test_one_that_does_not_ask_for_its_next_step_is_not_waited_for_any_longer() -> None:
+    scheduler = Scheduler(slots=1)
+    near = heard(0.3, Work(0.1, 0.1, 1.0))
+    run_step(scheduler, near, now=0.0)
+    waiting = waiting_to_start(scheduler)
+    wake_at = scheduler.start_next(0.1).wake_at
+    assert wake_at is not None
+    assert scheduler.start_next(wake_at).start is waiting
+
+
+def test_one_that_has_enough_to_play_or_no_more_work_is_not_waited_for() -> None:
+    for seconds, works in ((5.0, [Work(0.1, 0.1, 1.0)]), (0.3, [])):
+        scheduler = Scheduler(slots=1)
+        stream = playing(since=0.0, seconds=seconds)
+        stream.backlog = KnownWork(works)
+        run_step(scheduler, stream, now=0.0)
+        waiting = waiting_to_start(scheduler)
+        assert scheduler.start_next(0.1).start is waiting
+
+
+def test_while_one_is_waited_for_the_cores_that_it_leaves_are_used() -> None:
+    scheduler = Scheduler(slots=2, multicore_slots=2)
+    near = heard(0.3, Work(alone=0.1, crowded=0.06, audio=1.0))
+    run_step(scheduler, near, now=0.0)
+    waiting = [waiting_to_start(scheduler, step=0.05) for _ in range(3)]
+    assert scheduler.start_next(0.1).start is waiting[0]
+    assert scheduler.start_next(0.1).start is None
+
+
+def test_the_only_listener_for_whom_one_core_is_too_little_gets_all_of_them() -> None:
+    scheduler = Scheduler(slots=2, multicore_slots=2)
+    stream = heard(1.0, Work(alone=0.8, crowded=0.6, audio=1.0))
+    waiting_to_start(scheduler)
+    scheduler.request_step(stream)
+    assert scheduler.start_next(0.0).start is stream
+    assert stream.has_cores
+
+
+def test_of_several_for_whom_one_core_is_too_little_each_gets_one() -> None:
+    scheduler = Scheduler(slots=2, multicore_slots=2)
+    streams = [heard(1.0, Work(alone=0.8, crowded=0.6, audio=1.0)) for _ in range(2)]
+    for stream in streams:
+        scheduler.request_step(stream)
+    assert {scheduler.start_next(0.0).start, scheduler.start_next(0.0).start} == {*streams}
+    assert not any(stream.has_cores for stream in streams)
+
+
+def test_who_waits_takes_no_core_from_one_that_will_need_all_of_them() -> None:
+    for step, starts in ((0.1, True), (0.5, False)):
+        scheduler = Scheduler(slots=2, multicore_slots=2)
+        stream, waiting = (
+            heard(1.3, Work(alone=0.8, crowded=0.7, audio=1.0)),
+            waiting_to_start(scheduler, step),
+        )
+        other = waiting_to_start(scheduler, step=0.1)
+        assert scheduler.start_next(0.0).start is waiting
+        scheduler.request_step(stream)
+        assert scheduler.start_next(0.0).start is stream
+        assert not stream.has_cores
+        scheduler.step_done(waiting, 0.1)
+        other.backlog = waiting.backlog
+        assert (scheduler.start_next(0.1).start is other) == starts
+
+
 def test_repr_shows_the_load() -> None:
     scheduler = Scheduler(slots=1)
     for number in range(3):
