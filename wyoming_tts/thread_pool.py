@@ -223,6 +223,9 @@ class ThreadPool:
         self._local = threading.local()
         self._started = 0
         self._spares = MAX_SPARES
+        self._replaced_ended = asyncio.Event()
+        """Set while no replaced thread still runs its work."""
+        self._replaced_ended.set()
         self._stuck = 0
         """Threads without replacement whose work was abandoned."""
         self._timer: asyncio.TimerHandle | None = None
@@ -307,11 +310,14 @@ class ThreadPool:
         ends = [_Work(_nothing, is_last=True) for _ in range(self._count)]
         for end in ends:
             self._items.put(end)
-        _, still_running = await asyncio.wait([end.future for end in ends], timeout=timeout)
+        replaced_ended = asyncio.create_task(self._replaced_ended.wait())
+        awaited: list[asyncio.Future[Any]] = [*(end.future for end in ends), replaced_ended]
+        _, still_running = await asyncio.wait(awaited, timeout=timeout)
+        replaced_ended.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        return not still_running and self._spares == MAX_SPARES
+        return not still_running
 
     def _start_thread(self) -> None:
         name = f"{self._name}-{self._started}"
@@ -336,6 +342,8 @@ class ThreadPool:
     def _on_end(self, work: _Work[Any], result: object, failure: BaseException | None) -> None:
         if work.is_overdue:
             self._spares += 1
+            if self._spares == MAX_SPARES:
+                self._replaced_ended.set()
         elif work.is_abandoned:
             self._stuck -= 1
         self._under_way.discard(work)
@@ -353,6 +361,7 @@ class ThreadPool:
         if not self._spares or self._closed or not work.mark_overdue():
             return
         self._spares -= 1
+        self._replaced_ended.clear()
         self._start_thread()
         work.on_overdue()
 
